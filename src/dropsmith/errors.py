@@ -1,0 +1,77 @@
+"""Every error says what is wrong, what was there, and what to type instead.
+
+Each class is both a `DropsmithError` and the built-in it specialises, so a caller may catch
+either.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class DropsmithError(Exception):
+    """The base of every error this library raises on purpose."""
+
+
+class AxisError(DropsmithError, ValueError):
+    """A named axis is missing, unknown or ambiguous."""
+
+
+class PatternError(DropsmithError, ValueError):
+    """A pattern was given settings that cannot mean anything."""
+
+
+class PlanError(DropsmithError, ValueError):
+    """A plan cannot be read, written or installed as it stands."""
+
+
+class SiteError(DropsmithError, LookupError):
+    """A rule or a question names a place the model does not have, or one that never ran."""
+
+
+class NoiseError(DropsmithError, RuntimeError):
+    """Noise that was asked for is off, or would not come back the same."""
+
+
+class ViewError(DropsmithError, RuntimeError):
+    """Several passes over one batch cannot be made, or cannot be told apart."""
+
+
+class ObjectiveError(DropsmithError, ValueError):
+    """A consistency term was asked for on outputs it is not defined for."""
+
+
+class TaskError(DropsmithError, ValueError):
+    """A task, a method or a setting of a run does not exist or does not fit."""
+
+
+class DataError(DropsmithError, ValueError):
+    """A data file or folder is missing or is not what it should be."""
+
+
+class TrainingError(DropsmithError, RuntimeError):
+    """A run stopped because going on would have meant nothing."""
+
+
+class CheckpointError(DropsmithError, RuntimeError):
+    """A checkpoint cannot be written, or is not the one this run can resume from."""
+
+
+class MissingExtra(DropsmithError, ImportError):
+    """An optional library is needed and not installed."""
+
+    def __init__(self, what: str, library: str, extra: str) -> None:
+        super().__init__(
+            f'{what} needs {library}, which is not installed\n  pip install "dropsmith[{extra}]"'
+        )
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A line naming the closest known word, or nothing where none is close.
+
+    >>> did_you_mean("tmie", ["batch", "time"])
+    "\\n  did you mean 'time'?"
+    >>> did_you_mean("xyz", ["batch", "time"])
+    ''
+    """
+    close = get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"\n  did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,1 @@
+"""Operations worth a fast version, each beside an obvious reference with the same signature."""

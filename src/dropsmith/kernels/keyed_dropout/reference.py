@@ -1,0 +1,16 @@
+"""The definition, in plain tensor operations: what a compiler traces and tests compare with."""
+
+import torch
+from torch import Tensor
+
+from dropsmith.rng import Key, Source, keep
+
+
+def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> Tensor:
+    """See `dropsmith.kernels.keyed_dropout.keyed_dropout`."""
+    rows = x.shape[0] // len(keys) if len(keys) > 1 else 0
+    shape = (rows, *x.shape[1:]) if len(keys) > 1 else tuple(x.shape)
+    kept = [keep(Source(key, device=x.device), shape, rate) for key in keys]
+    mask = kept[0] if len(keys) == 1 else torch.cat(kept)
+    scale = 1 / (1 - rate)
+    return torch.where(mask, x * scale, torch.zeros((), dtype=x.dtype, device=x.device))

@@ -1,0 +1,53 @@
+"""What an objective is: a frozen value that says how many views, and what they should agree on."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from torch import Tensor
+
+from dropsmith.terms import Loss, Terms
+from dropsmith.views import Views
+
+LossFunction = Callable[[Any, Any], Loss]
+"""Takes what the model returned for one view and that view's batch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective(ABC):
+    """Turns `Views` into `Terms` and terms into the number to minimise.
+
+    `terms` always holds `"task"`, the mean task loss over the views that carry it; an objective
+    adds its own terms under their names.
+    """
+
+    @abstractmethod
+    def views_at(self, step: int) -> int:
+        """How many views training step `step` (from 1) needs; one means the task alone."""
+
+    @property
+    def quiet(self) -> tuple[int, ...]:
+        """The views that run with all noise off."""
+        return ()
+
+    @property
+    def share(self) -> float:
+        """The leading share of the batch that the second and later views see, in (0, 1]."""
+        return 1.0
+
+    @abstractmethod
+    def terms(self, views: Views, loss: LossFunction) -> Terms:
+        """Sum and count of the task loss and of each consistency term."""
+
+    @abstractmethod
+    def total(self, terms: Terms, step: int) -> Tensor:
+        """The scalar to minimise at training step `step`."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object from which `objectives.from_json` makes an equal objective."""
+        return {"objective": type(self).__name__} | {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if getattr(self, field.name) != field.default
+        }

@@ -1,0 +1,50 @@
+"""Independent coin flips, held still along any axes you name.
+
+Nothing shared is ordinary dropout (Srivastava et al. 2014). Sharing `time` is the variational
+mask of Gal & Ghahramani (2016). Sharing `height width` drops whole channels (Tompson et al. 2015).
+Sharing `batch` gives every row the same mask.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dropsmith.axes import Axes
+from dropsmith.errors import PatternError
+from dropsmith.kernels.keyed_dropout import keyed_dropout
+from dropsmith.patterns._pattern import Pattern, Rate, check_rate
+from dropsmith.rng import Source, keep
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Bernoulli(Pattern):
+    """Drop each unit with chance `rate` and scale the rest by 1 / (1 - rate).
+
+    >>> from dropsmith.rng import Key
+    >>> locked = Bernoulli(rate=0.5, shared="time")
+    >>> locked.draw(Axes.read("batch time unit", (2, 3, 4)), Source(Key.of(0))).shape
+    torch.Size([2, 1, 4])
+
+    Args:
+        rate: chance that a unit is dropped, in [0, 1), or a schedule of it.
+        shared: axes along which one flip decides for all, separated by spaces.
+    """
+
+    rate: Rate
+    shared: str = ""
+
+    def __post_init__(self) -> None:
+        check_rate(self, self.rate)
+        if not isinstance(self.shared, str):
+            raise PatternError(f"shared names axes in one string, got {self.shared!r}")
+
+    def draw(self, axes: Axes, source: Source) -> Tensor:
+        rate = self.rate_at(source.step)
+        return keep(source, axes.collapse(self.shared), rate).float() / (1 - rate)
+
+    def drop(self, x: Tensor, names: tuple[str, ...], sources: Sequence[Source]) -> Tensor:
+        if self.shared or (len(sources) > 1 and names[:1] != ("batch",)):
+            return super().drop(x, names, sources)
+        keys = tuple(source.key for source in sources)
+        return keyed_dropout(x, keys, self.rate_at(sources[0].step))

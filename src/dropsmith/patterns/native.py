@@ -1,0 +1,48 @@
+"""Rules for noise a model already has: torch's own draw at another rate, or silence."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dropsmith.axes import Axes
+from dropsmith.errors import PatternError
+from dropsmith.patterns._pattern import Pattern, check_rate
+from dropsmith.rng import Source
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Native(Pattern):
+    """Torch's own noise, retuned: its fused kernel and its generator stay.
+
+    Such noise does not come back by key: use `Bernoulli` on the same site where it must.
+
+    >>> Native(rate=0.3)
+    Native(rate=0.3)
+
+    Args:
+        rate: chance of dropping, in [0, 1).
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        check_rate(self, self.rate)
+
+    def draw(self, axes: Axes, source: Source) -> Tensor:
+        raise PatternError(
+            "Native is torch's own draw and has no mask of its own\n"
+            "  it goes on sites that drop already; elsewhere use Bernoulli(rate=...)"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Off(Pattern):
+    """No noise at this site, whatever the model or an earlier rule says.
+
+    >>> Off()
+    Off()
+    """
+
+    def draw(self, axes: Axes, source: Source) -> Tensor:
+        return torch.ones([1] * len(axes.sizes), device=source.device)

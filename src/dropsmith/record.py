@@ -1,0 +1,86 @@
+"""What happened in one run, as a value: settings in, numbers out, and enough to run it again."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from dropsmith.errors import DataError
+
+FORMAT = "dropsmith.record"
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One run. Its id is a hash of the resolved configuration, so equal settings find each other.
+
+    Args:
+        config: everything that decides the run: task, method, model, plan, objective, seed,
+            optimiser, budget, as JSON values.
+        environment: versions, device, commit, data hash; these do not enter the id.
+        curve: one row per evaluation: step, epoch, train and validation numbers.
+        scores: final numbers by name, such as `validation_accuracy` and `test_nll`.
+        cost: seconds, peak memory in bytes, example-views forward and backward.
+        status: `finished`, or why the run stopped.
+    """
+
+    config: dict[str, Any]
+    environment: dict[str, Any] = field(default_factory=dict)
+    curve: tuple[dict[str, float], ...] = ()
+    scores: dict[str, float] = field(default_factory=dict)
+    cost: dict[str, float] = field(default_factory=dict)
+    status: str = "finished"
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that name the configuration."""
+        return config_id(self.config)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads back as an equal record."""
+        values = {"format": FORMAT, "version": VERSION, "id": self.id} | asdict(self)
+        return values | {"curve": list(self.curve)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Record":
+        """The record in a JSON object; raise `DataError` for anything else."""
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise DataError(f"not a record: its format is not {FORMAT!r}")
+        if values.get("version") != VERSION:
+            raise DataError(
+                f"this record is of version {values.get('version')!r}, read here is {VERSION}"
+            )
+        known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        record = cls(**known | {"curve": tuple(known.get("curve", ()))})
+        if values.get("id") != record.id:
+            raise DataError(f"record {values.get('id')!r} does not hash to its own id {record.id!r}")
+        return record
+
+    def save(self, folder: Path) -> Path:
+        """Write `<id>.json` into `folder`, whole or not at all, and return its path."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.id}.json"
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(self.to_json(), indent=1) + "\n")
+        partial.replace(path)
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> "Record":
+        """The record in a file; raise `DataError` naming the file where it holds none."""
+        try:
+            return cls.from_json(json.loads(path.read_text()))
+        except (OSError, json.JSONDecodeError, DataError) as error:
+            raise DataError(f"cannot read a record from {path}\n  {error}") from None
+
+
+def config_id(config: dict[str, Any]) -> str:
+    """The id that a record of this configuration has.
+
+    >>> config_id({"a": 1, "b": 2}) == config_id({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(config, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,132 @@
+"""Random bits that are a pure function of a key and an index.
+
+A key is folded from everything a mask may depend on (seed, rank, step, view, site, call) and
+from nothing else, so the same mask comes back in a recomputed layer, after a resume, in a
+compiled graph, and whatever was drawn before it. The same integer lines serve Python integers
+and int32 tensors; a test holds them to each other.
+
+Index and key meet in two rounds. One round over `index ^ seed` would make the masks of two seeds
+permutations of one another: they would all drop exactly the same number of units.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_WORD = 0xFFFFFFFF
+_GOLDEN = 0x9E3779B9
+_SALT = 0x85EBCA6B
+# Multipliers of Wellons' low-bias 32-bit hash ("Prospecting for Hash Functions", 2018).
+_FIRST = 0x7FEB352D
+_SECOND = 0x846CA68B
+
+Word = int | Tensor
+
+
+def _signed(word: int) -> int:
+    return word - (1 << 32) if word & 0x80000000 else word
+
+
+def _add(a: Word, b: Word) -> Word:
+    if isinstance(a, int) and isinstance(b, int):
+        return (a + b) & _WORD
+    return _tensor(a) + _tensor(b)
+
+
+def _xor(a: Word, b: Word) -> Word:
+    if isinstance(a, int) and isinstance(b, int):
+        return a ^ b
+    return torch.bitwise_xor(_tensor(a), _tensor(b))  # pyright: ignore[reportArgumentType]
+
+
+def _tensor(word: Word) -> Word:
+    return _signed(word) if isinstance(word, int) else word
+
+
+def mix(word: Word) -> Word:
+    """Scatter 32 bits so that flipping one of them flips each other one half of the time."""
+    if isinstance(word, int):
+        word ^= word >> 16
+        word = (word * _FIRST) & _WORD
+        word ^= word >> 15
+        word = (word * _SECOND) & _WORD
+        return word ^ (word >> 16)
+    # int32 shifts carry the sign along; the AND makes them the logical shifts of the words above.
+    word = word ^ ((word >> 16) & 0xFFFF)
+    word = word * _FIRST
+    word = word ^ ((word >> 15) & 0x1FFFF)
+    word = word * _signed(_SECOND)
+    return word ^ ((word >> 16) & 0xFFFF)
+
+
+@dataclass(frozen=True)
+class Key:
+    """Sixty-four bits that name one draw; a new one comes from folding a number in.
+
+    >>> Key.of(7).fold(1) == Key.of(7).fold(1), Key.of(7).fold(1) == Key.of(7).fold(2)
+    (True, False)
+    """
+
+    first: Word
+    second: Word
+
+    @classmethod
+    def of(cls, seed: int) -> "Key":
+        """The key of a seed of any size."""
+        return cls(_GOLDEN, _SALT).fold(seed & _WORD, (seed >> 32) & _WORD)
+
+    def fold(self, *words: Word) -> "Key":
+        """The key that depends on this one and on `words` (32-bit integers or int32 tensors)."""
+        first, second = self.first, self.second
+        for word in words:
+            first = mix(_xor(first, mix(_add(word, _GOLDEN))))
+            second = mix(_add(second, _xor(first, _SALT)))
+        return Key(first, second)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a draw may depend on: its key, the training step and the device to draw on."""
+
+    key: Key
+    step: Word = 0
+    device: torch.device = torch.device("cpu")
+
+
+def bits(key: Key, index: Tensor) -> Tensor:
+    """Thirty-two random bits, as int32, for each int32 `index`."""
+    word = torch.bitwise_xor(index, _tensor(key.first))  # pyright: ignore[reportArgumentType]
+    return mix(mix(word) + _tensor(key.second))  # pyright: ignore[reportReturnType]
+
+
+def words(source: Source, shape: tuple[int, ...]) -> Tensor:
+    """Random int32 of a shape, one for each position counted in row-major order."""
+    count = math.prod(shape)
+    index = torch.arange(count, dtype=torch.int32, device=source.device)
+    return bits(source.key, index).view(shape)
+
+
+def threshold(rate: float | Tensor) -> Word:
+    """The 31-bit integer below which a unit is dropped with chance `rate`."""
+    if isinstance(rate, Tensor):
+        return (rate.double() * 2147483648.0).round().clamp(max=2147483647).to(torch.int32)
+    return min(round(rate * 2147483648), 2147483647)
+
+
+def keep(source: Source, shape: tuple[int, ...], rate: float | Tensor) -> Tensor:
+    """Booleans that are False with chance `rate`."""
+    return ((words(source, shape) >> 1) & 0x7FFFFFFF) >= threshold(rate)
+
+
+def uniform(source: Source, shape: tuple[int, ...]) -> Tensor:
+    """float32 numbers in [0, 1), on a grid of 2⁻²⁴."""
+    return ((words(source, shape) >> 8) & 0xFFFFFF).float() * 2.0**-24
+
+
+def normal(source: Source, shape: tuple[int, ...]) -> Tensor:
+    """Standard normal float32 numbers (Box & Muller, 1958), never infinite."""
+    radius = uniform(Source(source.key.fold(1), device=source.device), shape)
+    angle = uniform(Source(source.key.fold(2), device=source.device), shape)
+    return torch.sqrt(-2 * torch.log1p(-radius)) * torch.cos(2 * math.pi * angle)

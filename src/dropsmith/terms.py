@@ -1,0 +1,80 @@
+"""Sums that remember over how many items they run, so that averages are taken once, at the end.
+
+Padding, unequal batches, gradient accumulation and several processes then all give the same
+number: add the sums, add the counts, divide.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A sum over items and how many items there were.
+
+    >>> three, one = Mean.of(torch.tensor([1.0, 2.0, 3.0])), Mean.of(torch.tensor([6.0]))
+    >>> (three + one).value
+    tensor(3.)
+
+    Args:
+        sum: a scalar tensor, with its gradient.
+        count: how many items were added; a scalar tensor or a number.
+    """
+
+    sum: Tensor
+    count: Tensor | float
+
+    @classmethod
+    def of(cls, items: Tensor, mask: Tensor | None = None) -> "Mean":
+        """The mean of `items`, or of those where the boolean `mask` of the same shape is True.
+
+        Items outside the mask may be infinite or not a number: they are selected away, so neither
+        their value nor their gradient counts.
+        """
+        if mask is None:
+            return cls(items.sum(), float(items.numel()))
+        kept = torch.where(mask, items, torch.zeros((), dtype=items.dtype, device=items.device))
+        return cls(kept.sum(), mask.sum())
+
+    @property
+    def value(self) -> Tensor:
+        """The mean; zero where nothing was counted."""
+        count = torch.as_tensor(self.count, dtype=self.sum.dtype, device=self.sum.device)
+        return self.sum / torch.where(count > 0, count, torch.ones_like(count))
+
+    def __add__(self, other: "Mean") -> "Mean":
+        return Mean(self.sum + other.sum, self.count + other.count)
+
+    def detach(self) -> "Mean":
+        """The same numbers without their graph."""
+        count = self.count.detach() if isinstance(self.count, Tensor) else self.count
+        return Mean(self.sum.detach(), count)
+
+
+Terms = dict[str, Mean]
+
+
+def total(terms: Iterable[Mean]) -> Mean:
+    """All items of all terms as one mean."""
+    terms = list(terms)
+    result = terms[0]
+    for term in terms[1:]:
+        result = result + term
+    return result
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A task's loss on one view, with the items it counted.
+
+    Args:
+        mean: sum and count of the items' losses.
+        mask: which items were counted, shaped like the logits without their class dimension;
+            None where every item was. Consistency terms count the same items.
+    """
+
+    mean: Mean
+    mask: Tensor | None = None

@@ -1,0 +1,49 @@
+"""Everything that decides a run, as one value whose JSON is the record's configuration."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dropsmith.objectives import Objective
+from dropsmith.sites import Plan
+from dropsmith.tasks import Budget
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """A run before it is made.
+
+    Args:
+        task: name of a task, or the path of a folder or table of the user's own data.
+        method: what the comparison calls this row, such as `r-drop`.
+        plan: where the model drops what.
+        objective: how many views, and what they should agree on.
+        budget: epochs (of a one-view method), batch size, optimiser settings.
+        seed: decides the split's order, the initial weights and all noise.
+        data: folder or file the task reads, where it does not carry its own.
+        model: `package.module:function` that makes the model, or None for the task's own.
+        limit: use only this many training examples, or all.
+    """
+
+    task: str
+    method: str
+    plan: Plan
+    objective: Objective
+    budget: Budget
+    seed: int
+    data: str | None = None
+    model: str | None = None
+    limit: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The resolved configuration as JSON values."""
+        return {
+            "task": self.task,
+            "method": self.method,
+            "plan": self.plan.to_json(),
+            "objective": self.objective.to_json(),
+            "budget": asdict(self.budget),
+            "seed": self.seed,
+            "data": self.data,
+            "model": self.model,
+            "limit": self.limit,
+        }

@@ -1,0 +1,54 @@
+"""Several passes over one batch, as a value: what consistency trains on and prediction averages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from dropsmith.errors import ViewError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Views:
+    """What each pass returned, beside the batch it saw.
+
+    Args:
+        outputs: one per view, exactly as the model returns them for that view's batch.
+        batches: one per view; a later one may hold only the first rows of the first.
+        shared_rows: how many leading rows all views have in common.
+    """
+
+    outputs: tuple[Any, ...]
+    batches: tuple[Any, ...]
+    shared_rows: int
+
+    def __len__(self) -> int:
+        return len(self.outputs)
+
+    @property
+    def logits(self) -> tuple[Tensor, ...]:
+        """The scores of each view: see `logits_of`."""
+        return tuple(logits_of(output) for output in self.outputs)
+
+
+def logits_of(output: Any) -> Tensor:
+    """The scores in what a model returned: the tensor, `.logits`, `["logits"]` or the first item.
+
+    >>> import torch
+    >>> logits_of({"logits": torch.ones(2)})
+    tensor([1., 1.])
+    """
+    if isinstance(output, Tensor):
+        return output
+    found = getattr(output, "logits", None)
+    if found is None and isinstance(output, Mapping):
+        found = output.get("logits")
+    if found is None and isinstance(output, tuple | list) and output:
+        found = output[0]
+    if isinstance(found, Tensor):
+        return found
+    raise ViewError(
+        f"cannot find logits in what the model returned, a {type(output).__name__}\n"
+        "  looked for: a tensor, .logits, ['logits'], the first item of a tuple"
+    )
