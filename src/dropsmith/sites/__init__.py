@@ -1,0 +1,24 @@
+"""Where noise is: finding sites, naming them, and putting a plan on them."""
+
+from dropsmith.sites._site import Site
+from dropsmith.sites.find import sites
+from dropsmith.sites.noise import Noise, Pass, find_noise, noise_of, step
+from dropsmith.sites.plan import Plan, plan_of
+from dropsmith.sites.rule import Rule, rule
+from dropsmith.sites.select import Selector, select
+
+__all__ = [
+    "Noise",
+    "Pass",
+    "Plan",
+    "Rule",
+    "Selector",
+    "Site",
+    "find_noise",
+    "noise_of",
+    "plan_of",
+    "rule",
+    "select",
+    "sites",
+    "step",
+]

@@ -1,0 +1,194 @@
+"""Noise that is a call and not a module: functional dropout, fused attention, `nn.LSTM`'s own.
+
+A torch function mode sees such calls. It is entered by hooks on the module that owns them and not
+around the root, because activation checkpointing runs a block again outside the root. The calls
+of the owner's children are not the owner's: the mode looks away while a child runs.
+"""
+
+import types as python_types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from dropsmith.sites.attach import Attachment
+from dropsmith.sites.attention import attend
+from dropsmith.sites.drawn import Drawn
+from dropsmith.sites.layers import layer_by_layer
+
+DROPOUTS = (F.dropout, torch.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout,
+            F.feature_alpha_dropout)  # fmt: skip
+RECURRENT = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
+ATTENTION = F.scaled_dot_product_attention
+MULTI_HEAD = F.multi_head_attention_forward
+
+Torch = Callable[..., Any]
+
+
+class Calls(Attachment):
+    """What happens to the noisy calls of one module: each kind of call has at most one site.
+
+    Args:
+        module: the module whose own forward makes the calls.
+        functional: site of its functional dropout, with the rate torch keeps or None for ours.
+        attention: site of its fused or multi-head attention, likewise.
+        between: site between the layers of a recurrent module, always ours.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        functional: "CallSite | None" = None,
+        attention: "CallSite | None" = None,
+        between: "CallSite | None" = None,
+    ) -> None:
+        super().__init__(module)
+        self.functional, self.attention, self.between = functional, attention, between
+        self.modes: list[_Mode] = []
+        self.away = 0
+
+    def attach(self) -> None:
+        self.handles.append(self.module.register_forward_pre_hook(_Open(self)))
+        self.handles.append(self.module.register_forward_hook(_Close(self), always_call=True))
+        for child in self.module.children():
+            self.handles.append(child.register_forward_pre_hook(_LookAway(self)))
+            self.handles.append(child.register_forward_hook(_LookBack(self), always_call=True))
+
+    def open(self) -> None:
+        """The owner's forward starts."""
+        mode = _Mode(self)
+        mode.__enter__()
+        self.modes.append(mode)
+
+    def close(self) -> None:
+        """The owner's forward ends, well or badly."""
+        self.modes.pop().__exit__(None, None, None)
+        if not self.modes:
+            self.away = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"modes": [], "away": 0}
+
+
+class CallSite:
+    """One call site: our pattern in place of torch's draw, or torch's draw at another rate."""
+
+    def __init__(self, drawn: Drawn, rate: float | None) -> None:
+        self.drawn, self.rate = drawn, rate
+
+    def count(self) -> None:
+        """Note that the site ran, where our own draw does not note it."""
+        noise, site = self.drawn.noise, self.drawn.site.name
+        if not torch.compiler.is_compiling():
+            noise.fired[site] = noise.fired.get(site, 0) + 1
+
+
+class _Mode(TorchFunctionMode):
+    def __init__(self, calls: Calls) -> None:
+        super().__init__()
+        self.calls = calls
+
+    def __torch_function__(
+        self, func: Torch, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        return handle(self.calls, func, args, kwargs or {})
+
+
+def handle(calls: Calls, func: Torch, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Run one torch call of the owner, with its site's noise where it has one."""
+    if calls.away:
+        return func(*args, **kwargs)
+    if func in DROPOUTS and calls.functional is not None:
+        return _dropout(calls.functional, calls.module, func, args, kwargs)
+    if func is ATTENTION and calls.attention is not None:
+        return _attention(calls.attention, calls.module, args, kwargs)
+    if func is MULTI_HEAD and calls.attention is not None:
+        return _multi_head(calls, args, kwargs)
+    if func in RECURRENT and calls.between is not None:
+        return layer_by_layer(calls.between.drawn, calls.module, func, args)
+    return func(*args, **kwargs)
+
+
+def _dropout(site: CallSite, module: nn.Module, func: Torch, args: Any, kwargs: Any) -> Tensor:
+    names = ("input", "p", "training", "inplace")
+    given = dict(zip(names, args, strict=False)) | dict(kwargs)
+    if "train" in given:
+        given["training"] = given.pop("train")
+    x, sampling = given.pop("input"), site.drawn.noise.current.sampling
+    training = sampling or given.get("training", func not in (F.alpha_dropout,))
+    if site.rate is not None:
+        site.count()
+        return func(x, site.rate, training)
+    return site.drawn.drop(x, module) if training else x
+
+
+def _attention(site: CallSite, module: nn.Module, args: Any, kwargs: Any) -> Tensor:
+    names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
+    given = dict(zip(names, args, strict=False)) | dict(kwargs)
+    active = site.drawn.noise.active(module.training)
+    if site.rate is not None:
+        site.count()
+        given["dropout_p"] = site.rate if active else 0.0
+        return ATTENTION(**given)
+    if not active:
+        return ATTENTION(**given | {"dropout_p": 0.0})
+    given.pop("dropout_p", None)
+    return attend(drop=lambda weights: site.drawn.drop(weights, module), **given)
+
+
+def _multi_head(calls: Calls, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    site, module = calls.attention, calls.module
+    assert site is not None
+    active = site.drawn.noise.active(module.training)
+    # Its own draw goes through functional dropout or fused attention, which a mode sees only if
+    # the function does not hand itself over whole; so run it without that check. A rate above
+    # zero makes it make the call; ours decides what the call drops.
+    inner = Calls(module, functional=site, attention=site)
+    changed = dict(kwargs) | {"training": active}
+    args = (*args[:10], site.rate if site.rate is not None else 0.5, *args[11:])
+    with _Mode(inner):
+        return _unguarded(*args, **changed)
+
+
+_unguarded = python_types.FunctionType(
+    MULTI_HEAD.__code__,
+    {**MULTI_HEAD.__globals__, "has_torch_function": lambda tensors: False},
+    MULTI_HEAD.__name__,
+    MULTI_HEAD.__defaults__,
+)
+_unguarded.__kwdefaults__ = MULTI_HEAD.__kwdefaults__
+
+
+class _Open:
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
+
+    def __call__(self, module: nn.Module, args: Any) -> None:
+        self.calls.open()
+
+
+class _Close:
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
+
+    def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
+        self.calls.close()
+
+
+class _LookAway:
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
+
+    def __call__(self, module: nn.Module, args: Any) -> None:
+        self.calls.away += 1
+
+
+class _LookBack:
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
+
+    def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
+        self.calls.away -= 1

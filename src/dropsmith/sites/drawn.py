@@ -1,0 +1,97 @@
+"""A pattern at its site: asks the model's noise for sources and multiplies."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dropsmith.axes import UNKNOWN, Axes
+from dropsmith.errors import AxisError, ViewError
+from dropsmith.patterns import Pattern
+from dropsmith.patterns.words import Words
+from dropsmith.sites._site import Site
+from dropsmith.sites.axes_of import names_of
+from dropsmith.sites.noise import Noise
+
+
+@dataclass(eq=False)
+class Drawn:
+    """What one site does to a tensor; picklable, and nothing but values and the model's noise.
+
+    Args:
+        noise: the counters of the model.
+        site: where this is.
+        pattern: what is dropped, with its rate resolved for the site's depth.
+        shared: whether the views of a batch share one mask.
+        axes: the names given in the rule, or None.
+    """
+
+    noise: Noise
+    site: Site
+    pattern: Pattern
+    shared: bool = False
+    axes: str | None = None
+
+    def drop(self, x: Tensor, module: nn.Module) -> Tensor:
+        """`x` with this site's noise, in the pass that is running."""
+        sources = self.noise.sources(self.site.name, self.shared, x.device)
+        if len(sources) == 1:
+            quiet = self.noise.quiet_views()[0]
+            return x if quiet else self.pattern.drop(x, self._names(module, x), sources)
+        names = self._names(module, x)
+        dim = self._batch_dim(names, x, len(sources))
+        dropped = self.pattern.drop(x, names, sources)
+        return self._quietened(x, dropped, dim)
+
+    def weight(self, weight: Tensor) -> Tensor:
+        """A parameter with this site's noise; one pass has one mask for it."""
+        sources = self.noise.sources(self.site.name, self.shared, weight.device)
+        quiet = self.noise.quiet_views()
+        if len(set(sources)) > 1 or len(set(quiet)) > 1:
+            raise ViewError(
+                f"site {self.site.name!r} is a weight: the views of a stacked batch would share "
+                'its mask\n  use mode="looped", or rule(..., views="shared")'
+            )
+        if quiet[0]:
+            return weight
+        return self.pattern.drop(weight, (UNKNOWN,) * weight.ndim, sources[:1])
+
+    def words(self, rows: Tensor, ids: Tensor) -> Tensor:
+        """Embedded words with whole word types dropped; `rows` is `ids` with one more axis."""
+        assert isinstance(self.pattern, Words)
+        sources = self.noise.sources(self.site.name, self.shared, rows.device)
+        dim = (self.axes or "batch").split().index("batch")
+        dropped = self.pattern.drop_rows(rows, ids, sources, dim)
+        return self._quietened(rows, dropped, dim)
+
+    def _names(self, module: nn.Module, x: Tensor) -> tuple[str, ...]:
+        if self.axes is not None:
+            return Axes.read(self.axes, tuple(x.shape)).names
+        if len(self.site.axes) == x.ndim:
+            return self.site.axes
+        return names_of(module, self.site.kind, x.ndim)
+
+    def _batch_dim(self, names: tuple[str, ...], x: Tensor, views: int) -> int:
+        if "batch" not in names:
+            raise ViewError(
+                f"site {self.site.name!r} has no batch axis, so views stacked in one batch would "
+                f'share its mask (sizes {tuple(x.shape)})\n  use mode="looped"'
+            )
+        dim = names.index("batch")
+        rows = self.noise.current.rows
+        folded = self.site.kind in ("attention", "functional") and rows and x.shape[dim] % rows == 0
+        if x.shape[dim] % views or (rows and x.shape[dim] != rows and not folded):
+            raise AxisError(
+                f"site {self.site.name!r} was taken to be '{' '.join(names)}', but its batch axis "
+                f"has {x.shape[dim]} rows where the batch has {rows} (sizes {tuple(x.shape)})\n"
+                '  name its axes: rule(..., axes="time batch unit")'
+            )
+        return dim
+
+    def _quietened(self, x: Tensor, dropped: Tensor, dim: int) -> Tensor:
+        quiet = self.noise.quiet_views()
+        if not any(quiet):
+            return dropped
+        before, after = x.chunk(len(quiet), dim), dropped.chunk(len(quiet), dim)
+        parts = [a if off else b for off, a, b in zip(quiet, before, after, strict=True)]
+        return torch.cat(parts, dim)

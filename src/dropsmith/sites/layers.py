@@ -1,0 +1,41 @@
+"""`nn.LSTM`, `nn.GRU` and `nn.RNN` run layer by layer, with noise of ours between the layers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dropsmith.errors import SiteError
+from dropsmith.sites.drawn import Drawn
+
+
+def layer_by_layer(
+    drawn: Drawn, module: nn.Module, func: Callable[..., Any], args: tuple[Any, ...]
+) -> tuple[Tensor, ...]:
+    """What torch's own multi-layer call returns, its dropout replaced by the site's pattern."""
+    assert isinstance(module, nn.RNNBase)
+    # Torch's call for packed sequences has the batch sizes where the other has the state.
+    if not isinstance(args[3], bool):
+        raise SiteError(
+            f"site {drawn.site.name!r}: a PackedSequence has no batch and time axes to drop over\n"
+            "  pad the sequences, or use Native(rate=...) to retune torch's own dropout"
+        )
+    x, state, weights, bias = args[0], args[1], list(args[2]), args[3]
+    directions = 2 if module.bidirectional else 1
+    # A projection (proj_size) adds one weight to each direction of each layer.
+    per_layer = len(weights) // module.num_layers
+    is_lstm = func is torch.lstm
+    states = list(state) if is_lstm else [state]
+    finals: list[list[Tensor]] = [[] for _ in states]
+    for layer in range(module.num_layers):
+        rows = slice(layer * directions, (layer + 1) * directions)
+        own = [part[rows] for part in states]
+        chosen = weights[layer * per_layer : (layer + 1) * per_layer]
+        tail = (chosen, bias, 1, 0.0, False, module.bidirectional, module.batch_first)
+        x, *last = func(x, tuple(own) if is_lstm else own[0], *tail)
+        for collected, one in zip(finals, last, strict=True):
+            collected.append(one)
+        if layer < module.num_layers - 1 and drawn.noise.active(module.training):
+            x = drawn.drop(x, module)
+    return (x, *(torch.cat(parts) for parts in finals))

@@ -1,0 +1,183 @@
+"""The state of a model's noise: which step, which views, how often each site has drawn.
+
+One `Noise` belongs to one root module and is shared by everything installed there. The step is a
+tensor, so that compiled code need not be compiled again as training goes on.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from hashlib import blake2s
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dropsmith.errors import NoiseError
+from dropsmith.rng import Key, Source
+
+TRAINING, PREDICTION, PROBE = 0, 1, 2
+ATTRIBUTE = "_dropsmith_noise"
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One run of the model: what its masks depend on beside the site.
+
+    Args:
+        views: the views stacked in the batch, in order.
+        quiet: those of them that run without noise.
+        domain: training, prediction or probing; each has masks of its own.
+        step: the step to draw for, or None for the model's own counter.
+        sampling: whether noise is on although modules are in eval mode.
+        rows: how many rows the stacked batch has, where that is known.
+    """
+
+    views: tuple[int, ...] = (0,)
+    quiet: tuple[int, ...] = ()
+    domain: int = TRAINING
+    step: int | None = None
+    sampling: bool = False
+    rows: int | None = None
+    calls: dict[str, int] = field(default_factory=dict, compare=False)
+
+
+class Noise:
+    """The counters of one root module's noise; deep copies and pickles with the model."""
+
+    def __init__(self, seed: int = 0, rank: int = 0) -> None:
+        self.seed, self.rank = seed, rank
+        self.counter = torch.zeros((), dtype=torch.int32)
+        self.current = Pass()
+        self.held = False
+        self.fired: dict[str, int] = {}
+        self._prefixes: dict[str, Key] = {}
+
+    @property
+    def step(self) -> int:
+        """How many training forwards have started; setting it is how a resumed run goes on."""
+        return int(self.counter)
+
+    @step.setter
+    def step(self, value: int) -> None:
+        if value < 0:
+            raise NoiseError(f"a step counts training forwards and cannot be {value}")
+        self.counter.fill_(value)
+
+    def prepare(self, site: str) -> None:
+        """Fold what does not change during training once, at install."""
+        name = int.from_bytes(blake2s(site.encode(), digest_size=4).digest(), "big")
+        self._prefixes[site] = Key.of(self.seed).fold(self.rank, name)
+
+    def begin(self, training: bool) -> None:
+        """A forward of the root starts: count it if it trains, and draw afresh."""
+        if training:
+            self.counter.add_(1)
+        self.current = Pass()
+
+    @contextmanager
+    def passing(self, this: Pass) -> Iterator[None]:
+        """Run the model under `this` pass, keeping its root hooks from starting another."""
+        before, held = self.current, self.held
+        self.current, self.held = this, True
+        try:
+            yield
+        finally:
+            self.current, self.held = before, held
+
+    def active(self, training: bool) -> bool:
+        """Whether a site whose module has this training flag drops in this pass."""
+        return training or self.current.sampling
+
+    def sources(self, site: str, shared: bool, device: torch.device) -> tuple[Source, ...]:
+        """One source per view for the next call of `site`; the same one where views share."""
+        this = self.current
+        call = self._call(site)
+        step = self._step()
+        prefix = self._prefixes[site].fold(this.domain)
+        shown = (0,) * len(this.views) if shared else this.views
+        return tuple(Source(prefix.fold(view, call, step), step, device) for view in shown)
+
+    def quiet_views(self) -> tuple[bool, ...]:
+        """Which of the stacked views run without noise."""
+        return tuple(view in self.current.quiet for view in self.current.views)
+
+    def restore_in_backward(self, tensors: list[Tensor]) -> None:
+        """Come back to this pass when the backward pass reaches what it returned.
+
+        Activation checkpointing runs layers again during backward. By then another pass may have
+        begun; hooks on the outputs run before any of their layers, in the order that is needed.
+        """
+        if torch.compiler.is_compiling():
+            return
+        this = replace(self.current, step=int(self._step()))
+        for tensor in tensors:
+            if tensor.requires_grad:
+                tensor.register_hook(_Restore(self, this))
+
+    def _step(self) -> int | Tensor:
+        if self.current.step is not None:
+            return self.current.step
+        return self.counter if torch.compiler.is_compiling() else int(self.counter)
+
+    def _call(self, site: str) -> int:
+        calls = self.current.calls
+        if not torch.compiler.is_compiling():
+            self.fired[site] = self.fired.get(site, 0) + 1
+            if _in_backward():
+                return _recomputed(site, calls)
+        call = calls.get(site, 0)
+        calls[site] = call + 1
+        return call
+
+
+class _Restore:
+    def __init__(self, noise: Noise, this: Pass) -> None:
+        self.noise, self.this = noise, this
+
+    def __call__(self, grad: Tensor) -> None:
+        self.noise.current = self.this
+
+
+def _in_backward() -> bool:
+    return torch._C._current_graph_task_id() != -1
+
+
+def _recomputed(site: str, calls: dict[str, int]) -> int:
+    if calls.get(site, 1) > 1:
+        raise NoiseError(
+            f"site {site!r} drew {calls[site]} masks in one forward and is now run again by "
+            "activation checkpointing, which does not say which of them is meant\n"
+            "  leave the module that is used several times out of checkpointing"
+        )
+    return 0
+
+
+def noise_of(model: nn.Module) -> Noise:
+    """The noise state of a model, also through a wrapper such as DistributedDataParallel.
+
+    >>> noise_of(nn.Linear(2, 2))
+    Traceback (most recent call last):
+    dropsmith.errors.NoiseError: this model has no noise of ours: install a plan first
+    """
+    found = find_noise(model)
+    if found is None:
+        raise NoiseError("this model has no noise of ours: install a plan first")
+    return found
+
+
+def find_noise(model: nn.Module) -> Noise | None:
+    """Like `noise_of`, or None."""
+    for module in model.modules():
+        found: Any = module.__dict__.get(ATTRIBUTE)
+        if found is not None:
+            return found
+    return None
+
+
+def step(model: nn.Module, number: int) -> None:
+    """Tell a model that training forward `number` was the last, so that noise goes on from there.
+
+    A resumed run whose trainer carries no step of ours calls this once before it goes on.
+    """
+    noise_of(model).step = number

@@ -1,0 +1,105 @@
+"""Stochastic depth at a module: the rows it drops are not computed, where that changes nothing."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from dropsmith.patterns import Path
+from dropsmith.sites.attach import Attachment, Output, _first, _with_first
+from dropsmith.sites.drawn import Drawn
+
+
+class Skipping(Attachment):
+    """Runs a module on the rows that are kept and puts zeros where the others were.
+
+    Rows are skipped only where each row is computed by itself: not with BatchNorm inside, not
+    with keyed noise inside (its masks count rows), not while compiling, and not with stacked
+    views. Elsewhere everything is computed and the dropped rows multiplied by zero.
+    """
+
+    def __init__(self, module: nn.Module, drawn: Drawn) -> None:
+        super().__init__(module)
+        self.drawn = drawn
+        self.output = Output(module, drawn)
+        self.kept: Tensor | None = None
+
+    def attach(self) -> None:
+        self.handles.append(self.module.register_forward_pre_hook(_Shrink(self), with_kwargs=True))
+        self.handles.append(self.module.register_forward_hook(_Expand(self), always_call=True))
+
+    def shrink(self, args: Any, kwargs: Any) -> Any:
+        """The arguments with only the kept rows, where skipping is possible."""
+        self.kept = None
+        noise, pattern = self.drawn.noise, self.drawn.pattern
+        assert isinstance(pattern, Path)
+        if not noise.active(self.module.training) or not self._may_skip():
+            return None
+        rows = _rows(args, kwargs)
+        if rows is None or any(noise.quiet_views()):
+            return None
+        device = next(leaf.device for leaf in pytree.tree_leaves((args, kwargs)) if _tensor(leaf))
+        source = noise.sources(self.drawn.site.name, self.drawn.shared, device)[0]
+        kept = pattern.kept_rows(rows, source)
+        if not bool(kept.any()):
+            # A module may not take an empty batch: compute one row and give it no weight.
+            self.kept, kept = kept, torch.arange(rows, device=device) == 0
+        else:
+            self.kept = kept
+        self.rate = pattern.rate_at(source.step)
+        return pytree.tree_map(lambda x: x[kept] if _tensor(x) else x, (args, kwargs))
+
+    def expand(self, output: Any) -> Any:
+        """All rows again: zeros where a row was dropped, the others scaled."""
+        if self.kept is None:
+            return self.output(self.module, (), output)
+        kept, self.kept = self.kept, None
+        first = _first(output, self.drawn.site.name)
+        whole = first.new_zeros(kept.shape[0], *first.shape[1:])
+        if bool(kept.any()):
+            whole = whole.index_put((kept.nonzero()[:, 0],), first / (1 - self.rate))
+        else:
+            whole = whole + 0 * first.sum()
+        return _with_first(output, whole)
+
+    def _may_skip(self) -> bool:
+        if torch.compiler.is_compiling() or len(self.drawn.noise.current.views) > 1:
+            return False
+        return not any(_counts_rows(module, self) for module in self.module.modules())
+
+
+def _counts_rows(module: nn.Module, own: Skipping) -> bool:
+    if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training:
+        return True
+    hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
+    return any(
+        type(hook).__module__.startswith("dropsmith.") and getattr(hook, "attachment", 0) is not own
+        for hook in hooks
+    )
+
+
+def _rows(args: Any, kwargs: Any) -> int | None:
+    tensors = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if _tensor(leaf)]
+    sizes = {leaf.shape[0] if leaf.ndim else 0 for leaf in tensors}
+    return sizes.pop() if len(sizes) == 1 and 0 not in sizes else None
+
+
+def _tensor(leaf: Any) -> bool:
+    return isinstance(leaf, Tensor)
+
+
+class _Shrink:
+    def __init__(self, attachment: Skipping) -> None:
+        self.attachment = attachment
+
+    def __call__(self, module: nn.Module, args: Any, kwargs: Any) -> Any:
+        return self.attachment.shrink(args, kwargs)
+
+
+class _Expand:
+    def __init__(self, attachment: Skipping) -> None:
+        self.attachment = attachment
+
+    def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
+        return self.attachment.expand(output)

@@ -1,0 +1,139 @@
+"""Rules, and which of them decides at each site."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from dropsmith.axes import NAMES, UNKNOWN
+from dropsmith.errors import AxisError, PlanError, SiteError, did_you_mean
+from dropsmith.patterns import Native, Off, Pattern, from_json
+from dropsmith.sites._site import Site
+from dropsmith.sites.select import Selector, selector_from_json
+
+Sharing = Literal["fresh", "shared"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is dropped at the sites a selector means.
+
+    Args:
+        selector: which sites.
+        pattern: what is dropped there.
+        views: whether each view draws its own mask, or all views of a batch share one.
+        axes: the names of the tensor's dimensions, where they cannot be told.
+    """
+
+    selector: Selector
+    pattern: Pattern
+    views: Sharing = "fresh"
+    axes: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.pattern, Pattern):
+            raise PlanError(f"a rule takes a pattern, got {self.pattern!r}")
+        if self.views not in ("fresh", "shared"):
+            raise PlanError(f"views is 'fresh' or 'shared', got {self.views!r}")
+        for word in (self.axes or "").split():
+            if word not in (*NAMES, UNKNOWN):
+                raise AxisError(f"no axis is called {word!r}" + did_you_mean(word, NAMES))
+
+    def fits(self, site: Site) -> bool:
+        """Whether the rule means this site and its pattern can go there."""
+        return self.selector.matches(site) and _goes_on(self.pattern, site)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object from which `rule_from_json` makes an equal rule."""
+        values: dict[str, Any] = {"sites": self.selector.to_json()} | self.pattern.to_json()
+        if self.views != "fresh":
+            values["views"] = self.views
+        return values | ({"axes": self.axes} if self.axes else {})
+
+    def __repr__(self) -> str:
+        simple = self.selector == Selector(name=self.selector.name)
+        parts = [repr(self.selector.name) if simple else repr(self.selector), repr(self.pattern)]
+        parts += [f"views={self.views!r}"] if self.views != "fresh" else []
+        parts += [f"axes={self.axes!r}"] if self.axes else []
+        return f"rule({', '.join(parts)})"
+
+
+def rule(
+    selector: str | Selector,
+    pattern: Pattern,
+    *,
+    views: Sharing = "fresh",
+    axes: str | None = None,
+) -> Rule:
+    """Where ← what: a `Rule`, its sites given by name, glob or `select(...)`.
+
+    >>> from dropsmith.patterns import Bernoulli
+    >>> rule("encoder.*.output", Bernoulli(rate=0.1), views="shared")
+    rule('encoder.*.output', Bernoulli(rate=0.1), views='shared')
+    """
+    chosen = Selector(name=selector) if isinstance(selector, str) else selector
+    if not isinstance(chosen, Selector):
+        raise PlanError(f"a rule selects by a name or select(...), got {selector!r}")
+    return Rule(chosen, pattern, views, axes)
+
+
+def rule_from_json(values: Any, patterns: Sequence[type[Pattern]] = ()) -> Rule:
+    """The rule in a JSON object; `patterns` are classes of yours that it may name."""
+    if not isinstance(values, dict) or not {"sites", "pattern"} <= set(values):
+        raise PlanError(f"a rule is an object with 'sites' and 'pattern', got {values!r}")
+    rest = dict(values)
+    selector = selector_from_json(rest.pop("sites"))
+    views, axes = rest.pop("views", "fresh"), rest.pop("axes", None)
+    return Rule(selector, from_json(rest, patterns), views, axes)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One site and the rule that decides there, its pattern resolved for the site's depth."""
+
+    site: Site
+    rule: Rule
+    pattern: Pattern
+
+
+def assign(rules: Sequence[Rule], sites: Sequence[Site]) -> list[Assignment]:
+    """What happens at each site that a rule means; later rules win."""
+    chosen: dict[tuple[str, str], Assignment] = {}
+    for one in rules:
+        meant = [site for site in sites if one.fits(site)]
+        for index, site in enumerate(meant):
+            pattern = one.pattern.at_depth(index, len(meant))
+            chosen[site.name, _room(site)] = Assignment(site, one, pattern)
+    return list(chosen.values())
+
+
+def unmatched(rules: Sequence[Rule], sites: Sequence[Site]) -> list[int]:
+    """The indices of the rules that mean none of these sites."""
+    return [i for i, one in enumerate(rules) if not any(one.fits(site) for site in sites)]
+
+
+def no_site(index: int, one: Rule, names: Iterable[str]) -> SiteError:
+    """The error for a rule that means no site, with the nearest names."""
+    known = list(dict.fromkeys(names))
+    near = get_close_matches(one.selector.name.replace("*", "0"), known, n=4, cutoff=0.4)
+    nearest = ", ".join(near or known[:4]) or "none"
+    return SiteError(
+        f"rule {index + 1} of the plan matched no site\n  rule: {one!r}\n"
+        f"  this model has {len(known)} sites; nearest: {nearest}\n"
+        "  to list them all: dropsmith.sites(model, batch)"
+    )
+
+
+def _goes_on(pattern: Pattern, site: Site) -> bool:
+    if isinstance(pattern, Native):
+        return site.native
+    if isinstance(pattern, Off):
+        return True
+    if pattern.goes_on == "activations":
+        return site.kind not in ("weight", "words")
+    return {"weights": "weight", "words": "words"}[pattern.goes_on] == site.kind
+
+
+def _room(site: Site) -> str:
+    # An embedding is one name for two sites: its rows by word, and its output.
+    return "words" if site.kind == "words" else "tensor"
