@@ -1,6 +1,5 @@
 """What a pattern is: a frozen value that draws a mask from a source and nothing else."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -9,9 +8,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from dropsmith.axes import Axes
-from dropsmith.errors import PatternError
-from dropsmith.patterns._schedule import Schedule
+from dropsmith.axes import NAMES, Axes
+from dropsmith.errors import PatternError, ViewError, did_you_mean
+from dropsmith.patterns._again import times
+from dropsmith.patterns._schedule import Schedule, check_chance
 from dropsmith.rng import Source, Word
 
 Rate = float | Schedule
@@ -37,9 +37,8 @@ class Pattern(ABC):
 
         Nothing as large as a mask is kept for the backward pass: it is drawn again.
         """
-        if torch.compiler.is_compiling():
-            return x * self._mask(x, names, tuple(sources))
-        return _Regenerated.apply(x, self, names, tuple(sources))  # pyright: ignore
+        shape, views = tuple(x.shape), tuple(sources)
+        return times(x, lambda: self._mask(shape, names, views))
 
     def rate_at(self, step: Word) -> float | Tensor:
         """The rate at a training step: the number itself, or what its schedule says."""
@@ -69,48 +68,48 @@ class Pattern(ABC):
         )
         return f"{type(self).__name__}({', '.join(settings)})"
 
-    def _mask(self, x: Tensor, names: tuple[str, ...], sources: tuple[Source, ...]) -> Tensor:
-        if len(sources) == 1:
-            return self.draw(Axes(names, tuple(x.shape)), sources[0]).to(x.dtype)
-        dim = Axes(names, tuple(x.shape)).dim("batch")
-        rows = x.shape[dim] // len(sources)
-        sizes = (*x.shape[:dim], rows, *x.shape[dim + 1 :])
-        masks = [self.draw(Axes(names, sizes), source) for source in sources]
-        whole = [_along(mask, dim, rows) for mask in masks]
-        return torch.cat(whole, dim=dim).to(x.dtype)
-
-
-class _Regenerated(torch.autograd.Function):
-    """Multiplication by a mask that backward draws again from the same sources."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, pattern: Pattern, names: tuple[str, ...], sources: tuple[Source, ...]
+    def _mask(
+        self, shape: tuple[int, ...], names: tuple[str, ...], sources: tuple[Source, ...]
     ) -> Tensor:
-        ctx.settings = pattern, names, sources
-        return x * pattern._mask(x, names, sources)
+        if len(sources) == 1:
+            return self.draw(Axes(names, shape), sources[0])
+        dim = Axes(names, shape).dim("batch")
+        rows = rows_of_each(len(sources), shape[dim])
+        axes = Axes(names, (*shape[:dim], rows, *shape[dim + 1 :]))
+        return torch.cat([_along(self.draw(axes, source), dim, rows) for source in sources], dim)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None, None, None]:
-        return _Regenerated.apply(grads[0], *ctx.settings), None, None, None  # pyright: ignore
+
+def rows_of_each(views: int, rows: int) -> int:
+    """How many rows of a stacked batch belong to each view; raise `ViewError` for a remainder."""
+    if rows % views:
+        raise ViewError(
+            f"{views} views do not divide a batch of {rows} rows\n"
+            "  a stacked batch holds as many rows of each view, one view after the other"
+        )
+    return rows // views
 
 
 def _along(mask: Tensor, dim: int, rows: int) -> Tensor:
-    sizes = list(mask.shape)
-    sizes[dim] = rows
-    return mask.expand(sizes)
+    return mask.expand(*mask.shape[:dim], rows, *mask.shape[dim + 1 :])
 
 
 def check_rate(pattern: Pattern, rate: Rate) -> None:
     """Raise `PatternError` unless `rate` is a schedule or a number in [0, 1)."""
-    if isinstance(rate, Schedule):
-        return
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or math.isnan(rate):
+    if not isinstance(rate, Schedule):
+        check_chance(type(pattern).__name__, "rate", rate, "a number or a schedule")
+
+
+def check_shared(pattern: Pattern, shared: str) -> None:
+    """Raise `PatternError` unless `shared` is names of axes in one string."""
+    owner = type(pattern).__name__
+    if not isinstance(shared, str):
         raise PatternError(
-            f"{type(pattern).__name__}: rate must be a number or a schedule, got {rate!r}"
+            f"{owner}: shared names axes in one string, got {shared!r}\n"
+            '  separate several by spaces: shared="height width"'
         )
-    if not 0 <= rate < 1:
-        raise PatternError(
-            f"{type(pattern).__name__}: rate must be in [0, 1), got {rate!r}\n"
-            "  rate is the chance of dropping; to switch a site off, use Off()"
-        )
+    for word in shared.split():
+        if word not in NAMES:
+            raise PatternError(
+                f"{owner}: no axis is called {word!r}\n  axes are: {' '.join(NAMES)}"
+                + did_you_mean(word, NAMES)
+            )

@@ -1,11 +1,13 @@
 """What a rate schedule is: a pure function of the training step, so that resuming resumes it."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import Any
 
 from torch import Tensor
 
+from dropsmith.errors import PatternError
 from dropsmith.rng import Word
 
 
@@ -26,3 +28,14 @@ class Schedule(ABC):
         return {"schedule": type(self).__name__} | {
             field.name: getattr(self, field.name) for field in fields(self)
         }
+
+
+def check_chance(owner: str, name: str, rate: object, allowed: str = "a number") -> None:
+    """Raise `PatternError` unless `rate`, which `owner` calls `name`, is a number in [0, 1)."""
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or math.isnan(rate):
+        raise PatternError(f"{owner}: {name} must be {allowed}, got {rate!r}")
+    if not 0 <= rate < 1:
+        raise PatternError(
+            f"{owner}: {name} must be in [0, 1), got {rate!r}\n"
+            "  rate is the chance of dropping; to switch a site off, use Off()"
+        )

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from dropsmith.axes import Axes
-from dropsmith.errors import PatternError
 from dropsmith.kernels.keyed_dropout import keyed_dropout
-from dropsmith.patterns._pattern import Pattern, Rate, check_rate
+from dropsmith.patterns._pattern import Pattern, Rate, check_rate, check_shared
 from dropsmith.rng import Source, keep
 
 
@@ -36,8 +35,7 @@ class Bernoulli(Pattern):
 
     def __post_init__(self) -> None:
         check_rate(self, self.rate)
-        if not isinstance(self.shared, str):
-            raise PatternError(f"shared names axes in one string, got {self.shared!r}")
+        check_shared(self, self.shared)
 
     def draw(self, axes: Axes, source: Source) -> Tensor:
         rate = self.rate_at(source.step)

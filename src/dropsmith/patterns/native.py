@@ -1,5 +1,6 @@
 """Rules for noise a model already has: torch's own draw at another rate, or silence."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,7 +8,8 @@ from torch import Tensor
 
 from dropsmith.axes import Axes
 from dropsmith.errors import PatternError
-from dropsmith.patterns._pattern import Pattern, check_rate
+from dropsmith.patterns._pattern import Pattern
+from dropsmith.patterns._schedule import check_chance
 from dropsmith.rng import Source
 
 
@@ -27,7 +29,7 @@ class Native(Pattern):
     rate: float
 
     def __post_init__(self) -> None:
-        check_rate(self, self.rate)
+        check_chance("Native", "rate", self.rate)
 
     def draw(self, axes: Axes, source: Source) -> Tensor:
         raise PatternError(
@@ -46,3 +48,6 @@ class Off(Pattern):
 
     def draw(self, axes: Axes, source: Source) -> Tensor:
         return torch.ones([1] * len(axes.sizes), device=source.device)
+
+    def drop(self, x: Tensor, names: tuple[str, ...], sources: Sequence[Source]) -> Tensor:
+        return x

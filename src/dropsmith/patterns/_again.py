@@ -1,0 +1,38 @@
+"""Multiplication by a mask that is drawn again in backward instead of being kept."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def times(x: Tensor, draw: Callable[[], Tensor]) -> Tensor:
+    """`x` times the mask that `draw` returns, with nothing kept for the backward pass.
+
+    The mask is its own derivative, so backward is the same product on the gradient. A compiler
+    sees the plain product and decides for itself what to compute again.
+
+    Args:
+        draw: returns the same mask at every call; it should hold neither `x` nor a mask.
+    """
+    if torch.compiler.is_compiling():
+        return _product(x, draw())
+    return _Times.apply(x, draw)  # pyright: ignore[reportReturnType]
+
+
+class _Times(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, draw: Callable[[], Tensor]) -> Tensor:
+        ctx.draw = draw
+        return _product(x, draw())
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None]:
+        # Through `apply`, so that a second derivative passes the same mask again.
+        return _Times.apply(grads[0], ctx.draw), None  # pyright: ignore[reportReturnType]
+
+
+def _product(x: Tensor, mask: Tensor) -> Tensor:
+    # Rounded once, after the product: 1 / (1 - rate) in bfloat16 alone is off by up to 0.4 %.
+    return (x * mask).to(x.dtype)

@@ -1,0 +1,110 @@
+"""Patterns out of JSON, by name from a short table and from nowhere else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
+from typing import Any
+
+from dropsmith.errors import PatternError, did_you_mean
+from dropsmith.patterns._pattern import Pattern
+from dropsmith.patterns._schedule import Schedule
+from dropsmith.patterns.bernoulli import Bernoulli
+from dropsmith.patterns.blocks import Blocks
+from dropsmith.patterns.gaussian import Gaussian
+from dropsmith.patterns.native import Native, Off
+from dropsmith.patterns.path import Path
+from dropsmith.patterns.schedules import ByDepth, Cyclic, Early, Late, Linear
+from dropsmith.patterns.weights import Weights
+from dropsmith.patterns.words import Words
+
+Named = type[Pattern] | type[Schedule]
+
+PATTERNS: dict[str, type[Pattern]] = {
+    "Bernoulli": Bernoulli,
+    "Blocks": Blocks,
+    "Gaussian": Gaussian,
+    "Native": Native,
+    "Off": Off,
+    "Path": Path,
+    "Weights": Weights,
+    "Words": Words,
+}
+SCHEDULES: dict[str, type[Schedule]] = {
+    "ByDepth": ByDepth,
+    "Cyclic": Cyclic,
+    "Early": Early,
+    "Late": Late,
+    "Linear": Linear,
+}
+
+
+def from_json(values: Mapping[str, Any], extra: Sequence[Named] = ()) -> Pattern:
+    """The pattern that `Pattern.to_json` wrote.
+
+    Reading never imports anything: names stand for the patterns and schedules of this library and
+    for those you hand in.
+
+    >>> from_json({"pattern": "Bernoulli", "rate": 0.1, "shared": "time"})
+    Bernoulli(rate=0.1, shared='time')
+
+    Args:
+        values: a JSON object with the class under `pattern` and its settings.
+        extra: pattern and schedule classes of your own.
+
+    Raises:
+        PatternError: a name or a setting is unknown, missing or out of range.
+    """
+    patterns = _table(PATTERNS, Pattern, extra)
+    schedules = _table(SCHEDULES, Schedule, extra)
+    settings = {
+        name: _made("schedule", value, schedules) if _is_schedule(value) else value
+        for name, value in _object(values, "pattern").items()
+    }
+    return _made("pattern", settings, patterns)
+
+
+def _table(own: Mapping[str, type], base: type, extra: Sequence[Named]) -> dict[str, type]:
+    more = {cls.__name__: cls for cls in extra if issubclass(cls, base)}
+    for name, cls in more.items():
+        if own.get(name, cls) is not cls:
+            raise PatternError(
+                f"extra holds another {name!r} than this library's own\n  rename your class"
+            )
+    return {**own, **more}
+
+
+def _is_schedule(value: Any) -> bool:
+    return isinstance(value, Mapping) and "schedule" in value
+
+
+def _object(values: Any, kind: str) -> Mapping[str, Any]:
+    if not isinstance(values, Mapping) or not isinstance(values.get(kind), str):
+        raise PatternError(
+            f"not a {kind} in JSON: {values!r}\n"
+            f'  it is an object that names its class: {{"{kind}": ..., "rate": ...}}'
+        )
+    return values
+
+
+def _made(kind: str, values: Any, table: Mapping[str, type]) -> Any:
+    settings = dict(_object(values, kind))
+    name = settings.pop(kind)
+    if name not in table:
+        raise PatternError(
+            f"no {kind} is called {name!r}\n  {kind}s are: {' '.join(sorted(table))}"
+            + (did_you_mean(name, table) or f"\n  your own class goes in extra=({name},)")
+        )
+    _check_settings(table[name], settings)
+    return table[name](**settings)
+
+
+def _check_settings(cls: type, settings: Mapping[str, Any]) -> None:
+    known = {field.name: field for field in fields(cls) if field.init}
+    for name in settings:
+        if name not in known:
+            raise PatternError(
+                f"{cls.__name__} has no setting {name!r}\n  it has: {' '.join(known)}"
+                + did_you_mean(name, known)
+            )
+    for name, field in known.items():
+        if name not in settings and field.default is MISSING and field.default_factory is MISSING:
+            raise PatternError(f"{cls.__name__} needs {name!r}\n  got: {dict(settings)!r}")

@@ -1,0 +1,101 @@
+"""DropBlock: neighbours are dropped together, for alone they can be guessed (Ghiasi et al. 2018).
+
+The paper's chance of a block corner reaches the asked rate only inside a large map. Here corners
+fall on a canvas that is larger than the map by one block less a pixel, and their chance is
+1 - (1 - rate) ** (1 / pixels in a block), so every pixel is dropped with chance `rate` exactly:
+at the border, for even blocks, and on maps smaller than the block.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dropsmith.axes import UNKNOWN, Axes
+from dropsmith.errors import AxisError, PatternError
+from dropsmith.patterns._pattern import Pattern, Rate, check_rate, check_shared
+from dropsmith.rng import Source, keep
+
+_IMAGE = ("height", "width")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Blocks(Pattern):
+    """Drop squares of `size` × `size` pixels, or spans of `size` steps where there is no image.
+
+    What is kept of a row of the batch is divided by the share that is kept, so a row's mean is one.
+    A row that keeps nothing is zero: there is nothing to scale. The paper divides over the
+    whole batch; a row's own share makes passes that are stacked equal passes that are looped.
+
+    >>> from dropsmith.rng import Key
+    >>> axes = Axes.read("batch channel height width", (2, 1, 4, 12))
+    >>> mask = Blocks(rate=0.4, size=3).draw(axes, Source(Key.of(8)))
+    >>> for line in (mask[0, 0] > 0).int().tolist():
+    ...     print(*line)
+    0 0 0 1 1 1 1 1 1 0 0 0
+    0 1 1 1 1 1 0 0 0 0 0 0
+    0 0 0 0 1 1 0 0 0 0 0 0
+    1 0 0 0 0 0 0 0 0 1 1 1
+
+    Args:
+        rate: chance that a pixel is dropped, in [0, 1), or a schedule of it.
+        size: side of a block in pixels, or its length in steps.
+        shared: axes along which one map of blocks serves all, such as `channel`.
+    """
+
+    rate: Rate
+    size: int = 7
+    shared: str = ""
+
+    def __post_init__(self) -> None:
+        check_rate(self, self.rate)
+        check_shared(self, self.shared)
+        if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
+            raise PatternError(f"Blocks: size is a number of pixels, 1 or more; got {self.size!r}")
+
+    def draw(self, axes: Axes, source: Source) -> Tensor:
+        dims = self._dims(axes)
+        canvas = list(axes.collapse(self.shared))
+        for dim in dims:
+            canvas[dim] += self.size - 1
+        corner = 1 - (1 - self.rate_at(source.step)) ** (1 / self.size ** len(dims))
+        kept = keep(source, tuple(canvas), corner)
+        for dim in dims:
+            kept = _all_in_a_run(kept, dim, self.size)
+        return _with_mean_one(kept, axes)
+
+    def _dims(self, axes: Axes) -> tuple[int, ...]:
+        """The dimensions a block extends over."""
+        found = [name for name in _IMAGE if name in axes.names]
+        found = found or [name for name in ("time",) if name in axes.names]
+        if not found:
+            hint = '\n  name them in the rule: rule(..., axes="batch channel height width")'
+            raise AxisError(
+                "Blocks needs axes height and width, or time\n"
+                f"  this site has: {' '.join(axes.names)}" + (hint if UNKNOWN in axes.names else "")
+            )
+        if held := [name for name in found if name in self.shared.split()]:
+            raise PatternError(
+                f"Blocks: cannot share along {held[0]!r}, where blocks begin and end\n"
+                f"  share another axis of: {' '.join(axes.names)}"
+            )
+        return axes.dims(" ".join(found))
+
+
+def _all_in_a_run(kept: Tensor, dim: int, size: int) -> Tensor:
+    """For each place, whether all of the `size` places that begin there are True."""
+    length = 1
+    while length < size:
+        # Two runs of `length`, `hop` apart, make one of `length + hop`: few steps for any size.
+        hop = min(length, size - length)
+        count = kept.shape[dim] - hop
+        kept = kept.narrow(dim, 0, count) & kept.narrow(dim, hop, count)
+        length += hop
+    return kept
+
+
+def _with_mean_one(kept: Tensor, axes: Axes) -> Tensor:
+    # float32 whatever the model runs in: a count of kept units overflows half precision.
+    mask = kept.float()
+    rest = [dim for dim, name in enumerate(axes.names) if name != "batch"]
+    share = mask.mean(dim=rest, keepdim=True)
+    return mask / share.where(share > 0, 1.0)

@@ -1,0 +1,46 @@
+"""Stochastic depth: a residual branch is left out for some rows (Huang et al. 2016)."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dropsmith.axes import Axes
+from dropsmith.patterns._pattern import Pattern, Rate, check_rate
+from dropsmith.rng import Source, keep
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Path(Pattern):
+    """Drop a branch with chance `rate` for each row, and scale the kept rows by 1 / (1 - rate).
+
+    Huang et al. flip once for a batch and scale at test time instead; a flip for each row has the
+    same mean and less variance between batches. With `rate=ByDepth(first=0.0, last=0.5)` the
+    rate rises with depth, as they propose.
+
+    >>> from dropsmith.rng import Key
+    >>> path, source = Path(rate=0.5), Source(Key.of(0))
+    >>> mask = path.draw(Axes.read("batch time unit", (4, 7, 16)), source)
+    >>> mask.shape, bool(((mask > 0).flatten() == path.kept_rows(4, source)).all())
+    (torch.Size([4, 1, 1]), True)
+
+    Args:
+        rate: chance that a row loses the branch, in [0, 1), or a schedule of it.
+    """
+
+    rate: Rate
+
+    def __post_init__(self) -> None:
+        check_rate(self, self.rate)
+
+    def draw(self, axes: Axes, source: Source) -> Tensor:
+        batch = axes.dims("batch")
+        shape = [size if dim in batch else 1 for dim, size in enumerate(axes.sizes)]
+        rate = self.rate_at(source.step)
+        return keep(source, tuple(shape), rate).float() / (1 - rate)
+
+    def kept_rows(self, rows: int, source: Source) -> Tensor:
+        """Which of a batch's rows keep the branch: booleans, True where `draw` is not zero.
+
+        Known before the branch runs, so that it need run on these rows only.
+        """
+        return keep(source, (rows,), self.rate_at(source.step))

@@ -1,0 +1,145 @@
+"""Rates that change while a model trains, or from layer to layer.
+
+A schedule knows nothing but the step it is asked about, so a run that resumes resumes it too.
+Steps count the training forwards of a model from 1; step 0 is before the first.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dropsmith.errors import PatternError
+from dropsmith.patterns._schedule import Schedule, check_chance
+from dropsmith.rng import Word
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear(Schedule):
+    """From `start` at step 0 in a straight line to `end` at step `steps`, and `end` from then on.
+
+    >>> Linear(start=0.0, end=0.4, steps=100).at(25)
+    0.1
+    """
+
+    start: float
+    end: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        check_chance("Linear", "start", self.start)
+        check_chance("Linear", "end", self.end)
+        _check_steps("Linear", "steps", self.steps)
+
+    def at(self, step: Word) -> float | Tensor:
+        return _between(self.start, self.end, _share(step, self.steps))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Early(Schedule):
+    """`rate` through step `steps`, then no noise: against underfitting (Liu et al. 2023).
+
+    >>> Early(rate=0.1, steps=50).at(50), Early(rate=0.1, steps=50).at(51)
+    (0.1, 0.0)
+    """
+
+    rate: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        check_chance("Early", "rate", self.rate)
+        _check_steps("Early", "steps", self.steps)
+
+    def at(self, step: Word) -> float | Tensor:
+        return self.rate * (1 - _past(step, self.steps))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Late(Schedule):
+    """No noise through step `steps`, then `rate`: against overfitting (Liu et al. 2023).
+
+    >>> Late(rate=0.1, steps=50).at(50), Late(rate=0.1, steps=50).at(51)
+    (0.0, 0.1)
+    """
+
+    rate: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        check_chance("Late", "rate", self.rate)
+        _check_steps("Late", "steps", self.steps)
+
+    def at(self, step: Word) -> float | Tensor:
+        return self.rate * _past(step, self.steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cyclic(Schedule):
+    """From `low` up to `high` and back in straight lines, once every `period` steps.
+
+    >>> rate = Cyclic(low=0.0, high=0.5, period=20)
+    >>> [rate.at(step) for step in (0, 5, 10, 15, 20)]
+    [0.0, 0.25, 0.5, 0.25, 0.0]
+    """
+
+    low: float
+    high: float
+    period: int
+
+    def __post_init__(self) -> None:
+        check_chance("Cyclic", "low", self.low)
+        check_chance("Cyclic", "high", self.high)
+        _check_steps("Cyclic", "period", self.period)
+
+    def at(self, step: Word) -> float | Tensor:
+        down = abs(2 * _share(step % self.period, self.period) - 1)
+        return _between(self.high, self.low, down)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByDepth(Schedule):
+    """A rate that runs from `first` to `last` over the sites of one rule, in order of depth.
+
+    Huang et al. (2016) let the chance of losing a layer grow linearly with its depth. A rule that
+    matches one site gives it `last`. Installing a plan settles the depth; until then there is
+    no rate to ask for.
+
+    >>> [ByDepth(first=0.0, last=0.5).at_depth(index, 3) for index in range(3)]
+    [0.0, 0.25, 0.5]
+    """
+
+    first: float
+    last: float
+
+    def __post_init__(self) -> None:
+        check_chance("ByDepth", "first", self.first)
+        check_chance("ByDepth", "last", self.last)
+
+    def at(self, step: Word) -> float | Tensor:
+        raise PatternError(
+            f"{self!r} has no rate until it is known which site is meant\n"
+            "  a plan settles that when installed; by hand: pattern.at_depth(index, count)"
+        )
+
+    def at_depth(self, index: int, count: int) -> float:
+        return float(_between(self.first, self.last, index / (count - 1) if count > 1 else 1.0))
+
+
+def _share(step: Word, steps: int) -> float | Tensor:
+    """How much of `steps` has gone by, in [0, 1]; float64 either way, so both agree to the bit."""
+    if isinstance(step, Tensor):
+        return (step.double() / steps).clamp(0, 1)
+    return min(max(step / steps, 0.0), 1.0)
+
+
+def _past(step: Word, steps: int) -> float | Tensor:
+    return (step > steps).double() if isinstance(step, Tensor) else float(step > steps)
+
+
+def _between(start: float, end: float, share: float | Tensor) -> float | Tensor:
+    # Weighted so that both ends are met exactly.
+    return start * (1 - share) + end * share
+
+
+def _check_steps(owner: str, name: str, steps: object) -> None:
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise PatternError(f"{owner}: {name} is a number of steps, 1 or more; got {steps!r}")

@@ -1,0 +1,98 @@
+"""Whole words missing: the same embedding row is dropped wherever its word stands.
+
+Gal & Ghahramani (2016, section 4.2) drop word types anew in every sequence; the code of Merity et
+al. (2018, AWD-LSTM) drops rows of the embedding matrix for the batch as a whole.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from dropsmith.axes import Axes
+from dropsmith.errors import PatternError
+from dropsmith.patterns._again import times
+from dropsmith.patterns._pattern import Pattern, Rate, check_rate, rows_of_each
+from dropsmith.rng import Source, bits, threshold
+
+_PER = ("row", "table")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Words(Pattern):
+    """Drop each word type with chance `rate` and scale the other words by 1 / (1 - rate).
+
+    A flip depends on the key and the token's id, so equal words fall together. It costs nothing
+    in the size of the vocabulary, and the embedding table itself is never touched.
+
+    >>> from dropsmith.rng import Key
+    >>> ids = torch.tensor([[5, 9, 5, 9], [5, 5, 7, 7]])
+    >>> mask = Words(rate=0.5).mask(ids, Source(Key.of(1))).squeeze(-1)
+    >>> bool((mask[0, 0] == mask[0, 2]) & (mask[0, 1] == mask[0, 3]))
+    True
+
+    Args:
+        rate: chance that a word type is dropped, in [0, 1), or a schedule of it.
+        per: `row` flips anew for each row of the batch; `table` flips once for the whole batch.
+    """
+
+    goes_on: ClassVar[str] = "words"
+
+    rate: Rate
+    per: str = "row"
+
+    def __post_init__(self) -> None:
+        check_rate(self, self.rate)
+        if self.per not in _PER:
+            raise PatternError(f"Words: per must be 'row' or 'table', got {self.per!r}")
+
+    def mask(self, ids: Tensor, source: Source, batch_dim: int = 0) -> Tensor:
+        """The mask of the embeddings of `ids`, of shape `(*ids.shape, 1)`.
+
+        Args:
+            ids: token ids, integers of any shape.
+            batch_dim: which dimension of `ids` counts the rows of the batch.
+        """
+        rate = self.rate_at(source.step)
+        key = source.key
+        if self.per == "row":
+            key = key.fold(_counted(ids, batch_dim))
+        word = bits(key, ids.to(torch.int32))
+        kept = ((word >> 1) & 0x7FFFFFFF) >= threshold(rate)
+        return (kept.float() / (1 - rate)).unsqueeze(-1)
+
+    def drop_rows(
+        self, x: Tensor, ids: Tensor, sources: Sequence[Source], batch_dim: int = 0
+    ) -> Tensor:
+        """Multiply the embeddings `x` of `ids` by their mask, which backward draws again.
+
+        Args:
+            x: embeddings, of shape `(*ids.shape, unit)`.
+            sources: one for each view stacked along `batch_dim`, in order; raise `ViewError`
+                where their number does not divide the rows.
+        """
+        rows_of_each(len(sources), ids.shape[batch_dim])
+        views = tuple(sources)
+        return times(x, lambda: self._stacked(ids, views, batch_dim))
+
+    def draw(self, axes: Axes, source: Source) -> Tensor:
+        raise PatternError(
+            "Words needs token ids, and a tensor's axes hold none\n"
+            "  it goes on an embedding: rule('embedding', Words(rate=...)); by hand use .mask(ids)"
+        )
+
+    def _stacked(self, ids: Tensor, sources: tuple[Source, ...], batch_dim: int) -> Tensor:
+        parts = zip(ids.tensor_split(len(sources), batch_dim), sources, strict=True)
+        masks = [self.mask(part, source, batch_dim) for part, source in parts]
+        return torch.cat(masks, batch_dim % ids.dim())
+
+
+def _counted(ids: Tensor, dim: int) -> Tensor:
+    """Row numbers, shaped to broadcast against `ids`."""
+    shape = [1] * ids.dim()
+    shape[dim] = ids.shape[dim]
+    count = math.prod(shape)
+    return torch.arange(count, dtype=torch.int32, device=ids.device).view(shape)

@@ -1,0 +1,193 @@
+"""What every pattern promises; inherit the class and list yours."""
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from math import prod, sqrt
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+import dropsmith.patterns
+from dropsmith.axes import Axes
+from dropsmith.errors import ViewError
+from dropsmith.patterns import Pattern, from_json
+from dropsmith.rng import Key, Source
+from dropsmith.testing._memory import kept_for_backward
+from dropsmith.testing._values import check_frozen, check_json, check_repr
+
+STEP = 1
+"""The training step at which everything is drawn."""
+
+
+class PatternContract:
+    """Tests that pytest runs once for each of your `patterns`.
+
+    A statistical test draws `draws` masks from a fixed seed and allows five standard errors, taken
+    from the spread between the masks, so it needs no tolerance and gives the same answer each run.
+
+    >>> from dropsmith.patterns import Bernoulli
+    >>> class TestMine(PatternContract):
+    ...     patterns = [Bernoulli(rate=0.3), Bernoulli(rate=0.3, shared="time")]
+
+    Attributes:
+        patterns: what to test.
+        names, sizes: the tensor at the site; patterns on words take ids of all axes but the last.
+        draws: how many masks a statistical test draws.
+    """
+
+    patterns: ClassVar[Sequence[Pattern]] = ()
+    names: ClassVar[str] = "batch time unit"
+    sizes: ClassVar[tuple[int, ...]] = (6, 5, 8)
+    draws: ClassVar[int] = 400
+
+    def pytest_generate_tests(self, metafunc: Any) -> None:
+        if "pattern" in metafunc.fixturenames:
+            metafunc.parametrize("pattern", type(self).patterns, ids=repr)
+
+    def zeros(self, pattern: Pattern) -> float:
+        """The share of the mask that should be zero: the rate, for noise that drops."""
+        return float(pattern.rate_at(STEP))
+
+    def mask(self, pattern: Pattern, source: Source) -> Tensor:
+        """One mask, as the pattern draws it."""
+        if pattern.goes_on == "words":
+            return pattern.mask(self._ids(), source, self._rows())  # pyright: ignore
+        return pattern.draw(self._axes(), source)
+
+    def drop(self, pattern: Pattern, x: Tensor, sources: Sequence[Source]) -> Tensor:
+        """`x`, which holds a view for each source, with the pattern's noise."""
+        if pattern.goes_on == "words":
+            ids = self._stack([self._ids()] * len(sources))
+            return pattern.drop_rows(x, ids, sources, self._rows())  # pyright: ignore
+        return pattern.drop(x, self._axes().names, sources)
+
+    def test_it_is_a_frozen_value(self, pattern: Pattern) -> None:
+        check_frozen(pattern)
+
+    def test_it_comes_back_from_json(self, pattern: Pattern) -> None:
+        check_json(pattern, lambda values: from_json(values, extra=_classes(pattern)))
+
+    def test_what_it_prints_can_be_typed(self, pattern: Pattern) -> None:
+        own = {cls.__name__: cls for cls in _classes(pattern)}
+        check_repr(pattern, vars(dropsmith.patterns) | own)
+
+    def test_the_same_source_gives_the_same_mask(self, pattern: Pattern) -> None:
+        first = self.mask(pattern, _source(0))
+        torch.rand(3)  # what others draw must not matter
+        assert torch.equal(first, self.mask(pattern, _source(0))), f"{pattern!r} drew two masks"
+
+    def test_another_source_gives_another_mask(self, pattern: Pattern) -> None:
+        masks = torch.stack([self.mask(pattern, _source(seed)) for seed in range(64)])
+        assert (masks != masks[0]).any(), f"{pattern!r} drew one mask from 64 different sources"
+
+    def test_the_mask_broadcasts_to_the_tensor(self, pattern: Pattern) -> None:
+        mask = self.mask(pattern, _source(0))
+        assert mask.is_floating_point(), f"{pattern!r} drew a mask of {mask.dtype}"
+        assert torch.broadcast_shapes(mask.shape, self.sizes) == self.sizes, (
+            f"{pattern!r} drew a mask of {tuple(mask.shape)} for a tensor of {self.sizes}"
+        )
+
+    def test_the_mean_of_the_mask_is_one(self, pattern: Pattern) -> None:
+        self._check_mean(pattern, [m.mean() for m in self._masks(pattern)], 1.0, "mean")
+
+    def test_the_dropped_share_is_the_rate(self, pattern: Pattern) -> None:
+        shares = [(m == 0).double().mean() for m in self._masks(pattern)]
+        self._check_mean(pattern, shares, self.zeros(pattern), "share of zeros")
+
+    def test_rate_zero_changes_nothing(self, pattern: Pattern) -> None:
+        if not any(field.name == "rate" for field in fields(pattern)):
+            return
+        x = self._x()
+        silent = replace(pattern, rate=0.0)  # pyright: ignore[reportCallIssue]
+        assert torch.equal(self.drop(silent, x, [_source(0)]), x), f"{silent!r} changed its input"
+
+    def test_drop_multiplies_by_the_mask_and_so_does_its_gradient(self, pattern: Pattern) -> None:
+        x = self._x().requires_grad_()
+        mask = self.mask(pattern, _source(0)).expand(self.sizes)
+        dropped = self.drop(pattern, x, [_source(0)])
+        torch.testing.assert_close(dropped, x * mask)
+        (gradient,) = torch.autograd.grad(dropped.sum(), x)
+        torch.testing.assert_close(gradient, mask.contiguous())
+
+    def test_nothing_is_kept_for_the_backward_pass(self, pattern: Pattern) -> None:
+        x = self._x().requires_grad_()
+        with kept_for_backward() as kept:
+            self.drop(pattern, x, [_source(0)])
+        assert not kept, f"{pattern!r} keeps {[tuple(t.shape) for t in kept]} for backward"
+
+    def test_stacked_views_equal_views_one_by_one(self, pattern: Pattern) -> None:
+        sources = [_source(0), _source(1), _source(2)]
+        x = self._x()
+        if pattern.goes_on == "weights":
+            self._check_refused(pattern, x, sources)
+            return
+        alone = self._stack([self.drop(pattern, x, [source]) for source in sources])
+        assert torch.equal(self.drop(pattern, self._stack([x] * 3), sources), alone), (
+            f"{pattern!r} draws other masks when views are stacked in one batch"
+        )
+
+    def test_half_precision_drops_the_same_places(self, pattern: Pattern) -> None:
+        mask = self.mask(pattern, _source(0)).expand(self.sizes)
+        for dtype in (torch.float16, torch.bfloat16):
+            x = self._x().to(dtype)
+            half = self.drop(pattern, x, [_source(0)])
+            assert half.dtype == dtype, f"{pattern!r} turns {dtype} into {half.dtype}"
+            assert torch.equal(half == 0, mask == 0), f"{pattern!r} drops other places in {dtype}"
+            torch.testing.assert_close(half, (x.float() * mask).to(dtype))
+
+    def test_compiled_code_draws_the_same_mask(self, pattern: Pattern) -> None:
+        def run(x: Tensor) -> Tensor:
+            return self.drop(pattern, x, [_source(0)])
+
+        torch._dynamo.reset()
+        compiled = torch.compile(run, backend="aot_eager", fullgraph=True)
+        assert torch.equal(compiled(self._x()), run(self._x())), f"{pattern!r} differs compiled"
+
+    def _axes(self) -> Axes:
+        return Axes.read(self.names, self.sizes)
+
+    def _rows(self) -> int:
+        return self._axes().dim("batch") if "batch" in self.names else 0
+
+    def _stack(self, views: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(views), dim=self._rows())
+
+    def _x(self) -> Tensor:
+        """A tensor without zeros, so that a zero in the result was dropped."""
+        return torch.linspace(1, 2, prod(self.sizes)).view(self.sizes)
+
+    def _ids(self) -> Tensor:
+        ids = torch.arange(prod(self.sizes[:-1])) ** 2 % 17
+        return ids.view(self.sizes[:-1])
+
+    def _masks(self, pattern: Pattern) -> list[Tensor]:
+        return [self.mask(pattern, _source(seed)) for seed in range(self.draws)]
+
+    def _check_mean(
+        self, pattern: Pattern, values: Sequence[Tensor], want: float, what: str
+    ) -> None:
+        found = torch.stack(list(values)).double()
+        # The floor is the rounding of a float32 mean, for patterns whose every mask has this mean.
+        bound = 5 * found.std().item() / sqrt(len(found)) + 1e-5
+        assert abs(found.mean().item() - want) <= bound, (
+            f"{pattern!r}: {what} is {found.mean():.5f} over {len(found)} masks, "
+            f"not {want} ± {bound:.5f}"
+        )
+
+    def _check_refused(self, pattern: Pattern, x: Tensor, sources: Sequence[Source]) -> None:
+        try:
+            self.drop(pattern, x, sources)
+        except ViewError:
+            return
+        raise AssertionError(f"{pattern!r} takes several views of one parameter: raise ViewError")
+
+
+def _source(seed: int) -> Source:
+    return Source(Key.of(seed).fold(3), step=STEP)
+
+
+def _classes(pattern: Pattern) -> tuple[type, ...]:
+    values = (getattr(pattern, field.name) for field in fields(pattern))
+    schedules = (type(value) for value in values if isinstance(value, dropsmith.patterns.Schedule))
+    return (type(pattern), *schedules)
