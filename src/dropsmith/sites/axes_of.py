@@ -55,7 +55,9 @@ def names_of(module: nn.Module, kind: Kind, ndim: int) -> tuple[str, ...]:
     return _SEQUENCE.get(ndim, ("batch",) + (UNKNOWN,) * (ndim - 1))
 
 
-def confirmed(names: tuple[str, ...], few: tuple[int, ...], more: tuple[int, ...]) -> tuple[str, ...]:
+def confirmed(
+    names: tuple[str, ...], few: tuple[int, ...], more: tuple[int, ...]
+) -> tuple[str, ...]:
     """The names after a run with B and one with B + 1 rows: only what grew is the batch.
 
     >>> confirmed(("batch", "time", "unit"), (7, 2, 5), (7, 3, 5))

@@ -150,16 +150,16 @@ def _multi_head(calls: Calls, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
     changed = dict(kwargs) | {"training": active}
     args = (*args[:10], site.rate if site.rate is not None else 0.5, *args[11:])
     with _Mode(inner):
-        return _unguarded(*args, **changed)
+        return unguarded(*args, **changed)
 
 
-_unguarded = python_types.FunctionType(
+unguarded = python_types.FunctionType(
     MULTI_HEAD.__code__,
     {**MULTI_HEAD.__globals__, "has_torch_function": lambda tensors: False},
     MULTI_HEAD.__name__,
     MULTI_HEAD.__defaults__,
 )
-_unguarded.__kwdefaults__ = MULTI_HEAD.__kwdefaults__
+unguarded.__kwdefaults__ = MULTI_HEAD.__kwdefaults__
 
 
 class _Open:

@@ -34,6 +34,9 @@ class Drawn:
 
     def drop(self, x: Tensor, module: nn.Module) -> Tensor:
         """`x` with this site's noise, in the pass that is running."""
+        return self._observed(x, self._drop(x, module))
+
+    def _drop(self, x: Tensor, module: nn.Module) -> Tensor:
         sources = self.noise.sources(self.site.name, self.shared, x.device)
         if len(sources) == 1:
             quiet = self.noise.quiet_views()[0]
@@ -54,7 +57,8 @@ class Drawn:
             )
         if quiet[0]:
             return weight
-        return self.pattern.drop(weight, (UNKNOWN,) * weight.ndim, sources[:1])
+        dropped = self.pattern.drop(weight, (UNKNOWN,) * weight.ndim, sources[:1])
+        return self._observed(weight, dropped)
 
     def words(self, rows: Tensor, ids: Tensor) -> Tensor:
         """Embedded words with whole word types dropped; `rows` is `ids` with one more axis."""
@@ -62,7 +66,7 @@ class Drawn:
         sources = self.noise.sources(self.site.name, self.shared, rows.device)
         dim = (self.axes or "batch").split().index("batch")
         dropped = self.pattern.drop_rows(rows, ids, sources, dim)
-        return self._quietened(rows, dropped, dim)
+        return self._observed(rows, self._quietened(rows, dropped, dim))
 
     def _names(self, module: nn.Module, x: Tensor) -> tuple[str, ...]:
         if self.axes is not None:
@@ -87,6 +91,11 @@ class Drawn:
                 '  name its axes: rule(..., axes="time batch unit")'
             )
         return dim
+
+    def _observed(self, before: Tensor, after: Tensor) -> Tensor:
+        if self.noise.observer is not None:
+            self.noise.observer(self.site.name, before, after)
+        return after
 
     def _quietened(self, x: Tensor, dropped: Tensor, dim: int) -> Tensor:
         quiet = self.noise.quiet_views()

@@ -72,9 +72,7 @@ class _Trace(TorchFunctionMode):
         self.shapes.setdefault(full, sizes)
         if all(site.name != full for site in self.calls):
             type_ = type(module).__name__
-            self.calls.append(
-                Site(name=full, kind=kind, owner=shown(name), type=type_, rate=rate)
-            )
+            self.calls.append(Site(name=full, kind=kind, owner=shown(name), type=type_, rate=rate))
 
     def enter(self, name: str, module: nn.Module) -> None:
         self.stack.append((name, module))
@@ -133,9 +131,7 @@ def unchanged(model: nn.Module) -> Iterator[None]:
                 buffer.copy_(buffers[name])
 
 
-def _seen(
-    site: Site, model: nn.Module, few: dict[str, Any], more: dict[str, Any]
-) -> Site:
+def _seen(site: Site, model: nn.Module, few: dict[str, Any], more: dict[str, Any]) -> Site:
     place = site.name if site.kind in ("attention", "functional") else site.owner
     sizes = few.get(place)
     if sizes is None or site.kind in ("weight", "words", "input", "between"):

@@ -54,7 +54,8 @@ def install(
     for index in unmatched(rules, possible):
         raise no_site(index, rules[index], (site.name for site in known))
     had_noise = ATTRIBUTE in model.__dict__
-    noise = model.__dict__[ATTRIBUTE] if had_noise else Noise(seed, rank)
+    noise = model.__dict__[ATTRIBUTE] if had_noise else Noise()
+    noise.seed, noise.rank = seed, rank
     made = Installation(tuple(rules), assign(rules, possible), [], pending, noise, had_noise, [])
     made.attachments = _attachments(model, made.assignments, noise)
     model.__dict__[ATTRIBUTE], model.__dict__[INSTALLED] = noise, made
@@ -109,7 +110,8 @@ def check_fired(made: Installation) -> None:
     """Raise `SiteError` for the first rule of which no site ran."""
     for index, one in enumerate(made.rules):
         own = [a.site.name for a in made.assignments if a.rule is one]
-        silent = isinstance(one.pattern, Off) or getattr(one.pattern, "rate", 1) == 0
+        # A retuned module may be read instead of called, as Hugging Face attention reads its own.
+        silent = isinstance(one.pattern, Off | Native) or getattr(one.pattern, "rate", 1) == 0
         if own and not silent and not any(made.noise.fired.get(name) for name in own):
             raise SiteError(
                 f"rule {index + 1} of the plan has noise at {', '.join(own[:3])}, which never ran\n"

@@ -4,7 +4,7 @@ One `Noise` belongs to one root module and is shared by everything installed the
 tensor, so that compiled code need not be compiled again as training goes on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import blake2s
@@ -17,6 +17,8 @@ from dropsmith.errors import NoiseError
 from dropsmith.rng import Key, Source
 
 TRAINING, PREDICTION, PROBE = 0, 1, 2
+Observer = Callable[[str, Tensor, Tensor], None]
+"""Takes a site's name and what it was given and returned."""
 ATTRIBUTE = "_dropsmith_noise"
 
 
@@ -51,6 +53,7 @@ class Noise:
         self.current = Pass()
         self.held = False
         self.fired: dict[str, int] = {}
+        self.observer: Observer | None = None
         self._prefixes: dict[str, Key] = {}
 
     @property

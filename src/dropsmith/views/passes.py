@@ -1,0 +1,181 @@
+"""Making views: several passes over one batch, stacked into one forward or one after the other."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from math import ceil
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from dropsmith.errors import ViewError
+from dropsmith.sites import Noise, Pass, find_noise
+from dropsmith.sites.batch import call, map_rows, rows_of
+from dropsmith.sites.install import installation_of
+from dropsmith.views._views import Views
+from dropsmith.views.trunk import Trunk
+
+Mode = Literal["auto", "stacked", "looped"]
+
+
+def views(
+    model: nn.Module,
+    batch: Any,
+    n: int = 2,
+    *,
+    mode: Mode = "auto",
+    quiet: tuple[int, ...] = (),
+    share: float = 1.0,
+    trunk: str | None = None,
+) -> Views:
+    """Run a model `n` times over one batch, each time with noise of its own.
+
+    The passes are stacked into one forward where noise is drawn per row, and made one after the
+    other where it is not: for weights without `views="shared"`, for quiet views, and for a share
+    of the batch under a plan. Both give the same masks. In train mode the step advances once.
+
+    >>> net = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5))
+    >>> pair = views(net, torch.ones(2, 3))
+    >>> len(pair), pair.outputs[1].shape
+    (2, torch.Size([2, 4]))
+
+    Args:
+        model: any module, also inside DistributedDataParallel.
+        batch: what it takes: a tensor, a tuple of arguments, or a mapping of them by name, of
+            which those that `forward` does not take (such as `labels`) are left out.
+        n: how many views.
+        mode: `stacked`, `looped`, or `auto` for the rule above.
+        quiet: views that run without any noise.
+        share: the leading share of the rows that the second and later views see, in (0, 1].
+        trunk: name of the first module that the views do not share: all before it runs once.
+
+    Raises:
+        ViewError: the passes cannot be made the way that was asked for.
+    """
+    if n < 1 or not 0 < share <= 1:
+        raise ViewError(f"views takes n >= 1 and share in (0, 1], got n={n} and share={share}")
+    noise = find_noise(model)
+    if noise is not None and model.training:
+        noise.begin(training=True)
+    how = mode if mode != "auto" else choose(model, n, quiet, share)
+    if trunk is not None:
+        return forked(model, batch, n, noise, trunk)
+    make = stacked if how == "stacked" else looped
+    return make(model, batch, n, noise, quiet, share)
+
+
+def choose(model: nn.Module, n: int, quiet: tuple[int, ...], share: float) -> Mode:
+    """`stacked` where every view can have its own noise within one batch, else `looped`."""
+    made = next((i for m in model.modules() if (i := installation_of(m)) is not None), None)
+    per_pass = made is not None and any(
+        one.rule.views == "fresh" and one.pattern.goes_on == "weights" for one in made.assignments
+    )
+    partial = share < 1 and made is not None
+    return "looped" if n == 1 or quiet or per_pass or partial else "stacked"
+
+
+def stacked(
+    model: nn.Module,
+    batch: Any,
+    n: int,
+    noise: Noise | None,
+    quiet: tuple[int, ...] = (),
+    share: float = 1.0,
+) -> Views:
+    """All views as one batch, in one forward."""
+    if share < 1 and installation_of(model) is not None:
+        raise ViewError('a share of the batch under a plan needs mode="looped"')
+    _warn_of_batch_norm(model, n)
+    rows, some = rows_of(batch), ceil(rows_of(batch) * share)
+    whole = map_rows(lambda x: torch.cat([x] + [x[:some]] * (n - 1)), batch)
+    this = Pass(views=tuple(range(n)), quiet=quiet, rows=rows + some * (n - 1))
+    with running(noise, this):
+        output = call(model, whole)
+    sizes = [rows] + [some] * (n - 1)
+    part = map_rows(lambda x: x[:some], batch)
+    return Views(outputs=cut(output, sizes), batches=(batch,) + (part,) * (n - 1), shared_rows=some)
+
+
+def looped(
+    model: nn.Module,
+    batch: Any,
+    n: int,
+    noise: Noise | None,
+    quiet: tuple[int, ...] = (),
+    share: float = 1.0,
+) -> Views:
+    """One forward for each view."""
+    some = ceil(rows_of(batch) * share)
+    part = batch if some == rows_of(batch) else map_rows(lambda x: x[:some], batch)
+    batches = (batch,) + (part,) * (n - 1)
+    outputs = []
+    for view, own in enumerate(batches):
+        this = Pass(views=(view,), quiet=quiet)
+        with running(noise, this), silenced(model) if view in quiet else nullcontext():
+            outputs.append(call(model, own))
+    return Views(outputs=tuple(outputs), batches=batches, shared_rows=some)
+
+
+def forked(model: nn.Module, batch: Any, n: int, noise: Noise | None, trunk: str) -> Views:
+    """One forward whose rows become `n` times as many where the trunk ends."""
+    rows = rows_of(batch)
+    _warn_of_batch_norm(model, n)
+    with Trunk(model, trunk, noise, rows, n), running(noise, Pass(rows=rows)):
+        output = call(model, batch)
+    return Views(outputs=cut(output, [rows] * n), batches=(batch,) * n, shared_rows=rows)
+
+
+@contextmanager
+def running(noise: Noise | None, this: Pass) -> Iterator[None]:
+    """The pass under the model's noise, where it has any of ours."""
+    if noise is None:
+        yield
+        return
+    with noise.passing(this):
+        yield
+
+
+@contextmanager
+def silenced(model: nn.Module) -> Iterator[None]:
+    """Every module in eval mode, so that torch's own noise is off too, except BatchNorm."""
+    norms = nn.modules.batchnorm._BatchNorm
+    woken = [m for m in model.modules() if m.training and not isinstance(m, norms)]
+    for module in woken:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in woken:
+            module.training = True
+
+
+def cut(output: Any, sizes: list[int]) -> tuple[Any, ...]:
+    """What a stacked pass returned, once for each view; what has no rows goes to every view."""
+    leaves, spec = pytree.tree_flatten(output)
+    parts = [_cut_leaf(leaf, sizes) for leaf in leaves]
+    return tuple(
+        pytree.tree_unflatten([part[view] for part in parts], spec) for view in range(len(sizes))
+    )
+
+
+def _cut_leaf(leaf: Any, sizes: list[int]) -> list[Any]:
+    if isinstance(leaf, Tensor):
+        # Recurrent states have their rows in dimension 1.
+        for dim in range(min(leaf.ndim, 2)):
+            if leaf.shape[dim] == sum(sizes):
+                return list(leaf.split(sizes, dim))
+    return [leaf] * len(sizes)
+
+
+def _warn_of_batch_norm(model: nn.Module, n: int) -> None:
+    norms = nn.modules.batchnorm._BatchNorm
+    found = [name for name, m in model.named_modules() if isinstance(m, norms) and m.training]
+    if found:
+        warnings.warn(
+            f"{found[0]!r} normalises over the batch: stacked, it sees {n} views at once "
+            f"({len(found)} such modules)\n"
+            '  mode="looped" gives each view statistics of its own',
+            stacklevel=4,
+        )
