@@ -33,7 +33,8 @@ class Views:
 
 
 def logits_of(output: Any) -> Tensor:
-    """The scores in what a model returned: the tensor, `.logits`, `["logits"]` or the first item.
+    """The scores in what a model returned: the tensor, `.logits`, `["logits"]` or the first
+    tensor of a tuple that is not a scalar.
 
     >>> import torch
     >>> logits_of({"logits": torch.ones(2)})
@@ -44,11 +45,12 @@ def logits_of(output: Any) -> Tensor:
     found = getattr(output, "logits", None)
     if found is None and isinstance(output, Mapping):
         found = output.get("logits")
-    if found is None and isinstance(output, tuple | list) and output:
-        found = output[0]
+    if found is None and isinstance(output, tuple | list):
+        # Hugging Face tuples begin with the scalar loss where labels were given.
+        found = next((x for x in output if isinstance(x, Tensor) and x.ndim), None)
     if isinstance(found, Tensor):
         return found
     raise ViewError(
         f"cannot find logits in what the model returned, a {type(output).__name__}\n"
-        "  looked for: a tensor, .logits, ['logits'], the first item of a tuple"
+        "  looked for: a tensor, .logits, ['logits'], the first tensor of a tuple"
     )
