@@ -1,0 +1,61 @@
+"""The rooms of the house stand in a line: each uses only those before it."""
+
+import ast
+from pathlib import Path
+
+import dropsmith
+
+SOURCE = Path(dropsmith.__file__).parent
+ROOMS = [
+    *("errors", "axes", "rng", "terms", "record"),
+    *("kernels", "patterns", "sites", "views", "objectives", "consistency", "predict"),
+    *("models", "tasks", "train", "compare", "report", "cli"),
+    "testing",
+]
+
+
+def imports_of(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    named = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    plain = [alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names]
+    modules = [node.module or "" for node in named] + plain
+    found = {m.split(".")[1] for m in modules if m.startswith("dropsmith.")}
+    for node in named:
+        if node.module == "dropsmith":
+            found |= {alias.name for alias in node.names}
+    return found - {"_version", "__version__"}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def test_every_file_stands_in_a_known_room():
+    rooms = {room_of(path) for path in SOURCE.rglob("*.py")}
+    assert rooms - {"__init__", "__main__", "_version"} == set(ROOMS)
+
+
+def test_a_room_uses_only_the_rooms_before_it():
+    backward = [
+        (str(path.relative_to(SOURCE)), used)
+        for path in SOURCE.rglob("*.py")
+        if (room := room_of(path)) in ROOMS
+        for used in imports_of(path)
+        if used not in ROOMS or ROOMS.index(used) > ROOMS.index(room)
+    ]
+    assert backward == []
+
+
+def test_the_architecture_page_names_every_room():
+    page = (Path(__file__).parent.parent / "docs" / "architecture.md").read_text()
+    assert [room for room in ROOMS if f"`{room}`" not in page] == []
+
+
+def test_importing_the_library_brings_in_nothing_heavy():
+    import subprocess
+    import sys
+
+    heavy = "transformers ray matplotlib accelerate sklearn datasets torchmetrics typer rich scipy"
+    code = f"import sys, dropsmith; print([m for m in {heavy.split()!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
