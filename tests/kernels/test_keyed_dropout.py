@@ -1,0 +1,192 @@
+"""The fast version equals the obvious one, gradients included, and keeps nothing but keys."""
+
+from shutil import which
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch._dynamo.testing import CompileCounter
+
+from dropsmith.kernels.keyed_dropout import chunked, keyed_dropout, reference
+from dropsmith.rng import Key, bits
+from dropsmith.testing import kept_for_backward
+
+CHUNK = chunked.CHUNK
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+KEY = Key.of(3).fold(1)
+KEYS = (KEY, Key.of(3).fold(2), Key.of(3).fold(3))
+needs_compiler = pytest.mark.skipif(
+    not any(which(name) for name in ("g++", "clang++")), reason="inductor needs a C++ compiler"
+)
+
+
+def seeded(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+
+
+def by_loop(x: Tensor, key: Key, rate: float) -> Tensor:
+    """The definition, one element after the other."""
+    out = []
+    for index, value in enumerate(x.flatten().tolist()):
+        word = int(bits(key, torch.tensor(index, dtype=torch.int32))) % 2**32
+        out.append(0.0 if word / 2**32 < rate else value / (1 - rate))
+    return torch.tensor(out, dtype=x.dtype).view(x.shape)
+
+
+@pytest.mark.parametrize("version", [chunked.keyed_dropout, reference.keyed_dropout])
+def test_both_versions_follow_the_definition(version):
+    x = seeded(7, 11)
+    torch.testing.assert_close(version(x, (KEY,), 0.25), by_loop(x, KEY, 0.25))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "shape",
+    [(), (1,), (17, 3, 5), (CHUNK - 1,), (CHUNK,), (CHUNK + 1,), (3 * CHUNK + 7,)],
+    ids=str,
+)
+def test_the_chunked_version_equals_the_reference_to_the_bit(shape, dtype):
+    x = seeded(*shape, dtype=dtype)
+    fast, slow = chunked.keyed_dropout(x, (KEY,), 0.3), reference.keyed_dropout(x, (KEY,), 0.3)
+    assert fast.dtype == dtype
+    assert fast.shape == x.shape
+    assert torch.equal(fast, slow)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(st.integers(1, 5), min_size=1, max_size=4),
+    st.integers(1, 3),
+    st.floats(0, 0.99),
+    st.sampled_from(DTYPES),
+)
+def test_several_keys_equal_several_calls(sizes, views, rate, dtype):
+    x = seeded(views * sizes[0], *sizes[1:], dtype=dtype)
+    alone = [keyed_dropout(part, (key,), rate) for part, key in zip(x.chunk(views), KEYS)]  # noqa: B905
+    assert torch.equal(keyed_dropout(x, KEYS[:views], rate), torch.cat(alone))
+    assert torch.equal(reference.keyed_dropout(x, KEYS[:views], rate), torch.cat(alone))
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 4), (6, 0, 2)])
+@pytest.mark.parametrize("version", [chunked.keyed_dropout, reference.keyed_dropout])
+def test_an_empty_tensor_stays_empty(version, shape):
+    x = torch.empty(shape, requires_grad=True)
+    out = version(x, KEYS[:2], 0.5)
+    assert out.shape == shape
+    out.sum().backward()
+    assert x.grad is not None
+    assert x.grad.shape == shape
+
+
+def test_elements_count_in_reading_order_whatever_the_memory_order():
+    x = seeded(6, 8, 10)
+    for view in (
+        x.transpose(0, 2),
+        x[::2],
+        x[:, :, 3:7],
+        x.permute(2, 0, 1),
+        x[:, :1].expand_as(x),
+    ):
+        assert not view.is_contiguous()
+        want = keyed_dropout(view.contiguous(), (KEY,), 0.4)
+        assert torch.equal(keyed_dropout(view, (KEY,), 0.4), want)
+
+
+def test_the_input_is_left_alone():
+    x = seeded(100)
+    before = x.clone()
+    keyed_dropout(x, (KEY,), 0.5)
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("value", [float("inf"), -float("inf"), float("nan")])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_dropped_element_is_zero_whatever_it_was(value, dtype):
+    kept = keyed_dropout(torch.ones(1000), (KEY,), 0.5) != 0
+    x = torch.full((1000,), value, dtype=dtype)
+    for version in (chunked.keyed_dropout, reference.keyed_dropout):
+        out = version(x, (KEY,), 0.5)
+        assert bool((out[~kept] == 0).all())
+        torch.testing.assert_close(out[kept], x[kept], equal_nan=True)
+
+
+@pytest.mark.parametrize("version", [chunked.keyed_dropout, reference.keyed_dropout])
+def test_the_gradient_is_the_mask(version):
+    x = seeded(5, 1000).requires_grad_()
+    incoming = seeded(5, 1000).flip(0)
+    (gradient,) = torch.autograd.grad(version(x, (KEY,), 0.3), x, incoming)
+    torch.testing.assert_close(gradient, by_loop(incoming, KEY, 0.3))
+
+
+@pytest.mark.parametrize("version", [chunked.keyed_dropout, reference.keyed_dropout])
+def test_first_and_second_derivatives_match_finite_differences(version):
+    x = seeded(4, 3, dtype=torch.float64).requires_grad_()
+
+    def curved(x: Tensor) -> Tensor:
+        return version(x**2, KEYS[:2], 0.4) ** 2
+
+    assert torch.autograd.gradcheck(curved, x)
+    assert torch.autograd.gradgradcheck(curved, x)
+
+
+def test_nothing_but_keys_is_kept_for_the_backward_pass():
+    x = seeded(64, 64).requires_grad_()
+    with kept_for_backward() as kept:
+        keyed_dropout(x, KEYS[:2], 0.5)
+    assert kept == []
+
+
+def test_keys_that_hold_tensors_draw_what_their_integers_draw():
+    step = torch.tensor(-5, dtype=torch.int32)
+    traced, plain = Key.of(3).fold(step), Key.of(3).fold(-5 % 2**32)
+    x = seeded(1000)
+    assert torch.equal(keyed_dropout(x, (traced,), 0.5), keyed_dropout(x, (plain,), 0.5))
+    assert torch.equal(reference.keyed_dropout(x, (traced,), 0.5), keyed_dropout(x, (plain,), 0.5))
+
+
+def test_a_rate_in_a_tensor_drops_what_the_number_drops():
+    x = seeded(1000)
+    traced = keyed_dropout(x, (KEY,), torch.tensor(0.3, dtype=torch.float64))
+    torch.testing.assert_close(traced, keyed_dropout(x, (KEY,), 0.3))
+    assert torch.equal(traced == 0, keyed_dropout(x, (KEY,), 0.3) == 0)
+
+
+def test_two_threads_draw_what_one_draws():
+    from concurrent.futures import ThreadPoolExecutor
+
+    parts = [seeded(CHUNK + number) for number in range(8)]
+    want = [keyed_dropout(x, (KEY,), 0.5) for x in parts]
+    with ThreadPoolExecutor(4) as pool:
+        got = list(pool.map(lambda x: keyed_dropout(x, (KEY,), 0.5), parts))
+    assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True))
+
+
+# Torch's own, on the first import of inductor.
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=needs_compiler)])
+def test_compiled_code_drops_what_eager_code_drops(backend):
+    def run(x: Tensor, step: Tensor) -> Tensor:
+        return keyed_dropout(x, (Key.of(3).fold(step), Key.of(4).fold(step)), 0.3)
+
+    torch._dynamo.reset()
+    compiled = torch.compile(run, backend=backend, fullgraph=True)
+    for step in (0, 1, 2**31 - 1):
+        x = torch.ones(6, 1001, requires_grad=True)
+        out = compiled(x, torch.tensor(step, dtype=torch.int32))
+        assert torch.equal(out, run(x, torch.tensor(step, dtype=torch.int32)))
+        (gradient,) = torch.autograd.grad(out.sum(), x)
+        assert torch.equal(gradient, out)
+
+
+def test_another_step_does_not_compile_again():
+    def run(x: Tensor, step: Tensor) -> Tensor:
+        return keyed_dropout(x, (Key.of(3).fold(step),), 0.3)
+
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    compiled = torch.compile(run, backend=counter, fullgraph=True)
+    for step in range(20):
+        compiled(torch.ones(4, 5), torch.tensor(step, dtype=torch.int32))
+    assert counter.frame_count == 1

@@ -1,0 +1,112 @@
+"""Records come back from their files as they were, or not at all."""
+
+import json
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dropsmith.errors import DataError
+from dropsmith.record import Record, config_id
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=8,
+)
+RECORD = Record(
+    config={"task": "digits", "seed": 3, "plan": {"rules": [{"rate": 0.1}]}},
+    environment={"torch": "2.6"},
+    curve=({"step": 1.0, "train_loss": 2.5}, {"step": 2.0, "train_loss": 2.25}),
+    scores={"test_nll": 0.5},
+    cost={"seconds": 1.5},
+)
+
+
+@given(st.dictionaries(st.text(max_size=6), JSON, max_size=4))
+def test_a_record_survives_json(config):
+    record = replace(RECORD, config=config)
+    assert Record.from_json(json.loads(json.dumps(record.to_json()))) == record
+
+
+def test_a_record_survives_a_file(tmp_path):
+    path = RECORD.save(tmp_path / "runs")
+    assert path == tmp_path / "runs" / f"{RECORD.id}.json"
+    assert Record.load(path) == RECORD
+
+
+def test_saving_again_replaces_the_record_and_leaves_nothing_else(tmp_path):
+    RECORD.save(tmp_path)
+    path = replace(RECORD, scores={"test_nll": 0.25}).save(tmp_path)
+    assert Record.load(path).scores == {"test_nll": 0.25}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("method", ["write_text", "replace"])
+def test_a_save_that_fails_leaves_the_old_record_whole(tmp_path, monkeypatch, method):
+    path = RECORD.save(tmp_path)
+
+    def fail(self, *_):
+        self.with_suffix(self.suffix).touch()
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, method, fail)
+    with pytest.raises(OSError, match="no space"):
+        replace(RECORD, scores={"test_nll": 9.0}).save(tmp_path)
+    monkeypatch.undo()
+    assert Record.load(path) == RECORD
+    assert [file.name for file in tmp_path.glob("*.json")] == [path.name]
+
+
+def test_a_record_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        RECORD.status = "other"
+
+
+def test_the_id_is_twelve_hexadecimal_digits_of_the_configuration_alone():
+    assert len(RECORD.id) == 12
+    assert int(RECORD.id, 16) >= 0
+    assert replace(RECORD, scores={}, environment={}, cost={}, status="stopped").id == RECORD.id
+    assert replace(RECORD, config=RECORD.config | {"seed": 4}).id != RECORD.id
+
+
+def test_the_id_does_not_depend_on_the_order_of_settings():
+    assert config_id({"a": 1, "b": {"c": 2, "d": 3}}) == config_id({"b": {"d": 3, "c": 2}, "a": 1})
+
+
+def test_the_id_is_the_same_on_every_machine():
+    # sha256 of the text {"seed":3,"task":"digits"}, as the sha256sum command prints it.
+    assert config_id({"task": "digits", "seed": 3}) == "a8644c7d79aa"
+
+
+def test_a_record_whose_settings_were_edited_is_refused(tmp_path):
+    path = RECORD.save(tmp_path)
+    path.write_text(path.read_text().replace('"seed": 3', '"seed": 4'))
+    with pytest.raises(DataError, match=rf"(?s)cannot read a record from .*{path.name}.*own id"):
+        Record.load(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "cannot read a record"),
+        ('{"format": "dropsmith.record", "ver', "cannot read a record"),
+        ("[]", "its format is not"),
+        ("3", "its format is not"),
+        ('{"format": "dropsmith.plan"}', "its format is not"),
+        ('{"format": "dropsmith.record", "version": 2}', "of version 2, read here is 1"),
+    ],
+)
+def test_a_file_that_holds_no_record_is_named_with_the_reason(tmp_path, text, told):
+    path = tmp_path / "broken.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=told) as caught:
+        Record.load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DataError, match="nowhere"):
+        Record.load(tmp_path / "nowhere.json")
