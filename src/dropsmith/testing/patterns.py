@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from math import prod, sqrt
+from math import prod
 from typing import Any, ClassVar
 
 import torch
@@ -14,6 +14,7 @@ from dropsmith.errors import ViewError
 from dropsmith.patterns import Pattern, from_json
 from dropsmith.rng import Key, Source
 from dropsmith.testing._memory import kept_for_backward
+from dropsmith.testing._statistics import check_mean
 from dropsmith.testing._values import check_frozen, check_json, check_repr
 
 STEP = 1
@@ -84,16 +85,18 @@ class PatternContract:
     def test_the_mask_broadcasts_to_the_tensor(self, pattern: Pattern) -> None:
         mask = self.mask(pattern, _source(0))
         assert mask.is_floating_point(), f"{pattern!r} drew a mask of {mask.dtype}"
-        assert torch.broadcast_shapes(mask.shape, self.sizes) == self.sizes, (
+        padded = (1,) * (len(self.sizes) - mask.ndim) + tuple(mask.shape)
+        spread = tuple(n if m == 1 else m for m, n in zip(padded, self.sizes, strict=False))
+        assert spread == self.sizes, (
             f"{pattern!r} drew a mask of {tuple(mask.shape)} for a tensor of {self.sizes}"
         )
 
     def test_the_mean_of_the_mask_is_one(self, pattern: Pattern) -> None:
-        self._check_mean(pattern, [m.mean() for m in self._masks(pattern)], 1.0, "mean")
+        check_mean([m.mean() for m in self._masks(pattern)], 1.0, f"the mean of {pattern!r}")
 
     def test_the_dropped_share_is_the_rate(self, pattern: Pattern) -> None:
         shares = [(m == 0).double().mean() for m in self._masks(pattern)]
-        self._check_mean(pattern, shares, self.zeros(pattern), "share of zeros")
+        check_mean(shares, self.zeros(pattern), f"the dropped share of {pattern!r}")
 
     def test_rate_zero_changes_nothing(self, pattern: Pattern) -> None:
         if not any(field.name == "rate" for field in fields(pattern)):
@@ -163,17 +166,6 @@ class PatternContract:
 
     def _masks(self, pattern: Pattern) -> list[Tensor]:
         return [self.mask(pattern, _source(seed)) for seed in range(self.draws)]
-
-    def _check_mean(
-        self, pattern: Pattern, values: Sequence[Tensor], want: float, what: str
-    ) -> None:
-        found = torch.stack(list(values)).double()
-        # The floor is the rounding of a float32 mean, for patterns whose every mask has this mean.
-        bound = 5 * found.std().item() / sqrt(len(found)) + 1e-5
-        assert abs(found.mean().item() - want) <= bound, (
-            f"{pattern!r}: {what} is {found.mean():.5f} over {len(found)} masks, "
-            f"not {want} ± {bound:.5f}"
-        )
 
     def _check_refused(self, pattern: Pattern, x: Tensor, sources: Sequence[Source]) -> None:
         try:

@@ -1,0 +1,230 @@
+"""What every objective promises; inherit the class and list yours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from math import ceil, inf, nan, prod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+import dropsmith.objectives
+from dropsmith.objectives import Objective, from_json
+from dropsmith.objectives.losses import tokens
+from dropsmith.terms import Loss, Terms, total
+from dropsmith.testing._values import check_frozen, check_json, check_repr
+from dropsmith.views import Views
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a batch: their labels, and the scores each view gave them.
+
+    Args:
+        scores: `[rows, ...]` of each view; later views may have only the first rows.
+        labels: `[rows, ...]`.
+    """
+
+    scores: tuple[Tensor, ...]
+    labels: Tensor
+
+    @property
+    def shared(self) -> int:
+        """How many rows every view has."""
+        return min(len(score) for score in self.scores)
+
+    def views(self) -> Views:
+        """The views a model with these scores would give."""
+        batches = tuple(self.labels[: len(score)] for score in self.scores)
+        return Views(outputs=self.scores, batches=batches, shared_rows=self.shared)
+
+    def __add__(self, other: "Rows") -> "Rows":
+        """One batch of both, with the rows that all views share in front."""
+        ends = self.shared, other.shared
+        first, *later = zip(self.scores, other.scores, strict=True)
+        return Rows(
+            (_together(first, ends), *map(torch.cat, later)),
+            _together((self.labels, other.labels), ends),
+        )
+
+
+class ObjectiveContract:
+    """Tests that pytest runs once for each of your `objectives`, on outputs of your kind.
+
+    All are computed in float64 on scores drawn from fixed seeds, with noise between views only.
+
+    >>> from dropsmith.objectives import RDrop
+    >>> class TestMine(ObjectiveContract):
+    ...     objectives = [RDrop(alpha=1), RDrop(alpha=5, views=3, warmup=100)]
+
+    Attributes:
+        objectives: what to test.
+        shape: the scores of one row; by default 5 tokens and 7 classes.
+        softmax: whether the last dimension of the scores is classes, of which some can be
+            impossible; otherwise labels have the shape of the scores.
+        ignored: the label of an item that is not counted.
+    """
+
+    objectives: ClassVar[Sequence[Objective]] = ()
+    shape: ClassVar[tuple[int, ...]] = (5, 7)
+    softmax: ClassVar[bool] = True
+    ignored: ClassVar[float] = -100
+
+    def pytest_generate_tests(self, metafunc: Any) -> None:
+        if "objective" in metafunc.fixturenames:
+            metafunc.parametrize("objective", type(self).objectives, ids=repr)
+
+    def loss(self, output: Any, batch: Any) -> Loss:
+        """The task loss of one view; `batch` holds the labels."""
+        return tokens(output, batch)
+
+    def labels(self, rows: int, generator: torch.Generator) -> Tensor:
+        """Labels of some rows, all of which are counted."""
+        return torch.randint(self.shape[-1], (rows, *self.shape[:-1]), generator=generator)
+
+    def test_it_is_a_frozen_value(self, objective: Objective) -> None:
+        check_frozen(objective)
+
+    def test_it_comes_back_from_json(self, objective: Objective) -> None:
+        check_json(objective, lambda values: from_json(values, extra=[type(objective)]))
+
+    def test_what_it_prints_can_be_typed(self, objective: Objective) -> None:
+        own = {type(objective).__name__: type(objective)}
+        check_repr(objective, vars(dropsmith.objectives) | own)
+
+    def test_it_says_which_views_it_needs(self, objective: Objective) -> None:
+        counts = {objective.views_at(step) for step in range(1, 100)}
+        assert min(counts) >= 1, f"{objective!r} asks for {min(counts)} views"
+        assert 0 < objective.share <= 1, f"{objective!r} has a share of {objective.share}"
+        assert all(0 < view < max(counts) for view in objective.quiet), (
+            f"{objective!r} has quiet views {objective.quiet} of {max(counts)}; view 0 is noisy"
+        )
+
+    def test_views_that_agree_cost_the_task_loss_and_no_more(self, objective: Objective) -> None:
+        rows = self.rows(objective, 4)
+        alike = Rows(tuple(rows.scores[0][: len(score)] for score in rows.scores), rows.labels)
+        task = self.terms(objective, alike)["task"].value
+        assert torch.equal(self.value(objective, alike), task), (
+            f"{objective!r} charges views that are equal"
+        )
+
+    def test_the_task_term_is_a_mean_over_views(self, objective: Objective) -> None:
+        rows = self.rows(objective, 4)
+        alone = torch.stack(
+            [self.loss(one, rows.labels[: len(one)]).mean.value for one in rows.scores]
+        )
+        task = self.terms(objective, rows)["task"].value
+        assert alone.min() - 1e-9 <= task <= alone.max() + 1e-9, (
+            f"{objective!r}: the task term is {task}, the views' losses are {alone.tolist()}"
+        )
+
+    def test_every_row_twice_changes_nothing(self, objective: Objective) -> None:
+        rows = self.rows(objective, 4)
+        self._check_equal(objective, rows, rows + rows, "when every row is there twice")
+
+    def test_padding_changes_nothing_even_if_it_is_not_a_number(self, objective: Objective) -> None:
+        rows, padding = self.rows(objective, 4), self.rows(objective, 4)
+        padding = Rows(
+            tuple(torch.full_like(score, nan) for score in padding.scores),
+            torch.full_like(padding.labels, self.ignored),
+        )
+        self._check_equal(objective, rows, rows + padding, "when padding is added")
+
+    def test_padding_has_no_gradient(self, objective: Objective) -> None:
+        rows = self.rows(objective, 4)
+        rows.labels[1] = self.ignored
+        for score in rows.scores:
+            score[1:2] = nan
+        first, *later = self.gradients(objective, rows)
+        assert first[0].any(), f"{objective!r} has no gradient at a row that counts"
+        for gradient in (first, *later):
+            assert not gradient[1:2].any(), f"{objective!r} has gradients in padding"
+            assert gradient.isfinite().all(), f"{objective!r}: padding spoils other gradients"
+
+    def test_accumulated_batches_equal_the_whole(self, objective: Objective) -> None:
+        parts = [self.rows(objective, rows, seed) for seed, rows in enumerate((4, 2, 6))]
+        parts[1].labels[:1] = self.ignored
+        summed = [self.terms(objective, part) for part in parts]
+        whole = self.value(objective, parts[0] + parts[1] + parts[2])
+        torch.testing.assert_close(objective.total(_summed(summed), self.step(objective)), whole)
+
+    def test_ranks_that_divide_by_the_common_count_equal_the_whole(
+        self, objective: Objective
+    ) -> None:
+        ranks = [self.rows(objective, rows, seed) for seed, rows in enumerate((4, 2))]
+        ranks[1].labels[:1] = self.ignored
+        local = [self.gradients(objective, rank, beside=ranks) for rank in ranks]
+        whole = self.gradients(objective, ranks[0] + ranks[1])
+        joined = Rows(tuple(local[0]), ranks[0].labels) + Rows(tuple(local[1]), ranks[1].labels)
+        for got, want in zip(joined.scores, whole, strict=True):
+            torch.testing.assert_close(got, want)
+
+    def test_impossible_classes_change_nothing(self, objective: Objective) -> None:
+        if not self.softmax:
+            return
+        rows = self.rows(objective, 4)
+        more = [torch.cat((score, torch.full_like(score, -inf)), -1) for score in rows.scores]
+        wider = Rows(tuple(more), rows.labels)
+        self._check_equal(objective, rows, wider, "when impossible classes are added")
+        for gradient in self.gradients(objective, wider):
+            assert gradient.isfinite().all(), f"{objective!r}: -inf scores spoil the gradient"
+
+    def test_huge_scores_of_half_precision_stay_finite(self, objective: Objective) -> None:
+        rows = self.rows(objective, 4)
+        for dtype in (torch.float16, torch.bfloat16):
+            huge = Rows(tuple((score * 1e4).to(dtype) for score in rows.scores), rows.labels)
+            value = self.value(objective, huge)
+            assert value.isfinite(), f"{objective!r} is {value} on {dtype}"
+            assert value.dtype == torch.float32, f"{objective!r} sums {dtype} in {value.dtype}"
+
+    def step(self, objective: Objective) -> int:
+        """The first step at which the objective needs all its views."""
+        return max(range(1, 100), key=lambda step: (objective.views_at(step), -step))
+
+    def rows(self, objective: Objective, rows: int, seed: int = 0) -> Rows:
+        """Random rows, each view's scores within noise of the others'."""
+        generator = torch.Generator().manual_seed(seed)
+        draw = prod((rows, *self.shape))
+        common = torch.randn(draw, generator=generator, dtype=torch.float64)
+        scores = []
+        for view in range(objective.views_at(self.step(objective))):
+            noise = torch.randn(draw, generator=generator, dtype=torch.float64)
+            kept = rows if view == 0 else ceil(rows * objective.share)
+            scores.append((common + noise / 2).view(rows, *self.shape)[:kept])
+        return Rows(tuple(scores), self.labels(rows, generator))
+
+    def terms(self, objective: Objective, rows: Rows) -> Terms:
+        """The objective's terms on these rows."""
+        return objective.terms(rows.views(), self.loss)
+
+    def value(self, objective: Objective, rows: Rows) -> Tensor:
+        """The number to minimise on these rows."""
+        return objective.total(self.terms(objective, rows), self.step(objective))
+
+    def gradients(
+        self, objective: Objective, rows: Rows, beside: Sequence[Rows] = ()
+    ) -> list[Tensor]:
+        """Gradients of the value at each view's scores; of this rank's part beside others."""
+        leaves = tuple(score.detach().requires_grad_() for score in rows.scores)
+        terms = self.terms(objective, Rows(leaves, rows.labels))
+        others = [self.terms(objective, other) for other in beside if other is not rows]
+        value = objective.total(_summed([terms, *others]), self.step(objective))
+        found = torch.autograd.grad(value, leaves, allow_unused=True, materialize_grads=True)
+        return list(found)
+
+    def _check_equal(self, objective: Objective, rows: Rows, other: Rows, when: str) -> None:
+        before, after = self.value(objective, rows), self.value(objective, other)
+        assert torch.isclose(before, after, rtol=1e-9), (
+            f"{objective!r} goes from {before} to {after} {when}"
+        )
+
+
+def _together(parts: Sequence[Tensor], ends: tuple[int, int]) -> Tensor:
+    (first, second), (end, other) = parts, ends
+    return torch.cat((first[:end], second[:other], first[end:], second[other:]))
+
+
+def _summed(parts: Sequence[Terms]) -> Terms:
+    names = reduce(lambda one, other: one | other, map(set, parts))
+    return {name: total(part[name] for part in parts) for name in names}
