@@ -1,25 +1,34 @@
 """The same mask drawn in place over chunks that stay in cache, and drawn again in backward.
 
-Selecting by AND with all ones or all zeros is several times faster on CPU than comparing and
-multiplying, and turns a dropped infinity into zero.
+NumPy does the integer work: its unsigned shifts need no mask and a call of it costs a third of a
+torch call, which is what small tensors pay for. Selecting by AND with all ones or all zeros is
+several times faster than comparing and multiplying, and turns a dropped infinity into zero.
 """
 
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from dropsmith.rng import Key, Word, threshold
+from dropsmith.rng import Key, threshold
 
-# Large enough that the cost of a call is spread, small enough that two scratch buffers stay in L2.
+# Large enough that the cost of a call is spread, small enough that the buffers stay in cache.
 CHUNK = 65536
 _INTEGER = {8: torch.int64, 4: torch.int32, 2: torch.int16}
+# The rounds of `rng.mix`, as NumPy scalars so that the arrays stay of 32 bits.
+_ROUNDS = tuple((np.uint32(s), np.uint32(f)) for s, f in ((16, 0x7FEB352D), (15, 0x846CA68B)))
+_LAST, _ONE = np.uint32(16), np.uint32(1)
+
+Words = NDArray[np.uint32]
+Integers = NDArray[np.signedinteger]
 
 
 def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
     """See `dropsmith.kernels.keyed_dropout.keyed_dropout`."""
-    words = tuple((_signed(key.first), _signed(key.second)) for key in keys)
+    words = tuple((int(key.first) & 0xFFFFFFFF, int(key.second) & 0xFFFFFFFF) for key in keys)
     return _Regenerated.apply(x, words, float(rate))  # pyright: ignore[reportReturnType]
 
 
@@ -40,61 +49,57 @@ class _Regenerated(torch.autograd.Function):
 def _masked(x: Tensor, keys: tuple[tuple[int, int], ...], rate: float) -> Tensor:
     x = x.contiguous()
     out = torch.empty_like(x, memory_format=torch.contiguous_format)
-    whole, target = x.detach().view(-1), out.view(-1)
-    length = whole.numel() // len(keys)
+    integer = _INTEGER[x.element_size()]
+    source = x.detach().view(-1).view(integer).numpy()
+    target = out.view(-1).view(integer).numpy()
+    length = x.numel() // len(keys)
     for view, key in enumerate(keys):
         part = slice(view * length, (view + 1) * length)
-        _fill(whole[part], target[part], key, rate)
-    return out
+        _select(source[part], target[part], key, rate)
+    return out.mul_(1 / (1 - rate))
 
 
-def _fill(x: Tensor, out: Tensor, key: tuple[int, int], rate: float) -> None:
-    integer = _INTEGER[x.element_size()]
-    source, target = x.view(integer), out.view(integer)
-    size = min(CHUNK, max(x.numel(), 1))
-    index, word, spare = _scratch(size)
-    limit = int(threshold(rate))
-    for start in range(0, x.numel(), size):
-        count = min(size, x.numel() - start)
+def _select(source: Integers, target: Integers, key: tuple[int, int], rate: float) -> None:
+    """Copy the elements that are kept and put zeros where the others were."""
+    limit = np.uint32(threshold(rate))
+    index = _counting()
+    word, spare = np.empty((2, min(CHUNK, len(source))), np.uint32)
+    for start in range(0, len(source), CHUNK):
+        stop = min(start + CHUNK, len(source))
+        count = stop - start
         kept = _kept(index[:count], start, word[:count], spare[:count], key, limit)
-        stop = start + count
-        # int32 all-ones widen and narrow to all-ones, by sign extension and truncation.
-        torch.bitwise_and(source[start:stop], kept.to(integer), out=target[start:stop])
-        out[start:stop].mul_(1 / (1 - rate))
+        # All ones stay all ones when widened by sign extension or narrowed by truncation.
+        np.bitwise_and(
+            source[start:stop], kept.astype(source.dtype, copy=False), target[start:stop]
+        )
 
 
 def _kept(
-    index: Tensor, start: int, word: Tensor, spare: Tensor, key: tuple[int, int], limit: int
-) -> Tensor:
-    torch.add(index, start, out=word).bitwise_xor_(key[0])
-    _mix_(word, spare)
-    word.add_(key[1])
-    _mix_(word, spare)
-    # Thirty-one bits less the limit: negative exactly where the unit is dropped.
-    word.bitwise_right_shift_(1).bitwise_and_(0x7FFFFFFF).sub_(limit)
-    return word.bitwise_right_shift_(31).bitwise_not_()
+    index: Words, start: int, word: Words, spare: Words, key: tuple[int, int], limit: np.uint32
+) -> Integers:
+    """All ones where the element is kept and zero where it is dropped, in place of `word`."""
+    np.add(index, np.uint32(start), word)
+    np.bitwise_xor(word, np.uint32(key[0]), word)
+    _mix(word, spare)
+    np.add(word, np.uint32(key[1]), word)
+    _mix(word, spare)
+    # Thirty-one bits less the limit: negative exactly where the element is dropped.
+    np.right_shift(word, _ONE, word)
+    np.subtract(word, limit, word)
+    signed = word.view(np.int32)
+    np.right_shift(signed, 31, signed)
+    return np.invert(signed, signed)
 
 
-def _mix_(word: Tensor, spare: Tensor) -> None:
-    for shift, rest, factor in ((16, 0xFFFF, 0x7FEB352D), (15, 0x1FFFF, -0x7B935975)):
-        torch.bitwise_right_shift(word, shift, out=spare)
-        word.bitwise_xor_(spare.bitwise_and_(rest)).mul_(factor)
-    torch.bitwise_right_shift(word, 16, out=spare)
-    word.bitwise_xor_(spare.bitwise_and_(0xFFFF))
+def _mix(word: Words, spare: Words) -> None:
+    for shift, factor in _ROUNDS:
+        np.right_shift(word, shift, spare)
+        np.bitwise_xor(word, spare, word)
+        np.multiply(word, factor, word)
+    np.right_shift(word, _LAST, spare)
+    np.bitwise_xor(word, spare, word)
 
 
-@lru_cache(maxsize=8)
-def _counting(size: int) -> Tensor:
-    return torch.arange(size, dtype=torch.int32)
-
-
-def _scratch(size: int) -> tuple[Tensor, Tensor, Tensor]:
-    # The counting part is only read, so threads may share it; the other two are written.
-    rounded = CHUNK if size > CHUNK // 2 else 1 << (size - 1).bit_length()
-    spare = torch.empty(2, size, dtype=torch.int32)
-    return _counting(rounded)[:size], spare[0], spare[1]
-
-
-def _signed(word: Word) -> int:
-    word = int(word)
-    return word - (1 << 32) if word & 0x80000000 else word
+@lru_cache(maxsize=1)
+def _counting() -> Words:
+    return np.arange(CHUNK, dtype=np.uint32)
