@@ -3,9 +3,12 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import Objective
 from dropsmith.sites import Plan
 from dropsmith.tasks import Budget
+
+PRECISIONS = ("no", "bf16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +21,11 @@ class Setup:
         plan: where the model drops what.
         objective: how many views, and what they should agree on.
         budget: epochs (of a one-view method), batch size, optimiser settings.
-        seed: decides the split's order, the initial weights and all noise.
+        seed: decides the order of the examples, the initial weights and all noise.
         data: folder or file the task reads, where it does not carry its own.
         model: `package.module:function` that makes the model, or None for the task's own.
-        limit: use only this many training examples, or all.
+        limit: use only this many training examples, or the task's own choice.
+        precision: `no` for float32, `bf16` for mixed precision.
     """
 
     task: str
@@ -33,6 +37,14 @@ class Setup:
     data: str | None = None
     model: str | None = None
     limit: int | None = None
+    precision: str = "no"
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise TaskError(
+                f"no precision is called {self.precision!r}\n  there are: {', '.join(PRECISIONS)}"
+                + did_you_mean(self.precision, PRECISIONS)
+            )
 
     def to_json(self) -> dict[str, Any]:
         """The resolved configuration as JSON values."""
@@ -46,4 +58,5 @@ class Setup:
             "data": self.data,
             "model": self.model,
             "limit": self.limit,
+            "precision": self.precision,
         }

@@ -1,0 +1,72 @@
+"""One LSTM between an embedding and its transpose: a word language model for CPU minutes."""
+
+from torch import Tensor, nn
+
+from dropsmith.models._placing import Places, placed
+from dropsmith.patterns import Bernoulli, Gaussian, Weights, Words
+from dropsmith.sites import Plan, rule
+
+
+class SmallLSTM(nn.Module):
+    """Scores of the next word at every place of a batch of windows.
+
+    >>> import torch
+    >>> SmallLSTM(words=50)(torch.zeros(3, 7, dtype=torch.long)).shape
+    torch.Size([3, 7, 50])
+
+    Args:
+        words: size of the vocabulary.
+        width: units of the embedding and of the LSTM.
+        tied: whether the scores use the embedding's rows as weights (Inan et al., 2017).
+    """
+
+    def __init__(self, *, words: int, width: int = 128, tied: bool = True) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(words, width)
+        nn.init.normal_(self.embedding.weight, std=width**-0.5)
+        self.lstm = nn.LSTM(width, width, batch_first=True)
+        self.head = nn.Linear(width, words)
+        if tied:
+            self.head.weight = self.embedding.weight
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Scores `[batch, time, words]` after each token of `[batch, time]`."""
+        states, _ = self.lstm(self.embedding(tokens))
+        return self.head(states)
+
+
+_PLACES: Places = {
+    "dropout": lambda rate: (
+        rule("embedding", Bernoulli(rate=rate)),
+        rule("head.input", Bernoulli(rate=rate)),
+    ),
+    "locked": lambda rate: (
+        rule("embedding", Bernoulli(rate=rate, shared="time")),
+        rule("head.input", Bernoulli(rate=rate, shared="time")),
+    ),
+    "gaussian": lambda rate: (
+        rule("embedding", Gaussian(rate=rate)),
+        rule("head.input", Gaussian(rate=rate)),
+    ),
+    "words": lambda rate: (rule("embedding", Words(rate=rate)),),
+    "weights": lambda rate: (rule("lstm.weight_hh_l0", Weights(rate=rate)),),
+}
+
+LSTM_NOISES = tuple(_PLACES)
+
+
+def lstm_plan(noise: str, rate: float) -> Plan:
+    """Where `SmallLSTM` drops what.
+
+    >>> lstm_plan("words", 0.1).rules
+    (rule('embedding', Words(rate=0.1)),)
+
+    Args:
+        noise: `dropout`, `gaussian`, or `locked` (one mask for all steps) before and after the
+            LSTM; `words` (word types) on the embedding; `weights` on the recurrent matrix.
+        rate: chance of dropping, the same everywhere.
+
+    Raises:
+        TaskError: the noise is none of these.
+    """
+    return placed(_PLACES, noise, rate, "SmallLSTM")

@@ -1,0 +1,133 @@
+"""A Transformer encoder whose every step is a named module: a text classifier for CPU minutes."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dropsmith.models._placing import Places, placed
+from dropsmith.patterns import Bernoulli, Gaussian, Path, Words
+from dropsmith.sites import Plan, rule
+
+PAD = 0
+"""The token that fills a row up and counts nowhere."""
+
+
+class SmallTransformer(nn.Module):
+    """Scores of classes for a batch of padded texts: the mean over a text's words is classified.
+
+    Layers normalise before they act (Xiong et al., 2020), so training needs no long warm-up.
+
+    >>> model = SmallTransformer(words=50, classes=2, length=9)
+    >>> model(torch.tensor([[3, 4, 0], [5, 0, 0]])).shape
+    torch.Size([2, 2])
+
+    Args:
+        words: size of the vocabulary; token 0 is padding.
+        classes: how many scores to return.
+        length: most tokens a text may have.
+        width: units of a token.
+        heads: how many ways each layer attends.
+        layers: how many layers.
+    """
+
+    def __init__(
+        self,
+        *,
+        words: int,
+        classes: int,
+        length: int,
+        width: int = 64,
+        heads: int = 4,
+        layers: int = 2,
+    ) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(words, width)
+        self.position = nn.Embedding(length, width)
+        for table in (self.embedding, self.position):
+            nn.init.normal_(table.weight, std=width**-0.5)
+        self.layers = nn.ModuleList(_Layer(width, heads) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Scores `[batch, classes]` of tokens `[batch, time]`."""
+        real = tokens != PAD
+        place = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0)
+        x = self.embedding(tokens) + self.position(place)
+        for layer in self.layers:
+            x = layer(x, real)
+        return self.head(_mean(self.norm(x), real))
+
+
+class _Layer(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.before_attention = nn.LayerNorm(width)
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+        self.attended = nn.Linear(width, width)
+        self.before_feed = nn.LayerNorm(width)
+        self.feed = nn.Linear(width, 4 * width)
+        self.fed = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:
+        x = x + self.attended(self._attend(self.before_attention(x), real))
+        return x + self.fed(F.gelu(self.feed(self.before_feed(x))))
+
+    def _attend(self, x: Tensor, real: Tensor) -> Tensor:
+        split = (*x.shape[:2], self.heads, -1)
+        query, key, value = (
+            part(x).view(split).transpose(1, 2) for part in (self.query, self.key, self.value)
+        )
+        # A text without words attends to its padding: a row of nothing would be not-a-number.
+        seen = real | ~real.any(1, keepdim=True)
+        heads = F.scaled_dot_product_attention(query, key, value, attn_mask=seen[:, None, None])
+        return heads.transpose(1, 2).flatten(2)
+
+
+def _mean(x: Tensor, real: Tensor) -> Tensor:
+    weight = real.unsqueeze(-1).to(x.dtype)
+    return (x * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+
+_BRANCHES = ("layers.*.attended", "layers.*.fed")
+
+_PLACES: Places = {
+    "dropout": lambda rate: (
+        rule("embedding", Bernoulli(rate=rate)),
+        *(rule(branch, Bernoulli(rate=rate)) for branch in _BRANCHES),
+        rule("head.input", Bernoulli(rate=rate)),
+    ),
+    "locked": lambda rate: (
+        rule("embedding", Bernoulli(rate=rate, shared="time")),
+        *(rule(branch, Bernoulli(rate=rate, shared="time")) for branch in _BRANCHES),
+        rule("head.input", Bernoulli(rate=rate)),
+    ),
+    "gaussian": lambda rate: (
+        rule("embedding", Gaussian(rate=rate)),
+        *(rule(branch, Gaussian(rate=rate)) for branch in _BRANCHES),
+        rule("head.input", Gaussian(rate=rate)),
+    ),
+    "words": lambda rate: (rule("embedding", Words(rate=rate)),),
+    "path": lambda rate: tuple(rule(branch, Path(rate=rate)) for branch in _BRANCHES),
+}
+
+TRANSFORMER_NOISES = tuple(_PLACES)
+
+
+def transformer_plan(noise: str, rate: float) -> Plan:
+    """Where `SmallTransformer` drops what.
+
+    >>> transformer_plan("path", 0.1).rules[0]
+    rule('layers.*.attended', Path(rate=0.1))
+
+    Args:
+        noise: `dropout`, `gaussian` or `locked` (one mask for all words of a text) on the
+            embedding, both branches of every layer and the head's input; `words` (word types)
+            on the embedding; `path` (whole branches, text by text).
+        rate: chance of dropping, the same everywhere.
+
+    Raises:
+        TaskError: the noise is none of these.
+    """
+    return placed(_PLACES, noise, rate, "SmallTransformer")

@@ -1,0 +1,27 @@
+"""Data sets from the Hub, through `datasets`, with errors that say what to do without one."""
+
+from typing import Any
+
+from dropsmith.errors import DataError, MissingExtra
+
+
+def from_hub(path: str, config: str | None, task: str) -> Any:
+    """The splits of a data set by name.
+
+    Raises:
+        MissingExtra: `datasets` is not installed.
+        DataError: the Hub cannot be reached, or has no such data set.
+    """
+    try:
+        import datasets
+    except ImportError:
+        raise MissingExtra(f"the task {task} without --data", "datasets", "transformers") from None
+    try:
+        return datasets.load_dataset(path, config)
+    except Exception as error:  # the kinds of failure offline are many, and not its own to list
+        why = str(error).partition("\n")[0]
+        raise DataError(
+            f"cannot fetch {path!r} from the Hub for the task {task}\n"
+            f"  {type(error).__name__}: {why}\n"
+            "  give a local folder instead: --data DIR"
+        ) from None

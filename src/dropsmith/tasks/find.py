@@ -1,0 +1,54 @@
+"""Finding a task by its name, or by a path to data of one's own."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from dropsmith.errors import DataError, TaskError, did_you_mean
+from dropsmith.tasks._task import Task
+from dropsmith.tasks.cifar10 import CIFAR10
+from dropsmith.tasks.digits import DIGITS
+from dropsmith.tasks.image_folder import IMAGES
+from dropsmith.tasks.python_docs import PYTHON_DOCS
+from dropsmith.tasks.sentences import COLA, RT_POLARITY, SST2, TEXT
+from dropsmith.tasks.tables import is_table
+
+TASKS: dict[str, Task] = {
+    "digits": DIGITS,
+    "python-docs": PYTHON_DOCS,
+    "cifar10": CIFAR10,
+    "sst2": SST2,
+    "rt_polarity": RT_POLARITY,
+    "cola": COLA,
+    "images": IMAGES,
+    "text": TEXT,
+}
+
+
+def find_task(name: str, data: str | Path | None = None) -> Task:
+    """The task of a name, or one on a folder of pictures or a table of texts at a path.
+
+    >>> find_task("digits").noises
+    ('dropout', 'spatial', 'blocks', 'gaussian')
+
+    Args:
+        name: one of `TASKS`, or a path: a folder with a subfolder of pictures for each class, a
+            table of texts and labels, or a folder of such tables.
+        data: the folder or file that the task will read, to say at once where it does not exist.
+
+    Raises:
+        TaskError: there is no such task and no such path.
+        DataError: a path does not exist or holds neither pictures nor tables.
+    """
+    if data is not None and not Path(data).exists():
+        raise DataError(f"no file or folder {data}\n  it was given as the data of {name}")
+    if name in TASKS:
+        return TASKS[name]
+    path = Path(name)
+    if path.is_file() or (path.is_dir() and any(is_table(file) for file in path.iterdir())):
+        return replace(TEXT, name=name, home=path)
+    if path.is_dir():
+        return replace(IMAGES, name=name, home=path)
+    raise TaskError(
+        f"no task is called {name!r}, and no file or folder is there\n"
+        f"  tasks: {', '.join(TASKS)}" + did_you_mean(name, TASKS)
+    )

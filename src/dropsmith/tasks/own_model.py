@@ -1,0 +1,156 @@
+"""A task with a model of the user's own, named on the command line as `package.module:function`."""
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dropsmith.errors import TaskError, did_you_mean
+from dropsmith.models import AnyModel
+from dropsmith.sites import Plan
+from dropsmith.tasks._task import Budget, Data, Split, Task
+from dropsmith.terms import Loss
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnModelTask(Task):
+    """A task's data and loss with another model: see `with_model`.
+
+    Args:
+        task: whose data and loss.
+        spec: `package.module:function`.
+        places: where the model can take noise.
+        name, budget, noises, perplexity: as for any task.
+        input: what the model's forward calls the one input, where the task calls it otherwise.
+    """
+
+    task: Task
+    spec: str
+    places: AnyModel
+    name: str
+    budget: Budget
+    noises: tuple[str, ...]
+    perplexity: bool = False
+    input: str | None = None
+
+    def load(self, data: Path | None = None, limit: int | None = None) -> Data:
+        loaded = self.task.load(data, limit)
+        if self.input is None:
+            return loaded
+        parts = {part: _renamed(getattr(loaded, part), self.input) for part in _PARTS}
+        return replace(loaded, **parts)
+
+    def model(self, data: Data) -> nn.Module:
+        return _made(self.spec, data)
+
+    def plan(self, noise: str, rate: float) -> Plan:
+        return self.places.plan(noise, rate)
+
+    def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
+        return self.task.loss(output, batch)
+
+
+_PARTS = ("train", "validation", "test")
+
+
+def with_model(task: Task, spec: str, data: Data) -> OwnModelTask:
+    """The task with the model that the named function returns.
+
+    The function is called with the data if it takes an argument. Modules are looked for in the
+    working directory too. The model's forward may call its input what it likes where there is
+    only one. Noise goes where the types of its modules allow: see `models.AnyModel`.
+
+    Args:
+        task: whose data and loss to use.
+        spec: `package.module:function`.
+        data: the task's data, to make the model once and look at it.
+
+    Raises:
+        TaskError: the name cannot be followed, what it names does not make a module, or the
+            module's forward does not take what the task has.
+    """
+    with torch.random.fork_rng():
+        model = _made(spec, data)
+    places = AnyModel.of(model)
+    return OwnModelTask(
+        task=task,
+        spec=spec,
+        places=places,
+        name=task.name,
+        budget=task.budget,
+        noises=places.noises,
+        perplexity=task.perplexity,
+        input=_input(model, data.train),
+    )
+
+
+def _made(spec: str, data: Data) -> nn.Module:
+    function = _function(spec)
+    needed = _needed(function)
+    if len(needed) > 1:
+        raise TaskError(f"{spec} needs {', '.join(needed)}: it may take the data and nothing else")
+    model = function(data) if needed else function()
+    if not isinstance(model, nn.Module):
+        raise TaskError(f"{spec} returned a {type(model).__name__}, not a torch.nn.Module")
+    return model
+
+
+def _function(spec: str) -> Callable[..., Any]:
+    module, colon, name = spec.partition(":")
+    if not (module and colon and name):
+        raise TaskError(f"not a model: {spec!r}\n  name it as package.module:function")
+    try:
+        with _working_directory():
+            found = importlib.import_module(module)
+    except ImportError as error:
+        raise TaskError(f"cannot import {module!r} for the model {spec!r}\n  {error}") from error
+    function = getattr(found, name, None)
+    if not callable(function):
+        raise TaskError(
+            f"module {module!r} has no function {name!r}" + did_you_mean(name, dir(found))
+        )
+    return function
+
+
+@contextmanager
+def _working_directory() -> Iterator[None]:
+    # A console script does not look there, and a user's model stands there more often than not.
+    here = os.getcwd()
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
+
+
+def _needed(function: Callable[..., Any]) -> list[str]:
+    """The positional arguments without a default."""
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.kind in positional and p.default is p.empty]
+
+
+def _input(model: nn.Module, split: Split) -> str | None:
+    columns = [name for name in split.columns if name != "labels"]
+    needed = _needed(model.forward)
+    if needed and all(name in columns for name in needed):
+        return None
+    if len(needed) != 1 or len(columns) != 1:
+        raise TaskError(
+            f"forward of {type(model).__name__} takes {', '.join(needed) or 'nothing'}\n"
+            f"  the columns of this task are: {', '.join(columns)}"
+        )
+    return needed[0]
+
+
+def _renamed(split: Split, name: str) -> Split:
+    columns = {key if key == "labels" else name: column for key, column in split.columns.items()}
+    return Split(columns, tuple(name for _ in split.padded))

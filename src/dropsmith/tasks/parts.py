@@ -1,0 +1,103 @@
+"""Texts and labels for training, validation and test, from whatever parts a source has.
+
+One rule serves every source. Parts of all three kinds are taken as they are. Where one of
+validation and test is missing, the other is the test and validation is cut from training. A single
+table is divided by a hash of each text. No text is ever in two parts.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dropsmith.errors import DataError
+from dropsmith.tasks._hub import from_hub
+from dropsmith.tasks._split import PARTS, part_of, stratified
+from dropsmith.tasks.tables import Example, is_table, read_table
+
+CUT = 1_000
+"""Validation examples cut from training, at most; never more than 15 in 100."""
+
+Parts = dict[str, list[Example]]
+
+_STEMS = {
+    "train": ("train",),
+    "validation": ("dev", "val"),
+    "test": ("test",),
+    "all": ("all",),
+}
+
+
+def parts_in(path: Path, text: Sequence[str]) -> Parts:
+    """The parts in a table, or in a folder of tables named after them (`train.tsv.gz`, …).
+
+    Raises:
+        DataError: there is no table, or one of them cannot be read.
+    """
+    if path.is_file():
+        return {"all": read_table(path, text)}
+    if not path.is_dir():
+        raise DataError(f"no file or folder {path}")
+    tables = [table for table in sorted(path.iterdir()) if is_table(table)]
+    found: Parts = {}
+    for part, stems in _STEMS.items():
+        mine = [table for table in tables if table.name.lower().startswith(stems)]
+        if mine:
+            found[part] = [example for table in mine for example in read_table(table, text)]
+    if not found:
+        raise DataError(
+            f"no table in {path}\n"
+            "  looked for: train, dev and test, or all, as .csv, .tsv or .jsonl, perhaps .gz"
+        )
+    return found
+
+
+def parts_on_hub(path: str, config: str | None, text: str, task: str) -> Parts:
+    """The parts of a data set on the Hub whose labels are not kept secret."""
+    loaded = from_hub(path, config, task)
+    every = {part: _pairs(loaded[part], text) for part in PARTS if part in loaded}
+    return {part: rows for part, rows in every.items() if any(label != "-1" for _, label in rows)}
+
+
+def _pairs(split: Any, text: str) -> list[Example]:
+    return [(str(t), str(n)) for t, n in zip(split[text], split["label"], strict=True)]
+
+
+def settled(parts: Parts) -> Parts:
+    """Training, validation and test from the parts there are, without a text in common.
+
+    >>> rows = [(f"text {i}", str(i % 2)) for i in range(100)]
+    >>> parts = settled({"train": rows, "test": [("text 7", "1"), ("new", "0")]})
+    >>> {name: len(part) for name, part in parts.items()}
+    {'train': 84, 'validation': 15, 'test': 2}
+    """
+    found = {part: rows for part, rows in parts.items() if rows}
+    held = [part for part in ("validation", "test") if part in found]
+    if len(held) == 2 and "train" in found:
+        return _apart({part: found[part] for part in PARTS})
+    if len(held) == 1 and "train" in found:
+        train, validation = _cut(found["train"])
+        return _apart({"train": train, "validation": validation, "test": found[held[0]]})
+    return _hashed([row for rows in found.values() for row in rows])
+
+
+def _cut(rows: list[Example]) -> tuple[list[Example], list[Example]]:
+    names = sorted({label for _, label in rows})
+    share = min(CUT / len(rows), 0.15)
+    train, cut = stratified([names.index(label) for _, label in rows], (1 - share, share))
+    return [rows[i] for i in train.tolist()], [rows[i] for i in cut.tolist()]
+
+
+def _hashed(rows: list[Example]) -> Parts:
+    parts: Parts = {part: [] for part in PARTS}
+    for row in rows:
+        parts[part_of(row[0].encode())].append(row)
+    return parts
+
+
+def _apart(parts: Parts) -> Parts:
+    """The parts without training and validation texts that are seen again in a later one."""
+    tested = {text for text, _ in parts["test"]}
+    validation = [row for row in parts["validation"] if row[0] not in tested]
+    held = tested | {text for text, _ in validation}
+    train = [row for row in parts["train"] if row[0] not in held]
+    return {"train": train, "validation": validation, "test": parts["test"]}

@@ -1,0 +1,110 @@
+"""Tables of texts and labels in files: CSV, TSV and JSON lines, gzipped or not."""
+
+import csv
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from dropsmith.errors import DataError
+
+SUFFIXES = (".csv", ".tsv", ".jsonl")
+
+Example = tuple[str, str]
+"""A text and its label."""
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file's name says that it is a table that can be read."""
+    return _kind(path) in SUFFIXES
+
+
+def read_table(path: Path, text: Sequence[str], label: str = "label") -> list[Example]:
+    """The texts and labels in a file.
+
+    CSV is read with its quotes; TSV is split at tabs and nothing else, so that a lone quotation
+    mark in a sentence is a quotation mark.
+
+    Args:
+        path: ends in .csv, .tsv or .jsonl, and perhaps .gz; tables begin with a line of names.
+        text: what the column of texts may be called; the first that exists is read.
+        label: what the column of labels is called.
+
+    Raises:
+        DataError: the file or a column is missing, a row is not whole, or there are none.
+    """
+    if not path.is_file():
+        raise DataError(f"no file {path}")
+    if not is_table(path):
+        raise DataError(f"cannot read {path}: a table ends in {', '.join(SUFFIXES)} (or .gz)")
+    try:
+        with _open(path) as lines:
+            rows = list(_rows(path, lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read {path}\n  {error}") from None
+    if not rows:
+        raise DataError(f"no rows in {path}")
+    return _examples(path, rows, text, label)
+
+
+def _examples(
+    path: Path, rows: Sequence[dict[str, str]], text: Sequence[str], label: str
+) -> list[Example]:
+    columns = list(rows[0])
+    column = next((name for name in text if name in columns), None)
+    if column is None or label not in columns:
+        wanted = " or ".join(map(repr, text)) if column is None else repr(label)
+        raise DataError(f"no column {wanted} in {path}\n  its columns are: {', '.join(columns)}")
+    examples = []
+    for number, row in enumerate(rows, start=1):
+        if column not in row or label not in row or not row[label].strip():
+            raise DataError(f"row {number} of {path} has no {column!r} or no {label!r}: {row}")
+        examples.append((row[column].strip(), row[label].strip()))
+    return examples
+
+
+def _rows(path: Path, lines: IO[str]) -> Iterator[dict[str, str]]:
+    kind = _kind(path)
+    if kind == ".jsonl":
+        yield from _json_rows(path, lines)
+    elif kind == ".csv":
+        yield from _named(path, csv.reader(lines))
+    else:
+        yield from _named(path, (line.rstrip("\r\n").split("\t") for line in lines))
+
+
+def _named(path: Path, cells: Iterator[list[str]]) -> Iterator[dict[str, str]]:
+    names = [name.strip() for name in next(cells, [])]
+    for number, row in enumerate(cells, start=2):
+        if not row or row == [""]:
+            continue
+        if len(row) != len(names):
+            raise DataError(
+                f"line {number} of {path} has {len(row)} columns, its header {len(names)}: "
+                f"{', '.join(names)}"
+            )
+        yield dict(zip(names, row, strict=True))
+
+
+def _json_rows(path: Path, lines: IO[str]) -> Iterator[dict[str, str]]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(f"line {number} of {path} is not JSON: {error}") from None
+        if not isinstance(row, dict):
+            raise DataError(f"line {number} of {path} is not a JSON object")
+        yield {str(name): str(value) for name, value in row.items()}
+
+
+def _kind(path: Path) -> str:
+    return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
+
+
+def _open(path: Path) -> IO[str]:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8", newline="")
+    return path.open(encoding="utf-8-sig", newline="")

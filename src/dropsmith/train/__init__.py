@@ -1,0 +1,20 @@
+"""Training: one run from its setup to its record, exactly resumable."""
+
+from dropsmith.train._setup import Setup
+from dropsmith.train.bar import Progress, bar
+from dropsmith.train.checkpoint import Checkpoint, Saving
+from dropsmith.train.evaluate import evaluate
+from dropsmith.train.loop import task_and_data, train
+from dropsmith.train.run import WEIGHTS
+
+__all__ = [
+    "WEIGHTS",
+    "Checkpoint",
+    "Progress",
+    "Saving",
+    "Setup",
+    "bar",
+    "evaluate",
+    "task_and_data",
+    "train",
+]

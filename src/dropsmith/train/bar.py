@@ -1,0 +1,37 @@
+"""How a run tells how far it has come, and a bar that shows it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Is told the share of the steps that is done, from 0 to 1, again and again."""
+
+    def __call__(self, share: float, /) -> None: ...
+
+
+@contextmanager
+def bar(title: str) -> Iterator[Progress]:
+    """A line on the terminal with a bar and the time that is left; gone when the run ends.
+
+    >>> with bar("digits") as progress:
+    ...     progress(0.5)
+
+    Args:
+        title: what is running.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Rich
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    # On standard error: what a command prints to be read by machines stays clean.
+    with Rich(*columns, console=Console(stderr=True), transient=True) as rich:
+        task = rich.add_task(title, total=1.0)
+        yield lambda share: rich.update(task, completed=share)

@@ -1,0 +1,58 @@
+"""What a run ran on, for its record."""
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dropsmith import __version__
+from dropsmith.tasks import Data
+
+
+def environment(data: Data, device: torch.device) -> dict[str, Any]:
+    """Versions, device, threads, commit and data, as JSON values."""
+    return {
+        "dropsmith": __version__,
+        "commit": commit(Path(__file__).parent),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "accelerate": version("accelerate"),
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+        "platform": platform.platform(),
+        "data_sha256": data.sha256,
+        "data_source": data.source,
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """What a person would call a device."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} CPU" if device.type == "cpu" else str(device)
+
+
+def commit(folder: Path) -> str | None:
+    """The git commit that a folder's files belong to, with `+` where they were changed since.
+
+    None where git does not know them, as in an installed package.
+    """
+    try:
+        if not _git(folder, "ls-files", "."):
+            return None
+        return _git(folder, "rev-parse", "HEAD") + ("+" if _git(folder, *_CHANGES) else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+_CHANGES = ("status", "--porcelain", "--untracked-files=no")
+
+
+def _git(folder: Path, *words: str) -> str:
+    done = subprocess.run(
+        ("git", *words), cwd=folder, capture_output=True, text=True, timeout=10, check=True
+    )
+    return done.stdout.strip()

@@ -1,0 +1,136 @@
+"""The training loop: one run from its setup to its record.
+
+A run is a function of its setup and data: order of examples, first weights and noise all come
+from the seed and the step, so a run that was killed goes on from its last checkpoint to the very
+same weights.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dropsmith.errors import CheckpointError, TrainingError
+from dropsmith.record import Record, config_id
+from dropsmith.tasks import Budget, Data, Task, find_task, with_model
+from dropsmith.train._setup import Setup
+from dropsmith.train.bar import Progress
+from dropsmith.train.checkpoint import FILE, Checkpoint, Saving
+from dropsmith.train.evaluate import on_device
+from dropsmith.train.length import Length
+from dropsmith.train.run import Run
+from dropsmith.train.state import State
+from dropsmith.train.step import Stepper
+
+
+def train(
+    setup: Setup,
+    folder: Path,
+    *,
+    resume: bool = True,
+    progress: Progress | None = None,
+    saving: Saving | None = None,
+) -> Record:
+    """Make one run and return its record, which is also in `folder`, beside the best weights.
+
+    Steps are AdamW's. Validation is scored after every epoch of example-views; the weights of
+    least validation loss are kept, and they alone are scored on test, once, at the end.
+
+    Args:
+        setup: what to run.
+        folder: the run's own; its checkpoint, record (`<id>.json`) and `model.safetensors` go here.
+        resume: go on from the checkpoint in `folder`, or return the record of a finished run.
+        progress: is told the share of the steps that is done.
+        saving: when to write checkpoints; every 20 seconds where None.
+
+    Raises:
+        TrainingError: the loss or its gradient is not finite. The error names the step, and the
+            batch is kept in `folder`.
+        CheckpointError: the checkpoint in `folder` is of another run, or on other data.
+        TaskError, DataError: the setup names what is not there.
+    """
+    task, data = task_and_data(setup)
+    identity = {"config": setup.to_json(), "data_sha256": data.sha256}
+    if resume and (record := _finished(folder, identity)) is not None:
+        return record
+    if not resume:
+        (folder / FILE).unlink(missing_ok=True)
+    with _opened(setup, task, data, folder, identity) as run:
+        if saved := Checkpoint.load(folder, identity):
+            run.state.resume(saved)
+        return run.to_the_end(progress or _silent, saving or Saving())
+
+
+def task_and_data(setup: Setup) -> tuple[Task, Data]:
+    """The task of a setup, its own model in place, and the examples it is trained on."""
+    path = Path(setup.data) if setup.data is not None else None
+    task = find_task(setup.task, path)
+    data = task.load(path, setup.limit)
+    if setup.model is None:
+        return task, data
+    task = with_model(task, setup.model, data)
+    return task, task.load(path, setup.limit)
+
+
+def _silent(share: float, /) -> None: ...
+
+
+def _finished(folder: Path, identity: dict[str, Any]) -> Record | None:
+    """The record of an earlier run of this setup that came to its end."""
+    path = folder / f"{config_id(identity['config'])}.json"
+    if not path.exists():
+        return None
+    record = Record.load(path)
+    if record.environment.get("data_sha256") != identity["data_sha256"]:
+        raise CheckpointError(
+            f"the run in {path} was made on other data: its hash differs\n"
+            "  to make it again: train(..., resume=False)"
+        )
+    return record
+
+
+@contextmanager
+def _opened(
+    setup: Setup, task: Task, data: Data, folder: Path, identity: dict[str, Any]
+) -> Iterator[Run]:
+    """The run at step 0; torch's own generators are afterwards as they were before."""
+    accelerator = _accelerator(setup.precision)
+    device = accelerator.device
+    forked = torch.random.fork_rng([torch.cuda.current_device()] if device.type == "cuda" else [])
+    with forked, torch.backends.cudnn.flags(enabled=True, deterministic=True):
+        torch.manual_seed(setup.seed)
+        model = task.model(data).to(device).train()
+        example = on_device(data.train.rows(slice(0, 2)), device)
+        with setup.plan.installed(model, example, seed=setup.seed):
+            yield Run(
+                identity=identity,
+                stepper=Stepper(setup, task, data.train, accelerator),
+                data=data,
+                folder=folder,
+                length=Length.of(setup.budget, setup.objective, len(data.train)),
+                state=State(model, _optimizer(model, setup.budget)),
+            )
+
+
+def _accelerator(precision: str) -> Any:
+    from accelerate import Accelerator
+
+    try:
+        accelerator = Accelerator(mixed_precision=precision)
+    except ValueError as error:
+        raise TrainingError(f"cannot train with precision {precision!r}\n  {error}") from None
+    if accelerator.num_processes > 1:
+        raise TrainingError(
+            f"one run takes one process, and there are {accelerator.num_processes}\n"
+            "  runs of different seeds go in parallel: dropsmith compare"
+        )
+    return accelerator
+
+
+def _optimizer(model: nn.Module, budget: Budget) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        model.parameters(), lr=budget.learning_rate, weight_decay=budget.weight_decay
+    )

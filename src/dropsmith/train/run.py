@@ -1,0 +1,115 @@
+"""A run being made: its steps, what it is scored on and when, and the record it ends in."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dropsmith.record import Record
+from dropsmith.tasks import Data, device_of
+from dropsmith.train.bar import Progress
+from dropsmith.train.checkpoint import FILE, Saving, write
+from dropsmith.train.environment import environment
+from dropsmith.train.evaluate import evaluate
+from dropsmith.train.length import Length
+from dropsmith.train.memory import forget_peak, peak_bytes
+from dropsmith.train.state import State
+from dropsmith.train.step import Stepper
+
+WEIGHTS = "model.safetensors"
+"""The file in a run's folder that holds its best weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run, from wherever its state is to its end.
+
+    Args:
+        identity: configuration and data hash; a checkpoint of another is refused.
+        stepper: takes the steps.
+        data: what it is scored on.
+        folder: where its files go.
+        length: how many steps there are and when to evaluate.
+        state: all that changes.
+    """
+
+    identity: dict[str, Any]
+    stepper: Stepper
+    data: Data
+    folder: Path
+    length: Length
+    state: State
+
+    def to_the_end(self, progress: Progress, saving: Saving) -> Record:
+        """Every step that is left, then the scores."""
+        state, saved = self.state, time.monotonic()
+        forget_peak(self._device)
+        while state.step < self.length.steps and not self._gives_up():
+            self._step()
+            if self.length.evaluates(state.step):
+                self._evaluate()
+            if saving.due(state.step, time.monotonic() - saved):
+                self._remember_peak()
+                state.checkpoint(self.identity).save(self.folder)
+                saved = time.monotonic()
+            progress(state.step / self.length.steps)
+        return self._finish()
+
+    @property
+    def _device(self) -> torch.device:
+        return device_of(self.state.model)
+
+    def _gives_up(self) -> bool:
+        patience = self.stepper.setup.budget.patience
+        return patience is not None and self.state.worse >= patience
+
+    def _step(self) -> None:
+        state, started = self.state, time.perf_counter()
+        task = self.stepper.take(state, self.length.steps, self.folder)
+        state.loss = (state.loss[0] + float(task.sum), state.loss[1] + float(task.count))
+        state.seconds += time.perf_counter() - started
+
+    def _evaluate(self) -> None:
+        state = self.state
+        found = self._scores("validation")
+        total, count = state.loss
+        state.loss = (0.0, 0.0)
+        state.keep_best(found["validation_nll"])
+        row = {
+            "step": state.step,
+            "epoch": self.length.epoch(state.step),
+            "views": self.length.views[state.step],
+            "train_loss": total / count,
+            "seconds": state.seconds,
+        }
+        state.curve.append(row | found)
+
+    def _scores(self, part: str) -> dict[str, float]:
+        found = evaluate(self.state.model, self.stepper.task, getattr(self.data, part))
+        return {f"{part}_{name}": value for name, value in found.items()}
+
+    def _remember_peak(self) -> None:
+        self.state.peak_bytes = max(self.state.peak_bytes, peak_bytes(self._device))
+
+    def _finish(self) -> Record:
+        state = self.state
+        self._remember_peak()
+        state.model.load_state_dict(state.best)
+        record = Record(
+            config=self.identity["config"],
+            environment=environment(self.data, self._device),
+            curve=tuple(state.curve),
+            scores=self._scores("validation") | self._scores("test"),
+            cost={
+                "seconds": state.seconds,
+                "peak_memory_bytes": state.peak_bytes,
+                "example_views": self.length.views[state.step],
+                "steps": state.step,
+            },
+        )
+        write(self.folder / WEIGHTS, state.best)
+        record.save(self.folder)
+        (self.folder / FILE).unlink(missing_ok=True)
+        return record

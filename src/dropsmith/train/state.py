@@ -1,0 +1,115 @@
+"""All of a run that changes as it goes, and its way into a checkpoint and back."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from dropsmith.sites import find_noise
+from dropsmith.train.checkpoint import Checkpoint
+
+Weights = dict[str, Tensor]
+
+
+@dataclass
+class State:
+    """Where a run is.
+
+    Args:
+        model, optimizer: what is trained, the plan installed.
+        step: how many steps are done.
+        loss: sum of the task losses since the last evaluation, and how many they are.
+        curve: a row for each evaluation.
+        best: the weights of least validation loss so far.
+        best_nll: that loss.
+        worse: how many evaluations in a row were no better.
+        seconds: time spent in training steps.
+        peak_bytes: most memory, over all the processes that worked on the run.
+    """
+
+    model: nn.Module
+    optimizer: Optimizer
+    step: int = 0
+    loss: tuple[float, float] = (0.0, 0.0)
+    curve: list[dict[str, float]] = field(default_factory=list)
+    best: Weights = field(default_factory=dict)
+    best_nll: float | None = None
+    worse: int = 0
+    seconds: float = 0.0
+    peak_bytes: float = 0.0
+
+    def keep_best(self, nll: float) -> None:
+        """Take the weights as the best if they are, or count one more that is not."""
+        if self.best_nll is None or nll < self.best_nll:
+            self.best_nll, self.worse, self.best = nll, 0, copied(self.model)
+        else:
+            self.worse += 1
+
+    def checkpoint(self, identity: dict[str, Any]) -> Checkpoint:
+        """Everything that resuming needs."""
+        noise = find_noise(self.model)
+        optimizer, groups = _split(self.optimizer.state_dict())
+        values = {name: getattr(self, name) for name in _NUMBERS}
+        values |= {"noise_step": noise.step if noise is not None else 0, "groups": groups}
+        tensors = _named("model", self.model.state_dict()) | _named("best", self.best)
+        tensors |= _named("optimizer", optimizer) | _named("generator", _generators())
+        return Checkpoint(identity=identity, values=values, tensors=tensors)
+
+    def resume(self, saved: Checkpoint) -> None:
+        """Be where the checkpoint was, to the bit."""
+        for name in _NUMBERS:
+            setattr(self, name, saved.values[name])
+        self.loss = (self.loss[0], self.loss[1])
+        self.model.load_state_dict(_under("model", saved.tensors))
+        device = next(self.model.parameters()).device
+        self.best = {k: v.to(device) for k, v in _under("best", saved.tensors).items()}
+        optimizer = _under("optimizer", saved.tensors)
+        self.optimizer.load_state_dict(_joined(optimizer, saved.values["groups"]))
+        _set_generators(_under("generator", saved.tensors))
+        if (noise := find_noise(self.model)) is not None:
+            noise.step = saved.values["noise_step"]
+
+
+_NUMBERS = ("step", "loss", "curve", "best_nll", "worse", "seconds", "peak_bytes")
+
+
+def copied(model: nn.Module) -> Weights:
+    """The model's weights and buffers, which later steps leave alone."""
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _named(room: str, tensors: Weights) -> Weights:
+    return {f"{room}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def _under(room: str, tensors: Weights) -> Weights:
+    start = f"{room}/"
+    return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+
+
+def _split(state: dict[str, Any]) -> tuple[Weights, list[dict[str, Any]]]:
+    """An optimiser's tensors by `<parameter>/<name>`, and its settings as JSON values."""
+    tensors = {f"{i}/{k}": v for i, own in state["state"].items() for k, v in own.items()}
+    return tensors, state["param_groups"]
+
+
+def _joined(tensors: Weights, groups: list[dict[str, Any]]) -> dict[str, Any]:
+    state: dict[int, Weights] = {}
+    for name, tensor in tensors.items():
+        index, _, key = name.partition("/")
+        state.setdefault(int(index), {})[key] = tensor
+    return {"state": state, "param_groups": groups}
+
+
+def _generators() -> Weights:
+    """The states of torch's own generators, which noise that is not ours draws from."""
+    states = {"cpu": torch.get_rng_state()}
+    return states | ({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
+
+
+def _set_generators(states: Weights) -> None:
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])
