@@ -1,5 +1,6 @@
 """All of a run that changes as it goes, and its way into a checkpoint and back."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +43,7 @@ class State:
 
     def keep_best(self, nll: float) -> None:
         """Take the weights as the best if they are, or count one more that is not."""
-        if self.best_nll is None or nll < self.best_nll:
+        if self.best_nll is None or math.isnan(self.best_nll) or nll < self.best_nll:
             self.best_nll, self.worse, self.best = nll, 0, copied(self.model)
         else:
             self.worse += 1

@@ -1,0 +1,28 @@
+"""Options and fixtures that all tests share."""
+
+from pathlib import Path
+
+import pytest
+
+BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--data",
+        metavar="DIR",
+        type=Path,
+        help="folder of real data that some tests read (default: ../shared/data where it exists)",
+    )
+
+
+@pytest.fixture(scope="session")
+def data_dir(request: pytest.FixtureRequest) -> Path:
+    """The folder of real data; a test that needs it is skipped where there is none."""
+    given = request.config.getoption("--data")
+    if given is not None and not given.is_dir():
+        raise pytest.UsageError(f"--data {given}: no such folder")
+    folder = given or BESIDE
+    if not folder.is_dir():
+        pytest.skip("real data is not here: give its folder with --data DIR")
+    return folder

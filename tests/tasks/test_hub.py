@@ -1,0 +1,68 @@
+import sys
+
+import pytest
+import torch
+
+from dropsmith.errors import DataError, MissingExtra
+from dropsmith.tasks import find_task
+from dropsmith.tasks._hub import from_hub
+from dropsmith.tasks.cifar10 import _from_hub
+from dropsmith.tasks.parts import parts_on_hub
+
+datasets = pytest.importorskip("datasets")
+
+
+def test_without_the_library_the_error_names_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(MissingExtra, match=r"sst2 without --data[\s\S]*dropsmith\[transformers\]"):
+        from_hub("stanfordnlp/sst2", None, "sst2")
+
+
+def test_without_a_network_the_error_says_to_give_a_folder(monkeypatch):
+    def offline(*args):
+        raise ConnectionError("no route\nmore")
+
+    monkeypatch.setattr(datasets, "load_dataset", offline)
+    with pytest.raises(
+        DataError, match=r"for the task cola\n  ConnectionError: no route\n  give a l"
+    ):
+        find_task("cola").load()
+
+
+def test_a_part_whose_labels_are_kept_secret_is_left_out(monkeypatch):
+    def table(label):
+        return datasets.Dataset.from_dict({"sentence": ["a", "b"], "label": label})
+
+    loaded = datasets.DatasetDict(
+        train=table([0, 1]), validation=table([1, 0]), test=table([-1, -1])
+    )
+    monkeypatch.setattr(datasets, "load_dataset", lambda *args: loaded)
+    parts = parts_on_hub("stanfordnlp/sst2", None, "sentence", "sst2")
+    assert parts == {"train": [("a", "0"), ("b", "1")], "validation": [("a", "1"), ("b", "0")]}
+
+
+def test_pictures_of_the_hub_keep_their_pixels_and_labels(monkeypatch):
+    from PIL import Image
+
+    def pictures(count):
+        # The colour of a picture is its label.
+        labels = [i % 10 for i in range(count)]
+        colours = [Image.new("RGB", (32, 32), (label, 20 * label, 0)) for label in range(10)]
+        return _Table({"img": [colours[label] for label in labels], "label": labels})
+
+    loaded = {"train": pictures(50_000), "test": pictures(10_000)}
+    monkeypatch.setattr(datasets, "load_dataset", lambda *args: loaded)
+    data = _from_hub(100)
+    assert [len(p) for p in (data.train, data.validation, data.test)] == [100, 2_000, 10_000]
+    assert data.train.columns["labels"].bincount().tolist() == [10] * 10
+    colour = (data.train.columns["image"][:, 1, 5, 5] * 255).round().long()
+    assert torch.equal(colour, 20 * data.train.columns["labels"])
+
+
+class _Table(dict):
+    """Rows by a list of their numbers, as a data set of the Hub gives them."""
+
+    def __getitem__(self, key):
+        if isinstance(key, str):
+            return super().__getitem__(key)
+        return {name: [column[i] for i in key] for name, column in self.items()}

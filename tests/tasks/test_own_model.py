@@ -1,0 +1,97 @@
+import sys
+
+import pytest
+import torch
+
+from dropsmith.errors import TaskError
+from dropsmith.tasks import find_task, with_model
+
+SOURCE = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, classes=10):
+        super().__init__()
+        self.flat, self.drop, self.head = nn.Flatten(), nn.Dropout(0.1), nn.Linear(64, classes)
+    def forward(self, x, scale=1.0):
+        return self.head(self.drop(self.flat(x))) * scale
+
+class Pair(nn.Module):
+    def forward(self, left, right):
+        return left
+
+def make(data):
+    return Net(data.classes)
+
+def plain():
+    return Net()
+
+def both(data, other):
+    return Net()
+
+def number(data):
+    return 3
+
+def pair():
+    return Pair()
+"""
+
+
+@pytest.fixture
+def spec(tmp_path, monkeypatch):
+    (tmp_path / "ownmodels_of_test.py").write_text(SOURCE)
+    monkeypatch.chdir(tmp_path)
+    yield "ownmodels_of_test"
+    sys.modules.pop("ownmodels_of_test", None)
+
+
+@pytest.fixture
+def digits():
+    return find_task("digits")
+
+
+@pytest.mark.parametrize("name", ["make", "plain", "Net"])
+def test_a_function_or_class_in_the_working_directory_makes_the_model(spec, digits, name):
+    task = with_model(digits, f"{spec}:{name}", digits.load())
+    data = task.load(limit=20)
+    batch = data.train.rows(slice(0, 3))
+    model = task.model(data)
+    assert set(batch) == {"x", "labels"}
+    assert float(task.loss(model(batch["x"]), batch).mean.count) == 3
+    assert (task.name, task.budget) == (digits.name, digits.budget)
+
+
+def test_noise_goes_where_the_model_has_dropout(spec, digits):
+    task = with_model(digits, f"{spec}:make", digits.load())
+    model, x = task.model(digits.load()), torch.ones(2, 1, 8, 8)
+    with task.plan("dropout", 0.9).installed(model, x, seed=0):
+        seen = []
+        model.drop.register_forward_hook(lambda m, a, out: seen.append(out))
+        model(x)
+    assert seen[0].unique().tolist() == pytest.approx([0, 10])
+    assert task.noises == ("dropout", "gaussian")
+
+
+def test_looking_at_the_model_leaves_torchs_generator_and_the_search_path_alone(spec, digits):
+    before, path = torch.get_rng_state(), list(sys.path)
+    with_model(digits, f"{spec}:make", digits.load())
+    assert torch.equal(torch.get_rng_state(), before)
+    assert sys.path == path
+
+
+@pytest.mark.parametrize(
+    ("suffix", "message"),
+    [
+        ("", "name it as package.module:function"),
+        (":", "name it as package.module:function"),
+        (":mak", r"no function 'mak'[\s\S]*did you mean 'make'"),
+        ("_gone:make", "cannot import 'ownmodels_of_test_gone'"),
+        (":both", "needs data, other: it may take the data and nothing else"),
+        (":number", "returned a int, not a torch.nn.Module"),
+        (":pair", r"forward of Pair takes left, right[\s\S]*columns of this task are: image"),
+    ],
+)
+def test_a_model_that_cannot_be_used_says_why(spec, digits, suffix, message):
+    with pytest.raises(TaskError, match=message):
+        with_model(digits, spec + suffix, digits.load())

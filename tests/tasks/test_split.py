@@ -1,0 +1,74 @@
+from collections import Counter
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dropsmith.errors import DataError, TaskError
+from dropsmith.tasks._split import PARTS, check_parts, limited, part_of, round_robin, stratified
+
+LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=60)
+
+
+@given(LABELS)
+def test_every_prefix_of_a_round_robin_is_as_balanced_as_it_can_be(labels):
+    order = round_robin(labels).tolist()
+    assert sorted(order) == list(range(len(labels)))
+    total, seen = Counter(labels), Counter()
+    for index in order:
+        seen[labels[index]] += 1
+        # No class is ahead of another that is not used up yet.
+        for label, count in total.items():
+            assert seen[label] == count or seen[label] >= max(seen.values()) - 1
+
+
+@given(LABELS, st.floats(0, 1))
+def test_parts_are_disjoint_whole_and_of_the_sizes_asked_for(labels, share):
+    first, rest = stratified(labels, (share, 1 - share))
+    assert sorted(first.tolist() + rest.tolist()) == list(range(len(labels)))
+    assert len(first) == round(share * len(labels))
+
+
+def test_each_part_has_the_mix_of_the_whole():
+    labels = [0] * 100 + [1] * 300 + [2] * 20
+    for part in stratified(labels, (0.5, 0.3, 0.2)):
+        counts = Counter(labels[i] for i in part.tolist())
+        for label, share in ((0, 100 / 420), (1, 300 / 420), (2, 20 / 420)):
+            assert abs(counts[label] - share * len(part)) <= 2
+
+
+def test_choices_do_not_depend_on_torchs_generator():
+    torch.manual_seed(1)
+    first = stratified([0, 1] * 20, (0.5, 0.5)), round_robin([0, 1] * 20)
+    torch.manual_seed(2)
+    second = stratified([0, 1] * 20, (0.5, 0.5)), round_robin([0, 1] * 20)
+    assert torch.equal(first[0][0], second[0][0])
+    assert torch.equal(first[1], second[1])
+
+
+def test_a_hash_sends_seventy_in_a_hundred_to_training():
+    parts = Counter(part_of(f"example {i}".encode()) for i in range(10_000))
+    for part, share in zip(PARTS, (0.7, 0.15, 0.15), strict=True):
+        spread = (share * (1 - share) * 10_000) ** 0.5
+        assert abs(parts[part] - share * 10_000) <= 5 * spread
+
+
+def test_a_limit_beyond_the_examples_is_refused():
+    assert limited(torch.arange(5), 3).tolist() == [0, 1, 2]
+    for limit in (0, 6):
+        with pytest.raises(TaskError, match=f"limit={limit}, but there are 5"):
+            limited(torch.arange(5), limit)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "message"),
+    [
+        (([0], [0], [0]), ["cat"], "only one class in here: cat"),
+        (([0, 1], [], [0]), ["cat", "dog"], r"no validation examples \(train 2, validation 0"),
+        (([0, 0], [1], [0]), ["cat", "dog"], "no training example of class 'dog'"),
+    ],
+)
+def test_data_that_cannot_be_learnt_from_is_refused(labels, names, message):
+    with pytest.raises(DataError, match=message):
+        check_parts(dict(zip(PARTS, labels, strict=True)), names, "here")
