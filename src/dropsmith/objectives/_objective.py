@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from torch import Tensor
@@ -19,7 +19,8 @@ class Objective(ABC):
     """Turns `Views` into `Terms` and terms into the number to minimise.
 
     `terms` always holds `"task"`, the mean task loss over the views that carry it; an objective
-    adds its own terms under their names.
+    adds its own terms under their names. A subclass is a frozen keyword-only dataclass whose
+    fields are JSON values, or tuples of them; decorate it with `repr=False` to print as typed.
     """
 
     @abstractmethod
@@ -47,7 +48,16 @@ class Objective(ABC):
     def to_json(self) -> dict[str, Any]:
         """A JSON object from which `objectives.from_json` makes an equal objective."""
         return {"objective": type(self).__name__} | {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if getattr(self, field.name) != field.default
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in self._settings()
         }
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in self._settings())
+        return f"{type(self).__name__}({settings})"
+
+    def _settings(self) -> list[tuple[str, Any]]:
+        # What must be given comes first, as one would type it.
+        order = sorted(fields(self), key=lambda field: field.default is not MISSING)
+        values = [(field, getattr(self, field.name)) for field in order]
+        return [(field.name, value) for field, value in values if value != field.default]

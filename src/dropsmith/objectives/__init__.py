@@ -1,0 +1,26 @@
+"""What the views of one batch should agree on, beside their task loss."""
+
+from dropsmith.objectives import conventions, distances, losses
+from dropsmith.objectives._objective import LossFunction, Objective
+from dropsmith.objectives._reading import from_json
+from dropsmith.objectives.consistency import consistency
+from dropsmith.objectives.r_drop import RDrop
+from dropsmith.objectives.squared import ExpectationLinear, Fraternal, PiModel, SquaredDistance
+from dropsmith.objectives.task_loss import TaskLoss, TwoSample
+
+__all__ = [
+    "ExpectationLinear",
+    "Fraternal",
+    "LossFunction",
+    "Objective",
+    "PiModel",
+    "RDrop",
+    "SquaredDistance",
+    "TaskLoss",
+    "TwoSample",
+    "consistency",
+    "conventions",
+    "distances",
+    "from_json",
+    "losses",
+]

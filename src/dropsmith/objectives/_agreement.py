@@ -1,0 +1,109 @@
+"""What every two-view objective does: when its term is due, how it is weighed, what it adds to."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dropsmith.errors import ObjectiveError
+from dropsmith.objectives._checks import check_integer, check_number
+from dropsmith.objectives._objective import LossFunction, Objective
+from dropsmith.objectives.consistency import consistency
+from dropsmith.objectives.distances import Distance
+from dropsmith.terms import Loss, Mean, Terms, total
+from dropsmith.views import Views
+
+TASK = "task"
+CONSISTENCY = "consistency"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """A consistency term, as a value.
+
+    Args:
+        weight: what the mean of the term is multiplied with before it joins the mean task loss.
+        distance: one number per item, from the scores of two views.
+        carriers: the views that carry the task loss, or None for all.
+        stop_gradient: the view that is a constant in the term, or None.
+    """
+
+    weight: float
+    distance: Distance
+    carriers: tuple[int, ...] | None = None
+    stop_gradient: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Agreeing(Objective):
+    """The mean task loss over the views that carry one, plus one weighted consistency term.
+
+    Args:
+        views: how many passes see each batch; more than two agree in all pairs.
+        warmup: over how many steps the weight rises linearly to its full value, from the first.
+        every: the term is made at every step divisible by this, with the same weight; other steps
+            are one view and its task loss.
+        share: the leading share of the batch that views after the first see, in (0, 1]; the term is
+            a mean over it.
+    """
+
+    views: int = 2
+    warmup: int = 0
+    every: int = 1
+    share: float = 1.0  # pyright: ignore[reportIncompatibleMethodOverride] - here it is a setting
+
+    @property
+    @abstractmethod
+    def agreement(self) -> Agreement:
+        """The consistency term."""
+
+    def __post_init__(self) -> None:
+        check_integer(self, "views", at_least=2)
+        check_integer(self, "warmup", at_least=0)
+        check_integer(self, "every", at_least=1)
+        check_number(self, "share")
+        if not 0 < self.share <= 1:
+            raise ObjectiveError(f"{self}: share must be in (0, 1], got {self.share}")
+        _ = self.agreement  # making it checks the settings it is made of
+
+    def views_at(self, step: int) -> int:
+        return self.views if step % self.every == 0 else 1
+
+    def weight_at(self, step: int) -> float:
+        """What the mean consistency is multiplied with at a step where it is due."""
+        return self.agreement.weight * min(1.0, step / self.warmup if self.warmup else 1.0)
+
+    def terms(self, views: Views, loss: LossFunction) -> Terms:
+        losses = task_losses(views, loss, self.agreement.carriers)
+        terms = {TASK: task_mean(losses)}
+        if len(views) > 1:
+            terms[CONSISTENCY] = consistency(
+                views,
+                self.agreement.distance,
+                masks=[one.mask for one in losses],
+                stop_gradient=self.agreement.stop_gradient,
+            )
+        return terms
+
+    def total(self, terms: Terms, step: int) -> Tensor:
+        if self.views_at(step) == 1:
+            return terms[TASK].value
+        if CONSISTENCY not in terms:
+            raise ObjectiveError(
+                f"{self} needs {self.views} views at step {step}, its terms come from one\n"
+                "  make as many views as objective.views_at(step) says"
+            )
+        return terms[TASK].value + self.weight_at(step) * terms[CONSISTENCY].value
+
+
+def task_losses(
+    views: Views, loss: LossFunction, carriers: tuple[int, ...] | None = None
+) -> list[Loss]:
+    """The task loss of each view in `carriers`, or of every view; of those that were made."""
+    wanted = range(len(views)) if carriers is None else carriers
+    return [loss(views.outputs[i], views.batches[i]) for i in wanted if i < len(views)]
+
+
+def task_mean(losses: list[Loss]) -> Mean:
+    """Their mean, where every example of every view weighs the same."""
+    return total(one.mean for one in losses)

@@ -1,0 +1,60 @@
+"""Objectives from JSON, by name; reading one never runs code from the file."""
+
+from collections.abc import Iterable
+from dataclasses import MISSING, fields
+from typing import Any
+
+from dropsmith.errors import ObjectiveError, did_you_mean
+from dropsmith.objectives._objective import Objective
+from dropsmith.objectives.r_drop import RDrop
+from dropsmith.objectives.squared import ExpectationLinear, Fraternal, PiModel, SquaredDistance
+from dropsmith.objectives.task_loss import TaskLoss, TwoSample
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    "TaskLoss": TaskLoss,
+    "TwoSample": TwoSample,
+    "SquaredDistance": SquaredDistance,
+    "Fraternal": Fraternal,
+    "PiModel": PiModel,
+    "ExpectationLinear": ExpectationLinear,
+    "RDrop": RDrop,
+}
+
+
+def from_json(values: dict[str, Any], extra: Iterable[type[Objective]] = ()) -> Objective:
+    """The objective that `to_json` wrote; raise `ObjectiveError` for anything else.
+
+    >>> from_json({"objective": "RDrop", "alpha": 5})
+    RDrop(alpha=5)
+
+    Args:
+        values: `objective` names the class, the rest are its settings.
+        extra: classes of your own to look names up in, beside ours.
+    """
+    if not isinstance(values, dict) or not isinstance(values.get("objective"), str):
+        raise ObjectiveError(
+            f'not an objective: {values!r}\n  it looks like {{"objective": "RDrop", "alpha": 5}}'
+        )
+    settings = dict(values)
+    name = settings.pop("objective")
+    known = OBJECTIVES | {kind.__name__: kind for kind in extra}
+    if name not in known:
+        raise ObjectiveError(
+            f"no objective is called {name!r}\n  there are: {', '.join(known)}"
+            + did_you_mean(name, known)
+        )
+    _check_settings(known[name], settings)
+    return known[name](**settings)
+
+
+def _check_settings(kind: type[Objective], settings: dict[str, Any]) -> None:
+    known = {field.name: field for field in fields(kind)}
+    for name in settings:
+        if name not in known:
+            raise ObjectiveError(
+                f"{kind.__name__} has no setting {name!r}\n  it has: {', '.join(known) or 'none'}"
+                + did_you_mean(name, known)
+            )
+    for name, field in known.items():
+        if field.default is MISSING and name not in settings:
+            raise ObjectiveError(f"{kind.__name__} needs {name}, which is not given")

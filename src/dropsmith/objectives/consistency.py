@@ -1,0 +1,125 @@
+"""How far the views of one batch are apart, as a sum and a count over the items that count."""
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dropsmith.errors import ObjectiveError, ViewError
+from dropsmith.objectives.distances import Distance
+from dropsmith.sites.batch import rows_of
+from dropsmith.terms import Mean, total
+from dropsmith.views import Views
+
+
+def consistency(
+    views: Views,
+    distance: Distance,
+    *,
+    masks: Iterable[Tensor | None] = (),
+    stop_gradient: int | None = None,
+) -> Mean:
+    """A distance between views, summed over all pairs of views and all items that count.
+
+    Only the leading rows that all views have are compared. Scores of items outside a mask are
+    set aside before they are used, so not-a-number in padding reaches neither value nor gradient.
+
+    >>> from dropsmith.objectives.distances import squared_distance
+    >>> first, second = torch.zeros(2, 3), torch.ones(2, 3)
+    >>> both = Views(outputs=(first, second), batches=(None, None), shared_rows=2)
+    >>> consistency(both, squared_distance)
+    Mean(sum=tensor(2.), count=2.0)
+
+    Args:
+        views: at least two.
+        distance: one number per item, from the scores of two views.
+        masks: `Loss.mask` of the views that carry a task loss; an item counts where all do.
+        stop_gradient: the view that is a constant in this term, or None.
+
+    Raises:
+        ObjectiveError: the views or masks do not fit each other; or the distance is infinite,
+            because a class is at −inf in one view only. Finding that out waits for the device;
+            compiled code does not look, and returns +inf.
+    """
+    rows = _shared_rows(views)
+    scores = [score[rows] for score in views.logits]
+    kept = _counted([mask[rows] for mask in masks if mask is not None], scores[0])
+    if kept is not None:
+        scores = [torch.where(kept, score, 0) for score in scores]
+    if stop_gradient is not None:
+        scores[stop_gradient] = scores[stop_gradient].detach()
+    pairs = combinations(range(len(scores)), 2)
+    result = total(_mean(distance(scores[i], scores[j]), kept) for i, j in pairs)
+    _report_infinite(result, scores)
+    return result
+
+
+def _shared_rows(views: Views) -> slice:
+    if len(views) < 2:
+        raise ObjectiveError(
+            "consistency needs at least 2 views, there is 1\n  make them with views(model, batch)"
+        )
+    shapes = [tuple(scores.shape) for scores in views.logits]
+    rows = [_rows(batch) for batch in views.batches]
+    # Nothing is cut from whole batches, so their outputs may have any layout, flattened tokens too.
+    if len(set(shapes)) == 1 and set(rows) == {views.shared_rows}:
+        return slice(None)
+    for shape, own in zip(shapes, rows, strict=True):
+        if shape[0] < views.shared_rows or own not in (None, shape[0]):
+            raise ObjectiveError(
+                f"cannot find the {views.shared_rows} rows that the views share in logits of "
+                f"shape {shape}, from a batch of {own} rows\n"
+                "  return logits whose first dimension is the batch, or use share=1.0"
+            )
+    return slice(views.shared_rows)
+
+
+def _rows(batch: Any) -> int | None:
+    try:
+        return rows_of(batch)
+    except ViewError:
+        return None
+
+
+def _counted(masks: Sequence[Tensor], scores: Tensor) -> Tensor | None:
+    """Where all masks agree that an item counts, with as many dimensions as the scores."""
+    result = None
+    for mask in masks:
+        if mask.dim() == scores.dim() - 1:
+            mask = mask.unsqueeze(-1)
+        fits = mask.shape[:-1] == scores.shape[:-1] and mask.shape[-1] in (1, scores.shape[-1])
+        if not fits or mask.dtype != torch.bool:
+            raise ObjectiveError(
+                f"a mask of {mask.dtype} and shape {tuple(mask.shape)} does not fit logits of "
+                f"shape {tuple(scores.shape)}\n  Loss.mask is boolean and shaped like the logits "
+                "without their class dimension, which is the last"
+            )
+        result = mask if result is None else result & mask
+    return result
+
+
+def _mean(items: Tensor, kept: Tensor | None) -> Mean:
+    if kept is None:
+        return Mean.of(items)
+    if items.dim() < kept.dim():
+        if kept.shape[-1] != 1:
+            raise ObjectiveError(
+                "the mask counts single classes, but this distance is one number over all classes\n"
+                '  for an output of separate labels or values, set kind="labels" or kind="values"'
+            )
+        kept = kept.squeeze(-1)
+    return Mean.of(items, kept.expand_as(items))
+
+
+def _report_infinite(mean: Mean, scores: Sequence[Tensor]) -> None:
+    if torch.compiler.is_compiling() or not bool(mean.sum.detach().isinf()):
+        return
+    never = [score.isneginf() for score in scores]
+    for i, j in combinations(range(len(scores)), 2):
+        if alone := int((never[i] ^ never[j]).sum()):
+            raise ObjectiveError(
+                f"views {i} and {j} are infinitely far apart: {alone} scores are -inf in one of "
+                "them only\n  mask the same classes in every view, before the softmax"
+            )

@@ -1,0 +1,128 @@
+"""Task losses that say which items they counted, so that consistency counts the same ones.
+
+Each returns sum, count and mask. Scores of items that are not counted are set aside before they
+are used: not-a-number in padding reaches neither the loss nor its gradient. Half-precision scores
+are widened to float32.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from dropsmith.errors import ObjectiveError
+from dropsmith.objectives._symmetric import wide
+from dropsmith.terms import Loss, Mean
+
+
+def classification(
+    logits: Tensor, labels: Tensor, label_smoothing: float = 0.0, ignore_index: int = -100
+) -> Loss:
+    """Cross-entropy with the label of each item.
+
+    Label smoothing spreads its share evenly over all classes, as `torch.nn.functional` does, save
+    those at −inf. It touches this loss alone: consistency compares the outputs as they are.
+
+    >>> loss = classification(torch.zeros(3, 2), torch.tensor([0, 1, -100]))
+    >>> loss.mean.value, loss.mask
+    (tensor(0.6931), tensor([ True,  True, False]))
+
+    Args:
+        logits: `[..., classes]`.
+        labels: integers, `[...]`.
+        label_smoothing: the share of the target that is spread over all classes, in [0, 1).
+        ignore_index: the label of items that are not counted.
+    """
+    if labels.shape != logits.shape[:-1] or labels.is_floating_point():
+        raise _misfit("integer labels", labels, logits, "logits without their class dimension")
+    if not 0 <= label_smoothing < 1:
+        raise ObjectiveError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
+    mask = labels != ignore_index
+    target = torch.where(mask, labels, 0).long().unsqueeze(-1)
+    scores = torch.where(mask.unsqueeze(-1), logits, 0)
+    log_p = scores.log_softmax(-1, dtype=wide(logits, logits))
+    items = -log_p.gather(-1, target).squeeze(-1)
+    if label_smoothing:
+        items = (1 - label_smoothing) * items + label_smoothing * _spread(log_p)
+    return Loss(Mean.of(items, mask), mask)
+
+
+def tokens(
+    logits: Tensor,
+    labels: Tensor,
+    shift: bool = False,
+    label_smoothing: float = 0.0,
+    ignore_index: int = -100,
+) -> Loss:
+    """Cross-entropy of each token that is not padding.
+
+    >>> labels = torch.tensor([[5, 1, 0, -100]])
+    >>> tokens(torch.zeros(1, 4, 6), labels, shift=True).mask
+    tensor([[ True,  True, False, False]])
+
+    Args:
+        logits: `[batch, time, classes]`.
+        labels: `[batch, time]`, `ignore_index` at padding.
+        shift: whether labels are the inputs of a causal model, so that the scores at each position
+            belong to the label at the next one; the last position is then not counted.
+        label_smoothing: see `classification`.
+        ignore_index: the label of padding.
+    """
+    if shift:
+        end = torch.full_like(labels[..., :1], ignore_index)
+        labels = torch.cat((labels[..., 1:], end), dim=-1)
+    return classification(logits, labels, label_smoothing, ignore_index)
+
+
+def multi_label(logits: Tensor, labels: Tensor, ignore_index: int = -100) -> Loss:
+    """Binary cross-entropy of each label; an item is one label of one example.
+
+    >>> multi_label(torch.zeros(2, 3), torch.ones(2, 3)).mean.count
+    tensor(6)
+
+    Args:
+        logits: scores before the sigmoid, of any shape.
+        labels: of the same shape, in [0, 1].
+        ignore_index: the label of items that are not counted.
+    """
+    if labels.shape != logits.shape:
+        raise _misfit("labels", labels, logits, "logits")
+    mask = labels != ignore_index
+    dtype = wide(logits, logits)
+    scores = torch.where(mask, logits, 0).to(dtype)
+    target = torch.where(mask, labels, 0).to(dtype)
+    # 0 × −inf is not a number: a label that is off asks nothing of an impossible score.
+    items = softplus(scores) - torch.where(target == 0, 0, scores * target)
+    return Loss(Mean.of(items, mask), mask)
+
+
+def regression(values: Tensor, labels: Tensor, mask: Tensor | None = None) -> Loss:
+    """Squared error of each value; an item is one value.
+
+    >>> regression(torch.zeros(2, 1), torch.tensor([1.0, 3.0])).mean.value
+    tensor(5.)
+
+    Args:
+        values: predictions, of any shape.
+        labels: of the same shape; or `[...]` for predictions `[..., 1]`. Nothing is broadcast.
+        mask: which labels to count, shaped like `labels`; None for all.
+    """
+    if values.shape == (*labels.shape, 1):
+        values = values.squeeze(-1)
+    if values.shape != labels.shape or (mask is not None and mask.shape != labels.shape):
+        raise _misfit("labels and mask", labels, values, "predictions")
+    error = values.to(wide(values, labels)) - labels
+    if mask is not None:
+        error = torch.where(mask, error, 0)
+    return Loss(Mean.of(error.square(), mask), mask)
+
+
+def _spread(log_p: Tensor) -> Tensor:
+    never = log_p.isneginf()
+    return -log_p.masked_fill(never, 0).sum(-1) / (~never).sum(-1).clamp(min=1)
+
+
+def _misfit(what: str, labels: Tensor, outputs: Tensor, like: str) -> ObjectiveError:
+    return ObjectiveError(
+        f"{what} must be shaped like the {like}\n"
+        f"  outputs: {tuple(outputs.shape)}\n  labels: {tuple(labels.shape)} {labels.dtype}"
+    )

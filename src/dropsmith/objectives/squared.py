@@ -1,0 +1,122 @@
+"""One squared-distance term between the scores of views, and the three methods it covers.
+
+In all of them κ multiplies the mean over items and classes (time × batch × vocabulary in a
+language model) of the squared difference of scores before the softmax, as in the authors' code.
+The task loss is the mean over the views that carry it, so that adding the term never changes the
+learning rate.
+"""
+
+from dataclasses import dataclass
+
+from dropsmith.errors import ObjectiveError
+from dropsmith.objectives._agreement import Agreeing, Agreement
+from dropsmith.objectives._checks import check_number, check_view
+from dropsmith.objectives.distances import squared_distance
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SquaredDistance(Agreeing):
+    """Mean task loss + kappa × mean squared difference of scores, with every choice left open.
+
+    >>> SquaredDistance(kappa=0.15, carriers=(0,), stop_gradient=0)
+    SquaredDistance(kappa=0.15, carriers=(0,), stop_gradient=0)
+
+    Args:
+        kappa: weight of the term.
+        carriers: the views that carry the task loss, view 0 among them; None for all.
+        quiet: the views that run with all noise off; never view 0, which is the model's output.
+        stop_gradient: the view that is a constant target in the term, or None.
+    """
+
+    kappa: float
+    carriers: tuple[int, ...] | None = None
+    quiet: tuple[int, ...] = ()  # pyright: ignore[reportIncompatibleMethodOverride] - a setting
+    stop_gradient: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, "kappa")
+        if self.carriers is not None:
+            object.__setattr__(self, "carriers", tuple(self.carriers))
+        object.__setattr__(self, "quiet", tuple(self.quiet))
+        for view in (*(self.carriers or ()), *self.quiet, self.stop_gradient):
+            check_view(self, view)
+        if self.carriers is not None and 0 not in self.carriers:
+            raise ObjectiveError(f"{self}: view 0 must carry the task loss, add 0 to carriers")
+        if 0 in self.quiet:
+            raise ObjectiveError(f"{self}: view 0 must be noisy, make another view quiet")
+
+    @property
+    def agreement(self) -> Agreement:
+        return Agreement(
+            weight=self.kappa,
+            distance=squared_distance,
+            carriers=self.carriers,
+            stop_gradient=self.stop_gradient,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Fraternal(Agreeing):
+    """Fraternal Dropout (Zolna et al. 2018, section 2): all views carry the task loss.
+
+    The authors use kappa 0.1 and 0.15 on language models.
+
+    >>> Fraternal(kappa=0.15)
+    Fraternal(kappa=0.15)
+
+    Args:
+        kappa: weight of the mean squared difference of scores.
+    """
+
+    kappa: float
+
+    @property
+    def agreement(self) -> Agreement:
+        return SquaredDistance(kappa=self.kappa).agreement
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class PiModel(Agreeing):
+    """The Π-model as Fraternal Dropout compares itself with it: view 0 alone has the task loss.
+
+    Distances are taken before the softmax and the weight is constant, as in the code of Zolna et
+    al. (2018); Laine & Aila (2017) take them after it and ramp the weight up (see `warmup`).
+
+    >>> PiModel(kappa=0.15, warmup=1000)
+    PiModel(kappa=0.15, warmup=1000)
+
+    Args:
+        kappa: weight of the mean squared difference of scores.
+    """
+
+    kappa: float
+
+    @property
+    def agreement(self) -> Agreement:
+        return SquaredDistance(kappa=self.kappa, carriers=(0,)).agreement
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ExpectationLinear(Agreeing):
+    """Expectation-linear dropout (Ma et al. 2017): view 1 is quiet, view 0 has the task loss.
+
+    The quiet view is no constant: gradients reach the model through it too, as in the code of
+    Zolna et al. (2018), whose default is kappa 0.25.
+
+    >>> ExpectationLinear(kappa=0.25).quiet
+    (1,)
+
+    Args:
+        kappa: weight of the mean squared difference of scores.
+    """
+
+    kappa: float
+
+    @property
+    def quiet(self) -> tuple[int, ...]:
+        return (1,)
+
+    @property
+    def agreement(self) -> Agreement:
+        return SquaredDistance(kappa=self.kappa, carriers=(0,)).agreement
