@@ -102,6 +102,11 @@ def test_a_shorter_draw_is_the_beginning_of_a_longer_one():
     assert torch.equal(words(Source(key()), (1000,))[:10], words(Source(key()), (2, 5)).flatten())
 
 
+def test_a_large_draw_counts_places_without_a_seam():
+    index = torch.arange(200_003, dtype=torch.int32)
+    assert torch.equal(words(Source(key()), (200_003,)), bits(key(), index))
+
+
 # A bound of 6 standard errors: over the 6,000 to 10,000 shares below, chance alone exceeds it once
 # in 50,000 runs; the seeds are fixed, so a run that passes passes always.
 
@@ -133,6 +138,22 @@ def test_flipping_one_bit_of_the_key_flips_each_bit_half_of_the_time(half):
         )
         share = ones(bits(base, INDEX) ^ bits(flipped, INDEX)).mean(0)
         assert worst_z(share, len(INDEX)) < 6, f"bit {bit}"
+
+
+def test_flipping_one_bit_of_a_folded_word_flips_each_bit_of_the_key_half_of_the_time():
+    base = key().fold(INDEX)
+    for bit in range(32):
+        other = key().fold(INDEX ^ signed(1 << bit))
+        for got, flipped in ((base.first, other.first), (base.second, other.second)):
+            # Words that differ in one of the lowest bits come in pairs: half as many flips.
+            assert worst_z(ones(got ^ flipped).mean(0), len(INDEX) // 2) < 6, f"bit {bit}"
+
+
+def test_many_folded_words_give_as_many_keys():
+    rows, columns = INDEX[:300].unsqueeze(1), INDEX[:300]
+    folded = key().fold(rows).fold(columns)
+    pairs = folded.first.long() * 2**32 + folded.second.long()
+    assert pairs.unique().numel() == 300 * 300
 
 
 def test_flipping_one_bit_of_the_index_flips_each_bit_half_of_the_time():
@@ -221,6 +242,15 @@ def test_normal_numbers_have_the_moments_of_the_definition():
     for power, mean, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
         off = abs((drawn**power).mean().item() - mean)
         assert off < 5 * sqrt(variance / drawn.numel()), f"moment {power}"
+
+
+@pytest.mark.parametrize("word", [0, -1, 255, 2**31 - 1, -(2**31)])
+def test_numbers_are_finite_whatever_the_bits(monkeypatch, word):
+    monkeypatch.setattr(
+        "dropsmith.rng.words", lambda _, shape: torch.full(shape, word, dtype=torch.int32)
+    )
+    assert 0 <= uniform(Source(key()), (1,)).item() < 1
+    assert normal(Source(key()), (1,)).isfinite().all()
 
 
 def test_normal_numbers_follow_the_normal_distribution():

@@ -82,9 +82,10 @@ def test_views_are_stacked_along_the_batch_axis_wherever_it_is(names, shared):
     assert torch.equal(pattern.drop(x, axes, SOURCES), torch.cat(alone, dim))
 
 
-def test_views_that_do_not_divide_the_batch_are_refused():
+@pytest.mark.parametrize("pattern", [Bernoulli, Gaussian, Path])
+def test_views_that_do_not_divide_the_batch_are_refused(pattern):
     with pytest.raises(ViewError, match="3 views do not divide a batch of 7 rows"):
-        Gaussian(rate=0.5).drop(torch.ones(7, 2), ("batch", "unit"), SOURCES)
+        pattern(rate=0.5).drop(torch.ones(7, 2), ("batch", "unit"), SOURCES)
 
 
 def test_several_views_of_a_tensor_without_a_batch_are_refused():

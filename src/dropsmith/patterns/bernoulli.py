@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dropsmith.axes import Axes
 from dropsmith.kernels.keyed_dropout import keyed_dropout
-from dropsmith.patterns._pattern import Pattern, Rate, check_rate, check_shared
+from dropsmith.patterns._pattern import Pattern, Rate, check_rate, check_shared, rows_of_each
 from dropsmith.rng import Source, keep
 
 
@@ -44,5 +44,7 @@ class Bernoulli(Pattern):
     def drop(self, x: Tensor, names: tuple[str, ...], sources: Sequence[Source]) -> Tensor:
         if self.shared or (len(sources) > 1 and names[:1] != ("batch",)):
             return super().drop(x, names, sources)
+        if len(sources) > 1:
+            rows_of_each(len(sources), x.shape[0])
         keys = tuple(source.key for source in sources)
         return keyed_dropout(x, keys, self.rate_at(sources[0].step))

@@ -98,4 +98,4 @@ def _with_mean_one(kept: Tensor, axes: Axes) -> Tensor:
     mask = kept.float()
     rest = [dim for dim, name in enumerate(axes.names) if name != "batch"]
     share = mask.mean(dim=rest, keepdim=True)
-    return mask / share.where(share > 0, 1.0)
+    return mask.div_(share.where(share > 0, 1.0))

@@ -42,4 +42,4 @@ class Gaussian(Pattern):
     def draw(self, axes: Axes, source: Source) -> Tensor:
         rate = self.rate_at(source.step)
         spread = torch.as_tensor(rate / (1 - rate), dtype=torch.float64).sqrt()
-        return 1 + spread * normal(source, axes.collapse(self.shared))
+        return normal(source, axes.collapse(self.shared)).mul_(spread).add_(1)
