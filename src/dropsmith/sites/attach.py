@@ -179,20 +179,43 @@ class _Sleep:
 
 
 class Keyed(Attachment):
-    """A dropout module whose own draw is replaced by ours."""
+    """A dropout module whose own draw is replaced by ours.
+
+    Its rate is zero only while it runs: where another module reads the rate instead of calling,
+    as fused attention in Hugging Face models does, the noise there must not vanish.
+    """
 
     def __init__(self, module: nn.Module, drawn: Drawn) -> None:
         super().__init__(module)
-        self.silence = Retuned(module, drawn, "p", 0.0)
         self.output = Output(module, drawn)
+        self.before: list[float] = []
 
     def attach(self) -> None:
-        self.silence.attach()
+        self.handles.append(self.module.register_forward_pre_hook(_Hush(self)))
         self.output.attach()
+        self.handles.append(self.module.register_forward_hook(_Speak(self), always_call=True))
 
     def detach(self) -> None:
         self.output.detach()
-        self.silence.detach()
+        super().detach()
+
+
+class _Hush:
+    def __init__(self, attachment: Keyed) -> None:
+        self.attachment = attachment
+
+    def __call__(self, module: Any, args: Any) -> None:
+        self.attachment.before.append(module.p)
+        module.p = 0.0
+
+
+class _Speak:
+    def __init__(self, attachment: Keyed) -> None:
+        self.attachment = attachment
+
+    def __call__(self, module: Any, args: Any, output: Any) -> None:
+        if self.attachment.before:
+            module.p = self.attachment.before.pop()
 
 
 def _set_flat(module: nn.RNNBase, name: str, weight: Any) -> None:

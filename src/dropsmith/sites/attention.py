@@ -30,7 +30,7 @@ def attend(
         repeats = query.size(-3) // key.size(-3)
         key, value = key.repeat_interleave(repeats, -3), value.repeat_interleave(repeats, -3)
     weights = probabilities(query, key, attn_mask, is_causal, scale)
-    return drop(weights) @ value
+    return drop(weights.to(value.dtype)) @ value
 
 
 def probabilities(

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
@@ -9,6 +10,9 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from dropsmith.errors import ViewError
+
+_WRAPPED = ("module", "_orig_mod")
+"""Where DistributedDataParallel and torch.compile keep the model whose arguments they pass on."""
 
 
 def call(model: nn.Module, batch: Any) -> Any:
@@ -36,19 +40,43 @@ def rows_of(batch: Any) -> int:
     >>> rows_of({"x": torch.ones(3, 2)})
     3
     """
-    for leaf in pytree.tree_leaves(batch):
-        if isinstance(leaf, Tensor) and leaf.ndim:
+    for leaf in tensors_in(batch):
+        if leaf.ndim:
             return leaf.shape[0]
     raise ViewError(f"found no tensor with rows in the batch, a {type(batch).__name__}")
 
 
+def tensors_in(value: Any) -> list[Tensor]:
+    """The tensors in what a model takes or returns, also in the fields of dataclasses."""
+    found: list[Tensor] = []
+    for leaf in pytree.tree_leaves(_plain(value)):
+        if isinstance(leaf, Tensor):
+            found.append(leaf)
+        elif is_dataclass(leaf) and not isinstance(leaf, type):
+            found += tensors_in([getattr(leaf, field.name) for field in fields(leaf)])
+    return found
+
+
 def map_rows(change: Callable[[Tensor], Tensor], batch: Any) -> Any:
-    """The batch with `change` applied to each tensor that holds one entry per row."""
+    """The batch with `change` applied to each tensor that holds one entry per row.
+
+    Rows are in dimension 0; those of a recurrent state, `[layers, rows, units]`, in dimension 1,
+    and it is handed to `change` with its rows first.
+
+    >>> x, state = torch.ones(3, 5), torch.ones(2, 3, 4)
+    >>> [tuple(part.shape) for part in map_rows(lambda rows: rows[:1], (x, state))]
+    [(1, 5), (2, 1, 4)]
+    """
     rows = rows_of(batch)
 
     def one(leaf: Any) -> Any:
-        whole = isinstance(leaf, Tensor) and leaf.ndim > 0 and leaf.shape[0] == rows
-        return change(leaf) if whole else leaf
+        if not isinstance(leaf, Tensor) or not leaf.ndim:
+            return leaf
+        if leaf.shape[0] == rows:
+            return change(leaf)
+        if leaf.ndim == 3 and leaf.shape[1] == rows:
+            return change(leaf.transpose(0, 1)).transpose(0, 1).contiguous()
+        return leaf
 
     return pytree.tree_map(one, _plain(batch))
 
@@ -58,6 +86,19 @@ def one_more_row(batch: Any) -> Any:
     return map_rows(lambda x: torch.cat([x, x[:1]]), batch)
 
 
+def one_more_column(batch: Any) -> Any:
+    """Like `one_more_row`, for a batch that has time in dimension 0 and its rows in dimension 1."""
+    columns = next(x.shape[1] for x in tensors_in(batch) if x.ndim > 1)
+
+    def one(leaf: Any) -> Any:
+        dim = min(leaf.ndim, 2) - 1 if isinstance(leaf, Tensor) else -1
+        if dim < 0 or leaf.shape[dim] != columns:
+            return leaf
+        return torch.cat([leaf, leaf.narrow(dim, 0, 1)], dim)
+
+    return pytree.tree_map(one, _plain(batch))
+
+
 def _plain(batch: Any) -> Any:
     # Tokenisers return mapping classes that the tree functions do not know.
     known = isinstance(batch, dict | tuple | list | Tensor)
@@ -65,10 +106,9 @@ def _plain(batch: Any) -> Any:
 
 
 def _names(model: nn.Module) -> set[str] | None:
-    inner = model
-    while isinstance(getattr(inner, "module", None), nn.Module):
-        inner = inner.module
-    parameters = inspect.signature(inner.forward).parameters.values()
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
-        return None
-    return {p.name for p in parameters}
+    parameters = inspect.signature(model.forward).parameters.values()
+    if all(p.kind is not inspect.Parameter.VAR_KEYWORD for p in parameters):
+        return {p.name for p in parameters}
+    inside = (getattr(model, name, None) for name in _WRAPPED)
+    inner = next((one for one in inside if isinstance(one, nn.Module)), None)
+    return None if inner is None else _names(inner)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode
 
 from dropsmith.sites.attach import Attachment
@@ -21,6 +22,7 @@ from dropsmith.sites.layers import layer_by_layer
 
 DROPOUTS = (F.dropout, torch.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout,
             F.feature_alpha_dropout)  # fmt: skip
+_OFF_UNLESS_ASKED = (F.alpha_dropout, F.feature_alpha_dropout)
 RECURRENT = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
 ATTENTION = F.scaled_dot_product_attention
 MULTI_HEAD = F.multi_head_attention_forward
@@ -53,9 +55,9 @@ class Calls(Attachment):
     def attach(self) -> None:
         self.handles.append(self.module.register_forward_pre_hook(_Open(self)))
         self.handles.append(self.module.register_forward_hook(_Close(self), always_call=True))
-        for child in self.module.children():
-            self.handles.append(child.register_forward_pre_hook(_LookAway(self)))
-            self.handles.append(child.register_forward_hook(_LookBack(self), always_call=True))
+        for inner in _noisy_below(self.module):
+            self.handles.append(inner.register_forward_pre_hook(_LookAway(self)))
+            self.handles.append(inner.register_forward_hook(_LookBack(self), always_call=True))
 
     def open(self) -> None:
         """The owner's forward starts."""
@@ -65,12 +67,28 @@ class Calls(Attachment):
 
     def close(self) -> None:
         """The owner's forward ends, well or badly."""
-        self.modes.pop().__exit__(None, None, None)
+        # A hook before ours may have failed, and then the forward was never opened.
+        if self.modes:
+            self.modes.pop().__exit__(None, None, None)
         if not self.modes:
             self.away = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"modes": [], "away": 0}
+
+
+def _noisy_below(module: nn.Module) -> list[nn.Module]:
+    """The modules below that may make noisy calls of their own.
+
+    All depths, because an owner may call what is in a list, or reach past a child.
+    """
+    noisy = (_DropoutNd, nn.RNNBase, nn.MultiheadAttention)
+    return [
+        inner
+        for inner in module.modules()
+        if inner is not module
+        and (isinstance(inner, noisy) or not type(inner).__module__.startswith("torch.nn.modules."))
+    ]
 
 
 class CallSite:
@@ -114,28 +132,30 @@ def handle(calls: Calls, func: Torch, args: tuple[Any, ...], kwargs: Mapping[str
 
 def _dropout(site: CallSite, module: nn.Module, func: Torch, args: Any, kwargs: Any) -> Tensor:
     names = ("input", "p", "training", "inplace")
-    given = dict(zip(names, args, strict=False)) | dict(kwargs)
+    given: dict[str, Any] = dict(zip(names, args, strict=False)) | dict(kwargs)
     if "train" in given:
         given["training"] = given.pop("train")
-    x, sampling = given.pop("input"), site.drawn.noise.current.sampling
-    training = sampling or given.get("training", func not in (F.alpha_dropout,))
+    x, sampling = given["input"], site.drawn.noise.current.sampling
+    training = sampling or given.get("training", func not in _OFF_UNLESS_ASKED)
     if site.rate is not None:
         site.count()
-        return func(x, site.rate, training)
-    return site.drawn.drop(x, module) if training else x
+        dropped = func(x, site.rate, training)
+    else:
+        dropped = site.drawn.drop(x, module) if training else x
+    return x.copy_(dropped) if given.get("inplace") and training else dropped
 
 
 def _attention(site: CallSite, module: nn.Module, args: Any, kwargs: Any) -> Tensor:
     names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
-    given = dict(zip(names, args, strict=False)) | dict(kwargs)
+    given: dict[str, Any] = dict(zip(names, args, strict=False)) | dict(kwargs)
     active = site.drawn.noise.active(module.training)
     if site.rate is not None:
         site.count()
         given["dropout_p"] = site.rate if active else 0.0
         return ATTENTION(**given)
-    if not active:
-        return ATTENTION(**given | {"dropout_p": 0.0})
     given.pop("dropout_p", None)
+    if not active:
+        return ATTENTION(**given)
     return attend(drop=lambda weights: site.drawn.drop(weights, module), **given)
 
 
@@ -147,10 +167,15 @@ def _multi_head(calls: Calls, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
     # the function does not hand itself over whole; so run it without that check. A rate above
     # zero makes it make the call; ours decides what the call drops.
     inner = Calls(module, functional=site, attention=site)
-    changed = dict(kwargs) | {"training": active}
-    args = (*args[:10], site.rate if site.rate is not None else 0.5, *args[11:])
+    changed = multi_head_arguments(args, kwargs) | {"training": active}
+    changed["dropout_p"] = site.rate if site.rate is not None else 0.5
     with _Mode(inner):
-        return unguarded(*args, **changed)
+        return unguarded(**changed)
+
+
+def multi_head_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `F.multi_head_attention_forward` by name."""
+    return dict(zip(MULTI_HEAD.__code__.co_varnames, args, strict=False)) | dict(kwargs)
 
 
 unguarded = python_types.FunctionType(

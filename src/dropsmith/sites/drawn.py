@@ -57,14 +57,17 @@ class Drawn:
             )
         if quiet[0]:
             return weight
-        dropped = self.pattern.drop(weight, (UNKNOWN,) * weight.ndim, sources[:1])
+        sizes = tuple(weight.shape)
+        names = Axes.read(self.axes, sizes).names if self.axes else (UNKNOWN,) * len(sizes)
+        dropped = self.pattern.drop(weight, names, sources[:1])
         return self._observed(weight, dropped)
 
     def words(self, rows: Tensor, ids: Tensor) -> Tensor:
         """Embedded words with whole word types dropped; `rows` is `ids` with one more axis."""
         assert isinstance(self.pattern, Words)
         sources = self.noise.sources(self.site.name, self.shared, rows.device)
-        dim = (self.axes or "batch").split().index("batch")
+        names = tuple(self.axes.split()) if self.axes is not None else self.site.axes
+        dim = self._batch_dim(names or ("batch",), ids, len(sources))
         dropped = self.pattern.drop_rows(rows, ids, sources, dim)
         return self._observed(rows, self._quietened(rows, dropped, dim))
 
@@ -77,24 +80,28 @@ class Drawn:
 
     def _batch_dim(self, names: tuple[str, ...], x: Tensor, views: int) -> int:
         if "batch" not in names:
+            if views == 1:
+                return 0
             raise ViewError(
                 f"site {self.site.name!r} has no batch axis, so views stacked in one batch would "
                 f'share its mask (sizes {tuple(x.shape)})\n  use mode="looped"'
             )
         dim = names.index("batch")
         rows = self.noise.current.rows
-        folded = self.site.kind in ("attention", "functional") and rows and x.shape[dim] % rows == 0
-        if x.shape[dim] % views or (rows and x.shape[dim] != rows and not folded):
+        # Heads, or whatever a person who names the axes knows of, may be folded into the rows.
+        may_fold = self.axes is not None or self.site.kind in ("attention", "functional")
+        unlike = rows and (x.shape[dim] % rows if may_fold else x.shape[dim] != rows)
+        if x.shape[dim] % views or unlike:
             raise AxisError(
                 f"site {self.site.name!r} was taken to be '{' '.join(names)}', but its batch axis "
                 f"has {x.shape[dim]} rows where the batch has {rows} (sizes {tuple(x.shape)})\n"
-                '  name its axes: rule(..., axes="time batch unit")'
+                '  name its axes: rule(..., axes="time batch unit"), or use mode="looped"'
             )
         return dim
 
     def _observed(self, before: Tensor, after: Tensor) -> Tensor:
         if self.noise.observer is not None:
-            self.noise.observer(self.site.name, before, after)
+            self.noise.observer(self.site.name, self.site.kind, before, after)
         return after
 
     def _quietened(self, x: Tensor, dropped: Tensor, dim: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Every place where noise is or could be, found by looking at a model and running it twice."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -10,18 +10,20 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode
 
-from dropsmith.sites._site import Kind, Site, shown, static_sites
+from dropsmith.sites._site import Kind, Site, owner_module, shown, static_sites
 from dropsmith.sites.axes_of import confirmed, names_of
-from dropsmith.sites.batch import call, one_more_row
-from dropsmith.sites.calls import ATTENTION, DROPOUTS
+from dropsmith.sites.batch import call, one_more_column, one_more_row
+from dropsmith.sites.calls import ATTENTION, DROPOUTS, MULTI_HEAD, multi_head_arguments
 from dropsmith.sites.names import call_name
+from dropsmith.sites.noise import find_noise
 
 
 def sites(model: nn.Module, batch: Any) -> list[Site]:
     """Every site of a model, in order, its axes confirmed by running B and B + 1 rows.
 
-    The model is run in train mode without gradients, with torch's generator put back after;
-    BatchNorm statistics and other buffers are restored.
+    The model is run in train mode without gradients; modes, buffers (BatchNorm statistics among
+    them), torch's generator and the step are put back after. Rows are counted along dimension 0
+    of the batch, or along 1 where a recurrent or attention layer shows that time comes first.
 
     >>> net = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.2))
     >>> [(site.name, site.kind, site.rate) for site in sites(net, torch.ones(2, 3))][-1]
@@ -32,6 +34,8 @@ def sites(model: nn.Module, batch: Any) -> list[Site]:
         batch: what it takes: a tensor, a tuple of arguments, or a mapping of them by name.
     """
     few, more = _run(model, batch), _run(model, one_more_row(batch))
+    if _time_first(model, few.shapes, more.shapes):
+        more = _run(model, one_more_column(batch))
     static = [_seen(site, model, few.shapes, more.shapes) for site in static_sites(model)]
     known = {site.name for site in static}
     found = [_seen(site, model, few.shapes, more.shapes) for site in few.calls]
@@ -64,6 +68,11 @@ class _Trace(TorchFunctionMode):
             rate = _argument(args, kwargs, 4, "dropout_p", 0.0)
             sizes = (*query.shape[:-1], key.shape[-2])
             self._add("attention", name, module, float(rate), sizes)
+        if func is MULTI_HEAD:
+            given = multi_head_arguments(args, kwargs)
+            target, rows = given["query"].shape[:2]
+            sizes = (rows, given["num_heads"], target, given["key"].shape[0])
+            self._add("attention", name, module, float(given["dropout_p"]), sizes)
 
     def _add(
         self, kind: Kind, name: str, module: nn.Module, rate: float, sizes: tuple[int, ...]
@@ -76,6 +85,11 @@ class _Trace(TorchFunctionMode):
 
     def enter(self, name: str, module: nn.Module) -> None:
         self.stack.append((name, module))
+
+    def given(self, args: Any, kwargs: Any) -> None:
+        first = next((x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)), None)
+        if first is not None:
+            self.shapes.setdefault(f"{shown(self.stack[-1][0])}.input", tuple(first.shape))
 
     def leave(self, name: str, output: Any) -> None:
         self.stack.pop()
@@ -99,13 +113,15 @@ def _watched(model: nn.Module, trace: _Trace) -> Iterator[None]:
     handles = []
     for name, module in model.named_modules():
 
-        def before(m: nn.Module, args: Any, *, name: str = name) -> None:
+        def before(m: nn.Module, args: Any, kwargs: Any, *, name: str = name) -> None:
             trace.enter(name, m)
+            if isinstance(trace, _Trace):
+                trace.given(args, kwargs)
 
         def after(m: nn.Module, args: Any, output: Any, *, name: str = name) -> None:
             trace.leave(name, output)
 
-        handles.append(module.register_forward_pre_hook(before))
+        handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
         handles.append(module.register_forward_hook(after, always_call=True))
     try:
         yield
@@ -116,29 +132,46 @@ def _watched(model: nn.Module, trace: _Trace) -> Iterator[None]:
 
 @contextmanager
 def unchanged(model: nn.Module) -> Iterator[None]:
-    """Put modes, buffers and torch's generators back as they were."""
+    """Put modes, buffers, torch's generators and the step of our noise back as they were."""
+    noise = find_noise(model)
     modes = {module: module.training for module in model.modules()}
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     devices = {p.device.index or 0 for p in model.parameters() if p.device.type == "cuda"}
     try:
-        with torch.random.fork_rng(devices=sorted(devices)):
+        probing = noise.probing() if noise is not None else nullcontext()
+        with torch.random.fork_rng(devices=sorted(devices)), probing:
             yield
     finally:
         for module, training in modes.items():
             module.training = training
         with torch.no_grad():
-            for name, buffer in model.named_buffers():
-                buffer.copy_(buffers[name])
+            for buffer, before in buffers:
+                buffer.copy_(before)
 
 
 def _seen(site: Site, model: nn.Module, few: dict[str, Any], more: dict[str, Any]) -> Site:
-    place = site.name if site.kind in ("attention", "functional") else site.owner
+    own = site.kind in ("attention", "functional", "input")
+    place = site.name if own else site.owner
     sizes = few.get(place)
-    if sizes is None or site.kind in ("weight", "words", "input", "between"):
+    if sizes is None or site.kind == "weight":
         return site
-    module = model if site.owner == shown("") else model.get_submodule(site.owner)
-    names = names_of(module, site.kind, len(sizes))
+    names = names_of(owner_module(model, site.owner), site.kind, len(sizes))
     return replace(site, sizes=sizes, axes=confirmed(names, sizes, more.get(place, sizes)))
+
+
+def _time_first(model: nn.Module, few: dict[str, Any], more: dict[str, Any]) -> bool:
+    """Whether dimension 0, which grew, is time to a layer that takes `[time, batch, unit]`."""
+    return any(
+        _grew(few.get(place), more.get(place)) == [0]
+        for name, module in model.named_modules()
+        if isinstance(module, nn.RNNBase | nn.MultiheadAttention) and not module.batch_first
+        if len(few.get(place := f"{shown(name)}.input", ())) == 3
+    )
+
+
+def _grew(few: tuple[int, ...] | None, more: tuple[int, ...] | None) -> list[int]:
+    pairs = zip(few or (), more or (), strict=False)
+    return [dim for dim, (a, b) in enumerate(pairs) if a != b]
 
 
 def _argument(args: Any, kwargs: Any, index: int, name: str, default: float) -> float:

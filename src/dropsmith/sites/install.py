@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
-from torch.utils import _pytree as pytree
+import torch
+from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from dropsmith.errors import PlanError, SiteError
 from dropsmith.patterns import Native, Off, Path
 from dropsmith.sites._site import Kind, Site, owner_module, static_sites
 from dropsmith.sites.attach import Attachment, Input, Keyed, Output, Retuned, Weight, Word
+from dropsmith.sites.batch import tensors_in
 from dropsmith.sites.calls import Calls, CallSite
 from dropsmith.sites.drawn import Drawn
 from dropsmith.sites.find import sites as find_sites
@@ -30,11 +31,9 @@ class Installation:
     rules: tuple[Rule, ...]
     assignments: list[Assignment]
     attachments: list[Attachment]
-    pending: list[int]
     noise: Noise
     had_noise: bool
     handles: list[RemovableHandle]
-    checked: bool = False
 
 
 def installation_of(model: nn.Module) -> Installation | None:
@@ -50,23 +49,25 @@ def install(
         raise PlanError("this model has a plan already\n  remove it first: plan.remove(model)")
     known = find_sites(model, batch) if batch is not None else static_sites(model)
     possible = known if batch is not None else known + _possible(model, known)
-    pending = unmatched(rules, known)
     for index in unmatched(rules, possible):
         raise no_site(index, rules[index], (site.name for site in known))
     had_noise = ATTRIBUTE in model.__dict__
     noise = model.__dict__[ATTRIBUTE] if had_noise else Noise()
-    noise.seed, noise.rank = seed, rank
-    made = Installation(tuple(rules), assign(rules, possible), [], pending, noise, had_noise, [])
+    noise.seed, noise.rank, noise.checked = seed, rank, False
+    made = Installation(tuple(rules), assign(rules, possible), [], noise, had_noise, [])
     made.attachments = _attachments(model, made.assignments, noise)
     model.__dict__[ATTRIBUTE], model.__dict__[INSTALLED] = noise, made
     for attachment in made.attachments:
         attachment.attach()
     made.handles = [
-        model.register_forward_pre_hook(_Enter(noise)),
+        # The pass has to begin before any site of the root itself draws.
+        model.register_forward_pre_hook(_Enter(noise), prepend=True),
         model.register_forward_hook(_Exit(made)),
     ]
-    # The pass has to begin before any site of the root itself draws.
-    model._forward_pre_hooks.move_to_end(made.handles[0].id, last=False)
+    # What ends the root's forward, such as a loss, has to see what the sites have returned.
+    for number, hook in list(model._forward_hooks.items()):
+        if getattr(hook, "last", False):
+            model._forward_hooks.move_to_end(number)  # pyright: ignore
     return made
 
 
@@ -98,12 +99,14 @@ class _Exit:
         self.made = made
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
+        # What runs in compiled code is not counted, and is not run again but compiled for backward.
+        if torch.compiler.is_compiling():
+            return
         noise = self.made.noise
-        if not self.made.checked and noise.active(module.training):
-            self.made.checked = True
+        if not noise.checked and noise.active(module.training):
+            noise.checked = True
             check_fired(self.made)
-        leaves = pytree.tree_leaves(output)
-        noise.restore_in_backward([leaf for leaf in leaves if isinstance(leaf, Tensor)])
+        noise.restore_in_backward(tensors_in(output))
 
 
 def check_fired(made: Installation) -> None:

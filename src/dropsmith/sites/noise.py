@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from dropsmith.errors import NoiseError
 from dropsmith.rng import Key, Source
+from dropsmith.sites._site import Kind
 
 TRAINING, PREDICTION, PROBE = 0, 1, 2
-Observer = Callable[[str, Tensor, Tensor], None]
-"""Takes a site's name and what it was given and returned."""
+Observer = Callable[[str, Kind, Tensor, Tensor], None]
+"""Takes a site's name and kind, and what it was given and returned."""
 ATTRIBUTE = "_dropsmith_noise"
 
 
@@ -53,6 +54,7 @@ class Noise:
         self.current = Pass()
         self.held = False
         self.fired: dict[str, int] = {}
+        self.checked = False
         self.observer: Observer | None = None
         self._prefixes: dict[str, Key] = {}
 
@@ -88,6 +90,16 @@ class Noise:
         finally:
             self.current, self.held = before, held
 
+    @contextmanager
+    def probing(self) -> Iterator[None]:
+        """Run the model to look at it: no forward in the block counts, and none is checked."""
+        before = self.step, dict(self.fired), self.checked, self.current
+        self.checked = True
+        try:
+            yield
+        finally:
+            self.step, self.fired, self.checked, self.current = before
+
     def active(self, training: bool) -> bool:
         """Whether a site whose module has this training flag drops in this pass."""
         return training or self.current.sampling
@@ -111,8 +123,6 @@ class Noise:
         Activation checkpointing runs layers again during backward. By then another pass may have
         begun; hooks on the outputs run before any of their layers, in the order that is needed.
         """
-        if torch.compiler.is_compiling():
-            return
         this = replace(self.current, step=int(self._step()))
         for tensor in tensors:
             if tensor.requires_grad:

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from dropsmith.errors import SiteError
 from dropsmith.patterns import Path
 from dropsmith.sites.attach import Attachment, Output, _first, _with_first
+from dropsmith.sites.axes_of import names_of
 from dropsmith.sites.drawn import Drawn
 
 
@@ -17,6 +19,8 @@ class Skipping(Attachment):
     Rows are skipped only where each row is computed by itself: not with BatchNorm inside, not
     with keyed noise inside (its masks count rows), not while compiling, and not with stacked
     views. Elsewhere everything is computed and the dropped rows multiplied by zero.
+
+    What else the module returns row by row is zero, too, at the rows that were not computed.
     """
 
     def __init__(self, module: nn.Module, drawn: Drawn) -> None:
@@ -37,7 +41,7 @@ class Skipping(Attachment):
         if not noise.active(self.module.training) or not self._may_skip():
             return None
         rows = _rows(args, kwargs)
-        if rows is None or any(noise.quiet_views()):
+        if rows is None or any(noise.quiet_views()) or not self._rows_first(args, kwargs):
             return None
         device = next(leaf.device for leaf in pytree.tree_leaves((args, kwargs)) if _tensor(leaf))
         source = noise.sources(self.drawn.site.name, self.drawn.shared, device)[0]
@@ -55,16 +59,31 @@ class Skipping(Attachment):
         if self.kept is None:
             return self.output(self.module, (), output)
         kept, self.kept = self.kept, None
-        first = _first(output, self.drawn.site.name)
-        whole = first.new_zeros(kept.shape[0], *first.shape[1:])
-        if bool(kept.any()):
-            whole = whole.index_put((kept.nonzero()[:, 0],), first / (1 - self.rate))
-        else:
-            whole = whole + 0 * first.sum()
-        return _with_first(output, whole)
+        count = max(int(kept.sum()), 1)
+        first = _first(output, self.drawn.site.name) / (1 - self.rate)
+        if first.shape[:1] != (count,):
+            raise SiteError(
+                f"site {self.drawn.site.name!r} took {count} rows and returned a tensor of sizes "
+                f"{tuple(first.shape)}\n"
+                '  where its rows are not dimension 0, name them: rule(..., axes="time batch unit")'
+            )
+
+        def put_back(leaf: Any) -> Any:
+            return _put_back(leaf, kept) if _tensor(leaf) and leaf.shape[:1] == (count,) else leaf
+
+        return pytree.tree_map(put_back, _with_first(output, first))
+
+    def _rows_first(self, args: Any, kwargs: Any) -> bool:
+        """Whether rows are dimension 0 of what the module takes and returns."""
+        x = next(leaf for leaf in pytree.tree_leaves((args, kwargs)) if _tensor(leaf))
+        given = self.drawn.axes.split() if self.drawn.axes else self.drawn.site.axes
+        names = given or names_of(self.module, "output", x.ndim)
+        return names[0] == "batch"
 
     def _may_skip(self) -> bool:
-        if torch.compiler.is_compiling() or len(self.drawn.noise.current.views) > 1:
+        noise = self.drawn.noise
+        # Whoever observes wants to see what the dropped rows would have been.
+        if torch.compiler.is_compiling() or len(noise.current.views) > 1 or noise.observer:
             return False
         return not any(_counts_rows(module, self) for module in self.module.modules())
 
@@ -77,6 +96,14 @@ def _counts_rows(module: nn.Module, own: Skipping) -> bool:
         type(hook).__module__.startswith("dropsmith.") and getattr(hook, "attachment", 0) is not own
         for hook in hooks
     )
+
+
+def _put_back(computed: Tensor, kept: Tensor) -> Tensor:
+    whole = computed.new_zeros(kept.shape[0], *computed.shape[1:])
+    if bool(kept.any()):
+        return whole.index_put((kept.nonzero()[:, 0],), computed)
+    # One row was computed for nothing; its gradient is zero, but it has one.
+    return whole + (0 * computed).sum()
 
 
 def _rows(args: Any, kwargs: Any) -> int | None:

@@ -86,12 +86,13 @@ def selector_from_json(value: Any) -> Selector:
     if not isinstance(value, dict) or not set(value) <= known:
         raise PlanError(f"not a selector: {value!r}\n  give a name, or any of {sorted(known)}")
     depth = value.get("depth")
-    return Selector(**value | {"depth": tuple(depth) if depth is not None else None})
+    given: dict[str, Any] = value | {"depth": tuple(depth) if depth is not None else None}
+    return Selector(**given)
 
 
 @lru_cache(maxsize=1024)
 def compiled(name: str) -> re.Pattern[str]:
-    """The regular expression of a glob: `*` stays within one part, `**` spans any number, even none."""
+    """The regular expression of a glob: `*` stays in one part, `**` spans any number, even none."""
     text, rest = "", name
     if name.startswith("**."):
         text, rest = r"(?:.*\.)?", name[3:]
