@@ -1,23 +1,24 @@
 """Is the noise on? Counted from tensors, site by site, never read from settings."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
+from torch.nn.modules.module import register_module_forward_pre_hook
 
-from dropsmith.patterns import Native, Off
+from dropsmith.errors import AxisError, ViewError
+from dropsmith.patterns import Off
 from dropsmith.sites import Pass, Plan, Site, find_noise, plan_of, sites
-from dropsmith.sites._site import owner_module
-from dropsmith.sites.batch import call, rows_of
+from dropsmith.sites._site import Kind, shown
+from dropsmith.sites.batch import call, rows_of, tensors_in
 from dropsmith.sites.find import unchanged
 from dropsmith.sites.rule import Rule
-from dropsmith.views.passes import choose, looped, stacked
+from dropsmith.views.draws import Draw, told_apart
+from dropsmith.views.passes import choose, looped, running, stacked
+from dropsmith.views.reasons import SKIPPED, how_drawn, reason, reason_never
 from dropsmith.views.watch import watched
-
-FEW = 16
-"""Below this many elements two independent masks agree by chance too often to tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,127 +84,66 @@ def audit(model: nn.Module, batch: Any) -> Audit:
         batch: what it takes: a tensor, a tuple of arguments, or a mapping of them by name.
     """
     with unchanged(model):
-        known = {site.name: site for site in sites(model, batch)}
-        seen = _two_views(model, batch)
-        differ = _outputs_differ(model, batch)
-    mode = "train" if model.training else "eval"
+        known = sites(model, batch)
+        draws = _two_views(model, batch, {site.name: site for site in known})
+        differ, called = _as_called(model, batch)
     plan = plan_of(model) or Plan()
-    rules = {name: _rule_of(plan, site) for name, site in known.items()}
-    places = [s for name, s in known.items() if s.native or rules[name] is not None]
-    rows = tuple(_row(model, s, rules[s.name], seen.get(s.name), differ) for s in places)
+    rules = [(site, _rule_of(plan, site)) for site in known]
+    rows = tuple(
+        _row(model, site, rule, draws.get((site.name, site.kind), ()), called)
+        for site, rule in rules
+        if site.native or rule is not None
+    )
+    mode = "train" if model.training else "eval"
     return Audit(rows=rows, outputs_differ=differ, mode=mode)
 
 
-def _two_views(model: nn.Module, batch: Any) -> dict[str, list["_Draw"]]:
-    draws: dict[str, list[_Draw]] = {}
-    noise = find_noise(model)
-    how = choose(model, 2, (), 1.0)
-    rows = rows_of(batch) * (2 if how == "stacked" else 1)
+Draws = dict[tuple[str, Kind], list[Draw]]
 
-    def see(site: str, before: Tensor, after: Tensor) -> None:
-        draws.setdefault(site, []).append(_Draw.of(before, after, rows))
 
-    step = noise.step if noise is not None else 0
-    fired = dict(noise.fired) if noise is not None else {}
+def _two_views(model: nn.Module, batch: Any, known: Mapping[str, Site]) -> Draws:
+    # Halves of one batch also show noise that is the same for every row; a model that holds time
+    # in dimension 0 or takes an axis for another cannot be run that way.
+    if choose(model, 2, (), 1.0) == "stacked":
+        try:
+            return _seen(model, batch, known, stacked)
+        except (AxisError, ViewError):
+            pass
+    return _seen(model, batch, known, looped)
+
+
+def _seen(
+    model: nn.Module, batch: Any, known: Mapping[str, Site], make: Callable[..., Any]
+) -> Draws:
+    draws: Draws = {}
+    rows = 2 * rows_of(batch) if make is stacked else None
+
+    def see(name: str, kind: Kind, before: Tensor, after: Tensor) -> None:
+        axes = known[name].axes if name in known else ()
+        draws.setdefault((name, kind), []).append(Draw.of(before, after, axes, rows))
+
     with watched(model, see):
-        (stacked if how == "stacked" else looped)(model, batch, 2, noise)
-    if noise is not None:
-        noise.step, noise.fired = step, fired
+        make(model, batch, 2, find_noise(model))
     return draws
 
 
-@dataclass(frozen=True)
-class _Draw:
-    """One draw, kept as counts and one pattern for each view it holds."""
-
-    valid: int
-    dropped: int
-    changed: int
-    patterns: tuple[Tensor, ...]
-    halves: bool
-
-    @classmethod
-    def of(cls, before: Tensor, after: Tensor, rows: int) -> "_Draw":
-        before, after = before.detach(), after.detach()
-        # What was zero already says nothing; nor do the places a mask had closed.
-        valid = (before != 0) & torch.isfinite(before)
-        gone = valid & (after == 0)
-        ratio = torch.where(valid, after / torch.where(valid, before, 1), 0).float()
-        changed = valid & ((ratio - 1).abs() > 1e-3)
-        dim = next((d for d in range(before.ndim) if before.shape[d] == rows), None)
-        if dim is None and before.ndim == 3 and before.shape[0] % rows == 0:
-            dim = 0  # attention with its heads folded into the batch
-        halves = dim is not None and rows % 2 == 0
-        parts = ratio.chunk(2, dim) if halves and dim is not None else (ratio,)
-        counts = int(valid.sum()), int(gone.sum()), int(changed.sum())
-        return cls(*counts, tuple((part * 64).round() for part in parts), halves)
-
-
 def _row(
-    model: nn.Module, site: Site, rule: Rule | None, draws: list[_Draw] | None, differ: bool
+    model: nn.Module, site: Site, rule: Rule | None, draws: Sequence[Draw], called: set[str]
 ) -> AuditRow:
-    how = _how(site, rule)
-    if not draws:
-        why = _why_never(model, site, rule)
-        return AuditRow(
-            site=site, how=how, on=False, dropped=None, elements=0, differ=None, why=why
-        )
     valid = sum(draw.valid for draw in draws)
-    share = sum(draw.dropped for draw in draws) / max(valid, 1)
     on = any(draw.changed for draw in draws)
-    apart = _apart(draws, on, valid)
-    why = _why(model, site, rule, on, apart, differ)
+    skipped = on and site.owner not in called
+    apart = told_apart(draws) if draws else None
+    why = reason(model, site, rule, on, apart) if draws else reason_never(model, site, rule)
     return AuditRow(
-        site=site, how=how, on=on and differ, dropped=share, elements=valid, differ=apart, why=why
+        site=site,
+        how=how_drawn(rule),
+        on=on and not skipped,
+        dropped=sum(draw.dropped for draw in draws) / max(valid, 1) if draws else None,
+        elements=valid,
+        differ=apart,
+        why=SKIPPED if skipped else why,
     )
-
-
-def _apart(draws: list[_Draw], on: bool, valid: int) -> bool | None:
-    if on and valid < FEW:
-        return None
-    pairs = [draw.patterns for draw in draws if len(draw.patterns) == 2]
-    if not pairs:
-        # One draw for each looped view: the first half of the calls against the second.
-        first, second = draws[: len(draws) // 2], draws[len(draws) // 2 :]
-        pairs = [(a.patterns[0], b.patterns[0]) for a, b in zip(first, second, strict=False)]
-    return any(not torch.equal(a, b) for a, b in pairs)
-
-
-def _why(
-    model: nn.Module, site: Site, rule: Rule | None, on: bool, apart: bool | None, differ: bool
-) -> str:
-    module = owner_module(model, site.owner)
-    if not on and rule is not None and isinstance(rule.pattern, Off):
-        return "silenced by the plan"
-    if not on and not module.training:
-        return "eval mode"
-    if not on and site.rate:
-        return f"declares rate {site.rate:g} but drops nothing"
-    if not on:
-        return "rate 0"
-    if not differ:
-        return "a call like this skips it: fused fast path"
-    if apart is None:
-        return "too few elements to tell the views apart"
-    if not apart and rule is not None and rule.views == "shared":
-        return "shared by the plan"
-    return "" if apart else "one mask for the whole batch"
-
-
-def _why_never(model: nn.Module, site: Site, rule: Rule | None) -> str:
-    if rule is not None and isinstance(rule.pattern, Off):
-        return "silenced by the plan"
-    if not owner_module(model, site.owner).training:
-        return "eval mode"
-    return "never called: what owns it may read its rate"
-
-
-def _how(site: Site, rule: Rule | None) -> str:
-    if rule is None:
-        return "torch"
-    if isinstance(rule.pattern, Off):
-        return "off"
-    return "retuned" if isinstance(rule.pattern, Native) else "keyed"
 
 
 def _rule_of(plan: Plan, site: Site) -> Rule | None:
@@ -213,21 +153,27 @@ def _rule_of(plan: Plan, site: Site) -> Rule | None:
     return fitting[-1] if fitting else None
 
 
-def _outputs_differ(model: nn.Module, batch: Any) -> bool:
-    """Whether two calls as a user makes them differ, with nothing of the audit in the way."""
-    noise = find_noise(model)
-    outputs = []
-    for view in range(2):
-        if noise is None:
-            outputs.append(call(model, batch))
-            continue
-        with noise.passing(Pass(views=(view,))):
-            outputs.append(call(model, batch))
-    first, second = (
-        [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor)]
-        for output in outputs
-    )
-    return any(not torch.equal(a, b) for a, b in zip(first, second, strict=True))
+def _as_called(model: nn.Module, batch: Any) -> tuple[bool, set[str]]:
+    """Whether two calls as a user makes them differ, and which modules such a call runs.
+
+    A hook on a module keeps torch's encoder layer from its fused fast path, which runs none of
+    its parts; a global hook does not.
+    """
+    names = {module: shown(name) for name, module in model.named_modules()}
+    called: set[str] = set()
+
+    def note(module: nn.Module, args: Any) -> None:
+        called.add(names.get(module, ""))
+
+    with register_module_forward_pre_hook(note):
+        first, second = [_plain_call(model, batch, view) for view in range(2)]
+    pairs = zip(first, second, strict=True)
+    return any(not torch.equal(a, b) for a, b in pairs), called
+
+
+def _plain_call(model: nn.Module, batch: Any, view: int) -> list[Tensor]:
+    with running(find_noise(model), Pass(views=(view,))):
+        return tensors_in(call(model, batch))
 
 
 def _cells(row: AuditRow) -> tuple[str, ...]:

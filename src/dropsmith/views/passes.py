@@ -1,8 +1,8 @@
 """Making views: several passes over one batch, stacked into one forward or one after the other."""
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import fields, is_dataclass, replace
 from math import ceil
 from typing import Any, Literal
 
@@ -13,8 +13,9 @@ from torch.utils import _pytree as pytree
 from dropsmith.errors import ViewError
 from dropsmith.sites import Noise, Pass, find_noise
 from dropsmith.sites.batch import call, map_rows, rows_of
-from dropsmith.sites.install import installation_of
+from dropsmith.sites.install import Installation, installation_of
 from dropsmith.views._views import Views
+from dropsmith.views.one_batch import check_told_apart, rows_first, warn_of_batch_norm
 from dropsmith.views.trunk import Trunk
 
 Mode = Literal["auto", "stacked", "looped"]
@@ -54,21 +55,39 @@ def views(
     Raises:
         ViewError: the passes cannot be made the way that was asked for.
     """
-    if n < 1 or not 0 < share <= 1:
-        raise ViewError(f"views takes n >= 1 and share in (0, 1], got n={n} and share={share}")
+    _check(n, mode, quiet, share, trunk)
     noise = find_noise(model)
     if noise is not None and model.training:
         noise.begin(training=True)
     how = mode if mode != "auto" else choose(model, n, quiet, share)
+    if n > 1 and (trunk is not None or how == "stacked"):
+        warn_of_batch_norm(model, n)
     if trunk is not None:
         return forked(model, batch, n, noise, trunk)
     make = stacked if how == "stacked" else looped
     return make(model, batch, n, noise, quiet, share)
 
 
+def _check(n: int, mode: Mode, quiet: tuple[int, ...], share: float, trunk: str | None) -> None:
+    if n < 1 or not 0 < share <= 1:
+        raise ViewError(f"views takes n >= 1 and share in (0, 1], got n={n} and share={share}")
+    if any(not 0 <= view < n for view in quiet):
+        raise ViewError(f"quiet={quiet} names a view that does not exist: there are {n}, from 0")
+    if mode == "stacked" and quiet:
+        raise ViewError(
+            "a quiet view cannot be stacked: torch's own noise falls on every row of a batch\n"
+            '  use mode="looped"'
+        )
+    if trunk is not None and (quiet or share < 1 or mode == "looped"):
+        raise ViewError(
+            "views that share a trunk are stacked above it, over the whole batch and all noisy\n"
+            "  leave out trunk, or leave out quiet, share and mode"
+        )
+
+
 def choose(model: nn.Module, n: int, quiet: tuple[int, ...], share: float) -> Mode:
     """`stacked` where every view can have its own noise within one batch, else `looped`."""
-    made = next((i for m in model.modules() if (i := installation_of(m)) is not None), None)
+    made = _installed(model)
     per_pass = made is not None and any(
         one.rule.views == "fresh" and one.pattern.goes_on == "weights" for one in made.assignments
     )
@@ -85,15 +104,15 @@ def stacked(
     share: float = 1.0,
 ) -> Views:
     """All views as one batch, in one forward."""
-    if share < 1 and installation_of(model) is not None:
+    if share < 1 and _installed(model) is not None:
         raise ViewError('a share of the batch under a plan needs mode="looped"')
-    _warn_of_batch_norm(model, n)
     rows, some = rows_of(batch), ceil(rows_of(batch) * share)
     whole = map_rows(lambda x: torch.cat([x] + [x[:some]] * (n - 1)), batch)
     this = Pass(views=tuple(range(n)), quiet=quiet, rows=rows + some * (n - 1))
-    with running(noise, this):
-        output = call(model, whole)
     sizes = [rows] + [some] * (n - 1)
+    with running(noise, this), rows_first(model, sum(sizes)):
+        output = call(model, whole)
+    check_told_apart(model, output, sum(sizes))
     part = map_rows(lambda x: x[:some], batch)
     return Views(outputs=cut(output, sizes), batches=(batch,) + (part,) * (n - 1), shared_rows=some)
 
@@ -121,7 +140,6 @@ def looped(
 def forked(model: nn.Module, batch: Any, n: int, noise: Noise | None, trunk: str) -> Views:
     """One forward whose rows become `n` times as many where the trunk ends."""
     rows = rows_of(batch)
-    _warn_of_batch_norm(model, n)
     with Trunk(model, trunk, noise, rows, n), running(noise, Pass(rows=rows)):
         output = call(model, batch)
     return Views(outputs=cut(output, [rows] * n), batches=(batch,) * n, shared_rows=rows)
@@ -166,16 +184,11 @@ def _cut_leaf(leaf: Any, sizes: list[int]) -> list[Any]:
         for dim in range(min(leaf.ndim, 2)):
             if leaf.shape[dim] == sum(sizes):
                 return list(leaf.split(sizes, dim))
+    if is_dataclass(leaf) and not isinstance(leaf, type):
+        parts = {field.name: cut(getattr(leaf, field.name), sizes) for field in fields(leaf)}
+        return [replace(leaf, **{k: v[i] for k, v in parts.items()}) for i in range(len(sizes))]
     return [leaf] * len(sizes)
 
 
-def _warn_of_batch_norm(model: nn.Module, n: int) -> None:
-    norms = nn.modules.batchnorm._BatchNorm
-    found = [name for name, m in model.named_modules() if isinstance(m, norms) and m.training]
-    if found:
-        warnings.warn(
-            f"{found[0]!r} normalises over the batch: stacked, it sees {n} views at once "
-            f"({len(found)} such modules)\n"
-            '  mode="looped" gives each view statistics of its own',
-            stacklevel=4,
-        )
+def _installed(model: nn.Module) -> Installation | None:
+    return next((i for m in model.modules() if (i := installation_of(m)) is not None), None)

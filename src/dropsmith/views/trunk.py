@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 
 from dropsmith.errors import SiteError, ViewError, did_you_mean
 from dropsmith.sites import Noise
+from dropsmith.sites.batch import tensors_in
 
 
 class Trunk:
@@ -49,6 +50,8 @@ class Trunk:
         if module is self.first and not self.forked:
             self.forked = True
             if self.noise is not None:
+                # Layers below may be run again in backward: then there was one view.
+                self.noise.restore_in_backward(tensors_in((args, kwargs)))
                 views, rows = tuple(range(self.n)), self.rows * self.n
                 self.noise.current = replace(self.noise.current, views=views, rows=rows)
         return pytree.tree_map(self._repeat, (args, kwargs)) if self.forked else None

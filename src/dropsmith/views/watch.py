@@ -9,22 +9,27 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode
 
+from dropsmith.patterns import Native, Off
 from dropsmith.sites import find_noise
-from dropsmith.sites._site import shown
+from dropsmith.sites._site import Kind, shown
 from dropsmith.sites.attention import probabilities
 from dropsmith.sites.calls import ATTENTION, DROPOUTS, MULTI_HEAD, RECURRENT, unguarded
+from dropsmith.sites.install import installation_of
 from dropsmith.sites.names import call_name
 
-See = Callable[[str, Tensor, Tensor], None]
+See = Callable[[str, Kind, Tensor, Tensor], None]
 
 
 @contextmanager
 def watched(model: nn.Module, see: See) -> Iterator[None]:
-    """Call `see(site, before, after)` for every draw in the forwards of the `with` block."""
+    """Call `see(site, kind, before, after)` for every draw in the forwards of the `with` block."""
     noise = find_noise(model)
     trace = _Watch(see)
+    ours = _keyed(model)
     handles = [
-        handle for name, module in model.named_modules() for handle in _hooks(trace, name, module)
+        handle
+        for name, module in model.named_modules()
+        for handle in _hooks(trace, name, module, report=shown(name) not in ours)
     ]
     if noise is not None:
         noise.observer = see
@@ -45,6 +50,7 @@ class _Watch(TorchFunctionMode):
         super().__init__()
         self.see = see
         self.stack: list[tuple[str, nn.Module]] = []
+        self.heads = 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -56,10 +62,8 @@ class _Watch(TorchFunctionMode):
         if func is ATTENTION:
             self._attention(call_name(owner, "attention"), args, kwargs)
         if func is MULTI_HEAD:
-            # Its draw is a call inside it, which this mode sees only if it is run unguarded.
-            with self:
-                return unguarded(*args, **kwargs)
-        if func in RECURRENT and isinstance(args[3], bool):
+            return self._multi_head(args, kwargs)
+        if func in RECURRENT:
             self._between(call_name(owner, "between"), args)
         return func(*args, **kwargs)
 
@@ -67,51 +71,75 @@ class _Watch(TorchFunctionMode):
         x = args[0] if args else kwargs["input"]
         before = x.detach().clone()
         after = func(*args, **kwargs)
-        inside = isinstance(self.stack[-1][1], nn.MultiheadAttention)
-        self.see(call_name(owner, "attention" if inside else "functional"), before, after)
+        kind: Kind = "attention" if self.heads else "functional"
+        self.see(call_name(owner, kind), kind, before, after)
         return after
+
+    def _multi_head(self, args: Any, kwargs: Any) -> Any:
+        """Run it unguarded: its draw is a call inside it, which a mode sees only so."""
+        self.heads += 1
+        try:
+            with self:
+                return unguarded(*args, **kwargs)
+        finally:
+            self.heads -= 1
 
     def _attention(self, site: str, args: Any, kwargs: Any) -> None:
         """Ask for the same draw's distribution with the identity in place of the values."""
         names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
-        given = dict(zip(names, args, strict=False)) | dict(kwargs)
+        given: dict[str, Any] = dict(zip(names, args, strict=False)) | dict(kwargs)
         key = given["key"]
         eye = torch.eye(key.shape[-2], dtype=key.dtype, device=key.device)
-        dropped = ATTENTION(**given | {"value": eye.expand(*key.shape[:-1], -1)})
-        shown_ = ("query", "attn_mask", "is_causal", "scale")
-        own = {name: given[name] for name in shown_ if name in given}
+        given["value"] = eye.expand(*key.shape[:-1], -1)
+        dropped = ATTENTION(**given)
+        asked = ("query", "attn_mask", "is_causal", "scale")
+        own: dict[str, Any] = {name: given[name] for name in asked if name in given}
         if given.get("enable_gqa"):
             key = key.repeat_interleave(given["query"].shape[-3] // key.shape[-3], -3)
-        self.see(site, probabilities(key=key, **own), dropped)
+        self.see(site, "attention", probabilities(key=key, **own), dropped)
 
     def _between(self, site: str, args: Any) -> None:
         """Send ones through two layers that copy, with this call's own dropout between them."""
-        x, layers, rate, train = args[0], args[4], args[5], args[6]
+        x = args[0]
+        # Torch's call for packed sequences has one argument more, the batch sizes.
+        packed = not isinstance(args[3], bool)
+        layers, rate, train = args[4 + packed : 7 + packed]
         if layers < 2:
             return
         width = 8
         eye = torch.eye(width, dtype=x.dtype, device=x.device)
         ones = x.new_ones(*x.shape[:-1], width)
-        state = x.new_zeros(2, x.shape[0], width)
+        state = x.new_zeros(2, int(args[1][0]) if packed else x.shape[0], width)
         weights = [eye, torch.zeros_like(eye)] * 2
-        after, _ = torch.rnn_relu(ones, state, weights, False, 2, rate, train, False, True)
-        self.see(site, ones, after)
+        tail = (state, weights, False, 2, rate, train, False)
+        out = torch.rnn_relu(ones, args[1], *tail) if packed else torch.rnn_relu(ones, *tail, True)
+        self.see(site, "between", ones, out[0])
 
 
-def _hooks(trace: _Watch, name: str, module: nn.Module) -> list[Any]:
+def _keyed(model: nn.Module) -> set[str]:
+    """The dropout modules whose draw is ours, which the noise itself reports."""
+    made = installation_of(model)
+    return {
+        one.site.name
+        for one in (made.assignments if made is not None else ())
+        if one.site.kind == "dropout" and not isinstance(one.pattern, Native | Off)
+    }
+
+
+def _hooks(trace: _Watch, name: str, module: nn.Module, *, report: bool) -> list[Any]:
     given: list[Tensor] = []
 
-    def before(m: nn.Module, args: Any) -> None:
+    def before(m: nn.Module, args: Any, kwargs: Any) -> None:
         trace.stack.append((name, m))
-        if isinstance(m, _DropoutNd) and args:
-            given.append(args[0].detach().clone())
+        if report and isinstance(m, _DropoutNd):
+            given.append(next(iter((*args, *kwargs.values()))).detach().clone())
 
     def after(m: nn.Module, args: Any, output: Any) -> None:
         trace.stack.pop()
-        if isinstance(m, _DropoutNd) and given and isinstance(output, Tensor):
-            trace.see(shown(name), given.pop(), output)
+        if given and isinstance(output, Tensor):
+            trace.see(shown(name), "dropout", given.pop(), output)
 
     return [
-        module.register_forward_pre_hook(before),
+        module.register_forward_pre_hook(before, with_kwargs=True),
         module.register_forward_hook(after, always_call=True),
     ]
