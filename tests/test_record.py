@@ -97,6 +97,7 @@ def test_a_record_whose_settings_were_edited_is_refused(tmp_path):
         ("3", "its format is not"),
         ('{"format": "dropsmith.plan"}', "its format is not"),
         ('{"format": "dropsmith.record", "version": 2}', "of version 2, read here is 1"),
+        ('{"format": "dropsmith.record", "version": 1, "id": "x"}', "holds no configuration"),
     ],
 )
 def test_a_file_that_holds_no_record_is_named_with_the_reason(tmp_path, text, told):
@@ -105,6 +106,13 @@ def test_a_file_that_holds_no_record_is_named_with_the_reason(tmp_path, text, to
     with pytest.raises(DataError, match=told) as caught:
         Record.load(path)
     assert str(path) in str(caught.value)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    path = tmp_path / "picture.json"
+    path.write_bytes(b"\x89PNG\xff")
+    with pytest.raises(DataError, match="picture"):
+        Record.load(path)
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -79,3 +79,15 @@ def test_detach_cuts_sum_and_count_from_the_graph():
 
 def test_a_loss_counts_every_item_unless_told_otherwise():
     assert Loss(Mean.of(torch.ones(3))).mask is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("masked", [False, True])
+def test_half_precision_is_added_up_in_single(dtype, masked):
+    items = torch.full((9001,), 9.0, dtype=dtype, requires_grad=True)
+    mean = Mean.of(items, torch.ones(9001, dtype=torch.bool) if masked else None)
+    assert mean.sum.item() == 81009.0
+    mean.value.backward()
+    assert mean.value.item() == 9.0
+    assert items.grad is not None
+    assert items.grad.dtype == dtype

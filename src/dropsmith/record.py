@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -52,17 +53,22 @@ class Record:
             raise DataError(
                 f"this record is of version {values.get('version')!r}, read here is {VERSION}"
             )
-        known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
-        record = cls(**known | {"curve": tuple(known.get("curve", ()))})
+        if not isinstance(values.get("config"), dict):
+            raise DataError("this record holds no configuration")
+        known: dict[str, Any] = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        known["curve"] = tuple(known.get("curve", ()))
+        record = cls(**known)
         if values.get("id") != record.id:
-            raise DataError(f"record {values.get('id')!r} does not hash to its own id {record.id!r}")
+            raise DataError(
+                f"record {values.get('id')!r} does not hash to its own id {record.id!r}"
+            )
         return record
 
     def save(self, folder: Path) -> Path:
         """Write `<id>.json` into `folder`, whole or not at all, and return its path."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.id}.json"
-        partial = path.with_suffix(".partial")
+        partial = path.with_suffix(f".{os.getpid()}.partial")
         partial.write_text(json.dumps(self.to_json(), indent=1) + "\n")
         partial.replace(path)
         return path
@@ -72,7 +78,7 @@ class Record:
         """The record in a file; raise `DataError` naming the file where it holds none."""
         try:
             return cls.from_json(json.loads(path.read_text()))
-        except (OSError, json.JSONDecodeError, DataError) as error:
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError, DataError) as error:
             raise DataError(f"cannot read a record from {path}\n  {error}") from None
 
 

@@ -32,12 +32,14 @@ class Mean:
         """The mean of `items`, or of those where the boolean `mask` of the same shape is True.
 
         Items outside the mask may be infinite or not a number: they are selected away, so neither
-        their value nor their gradient counts.
+        their value nor their gradient counts. Half precision is added up in float32: eight
+        thousand losses of nine are past the largest float16.
         """
+        wide = torch.promote_types(items.dtype, torch.float32)
         if mask is None:
-            return cls(items.sum(), float(items.numel()))
+            return cls(items.sum(dtype=wide), float(items.numel()))
         kept = torch.where(mask, items, torch.zeros((), dtype=items.dtype, device=items.device))
-        return cls(kept.sum(), mask.sum())
+        return cls(kept.sum(dtype=wide), mask.sum())
 
     @property
     def value(self) -> Tensor:

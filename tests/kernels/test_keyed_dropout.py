@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 
-from dropsmith.kernels.keyed_dropout import chunked, keyed_dropout, reference
+from dropsmith.errors import ViewError
+from dropsmith.kernels.keyed_dropout import chunked, keyed_dropout, reference, regenerated
 from dropsmith.rng import Key, bits
 from dropsmith.testing import kept_for_backward
 
@@ -112,7 +113,9 @@ def test_a_dropped_element_is_zero_whatever_it_was(value, dtype):
         torch.testing.assert_close(out[kept], x[kept], equal_nan=True)
 
 
-@pytest.mark.parametrize("version", [chunked.keyed_dropout, reference.keyed_dropout])
+@pytest.mark.parametrize(
+    "version", [chunked.keyed_dropout, reference.keyed_dropout, regenerated.keyed_dropout]
+)
 def test_the_gradient_is_the_mask(version):
     x = seeded(5, 1000).requires_grad_()
     incoming = seeded(5, 1000).flip(0)
@@ -120,7 +123,9 @@ def test_the_gradient_is_the_mask(version):
     torch.testing.assert_close(gradient, by_loop(incoming, KEY, 0.3))
 
 
-@pytest.mark.parametrize("version", [chunked.keyed_dropout, reference.keyed_dropout])
+@pytest.mark.parametrize(
+    "version", [chunked.keyed_dropout, reference.keyed_dropout, regenerated.keyed_dropout]
+)
 def test_first_and_second_derivatives_match_finite_differences(version):
     x = seeded(4, 3, dtype=torch.float64).requires_grad_()
 
@@ -131,11 +136,29 @@ def test_first_and_second_derivatives_match_finite_differences(version):
     assert torch.autograd.gradgradcheck(curved, x)
 
 
-def test_nothing_but_keys_is_kept_for_the_backward_pass():
-    x = seeded(64, 64).requires_grad_()
+@pytest.mark.parametrize("rate", [0.5, torch.tensor(0.5, dtype=torch.float64)], ids=repr)
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_nothing_but_keys_is_kept_for_the_backward_pass(rate, device):
+    x = torch.ones(64, 64, device=device, requires_grad=True)
     with kept_for_backward() as kept:
-        keyed_dropout(x, KEYS[:2], 0.5)
+        keyed_dropout(x, KEYS[:2], rate)
     assert kept == []
+
+
+@pytest.mark.parametrize(("shape", "views"), [((5, 3), 2), ((4, 3), 3), ((), 2)])
+def test_views_that_do_not_divide_the_tensor_are_refused(shape, views):
+    with pytest.raises(ViewError, match=f"{views} views do not divide"):
+        keyed_dropout(torch.ones(shape), KEYS[:views], 0.5)
+
+
+def test_a_tensor_without_memory_has_its_shape_propagated_and_leaves_nothing_behind():
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        assert keyed_dropout(torch.ones(4, 5), (KEY,), 0.5).shape == (4, 5)
+    with torch.device("meta"):
+        x = torch.ones(1000, device="cpu")
+        assert torch.equal(keyed_dropout(x, (KEY,), 0.5), regenerated.keyed_dropout(x, (KEY,), 0.5))
 
 
 def test_keys_that_hold_tensors_draw_what_their_integers_draw():
