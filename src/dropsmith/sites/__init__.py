@@ -6,6 +6,7 @@ from dropsmith.sites.noise import Noise, Pass, find_noise, noise_of, step
 from dropsmith.sites.plan import Plan, plan_of
 from dropsmith.sites.rule import Rule, rule
 from dropsmith.sites.select import Selector, select
+from dropsmith.sites.taps import Taps, taps
 
 __all__ = [
     "Noise",
@@ -14,6 +15,7 @@ __all__ = [
     "Rule",
     "Selector",
     "Site",
+    "Taps",
     "find_noise",
     "noise_of",
     "plan_of",
@@ -21,4 +23,5 @@ __all__ = [
     "select",
     "sites",
     "step",
+    "taps",
 ]

@@ -1,24 +1,18 @@
-"""Noise that is a call and not a module: functional dropout, fused attention, `nn.LSTM`'s own.
-
-A torch function mode sees such calls. It is entered by hooks on the module that owns them and not
-around the root, because activation checkpointing runs a block again outside the root. The calls
-of the owner's children are not the owner's: the mode looks away while a child runs.
-"""
+"""Noise that is a call and not a module: functional dropout, fused attention, `nn.LSTM`'s own."""
 
 import types as python_types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.dropout import _DropoutNd
-from torch.overrides import TorchFunctionMode
 
 from dropsmith.sites.attach import Attachment
 from dropsmith.sites.attention import attend
 from dropsmith.sites.drawn import Drawn
 from dropsmith.sites.layers import layer_by_layer
+from dropsmith.sites.own_calls import CallMode, OwnCalls, Torch
 
 DROPOUTS = (F.dropout, torch.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout,
             F.feature_alpha_dropout)  # fmt: skip
@@ -26,8 +20,6 @@ _OFF_UNLESS_ASKED = (F.alpha_dropout, F.feature_alpha_dropout)
 RECURRENT = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
 ATTENTION = F.scaled_dot_product_attention
 MULTI_HEAD = F.multi_head_attention_forward
-
-Torch = Callable[..., Any]
 
 
 class Calls(Attachment):
@@ -49,46 +41,25 @@ class Calls(Attachment):
     ) -> None:
         super().__init__(module)
         self.functional, self.attention, self.between = functional, attention, between
-        self.modes: list[_Mode] = []
-        self.away = 0
+        self.own = OwnCalls(module, self.handle)
 
     def attach(self) -> None:
-        self.handles.append(self.module.register_forward_pre_hook(_Open(self)))
-        self.handles.append(self.module.register_forward_hook(_Close(self), always_call=True))
-        for inner in _noisy_below(self.module):
-            self.handles.append(inner.register_forward_pre_hook(_LookAway(self)))
-            self.handles.append(inner.register_forward_hook(_LookBack(self), always_call=True))
+        self.own.attach()
 
-    def open(self) -> None:
-        """The owner's forward starts."""
-        mode = _Mode(self)
-        mode.__enter__()
-        self.modes.append(mode)
+    def detach(self) -> None:
+        self.own.detach()
 
-    def close(self) -> None:
-        """The owner's forward ends, well or badly."""
-        # A hook before ours may have failed, and then the forward was never opened.
-        if self.modes:
-            self.modes.pop().__exit__(None, None, None)
-        if not self.modes:
-            self.away = 0
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"modes": [], "away": 0}
-
-
-def _noisy_below(module: nn.Module) -> list[nn.Module]:
-    """The modules below that may make noisy calls of their own.
-
-    All depths, because an owner may call what is in a list, or reach past a child.
-    """
-    noisy = (_DropoutNd, nn.RNNBase, nn.MultiheadAttention)
-    return [
-        inner
-        for inner in module.modules()
-        if inner is not module
-        and (isinstance(inner, noisy) or not type(inner).__module__.startswith("torch.nn.modules."))
-    ]
+    def handle(self, func: Torch, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Run one torch call of the owner, with its site's noise where it has one."""
+        if func in DROPOUTS and self.functional is not None:
+            return _dropout(self.functional, self.module, func, args, kwargs)
+        if func is ATTENTION and self.attention is not None:
+            return _attention(self.attention, self.module, args, kwargs)
+        if func is MULTI_HEAD and self.attention is not None:
+            return _multi_head(self, args, kwargs)
+        if func in RECURRENT and self.between is not None:
+            return layer_by_layer(self.between.drawn, self.module, func, args)
+        return func(*args, **kwargs)
 
 
 class CallSite:
@@ -102,32 +73,6 @@ class CallSite:
         noise, site = self.drawn.noise, self.drawn.site.name
         if not torch.compiler.is_compiling():
             noise.fired[site] = noise.fired.get(site, 0) + 1
-
-
-class _Mode(TorchFunctionMode):
-    def __init__(self, calls: Calls) -> None:
-        super().__init__()
-        self.calls = calls
-
-    def __torch_function__(
-        self, func: Torch, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        return handle(self.calls, func, args, kwargs or {})
-
-
-def handle(calls: Calls, func: Torch, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """Run one torch call of the owner, with its site's noise where it has one."""
-    if calls.away:
-        return func(*args, **kwargs)
-    if func in DROPOUTS and calls.functional is not None:
-        return _dropout(calls.functional, calls.module, func, args, kwargs)
-    if func is ATTENTION and calls.attention is not None:
-        return _attention(calls.attention, calls.module, args, kwargs)
-    if func is MULTI_HEAD and calls.attention is not None:
-        return _multi_head(calls, args, kwargs)
-    if func in RECURRENT and calls.between is not None:
-        return layer_by_layer(calls.between.drawn, calls.module, func, args)
-    return func(*args, **kwargs)
 
 
 def _dropout(site: CallSite, module: nn.Module, func: Torch, args: Any, kwargs: Any) -> Tensor:
@@ -169,7 +114,7 @@ def _multi_head(calls: Calls, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
     inner = Calls(module, functional=site, attention=site)
     changed = multi_head_arguments(args, kwargs) | {"training": active}
     changed["dropout_p"] = site.rate if site.rate is not None else 0.5
-    with _Mode(inner):
+    with CallMode(inner.own):
         return unguarded(**changed)
 
 
@@ -185,35 +130,3 @@ unguarded = python_types.FunctionType(
     MULTI_HEAD.__defaults__,
 )
 unguarded.__kwdefaults__ = MULTI_HEAD.__kwdefaults__
-
-
-class _Open:
-    def __init__(self, calls: Calls) -> None:
-        self.calls = calls
-
-    def __call__(self, module: nn.Module, args: Any) -> None:
-        self.calls.open()
-
-
-class _Close:
-    def __init__(self, calls: Calls) -> None:
-        self.calls = calls
-
-    def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
-        self.calls.close()
-
-
-class _LookAway:
-    def __init__(self, calls: Calls) -> None:
-        self.calls = calls
-
-    def __call__(self, module: nn.Module, args: Any) -> None:
-        self.calls.away += 1
-
-
-class _LookBack:
-    def __init__(self, calls: Calls) -> None:
-        self.calls = calls
-
-    def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
-        self.calls.away -= 1

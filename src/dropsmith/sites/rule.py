@@ -115,13 +115,17 @@ def unmatched(rules: Sequence[Rule], sites: Sequence[Site]) -> list[int]:
 def no_site(index: int, one: Rule, names: Iterable[str]) -> SiteError:
     """The error for a rule that means no site, with the nearest names."""
     known = list(dict.fromkeys(names))
-    near = get_close_matches(one.selector.name.replace("*", "0"), known, n=4, cutoff=0.4)
-    nearest = ", ".join(near or known[:4]) or "none"
     return SiteError(
         f"rule {index + 1} of the plan matched no site\n  rule: {one!r}\n"
-        f"  this model has {len(known)} sites; nearest: {nearest}\n"
+        f"  this model has {len(known)} sites; nearest: {nearest(one.selector, known)}\n"
         "  to list them all: dropsmith.sites(model, batch)"
     )
+
+
+def nearest(selector: Selector, names: Sequence[str]) -> str:
+    """The names that a selector may have been meant for, as one line."""
+    near = get_close_matches(selector.name.replace("*", "0"), names, n=4, cutoff=0.4)
+    return ", ".join(near or names[:4]) or "none"
 
 
 def _goes_on(pattern: Pattern, site: Site) -> bool:
