@@ -58,6 +58,15 @@ def test_a_step_without_the_term_is_the_plain_task_loss() -> None:
     assert total(objective, first, second, step=2) > total(objective, first, second, step=1)
 
 
+def test_carriers_that_a_step_does_not_make_are_left_out() -> None:
+    objective = SquaredDistance(kappa=1, views=3, carriers=(0, 2), every=2)
+    first, second, third = draw(3)
+    torch.testing.assert_close(total(objective, first), cross_entropy(first, LABELS))
+    task = objective.terms(views_of(first, second, third), classification)["task"]
+    want = (cross_entropy(first, LABELS) + cross_entropy(third, LABELS)) / 2
+    torch.testing.assert_close(task.value, want)
+
+
 def test_one_view_where_the_term_is_due_is_an_error() -> None:
     with pytest.raises(ObjectiveError, match=r"needs 2 views at step 1[\s\S]*views_at"):
         total(RDrop(alpha=1), draw(1)[0])

@@ -95,6 +95,16 @@ def test_other_divergences_replace_the_symmetric_one(divergence: Any, term: Any)
     torch.testing.assert_close(got, task + 2 * term(first, second))
 
 
+@pytest.mark.parametrize("held", [0, 1])
+def test_a_view_that_is_held_learns_from_its_task_loss_alone(held: int) -> None:
+    outputs = draw()
+    objective = RDrop(alpha=5, stop_gradient=held)
+    slopes = torch.autograd.grad(total(objective, outputs, LABELS, losses.classification), outputs)
+    alone = [torch.autograd.grad(cross_entropy(one, LABELS) / 2, one)[0] for one in outputs]
+    torch.testing.assert_close(slopes[held], alone[held])
+    assert not torch.allclose(slopes[1 - held], alone[1 - held])
+
+
 def term_slopes(objective: RDrop) -> tuple[Tensor, ...]:
     outputs = draw()
     return torch.autograd.grad(
