@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -26,3 +27,9 @@ def data_dir(request: pytest.FixtureRequest) -> Path:
     if not folder.is_dir():
         pytest.skip("real data is not here: give its folder with --data DIR")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """One thread: sums then go in one order everywhere, and small models run faster."""
+    torch.set_num_threads(1)

@@ -83,7 +83,7 @@ def test_one_class_no_pictures_no_folder_each_say_so(tmp_path):
     with pytest.raises(DataError, match=r"no pictures in[\s\S]*<class>/<picture>"):
         find_task("images").load(tmp_path)
     picture(tmp_path / "red" / "1.png", RED)
-    with pytest.raises(DataError, match="only one class in .*: red"):
+    with pytest.raises(DataError, match=r"only one class in .*: red"):
         find_task("images").load(tmp_path)
     with pytest.raises(DataError, match="no folder"):
         find_task("images").load(tmp_path / "gone")

@@ -15,7 +15,7 @@ def texts(rows):
 def check_apart(parts):
     assert list(parts) == ["train", "validation", "test"]
     train, validation, test = map(texts, parts.values())
-    assert not (train & validation or train & test or validation & test)
+    assert len(train | validation | test) == len(train) + len(validation) + len(test)
 
 
 def test_three_parts_are_taken_as_they_are():

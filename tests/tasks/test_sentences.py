@@ -64,4 +64,4 @@ def test_no_sentence_is_in_two_parts(data_dir, name):
     source = {"sst2": SST2, "rt_polarity": RT_POLARITY, "cola": COLA}[name].source
     parts = {p: {t for t, _ in rows} for p, rows in source.parts(data_dir / "nlu").items()}
     train, validation, test = parts["train"], parts["validation"], parts["test"]
-    assert not (train & validation or train & test or validation & test)
+    assert len(train | validation | test) == len(train) + len(validation) + len(test)

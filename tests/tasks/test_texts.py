@@ -70,7 +70,7 @@ def test_one_table_is_split_and_a_path_to_it_is_a_task(tmp_path):
 def test_one_class_only_is_refused(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("text,label\n" + "".join(f"text {i},a\n" for i in range(50)))
-    with pytest.raises(DataError, match="only one class in .*: a"):
+    with pytest.raises(DataError, match=r"only one class in .*: a"):
         find_task("text").load(path)
 
 

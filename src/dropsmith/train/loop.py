@@ -97,7 +97,7 @@ def _opened(
     setup: Setup, task: Task, data: Data, folder: Path, identity: dict[str, Any]
 ) -> Iterator[Run]:
     """The run at step 0; torch's own generators are afterwards as they were before."""
-    accelerator = _accelerator(setup.precision)
+    accelerator = _accelerator()
     device = accelerator.device
     forked = torch.random.fork_rng([torch.cuda.current_device()] if device.type == "cuda" else [])
     with forked, torch.backends.cudnn.flags(enabled=True, deterministic=True):
@@ -115,13 +115,18 @@ def _opened(
             )
 
 
-def _accelerator(precision: str) -> Any:
+def _accelerator() -> Any:
     from accelerate import Accelerator
 
     try:
-        accelerator = Accelerator(mixed_precision=precision)
+        # Accelerate keeps one precision for a whole process; ours is each run's own, so that runs
+        # of different precisions may share a process.
+        accelerator = Accelerator(mixed_precision="no")
     except ValueError as error:
-        raise TrainingError(f"cannot train with precision {precision!r}\n  {error}") from None
+        raise TrainingError(
+            f"this process uses Accelerate with settings of its own\n  {error}\n"
+            "  train in a process of its own"
+        ) from None
     if accelerator.num_processes > 1:
         raise TrainingError(
             f"one run takes one process, and there are {accelerator.num_processes}\n"

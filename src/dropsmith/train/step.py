@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import TrainingError
@@ -26,7 +27,7 @@ class Stepper:
         setup: the run's.
         task: what the loss is.
         train: the training examples.
-        accelerator: places batches, casts to the precision, and goes backward.
+        accelerator: says where to compute, and goes backward.
     """
 
     setup: Setup
@@ -43,7 +44,8 @@ class Stepper:
         """
         step, budget = state.step + 1, self.setup.budget
         batch = self._batch(step)
-        with self.accelerator.autocast():
+        device, half = self.accelerator.device.type, self.setup.precision == "bf16"
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=half):
             terms, loss = self._forward(state.model, batch, step)
         state.optimizer.zero_grad()
         self.accelerator.backward(loss)

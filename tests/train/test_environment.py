@@ -1,0 +1,53 @@
+import json
+import platform
+import subprocess
+
+import pytest
+import torch
+
+import dropsmith
+from dropsmith.tasks import find_task
+from dropsmith.train.environment import commit, environment
+
+
+def test_it_names_what_a_second_person_would_need_and_is_json():
+    data = find_task("digits").load()
+    found = json.loads(json.dumps(environment(data, torch.device("cpu"))))
+    assert found["python"] == platform.python_version()
+    assert found["torch"] == torch.__version__
+    assert found["dropsmith"] == dropsmith.__version__
+    assert found["threads"] == torch.get_num_threads()
+    assert (found["data_sha256"], found["data_source"]) == (data.sha256, data.source)
+    assert "CPU" in found["device"]
+
+
+@pytest.fixture
+def repository(tmp_path):
+    def git(*words):
+        settings = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
+        done = subprocess.run(
+            ("git", *settings, *words), cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    git("init", "-q")
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "a.py").write_text("a = 1\n")
+    git("add", "-A")
+    git("commit", "-qm", "one")
+    return tmp_path, git("rev-parse", "HEAD")
+
+
+def test_the_commit_is_marked_where_files_were_changed_since(repository):
+    folder, head = repository
+    assert commit(folder / "code") == head
+    (folder / "code" / "a.py").write_text("a = 2\n")
+    assert commit(folder / "code") == head + "+"
+
+
+def test_a_folder_that_git_does_not_know_has_no_commit(repository, tmp_path_factory):
+    folder, _ = repository
+    (folder / "installed").mkdir()
+    (folder / "installed" / "b.py").write_text("")
+    assert commit(folder / "installed") is None
+    assert commit(tmp_path_factory.mktemp("alone")) is None

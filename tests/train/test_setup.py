@@ -1,0 +1,21 @@
+import json
+
+import pytest
+
+from dropsmith.errors import TaskError
+from train.setups import digits
+
+
+def test_its_json_holds_every_setting_and_decides_the_records_id():
+    from dropsmith.record import config_id
+
+    values = json.loads(json.dumps(digits().to_json()))
+    assert set(values) == set(digits().__dataclass_fields__)
+    assert values["plan"] == digits().plan.to_json()
+    ids = [config_id(one.to_json()) for one in (digits(), digits(seed=1), digits(noise=False))]
+    assert len(set(ids)) == 3
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(TaskError, match=r"'bf6'[\s\S]*no, bf16[\s\S]*'bf16'"):
+        digits(precision="bf6")
