@@ -1,0 +1,92 @@
+"""The commands under one name, and how their mistakes end: in a sentence and an exit code."""
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+from dropsmith.cli.audit import audit
+from dropsmith.cli.compare import compare
+from dropsmith.cli.predict import predict
+from dropsmith.cli.report import report
+from dropsmith.cli.sites import sites
+from dropsmith.cli.train import train
+from dropsmith.errors import DropsmithError
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "compare": compare,
+    "train": train,
+    "sites": sites,
+    "audit": audit,
+    "predict": predict,
+    "report": report,
+}
+
+FAILED, WRONG, INTERRUPTED = 1, 2, 130
+"""Exit codes: a run failed; what was asked for cannot be; stopped from the keyboard."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command in `arguments`, or in those of the process, and exit.
+
+    The exit code is 0 if all went well, 1 if a run failed, 2 if what was asked for cannot be done,
+    130 after an interrupt.
+    """
+    app()(args=arguments, prog_name="dropsmith")
+
+
+def app() -> typer.Typer:
+    """The commands, ready to be called with arguments."""
+    made = typer.Typer(
+        help="Dropout you can plan, prove, share between passes, learn and predict with.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="Begin with: dropsmith compare digits",
+    )
+    made.callback()(_version)
+    for name, command in COMMANDS.items():
+        made.command(name)(_ending_well(command))
+    return made
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from dropsmith._version import __version__
+
+        typer.echo(f"dropsmith {__version__}")
+        raise typer.Exit
+
+
+def _version(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None: ...
+
+
+def _ending_well(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, whose errors on purpose end in their message and never in a traceback."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except DropsmithError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(WRONG) from None
+        except KeyboardInterrupt:
+            print(
+                "\ninterrupted: nothing is lost\n  the same command goes on from here",
+                file=sys.stderr,
+            )
+            raise typer.Exit(INTERRUPTED) from None
+
+    return wrapped

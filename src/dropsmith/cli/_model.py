@@ -1,0 +1,51 @@
+"""A new model of a task beside a few of its examples, to be looked at."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from dropsmith.tasks import Split, Task
+    from dropsmith.train import Setup
+
+ROWS = 16
+
+
+def model_and_batch(
+    task: "Task", data: Path | None, seed: int = 0
+) -> "tuple[nn.Module, Mapping[str, Tensor]]":
+    """The model before training, its weights drawn from a seed, and the first examples."""
+    import torch
+
+    loaded = task.load(data, None)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = task.model(loaded)
+    return model.train(), loaded.train.rows(slice(0, ROWS))
+
+
+def trained(setup: "Setup", run: Path) -> "tuple[nn.Module, Split]":
+    """The model of a finished run with its best weights, and the test examples.
+
+    Raises:
+        DataError: the weights are not in the folder of the run.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    from dropsmith.errors import DataError
+    from dropsmith.train import WEIGHTS, task_and_data
+
+    task, data = task_and_data(setup)
+    path = run / WEIGHTS
+    if not path.exists():
+        raise DataError(
+            f"the record of this run is there, but its weights are not: {path}\n"
+            f"  to train it anew, remove {run}.json"
+        )
+    with torch.random.fork_rng(devices=[]):
+        model = task.model(data)
+    model.load_state_dict(load_file(path))
+    return model.eval(), data.test

@@ -1,0 +1,140 @@
+"""Options that several commands share, and how they become values of the library."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dropsmith.errors import PlanError, TaskError, did_you_mean
+
+if TYPE_CHECKING:
+    from dropsmith.compare import Setting
+    from dropsmith.sites import Plan
+    from dropsmith.tasks import Budget, Task
+
+TaskName = Annotated[
+    str,
+    typer.Argument(
+        metavar="TASK",
+        help="digits, python-docs, cifar10, sst2, rt_polarity, cola; or the path of a folder of "
+        "pictures by class, or of a table of texts and labels.",
+    ),
+]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Folder or file that the task reads."),
+]
+ModelName = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="PACKAGE.MODULE:FUNCTION",
+        help="A function of yours that makes the model, in place of the task's own.",
+    ),
+]
+BudgetName = Annotated[
+    str,
+    typer.Option(
+        "--budget",
+        metavar="quick|full|EPOCHS",
+        help="full: the task's own; quick: a quarter of its examples; or a number of epochs. "
+        "Epochs count example-views: a two-view method makes half the steps.",
+    ),
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Use only this many training examples.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON on standard output, for machines.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Where records go. Default: runs/TASK."),
+]
+MethodName = Annotated[str, typer.Option("--with", metavar="METHOD", help="Which method.")]
+Rate = Annotated[
+    float | None, typer.Option("--rate", help="Chance of dropping, in place of the usual one.")
+]
+PlanFile = Annotated[
+    Path | None,
+    typer.Option("--plan", metavar="FILE", help="A plan as JSON, in place of the method's."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=NUMBER",
+        help="One of the method's numbers, such as rate=0.3 or alpha=1; may be given again.",
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Decides weights, order and noise.")]
+
+
+def find(name: str, data: Path | None, model: str | None) -> "Task":
+    """The task of a name or path, with a model of the user's own where one is named."""
+    from dropsmith.tasks import find_task, with_model
+
+    task = find_task(name, data)
+    return task if model is None else with_model(task, model, task.load(data, None))
+
+
+def budget_of(
+    task: "Task", name: str, limit: int | None, data: Path | None
+) -> "tuple[Budget, int | None]":
+    """The budget and the number of training examples that `--budget` and `--limit` mean."""
+    from dataclasses import replace
+
+    if name == "full":
+        return task.budget, limit
+    if name == "quick":
+        return task.budget, limit or max(1, len(task.load(data, None).train) // 4)
+    if not name.isdigit() or int(name) < 1:
+        raise TaskError(f"a budget is quick, full or a number of epochs, got {name!r}")
+    return replace(task.budget, epochs=int(name)), limit
+
+
+def plan_of(task: "Task", method: str, rate: float | None, file: Path | None) -> "Plan":
+    """The plan in a file, or the one a method has at a rate."""
+    from dropsmith.compare import METHODS, pick
+    from dropsmith.sites import Plan
+
+    if file is not None:
+        if rate is not None:
+            raise PlanError("give --rate or --plan, not both: a plan holds its own rates")
+        return Plan.load(file)
+    name = pick([method], task)[-1]
+    changes = {} if rate is None else {"rate": rate}
+    return METHODS[name].plan(task, setting_of(name, changes))
+
+
+def setting_of(method: str, changes: "Setting") -> "Setting":
+    """A method's usual setting with some of its numbers changed."""
+    from dropsmith.compare import METHODS
+
+    usual = METHODS[method].settings[0]
+    for name in changes:
+        if name not in usual:
+            raise TaskError(
+                f"{method} has no {name!r} to set\n  it has: {', '.join(usual)}"
+                + did_you_mean(name, usual)
+            )
+    return usual | changes
+
+
+def folder_of(out: Path | None, task: str) -> Path:
+    """Where the records of a task go."""
+    return out or Path("runs") / Path(task).name
+
+
+def numbers(settings: list[str]) -> "Setting":
+    """`--set name=value`, several times, as a setting."""
+    found: dict[str, float] = {}
+    for text in settings:
+        name, given, value = text.partition("=")
+        try:
+            found[name.strip().replace("-", "_")] = float(value)
+        except ValueError:
+            given = ""
+        if not given:
+            raise TaskError(f"a setting is name=number, such as rate=0.3, got {text!r}")
+    return found

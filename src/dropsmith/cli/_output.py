@@ -1,0 +1,44 @@
+"""What a comparison prints: tables and sentences for people, or one JSON object for machines."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dropsmith.compare import Comparison
+
+
+def show(comparison: "Comparison", page: Path, as_json: bool) -> None:
+    """Print a comparison on standard output."""
+    if as_json:
+        print(json.dumps(as_object(comparison, page), indent=1))
+        return
+    from rich.console import Console
+
+    from dropsmith.report import control_grid, findings, main_grid, rich_table
+
+    console = Console(highlight=False)
+    console.print(rich_table(main_grid(comparison)))
+    if (grid := control_grid(comparison)) is not None:
+        console.print(rich_table(grid))
+    console.print()
+    for sentence in findings(comparison):
+        console.print(f"• {sentence}")
+    console.print(f"\nThe page: {page.resolve().as_uri()}", soft_wrap=True)
+
+
+def as_object(comparison: "Comparison", page: Path) -> dict[str, Any]:
+    """All numbers of the tables, the ids of the records behind them, and the page's path."""
+    from dropsmith.compare.summary import summarise
+
+    return {
+        "task": comparison.task,
+        "baseline": comparison.baseline,
+        "methods": [
+            asdict(line) | {"records": [record.id for record in row.records]}
+            for line, row in zip(summarise(comparison), comparison.rows, strict=True)
+        ],
+        "failed": {record.id: record.status for row in comparison.rows for record in row.failed},
+        "page": str(page),
+    }

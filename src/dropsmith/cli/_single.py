@@ -1,0 +1,52 @@
+"""One run of a method, as `train` and `predict` ask for it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dropsmith.cli._options import budget_of, find, numbers, setting_of
+
+if TYPE_CHECKING:
+    from dropsmith.record import Record
+    from dropsmith.train import Setup
+
+
+def setup_of(
+    task: str,
+    method: str,
+    *,
+    settings: list[str] | None,
+    plan: Path | None,
+    seed: int,
+    budget: str,
+    data: Path | None,
+    model: str | None,
+    limit: int | None,
+) -> "Setup":
+    """The setup of a run: equal to the one that a comparison with these options makes."""
+    from dataclasses import replace
+
+    from dropsmith.compare import Design, pick
+    from dropsmith.sites import Plan
+
+    found = find(task, data, model)
+    name = pick([method], found)[-1]
+    length, examples = budget_of(found, budget, limit, data)
+    design = Design(
+        task=found,
+        methods=(name,),
+        budget=length,
+        data=None if data is None else str(data),
+        model=model,
+        limit=examples,
+    )
+    setup = design.setup(name, setting_of(name, numbers(settings or [])), seed)
+    return setup if plan is None else replace(setup, plan=Plan.load(plan))
+
+
+def record_of(setup: "Setup", folder: Path) -> "Record":
+    """The record of a run, made now if it is not there yet."""
+    from dropsmith.cli._progress import runs_bar
+    from dropsmith.compare import run
+
+    with runs_bar(f"{setup.task} with {setup.method}", 1) as watch:
+        return run([setup], folder, processes=1, watch=watch)[0]

@@ -1,0 +1,88 @@
+"""How sure a trained model is over its test set, in numbers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dropsmith.record import Record
+    from dropsmith.train import Setup
+
+ROWS = 64
+"""Examples predicted at a time."""
+
+SHOWN = 5
+
+
+def uncertainty(setup: "Setup", record: "Record", folder: Path, samples: int) -> dict[str, Any]:
+    """Scores with noise off and of the mean of samples, and what the samples disagree on.
+
+    Entropy and mutual information are means in nats, over all items and over those predicted
+    right and wrong.
+    """
+    from dropsmith.predict import reliability
+
+    mean, entropy, information, labels = _items(setup, folder / record.id, samples)
+    right = mean.argmax(-1) == labels
+    trusted = reliability(mean, labels)
+    unsure = information.argsort(descending=True)[:SHOWN].tolist()
+    return {
+        "record": record.id,
+        "samples": samples,
+        "items": len(labels),
+        "one_pass_without_noise": {
+            name: record.scores[f"test_{name}"] for name in ("accuracy", "nll", "calibration_error")
+        },
+        "mean_of_samples": {
+            "accuracy": float(right.double().mean()),
+            "nll": trusted.nll,
+            "calibration_error": trusted.error,
+        },
+        "entropy": _right_and_wrong(entropy, right),
+        "mutual_information": _right_and_wrong(information, right),
+        "least_sure": [
+            {
+                "item": index,
+                "label": int(labels[index]),
+                "predicted": int(mean[index].argmax()),
+                "probability": float(mean[index].max()),
+                "mutual_information": float(information[index]),
+            }
+            for index in unsure
+        ],
+    }
+
+
+def _items(setup: "Setup", run: Path, samples: int) -> "tuple[Tensor, Tensor, Tensor, Tensor]":
+    """Mean probabilities, entropy, mutual information and label of every item that counts."""
+    import torch
+
+    from dropsmith.cli._model import trained
+    from dropsmith.predict import predict
+
+    model, test = trained(setup, run)
+    parts = []
+    for start in range(0, len(test), ROWS):
+        batch = test.rows(slice(start, start + ROWS))
+        one = predict(model, batch, samples, plan=setup.plan, seed=setup.seed)
+        assert one.entropy is not None
+        assert one.mutual_information is not None
+        counted = batch["labels"] != -100
+        parts.append(
+            (
+                one.mean[counted],
+                one.entropy[counted],
+                one.mutual_information[counted],
+                batch["labels"][counted],
+            )
+        )
+    mean, entropy, information, labels = (torch.cat(part) for part in zip(*parts, strict=True))
+    return mean, entropy, information, labels
+
+
+def _right_and_wrong(values: "Tensor", right: "Tensor") -> dict[str, float | None]:
+    def mean(part: "Tensor") -> float | None:
+        return float(part.double().mean()) if len(part) else None
+
+    return {"all": mean(values), "right": mean(values[right]), "wrong": mean(values[~right])}

@@ -1,0 +1,102 @@
+"""`dropsmith predict`: how sure a trained model is, over the test set."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from dropsmith.cli._options import (
+    AsJson,
+    BudgetName,
+    DataFolder,
+    Limit,
+    MethodName,
+    ModelName,
+    Out,
+    PlanFile,
+    Seed,
+    Settings,
+    TaskName,
+    folder_of,
+)
+from dropsmith.cli._single import record_of, setup_of
+from dropsmith.cli._uncertainty import uncertainty
+
+Samples = Annotated[
+    int, typer.Option("--samples", min=2, help="How many noisy passes are averaged.")
+]
+
+
+def predict(
+    task: TaskName,
+    with_: MethodName = "dropout",
+    settings: Settings = None,
+    plan: PlanFile = None,
+    samples: Samples = 50,
+    seed: Seed = 0,
+    budget: BudgetName = "full",
+    data: DataFolder = None,
+    model: ModelName = None,
+    limit: Limit = None,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Predict the test set by averaging noisy passes, and say how unsure the model is.
+
+    The model is that of the run which train makes with the same options; it is trained first if
+    it is not there. Entropy is all that is unsure, in nats; mutual information the part of it on
+    which the passes disagree.
+
+    Example: dropsmith predict digits --with dropout --samples 50
+    """
+    setup = setup_of(
+        task,
+        with_,
+        settings=settings,
+        plan=plan,
+        seed=seed,
+        budget=budget,
+        data=data,
+        model=model,
+        limit=limit,
+    )
+    folder = folder_of(out, task)
+    record = record_of(setup, folder)
+    if record.status != "finished":
+        print(f"the run did not finish: {record.status}")
+        raise typer.Exit(1)
+    found = uncertainty(setup, record, folder, samples)
+    print(json.dumps(found, indent=1)) if as_json else _show(found)
+
+
+def _show(found: dict[str, Any]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    scores = Table("", "accuracy", "NLL", "calibration error", box=box.SIMPLE_HEAD)
+    for key, name in (
+        ("one_pass_without_noise", "one pass, noise off"),
+        ("mean_of_samples", f"mean of {found['samples']} samples"),
+    ):
+        row = found[key]
+        scores.add_row(
+            name,
+            f"{100 * row['accuracy']:.2f} %",
+            f"{row['nll']:.4f}",
+            f"{row['calibration_error']:.4f}",
+        )
+    console.print(scores)
+    doubt = Table("in nats", "all", "where right", "where wrong", box=box.SIMPLE_HEAD)
+    for key in ("entropy", "mutual_information"):
+        cells = ("–" if value is None else f"{value:.4f}" for value in found[key].values())
+        doubt.add_row(key.replace("_", " "), *cells)
+    console.print(doubt)
+    console.print("The items its samples disagree on most:")
+    for item in found["least_sure"]:
+        console.print(
+            f"  test item {item['item']}: label {item['label']}, predicted {item['predicted']} "
+            f"with probability {item['probability']:.2f}, "
+            f"mutual information {item['mutual_information']:.3f}"
+        )

@@ -1,0 +1,37 @@
+"""`dropsmith report`: the page and the tables again, from records."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dropsmith.cli._options import AsJson
+
+Runs = Annotated[
+    Path,
+    typer.Argument(metavar="RUNS_DIR", help="The folder of a comparison, such as runs/digits."),
+]
+Markdown = Annotated[
+    Path | None,
+    typer.Option(
+        "--into",
+        metavar="FILE",
+        help="Also put the table into this Markdown file, between <!-- NAME --> and "
+        "<!-- /NAME -->, where NAME is that of the folder.",
+    ),
+]
+
+
+def report(runs: Runs, into: Markdown = None, as_json: AsJson = False) -> None:
+    """Write a comparison's page anew from its records, and print its table.
+
+    Example: dropsmith report runs/digits
+    """
+    from dropsmith.cli._output import show
+    from dropsmith.compare import Comparison
+    from dropsmith.report import main_grid, markdown_table, write_between, write_page
+
+    comparison = Comparison.load(runs)
+    if into is not None:
+        write_between(into, runs.resolve().name, markdown_table(main_grid(comparison)))
+    show(comparison, write_page(comparison, runs), as_json)

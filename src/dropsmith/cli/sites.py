@@ -1,0 +1,44 @@
+"""`dropsmith sites`: where noise is or could be."""
+
+from typing import TYPE_CHECKING
+
+from dropsmith.cli._options import AsJson, DataFolder, ModelName, TaskName, find
+
+if TYPE_CHECKING:
+    from dropsmith.sites import Site
+
+
+def sites(
+    task: TaskName, data: DataFolder = None, model: ModelName = None, as_json: AsJson = False
+) -> None:
+    """List every place in a task's model where noise is or could be.
+
+    A rule of a plan names one of these, or several by a glob.
+
+    Example: dropsmith sites digits
+    """
+    import json
+    from dataclasses import asdict
+
+    from dropsmith.cli._model import model_and_batch
+    from dropsmith.sites import sites as sites_of
+
+    found = sites_of(*model_and_batch(find(task, data, model), data))
+    if as_json:
+        print(json.dumps([asdict(site) for site in found], indent=1))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("site", "kind", "module", "axes and sizes", "rate", box=box.SIMPLE_HEAD)
+    for site in found:
+        rate = "" if site.rate is None else f"{site.rate:g}"
+        table.add_row(site.name, site.kind, site.type, _sizes(site), rate)
+    Console(highlight=False).print(table)
+
+
+def _sizes(site: "Site") -> str:
+    if not site.axes:
+        return " × ".join(map(str, site.sizes))
+    return " ".join(f"{axis}={n}" for axis, n in zip(site.axes, site.sizes, strict=True))

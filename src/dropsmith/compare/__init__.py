@@ -1,0 +1,27 @@
+"""Methods against each other under equal terms: seeds, trials, examples and example-views."""
+
+from dropsmith.compare._compare import compare, count
+from dropsmith.compare._method import Method, Setting, spelled
+from dropsmith.compare.comparison import Comparison, Row, Trial
+from dropsmith.compare.design import TUNING_SEED, Design, check
+from dropsmith.compare.methods import CONTROL, METHODS, pick, usual
+from dropsmith.compare.running import run
+
+__all__ = [
+    "CONTROL",
+    "METHODS",
+    "TUNING_SEED",
+    "Comparison",
+    "Design",
+    "Method",
+    "Row",
+    "Setting",
+    "Trial",
+    "check",
+    "compare",
+    "count",
+    "pick",
+    "run",
+    "spelled",
+    "usual",
+]

@@ -1,0 +1,102 @@
+"""The comparison itself: trials choose each method's setting, then every seed is run with it."""
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+from dropsmith.compare._method import Setting
+from dropsmith.compare.comparison import Comparison, Row, Trial
+from dropsmith.compare.design import Design, best
+from dropsmith.compare.running import Make, Watch, run
+from dropsmith.record import Record
+from dropsmith.train import Setup
+
+
+def compare(
+    design: Design,
+    folder: Path,
+    *,
+    processes: int | None = None,
+    watch: Watch | None = None,
+    make: Make | None = None,
+) -> Comparison:
+    """Tune every method on a seed that is not reported, then run each reported seed.
+
+    Runs whose records are in `folder` already are read, so an interrupted comparison goes on where
+    it stopped, and more seeds or methods cost only what is new. The comparison itself is saved
+    beside them.
+
+    Args:
+        design: the terms; see `Design`.
+        folder: where records, checkpoints and `comparison.json` go.
+        processes, make: see `running.run`.
+        watch: is told about all runs, trials and reported ones together.
+    """
+    runs = _Runs(design, folder, processes, watch, make)
+    trials = runs.per_method([design.trial_setups(method) for method in design.methods])
+    tried = [
+        _trials(design, method, found) for method, found in zip(design.methods, trials, strict=True)
+    ]
+    chosen = [_choice(design, *pair) for pair in zip(design.methods, tried, strict=True)]
+    reported = runs.per_method(
+        [design.reported_setups(*pair) for pair in zip(design.methods, chosen, strict=True)]
+    )
+    comparison = Comparison(
+        task=design.task.name,
+        rows=tuple(
+            Row(method=method, trials=each, setting=setting, records=tuple(records))
+            for method, each, setting, records in zip(
+                design.methods, tried, chosen, reported, strict=True
+            )
+        ),
+    )
+    comparison.save(folder)
+    return comparison
+
+
+def count(design: Design) -> int:
+    """How many runs a comparison makes, trials among them."""
+    trials = len(design.trial_setups(design.methods[0]))
+    return len(design.methods) * (trials + design.seeds)
+
+
+def _trials(design: Design, method: str, records: Sequence[Record]) -> tuple[Trial, ...]:
+    settings = design.settings(method)
+    return tuple(
+        Trial(setting=setting, record=record)
+        for setting, record in zip(settings, records, strict=False)
+    )
+
+
+def _choice(design: Design, method: str, trials: tuple[Trial, ...]) -> Setting:
+    found = best(trials)
+    return design.settings(method)[0] if found is None else found.setting
+
+
+class _Runs:
+    """Rounds of runs that share a folder and one count of what is done."""
+
+    def __init__(
+        self,
+        design: Design,
+        folder: Path,
+        processes: int | None,
+        watch: Watch | None,
+        make: Make | None,
+    ) -> None:
+        self.folder, self.processes, self.watch, self.make = folder, processes, watch, make
+        self.total = count(design)
+        self.before = 0
+
+    def per_method(self, setups: list[list[Setup]]) -> list[list[Record]]:
+        """One round: the records of each method's setups, made in turns over the methods."""
+        flat = [setup for several in setups for setup in several]
+        records = iter(
+            run(flat, self.folder, processes=self.processes, watch=self._watch, make=self.make)
+        )
+        self.before += len(flat)
+        return [list(islice(records, len(several))) for several in setups]
+
+    def _watch(self, done: float, total: int, record: Record | None) -> None:
+        if self.watch is not None:
+            self.watch(self.before + done, self.total, record)

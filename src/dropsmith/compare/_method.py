@@ -1,0 +1,67 @@
+"""What a method is: noise in the task's model, what its views should agree on, settings to try."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from dropsmith.objectives import Objective
+from dropsmith.sites import Plan
+from dropsmith.tasks import Budget, Task
+
+Setting = dict[str, float]
+"""One choice of a method's numbers by name, such as `{"rate": 0.3, "alpha": 1.0}`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One row of a comparison, before anything is run.
+
+    Args:
+        about: what it does, in a line for the report.
+        source: the paper the idea is from.
+        noise: what kind of noise it places, one of the task's `noises`; None for no noise.
+        objective: makes the objective from the numbers of a setting that are its own.
+        views: how many passes of a batch it trains on.
+        settings: what tuning may try. The first is the usual one, the first three span the range,
+            and every method has equally many.
+    """
+
+    about: str
+    source: str
+    noise: str | None
+    objective: Callable[..., Objective]
+    views: int
+    settings: tuple[Setting, ...]
+
+    def fits(self, task: Task) -> bool:
+        """Whether the task's model has a place for this method's noise."""
+        return self.noise is None or self.noise in task.noises
+
+    def plan(self, task: Task, setting: Setting) -> Plan:
+        """Where the task's model drops what under a setting."""
+        return Plan() if self.noise is None else task.plan(self.noise, setting["rate"])
+
+    def goal(self, setting: Setting) -> Objective:
+        """The objective under a setting."""
+        own = {name: value for name, value in setting.items() if name not in _NOT_THE_OBJECTIVES}
+        return self.objective(**own)
+
+    def budget(self, budget: Budget, setting: Setting) -> Budget:
+        """The budget under a setting: only `weight_decay` is ever tuned, and never the length."""
+        if "weight_decay" not in setting:
+            return budget
+        return replace(budget, weight_decay=setting["weight_decay"])
+
+
+_NOT_THE_OBJECTIVES = ("rate", "weight_decay")
+
+
+_SHORT = {"weight_decay": "decay"}
+
+
+def spelled(setting: Setting) -> str:
+    """A setting as a reader would write it; `decay` is the weight decay.
+
+    >>> spelled({"rate": 0.3, "alpha": 1.0})
+    'rate 0.3, alpha 1'
+    """
+    return ", ".join(f"{_SHORT.get(name, name)} {value:g}" for name, value in setting.items())

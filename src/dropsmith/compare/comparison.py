@@ -1,0 +1,151 @@
+"""What a comparison found, as a value: per method the settings tried, the one chosen, its runs."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dropsmith.compare._method import Setting
+from dropsmith.errors import DataError
+from dropsmith.record import Record
+
+FORMAT = "dropsmith.comparison"
+VERSION = 1
+FILE = "comparison.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One setting tried on the tuning seed, and what came of it."""
+
+    setting: Setting
+    record: Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One method: what was tried, what was chosen on validation, and a run for each seed.
+
+    Args:
+        method: its name.
+        trials: every setting tried, in order; none of their runs is reported.
+        setting: the chosen one.
+        records: one per reported seed, whether it finished or not.
+    """
+
+    method: str
+    trials: tuple[Trial, ...]
+    setting: Setting
+    records: tuple[Record, ...]
+
+    @property
+    def finished(self) -> tuple[Record, ...]:
+        """The reported runs that reached their end."""
+        return tuple(record for record in self.records if record.status == "finished")
+
+    @property
+    def failed(self) -> tuple[Record, ...]:
+        """The runs, trials among them, that did not."""
+        runs = (*(trial.record for trial in self.trials), *self.records)
+        return tuple(record for record in runs if record.status != "finished")
+
+    def scores(self, name: str) -> dict[int, float]:
+        """A final number of the finished runs, by seed."""
+        return {record.config["seed"]: record.scores[name] for record in self.finished}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Methods against each other on one task, in the order they are shown.
+
+    It is stored as a small file of settings and record ids beside the records themselves.
+    """
+
+    task: str
+    rows: tuple[Row, ...]
+
+    @property
+    def baseline(self) -> str:
+        """The method that differences are taken to: dropout, else none, else the first."""
+        names = [row.method for row in self.rows]
+        return next((name for name in ("dropout", "none") if name in names), names[0])
+
+    def row(self, method: str) -> Row | None:
+        """The row of a method, where there is one."""
+        return next((row for row in self.rows if row.method == method), None)
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """Every run of the comparison, trials first."""
+        trials = [trial.record for row in self.rows for trial in row.trials]
+        return (*trials, *(record for row in self.rows for record in row.records))
+
+    def to_json(self) -> dict[str, Any]:
+        """Settings and ids; `load` finds the records by them."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "task": self.task,
+            "rows": [_row_to_json(row) for row in self.rows],
+        }
+
+    def save(self, folder: Path) -> Path:
+        """Write `comparison.json` into `folder`, whole or not at all, and return its path."""
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / f"{FILE}.partial"
+        partial.write_text(json.dumps(self.to_json(), indent=1) + "\n")
+        return partial.replace(folder / FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Comparison":
+        """The comparison whose file and records are in `folder`.
+
+        Raises:
+            DataError: there is none, or a record it names is missing.
+        """
+        path = folder / FILE
+        try:
+            values = json.loads(path.read_text())
+        except OSError:
+            raise DataError(
+                f"no comparison in {folder}: it holds no {FILE}\n"
+                f"  to make one: dropsmith compare digits --out {folder}"
+            ) from None
+        except json.JSONDecodeError as error:
+            raise DataError(f"cannot read a comparison from {path}\n  {error}") from None
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise DataError(f"not a comparison: the format of {path} is not {FORMAT!r}")
+        if values.get("version") != VERSION:
+            raise DataError(f"{path} is of version {values.get('version')!r}, read is {VERSION}")
+        rows = tuple(_row_from_json(row, folder) for row in values["rows"])
+        return cls(task=values["task"], rows=rows)
+
+
+def _row_to_json(row: Row) -> dict[str, Any]:
+    return {
+        "method": row.method,
+        "trials": [{"setting": t.setting, "record": t.record.id} for t in row.trials],
+        "setting": row.setting,
+        "records": [record.id for record in row.records],
+    }
+
+
+def _row_from_json(values: dict[str, Any], folder: Path) -> Row:
+    return Row(
+        method=values["method"],
+        trials=tuple(
+            Trial(setting=trial["setting"], record=record)
+            for trial, record in zip(
+                values["trials"],
+                _records((trial["record"] for trial in values["trials"]), folder),
+                strict=True,
+            )
+        ),
+        setting=values["setting"],
+        records=_records(values["records"], folder),
+    )
+
+
+def _records(ids: Iterable[str], folder: Path) -> tuple[Record, ...]:
+    return tuple(Record.load(folder / f"{name}.json") for name in ids)

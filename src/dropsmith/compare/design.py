@@ -1,0 +1,107 @@
+"""How a comparison is set up, as a value: which methods, how many seeds and trials, what budget."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isnan
+from pathlib import Path
+
+import torch
+
+from dropsmith.compare._method import Setting
+from dropsmith.compare.comparison import Trial
+from dropsmith.compare.methods import METHODS, MOST_TRIALS
+from dropsmith.errors import TaskError
+from dropsmith.tasks import Budget, Task
+from dropsmith.train import Setup
+
+TUNING_SEED = 1_000_000
+"""The seed of every trial. It is never reported: reported seeds count up from zero."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """Equal terms for every method: the same seeds, trials, examples and example-views.
+
+    Args:
+        task: the task, found.
+        methods: canonical names, in the order of the table; see `methods.pick`.
+        seeds: how many seeds are reported, counted from 0.
+        trials: how many of its settings each method tries on the tuning seed.
+        budget: epochs of a one-view method, batch size, optimiser settings.
+        data, model, limit: as in `Setup`.
+    """
+
+    task: Task
+    methods: tuple[str, ...]
+    budget: Budget
+    seeds: int = 3
+    trials: int = 3
+    data: str | None = None
+    model: str | None = None
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.seeds < TUNING_SEED:
+            raise TaskError(f"seeds must be at least 1, got {self.seeds}")
+        if not 1 <= self.trials <= MOST_TRIALS:
+            raise TaskError(
+                f"trials must be from 1 to {MOST_TRIALS}, the settings each method has, "
+                f"got {self.trials}"
+            )
+
+    def settings(self, method: str) -> tuple[Setting, ...]:
+        """What a method tries."""
+        return METHODS[method].settings[: self.trials]
+
+    def setup(self, method: str, setting: Setting, seed: int) -> Setup:
+        """One run of a method under a setting."""
+        made = METHODS[method]
+        return Setup(
+            task=self.task.name,
+            method=method,
+            plan=made.plan(self.task, setting),
+            objective=made.goal(setting),
+            budget=made.budget(self.budget, setting),
+            seed=seed,
+            data=self.data,
+            model=self.model,
+            limit=self.limit,
+        )
+
+    def trial_setups(self, method: str) -> list[Setup]:
+        """The runs that choose a method's setting; none if there is nothing to choose between."""
+        if self.trials == 1:
+            return []
+        return [self.setup(method, found, TUNING_SEED) for found in self.settings(method)]
+
+    def reported_setups(self, method: str, setting: Setting) -> list[Setup]:
+        """The runs whose numbers are shown."""
+        return [self.setup(method, setting, seed) for seed in range(self.seeds)]
+
+
+def check(design: Design) -> None:
+    """Put every method's plan on the task's model once, so that what cannot be is said at once.
+
+    Raises:
+        DropsmithError: the data is not there, the model cannot be made, or a plan matches nothing.
+    """
+    where = None if design.data is None else Path(design.data)
+    data = design.task.load(where, design.limit)
+    with torch.random.fork_rng(devices=[]):
+        model = design.task.model(data)
+    example = data.train.rows(slice(0, 2))
+    for method in design.methods:
+        plan = METHODS[method].plan(design.task, METHODS[method].settings[0])
+        with plan.installed(model, example):
+            pass
+
+
+def best(trials: Sequence[Trial]) -> Trial | None:
+    """The finished trial of least validation loss, the earlier of equals; None if none finished."""
+    finished = [trial for trial in trials if trial.record.status == "finished"]
+    return min(finished, key=_loss, default=None)
+
+
+def _loss(trial: Trial) -> float:
+    loss = trial.record.scores["validation_nll"]
+    return inf if isnan(loss) else loss

@@ -1,0 +1,153 @@
+"""The methods that can be compared, by their names on the command line.
+
+Every method has as many settings as every other, so that none is tuned more than another. One-view
+noises vary their rate; two-view methods vary rate and coefficient together; no noise at all varies
+the weight decay, so that the baseline is given the same care.
+"""
+
+from collections.abc import Sequence
+
+from dropsmith.compare._method import Method, Setting
+from dropsmith.errors import TaskError, did_you_mean
+from dropsmith.objectives import (
+    ExpectationLinear,
+    Fraternal,
+    PiModel,
+    RDrop,
+    TaskLoss,
+    TwoSample,
+)
+from dropsmith.tasks import Task
+
+CONTROL = "two-sample"
+"""What every two-view method is held against: two views, two task losses, nothing to agree on."""
+
+SYNONYMS = {"bernoulli": "dropout"}
+
+
+def _grid(**columns: tuple[float, ...]) -> tuple[Setting, ...]:
+    names = tuple(columns)
+    return tuple(dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True))
+
+
+_RATES = (0.3, 0.1, 0.5, 0.2, 0.4, 0.6)
+_PAIRED = (0.3, 0.3, 0.5, 0.1, 0.5, 0.1)
+_DECAYS = (0.01, 0.0, 0.1, 0.03, 0.3, 0.001)
+
+
+def _noise(noise: str, about: str, source: str) -> Method:
+    return Method(
+        about=about,
+        source=source,
+        noise=noise,
+        objective=TaskLoss,
+        views=1,
+        settings=_grid(rate=_RATES),
+    )
+
+
+METHODS: dict[str, Method] = {
+    "none": Method(
+        about="no noise at all; its weight decay is tuned instead",
+        source="the baseline",
+        noise=None,
+        objective=TaskLoss,
+        views=1,
+        settings=_grid(weight_decay=_DECAYS),
+    ),
+    "dropout": _noise("dropout", "drops single units, independently", "Srivastava et al., 2014"),
+    "spatial": _noise("spatial", "drops whole channels", "Tompson et al., 2015"),
+    "blocks": _noise("blocks", "drops square blocks of a map", "Ghiasi et al., 2018"),
+    "locked": _noise("locked", "one mask for all steps of a sequence", "Gal & Ghahramani, 2016"),
+    "gaussian": _noise(
+        "gaussian", "multiplies by Gaussian noise of dropout's variance", "Srivastava et al., 2014"
+    ),
+    "words": _noise("words", "drops word types from the input", "Gal & Ghahramani, 2016"),
+    "path": _noise("path", "skips whole branches, row by row", "Huang et al., 2016"),
+    "weights": _noise("weights", "drops single recurrent weights", "Merity et al., 2018"),
+    CONTROL: Method(
+        about="two views of plain dropout and both task losses, with nothing to agree on",
+        source="the control of two-view methods",
+        noise="dropout",
+        objective=TwoSample,
+        views=2,
+        settings=_grid(rate=_RATES),
+    ),
+    "fraternal": Method(
+        about="two views whose logits should be near in squared distance",
+        source="Zolna et al., 2018",
+        noise="dropout",
+        objective=Fraternal,
+        views=2,
+        settings=_grid(rate=_PAIRED, kappa=(0.1, 1.0, 0.3, 0.1, 1.0, 1.0)),
+    ),
+    "pi": Method(
+        about="as fraternal, with the task's loss on the first view only",
+        source="Laine & Aila, 2017",
+        noise="dropout",
+        objective=PiModel,
+        views=2,
+        settings=_grid(rate=_PAIRED, kappa=(0.1, 1.0, 0.3, 0.1, 1.0, 1.0)),
+    ),
+    "expectation-linear": Method(
+        about="a noisy view whose logits should be near those without noise",
+        source="Ma et al., 2017",
+        noise="dropout",
+        objective=ExpectationLinear,
+        views=2,
+        settings=_grid(rate=_PAIRED, kappa=(0.1, 1.0, 0.3, 0.1, 1.0, 1.0)),
+    ),
+    "r-drop": Method(
+        about="two views whose probabilities should be near in symmetric KL divergence",
+        source="Liang, Wu et al., 2021",
+        noise="dropout",
+        objective=RDrop,
+        views=2,
+        settings=_grid(rate=_PAIRED, alpha=(1.0, 5.0, 1.0, 1.0, 5.0, 5.0)),
+    ),
+}
+
+_USUAL = ("none", "dropout", "spatial", "blocks", "locked", "words", "fraternal", "pi", "r-drop")
+
+MOST_TRIALS = min(len(method.settings) for method in METHODS.values())
+
+
+def pick(names: Sequence[str], task: Task) -> tuple[str, ...]:
+    """The methods a comparison runs, in order: each once, and the control with two-view methods.
+
+    Raises:
+        TaskError: a name is unknown, or its noise has no place in the task's model.
+    """
+    chosen = list(dict.fromkeys(_known(name.strip()) for name in names))
+    if not chosen:
+        raise TaskError(f"no method to compare\n  methods for {task.name}: {_fitting(task)}")
+    for name in chosen:
+        if not METHODS[name].fits(task):
+            raise TaskError(
+                f"method {name!r} does not fit the task {task.name!r}: "
+                f"its model has no place for {METHODS[name].noise} noise\n"
+                f"  methods that fit: {_fitting(task)}"
+            )
+    doubled = [name for name in chosen if METHODS[name].views > 1]
+    if doubled and CONTROL not in chosen:
+        chosen.insert(chosen.index(doubled[0]), CONTROL)
+    return tuple(chosen)
+
+
+def usual(task: Task) -> tuple[str, ...]:
+    """What is compared where nothing is asked for: the best known methods that fit the task."""
+    return tuple(name for name in _USUAL if METHODS[name].fits(task))
+
+
+def _known(name: str) -> str:
+    name = SYNONYMS.get(name, name)
+    if name not in METHODS:
+        raise TaskError(
+            f"no method is called {name!r}\n  methods: {', '.join(METHODS)}"
+            + did_you_mean(name, [*METHODS, *SYNONYMS])
+        )
+    return name
+
+
+def _fitting(task: Task) -> str:
+    return ", ".join(name for name, method in METHODS.items() if method.fits(task))

@@ -1,0 +1,128 @@
+"""Runs spread over processes, each made once: what is already on disk is read, not run again."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from dropsmith.compare.pool import Died, Done, Tell, Told, cores, spread
+from dropsmith.errors import TrainingError
+from dropsmith.record import Record, config_id
+from dropsmith.train import Setup, train
+
+CRASHED = "crashed"
+
+
+class Watch(Protocol):
+    """Is told how far a list of runs has come."""
+
+    def __call__(self, done: float, total: int, record: Record | None) -> None:
+        """`done` of `total` runs are made, parts of runs counted; `record` has just been made."""
+        ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run and the folder that its record and checkpoints go into."""
+
+    setup: Setup
+    folder: Path
+
+
+Make = Callable[[Job, Tell], Record]
+
+
+def run(
+    setups: Sequence[Setup],
+    folder: Path,
+    *,
+    processes: int | None = None,
+    watch: Watch | None = None,
+    make: Make | None = None,
+) -> list[Record]:
+    """One record per setup, in order, each saved in `folder` as soon as it exists.
+
+    A setup whose record is there already is not run again, unless that run crashed; a run that
+    was interrupted goes on from its last checkpoint. A run that fails becomes a record whose
+    status says why, and the others go on.
+
+    Args:
+        setups: what to run.
+        folder: where `<id>.json` and the checkpoints are kept.
+        processes: how many runs at the same time, each on one thread; as many as processors
+            where None.
+        watch: is told after each record and now and then in between.
+        make: what makes a record of a job; `dropsmith.train.train` where None.
+    """
+    found = {setup_id(setup): stored(setup, folder) for setup in setups}
+    todo = {setup_id(setup): setup for setup in setups}
+    jobs = [Job(setup, folder) for name, setup in todo.items() if found[name] is None]
+    done = _Done(len(todo) - len(jobs), len(todo), [0.0] * len(jobs), watch)
+    with closing(spread(make or make_record, jobs, processes or cores())) as events:
+        for event in events:
+            record = None if isinstance(event, Told) else _record(event, jobs[event.job].setup)
+            if record is not None:
+                record.save(folder)
+                found[record.id] = record
+            done.tell(event, record)
+    return [record for setup in setups if (record := found[setup_id(setup)]) is not None]
+
+
+def setup_id(setup: Setup) -> str:
+    """The id of the record that this setup leads to."""
+    return config_id(setup.to_json())
+
+
+def stored(setup: Setup, folder: Path) -> Record | None:
+    """The record of an earlier run of this setup, unless that run crashed."""
+    path = folder / f"{setup_id(setup)}.json"
+    if not path.exists():
+        return None
+    record = Record.load(path)
+    return None if record.status.startswith(CRASHED) else record
+
+
+@dataclass(frozen=True)
+class _Done:
+    """How far the runs have come: those that were there before, and the share of each other."""
+
+    before: int
+    total: int
+    shares: list[float]
+    watch: Watch | None
+
+    def tell(self, event: Told | Done | Died, record: Record | None) -> None:
+        self.shares[event.job] = event.share if isinstance(event, Told) else 1.0
+        if self.watch is not None:
+            self.watch(self.before + sum(self.shares), self.total, record)
+
+
+def _record(event: Done | Died, setup: Setup) -> Record:
+    return event.result if isinstance(event, Done) else _died(setup, event)
+
+
+def make_record(job: Job, tell: Tell) -> Record:
+    """Train one setup on one thread; what goes wrong is the record's status, never an exception."""
+    import torch
+
+    torch.set_num_threads(1)
+    try:
+        return train(job.setup, job.folder / setup_id(job.setup), progress=tell)
+    except TrainingError as error:
+        return _failed(job.setup, f"stopped: {_first_line(error)}")
+    except Exception as error:  # a comparison outlives any fault of one run
+        return _failed(job.setup, f"{CRASHED}: {type(error).__name__}: {_first_line(error)}")
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "")
+
+
+def _died(setup: Setup, event: Died) -> Record:
+    how = f"signal {-event.code}" if event.code and event.code < 0 else f"exit code {event.code}"
+    return _failed(setup, f"{CRASHED}: its process ended with {how}")
+
+
+def _failed(setup: Setup, status: str) -> Record:
+    return Record(config=setup.to_json(), status=status)

@@ -1,0 +1,120 @@
+"""What a few seeds can tell: spread, paired differences with intervals, corrected p-values.
+
+Runs of two methods with the same seed share their examples' order and their first weights, so
+they are compared pair by pair: the difference varies much less than either number.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite, sqrt
+from statistics import fmean, stdev
+
+ENOUGH_FOR_P = 8
+"""The least number of pairs from which a p-value is given: with fewer it says too little."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Where some numbers lie.
+
+    >>> Spread.of([1.0, 2.0, 3.0])
+    Spread(mean=2.0, deviation=1.0, count=3)
+
+    Args:
+        mean: their average.
+        deviation: the sample standard deviation (over n − 1); None for fewer than two numbers.
+        count: how many there are.
+    """
+
+    mean: float
+    deviation: float | None
+    count: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """The spread of at least one number."""
+        deviation = stdev(values) if len(values) > 1 else None
+        return cls(mean=fmean(values), deviation=deviation, count=len(values))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """How far one method is from another over seeds that both have.
+
+    Args:
+        mean: average of (method − baseline).
+        low, high: 95 % interval of that average by Student's t; None from fewer than two pairs.
+        p: chance of a mean at least this far from zero if there were no difference (two-sided
+            paired t-test), not corrected; None from fewer than two pairs.
+        pairs: how many seeds both have.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    p: float | None
+    pairs: int
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves zero out."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
+
+def difference(method: Mapping[int, float], baseline: Mapping[int, float]) -> Difference | None:
+    """The paired difference of two methods' numbers by seed; None where they share no seed.
+
+    >>> difference({0: 3.0, 1: 5.0, 2: 9.0}, {0: 1.0, 1: 2.0}).mean
+    2.5
+    """
+    seeds = sorted(method.keys() & baseline.keys())
+    steps = [method[seed] - baseline[seed] for seed in seeds]
+    if not steps:
+        return None
+    mean = fmean(steps)
+    if len(steps) == 1 or not all(map(isfinite, steps)):
+        return Difference(mean=mean, low=None, high=None, p=None, pairs=len(steps))
+    error = stdev(steps) / sqrt(len(steps))
+    return _student(mean, error, len(steps))
+
+
+def _student(mean: float, error: float, pairs: int) -> Difference:
+    from scipy.stats import t
+
+    if error == 0:
+        return Difference(mean=mean, low=mean, high=mean, p=float(mean == 0), pairs=pairs)
+    reach = float(t.ppf(0.975, pairs - 1)) * error
+    p = 2 * float(t.sf(abs(mean) / error, pairs - 1))
+    return Difference(mean=mean, low=mean - reach, high=mean + reach, p=p, pairs=pairs)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Each p-value corrected for how many questions were asked (Holm, 1979), in the same order.
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    corrected = [1.0] * len(p_values)
+    least = 0.0
+    for rank, index in enumerate(order):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = least
+    return corrected
+
+
+def corrected(differences: Mapping[str, Difference | None]) -> dict[str, float]:
+    """Holm-corrected p-values of the differences that rest on enough pairs, by the same names.
+
+    The family is every difference asked for, whether or not it has enough pairs itself.
+    """
+    family = {
+        name: 1.0 if found is None or found.p is None else found.p
+        for name, found in differences.items()
+    }
+    after = dict(zip(family, holm(list(family.values())), strict=True))
+    return {
+        name: after[name]
+        for name, found in differences.items()
+        if found is not None and found.p is not None and found.pairs >= ENOUGH_FOR_P
+    }

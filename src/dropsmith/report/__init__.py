@@ -1,0 +1,21 @@
+"""Records as tables, pictures and one HTML page."""
+
+from dropsmith.report.cells import Cell, Grid, control_grid, main_grid, trial_grid
+from dropsmith.report.findings import findings
+from dropsmith.report.markdown import markdown_table, write_between
+from dropsmith.report.page import page, write_page
+from dropsmith.report.table import rich_table
+
+__all__ = [
+    "Cell",
+    "Grid",
+    "control_grid",
+    "findings",
+    "main_grid",
+    "markdown_table",
+    "page",
+    "rich_table",
+    "trial_grid",
+    "write_between",
+    "write_page",
+]

@@ -1,0 +1,126 @@
+"""What stands in each cell of the comparison's tables, for any of the ways of showing them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dropsmith.compare import Comparison, Setting, spelled
+from dropsmith.compare.statistics import Difference, Spread
+from dropsmith.compare.summary import Line, metrics, summarise
+from dropsmith.record import Record
+from dropsmith.report.numbers import METRICS, megabytes, p_value, seconds
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text, lines below it in smaller letters, and `better` or `worse` where that is clear."""
+
+    text: str
+    detail: str = ""
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table: its caption, the heads of its columns, its rows; the first cell names the row."""
+
+    caption: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def numeric(self, column: int) -> bool:
+        """Whether a column holds numbers, which are read from the right."""
+        return any(row[column].text[:1] in tuple("+−0123456789") for row in self.rows)
+
+
+def main_grid(comparison: Comparison) -> Grid:
+    """Method, setting, scores, differences to the baseline, time and memory."""
+    names, lines = metrics(comparison), summarise(comparison)
+    tested = any(line.p for line in lines)
+    heads = ["method", "setting", *(METRICS[name].head for name in names)]
+    heads += [f"Δ {_short(name)} to {comparison.baseline}" for name in names]
+    heads.append("a run")
+    return Grid(
+        f"{comparison.task}: mean ± standard deviation over {_seeds(lines)}; "
+        f"differences are paired by seed, with 95 % intervals"
+        + (", p-values corrected by Holm's method" if tested else ""),
+        tuple(heads),
+        tuple(_main_row(line, names) for line in lines),
+    )
+
+
+def _main_row(line: Line, names: Sequence[str]) -> tuple[Cell, ...]:
+    cells = [Cell(line.method, _runs(line)), _setting(line.setting)]
+    cells += [_score(name, line.spread.get(name)) for name in names]
+    cells += [_difference(name, line.to_baseline.get(name), line.p.get(name)) for name in names]
+    return (*cells, Cell(seconds(line.seconds), megabytes(line.memory)))
+
+
+def control_grid(comparison: Comparison) -> Grid | None:
+    """What agreeing adds to seeing two views: differences to the two-sample control."""
+    names = metrics(comparison)
+    lines = [line for line in summarise(comparison) if line.to_control]
+    if not lines:
+        return None
+    return Grid(
+        "What the agreement of views adds: differences to the two-sample control, which sees as "
+        "many views and has nothing to agree on",
+        ("method", *(f"Δ {_short(name)} to two-sample" for name in names)),
+        tuple(
+            (Cell(line.method), *(_difference(name, line.to_control.get(name)) for name in names))
+            for line in lines
+        ),
+    )
+
+
+def trial_grid(comparison: Comparison) -> Grid | None:
+    """Every setting tried, its validation loss and accuracy, and which was chosen."""
+    rows = [
+        (Cell(row.method), Cell(spelled(trial.setting)), *_validation(trial.record), chosen)
+        for row in comparison.rows
+        for trial in row.trials
+        for chosen in [Cell("chosen" if trial.setting == row.setting else "")]
+    ]
+    if not rows:
+        return None
+    heads = ("method", "setting", "validation NLL", "validation accuracy (%)", "")
+    caption = "Settings tried, each once, on a seed that is not reported; least NLL is chosen"
+    return Grid(caption, heads, tuple(rows))
+
+
+def _validation(record: Record) -> tuple[Cell, Cell]:
+    if record.status != "finished":
+        return Cell("–", record.status), Cell("–")
+    loss, accuracy = (record.scores[f"validation_{name}"] for name in ("nll", "accuracy"))
+    return Cell(f"{loss:.4f}"), Cell(f"{100 * accuracy:.2f}")
+
+
+def _setting(setting: Setting) -> Cell:
+    first, *rest = [spelled({name: value}) for name, value in setting.items()]
+    return Cell(first, ", ".join(rest))
+
+
+def _score(name: str, spread: Spread | None) -> Cell:
+    if spread is None:
+        return Cell("–")
+    return Cell(METRICS[name].value(spread.mean), METRICS[name].deviation(spread))
+
+
+def _difference(name: str, found: Difference | None, p: float | None = None) -> Cell:
+    if found is None:
+        return Cell("")
+    metric = METRICS[name]
+    detail = metric.interval(found) + (f"\np {p_value(p)}" if p is not None else "")
+    return Cell(metric.change(found.mean), detail, metric.verdict(found))
+
+
+def _short(name: str) -> str:
+    return {"test_nll": "NLL"}.get(name, name.removeprefix("test_"))
+
+
+def _runs(line: Line) -> str:
+    return "" if line.finished == line.runs else f"{line.finished} of {line.runs} runs finished"
+
+
+def _seeds(lines: Sequence[Line]) -> str:
+    count = max(line.runs for line in lines)
+    return f"{count} seed{'s' if count > 1 else ''}"

@@ -1,0 +1,90 @@
+"""Learning curves: validation loss by example-views, one small panel per method."""
+
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dropsmith.compare import Comparison, Row
+from dropsmith.report.figures import BLUE, FAINT, QUIET, blank, drawing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Curve = tuple[np.ndarray, np.ndarray]
+"""Example-views, and validation losses of shape (seeds, evaluations)."""
+
+_ACROSS = 3
+
+
+def curves_figure(comparison: Comparison) -> "Figure | None":
+    """Each method's mean validation loss with the range over seeds, on the baseline's in grey.
+
+    The horizontal axis counts example-views, forward and backward, which all methods have equally
+    many of; None where no run has a curve.
+    """
+    found = {row.method: curve for row in comparison.rows if (curve := curve_of(row))}
+    if not found:
+        return None
+    base = found.get(comparison.baseline)
+    rows = ceil(len(found) / _ACROSS)
+    with drawing():
+        figure = blank(9.2, 0.5 + 2.1 * rows)
+        panels = figure.subplots(rows, _ACROSS, sharex=True, sharey=True, squeeze=False).flat
+        for panel, (method, curve) in zip(panels, found.items(), strict=False):
+            _panel(panel, method, curve, base, comparison.baseline)
+        for panel in list(panels)[len(found) :]:
+            panel.set_axis_off()
+        _limits(figure, found.values())
+        figure.supxlabel("example-views, forward and backward", fontsize=10)
+        figure.supylabel("validation NLL", fontsize=10)
+    return figure
+
+
+def curve_of(row: Row) -> Curve | None:
+    """The validation losses of a method's finished runs, where all were evaluated alike."""
+    curves = [[step for step in run.curve if "validation_nll" in step] for run in row.finished]
+    length = min((len(curve) for curve in curves), default=0)
+    if not length:
+        return None
+    views = np.array([step["views"] for step in curves[0][:length]])
+    losses = np.array([[step["validation_nll"] for step in run[:length]] for run in curves])
+    return views, losses
+
+
+def _panel(panel: Any, method: str, curve: Curve, base: Curve | None, baseline: str) -> None:
+    panel.set_title(method, loc="left", fontweight="bold")
+    panel.grid(visible=True, linewidth=0.6)
+    if base is not None and method != baseline:
+        panel.plot(base[0], base[1].mean(axis=0), color=QUIET, linewidth=1.2, linestyle="--")
+        _name(panel, base, baseline)
+    views, losses = curve
+    panel.fill_between(
+        views, losses.min(axis=0), losses.max(axis=0), color=BLUE, alpha=0.2, linewidth=0
+    )
+    panel.plot(views, losses.mean(axis=0), color=BLUE, linewidth=1.6)
+    panel.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:g}k" if x else "0")
+
+
+def _name(panel: Any, base: Curve, baseline: str) -> None:
+    panel.text(
+        0.98,
+        0.95,
+        f"dashed: {baseline}",
+        color=QUIET,
+        fontsize=8,
+        ha="right",
+        va="top",
+        transform=panel.transAxes,
+        bbox={"facecolor": "white", "edgecolor": FAINT, "pad": 2},
+    )
+
+
+def _limits(figure: "Figure", curves: Any) -> None:
+    """Show where runs come to lie: the first steep fall would press everything else flat."""
+    lowest = min(losses.min() for _, losses in curves)
+    late = max(np.median(losses[:, losses.shape[1] // 4 :]) for _, losses in curves)
+    top = max(losses[:, -1].max() for _, losses in curves)
+    high = max(top, late)
+    margin = 0.08 * (high - lowest) or 0.1
+    figure.axes[0].set_ylim(max(0.0, lowest - margin), high + 2 * margin)

@@ -1,0 +1,72 @@
+"""How every picture looks, and how it leaves: as SVG text or as PNG bytes, the same each time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK = "#1f2933"
+QUIET = "#7b8794"
+FAINT = "#d9dee4"
+BLUE = "#0b63a5"
+ORANGE = "#c2510a"
+BETTER = "#16794a"
+WORSE = "#b42318"
+
+_STYLE: dict[str, Any] = {
+    "font.size": 10,
+    "font.family": "DejaVu Sans",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": QUIET,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": FAINT,
+    "figure.facecolor": "white",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "dropsmith",
+}
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """The house style for as long as a picture is drawn or written; nothing global stays."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(_STYLE):  # pyright: ignore[reportArgumentType] - its keys are literals
+        yield
+
+
+def blank(width: float, height: float, gap: float = 0.02) -> "Figure":
+    """An empty figure of a size in inches, outside of any global list of figures.
+
+    Args:
+        width, height: in inches.
+        gap: the share of a panel's width that is left between panels.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(wspace=gap))
+
+
+def svg(figure: "Figure") -> str:
+    """The picture as SVG, without a date, so that equal records make equal pages."""
+    buffer = BytesIO()
+    with drawing():
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue().decode()
+
+
+def png(figure: "Figure", dots_per_inch: int = 110) -> bytes:
+    """The picture as PNG."""
+    buffer = BytesIO()
+    with drawing():
+        figure.savefig(buffer, format="png", dpi=dots_per_inch, metadata={"Software": None})
+    return buffer.getvalue()

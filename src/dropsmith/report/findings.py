@@ -1,0 +1,90 @@
+"""What the numbers say, in sentences made from them: also that they say little."""
+
+from collections.abc import Mapping
+from statistics import fmean
+
+from dropsmith.compare import Comparison
+from dropsmith.compare.statistics import Difference
+from dropsmith.compare.summary import summarise
+from dropsmith.record import Record
+from dropsmith.report.numbers import METRICS
+
+TURNED = 1.02
+"""A validation loss has turned upward if it ends this much above its lowest point."""
+
+_SPOKEN = {"test_nll": "likelihood", "test_accuracy": "accuracy"}
+
+
+def findings(comparison: Comparison) -> list[str]:
+    """Sentences on likelihood, accuracy, agreement of views, and whether the task can tell."""
+    lines = summarise(comparison)
+    said = [
+        _against(
+            f"Against {comparison.baseline}, in {spoken}",
+            name,
+            {line.method: line.to_baseline[name] for line in lines if name in line.to_baseline},
+        )
+        for name, spoken in _SPOKEN.items()
+    ]
+    control = {line.method: line.to_control for line in lines if line.to_control}
+    said.append(
+        _against(
+            "Against two-sample, which has the same views and nothing to agree on, in likelihood",
+            "test_nll",
+            {name: found["test_nll"] for name, found in control.items()},
+        )
+    )
+    said.append(_turned(comparison))
+    said.append(_failures(comparison))
+    return [sentence for sentence in said if sentence]
+
+
+def _against(start: str, name: str, differences: Mapping[str, Difference]) -> str:
+    if not differences:
+        return ""
+    if all(found.low is None for found in differences.values()):
+        return f"{start}: one seed gives no interval, so no difference can be called clear."
+    groups: dict[str, list[str]] = {"better": [], "worse": [], "": []}
+    for method, found in differences.items():
+        groups[METRICS[name].verdict(found)].append(method)
+    parts = [
+        f"{word} {', '.join(groups[key])}"
+        for key, word in (("better", "clearly better"), ("worse", "clearly worse"))
+        if groups[key]
+    ]
+    parts += [f"not told apart {', '.join(groups[''])}"] if groups[""] else []
+    return f"{start}: {'; '.join(parts)}."
+
+
+def _turned(comparison: Comparison) -> str:
+    row = comparison.row("none")
+    rises = [rise for record in row.finished if (rise := _rise(record))] if row else []
+    if not rises:
+        return ""
+    rise = fmean(rises)
+    if rise > TURNED:
+        return (
+            f"Without noise, validation loss ends {100 * (rise - 1):.0f} % above its lowest point: "
+            "there is overfitting to prevent, so the task can tell methods apart."
+        )
+    return (
+        "Without noise, validation loss never turned upward: there is little overfitting to "
+        "prevent here, and methods cannot be judged by it. Try fewer examples (--limit) or more "
+        "epochs (--budget)."
+    )
+
+
+def _rise(record: Record) -> float | None:
+    losses = [row["validation_nll"] for row in record.curve if "validation_nll" in row]
+    return losses[-1] / min(losses) if losses and min(losses) > 0 else None
+
+
+def _failures(comparison: Comparison) -> str:
+    failed = [record for row in comparison.rows for record in row.failed]
+    if not failed:
+        return ""
+    named = "; ".join(
+        f"{record.config['method']}, seed {record.config['seed']}: {record.status}"
+        for record in failed
+    )
+    return f"{len(failed)} of {len(comparison.records)} runs did not finish ({named})."

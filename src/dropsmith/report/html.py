@@ -1,0 +1,92 @@
+"""Pieces of the page: tables, pictures, lists, every text escaped."""
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from html import escape
+from pathlib import Path
+
+from dropsmith.report.cells import Cell, Grid
+
+
+def document(title: str, body: str) -> str:
+    """A whole page that asks for nothing from anywhere."""
+    style = Path(__file__).with_name("page.css").read_text()
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<link rel="icon" href="data:,">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f"<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def section(name: str, title: str, *parts: str) -> str:
+    """A part of the page under its heading; nothing where it would be empty."""
+    inside = "\n".join(part for part in parts if part)
+    return (
+        f'<section id="{name}">\n<h2>{escape(title)}</h2>\n{inside}\n</section>' if inside else ""
+    )
+
+
+def paragraph(text: str, kind: str = "") -> str:
+    """A paragraph of plain text."""
+    return f"<p{_class(kind)}>{escape(text)}</p>"
+
+
+def items(texts: Iterable[str]) -> str:
+    """A list of plain texts."""
+    inside = "\n".join(f"<li>{escape(text)}</li>" for text in texts)
+    return f"<ul>\n{inside}\n</ul>" if inside else ""
+
+
+def facts(pairs: Mapping[str, str]) -> str:
+    """Names and what they stand for."""
+    inside = "\n".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in pairs.items())
+    return f"<dl>\n{inside}\n</dl>" if inside else ""
+
+
+def table(grid: Grid | None) -> str:
+    """A grid as a table whose rows and columns are named for screen readers."""
+    if grid is None:
+        return ""
+    sides = [' class="number"' if grid.numeric(index) else "" for index in range(len(grid.heads))]
+    heads = "".join(
+        f'<th scope="col"{side}>{escape(head)}</th>'
+        for head, side in zip(grid.heads, sides, strict=True)
+    )
+    rows = "\n".join(f"<tr>{_row(row, sides)}</tr>" for row in grid.rows)
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(grid.caption)}">\n'
+        f"<table>\n<caption>{escape(grid.caption)}.</caption>\n<thead><tr>{heads}</tr></thead>\n"
+        f"<tbody>\n{rows}\n</tbody>\n</table>\n</div>"
+    )
+
+
+def picture(svg: str | None, alt: str, caption: str) -> str:
+    """A picture inside the page, with words for those who do not see it."""
+    if svg is None:
+        return ""
+    data = b64encode(svg.encode()).decode()
+    return (
+        f'<figure>\n<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{data}">\n'
+        f"<figcaption>{escape(caption)}</figcaption>\n</figure>"
+    )
+
+
+def _row(row: tuple[Cell, ...], sides: list[str]) -> str:
+    first = f'<th scope="row">{_cell(row[0])}</th>'
+    rest = zip(row[1:], sides[1:], strict=True)
+    return first + "".join(f"<td{side}>{_cell(cell)}</td>" for cell, side in rest)
+
+
+def _cell(cell: Cell) -> str:
+    text = escape(cell.text)
+    if cell.verdict:  # colour is never the only sign
+        text = (
+            f'<span class="{cell.verdict}">{text} <span class="word">{cell.verdict}</span></span>'
+        )
+    return f'{text}<span class="detail">{escape(cell.detail)}</span>' if cell.detail else text
+
+
+def _class(kind: str) -> str:
+    return f' class="{kind}"' if kind else ""

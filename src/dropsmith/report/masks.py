@@ -1,0 +1,121 @@
+"""What noise did to real inputs: the masks a plan draws, read from the model while it runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dropsmith.sites import Plan, Site, sites
+from dropsmith.sites.rule import Rule, assign
+from dropsmith.tasks import Data, Task
+
+RATE = 0.3
+"""All patterns are drawn at one rate, so that only their shapes differ."""
+
+_NOT_ZERO = 1e-6
+_ENOUGH = 16
+"""Words an example should have to be shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """One kind of noise at the first site that has it.
+
+    Args:
+        noise: its name in the task's plans.
+        rule: the rule that placed it.
+        site: where it was read.
+        axes: the names of the dimensions, `?` where unknown.
+        values: what left the site, its first dimension the rows of the batch (or a parameter).
+        dropped: which of them were dropped: exactly zero, though zero was not what came in.
+    """
+
+    noise: str
+    rule: Rule
+    site: Site
+    axes: tuple[str, ...]
+    values: Tensor
+    dropped: Tensor
+
+
+def drawn_masks(task: Task, data: Data, rows: int = 3) -> tuple[dict[str, Tensor], list[Drawn]]:
+    """Some validation examples, and what each of the task's noises does to them.
+
+    The plan is installed on a new model of the task and the model run once; nothing is drawn
+    for show.
+    """
+    batch = data.validation.rows(_full(data)[:rows])
+    return batch, [_drawn(task, data, batch, noise) for noise in task.noises]
+
+
+def _full(data: Data) -> Tensor:
+    """Validation examples in order, those first that are not mostly padding."""
+    columns = data.validation.columns
+    everything = torch.arange(len(data.validation))
+    if not data.validation.padded:
+        return everything
+    words = (columns[data.validation.padded[0]] != 0).sum(1)
+    return everything[torch.argsort((words < _ENOUGH).long(), stable=True)]
+
+
+def _drawn(task: Task, data: Data, batch: Mapping[str, Tensor], noise: str) -> Drawn:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = task.model(data)
+    plan = task.plan(noise, RATE)
+    first = assign(plan.rules, sites(model, batch))[0]
+    values = _at_site(model, plan, first.site, batch)
+    axes = _axes(first.site, values)
+    return Drawn(
+        noise=noise,
+        rule=first.rule,
+        site=first.site,
+        axes=axes,
+        values=values,
+        dropped=values == 0,
+    )
+
+
+def _at_site(model: nn.Module, plan: Plan, site: Site, batch: Mapping[str, Tensor]) -> Tensor:
+    """The tensor behind the noise; what came in had its zeros replaced by something tiny."""
+    module = model if site.owner == "root" else model.get_submodule(site.owner)
+    seen: list[Tensor] = []
+    name = site.name.rpartition(".")[2]
+
+    def fill(m: nn.Module, args: Any, output: Any = None) -> Any:
+        if site.kind == "input":
+            return (_without_zeros(args[0]), *args[1:])
+        return _without_zeros(output) if isinstance(output, Tensor) else None
+
+    def read(m: nn.Module, args: Any, output: Any = None) -> None:
+        held = {"input": lambda: args[0], "weight": lambda: getattr(m, name)}
+        seen.append(held.get(site.kind, lambda: output)().detach())
+
+    def hook(function: Any) -> None:
+        before = site.kind in ("input", "weight")
+        add = module.register_forward_pre_hook if before else module.register_forward_hook
+        add(function)
+
+    if site.kind != "weight":
+        hook(fill)
+    with plan.installed(model, seed=_SEED), torch.no_grad():
+        hook(read)
+        model.train()
+        model(**{key: value for key, value in batch.items() if key != "labels"})
+    return seen[0]
+
+
+_SEED = 1
+
+
+def _without_zeros(x: Tensor) -> Tensor:
+    return torch.where(x == 0, _NOT_ZERO, x)
+
+
+def _axes(site: Site, values: Tensor) -> tuple[str, ...]:
+    if site.axes:
+        return site.axes
+    known = {2: ("batch", "unit"), 3: ("batch", "time", "unit")}
+    return known.get(values.ndim, ("?",) * values.ndim)
