@@ -1,0 +1,91 @@
+"""Whether probabilities mean what they say: of what is called 70 % sure, are 70 % right?"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dropsmith.errors import ViewError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reliability:
+    """Confidence against accuracy in bins of equal width, and what they sum up to.
+
+    Args:
+        edges: of the bins, `[bins + 1]`, from 0 to 1.
+        counts: how many items fell in each bin.
+        confidence: their mean confidence; 0 in an empty bin.
+        accuracy: the share of them that was right; 0 in an empty bin.
+        error: expected calibration error (Naeini et al. 2015): the mean over items of the distance
+            between confidence and accuracy of the bin they are in.
+        nll: mean negative log-likelihood, in nats.
+        brier: mean squared distance to the truth (Brier 1950), summed over classes.
+    """
+
+    edges: Tensor
+    counts: Tensor
+    confidence: Tensor
+    accuracy: Tensor
+    error: float
+    nll: float
+    brier: float
+
+
+def reliability(
+    probabilities: Tensor, labels: Tensor, bins: int = 15, *, ignore: int = -100
+) -> Reliability:
+    """How far to trust probabilities, judged by the labels.
+
+    >>> sure = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
+    >>> found = reliability(sure, torch.tensor([0, 1, 1, 0]), bins=1)
+    >>> round(found.error, 6), found.accuracy.item()
+    (0.0, 0.75)
+
+    Args:
+        probabilities: `[..., classes]`, such as `prediction.mean`.
+        labels: the true class of each item, `[...]`; or, for `kind="labels"`, zeros and ones of
+            the shape of `probabilities`: every label is then an item with two outcomes.
+        bins: how many, between 0 and 1.
+        ignore: items with this label, such as padding, do not count.
+    """
+    likely, truth = _items(probabilities.detach(), labels, ignore)
+    sure, guess = likely.max(-1)
+    right = (guess == truth).to(likely.dtype)
+    edges = torch.linspace(0, 1, bins + 1, dtype=likely.dtype, device=likely.device)
+    # A bin holds its upper edge, so that a confidence of one falls in the last.
+    place = torch.bucketize(sure, edges[1:-1])
+    counts = torch.bincount(place, minlength=bins)
+    filled = counts.clamp(min=1).to(likely.dtype)
+    confidence = torch.bincount(place, sure, bins) / filled
+    accuracy = torch.bincount(place, right, bins) / filled
+    truths = F.one_hot(truth, likely.shape[-1])
+    own = likely.gather(-1, truth[:, None]).squeeze(-1)
+    tiny = torch.finfo(likely.dtype).tiny
+    return Reliability(
+        edges=edges,
+        counts=counts,
+        confidence=confidence,
+        accuracy=accuracy,
+        error=float((counts * (confidence - accuracy).abs()).sum() / len(truth)),
+        nll=float(-own.clamp(min=tiny).log().mean()),
+        brier=float((likely - truths).square().sum(-1).mean()),
+    )
+
+
+def _items(probabilities: Tensor, labels: Tensor, ignore: int) -> tuple[Tensor, Tensor]:
+    """Probabilities `[items, classes]` in at least float32 beside true classes `[items]`."""
+    if labels.shape == probabilities.shape:
+        probabilities = torch.stack([1 - probabilities, probabilities], -1)
+    if labels.shape != probabilities.shape[:-1]:
+        raise ViewError(
+            f"labels of shape {tuple(labels.shape)} do not fit probabilities of shape "
+            f"{tuple(probabilities.shape)}\n  give one class for each item, or one 0 or 1 for each "
+            "probability"
+        )
+    counted = labels != ignore
+    if not bool(counted.any()):
+        raise ViewError(f"no item is left to judge: every label is {ignore}, which is ignored")
+    wide = torch.float64 if probabilities.dtype == torch.float64 else torch.float32
+    return probabilities[counted].to(wide), labels[counted].long()

@@ -1,0 +1,219 @@
+"""The work before the first draw done once: what modules returned there is handed out again.
+
+In the pass that is recorded, every module that finishes before anything random happens is noted,
+the outermost of those inside one another. In the passes after it they do not run: their place
+takes what they returned, repeated for the samples that are stacked. A value that nothing but
+other replayed modules is given is not even kept: an empty tensor of its shape stands for it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
+
+Forward = Callable[..., Any]
+_LEAVES = (Tensor, int, float, bool, str, type(None))
+_METADATA = (
+    Tensor.shape.__get__,  # pyright: ignore[reportAttributeAccessIssue]
+    Tensor.ndim.__get__,  # pyright: ignore[reportAttributeAccessIssue]
+    Tensor.dtype.__get__,  # pyright: ignore[reportAttributeAccessIssue]
+    Tensor.device.__get__,  # pyright: ignore[reportAttributeAccessIssue]
+    Tensor.size,
+    Tensor.dim,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """What is known, from trying it on a few rows, about the calls that can be replayed.
+
+    Args:
+        dims: for each call, by number, the axis of rows of each tensor it returns, or None where
+            a tensor is the same for any number of rows.
+        needed: the calls whose tensors are given to anything but replayed modules.
+    """
+
+    dims: Mapping[int, Sequence[int | None]]
+    needed: frozenset[int]
+
+
+@dataclass(eq=False)
+class Entry:
+    """One call of a module, begun before the first draw.
+
+    Args:
+        module: what was called.
+        number: how many such calls had begun before it, those inside others counted too.
+        output: what it returned, if it also finished before the first draw.
+        finished: whether it did.
+    """
+
+    module: nn.Module
+    number: int
+    output: Any = None
+    finished: bool = False
+
+
+class Recorder:
+    """Notes in one pass of a model what could be handed out again in the next.
+
+    Args:
+        drawn: whether anything random has happened in the pass so far.
+        script: what is known about the calls; without it every tensor is kept.
+        told: is given each output that is kept.
+    """
+
+    def __init__(
+        self,
+        drawn: Callable[[], bool],
+        script: Script | None = None,
+        told: Callable[[Any], None] | None = None,
+    ) -> None:
+        self.drawn, self.script, self.told = drawn, script, told
+        self.entries: list[Entry] = []
+        self.begun = 0
+
+    @property
+    def as_tried(self) -> bool:
+        """Whether the calls that finished are those that the script knows."""
+        finished = [entry.number for entry in self.entries if entry.finished]
+        return self.script is not None and finished == list(self.script.dims)
+
+    def wrap(self, module: nn.Module, forward: Forward) -> Forward:
+        """A forward that notes what the module returns."""
+
+        @wraps(forward)
+        def noting(*args: Any, **kwargs: Any) -> Any:
+            if self.drawn():
+                return forward(*args, **kwargs)
+            entry, place = Entry(module, self.begun), len(self.entries)
+            self.entries.append(entry)
+            self.begun += 1
+            output = forward(*args, **kwargs)
+            if not self.drawn():
+                del self.entries[place + 1 :]
+                entry.output, entry.finished = self._kept(entry.number, output), True
+            return output
+
+        return noting
+
+    def _kept(self, number: int, output: Any) -> Any:
+        # Copies, because what comes after may work in place.
+        needed = self.script is None or number in self.script.needed
+        kept = over_tensors(Tensor.clone if needed else hollow, output)
+        if self.told is not None:
+            self.told(kept)
+        return kept
+
+
+class Player:
+    """Hands out what was recorded, in the order of the calls.
+
+    Args:
+        entries: of the recorded pass.
+        script: what is known about them.
+        copies: how many samples are stacked.
+    """
+
+    def __init__(self, entries: Sequence[Entry], script: Script, copies: int = 1) -> None:
+        self.entries, self.script, self.copies = entries, script, copies
+        self.place = 0
+        self.uses: Uses | None = None
+
+    def wrap(self, module: nn.Module, forward: Forward) -> Forward:
+        """A forward that returns what the module returned when it was recorded."""
+
+        @wraps(forward)
+        def replaying(*args: Any, **kwargs: Any) -> Any:
+            entry = self.entries[self.place] if self.place < len(self.entries) else None
+            if entry is None or entry.module is not module:
+                return forward(*args, **kwargs)
+            self.place += 1
+            return self._again(entry) if entry.finished else forward(*args, **kwargs)
+
+        return replaying
+
+    def _again(self, entry: Entry) -> Any:
+        change = _repeated if entry.number in self.script.needed else _stretched
+        dims = iter(self.script.dims[entry.number])
+        output = over_tensors(lambda x: change(x, next(dims), self.copies), entry.output)
+        if self.uses is not None:
+            self.uses.given(entry.number, output)
+        return output
+
+
+@contextmanager
+def through(model: nn.Module, way: Recorder | Player) -> Iterator[None]:
+    """The forwards of all modules below the root go through `way` in a `with` block."""
+    own: list[tuple[nn.Module, Forward | None]] = []
+    try:
+        for module in model.modules():
+            if module is model or isinstance(module, torch.jit.ScriptModule):
+                continue
+            own.append((module, module.__dict__.get("forward")))
+            module.__dict__["forward"] = way.wrap(module, module.forward)
+        yield
+    finally:
+        for module, forward in own:
+            if forward is None:
+                del module.__dict__["forward"]
+            else:
+                module.__dict__["forward"] = forward
+
+
+class Uses(TorchFunctionMode):
+    """Notes which of the values that a `Player` hands out anything but a module works with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers: dict[int, int] = {}
+        self.alive: list[Any] = []
+        self.needed: set[int] = set()
+
+    def given(self, number: int, output: Any) -> None:
+        """Watch the tensors of a call, which stay alive so that no other takes their address."""
+        self.alive.append(output)
+        for leaf in tensors_of(output):
+            self.numbers[leaf.untyped_storage().data_ptr()] = number
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func not in _METADATA:
+            places = (x.untyped_storage().data_ptr() for x in tensors_of((args, kwargs)))
+            self.needed.update(self.numbers[place] for place in places if place in self.numbers)
+        return func(*args, **kwargs)
+
+
+def over_tensors(change: Callable[[Tensor], Tensor], output: Any) -> Any:
+    """The output with `change` applied to its tensors, in order."""
+    return pytree.tree_map(lambda x: change(x) if isinstance(x, Tensor) else x, output)
+
+
+def tensors_of(output: Any) -> list[Tensor]:
+    """The tensors in an output, in order."""
+    return [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor)]
+
+
+def is_open(output: Any) -> bool:
+    """Whether all of an output can be looked into: nothing but tensors and plain values."""
+    return all(isinstance(leaf, _LEAVES) for leaf in pytree.tree_leaves(output))
+
+
+def hollow(x: Tensor) -> Tensor:
+    """A tensor of the same shape that takes no room and holds nothing of use."""
+    return x.new_empty(()).expand(x.shape)
+
+
+def _repeated(x: Tensor, dim: int | None, copies: int) -> Tensor:
+    return x.clone() if dim is None or copies == 1 else torch.cat([x] * copies, dim)
+
+
+def _stretched(x: Tensor, dim: int | None, copies: int) -> Tensor:
+    sizes = [size * copies if d == dim else size for d, size in enumerate(x.shape)]
+    return x.new_empty(()).expand(sizes)
