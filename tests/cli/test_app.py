@@ -1,0 +1,99 @@
+"""The command line as a person and a machine meet it: help, errors in a sentence, exit codes."""
+
+import subprocess
+import sys
+
+import pytest
+
+from dropsmith.cli import main
+from dropsmith.cli._app import COMMANDS
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """Runs the command in an empty folder and returns its exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def call(line):
+        with pytest.raises(SystemExit) as ended:
+            main(line.split())
+        caught = capsys.readouterr()
+        return ended.value.code or 0, caught.out, caught.err
+
+    return call
+
+
+def test_help_lists_every_command_and_where_to_begin(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    assert all(name in out for name in COMMANDS)
+    assert "dropsmith compare digits" in out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_every_command_teaches_with_an_example(run, name):
+    code, out, _ = run(f"{name} --help")
+    assert code == 0
+    assert f"Example: dropsmith {name}" in out
+
+
+def test_the_version_is_printed(run):
+    from dropsmith import __version__
+
+    assert run("--version") == (0, f"dropsmith {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("compare digitz", "did you mean 'digits'"),
+        ("compare digits --with r-dorp", "did you mean 'r-drop'"),
+        ("compare digits --with words", "methods that fit: none, dropout"),
+        ("compare digits --seeds 0", "seeds must be at least 1"),
+        ("compare digits --trials 99", "trials must be from 1 to 6"),
+        ("compare digits --budget soon", "quick, full or a number of epochs"),
+        ("compare digits --data /no/such/place", "no file or folder /no/such/place"),
+        ("compare digits --model nothing:here", "cannot import 'nothing'"),
+        ("compare digits --limit 5000", "5000"),
+        ("train digits --set alhpa=1 --with r-drop", "did you mean 'alpha'"),
+        ("train digits --set rate", "name=number"),
+        ("train digits --set rate=1.5", "rate must be in [0, 1)"),
+        ("audit digits --rate 1.5", "rate must be in [0, 1)"),
+        ("audit digits --plan no.json", "cannot read a plan from no.json"),
+        ("audit digits --plan no.json --rate 0.2", "--rate or --plan, not both"),
+        ("report nothing", "no comparison in nothing"),
+    ],
+)
+def test_what_cannot_be_done_ends_in_a_sentence_and_two(run, line, says):
+    code, out, err = run(line)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert says in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "line", ["compare digits --sedes 3", "compare", "compare digits --seeds x"]
+)
+def test_a_wrong_flag_ends_in_two(run, line):
+    code, out, err = run(line)
+    assert (code, out) == (2, "")
+    assert "Error" in err
+
+
+def test_an_interrupt_says_how_to_go_on(run, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dropsmith.compare.compare", interrupted)
+    code, _, err = run("compare digits --with none")
+    assert code == 130
+    assert "the same command goes on from here" in err
+
+
+def test_importing_the_command_line_loads_nothing_heavy():
+    heavy = "torch", "numpy", "scipy", "matplotlib", "sklearn", "transformers", "accelerate"
+    code = f"import sys, dropsmith.cli; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,216 @@
+"""Commands with runs that cost nothing, except where the real thing is the point."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from compare.workers import pretend
+from dropsmith.cli import main
+from dropsmith.compare import TUNING_SEED, running
+from dropsmith.compare.pool import Done
+from dropsmith.record import Record
+from dropsmith.sites import Plan
+
+
+@pytest.fixture
+def made(monkeypatch, tmp_path):
+    """Runs are made in this process by a pretence, and listed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    setups = []
+
+    def spread(work, jobs, processes):
+        for index, job in enumerate(jobs):
+            setups.append(job.setup)
+            yield Done(index, pretend(job, lambda share: None))
+
+    monkeypatch.setattr(running, "spread", spread)
+    return setups
+
+
+@pytest.fixture
+def run(capsys):
+    def call(line):
+        with pytest.raises(SystemExit) as ended:
+            main(line.split())
+        caught = capsys.readouterr()
+        return ended.value.code or 0, caught.out, caught.err
+
+    return call
+
+
+def test_compare_prints_the_table_and_leaves_records_and_a_page(made, run):
+    code, out, err = run("compare digits --with none,r-drop --seeds 2")
+    assert code == 0
+    assert all(name in out for name in ("none", "two-sample", "r-drop", "report.html"))
+    assert len(made) == 3 * (3 + 2) == len(list(Path("runs/digits").glob("*.json"))) - 1
+    assert "two-sample, a trial" in err
+    assert Path("runs/digits/report.html").exists()
+
+
+def test_json_is_all_there_is_on_standard_output(made, run):
+    code, out, _ = run("compare digits --with none,dropout --seeds 3 --json")
+    found = json.loads(out)
+    assert code == 0
+    assert [line["method"] for line in found["methods"]] == ["none", "dropout"]
+    ids = found["methods"][1]["records"]
+    losses = [Record.load(Path(f"runs/digits/{one}.json")).scores["test_nll"] for one in ids]
+    assert found["methods"][1]["spread"]["test_nll"]["mean"] == pytest.approx(sum(losses) / 3)
+
+
+def test_options_reach_the_runs(made, run):
+    run("compare digits --with dropout --seeds 1 --trials 1 --budget 7 --limit 50 --out there")
+    (setup,) = made
+    assert (setup.budget.epochs, setup.limit, setup.seed) == (7, 50, 0)
+    assert Path("there/comparison.json").exists()
+
+
+def test_quick_takes_a_quarter_of_the_examples_and_as_many_epochs(made, run):
+    from dropsmith.tasks import find_task
+
+    task = find_task("digits")
+    run("compare digits --with dropout --seeds 1 --trials 1 --budget quick")
+    assert made[0].limit == len(task.load().train) // 4
+    assert made[0].budget == task.budget
+
+
+def test_a_failed_run_is_named_and_ends_in_one(made, run, monkeypatch):
+    def failing(work, jobs, processes):
+        for index, job in enumerate(jobs):
+            bad = job.setup.seed == 1
+            status = Record(config=job.setup.to_json(), status="stopped: step 9")
+            yield Done(index, status if bad else pretend(job, lambda share: None))
+
+    monkeypatch.setattr(running, "spread", failing)
+    code, out, _ = run("compare digits --with none,dropout --seeds 3")
+    assert code == 1
+    assert "dropout, seed 1: stopped: step 9" in " ".join(out.split())
+
+
+def test_train_makes_the_very_run_of_a_comparison(made, run):
+    run("compare digits --with dropout --seeds 1 --trials 1")
+    code, out, _ = run("train digits --with dropout --seed 0 --json")
+    assert code == 0
+    assert len(made) == 1
+    assert json.loads(out)["config"] == made[0].to_json()
+
+
+def test_train_takes_numbers_and_a_plan_of_ones_own(made, run):
+    Plan().save("plan.json")
+    run("train digits --with r-drop --set alpha=2 --seed 4 --plan plan.json")
+    (setup,) = made
+    assert setup.objective.to_json()["alpha"] == 2
+    assert (setup.plan, setup.seed, setup.method) == (Plan(), 4, "r-drop")
+
+
+def test_no_trial_has_a_seed_that_train_would_take_by_default(made, run):
+    run("train digits")
+    assert made[0].seed != TUNING_SEED
+
+
+def test_report_writes_the_same_page_again_and_fills_a_document(made, run):
+    run("compare digits --with none,dropout --seeds 2")
+    page = Path("runs/digits/report.html")
+    first = page.read_text()
+    page.unlink()
+    Path("card.md").write_text("<!-- digits --><!-- /digits -->")
+    code, _, _ = run("report runs/digits --into card.md")
+    assert code == 0
+    assert page.read_text() == first
+    assert "| dropout |" in Path("card.md").read_text()
+
+
+def test_sites_lists_names_that_a_rule_can_use(run):
+    code, out, _ = run("sites digits --json")
+    names = {site["name"] for site in json.loads(out)}
+    assert code == 0
+    assert {"convs.0", "hidden.input", "head.weight"} <= names
+    assert "hidden.input" in run("sites digits")[1]
+
+
+def test_audit_counts_what_falls_and_fails_where_nothing_does(run):
+    code, out, _ = run("audit digits --with dropout --rate 0.4 --json")
+    rows = json.loads(out)["rows"]
+    assert code == 0
+    for row in rows:
+        spread = (0.4 * 0.6 / row["elements"]) ** 0.5
+        assert abs(row["dropped"] - 0.4) < 5 * spread
+    code, out, _ = run("audit digits --with dropout --eval")
+    assert code == 1
+    assert "eval mode" in out
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A real run of a few steps, made in this process."""
+    from dropsmith.cli._single import setup_of
+
+    folder = tmp_path_factory.mktemp("runs")
+    options = {"settings": None, "plan": None, "data": None, "model": None}
+    setup = setup_of("digits", "dropout", seed=0, budget="8", limit=150, **options)
+    record = running.make_record(running.Job(setup, folder), lambda share: None)
+    assert record.status == "finished", record.status
+    record.save(folder)
+    return folder
+
+
+def test_predict_averages_samples_of_the_trained_model(trained, run):
+    line = f"predict digits --budget 8 --limit 150 --samples 8 --out {trained}"
+    code, out, _ = run(f"{line} --json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["items"] == 897
+    accuracy = found["one_pass_without_noise"]["accuracy"]
+    spread = (accuracy * (1 - accuracy) / 897) ** 0.5
+    assert abs(found["mean_of_samples"]["accuracy"] - accuracy) < 5 * spread
+    assert found["entropy"]["right"] < found["entropy"]["wrong"]
+    assert 0 < found["mutual_information"]["all"] < found["entropy"]["all"]
+    assert "mean of 8 samples" in run(line)[1]
+
+
+def test_predict_without_the_weights_says_which_file_is_missing(trained, run, tmp_path):
+    for record in trained.glob("*.json"):
+        Record.load(record).save(tmp_path)
+    code, _, err = run(f"predict digits --budget 8 --limit 150 --out {tmp_path}")
+    assert code == 2
+    assert "model.safetensors" in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process groups to interrupt")
+def test_an_interrupted_comparison_keeps_what_is_done_and_leaves_no_process(tmp_path):
+    command = [sys.executable, "-m", "dropsmith", "compare", "digits", "--with", "none,dropout"]
+    options = ["--seeds", "2", "--trials", "1", "--limit", "50", "--processes", "1"]
+    path = os.pathsep.join(filter(None, sys.path))
+    process = subprocess.Popen(
+        [*command, *options, "--out", str(tmp_path)],
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env=os.environ | {"PYTHONPATH": path},
+        text=True,
+    )
+    while not list(tmp_path.glob("*.json")) and process.poll() is None:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130, err
+    assert "the same command goes on from here" in err
+    assert "Traceback" not in err
+    kept = [Record.load(found) for found in tmp_path.glob("*.json")]
+    assert kept
+    assert all(record.status == "finished" for record in kept)
+    while _alive(process.pid):  # Python's own tracker of resources ends just after its parent
+        time.sleep(0.05)
+
+
+def _alive(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,88 @@
+"""Records that look like those of real runs, with numbers chosen by the test."""
+
+import math
+
+from dropsmith.compare import METHODS, TUNING_SEED, Comparison, Design, Row, Trial
+from dropsmith.record import Record
+from dropsmith.tasks import find_task
+
+TASK = find_task("digits")
+
+
+def design(methods=("none", "dropout"), **changes):
+    return Design(**{"task": TASK, "methods": methods, "budget": TASK.budget} | changes)
+
+
+def record(setup, nll=0.2, accuracy=0.95, status="finished"):
+    """A record of a setup whose validation loss falls and then rises to its final value."""
+    if status != "finished":
+        return Record(config=setup.to_json(), status=status)
+    views = setup.budget.epochs * 700
+    curve = tuple(
+        {
+            "step": step,
+            "epoch": step,
+            "views": views * step / 10,
+            "train_loss": math.exp(-step / 3),
+            "validation_nll": nll + 0.8 * math.exp(-step) + 0.01 * step * (step > 5),
+            "validation_accuracy": accuracy - 0.3 * math.exp(-step),
+            "seconds": 0.7 * step,
+        }
+        for step in range(1, 11)
+    )
+    scores = {
+        "validation_nll": nll,
+        "validation_accuracy": accuracy,
+        "test_nll": nll,
+        "test_accuracy": accuracy,
+    }
+    views_of = METHODS[setup.method].views if setup.method in METHODS else 1
+    cost = {"seconds": 5.0 + views_of, "peak_memory_bytes": 4e8, "example_views": float(views)}
+    environment = {"versions": {"torch": "2.13.0"}, "device": "cpu", "data": "0123abcd"}
+    return Record(
+        config=setup.to_json(), environment=environment, curve=curve, scores=scores, cost=cost
+    )
+
+
+def row(made, method, losses, accuracies=None, trials=(0.3, 0.2, 0.4), failed=()):
+    """A method whose reported runs have these test losses, in the order of their seeds."""
+    accuracies = accuracies or [1 - loss / 4 for loss in losses]
+    settings = made.settings(method)
+    setting = settings[trials.index(min(trials))]
+    return Row(
+        method=method,
+        trials=tuple(
+            Trial(setting=one, record=record(made.setup(method, one, TUNING_SEED), loss))
+            for one, loss in zip(settings, trials, strict=True)
+        ),
+        setting=setting,
+        records=tuple(
+            record(
+                made.setup(method, setting, seed),
+                loss,
+                accuracy,
+                "diverged: step 3" if seed in failed else "finished",
+            )
+            for seed, (loss, accuracy) in enumerate(zip(losses, accuracies, strict=True))
+        ),
+    )
+
+
+def comparison(losses, **changes):
+    """A comparison whose methods have these test losses by seed."""
+    seeds = len(next(iter(losses.values())))
+    made = design(tuple(losses), seeds=seeds)
+    return Comparison(
+        task="digits",
+        rows=tuple(row(made, method, values, **changes) for method, values in losses.items()),
+    )
+
+
+LOSSES = {
+    "none": [0.30, 0.34, 0.33],
+    "dropout": [0.20, 0.22, 0.24],
+    "spatial": [0.21, 0.25, 0.20],
+    "two-sample": [0.19, 0.22, 0.22],
+    "fraternal": [0.18, 0.20, 0.21],
+    "r-drop": [0.15, 0.17, 0.19],
+}

@@ -1,0 +1,94 @@
+"""A whole comparison with runs that cost nothing, and a real one of a few steps."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from compare.synthetic import TASK, design
+from compare.workers import pretend
+from dropsmith.compare import Comparison, compare, count, running
+from dropsmith.compare.pool import Done
+from dropsmith.record import Record
+
+
+@pytest.fixture
+def here(monkeypatch):
+    made = []
+
+    def spread(work, jobs, processes):
+        made.extend(job.setup for job in jobs)
+        return (Done(i, work(job, lambda share: None)) for i, job in enumerate(jobs))
+
+    monkeypatch.setattr(running, "spread", lambda *args: iter_of(spread(*args)))
+    return made
+
+
+def iter_of(events):
+    yield from events
+
+
+def by_rate(job, tell):
+    """The second setting is the best on validation."""
+    found = pretend(job, tell)
+    rules = job.setup.plan.rules
+    rate = rules[0].pattern.rate if rules else job.setup.budget.weight_decay
+    loss = abs(rate - (0.1 if rules else 0.0))
+    return replace(found, scores=found.scores | {"validation_nll": loss})
+
+
+def test_every_method_is_tuned_then_every_seed_run_with_the_chosen_setting(here, tmp_path):
+    made = design(("none", "dropout"), seeds=2)
+    found = compare(made, tmp_path, make=by_rate)
+    assert [row.setting for row in found.rows] == [{"weight_decay": 0.0}, {"rate": 0.1}]
+    assert len(here) == count(made) == 2 * (3 + 2)
+    dropout = found.row("dropout")
+    assert {run.config["plan"]["rules"][0]["rate"] for run in dropout.records} == {0.1}
+    assert [run.config["seed"] for run in dropout.records] == [0, 1]
+
+
+def test_more_seeds_and_methods_cost_only_what_is_new(here, tmp_path):
+    compare(design(("none",), seeds=2), tmp_path, make=by_rate)
+    before = len(here)
+    compare(design(("none", "dropout"), seeds=3), tmp_path, make=by_rate)
+    assert len(here) - before == 1 + (3 + 3)
+
+
+def test_the_watch_counts_trials_and_reported_runs_together(here, tmp_path):
+    heard = []
+    made = design(("none", "dropout"), seeds=2)
+    compare(made, tmp_path, make=by_rate, watch=lambda *news: heard.append(news[:2]))
+    assert heard[-1] == (10, 10)
+    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
+
+
+def test_a_saved_comparison_is_read_back_equal(here, tmp_path):
+    found = compare(design(), tmp_path, make=by_rate)
+    assert Comparison.load(tmp_path) == found
+
+
+def test_a_method_whose_trials_all_fail_runs_its_usual_setting_and_shows_the_failures(
+    here, tmp_path
+):
+    def failing(job, tell):
+        if job.setup.seed > 100:
+            return Record(config=job.setup.to_json(), status="stopped: step 1")
+        return pretend(job, tell)
+
+    found = compare(design(("dropout",)), tmp_path, make=failing)
+    assert found.rows[0].setting == {"rate": 0.3}
+    assert len(found.rows[0].failed) == 3
+
+
+def test_real_runs_in_other_processes_equal_those_made_here(tmp_path):
+    budget = replace(TASK.budget, epochs=1)
+    made = design(("dropout", "two-sample"), seeds=1, trials=1, budget=budget, limit=100)
+    threads = torch.get_num_threads()
+    found = compare(made, tmp_path / "there", processes=1)
+    for row in found.rows:
+        setup = made.setup(row.method, row.setting, 0)
+        here = running.make_record(running.Job(setup, tmp_path / "here"), lambda share: None)
+        assert here.status == "finished", here.status
+        assert row.records[0].scores == here.scores
+        assert row.records[0].cost["example_views"] == 100
+    torch.set_num_threads(threads)

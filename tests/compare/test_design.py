@@ -1,0 +1,101 @@
+"""A design: equal terms, refused where they cannot be."""
+
+import math
+from dataclasses import dataclass, replace
+
+import pytest
+
+from compare.synthetic import TASK, design, record
+from dropsmith.compare import METHODS, TUNING_SEED, Trial, check
+from dropsmith.compare.design import best
+from dropsmith.errors import PlanError, SiteError, TaskError
+from dropsmith.patterns import Bernoulli
+from dropsmith.sites import Plan, rule
+from dropsmith.tasks import Task
+
+
+def test_every_method_has_the_same_number_of_trials_and_seeds_and_epochs():
+    made = design(tuple(METHODS)[:4], seeds=5, trials=2)
+    for method in made.methods:
+        trials, runs = made.trial_setups(method), made.reported_setups(method, {"rate": 0.2})
+        assert (len(trials), len(runs)) == (2, 5)
+        assert {setup.budget.epochs for setup in trials + runs} == {TASK.budget.epochs}
+
+
+def test_the_tuning_seed_is_never_reported():
+    made = design(seeds=4)
+    assert {setup.seed for setup in made.trial_setups("dropout")} == {TUNING_SEED}
+    reported = made.reported_setups("dropout", {"rate": 0.3})
+    assert [setup.seed for setup in reported] == [0, 1, 2, 3]
+
+
+def test_one_trial_leaves_nothing_to_choose_and_is_not_run():
+    assert design(trials=1).trial_setups("dropout") == []
+
+
+@pytest.mark.parametrize("changes", [{"seeds": 0}, {"trials": 0}, {"trials": 7}])
+def test_numbers_that_cannot_be_are_refused(changes):
+    with pytest.raises(TaskError, match=next(iter(changes))):
+        design(**changes)
+
+
+def trials(*losses):
+    made = design().setup("dropout", {"rate": 0.3}, TUNING_SEED)
+    return [
+        Trial(
+            setting={"rate": index / 10},
+            record=record(made, loss or 0.0, status="finished" if loss else "stopped"),
+        )
+        for index, loss in enumerate(losses)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("losses", "chosen"),
+    [
+        ((0.3, 0.1, 0.2), 1),
+        ((0.2, 0.2), 0),
+        ((None, 0.4), 1),
+        ((math.nan, 0.4), 1),
+        ((math.inf, 0.4), 1),
+    ],
+)
+def test_the_least_validation_loss_is_chosen_and_the_earlier_of_equals(losses, chosen):
+    assert best(trials(*losses)).setting == {"rate": chosen / 10}
+
+
+def test_nothing_is_chosen_where_no_trial_finished():
+    assert best(trials(None, None)) is None
+
+
+def test_the_choice_is_blind_to_the_test_set():
+    first, second = trials(0.3, 0.1)
+    good_on_test = replace(first.record, scores=first.record.scores | {"test_nll": 0.0})
+    assert best([replace(first, record=good_on_test), second]) == second
+
+
+@dataclass(frozen=True)
+class Elsewhere(Task):
+    """Digits whose plan names a module that is not there."""
+
+    name = "elsewhere"
+    noises = ("dropout",)
+    budget = TASK.budget
+
+    def load(self, data=None, limit=None):
+        return TASK.load(data, limit)
+
+    def model(self, data):
+        return TASK.model(data)
+
+    def plan(self, noise, rate):
+        return Plan(rule("hiden", Bernoulli(rate=rate)))
+
+    def loss(self, output, batch):
+        return TASK.loss(output, batch)
+
+
+def test_a_plan_that_matches_nothing_is_found_before_anything_runs():
+    check(design(("none", "dropout")))
+    with pytest.raises((SiteError, PlanError), match="matched no site"):
+        check(replace(design(), task=Elsewhere()))

@@ -1,0 +1,62 @@
+"""The table's numbers against sums written out by hand."""
+
+from dataclasses import replace
+from statistics import mean, stdev
+
+import pytest
+
+from compare.synthetic import LOSSES, comparison
+from dropsmith.compare.summary import metrics, summarise
+
+
+def lines(losses, **changes):
+    return {line.method: line for line in summarise(comparison(losses, **changes))}
+
+
+def test_means_and_deviations_are_over_seeds():
+    found = lines(LOSSES)["r-drop"].spread["test_nll"]
+    assert found.mean == pytest.approx(mean(LOSSES["r-drop"]))
+    assert found.deviation == pytest.approx(stdev(LOSSES["r-drop"]))
+
+
+def test_differences_are_to_dropout_and_dropout_has_none():
+    found = lines(LOSSES)
+    assert found["none"].to_baseline["test_nll"].mean == pytest.approx((0.1 + 0.12 + 0.09) / 3)
+    assert found["dropout"].to_baseline == {}
+
+
+def test_only_agreeing_two_view_methods_are_held_against_the_control():
+    found = lines(LOSSES)
+    assert [name for name, line in found.items() if line.to_control] == ["fraternal", "r-drop"]
+    assert found["r-drop"].to_control["test_nll"].mean == pytest.approx(-0.04)
+
+
+def test_a_failed_seed_is_left_out_of_its_pairs():
+    found = lines({"dropout": [0.1, 0.2, 0.4], "none": [0.2, 0.2, 0.4]}, failed=(2,))["none"]
+    assert (found.runs, found.finished) == (3, 2)
+    assert found.to_baseline["test_nll"].pairs == 2
+
+
+def test_a_method_without_a_finished_run_has_no_numbers_and_no_error():
+    found = comparison({"dropout": [0.1, 0.2], "none": [0.2, 0.3]})
+    dead = tuple(replace(run, status="stopped") for run in found.rows[1].records)
+    rows = (found.rows[0], replace(found.rows[1], records=dead))
+    line = summarise(replace(found, rows=rows))[1]
+    assert (line.finished, line.spread, line.to_baseline, line.seconds) == (0, {}, {}, None)
+
+
+def test_p_values_appear_with_eight_seeds():
+    seven = {"dropout": [0.1 * n for n in range(7)], "none": [0.1 * n + 1 for n in range(7)]}
+    assert lines(seven)["none"].p == {}
+    eight = {name: [*values, 0.9] for name, values in seven.items()}
+    assert 0 <= lines(eight)["none"].p["test_nll"] <= 1
+
+
+def test_language_models_are_judged_by_perplexity_too():
+    found = comparison({"dropout": [0.1, 0.2]})
+    spoken = tuple(
+        replace(run, scores=run.scores | {"test_perplexity": 9.0}) for run in found.rows[0].records
+    )
+    spoken = replace(found, rows=(replace(found.rows[0], records=spoken),))
+    assert "test_perplexity" not in metrics(found)
+    assert metrics(spoken)[-1] == "test_perplexity"

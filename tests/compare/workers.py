@@ -1,0 +1,41 @@
+"""Work that other processes can import by name."""
+
+import os
+import signal
+import time
+
+from dropsmith.errors import TrainingError
+from dropsmith.record import Record
+
+
+def errand(job, tell):
+    """`job` is a word: what happens."""
+    if job == "tell":
+        tell(0.25)
+        tell(0.75)
+    if job == "die":
+        os._exit(7)
+    if job == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job == "wait":
+        tell(0.5)
+        time.sleep(600)
+    return f"{job} done"
+
+
+def pretend(job, tell):
+    """A record whose loss comes from the setup, so that it is the same in any process."""
+    tell(0.5)
+    seed, method = job.setup.seed, job.setup.method
+    nll = (seed % 97 + 1) / 100 + len(method) / 1000
+    scores = {f"{part}_nll": nll for part in ("validation", "test")}
+    scores |= {f"{part}_accuracy": 1 - nll for part in ("validation", "test")}
+    return Record(config=job.setup.to_json(), scores=scores, cost={"seconds": 1.0})
+
+
+def diverging_train(setup, folder, **_):
+    raise TrainingError("the loss is not finite at step 3\n  terms: task nan")
+
+
+def broken_train(setup, folder, **_):
+    raise ZeroDivisionError("division by zero")

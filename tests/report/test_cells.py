@@ -1,0 +1,116 @@
+"""Tables: their cells are the records' numbers, in the terminal, in Markdown and on the page."""
+
+import re
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from compare.synthetic import LOSSES, comparison
+from dropsmith.errors import DataError
+from dropsmith.report import (
+    control_grid,
+    main_grid,
+    markdown_table,
+    rich_table,
+    trial_grid,
+    write_between,
+)
+from dropsmith.report.html import table
+
+
+def row(grid, method):
+    return next(cells for cells in grid.rows if cells[0].text == method)
+
+
+def in_terminal(grid, width):
+    console = Console(file=StringIO(), width=width)
+    console.print(rich_table(grid))
+    return console.file.getvalue()
+
+
+def test_the_main_table_has_scores_differences_and_the_bill():
+    cells = row(main_grid(comparison(LOSSES)), "r-drop")
+    assert [cell.text for cell in cells] == [
+        "r-drop", "rate 0.3", "95.75", "0.170", "+1.25", "−0.050", "7.0 s"
+    ]  # fmt: skip
+    assert cells[1].detail == "alpha 5"
+    assert cells[3].detail == "± 0.020"
+    assert cells[-1].detail == "400 MB"
+    assert cells[5].verdict == "better"
+
+
+def test_the_baseline_is_not_compared_with_itself():
+    cells = row(main_grid(comparison(LOSSES)), "dropout")
+    assert [cell.text for cell in cells[4:6]] == ["", ""]
+
+
+def test_missing_runs_are_said_beside_the_method():
+    grid = main_grid(comparison({"dropout": [0.1, 0.2, 0.3]}, failed=(1,)))
+    assert row(grid, "dropout")[0].detail == "2 of 3 runs finished"
+
+
+def test_p_values_stand_below_the_interval_from_eight_seeds():
+    eight = {
+        "dropout": [0.1 * n for n in range(8)],
+        "none": [0.1 * n + 1 + n % 2 for n in range(8)],
+    }
+    grid = main_grid(comparison(eight))
+    assert re.search(r"\np (< )?0\.", row(grid, "none")[5].detail)
+    assert "Holm" in grid.caption
+
+
+def test_the_control_table_exists_where_views_agree():
+    assert [cells[0].text for cells in control_grid(comparison(LOSSES)).rows] == [
+        "fraternal", "r-drop"
+    ]  # fmt: skip
+    assert control_grid(comparison({"dropout": [0.1, 0.2]})) is None
+
+
+def test_every_trial_is_shown_and_one_of_each_method_chosen():
+    grid = trial_grid(comparison(LOSSES))
+    assert len(grid.rows) == 3 * len(LOSSES)
+    assert sum(cells[-1].text == "chosen" for cells in grid.rows) == len(LOSSES)
+
+
+def test_the_terminal_shows_every_number_whole_in_eighty_columns():
+    grid = main_grid(comparison(LOSSES))
+    shown = in_terminal(grid, 80)
+    for cells in grid.rows:
+        for cell in cells:
+            assert cell.text in shown
+            assert all(line in shown for line in cell.detail.splitlines())
+
+
+def test_markdown_has_a_row_per_method_and_bold_where_clear():
+    lines = markdown_table(main_grid(comparison(LOSSES))).splitlines()
+    assert lines[1].count("---") == lines[0].count("|") - 1 == 7
+    assert lines[1].startswith("| --- | --- | ---: |")
+    assert "**−0.050**" in next(line for line in lines if line.startswith("| r-drop"))
+
+
+def test_the_page_says_better_in_words_and_names_rows_and_columns():
+    html = table(main_grid(comparison(LOSSES)))
+    assert '<span class="word">better</span>' in html
+    assert html.count('scope="row"') == len(LOSSES)
+    assert html.count('scope="col"') == 7
+
+
+def test_text_between_markers_is_replaced_and_nothing_else(tmp_path):
+    path = tmp_path / "card.md"
+    path.write_text("# A\n<!-- digits -->\nold\n<!-- /digits -->\nend\n")
+    write_between(path, "digits", "new")
+    write_between(path, "digits", "newer")
+    assert path.read_text() == "# A\n<!-- digits -->\nnewer\n<!-- /digits -->\nend\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "<!-- a -->", "<!-- /a --> <!-- a -->", "<!-- a --><!-- /a --><!-- a -->"],
+)
+def test_a_file_without_its_markers_is_left_alone(tmp_path, text):
+    path = tmp_path / "card.md"
+    path.write_text(text)
+    with pytest.raises(DataError, match="needs the lines <!-- a -->"):
+        write_between(path, "a", "new")
+    assert path.read_text() == text

@@ -1,0 +1,46 @@
+"""The sentences say what the intervals say, and when they say nothing."""
+
+from dataclasses import replace
+
+import pytest
+
+from compare.synthetic import LOSSES, comparison
+from dropsmith.report import findings
+
+
+def test_clear_differences_are_named_by_direction_and_the_rest_as_not_told_apart():
+    said = findings(comparison(LOSSES))
+    assert said[0] == (
+        "Against dropout, in likelihood: clearly better fraternal, r-drop; clearly worse none; "
+        "not told apart spatial, two-sample."
+    )
+    assert said[2].endswith("clearly better r-drop; not told apart fraternal.")
+
+
+def test_one_seed_is_said_to_settle_nothing():
+    said = findings(comparison({name: losses[:1] for name, losses in LOSSES.items()}))
+    assert "one seed gives no interval" in said[0]
+    assert not any("clearly" in sentence for sentence in said)
+
+
+def steady(found):
+    """The same comparison in which no validation loss ever rises."""
+    rows = []
+    for row in found.rows:
+        flat = [replace(run, curve=run.curve[:4]) for run in row.records]
+        rows.append(replace(row, records=tuple(flat)))
+    return replace(found, rows=tuple(rows))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [(lambda found: found, "overfitting to prevent"), (steady, "never turned upward")],
+)
+def test_whether_the_task_can_tell_methods_apart_is_read_from_the_bare_model(change, sentence):
+    assert any(sentence in said for said in findings(change(comparison(LOSSES))))
+
+
+def test_failed_runs_are_named_with_their_reason():
+    said = findings(comparison({"none": [0.1, 0.2, 0.3], "dropout": [0.1, 0.2, 0.3]}, failed=(1,)))
+    assert "none, seed 1: diverged: step 3" in said[-1]
+    assert said[-1].startswith("2 of 12 runs did not finish")

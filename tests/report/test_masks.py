@@ -1,0 +1,65 @@
+"""The gallery shows masks that the model really had."""
+
+import numpy as np
+import pytest
+
+from compare.synthetic import TASK
+from dropsmith.report.figures import png
+from dropsmith.report.gallery import gallery_figure, picture
+from dropsmith.report.masks import RATE, drawn_masks
+from dropsmith.tasks import find_task
+
+DATA = TASK.load()
+BATCH, DRAWN = drawn_masks(TASK, DATA, rows=8)
+BY_NOISE = {one.noise: one for one in DRAWN}
+ORANGE = np.array([0.90, 0.42, 0.10])
+
+
+def test_every_noise_of_the_task_is_drawn_over_validation_examples():
+    assert tuple(BY_NOISE) == TASK.noises
+    assert BATCH["image"].equal(DATA.validation.columns["image"][:8])
+
+
+def test_units_are_dropped_one_by_one_at_the_stated_rate_zeros_of_the_input_among_them():
+    dropped = BY_NOISE["dropout"].dropped
+    spread = (RATE * (1 - RATE) / dropped.numel()) ** 0.5
+    assert abs(dropped.double().mean().item() - RATE) < 5 * spread
+
+
+def test_channels_fall_whole_and_blocks_do_not():
+    maps = BY_NOISE["spatial"].dropped.flatten(2)
+    assert (maps == maps[..., :1]).all()
+    maps = BY_NOISE["blocks"].dropped.flatten(2)
+    assert not (maps == maps[..., :1]).all()
+
+
+def test_gaussian_noise_drops_nothing():
+    assert not BY_NOISE["gaussian"].dropped.any()
+
+
+def test_text_tasks_show_words_falling_as_wholes_and_locked_units_in_every_step():
+    task = find_task("python-docs")
+    batch, drawn = drawn_masks(task, task.load(limit=64))
+    by_noise = {one.noise: one for one in drawn}
+    words = by_noise["words"].dropped
+    assert (words == words[..., :1]).all()
+    assert words.any()
+    locked = by_noise["locked"].dropped
+    assert (locked == locked[:, :1]).all()
+    assert by_noise["weights"].values.ndim == 2
+    vocabulary = task.load(limit=64).vocabulary
+    assert png(gallery_figure(batch, drawn, vocabulary), 30)[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("noise", ["dropout", "spatial", "blocks"])
+def test_what_was_dropped_is_orange_and_nothing_else_is(noise):
+    one = BY_NOISE[noise]
+    colours = picture(one, 0)
+    orange = np.isclose(colours, ORANGE).all(axis=-1).sum()
+    shown = one.dropped[0][:8] if one.dropped.ndim == 4 else one.dropped[0][: 10 * 96]
+    assert orange == shown.sum().item()
+
+
+def test_the_picture_has_a_row_of_inputs_and_one_per_noise():
+    figure = gallery_figure(BATCH, DRAWN)
+    assert len(figure.axes) == (1 + len(DRAWN)) * 8

@@ -1,0 +1,53 @@
+"""Numbers as printed."""
+
+import pytest
+
+from dropsmith.compare.statistics import Difference, Spread
+from dropsmith.report.numbers import METRICS, megabytes, p_value, seconds
+
+ACCURACY, NLL = METRICS["test_accuracy"], METRICS["test_nll"]
+
+
+def found(mean, low, high):
+    return Difference(mean=mean, low=low, high=high, p=0.01, pairs=3)
+
+
+def test_accuracy_is_in_percent_and_likelihood_as_it_is():
+    assert ACCURACY.value(0.98765) == "98.77"
+    assert NLL.value(0.12345) == "0.123"
+
+
+def test_differences_have_a_true_minus_and_an_explicit_plus():
+    assert (ACCURACY.change(-0.0125), NLL.change(0.0215)) == ("−1.25", "+0.021")
+
+
+@pytest.mark.parametrize("number", [0.0, 1e-9, -1e-9])
+def test_what_rounds_to_nothing_has_no_sign(number):
+    assert NLL.change(number) == "0.000"
+
+
+def test_one_run_has_no_deviation():
+    assert NLL.deviation(Spread.of([0.1])) == ""
+    assert NLL.deviation(Spread.of([0.1, 0.2])) == "± 0.071"
+
+
+def test_better_means_more_accuracy_and_less_loss_and_only_where_zero_is_left_out():
+    up, down, wide = found(0.1, 0.05, 0.15), found(-0.1, -0.15, -0.05), found(0.1, -0.05, 0.25)
+    assert (ACCURACY.verdict(up), NLL.verdict(up)) == ("better", "worse")
+    assert (ACCURACY.verdict(down), NLL.verdict(down)) == ("worse", "better")
+    assert ACCURACY.verdict(wide) == ""
+
+
+def test_no_interval_prints_as_nothing():
+    one = Difference(mean=0.1, low=None, high=None, p=None, pairs=1)
+    assert ACCURACY.interval(one) == ""
+    assert ACCURACY.verdict(one) == ""
+
+
+def test_a_p_value_is_never_printed_as_zero():
+    assert (p_value(0.0004), p_value(0.04)) == ("< 0.001", "0.040")
+
+
+def test_costs_are_short_and_unknown_ones_are_not_zero():
+    assert (seconds(3.14159), seconds(314.159), seconds(None)) == ("3.1 s", "314 s", "–")
+    assert (megabytes(4.2e8), megabytes(None)) == ("420 MB", "")

@@ -1,0 +1,91 @@
+"""The page: one file, nothing from outside, readable without colours or pictures."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from compare.synthetic import LOSSES, comparison
+from dropsmith.report import page, write_page
+
+FOUND = comparison(LOSSES)
+HTML = page(FOUND)
+VOID = {"meta", "link", "img", "br"}
+
+
+class Outline(HTMLParser):
+    """Open tags, addresses, headings and images of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.addresses, self.tags, self.images, self.ids = [], [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.tags.append(tag)
+        self.addresses += [found[name] for name in ("src", "href") if name in found]
+        self.ids += [found["id"]] if "id" in found else []
+        if tag == "img":
+            self.images.append(found)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def outline():
+    found = Outline()
+    found.feed(HTML)
+    return found
+
+
+def test_every_tag_that_opens_closes_in_its_place(outline):
+    assert outline.open == []
+
+
+def test_it_asks_for_nothing_from_anywhere(outline):
+    assert all(address.startswith(("data:", "#")) for address in outline.addresses)
+    style = re.search(r"<style>(.*?)</style>", HTML, re.S).group(1)
+    assert "url(" not in style
+    assert "@import" not in style
+    assert "script" not in outline.tags
+
+
+def test_every_picture_says_in_words_what_it_shows(outline):
+    assert len(outline.images) == 4
+    assert all(len(image["alt"]) > 30 for image in outline.images)
+
+
+def test_it_names_its_language_and_has_one_main_heading(outline):
+    assert '<html lang="en">' in HTML
+    assert (outline.tags.count("h1"), outline.tags.count("main")) == (1, 1)
+    assert len(set(outline.ids)) == len(outline.ids)
+
+
+def test_every_number_of_the_table_is_on_it():
+    for text in ("95.75", "0.170", "[+0.22, +0.94]", "rate 0.3", "two-sample"):
+        assert text in HTML
+
+
+def test_text_from_records_cannot_become_markup():
+    broken = comparison({"dropout": [0.1, 0.2]}, failed=(1,))
+    record = broken.rows[0].records[1]
+    object.__setattr__(record, "status", "crashed: <script>alert(1)</script>")
+    assert "<script>" not in page(broken)
+
+
+def test_it_is_written_whole_and_the_same_each_time(tmp_path):
+    first = write_page(FOUND, tmp_path).read_text()
+    assert write_page(FOUND, tmp_path).read_text() == first == HTML
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_task_that_is_not_there_any_more_leaves_the_rest_of_the_page():
+    lost = comparison({"dropout": [0.1, 0.2]})
+    for record in lost.records:
+        record.config["task"] = "/no/such/folder"
+    html = page(lost)
+    assert "Masks are not shown" in html
+    assert "What came out" in html
