@@ -1,0 +1,92 @@
+"""The scripts in `examples/` run, with tiny settings, and print what they promise."""
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+HERE = ("fine_tune_bert_r_drop", "how_sure_is_it", "variational_lstm_language_model")
+
+
+def load(name: str) -> ModuleType:
+    """An example as a module of its own, found by its path."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def printed(name: str, arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """What an example prints when it is run with these arguments."""
+    load(name).main(arguments.split())
+    return capsys.readouterr().out
+
+
+def numbers(pattern: str, text: str) -> list[float]:
+    """The numbers that a regular expression captures, in order."""
+    return [float(found) for found in re.findall(pattern, text)]
+
+
+def test_every_example_is_run_here() -> None:
+    assert sorted(path.stem for path in EXAMPLES.glob("*.py")) == sorted(HERE)
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_an_example_begins_with_how_to_run_it(name: str) -> None:
+    head = (EXAMPLES / f"{name}.py").read_text().split('"""')[1]
+    assert f"python examples/{name}.py" in head
+
+
+def test_bert_shows_its_noise_and_trains_on_the_term(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("transformers", reason="needs the extra transformers")
+    settings = "--epochs 1 --limit 70 --width 16 --layers 1 --batch-size 35 --alpha 5"
+    text = printed("fine_tune_bert_r_drop", settings, capsys)
+    assert re.search(r"layer\.0\.attention\.self\.attention\(\) +torch +yes", text)
+    assert min(numbers(r"consistency (\d\.\d+)", text)) >= 0
+    (share,) = numbers(r"test accuracy ([\d.]+)%", text)
+    assert 0 <= share <= 100
+
+
+def test_bert_reads_a_table_of_ones_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="needs the extra transformers")
+    rows = [f"{'a good film' if i % 2 else 'a bad film'} number {i},{i % 2}" for i in range(60)]
+    table = tmp_path / "reviews.csv"
+    table.write_text("\n".join(["text,label", *rows]) + "\n")
+    text = printed(
+        "fine_tune_bert_r_drop", f"--data {table} --epochs 1 --width 16 --layers 1", capsys
+    )
+    assert "sentences of 2 kinds" in text
+
+
+def test_the_language_model_has_noise_at_every_place_of_its_plan(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = "--limit 40 --width 16 --epochs 1 --held-out 1 --samples 3"
+    text = printed("variational_lstm_language_model", settings, capsys)
+    rows = re.findall(r"^(\S+) +keyed +(yes|NO)", text, re.MULTILINE)
+    places = ["embedding", "embedding", "head.input", "lstm.between()"]
+    assert sorted(rows) == [
+        (place, "yes") for place in [*places, "lstm.weight_hh_l0", "lstm.weight_hh_l1"]
+    ]
+    each_epoch, plain, averaged = numbers(
+        r"perplexity[\D]*?(?:\d+ samples averaged )?(\d+\.\d)", text
+    )
+    assert each_epoch == plain != averaged
+    assert averaged > 1
+
+
+def test_mistakes_gather_where_the_digits_model_is_unsure(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = printed("how_sure_is_it", "--limit 200 --epochs 6 --samples 10 --show 2", capsys)
+    (sure,) = numbers(r"surer half ([\d.]+)%", text)
+    (unsure,) = numbers(r"among the other ([\d.]+)%", text)
+    assert sure > unsure
+    doubts = numbers(r"mutual information (\d\.\d+)", text)
+    assert len(doubts) == 2
+    assert doubts == sorted(doubts, reverse=True)
