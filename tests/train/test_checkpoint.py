@@ -54,6 +54,16 @@ def test_a_write_that_breaks_off_leaves_the_older_one_whole(tmp_path, monkeypatc
     assert Checkpoint.load(tmp_path, IDENTITY).values["step"] == 3
 
 
+def test_who_reads_while_it_is_replaced_reads_the_older_one_whole(tmp_path):
+    path = checkpoint(step=3).save(tmp_path)
+    older = path.read_bytes()
+    with path.open("rb", buffering=0) as reader:
+        half = reader.read(20)
+        checkpoint(step=4).save(tmp_path)
+        assert half + reader.read() == older
+    assert [one.name for one in tmp_path.iterdir()] == [FILE]
+
+
 @pytest.mark.parametrize(
     ("other", "message"),
     [

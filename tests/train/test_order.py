@@ -1,4 +1,5 @@
 from collections import Counter
+from itertools import chain
 
 import torch
 from hypothesis import given
@@ -19,11 +20,11 @@ def test_every_batch_is_full_and_every_example_is_seen_as_often_as_any_other(siz
     count = 3 * examples
     batches = steps(count, seed=seed, batch_size=size, examples=examples)
     assert {len(batch) for batch in batches} == {min(size, examples)}
-    assert set(Counter(sum(batches, [])).values()) == {count * min(size, examples) // examples}
+    assert set(Counter(chain(*batches)).values()) == {count * min(size, examples) // examples}
 
 
 def test_each_pass_is_a_permutation_and_no_two_are_alike():
-    flat = sum(steps(10, batch_size=5, examples=10), [])
+    flat = list(chain(*steps(10, batch_size=5, examples=10)))
     passes = [tuple(flat[i : i + 10]) for i in range(0, 50, 10)]
     assert all(sorted(one) == list(range(10)) for one in passes)
     assert len(set(passes)) == 5

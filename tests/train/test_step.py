@@ -89,6 +89,15 @@ def test_the_same_step_of_two_methods_sees_the_same_rows(tmp_path):
     assert torch.equal(*seen)
 
 
+def test_another_seed_sees_other_rows(tmp_path):
+    seen = []
+    for seed in (0, 1):
+        one = state(Spy())
+        stepper(digits(noise=False, seed=seed)).take(one, 10, tmp_path)
+        seen.append(one.model.seen[0][:20])
+    assert not torch.equal(*seen)
+
+
 def test_a_consistency_term_is_felt_in_the_weights(tmp_path):
     ends = []
     for alpha in (0.0, 5.0):
