@@ -7,6 +7,7 @@ from dropsmith.record import Record
 from dropsmith.tasks import find_task
 
 TASK = find_task("digits")
+SHA256 = TASK.load().sha256
 
 
 def design(methods=("none", "dropout"), **changes):
@@ -38,7 +39,7 @@ def record(setup, nll=0.2, accuracy=0.95, status="finished"):
     }
     views_of = METHODS[setup.method].views if setup.method in METHODS else 1
     cost = {"seconds": 5.0 + views_of, "peak_memory_bytes": 4e8, "example_views": float(views)}
-    environment = {"versions": {"torch": "2.13.0"}, "device": "cpu", "data": "0123abcd"}
+    environment = {"versions": {"torch": "2.13.0"}, "device": "cpu", "data_sha256": SHA256}
     return Record(
         config=setup.to_json(), environment=environment, curve=curve, scores=scores, cost=cost
     )

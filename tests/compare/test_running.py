@@ -1,6 +1,7 @@
 """Runs are made once, survive failures, and come back in the order asked for."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from compare.synthetic import design, record
 from compare.workers import broken_train, diverging_train, pretend
 from dropsmith.compare import running
 from dropsmith.compare.pool import Died, Done, Told
+from dropsmith.errors import CheckpointError
 from dropsmith.record import Record
 
 SETTING = {"rate": 0.3}
@@ -46,6 +48,14 @@ def test_what_is_on_disk_is_not_run_again(here, tmp_path):
     again = running.run(setups(3), tmp_path, make=pretend)
     assert here == [0, 1, 2]
     assert again[:2] == first
+
+
+def test_a_run_on_other_data_is_refused_rather_than_reused(here, tmp_path):
+    (setup,) = setups(1)
+    found = record(setup)
+    replace(found, environment={"data_sha256": "of something else"}).save(tmp_path)
+    with pytest.raises(CheckpointError, match=r"made on other data[\s\S]*--out"):
+        running.run([setup], tmp_path, make=pretend)
 
 
 def test_a_setup_asked_for_twice_is_run_once(here, tmp_path):

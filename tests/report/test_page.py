@@ -1,11 +1,12 @@
 """The page: one file, nothing from outside, readable without colours or pictures."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
-from compare.synthetic import LOSSES, comparison
+from compare.synthetic import LOSSES, TASK, comparison
 from dropsmith.report import page, write_page
 
 FOUND = comparison(LOSSES)
@@ -62,6 +63,19 @@ def test_it_names_its_language_and_has_one_main_heading(outline):
     assert '<html lang="en">' in HTML
     assert (outline.tags.count("h1"), outline.tags.count("main")) == (1, 1)
     assert len(set(outline.ids)) == len(outline.ids)
+
+
+def test_it_says_how_to_make_it_again():
+    command = "dropsmith compare digits --with none,dropout,spatial,two-sample,fraternal,r-drop"
+    assert f"{command} --seeds 3 --trials 3 --budget {TASK.budget.epochs}</code>" in HTML
+
+
+def test_untuned_settings_are_called_untuned():
+    found = comparison({"dropout": [0.1, 0.2]})
+    untuned = replace(found, rows=(replace(found.rows[0], trials=()),))
+    html = page(untuned)
+    assert "not tuned" in html
+    assert "<details>" not in html
 
 
 def test_every_number_of_the_table_is_on_it():

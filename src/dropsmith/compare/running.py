@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 from dropsmith.compare.pool import Died, Done, Tell, Told, cores, spread
-from dropsmith.errors import TrainingError
+from dropsmith.errors import CheckpointError, TrainingError
 from dropsmith.record import Record, config_id
+from dropsmith.tasks import find_task
 from dropsmith.train import Setup, train
 
 CRASHED = "crashed"
@@ -75,12 +76,29 @@ def setup_id(setup: Setup) -> str:
 
 
 def stored(setup: Setup, folder: Path) -> Record | None:
-    """The record of an earlier run of this setup, unless that run crashed."""
+    """The record of an earlier run of this setup, unless that run crashed.
+
+    Raises:
+        CheckpointError: that run was made on other data.
+    """
     path = folder / f"{setup_id(setup)}.json"
     if not path.exists():
         return None
     record = Record.load(path)
-    return None if record.status.startswith(CRASHED) else record
+    if record.status.startswith(CRASHED):
+        return None
+    if record.environment.get("data_sha256", data_hash(setup)) != data_hash(setup):
+        raise CheckpointError(
+            f"the run in {path} was made on other data: its hash differs\n"
+            "  keep the runs on the new data apart: --out DIR"
+        )
+    return record
+
+
+def data_hash(setup: Setup) -> str:
+    """The hash of the examples a setup is run on, which are read once per process."""
+    where = None if setup.data is None else Path(setup.data)
+    return find_task(setup.task, where).load(where, setup.limit).sha256
 
 
 @dataclass(frozen=True)

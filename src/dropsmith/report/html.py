@@ -28,6 +28,21 @@ def section(name: str, title: str, *parts: str) -> str:
     )
 
 
+def heading(text: str) -> str:
+    """What the page is about."""
+    return f"<h1>{escape(text)}</h1>"
+
+
+def folded(title: str, inside: str) -> str:
+    """Something long, shown when its title is clicked."""
+    return f"<details>\n<summary>{escape(title)}</summary>\n{inside}\n</details>"
+
+
+def code(text: str) -> str:
+    """Something to type."""
+    return f"<pre><code>{escape(text)}</code></pre>"
+
+
 def paragraph(text: str, kind: str = "") -> str:
     """A paragraph of plain text."""
     return f"<p{_class(kind)}>{escape(text)}</p>"

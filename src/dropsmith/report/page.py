@@ -1,18 +1,25 @@
 """One HTML page that holds a whole comparison: sentences, tables, pictures, how to run it again."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 from dropsmith.compare import METHODS, Comparison
-from dropsmith.errors import DropsmithError
 from dropsmith.record import Record
-from dropsmith.report.bill import bill_figure
+from dropsmith.report import pictures
 from dropsmith.report.cells import control_grid, main_grid, trial_grid
-from dropsmith.report.curves import curves_figure
-from dropsmith.report.figures import svg
 from dropsmith.report.findings import findings
-from dropsmith.report.forest import forest_figure
-from dropsmith.report.html import document, facts, items, paragraph, picture, section, table
+from dropsmith.report.html import (
+    code,
+    document,
+    facts,
+    folded,
+    heading,
+    items,
+    paragraph,
+    section,
+    table,
+)
 
 FILE = "report.html"
 
@@ -30,8 +37,9 @@ def write_page(comparison: Comparison, folder: Path) -> Path:
 
 def page(comparison: Comparison) -> str:
     """The page as text."""
-    head = f"<h1>{comparison.task}: methods compared</h1>"
-    record = comparison.records[-1]
+    record = next((run for run in reversed(comparison.records) if run.environment), None)
+    record = record or comparison.records[-1]
+    head = heading(f"{comparison.task}: methods compared")
     body = [head, paragraph(_lead(comparison, record), "lead"), *_sections(comparison, record)]
     return document(f"{comparison.task} · dropsmith", "\n".join(part for part in body if part))
 
@@ -41,78 +49,58 @@ def _sections(comparison: Comparison, record: Record) -> list[str]:
         section(
             "found", "What came out", items(findings(comparison)), table(main_grid(comparison))
         ),
-        section("differences", "Differences", _forest(comparison), table(control_grid(comparison))),
-        section("curves", "Learning curves", _curves(comparison)),
-        section("masks", "What is dropped", _gallery(record)),
-        section("bill", "What it costs", _bill(comparison)),
-        section("choices", "How settings were chosen", table(trial_grid(comparison))),
+        section(
+            "differences",
+            "Differences",
+            pictures.forest(comparison),
+            table(control_grid(comparison)),
+        ),
+        section("curves", "Learning curves", pictures.curves(comparison)),
+        section("masks", "What is dropped", pictures.gallery(record)),
+        section("bill", "What it costs", pictures.bill(comparison)),
+        section("choices", "How settings were chosen", _trials(comparison)),
         section("methods", "The methods", facts(_methods(comparison))),
-        section("again", "How to run it again", facts(_facts(record))),
+        section("again", "How to run it again", code(command(comparison)), facts(_facts(record))),
     ]
 
 
 def _lead(comparison: Comparison, record: Record) -> str:
-    seeds = len(comparison.rows[0].records)
+    seeds, trials = len(comparison.rows[0].records), len(comparison.rows[0].trials)
     views = next(
         (r.cost["example_views"] for r in comparison.records if "example_views" in r.cost), 0
     )
+    tuned = (
+        f"Each method's setting is the best of {trials} on validation, tried with a seed that is "
+        "not reported"
+        if trials
+        else "Settings are the usual ones of each method, not tuned"
+    )
     return (
-        f"{len(comparison.rows)} methods, {seeds} seeds each, {views:,.0f} example-views a run for "
-        "every method. Settings were chosen on validation with equally many trials, on a seed "
-        "that is not reported; the numbers are from the test set."
+        f"{len(comparison.rows)} methods, {seeds} seed{'s' if seeds > 1 else ''} each, "
+        f"{views:,.0f} example-views a run for every method. {tuned}; the numbers are from the "
+        f"test set. Data: {record.environment.get('data_source', comparison.task)}."
     )
 
 
-def _forest(comparison: Comparison) -> str:
-    figure = forest_figure(comparison)
-    base = comparison.baseline
-    return picture(
-        svg(figure) if figure else None,
-        f"Differences of each method to {base} in test accuracy and test NLL, with 95 % intervals. "
-        "The numbers are in the table above.",
-        f"Paired differences to {base}: mean and 95 % interval; a small tick per seed. Diamonds: "
-        "the interval leaves zero out.",
-    )
+def _trials(comparison: Comparison) -> str:
+    grid = trial_grid(comparison)
+    return "" if grid is None else folded(f"All {len(grid.rows)} trials", table(grid))
 
 
-def _curves(comparison: Comparison) -> str:
-    figure = curves_figure(comparison)
-    return picture(
-        svg(figure) if figure else None,
-        "Validation loss by example-views for each method.",
-        "Mean validation loss and its range over seeds, by example-views: all methods have equally "
-        "many, so a two-view method makes half as many steps.",
-    )
-
-
-def _bill(comparison: Comparison) -> str:
-    figure = bill_figure(comparison)
-    return picture(
-        svg(figure) if figure else None,
-        "Seconds and peak memory of a run for each method. The numbers are in the first table.",
-        "Mean over reported runs, several running at the same time.",
-    )
-
-
-def _gallery(record: Record) -> str:
-    from dropsmith.report.gallery import gallery_figure
-    from dropsmith.report.masks import RATE, drawn_masks
-    from dropsmith.tasks import find_task
-
-    try:
-        task = find_task(record.config["task"])
-        where = record.config["data"]
-        data = task.load(Path(where) if where else None, record.config["limit"])
-        batch, drawn = drawn_masks(task, data)
-    except DropsmithError as error:
-        return paragraph(f"Masks are not shown: {error}")
-    return picture(
-        svg(gallery_figure(batch, drawn, data.vocabulary)),
-        "Grey maps of real examples in which the dropped units are orange: single units, whole "
-        "channels, blocks and so on.",
-        f"Validation examples inside the task's model before training, each noise at rate {RATE}. "
-        "Grey: the values that go on; orange: what was dropped.",
-    )
+def command(comparison: Comparison) -> str:
+    """What to type to make the comparison again."""
+    row, config = comparison.rows[0], comparison.records[-1].config
+    options = {
+        "--with": ",".join(one.method for one in comparison.rows),
+        "--seeds": len(row.records),
+        "--trials": len(row.trials) or 1,
+        "--budget": config["budget"]["epochs"],
+        "--limit": config["limit"],
+        "--data": config["data"],
+        "--model": config["model"],
+    }
+    given = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
+    return shlex.join(["dropsmith", "compare", config["task"], *given])
 
 
 def _methods(comparison: Comparison) -> dict[str, str]:

@@ -1,0 +1,82 @@
+"""The page's pictures, each with its caption and with words for those who do not see it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dropsmith.compare import Comparison
+from dropsmith.errors import DropsmithError
+from dropsmith.record import Record
+from dropsmith.report.bill import bill_figure
+from dropsmith.report.curves import curves_figure
+from dropsmith.report.figures import svg
+from dropsmith.report.forest import forest_figure
+from dropsmith.report.html import paragraph, picture
+
+if TYPE_CHECKING:
+    from dropsmith.tasks import Data, Task
+
+
+def forest(comparison: Comparison) -> str:
+    """Differences to the baseline."""
+    figure = forest_figure(comparison)
+    base = comparison.baseline
+    return picture(
+        svg(figure) if figure else None,
+        f"Differences of each method to {base} in test accuracy and test NLL, with 95 % intervals. "
+        "The numbers are in the table above.",
+        f"Paired differences to {base}: mean and 95 % interval; a small tick per seed. Diamonds: "
+        "the interval leaves zero out.",
+    )
+
+
+def curves(comparison: Comparison) -> str:
+    """Validation loss by example-views."""
+    figure = curves_figure(comparison)
+    return picture(
+        svg(figure) if figure else None,
+        "Validation loss by example-views for each method.",
+        "Mean validation loss and its range over seeds, by example-views: all methods have equally "
+        "many, so a two-view method makes half as many steps.",
+    )
+
+
+def bill(comparison: Comparison) -> str:
+    """Time and memory of a run."""
+    figure = bill_figure(comparison)
+    return picture(
+        svg(figure) if figure else None,
+        "Seconds and peak memory of a run for each method. The numbers are in the first table.",
+        "Mean over reported runs, several running at the same time.",
+    )
+
+
+def gallery(record: Record) -> str:
+    """Drawn masks over real inputs; a sentence where the task's data is not there."""
+    from dropsmith.report.gallery import gallery_figure
+    from dropsmith.report.masks import RATE, drawn_masks
+
+    try:
+        task, data = _task_and_data(record)
+        batch, drawn = drawn_masks(task, data)
+    except DropsmithError as error:
+        return paragraph(f"Masks are not shown: {error}")
+    return picture(
+        svg(gallery_figure(batch, drawn, data.vocabulary)),
+        "Grey maps of real examples in which the dropped units are orange: single units, whole "
+        "channels, blocks and so on.",
+        f"Validation examples inside the task's model before training, each noise at rate {RATE}. "
+        "Grey: the values that go on; orange: what was dropped.",
+    )
+
+
+def _task_and_data(record: Record) -> "tuple[Task, Data]":
+    from dropsmith.tasks import find_task, with_model
+
+    config = record.config
+    where = Path(config["data"]) if config["data"] else None
+    task = find_task(config["task"], where)
+    data = task.load(where, config["limit"])
+    if config["model"]:
+        task = with_model(task, config["model"], data)
+        data = task.load(where, config["limit"])
+    return task, data
