@@ -48,5 +48,5 @@ def _read(limit: int | None) -> Data:
 DIGITS = ImageTask(
     name="digits",
     read=read_digits,
-    budget=Budget(epochs=30, batch_size=50, learning_rate=2e-3, weight_decay=0.01),
+    budget=Budget(epochs=40, batch_size=50, learning_rate=3e-3, weight_decay=0.01),
 )
