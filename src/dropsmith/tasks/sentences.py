@@ -3,7 +3,7 @@
 from dropsmith.tasks._task import Budget
 from dropsmith.tasks.texts import TextSource, TextTask
 
-_BUDGET = Budget(epochs=10, batch_size=64, learning_rate=1e-3, weight_decay=0.01)
+_BUDGET = Budget(epochs=8, batch_size=64, learning_rate=1e-3, weight_decay=0.01)
 _POLARITY = (("0", "negative"), ("1", "positive"))
 
 
