@@ -31,7 +31,7 @@ class Skipping(Attachment):
 
     def attach(self) -> None:
         self.handles.append(self.module.register_forward_pre_hook(_Shrink(self), with_kwargs=True))
-        self.handles.append(self.module.register_forward_hook(_Expand(self), always_call=True))
+        self.handles.append(self.module.register_forward_hook(_Expand(self)))
 
     def shrink(self, args: Any, kwargs: Any) -> Any:
         """The arguments with only the kept rows, where skipping is possible."""

@@ -11,7 +11,7 @@ from dropsmith.sites.calls import MULTI_HEAD, multi_head_arguments
 
 
 def sums_to_one(value: Tensor) -> bool:
-    """Whether a tensor can be probabilities: rows of `[..., time, time]` that sum to one, or zero."""
+    """Whether a tensor can be `[..., time, time]` probabilities: its rows sum to one, or zero."""
     if value.ndim < 3 or not value.is_floating_point():
         return False
     sums = value.detach().sum(-1)

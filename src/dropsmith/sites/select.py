@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from dropsmith.errors import PlanError
-from dropsmith.sites._site import Site
+from dropsmith.sites._site import ROOT, Site
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,8 @@ class Selector:
 
     Args:
         name: a site's name; `*` stands for anything within one part of it, `**` for any parts.
-            An input is only meant where the name ends in `.input`.
+            An input is only meant where the name ends in `.input`, and what the whole model
+            returns only by its own name, `root`.
         type: class name of the module.
         kind: kind of the site.
         depth: the layers from the first to before the second, counted by the first number in
@@ -36,6 +37,8 @@ class Selector:
     def matches(self, site: Site) -> bool:
         """Whether the site is meant."""
         if site.kind == "input" and not self.name.endswith(".input"):
+            return False
+        if site.kind == "output" and site.name == ROOT != self.name:
             return False
         return (
             bool(compiled(self.name).fullmatch(site.name))
