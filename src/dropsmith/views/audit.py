@@ -14,6 +14,7 @@ from dropsmith.sites import Pass, Plan, Site, find_noise, plan_of, sites
 from dropsmith.sites._site import Kind, shown
 from dropsmith.sites.batch import call, rows_of, tensors_in
 from dropsmith.sites.find import unchanged
+from dropsmith.sites.install import installation_of
 from dropsmith.sites.rule import Rule
 from dropsmith.views.draws import Draw, told_apart
 from dropsmith.views.passes import choose, looped, running, stacked
@@ -84,7 +85,7 @@ def audit(model: nn.Module, batch: Any) -> Audit:
         batch: what it takes: a tensor, a tuple of arguments, or a mapping of them by name.
     """
     with unchanged(model):
-        known = sites(model, batch)
+        known = _all_sites(model, batch)
         draws = _two_views(model, batch, {site.name: site for site in known})
         differ, called = _as_called(model, batch)
     plan = plan_of(model) or Plan()
@@ -96,6 +97,15 @@ def audit(model: nn.Module, batch: Any) -> Audit:
     )
     mode = "train" if model.training else "eval"
     return Audit(rows=rows, outputs_differ=differ, mode=mode)
+
+
+def _all_sites(model: nn.Module, batch: Any) -> list[Site]:
+    """Also the calls that a rule has replaced, which a run no longer shows as torch's."""
+    found = sites(model, batch)
+    names = {site.name for site in found}
+    made = installation_of(model)
+    replaced = [one.site for one in made.assignments] if made is not None else []
+    return found + [site for site in replaced if site.name not in names]
 
 
 Draws = dict[tuple[str, Kind], list[Draw]]
@@ -120,7 +130,8 @@ def _seen(
 
     def see(name: str, kind: Kind, before: Tensor, after: Tensor) -> None:
         axes = known[name].axes if name in known else ()
-        draws.setdefault((name, kind), []).append(Draw.of(before, after, axes, rows))
+        halved = None if kind == "weight" else rows
+        draws.setdefault((name, kind), []).append(Draw.of(before, after, axes, halved))
 
     with watched(model, see):
         make(model, batch, 2, find_noise(model))
