@@ -1,7 +1,17 @@
 """Dropout you can plan, prove, share between passes, learn and predict with."""
 
 from dropsmith._version import __version__
+from dropsmith.consistency import consistent, restore, terms_of
 from dropsmith.errors import DropsmithError
+from dropsmith.objectives import (
+    ExpectationLinear,
+    Fraternal,
+    Objective,
+    PiModel,
+    RDrop,
+    TaskLoss,
+    TwoSample,
+)
 from dropsmith.patterns import (
     Bernoulli,
     Blocks,
@@ -18,7 +28,9 @@ from dropsmith.patterns import (
     Weights,
     Words,
 )
-from dropsmith.sites import Plan, Rule, Site, noise_of, plan_of, rule, select, sites, step
+from dropsmith.predict import Prediction, predict
+from dropsmith.record import Record
+from dropsmith.sites import Plan, Rule, Site, noise_of, plan_of, rule, select, sites, step, taps
 from dropsmith.views import Audit, Views, audit, views
 
 __all__ = [
@@ -29,26 +41,40 @@ __all__ = [
     "Cyclic",
     "DropsmithError",
     "Early",
+    "ExpectationLinear",
+    "Fraternal",
     "Gaussian",
     "Late",
     "Linear",
     "Native",
+    "Objective",
     "Off",
     "Path",
     "Pattern",
+    "PiModel",
     "Plan",
+    "Prediction",
+    "RDrop",
+    "Record",
     "Rule",
     "Site",
+    "TaskLoss",
+    "TwoSample",
     "Views",
     "Weights",
     "Words",
     "__version__",
     "audit",
+    "consistent",
     "noise_of",
     "plan_of",
+    "predict",
+    "restore",
     "rule",
     "select",
     "sites",
     "step",
+    "taps",
+    "terms_of",
     "views",
 ]
