@@ -1,11 +1,6 @@
 """An objective inside a model's own loss, so that any trainer trains on it."""
 
-from dropsmith.consistency.consistent import (
-    Consistent,
-    ConsistentOutput,
-    consistent,
-    restore,
-    terms_of,
-)
+from dropsmith.consistency.consistent import consistent, restore, terms_of
+from dropsmith.consistency.state import ConsistentOutput
 
-__all__ = ["Consistent", "ConsistentOutput", "consistent", "restore", "terms_of"]
+__all__ = ["ConsistentOutput", "consistent", "restore", "terms_of"]

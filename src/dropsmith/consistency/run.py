@@ -1,136 +1,165 @@
 """One training forward of a consistent model, from the batch it was given to its views."""
 
 import inspect
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
-from dropsmith.consistency.task_loss import labels_of
 from dropsmith.errors import ObjectiveError
 from dropsmith.objectives import Objective
 from dropsmith.sites import Noise, Pass
 from dropsmith.sites.batch import map_rows, rows_of
-from dropsmith.sites.noise import ATTRIBUTE
 from dropsmith.terms import Mean, Terms
 from dropsmith.views import Views
-from dropsmith.views.passes import cut, running, silenced
+from dropsmith.views.passes import choose, cut, running, silenced
+
+ITEMS = "num_items_in_batch"
 
 
-@dataclass
+@dataclass(frozen=True)
+class Forward:
+    """What a model's forward takes: names by position, and whether labels are among them."""
+
+    names: tuple[str, ...]
+    labels: bool
+
+    @classmethod
+    def of(cls, model: nn.Module) -> "Forward":
+        """Read once: trainers put functions of their own in place of `forward` later."""
+        parameters = inspect.signature(model.forward).parameters.values()
+        anything = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        names = tuple(p.name for p in parameters if p.kind in kinds)
+        return cls(names, anything or any(p.name == "labels" for p in parameters))
+
+    def by_name(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """All arguments under their names."""
+        if len(args) > len(self.names):
+            raise ObjectiveError(
+                f"forward takes {len(self.names)} arguments by position, was given {len(args)}\n"
+                "  give the arguments of a consistent model by name"
+            )
+        return {**dict(zip(self.names, args, strict=False)), **kwargs}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Running:
-    """What the hook before the forward leaves for the hook after it."""
+    """What the hook before the forward leaves for the hook after it.
+
+    Args:
+        noise: the model's.
+        step: the training step this is.
+        n: how many views.
+        quiet: those of them without noise.
+        stacked: whether they all run in one forward.
+        args, kwargs: what forward takes for one view.
+        batch: the same by name, with labels.
+        rows: how many rows the batch has.
+        some: how many of them the second and later views see.
+        items: over how many items a trainer averages, of which these are a part; or None.
+    """
 
     noise: Noise
-    before: tuple[Pass, bool]
-    batch: dict[str, Any]
-    n: int
-    looped: bool
-    some: int
     step: int
-    items: Any
+    n: int
+    quiet: tuple[int, ...]
+    stacked: bool
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    batch: dict[str, Any]
+    rows: int
+    some: int
+    items: Tensor | int | None
 
-    def finish(self) -> None:
+    def begin(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Start the first pass, or all as one; what forward is to be given."""
+        self.noise.held = True
+        if not self.stacked:
+            self.noise.current = Pass(views=(0,), quiet=self.quiet)
+            return self.args, self.kwargs
+        self.noise.current = Pass(views=tuple(range(self.n)), rows=self.rows * self.n)
+        return map_rows(lambda x: torch.cat([x] * self.n), (self.args, self.kwargs))
+
+    def end(self) -> None:
         """The passes are over: the next forward of the root begins its own."""
-        self.noise.current, self.noise.held = self.before
+        self.noise.held = False
 
-    def rescaled(self, terms: Terms) -> Terms:
-        """Counts as shares of `num_items_in_batch`, where a trainer accumulates by it.
+    def views(self, module: nn.Module, output: Any) -> Views:
+        """The views in the forward that has ended, and those that are still to be made."""
+        if self.stacked:
+            outputs = cut(output, [self.rows] * self.n)
+            _cut_caches(outputs[0], self.rows)
+            return Views(outputs=outputs, batches=(self.batch,) * self.n, shared_rows=self.rows)
+        args, kwargs, batch = self._part()
+        outputs = [output]
+        for view in range(1, self.n):
+            silence = silenced(module) if view in self.quiet else nullcontext()
+            with running(self.noise, Pass(views=(view,), quiet=self.quiet)), silence:
+                outputs.append(module(*args, **kwargs))
+        batches = (self.batch,) + (batch,) * (self.n - 1)
+        return Views(outputs=tuple(outputs), batches=batches, shared_rows=self.some)
 
-        Sums over all micro-batches of one optimiser step are then divided by that one number.
+    def part(self, terms: Terms, count: Tensor | float) -> Terms:
+        """The terms, averaged over all items of an optimiser step and not over these alone.
+
+        The parts of all its micro-batches then add up to the mean over all of them.
+
+        Args:
+            terms: sums and counts of this micro-batch.
+            count: how many items view 0 counted.
         """
         if self.items is None:
             return terms
-        counts = torch.as_tensor(terms["task"].count) / max(self.n_carrying(terms), 1)
-        factor = torch.as_tensor(self.items, dtype=torch.float32) / counts
-        return {name: Mean(term.sum, term.count * factor) for name, term in terms.items()}
+        parts = self.items / torch.as_tensor(count, dtype=torch.float32).clamp(min=1)
+        return {name: Mean(term.sum, term.count * parts) for name, term in terms.items()}
 
-    def n_carrying(self, terms: Terms) -> int:
-        """How many views the task term counts, as a whole number of batches."""
-        own = _items(self.batch["labels"])
-        return round(float(terms["task"].count) / own) if own else 1
+    def _part(self) -> tuple[tuple[Any, ...], dict[str, Any], dict[str, Any]]:
+        given = self.args, self.kwargs, self.batch
+        return given if self.some == self.rows else map_rows(lambda x: x[: self.some], given)
+
+
+def _cut_caches(output: Any, rows: int) -> None:
+    # The key and value caches of Hugging Face models are objects, one for the whole stack.
+    for leaf in pytree.tree_leaves(output):
+        if hasattr(leaf, "batch_select_indices"):
+            leaf.batch_select_indices(torch.arange(rows))
 
 
 def start(
-    module: nn.Module, args: Any, kwargs: dict[str, Any], n: int, how: str, state: Any
-) -> tuple[Running, tuple[Any, ...], dict[str, Any]]:
-    """Begin the first pass, or all of them as one: its arguments, and what to remember."""
-    noise: Noise = module.__dict__[ATTRIBUTE]
-    given = _by_name(module, args, kwargs)
-    labels_of(given)
+    module: nn.Module,
+    noise: Noise,
+    forward: Forward,
+    objective: Objective,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    mode: str,
+) -> Running:
+    """What is to be done in this forward, for the arguments it was called with."""
     kwargs = dict(kwargs)
-    items = kwargs.pop("num_items_in_batch", None)
-    given.pop("num_items_in_batch", None)
-    if not state.takes_labels:
+    items = kwargs.pop(ITEMS, None)
+    batch = forward.by_name(args, kwargs)
+    if not forward.labels:
         kwargs.pop("labels", None)
-    rows = rows_of(given)
-    share = state.objective.share if n > 1 else 1.0
-    run = Running(
+    rows, n = rows_of(batch), objective.views_at(noise.step)
+    how = choose(module, n, objective.quiet, objective.share) if mode == "auto" else mode
+    some = ceil(rows * objective.share)
+    return Running(
         noise=noise,
-        before=(noise.current, noise.held),
-        batch=given,
-        n=n,
-        looped=how == "looped" or share < 1,
-        some=ceil(rows * share),
         step=noise.step,
+        n=n,
+        quiet=tuple(view for view in objective.quiet if view < n),
+        # One forward over parts of different length would still be one; two are simpler.
+        stacked=n > 1 and how == "stacked" and some == rows,
+        args=tuple(args),
+        kwargs=kwargs,
+        batch=batch,
+        rows=rows,
+        some=some,
         items=items,
     )
-    quiet = tuple(view for view in state.objective.quiet if view < n)
-    noise.held = True
-    if run.looped:
-        noise.current = Pass(views=(0,), quiet=quiet)
-        return run, args, kwargs
-    noise.current = Pass(views=tuple(range(n)), quiet=quiet, rows=rows * n)
-
-    def repeat(x: Tensor) -> Tensor:
-        return torch.cat([x] * n)
-
-    if n == 1:
-        return run, args, kwargs
-    stacked_args, stacked_kwargs = map_rows(repeat, (tuple(args), kwargs))
-    return run, stacked_args, stacked_kwargs
-
-
-def extra_views(
-    module: nn.Module, run: Running, args: Any, kwargs: Any, output: Any, objective: Objective
-) -> Views:
-    """The views of the forward that has ended, and of those still to be made."""
-    part = run.batch
-    if not run.looped:
-        outputs = cut(output, [rows_of(run.batch)] * run.n)
-        return Views(outputs=outputs, batches=(run.batch,) * run.n, shared_rows=rows_of(run.batch))
-    if run.some < rows_of(run.batch):
-        part = map_rows(lambda x: x[: run.some], run.batch)
-        args, kwargs = map_rows(lambda x: x[: run.some], (tuple(args), kwargs))
-    outputs = [output]
-    for view in range(1, run.n):
-        with running(run.noise, replace(run.noise.current, views=(view,), calls={})):
-            if view in objective.quiet:
-                with silenced(module):
-                    outputs.append(module(*args, **kwargs))
-            else:
-                outputs.append(module(*args, **kwargs))
-    batches = (run.batch,) + (part,) * (run.n - 1)
-    return Views(outputs=tuple(outputs), batches=batches, shared_rows=run.some)
-
-
-def _by_name(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-    names = [
-        name
-        for name, p in inspect.signature(module.forward).parameters.items()
-        if p.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    ]
-    if len(args) > len(names):
-        raise ObjectiveError(
-            f"forward takes {len(names)} arguments by position and was given {len(args)}\n"
-            "  give the arguments of a consistent model by name"
-        )
-    return dict(zip(names, args, strict=False)) | kwargs
-
-
-def _items(labels: Any) -> int:
-    if isinstance(labels, Tensor) and not labels.is_floating_point():
-        return int((labels != -100).sum())
-    return rows_of(labels)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from dropsmith.errors import ObjectiveError
 from dropsmith.objectives import LossFunction
@@ -13,18 +13,26 @@ from dropsmith.terms import Loss
 from dropsmith.views import logits_of
 
 Problem = Literal["classification", "tokens", "causal", "regression", "multi_label"]
+_WHOLE = (
+    "ForSequenceClassification",
+    "ForImageClassification",
+    "ForVideoClassification",
+    "ForAudioClassification",
+)
 _BY_ENDING: dict[str, Problem] = {
-    "ForSequenceClassification": "classification",
-    "ForImageClassification": "classification",
-    "ForAudioClassification": "classification",
     "ForMultipleChoice": "classification",
     "ForNextSentencePrediction": "classification",
     "ForTokenClassification": "tokens",
     "ForMaskedLM": "tokens",
     "ForConditionalGeneration": "tokens",
+    "EncoderDecoderModel": "tokens",
     "MTModel": "tokens",
+    "WithLMHeadModel": "tokens",
     "ForCausalLM": "causal",
-    "LMHeadModel": "causal",
+    "BertLMHeadModel": "causal",
+    "GPT2LMHeadModel": "causal",
+    "OpenAIGPTLMHeadModel": "causal",
+    "CTRLLMHeadModel": "causal",
 }
 _BY_PROBLEM_TYPE: dict[str, Problem] = {
     "regression": "regression",
@@ -35,31 +43,51 @@ _BY_PROBLEM_TYPE: dict[str, Problem] = {
 
 @dataclass(frozen=True)
 class LabelledLoss:
-    """The loss of logits against the batch's `labels`, for one kind of problem."""
+    """The loss of logits against the batch's `labels`, for one kind of problem.
+
+    Classes with labels that are not integers are separate labels, each on or off.
+    """
 
     problem: Problem
 
     def __call__(self, output: Any, batch: Any) -> Loss:
         logits, labels = logits_of(output), labels_of(batch)
-        if self.problem == "classification":
-            return classification(logits, labels)
+        if self.problem == "regression":
+            return regression(logits, labels)
         if self.problem in ("tokens", "causal"):
             return tokens(logits, labels, shift=self.problem == "causal")
-        if self.problem == "multi_label":
+        if self.problem == "multi_label" or labels.is_floating_point():
             return multi_label(logits, labels)
-        return regression(logits, labels)
+        return classification(logits, labels)
+
+
+class Counting:
+    """A loss function that notes how many items it counted when it was first called."""
+
+    def __init__(self, loss: LossFunction) -> None:
+        self.loss = loss
+        self.first: Tensor | float = 0.0
+        self.called = False
+
+    def __call__(self, output: Any, batch: Any) -> Loss:
+        try:
+            loss = self.loss(output, batch)
+        except KeyError as error:
+            raise ObjectiveError(
+                f"the loss function looked for {error} in the batch\n  {_given(batch)}"
+            ) from error
+        if not self.called:
+            self.first, self.called = loss.mean.count, True
+        return loss
 
 
 def labels_of(batch: Any) -> Any:
     """The `labels` in a batch given by name; raise `ObjectiveError` where there are none."""
     labels = batch.get("labels") if isinstance(batch, Mapping) else None
     if labels is None:
-        given = ", ".join(batch) if isinstance(batch, Mapping) else type(batch).__name__
         raise ObjectiveError(
             "a consistent model in training needs labels, for its loss is made inside it\n"
-            f"  it was given: {given}\n"
-            "  call it as model(..., labels=...); a trainer that takes the labels away (label "
-            "smoothing, a loss function of its own) cannot train on this term"
+            f"  {_given(batch)}"
         )
     return labels
 
@@ -67,8 +95,13 @@ def labels_of(batch: Any) -> Any:
 def loss_of(model: nn.Module) -> LossFunction:
     """The task loss a Hugging Face model is trained with; `ObjectiveError` for any other model."""
     config, name = getattr(model, "config", None), type(model).__name__
-    declared = _BY_PROBLEM_TYPE.get(getattr(config, "problem_type", None) or "")
-    found = next((kind for end, kind in _BY_ENDING.items() if name.endswith(end)), None)
+    if config is not None and name.endswith(_WHOLE):
+        declared = _BY_PROBLEM_TYPE.get(getattr(config, "problem_type", None) or "")
+        usual: Problem = "classification" if config.num_labels > 1 else "regression"
+        return LabelledLoss(declared or usual)
+    found: Problem | None = next(
+        (kind for end, kind in _BY_ENDING.items() if name.endswith(end)), None
+    )
     if config is None or found is None:
         raise ObjectiveError(
             f"cannot tell the task loss of a {name}\n"
@@ -76,6 +109,15 @@ def loss_of(model: nn.Module) -> LossFunction:
             "the model returned for one view and that view's batch and returns a Loss, such as\n"
             "  lambda output, batch: objectives.losses.classification(output, batch['labels'])"
         )
-    if name.endswith("ForSequenceClassification") and getattr(config, "num_labels", 2) == 1:
-        return LabelledLoss(declared or "regression")
-    return LabelledLoss(declared or found)
+    if name.endswith("ForConditionalGeneration") and not config.is_encoder_decoder:
+        return LabelledLoss("causal")  # images and text through one decoder
+    return LabelledLoss(found)
+
+
+def _given(batch: Any) -> str:
+    names = ", ".join(batch) if isinstance(batch, Mapping) else type(batch).__name__
+    return (
+        f"it was given: {names}\n"
+        "  call it as model(..., labels=...); a trainer that takes the labels away (label "
+        "smoothing, a loss function of its own) cannot train on this term"
+    )

@@ -1,0 +1,114 @@
+"""What is looked at once, in the first training steps: that the term can do what it is for."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dropsmith.consistency.run import Running
+from dropsmith.consistency.task_loss import LabelledLoss
+from dropsmith.errors import ObjectiveError, ViewError
+from dropsmith.objectives import LossFunction
+from dropsmith.patterns import Native, Off
+from dropsmith.sites import Noise, Pass
+from dropsmith.sites.install import installation_of
+from dropsmith.terms import total
+from dropsmith.views import Audit, Views, audit
+from dropsmith.views.one_batch import check_told_apart, rows_first, warn_of_batch_norm
+
+
+class FirstSteps:
+    """Which looks have been taken, so that each is taken once."""
+
+    def __init__(self) -> None:
+        self.laid_out = self.compared = self.differed = False
+        self.guards = ExitStack()
+
+    def before(self, module: nn.Module, run: Running) -> None:
+        """Look at how the first stacked batch is laid out, while it runs."""
+        if run.stacked and not self.laid_out:
+            warn_of_batch_norm(module, run.n)
+            self.guards.enter_context(rows_first(module, run.n * run.rows))
+
+    def after(self, module: nn.Module, run: Running, output: Any) -> None:
+        """Look at what the first stacked batch became; None where the forward raised."""
+        self.guards.close()
+        if run.stacked and not self.laid_out and output is not None:
+            check_told_apart(module, output, run.n * run.rows)
+            self.laid_out = True
+
+    def check(self, module: nn.Module, run: Running, views: Views, loss: LossFunction) -> None:
+        """Look at the views, until they were seen to differ, and at the model's own loss."""
+        if not self.compared and isinstance(loss, LabelledLoss):
+            self.compared = check_loss(views, loss, run.stacked)
+        if not self.differed and len(views) > 1:
+            self.differed = check_differ(views, module, run.noise)
+
+
+def check_differ(views: Views, module: nn.Module, noise: Noise) -> bool:
+    """Whether the views are known to have noise of their own; `ViewError` where they have none.
+
+    Equal outputs alone do not tell: a head may begin at zero, a schedule at rate 0, and a rare
+    pattern may leave a small batch as it is.
+    """
+    first, second = (logits[: views.shared_rows].detach() for logits in views.logits[:2])
+    if not torch.equal(first, second):
+        return True
+    if _drawn_afresh(module, noise):
+        return False
+    batch = {name: value for name, value in views.batches[0].items() if name != "labels"}
+    try:
+        with noise.passing(Pass()):
+            report: Audit | str = audit(module, batch)
+    except Exception as error:
+        report = f"  (the audit could not run on this batch: {error})"
+    if isinstance(report, Audit) and any(row.differ for row in report.rows):
+        return False
+    raise ViewError(
+        "the views of a training step are identical, so there is nothing to agree on\n"
+        f"  the noise at every site:\n{report}"
+    )
+
+
+def check_loss(views: Views, loss: LossFunction, stacked: bool) -> bool:
+    """Whether the model's own loss was there to compare with; `ObjectiveError` where it differs.
+
+    A model may add something to its loss, such as a balance of experts, which the loss inferred
+    from its class would leave out.
+    """
+    own = _own_loss(views.outputs[0])
+    if own is None or not bool(own.isfinite()):
+        return False
+    # The loss of a stacked forward is that of all its views, whichever of them carry it.
+    made = list(zip(views.outputs, views.batches, strict=True))[: None if stacked else 1]
+    with torch.no_grad():
+        ours = total(loss(output, batch).mean for output, batch in made).value
+    exact = views.logits[0].dtype in (torch.float32, torch.float64)
+    if torch.isclose(own.float(), ours.float(), rtol=1e-3 if exact else 3e-2, atol=1e-4):
+        return True
+    raise ObjectiveError(
+        f"this model computes a loss of {float(own):.6g}, the loss inferred from its class is "
+        f"{float(ours):.6g}\n"
+        "  give the one to train with: consistent(model, objective, loss=function)"
+    )
+
+
+def _drawn_afresh(module: nn.Module, noise: Noise) -> bool:
+    """Whether some pattern of a plan drew for each view, or will once its schedule begins."""
+    made = next((i for m in module.modules() if (i := installation_of(m)) is not None), None)
+    return made is not None and any(
+        one.rule.views == "fresh"
+        and not isinstance(one.pattern, Off | Native)
+        and getattr(one.pattern, "rate", 1) != 0
+        and noise.fired.get(one.site.name)
+        for one in made.assignments
+    )
+
+
+def _own_loss(output: Any) -> Tensor | None:
+    found = output.get("loss") if isinstance(output, Mapping) else None
+    if found is None and isinstance(output, tuple) and output:
+        found = output[0]
+    return found.detach() if isinstance(found, Tensor) and found.ndim == 0 else None

@@ -1,0 +1,93 @@
+"""What hangs on a consistent model: one function before its forward and one after it.
+
+They run as they stand where a compiler traces their caller: which views are due changes from step
+to step, and compiled code that looked at the step would be compiled again for each. Saying so
+imports the compiler, which takes seconds; so this file is imported when a model is made consistent.
+"""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dropsmith.consistency.run import Running, start
+from dropsmith.consistency.state import Consistent, ConsistentOutput
+from dropsmith.consistency.task_loss import Counting, LabelledLoss, labels_of
+from dropsmith.errors import ViewError
+from dropsmith.sites import Noise
+from dropsmith.sites.install import installation_of
+from dropsmith.sites.noise import ATTRIBUTE
+from dropsmith.views import Views
+
+
+@torch.compiler.disable
+def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Stack the batch, or begin the first of several passes."""
+    noise: Noise = module.__dict__[ATTRIBUTE]
+    # Held noise means that somebody else is making views of this model: an audit, or `views`.
+    if noise.held or not torch.is_grad_enabled():
+        return None
+    if not module.training:
+        return _warn_of_eval(state, kwargs)
+    if getattr(module, "_is_replica", False):
+        raise ViewError(
+            "nn.DataParallel copies the model at every step, and its copies do not count steps\n"
+            "  use DistributedDataParallel, also with several devices on one machine"
+        )
+    if installation_of(module) is None:
+        noise.begin(training=True)
+    run = start(module, noise, state.forward, state.objective, args, kwargs, state.mode)
+    if isinstance(state.loss, LabelledLoss):
+        labels_of(run.batch)
+    state.running = run
+    state.first.before(module, run)
+    return run.begin()
+
+
+@torch.compiler.disable
+def after(state: Consistent, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+    """Add the term to the loss and cut the outputs to view 0."""
+    run, state.running = state.running, None
+    if run is None:
+        return None
+    try:
+        state.first.after(module, run, output)
+        if output is None:
+            return None
+        views = run.views(module, output)
+        state.first.check(module, run, views, state.loss)
+        loss = _loss(state, run, views)
+    finally:
+        run.end()
+    return _with_loss(views.outputs[0], loss, state.forward.labels)
+
+
+def _loss(state: Consistent, run: Running, views: Views) -> Tensor:
+    counting = Counting(state.loss)
+    terms = state.objective.terms(views, counting)
+    state.terms = {name: term.detach() for name, term in terms.items()}
+    return state.objective.total(run.part(terms, counting.first), run.step)
+
+
+def _with_loss(output: Any, loss: Tensor, takes_labels: bool) -> Any:
+    if isinstance(output, Mapping) and hasattr(output, "to_tuple"):
+        return type(output)(**{**output, "loss": loss})
+    if isinstance(output, Mapping):
+        return {**output, "loss": loss}
+    if isinstance(output, tuple) and takes_labels:
+        scalar = isinstance(output[0], Tensor) and output[0].ndim == 0
+        return (loss, *output[1:]) if scalar else (loss, *output)
+    return ConsistentOutput(loss=loss, logits=output)
+
+
+def _warn_of_eval(state: Consistent, kwargs: dict[str, Any]) -> None:
+    if kwargs.get("labels") is not None and not state.warned:
+        state.warned = True
+        warnings.warn(
+            "a consistent model was given labels with gradients on while in eval mode: the term is "
+            "off, and so is dropout\n  call model.train() (from_pretrained returns eval mode, and "
+            "some trainers leave it)",
+            stacklevel=2,
+        )

@@ -1,0 +1,44 @@
+"""What a consistent model carries from step to step, and what it returns."""
+
+from typing import Any, Literal, NamedTuple
+
+from torch import Tensor
+from torch.utils.hooks import RemovableHandle
+
+from dropsmith.consistency.first_step import FirstSteps
+from dropsmith.consistency.run import Forward, Running
+from dropsmith.objectives import LossFunction, Objective
+from dropsmith.sites import Plan
+from dropsmith.terms import Terms
+
+
+class ConsistentOutput(NamedTuple):
+    """What a plain module returns in training once it is consistent.
+
+    Args:
+        loss: the scalar to call `backward` on.
+        logits: what the module returned for view 0.
+    """
+
+    loss: Tensor
+    logits: Any
+
+
+class Consistent:
+    """What `consistent` put on a model; reached by `terms_of` and taken off by `restore`."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        loss: LossFunction,
+        forward: Forward,
+        mode: Literal["auto", "looped"],
+    ) -> None:
+        self.objective, self.loss, self.forward, self.mode = objective, loss, forward, mode
+        self.handles: list[RemovableHandle] = []
+        self.running: Running | None = None
+        self.terms: Terms = {}
+        self.plan: Plan | None = None
+        self.had_noise = False
+        self.first = FirstSteps()
+        self.warned = False
