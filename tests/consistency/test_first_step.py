@@ -1,0 +1,186 @@
+"""A term that cannot work is an error in the first step, and one that can is not."""
+
+import warnings
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+import dropsmith as ds
+from consistency.tiny import PLAN, X, Y, integers, net, of_rows, of_tokens, seeded
+from dropsmith.consistency import consistent
+from dropsmith.errors import ObjectiveError, ViewError
+from dropsmith.objectives import RDrop, TaskLoss, TwoSample
+
+
+def dropping(rate: float = 0.5) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(6, 16), nn.Dropout(rate), nn.Linear(16, 3))
+
+
+def test_views_without_noise_are_an_error():
+    model = consistent(net(), RDrop(alpha=1), loss=of_rows)
+    with pytest.raises(ViewError, match="views of a training step are identical"):
+        model(X, labels=Y)
+
+
+def test_the_error_shows_the_audit_of_a_rate_of_zero():
+    model = consistent(dropping(0.0), RDrop(alpha=1), loss=of_rows)
+    with pytest.raises(
+        ViewError, match=r"noise at every site:\n[\s\S]*\n1 +torch +NO[\s\S]*rate 0"
+    ):
+        model(X, labels=Y)
+
+
+def test_the_error_shows_parts_that_were_left_in_eval_mode():
+    model = consistent(dropping(), TwoSample(), loss=of_rows)
+    model.train()
+    model[1].eval()
+    with pytest.raises(ViewError, match=r"\n1 .*eval mode"):
+        model(X, labels=Y)
+
+
+def test_the_error_shows_a_mask_that_the_plan_shares_between_views():
+    plan = ds.Plan(ds.rule("1", ds.Bernoulli(rate=0.5), views="shared"))
+    model = consistent(net(), RDrop(alpha=1), loss=of_rows, plan=plan)
+    with pytest.raises(ViewError, match=r"\n1 .*shared by the plan"):
+        model(X, labels=Y)
+
+
+def test_an_audit_that_cannot_run_does_not_hide_what_is_wrong():
+    class Picky(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(6, 3)
+
+        def forward(self, x):
+            if len(x) % 2:
+                raise RuntimeError("even batches only")
+            return self.head(x)
+
+    model = consistent(Picky(), RDrop(alpha=1), loss=of_rows)
+    with pytest.raises(ViewError, match=r"are identical[\s\S]*even batches only"):
+        model(X, labels=Y)
+
+
+def test_it_is_an_error_again_in_the_next_step():
+    model = consistent(net(), RDrop(alpha=1), loss=of_rows)
+    for _ in range(2):
+        with pytest.raises(ViewError, match="identical"):
+            model(X, labels=Y)
+
+
+def test_it_is_looked_at_when_the_first_two_views_are_due():
+    model = consistent(net(), RDrop(alpha=1, every=2), loss=of_rows)
+    model(X, labels=Y)
+    with pytest.raises(ViewError, match="identical"):
+        model(X, labels=Y)
+
+
+def test_one_view_has_nothing_to_differ_from():
+    consistent(net(), TaskLoss(), loss=of_rows)(X, labels=Y)
+
+
+@pytest.mark.parametrize("model", [net(), dropping()])
+def test_a_head_that_begins_at_zero_is_not_an_error(model):
+    nn.init.zeros_(model[2].weight)
+    plan = PLAN if isinstance(model[1], nn.Tanh) else None
+    consistent(model, RDrop(alpha=1), loss=of_rows, plan=plan)(X, labels=Y)
+
+
+def test_a_schedule_that_begins_at_zero_is_not_an_error():
+    plan = ds.Plan(ds.rule("1", ds.Bernoulli(rate=ds.Late(rate=0.5, steps=3))))
+    model = consistent(net(), RDrop(alpha=1), loss=of_rows, plan=plan)
+    for _ in range(5):
+        model(X, labels=Y)
+
+
+def test_a_rare_pattern_that_left_a_small_batch_alone_is_not_an_error():
+    plan = ds.Plan(ds.rule("1", ds.Path(rate=0.01)))
+    model = consistent(net(), RDrop(alpha=1), loss=of_rows, plan=plan)
+    for row in range(8):
+        model(X[row : row + 1], labels=Y[row : row + 1])
+
+
+def test_batch_norm_in_a_stacked_pass_is_named_once():
+    model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 3))
+    consistent(model, RDrop(alpha=1), loss=of_rows)
+    with pytest.warns(UserWarning, match="'1' normalises over the batch"):
+        model(X, labels=Y)
+    model(X, labels=Y)
+
+
+def test_batch_norm_in_looped_passes_sees_each_view_by_itself():
+    parts = nn.Linear(6, 8), nn.Dropout(0.5), nn.BatchNorm1d(8, momentum=0.5), nn.Linear(8, 3)
+    model = nn.Sequential(*parts)
+    consistent(model, RDrop(alpha=1), loss=of_rows, mode="looped")
+    torch.manual_seed(0)
+    model(X, labels=Y)
+    torch.manual_seed(0)
+    first, second = (parts[1](parts[0](X)).mean(0) for _ in range(2))
+    torch.testing.assert_close(parts[2].running_mean, 0.25 * first + 0.5 * second)
+
+
+class TimeFirst(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.lstm, self.head = nn.Embedding(20, 8), nn.LSTM(8, 8), nn.Linear(8, 20)
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x):
+        return self.head(self.drop(self.lstm(self.embed(x))[0]))
+
+
+def test_a_batch_with_time_first_is_refused_where_it_would_be_stacked_and_can_be_looped():
+    words = integers(20, 7, 4)
+    model = consistent(TimeFirst(), RDrop(alpha=1), loss=of_tokens)
+    with pytest.raises(ViewError, match='use mode="looped"'):
+        model(words, labels=words)
+    model = consistent(TimeFirst(), RDrop(alpha=1), loss=of_tokens, mode="looped")
+    model(words, labels=words).loss.backward()
+
+
+class FakeForSequenceClassification(nn.Module):
+    """Looks like a Hugging Face classifier, and adds something to its loss."""
+
+    def __init__(self, extra: float) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(num_labels=3, problem_type=None)
+        self.net, self.drop, self.extra = net(), nn.Dropout(0.5), extra
+
+    def forward(self, x, labels=None):
+        scores = self.net(self.drop(x))
+        loss = nn.functional.cross_entropy(scores, labels)
+        return {"loss": loss + self.extra, "logits": scores}
+
+
+@pytest.mark.parametrize("mode", ["auto", "looped"])
+def test_a_model_whose_own_loss_is_more_than_was_inferred_is_an_error(mode):
+    model = consistent(FakeForSequenceClassification(0.1), RDrop(alpha=1), mode=mode)
+    with pytest.raises(ObjectiveError, match=r"loss inferred from its class[\s\S]*loss=function"):
+        model(X, labels=Y)
+    consistent(FakeForSequenceClassification(0.0), RDrop(alpha=1), mode=mode)(X, labels=Y)
+
+
+def test_a_given_loss_is_taken_as_it_is():
+    def own(output, batch):
+        return of_rows(output["logits"], batch)
+
+    model = consistent(FakeForSequenceClassification(0.1), RDrop(alpha=1), loss=own)
+    model(X, labels=Y)
+
+
+def test_a_batch_without_a_single_label_does_not_count_as_compared():
+    model = consistent(FakeForSequenceClassification(0.1), RDrop(alpha=1))
+    model(X, labels=torch.full_like(Y, -100))
+    with pytest.raises(ObjectiveError, match="loss inferred"):
+        model(X, labels=Y)
+
+
+def test_nothing_is_looked_at_after_the_first_steps():
+    model = consistent(dropping(), RDrop(alpha=1), loss=of_rows)
+    model(X, labels=Y)
+    model[1].p = 0.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert model(seeded(8, 6), labels=Y).loss.isfinite()
