@@ -140,8 +140,9 @@ def looped(
 def forked(model: nn.Module, batch: Any, n: int, noise: Noise | None, trunk: str) -> Views:
     """One forward whose rows become `n` times as many where the trunk ends."""
     rows = rows_of(batch)
-    with Trunk(model, trunk, noise, rows, n), running(noise, Pass(rows=rows)):
+    with Trunk(model, trunk, noise, rows, n) as fork, running(noise, Pass(rows=rows)):
         output = call(model, batch)
+    fork.fork_again_in_backward(output)
     return Views(outputs=cut(output, [rows] * n), batches=(batch,) * n, shared_rows=rows)
 
 

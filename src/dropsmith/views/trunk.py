@@ -5,13 +5,14 @@ beside it (the rest of a stack of layers) also take tensors with one entry per r
 around the trunk, such as an attention mask; those are repeated there.
 """
 
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Variable
 from torch.utils import _pytree as pytree
+from torch.utils.hooks import RemovableHandle
 
 from dropsmith.errors import SiteError, ViewError, did_you_mean
 from dropsmith.sites import Noise
@@ -33,28 +34,55 @@ class Trunk:
         self.first, self.rest = _upper(model, name)
         self.name, self.noise, self.rows, self.n = name, noise, rows, n
         self.forked = False
-        self.stack = ExitStack()
+        self.handles: list[RemovableHandle] = []
 
     def __enter__(self) -> "Trunk":
-        for module in (self.first, *self.rest):
-            handle = module.register_forward_pre_hook(self._enter, with_kwargs=True)
-            self.stack.callback(handle.remove)
+        self._attach()
         return self
 
     def __exit__(self, kind: Any, *rest: Any) -> None:
-        self.stack.close()
+        self._detach()
         if kind is None and not self.forked:
             raise ViewError(f"module {self.name!r}, where the trunk was to end, never ran")
+
+    def fork_again_in_backward(self, output: Any) -> None:
+        """Fork there, too, when activation checkpointing runs the upper layers again."""
+        for tensor in tensors_in(output):
+            if tensor.requires_grad:
+                tensor.register_hook(self._back)
+
+    def _back(self, grad: Tensor) -> None:
+        self._attach()
+        Variable._execution_engine.queue_callback(self._detach)
+
+    def _attach(self) -> None:
+        if not self.handles:
+            modules = (self.first, *self.rest)
+            self.handles = [
+                module.register_forward_pre_hook(self._enter, with_kwargs=True)
+                for module in modules
+            ]
+
+    def _detach(self, grad: Tensor | None = None) -> None:
+        for handle in self.handles:
+            handle.remove()
+        self.handles.clear()
 
     def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> Any:
         if module is self.first and not self.forked:
             self.forked = True
-            if self.noise is not None:
-                # Layers below may be run again in backward: then there was one view.
-                self.noise.restore_in_backward(tensors_in((args, kwargs)))
-                views, rows = tuple(range(self.n)), self.rows * self.n
-                self.noise.current = replace(self.noise.current, views=views, rows=rows)
+            self._fork(tensors_in((args, kwargs)))
         return pytree.tree_map(self._repeat, (args, kwargs)) if self.forked else None
+
+    def _fork(self, entering: list[Tensor]) -> None:
+        # Below, where backward arrives last, there was one view and no fork.
+        for tensor in entering:
+            if tensor.requires_grad:
+                tensor.register_hook(self._detach)
+        if self.noise is not None:
+            self.noise.restore_in_backward(entering)
+            views, rows = tuple(range(self.n)), self.rows * self.n
+            self.noise.current = replace(self.noise.current, views=views, rows=rows)
 
     def _repeat(self, leaf: Any) -> Any:
         if isinstance(leaf, Tensor) and leaf.ndim and leaf.shape[0] == self.rows:
