@@ -9,7 +9,7 @@ from torch import nn
 from consistency.hugging_face import VOCABULARY, bert, gpt2, seed_and_make, some_labels, words
 from consistency.tiny import integers, net, seeded
 from dropsmith.consistency import consistent, terms_of
-from dropsmith.consistency.task_loss import LabelledLoss, loss_of
+from dropsmith.consistency.task_loss import LabelledLoss, loss_of, task_loss
 from dropsmith.errors import ObjectiveError
 from dropsmith.objectives import TaskLoss
 
@@ -248,3 +248,15 @@ def test_missing_labels_are_named_with_what_was_there_and_who_takes_them_away():
         model(input_ids=words())
     with pytest.raises(ObjectiveError, match="it was given: Tensor"):
         LabelledLoss("classification")(torch.zeros(2, 2), torch.zeros(2))
+
+
+def test_a_loss_can_be_given_by_the_name_of_its_problem():
+    output, batch = torch.tensor([[2.0, 0.0], [0.0, 1.0]]), {"labels": torch.tensor([0, 0])}
+    loss = task_loss("classification", nn.Linear(2, 2))(output, batch)
+    want = nn.functional.cross_entropy(output, batch["labels"])
+    torch.testing.assert_close(loss.mean.value, want)
+
+
+def test_a_misspelt_problem_is_named_with_its_likely_correction():
+    with pytest.raises(ObjectiveError, match="'clasification'[\\s\\S]*did you mean 'classification'"):
+        task_loss("clasification", nn.Linear(2, 2))

@@ -12,7 +12,7 @@ from torch import nn
 
 from dropsmith.consistency.run import Forward
 from dropsmith.consistency.state import Consistent
-from dropsmith.consistency.task_loss import loss_of
+from dropsmith.consistency.task_loss import Problem, task_loss
 from dropsmith.errors import PlanError, ViewError
 from dropsmith.objectives import LossFunction, Objective
 from dropsmith.sites import Noise, Plan, find_noise, plan_of
@@ -28,7 +28,7 @@ def consistent(
     model: Model,
     objective: Objective,
     *,
-    loss: LossFunction | None = None,
+    loss: LossFunction | Problem | None = None,
     plan: Plan | None = None,
     mode: Literal["auto", "looped"] = "auto",
     seed: int = 0,
@@ -44,10 +44,8 @@ def consistent(
 
     >>> import torch
     >>> from dropsmith.objectives import RDrop
-    >>> from dropsmith.objectives.losses import classification
     >>> net = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 2))
-    >>> of_view = lambda output, batch: classification(output, batch["labels"])
-    >>> net = consistent(net, RDrop(alpha=1), loss=of_view)
+    >>> net = consistent(net, RDrop(alpha=1), loss="classification")
     >>> net(torch.ones(4, 3), labels=torch.tensor([0, 1, 0, 1])).loss.backward()
     >>> restore(net)(torch.ones(4, 3)).shape
     torch.Size([4, 2])
@@ -55,8 +53,10 @@ def consistent(
     Args:
         model: the root module, before it is given to DistributedDataParallel or Accelerate.
         objective: how many views, and what they should agree on.
-        loss: takes what the model returned for one view and that view's batch (arguments by name,
-            with `labels`) and returns a `Loss`; needed unless this is a Hugging Face task model.
+        loss: the task's loss, needed unless this is a Hugging Face task model: `classification`,
+            `tokens`, `causal`, `regression` or `multi_label` for that loss of the logits against
+            `labels`; or a function of what the model returned for one view and of that view's
+            batch (arguments by name, with `labels`) that returns a `Loss`.
         plan: noise to install as well, taken off again by `restore`.
         mode: `looped` for one forward per view, where BatchNorm should see each by itself; `auto`
             for all views in one forward where that can be done, see `dropsmith.views`.
@@ -73,7 +73,7 @@ def consistent(
         raise PlanError("this model is consistent already\n  undo it first: restore(model)")
     if mode not in ("auto", "looped"):
         raise ViewError(f"mode is 'auto' or 'looped', got {mode!r}")
-    state = Consistent(objective, loss or loss_of(model), Forward.of(model), mode)
+    state = Consistent(objective, task_loss(loss, model), Forward.of(model), mode)
     if plan is not None:
         plan.install(model, seed=seed, rank=rank)
         state.plan = plan

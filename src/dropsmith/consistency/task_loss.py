@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
-from dropsmith.errors import ObjectiveError
+from dropsmith.errors import ObjectiveError, did_you_mean
 from dropsmith.objectives import LossFunction
 from dropsmith.objectives.losses import classification, multi_label, regression, tokens
 from dropsmith.terms import Loss
 from dropsmith.views import logits_of
 
 Problem = Literal["classification", "tokens", "causal", "regression", "multi_label"]
+PROBLEMS: tuple[Problem, ...] = get_args(Problem)
 _WHOLE = (
     "ForSequenceClassification",
     "ForImageClassification",
@@ -92,6 +93,21 @@ def labels_of(batch: Any) -> Any:
     return labels
 
 
+def task_loss(loss: LossFunction | str | None, model: nn.Module) -> LossFunction:
+    """The loss that was given, by name or as a function, or else the model's own."""
+    if loss is None:
+        return loss_of(model)
+    if not isinstance(loss, str):
+        return loss
+    for problem in PROBLEMS:
+        if loss == problem:
+            return LabelledLoss(problem)
+    raise ObjectiveError(
+        f"no task loss is called {loss!r}\n  there are: {', '.join(PROBLEMS)}"
+        + did_you_mean(loss, PROBLEMS)
+    )
+
+
 def loss_of(model: nn.Module) -> LossFunction:
     """The task loss a Hugging Face model is trained with; `ObjectiveError` for any other model."""
     config, name = getattr(model, "config", None), type(model).__name__
@@ -105,9 +121,8 @@ def loss_of(model: nn.Module) -> LossFunction:
     if config is None or found is None:
         raise ObjectiveError(
             f"cannot tell the task loss of a {name}\n"
-            "  give it: consistent(model, objective, loss=function), where the function takes what "
-            "the model returned for one view and that view's batch and returns a Loss, such as\n"
-            "  lambda output, batch: objectives.losses.classification(output, batch['labels'])"
+            f"  give it: consistent(model, objective, loss=...), one of {', '.join(PROBLEMS)}, or a "
+            "function of what the model returned for one view and of that view's batch"
         )
     if name.endswith("ForConditionalGeneration") and not config.is_encoder_decoder:
         return LabelledLoss("causal")  # images and text through one decoder
