@@ -121,8 +121,8 @@ def loss_of(model: nn.Module) -> LossFunction:
     if config is None or found is None:
         raise ObjectiveError(
             f"cannot tell the task loss of a {name}\n"
-            f"  give it: consistent(model, objective, loss=...), one of {', '.join(PROBLEMS)}, or a "
-            "function of what the model returned for one view and of that view's batch"
+            f"  give it: consistent(model, objective, loss=...), one of {', '.join(PROBLEMS)}, or "
+            "a function of what the model returned for one view and of that view's batch"
         )
     if name.endswith("ForConditionalGeneration") and not config.is_encoder_decoder:
         return LabelledLoss("causal")  # images and text through one decoder
