@@ -8,16 +8,18 @@ from functools import cached_property
 
 PAD, UNKNOWN = "<pad>", "<unk>"
 
-_WORD = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
+_WORD = re.compile(r"\w+(?:['’-]\w+)*|([^\w\s])\1*")
 
 
 def tokenise(text: str) -> list[str]:
-    """The words and signs of a text in lower case.
+    """The words and signs of a text in lower case; a sign that is repeated is one.
 
     >>> tokenise("It's a 'B-movie', isn't it?")
     ["it's", 'a', "'", 'b-movie', "'", ',', "isn't", 'it', '?']
+    >>> tokenise("well ... --- !?")
+    ['well', '...', '---', '!', '?']
     """
-    return _WORD.findall(text.lower())
+    return [found.group() for found in _WORD.finditer(text.lower())]
 
 
 @dataclass(frozen=True)
