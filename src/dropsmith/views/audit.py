@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from dropsmith.errors import AxisError, ViewError
+from dropsmith.errors import AxisError, SiteError, ViewError, did_you_mean
 from dropsmith.patterns import Off
 from dropsmith.sites import Pass, Plan, Site, find_noise, plan_of, sites
 from dropsmith.sites._site import Kind, shown
@@ -54,8 +54,12 @@ class Audit:
     mode: str
 
     def __getitem__(self, name: str) -> AuditRow:
-        """The row of a site by name."""
-        return next(row for row in self.rows if row.site.name == name)
+        """The row of a site by name; `SiteError` where there is none."""
+        found = next((row for row in self.rows if row.site.name == name), None)
+        if found is not None:
+            return found
+        names = [row.site.name for row in self.rows]
+        raise SiteError(f"the audit has no site {name!r} with noise" + did_you_mean(name, names))
 
     def __str__(self) -> str:
         head = ("site", "how", "on", "dropped", "views", "why")

@@ -16,6 +16,7 @@ from dropsmith.sites.batch import call, map_rows, rows_of
 from dropsmith.sites.install import Installation, installation_of
 from dropsmith.views._views import Views
 from dropsmith.views.one_batch import check_told_apart, rows_first, warn_of_batch_norm
+from dropsmith.views.quiet import Modes, silenced
 from dropsmith.views.trunk import Trunk
 
 Mode = Literal["auto", "stacked", "looped"]
@@ -134,6 +135,10 @@ def looped(
         this = Pass(views=(view,), quiet=quiet)
         with running(noise, this), silenced(model) if view in quiet else nullcontext():
             outputs.append(call(model, own))
+    if quiet:
+        modes = Modes(model)
+        for view, output in enumerate(outputs):
+            modes.remember(output, quiet=view in quiet)
     return Views(outputs=tuple(outputs), batches=batches, shared_rows=some)
 
 
@@ -154,20 +159,6 @@ def running(noise: Noise | None, this: Pass) -> Iterator[None]:
         return
     with noise.passing(this):
         yield
-
-
-@contextmanager
-def silenced(model: nn.Module) -> Iterator[None]:
-    """Every module in eval mode, so that torch's own noise is off too, except BatchNorm."""
-    norms = nn.modules.batchnorm._BatchNorm
-    woken = [m for m in model.modules() if m.training and not isinstance(m, norms)]
-    for module in woken:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in woken:
-            module.training = True
 
 
 def cut(output: Any, sizes: list[int]) -> tuple[Any, ...]:

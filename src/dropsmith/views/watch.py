@@ -16,6 +16,7 @@ from dropsmith.sites.attention import probabilities
 from dropsmith.sites.calls import ATTENTION, DROPOUTS, MULTI_HEAD, RECURRENT, unguarded
 from dropsmith.sites.install import installation_of
 from dropsmith.sites.names import call_name
+from dropsmith.sites.read_attention import of_multi_head
 
 See = Callable[[str, Kind, Tensor, Tensor], None]
 
@@ -50,7 +51,7 @@ class _Watch(TorchFunctionMode):
         super().__init__()
         self.see = see
         self.stack: list[tuple[str, nn.Module]] = []
-        self.heads = 0
+        self.heads, self.head_drawn = 0, False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -60,6 +61,7 @@ class _Watch(TorchFunctionMode):
         if func in DROPOUTS:
             return self._dropout(owner, func, args, kwargs)
         if func is ATTENTION:
+            self.head_drawn = True
             self._attention(call_name(owner, "attention"), args, kwargs)
         if func is MULTI_HEAD:
             return self._multi_head(args, kwargs)
@@ -72,17 +74,25 @@ class _Watch(TorchFunctionMode):
         before = x.detach().clone()
         after = func(*args, **kwargs)
         kind: Kind = "attention" if self.heads else "functional"
+        self.head_drawn = self.head_drawn or bool(self.heads)
         self.see(call_name(owner, kind), kind, before, after)
         return after
 
     def _multi_head(self, args: Any, kwargs: Any) -> Any:
         """Run it unguarded: its draw is a call inside it, which a mode sees only so."""
         self.heads += 1
+        self.head_drawn = False
         try:
             with self:
-                return unguarded(*args, **kwargs)
+                out = unguarded(*args, **kwargs)
         finally:
             self.heads -= 1
+        if not self.head_drawn:
+            # It calls no dropout at rate 0: what it would have dropped goes on as it is.
+            weights = of_multi_head(args, kwargs)
+            site = call_name(shown(self.stack[-1][0]), "attention")
+            self.see(site, "attention", weights, weights)
+        return out
 
     def _attention(self, site: str, args: Any, kwargs: Any) -> None:
         """Ask for the same draw's distribution with the identity in place of the values."""
