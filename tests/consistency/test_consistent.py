@@ -331,3 +331,10 @@ def test_there_is_nothing_to_restore_or_to_read_on_a_plain_model():
 def test_an_unknown_mode_is_named():
     with pytest.raises(ViewError, match="'auto' or 'looped', got 'stacked'"):
         consistent(net(), RDrop(alpha=1), loss=of_rows, mode="stacked")
+
+
+def test_a_consistent_model_in_train_mode_can_be_asked_how_sure_it_is():
+    model = consistent(net(), RDrop(alpha=1), plan=PLAN, loss="classification").train()
+    prediction = ds.predict(model, X, samples=4)
+    assert bool((prediction.variance > 0).any())
+    assert model.training

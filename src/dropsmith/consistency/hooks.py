@@ -25,9 +25,11 @@ from dropsmith.views import Views
 @torch.compiler.disable
 def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
     """Stack the batch, or begin the first of several passes."""
+    if not torch.is_grad_enabled():
+        return None
     noise: Noise = module.__dict__[ATTRIBUTE]
     # Held noise means that somebody else is making views of this model: an audit, or `views`.
-    if noise.held or not torch.is_grad_enabled():
+    if noise.held:
         return None
     if not module.training:
         return _warn_of_eval(state, kwargs)
