@@ -32,9 +32,9 @@ def in_terminal(grid, width):
 def test_the_main_table_has_scores_differences_and_the_bill():
     cells = row(main_grid(comparison(LOSSES)), "r-drop")
     assert [cell.text for cell in cells] == [
-        "r-drop", "rate 0.3", "95.75", "0.170", "+1.25", "−0.050", "7.0 s"
+        "r-drop", "rate 0.5", "95.75", "0.170", "+1.25", "−0.050", "7.0 s"
     ]  # fmt: skip
-    assert cells[1].detail == "alpha 5"
+    assert cells[1].detail == "alpha 0.3"
     assert cells[3].detail == "± 0.020"
     assert cells[-1].detail == "400 MB"
     assert cells[5].verdict == "better"

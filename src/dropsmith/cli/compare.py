@@ -44,7 +44,7 @@ Processes = Annotated[
 def compare(
     task: TaskName,
     with_: With = None,
-    seeds: Seeds = 3,
+    seeds: Seeds = 5,
     budget: BudgetName = "full",
     trials: Trials = 3,
     data: DataFolder = None,

@@ -31,7 +31,11 @@ def _grid(**columns: tuple[float, ...]) -> tuple[Setting, ...]:
 
 
 _RATES = (0.3, 0.1, 0.5, 0.2, 0.4, 0.6)
-_PAIRED = (0.3, 0.3, 0.5, 0.1, 0.5, 0.1)
+# The papers' coefficients (κ near 0.1, α from 1 to 5) and smaller ones. Validation on the tuning
+# seed of digits placed them: there a κ of 0.3 or more was always the worst.
+_PAIRED = (0.3, 0.5, 0.3, 0.5, 0.1, 0.5)
+_KAPPAS = (0.03, 0.01, 0.1, 0.1, 0.1, 0.003)
+_ALPHAS = (1.0, 0.3, 5.0, 1.0, 1.0, 5.0)
 _DECAYS = (0.01, 0.0, 0.1, 0.03, 0.3, 0.001)
 
 
@@ -79,7 +83,7 @@ METHODS: dict[str, Method] = {
         noise="dropout",
         objective=Fraternal,
         views=2,
-        settings=_grid(rate=_PAIRED, kappa=(0.1, 1.0, 0.3, 0.1, 1.0, 1.0)),
+        settings=_grid(rate=_PAIRED, kappa=_KAPPAS),
     ),
     "pi": Method(
         about="as fraternal, with the task's loss on the first view only",
@@ -87,7 +91,7 @@ METHODS: dict[str, Method] = {
         noise="dropout",
         objective=PiModel,
         views=2,
-        settings=_grid(rate=_PAIRED, kappa=(0.1, 1.0, 0.3, 0.1, 1.0, 1.0)),
+        settings=_grid(rate=_PAIRED, kappa=_KAPPAS),
     ),
     "expectation-linear": Method(
         about="a noisy view whose logits should be near those without noise",
@@ -95,7 +99,7 @@ METHODS: dict[str, Method] = {
         noise="dropout",
         objective=ExpectationLinear,
         views=2,
-        settings=_grid(rate=_PAIRED, kappa=(0.1, 1.0, 0.3, 0.1, 1.0, 1.0)),
+        settings=_grid(rate=_PAIRED, kappa=_KAPPAS),
     ),
     "r-drop": Method(
         about="two views whose probabilities should be near in symmetric KL divergence",
@@ -103,7 +107,7 @@ METHODS: dict[str, Method] = {
         noise="dropout",
         objective=RDrop,
         views=2,
-        settings=_grid(rate=_PAIRED, alpha=(1.0, 5.0, 1.0, 1.0, 5.0, 5.0)),
+        settings=_grid(rate=_PAIRED, alpha=_ALPHAS),
     ),
 }
 
