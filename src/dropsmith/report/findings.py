@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from statistics import fmean
 
 from dropsmith.compare import Comparison
-from dropsmith.compare.statistics import Difference
+from dropsmith.compare.statistics import Difference, corrected
 from dropsmith.compare.summary import summarise
 from dropsmith.record import Record
 from dropsmith.report.numbers import METRICS
@@ -12,6 +12,16 @@ from dropsmith.report.numbers import METRICS
 TURNED = 1.02
 """A validation loss has turned upward if it ends this much above its lowest point."""
 
+SIGNIFICANT = 0.05
+"""A p-value, corrected for the number of comparisons, below which a difference is called clear."""
+
+_WORDS = {
+    "better": "clearly better",
+    "worse": "clearly worse",
+    "better alone": "better by its own interval, but not once corrected for all comparisons,",
+    "worse alone": "worse by its own interval, but not once corrected for all comparisons,",
+    "": "not told apart",
+}
 _SPOKEN = {"test_nll": "likelihood", "test_accuracy": "accuracy"}
 
 
@@ -44,15 +54,14 @@ def _against(start: str, name: str, differences: Mapping[str, Difference]) -> st
         return ""
     if all(found.low is None for found in differences.values()):
         return f"{start}: one seed gives no interval, so no difference can be called clear."
-    groups: dict[str, list[str]] = {"better": [], "worse": [], "": []}
+    p_values = corrected(differences)
+    groups: dict[str, list[str]] = {}
     for method, found in differences.items():
-        groups[METRICS[name].verdict(found)].append(method)
-    parts = [
-        f"{word} {', '.join(groups[key])}"
-        for key, word in (("better", "clearly better"), ("worse", "clearly worse"))
-        if groups[key]
-    ]
-    parts += [f"not told apart {', '.join(groups[''])}"] if groups[""] else []
+        verdict = METRICS[name].verdict(found)
+        # An interval speaks of one comparison; a corrected p-value of all that were made.
+        sure = p_values.get(method, 0.0) < SIGNIFICANT
+        groups.setdefault(verdict if sure or not verdict else f"{verdict} alone", []).append(method)
+    parts = [f"{words} {', '.join(groups[key])}" for key, words in _WORDS.items() if key in groups]
     return f"{start}: {'; '.join(parts)}."
 
 
