@@ -1,5 +1,6 @@
 """Small models, and for each kind of site one whose output is the mask it drew."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,17 @@ def seeded(*sizes: int, seed: int = 0) -> Tensor:
     return torch.randn(sizes, generator=torch.Generator().manual_seed(seed))
 
 
+def share(values: Tensor) -> tuple[float, int]:
+    """The share of zeros, and of how many."""
+    return (values == 0).double().mean().item(), values.numel()
+
+
+def near(rate: float, found: tuple[float, int]) -> bool:
+    """Whether a share of independent flips is within five standard errors of a rate."""
+    share, count = found
+    return abs(share - rate) < 5 * (rate * (1 - rate) / count) ** 0.5
+
+
 def mlp(rate: float = 0.5) -> nn.Sequential:
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(WIDTH, 16), nn.Dropout(rate), nn.GELU(), nn.Linear(16, 3))
@@ -31,6 +43,17 @@ class Functional(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.stack([F.dropout(x, self.rate, self.training) for _ in range(self.times)], 1)
+
+
+class Loose(nn.Module):
+    """Calls what it is given, so that the call is its own."""
+
+    def __init__(self, call: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.call = call
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.call(x)
 
 
 class Fused(nn.Module):

@@ -1,18 +1,14 @@
-"""The audit counts noise from tensors: modules that lie about theirs are found out."""
+"""An audit has a row for all noise there is, and leaves no trace."""
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
-from torch.nn.utils.rnn import pack_padded_sequence
 
 from dropsmith.errors import SiteError
 from dropsmith.patterns import (
     Bernoulli,
-    Early,
     Gaussian,
     Native,
-    Off,
     Path,
     Weights,
     Words,
@@ -20,308 +16,13 @@ from dropsmith.patterns import (
 from dropsmith.sites import Plan, noise_of, rule, select
 from dropsmith.views import audit
 from sites.zoo import (
-    Functional,
-    Fused,
-    Heads,
     mlp,
     of_ones,
     seeded,
-    sentences,
-    tiny_bert,
-    tiny_gpt2,
 )
+from views.liars import X, off_by
 
 ROWS, TIME, WIDTH = 8, 6, 8
-X = seeded(ROWS, TIME, WIDTH)
-TRUTHS = pytest.mark.parametrize("truth", [0.0, 0.2, 0.5])
-
-
-def off_by(row, rate, flips=None):
-    """How many standard errors a measured share is from a rate, given the independent flips."""
-    flips = row.elements if flips is None else flips
-    return abs(row.dropped - rate) / max((rate * (1 - rate) / flips) ** 0.5, 1e-9)
-
-
-def check(row, truth, flips=None):
-    """The row tells the truth, whatever the module declares (one half)."""
-    assert row.site.rate == 0.5
-    assert off_by(row, truth, flips) < 5
-    assert row.on == (truth > 0)
-    assert row.why == ("" if truth else "declares rate 0.5 but drops nothing")
-    assert row.differ == (truth > 0)
-
-
-def lying(base, truth, call=F.dropout):
-    """A dropout module that declares rate one half and has another."""
-    return type("Lies", (base,), {"forward": lambda self, x: call(x, truth, self.training)})(0.5)
-
-
-# How many units share one flip, for an input of [8, 30, 5], [8, 30, 5, 5] or [8, 30, 5, 5, 5].
-SORTS = {
-    nn.Dropout: (F.dropout, 3, 1),
-    nn.Dropout1d: (F.dropout1d, 3, 5),
-    nn.Dropout2d: (F.dropout2d, 4, 25),
-    nn.Dropout3d: (F.dropout3d, 5, 125),
-    nn.AlphaDropout: (F.alpha_dropout, 3, 1),
-    nn.FeatureAlphaDropout: (F.feature_alpha_dropout, 3, 5),
-}
-
-
-@TRUTHS
-@pytest.mark.parametrize("sort", SORTS)
-@pytest.mark.parametrize("root", [False, True])
-def test_a_dropout_module_of_any_sort_that_lies_also_as_the_root(sort, truth, root):
-    call, ndim, together = SORTS[sort]
-    layer = lying(sort, truth, call)
-    x = seeded(8, 30, *[5] * (ndim - 2))
-    row = audit(layer if root else nn.Sequential(layer), x)["root" if root else "0"]
-    assert row.elements == 2 * x.numel()
-    check(row, truth, row.elements / together)
-
-
-@TRUTHS
-def test_functional_dropout_is_measured(truth):
-    net = nn.Sequential(Functional(truth))
-    row = audit(net, X)["0.dropout()"]
-    assert off_by(row, truth) < 5
-    assert row.on == (truth > 0)
-    assert row.why == ("" if truth else "rate 0")
-
-
-@TRUTHS
-def test_fused_attention_is_measured(truth):
-    row = audit(nn.Sequential(Fused(truth)), X)["0.attention()"]
-    assert row.elements == 2 * ROWS * 2 * TIME * TIME
-    assert off_by(row, truth) < 5
-    assert row.on == (truth > 0)
-
-
-class LyingHeads(nn.MultiheadAttention):
-    """Declares one half and hands on another rate."""
-
-    truth = 0.0
-
-    def forward(self, *args, **kwargs):
-        self.dropout, declared = self.truth, self.dropout
-        try:
-            return super().forward(*args, **kwargs)
-        finally:
-            self.dropout = declared
-
-
-class LyingLSTM(nn.LSTM):
-    truth = 0.0
-
-    def forward(self, *args):
-        self.dropout, declared = self.truth, self.dropout
-        try:
-            return super().forward(*args)
-        finally:
-            self.dropout = declared
-
-
-@TRUTHS
-@pytest.mark.parametrize("need_weights", [False, True])
-def test_multi_head_attention_that_lies(truth, need_weights):
-    class Attends(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.heads = LyingHeads(WIDTH, 2, dropout=0.5, batch_first=True)
-            self.heads.truth = truth
-
-        def forward(self, x):
-            return self.heads(x, x, x, need_weights=need_weights)[0]
-
-    check(audit(Attends(), X)["heads.attention()"], truth)
-
-
-class Recurrent(nn.Module):
-    def __init__(self, truth, packed=False, cell=LyingLSTM):
-        super().__init__()
-        self.packed = packed
-        self.rnn = cell(WIDTH, 6, 2, dropout=0.5, batch_first=True)
-        self.rnn.truth = truth
-
-    def forward(self, x):
-        if self.packed:
-            lengths = torch.full((x.shape[0],), x.shape[1])
-            x = pack_padded_sequence(x, lengths, batch_first=True)
-        return self.rnn(x)[1][0]
-
-
-@TRUTHS
-@pytest.mark.parametrize("packed", [False, True])
-def test_the_dropout_inside_an_lstm_that_lies(truth, packed):
-    row = audit(Recurrent(truth, packed), X)["rnn.between()"]
-    assert off_by(row, truth) < 5
-    assert row.on == (truth > 0)
-    assert row.why == ("" if truth else "declares rate 0.5 but drops nothing")
-
-
-@TRUTHS
-@pytest.mark.parametrize("make", [tiny_bert, tiny_gpt2])
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_attention_dropout_alone_in_hugging_face_models_is_seen(make, attention, truth):
-    model = make(attention)
-    for name, module in model.named_modules():
-        if name.endswith(("self.dropout", "attn_dropout")):
-            module.p = truth
-    report = audit(model, sentences())
-    ends = ".attention()" if attention == "sdpa" else ".dropout()"
-    rows = [row for row in report.rows if row.site.name.endswith(ends)]
-    assert len(rows) == 2
-    for row in rows:
-        assert off_by(row, truth) < 5
-        assert row.on == (truth > 0)
-    assert report.outputs_differ == (truth > 0)
-
-
-def test_a_module_whose_rate_is_read_by_fused_attention_is_said_to_be_read():
-    row = audit(tiny_bert("sdpa", rate=0.3), sentences())["encoder.layer.0.attention.self.dropout"]
-    assert (row.on, row.dropped) == (False, None)
-    assert row.why == "never called: what owns it may read its rate"
-
-
-def test_a_model_from_pretrained_is_in_eval_mode_and_all_its_noise_is_off(tmp_path):
-    fresh = tiny_bert(rate=0.3)
-    fresh.save_pretrained(tmp_path)
-    loaded = type(fresh).from_pretrained(tmp_path, local_files_only=True)
-    report = audit(loaded, sentences())
-    assert report.mode == "eval"
-    assert not report.outputs_differ
-    assert {row.why for row in report.rows} == {"eval mode"}
-    assert not any(row.on for row in report.rows)
-    again = audit(loaded.train(), sentences())
-    called = [row for row in again.rows if row.dropped is not None]
-    assert called
-    assert all(row.on and row.differ for row in called)
-
-
-def encoder(rate=0.5):
-    torch.manual_seed(0)
-    layer = nn.TransformerEncoderLayer(WIDTH, 2, 16, rate, batch_first=True)
-    return nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-
-
-def for_sampling(model):
-    """Only the dropout modules in train mode, as Monte-Carlo dropout is often switched on."""
-    model.eval()
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.train()
-    return model
-
-
-SKIPS = "a call like this skips it: fused fast path"
-
-
-@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
-def test_the_fast_path_of_the_transformer_encoder_skips_dropout_without_gradients(context):
-    model = for_sampling(encoder())
-    with context():
-        report = audit(model, X)
-    rows = [row for row in report.rows if row.site.kind == "dropout"]
-    assert len(rows) == 6
-    assert {(row.on, row.why) for row in rows} == {(False, SKIPS)}
-    assert not report.outputs_differ
-
-
-def test_with_gradients_the_same_modules_do_drop():
-    report = audit(for_sampling(encoder()), X)
-    rows = [row for row in report.rows if row.site.kind == "dropout"]
-    assert {(row.on, row.why) for row in rows} == {(True, "")}
-    assert all(off_by(row, 0.5) < 5 for row in rows)
-
-
-def test_noise_elsewhere_does_not_hide_what_the_fast_path_skips():
-    model = for_sampling(nn.Sequential(nn.Dropout(0.5), encoder()))
-    with torch.no_grad():
-        report = audit(model, X)
-    assert report.outputs_differ
-    assert report["0"].on
-    skipped = [row for row in report.rows if row.site.name.startswith("1.layers.0.dropout")]
-    assert {(row.on, row.why) for row in skipped} == {(False, SKIPS)}
-
-
-@pytest.mark.parametrize(
-    ("make", "site"),
-    [
-        (lambda: nn.Sequential(nn.Dropout(0.5)), "0"),
-        (lambda: nn.Sequential(Functional()), "0.dropout()"),
-        (lambda: nn.Sequential(Fused()), "0.attention()"),
-        (Heads, "attention.attention()"),
-        (lambda: Recurrent(0.5, cell=nn.LSTM), "rnn.between()"),
-        (encoder, "layers.0.dropout1"),
-    ],
-)
-def test_every_kind_of_noise_is_on_in_train_mode_and_off_in_eval_mode(make, site):
-    model = make()
-    row = audit(model, X)[site]
-    assert (row.on, row.why, row.how) == (True, "", "torch")
-    assert off_by(row, 0.5) < 5
-    off = audit(model.eval(), X)[site]
-    assert (off.on, off.why) == (False, "eval mode")
-
-
-class OneMask(nn.Dropout):
-    """Drops the same units of every row."""
-
-    def forward(self, x):
-        return x * F.dropout(torch.ones_like(x[:1]), self.p, self.training)
-
-
-def test_one_mask_for_all_rows_is_told():
-    row = audit(nn.Sequential(OneMask(0.5)), X)["0"]
-    assert (row.on, row.differ, row.why) == (True, False, "one mask for the whole batch")
-
-
-def test_noise_that_views_share_by_plan_is_told_and_is_no_fault():
-    net = mlp()
-    with Plan(rule("1", Bernoulli(rate=0.5), views="shared")).installed(net):
-        report = audit(net, seeded(ROWS, WIDTH))
-    row = report["1"]
-    assert (row.on, row.differ, row.why) == (True, False, "shared by the plan")
-    assert not report.outputs_differ
-
-
-def test_rows_that_share_within_a_view_do_differ_between_views():
-    net = mlp()
-    with Plan(rule("1", Bernoulli(rate=0.5, shared="batch"))).installed(net):
-        row = audit(net, seeded(ROWS, WIDTH))["1"]
-    assert (row.on, row.differ, row.why) == (True, True, "")
-
-
-@pytest.mark.parametrize("make", [lambda: mlp(), lambda: nn.Sequential(Functional())])
-def test_what_the_plan_silences_is_told(make):
-    net = make()
-    site = "1" if len(net) > 1 else "0.dropout()"
-    with Plan(rule(site, Off())).installed(net):
-        row = audit(net, seeded(ROWS, WIDTH))[site]
-    assert (row.on, row.how, row.why) == (False, "off", "silenced by the plan")
-
-
-def test_a_rule_that_never_fires_is_a_row_and_not_a_crash():
-    model = tiny_bert("sdpa", rate=0.1)
-    Plan(rule("**.self.dropout", Bernoulli(rate=0.3))).install(model)
-    row = audit(model, sentences())["encoder.layer.0.attention.self.dropout"]
-    assert (row.on, row.how) == (False, "keyed")
-    assert row.why.startswith("never called")
-
-
-@pytest.mark.parametrize(("rate", "why"), [(0.0, "rate 0"), (Early(rate=0.5, steps=1), "rate 0")])
-def test_a_rate_of_zero_is_told(rate, why):
-    net = nn.Sequential(nn.Linear(WIDTH, WIDTH))
-    Plan(rule("0", Bernoulli(rate=rate))).install(net)
-    noise_of(net).step = 5
-    row = audit(net, seeded(ROWS, WIDTH))["0"]
-    assert (row.on, row.dropped, row.why) == (False, 0.0, why)
-
-
-def test_too_few_elements_are_said_to_be_too_few():
-    net = nn.Sequential(nn.Linear(WIDTH, 3), nn.Dropout(0.9))
-    row = audit(net, seeded(1, WIDTH))["1"]
-    assert (row.on, row.differ) == (True, None)
-    assert row.why == "too few elements to tell the views apart"
 
 
 PLANNED = {
@@ -396,16 +97,6 @@ def test_a_mask_locked_over_time_is_not_taken_for_one_mask_of_all_rows():
     Plan(rule("0", Bernoulli(rate=0.5, shared="time"))).install(net)
     row = audit(net, seeded(4, 8, WIDTH))["0"]
     assert (row.on, row.differ, row.why) == (True, True, "")
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("rate", [0.0, 0.5])
-def test_half_precision_is_measured_without_taking_rounding_for_noise(dtype, rate):
-    net = nn.Sequential(Fused(rate), nn.Dropout(rate)).to(dtype)
-    report = audit(net, X.to(dtype))
-    for row in report.rows:
-        assert row.on == (rate > 0)
-        assert off_by(row, rate) < 5
 
 
 def state_of(model):
