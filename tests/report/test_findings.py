@@ -44,3 +44,15 @@ def test_failed_runs_are_named_with_their_reason():
     said = findings(comparison({"none": [0.1, 0.2, 0.3], "dropout": [0.1, 0.2, 0.3]}, failed=(1,)))
     assert "none, seed 1: diverged: step 3" in said[-1]
     assert said[-1].startswith("2 of 12 runs did not finish")
+
+
+def test_an_interval_that_correction_does_not_bear_out_is_called_perhaps():
+    # Eight pairs whose t is 2.4 to 2.6: p is near 0.04 alone and above 0.05 as one of three.
+    base = [0.30, 0.31, 0.32, 0.33, 0.34, 0.35, 0.36, 0.37]
+    steps = [-0.01, -0.03, 0.01, -0.02, -0.03, 0.005, -0.015, -0.01]
+    near = [a + b for a, b in zip(base, steps, strict=True)]
+    far = [a - 0.1 + b / 10 for a, b in zip(base, steps, strict=True)]
+    losses = {"dropout": base, "none": near, "spatial": near, "blocks": far}
+    (sentence, *_) = findings(comparison(losses))
+    assert "clearly better blocks" in sentence
+    assert "perhaps better (by interval, not by corrected p) none, spatial" in sentence

@@ -18,8 +18,8 @@ SIGNIFICANT = 0.05
 _WORDS = {
     "better": "clearly better",
     "worse": "clearly worse",
-    "better alone": "better by its own interval, but not once corrected for all comparisons,",
-    "worse alone": "worse by its own interval, but not once corrected for all comparisons,",
+    "better alone": "perhaps better (by interval, not by corrected p)",
+    "worse alone": "perhaps worse (by interval, not by corrected p)",
     "": "not told apart",
 }
 _SPOKEN = {"test_nll": "likelihood", "test_accuracy": "accuracy"}
