@@ -148,6 +148,18 @@ def test_a_dropped_weight_is_scaled_seen_by_the_module_and_never_written():
 FLIPS_ON_WEIGHTS = Weights(rate=0.5)
 
 
+@pytest.mark.parametrize("layer", [nn.Linear(5, 4), nn.LSTM(5, 4)])
+def test_a_module_that_fails_has_its_weights_back(layer):
+    net = nn.Sequential(layer)
+    names = [name for name, _ in layer.named_parameters() if "weight" in name]
+    flat = [id(weight) for weight in getattr(layer, "_flat_weights", [])]
+    with Plan(rule("0.weight*", FLIPS_ON_WEIGHTS)).installed(net):
+        with pytest.raises(RuntimeError):
+            net(torch.ones(2, 3, 6))
+        assert all(getattr(layer, name) is layer._parameters[name] for name in names)
+        assert [id(weight) for weight in getattr(layer, "_flat_weights", [])] == flat
+
+
 def test_the_gradient_reaches_the_weight_through_its_mask():
     net = nn.Sequential(nn.Linear(5, 4, bias=False))
     nn.init.ones_(net[0].weight)

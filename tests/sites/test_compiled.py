@@ -5,6 +5,7 @@ import torch
 
 from dropsmith.patterns import Bernoulli, Linear
 from dropsmith.sites import Plan, noise_of, rule, step
+from dropsmith.views import views
 from sites.zoo import KINDS, everywhere, fitting, mirrors, mlp, sentences, tiny_bert, tiny_gpt2
 
 # The compiler looks at all attributes of a tensor, one of which warns.
@@ -57,6 +58,19 @@ def test_a_rate_that_changes_with_the_step_does_not_recompile_either():
     with torch._dynamo.config.patch(error_on_recompile=True):
         found += [compiled(mirror.batch) for _ in range(3)]
     assert all(torch.equal(a == 0, b == 0) for a, b in zip(eager, found, strict=True))
+
+
+@pytest.mark.parametrize("mode", ["stacked", "looped"])
+def test_views_of_a_compiled_model_are_those_of_the_model_and_do_not_recompile(mode):
+    net, x = mlp(), torch.ones(4, 8)
+    Plan(rule("0.input", Bernoulli(rate=0.5)), rule("1", Bernoulli(rate=0.3))).install(net)
+    want = [views(net, x, mode=mode).outputs for _ in range(4)]
+    step(net, 0)
+    compiled = torch.compile(net, backend="aot_eager", fullgraph=True)
+    found = [views(compiled, x, mode=mode).outputs for _ in range(2)]
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        found += [views(compiled, x, mode=mode).outputs for _ in range(2)]
+    torch.testing.assert_close(found, want)
 
 
 def test_inductor_draws_the_same_masks_and_gradients():

@@ -127,6 +127,7 @@ def mirrors() -> dict[str, Mirror]:
     return {
         "output": Mirror(nn.Sequential(nn.Identity()), "0", FLIPS, ONES),
         "input": Mirror(nn.Sequential(nn.Identity()), "0.input", FLIPS, ONES),
+        "root input": Mirror(nn.Identity(), "root.input", FLIPS, ONES),
         "gaussian": Mirror(nn.Sequential(nn.Identity()), "0", Gaussian(rate=0.3), ONES),
         "dropout": Mirror(nn.Sequential(nn.Dropout(0.2)), "0", FLIPS, ONES),
         "weight": Mirror(
