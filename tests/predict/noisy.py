@@ -85,14 +85,14 @@ class InPlace(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.table, self.inner = nn.Embedding(10, 16), nn.Linear(16, 16)
-        self.drop, self.head = nn.Dropout(0.3), nn.Linear(16, 2)
+        self.head = nn.Linear(16, 2)
 
     def forward(self, words: Tensor) -> Tensor:
         h = self.table(words)
         h *= 2
         h = self.inner(h).relu_()
         h += 1
-        return self.head(self.drop(h)).mean(1)
+        return self.head(F.dropout(h, 0.3, self.training)).mean(1)
 
 
 class Twice(nn.Module):

@@ -81,6 +81,11 @@ def test_labels_of_the_same_shape_are_a_coin_each():
     assert got.error == want.error
 
 
+def test_a_confidence_on_the_edge_of_two_bins_falls_in_the_lower_as_published():
+    got = reliability(torch.tensor([[0.5, 0.5], [0.75, 0.25]]), torch.tensor([0, 0]), 4)
+    assert got.counts.tolist() == [0, 1, 1, 0]
+
+
 def test_certainty_that_is_wrong_costs_a_finite_number():
     got = reliability(torch.tensor([[1.0, 0.0]]), torch.tensor([1]), 5)
     assert math.isfinite(got.nll)

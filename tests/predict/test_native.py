@@ -112,6 +112,21 @@ def test_calls_that_differ_are_each_dropped_at_their_own_rate():
     assert ((rates - torch.tensor([0.5, 0.0, 0.1])).abs() <= 5 * sigma).all()
 
 
+@pytest.mark.filterwarnings("ignore:dropout2d. Received a 3D input")
+def test_one_channel_dropout_on_tensors_of_several_ranks_drops_channels_of_each():
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.drop = nn.Dropout2d(0.5)
+
+        def forward(self, x):
+            return self.drop(x) + self.drop(x.flatten(2)).view_as(x)
+
+    draws = predict(Both(), torch.ones(2, 3, 4, 5), 3, kind="values", keep=True).draws.flatten(3)
+    assert torch.equal(draws, draws[..., :1].expand_as(draws))
+    assert draws.unique().tolist() == [0, 2, 4]
+
+
 def test_alpha_dropout_among_calls_that_differ_is_refused():
     class Mixed(nn.Module):
         def forward(self, x):

@@ -275,6 +275,19 @@ def test_wrapped_and_compiled_models_are_run_bare():
     assert torch.equal(predict(torch.compile(net(), backend="eager"), X, samples=3).mean, want)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_padded_sequences_take_no_fast_path_without_noise(training):
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(16, 2, 32, 0.3, batch_first=True)
+    model = nn.TransformerEncoder(layer, 2, enable_nested_tensor=True).train(training)
+    hidden = torch.zeros(3, 5, dtype=torch.bool)
+    hidden[1, 3:] = True
+    batch = {"src": seeded(3, 5, 16), "src_key_padding_mask": hidden}
+    prediction = predict(model, batch, samples=6)
+    assert prediction.mean.shape == (3, 5, 16)
+    assert (prediction.mutual_information > 0).all()
+
+
 def test_half_precision_is_averaged_in_single():
     prediction = predict(net().bfloat16(), X.bfloat16(), samples=3)
     assert prediction.mean.dtype == torch.float32

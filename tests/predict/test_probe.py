@@ -24,7 +24,7 @@ def probed(model, batch, mode="auto", replay=True):
         ("images", True, 5),
         ("alpha", False, 2),
         ("own noise", False, 1),
-        ("in place", True, 3),
+        ("in place", True, 2),
         ("twice", True, 4),
         ("across rows", False, 1),
     ],

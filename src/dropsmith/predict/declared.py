@@ -1,4 +1,4 @@
-"""The noisy calls that modules make themselves, with the rate each declares in train mode."""
+"""The noise a model declares: what each of its calls drops in train mode, site by site."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,7 @@ from dropsmith.sites.names import call_name
 
 _CHANNELS = (F.dropout1d, F.dropout2d, F.dropout3d)
 _ALPHA = (F.alpha_dropout, F.feature_alpha_dropout)
+_KEYED = (nn.Dropout.forward, nn.Dropout1d.forward, nn.Dropout2d.forward, nn.Dropout3d.forward)
 _AXES = {
     2: ("batch unit", ""),
     3: ("batch channel time", "time"),
@@ -43,7 +44,7 @@ Calls = dict[str, tuple[Declared, ...]]
 
 
 def declared_calls(model: nn.Module, batch: Any) -> Calls:
-    """What the calls of each module's own drop, in order, by site.
+    """What every call at each native site drops, in order, by the name of the site.
 
     The model is run in train mode, because many models pass rate 0 in eval mode.
     """
@@ -62,32 +63,41 @@ class _Trace(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if self.stack and not isinstance(self.stack[-1][1], _DropoutNd):
-            self._note(self.stack[-1][1], func, args, kwargs)
+        if self.stack:
+            self._note(*self.stack[-1], func, args, kwargs)
         return func(*args, **kwargs)
-
-    def _note(self, owner: nn.Module, func: Any, args: Any, kwargs: Any) -> None:
-        if func in DROPOUTS:
-            self._add("functional", _functional(func, args, kwargs))
-        elif func is ATTENTION:
-            rate = args[4] if len(args) > 4 else kwargs.get("dropout_p", 0.0)
-            self._add("attention", Declared(Bernoulli(rate=float(rate))))
-        elif func is MULTI_HEAD and isinstance(owner, nn.MultiheadAttention):
-            self._add("attention", Declared(Bernoulli(rate=float(owner.dropout))))
-        elif func in RECURRENT and isinstance(owner, nn.RNNBase):
-            # A packed sequence has no axes of its own to drop along: torch's draw stays.
-            keyed = isinstance(args[3], bool)
-            rate = float(owner.dropout)
-            self._add("between", Declared(Bernoulli(rate=rate) if keyed else Native(rate=rate)))
-
-    def _add(self, kind: Kind, one: Declared) -> None:
-        self.calls.setdefault(call_name(shown(self.stack[-1][0]), kind), []).append(one)
 
     def enter(self, name: str, module: nn.Module) -> None:
         self.stack.append((name, module))
+        # What another dropout class does is its own affair, and alpha dropout has no mask.
+        if isinstance(module, _DropoutNd) and type(module).forward not in _KEYED:
+            self._add(shown(name), Declared(Native(rate=float(module.p))))
 
     def leave(self, name: str, output: Any) -> None:
         self.stack.pop()
+
+    def _note(self, name: str, owner: nn.Module, func: Any, args: Any, kwargs: Any) -> None:
+        if isinstance(owner, _DropoutNd):
+            if func in DROPOUTS and type(owner).forward in _KEYED:
+                self._add(shown(name), _functional(func, args, kwargs))
+        elif func in DROPOUTS:
+            self._call(name, "functional", _functional(func, args, kwargs))
+        elif func is ATTENTION:
+            rate = args[4] if len(args) > 4 else kwargs.get("dropout_p", 0.0)
+            self._call(name, "attention", Declared(Bernoulli(rate=float(rate))))
+        elif func is MULTI_HEAD and isinstance(owner, nn.MultiheadAttention):
+            self._call(name, "attention", Declared(Bernoulli(rate=float(owner.dropout))))
+        elif func in RECURRENT and isinstance(owner, nn.RNNBase) and owner.num_layers > 1:
+            # A packed sequence has no axes of its own to drop along: torch's draw stays.
+            keyed, rate = isinstance(args[3], bool), float(owner.dropout)
+            one = Bernoulli(rate=rate) if keyed else Native(rate=rate)
+            self._call(name, "between", Declared(one))
+
+    def _call(self, name: str, kind: Kind, one: Declared) -> None:
+        self._add(call_name(shown(name), kind), one)
+
+    def _add(self, site: str, one: Declared) -> None:
+        self.calls.setdefault(site, []).append(one)
 
 
 def _functional(func: Any, args: Any, kwargs: Any) -> Declared:

@@ -6,14 +6,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from dropsmith.errors import NoiseError
-from dropsmith.patterns import Bernoulli, Native
+from dropsmith.patterns import Native
 from dropsmith.predict.declared import Calls, Declared, declared_calls
-from dropsmith.sites import Plan, Rule, Site, rule, sites
-from dropsmith.sites._site import owner_module
+from dropsmith.sites import Plan, Rule, rule
 from dropsmith.sites.drawn import Drawn
-
-_SPATIAL = ("time", "height", "width")
-_PLAIN = (nn.Dropout.forward, nn.Dropout1d.forward, nn.Dropout2d.forward, nn.Dropout3d.forward)
 
 
 def native_plan(model: nn.Module, batch: Any) -> Plan:
@@ -44,14 +40,13 @@ def native_plan(model: nn.Module, batch: Any) -> Plan:
             f"site {name!r} drops differently from call to call, and a rule has one pattern\n"
             f"  its calls: {', '.join(repr(one.pattern) for one in made)}"
         )
-    return Plan(*native_rules(model, sites(model, batch), calls))
+    return Plan(*native_rules(calls))
 
 
-def native_rules(model: nn.Module, known: list[Site], calls: Calls) -> list[Rule]:
-    """A rule for each native site; where the calls of one differ, that of the highest rate."""
-    found = [(site, _declared(owner_module(model, site.owner), site, calls)) for site in known]
-    chosen = [(site, one) for site, one in found if one is not None and one.rate]
-    return [rule(site.name, one.pattern, axes=one.axes) for site, one in chosen]
+def native_rules(calls: Calls) -> list[Rule]:
+    """A rule for each native site that drops; where its calls differ, that of the highest rate."""
+    most = {name: max(made, key=lambda one: one.rate) for name, made in calls.items()}
+    return [rule(name, one.pattern, axes=one.axes) for name, one in most.items() if one.rate]
 
 
 def mixed(calls: Calls) -> Calls:
@@ -79,21 +74,3 @@ class CallByCall(Drawn):
         index = self.noise.current.calls.get(self.site.name, 0)
         own = self.calls[min(index, len(self.calls) - 1)]
         return Drawn(self.noise, self.site, own.pattern, self.shared, own.axes).drop(x, module)
-
-
-def _declared(module: nn.Module, site: Site, calls: Calls) -> Declared | None:
-    if site.kind == "dropout":
-        return _of_dropout(module, site)
-    made = calls.get(site.name, ()) if site.native else ()
-    return max(made, key=lambda one: one.rate, default=None)
-
-
-def _of_dropout(module: nn.Module, site: Site) -> Declared | None:
-    # One that is read and not called has no sizes: another site uses its rate.
-    if not site.rate or not site.sizes:
-        return None
-    if type(module).forward not in _PLAIN:
-        return Declared(Native(rate=site.rate))
-    channels = not isinstance(module, nn.Dropout)
-    shared = " ".join(axis for axis in site.axes if axis in _SPATIAL) if channels else ""
-    return Declared(Bernoulli(rate=site.rate, shared=shared))

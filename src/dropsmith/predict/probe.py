@@ -105,15 +105,14 @@ def _script(sampler: Sampler, few: Any, alone: _Trial, pair: _Trial | None) -> S
     dims = _dims(alone.entries, pair.entries if pair is not None else None)
     if not dims:
         return None
-    script = Script(dims=dims, needed=frozenset(dims))
-    copies, expected = (2, pair.logits) if pair is not None else (1, alone.logits)
-    player = Player(alone.entries, script, copies)
+    player = Player(alone.entries, Script(dims=dims, needed=frozenset(dims)))
     player.uses = Uses()
     with player.uses:
-        if not _same(_replayed(sampler, few, player), expected):
+        if not _same(_replayed(sampler, few, player), alone.logits):
             return None
-    # Code that torch does not show may have looked at the rest too: try without.
+    # Now without what is not needed: code that torch does not show may have looked at it.
     script = Script(dims=dims, needed=frozenset(player.uses.needed))
+    copies, expected = (2, pair.logits) if pair is not None else (1, alone.logits)
     again = _replayed(sampler, few, Player(alone.entries, script, copies))
     return script if _same(again, expected) else None
 
@@ -145,7 +144,7 @@ _UNCLEAR = -1
 
 def _row_dim(alone: Tensor, pair: Tensor) -> int | None:
     if alone.shape == pair.shape:
-        return None if _same(alone, pair) else _UNCLEAR
+        return None
     for dim in range(min(alone.ndim, pair.ndim)):
         if _same(torch.cat([alone, alone], dim), pair):
             return dim

@@ -6,6 +6,7 @@ takes what they returned, repeated for the samples that are stacked. A value tha
 other replayed modules is given is not even kept: an empty tensor of its shape stands for it.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -206,8 +207,8 @@ def is_open(output: Any) -> bool:
 
 
 def hollow(x: Tensor) -> Tensor:
-    """A tensor of the same shape that takes no room and holds nothing of use."""
-    return x.new_empty(()).expand(x.shape)
+    """A tensor of the same shape that takes no room; whoever computes with it gets not-a-number."""
+    return x.new_full((), math.nan if x.is_floating_point() else 0).expand(x.shape)
 
 
 def _repeated(x: Tensor, dim: int | None, copies: int) -> Tensor:
@@ -216,4 +217,4 @@ def _repeated(x: Tensor, dim: int | None, copies: int) -> Tensor:
 
 def _stretched(x: Tensor, dim: int | None, copies: int) -> Tensor:
     sizes = [size * copies if d == dim else size for d, size in enumerate(x.shape)]
-    return x.new_empty(()).expand(sizes)
+    return hollow(x.new_empty(())).expand(sizes)

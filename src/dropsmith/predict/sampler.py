@@ -15,9 +15,10 @@ from dropsmith.predict.aside import aside
 from dropsmith.predict.declared import Calls, declared_calls
 from dropsmith.predict.native import CallByCall, mixed, native_rules
 from dropsmith.rng import Key
-from dropsmith.sites import Pass, Plan, find_noise, plan_of, sites
-from dropsmith.sites import calls as sites_calls
+from dropsmith.sites import Pass, Plan, find_noise, plan_of
+from dropsmith.sites.attach import Attachment, Keyed
 from dropsmith.sites.batch import call, map_rows, rows_of
+from dropsmith.sites.calls import Calls as CallsOf
 from dropsmith.sites.find import unchanged
 from dropsmith.sites.install import Installation, check_fired, install, installation_of, remove
 from dropsmith.sites.noise import PREDICTION
@@ -102,8 +103,8 @@ def sampling(model: nn.Module, few: Any, plan: Plan | None, seed: int) -> Iterat
     step = _step_of(model, chosen)
     with unchanged(model), aside(model), _eager(model), _no_fast_path():
         model.eval()
-        known, calls = sites(model, few), declared_calls(model, few)
-        own = native_rules(model, known, calls)
+        calls = declared_calls(model, few)
+        own = native_rules(calls)
         # A mask that the views of a batch share in training would be one mask for all samples.
         fresh = [replace(one, views="fresh") for one in chosen.rules]
         made = install(model, (*own, *fresh), few, seed, 0)
@@ -132,13 +133,18 @@ def _step_of(model: nn.Module, plan: Plan) -> int:
 
 
 def _call_by_call(made: Installation, calls: Calls, own: int) -> None:
-    decided = {one.site.name for one in made.assignments if one.rule in made.rules[:own]}
+    own_sites = {one.site.name for one in made.assignments if one.rule in made.rules[:own]}
     for attachment in made.attachments:
-        if not isinstance(attachment, sites_calls.Calls):
-            continue
-        for one in (attachment.functional, attachment.attention):
-            if one is not None and (name := one.drawn.site.name) in calls and name in decided:
-                one.drawn = CallByCall.of(one.drawn, calls[name])
+        for holder in _holders(attachment):
+            if (name := holder.drawn.site.name) in calls and name in own_sites:
+                holder.drawn = CallByCall.of(holder.drawn, calls[name])
+
+
+def _holders(attachment: Attachment) -> list[Any]:
+    """What draws for the native sites of an attachment."""
+    if isinstance(attachment, CallsOf):
+        return [one for one in (attachment.functional, attachment.attention) if one is not None]
+    return [attachment.output] if isinstance(attachment, Keyed) else []
 
 
 def _eager(model: nn.Module) -> Any:

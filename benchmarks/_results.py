@@ -1,0 +1,161 @@
+"""What a benchmark found: a table for people and one JSON file for each run."""
+
+import json
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from benchmarks._measure import Measured, quartiles
+from rich.console import Console
+from rich.table import Table
+
+from dropsmith import __version__
+from dropsmith.train.environment import commit
+
+if TYPE_CHECKING:
+    from benchmarks._harness import Outcome
+
+WIDTH = 118
+"""Columns that a table needs, whatever a terminal or a file says it has."""
+
+Earlier = dict[tuple[str, str], float]
+"""Median seconds by comparison and way."""
+
+
+def show(outcome: "Outcome", earlier: Earlier) -> None:
+    """Print one comparison."""
+    comparison = outcome.comparison
+    table = Table(title=_key(outcome), title_justify="left")
+    table.add_column("way", no_wrap=True)
+    heads = ["median", "quartiles", "ratio", "quartiles", "target", "peak memory"]
+    for head in heads + (["earlier"] if earlier else []):
+        table.add_column(head, justify="right", no_wrap=True)
+    for one in outcome.measured:
+        target = (comparison.targets or {}).get(one.name)
+        before = earlier.get((_key(outcome), one.name))
+        cells = _cells(one, target)
+        table.add_row(*cells, *([_time(before) if before else "–"] if earlier else []))
+    console = Console()
+    Console(width=max(console.width, WIDTH)).print(table)
+
+
+def save(
+    case: str, outcomes: Sequence["Outcome"], device: torch.device, rounds: int, folder: Path
+) -> Path:
+    """Write `case_device_date.json` and return its path; a second run of a day gets a number."""
+    folder.mkdir(parents=True, exist_ok=True)
+    now = datetime.now(UTC)
+    stem = f"{case}_{device.type}_{now.date().isoformat()}"
+    path, number = folder / f"{stem}.json", 2
+    while path.exists():
+        path, number = folder / f"{stem}_{number}.json", number + 1
+    values = {
+        "format": "dropsmith.benchmark",
+        "version": 1,
+        "case": case,
+        "time": now.isoformat(timespec="seconds"),
+        "rounds": rounds,
+        "command": sys.argv[1:],
+        "environment": _environment(device),
+        "comparisons": [_comparison(outcome) for outcome in outcomes],
+    }
+    path.write_text(json.dumps(values, indent=1) + "\n")
+    return path
+
+
+def read(path: Path) -> Earlier:
+    """The medians of an earlier run."""
+    values = json.loads(path.read_text())
+    if values.get("format") != "dropsmith.benchmark":
+        raise SystemExit(f"{path} is no result of a benchmark")
+    return {
+        (one["key"], way["name"]): way["median_seconds"]
+        for one in values["comparisons"]
+        for way in one["ways"]
+    }
+
+
+def _comparison(outcome: "Outcome") -> dict[str, Any]:
+    comparison = outcome.comparison
+    return {
+        "key": _key(outcome),
+        "name": comparison.name,
+        "threads": comparison.threads,
+        "baseline": outcome.measured[0].name,
+        "ways": [_way(one, (comparison.targets or {}).get(one.name)) for one in outcome.measured],
+    }
+
+
+def _way(one: Measured, target: float | None) -> dict[str, Any]:
+    low, middle, high = quartiles(one.seconds)
+    return asdict(one) | {
+        "median_seconds": middle,
+        "quartile_seconds": [low, high],
+        "ratio": quartiles(one.ratios)[1],
+        "target": target,
+    }
+
+
+def _cells(one: Measured, target: float | None) -> list[str]:
+    low, middle, high = quartiles(one.seconds)
+    less, ratio, more = quartiles(one.ratios)
+    within = "–" if target is None else f"≤ {target:g} {'✓' if ratio <= target else '✗'}"
+    return [
+        one.name,
+        _time(middle),
+        f"{_time(low)}–{_time(high)}",
+        f"{ratio:.3f}",
+        f"{less:.3f}–{more:.3f}",
+        within,
+        f"{one.peak_bytes / 1e6:.1f} MB",
+    ]
+
+
+def _key(outcome: "Outcome") -> str:
+    return f"{outcome.comparison.name} · {_threads(outcome.comparison.threads)}"
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' if count > 1 else ''}"
+
+
+def _time(seconds: float) -> str:
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} µs"
+
+
+def _environment(device: torch.device) -> dict[str, Any]:
+    cuda = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return {
+        "device": device.type,
+        "gpu": cuda,
+        "cpu": _cpu(),
+        "cores": torch.get_num_threads(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "dropsmith": __version__,
+        "commit": commit(Path(__file__).parent),
+        **{name: _version(name) for name in ("torch", "numpy", "triton")},
+    }
+
+
+def _cpu() -> str:
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text().splitlines() if listed.exists() else []
+    found = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(found, platform.processor() or platform.machine())
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
