@@ -124,6 +124,6 @@ def _rows(split: Any, rows: Tensor) -> tuple[Tensor, list[int]]:
 CIFAR10 = ImageTask(
     name="cifar10",
     read=read_cifar10,
-    budget=Budget(epochs=20, batch_size=64, learning_rate=1e-3, weight_decay=0.01),
+    budget=Budget(epochs=20, batch_size=64, learning_rate=2e-3, weight_decay=0.01),
     widths=(32, 64, 64),
 )
