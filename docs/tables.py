@@ -1,0 +1,64 @@
+"""Fill the tables in README.md and the method cards from the records in results/.
+
+    python docs/tables.py
+
+Text between `<!-- results: NAME -->` and `<!-- /results: NAME -->` is written by this script and
+by nothing else. NAME is a task (its whole table) or a method (its row of every comparison).
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from dropsmith.compare import Comparison
+from dropsmith.report import main_grid, markdown_table, write_between
+from dropsmith.report.cells import Grid, control_grid
+from dropsmith.report.findings import findings
+
+ROOT = Path(__file__).parent.parent
+MARKER = re.compile(r"<!-- results: ([\w-]+) -->")
+
+
+def comparisons(results: Path) -> dict[str, Comparison]:
+    """Every comparison in a folder of results, by task."""
+    found = [Comparison.load(path.parent) for path in sorted(results.glob("*/comparison.json"))]
+    return {comparison.task: comparison for comparison in found}
+
+
+def whole(comparison: Comparison) -> str:
+    """The table of a comparison, what the control adds, and what the numbers say."""
+    grids = [main_grid(comparison), control_grid(comparison)]
+    tables = [markdown_table(grid) for grid in grids if grid is not None]
+    said = "\n".join(f"- {sentence}" for sentence in findings(comparison))
+    return "\n" + "\n\n".join([*tables, said]) + "\n"
+
+
+def of_method(method: str, known: dict[str, Comparison]) -> str:
+    """A method's row beside the baseline and the control, in every comparison that has it."""
+    parts = [
+        markdown_table(_rows(main_grid(found), (found.baseline, "two-sample", method)))
+        for found in known.values()
+        if found.row(method) is not None
+    ]
+    return "\n" + ("\n\n".join(parts) or "Not run yet.") + "\n"
+
+
+def _rows(grid: Grid, names: tuple[str, ...]) -> Grid:
+    return Grid(grid.caption, grid.heads, tuple(row for row in grid.rows if row[0].text in names))
+
+
+def fill(root: Path, results: Path) -> list[Path]:
+    """Write every generated block below `root`; return the files that have one."""
+    known = comparisons(results)
+    pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    filled = [page for page in pages if page.exists() and MARKER.search(page.read_text())]
+    for page in filled:
+        for name in MARKER.findall(page.read_text()):
+            text = whole(known[name]) if name in known else of_method(name, known)
+            write_between(page, f"results: {name}", text)
+    return filled
+
+
+if __name__ == "__main__":
+    for path in fill(ROOT, ROOT / "results"):
+        print(path.relative_to(ROOT), file=sys.stderr)
