@@ -36,6 +36,12 @@ def test_each_shortcut_is_taken_exactly_where_it_holds(name, stack, replayed):
     assert len(found.script.dims if found.script else ()) == replayed
 
 
+def test_only_the_last_of_a_chain_of_replayed_modules_is_needed():
+    script = probed(*NOISY["images"]).script
+    assert script is not None
+    assert script.needed == {max(script.dims)}
+
+
 def test_no_shortcut_is_taken_where_none_is_wanted():
     model, batch = NOISY["dropout"]
     assert probed(model, batch, mode="looped").stack is False
