@@ -71,6 +71,21 @@ def test_a_call_after_a_child_that_failed_is_still_seen():
         assert near(0.5, share(net(X)))
 
 
+def test_noise_is_on_again_after_a_forward_that_a_hook_of_others_broke():
+    net, broken = Listed(), [True]
+
+    def breaks(module, args):
+        if broken.pop():
+            raise ValueError("a hook of others")
+
+    net.blocks[0].register_forward_pre_hook(breaks)
+    with Plan(rule("root.dropout()", FLIPS)).installed(net):
+        with pytest.raises(ValueError, match="a hook of others"):
+            net(X)
+        broken.append(False)
+        assert near(0.5, share(net(X)))
+
+
 def test_owners_of_calls_count_what_torch_draws_at_their_rate():
     net = nn.Sequential(Functional(times=3), Fused())
     with Plan(rule("**.dropout()", Native(rate=0.1))).installed(net[:1]) as part:

@@ -16,7 +16,6 @@ from dropsmith.sites.own_calls import CallMode, OwnCalls, Torch
 
 DROPOUTS = (F.dropout, torch.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout,
             F.feature_alpha_dropout)  # fmt: skip
-_OFF_UNLESS_ASKED = (F.alpha_dropout, F.feature_alpha_dropout)
 RECURRENT = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
 ATTENTION = F.scaled_dot_product_attention
 MULTI_HEAD = F.multi_head_attention_forward
@@ -81,7 +80,8 @@ def _dropout(site: CallSite, module: nn.Module, func: Torch, args: Any, kwargs: 
     if "train" in given:
         given["training"] = given.pop("train")
     x, sampling = given["input"], site.drawn.noise.current.sampling
-    training = sampling or given.get("training", func not in _OFF_UNLESS_ASKED)
+    # Torch hands a mode all of a call's settings, its defaults too.
+    training = sampling or given["training"]
     if site.rate is not None:
         site.count()
         dropped = func(x, site.rate, training)
