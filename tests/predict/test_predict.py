@@ -1,17 +1,16 @@
 import copy
 import math
-import pickle
 
 import pytest
 import torch
 from torch import nn
 
 from dropsmith.errors import NoiseError, PlanError, ViewError
-from dropsmith.patterns import Bernoulli, Early, Linear, Native, Off, Weights, Words
+from dropsmith.patterns import Bernoulli, Weights, Words
 from dropsmith.predict import predict
-from dropsmith.sites import Plan, noise_of, plan_of, rule
+from dropsmith.sites import Plan, rule
 from dropsmith.sites.batch import call
-from predict.noisy import NOISY, OwnNoise, Recurrent, image_net, net, seeded
+from predict.noisy import NOISY, OwnNoise, Recurrent, net, seeded
 
 X = seeded(5, 4)
 
@@ -55,15 +54,6 @@ def test_stacked_samples_stay_within_the_budget():
     model[1].register_forward_hook(lambda module, given, out: peak.append(out.nbytes))
     predict(model, seeded(8, 4), samples=30, memory=4 * 2**20)
     assert 2**19 < max(peak) < 4 * 2**20
-
-
-def test_the_same_seed_predicts_the_same_and_another_differently():
-    for name in ("dropout", "packed", "own noise"):
-        model, batch = NOISY[name]
-        one = predict(model, batch, samples=4, seed=3)
-        torch.manual_seed(99)
-        assert torch.equal(one.mean, predict(model, batch, samples=4, seed=3).mean)
-        assert not torch.equal(one.mean, predict(model, batch, samples=4, seed=4).mean)
 
 
 def test_more_samples_begin_with_the_same_ones():
@@ -117,97 +107,6 @@ def test_probabilities_are_averaged_and_not_logits():
     assert not torch.allclose(got.mean, logits.mean(0).softmax(-1), atol=1e-4)
 
 
-def test_batch_norm_keeps_its_statistics_and_predicts_a_row_alone_as_among_others():
-    model, x = image_net().train(), seeded(3, 1, 8, 8)
-    before = copy.deepcopy(model.state_dict())
-    predict(model, x, samples=3)
-    for name, value in model.state_dict().items():
-        assert torch.equal(value, before[name])
-    plan = Plan(rule("4", Off()), rule("7", Bernoulli(rate=0.5, shared="batch")))
-    among = predict(model, x, samples=3, plan=plan, mode="looped", keep=True).draws[:, :1]
-    alone = predict(model, x[:1], samples=3, plan=plan, mode="looped", keep=True).draws
-    torch.testing.assert_close(among, alone)
-
-
-def test_nothing_is_left_on_the_model():
-    model = net().train()
-    model[1].eval()
-    plan = Plan(rule("0", Bernoulli(rate=0.2)), rule("2", Native(rate=0.3)))
-    plan.install(model, X, seed=7)
-    model(X)
-    noise, step = noise_of(model), noise_of(model).step
-    twin, hooks = pickle.loads(pickle.dumps(model)), all_hooks(model)
-    torch.manual_seed(3)
-    want = twin(X)
-    torch.manual_seed(3)
-    predict(model, X, samples=4)
-    assert torch.equal(model(X), want)
-    assert all_hooks(model) == hooks
-    assert plan_of(model) == plan
-    assert noise_of(model) is noise
-    assert noise.step == step + 1
-    assert [m.training for m in model.modules()] == [True, True, False, True, True]
-    assert model[2].p == 0.3
-    plan.remove(model)
-    assert model[2].p == 0.5
-    assert all(not found for found in all_hooks(model))
-    assert not any("forward" in vars(module) for module in model.modules())
-
-
-def all_hooks(model):
-    return [
-        list(m._forward_hooks.items()) + list(m._forward_pre_hooks.items()) for m in model.modules()
-    ]
-
-
-def test_the_next_training_masks_are_those_of_a_model_that_never_predicted():
-    outputs = []
-    for asked in (False, True):
-        model = net(0.0).train()
-        with Plan(rule("0", Bernoulli(rate=0.5))).installed(model, X, seed=1):
-            model(X)
-            if asked:
-                predict(model, X, samples=4)
-            outputs.append(model(X))
-    assert torch.equal(*outputs)
-
-
-def test_nothing_is_left_after_a_failure():
-    model, x = net(), X
-    handle = model[3].register_forward_hook(lambda *_: (_ for _ in ()).throw(KeyError("broken")))
-    with pytest.raises(KeyError):
-        predict(model, x, samples=4)
-    handle.remove()
-    assert torch.backends.mha.get_fastpath_enabled()
-    assert all(not found for found in all_hooks(model))
-    assert not any("forward" in vars(module) for module in model.modules())
-
-
-def test_the_installed_plan_is_sampled_beside_the_models_own_noise():
-    model = net(0.0)
-    with Plan(rule("0", Bernoulli(rate=0.5))).installed(model):
-        installed = predict(model, X, samples=5)
-    given = predict(model, X, samples=5, plan=Plan(rule("0", Bernoulli(rate=0.5))))
-    assert torch.equal(installed.mean, given.mean)
-    both = predict(net(0.5), X, samples=5, plan=Plan(rule("0", Bernoulli(rate=0.5))))
-    assert not torch.equal(both.mean, given.mean)
-
-
-def test_a_given_plan_stands_in_for_the_installed_one():
-    model, other = net(0.0), Plan(rule("1", Bernoulli(rate=0.5)))
-    with Plan(rule("0", Bernoulli(rate=0.5))).installed(model):
-        got = predict(model, X, samples=5, plan=other)
-    assert torch.equal(got.mean, predict(net(0.0), X, samples=5, plan=other).mean)
-
-
-def test_the_plan_has_the_last_word_on_the_models_own_noise():
-    silenced = Plan(rule("2", Off()), rule("0", Bernoulli(rate=0.3)))
-    assert torch.equal(
-        predict(net(0.5), X, samples=5, plan=silenced).mean,
-        predict(net(0.0), X, samples=5, plan=Plan(silenced.rules[1])).mean,
-    )
-
-
 def test_one_mask_covers_a_sequence_where_the_plan_says_so():
     model = nn.Sequential(nn.Linear(4, 16), nn.Linear(16, 2))
     x = seeded(3, 1, 4).expand(3, 6, 4)
@@ -216,12 +115,6 @@ def test_one_mask_covers_a_sequence_where_the_plan_says_so():
     torch.testing.assert_close(draws, draws[:, :, :1].expand_as(draws))
     free = predict(model, x, samples=5, plan=Plan(rule("0", Bernoulli(rate=0.5))), keep=True).draws
     assert not torch.allclose(free, free[:, :, :1].expand_as(free))
-
-
-def test_masks_that_views_share_in_training_are_drawn_anew_for_every_sample():
-    plan = Plan(rule("0", Bernoulli(rate=0.5), views="shared"))
-    draws = predict(net(0.0), X, samples=4, plan=plan, keep=True).draws
-    assert len({tuple(draw.flatten().tolist()) for draw in draws}) == 4
 
 
 def test_weights_and_words_are_sampled_too():
@@ -234,20 +127,6 @@ def test_weights_and_words_are_sampled_too():
     ):
         plain = predict(model, words, 6, plan=plan, mode="looped", replay=False, keep=True)
         same(predict(model, words, 6, plan=plan, keep=True), plain)
-
-
-def test_rates_on_a_schedule_are_those_of_the_present_step():
-    model = net(0.0).train()
-    rising = Plan(rule("0", Bernoulli(rate=Linear(start=0.0, end=0.5, steps=4))))
-    with rising.installed(model, X):
-        with pytest.raises(NoiseError):
-            predict(model, X, samples=3)
-        noise_of(model).step = 4
-        prediction = predict(model, X, samples=3)
-    fixed = Plan(rule("0", Bernoulli(rate=0.5)))
-    assert prediction.variance.sum() > 0.1 * predict(model, X, 3, plan=fixed).variance.sum()
-    early = Plan(rule("0", Bernoulli(rate=Early(rate=0.5, steps=1))))
-    assert predict(model, X, samples=3, plan=early).variance.sum() > 0
 
 
 def test_batches_by_name_leave_out_labels_and_a_row_alone_is_enough():
@@ -264,28 +143,6 @@ def test_batches_by_name_leave_out_labels_and_a_row_alone_is_enough():
     assert prediction.mean.shape == (1, 3)
     assert prediction.samples == 3
     assert prediction.draws is None
-
-
-def test_wrapped_and_compiled_models_are_run_bare():
-    want = predict(net(), X, samples=3).mean
-    assert torch.equal(predict(nn.DataParallel(net()), X, samples=3).mean, want)
-    compiled = net()
-    compiled.compile(backend="eager")
-    assert torch.equal(predict(compiled, X, samples=3).mean, want)
-    assert torch.equal(predict(torch.compile(net(), backend="eager"), X, samples=3).mean, want)
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_padded_sequences_take_no_fast_path_without_noise(training):
-    torch.manual_seed(0)
-    layer = nn.TransformerEncoderLayer(16, 2, 32, 0.3, batch_first=True)
-    model = nn.TransformerEncoder(layer, 2, enable_nested_tensor=True).train(training)
-    hidden = torch.zeros(3, 5, dtype=torch.bool)
-    hidden[1, 3:] = True
-    batch = {"src": seeded(3, 5, 16), "src_key_padding_mask": hidden}
-    prediction = predict(model, batch, samples=6)
-    assert prediction.mean.shape == (3, 5, 16)
-    assert (prediction.mutual_information > 0).all()
 
 
 def test_half_precision_is_averaged_in_single():

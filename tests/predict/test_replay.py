@@ -5,7 +5,8 @@ from torch import nn
 
 from dropsmith.patterns import Bernoulli
 from dropsmith.predict import predict
-from dropsmith.predict.replay import Player, Recorder, Script, Uses, through
+from dropsmith.predict.replay import Player, Recorder, Script, through
+from dropsmith.predict.uses import Uses
 from dropsmith.sites import Plan, rule
 from predict.noisy import InPlace, Twice, image_net, net, seeded
 

@@ -11,18 +11,10 @@ from torch import Tensor
 
 from dropsmith.errors import AxisError, ViewError
 from dropsmith.predict.live import Live
-from dropsmith.predict.replay import (
-    Entry,
-    Player,
-    Recorder,
-    Script,
-    Uses,
-    is_open,
-    tensors_of,
-    through,
-)
+from dropsmith.predict.replay import Entry, Player, Recorder, Script, through
 from dropsmith.predict.sampler import Sampler
 from dropsmith.predict.silent import no_noise
+from dropsmith.predict.uses import Uses, is_open, tensors_of
 from dropsmith.sites.batch import rows_of
 from dropsmith.views.passes import Mode
 
