@@ -185,7 +185,8 @@ def test_predict_without_the_weights_says_which_file_is_missing(trained, run, tm
 @pytest.mark.skipif(sys.platform == "win32", reason="no process groups to interrupt")
 def test_an_interrupted_comparison_keeps_what_is_done_and_leaves_no_process(tmp_path):
     command = [sys.executable, "-m", "dropsmith", "compare", "digits", "--with", "none,dropout"]
-    options = ["--seeds", "2", "--trials", "1", "--limit", "50", "--processes", "1"]
+    # Far more runs than end between the first record and the interrupt.
+    options = ["--seeds", "60", "--trials", "1", "--limit", "50", "--processes", "1"]
     path = os.pathsep.join(filter(None, sys.path))
     process = subprocess.Popen(
         [*command, *options, "--out", str(tmp_path)],
