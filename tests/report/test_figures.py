@@ -26,6 +26,16 @@ def test_curves_have_a_panel_per_method_with_its_mean_over_seeds():
     assert panels["r-drop"].lines[-1].get_xdata() == pytest.approx(views)
 
 
+def test_places_without_a_method_stay_empty_and_the_panel_above_shows_the_axis():
+    figure = curves_figure(
+        comparison({"none": [0.2], "dropout": [0.2], "pi": [0.2], "r-drop": [0.2]})
+    )
+    assert [panel.axison for panel in figure.axes] == [True] * 4 + [False] * 2
+    figure.draw_without_rendering()
+    shown = [panel.xaxis.get_tick_params()["labelbottom"] for panel in figure.axes[:4]]
+    assert shown == [False, True, True, True]
+
+
 def test_runs_that_stopped_early_are_cut_to_what_all_seeds_have():
     row = FOUND.row("dropout")
     from dataclasses import replace

@@ -45,6 +45,10 @@ class Died:
     code: int | None
 
 
+_PATIENCE = 5.0
+"""Seconds that a process has to end by itself."""
+
+
 def cores() -> int:
     """How many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -123,6 +127,8 @@ class _Worker:
     def stop(self) -> None:
         self.pipe.close()
         self.process.terminate()
+        self.process.join(_PATIENCE)
+        self.process.kill()
         self.process.join()
 
 

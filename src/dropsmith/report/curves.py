@@ -30,11 +30,13 @@ def curves_figure(comparison: Comparison) -> "Figure | None":
     rows = ceil(len(found) / _ACROSS)
     with drawing():
         figure = blank(9.2, 0.5 + 2.1 * rows)
-        panels = figure.subplots(rows, _ACROSS, sharex=True, sharey=True, squeeze=False).flat
+        made = figure.subplots(rows, _ACROSS, sharex=True, sharey=True, squeeze=False)
+        panels = list(made.flat)
         for panel, (method, curve) in zip(panels, found.items(), strict=False):
             _panel(panel, method, curve, base, comparison.baseline)
-        for panel in list(panels)[len(found) :]:
-            panel.set_axis_off()
+        for index in range(len(found), len(panels)):
+            panels[index].set_axis_off()
+            panels[index - _ACROSS].tick_params(labelbottom=True)
         _limits(figure, found.values())
         figure.supxlabel("example-views, forward and backward", fontsize=10)
         figure.supylabel("validation NLL", fontsize=10)

@@ -23,7 +23,7 @@ def forest_figure(comparison: Comparison) -> "Figure | None":
     if not lines:
         return None
     with drawing():
-        figure = blank(9.2, 1.5 + 0.42 * len(lines))
+        figure = blank(9.2, 1.5 + 0.42 * len(lines), gap=0.08)
         panels = figure.subplots(1, len(SHOWN), sharey=True)
         for panel, name in zip(panels, SHOWN, strict=True):
             _panel(panel, name, lines, comparison)
