@@ -67,6 +67,15 @@ def test_seed_rank_domain_view_and_step_each_give_other_masks(kind):
     assert not any(torch.equal(a, b) for a, b in pairs)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_first_training_forward_draws_for_step_one(kind):
+    mirror = mirrors()[kind]
+    with mirror.plan().installed(mirror.model):
+        first = mirror.masks()
+        with noise_of(mirror.model).passing(Pass(step=1)):
+            assert torch.equal(mirror.masks(), first)
+
+
 def test_two_sites_of_one_pattern_draw_different_masks():
     fork = Fork()
     with Plan(rule("left", FLIPS), rule("right", FLIPS)).installed(fork):

@@ -32,6 +32,14 @@ def test_what_nearly_vanished_says_nothing_either():
     assert Draw.of(before, torch.tensor([0.0, 1.0])).changed == 0
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_a_rounding_is_no_noise(dtype):
+    before = X.to(dtype)
+    after = before * (1 + torch.finfo(dtype).eps)
+    assert not torch.equal(before, after)
+    assert Draw.of(before, after).changed == 0
+
+
 def test_alpha_dropout_drops_to_another_value_than_zero():
     torch.manual_seed(0)
     x = seeded(100, 100)

@@ -6,20 +6,22 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from dropsmith.errors import SiteError, ViewError
-from dropsmith.patterns import Bernoulli
+from dropsmith.patterns import Bernoulli, Off
 from dropsmith.sites import Plan, noise_of, rule
 from dropsmith.views import views
 from sites.zoo import FLIPS, ROWS, WIDTH, mlp, seeded, sentences, tiny_bert
 
 ABOVE = Plan(
-    rule("encoder.layer.1.**", Bernoulli(rate=0.3)),
-    rule("encoder.layer.1.attention.self.attention()", Bernoulli(rate=0.3)),
+    rule("encoder.layer.*.output.dense", Bernoulli(rate=0.3)),
+    rule("encoder.layer.*.attention.self.attention()", Bernoulli(rate=0.3)),
+    rule("encoder.layer.0.**", Off()),
     rule("pooler", Bernoulli(rate=0.2)),
 )
 
 
 def run(how, n=2):
-    model, batch = tiny_bert(), sentences()
+    # Two layers above, of which the second takes the attention mask around the fork.
+    model, batch = tiny_bert(layers=3), sentences()
     calls = []
     model.encoder.layer[0].register_forward_hook(lambda m, args, out: calls.append(len(args[0])))
     ABOVE.install(model, seed=5)
@@ -95,6 +97,19 @@ def test_two_forked_passes_and_one_backward_are_told_apart(reentrant):
         NOISE.install(net)
         passes = [views(net, seeded(ROWS, WIDTH), trunk="high").outputs for _ in range(2)]
         sum((first * second).sum() for first, second in passes).backward()
+        found.append([p.grad for p in net.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_a_whole_pass_before_a_forked_one_is_run_again_without_a_fork(reentrant):
+    found = []
+    for how in (None, reentrant):
+        net, x = Tower(how), seeded(ROWS, WIDTH)
+        NOISE.install(net)
+        whole = net(x)
+        first, second = views(net, x, trunk="high").outputs
+        (whole * first * second).sum().backward()
         found.append([p.grad for p in net.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
