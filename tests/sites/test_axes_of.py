@@ -1,7 +1,7 @@
 """What a module's type says about its axes, and what two runs say besides."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -38,6 +38,7 @@ def test_names_by_type(module, kind, ndim, names):
     assert names_of(module, kind, ndim) == tuple(names.split())
 
 
+@settings(deadline=None)
 @given(st.permutations(SEQUENCE), st.integers(0, 2))
 def test_what_grew_is_the_batch_and_the_others_keep_their_order(names, grew):
     few = (5, 6, 7)

@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -45,6 +45,7 @@ RULE = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(RULE, max_size=4))
 def test_every_plan_comes_back_from_json_and_from_its_repr(rules):
     plan = Plan(*rules)

@@ -1,7 +1,7 @@
 """Selectors mean what their parts say, and their globs what a plain reading of them says."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropsmith.errors import PlanError
@@ -38,27 +38,32 @@ def parts_mean(globs, parts):
     return bool(parts) and part_means(globs[0], parts[0]) and parts_mean(globs[1:], parts[1:])
 
 
+@settings(deadline=None)
 @given(NAME)
 def test_a_name_means_itself(name):
     assert select(name).matches(site(name))
 
 
+@settings(deadline=None)
 @given(NAME, NAME)
 def test_a_name_without_stars_means_nothing_else(name, other):
     assert select(name).matches(site(other)) == (name == other)
 
 
+@settings(deadline=None)
 @given(GLOB.filter(lambda glob: "**" not in glob), NAME)
 def test_one_star_stays_within_a_part(glob, name):
     assert bool(compiled(glob).fullmatch(name)) == parts_mean(glob.split("."), name.split("."))
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(PART, st.just("*")), min_size=1, max_size=3), NAME)
 def test_two_stars_in_front_span_any_number_of_parts_even_none(rest, name):
     want = parts_mean(["**", *rest], name.split("."))
     assert bool(compiled(".".join(["**", *rest])).fullmatch(name)) == want
 
 
+@settings(deadline=None)
 @given(st.lists(PART, min_size=1, max_size=2), st.lists(PART, min_size=1, max_size=2), NAME)
 def test_two_stars_in_the_middle_span_parts(before, after, name):
     want = parts_mean([*before, "**", *after], name.split("."))
@@ -120,6 +125,7 @@ def test_a_function_has_no_json():
         select("a", where=lambda site: True).to_json()
 
 
+@settings(deadline=None)
 @given(
     st.builds(
         Selector,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropsmith.views.draws import FEW, Draw, told_apart
@@ -12,6 +12,7 @@ from sites.zoo import seeded
 X = seeded(8, 10)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([0.0, 1.0, 2.0]), min_size=40, max_size=40))
 def test_counts_are_those_of_a_loop_over_the_elements(mask):
     before, factor = X.flatten()[:40], torch.tensor(mask)
