@@ -70,6 +70,20 @@ def test_two_stars_in_the_middle_span_parts(before, after, name):
     assert bool(compiled(".".join([*before, "**", *after])).fullmatch(name)) == want
 
 
+@pytest.mark.parametrize("glob", ["a.**.**.b", "**.**.b"])
+def test_two_stars_twice_are_two_stars_once(glob):
+    assert select(glob).matches(site("a.b"))
+    assert select(glob).matches(site("a.0.1.b"))
+
+
+def test_two_stars_at_the_end_mean_all_that_is_below():
+    below = select("a.**")
+    assert below.matches(site("a.b"))
+    assert below.matches(site("a.b.0"))
+    assert not below.matches(site("a"))
+    assert not below.matches(site("ab"))
+
+
 def test_two_stars_alone_mean_everything_but_inputs():
     assert select().matches(site("a.b.0"))
     assert not select().matches(site("a.b.0.input", kind="input"))

@@ -18,7 +18,8 @@ class Selector:
     select('encoder.layer.*.output', depth=(0, 6))
 
     Args:
-        name: a site's name; `*` stands for anything within one part of it, `**` for any parts.
+        name: a site's name; `*` stands for anything within one part of it, `**` for any number
+            of parts: `a.**.b` means `a.b` too, and `a.**` all that is below `a`.
             An input is only meant where the name ends in `.input`, and what the whole model
             returns only by its own name, `root`.
         type: class name of the module.
@@ -96,11 +97,12 @@ def selector_from_json(value: Any) -> Selector:
 @lru_cache(maxsize=1024)
 def compiled(name: str) -> re.Pattern[str]:
     """The regular expression of a glob: `*` stays in one part, `**` spans any number, even none."""
-    text, rest = "", name
-    if name.startswith("**."):
-        text, rest = r"(?:.*\.)?", name[3:]
+    text, rest = "", re.sub(r"\*\*(\.\*\*)+", "**", name)
+    if rest.startswith("**."):
+        text, rest = r"(?:.*\.)?", rest[3:]
     while rest:
-        for glob, pattern in (("**", ".*"), ("*", "[^.]*"), (rest[0], re.escape(rest[0]))):
+        own = rest[0], re.escape(rest[0])
+        for glob, pattern in ((".**.", r"\.(?:.*\.)?"), ("**", ".*"), ("*", "[^.]*"), own):
             if rest.startswith(glob):
                 text, rest = text + pattern, rest[len(glob) :]
                 break
