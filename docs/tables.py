@@ -3,7 +3,7 @@
     python docs/tables.py
 
 Text between `<!-- results: NAME -->` and `<!-- /results: NAME -->` is written by this script and
-by nothing else. NAME is a task (its whole table) or a method (its row of every comparison).
+by nothing else. NAME is a folder of results (its whole table) or a method (its row of every one).
 """
 
 import re
@@ -20,9 +20,9 @@ MARKER = re.compile(r"<!-- results: ([\w-]+) -->")
 
 
 def comparisons(results: Path) -> dict[str, Comparison]:
-    """Every comparison in a folder of results, by task."""
-    found = [Comparison.load(path.parent) for path in sorted(results.glob("*/comparison.json"))]
-    return {comparison.task: comparison for comparison in found}
+    """Every comparison in a folder of results, by the name of its own folder."""
+    found = sorted(path.parent for path in results.glob("*/comparison.json"))
+    return {folder.name: Comparison.load(folder) for folder in found}
 
 
 def whole(comparison: Comparison) -> str:
@@ -36,8 +36,9 @@ def whole(comparison: Comparison) -> str:
 def of_method(method: str, known: dict[str, Comparison]) -> str:
     """A method's row beside the baseline and the control, in every comparison that has it."""
     parts = [
-        markdown_table(_rows(main_grid(found), (found.baseline, "two-sample", method)))
-        for found in known.values()
+        f"`results/{name}`:\n\n"
+        + markdown_table(_rows(main_grid(found), (found.baseline, "two-sample", method)))
+        for name, found in known.items()
         if found.row(method) is not None
     ]
     return "\n" + ("\n\n".join(parts) or "Not run yet.") + "\n"
