@@ -17,7 +17,8 @@ from dropsmith.sites import Noise, Pass
 from dropsmith.sites.batch import map_rows, rows_of
 from dropsmith.terms import Mean, Terms
 from dropsmith.views import Views
-from dropsmith.views.passes import choose, cut, running, silenced
+from dropsmith.views.passes import choose, cut, running
+from dropsmith.views.quiet import Modes, silenced
 
 ITEMS = "num_items_in_batch"
 
@@ -102,6 +103,10 @@ class Running:
             silence = silenced(module) if view in self.quiet else nullcontext()
             with running(self.noise, Pass(views=(view,), quiet=self.quiet)), silence:
                 outputs.append(module(*args, **kwargs))
+        if self.quiet:
+            modes = Modes(module)
+            for view, made in enumerate(outputs):
+                modes.remember(made, quiet=view in self.quiet)
         batches = (self.batch,) + (batch,) * (self.n - 1)
         return Views(outputs=tuple(outputs), batches=batches, shared_rows=self.some)
 
