@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,8 @@ def test_an_interrupted_comparison_keeps_what_is_done_and_leaves_no_process(tmp_
         [*command, *options, "--out", str(tmp_path)],
         stderr=subprocess.PIPE,
         start_new_session=True,
+        # A shell's background job, as a test run may be, has its children ignore interrupts.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         env=os.environ | {"PYTHONPATH": path},
         text=True,
     )
