@@ -1,0 +1,53 @@
+"""How long a run is and how it steps, as one value."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from dropsmith.tasks.learning_rates import Cosine, Schedule
+from dropsmith.tasks.optimisers import AdamW, Optimiser
+
+_ADAMW, _COSINE = AdamW(), Cosine()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How long a run is and how it steps, in example-views so that methods can be compared.
+
+    Args:
+        epochs: passes over the training examples of a one-view method; a two-view method makes
+            half as many, so that both see the same number of example-views.
+        batch_size: examples a step sees, or all of them where there are fewer.
+        learning_rate: the optimiser's, at the top of its schedule.
+        weight_decay: the optimiser's.
+        warmup: the share of all steps over which the learning rate of `Cosine` rises; the other
+            schedules have no rise.
+        clip: longest gradient, as the norm over all parameters; None for any length.
+        patience: stop after this many evaluations in a row without a better validation
+            likelihood; None to run to the end.
+        optimiser: how a gradient becomes a step.
+        schedule: which share of the learning rate each step has.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float = 0.0
+    warmup: float = 0.1
+    clip: float | None = 1.0
+    patience: int | None = None
+    optimiser: Optimiser = _ADAMW
+    schedule: Schedule = _COSINE
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values for a record: the usual optimiser and schedule are not written down.
+
+        >>> "optimiser" in Budget(epochs=1, batch_size=1, learning_rate=1.0).to_json()
+        False
+        """
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        optimiser, schedule = values.pop("optimiser"), values.pop("schedule")
+        if optimiser != _ADAMW:
+            values["optimiser"] = {"name": type(optimiser).__name__} | asdict(optimiser)
+        if schedule != _COSINE:
+            values["schedule"] = {"name": type(schedule).__name__} | asdict(schedule)
+        return values

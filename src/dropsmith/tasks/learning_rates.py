@@ -1,0 +1,151 @@
+"""Schedules as values: what share of its learning rate a budget gives to each step."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dropsmith.errors import TaskError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """Where a run is when it asks for a learning rate.
+
+    Args:
+        step: the step about to be made, from 1.
+        steps: how many the run makes.
+        epochs: how many epochs of example-views are done before it.
+        losses: the validation loss of every evaluation so far.
+        warmup: the budget's share of all steps over which the rate may rise.
+    """
+
+    step: int
+    steps: int
+    epochs: float = 0.0
+    losses: Sequence[float] = ()
+    warmup: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule(ABC):
+    """A share of the budget's learning rate for each step: a function of where the run is.
+
+    Since it has no state but the run's own curve, a resumed run goes on with the same rates.
+    """
+
+    @abstractmethod
+    def share(self, moment: Moment) -> float:
+        """The factor of the learning rate, in [0, 1]."""
+
+    def returns(self, losses: Sequence[float]) -> bool:
+        """Whether the run goes back to its best weights after the last of these evaluations."""
+        return False
+
+    def ends(self, losses: Sequence[float]) -> bool:
+        """Whether the run is over after these evaluations."""
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cosine(Schedule):
+    """A linear rise over the budget's warm-up, then half a cosine towards 0.
+
+    It spans the run's own steps, so that a method of half as many is not cut off in its middle.
+
+    >>> at = [Moment(step=step, steps=10, warmup=0.2) for step in (1, 2, 6, 10)]
+    >>> [round(Cosine().share(moment), 2) for moment in at]
+    [0.5, 1.0, 0.5, 0.0]
+    """
+
+    def share(self, moment: Moment) -> float:
+        rise = max(1, round(moment.steps * moment.warmup))
+        if moment.step <= rise:
+            return moment.step / rise
+        share = (moment.step - rise) / (moment.steps - rise)
+        return 0.5 * (1 + math.cos(math.pi * share))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant(Schedule):
+    """The budget's learning rate from the first step to the last.
+
+    >>> Constant().share(Moment(step=9, steps=10))
+    1.0
+    """
+
+    def share(self, moment: Moment) -> float:
+        return 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staircase(Schedule):
+    """The full rate, then less by a factor after every epoch but the first few.
+
+    >>> stairs = Staircase(factor=2, after=1)
+    >>> [stairs.share(Moment(step=1, steps=1, epochs=e)) for e in (0, 1, 1.9, 2, 3)]
+    [1.0, 1.0, 1.0, 0.5, 0.25]
+
+    Args:
+        factor: what the rate is divided by.
+        after: how many epochs may end before the first division: the rate falls at the end of
+            each later one.
+    """
+
+    factor: float
+    after: int
+
+    def __post_init__(self) -> None:
+        _check_factor(self, self.factor)
+
+    def share(self, moment: Moment) -> float:
+        return self.factor ** -max(0, math.floor(moment.epochs) - self.after)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plateau(Schedule):
+    """Divided by a factor where validation stands still, going on from the best weights.
+
+    >>> flat = Plateau(factor=3, patience=2)
+    >>> [flat.falls([4.0, 3.0, 3.1, 3.2, 3.3, 3.4][:n]) for n in range(7)]
+    [0, 0, 0, 0, 1, 1, 2]
+
+    Args:
+        factor: what the rate is divided by.
+        patience: after how many evaluations in a row without a better loss, counted anew after
+            each division.
+        least: the run ends when its share of the learning rate would be below this.
+    """
+
+    factor: float
+    patience: int
+    least: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_factor(self, self.factor)
+        if self.patience < 1:
+            raise TaskError(f"Plateau: patience must be at least 1, got {self.patience}")
+
+    def share(self, moment: Moment) -> float:
+        return self.factor ** -self.falls(moment.losses)
+
+    def returns(self, losses: Sequence[float]) -> bool:
+        return self.falls(losses) > self.falls(losses[:-1])
+
+    def ends(self, losses: Sequence[float]) -> bool:
+        return self.factor ** -self.falls(losses) < self.least
+
+    def falls(self, losses: Sequence[float]) -> int:
+        """How often the rate was divided within these evaluations."""
+        best, worse, count = math.inf, 0, 0
+        for loss in losses:
+            worse = 0 if loss < best else worse + 1
+            best = min(best, loss) if loss == loss else best
+            if worse >= self.patience:
+                count, worse = count + 1, 0
+        return count
+
+
+def _check_factor(schedule: Schedule, factor: float) -> None:
+    if not factor > 1:
+        raise TaskError(f"{type(schedule).__name__}: factor must be above 1, got {factor}")

@@ -1,0 +1,85 @@
+"""Optimisers as values: what a budget names and `train` makes.
+
+Learning rate and weight decay are the budget's, so that a comparison can tune them for any.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dropsmith.errors import TaskError
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamW:
+    """Adam whose weight decay is apart from the gradient (Loshchilov & Hutter, 2019)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam:
+    """Adam whose weight decay w adds w·θ to the gradient, which a penalty ½·w·θ² would do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SGD:
+    """Steps against the gradient: θ ← (1 − shrink)(θ − lr·(g + w·θ)), w the weight decay.
+
+    >>> SGD(shrink=1e-7)
+    SGD(shrink=1e-07)
+
+    Args:
+        shrink: the part every parameter loses after each step whatever the learning rate, as in
+            the code of Gal & Ghahramani (2016): 1e-7.
+    """
+
+    shrink: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_shrink(self, self.shrink)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriggeredASGD:
+    """SGD, and from a trigger on the average of its weights: NT-ASGD (Merity et al., 2018, sec. 4).
+
+    At an evaluation whose validation loss is above the best of all but the last `nonmono` before
+    it, averaging begins: from then on the mean of the weights there and after every later step
+    is what is evaluated and kept, while steps go on from the last weights.
+
+    >>> asgd = TriggeredASGD(nonmono=2)
+    >>> asgd.trigger([5.0, 4.0, 3.0, 3.2, 3.1]), asgd.trigger([5.0, 4.0, 3.0, 3.2, 3.1, 3.3])
+    (None, 5)
+
+    Args:
+        nonmono: how many evaluations before the present one do not count; the paper's n is 5.
+        shrink: as for `SGD`.
+    """
+
+    nonmono: int = 5
+    shrink: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_shrink(self, self.shrink)
+        if self.nonmono < 1:
+            raise TaskError(f"TriggeredASGD: nonmono must be at least 1, got {self.nonmono}")
+
+    def trigger(self, losses: Sequence[float]) -> int | None:
+        """The index of the evaluation after which averaging begins; None if none has done so.
+
+        Args:
+            losses: the validation loss of every evaluation so far.
+        """
+        for index in range(self.nonmono + 1, len(losses)):
+            earlier = losses[: index - self.nonmono]
+            if losses[index] > min((x for x in earlier if not math.isnan(x)), default=math.inf):
+                return index
+        return None
+
+
+Optimiser = AdamW | Adam | SGD | TriggeredASGD
+"""How a gradient becomes a step."""
+
+
+def _check_shrink(optimiser: SGD | TriggeredASGD, shrink: float) -> None:
+    if not 0 <= shrink < 1:
+        raise TaskError(f"{type(optimiser).__name__}: shrink must be in [0, 1), got {shrink}")

@@ -1,0 +1,107 @@
+"""Stochastic gradient descent whose average of weights can be shown in their place."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+AVERAGE, COUNT = "average", "averaged"
+
+
+class AveragedSGD(Optimizer):
+    """Plain steps, and from `start_averaging` on the mean of the weights they lead to.
+
+    A step is θ ← (1 − shrink)(θ − lr·(g + weight_decay·θ)). The mean is that of Merity et al.
+    (2018, algorithm 1): 1/(k − T + 1) Σ θᵢ for i from T to k, θ_T the weights at the trigger.
+    Unlike `torch.optim.ASGD`, a step uses the learning rate it finds and not the one before, and
+    the first weights are in the mean.
+
+    Its whole state is in `state_dict`: the mean as tensors, how many it is of in the groups.
+
+    >>> weight = torch.nn.Parameter(torch.tensor([1.0]))
+    >>> sgd = AveragedSGD([weight], lr=0.5)
+    >>> sgd.start_averaging()
+    >>> weight.grad = torch.tensor([1.0])
+    >>> sgd.step()
+    >>> with sgd.averages():
+    ...     print(weight.tolist())
+    [0.75]
+    >>> weight.tolist()
+    [0.5]
+
+    Args:
+        parameters: what is trained.
+        lr: learning rate, at least 0.
+        weight_decay: how much of each weight is added to its gradient.
+        shrink: the part every weight loses after each step, whatever the learning rate.
+    """
+
+    def __init__(
+        self, parameters: Any, lr: float, weight_decay: float = 0.0, shrink: float = 0.0
+    ) -> None:
+        defaults = {"lr": lr, "weight_decay": weight_decay, "shrink": shrink, COUNT: 0}
+        super().__init__(parameters, defaults)
+
+    @property
+    def averaging(self) -> bool:
+        """Whether averaging has begun."""
+        return self.param_groups[0][COUNT] > 0
+
+    @torch.no_grad()
+    def start_averaging(self) -> None:
+        """Begin the mean with the weights as they are now."""
+        for group in self.param_groups:
+            group[COUNT] = 1
+            for weight in group["params"]:
+                self.state[weight][AVERAGE] = weight.detach().clone()
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - torch overloads it
+        """Make one step."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    _descend(weight, weight.grad, group)
+            if group[COUNT]:
+                self._average(group)
+        return loss
+
+    def _average(self, group: dict[str, Any]) -> None:
+        group[COUNT] += 1
+        for weight in group["params"]:
+            self.state[weight][AVERAGE].lerp_(weight, 1 / group[COUNT])
+
+    @contextmanager
+    def averages(self) -> Iterator[None]:
+        """The mean in place of the weights, which come back to the bit."""
+        if not self.averaging:
+            yield
+            return
+        weights = [weight for group in self.param_groups for weight in group["params"]]
+        last = [weight.detach().clone() for weight in weights]
+        _put(weights, [self.state[weight][AVERAGE] for weight in weights])
+        try:
+            yield
+        finally:
+            _put(weights, last)
+
+
+def _descend(weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+    if group["weight_decay"]:
+        gradient = gradient.add(weight, alpha=group["weight_decay"])
+    weight.add_(gradient, alpha=-group["lr"])
+    if group["shrink"]:
+        weight.mul_(1 - group["shrink"])
+
+
+@torch.no_grad()
+def _put(weights: list[Tensor], values: list[Tensor]) -> None:
+    for weight, value in zip(weights, values, strict=True):
+        weight.copy_(value)

@@ -1,0 +1,49 @@
+"""From a budget's optimiser, a value, to the object that makes its steps."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from dropsmith.tasks import Budget
+from dropsmith.tasks.optimisers import SGD, Adam, AdamW, TriggeredASGD
+from dropsmith.train.averaging import AveragedSGD
+
+
+def optimizer_of(model: nn.Module, budget: Budget) -> Optimizer:
+    """What makes the steps that a budget asks for."""
+    weights, kind = model.parameters(), budget.optimiser
+    rate, decay = budget.learning_rate, budget.weight_decay
+    match kind:
+        case SGD() | TriggeredASGD():
+            return AveragedSGD(weights, lr=rate, weight_decay=decay, shrink=kind.shrink)
+        case Adam():
+            return torch.optim.Adam(weights, lr=rate, weight_decay=decay)
+        case AdamW():
+            return torch.optim.AdamW(weights, lr=rate, weight_decay=decay)
+
+
+@contextmanager
+def shown(optimizer: Optimizer) -> Iterator[None]:
+    """The weights that are evaluated and kept: their average, once averaging has begun."""
+    if not isinstance(optimizer, AveragedSGD):
+        yield
+        return
+    with optimizer.averages():
+        yield
+
+
+def after_evaluation(optimizer: Optimizer, budget: Budget, losses: Sequence[float]) -> None:
+    """Begin to average where the budget's trigger says so.
+
+    Args:
+        optimizer: made by `optimizer_of`.
+        budget: the run's.
+        losses: the validation loss of every evaluation so far.
+    """
+    if not (isinstance(optimizer, AveragedSGD) and isinstance(budget.optimiser, TriggeredASGD)):
+        return
+    if not optimizer.averaging and budget.optimiser.trigger(losses) is not None:
+        optimizer.start_averaging()

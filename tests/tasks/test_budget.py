@@ -1,0 +1,30 @@
+from dataclasses import asdict, replace
+
+from dropsmith.tasks import Budget
+from dropsmith.tasks.learning_rates import Plateau
+from dropsmith.tasks.optimisers import TriggeredASGD
+
+USUAL = Budget(epochs=2, batch_size=20, learning_rate=1e-3)
+
+
+def test_records_made_before_there_were_optimisers_to_choose_keep_their_ids():
+    assert USUAL.to_json() == {
+        "epochs": 2,
+        "batch_size": 20,
+        "learning_rate": 1e-3,
+        "weight_decay": 0.0,
+        "warmup": 0.1,
+        "clip": 1.0,
+        "patience": None,
+    }
+    assert set(USUAL.to_json()) == set(asdict(USUAL)) - {"optimiser", "schedule"}
+
+
+def test_another_optimiser_or_schedule_is_written_down_with_its_settings():
+    other = replace(
+        USUAL, optimiser=TriggeredASGD(nonmono=3), schedule=Plateau(factor=3, patience=21)
+    )
+    assert other.to_json() == USUAL.to_json() | {
+        "optimiser": {"name": "TriggeredASGD", "nonmono": 3, "shrink": 0.0},
+        "schedule": {"name": "Plateau", "factor": 3, "patience": 21, "least": 0.0},
+    }
