@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from dropsmith.tasks import Split, Task
+    from dropsmith.tasks import Part, Task
     from dropsmith.train import Setup
 
 ROWS = 16
@@ -26,7 +26,7 @@ def model_and_batch(
     return model.train(), loaded.train.rows(slice(0, ROWS))
 
 
-def trained(setup: "Setup", run: Path) -> "tuple[nn.Module, Split]":
+def trained(setup: "Setup", run: Path) -> "tuple[nn.Module, Part]":
     """The model of a finished run with its best weights, and the test examples.
 
     Raises:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dropsmith.sites import Plan, Site, sites
 from dropsmith.sites.rule import Rule, assign
-from dropsmith.tasks import Data, Task
+from dropsmith.tasks import Data, Split, Task
 
 RATE = 0.3
 """All patterns are drawn at one rate, so that only their shapes differ."""
@@ -52,11 +52,11 @@ def drawn_masks(task: Task, data: Data, rows: int = 3) -> tuple[dict[str, Tensor
 
 def _full(data: Data) -> Tensor:
     """Validation examples in order, those first that are not mostly padding."""
-    columns = data.validation.columns
-    everything = torch.arange(len(data.validation))
-    if not data.validation.padded:
+    part = data.validation
+    everything = torch.arange(len(part))
+    if not isinstance(part, Split) or not part.padded:
         return everything
-    words = (columns[data.validation.padded[0]] != 0).sum(1)
+    words = (part.columns[part.padded[0]] != 0).sum(1)
     return everything[torch.argsort((words < _ENOUGH).long(), stable=True)]
 
 

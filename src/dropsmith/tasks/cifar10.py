@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from dropsmith.errors import DataError
+from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._hub import from_hub
 from dropsmith.tasks._split import limited, round_robin
-from dropsmith.tasks._task import Budget, Data
+from dropsmith.tasks._task import Data
 from dropsmith.tasks.images import ImageTask, image_split
 
 TRAIN, VALIDATION, TEST = 48_000, 2_000, 10_000

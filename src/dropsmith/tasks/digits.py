@@ -6,8 +6,9 @@ from pathlib import Path
 import torch
 
 from dropsmith.errors import TaskError
+from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._split import limited, round_robin, stratified
-from dropsmith.tasks._task import Budget, Data
+from dropsmith.tasks._task import Data
 from dropsmith.tasks.images import ImageTask, image_split
 
 COUNT, VALIDATION, TEST = 1797, 200, 897

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from dropsmith.errors import DataError
+from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._split import PARTS, check_parts, limited, part_of, round_robin
-from dropsmith.tasks._task import Budget, Data
+from dropsmith.tasks._task import Data
 from dropsmith.tasks.images import ImageTask, image_split
 
 SIZE = 32

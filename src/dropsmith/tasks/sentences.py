@@ -1,6 +1,6 @@
 """The text classification tasks by name, each a table in a folder or a data set on the Hub."""
 
-from dropsmith.tasks._task import Budget
+from dropsmith.tasks._budget import Budget
 from dropsmith.tasks.texts import TextSource, TextTask
 
 _BUDGET = Budget(epochs=8, batch_size=64, learning_rate=1e-3, weight_decay=0.01)
