@@ -3,12 +3,14 @@
 from dropsmith.objectives import conventions, distances, losses
 from dropsmith.objectives._objective import LossFunction, Objective
 from dropsmith.objectives._reading import from_json
+from dropsmith.objectives.activation import ActivationNorm
 from dropsmith.objectives.consistency import consistency
 from dropsmith.objectives.r_drop import RDrop
 from dropsmith.objectives.squared import ExpectationLinear, Fraternal, PiModel, SquaredDistance
 from dropsmith.objectives.task_loss import TaskLoss, TwoSample
 
 __all__ = [
+    "ActivationNorm",
     "ExpectationLinear",
     "Fraternal",
     "LossFunction",

@@ -6,6 +6,7 @@ from typing import Any
 
 from dropsmith.errors import ObjectiveError, did_you_mean
 from dropsmith.objectives._objective import Objective
+from dropsmith.objectives.activation import ActivationNorm
 from dropsmith.objectives.r_drop import RDrop
 from dropsmith.objectives.squared import ExpectationLinear, Fraternal, PiModel, SquaredDistance
 from dropsmith.objectives.task_loss import TaskLoss, TwoSample
@@ -18,6 +19,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "PiModel": PiModel,
     "ExpectationLinear": ExpectationLinear,
     "RDrop": RDrop,
+    "ActivationNorm": ActivationNorm,
 }
 
 
@@ -37,6 +39,7 @@ def from_json(values: dict[str, Any], extra: Iterable[type[Objective]] = ()) -> 
         )
     settings = dict(values)
     name = settings.pop("objective")
+    extra = list(extra)
     known = OBJECTIVES | {kind.__name__: kind for kind in extra}
     if name not in known:
         raise ObjectiveError(
@@ -44,7 +47,13 @@ def from_json(values: dict[str, Any], extra: Iterable[type[Objective]] = ()) -> 
             + did_you_mean(name, known)
         )
     _check_settings(known[name], settings)
-    return known[name](**settings)
+    made = {key: _value(value, extra) for key, value in settings.items()}
+    return known[name](**made)
+
+
+def _value(value: Any, extra: Iterable[type[Objective]]) -> Any:
+    """A setting, which may be an objective itself."""
+    return from_json(value, extra) if isinstance(value, dict) else value
 
 
 def _check_settings(kind: type[Objective], settings: dict[str, Any]) -> None:

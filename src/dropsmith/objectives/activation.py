@@ -1,0 +1,110 @@
+"""Activation regularisation of recurrent models, beside any other objective."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dropsmith.errors import ObjectiveError
+from dropsmith.objectives._checks import check_number
+from dropsmith.objectives._objective import LossFunction, Objective
+from dropsmith.terms import Loss, Mean, Terms
+from dropsmith.views import Views
+
+ACTIVATION = "activation"
+TEMPORAL = "temporal"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ActivationNorm(Objective):
+    """Another objective, plus AR and TAR on what the last recurrent layer returned.
+
+    AR is the mean square of the output after its dropout, TAR the mean squared difference between
+    one step's output and the next's, before dropout: each a mean over rows, steps and units, as
+    in AWD-LSTM (Merity, McCann & Socher, 2017; Merity et al., 2018). Of several views only the
+    first is regularised, as in the code of Fraternal Dropout.
+
+    The model returns `.dropped` and `.raw`, each `[batch, time, unit]`, beside its logits, as
+    `models.RecurrentLM` does. Steps whose loss is not counted are not regularised either.
+
+    >>> from dropsmith.objectives import Fraternal
+    >>> ActivationNorm(of=Fraternal(kappa=0.1))
+    ActivationNorm(of=Fraternal(kappa=0.1))
+
+    Args:
+        of: the objective it is added to.
+        alpha: weight of AR.
+        beta: weight of TAR.
+    """
+
+    of: Objective
+    alpha: float = 2.0
+    beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number(self, "alpha")
+        check_number(self, "beta")
+
+    def views_at(self, step: int) -> int:
+        return self.of.views_at(step)
+
+    @property
+    def quiet(self) -> tuple[int, ...]:
+        return self.of.quiet
+
+    @property
+    def share(self) -> float:
+        return self.of.share
+
+    def terms(self, views: Views, loss: LossFunction) -> Terms:
+        masks: dict[int, Tensor | None] = {}
+
+        def remembering(output: Any, batch: Any) -> Loss:
+            found = loss(output, batch)
+            masks.setdefault(id(output), found.mask)
+            return found
+
+        terms = self.of.terms(views, remembering)
+        first = views.outputs[0]
+        mask = masks[id(first)]
+        terms[ACTIVATION] = _norm(*_counted(first, "dropped", mask))
+        terms[TEMPORAL] = _change(*_counted(first, "raw", mask))
+        return terms
+
+    def total(self, terms: Terms, step: int) -> Tensor:
+        regular = self.alpha * terms[ACTIVATION].value + self.beta * terms[TEMPORAL].value
+        return self.of.total(terms, step) + regular
+
+    def to_json(self) -> dict[str, Any]:
+        return super().to_json() | {"of": self.of.to_json()}
+
+
+def _norm(states: Tensor, kept: Tensor | None) -> Mean:
+    return Mean.of(states.square(), kept)
+
+
+def _change(states: Tensor, kept: Tensor | None) -> Mean:
+    change = states[:, 1:] - states[:, :-1]
+    return Mean.of(change.square(), None if kept is None else kept[:, 1:] & kept[:, :-1])
+
+
+def _counted(output: Any, name: str, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """The states of a view, widened, and which of them count; the others are set aside."""
+    states = getattr(output, name, None)
+    if not isinstance(states, Tensor) or states.ndim != 3:
+        raise ObjectiveError(
+            f"ActivationNorm needs .{name} [batch, time, unit] in what the model returns, a "
+            f"{type(output).__name__}\n  return it beside the logits, as models.RecurrentLM does"
+        )
+    states = states.to(torch.promote_types(states.dtype, torch.float32))
+    if mask is None:
+        return states, None
+    if mask.shape != states.shape[:2]:
+        raise ObjectiveError(
+            f"the loss counts items of shape {tuple(mask.shape)}, but .{name} has rows and steps "
+            f"{tuple(states.shape[:2])}\n  ActivationNorm is for a loss on every step"
+        )
+    kept = mask.unsqueeze(-1).expand_as(states)
+    # Not-a-number in padding would reach other gradients through the squares.
+    return torch.where(kept, states, 0), kept
