@@ -49,7 +49,7 @@ def _said(record: "Record") -> str:
     from dropsmith.compare import TUNING_SEED
 
     seed = record.config["seed"]
-    run = f"{record.config['method']}, {'a trial' if seed == TUNING_SEED else f'seed {seed}'}"
+    run = f"{record.config['method']}, {'a trial' if seed >= TUNING_SEED else f'seed {seed}'}"
     if record.status != "finished":
         return f"{run}: {record.status}"
     return f"{run}: validation NLL {record.scores['validation_nll']:.4f}"

@@ -35,6 +35,9 @@ Seeds = Annotated[int, typer.Option("--seeds", help="How many seeds are reported
 Trials = Annotated[
     int, typer.Option("--trials", help="How many settings each method tries on validation.")
 ]
+TuningSeeds = Annotated[
+    int, typer.Option("--tuning-seeds", help="On how many seeds each of these settings is tried.")
+]
 Processes = Annotated[
     int | None,
     typer.Option("--processes", min=1, help="Runs at the same time. Default: one a processor."),
@@ -47,6 +50,7 @@ def compare(
     seeds: Seeds = 5,
     budget: BudgetName = "full",
     trials: Trials = 3,
+    tuning_seeds: TuningSeeds = 2,
     data: DataFolder = None,
     model: ModelName = None,
     limit: Limit = None,
@@ -57,7 +61,7 @@ def compare(
     """Compare methods under equal terms, and write records and a page.
 
     Every method sees equally many example-views. Each tries as many settings as any other on
-    validation, with a seed that is not reported; the table then shows the test set over seeds.
+    validation, with seeds that are not reported; the table then shows the test set over seeds.
     Two-view methods bring the two-sample control along. Runs that are on disk already are not
     made again, so an interrupted comparison goes on with the same command.
 
@@ -73,6 +77,7 @@ def compare(
         methods=pick(names, found),
         seeds=seeds,
         trials=trials,
+        tuning_seeds=tuning_seeds,
         budget=chosen,
         data=None if data is None else str(data),
         model=model,

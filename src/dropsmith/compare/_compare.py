@@ -20,7 +20,7 @@ def compare(
     watch: Watch | None = None,
     make: Make | None = None,
 ) -> Comparison:
-    """Tune every method on a seed that is not reported, then run each reported seed.
+    """Tune every method on seeds that are not reported, then run each reported seed.
 
     Runs whose records are in `folder` already are read, so an interrupted comparison goes on where
     it stopped, and more seeds or methods cost only what is new. The comparison itself is saved
@@ -61,10 +61,12 @@ def count(design: Design) -> int:
 
 
 def _trials(design: Design, method: str, records: Sequence[Record]) -> tuple[Trial, ...]:
-    settings = design.settings(method)
+    if not records:
+        return ()
+    each = design.tuning_seeds
     return tuple(
-        Trial(setting=setting, record=record)
-        for setting, record in zip(settings, records, strict=False)
+        Trial(setting=setting, records=tuple(records[index * each : (index + 1) * each]))
+        for index, setting in enumerate(design.settings(method))
     )
 
 

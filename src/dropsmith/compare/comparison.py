@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf, isnan
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from dropsmith.compare._method import Setting
@@ -11,16 +13,29 @@ from dropsmith.errors import DataError
 from dropsmith.record import Record
 
 FORMAT = "dropsmith.comparison"
-VERSION = 1
+VERSION = 2
 FILE = "comparison.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One setting tried on the tuning seed, and what came of it."""
+    """One setting tried on the tuning seeds, and what came of it: a record for each seed."""
 
     setting: Setting
-    record: Record
+    records: tuple[Record, ...]
+
+    @property
+    def finished(self) -> bool:
+        """Whether it reached its end on every seed."""
+        return all(record.status == "finished" for record in self.records)
+
+    @property
+    def loss(self) -> float:
+        """Mean validation loss over the seeds; infinite where a run of them has none."""
+        if not self.finished:
+            return inf
+        mean = fmean(record.scores["validation_nll"] for record in self.records)
+        return inf if isnan(mean) else mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +62,7 @@ class Row:
     @property
     def failed(self) -> tuple[Record, ...]:
         """The runs, trials among them, that did not."""
-        runs = (*(trial.record for trial in self.trials), *self.records)
+        runs = (*(record for trial in self.trials for record in trial.records), *self.records)
         return tuple(record for record in runs if record.status != "finished")
 
     def scores(self, name: str) -> dict[int, float]:
@@ -78,7 +93,7 @@ class Comparison:
     @property
     def records(self) -> tuple[Record, ...]:
         """Every run of the comparison, trials first."""
-        trials = [trial.record for row in self.rows for trial in row.trials]
+        trials = [one for row in self.rows for trial in row.trials for one in trial.records]
         return (*trials, *(record for row in self.rows for record in row.records))
 
     def to_json(self) -> dict[str, Any]:
@@ -116,7 +131,7 @@ class Comparison:
             raise DataError(f"cannot read a comparison from {path}\n  {error}") from None
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise DataError(f"not a comparison: the format of {path} is not {FORMAT!r}")
-        if values.get("version") != VERSION:
+        if values.get("version") not in (1, VERSION):
             raise DataError(f"{path} is of version {values.get('version')!r}, read is {VERSION}")
         rows = tuple(_row_from_json(row, folder) for row in values["rows"])
         return cls(task=values["task"], rows=rows)
@@ -125,7 +140,10 @@ class Comparison:
 def _row_to_json(row: Row) -> dict[str, Any]:
     return {
         "method": row.method,
-        "trials": [{"setting": t.setting, "record": t.record.id} for t in row.trials],
+        "trials": [
+            {"setting": trial.setting, "records": [record.id for record in trial.records]}
+            for trial in row.trials
+        ],
         "setting": row.setting,
         "records": [record.id for record in row.records],
     }
@@ -135,16 +153,17 @@ def _row_from_json(values: dict[str, Any], folder: Path) -> Row:
     return Row(
         method=values["method"],
         trials=tuple(
-            Trial(setting=trial["setting"], record=record)
-            for trial, record in zip(
-                values["trials"],
-                _records((trial["record"] for trial in values["trials"]), folder),
-                strict=True,
-            )
+            Trial(setting=trial["setting"], records=_records(_tried(trial), folder))
+            for trial in values["trials"]
         ),
         setting=values["setting"],
         records=_records(values["records"], folder),
     )
+
+
+def _tried(trial: dict[str, Any]) -> list[str]:
+    """The records of a trial; version 1 had one tuning seed and so one record."""
+    return trial["records"] if "records" in trial else [trial["record"]]
 
 
 def _records(ids: Iterable[str], folder: Path) -> tuple[Record, ...]:

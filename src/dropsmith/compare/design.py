@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isnan
 from pathlib import Path
 
 import torch
@@ -15,7 +14,8 @@ from dropsmith.tasks import Budget, Task
 from dropsmith.train import Setup
 
 TUNING_SEED = 1_000_000
-"""The seed of every trial. It is never reported: reported seeds count up from zero."""
+"""The first seed of every trial, from which the others count up. None of them is reported:
+reported seeds count up from zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,9 @@ class Design:
         task: the task, found.
         methods: canonical names, in the order of the table; see `methods.pick`.
         seeds: how many seeds are reported, counted from 0.
-        trials: how many of its settings each method tries on the tuning seed.
+        trials: how many of its settings each method tries.
+        tuning_seeds: on how many seeds each setting is tried; the least mean validation loss over
+            them is chosen.
         budget: epochs of a one-view method, batch size, optimiser settings.
         data, model, limit: as in `Setup`.
     """
@@ -36,6 +38,7 @@ class Design:
     budget: Budget
     seeds: int = 3
     trials: int = 3
+    tuning_seeds: int = 2
     data: str | None = None
     model: str | None = None
     limit: int | None = None
@@ -43,6 +46,8 @@ class Design:
     def __post_init__(self) -> None:
         if not 1 <= self.seeds < TUNING_SEED:
             raise TaskError(f"seeds must be at least 1, got {self.seeds}")
+        if self.tuning_seeds < 1:
+            raise TaskError(f"tuning_seeds must be at least 1, got {self.tuning_seeds}")
         if not 1 <= self.trials <= MOST_TRIALS:
             raise TaskError(
                 f"trials must be from 1 to {MOST_TRIALS}, the settings each method has, "
@@ -69,10 +74,16 @@ class Design:
         )
 
     def trial_setups(self, method: str) -> list[Setup]:
-        """The runs that choose a method's setting; none if there is nothing to choose between."""
+        """The runs that choose a method's setting, all seeds of one setting together.
+
+        There are none if there is nothing to choose between.
+        """
         if self.trials == 1:
             return []
-        return [self.setup(method, found, TUNING_SEED) for found in self.settings(method)]
+        seeds = range(TUNING_SEED, TUNING_SEED + self.tuning_seeds)
+        return [
+            self.setup(method, found, seed) for found in self.settings(method) for seed in seeds
+        ]
 
     def reported_setups(self, method: str, setting: Setting) -> list[Setup]:
         """The runs whose numbers are shown."""
@@ -97,11 +108,11 @@ def check(design: Design) -> None:
 
 
 def best(trials: Sequence[Trial]) -> Trial | None:
-    """The finished trial of least validation loss, the earlier of equals; None if none finished."""
-    finished = [trial for trial in trials if trial.record.status == "finished"]
-    return min(finished, key=_loss, default=None)
+    """The trial of least mean validation loss, the earlier of equals.
 
-
-def _loss(trial: Trial) -> float:
-    loss = trial.record.scores["validation_nll"]
-    return inf if isnan(loss) else loss
+    Only trials that finished on every seed can be chosen, for a mean over fewer seeds is of another
+    spread; None if there is no such trial.
+    """
+    return min(
+        (trial for trial in trials if trial.finished), key=lambda one: one.loss, default=None
+    )

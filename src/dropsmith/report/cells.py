@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
-from dropsmith.compare import Comparison, Setting, spelled
+from dropsmith.compare import Comparison, Setting, Trial, spelled
 from dropsmith.compare.statistics import Difference, Spread
 from dropsmith.compare.summary import Line, metrics, summarise
-from dropsmith.record import Record
 from dropsmith.report.numbers import METRICS, megabytes, p_value, seconds
 
 
@@ -75,7 +75,7 @@ def control_grid(comparison: Comparison) -> Grid | None:
 def trial_grid(comparison: Comparison) -> Grid | None:
     """Every setting tried, its validation loss and accuracy, and which was chosen."""
     rows = [
-        (Cell(row.method), Cell(spelled(trial.setting)), *_validation(trial.record), chosen)
+        (Cell(row.method), Cell(spelled(trial.setting)), *_validation(trial), chosen)
         for row in comparison.rows
         for trial in row.trials
         for chosen in [Cell("chosen" if trial.setting == row.setting else "")]
@@ -83,15 +83,21 @@ def trial_grid(comparison: Comparison) -> Grid | None:
     if not rows:
         return None
     heads = ("method", "setting", "validation NLL", "validation accuracy (%)", "")
-    caption = "Settings tried, each once, on a seed that is not reported; least NLL is chosen"
+    tried = max(len(trial.records) for row in comparison.rows for trial in row.trials)
+    seeds = "a seed that is" if tried == 1 else f"each of {tried} seeds that are"
+    caption = f"Settings tried, once with {seeds} not reported; least mean NLL is chosen"
     return Grid(caption, heads, tuple(rows))
 
 
-def _validation(record: Record) -> tuple[Cell, Cell]:
-    if record.status != "finished":
-        return Cell("–", record.status), Cell("–")
-    loss, accuracy = (record.scores[f"validation_{name}"] for name in ("nll", "accuracy"))
-    return Cell(f"{loss:.4f}"), Cell(f"{100 * accuracy:.2f}")
+def _validation(trial: Trial) -> tuple[Cell, Cell]:
+    if not trial.finished:
+        why = next(one.status for one in trial.records if one.status != "finished")
+        return Cell("–", why), Cell("–")
+    losses, right = (
+        [one.scores[f"validation_{name}"] for one in trial.records] for name in ("nll", "accuracy")
+    )
+    each = ", ".join(f"{loss:.4f}" for loss in losses) if len(losses) > 1 else ""
+    return Cell(f"{trial.loss:.4f}", each), Cell(f"{100 * fmean(right):.2f}")
 
 
 def _setting(setting: Setting) -> Cell:

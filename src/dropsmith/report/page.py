@@ -65,13 +65,13 @@ def _sections(comparison: Comparison, record: Record) -> list[str]:
 
 
 def _lead(comparison: Comparison, record: Record) -> str:
-    seeds, trials = len(comparison.rows[0].records), len(comparison.rows[0].trials)
+    seeds, trials = len(comparison.rows[0].records), comparison.rows[0].trials
     views = next(
         (r.cost["example_views"] for r in comparison.records if "example_views" in r.cost), 0
     )
     tuned = (
-        f"Each method's setting is the best of {trials} on validation, tried with a seed that is "
-        "not reported"
+        f"Each method's setting is the best of {len(trials)} on validation, tried with "
+        f"{_seeds(len(trials[0].records))} not reported"
         if trials
         else "Settings are the usual ones of each method, not tuned"
     )
@@ -80,6 +80,10 @@ def _lead(comparison: Comparison, record: Record) -> str:
         f"{views:,.0f} example-views a run for every method. {tuned}; the numbers are from the "
         f"test set. Data: {record.environment.get('data_source', comparison.task)}."
     )
+
+
+def _seeds(count: int) -> str:
+    return "a seed that is" if count == 1 else f"{count} seeds that are"
 
 
 def _trials(comparison: Comparison) -> str:
@@ -94,6 +98,7 @@ def command(comparison: Comparison) -> str:
         "--with": ",".join(one.method for one in comparison.rows),
         "--seeds": len(row.records),
         "--trials": len(row.trials) or 1,
+        "--tuning-seeds": len(row.trials[0].records) if row.trials else None,
         "--budget": config["budget"]["epochs"],
         "--limit": config["limit"],
         "--data": config["data"],
