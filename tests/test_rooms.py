@@ -8,7 +8,7 @@ import dropsmith
 SOURCE = Path(dropsmith.__file__).parent
 ROOMS = [
     *("errors", "axes", "rng", "terms", "record"),
-    *("kernels", "patterns", "sites", "views", "objectives", "consistency", "predict"),
+    *("kernels", "patterns", "sites", "recurrent", "views", "objectives", "consistency", "predict"),
     *("models", "tasks", "train", "compare", "report", "cli"),
     "testing",
 ]

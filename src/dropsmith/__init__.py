@@ -1,5 +1,6 @@
 """Dropout you can plan, prove, share between passes, learn and predict with."""
 
+from dropsmith import recurrent
 from dropsmith._version import __version__
 from dropsmith.consistency import consistent, restore, terms_of
 from dropsmith.errors import DropsmithError
@@ -69,6 +70,7 @@ __all__ = [
     "noise_of",
     "plan_of",
     "predict",
+    "recurrent",
     "restore",
     "rule",
     "select",

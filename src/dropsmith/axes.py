@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dropsmith.errors import AxisError, did_you_mean
 
-NAMES = ("batch", "time", "unit", "channel", "height", "width", "head")
+NAMES = ("batch", "time", "unit", "channel", "height", "width", "head", "gate")
 UNKNOWN = "?"
 
 

@@ -17,7 +17,7 @@ def model(tied=True):
 def test_the_scores_are_those_of_the_lstm_equations_written_out(tied):
     net = model(tied)
     weights = dict(net.lstm.named_parameters())
-    for row, scores in zip(TOKENS, net(TOKENS), strict=True):
+    for row, scores in zip(TOKENS, net(TOKENS).logits, strict=True):
         state, cell = torch.zeros(8), torch.zeros(8)
         for place, token in enumerate(row):
             gates = weights["weight_ih_l0"] @ net.embedding.weight[token] + weights["bias_ih_l0"]
@@ -38,16 +38,25 @@ def test_tied_scores_share_the_embedding_and_its_gradient():
 def test_a_score_depends_on_no_later_word():
     net, changed = model(), TOKENS.clone()
     changed[:, 4:] = 1
-    torch.testing.assert_close(net(TOKENS)[:, :4], net(changed)[:, :4])
+    torch.testing.assert_close(net(TOKENS).logits[:, :4], net(changed).logits[:, :4])
+
+
+def test_a_text_read_in_two_windows_has_the_scores_of_one():
+    net = model()
+    whole, first = net(TOKENS), net(TOKENS[:, :3])
+    rest = net(TOKENS[:, 3:], first.state)
+    assert [tuple(part.shape) for part in first.state] == [(3, 1, 8), (3, 1, 8)]
+    torch.testing.assert_close(torch.cat([first.logits, rest.logits], 1), whole.logits)
+    torch.testing.assert_close(rest.state, whole.state)
 
 
 @pytest.mark.parametrize("noise", LSTM_NOISES)
 def test_every_kind_of_noise_changes_training_and_leaves_evaluation_alone(noise):
     net = model()
-    clean = net(TOKENS)
+    clean = net(TOKENS).logits
     with lstm_plan(noise, 0.4).installed(net, TOKENS, seed=3):
-        assert not torch.equal(net(TOKENS), clean)
-        assert torch.equal(net.eval()(TOKENS), clean)
+        assert not torch.equal(net(TOKENS).logits, clean)
+        assert torch.equal(net.eval()(TOKENS).logits, clean)
 
 
 def test_locked_noise_drops_the_same_units_at_every_step_and_dropout_does_not():

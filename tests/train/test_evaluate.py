@@ -4,7 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from dropsmith.tasks import Split, find_task
+from dropsmith.models import SmallLSTM, lstm_plan
+from dropsmith.patterns import Bernoulli
+from dropsmith.predict import predict
+from dropsmith.sites import Plan, rule
+from dropsmith.tasks import Split, Stream, find_task
 from dropsmith.train import evaluate
 from dropsmith.train.evaluate import ROWS
 
@@ -78,3 +82,29 @@ def test_a_language_model_has_a_perplexity_over_the_words_that_count():
     assert found["perplexity"] == pytest.approx(4)
     assert found["nll"] == pytest.approx(math.log(4))
     assert found["accuracy"] == 0.25
+
+
+def test_samples_are_averaged_as_probabilities_and_scored_as_one():
+    task, net = find_task("digits"), nn.Sequential(nn.Linear(3, 8), nn.Linear(8, 3))
+    examples = split(9)
+    plan = Plan(rule("0", Bernoulli(rate=0.5)))
+    with plan.installed(net, torch.ones(2, 3)):
+        mean = predict(net, {"input": examples.columns["image"]}, samples=20, seed=4).mean
+        found = evaluate(net, task, examples.renamed("input"), samples=20, seed=4)
+        again = evaluate(net, task, examples.renamed("input"))
+    labels = examples.columns["labels"]
+    assert found["nll"] == pytest.approx(-float(mean[range(9), labels].log().mean()), rel=1e-5)
+    assert found["accuracy"] == float((mean.argmax(-1) == labels).double().mean())
+    assert found["nll"] != again["nll"]
+
+
+def test_a_stream_sampled_without_some_noise_is_scored_without_it():
+    torch.manual_seed(0)
+    net, task = SmallLSTM(words=9, width=8), find_task("penn-treebank")
+    text = Stream(torch.randint(0, 9, (101,), generator=torch.Generator().manual_seed(1)))
+    with lstm_plan("locked", 0.4).installed(net, text.rows(slice(2))):
+        alone = evaluate(net, task, text, samples=5)
+    both = Plan(*lstm_plan("locked", 0.4).rules, *lstm_plan("words", 0.4).rules)
+    with both.installed(net, text.rows(slice(2))):
+        assert evaluate(net, task, text, samples=5, without=("words",)) == pytest.approx(alone)
+        assert evaluate(net, task, text, samples=5)["nll"] != pytest.approx(alone["nll"])

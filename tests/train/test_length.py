@@ -1,12 +1,18 @@
 from dataclasses import dataclass
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dropsmith.objectives import TaskLoss, TwoSample
-from dropsmith.tasks import Budget
+from dropsmith.tasks import Budget, Split
+from dropsmith.tasks.learning_rates import Moment, Schedule
 from dropsmith.train.length import Length, learning_rate
+
+
+def rows(count):
+    return Split({"x": torch.zeros(count)})
 
 
 def budget(epochs=3, batch_size=10, **change):
@@ -31,7 +37,7 @@ class Every(TwoSample):
 @given(st.integers(1, 5), st.integers(1, 40), st.integers(1, 100))
 def test_every_method_sees_the_budgets_views_and_less_than_a_step_more(epochs, size, examples):
     for objective in (TaskLoss(), TwoSample(), TwoSample(views=3), Every()):
-        length = Length.of(budget(epochs, size), objective, examples)
+        length = Length.of(budget(epochs, size), objective, rows(examples))
         asked = epochs * examples
         assert length.views[-2] < asked <= length.views[-1]
         seen = 0
@@ -41,18 +47,18 @@ def test_every_method_sees_the_budgets_views_and_less_than_a_step_more(epochs, s
 
 
 def test_two_views_make_half_the_steps():
-    assert Length.of(budget(), TaskLoss(), 100).steps == 30
-    assert Length.of(budget(), TwoSample(), 100).steps == 15
+    assert Length.of(budget(), TaskLoss(), rows(100)).steps == 30
+    assert Length.of(budget(), TwoSample(), rows(100)).steps == 15
 
 
 def test_a_share_of_the_batch_counts_as_a_share():
-    length = Length.of(budget(), Every(every=1, part=0.25), 100)
+    length = Length.of(budget(), Every(every=1, part=0.25), rows(100))
     assert length.views[:3] == (0, 13, 26)
 
 
 @pytest.mark.parametrize("objective", [TaskLoss(), TwoSample(), Every()])
 def test_it_evaluates_once_an_epoch_of_views_and_at_the_end(objective):
-    length = Length.of(budget(), objective, 95)
+    length = Length.of(budget(), objective, rows(95))
     when = [step for step in range(1, length.steps + 1) if length.evaluates(step)]
     assert when[-1] == length.steps
     assert len(when) == 3
@@ -60,17 +66,15 @@ def test_it_evaluates_once_an_epoch_of_views_and_at_the_end(objective):
         assert length.epoch(step - 1) < number <= length.epoch(step)
 
 
-@given(st.integers(1, 300), st.floats(0, 1))
-def test_the_learning_rate_rises_then_falls_within_the_runs_own_steps(steps, warmup):
-    rates = [learning_rate(s, steps, budget(warmup=warmup)) for s in range(1, steps + 1)]
-    top = rates.index(max(rates))
-    assert max(rates) == 1
-    assert rates[: top + 1] == sorted(rates[: top + 1])
-    assert rates[top:] == sorted(rates[top:], reverse=True)
-    assert abs(top + 1 - steps * warmup) <= 1
-    assert all(0 <= rate <= 1 for rate in rates)
+def test_a_schedule_is_asked_where_the_run_is_and_scales_the_budgets_rate():
+    asked = []
 
+    class Spy(Schedule):
+        def share(self, moment):
+            asked.append(moment)
+            return 0.5
 
-def test_the_fall_is_half_a_cosine():
-    rates = [learning_rate(step, 11, budget(warmup=0.0)) for step in (1, 6, 11)]
-    assert rates == pytest.approx([1.0, 0.5, 0.0])
+    length = Length((0, 4, 8, 12), examples=8)
+    rate = learning_rate(3, length, budget(warmup=0.3, schedule=Spy()), losses=[2.0])
+    assert rate == 0.5
+    assert asked == [Moment(step=3, steps=3, epochs=1.0, losses=[2.0], warmup=0.3)]

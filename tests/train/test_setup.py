@@ -10,7 +10,7 @@ def test_its_json_holds_every_setting_and_decides_the_records_id():
     from dropsmith.record import config_id
 
     values = json.loads(json.dumps(digits().to_json()))
-    assert set(values) == set(digits().__dataclass_fields__)
+    assert set(values) == set(digits().__dataclass_fields__) - {"samples"}
     assert values["plan"] == digits().plan.to_json()
     ids = [config_id(one.to_json()) for one in (digits(), digits(seed=1), digits(noise=False))]
     assert len(set(ids)) == 3
@@ -19,3 +19,13 @@ def test_its_json_holds_every_setting_and_decides_the_records_id():
 def test_an_unknown_precision_is_refused():
     with pytest.raises(TaskError, match=r"'bf6'[\s\S]*no, bf16[\s\S]*'bf16'"):
         digits(precision="bf6")
+
+
+def test_samples_are_written_down_only_where_there_are_some():
+    assert digits(samples=5).to_json() == digits().to_json() | {"samples": 5}
+
+
+@pytest.mark.parametrize("change", [{"samples": -1}, {"samples": 5, "noise": False}])
+def test_samples_without_noise_to_differ_by_are_refused(change):
+    with pytest.raises(TaskError, match=r"samples=\S+ with \d rules in the plan"):
+        digits(**change)

@@ -10,8 +10,7 @@ from dropsmith.errors import TrainingError
 from dropsmith.objectives import RDrop, TaskLoss
 from dropsmith.sites import Plan
 from dropsmith.tasks import Split, find_task
-from dropsmith.train.length import learning_rate
-from dropsmith.train.order import rows_at
+from dropsmith.tasks._order import rows_at
 from dropsmith.train.state import State
 from dropsmith.train.step import Stepper
 from train.setups import SHORT, digits
@@ -56,7 +55,7 @@ def test_a_step_is_adamws_on_the_mean_loss_of_its_rows(tmp_path):
     optimizer = torch.optim.AdamW(theirs.parameters(), lr=1.0, weight_decay=0.1)
     train = find_task("digits").load(limit=100).train
     for step in range(1, 4):
-        task = stepper(setup).take(ours, 10, tmp_path)
+        task = stepper(setup).take(ours, 0.1 * step, tmp_path)
         batch = train.rows(rows_at(step, seed=0, batch_size=20, examples=100))
         loss = F.cross_entropy(theirs(batch["image"]), batch["labels"])
         optimizer.zero_grad()
@@ -64,7 +63,7 @@ def test_a_step_is_adamws_on_the_mean_loss_of_its_rows(tmp_path):
         norm = torch.cat([p.grad.flatten() for p in theirs.parameters()]).norm()
         for parameter in theirs.parameters():
             parameter.grad *= min(1.0, SHORT.clip / (float(norm) + 1e-6))
-        optimizer.param_groups[0]["lr"] = learning_rate(step, 10, SHORT)
+        optimizer.param_groups[0]["lr"] = 0.1 * step
         optimizer.step()
         assert float(task.value) == pytest.approx(float(loss.detach()))
         assert ours.step == step
@@ -75,7 +74,7 @@ def test_a_step_is_adamws_on_the_mean_loss_of_its_rows(tmp_path):
 @pytest.mark.parametrize("views", [1, 2])
 def test_the_model_is_given_each_row_once_for_every_view(tmp_path, views):
     one = state(Spy())
-    stepper(digits(noise=False, views=views)).take(one, 10, tmp_path)
+    stepper(digits(noise=False, views=views)).take(one, 1e-3, tmp_path)
     assert sum(len(seen) for seen in one.model.seen) == 20 * views
     assert len(one.model.seen) == 1
 
@@ -84,7 +83,7 @@ def test_the_same_step_of_two_methods_sees_the_same_rows(tmp_path):
     seen = []
     for views in (1, 2):
         one = state(Spy())
-        stepper(digits(noise=False, views=views)).take(one, 10, tmp_path)
+        stepper(digits(noise=False, views=views)).take(one, 1e-3, tmp_path)
         seen.append(one.model.seen[0][:20])
     assert torch.equal(*seen)
 
@@ -93,7 +92,7 @@ def test_another_seed_sees_other_rows(tmp_path):
     seen = []
     for seed in (0, 1):
         one = state(Spy())
-        stepper(digits(noise=False, seed=seed)).take(one, 10, tmp_path)
+        stepper(digits(noise=False, seed=seed)).take(one, 1e-3, tmp_path)
         seen.append(one.model.seen[0][:20])
     assert not torch.equal(*seen)
 
@@ -106,7 +105,7 @@ def test_a_consistency_term_is_felt_in_the_weights(tmp_path):
         task = find_task("digits")
         net = task.model(task.load())
         with setup.plan.installed(net, torch.ones(2, 1, 8, 8), seed=0):
-            stepper(setup).take(state(net), 10, tmp_path)
+            stepper(setup).take(state(net), 1e-3, tmp_path)
         ends.append(net.head.weight.detach())
     assert not torch.equal(*ends)
 
@@ -127,10 +126,10 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_batch_kept(tmp_pa
     step = next(number for number, row in enumerate(rows, start=1) if 3 in row)
     one = state(Spy())
     for _ in range(step - 1):
-        stepper(setup, train).take(one, 10, tmp_path)
+        stepper(setup, train).take(one, 1e-3, tmp_path)
     before = one.model.layer.weight.detach().clone()
     with pytest.raises(TrainingError, match=rf"at step {step}\n  terms: task [\s\S]*batch is kept"):
-        stepper(setup, train).take(one, 10, tmp_path)
+        stepper(setup, train).take(one, 1e-3, tmp_path)
     assert torch.equal(one.model.layer.weight, before)
     kept = load_file(tmp_path / f"step_{step}.safetensors")
     assert torch.equal(kept["image"], train.columns["image"][rows[step - 1]].contiguous()) or (
@@ -154,7 +153,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_touched(tmp_
     one.model.register_forward_hook(lambda module, args, output: Cliff.apply(output))
     before = one.model.layer.weight.detach().clone()
     with pytest.raises(TrainingError, match=r"at step 1\n[\s\S]*norm of the gradient: (nan|inf)"):
-        stepper(digits(noise=False, views=1)).take(one, 10, tmp_path)
+        stepper(digits(noise=False, views=1)).take(one, 1e-3, tmp_path)
     assert torch.equal(one.model.layer.weight, before)
 
 
@@ -163,7 +162,7 @@ def test_without_a_clip_long_gradients_stay_long(tmp_path):
     for clip in (None, 1e-3):
         one = state(Spy())
         setup = digits(noise=False, views=1, budget=replace(SHORT, clip=clip))
-        stepper(setup).take(one, 10, tmp_path)
+        stepper(setup).take(one, 1e-3, tmp_path)
         grads.append(torch.cat([p.grad.flatten() for p in one.model.parameters()]).norm())
     assert grads[0] > 10 * grads[1]
     assert float(grads[1]) == pytest.approx(1e-3, rel=1e-3)
@@ -177,6 +176,6 @@ def test_rounds_in_which_the_objective_wants_one_view_make_one_plain_pass(tmp_pa
     one = state(Spy())
     taker = stepper(digits(noise=False, plan=Plan(), objective=Now(alpha=1.0)))
     for _ in range(3):
-        taker.take(one, 10, tmp_path)
+        taker.take(one, 1e-3, tmp_path)
     assert [len(seen) for seen in one.model.seen] == [20, 40, 20]
     assert one.step == 3

@@ -16,8 +16,8 @@ TaskName = Annotated[
     str,
     typer.Argument(
         metavar="TASK",
-        help="digits, python-docs, cifar10, sst2, rt_polarity, cola; or the path of a folder of "
-        "pictures by class, or of a table of texts and labels.",
+        help="digits, python-docs, penn-treebank, wikitext2, cifar10, sst2, rt_polarity, cola; or "
+        "the path of a folder of pictures by class, or of a table of texts and labels.",
     ),
 ]
 DataFolder = Annotated[
@@ -42,7 +42,10 @@ BudgetName = Annotated[
     ),
 ]
 Limit = Annotated[
-    int | None, typer.Option("--limit", min=1, help="Use only this many training examples.")
+    int | None,
+    typer.Option(
+        "--limit", min=1, help="Use only this many training examples; of running text, tokens."
+    ),
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output, for machines.")
@@ -65,6 +68,14 @@ Settings = Annotated[
         "--set",
         metavar="NAME=NUMBER",
         help="One of the method's numbers, such as rate=0.3 or alpha=1; may be given again.",
+    ),
+]
+Averaged = Annotated[
+    int,
+    typer.Option(
+        "--samples",
+        min=0,
+        help="Also score the mean of this many noisy passes over the test set; 0 for none.",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Decides weights, order and noise.")]

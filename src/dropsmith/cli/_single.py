@@ -21,6 +21,7 @@ def setup_of(
     data: Path | None,
     model: str | None,
     limit: int | None,
+    samples: int = 0,
 ) -> "Setup":
     """The setup of a run: equal to the one that a comparison with these options makes."""
     from dataclasses import replace
@@ -38,6 +39,7 @@ def setup_of(
         data=None if data is None else str(data),
         model=model,
         limit=examples,
+        samples=samples,
     )
     setup = design.setup(name, setting_of(name, numbers(settings or [])), seed)
     return setup if plan is None else replace(setup, plan=Plan.load(plan))

@@ -7,6 +7,7 @@ import typer
 
 from dropsmith.cli._options import (
     AsJson,
+    Averaged,
     BudgetName,
     DataFolder,
     Limit,
@@ -54,6 +55,7 @@ def compare(
     data: DataFolder = None,
     model: ModelName = None,
     limit: Limit = None,
+    samples: Averaged = 0,
     processes: Processes = None,
     out: Out = None,
     as_json: AsJson = False,
@@ -82,6 +84,7 @@ def compare(
         data=None if data is None else str(data),
         model=model,
         limit=examples,
+        samples=samples,
     )
     folder = folder_of(out, task)
     _finish(_run(design, folder, processes), folder, as_json)

@@ -8,6 +8,7 @@ import typer
 
 from dropsmith.cli._options import (
     AsJson,
+    Averaged,
     BudgetName,
     DataFolder,
     Limit,
@@ -36,6 +37,7 @@ def train(
     data: DataFolder = None,
     model: ModelName = None,
     limit: Limit = None,
+    samples: Averaged = 0,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -56,6 +58,7 @@ def train(
         data=data,
         model=model,
         limit=limit,
+        samples=samples,
     )
     folder = folder_of(out, task)
     record = record_of(setup, folder)

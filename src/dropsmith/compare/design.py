@@ -31,6 +31,7 @@ class Design:
             them is chosen.
         budget: epochs of a one-view method, batch size, optimiser settings.
         data, model, limit: as in `Setup`.
+        samples: as in `Setup`, for the reported runs of methods with noise.
     """
 
     task: Task
@@ -42,6 +43,7 @@ class Design:
     data: str | None = None
     model: str | None = None
     limit: int | None = None
+    samples: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.seeds < TUNING_SEED:
@@ -61,16 +63,19 @@ class Design:
     def setup(self, method: str, setting: Setting, seed: int) -> Setup:
         """One run of a method under a setting."""
         made = METHODS[method]
+        plan = made.plan(self.task, setting)
+        sampled = plan.rules and seed != TUNING_SEED
         return Setup(
             task=self.task.name,
             method=method,
-            plan=made.plan(self.task, setting),
+            plan=plan,
             objective=made.goal(setting),
             budget=made.budget(self.budget, setting),
             seed=seed,
             data=self.data,
             model=self.model,
             limit=self.limit,
+            samples=self.samples if sampled else 0,
         )
 
     def trial_setups(self, method: str) -> list[Setup]:

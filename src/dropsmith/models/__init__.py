@@ -1,16 +1,33 @@
 """Small models without noise of their own, and where a plan may put noise in them."""
 
+from dropsmith.models._scores import Scores, layers_first, rows_first
 from dropsmith.models.any_model import AnyModel
+from dropsmith.models.recurrent_lm import RecurrentLM, RecurrentScores
+from dropsmith.models.recurrent_plans import (
+    awd_plan,
+    fraternal_plan,
+    naive_plan,
+    variational_plan,
+)
 from dropsmith.models.small_conv import SmallConv, conv_plan
 from dropsmith.models.small_lstm import SmallLSTM, lstm_plan
 from dropsmith.models.small_transformer import SmallTransformer, transformer_plan
 
 __all__ = [
     "AnyModel",
+    "RecurrentLM",
+    "RecurrentScores",
+    "Scores",
     "SmallConv",
     "SmallLSTM",
     "SmallTransformer",
+    "awd_plan",
     "conv_plan",
+    "fraternal_plan",
+    "layers_first",
     "lstm_plan",
+    "naive_plan",
+    "rows_first",
     "transformer_plan",
+    "variational_plan",
 ]

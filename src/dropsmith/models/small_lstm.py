@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from dropsmith.models._placing import Places, placed
+from dropsmith.models._scores import Scores, layers_first, rows_first
 from dropsmith.patterns import Bernoulli, Gaussian, Weights, Words
 from dropsmith.sites import Plan, rule
 
@@ -11,7 +12,9 @@ class SmallLSTM(nn.Module):
     """Scores of the next word at every place of a batch of windows.
 
     >>> import torch
-    >>> SmallLSTM(words=50)(torch.zeros(3, 7, dtype=torch.long)).shape
+    >>> net = SmallLSTM(words=50)
+    >>> first = net(torch.zeros(3, 7, dtype=torch.long))
+    >>> net(torch.zeros(3, 7, dtype=torch.long), first.state).logits.shape
     torch.Size([3, 7, 50])
 
     Args:
@@ -29,10 +32,16 @@ class SmallLSTM(nn.Module):
         if tied:
             self.head.weight = self.embedding.weight
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Scores `[batch, time, words]` after each token of `[batch, time]`."""
-        states, _ = self.lstm(self.embedding(tokens))
-        return self.head(states)
+    def forward(self, tokens: Tensor, state: tuple[Tensor, ...] | None = None) -> Scores:
+        """Scores `[batch, time, words]` after each token of `[batch, time]`, and the state there.
+
+        Args:
+            tokens: word numbers.
+            state: hidden and cell state to go on from, each `[batch, layers, unit]`; zeros if None.
+        """
+        before = None if state is None else (layers_first(state[0]), layers_first(state[1]))
+        hidden, after = self.lstm(self.embedding(tokens), before)
+        return Scores(self.head(hidden), tuple(map(rows_first, after)))
 
 
 _PLACES: Places = {

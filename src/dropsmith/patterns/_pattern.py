@@ -38,7 +38,7 @@ class Pattern(ABC):
         Nothing as large as a mask is kept for the backward pass: it is drawn again.
         """
         shape, views = tuple(x.shape), tuple(sources)
-        return times(x, lambda: self._mask(shape, names, views))
+        return times(x, lambda: self.masks(shape, names, views))
 
     def rate_at(self, step: Word) -> float | Tensor:
         """The rate at a training step: the number itself, or what its schedule says."""
@@ -68,9 +68,10 @@ class Pattern(ABC):
         )
         return f"{type(self).__name__}({', '.join(settings)})"
 
-    def _mask(
-        self, shape: tuple[int, ...], names: tuple[str, ...], sources: tuple[Source, ...]
+    def masks(
+        self, shape: tuple[int, ...], names: tuple[str, ...], sources: Sequence[Source]
     ) -> Tensor:
+        """The mask of a tensor of a shape whose batch holds a view for each source, in order."""
         if len(sources) == 1:
             return self.draw(Axes(names, shape), sources[0])
         dim = Axes(names, shape).dim("batch")

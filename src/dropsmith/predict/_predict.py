@@ -104,9 +104,9 @@ def _samples(
         entries = recorder.entries if recorder.as_tried else []
         start = 1
         yield logits
-    budget = _budget(sampler.model) if memory is None else memory
+    budget = budget_of(sampler.model) if memory is None else memory
     most = int(budget / (found.row_bytes * rows_of(batch))) if found.stack else 1
-    for numbers in _parts(range(start, samples), max(most, 1)):
+    for numbers in parts_of(range(start, samples), max(most, 1)):
         logits = _run(sampler, batch, numbers, found, entries)
         yield from logits.chunk(len(numbers)) if len(numbers) > 1 else (logits,)
 
@@ -120,13 +120,14 @@ def _run(
         return sampler.run(batch, numbers)
 
 
-def _parts(numbers: range, most: int) -> Iterator[tuple[int, ...]]:
+def parts_of(numbers: range, most: int) -> Iterator[tuple[int, ...]]:
     """As few parts of at most `most` as there can be, of nearly equal size."""
     count = ceil(len(numbers) / most)
     for part in torch.arange(numbers.start, numbers.stop).tensor_split(max(count, 1)):
         yield tuple(part.tolist())
 
 
-def _budget(model: nn.Module) -> int:
+def budget_of(model: nn.Module) -> int:
+    """Bytes that stacked samples may take where nothing is said: `MEMORY`, or half a GPU's."""
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     return torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else MEMORY

@@ -50,11 +50,23 @@ class Sampler:
         """The scores of these samples, stacked along the rows of the batch."""
         copies = len(numbers)
         whole = map_rows(lambda x: torch.cat([x] * copies), batch) if copies > 1 else batch
-        rows = rows_of(whole)
-        this = Pass(views=numbers, domain=PREDICTION, step=self.step, sampling=True, rows=rows)
+        return logits_of(self.output(whole, numbers)).detach()
+
+    def output(self, whole: Any, numbers: tuple[int, ...]) -> Any:
+        """All that the model returns for a batch in which these samples are stacked already.
+
+        A sample's masks are the same in every batch, so that a text read in several has one.
+        """
+        this = Pass(
+            views=numbers,
+            domain=PREDICTION,
+            step=self.step,
+            sampling=True,
+            rows=rows_of(whole),
+        )
         self._start(numbers[0])
         with self.noise.passing(this), torch.no_grad():
-            return logits_of(call(self.model, whole)).detach()
+            return call(self.model, whole)
 
     def _start(self, number: int) -> None:
         self.noise.fired = {}

@@ -7,8 +7,18 @@ from typing import Literal
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
+from dropsmith.sites.places import Declares
+
 Kind = Literal[
-    "output", "input", "weight", "words", "dropout", "functional", "attention", "between"
+    "output",
+    "input",
+    "weight",
+    "words",
+    "state",
+    "dropout",
+    "functional",
+    "attention",
+    "between",
 ]
 NATIVE: tuple[Kind, ...] = ("dropout", "functional", "attention", "between")
 ROOT = "root"
@@ -21,15 +31,19 @@ class Site:
     Args:
         name: the module's name for its output, `<module>.input`, a parameter's name for its
             weight, `<module>.dropout()` for functional dropout, `<module>.attention()` for fused
-            attention, `<module>.between()` between the layers of an `nn.LSTM`.
-        kind: `output`, `input`, `weight`, `words` (an embedding's rows), or noise the model
-            already has: `dropout` (a module), `functional`, `attention`, `between`.
+            attention, `<module>.between()` between the layers of an `nn.LSTM`,
+            `<module>.<place>` where a module declares a place of its own.
+        kind: `output`, `input`, `weight`, `words` (an embedding's rows), `state` (a place a
+            module declares), or noise the model already has: `dropout` (a module), `functional`,
+            `attention`, `between`.
         owner: the module that is hooked.
         type: the class name of that module.
         axes: the names of the tensor's dimensions, where a run has shown them.
         sizes: its sizes in that run.
         rate: the rate the model declares, for noise it already has. Declared, not measured:
             `audit` measures.
+        group: another name, which means every site that has it: `lstm.recurrent` is the recurrent
+            state of all layers and directions.
     """
 
     name: str
@@ -39,6 +53,7 @@ class Site:
     axes: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
     rate: float | None = None
+    group: str = ""
 
     @property
     def native(self) -> bool:
@@ -71,10 +86,24 @@ def _of_module(name: str, module: nn.Module) -> Iterator[Site]:
     yield Site(name=base, kind="output", owner=base, type=kind)
     yield Site(name=f"{base}.input", kind="input", owner=base, type=kind)
     yield from _built_in(base, module)
+    if isinstance(module, Declares):
+        yield from _declared(base, module)
     for parameter, value in module.named_parameters(recurse=False):
         if value.is_floating_point():
             full = f"{name}.{parameter}" if name else parameter
             yield Site(name=full, kind="weight", owner=base, type=kind, sizes=tuple(value.shape))
+
+
+def _declared(base: str, module: Declares) -> Iterator[Site]:
+    for place in module.noise_places():
+        yield Site(
+            name=f"{base}.{place.name}",
+            kind="state",
+            owner=base,
+            type=type(module).__name__,
+            axes=place.axes,
+            group=f"{base}.{place.group}",
+        )
 
 
 def _built_in(base: str, module: nn.Module) -> Iterator[Site]:

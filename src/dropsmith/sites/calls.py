@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dropsmith.sites._site import Kind
 from dropsmith.sites.attach import Attachment
 from dropsmith.sites.attention import attend
 from dropsmith.sites.drawn import Drawn
-from dropsmith.sites.layers import layer_by_layer
+from dropsmith.sites.layers import dropped_between
 from dropsmith.sites.own_calls import CallMode, OwnCalls, Torch
 
 DROPOUTS = (F.dropout, torch.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout,
@@ -19,6 +20,11 @@ DROPOUTS = (F.dropout, torch.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.a
 RECURRENT = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
 ATTENTION = F.scaled_dot_product_attention
 MULTI_HEAD = F.multi_head_attention_forward
+
+
+def functional_kind(owner: nn.Module) -> Kind:
+    """What a module's own functional dropout is: a recurrent layer's is between its layers."""
+    return "between" if isinstance(owner, nn.RNNBase) else "functional"
 
 
 class Calls(Attachment):
@@ -57,7 +63,7 @@ class Calls(Attachment):
         if func is MULTI_HEAD and self.attention is not None:
             return _multi_head(self, args, kwargs)
         if func in RECURRENT and self.between is not None:
-            return layer_by_layer(self.between.drawn, self.module, func, args)
+            return dropped_between(self.between.drawn, self.module, func, args)
         return func(*args, **kwargs)
 
 

@@ -42,7 +42,7 @@ class Drawn:
             quiet = self.noise.quiet_views()[0]
             return x if quiet else self.pattern.drop(x, self._names(module, x), sources)
         names = self._names(module, x)
-        dim = self._batch_dim(names, x, len(sources))
+        dim = self._batch_dim(names, tuple(x.shape), len(sources))
         dropped = self.pattern.drop(x, names, sources)
         return self._quietened(x, dropped, dim)
 
@@ -62,12 +62,21 @@ class Drawn:
         dropped = self.pattern.drop(weight, names, sources[:1])
         return self._observed(weight, dropped)
 
+    def mask(self, sizes: tuple[int, ...], device: torch.device) -> Tensor:
+        """A mask for a tensor of these sizes; whoever asks for it multiplies."""
+        sources = self.noise.sources(self.site.name, self.shared, device)
+        names = Axes.read(self.axes, sizes).names if self.axes is not None else self.site.axes
+        dim = self._batch_dim(names, sizes, len(sources))
+        found = self.pattern.masks(sizes, names, sources)
+        found = self._quietened(torch.ones_like(found), found, dim)
+        return self._observed(torch.ones_like(found), found)
+
     def words(self, rows: Tensor, ids: Tensor) -> Tensor:
         """Embedded words with whole word types dropped; `rows` is `ids` with one more axis."""
         assert isinstance(self.pattern, Words)
         sources = self.noise.sources(self.site.name, self.shared, rows.device)
         names = tuple(self.axes.split()) if self.axes is not None else self.site.axes
-        dim = self._batch_dim(names or ("batch",), ids, len(sources))
+        dim = self._batch_dim(names or ("batch",), tuple(ids.shape), len(sources))
         dropped = self.pattern.drop_rows(rows, ids, sources, dim)
         return self._observed(rows, self._quietened(rows, dropped, dim))
 
@@ -78,23 +87,23 @@ class Drawn:
             return self.site.axes
         return names_of(module, self.site.kind, x.ndim)
 
-    def _batch_dim(self, names: tuple[str, ...], x: Tensor, views: int) -> int:
+    def _batch_dim(self, names: tuple[str, ...], sizes: tuple[int, ...], views: int) -> int:
         if "batch" not in names:
             if views == 1:
                 return 0
             raise ViewError(
                 f"site {self.site.name!r} has no batch axis, so views stacked in one batch would "
-                f'share its mask (sizes {tuple(x.shape)})\n  use mode="looped"'
+                f'share its mask (sizes {sizes})\n  use mode="looped"'
             )
         dim = names.index("batch")
         rows = self.noise.current.rows
         # Heads, or whatever a person who names the axes knows of, may be folded into the rows.
         may_fold = self.axes is not None or self.site.kind in ("attention", "functional")
-        unlike = rows and (x.shape[dim] % rows if may_fold else x.shape[dim] != rows)
-        if x.shape[dim] % views or unlike:
+        unlike = rows and (sizes[dim] % rows if may_fold else sizes[dim] != rows)
+        if sizes[dim] % views or unlike:
             raise AxisError(
                 f"site {self.site.name!r} was taken to be '{' '.join(names)}', but its batch axis "
-                f"has {x.shape[dim]} rows where the batch has {rows} (sizes {tuple(x.shape)})\n"
+                f"has {sizes[dim]} rows where the batch has {rows} (sizes {sizes})\n"
                 '  name its axes: rule(..., axes="time batch unit"), or use mode="looped"'
             )
         return dim

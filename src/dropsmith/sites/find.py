@@ -13,7 +13,13 @@ from torch.overrides import TorchFunctionMode
 from dropsmith.sites._site import Kind, Site, owner_module, shown, static_sites
 from dropsmith.sites.axes_of import confirmed, names_of
 from dropsmith.sites.batch import call, one_more_column, one_more_row
-from dropsmith.sites.calls import ATTENTION, DROPOUTS, MULTI_HEAD, multi_head_arguments
+from dropsmith.sites.calls import (
+    ATTENTION,
+    DROPOUTS,
+    MULTI_HEAD,
+    functional_kind,
+    multi_head_arguments,
+)
 from dropsmith.sites.names import call_name
 from dropsmith.sites.noise import find_noise
 
@@ -61,7 +67,7 @@ class _Trace(TorchFunctionMode):
     def _note(self, func: Any, args: Any, kwargs: Any, name: str, module: nn.Module) -> None:
         if func in DROPOUTS:
             x, rate = args[0] if args else kwargs["input"], _argument(args, kwargs, 1, "p", 0.5)
-            self._add("functional", name, module, float(rate), tuple(x.shape))
+            self._add(functional_kind(module), name, module, float(rate), tuple(x.shape))
         if func is ATTENTION:
             query = args[0] if args else kwargs["query"]
             key = args[1] if len(args) > 1 else kwargs["key"]
@@ -153,7 +159,7 @@ def _seen(site: Site, model: nn.Module, few: dict[str, Any], more: dict[str, Any
     own = site.kind in ("attention", "functional", "input")
     place = site.name if own else site.owner
     sizes = few.get(place)
-    if sizes is None or site.kind == "weight":
+    if sizes is None or site.kind in ("weight", "state"):
         return site
     names = names_of(owner_module(model, site.owner), site.kind, len(sizes))
     return replace(site, sizes=sizes, axes=confirmed(names, sizes, more.get(place, sizes)))

@@ -16,9 +16,11 @@ from dropsmith.sites.batch import tensors_in
 from dropsmith.sites.calls import Calls, CallSite
 from dropsmith.sites.drawn import Drawn
 from dropsmith.sites.find import sites as find_sites
+from dropsmith.sites.left import Left
 from dropsmith.sites.names import call_name
 from dropsmith.sites.noise import ATTRIBUTE, Noise
 from dropsmith.sites.path import Skipping
+from dropsmith.sites.places import Declares
 from dropsmith.sites.rule import Assignment, Rule, assign, no_site, unmatched
 
 INSTALLED = "_dropsmith_installed"
@@ -167,6 +169,8 @@ def _attachment(module: nn.Module, drawn: Drawn) -> Attachment | None:
         return None
     if kind == "output" and isinstance(pattern, Path):
         return Skipping(module, drawn)
+    if kind == "state":
+        return Left(module, drawn, drawn.site.name.rpartition(".")[2])
     if kind == "weight":
         return Weight(module, drawn, drawn.site.name.rpartition(".")[2])
     return {"dropout": Keyed, "output": Output, "input": Input, "words": Word}[kind](module, drawn)
@@ -183,6 +187,9 @@ def _add_call(
     rate = _own_rate(pattern) if isinstance(pattern, Native | Off) else None
     if rate is not None and isinstance(module, nn.RNNBase | nn.MultiheadAttention):
         made.append(Retuned(module, drawn, "dropout", rate))
+        return
+    if isinstance(module, Declares):
+        made.append(Left(module, drawn, site.name.rpartition(".")[2]))
         return
     if site.owner not in calls:
         calls[site.owner] = Calls(module)

@@ -10,7 +10,7 @@ from dropsmith.errors import SiteError
 from dropsmith.sites.drawn import Drawn
 
 
-def layer_by_layer(
+def dropped_between(
     drawn: Drawn, module: nn.Module, func: Callable[..., Any], args: tuple[Any, ...]
 ) -> tuple[Tensor, ...]:
     """What torch's own multi-layer call returns, its dropout replaced by the site's pattern."""
@@ -19,8 +19,30 @@ def layer_by_layer(
     if not isinstance(args[3], bool):
         raise SiteError(
             f"site {drawn.site.name!r}: a PackedSequence has no batch and time axes to drop over\n"
-            "  pad the sequences, or use Native(rate=...) to retune torch's own dropout"
+            "  pad the sequences, use Native(rate=...) to retune torch's own dropout, or convert\n"
+            "  the layer, which then takes noise there too: dropsmith.recurrent.convert(model)"
         )
+
+    def drop(layer: int, x: Tensor) -> Tensor:
+        return drawn.drop(x, module) if drawn.noise.active(module.training) else x
+
+    return layer_by_layer(module, func, args, drop)
+
+
+def layer_by_layer(
+    module: nn.RNNBase,
+    func: Callable[..., Any],
+    args: tuple[Any, ...],
+    between: Callable[[int, Tensor], Tensor],
+) -> tuple[Tensor, ...]:
+    """Torch's own call, one layer at a time, with something of ours between the layers.
+
+    Args:
+        module: whose call it is.
+        func: torch's function.
+        args: its arguments for a padded batch.
+        between: takes the number of a layer and what it returned to what the next is given.
+    """
     x, state, weights, bias = args[0], args[1], list(args[2]), args[3]
     directions = 2 if module.bidirectional else 1
     # A projection (proj_size) adds one weight to each direction of each layer.
@@ -36,6 +58,6 @@ def layer_by_layer(
         x, *last = func(x, tuple(own) if is_lstm else own[0], *tail)
         for collected, one in zip(finals, last, strict=True):
             collected.append(one)
-        if layer < module.num_layers - 1 and drawn.noise.active(module.training):
-            x = drawn.drop(x, module)
+        if layer < module.num_layers - 1:
+            x = between(layer, x)
     return (x, *(torch.cat(parts) for parts in finals))

@@ -21,7 +21,8 @@ class Selector:
         name: a site's name; `*` stands for anything within one part of it, `**` for any number
             of parts: `a.**.b` means `a.b` too, and `a.**` all that is below `a`.
             An input is only meant where the name ends in `.input`, and what the whole model
-            returns only by its own name, `root`.
+            returns only by its own name, `root`. A place that a module declares inside itself is
+            only meant where the last part of the name is more than a wildcard.
         type: class name of the module.
         kind: kind of the site.
         depth: the layers from the first to before the second, counted by the first number in
@@ -39,10 +40,12 @@ class Selector:
         """Whether the site is meant."""
         if site.kind == "input" and not self.name.endswith(".input"):
             return False
+        if site.kind == "state" != self.kind and self.name.rpartition(".")[2] in ("*", "**"):
+            return False
         if site.kind == "output" and site.name == ROOT != self.name:
             return False
         return (
-            bool(compiled(self.name).fullmatch(site.name))
+            any(compiled(self.name).fullmatch(name) for name in (site.name, site.group) if name)
             and self.type in (None, site.type)
             and self.kind in (None, site.kind)
             and _within(self.depth, site.name)

@@ -1,24 +1,36 @@
 """Data, a small model, a loss and scores: what a method is tried on."""
 
-from dropsmith.tasks._task import Budget, Data, Split, Task, device_of
+from dropsmith.tasks import learning_rates, optimisers
+from dropsmith.tasks._budget import Budget
+from dropsmith.tasks._part import Batch, Part, Split
+from dropsmith.tasks._task import Data, Task, device_of
 from dropsmith.tasks.find import TASKS, find_task
 from dropsmith.tasks.images import ImageTask
+from dropsmith.tasks.language import LanguageSource, LanguageTask
 from dropsmith.tasks.own_model import OwnModelTask, with_model
 from dropsmith.tasks.python_docs import PythonDocsTask
+from dropsmith.tasks.stream import Stream
 from dropsmith.tasks.texts import TextSource, TextTask
 
 __all__ = [
     "TASKS",
+    "Batch",
     "Budget",
     "Data",
     "ImageTask",
+    "LanguageSource",
+    "LanguageTask",
     "OwnModelTask",
+    "Part",
     "PythonDocsTask",
     "Split",
+    "Stream",
     "Task",
     "TextSource",
     "TextTask",
     "device_of",
     "find_task",
+    "learning_rates",
+    "optimisers",
     "with_model",
 ]

@@ -11,39 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.sites import Plan
+from dropsmith.tasks._budget import Budget
+from dropsmith.tasks._part import Part
 from dropsmith.terms import Loss
 from dropsmith.views import logits_of
-
-
-@dataclass(frozen=True)
-class Split:
-    """Aligned columns: row i of every tensor belongs to example i.
-
-    >>> texts = Split({"tokens": torch.tensor([[5, 6, 7], [8, 0, 0]])}, padded=("tokens",))
-    >>> texts.rows(slice(1, 2))
-    {'tokens': tensor([[8]])}
-
-    Args:
-        columns: what the model's forward takes, by argument name, and `labels`.
-        padded: columns whose rows are filled up with zeros; a batch keeps no more of them than
-            its longest row needs.
-    """
-
-    columns: Mapping[str, Tensor]
-    padded: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(next(iter(self.columns.values())))
-
-    def rows(self, index: Tensor | slice) -> dict[str, Tensor]:
-        """The batch that holds these rows."""
-        batch = {name: column[index] for name, column in self.columns.items()}
-        return batch | {name: _trimmed(batch[name]) for name in self.padded}
-
-
-def _trimmed(rows: Tensor) -> Tensor:
-    longest = int((rows != 0).any(0).nonzero().max()) + 1 if bool(rows.any()) else 1
-    return rows[:, :longest]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +30,9 @@ class Data:
         vocabulary: the words of a text by their number; empty where examples hold none.
     """
 
-    train: Split
-    validation: Split
-    test: Split
+    train: Part
+    validation: Part
+    test: Part
     classes: int
     names: tuple[str, ...]
     sha256: str
@@ -71,7 +42,7 @@ class Data:
     @classmethod
     def of(
         cls,
-        parts: Sequence[Split],
+        parts: Sequence[Part],
         *,
         names: Sequence[str],
         source: str,
@@ -91,38 +62,13 @@ class Data:
         )
 
 
-def _hash(parts: Sequence[Split], names: Sequence[str]) -> str:
+def _hash(parts: Sequence[Part], names: Sequence[str]) -> str:
     digest = hashlib.sha256(repr(tuple(names)).encode())
     for part in parts:
-        for name, column in sorted(part.columns.items()):
+        for name, column in sorted(part.stored().items()):
             digest.update(f"{name} {column.dtype} {tuple(column.shape)}".encode())
             digest.update(column.contiguous().numpy().data)
     return digest.hexdigest()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Budget:
-    """How long a run is and how it steps, in example-views so that methods can be compared.
-
-    Args:
-        epochs: passes over the training examples of a one-view method; a two-view method makes
-            half as many, so that both see the same number of example-views.
-        batch_size: examples a step sees, or all of them where there are fewer.
-        learning_rate: AdamW's, at the top of its schedule: a linear rise, then half a cosine.
-        weight_decay: AdamW's.
-        warmup: the share of all steps over which the learning rate rises.
-        clip: longest gradient, as the norm over all parameters; None for any length.
-        patience: stop after this many evaluations in a row without a better validation
-            likelihood; None to run to the end.
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float = 0.0
-    warmup: float = 0.1
-    clip: float | None = 1.0
-    patience: int | None = None
 
 
 class Task(ABC):
@@ -161,6 +107,14 @@ class Task(ABC):
     @abstractmethod
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
         """The loss of one view, as sum and count of counted items."""
+
+    def carry(self, output: Any) -> Mapping[str, Any]:
+        """What the next window of the same text is given beside its columns, by argument name.
+
+        Nothing, unless a task reads streams. What is carried has its rows first, as the columns
+        have; it is taken from view 0, without its graph.
+        """
+        return {}
 
     def score(self, output: Any, batch: Mapping[str, Tensor]) -> dict[str, tuple[float, float]]:
         """`nll` (in nats) and `accuracy` of one batch as (sum, count): the items `loss` counts."""

@@ -8,13 +8,17 @@ from dropsmith.tasks._task import Task
 from dropsmith.tasks.cifar10 import CIFAR10
 from dropsmith.tasks.digits import DIGITS
 from dropsmith.tasks.image_folder import IMAGES
+from dropsmith.tasks.penn_treebank import PENN_TREEBANK
 from dropsmith.tasks.python_docs import PYTHON_DOCS
 from dropsmith.tasks.sentences import COLA, RT_POLARITY, SST2, TEXT
 from dropsmith.tasks.tables import is_table
+from dropsmith.tasks.wikitext2 import WIKITEXT2
 
 TASKS: dict[str, Task] = {
     "digits": DIGITS,
     "python-docs": PYTHON_DOCS,
+    "penn-treebank": PENN_TREEBANK,
+    "wikitext2": WIKITEXT2,
     "cifar10": CIFAR10,
     "sst2": SST2,
     "rt_polarity": RT_POLARITY,

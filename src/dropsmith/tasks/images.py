@@ -12,7 +12,9 @@ from dropsmith.models import SmallConv, conv_plan
 from dropsmith.models.small_conv import CONV_NOISES
 from dropsmith.objectives.losses import classification
 from dropsmith.sites import Plan
-from dropsmith.tasks._task import Budget, Data, Split, Task
+from dropsmith.tasks._budget import Budget
+from dropsmith.tasks._part import Split
+from dropsmith.tasks._task import Data, Task
 from dropsmith.terms import Loss
 from dropsmith.views import logits_of
 
@@ -43,7 +45,7 @@ class ImageTask(Task):
         return self.read(data if data is not None else self.home, limit)
 
     def model(self, data: Data) -> nn.Module:
-        channels, height, width = data.train.columns["image"].shape[1:]
+        channels, height, width = data.train.stored()["image"].shape[1:]
         if height != width:
             raise ValueError(f"images are squares, got {height} × {width} pixels")
         return SmallConv(channels=channels, size=height, classes=data.classes, widths=self.widths)

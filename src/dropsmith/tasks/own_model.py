@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.models import AnyModel
 from dropsmith.sites import Plan
-from dropsmith.tasks._task import Budget, Data, Split, Task
+from dropsmith.tasks._budget import Budget
+from dropsmith.tasks._part import Part
+from dropsmith.tasks._task import Data, Task
 from dropsmith.terms import Loss
 
 
@@ -45,7 +47,7 @@ class OwnModelTask(Task):
         loaded = self.task.load(data, limit)
         if self.input is None:
             return loaded
-        parts = {part: _renamed(getattr(loaded, part), self.input) for part in _PARTS}
+        parts = {part: getattr(loaded, part).renamed(self.input) for part in _PARTS}
         return replace(loaded, **parts)
 
     def model(self, data: Data) -> nn.Module:
@@ -56,6 +58,9 @@ class OwnModelTask(Task):
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
         return self.task.loss(output, batch)
+
+    def carry(self, output: Any) -> Mapping[str, Any]:
+        return self.task.carry(output)
 
 
 _PARTS = ("train", "validation", "test")
@@ -138,8 +143,8 @@ def _needed(function: Callable[..., Any]) -> list[str]:
     return [p.name for p in parameters if p.kind in positional and p.default is p.empty]
 
 
-def _input(model: nn.Module, split: Split) -> str | None:
-    columns = [name for name in split.columns if name != "labels"]
+def _input(model: nn.Module, part: Part) -> str | None:
+    columns = [name for name in part.stored() if name != "labels"]
     needed = _needed(model.forward)
     if needed and all(name in columns for name in needed):
         return None
@@ -149,8 +154,3 @@ def _input(model: nn.Module, split: Split) -> str | None:
             f"  the columns of this task are: {', '.join(columns)}"
         )
     return needed[0]
-
-
-def _renamed(split: Split, name: str) -> Split:
-    columns = {key if key == "labels" else name: column for key, column in split.columns.items()}
-    return Split(columns, tuple(name for _ in split.padded))

@@ -14,8 +14,10 @@ from dropsmith.models import SmallTransformer, transformer_plan
 from dropsmith.models.small_transformer import TRANSFORMER_NOISES
 from dropsmith.objectives.losses import classification
 from dropsmith.sites import Plan
+from dropsmith.tasks._budget import Budget
+from dropsmith.tasks._part import Split
 from dropsmith.tasks._split import PARTS, check_parts, limited, round_robin
-from dropsmith.tasks._task import Budget, Data, Split, Task
+from dropsmith.tasks._task import Data, Task
 from dropsmith.tasks.parts import Parts, parts_in, parts_on_hub, settled
 from dropsmith.tasks.words import PAD, UNKNOWN, Vocabulary, tokenise
 from dropsmith.terms import Loss

@@ -1,6 +1,6 @@
 """Everything that decides a run, as one value whose JSON is the record's configuration."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from dropsmith.errors import TaskError, did_you_mean
@@ -26,6 +26,8 @@ class Setup:
         model: `package.module:function` that makes the model, or None for the task's own.
         limit: use only this many training examples, or the task's own choice.
         precision: `no` for float32, `bf16` for mixed precision.
+        samples: how many noisy passes are averaged for the scores `test_mc_…`, which stand beside
+            those of one pass without noise; 0 for none.
     """
 
     task: str
@@ -38,6 +40,7 @@ class Setup:
     model: str | None = None
     limit: int | None = None
     precision: str = "no"
+    samples: int = 0
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -45,18 +48,24 @@ class Setup:
                 f"no precision is called {self.precision!r}\n  there are: {', '.join(PRECISIONS)}"
                 + did_you_mean(self.precision, PRECISIONS)
             )
+        if self.samples < 0 or (self.samples and not self.plan.rules):
+            raise TaskError(
+                f"samples={self.samples} with {len(self.plan.rules)} rules in the plan: samples "
+                "differ by the noise of a plan\n  give a method with noise, or samples=0"
+            )
 
     def to_json(self) -> dict[str, Any]:
-        """The resolved configuration as JSON values."""
-        return {
+        """The resolved configuration as JSON values; `samples` only where there are some."""
+        values = {
             "task": self.task,
             "method": self.method,
             "plan": self.plan.to_json(),
             "objective": self.objective.to_json(),
-            "budget": asdict(self.budget),
+            "budget": self.budget.to_json(),
             "seed": self.seed,
             "data": self.data,
             "model": self.model,
             "limit": self.limit,
             "precision": self.precision,
         }
+        return values | ({"samples": self.samples} if self.samples else {})

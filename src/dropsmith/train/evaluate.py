@@ -1,58 +1,101 @@
-"""How good a model is on a part of the data, noise off."""
+"""How good a model is on a part of the data, with noise off or averaged over."""
 
 import math
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from dropsmith.predict import reading
+from dropsmith.sites._site import Kind
 from dropsmith.sites.batch import call
-from dropsmith.tasks import Split, Task, device_of
+from dropsmith.tasks import Part, Task, device_of
 from dropsmith.views import logits_of
 
 ROWS = 256
 """Examples in a pass; scores are sums, so it does not change them."""
 
 
-def evaluate(model: nn.Module, task: Task, split: Split) -> dict[str, float]:
-    """The means over a split of the task's scores, and `calibration_error`.
+def evaluate(
+    model: nn.Module,
+    task: Task,
+    part: Part,
+    samples: int = 0,
+    *,
+    seed: int = 0,
+    without: tuple[Kind, ...] = (),
+) -> dict[str, float]:
+    """The means over a part of the data of the task's scores, and `calibration_error`.
 
     The model is in eval mode meanwhile, and afterwards every module in the mode it was in.
 
     Args:
-        model: takes the split's columns by name.
+        model: takes the part's columns by name.
         task: its `score` is summed over batches; a perplexity task adds exp(nll).
-        split: the examples.
+        part: the examples; a stream is read from its start, its state handed on.
+        samples: 0 for one pass without noise; else of how many passes with the installed plan's
+            noise the probabilities are averaged. Each has its own masks, and over all of a stream
+            the same, and its own state.
+        seed: of the samples' masks.
+        without: kinds of sites that the samples leave without noise: Gal & Ghahramani's code
+            samples without noise on `words`.
 
     Returns:
         `nll` in nats per item, `accuracy`, `calibration_error` (mean difference between
         confidence and accuracy over 15 bins of confidence; Naeini et al., 2015), and
         `perplexity` where the task is judged by it.
-    """
-    from torchmetrics.classification import MulticlassCalibrationError
 
+    Raises:
+        NoiseError: samples are asked for of a model in which nothing is random.
+    """
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
-        return _scores(model, task, split, MulticlassCalibrationError)
+        if not samples:
+            return _scores(task, part, OnePass(model, task).read, device_of(model))
+        few = on_device(part.rows(slice(0, 2)), device_of(model))
+        with reading(model, few, samples, task.carry, seed=seed, without=without) as mean:
+            return _scores(task, part, mean.read, device_of(model))
     finally:
         for module, mode in modes.items():
             module.training = mode
 
 
-def _scores(model: nn.Module, task: Task, split: Split, error: type) -> dict[str, float]:
+class OnePass:
+    """Reads batches in order, each once, from the state in which the one before ended."""
+
+    def __init__(self, model: nn.Module, task: Task) -> None:
+        self.model, self.task = model, task
+        self.carried: dict[str, Any] = {}
+
+    def read(self, batch: dict[str, Tensor], continues: bool) -> Any:
+        """What the model returns for a batch."""
+        with torch.no_grad():
+            output = call(self.model, batch | (self.carried if continues else {}))
+        self.carried = dict(self.task.carry(output))
+        return output
+
+
+Read = Callable[[dict[str, Tensor], bool], Any]
+
+
+def _scores(task: Task, part: Part, read: Read, device: torch.device) -> dict[str, float]:
+    from torchmetrics.classification import MulticlassCalibrationError
+
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     calibration = None
-    for start in range(0, len(split), ROWS):
-        batch = on_device(split.rows(slice(start, start + ROWS)), device_of(model))
-        with torch.no_grad():
-            output = call(model, batch)
+    for given in part.batches(ROWS):
+        batch = on_device(given.columns, device)
+        output = read(batch, given.continues)
         for name, (total, count) in task.score(output, batch).items():
             sums[name][0] += total
             sums[name][1] += count
         scores, labels = _flat(logits_of(output), batch["labels"])
         if calibration is None:
-            calibration = error(num_classes=scores.shape[1], n_bins=15).to(scores.device)
+            calibration = MulticlassCalibrationError(num_classes=scores.shape[1], n_bins=15)
+            calibration = calibration.to(scores.device)
         calibration.update(scores.softmax(-1), labels)
     means = {name: total / count for name, (total, count) in sums.items()}
     means["calibration_error"] = float(calibration.compute()) if calibration else math.nan

@@ -1,10 +1,12 @@
 """How many steps a run makes, when it is evaluated and how fast it learns."""
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from dropsmith.objectives import Objective
-from dropsmith.tasks import Budget
+from dropsmith.tasks import Budget, Part
+from dropsmith.tasks.learning_rates import Moment
 
 
 @dataclass(frozen=True)
@@ -20,23 +22,28 @@ class Length:
     examples: int
 
     @classmethod
-    def of(cls, budget: Budget, objective: Objective, examples: int) -> "Length":
+    def of(cls, budget: Budget, objective: Objective, train: Part, seed: int = 0) -> "Length":
         """The fewest steps that see the budget's example-views.
 
-        A step of n views of a batch of B sees B for the first and `objective.share` of B for each
+        A step of n views of B examples sees B for the first and `objective.share` of B for each
         of the others, so a two-view method makes half the steps of a one-view method.
 
+        >>> import torch
         >>> from dropsmith.objectives import TaskLoss, TwoSample
+        >>> from dropsmith.tasks import Split
         >>> budget = Budget(epochs=2, batch_size=10, learning_rate=1e-3)
-        >>> Length.of(budget, TaskLoss(), 35).steps, Length.of(budget, TwoSample(), 35).steps
+        >>> train = Split({"x": torch.zeros(35)})
+        >>> Length.of(budget, TaskLoss(), train).steps, Length.of(budget, TwoSample(), train).steps
         (7, 4)
         """
-        rows = min(budget.batch_size, examples)
-        some = math.ceil(rows * objective.share)
+        seen = partial(train.seen, seed=seed, batch_size=budget.batch_size)
         views = [0]
-        while views[-1] < budget.epochs * examples:
-            views.append(views[-1] + rows + some * (objective.views_at(len(views)) - 1))
-        return cls(tuple(views), examples)
+        while views[-1] < budget.epochs * len(train):
+            step = len(views)
+            more = objective.views_at(step) - 1
+            part = seen(step, share=objective.share) if more else 0
+            views.append(views[-1] + seen(step) + part * more)
+        return cls(tuple(views), len(train))
 
     @property
     def steps(self) -> int:
@@ -53,18 +60,30 @@ class Length:
         return step == self.steps or before // self.examples < after // self.examples
 
 
-def learning_rate(step: int, steps: int, budget: Budget) -> float:
-    """The rate at step `step` (from 1) of `steps`: a linear rise, then half a cosine towards 0.
+def learning_rate(step: int, length: Length, budget: Budget, losses: Sequence[float] = ()) -> float:
+    """The rate at step `step` (from 1), as the budget's schedule has it.
 
-    The schedule spans the run's own steps, so that a method of half as many steps is not cut off
-    in the middle of it.
+    >>> import torch
+    >>> from dropsmith.objectives import TaskLoss
+    >>> from dropsmith.tasks import Split
+    >>> from dropsmith.tasks.learning_rates import Staircase
+    >>> stairs = Staircase(factor=2, after=1)
+    >>> budget = Budget(epochs=3, batch_size=10, learning_rate=1.0, schedule=stairs)
+    >>> length = Length.of(budget, TaskLoss(), Split({"x": torch.zeros(20)}))
+    >>> [learning_rate(step, length, budget) for step in range(1, 7)]
+    [1.0, 1.0, 1.0, 1.0, 0.5, 0.5]
 
-    >>> budget = Budget(epochs=1, batch_size=1, learning_rate=1.0, warmup=0.2)
-    >>> [round(learning_rate(step, 10, budget), 2) for step in (1, 2, 6, 10)]
-    [0.5, 1.0, 0.5, 0.0]
+    Args:
+        step: the step about to be made.
+        length: the run's.
+        budget: the run's.
+        losses: the validation loss of every evaluation so far.
     """
-    rise = max(1, round(steps * budget.warmup))
-    if step <= rise:
-        return budget.learning_rate * step / rise
-    share = (step - rise) / (steps - rise)
-    return budget.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+    moment = Moment(
+        step=step,
+        steps=length.steps,
+        epochs=length.epoch(step - 1),
+        losses=losses,
+        warmup=budget.warmup,
+    )
+    return budget.learning_rate * budget.schedule.share(moment)

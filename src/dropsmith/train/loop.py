@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from dropsmith.errors import CheckpointError, TrainingError
 from dropsmith.record import Record, config_id
-from dropsmith.tasks import Budget, Data, Task, find_task, with_model
+from dropsmith.tasks import Data, Task, find_task, with_model
 from dropsmith.train._setup import Setup
 from dropsmith.train.bar import Progress
 from dropsmith.train.checkpoint import FILE, Checkpoint, Saving
 from dropsmith.train.evaluate import on_device
 from dropsmith.train.length import Length
+from dropsmith.train.optimisers import optimizer_of
 from dropsmith.train.run import Run
 from dropsmith.train.state import State
 from dropsmith.train.step import Stepper
@@ -36,8 +36,8 @@ def train(
 ) -> Record:
     """Make one run and return its record, which is also in `folder`, beside the best weights.
 
-    Steps are AdamW's. Validation is scored after every epoch of example-views; the weights of
-    least validation loss are kept, and they alone are scored on test, once, at the end.
+    Validation is scored after every epoch of example-views; the weights of least validation loss
+    are kept, and they alone are scored on test, once, at the end.
 
     Args:
         setup: what to run.
@@ -110,8 +110,8 @@ def _opened(
                 stepper=Stepper(setup, task, data.train, accelerator),
                 data=data,
                 folder=folder,
-                length=Length.of(setup.budget, setup.objective, len(data.train)),
-                state=State(model, _optimizer(model, setup.budget)),
+                length=Length.of(setup.budget, setup.objective, data.train, setup.seed),
+                state=State(model, optimizer_of(model, setup.budget)),
             )
 
 
@@ -133,9 +133,3 @@ def _accelerator() -> Any:
             "  runs of different seeds go in parallel: dropsmith compare"
         )
     return accelerator
-
-
-def _optimizer(model: nn.Module, budget: Budget) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(
-        model.parameters(), lr=budget.learning_rate, weight_decay=budget.weight_decay
-    )

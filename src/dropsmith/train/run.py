@@ -8,13 +8,14 @@ from typing import Any
 import torch
 
 from dropsmith.record import Record
-from dropsmith.tasks import Data, device_of
+from dropsmith.tasks import Budget, Data, device_of
 from dropsmith.train.bar import Progress
 from dropsmith.train.checkpoint import FILE, Saving, write
 from dropsmith.train.environment import environment
 from dropsmith.train.evaluate import evaluate
-from dropsmith.train.length import Length
+from dropsmith.train.length import Length, learning_rate
 from dropsmith.train.memory import forget_peak, peak_bytes
+from dropsmith.train.optimisers import after_evaluation, shown
 from dropsmith.train.state import State
 from dropsmith.train.step import Stepper
 
@@ -61,22 +62,29 @@ class Run:
     def _device(self) -> torch.device:
         return device_of(self.state.model)
 
+    @property
+    def _budget(self) -> Budget:
+        return self.stepper.setup.budget
+
     def _gives_up(self) -> bool:
-        patience = self.stepper.setup.budget.patience
-        return patience is not None and self.state.worse >= patience
+        patience, schedule = self._budget.patience, self._budget.schedule
+        worse = patience is not None and self.state.worse >= patience
+        return worse or schedule.ends(self.state.losses)
 
     def _step(self) -> None:
         state, started = self.state, time.perf_counter()
-        task = self.stepper.take(state, self.length.steps, self.folder)
+        rate = learning_rate(state.step + 1, self.length, self._budget, state.losses)
+        task = self.stepper.take(state, rate, self.folder)
         state.loss = (state.loss[0] + float(task.sum), state.loss[1] + float(task.count))
         state.seconds += time.perf_counter() - started
 
     def _evaluate(self) -> None:
         state = self.state
-        found = self._scores("validation")
+        with shown(state.optimizer):
+            found = self._scores("validation")
+            state.keep_best(found["validation_nll"])
         total, count = state.loss
         state.loss = (0.0, 0.0)
-        state.keep_best(found["validation_nll"])
         row = {
             "step": state.step,
             "epoch": self.length.epoch(state.step),
@@ -85,10 +93,26 @@ class Run:
             "seconds": state.seconds,
         }
         state.curve.append(row | found)
+        self._react()
+
+    def _react(self) -> None:
+        """What optimiser and schedule make of an evaluation."""
+        state = self.state
+        after_evaluation(state.optimizer, self._budget, state.losses)
+        if self._budget.schedule.returns(state.losses):
+            state.model.load_state_dict(state.best)
 
     def _scores(self, part: str) -> dict[str, float]:
         found = evaluate(self.state.model, self.stepper.task, getattr(self.data, part))
         return {f"{part}_{name}": value for name, value in found.items()}
+
+    def _sampled(self) -> dict[str, float]:
+        """Test scores of the mean over noisy passes, where the setup asks for them."""
+        setup, task = self.stepper.setup, self.stepper.task
+        if not setup.samples:
+            return {}
+        found = evaluate(self.state.model, task, self.data.test, setup.samples, seed=setup.seed)
+        return {f"test_mc_{name}": value for name, value in found.items()}
 
     def _remember_peak(self) -> None:
         self.state.peak_bytes = max(self.state.peak_bytes, peak_bytes(self._device))
@@ -101,7 +125,7 @@ class Run:
             config=self.identity["config"],
             environment=environment(self.data, self._device),
             curve=tuple(state.curve),
-            scores=self._scores("validation") | self._scores("test"),
+            scores=self._scores("validation") | self._scores("test") | self._sampled(),
             cost={
                 "seconds": state.seconds,
                 "peak_memory_bytes": state.peak_bytes,

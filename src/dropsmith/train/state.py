@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dropsmith.sites import find_noise
+from dropsmith.train.carried import packed, unpacked
 from dropsmith.train.checkpoint import Checkpoint
 
 Weights = dict[str, Tensor]
@@ -28,6 +29,7 @@ class State:
         worse: how many evaluations in a row were no better.
         seconds: time spent in training steps.
         peak_bytes: most memory, over all the processes that worked on the run.
+        carried: what the last window of a text hands to the next, by argument name.
     """
 
     model: nn.Module
@@ -40,6 +42,12 @@ class State:
     worse: int = 0
     seconds: float = 0.0
     peak_bytes: float = 0.0
+    carried: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def losses(self) -> list[float]:
+        """The validation loss of every evaluation so far."""
+        return [row["validation_nll"] for row in self.curve]
 
     def keep_best(self, nll: float) -> None:
         """Take the weights as the best if they are, or count one more that is not."""
@@ -53,9 +61,12 @@ class State:
         noise = find_noise(self.model)
         optimizer, groups = _split(self.optimizer.state_dict())
         values = {name: getattr(self, name) for name in _NUMBERS}
+        carried, form = packed(self.carried)
         values |= {"noise_step": noise.step if noise is not None else 0, "groups": groups}
+        values |= {"carried": form}
         tensors = _named("model", self.model.state_dict()) | _named("best", self.best)
         tensors |= _named("optimizer", optimizer) | _named("generator", _generators())
+        tensors |= _named("carried", carried)
         return Checkpoint(identity=identity, values=values, tensors=tensors)
 
     def resume(self, saved: Checkpoint) -> None:
@@ -66,6 +77,8 @@ class State:
         self.model.load_state_dict(_under("model", saved.tensors))
         device = next(self.model.parameters()).device
         self.best = {k: v.to(device) for k, v in _under("best", saved.tensors).items()}
+        carried = {k: v.to(device) for k, v in _under("carried", saved.tensors).items()}
+        self.carried = unpacked(carried, saved.values["carried"])
         optimizer = _under("optimizer", saved.tensors)
         self.optimizer.load_state_dict(_joined(optimizer, saved.values["groups"]))
         _set_generators(_under("generator", saved.tensors))

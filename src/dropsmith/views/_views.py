@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from dropsmith.errors import ViewError
 
@@ -30,6 +31,26 @@ class Views:
     def logits(self) -> tuple[Tensor, ...]:
         """The scores of each view: see `logits_of`."""
         return tuple(logits_of(output) for output in self.outputs)
+
+    @property
+    def carry(self) -> Any:
+        """The state that every view of the next window starts from: view 0's, without its graph.
+
+        None where the model returns no state.
+        """
+        return detached(state_of(self.outputs[0]))
+
+
+def state_of(output: Any) -> Any:
+    """The recurrent state in what a model returned: `.state` or `["state"]`; None without one."""
+    if isinstance(output, Mapping):
+        return output.get("state")
+    return getattr(output, "state", None)
+
+
+def detached(value: Any) -> Any:
+    """The same tensors without their graph, in the same tuples, lists and mappings."""
+    return pytree.tree_map(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, value)
 
 
 def logits_of(output: Any) -> Tensor:

@@ -13,7 +13,14 @@ from dropsmith.patterns import Native, Off
 from dropsmith.sites import find_noise
 from dropsmith.sites._site import Kind, shown
 from dropsmith.sites.attention import probabilities
-from dropsmith.sites.calls import ATTENTION, DROPOUTS, MULTI_HEAD, RECURRENT, unguarded
+from dropsmith.sites.calls import (
+    ATTENTION,
+    DROPOUTS,
+    MULTI_HEAD,
+    RECURRENT,
+    functional_kind,
+    unguarded,
+)
 from dropsmith.sites.install import installation_of
 from dropsmith.sites.names import call_name
 from dropsmith.sites.read_attention import of_multi_head
@@ -73,7 +80,7 @@ class _Watch(TorchFunctionMode):
         x = args[0] if args else kwargs["input"]
         before = x.detach().clone()
         after = func(*args, **kwargs)
-        kind: Kind = "attention" if self.heads else "functional"
+        kind: Kind = "attention" if self.heads else functional_kind(self.stack[-1][1])
         self.head_drawn = self.head_drawn or bool(self.heads)
         self.see(call_name(owner, kind), kind, before, after)
         return after

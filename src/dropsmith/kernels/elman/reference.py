@@ -1,0 +1,25 @@
+"""The definition: a loop over time that autograd differentiates."""
+
+import torch
+from torch import Tensor
+
+from dropsmith.kernels.state_noise import NO_NOISE, StateNoise, at, mixed
+
+
+def elman(
+    gates: Tensor,
+    hidden: Tensor,
+    weight: Tensor,
+    noise: StateNoise = NO_NOISE,
+    nonlinearity: str = "tanh",
+) -> tuple[Tensor, Tensor]:
+    """See `dropsmith.kernels.elman.elman`."""
+    bend = torch.tanh if nonlinearity == "tanh" else torch.relu
+    states = []
+    for step, score in enumerate(gates[:, :, 0]):
+        seen = hidden
+        if noise.recurrent is not None:
+            seen = seen * at(noise.recurrent, step)[:, 0]
+        hidden = mixed(hidden, bend(score + seen @ weight.t()), noise.hidden_update, step)
+        states.append(hidden)
+    return torch.stack(states), hidden

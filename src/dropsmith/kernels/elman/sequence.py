@@ -1,0 +1,66 @@
+"""One autograd function over the whole sequence; see `dropsmith.kernels.lstm.sequence`."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from dropsmith.kernels.state_noise import NO_NOISE, Recurrence, StateNoise, at, mixed
+
+
+def elman(
+    gates: Tensor,
+    hidden: Tensor,
+    weight: Tensor,
+    noise: StateNoise = NO_NOISE,
+    nonlinearity: str = "tanh",
+) -> tuple[Tensor, Tensor]:
+    """See `dropsmith.kernels.elman.elman`."""
+    states = _Sequence.apply(gates, hidden, weight, noise, nonlinearity)
+    return states, states[-1]  # pyright: ignore
+
+
+class _Sequence(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, gates: Tensor, hidden: Tensor, weight: Tensor, noise: StateNoise, bend: str
+    ) -> Tensor:
+        time, batch, _, unit = gates.shape
+        recurrence = Recurrence(weight, gates, noise.recurrent)
+        product = recurrence.product()
+        acts = torch.empty_like(gates)
+        hiddens = gates.new_empty(time + 1, batch, unit)
+        hiddens[0] = hidden
+        for step in range(time):
+            act, before = acts[step], hiddens[step]
+            torch.add(gates[step], product(step, before), out=act)
+            act.tanh_() if bend == "tanh" else act.relu_()
+            hiddens[step + 1] = mixed(before, act[:, 0], noise.hidden_update, step)
+        ctx.save_for_backward(acts, hiddens, weight)
+        ctx.recurrence, ctx.noise, ctx.bend = recurrence, noise, bend
+        return hiddens[1:].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
+        (d_states,) = given
+        acts, hiddens, weight = ctx.saved_tensors
+        noise: StateNoise = ctx.noise
+        product = ctx.recurrence.backward()
+        grads = 1 - acts * acts if ctx.bend == "tanh" else (acts > 0).to(acts.dtype)
+        d_hidden = torch.zeros_like(d_states[0])
+        for step in reversed(range(len(acts))):
+            d_hidden = d_hidden + d_states[step]
+            stays = None
+            if noise.hidden_update is not None:
+                taken = d_hidden * at(noise.hidden_update, step)
+                d_hidden, stays = taken, d_hidden - taken
+            grads[step].mul_(d_hidden[:, None])
+            d_hidden = product(step, grads[step])
+            if stays is not None:
+                d_hidden = d_hidden + stays
+        d_weight = None
+        if ctx.needs_input_grad[2]:
+            d_weight = ctx.recurrence.weight_gradient(grads, hiddens[:-1]).to(weight.dtype)
+        return grads, d_hidden, d_weight, None, None

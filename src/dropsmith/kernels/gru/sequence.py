@@ -1,0 +1,82 @@
+"""One autograd function over the whole sequence; see `dropsmith.kernels.lstm.sequence`."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from dropsmith.kernels.state_noise import NO_NOISE, Recurrence, StateNoise, at, mixed
+
+
+def gru(
+    gates: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor, noise: StateNoise = NO_NOISE
+) -> tuple[Tensor, Tensor]:
+    """See `dropsmith.kernels.gru.gru`."""
+    states = _Sequence.apply(gates, hidden, weight, bias, noise)
+    return states, states[-1]  # pyright: ignore
+
+
+class _Sequence(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, gates: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor, noise: StateNoise
+    ) -> Tensor:
+        time, batch, _, unit = gates.shape
+        recurrence = Recurrence(weight, gates, noise.recurrent)
+        product, added = recurrence.product(), bias.detach().to(gates.dtype).view(3, unit)
+        acts = torch.empty_like(gates)
+        back = gates.new_empty(time, batch, unit)
+        hiddens = gates.new_empty(time + 1, batch, unit)
+        hiddens[0] = hidden
+        for step in range(time):
+            act, before = acts[step], hiddens[step]
+            torch.add(product(step, before), added, out=act)
+            back[step] = act[:, 2]
+            act[:, :2].add_(gates[step, :, :2]).sigmoid_()
+            act[:, 2].mul_(act[:, 0]).add_(gates[step, :, 2]).tanh_()
+            made = torch.lerp(act[:, 2], before, act[:, 1])
+            hiddens[step + 1] = mixed(before, made, noise.hidden_update, step)
+        ctx.save_for_backward(acts, back, hiddens, weight, bias)
+        ctx.recurrence, ctx.noise = recurrence, noise
+        return hiddens[1:].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
+        (d_states,) = given
+        acts, back, hiddens, weight, bias = ctx.saved_tensors
+        noise: StateNoise = ctx.noise
+        product = ctx.recurrence.backward()
+        grads, of_new = _derivatives(acts, back, hiddens)
+        update = acts[:, :, 1]
+        d_hidden = torch.zeros_like(d_states[0])
+        for step in reversed(range(len(acts))):
+            d_hidden = d_hidden + d_states[step]
+            stays = None
+            if noise.hidden_update is not None:
+                taken = d_hidden * at(noise.hidden_update, step)
+                d_hidden, stays = taken, d_hidden - taken
+            grad = grads[step]
+            grad.mul_(d_hidden[:, None])
+            of_new[step].mul_(d_hidden)
+            d_hidden = torch.addcmul(product(step, grad), d_hidden, update[step])
+            if stays is not None:
+                d_hidden = d_hidden + stays
+        d_weight = None
+        if ctx.needs_input_grad[2]:
+            d_weight = ctx.recurrence.weight_gradient(grads, hiddens[:-1]).to(weight.dtype)
+        d_bias = grads.sum((0, 1)).view(-1).to(bias.dtype)
+        d_gates = torch.cat([grads[:, :, :2], of_new[:, :, None]], 2)
+        return d_gates, d_hidden, d_weight, d_bias, None
+
+
+def _derivatives(acts: Tensor, back: Tensor, hiddens: Tensor) -> tuple[Tensor, Tensor]:
+    """Of the hidden state by what the recurrence gives to each gate, and by the score of `new`."""
+    reset, update, new = acts.unbind(2)
+    made = torch.empty_like(acts)
+    inner = (1 - update) * (1 - new * new)
+    torch.mul(inner * back, reset * (1 - reset), out=made[:, :, 0])
+    torch.mul(hiddens[:-1] - new, update * (1 - update), out=made[:, :, 1])
+    torch.mul(inner, reset, out=made[:, :, 2])
+    return made, inner

@@ -1,0 +1,104 @@
+"""One autograd function over the whole sequence.
+
+Backward computes the local derivatives of all steps at once, and the weight's gradient as one
+product after its loop; what is left in the loop is what a step needs of the one before it.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from dropsmith.kernels.state_noise import NO_NOISE, Recurrence, StateNoise, at, mixed
+
+
+def lstm(
+    gates: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, noise: StateNoise = NO_NOISE
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See `dropsmith.kernels.lstm.lstm`."""
+    states, last = _Sequence.apply(gates, hidden, cell, weight, noise)  # pyright: ignore
+    return states, states[-1], last
+
+
+class _Sequence(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, gates: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, noise: StateNoise
+    ) -> tuple[Tensor, Tensor]:
+        time, batch, _, unit = gates.shape
+        recurrence = Recurrence(weight, gates, noise.recurrent)
+        product = recurrence.product()
+        acts = torch.empty_like(gates)
+        squashed = gates.new_empty(time, batch, unit)
+        hiddens, cells = gates.new_empty(2, time + 1, batch, unit)
+        hiddens[0], cells[0] = hidden, cell
+        for step in range(time):
+            act, made = acts[step], cells[step + 1]
+            torch.add(gates[step], product(step, hiddens[step]), out=act)
+            act[:, :2].sigmoid_()
+            act[:, 2].tanh_()
+            act[:, 3].sigmoid_()
+            torch.mul(act[:, 0], act[:, 2], out=made)
+            made.addcmul_(act[:, 1], cells[step])
+            torch.tanh(made, out=squashed[step])
+            torch.mul(act[:, 3], squashed[step], out=hiddens[step + 1])
+            _zone_out(noise, step, hiddens, cells)
+        ctx.save_for_backward(acts, squashed, hiddens, cells, weight)
+        ctx.recurrence, ctx.noise = recurrence, noise
+        return hiddens[1:].clone(), cells[time].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
+        d_states, d_cell = given
+        acts, squashed, hiddens, cells, weight = ctx.saved_tensors
+        noise: StateNoise = ctx.noise
+        product = ctx.recurrence.backward()
+        grads = _derivatives(acts, squashed, cells)
+        leave, forget = acts[:, :, 3], acts[:, :, 1]
+        through = leave * (1 - squashed * squashed)
+        d_hidden, d_cell = torch.zeros_like(d_states[0]), d_cell.clone()
+        for step in reversed(range(len(acts))):
+            d_hidden = d_hidden + d_states[step]
+            d_hidden, hidden_stays = _shared(d_hidden, noise.hidden_update, step)
+            d_cell, cell_stays = _shared(d_cell, noise.cell_update, step)
+            d_cell = torch.addcmul(d_cell, d_hidden, through[step])
+            grad = grads[step]
+            grad[:, :3].mul_(d_cell[:, None])
+            grad[:, 3].mul_(d_hidden)
+            d_cell.mul_(forget[step])
+            d_hidden = product(step, grad)
+            if hidden_stays is not None:
+                d_hidden = d_hidden + hidden_stays
+            if cell_stays is not None:
+                d_cell = d_cell + cell_stays
+        d_weight = None
+        if ctx.needs_input_grad[3]:
+            d_weight = ctx.recurrence.weight_gradient(grads, hiddens[:-1]).to(weight.dtype)
+        return grads, d_hidden, d_cell, d_weight, None
+
+
+def _zone_out(noise: StateNoise, step: int, hiddens: Tensor, cells: Tensor) -> None:
+    for share, states in ((noise.hidden_update, hiddens), (noise.cell_update, cells)):
+        if share is not None:
+            states[step + 1] = mixed(states[step], states[step + 1], share, step)
+
+
+def _shared(grad: Tensor, share: Tensor | None, step: int) -> tuple[Tensor, Tensor | None]:
+    """The gradient of the step's new state, and of the state that stayed."""
+    if share is None:
+        return grad, None
+    taken = grad * at(share, step)
+    return taken, grad - taken
+
+
+def _derivatives(acts: Tensor, squashed: Tensor, cells: Tensor) -> Tensor:
+    """By each gate's score: the cell's by the first three, the hidden state's by the last."""
+    enter, forget, new, leave = acts.unbind(2)
+    made = torch.empty_like(acts)
+    torch.mul(new * enter, 1 - enter, out=made[:, :, 0])
+    torch.mul(cells[:-1] * forget, 1 - forget, out=made[:, :, 1])
+    torch.mul(enter, 1 - new * new, out=made[:, :, 2])
+    torch.mul(squashed * leave, 1 - leave, out=made[:, :, 3])
+    return made

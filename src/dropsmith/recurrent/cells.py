@@ -1,0 +1,94 @@
+"""What differs between the kinds of layer: their gates, their states and their kernel."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from dropsmith.kernels.elman import elman
+from dropsmith.kernels.gru import gru
+from dropsmith.kernels.lstm import lstm
+from dropsmith.kernels.state_noise import StateNoise
+
+States = tuple[Tensor, ...]
+"""The hidden state, and the cell where there is one."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """One layer in one direction: `[gate * unit, input]`, `[gate * unit, unit]`, and biases."""
+
+    weight_ih: Tensor
+    weight_hh: Tensor
+    bias_ih: Tensor | None = None
+    bias_hh: Tensor | None = None
+
+
+class Cell(ABC):
+    """One kind of recurrent layer."""
+
+    gates: ClassVar[int]
+    has_cell: ClassVar[bool] = False
+
+    def input_bias(self, own: Parameters) -> Tensor | None:
+        """What is added to the input's part of the scores."""
+        if own.bias_ih is None or own.bias_hh is None:
+            return None
+        return own.bias_ih + own.bias_hh
+
+    @abstractmethod
+    def run(
+        self, gates: Tensor, states: States, own: Parameters, noise: StateNoise
+    ) -> tuple[Tensor, States]:
+        """The hidden states `[time, batch, unit]` and the states after the last step."""
+
+
+class LongShortTerm(Cell):
+    """The cell of `torch.nn.LSTM`."""
+
+    gates, has_cell = 4, True
+
+    def run(
+        self, gates: Tensor, states: States, own: Parameters, noise: StateNoise
+    ) -> tuple[Tensor, States]:
+        output, *last = lstm(gates, states[0], states[1], own.weight_hh, noise)
+        return output, tuple(last)
+
+
+class Gated(Cell):
+    """The cell of `torch.nn.GRU`."""
+
+    gates = 3
+
+    def input_bias(self, own: Parameters) -> Tensor | None:
+        return own.bias_ih
+
+    def run(
+        self, gates: Tensor, states: States, own: Parameters, noise: StateNoise
+    ) -> tuple[Tensor, States]:
+        bias = own.bias_hh
+        bias = own.weight_hh.new_zeros(len(own.weight_hh)) if bias is None else bias
+        output, last = gru(gates, states[0], own.weight_hh, bias, noise)
+        return output, (last,)
+
+
+@dataclass(frozen=True)
+class Elman(Cell):
+    """The cell of `torch.nn.RNN`."""
+
+    gates = 1
+
+    nonlinearity: str = "tanh"
+
+    def run(
+        self, gates: Tensor, states: States, own: Parameters, noise: StateNoise
+    ) -> tuple[Tensor, States]:
+        output, last = elman(gates, states[0], own.weight_hh, noise, self.nonlinearity)
+        return output, (last,)
+
+
+def parameters_of(flat: Sequence[Tensor], per_layer: int) -> list[Parameters]:
+    """Torch's flat list of weights, cut into layers and directions."""
+    return [Parameters(*flat[i : i + per_layer]) for i in range(0, len(flat), per_layer)]

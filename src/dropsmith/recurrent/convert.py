@@ -1,0 +1,68 @@
+"""From torch's recurrent layers to ours in a finished model, and back.
+
+Ours add nothing to what a layer holds, so a layer changes its class and stays the same object:
+its parameters, hooks, names and whoever refers to it never notice.
+"""
+
+from torch import nn
+
+from dropsmith.errors import SiteError
+from dropsmith.recurrent.layers import GRU, LSTM, RNN
+from dropsmith.sites.left import noise_left_with
+
+_OURS: dict[type[nn.RNNBase], type[nn.RNNBase]] = {nn.LSTM: LSTM, nn.GRU: GRU, nn.RNN: RNN}
+_TORCHS = {ours: theirs for theirs, ours in _OURS.items()}
+
+
+def convert(model: nn.Module) -> tuple[str, ...]:
+    """Give every `nn.LSTM`, `nn.GRU` and `nn.RNN` in a model sites for noise inside; their names.
+
+    Outputs, parameters, `state_dict` and optimisers stay as they are. Layers of a class derived
+    from torch's by somebody else are left alone.
+
+    >>> model = nn.Sequential(nn.LSTM(3, 4))
+    >>> convert(model), type(model[0]).__module__
+    (('0',), 'dropsmith.recurrent.layers')
+    >>> revert(model), type(model[0]) is nn.LSTM
+    (('0',), True)
+
+    Raises:
+        SiteError: the model has no such layer.
+    """
+    found = _change(model, _OURS)
+    if not found:
+        raise SiteError(
+            f"this {type(model).__name__} has no nn.LSTM, nn.GRU or nn.RNN to convert"
+            + _derived(model)
+        )
+    return found
+
+
+def revert(model: nn.Module) -> tuple[str, ...]:
+    """Undo `convert`: every layer of ours is torch's again; their names.
+
+    Raises:
+        SiteError: a plan has noise inside such a layer; it has to be removed first.
+    """
+    for name, module in model.named_modules():
+        if type(module) in _TORCHS and noise_left_with(module):
+            raise SiteError(
+                f"a plan has noise inside {name or 'root'!r}\n  remove it first: plan.remove(model)"
+            )
+    return _change(model, _TORCHS)
+
+
+def _change(model: nn.Module, classes: dict[type[nn.RNNBase], type[nn.RNNBase]]) -> tuple[str, ...]:
+    found = [(name, module) for name, module in model.named_modules() if type(module) in classes]
+    for _, module in found:
+        module.__class__ = classes[type(module)]  # pyright: ignore
+    return tuple(name or "root" for name, _ in found)
+
+
+def _derived(model: nn.Module) -> str:
+    ours = tuple(_TORCHS)
+    if any(isinstance(m, ours) for m in model.modules()):
+        return "\n  its recurrent layers are dropsmith's already"
+    layers = [(n or "root", m) for n, m in model.named_modules() if isinstance(m, nn.RNNBase)]
+    named = ", ".join(f"{name} ({type(module).__name__})" for name, module in layers)
+    return f"\n  left alone, of classes of their own: {named}" if named else ""

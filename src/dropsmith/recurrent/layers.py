@@ -1,0 +1,121 @@
+"""`torch.nn`'s recurrent layers whose masks are arguments; without any they are torch's own."""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+from torch.overrides import TorchFunctionMode
+
+from dropsmith.recurrent.asked import Asked
+from dropsmith.recurrent.cells import Cell, Elman, Gated, LongShortTerm
+from dropsmith.recurrent.places import places_of
+from dropsmith.recurrent.run import run
+from dropsmith.sites.places import Place
+
+Masks = Mapping[str, Tensor]
+"""Masks by the name of their place, such as `recurrent_l0`."""
+
+_CALLS = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
+
+
+class LSTM(nn.LSTM):
+    """`torch.nn.LSTM` with noise inside: the same arguments, weights, checks and results.
+
+    Its sites, for a module called `lstm`, are those a rule can mean: per layer and direction
+    `lstm.recurrent_l0` (the hidden state on its way into the gates) and `lstm.input_l0` (what the
+    layer is given), both of axes `batch gate time unit`; `lstm.hidden_update_l0` and
+    `lstm.cell_update_l0` (zoneout), of `batch time unit`; `lstm.between()`; its weights. The names
+    `lstm.recurrent`, `lstm.inputs`, `lstm.hidden_update`, `lstm.cell_update` mean all layers.
+
+    `Bernoulli(rate, shared="time gate")` on `lstm.recurrent` is the tied variational mask of Gal &
+    Ghahramani (2016, section 4.1), `shared="time"` their untied one. The cell is never masked. At
+    an update, a rate is the chance that the state stays as it was (Krueger et al. 2017), and in
+    eval mode the mean of the two is taken.
+
+    >>> layer = LSTM(3, 4)
+    >>> held = torch.ones(2, 1, 1, 4)
+    >>> held[0] = 0
+    >>> output, (hidden, cell) = layer(torch.ones(5, 2, 3), masks={"recurrent_l0": held})
+    >>> output.shape
+    torch.Size([5, 2, 4])
+    """
+
+    def noise_places(self) -> tuple[Place, ...]:
+        """Where this layer asks for noise."""
+        return places_of(self)
+
+    def forward(self, input: Any, hx: Any = None, *, masks: Masks | None = None) -> Any:
+        """As `torch.nn.LSTM`.
+
+        Args:
+            input: a batch of sequences, padded or packed, or one sequence.
+            hx: states before the first step; zeros where None.
+            masks: masks by place, each axis of full size or 1. `recurrent_l0` and `input_l0`:
+                `[batch, gate, time, unit]`; `between_l0` and `output`: `[batch, time, unit]`;
+                `hidden_update_l0` and `cell_update_l0` (the share of the update that is taken):
+                `[batch, time, unit]`; `weight_hh_l0` and the other weights: as the weight. They
+                take the place of what a plan would draw there, in either mode.
+        """
+        return _forward(self, super().forward, LongShortTerm(), (input, hx), masks)
+
+
+class GRU(nn.GRU):
+    """`torch.nn.GRU` with noise inside; see `LSTM`. It has three gates and no cell."""
+
+    def noise_places(self) -> tuple[Place, ...]:
+        """Where this layer asks for noise."""
+        return places_of(self)
+
+    def forward(self, input: Any, hx: Any = None, *, masks: Masks | None = None) -> Any:
+        """As `torch.nn.GRU`; for the masks see `LSTM.forward`."""
+        return _forward(self, super().forward, Gated(), (input, hx), masks)
+
+
+class RNN(nn.RNN):
+    """`torch.nn.RNN` with noise inside; see `LSTM`. It has one gate and no cell."""
+
+    def noise_places(self) -> tuple[Place, ...]:
+        """Where this layer asks for noise."""
+        return places_of(self)
+
+    def forward(self, input: Any, hx: Any = None, *, masks: Masks | None = None) -> Any:
+        """As `torch.nn.RNN`; for the masks see `LSTM.forward`."""
+        return _forward(self, super().forward, Elman(self.nonlinearity), (input, hx), masks)
+
+
+def _forward(
+    module: nn.RNNBase, native: Callable[..., Any], cell: Cell, given: Any, masks: Masks | None
+) -> Any:
+    # Compilers do not trace torch's recurrent layers but run them as they are. Ours they would
+    # take apart, and unroll the loop over time into graphs that take minutes to compile.
+    traceable = "torch._dynamo" in sys.modules
+    run_it: Callable[..., Any] = torch.compiler.disable(_run) if traceable else _run  # pyright: ignore
+    return run_it(module, native, cell, given, masks)
+
+
+def _run(
+    module: nn.RNNBase, native: Callable[..., Any], cell: Cell, given: Any, masks: Masks | None
+) -> Any:
+    asked = Asked.of(module, masks)
+    if asked is None:
+        return native(*given)
+    if isinstance(given[0], PackedSequence):
+        asked = asked.sorted(given[0].sorted_indices)
+    with _InPlaceOfTorch(cell, asked):
+        return native(*given)
+
+
+class _InPlaceOfTorch(TorchFunctionMode):
+    """Torch's forward checks and arranges everything; the one call that computes is ours."""
+
+    def __init__(self, cell: Cell, asked: Asked) -> None:
+        super().__init__()
+        self.cell, self.asked = cell, asked
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func not in _CALLS:
+            return func(*args, **(kwargs or {}))
+        return run(self.cell, self.asked, args, func)

@@ -1,0 +1,55 @@
+"""The places of a recurrent layer where noise may be, by the names torch gives its weights."""
+
+from collections.abc import Iterator
+
+from torch import nn
+
+from dropsmith.sites.places import Place
+
+BETWEEN, OUTPUT = "between", "output"
+_GATES = ("batch", "gate", "time", "unit")
+_STATES = ("batch", "time", "unit")
+# The name of a place without its layer, and the name that means it in all of them.
+_GROUPS = {
+    "input": "inputs",
+    "recurrent": "recurrent",
+    "hidden_update": "hidden_update",
+    "cell_update": "cell_update",
+}
+
+
+def suffixes(module: nn.RNNBase) -> list[str]:
+    """`l0`, `l0_reverse`, `l1`, …: every layer and direction in torch's order."""
+    directions = ("", "_reverse") if module.bidirectional else ("",)
+    return [f"l{layer}{way}" for layer in range(module.num_layers) for way in directions]
+
+
+def places_of(module: nn.RNNBase) -> tuple[Place, ...]:
+    """The places of all layers that rules may mean; a layer with projections has none."""
+    return () if module.proj_size else tuple(_places(module))
+
+
+def mask_places(module: nn.RNNBase) -> list[str]:
+    """The names under which a layer's forward takes masks."""
+    inner = [f"{BETWEEN}_l{layer}" for layer in range(module.num_layers - 1)]
+    inside = [place.name for place in _places(module)]
+    return [*inside, *inner, OUTPUT, *module._flat_weights_names]
+
+
+def is_update(place: str) -> bool:
+    """Whether a place is a state's update, where noise is zoneout."""
+    return place.startswith(("hidden_update", "cell_update"))
+
+
+def is_inside(place: str) -> bool:
+    """Whether a place is one that torch's own kernels pass over."""
+    return place.startswith(tuple(f"{name}_l" for name in _GROUPS))
+
+
+def _places(module: nn.RNNBase) -> Iterator[Place]:
+    has_cell = isinstance(module, nn.LSTM)
+    for suffix in suffixes(module):
+        for name, group in _GROUPS.items():
+            if name != "cell_update" or has_cell:
+                axes = _STATES if is_update(name) else _GATES
+                yield Place(name=f"{name}_{suffix}", axes=axes, group=group)

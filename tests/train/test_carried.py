@@ -1,0 +1,195 @@
+import math
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from dropsmith.models import Scores, SmallLSTM
+from dropsmith.objectives import ExpectationLinear, Fraternal, TaskLoss, TwoSample
+from dropsmith.sites import Plan
+from dropsmith.tasks import Budget, Stream, find_task
+from dropsmith.train import WEIGHTS, Saving, Setup, evaluate, train
+from dropsmith.train.carried import flat, packed, unpacked
+from dropsmith.train.checkpoint import FILE
+from dropsmith.train.state import State
+from dropsmith.train.step import Stepper
+
+BUDGET = Budget(epochs=2, batch_size=3, learning_rate=2e-3)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A text of 15 words, 600 of them to train on: six windows an epoch and a short one."""
+    where = tmp_path_factory.mktemp("text")
+    generator = torch.Generator().manual_seed(0)
+    for part, lines in (("train", 100), ("valid", 12), ("test", 12)):
+        rows = torch.randint(0, 14, (lines, 5), generator=generator).tolist()
+        text = "\n".join(" ".join(f"w{i}" for i in row) for row in rows)
+        (where / f"ptb.{part}.txt").write_text(text + "\n")
+    return where
+
+
+def setup(folder, **change):
+    settings = {
+        "task": "penn-treebank",
+        "method": "any",
+        "plan": find_task("penn-treebank").plan("dropout", 0.3),
+        "objective": TaskLoss(),
+        "budget": BUDGET,
+        "seed": 0,
+        "data": str(folder),
+    }
+    return Setup(**settings | change)
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_at(share):
+    def progress(done, /):
+        if done >= share:
+            raise Stop
+
+    return progress
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6])
+@pytest.mark.parametrize(
+    "objective", [TaskLoss(), Fraternal(kappa=0.1), ExpectationLinear(kappa=0.1)]
+)
+@pytest.mark.parametrize("noise", ["dropout", "weights"])
+def test_a_run_stopped_in_the_middle_of_an_epoch_goes_on_with_the_state_it_had(
+    tmp_path, folder, objective, noise, share
+):
+    plan = find_task("penn-treebank").plan(noise, 0.3)
+    one = setup(folder, objective=objective, plan=plan)
+    whole = train(one, tmp_path / "whole")
+    with pytest.raises(Stop):
+        train(one, tmp_path / "cut", progress=stop_at(share), saving=Saving(steps=1))
+    assert {"carried/0", "carried/1"} <= load_file(tmp_path / "cut" / FILE).keys()
+    resumed = train(one, tmp_path / "cut")
+    weights = [load_file(tmp_path / name / WEIGHTS) for name in ("whole", "cut")]
+    assert same(*weights)
+    assert whole.scores == resumed.scores
+    assert [row["train_loss"] for row in whole.curve] == [
+        row["train_loss"] for row in resumed.curve
+    ]
+
+
+class Plain:
+    """Stands in for Accelerate where nothing is to be moved."""
+
+    device = torch.device("cpu")
+
+    @staticmethod
+    def backward(loss):
+        loss.backward()
+
+
+class Counter(nn.Module):
+    """Remembers the state it was given; what it returns counts the tokens read, view by view."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale, self.drop = nn.Parameter(torch.ones(())), nn.Dropout(0.5)
+        self.given = []
+
+    def forward(self, tokens, state=None):
+        self.given.append(state)
+        before = 0.0 if state is None else state[0]
+        read = before + tokens.shape[1] * self.scale * torch.ones(len(tokens), 1, 1)
+        scores = self.drop(torch.ones(*tokens.shape, 9)) * self.scale
+        return Scores(scores, (read,))
+
+
+def made(objective=None):
+    """A counter, its state before training, and what takes steps on `TEXT`."""
+    model = Counter()
+    state = State(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    one = setup("", plan=Plan(), objective=objective or TaskLoss())
+    return model, state, Stepper(one, find_task("penn-treebank"), TEXT, Plain())
+
+
+TEXT = Stream(torch.arange(31) % 9, window=4)  # three rows of ten: windows of 4, 4 and 2
+
+
+@pytest.mark.parametrize("objective", [TaskLoss(), TwoSample(), ExpectationLinear(kappa=0.1)])
+def test_every_view_starts_from_the_state_of_view_0_and_an_epoch_from_none(tmp_path, objective):
+    model, state, stepper = made(objective)
+    for _ in range(4):
+        stepper.take(state, 0.0, tmp_path)
+    views = objective.views_at(1)
+    passes = 1 if not objective.quiet else views
+    given = [model.given[i : i + passes] for i in range(0, 4 * passes, passes)]
+    rows = 3 * views // passes
+    for step, read in ((1, 4), (2, 8)):
+        for state in given[step]:
+            assert torch.equal(state[0], torch.full((rows, 1, 1), float(read)))
+            assert not state[0].requires_grad
+    for step in (0, 3):
+        assert given[step] == [None] * passes
+
+
+def test_the_learning_rate_of_a_step_is_scaled_by_its_windows_length(tmp_path):
+    _, state, stepper = made()
+    rates = []
+    for _ in range(3):
+        stepper.take(state, 0.5, tmp_path)
+        rates.append(state.optimizer.param_groups[0]["lr"])
+    assert rates == [0.5, 0.5, 0.25]
+
+
+def test_a_stream_is_scored_as_if_it_were_read_at_once():
+    task = find_task("penn-treebank")
+    torch.manual_seed(0)
+    net = SmallLSTM(words=9, width=8)
+    tokens = torch.randint(0, 9, (101,), generator=torch.Generator().manual_seed(1))
+    log_p = net.eval()(tokens[None, :-1]).logits.log_softmax(-1).squeeze(0)
+    nll = -float(log_p[torch.arange(100), tokens[1:]].mean().detach())
+    for window in (7, 35, 200):
+        found = evaluate(net, task, Stream(tokens, window=window))
+        assert found["nll"] == pytest.approx(nll, abs=1e-6)
+        assert found["perplexity"] == pytest.approx(math.exp(nll), rel=1e-5)
+
+
+def test_a_run_sees_as_many_examples_as_there_are_tokens_to_predict(tmp_path, folder):
+    record = train(setup(folder), tmp_path)
+    tokens = len(find_task("penn-treebank").load(folder).train)
+    assert record.cost["example_views"] == 2 * tokens
+    assert [row["epoch"] for row in record.curve] == [1.0, 2.0]
+
+
+def test_a_run_may_end_with_the_mean_of_samples_beside_the_one_pass(tmp_path, folder):
+    plain, sampled = (train(setup(folder, samples=n), tmp_path / str(n)).scores for n in (0, 4))
+    assert {name: sampled[name] for name in plain} == plain
+    assert sampled["test_mc_nll"] != sampled["test_nll"]
+    assert math.log(sampled["test_mc_perplexity"]) == pytest.approx(sampled["test_mc_nll"])
+
+
+def test_a_model_of_the_users_own_without_a_state_reads_windows_by_themselves(
+    tmp_path, folder, monkeypatch
+):
+    (tmp_path / "stateless_test_model.py").write_text(
+        "from torch import nn\n"
+        "def make(data):\n"
+        "    return nn.Sequential(nn.Embedding(data.classes, 4), nn.Linear(4, data.classes))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    record = train(setup(folder, plan=Plan(), model="stateless_test_model:make"), tmp_path / "run")
+    assert record.scores["test_perplexity"] < 20
+
+
+def test_what_is_carried_comes_back_in_the_same_tuples_and_mappings():
+    value = {"state": (torch.ones(2), [torch.zeros(1), {"a": torch.ones(1)}]), "x": torch.ones(3)}
+    tensors, form = packed(value)
+    back = unpacked(tensors, form)
+    assert isinstance(back["state"], tuple)
+    assert isinstance(back["state"][1], list)
+    assert same(flat(back), flat(value))
+    assert unpacked(*packed({})) == {}
