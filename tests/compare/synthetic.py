@@ -53,7 +53,13 @@ def row(made, method, losses, accuracies=None, trials=(0.3, 0.2, 0.4), failed=()
     return Row(
         method=method,
         trials=tuple(
-            Trial(setting=one, record=record(made.setup(method, one, TUNING_SEED), loss))
+            Trial(
+                setting=one,
+                records=tuple(
+                    record(made.setup(method, one, TUNING_SEED + seed), loss + step)
+                    for seed, step in enumerate((-0.01, 0.01))
+                ),
+            )
             for one, loss in zip(settings, trials, strict=True)
         ),
         setting=setting,

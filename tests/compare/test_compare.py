@@ -1,5 +1,6 @@
 """A whole comparison with runs that cost nothing, and a real one of a few steps."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from compare.synthetic import TASK, design
 from compare.workers import pretend
-from dropsmith.compare import Comparison, compare, count, running
+from dropsmith.compare import TUNING_SEED, Comparison, compare, count, running
 from dropsmith.compare.pool import Done
 from dropsmith.record import Record
 
@@ -41,7 +42,7 @@ def test_every_method_is_tuned_then_every_seed_run_with_the_chosen_setting(here,
     made = design(("none", "dropout"), seeds=2)
     found = compare(made, tmp_path, make=by_rate)
     assert [row.setting for row in found.rows] == [{"weight_decay": 0.0}, {"rate": 0.1}]
-    assert len(here) == count(made) == 2 * (3 + 2)
+    assert len(here) == count(made) == 2 * (3 * 2 + 2)
     dropout = found.row("dropout")
     assert {run.config["plan"]["rules"][0]["rate"] for run in dropout.records} == {0.1}
     assert [run.config["seed"] for run in dropout.records] == [0, 1]
@@ -51,14 +52,14 @@ def test_more_seeds_and_methods_cost_only_what_is_new(here, tmp_path):
     compare(design(("none",), seeds=2), tmp_path, make=by_rate)
     before = len(here)
     compare(design(("none", "dropout"), seeds=3), tmp_path, make=by_rate)
-    assert len(here) - before == 1 + (3 + 3)
+    assert len(here) - before == 1 + (3 * 2 + 3)
 
 
 def test_the_watch_counts_trials_and_reported_runs_together(here, tmp_path):
     heard = []
     made = design(("none", "dropout"), seeds=2)
     compare(made, tmp_path, make=by_rate, watch=lambda *news: heard.append(news[:2]))
-    assert heard[-1] == (10, 10)
+    assert heard[-1] == (16, 16)
     assert [done for done, _ in heard] == sorted(done for done, _ in heard)
 
 
@@ -77,7 +78,30 @@ def test_a_method_whose_trials_all_fail_runs_its_usual_setting_and_shows_the_fai
 
     found = compare(design(("dropout",)), tmp_path, make=failing)
     assert found.rows[0].setting == {"rate": 0.3}
-    assert len(found.rows[0].failed) == 3
+    assert len(found.rows[0].failed) == 3 * 2
+
+
+def test_the_setting_chosen_is_the_best_over_all_tuning_seeds_not_over_the_first(here, tmp_path):
+    def lucky(job, tell):
+        """The usual rate is best on the first tuning seed, and far off on the second."""
+        found, rate = pretend(job, tell), job.setup.plan.rules[0].pattern.rate
+        loss = {0.3: 0.1, 0.1: 0.2, 0.5: 0.3}[rate]
+        loss += (job.setup.seed == TUNING_SEED + 1) * (rate == 0.3)
+        return replace(found, scores=found.scores | {"validation_nll": loss})
+
+    (row,) = compare(design(("dropout",)), tmp_path, make=lucky).rows
+    assert row.setting == {"rate": 0.1}
+    assert [trial.loss for trial in row.trials] == pytest.approx([0.6, 0.2, 0.3])
+
+
+def test_a_comparison_of_version_one_had_one_record_a_trial_and_is_still_read(here, tmp_path):
+    found = compare(design(tuning_seeds=1), tmp_path, make=by_rate)
+    old = found.to_json() | {"version": 1}
+    for row in old["rows"]:
+        for trial in row["trials"]:
+            (trial["record"],) = trial.pop("records")
+    (tmp_path / "comparison.json").write_text(json.dumps(old))
+    assert Comparison.load(tmp_path) == found
 
 
 def test_real_runs_in_other_processes_equal_those_made_here(tmp_path):

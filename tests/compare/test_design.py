@@ -13,18 +13,21 @@ from dropsmith.patterns import Bernoulli
 from dropsmith.sites import Plan, rule
 from dropsmith.tasks import Task
 
+SETUP = design().setup("dropout", {"rate": 0.3}, TUNING_SEED)
+
 
 def test_every_method_has_the_same_number_of_trials_and_seeds_and_epochs():
     made = design(tuple(METHODS)[:4], seeds=5, trials=2)
     for method in made.methods:
         trials, runs = made.trial_setups(method), made.reported_setups(method, {"rate": 0.2})
-        assert (len(trials), len(runs)) == (2, 5)
+        assert (len(trials), len(runs)) == (2 * 2, 5)
         assert {setup.budget.epochs for setup in trials + runs} == {TASK.budget.epochs}
 
 
-def test_the_tuning_seed_is_never_reported():
-    made = design(seeds=4)
-    assert {setup.seed for setup in made.trial_setups("dropout")} == {TUNING_SEED}
+def test_the_tuning_seeds_are_never_reported():
+    made = design(seeds=4, tuning_seeds=3)
+    tried = [setup.seed for setup in made.trial_setups("dropout")]
+    assert tried == 3 * [TUNING_SEED, TUNING_SEED + 1, TUNING_SEED + 2]
     reported = made.reported_setups("dropout", {"rate": 0.3})
     assert [setup.seed for setup in reported] == [0, 1, 2, 3]
 
@@ -33,20 +36,25 @@ def test_one_trial_leaves_nothing_to_choose_and_is_not_run():
     assert design(trials=1).trial_setups("dropout") == []
 
 
-@pytest.mark.parametrize("changes", [{"seeds": 0}, {"trials": 0}, {"trials": 7}])
+@pytest.mark.parametrize(
+    "changes", [{"seeds": 0}, {"trials": 0}, {"trials": 7}, {"tuning_seeds": 0}]
+)
 def test_numbers_that_cannot_be_are_refused(changes):
     with pytest.raises(TaskError, match=next(iter(changes))):
         design(**changes)
 
 
 def trials(*losses):
-    made = design().setup("dropout", {"rate": 0.3}, TUNING_SEED)
+    """A trial for each loss, or list of losses by tuning seed; None for a run that failed."""
     return [
         Trial(
             setting={"rate": index / 10},
-            record=record(made, loss or 0.0, status="finished" if loss else "stopped"),
+            records=tuple(
+                record(SETUP, loss or 0.0, status="finished" if loss else "stopped")
+                for loss in (several if isinstance(several, list) else [several])
+            ),
         )
-        for index, loss in enumerate(losses)
+        for index, several in enumerate(losses)
     ]
 
 
@@ -58,9 +66,12 @@ def trials(*losses):
         ((None, 0.4), 1),
         ((math.nan, 0.4), 1),
         ((math.inf, 0.4), 1),
+        (([0.1, 0.5], [0.3, 0.2]), 1),
+        (([0.1, None], [0.3, 0.9]), 1),
+        (([0.1, math.nan], [0.3, 0.9]), 1),
     ],
 )
-def test_the_least_validation_loss_is_chosen_and_the_earlier_of_equals(losses, chosen):
+def test_the_least_mean_validation_loss_is_chosen_and_the_earlier_of_equals(losses, chosen):
     assert best(trials(*losses)).setting == {"rate": chosen / 10}
 
 
@@ -70,8 +81,9 @@ def test_nothing_is_chosen_where_no_trial_finished():
 
 def test_the_choice_is_blind_to_the_test_set():
     first, second = trials(0.3, 0.1)
-    good_on_test = replace(first.record, scores=first.record.scores | {"test_nll": 0.0})
-    assert best([replace(first, record=good_on_test), second]) == second
+    (run,) = first.records
+    good_on_test = replace(run, scores=run.scores | {"test_nll": 0.0})
+    assert best([replace(first, records=(good_on_test,)), second]) == second
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def test_whether_the_task_can_tell_methods_apart_is_read_from_the_bare_model(cha
 def test_failed_runs_are_named_with_their_reason():
     said = findings(comparison({"none": [0.1, 0.2, 0.3], "dropout": [0.1, 0.2, 0.3]}, failed=(1,)))
     assert "none, seed 1: diverged: step 3" in said[-1]
-    assert said[-1].startswith("2 of 12 runs did not finish")
+    assert said[-1].startswith("2 of 18 runs did not finish")
 
 
 def test_an_interval_that_correction_does_not_bear_out_is_called_perhaps():

@@ -67,7 +67,8 @@ def test_it_names_its_language_and_has_one_main_heading(outline):
 
 def test_it_says_how_to_make_it_again():
     command = "dropsmith compare digits --with none,dropout,spatial,two-sample,fraternal,r-drop"
-    assert f"{command} --seeds 3 --trials 3 --budget {TASK.budget.epochs}</code>" in HTML
+    options = f"--seeds 3 --trials 3 --tuning-seeds 2 --budget {TASK.budget.epochs}"
+    assert f"{command} {options}</code>" in HTML
 
 
 def test_untuned_settings_are_called_untuned():
