@@ -11,6 +11,7 @@ from dropsmith.compare._method import Setting
 from dropsmith.compare.comparison import Trial
 from dropsmith.compare.methods import METHODS, MOST_TRIALS
 from dropsmith.errors import TaskError
+from dropsmith.record import validation_loss
 from dropsmith.tasks import Budget, Task
 from dropsmith.train import Setup
 
@@ -108,5 +109,5 @@ def best(trials: Sequence[Trial]) -> Trial | None:
 
 
 def _loss(trial: Trial) -> float:
-    loss = trial.record.scores["validation_nll"]
+    loss = validation_loss(trial.record.scores)
     return inf if isnan(loss) else loss

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from dropsmith.compare import Comparison, Setting, spelled
 from dropsmith.compare.statistics import Difference, Spread
-from dropsmith.compare.summary import Line, metrics, summarise
-from dropsmith.record import Record
-from dropsmith.report.numbers import METRICS, megabytes, p_value, seconds
+from dropsmith.compare.summary import Line, metrics, sampled, summarise
+from dropsmith.record import Record, chosen_by
+from dropsmith.report.numbers import LOSSES, METRICS, megabytes, p_value, seconds
 
 
 @dataclass(frozen=True)
@@ -73,25 +73,61 @@ def control_grid(comparison: Comparison) -> Grid | None:
 
 
 def trial_grid(comparison: Comparison) -> Grid | None:
-    """Every setting tried, its validation loss and accuracy, and which was chosen."""
+    """Every setting tried, its validation loss and main score, and which was chosen."""
+    loss, main = loss_of(comparison), next(n for n in metrics(comparison) if n != "test_nll")
     rows = [
-        (Cell(row.method), Cell(spelled(trial.setting)), *_validation(trial.record), chosen)
+        (
+            Cell(row.method),
+            Cell(spelled(trial.setting)),
+            *_validation(trial.record, loss, main),
+            chosen,
+        )
         for row in comparison.rows
         for trial in row.trials
         for chosen in [Cell("chosen" if trial.setting == row.setting else "")]
     ]
     if not rows:
         return None
-    heads = ("method", "setting", "validation NLL", "validation accuracy (%)", "")
-    caption = "Settings tried, each once, on a seed that is not reported; least NLL is chosen"
+    called = LOSSES[loss]
+    score = METRICS[main].head.replace("test", "validation")
+    heads = ("method", "setting", f"validation {called}", score, "")
+    caption = f"Settings tried, each once, on a seed that is not reported; least {called} is chosen"
     return Grid(caption, heads, tuple(rows))
 
 
-def _validation(record: Record) -> tuple[Cell, Cell]:
+def sampled_grid(comparison: Comparison) -> Grid | None:
+    """What averaging noisy passes adds: scores of the mean, and differences to one pass."""
+    names, lines = metrics(comparison), sampled(comparison)
+    if not lines:
+        return None
+    heads = [f"{METRICS[name].head} of the mean" for name in names]
+    heads += [f"Δ {_short(name)} to one pass" for name in names]
+    return Grid(
+        f"Monte-Carlo dropout: the mean of {lines[0].samples} noisy passes over the test set, "
+        "against one pass of the same weights without noise",
+        ("method", *heads),
+        tuple(
+            (
+                Cell(line.method),
+                *(_score(name, line.spread.get(name)) for name in names),
+                *(_difference(name, line.to_one_pass.get(name)) for name in names),
+            )
+            for line in lines
+        ),
+    )
+
+
+def loss_of(comparison: Comparison) -> str:
+    """What choices were made by in this comparison: `nll` or `mse`."""
+    found = (chosen_by(record.scores) for record in comparison.records)
+    return next((name for name in found if name is not None), "nll")
+
+
+def _validation(record: Record, loss: str, main: str) -> tuple[Cell, Cell]:
     if record.status != "finished":
         return Cell("–", record.status), Cell("–")
-    loss, accuracy = (record.scores[f"validation_{name}"] for name in ("nll", "accuracy"))
-    return Cell(f"{loss:.4f}"), Cell(f"{100 * accuracy:.2f}")
+    score = record.scores[main.replace("test", "validation")]
+    return Cell(f"{record.scores[f'validation_{loss}']:.4f}"), Cell(METRICS[main].value(score))
 
 
 def _setting(setting: Setting) -> Cell:
@@ -114,7 +150,7 @@ def _difference(name: str, found: Difference | None, p: float | None = None) -> 
 
 
 def _short(name: str) -> str:
-    return {"test_nll": "NLL"}.get(name, name.removeprefix("test_"))
+    return {"test_nll": "NLL", "test_rmse": "RMSE"}.get(name, name.removeprefix("test_"))
 
 
 def _runs(line: Line) -> str:
