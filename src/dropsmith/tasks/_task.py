@@ -76,7 +76,8 @@ class Task(ABC):
     """One kind of problem on one source of data; a frozen value.
 
     A task carries, as class or instance attributes, its `name` on the command line, its
-    `noises` (the kinds that `plan` can place in its model), its `budget` (which trains its model
+    `noises` (the kinds that `plan` can place in its model), which of them methods of two views
+    are run on (`paired`), its `budget` (which trains its model
     in a short while on two cores), whether `perplexity` is shown for it, and its `kind`: whether
     what the model returns are scores of `classes` or predicted `values`.
     """
