@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ from dropsmith.errors import DataError
 
 FORMAT = "dropsmith.record"
 VERSION = 1
+
+LOSSES = ("nll", "mse")
+"""What weights and settings are chosen by, on validation: the negative log-likelihood of classes,
+the mean squared error of values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +85,30 @@ class Record:
             return cls.from_json(json.loads(path.read_text()))
         except (OSError, UnicodeDecodeError, json.JSONDecodeError, DataError) as error:
             raise DataError(f"cannot read a record from {path}\n  {error}") from None
+
+
+def chosen_by(numbers: Mapping[str, float]) -> str | None:
+    """Which of the `LOSSES` some numbers of a run hold for validation; None where it is none.
+
+    >>> chosen_by({"validation_mse": 0.1, "validation_rmse": 0.3})
+    'mse'
+    """
+    return next((name for name in LOSSES if f"validation_{name}" in numbers), None)
+
+
+def validation_loss(numbers: Mapping[str, float]) -> float:
+    """The validation loss among the numbers of a run; `DataError` where there is none.
+
+    >>> validation_loss({"validation_nll": 0.25, "validation_accuracy": 0.9})
+    0.25
+    """
+    name = chosen_by(numbers)
+    if name is None:
+        raise DataError(
+            f"no validation loss among: {', '.join(numbers) or 'no numbers'}\n"
+            f"  looked for: {', '.join(f'validation_{name}' for name in LOSSES)}"
+        )
+    return numbers[f"validation_{name}"]
 
 
 def config_id(config: dict[str, Any]) -> str:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -5,9 +6,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropsmith.errors import DataError
-from dropsmith.tasks import Stream
+from dropsmith.errors import DataError, TaskError
+from dropsmith.tasks import Split, Stream
 from dropsmith.tasks._windows import lengths
+from dropsmith.tasks.stream import in_windows
 
 TEXTS = st.builds(
     lambda count, window, varying, streams: Stream(
@@ -131,3 +133,17 @@ def test_a_model_may_call_the_tokens_what_it_likes():
 def test_a_stream_without_anything_to_predict_is_refused(change):
     with pytest.raises(DataError, match="at least two tokens"):
         Stream(**{"tokens": torch.arange(5)} | change)
+
+
+def test_a_budget_may_ask_for_other_windows():
+    text = Stream(torch.arange(99), streams=3)
+    assert in_windows(text, None, varying=False) is text
+    assert in_windows(text, 7, varying=False) == replace(text, window=7)
+    assert in_windows(text, None, varying=True) == replace(text, varying=True)
+
+
+def test_windows_of_examples_that_are_none_are_refused():
+    with pytest.raises(
+        TaskError, match="window=7 and varying=False, but these examples are no text"
+    ):
+        in_windows(Split({"x": torch.zeros(3)}), 7, varying=False)

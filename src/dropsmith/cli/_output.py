@@ -16,12 +16,13 @@ def show(comparison: "Comparison", page: Path, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from dropsmith.report import control_grid, findings, main_grid, rich_table
+    from dropsmith.report import control_grid, findings, main_grid, rich_table, sampled_grid
 
     console = Console(highlight=False)
     console.print(rich_table(main_grid(comparison)))
-    if (grid := control_grid(comparison)) is not None:
-        console.print(rich_table(grid))
+    for grid in (control_grid(comparison), sampled_grid(comparison)):
+        if grid is not None:
+            console.print(rich_table(grid))
     console.print()
     for sentence in findings(comparison):
         console.print(f"• {sentence}")
@@ -30,7 +31,7 @@ def show(comparison: "Comparison", page: Path, as_json: bool) -> None:
 
 def as_object(comparison: "Comparison", page: Path) -> dict[str, Any]:
     """All numbers of the tables, the ids of the records behind them, and the page's path."""
-    from dropsmith.compare.summary import summarise
+    from dropsmith.compare.summary import sampled, summarise
 
     return {
         "task": comparison.task,
@@ -39,6 +40,7 @@ def as_object(comparison: "Comparison", page: Path) -> dict[str, Any]:
             asdict(line) | {"records": [record.id for record in row.records]}
             for line, row in zip(summarise(comparison), comparison.rows, strict=True)
         ],
+        "sampled": [asdict(line) for line in sampled(comparison)],
         "failed": {record.id: record.status for row in comparison.rows for record in row.failed},
         "page": str(page),
     }

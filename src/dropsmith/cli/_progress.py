@@ -47,9 +47,13 @@ def runs_bar(title: str, total: int) -> Iterator["Watch"]:
 
 def _said(record: "Record") -> str:
     from dropsmith.compare import TUNING_SEED
+    from dropsmith.record import chosen_by, validation_loss
+    from dropsmith.report.numbers import LOSSES
 
     seed = record.config["seed"]
     run = f"{record.config['method']}, {'a trial' if seed >= TUNING_SEED else f'seed {seed}'}"
     if record.status != "finished":
         return f"{run}: {record.status}"
-    return f"{run}: validation NLL {record.scores['validation_nll']:.4f}"
+    loss = chosen_by(record.scores)
+    called = LOSSES.get(loss or "", "loss")
+    return f"{run}: validation {called} {validation_loss(record.scores):.4f}"

@@ -7,6 +7,9 @@ from dropsmith.objectives import Objective
 from dropsmith.sites import Plan
 from dropsmith.tasks import Budget, Task
 
+PAIRED = "paired"
+"""Stands for the noise that a task names for methods of two views."""
+
 Setting = dict[str, float]
 """One choice of a method's numbers by name, such as `{"rate": 0.3, "alpha": 1.0}`."""
 
@@ -18,7 +21,8 @@ class Method:
     Args:
         about: what it does, in a line for the report.
         source: the paper the idea is from.
-        noise: what kind of noise it places, one of the task's `noises`; None for no noise.
+        noise: what kind of noise it places, one of the task's `noises`, or `PAIRED`; None for no
+            noise.
         objective: makes the objective from the numbers of a setting that are its own.
         views: how many passes of a batch it trains on.
         settings: what tuning may try. The first is the usual one, the first three span the range,
@@ -34,11 +38,17 @@ class Method:
 
     def fits(self, task: Task) -> bool:
         """Whether the task's model has a place for this method's noise."""
-        return self.noise is None or self.noise in task.noises
+        noise = self.noise_in(task)
+        return noise is None or noise in task.noises
+
+    def noise_in(self, task: Task) -> str | None:
+        """The kind of noise it places in this task's model."""
+        return task.paired if self.noise == PAIRED else self.noise
 
     def plan(self, task: Task, setting: Setting) -> Plan:
         """Where the task's model drops what under a setting."""
-        return Plan() if self.noise is None else task.plan(self.noise, setting["rate"])
+        noise = self.noise_in(task)
+        return Plan() if noise is None else task.plan(noise, setting["rate"])
 
     def goal(self, setting: Setting) -> Objective:
         """The objective under a setting."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from dropsmith.compare._method import Setting
 from dropsmith.errors import DataError
-from dropsmith.record import Record
+from dropsmith.record import Record, validation_loss
 
 FORMAT = "dropsmith.comparison"
 VERSION = 2
@@ -34,7 +34,7 @@ class Trial:
         """Mean validation loss over the seeds; infinite where a run of them has none."""
         if not self.finished:
             return inf
-        mean = fmean(record.scores["validation_nll"] for record in self.records)
+        mean = fmean(validation_loss(record.scores) for record in self.records)
         return inf if isnan(mean) else mean
 
 

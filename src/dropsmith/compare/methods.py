@@ -7,7 +7,7 @@ the weight decay, so that the baseline is given the same care.
 
 from collections.abc import Sequence
 
-from dropsmith.compare._method import Method, Setting
+from dropsmith.compare._method import PAIRED, Method, Setting
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import (
     ExpectationLinear,
@@ -69,10 +69,25 @@ METHODS: dict[str, Method] = {
     "words": _noise("words", "drops word types from the input", "Gal & Ghahramani, 2016"),
     "path": _noise("path", "skips whole branches, row by row", "Huang et al., 2016"),
     "weights": _noise("weights", "drops single recurrent weights", "Merity et al., 2018"),
+    "variational": _noise(
+        "variational",
+        "one mask for all steps on words, input, state and output, shared by the gates",
+        "Gal & Ghahramani, 2016",
+    ),
+    "variational-untied": _noise(
+        "variational-untied",
+        "as variational, with a mask of its own for each gate",
+        "Gal & Ghahramani, 2016",
+    ),
+    "awd": _noise(
+        "awd",
+        "drops recurrent weights, rows of the embedding, and input and output with held masks",
+        "Merity et al., 2018",
+    ),
     CONTROL: Method(
-        about="two views of plain dropout and both task losses, with nothing to agree on",
+        about="two views and both task losses, with nothing to agree on",
         source="the control of two-view methods",
-        noise="dropout",
+        noise=PAIRED,
         objective=TwoSample,
         views=2,
         settings=_grid(rate=_RATES),
@@ -80,7 +95,7 @@ METHODS: dict[str, Method] = {
     "fraternal": Method(
         about="two views whose logits should be near in squared distance",
         source="Zolna et al., 2018",
-        noise="dropout",
+        noise=PAIRED,
         objective=Fraternal,
         views=2,
         settings=_grid(rate=_PAIRED, kappa=_KAPPAS),
@@ -88,7 +103,7 @@ METHODS: dict[str, Method] = {
     "pi": Method(
         about="as fraternal, with the task's loss on the first view only",
         source="Laine & Aila, 2017",
-        noise="dropout",
+        noise=PAIRED,
         objective=PiModel,
         views=2,
         settings=_grid(rate=_PAIRED, kappa=_KAPPAS),
@@ -96,7 +111,7 @@ METHODS: dict[str, Method] = {
     "expectation-linear": Method(
         about="a noisy view whose logits should be near those without noise",
         source="Ma et al., 2017",
-        noise="dropout",
+        noise=PAIRED,
         objective=ExpectationLinear,
         views=2,
         settings=_grid(rate=_PAIRED, kappa=_KAPPAS),
@@ -104,7 +119,7 @@ METHODS: dict[str, Method] = {
     "r-drop": Method(
         about="two views whose probabilities should be near in symmetric KL divergence",
         source="Liang, Wu et al., 2021",
-        noise="dropout",
+        noise=PAIRED,
         objective=RDrop,
         views=2,
         settings=_grid(rate=_PAIRED, alpha=_ALPHAS),
@@ -129,7 +144,7 @@ def pick(names: Sequence[str], task: Task) -> tuple[str, ...]:
         if not METHODS[name].fits(task):
             raise TaskError(
                 f"method {name!r} does not fit the task {task.name!r}: "
-                f"its model has no place for {METHODS[name].noise} noise\n"
+                f"its model has no place for {METHODS[name].noise_in(task)} noise\n"
                 f"  methods that fit: {_fitting(task)}"
             )
     doubled = [name for name in chosen if METHODS[name].views > 1]

@@ -7,9 +7,21 @@ from dropsmith.compare._method import Setting
 from dropsmith.compare.comparison import Comparison, Row
 from dropsmith.compare.methods import CONTROL, METHODS
 from dropsmith.compare.statistics import Difference, Spread, corrected, difference
+from dropsmith.record import Record
 
-METRICS = ("test_accuracy", "test_nll")
-"""What is compared: likelihood stands beside accuracy."""
+JUDGED_BY = (
+    ("test_accuracy", "test_nll", "test_perplexity"),
+    ("test_perplexity", "test_nll"),
+    ("test_rmse",),
+)
+"""What is compared, in the order of the table: the first line whose first score all runs have, as
+far as they have the others. Likelihood stands beside accuracy."""
+
+USUAL = JUDGED_BY[0][:2]
+"""What is compared where no run has finished."""
+
+SAMPLED = "test_mc_"
+"""How scores of the mean over noisy passes begin, where those of one pass begin with `test_`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +54,54 @@ class Line:
 
 
 def metrics(comparison: Comparison) -> tuple[str, ...]:
-    """What this comparison is judged by: language models add their perplexity."""
-    finished = [record for row in comparison.rows for record in row.finished]
-    spoken = finished and all("test_perplexity" in record.scores for record in finished)
-    return (*METRICS, "test_perplexity") if spoken else METRICS
+    """What this comparison is judged by: the scores that its finished runs have in common."""
+    finished = [record.scores for row in comparison.rows for record in row.finished]
+    for names in JUDGED_BY:
+        shared = tuple(name for name in names if all(name in scores for scores in finished))
+        if finished and names[0] in shared:
+            return shared
+    return USUAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampled:
+    """What averaging noisy passes gives one method beside its one pass without noise.
+
+    Args:
+        method: its name.
+        samples: how many passes are averaged.
+        spread: mean and deviation over seeds of the averaged scores, by metric of one pass.
+        to_one_pass: paired difference to the method's own one pass, by metric.
+    """
+
+    method: str
+    samples: int
+    spread: dict[str, Spread]
+    to_one_pass: dict[str, Difference]
+
+
+def sampled(comparison: Comparison) -> tuple[Sampled, ...]:
+    """A line for each method whose finished runs were scored by samples, too."""
+    return tuple(
+        _sampled(row, metrics(comparison))
+        for row in comparison.rows
+        if row.finished and all(_has_samples(record) for record in row.finished)
+    )
+
+
+def _has_samples(record: Record) -> bool:
+    return any(name.startswith(SAMPLED) for name in record.scores)
+
+
+def _sampled(row: Row, names: tuple[str, ...]) -> Sampled:
+    averaged = {name: row.scores(name.replace("test_", SAMPLED)) for name in names}
+    steps = {name: difference(found, row.scores(name)) for name, found in averaged.items()}
+    return Sampled(
+        method=row.method,
+        samples=row.finished[0].config["samples"],
+        spread={name: Spread.of(list(found.values())) for name, found in averaged.items()},
+        to_one_pass={name: step for name, step in steps.items() if step is not None},
+    )
 
 
 def summarise(comparison: Comparison) -> tuple[Line, ...]:

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from dropsmith.errors import TaskError, did_you_mean
+from dropsmith.recurrent import GRU, LSTM
 
-CELLS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
+CELLS: dict[str, type[LSTM] | type[GRU]] = {"lstm": LSTM, "gru": GRU}
 
 _TABLES = 0.1
 """Half the width of the uniform distribution that AWD-LSTM draws embedding and head from."""
@@ -102,7 +103,7 @@ class RecurrentLM(nn.Module):
             state: what an earlier window returned; zeros where None.
         """
         x, after = self.embedding(tokens), []
-        parts = 1 if isinstance(self.layers[0], nn.GRU) else 2
+        parts = 1 if isinstance(self.layers[0], GRU) else 2
         for depth, layer in enumerate(self.layers):
             before = None if state is None else _as_torch(state[depth * parts :][:parts])
             x, end = layer(x, before)

@@ -5,7 +5,8 @@ from torch import Tensor, nn
 from dropsmith.models._placing import Places, placed
 from dropsmith.models._scores import Scores, layers_first, rows_first
 from dropsmith.patterns import Bernoulli, Gaussian, Weights, Words
-from dropsmith.sites import Plan, rule
+from dropsmith.recurrent import LSTM
+from dropsmith.sites import Plan, Rule, rule
 
 
 class SmallLSTM(nn.Module):
@@ -27,7 +28,7 @@ class SmallLSTM(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(words, width)
         nn.init.normal_(self.embedding.weight, std=width**-0.5)
-        self.lstm = nn.LSTM(width, width, batch_first=True)
+        self.lstm = LSTM(width, width, batch_first=True)
         self.head = nn.Linear(width, words)
         if tied:
             self.head.weight = self.embedding.weight
@@ -59,7 +60,26 @@ _PLACES: Places = {
     ),
     "words": lambda rate: (rule("embedding", Words(rate=rate)),),
     "weights": lambda rate: (rule("lstm.weight_hh_l0", Weights(rate=rate)),),
+    "variational": lambda rate: _variational(rate, "time gate"),
+    "variational-untied": lambda rate: _variational(rate, "time"),
+    "awd": lambda rate: (
+        rule("embedding", Words(rate=rate / 5, per="table")),
+        rule("lstm.input", Bernoulli(rate=rate, shared="time")),
+        rule("lstm.weight_hh_l0", Weights(rate=rate)),
+        rule("head.input", Bernoulli(rate=rate, shared="time")),
+    ),
 }
+
+
+def _variational(rate: float, held: str) -> tuple[Rule, ...]:
+    # Words and state are dropped less, as in the paper: 0.3 and 0.5 in its large model.
+    return (
+        rule("embedding", Words(rate=0.6 * rate)),
+        rule("lstm.inputs", Bernoulli(rate=rate, shared=held)),
+        rule("lstm.recurrent", Bernoulli(rate=0.6 * rate, shared=held)),
+        rule("head.input", Bernoulli(rate=rate, shared="time")),
+    )
+
 
 LSTM_NOISES = tuple(_PLACES)
 
@@ -72,8 +92,11 @@ def lstm_plan(noise: str, rate: float) -> Plan:
 
     Args:
         noise: `dropout`, `gaussian`, or `locked` (one mask for all steps) before and after the
-            LSTM; `words` (word types) on the embedding; `weights` on the recurrent matrix.
-        rate: chance of dropping, the same everywhere.
+            LSTM; `words` (word types) on the embedding; `weights` on the recurrent matrix;
+            `variational` and `variational-untied`, all of Gal & Ghahramani's (2016) masks, the
+            gates sharing one or having one each; `awd`, all of AWD-LSTM's (Merity et al., 2018).
+        rate: chance of dropping before and after the LSTM; of words and states 0.6 of it in
+            `variational`, of words a fifth in `awd`.
 
     Raises:
         TaskError: the noise is none of these.

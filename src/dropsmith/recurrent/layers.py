@@ -91,9 +91,10 @@ def _forward(
 ) -> Any:
     # Compilers do not trace torch's recurrent layers but run them as they are. Ours they would
     # take apart, and unroll the loop over time into graphs that take minutes to compile.
-    traceable = "torch._dynamo" in sys.modules
-    run_it: Callable[..., Any] = torch.compiler.disable(_run) if traceable else _run  # pyright: ignore
-    return run_it(module, native, cell, given, masks)
+    if "torch._dynamo" not in sys.modules:
+        return _run(module, native, cell, given, masks)
+    untraced: Any = torch.compiler.disable(_run)  # pyright: ignore
+    return untraced(module, native, cell, given, masks)
 
 
 def _run(

@@ -1,6 +1,6 @@
 """Records as tables, pictures and one HTML page."""
 
-from dropsmith.report.cells import Cell, Grid, control_grid, main_grid, trial_grid
+from dropsmith.report.cells import Cell, Grid, control_grid, main_grid, sampled_grid, trial_grid
 from dropsmith.report.findings import findings
 from dropsmith.report.markdown import markdown_table, write_between
 from dropsmith.report.page import page, write_page
@@ -15,6 +15,7 @@ __all__ = [
     "markdown_table",
     "page",
     "rich_table",
+    "sampled_grid",
     "trial_grid",
     "write_between",
     "write_page",

@@ -6,8 +6,9 @@ from statistics import fmean
 
 from dropsmith.compare import Comparison, Setting, Trial, spelled
 from dropsmith.compare.statistics import Difference, Spread
-from dropsmith.compare.summary import Line, metrics, summarise
-from dropsmith.report.numbers import METRICS, megabytes, p_value, seconds
+from dropsmith.compare.summary import Line, metrics, sampled, summarise
+from dropsmith.record import chosen_by, validation_loss
+from dropsmith.report.numbers import LOSSES, METRICS, megabytes, p_value, seconds
 
 
 @dataclass(frozen=True)
@@ -73,31 +74,66 @@ def control_grid(comparison: Comparison) -> Grid | None:
 
 
 def trial_grid(comparison: Comparison) -> Grid | None:
-    """Every setting tried, its validation loss and accuracy, and which was chosen."""
+    """Every setting tried, its validation loss and main score, and which was chosen."""
+    main = next(name for name in metrics(comparison) if name != "test_nll")
     rows = [
-        (Cell(row.method), Cell(spelled(trial.setting)), *_validation(trial), chosen)
+        (
+            Cell(row.method),
+            Cell(spelled(trial.setting)),
+            *_validation(trial, main),
+            chosen,
+        )
         for row in comparison.rows
         for trial in row.trials
         for chosen in [Cell("chosen" if trial.setting == row.setting else "")]
     ]
     if not rows:
         return None
-    heads = ("method", "setting", "validation NLL", "validation accuracy (%)", "")
+    called = LOSSES[loss_of(comparison)]
+    score = METRICS[main].head.replace("test", "validation")
+    heads = ("method", "setting", f"validation {called}", score, "")
     tried = max(len(trial.records) for row in comparison.rows for trial in row.trials)
     seeds = "a seed that is" if tried == 1 else f"each of {tried} seeds that are"
-    caption = f"Settings tried, once with {seeds} not reported; least mean NLL is chosen"
+    caption = f"Settings tried, once with {seeds} not reported; least mean {called} is chosen"
     return Grid(caption, heads, tuple(rows))
 
 
-def _validation(trial: Trial) -> tuple[Cell, Cell]:
+def sampled_grid(comparison: Comparison) -> Grid | None:
+    """What averaging noisy passes adds: scores of the mean, and differences to one pass."""
+    names, lines = metrics(comparison), sampled(comparison)
+    if not lines:
+        return None
+    heads = [f"{METRICS[name].head} of the mean" for name in names]
+    heads += [f"Δ {_short(name)} to one pass" for name in names]
+    return Grid(
+        f"Monte-Carlo dropout: the mean of {lines[0].samples} noisy passes over the test set, "
+        "against one pass of the same weights without noise",
+        ("method", *heads),
+        tuple(
+            (
+                Cell(line.method),
+                *(_score(name, line.spread.get(name)) for name in names),
+                *(_difference(name, line.to_one_pass.get(name)) for name in names),
+            )
+            for line in lines
+        ),
+    )
+
+
+def loss_of(comparison: Comparison) -> str:
+    """What choices were made by in this comparison: `nll` or `mse`."""
+    found = (chosen_by(record.scores) for record in comparison.records)
+    return next((name for name in found if name is not None), "nll")
+
+
+def _validation(trial: Trial, main: str) -> tuple[Cell, Cell]:
     if not trial.finished:
         why = next(one.status for one in trial.records if one.status != "finished")
         return Cell("–", why), Cell("–")
-    losses, right = (
-        [one.scores[f"validation_{name}"] for one in trial.records] for name in ("nll", "accuracy")
-    )
-    each = ", ".join(f"{loss:.4f}" for loss in losses) if len(losses) > 1 else ""
-    return Cell(f"{trial.loss:.4f}", each), Cell(f"{100 * fmean(right):.2f}")
+    each = [f"{validation_loss(one.scores):.4f}" for one in trial.records]
+    score = fmean(one.scores[main.replace("test", "validation")] for one in trial.records)
+    detail = ", ".join(each) if len(each) > 1 else ""
+    return Cell(f"{trial.loss:.4f}", detail), Cell(METRICS[main].value(score))
 
 
 def _setting(setting: Setting) -> Cell:
@@ -120,7 +156,7 @@ def _difference(name: str, found: Difference | None, p: float | None = None) -> 
 
 
 def _short(name: str) -> str:
-    return {"test_nll": "NLL"}.get(name, name.removeprefix("test_"))
+    return {"test_nll": "NLL", "test_rmse": "RMSE"}.get(name, name.removeprefix("test_"))
 
 
 def _runs(line: Line) -> str:

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dropsmith.compare import Comparison, Row
+from dropsmith.record import chosen_by, validation_loss
+from dropsmith.report.cells import loss_of
 from dropsmith.report.figures import BLUE, FAINT, QUIET, blank, drawing
+from dropsmith.report.numbers import LOSSES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,18 +42,18 @@ def curves_figure(comparison: Comparison) -> "Figure | None":
             panels[index - _ACROSS].tick_params(labelbottom=True)
         _limits(figure, found.values())
         figure.supxlabel("example-views, forward and backward", fontsize=10)
-        figure.supylabel("validation NLL", fontsize=10)
+        figure.supylabel(f"validation {LOSSES[loss_of(comparison)]}", fontsize=10)
     return figure
 
 
 def curve_of(row: Row) -> Curve | None:
     """The validation losses of a method's finished runs, where all were evaluated alike."""
-    curves = [[step for step in run.curve if "validation_nll" in step] for run in row.finished]
+    curves = [[step for step in run.curve if chosen_by(step)] for run in row.finished]
     length = min((len(curve) for curve in curves), default=0)
     if not length:
         return None
     views = np.array([step["views"] for step in curves[0][:length]])
-    losses = np.array([[step["validation_nll"] for step in run[:length]] for run in curves])
+    losses = np.array([[validation_loss(step) for step in run[:length]] for run in curves])
     return views, losses
 
 

@@ -5,8 +5,8 @@ from statistics import fmean
 
 from dropsmith.compare import Comparison
 from dropsmith.compare.statistics import Difference, corrected
-from dropsmith.compare.summary import summarise
-from dropsmith.record import Record
+from dropsmith.compare.summary import metrics, summarise
+from dropsmith.record import Record, chosen_by, validation_loss
 from dropsmith.report.numbers import METRICS
 
 TURNED = 1.02
@@ -22,12 +22,12 @@ _WORDS = {
     "worse alone": "perhaps worse (by interval, not by corrected p)",
     "": "not told apart",
 }
-_SPOKEN = {"test_nll": "likelihood", "test_accuracy": "accuracy"}
+_SPOKEN = {"test_nll": "likelihood", "test_accuracy": "accuracy", "test_rmse": "squared error"}
 
 
 def findings(comparison: Comparison) -> list[str]:
-    """Sentences on likelihood, accuracy, agreement of views, and whether the task can tell."""
-    lines = summarise(comparison)
+    """Sentences on what methods are judged by, agreement of views, and whether it can tell."""
+    lines, spoken_of = summarise(comparison), metrics(comparison)
     said = [
         _against(
             f"Against {comparison.baseline}, in {spoken}",
@@ -35,13 +35,16 @@ def findings(comparison: Comparison) -> list[str]:
             {line.method: line.to_baseline[name] for line in lines if name in line.to_baseline},
         )
         for name, spoken in _SPOKEN.items()
+        if name in spoken_of
     ]
+    main = next(name for name in _SPOKEN if name in spoken_of)
     control = {line.method: line.to_control for line in lines if line.to_control}
     said.append(
         _against(
-            "Against two-sample, which has the same views and nothing to agree on, in likelihood",
-            "test_nll",
-            {name: found["test_nll"] for name, found in control.items()},
+            "Against two-sample, which has the same views and nothing to agree on, in "
+            f"{_SPOKEN[main]}",
+            main,
+            {name: found[main] for name, found in control.items()},
         )
     )
     said.append(_turned(comparison))
@@ -84,7 +87,7 @@ def _turned(comparison: Comparison) -> str:
 
 
 def _rise(record: Record) -> float | None:
-    losses = [row["validation_nll"] for row in record.curve if "validation_nll" in row]
+    losses = [validation_loss(row) for row in record.curve if chosen_by(row)]
     return losses[-1] / min(losses) if losses and min(losses) > 0 else None
 
 

@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 from dropsmith.compare import Comparison
 from dropsmith.compare.statistics import Difference
-from dropsmith.compare.summary import METRICS as SHOWN
-from dropsmith.compare.summary import Line, summarise
+from dropsmith.compare.summary import Line, metrics, summarise
 from dropsmith.report.figures import BETTER, INK, QUIET, WORSE, blank, drawing
 from dropsmith.report.numbers import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+PANELS = 2
+"""How many of the metrics a comparison is judged by are shown, at most."""
 
 
 def forest_figure(comparison: Comparison) -> "Figure | None":
@@ -22,10 +25,11 @@ def forest_figure(comparison: Comparison) -> "Figure | None":
     lines = [line for line in summarise(comparison) if line.to_baseline]
     if not lines:
         return None
+    shown = metrics(comparison)[:PANELS]
     with drawing():
         figure = blank(9.2, 1.5 + 0.42 * len(lines), gap=0.08)
-        panels = figure.subplots(1, len(SHOWN), sharey=True)
-        for panel, name in zip(panels, SHOWN, strict=True):
+        panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+        for panel, name in zip(panels, shown, strict=True):
             _panel(panel, name, lines, comparison)
         panels[0].set_yticks(range(len(lines)), [line.method for line in lines])
         panels[0].invert_yaxis()

@@ -62,7 +62,12 @@ METRICS = {
     "test_perplexity": Metric(
         label="test perplexity", unit="", scale=1, digits=2, more_is_better=False
     ),
+    "test_rmse": Metric(label="test RMSE", unit="", scale=1, digits=4, more_is_better=False),
 }
+
+
+LOSSES = {"nll": "NLL", "mse": "MSE"}
+"""What the losses are called that choices are made by."""
 
 
 def minus(text: str) -> str:

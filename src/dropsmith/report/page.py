@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from dropsmith.compare import METHODS, Comparison
+from dropsmith.compare.summary import sampled
 from dropsmith.record import Record
 from dropsmith.report import pictures
-from dropsmith.report.cells import control_grid, main_grid, trial_grid
+from dropsmith.report.cells import control_grid, main_grid, sampled_grid, trial_grid
 from dropsmith.report.findings import findings
 from dropsmith.report.html import (
     code,
@@ -55,6 +56,7 @@ def _sections(comparison: Comparison, record: Record) -> list[str]:
             pictures.forest(comparison),
             table(control_grid(comparison)),
         ),
+        section("samples", "The mean of many passes", table(sampled_grid(comparison))),
         section("curves", "Learning curves", pictures.curves(comparison)),
         section("masks", "What is dropped", pictures.gallery(record)),
         section("bill", "What it costs", pictures.bill(comparison)),
@@ -103,6 +105,7 @@ def command(comparison: Comparison) -> str:
         "--limit": config["limit"],
         "--data": config["data"],
         "--model": config["model"],
+        "--samples": next((line.samples for line in sampled(comparison)), None),
     }
     given = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
     return shlex.join(["dropsmith", "compare", config["task"], *given])

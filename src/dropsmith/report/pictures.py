@@ -4,13 +4,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropsmith.compare import Comparison
+from dropsmith.compare.summary import metrics
 from dropsmith.errors import DropsmithError
 from dropsmith.record import Record
 from dropsmith.report.bill import bill_figure
 from dropsmith.report.curves import curves_figure
 from dropsmith.report.figures import svg
-from dropsmith.report.forest import forest_figure
+from dropsmith.report.forest import PANELS, forest_figure
 from dropsmith.report.html import paragraph, picture
+from dropsmith.report.numbers import METRICS
 
 if TYPE_CHECKING:
     from dropsmith.tasks import Data, Task
@@ -22,11 +24,15 @@ def forest(comparison: Comparison) -> str:
     base = comparison.baseline
     return picture(
         svg(figure) if figure else None,
-        f"Differences of each method to {base} in test accuracy and test NLL, with 95 % intervals. "
+        f"Differences of each method to {base} in {_named(comparison)}, with 95 % intervals. "
         "The numbers are in the table above.",
         f"Paired differences to {base}: mean and 95 % interval; a small tick per seed. Diamonds: "
         "the interval leaves zero out.",
     )
+
+
+def _named(comparison: Comparison) -> str:
+    return " and ".join(METRICS[name].label for name in metrics(comparison)[:PANELS])
 
 
 def curves(comparison: Comparison) -> str:

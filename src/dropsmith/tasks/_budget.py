@@ -7,6 +7,7 @@ from dropsmith.tasks.learning_rates import Cosine, Schedule
 from dropsmith.tasks.optimisers import AdamW, Optimiser
 
 _ADAMW, _COSINE = AdamW(), Cosine()
+_LATER = ("optimiser", "schedule", "window", "varying")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,9 @@ class Budget:
             likelihood; None to run to the end.
         optimiser: how a gradient becomes a step.
         schedule: which share of the learning rate each step has.
+        window: how many tokens of each text a step sees, for tasks that read a text from end to
+            end; None for the task's own.
+        varying: whether the lengths of windows are drawn around that: see `tasks.Stream`.
     """
 
     epochs: int
@@ -37,17 +41,22 @@ class Budget:
     patience: int | None = None
     optimiser: Optimiser = _ADAMW
     schedule: Schedule = _COSINE
+    window: int | None = None
+    varying: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values for a record: the usual optimiser and schedule are not written down.
+        """JSON values for a record: without optimiser, schedule and windows where usual.
 
         >>> "optimiser" in Budget(epochs=1, batch_size=1, learning_rate=1.0).to_json()
         False
         """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        optimiser, schedule = values.pop("optimiser"), values.pop("schedule")
-        if optimiser != _ADAMW:
-            values["optimiser"] = {"name": type(optimiser).__name__} | asdict(optimiser)
-        if schedule != _COSINE:
-            values["schedule"] = {"name": type(schedule).__name__} | asdict(schedule)
+        # Records made before there was a choice keep their ids.
+        for field in fields(self):
+            if field.name in _LATER and values[field.name] == field.default:
+                del values[field.name]
+        for name in ("optimiser", "schedule"):
+            if name in values:
+                value = values[name]
+                values[name] = {"name": type(value).__name__} | asdict(value)
         return values

@@ -27,7 +27,12 @@ class Batch:
 
 
 class Part(ABC):
-    """The examples of training, validation or test; `len` counts them."""
+    """The examples of training, validation or test; `len` counts them.
+
+    `unit` is what one unit of the labels is in the data's own, where labels were scaled.
+    """
+
+    unit: float = 1.0
 
     @abstractmethod
     def stored(self) -> Mapping[str, Tensor]:
@@ -69,10 +74,12 @@ class Split(Part):
         columns: what the model's forward takes, by argument name, and `labels`.
         padded: columns whose rows are filled up with zeros; a batch keeps no more of them than
             its longest row needs.
+        unit: what one unit of `labels` is in the data's own, where they were scaled.
     """
 
     columns: Mapping[str, Tensor]
     padded: tuple[str, ...] = ()
+    unit: float = 1.0
 
     def stored(self) -> Mapping[str, Tensor]:
         return self.columns

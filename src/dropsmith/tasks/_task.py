@@ -1,11 +1,12 @@
 """What a task is: data, a small model, a loss and the numbers it is judged by."""
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -75,14 +76,18 @@ class Task(ABC):
     """One kind of problem on one source of data; a frozen value.
 
     A task carries, as class or instance attributes, its `name` on the command line, its
-    `noises` (the kinds that `plan` can place in its model), its `budget` (which trains its model
-    in a short while on two cores), and whether `perplexity` is shown for it.
+    `noises` (the kinds that `plan` can place in its model), which of them methods of two views
+    are run on (`paired`), its `budget` (which trains its model
+    in a short while on two cores), whether `perplexity` is shown for it, and its `kind`: whether
+    what the model returns are scores of `classes` or predicted `values`.
     """
 
     name: str
     noises: tuple[str, ...]
+    paired: str = "dropout"
     budget: Budget
     perplexity: bool = False
+    kind: Literal["classes", "values"] = "classes"
 
     @abstractmethod
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
@@ -117,14 +122,33 @@ class Task(ABC):
         return {}
 
     def score(self, output: Any, batch: Mapping[str, Tensor]) -> dict[str, tuple[float, float]]:
-        """`nll` (in nats) and `accuracy` of one batch as (sum, count): the items `loss` counts."""
+        """Scores of one batch as (sum, count): over the items that `loss` counts.
+
+        `nll` (in nats) and `accuracy` of classes, `mse` of values. The first is what weights and
+        settings are chosen by, on validation.
+        """
         loss = self.loss(output, batch)
+        if self.kind == "values":
+            return {"mse": (float(loss.mean.sum), float(loss.mean.count))}
         right = logits_of(output).argmax(-1) == batch["labels"]
         right = right if loss.mask is None else right[loss.mask]
         return {
             "nll": (float(loss.mean.sum), float(loss.mean.count)),
             "accuracy": (float(right.sum()), float(right.numel())),
         }
+
+    def measures(self, means: Mapping[str, float], part: Part) -> dict[str, float]:
+        """The scores of a part of the data, from the means of `score` over it.
+
+        A perplexity task adds exp(nll); values add the root of the squared error, in the unit of
+        the data.
+        """
+        found = dict(means)
+        if self.perplexity:
+            found["perplexity"] = math.exp(min(means["nll"], 700.0))
+        if self.kind == "values":
+            found["rmse"] = part.unit * math.sqrt(means["mse"])
+        return found
 
 
 def device_of(model: nn.Module) -> torch.device:

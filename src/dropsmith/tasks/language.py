@@ -53,7 +53,10 @@ class LanguageSource:
     hub: tuple[str, str | None, str]
 
     def read(self, data: Path | None, limit: int | None) -> Data:
-        """Streams of word numbers; every word of the training text in full has one."""
+        """Streams of word numbers; every word of the training text that is read has one.
+
+        Under a limit other words are `<unk>`: none could be learnt.
+        """
         return _read(self, data.resolve() if data is not None else None, limit)
 
     def lines(self, data: Path | None) -> dict[str, list[str]]:
@@ -98,8 +101,8 @@ def _words(lines: list[str]) -> Iterator[str]:
 @lru_cache(maxsize=4)
 def _read(source: LanguageSource, data: Path | None, limit: int | None) -> Data:
     words = {part: list(_words(lines)) for part, lines in source.lines(data).items()}
-    known = Vocabulary.of([words["train"]], special=(UNKNOWN, END))
     kept = {part: words[part][: _most(part, len(words["train"]), limit)] for part in PARTS}
+    known = Vocabulary.of([kept["train"]], special=(UNKNOWN, END))
     ids = {part: torch.tensor(known.ids(kept[part]), dtype=torch.long) for part in PARTS}
     return Data.of(
         [
@@ -144,6 +147,7 @@ class LanguageTask(Task):
     source: LanguageSource
     budget: Budget
     noises: tuple[str, ...] = LSTM_NOISES
+    paired: str = "awd"
     perplexity: bool = True
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +30,7 @@ class OwnModelTask(Task):
         task: whose data and loss.
         spec: `package.module:function`.
         places: where the model can take noise.
-        name, budget, noises, perplexity: as for any task.
+        name, budget, noises, perplexity, kind: as for any task.
         input: what the model's forward calls the one input, where the task calls it otherwise.
     """
 
@@ -42,6 +42,7 @@ class OwnModelTask(Task):
     noises: tuple[str, ...]
     perplexity: bool = False
     input: str | None = None
+    kind: Literal["classes", "values"] = "classes"
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         loaded = self.task.load(data, limit)
@@ -58,6 +59,12 @@ class OwnModelTask(Task):
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
         return self.task.loss(output, batch)
+
+    def score(self, output: Any, batch: Mapping[str, Tensor]) -> dict[str, tuple[float, float]]:
+        return self.task.score(output, batch)
+
+    def measures(self, means: Mapping[str, float], part: Part) -> dict[str, float]:
+        return self.task.measures(means, part)
 
     def carry(self, output: Any) -> Mapping[str, Any]:
         return self.task.carry(output)
@@ -94,6 +101,7 @@ def with_model(task: Task, spec: str, data: Data) -> OwnModelTask:
         noises=places.noises,
         perplexity=task.perplexity,
         input=_input(model, data.train),
+        kind=task.kind,
     )
 
 

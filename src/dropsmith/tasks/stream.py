@@ -7,7 +7,7 @@ from math import ceil
 import torch
 from torch import Tensor
 
-from dropsmith.errors import DataError
+from dropsmith.errors import DataError, TaskError
 from dropsmith.tasks._part import Batch, Part
 from dropsmith.tasks._windows import Window, course
 
@@ -103,3 +103,27 @@ class Stream(Part):
         columns = {self.input: self.tokens[index], "labels": labels}
         length = window[1] - window[0]
         return Batch(columns=columns, continues=window[0] > 0, pace=length / self.window)
+
+
+def in_windows(part: Part, window: int | None, varying: bool) -> Part:
+    """A stream read in windows of another length, or of lengths that vary.
+
+    >>> in_windows(Stream(torch.arange(99)), 70, varying=True).window
+    70
+
+    Args:
+        part: what is trained on.
+        window: the length; None for the stream's own.
+        varying: whether lengths are drawn around it.
+
+    Raises:
+        TaskError: windows are asked for of examples that are none.
+    """
+    if window is None and not varying:
+        return part
+    if not isinstance(part, Stream):
+        raise TaskError(
+            f"window={window} and varying={varying}, but these examples are no text read "
+            "from end to end\n  leave both out of the budget, or train on penn-treebank"
+        )
+    return replace(part, window=window or part.window, varying=varying)

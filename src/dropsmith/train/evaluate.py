@@ -27,13 +27,13 @@ def evaluate(
     seed: int = 0,
     without: tuple[Kind, ...] = (),
 ) -> dict[str, float]:
-    """The means over a part of the data of the task's scores, and `calibration_error`.
+    """How a task judges a model on a part of the data.
 
     The model is in eval mode meanwhile, and afterwards every module in the mode it was in.
 
     Args:
         model: takes the part's columns by name.
-        task: its `score` is summed over batches; a perplexity task adds exp(nll).
+        task: its `score` is summed over batches, and its `measures` are what is returned.
         part: the examples; a stream is read from its start, its state handed on.
         samples: 0 for one pass without noise; else of how many passes with the installed plan's
             noise the probabilities are averaged. Each has its own masks, and over all of a stream
@@ -43,9 +43,9 @@ def evaluate(
             samples without noise on `words`.
 
     Returns:
-        `nll` in nats per item, `accuracy`, `calibration_error` (mean difference between
+        Of classes `nll` in nats per item, `accuracy`, `calibration_error` (mean difference between
         confidence and accuracy over 15 bins of confidence; Naeini et al., 2015), and
-        `perplexity` where the task is judged by it.
+        `perplexity` where the task is judged by it. Of values `mse` and `rmse`.
 
     Raises:
         NoiseError: samples are asked for of a model in which nothing is random.
@@ -56,7 +56,9 @@ def evaluate(
         if not samples:
             return _scores(task, part, OnePass(model, task).read, device_of(model))
         few = on_device(part.rows(slice(0, 2)), device_of(model))
-        with reading(model, few, samples, task.carry, seed=seed, without=without) as mean:
+        with reading(
+            model, few, samples, task.carry, kind=task.kind, seed=seed, without=without
+        ) as mean:
             return _scores(task, part, mean.read, device_of(model))
     finally:
         for module, mode in modes.items():
@@ -82,26 +84,41 @@ Read = Callable[[dict[str, Tensor], bool], Any]
 
 
 def _scores(task: Task, part: Part, read: Read, device: torch.device) -> dict[str, float]:
-    from torchmetrics.classification import MulticlassCalibrationError
-
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
-    calibration = None
+    calibration = Calibration() if task.kind == "classes" else None
     for given in part.batches(ROWS):
         batch = on_device(given.columns, device)
         output = read(batch, given.continues)
         for name, (total, count) in task.score(output, batch).items():
             sums[name][0] += total
             sums[name][1] += count
-        scores, labels = _flat(logits_of(output), batch["labels"])
-        if calibration is None:
-            calibration = MulticlassCalibrationError(num_classes=scores.shape[1], n_bins=15)
-            calibration = calibration.to(scores.device)
-        calibration.update(scores.softmax(-1), labels)
+        if calibration is not None:
+            calibration.add(*_flat(logits_of(output), batch["labels"]))
     means = {name: total / count for name, (total, count) in sums.items()}
-    means["calibration_error"] = float(calibration.compute()) if calibration else math.nan
-    if task.perplexity:
-        means["perplexity"] = math.exp(min(means["nll"], 700.0))
-    return means
+    if calibration is not None:
+        means["calibration_error"] = calibration.error
+    return task.measures(means, part)
+
+
+class Calibration:
+    """The calibration error of scores, taken batch by batch."""
+
+    def __init__(self) -> None:
+        self.metric: Any = None
+
+    def add(self, scores: Tensor, labels: Tensor) -> None:
+        """Count these items, one row of scores each."""
+        from torchmetrics.classification import MulticlassCalibrationError
+
+        if self.metric is None:
+            self.metric = MulticlassCalibrationError(num_classes=scores.shape[1], n_bins=15)
+            self.metric = self.metric.to(scores.device)
+        self.metric.update(scores.softmax(-1), labels)
+
+    @property
+    def error(self) -> float:
+        """That of all items; not a number where there were none."""
+        return float(self.metric.compute()) if self.metric is not None else math.nan
 
 
 def _flat(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

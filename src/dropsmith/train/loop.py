@@ -7,6 +7,7 @@ same weights.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from dropsmith.errors import CheckpointError, TrainingError
 from dropsmith.record import Record, config_id
 from dropsmith.tasks import Data, Task, find_task, with_model
+from dropsmith.tasks.stream import in_windows
 from dropsmith.train._setup import Setup
 from dropsmith.train.bar import Progress
 from dropsmith.train.checkpoint import FILE, Checkpoint, Saving
@@ -68,11 +70,11 @@ def task_and_data(setup: Setup) -> tuple[Task, Data]:
     """The task of a setup, its own model in place, and the examples it is trained on."""
     path = Path(setup.data) if setup.data is not None else None
     task = find_task(setup.task, path)
+    if setup.model is not None:
+        task = with_model(task, setup.model, task.load(path, setup.limit))
     data = task.load(path, setup.limit)
-    if setup.model is None:
-        return task, data
-    task = with_model(task, setup.model, data)
-    return task, task.load(path, setup.limit)
+    train = in_windows(data.train, setup.budget.window, setup.budget.varying)
+    return task, replace(data, train=train)
 
 
 def _silent(share: float, /) -> None: ...

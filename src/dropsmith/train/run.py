@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from dropsmith.record import Record
+from dropsmith.record import Record, validation_loss
 from dropsmith.tasks import Budget, Data, device_of
 from dropsmith.train.bar import Progress
 from dropsmith.train.checkpoint import FILE, Saving, write
@@ -82,7 +82,7 @@ class Run:
         state = self.state
         with shown(state.optimizer):
             found = self._scores("validation")
-            state.keep_best(found["validation_nll"])
+            state.keep_best(validation_loss(found))
         total, count = state.loss
         state.loss = (0.0, 0.0)
         row = {

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from dropsmith.record import validation_loss
 from dropsmith.sites import find_noise
 from dropsmith.train.carried import packed, unpacked
 from dropsmith.train.checkpoint import Checkpoint
@@ -47,7 +48,7 @@ class State:
     @property
     def losses(self) -> list[float]:
         """The validation loss of every evaluation so far."""
-        return [row["validation_nll"] for row in self.curve]
+        return [validation_loss(row) for row in self.curve]
 
     def keep_best(self, nll: float) -> None:
         """Take the weights as the best if they are, or count one more that is not."""
