@@ -361,3 +361,16 @@ def test_compiled_code_around_a_layer_returns_what_eager_code_does():
         ds.step(model, 0)
         compiled = torch.compile(model, backend="eager")
         torch.testing.assert_close(compiled(x)[0], expected)
+
+
+def test_prediction_samples_the_state_and_gives_the_plan_back():
+    layer = built(LSTM, batch_first=True)
+    x = batch(layer)
+    own = ds.Plan(ds.rule("root.recurrent", ds.Bernoulli(rate=0.5, shared="time")))
+    with VARIATIONAL.installed(layer, x, seed=1):
+        first = ds.predict(layer, x, samples=4, kind="values")
+        other = ds.predict(layer, x, samples=4, kind="values", plan=own)
+        assert torch.equal(ds.predict(layer, x, samples=4, kind="values").mean, first.mean)
+        assert ds.audit(layer, x)["root.recurrent_l0"].on
+    assert float(first.variance.max()) > 0
+    assert not torch.equal(first.mean, other.mean)

@@ -28,7 +28,8 @@ With = Annotated[
         "--with",
         metavar="METHOD,METHOD,…",
         help="What to compare: none, dropout, spatial, blocks, locked, gaussian, words, path, "
-        "weights, two-sample, fraternal, pi, expectation-linear, r-drop. "
+        "weights, variational, variational-untied, awd, two-sample, fraternal, pi, "
+        "expectation-linear, r-drop. "
         "Default: those that suit the task.",
     ),
 ]

@@ -8,6 +8,7 @@ from torch import nn
 
 from dropsmith.sites.attach import Attachment, Retuned
 from dropsmith.sites.install import INSTALLED, Installation, installation_of
+from dropsmith.sites.left import Left
 from dropsmith.sites.noise import ATTRIBUTE
 
 _HOOKS = (
@@ -45,6 +46,9 @@ def aside(model: nn.Module) -> Iterator[None]:
             held.update(items)
         for one, state in states:
             vars(one).update(state)
+        for one in attached:
+            if isinstance(one, Left):
+                one.attach()
         for module, attribute, rate in rates:
             setattr(module, attribute, rate)
         model.__dict__.update({name: value for name, value in own.items() if value is not None})
