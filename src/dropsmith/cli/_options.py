@@ -10,14 +10,15 @@ from dropsmith.errors import PlanError, TaskError, did_you_mean
 if TYPE_CHECKING:
     from dropsmith.compare import Setting
     from dropsmith.sites import Plan
-    from dropsmith.tasks import Budget, Task
+    from dropsmith.tasks import Budget, Data, Task
 
 TaskName = Annotated[
     str,
     typer.Argument(
         metavar="TASK",
-        help="digits, python-docs, penn-treebank, wikitext2, cifar10, sst2, rt_polarity, cola; or "
-        "the path of a folder of pictures by class, or of a table of texts and labels.",
+        help="digits, python-docs, penn-treebank, wikitext2, cifar10, sst2, rt_polarity, cola, "
+        "sentiment-scale, sentiment-scale-gru; or the path of a folder of pictures by class, or of "
+        "a table of texts and labels.",
     ),
 ]
 DataFolder = Annotated[
@@ -44,7 +45,9 @@ BudgetName = Annotated[
 Limit = Annotated[
     int | None,
     typer.Option(
-        "--limit", min=1, help="Use only this many training examples; of running text, tokens."
+        "--limit",
+        min=1,
+        help="Use only this many training examples; of running text tokens, of reviews whole ones.",
     ),
 ]
 AsJson = Annotated[
@@ -98,10 +101,14 @@ def budget_of(
     if name == "full":
         return task.budget, limit
     if name == "quick":
-        return task.budget, limit or max(1, len(task.load(data, None).train) // 4)
+        return task.budget, limit or _quarter(task.load(data, None))
     if not name.isdigit() or int(name) < 1:
         raise TaskError(f"a budget is quick, full or a number of epochs, got {name!r}")
     return replace(task.budget, epochs=int(name)), limit
+
+
+def _quarter(data: "Data") -> int:
+    return max(1, (data.most or len(data.train)) // 4)
 
 
 def plan_of(task: "Task", method: str, rate: float | None, file: Path | None) -> "Plan":

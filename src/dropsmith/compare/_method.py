@@ -25,6 +25,7 @@ class Method:
             noise.
         objective: makes the objective from the numbers of a setting that are its own.
         views: how many passes of a batch it trains on.
+        kinds: the kinds of task whose outputs its views can agree on.
         settings: what tuning may try. The first is the usual one, the first three span the range,
             and every method has equally many.
     """
@@ -35,11 +36,12 @@ class Method:
     objective: Callable[..., Objective]
     views: int
     settings: tuple[Setting, ...]
+    kinds: tuple[str, ...] = ("classes", "values")
 
     def fits(self, task: Task) -> bool:
-        """Whether the task's model has a place for this method's noise."""
+        """Whether the task's model has a place for the noise, and returns what can be compared."""
         noise = self.noise_in(task)
-        return noise is None or noise in task.noises
+        return (noise is None or noise in task.noises) and task.kind in self.kinds
 
     def noise_in(self, task: Task) -> str | None:
         """The kind of noise it places in this task's model."""

@@ -123,6 +123,7 @@ METHODS: dict[str, Method] = {
         objective=RDrop,
         views=2,
         settings=_grid(rate=_PAIRED, alpha=_ALPHAS),
+        kinds=("classes",),
     ),
 }
 
@@ -143,14 +144,19 @@ def pick(names: Sequence[str], task: Task) -> tuple[str, ...]:
     for name in chosen:
         if not METHODS[name].fits(task):
             raise TaskError(
-                f"method {name!r} does not fit the task {task.name!r}: "
-                f"its model has no place for {METHODS[name].noise_in(task)} noise\n"
+                f"method {name!r} does not fit the task {task.name!r}: {_why(name, task)}\n"
                 f"  methods that fit: {_fitting(task)}"
             )
     doubled = [name for name in chosen if METHODS[name].views > 1]
     if doubled and CONTROL not in chosen:
         chosen.insert(chosen.index(doubled[0]), CONTROL)
     return tuple(chosen)
+
+
+def _why(name: str, task: Task) -> str:
+    if task.kind not in METHODS[name].kinds:
+        return "its model returns values, and no probabilities that could be near"
+    return f"its model has no place for {METHODS[name].noise_in(task)} noise"
 
 
 def usual(task: Task) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from dropsmith.models.recurrent_plans import (
 )
 from dropsmith.models.small_conv import SmallConv, conv_plan
 from dropsmith.models.small_lstm import SmallLSTM, lstm_plan
+from dropsmith.models.small_regressor import SmallRegressor, regressor_plan
 from dropsmith.models.small_transformer import SmallTransformer, transformer_plan
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Scores",
     "SmallConv",
     "SmallLSTM",
+    "SmallRegressor",
     "SmallTransformer",
     "awd_plan",
     "conv_plan",
@@ -27,6 +29,7 @@ __all__ = [
     "layers_first",
     "lstm_plan",
     "naive_plan",
+    "regressor_plan",
     "rows_first",
     "transformer_plan",
     "variational_plan",

@@ -9,6 +9,7 @@ from dropsmith.tasks.images import ImageTask
 from dropsmith.tasks.language import LanguageSource, LanguageTask
 from dropsmith.tasks.own_model import OwnModelTask, with_model
 from dropsmith.tasks.python_docs import PythonDocsTask
+from dropsmith.tasks.sentiment_scale import SentimentTask
 from dropsmith.tasks.stream import Stream
 from dropsmith.tasks.texts import TextSource, TextTask
 
@@ -23,6 +24,7 @@ __all__ = [
     "OwnModelTask",
     "Part",
     "PythonDocsTask",
+    "SentimentTask",
     "Split",
     "Stream",
     "Task",

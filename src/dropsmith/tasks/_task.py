@@ -29,6 +29,8 @@ class Data:
         sha256: hash of the examples and their split.
         source: where they come from, in words for the report.
         vocabulary: the words of a text by their number; empty where examples hold none.
+        most: how many training examples there are without a limit, in what a limit counts, where
+            that is not what a step counts.
     """
 
     train: Part
@@ -39,6 +41,7 @@ class Data:
     sha256: str
     source: str
     vocabulary: tuple[str, ...] = ()
+    most: int | None = None
 
     @classmethod
     def of(
@@ -48,6 +51,7 @@ class Data:
         names: Sequence[str],
         source: str,
         vocabulary: tuple[str, ...] = (),
+        most: int | None = None,
     ) -> "Data":
         """Data of the three parts train, validation and test, their hash taken here."""
         train, validation, test = parts
@@ -60,6 +64,7 @@ class Data:
             sha256=_hash(parts, (*names, *vocabulary)),
             source=source,
             vocabulary=vocabulary,
+            most=most,
         )
 
 

@@ -11,6 +11,7 @@ from dropsmith.tasks.image_folder import IMAGES
 from dropsmith.tasks.penn_treebank import PENN_TREEBANK
 from dropsmith.tasks.python_docs import PYTHON_DOCS
 from dropsmith.tasks.sentences import COLA, RT_POLARITY, SST2, TEXT
+from dropsmith.tasks.sentiment_scale import SENTIMENT_SCALE, SENTIMENT_SCALE_GRU
 from dropsmith.tasks.tables import is_table
 from dropsmith.tasks.wikitext2 import WIKITEXT2
 
@@ -23,6 +24,8 @@ TASKS: dict[str, Task] = {
     "sst2": SST2,
     "rt_polarity": RT_POLARITY,
     "cola": COLA,
+    "sentiment-scale": SENTIMENT_SCALE,
+    "sentiment-scale-gru": SENTIMENT_SCALE_GRU,
     "images": IMAGES,
     "text": TEXT,
 }
