@@ -55,6 +55,7 @@ def test_the_version_is_printed(run):
         ("compare digits --budget soon", "quick, full or a number of epochs"),
         ("compare digits --data /no/such/place", "no file or folder /no/such/place"),
         ("compare digits --model nothing:here", "cannot import 'nothing'"),
+        ("compare digits --model json:loads", "json:loads failed: TypeError"),
         ("compare digits --limit 5000", "5000"),
         ("train digits --set alhpa=1 --with r-drop", "did you mean 'alpha'"),
         ("train digits --set rate", "name=number"),
@@ -71,6 +72,19 @@ def test_what_cannot_be_done_ends_in_a_sentence_and_two(run, line, says):
     assert err.startswith("error: ")
     assert says in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", ["compare", "train", "predict"])
+def test_records_that_cannot_be_kept_are_told_before_anything_runs(run, tmp_path, command):
+    (tmp_path / "taken").write_text("")
+    code, out, err = run(f"{command} digits --out taken")
+    assert (code, out) == (2, "")
+    assert "records cannot go into taken" in err
+
+
+def test_help_shows_the_comments_that_a_table_goes_between(run):
+    _, out, _ = run("report --help")
+    assert "<!-- NAME -->" in " ".join(out.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropsmith.errors import PlanError, TaskError, did_you_mean
+from dropsmith.errors import DataError, PlanError, TaskError, did_you_mean
 
 if TYPE_CHECKING:
     from dropsmith.compare import Setting
@@ -140,8 +140,15 @@ def setting_of(method: str, changes: "Setting") -> "Setting":
 
 
 def folder_of(out: Path | None, task: str) -> Path:
-    """Where the records of a task go."""
-    return out or Path("runs") / Path(task).name
+    """Where the records of a task go; `DataError` at once where that can be no folder."""
+    folder = out or Path("runs") / Path(task).name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"records cannot go into {folder}\n  {error.strerror}\n  name another folder: --out DIR"
+        ) from None
+    return folder
 
 
 def numbers(settings: list[str]) -> "Setting":

@@ -16,8 +16,8 @@ Markdown = Annotated[
     typer.Option(
         "--into",
         metavar="FILE",
-        help="Also put the table into this Markdown file, between <!-- NAME --> and "
-        "<!-- /NAME -->, where NAME is that of the folder.",
+        help="Also put the table into this Markdown file, between the comments `<!-- NAME -->` "
+        "and `<!-- /NAME -->`, where NAME is that of the folder.",
     ),
 ]
 

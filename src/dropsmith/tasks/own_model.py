@@ -4,6 +4,7 @@ import importlib
 import inspect
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -110,10 +111,19 @@ def _made(spec: str, data: Data) -> nn.Module:
     needed = _needed(function)
     if len(needed) > 1:
         raise TaskError(f"{spec} needs {', '.join(needed)}: it may take the data and nothing else")
-    model = function(data) if needed else function()
+    try:
+        model = function(data) if needed else function()
+    except Exception as error:  # the user's own code, whatever it does
+        raise TaskError(f"{spec} failed: {type(error).__name__}: {error}{_line(error)}") from error
     if not isinstance(model, nn.Module):
         raise TaskError(f"{spec} returned a {type(model).__name__}, not a torch.nn.Module")
     return model
+
+
+def _line(error: BaseException) -> str:
+    """Where the error arose, for there is no traceback to say so."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"\n  at {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
 
 
 def _function(spec: str) -> Callable[..., Any]:
@@ -125,6 +135,11 @@ def _function(spec: str) -> Callable[..., Any]:
             found = importlib.import_module(module)
     except ImportError as error:
         raise TaskError(f"cannot import {module!r} for the model {spec!r}\n  {error}") from error
+    except Exception as error:  # the module's own code
+        raise TaskError(
+            f"cannot import {module!r} for the model {spec!r}\n"
+            f"  {type(error).__name__}: {error}{_line(error)}"
+        ) from error
     function = getattr(found, name, None)
     if not callable(function):
         raise TaskError(
