@@ -218,3 +218,24 @@ def _alive(group):
     except ProcessLookupError:
         return False
     return True
+
+
+def test_samples_are_asked_for_of_methods_with_noise_only(made, run):
+    code, _, _ = run("compare digits --with none,dropout --seeds 1 --samples 4")
+    assert code == 0
+    asked = {(one.method, one.seed >= TUNING_SEED): one.samples for one in made}
+    assert asked == {
+        ("none", True): 0, ("none", False): 0, ("dropout", True): 0, ("dropout", False): 4
+    }  # fmt: skip
+    code, _, err = run("train digits --with none --samples 4")
+    assert code == 2
+    assert "samples differ by the noise of a plan" in err
+
+
+@pytest.mark.parametrize("task", ["penn-treebank", "sentiment-scale"])
+def test_predict_says_at_once_where_there_are_no_items_of_classes(made, run, data_dir, task):
+    folder = data_dir / task.replace("-", "_")
+    code, _, err = run(f"predict {task} --data {folder} --limit 50")
+    assert code == 2
+    assert f"dropsmith train {task} --samples 50" in err
+    assert not made

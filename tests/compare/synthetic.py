@@ -1,6 +1,7 @@
 """Records that look like those of real runs, with numbers chosen by the test."""
 
 import math
+from dataclasses import replace
 
 from dropsmith.compare import METHODS, TUNING_SEED, Comparison, Design, Row, Trial
 from dropsmith.record import Record
@@ -83,6 +84,58 @@ def comparison(losses, **changes):
         task="digits",
         rows=tuple(row(made, method, values, **changes) for method, values in losses.items()),
     )
+
+
+def rescored(found, change):
+    """The same comparison with other scores: `change` makes a run's from its test loss."""
+
+    def one(run):
+        if run.status != "finished":
+            return run
+        curve = [
+            {k: v for k, v in step.items() if "validation" not in k}
+            | {k: v for k, v in change(step["validation_nll"]).items() if "validation" in k}
+            for step in run.curve
+        ]
+        return replace(run, scores=change(run.scores["test_nll"]), curve=tuple(curve))
+
+    rows = [
+        replace(
+            row,
+            records=tuple(map(one, row.records)),
+            trials=tuple(
+                replace(trial, records=tuple(map(one, trial.records))) for trial in row.trials
+            ),
+        )
+        for row in found.rows
+    ]
+    return replace(found, rows=tuple(rows))
+
+
+def of_language(loss):
+    """Scores of a language model."""
+    numbers = {"nll": loss, "perplexity": math.exp(loss), "calibration_error": 0.1}
+    return {f"{part}_{k}": v for part in ("validation", "test") for k, v in numbers.items()}
+
+
+def of_values(loss):
+    """Scores of a regression whose values are in units of a half."""
+    numbers = {"mse": loss, "rmse": 0.5 * math.sqrt(loss)}
+    return {f"{part}_{k}": v for part in ("validation", "test") for k, v in numbers.items()}
+
+
+def with_samples(found, methods, gain=0.05):
+    """The same comparison in which some methods were scored by seven samples, too."""
+
+    def one(run):
+        mc = {f"test_mc_{name}": run.scores[f"test_{name}"] - gain for name in ("nll", "accuracy")}
+        return replace(run, config=run.config | {"samples": 7}, scores=run.scores | mc)
+
+    rows = [
+        replace(row, records=tuple(map(one, row.records))) if row.method in methods else row
+        for row in found.rows
+    ]
+    return replace(found, rows=tuple(rows))
 
 
 LOSSES = {

@@ -5,8 +5,8 @@ from statistics import mean, stdev
 
 import pytest
 
-from compare.synthetic import LOSSES, comparison
-from dropsmith.compare.summary import metrics, summarise
+from compare.synthetic import LOSSES, comparison, of_language, of_values, rescored, with_samples
+from dropsmith.compare.summary import metrics, sampled, summarise
 
 
 def lines(losses, **changes):
@@ -60,3 +60,33 @@ def test_language_models_are_judged_by_perplexity_too():
     spoken = replace(found, rows=(replace(found.rows[0], records=spoken),))
     assert "test_perplexity" not in metrics(found)
     assert metrics(spoken)[-1] == "test_perplexity"
+
+
+def test_what_a_comparison_is_judged_by_is_what_its_runs_were_scored_by():
+    found = comparison(LOSSES)
+    assert metrics(found) == ("test_accuracy", "test_nll")
+    assert metrics(rescored(found, of_language)) == ("test_perplexity", "test_nll")
+    assert metrics(rescored(found, of_values)) == ("test_rmse",)
+    dead = [
+        replace(row, records=tuple(replace(run, status="stopped") for run in row.records))
+        for row in found.rows
+    ]
+    assert metrics(replace(found, rows=tuple(dead))) == ("test_accuracy", "test_nll")
+
+
+def test_errors_are_compared_seed_by_seed():
+    found = {line.method: line for line in summarise(rescored(comparison(LOSSES), of_values))}
+    expected = mean(
+        0.5 * (a**0.5 - b**0.5) for a, b in zip(LOSSES["none"], LOSSES["dropout"], strict=True)
+    )
+    assert found["none"].to_baseline["test_rmse"].mean == pytest.approx(expected)
+    assert found["r-drop"].to_control["test_rmse"].mean < 0
+
+
+def test_the_mean_of_samples_is_held_against_the_same_weights_one_pass():
+    assert sampled(comparison(LOSSES)) == ()
+    (line,) = sampled(with_samples(comparison(LOSSES), ["r-drop"]))
+    assert (line.method, line.samples) == ("r-drop", 7)
+    assert line.spread["test_nll"].mean == pytest.approx(mean(LOSSES["r-drop"]) - 0.05)
+    assert line.to_one_pass["test_nll"].mean == pytest.approx(-0.05)
+    assert line.to_one_pass["test_nll"].pairs == 3

@@ -6,13 +6,21 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from compare.synthetic import LOSSES, comparison
+from compare.synthetic import (
+    LOSSES,
+    comparison,
+    of_language,
+    of_values,
+    rescored,
+    with_samples,
+)
 from dropsmith.errors import DataError
 from dropsmith.report import (
     control_grid,
     main_grid,
     markdown_table,
     rich_table,
+    sampled_grid,
     trial_grid,
     write_between,
 )
@@ -114,3 +122,41 @@ def test_a_file_without_its_markers_is_left_alone(tmp_path, text):
     with pytest.raises(DataError, match="needs the lines <!-- a -->"):
         write_between(path, "a", "new")
     assert path.read_text() == text
+
+
+def test_a_language_models_table_has_perplexity_before_likelihood():
+    grid = main_grid(rescored(comparison(LOSSES), of_language))
+    assert grid.heads[2:6] == (
+        "test perplexity", "test NLL", "Δ perplexity to dropout", "Δ NLL to dropout"
+    )  # fmt: skip
+    assert row(grid, "dropout")[2].text == "1.25"
+    assert trial_grid(rescored(comparison(LOSSES), of_language)).heads[2:4] == (
+        "validation NLL", "validation perplexity"
+    )  # fmt: skip
+
+
+def test_a_regressions_table_has_its_error_and_less_is_better():
+    found = rescored(comparison(LOSSES), of_values)
+    grid = main_grid(found)
+    assert grid.heads[2:4] == ("test RMSE", "Δ RMSE to dropout")
+    assert row(grid, "r-drop")[2].text == "0.2059"
+    assert row(grid, "r-drop")[3].verdict == "better"
+    trials = trial_grid(found)
+    assert trials.heads[2:4] == ("validation MSE", "validation RMSE")
+    assert "least" in trials.caption
+    assert "MSE" in trials.caption
+
+
+def test_the_mean_of_samples_has_a_table_where_there_is_one():
+    assert sampled_grid(comparison(LOSSES)) is None
+    grid = sampled_grid(with_samples(comparison(LOSSES), ["dropout", "r-drop"]))
+    assert grid.heads == (
+        "method",
+        "test accuracy (%) of the mean",
+        "test NLL of the mean",
+        "Δ accuracy to one pass",
+        "Δ NLL to one pass",
+    )
+    assert [cell.text for cell in row(grid, "r-drop")[1:]] == ["90.75", "0.120", "−5.00", "−0.050"]
+    assert row(grid, "r-drop")[4].verdict == "better"
+    assert "7 noisy passes" in grid.caption

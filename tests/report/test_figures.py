@@ -4,7 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from compare.synthetic import LOSSES, comparison
+from compare.synthetic import LOSSES, comparison, of_language, of_values, rescored
 from dropsmith.compare.summary import summarise
 from dropsmith.report.bill import bill_figure
 from dropsmith.report.curves import curve_of, curves_figure
@@ -78,3 +78,16 @@ def test_a_picture_is_the_same_each_time_and_leaves_no_setting_behind(make):
 
 def test_one_method_with_one_seed_draws_too():
     assert svg(curves_figure(ONE)).startswith("<?xml")
+
+
+def test_pictures_show_what_the_task_is_judged_by():
+    values, language = (rescored(FOUND, scores) for scores in (of_values, of_language))
+    assert [panel.get_xlabel() for panel in forest_figure(values).axes] == [
+        "Δ test RMSE to dropout"
+    ]
+    assert [panel.get_xlabel() for panel in forest_figure(language).axes] == [
+        "Δ test perplexity to dropout", "Δ test NLL to dropout"
+    ]  # fmt: skip
+    assert "validation MSE" in [text.get_text() for text in curves_figure(values).texts]
+    drawn = curve_of(values.row("r-drop"))[1]
+    assert np.array_equal(drawn, curve_of(FOUND.row("r-drop"))[1])

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from compare.synthetic import LOSSES, comparison
+from compare.synthetic import LOSSES, comparison, of_language, of_values, rescored
 from dropsmith.report import findings
 
 
@@ -56,3 +56,14 @@ def test_an_interval_that_correction_does_not_bear_out_is_called_perhaps():
     (sentence, *_) = findings(comparison(losses))
     assert "clearly better blocks" in sentence
     assert "perhaps better (by interval, not by corrected p) none, spatial" in sentence
+
+
+@pytest.mark.parametrize(
+    ("scores", "spoken"), [(of_language, "in likelihood"), (of_values, "in squared error")]
+)
+def test_what_is_said_is_said_of_what_the_task_is_judged_by(scores, spoken):
+    said = findings(rescored(comparison(LOSSES), scores))
+    assert said[0].startswith(f"Against dropout, {spoken}: clearly better")
+    assert said[1].startswith("Against two-sample")
+    assert f"{spoken}: clearly better r-drop" in said[1]
+    assert "overfitting to prevent" in said[2]

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from compare.synthetic import LOSSES, TASK, comparison
+from compare.synthetic import LOSSES, TASK, comparison, of_values, rescored, with_samples
 from dropsmith.report import page, write_page
 
 FOUND = comparison(LOSSES)
@@ -104,3 +104,16 @@ def test_a_task_that_is_not_there_any_more_leaves_the_rest_of_the_page():
     html = page(lost)
     assert "Masks are not shown" in html
     assert "What came out" in html
+
+
+def test_samples_and_what_it_took_to_have_them_are_on_the_page():
+    assert "noisy passes" not in HTML
+    html = page(with_samples(FOUND, ["r-drop"]))
+    assert "the mean of 7 noisy passes" in html
+    assert "--samples 7" in html
+
+
+def test_a_regressions_page_speaks_of_errors_and_not_of_accuracy():
+    html = page(rescored(FOUND, of_values))
+    assert "test RMSE" in html
+    assert "accuracy" not in re.sub(r"<svg.*?</svg>", "", html, flags=re.S)

@@ -42,7 +42,8 @@ def setup_of(
         samples=samples,
     )
     setup = design.setup(name, setting_of(name, numbers(settings or [])), seed)
-    return setup if plan is None else replace(setup, plan=Plan.load(plan))
+    own = setup.plan if plan is None else Plan.load(plan)
+    return replace(setup, plan=own, samples=samples)
 
 
 def record_of(setup: "Setup", folder: Path) -> "Record":

@@ -20,7 +20,7 @@ from dropsmith.cli._options import (
     folder_of,
 )
 from dropsmith.cli._single import record_of, setup_of
-from dropsmith.cli._uncertainty import uncertainty
+from dropsmith.cli._uncertainty import check_items, uncertainty
 
 Samples = Annotated[
     int, typer.Option("--samples", min=2, help="How many noisy passes are averaged.")
@@ -60,6 +60,7 @@ def predict(
         model=model,
         limit=limit,
     )
+    check_items(setup)
     folder = folder_of(out, task)
     record = record_of(setup, folder)
     if record.status != "finished":
