@@ -44,6 +44,24 @@ def test_gradients_are_those_without_checkpointing_to_the_bit(plan, quiet, reent
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
+@pytest.mark.parametrize("reentrant", [True, False])
+@pytest.mark.parametrize("quiet", [(0,), (1,)])
+def test_a_backward_that_fails_leaves_no_module_silent(quiet, reentrant):
+    model, runs = Checkpointed(reentrant), []
+
+    def fail(module, args):
+        runs.append(module.training)
+        if len(runs) > 2 and not module.training:
+            raise MemoryError("on running again")
+
+    model.body.register_forward_pre_hook(fail)
+    first, second = views(model, X, 2, quiet=quiet).outputs
+    with pytest.raises(MemoryError, match="on running again"):
+        (first - second).square().sum().backward()
+    assert runs[-1] is False
+    assert all(module.training for module in model.modules())
+
+
 def test_only_what_was_in_train_mode_is_put_back_and_batch_norm_stays():
     net = nn.Sequential(nn.Dropout(0.5), nn.Dropout(0.5).eval(), nn.BatchNorm1d(WIDTH))
     with silenced(net):

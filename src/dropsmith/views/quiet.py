@@ -1,6 +1,6 @@
 """Passes without any noise, torch's own included, also where backward runs their layers again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,7 +24,7 @@ class Modes:
     """Puts the model in the mode of each looped view when backward comes to it.
 
     Activation checkpointing runs layers again during backward; those of a quiet view must then be
-    quiet, and those of the others loud. When backward ends, all are as they were.
+    quiet, and those of the others loud. When backward ends, also by an error, all are as they were.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -40,11 +40,27 @@ class Modes:
     def _hush(self, grad: Tensor) -> None:
         if not self.silent:
             self.silent = _silence(self.model)
-            Variable._execution_engine.queue_callback(self._speak)
+            Variable._execution_engine.queue_callback(_AtEnd(self._speak))
 
     def _speak(self, grad: Tensor | None = None) -> None:
         _wake(self.silent)
         self.silent = []
+
+
+class _AtEnd:
+    """Does something when backward is over.
+
+    The engine calls it back only from a backward that succeeds; of one that fails it lets go, too.
+    """
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        self.do = do
+
+    def __call__(self) -> None:
+        self.do()
+
+    def __del__(self) -> None:
+        self.do()
 
 
 def _silence(model: nn.Module) -> list[nn.Module]:
