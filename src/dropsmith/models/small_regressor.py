@@ -6,9 +6,10 @@ from torch import Tensor, nn
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.models._placing import Places, placed
 from dropsmith.patterns import Bernoulli, Gaussian, Weights, Words
-from dropsmith.sites import Plan, rule
+from dropsmith.recurrent import GRU, LSTM
+from dropsmith.sites import Plan, Rule, rule
 
-CELLS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
+CELLS: dict[str, type[LSTM] | type[GRU]] = {"lstm": LSTM, "gru": GRU}
 
 
 class SmallRegressor(nn.Module):
@@ -63,7 +64,19 @@ _PLACES: Places = {
     ),
     "words": lambda rate: (rule("embedding", Words(rate=rate)),),
     "weights": lambda rate: (rule("layer.weight_hh_l0", Weights(rate=rate)),),
+    "variational": lambda rate: _variational(rate, "time gate"),
+    "variational-untied": lambda rate: _variational(rate, "time"),
 }
+
+
+def _variational(rate: float, held: str) -> tuple[Rule, ...]:
+    return (
+        rule("embedding", Words(rate=rate)),
+        rule("layer.inputs", Bernoulli(rate=rate, shared=held)),
+        rule("layer.recurrent", Bernoulli(rate=rate, shared=held)),
+        rule("head.input", Bernoulli(rate=rate)),
+    )
+
 
 REGRESSOR_NOISES = tuple(_PLACES)
 
@@ -76,7 +89,9 @@ def regressor_plan(noise: str, rate: float) -> Plan:
 
     Args:
         noise: `dropout`, `gaussian`, or `locked` (one mask for all steps) before and after the
-            layer; `words` (word types) on the embedding; `weights` on the recurrent matrix.
+            layer; `words` (word types) on the embedding; `weights` on the recurrent matrix;
+            `variational` and `variational-untied`, all of Gal & Ghahramani's (2016) masks, the
+            gates sharing one or having one each.
         rate: chance of dropping, the same everywhere.
 
     Raises:

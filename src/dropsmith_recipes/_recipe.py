@@ -1,0 +1,120 @@
+"""What a recipe is: one row of a paper's table, as a value that can be run."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dropsmith.errors import TaskError, did_you_mean
+from dropsmith.objectives import Objective
+from dropsmith.sites import Plan
+from dropsmith.tasks import Budget
+from dropsmith.train import Setup
+
+Certainty = Literal["paper", "code", "quoted", "remembered"]
+"""Where a number was seen: in the paper, in the authors' repository, in another text that quotes
+it, or nowhere that could be looked up again."""
+
+PRESETS = ("cpu", "paper")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A number that a paper reports for a row.
+
+    Args:
+        score: what our records call it, such as `test_perplexity`, or `test_mc_perplexity` for
+            the mean over samples.
+        value: the number.
+        certainty: where it was seen.
+        source: which table or file, in words.
+        spread: its standard deviation over the authors' runs, where they give one.
+    """
+
+    score: str
+    value: float
+    certainty: Certainty
+    source: str
+    spread: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """What of a recipe depends on how much time there is.
+
+    Args:
+        model: `package.module:function` that makes the model, or None for the task's own.
+        plan: where the model drops what.
+        budget: how long and with which steps.
+        limit: how many training examples, or None for all.
+        samples: how many noisy passes are averaged for the scores `test_mc_…`; 0 for none.
+    """
+
+    model: str | None
+    plan: Plan
+    budget: Budget
+    limit: int | None = None
+    samples: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One row of a paper's table.
+
+    Args:
+        task: the task's name.
+        name: the row's own name; `task/name` is the recipe's.
+        about: what it is, in a line.
+        source: paper and place.
+        objective: how many views, and what they should agree on.
+        paper: the published settings.
+        cpu: small and short, ours and not tuned: to see it run, not to judge it.
+        published: the numbers beside it, none where none are known.
+        parameters: how many the published model has, where that is known.
+        unlike: what is known to differ from the authors' code.
+    """
+
+    task: str
+    name: str
+    about: str
+    source: str
+    objective: Objective
+    paper: Preset
+    cpu: Preset
+    published: tuple[Published, ...] = ()
+    parameters: int | None = None
+    unlike: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """What it is called on the command line."""
+        return f"{self.task}/{self.name}"
+
+    def preset(self, name: str) -> Preset:
+        """`paper` or `cpu`; `TaskError` for another name."""
+        if name not in PRESETS:
+            raise TaskError(
+                f"no preset is called {name!r}\n  there are: {', '.join(PRESETS)}"
+                + did_you_mean(name, PRESETS)
+            )
+        return self.paper if name == "paper" else self.cpu
+
+    def setup(self, preset: str = "cpu", *, seed: int = 0, data: str | None = None) -> Setup:
+        """The run of a preset with a seed.
+
+        Args:
+            preset: `paper` or `cpu`.
+            seed: decides the initial weights, the windows and all noise.
+            data: folder that the task reads.
+        """
+        chosen = self.preset(preset)
+        return Setup(
+            task=self.task,
+            method=self.name,
+            plan=chosen.plan,
+            objective=self.objective,
+            budget=chosen.budget,
+            seed=seed,
+            data=data,
+            model=chosen.model,
+            limit=chosen.limit,
+            samples=chosen.samples,
+        )
