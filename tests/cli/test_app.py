@@ -63,7 +63,7 @@ def test_the_version_is_printed(run):
         ("audit digits --rate 1.5", "rate must be in [0, 1)"),
         ("audit digits --plan no.json", "cannot read a plan from no.json"),
         ("audit digits --plan no.json --rate 0.2", "--rate or --plan, not both"),
-        ("report nothing", "no comparison in nothing"),
+        ("report nothing", "no comparison and no records in nothing"),
     ],
 )
 def test_what_cannot_be_done_ends_in_a_sentence_and_two(run, line, says):

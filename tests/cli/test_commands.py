@@ -127,6 +127,20 @@ def test_report_writes_the_same_page_again_and_fills_a_document(made, run):
     assert "| dropout |" in Path("card.md").read_text()
 
 
+def test_report_of_single_runs_is_their_table_and_draws_no_difference(made, run):
+    run("train digits --with r-drop --seed 4")
+    run("train digits --with dropout --seed 2")
+    Path("card.md").write_text("<!-- digits --><!-- /digits -->")
+    code, out, _ = run("report runs/digits --into card.md")
+    assert code == 0
+    assert out.index("dropout") < out.index("r-drop")
+    assert "no differences are drawn" in " ".join(out.split())
+    assert not Path("runs/digits/report.html").exists()
+    assert "| r-drop | 4 |" in Path("card.md").read_text()
+    found = json.loads(run("report runs/digits --json")[1])
+    assert [one["config"]["seed"] for one in found] == [2, 4]
+
+
 def test_sites_lists_names_that_a_rule_can_use(run):
     code, out, _ = run("sites digits --json")
     names = {site["name"] for site in json.loads(out)}

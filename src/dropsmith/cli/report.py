@@ -1,5 +1,6 @@
 """`dropsmith report`: the page and the tables again, from records."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -25,13 +26,32 @@ Markdown = Annotated[
 def report(runs: Runs, into: Markdown = None, as_json: AsJson = False) -> None:
     """Write a comparison's page anew from its records, and print its table.
 
+    A folder whose runs were made by train, and not by compare, has a table of its runs only.
+
     Example: dropsmith report runs/digits
     """
     from dropsmith.cli._output import show
-    from dropsmith.compare import Comparison
+    from dropsmith.compare import FILE, Comparison
     from dropsmith.report import main_grid, markdown_table, write_between, write_page
 
+    if not (runs / FILE).exists():
+        _table(runs, into, as_json)
+        return
     comparison = Comparison.load(runs)
     if into is not None:
         write_between(into, runs.resolve().name, markdown_table(main_grid(comparison)))
     show(comparison, write_page(comparison, runs), as_json)
+
+
+def _table(runs: Path, into: Path | None, as_json: bool) -> None:
+    from rich.console import Console
+
+    from dropsmith.report import markdown_table, rich_table, runs_grid, runs_in, write_between
+
+    records = runs_in(runs)
+    if into is not None:
+        write_between(into, runs.resolve().name, markdown_table(runs_grid(records)))
+    if as_json:
+        print(json.dumps([record.to_json() for record in records], indent=1))
+        return
+    Console(highlight=False).print(rich_table(runs_grid(records)))

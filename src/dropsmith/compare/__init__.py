@@ -2,13 +2,14 @@
 
 from dropsmith.compare._compare import compare, count
 from dropsmith.compare._method import Method, Setting, spelled
-from dropsmith.compare.comparison import Comparison, Row, Trial
+from dropsmith.compare.comparison import FILE, Comparison, Row, Trial
 from dropsmith.compare.design import TUNING_SEED, Design, check
 from dropsmith.compare.methods import CONTROL, METHODS, pick, usual
 from dropsmith.compare.running import run
 
 __all__ = [
     "CONTROL",
+    "FILE",
     "METHODS",
     "TUNING_SEED",
     "Comparison",

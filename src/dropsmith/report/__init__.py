@@ -4,6 +4,7 @@ from dropsmith.report.cells import Cell, Grid, control_grid, main_grid, sampled_
 from dropsmith.report.findings import findings
 from dropsmith.report.markdown import markdown_table, write_between
 from dropsmith.report.page import page, write_page
+from dropsmith.report.runs import runs_grid, runs_in
 from dropsmith.report.table import rich_table
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "markdown_table",
     "page",
     "rich_table",
+    "runs_grid",
+    "runs_in",
     "sampled_grid",
     "trial_grid",
     "write_between",

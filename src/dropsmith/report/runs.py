@@ -1,0 +1,64 @@
+"""A table of runs that were made one by one, where there is no comparison to speak of."""
+
+from pathlib import Path
+
+from dropsmith.errors import DataError
+from dropsmith.record import Record
+from dropsmith.report.cells import Cell, Grid
+from dropsmith.report.numbers import METRICS, megabytes, seconds
+
+
+def runs_in(folder: Path) -> tuple[Record, ...]:
+    """Every record in a folder, by task, method and seed.
+
+    Raises:
+        DataError: there is none, or a file named like a record holds none.
+    """
+    found = [Record.load(path) for path in folder.glob("*.json") if _is_id(path.stem)]
+    if not found:
+        raise DataError(
+            f"no comparison and no records in {folder}\n"
+            f"  to make one: dropsmith compare digits --out {folder}"
+        )
+    return tuple(sorted(found, key=_place))
+
+
+def runs_grid(records: tuple[Record, ...]) -> Grid:
+    """One row a run, with the scores that any of them has."""
+    names = [name for name in METRICS if any(name in one.scores for one in records)]
+    return Grid(
+        "Runs made one by one, not on equal terms: no differences are drawn",
+        ("record", "task", "method", "seed", *(METRICS[name].head for name in names), "a run"),
+        tuple(_row(record, names) for record in records),
+    )
+
+
+def _row(record: Record, names: list[str]) -> tuple[Cell, ...]:
+    config, cost = record.config, record.cost
+    scores = (
+        Cell(METRICS[name].value(record.scores[name]) if name in record.scores else "–")
+        for name in names
+    )
+    time = seconds(cost["seconds"]) if "seconds" in cost else "–"
+    peak = megabytes(cost["peak_memory_bytes"]) if "peak_memory_bytes" in cost else ""
+    ended = "" if record.status == "finished" else record.status
+    return (
+        Cell(record.id, ended),
+        *(Cell(str(config.get(name, "–"))) for name in ("task", "method", "seed")),
+        *scores,
+        Cell(time, peak),
+    )
+
+
+def _place(record: Record) -> tuple[str, str, int, str]:
+    config = record.config
+    return (
+        str(config.get("task")),
+        str(config.get("method")),
+        int(config.get("seed", 0)),
+        record.id,
+    )
+
+
+def _is_id(name: str) -> bool:
+    return len(name) == 12 and set(name) <= set("0123456789abcdef")
