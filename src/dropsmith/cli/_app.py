@@ -10,6 +10,7 @@ import typer
 from dropsmith.cli.audit import audit
 from dropsmith.cli.compare import compare
 from dropsmith.cli.predict import predict
+from dropsmith.cli.recipes import recipes
 from dropsmith.cli.report import report
 from dropsmith.cli.sites import sites
 from dropsmith.cli.train import train
@@ -18,6 +19,7 @@ from dropsmith.errors import DropsmithError
 COMMANDS: dict[str, Callable[..., None]] = {
     "compare": compare,
     "train": train,
+    "recipes": recipes,
     "sites": sites,
     "audit": audit,
     "predict": predict,

@@ -21,23 +21,31 @@ from dropsmith.cli._options import (
     TaskName,
     folder_of,
 )
+from dropsmith.cli._recipe import PresetName, is_recipe, recipe_setup
 from dropsmith.cli._single import record_of, setup_of
+from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
     from dropsmith.record import Record
 
+METHOD, FULL = "dropout", "full"
+"""What is trained, and how long, where nothing is said."""
+
+_LIST = "to list the recipes: dropsmith recipes"
+
 
 def train(
     task: TaskName,
-    with_: MethodName = "dropout",
+    with_: MethodName = METHOD,
     settings: Settings = None,
     plan: PlanFile = None,
     seed: Seed = 0,
-    budget: BudgetName = "full",
+    budget: BudgetName = FULL,
     data: DataFolder = None,
     model: ModelName = None,
     limit: Limit = None,
     samples: Averaged = 0,
+    preset: PresetName = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -45,22 +53,39 @@ def train(
 
     The run is the one that compare would make: either uses the other's records. It runs on one
     thread, so that its numbers come back to the bit; stopped, it goes on from its last checkpoint.
+    The name of a recipe, from `dropsmith recipes`, trains a row of a paper's table.
 
     Example: dropsmith train digits --with r-drop --set rate=0.3 --set alpha=1
+
+    Example: dropsmith train penn-treebank/variational-lstm-medium --data DIR --preset paper
     """
-    setup = setup_of(
-        task,
-        with_,
-        settings=settings,
-        plan=plan,
-        seed=seed,
-        budget=budget,
-        data=data,
-        model=model,
-        limit=limit,
-        samples=samples,
-    )
-    folder = folder_of(out, task)
+    if is_recipe(task):
+        given = {"--with": with_ != METHOD, "--set": settings, "--plan": plan, "--model": model}
+        setup = recipe_setup(
+            task,
+            preset,
+            seed=seed,
+            data=data,
+            limit=limit,
+            samples=samples,
+            decided=given | {"--budget": budget != FULL},
+        )
+    elif preset is not None:
+        raise TaskError(f"--preset is of recipes, and {task} is a task\n  {_LIST}")
+    else:
+        setup = setup_of(
+            task,
+            with_,
+            settings=settings,
+            plan=plan,
+            seed=seed,
+            budget=budget,
+            data=data,
+            model=model,
+            limit=limit,
+            samples=samples,
+        )
+    folder = folder_of(out, setup.task)
     record = record_of(setup, folder)
     print(json.dumps(record.to_json(), indent=1)) if as_json else _show(record, folder)
     if record.status != "finished":

@@ -1,0 +1,64 @@
+"""A recipe's run, as `train` asks for it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dropsmith.errors import TaskError
+
+if TYPE_CHECKING:
+    from dropsmith.train import Setup
+
+PresetName = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="cpu|paper",
+        help="Of a recipe: cpu (the default), small and short; or paper, as published.",
+    ),
+]
+
+
+def is_recipe(name: str) -> bool:
+    """Whether a task's name is a recipe's, be it spelled wrong, and no path."""
+    from dropsmith_recipes import is_recipe
+
+    return is_recipe(name) and not Path(name).exists()
+
+
+def recipe_setup(
+    name: str,
+    preset: str | None,
+    *,
+    seed: int,
+    data: Path | None,
+    limit: int | None,
+    samples: int,
+    decided: dict[str, Any],
+) -> "Setup":
+    """The setup of a recipe's run.
+
+    Args:
+        name: the recipe's.
+        preset: `cpu`, `paper`, or None for `cpu`.
+        seed, data: of the run.
+        limit, samples: in place of the preset's, where given.
+        decided: options that a recipe decides, each with whether it was given.
+
+    Raises:
+        TaskError: there is no such recipe or preset, or it was given what a recipe decides.
+    """
+    from dataclasses import replace
+
+    from dropsmith_recipes import find_recipe
+
+    recipe = find_recipe(name)
+    if given := [option for option, value in decided.items() if value]:
+        raise TaskError(
+            f"the recipe {name} decides {', '.join(given)}\n"
+            f"  leave out {', '.join(given)}, or train the task: dropsmith train {recipe.task}"
+        )
+    setup = recipe.setup(preset or "cpu", seed=seed, data=None if data is None else str(data))
+    changes = {"limit": limit, "samples": samples}
+    return replace(setup, **{key: value for key, value in changes.items() if value})

@@ -1,0 +1,36 @@
+"""Which of our records are runs of a recipe, whatever their seed and wherever their data was."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from dropsmith.record import Record
+from dropsmith_recipes._recipe import Recipe
+
+_NAME = re.compile(r"[0-9a-f]{12}\.json")
+_FREE = ("seed", "data")
+
+
+def records_of(recipe: Recipe, preset: str, folder: Path) -> list[Record]:
+    """The finished runs of a preset in a folder, in the order of their seeds.
+
+    Args:
+        recipe: the recipe.
+        preset: `paper` or `cpu`.
+        folder: where records are; none are found in one that does not exist.
+
+    Raises:
+        DataError: a record there cannot be read.
+    """
+    wanted = _settings(recipe.setup(preset).to_json())
+    files = sorted(path for path in folder.glob("*.json") if _NAME.fullmatch(path.name))
+    found = [record for path in files if _is(record := Record.load(path), wanted)]
+    return sorted(found, key=lambda record: record.config["seed"])
+
+
+def _is(record: Record, wanted: dict[str, Any]) -> bool:
+    return record.status == "finished" and _settings(record.config) == wanted
+
+
+def _settings(config: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if name not in _FREE}
