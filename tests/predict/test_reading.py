@@ -13,7 +13,8 @@ from dropsmith.views import state_of
 TEXT = torch.randint(0, 9, (101,), generator=torch.Generator().manual_seed(1))
 FEW = {"tokens": TEXT[:14].view(2, 7)}
 BOTH = Plan(*lstm_plan("locked", 0.4).rules, *lstm_plan("words", 0.4).rules)
-HELD = {"locked": lstm_plan("locked", 0.4), "weights": lstm_plan("weights", 0.4), "both": BOTH}
+_HELD = ("locked", "weights", "variational", "variational-untied", "awd")
+HELD = {noise: lstm_plan(noise, 0.4) for noise in _HELD} | {"both": BOTH}
 
 
 def net():

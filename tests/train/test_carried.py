@@ -63,7 +63,7 @@ def same(one, other):
 @pytest.mark.parametrize(
     "objective", [TaskLoss(), Fraternal(kappa=0.1), ExpectationLinear(kappa=0.1)]
 )
-@pytest.mark.parametrize("noise", ["dropout", "weights"])
+@pytest.mark.parametrize("noise", ["dropout", "weights", "variational"])
 def test_a_run_stopped_in_the_middle_of_an_epoch_goes_on_with_the_state_it_had(
     tmp_path, folder, objective, noise, share
 ):
@@ -93,19 +93,20 @@ class Plain:
 
 
 class Counter(nn.Module):
-    """Remembers the state it was given; what it returns counts the tokens read, view by view."""
+    """Remembers the states it was given and returned: tokens read so far, and noise of its own."""
 
     def __init__(self):
         super().__init__()
         self.scale, self.drop = nn.Parameter(torch.ones(())), nn.Dropout(0.5)
-        self.given = []
+        self.given, self.returned = [], []
 
     def forward(self, tokens, state=None):
         self.given.append(state)
         before = 0.0 if state is None else state[0]
         read = before + tokens.shape[1] * self.scale * torch.ones(len(tokens), 1, 1)
         scores = self.drop(torch.ones(*tokens.shape, 9)) * self.scale
-        return Scores(scores, (read,))
+        self.returned.append((read, self.drop(torch.ones(len(tokens), 1, 64)) * self.scale))
+        return Scores(scores, self.returned[-1])
 
 
 def made(objective=None):
@@ -127,11 +128,14 @@ def test_every_view_starts_from_the_state_of_view_0_and_an_epoch_from_none(tmp_p
     views = objective.views_at(1)
     passes = 1 if not objective.quiet else views
     given = [model.given[i : i + passes] for i in range(0, 4 * passes, passes)]
-    rows = 3 * views // passes
+    returned = model.returned[::passes]
     for step, read in ((1, 4), (2, 8)):
         for state in given[step]:
-            assert torch.equal(state[0], torch.full((rows, 1, 1), float(read)))
-            assert not state[0].requires_grad
+            assert state[0].unique().tolist() == [read]
+            # Stacked or one after the other, every view is given the rows of the first.
+            for rows in state[1].split(3):
+                assert torch.equal(rows, returned[step - 1][1][:3])
+            assert not any(part.requires_grad for part in state)
     for step in (0, 3):
         assert given[step] == [None] * passes
 
