@@ -10,7 +10,6 @@ from dropsmith.record import Record
 from dropsmith_recipes import RECIPES
 from recipes.texts import language_folder
 
-
 MEDIUM = "penn-treebank/variational-lstm-medium"
 
 

@@ -76,7 +76,7 @@ def _show(lines: list[dict[str, Any]]) -> None:
 
     table = Table("recipe", *_HEADS.values(), "seen in", "run here", box=box.SIMPLE_HEAD)
     for line in lines:
-        published = {one["score"]: f"{one['value']:g}" for one in line["published"]}
+        published = {one["score"]: f"{one['value']:.1f}" for one in line["published"]}
         seen = ", ".join(dict.fromkeys(one["certainty"] for one in line["published"]))
         numbers = [published.get(score, "") for score in _HEADS]
         table.add_row(line["recipe"], *numbers, seen, _said(line["runs"]))
