@@ -69,10 +69,8 @@ def test_the_language_model_has_noise_at_every_place_of_its_plan(
     settings = "--limit 40 --width 16 --epochs 1 --held-out 1 --samples 3"
     text = printed("variational_lstm_language_model", settings, capsys)
     rows = re.findall(r"^(\S+) +keyed +(yes|NO)", text, re.MULTILINE)
-    places = ["embedding", "embedding", "head.input", "lstm.between()"]
-    assert sorted(rows) == [
-        (place, "yes") for place in [*places, "lstm.weight_hh_l0", "lstm.weight_hh_l1"]
-    ]
+    inside = [f"lstm.{name}_l{layer}" for name in ("input", "recurrent") for layer in range(2)]
+    assert sorted(rows) == [(place, "yes") for place in ["embedding", "head.input", *inside]]
     each_epoch, plain, averaged = numbers(
         r"perplexity[\D]*?(?:\d+ samples averaged )?(\d+\.\d)", text
     )

@@ -374,3 +374,13 @@ def test_prediction_samples_the_state_and_gives_the_plan_back():
         assert ds.audit(layer, x)["root.recurrent_l0"].on
     assert float(first.variance.max()) > 0
     assert not torch.equal(first.mean, other.mean)
+
+
+def test_a_wide_state_behind_work_that_is_replayed_is_sampled_too():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(70, 70), LSTM(70, 70, batch_first=True))
+    x = torch.randn(2, 3, 70)
+    plan = ds.Plan(ds.rule("1.recurrent", ds.Bernoulli(rate=0.5, shared="time gate")))
+    kept = ds.predict(model, x, samples=3, plan=plan, kind="values", replay=True)
+    anew = ds.predict(model, x, samples=3, plan=plan, kind="values", replay=False)
+    torch.testing.assert_close(kept.mean, anew.mean)

@@ -37,7 +37,9 @@ class Uses(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func not in _METADATA:
-            places = (x.untyped_storage().data_ptr() for x in tensors_of((args, kwargs)))
+            # What oneDNN has laid out has no storage to tell it by, and no module returns it.
+            seen = (x for x in tensors_of((args, kwargs)) if not x.is_mkldnn)
+            places = (x.untyped_storage().data_ptr() for x in seen)
             self.needed.update(self.numbers[place] for place in places if place in self.numbers)
         return func(*args, **kwargs)
 

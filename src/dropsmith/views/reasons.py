@@ -43,4 +43,6 @@ def reason_never(model: nn.Module, site: Site, rule: Rule | None) -> str:
         return "silenced by the plan"
     if not owner_module(model, site.owner).training:
         return "eval mode"
+    if site.rate == 0:
+        return "rate 0"
     return "never called: what owns it may read its rate"
