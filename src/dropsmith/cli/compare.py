@@ -49,7 +49,7 @@ Processes = Annotated[
 def compare(
     task: TaskName,
     with_: With = None,
-    seeds: Seeds = 5,
+    seeds: Seeds = 3,
     budget: BudgetName = "full",
     trials: Trials = 3,
     tuning_seeds: TuningSeeds = 2,
