@@ -50,7 +50,7 @@ def test_a_recipe_with_records_shows_the_mean_over_their_seeds(run):
     Record(config=failed, status="stopped: no").save(Path("runs/penn-treebank"))
     (Path("runs/penn-treebank") / "comparison.json").write_text("{}")
     _, out, _ = run("recipes")
-    assert row_of(out, MEDIUM)[-3:] == ["paper", "81", "(2)"]
+    assert row_of(out, MEDIUM)[-6:] == ["paper", "81.0", "±", "1.4,", "2", "seeds"]
     assert row_of(out, f"{MEDIUM}-tied")[-2:] == ["not", "run"]
     _, out, _ = run("recipes --json")
     (line,) = (one for one in json.loads(out) if one["recipe"] == MEDIUM)

@@ -1,7 +1,7 @@
 """`dropsmith recipes`: rows of the papers' tables, and which of them were run here."""
 
+import json
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,13 +17,6 @@ Runs = Annotated[
     typer.Option("--out", metavar="DIR", help="Where to look for records. Default: runs/TASK."),
 ]
 
-_SHOWN = ("test_perplexity", "test_rmse")
-_HEADS = {
-    "validation_perplexity": "validation",
-    "test_perplexity": "test",
-    "test_mc_perplexity": "test, samples",
-}
-
 
 def recipes(out: Runs = None, as_json: AsJson = False) -> None:
     """List the recipes with the published numbers, and what our own runs gave.
@@ -33,24 +26,21 @@ def recipes(out: Runs = None, as_json: AsJson = False) -> None:
 
     Example: dropsmith recipes
     """
-    import json
-
     from dropsmith_recipes import RECIPES
 
-    lines = [_line(recipe, out) for recipe in RECIPES.values()]
+    folders = {recipe: out or Path("runs") / recipe.task for recipe in RECIPES.values()}
     if as_json:
-        print(json.dumps(lines, indent=1))
-        return
-    _show(lines)
+        print(json.dumps([_line(*one) for one in folders.items()], indent=1))
+    else:
+        _show(folders)
 
 
-def _line(recipe: "Recipe", out: Path | None) -> dict[str, Any]:
+def _line(recipe: "Recipe", folder: Path) -> dict[str, Any]:
     """All there is to say of a recipe, as JSON values."""
     from dataclasses import asdict
 
     from dropsmith_recipes.recorded import records_of
 
-    folder = out or Path("runs") / recipe.task
     return {
         "recipe": recipe.full_name,
         "about": recipe.about,
@@ -69,26 +59,16 @@ def _run(record: "Record") -> dict[str, Any]:
     return {"id": record.id, "seed": record.config["seed"], "scores": record.scores}
 
 
-def _show(lines: list[dict[str, Any]]) -> None:
+def _show(folders: dict["Recipe", Path]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("recipe", *_HEADS.values(), "seen in", "run here", box=box.SIMPLE_HEAD)
-    for line in lines:
-        published = {one["score"]: f"{one['value']:.1f}" for one in line["published"]}
-        seen = ", ".join(dict.fromkeys(one["certainty"] for one in line["published"]))
-        numbers = [published.get(score, "") for score in _HEADS]
-        table.add_row(line["recipe"], *numbers, seen, _said(line["runs"]))
+    from dropsmith_recipes.table import HEADS, row
+
+    table = Table(*HEADS, box=box.SIMPLE_HEAD)
+    for recipe, folder in folders.items():
+        table.add_row(*row(recipe, folder))
     console = Console(highlight=False)
     console.print(table)
-    console.print("Published perplexities; to run one: dropsmith train RECIPE --data DIR")
-
-
-def _said(runs: dict[str, list[dict[str, Any]]]) -> str:
-    parts = []
-    for preset, records in runs.items():
-        scores = [next(r["scores"][s] for s in _SHOWN if s in r["scores"]) for r in records]
-        if scores:
-            parts.append(f"{preset} {fmean(scores):.4g} ({len(scores)})")
-    return ", ".join(parts) or "not run"
+    console.print("Perplexities as published; to run one: dropsmith train RECIPE --data DIR")
