@@ -52,7 +52,7 @@ def install(
     known = find_sites(model, batch) if batch is not None else static_sites(model)
     possible = known if batch is not None else known + _possible(model, known)
     for index in unmatched(rules, possible):
-        raise no_site(index, rules[index], (site.name for site in known))
+        raise no_site(index, rules[index], (site.name for site in known), _hint(model))
     had_noise = ATTRIBUTE in model.__dict__
     noise = model.__dict__[ATTRIBUTE] if had_noise else Noise()
     noise.seed, noise.rank, noise.checked = seed, rank, False
@@ -85,6 +85,17 @@ def remove(model: nn.Module) -> None:
     del model.__dict__[INSTALLED]
     if not made.had_noise:
         del model.__dict__[ATTRIBUTE]
+
+
+def _hint(model: nn.Module) -> str:
+    """What opens more sites, where something does."""
+    layers = (m for m in model.modules() if isinstance(m, nn.RNNBase))
+    if all(isinstance(layer, Declares) for layer in layers):
+        return ""
+    return (
+        "\n  for noise inside its recurrent layers convert them first: "
+        "dropsmith.recurrent.convert(model)"
+    )
 
 
 class _Enter:

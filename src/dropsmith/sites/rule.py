@@ -112,13 +112,13 @@ def unmatched(rules: Sequence[Rule], sites: Sequence[Site]) -> list[int]:
     return [i for i, one in enumerate(rules) if not any(one.fits(site) for site in sites)]
 
 
-def no_site(index: int, one: Rule, names: Iterable[str]) -> SiteError:
-    """The error for a rule that means no site, with the nearest names."""
+def no_site(index: int, one: Rule, names: Iterable[str], hint: str = "") -> SiteError:
+    """The error for a rule that means no site, with the nearest names and what else may help."""
     known = list(dict.fromkeys(names))
     return SiteError(
         f"rule {index + 1} of the plan matched no site\n  rule: {one!r}\n"
         f"  this model has {len(known)} sites; nearest: {nearest(one.selector, known)}\n"
-        "  to list them all: dropsmith.sites(model, batch)"
+        "  to list them all: dropsmith.sites(model, batch)" + hint
     )
 
 
