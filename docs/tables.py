@@ -3,7 +3,8 @@
     python docs/tables.py
 
 Text between `<!-- results: NAME -->` and `<!-- /results: NAME -->` is written by this script and
-by nothing else. NAME is a folder of results (its whole table) or a method (its row of every one).
+by nothing else. NAME is a folder of results (its whole table), a method (its row of every one), or
+`recipes` (the published numbers of all, and those of our runs in results/recipes).
 """
 
 import re
@@ -14,6 +15,9 @@ from dropsmith.compare import Comparison
 from dropsmith.report import main_grid, markdown_table, write_between
 from dropsmith.report.cells import Grid, control_grid
 from dropsmith.report.findings import findings
+from dropsmith_recipes import RECIPES
+from dropsmith_recipes.table import HEADS
+from dropsmith_recipes.table import row as recipe_row
 
 ROOT = Path(__file__).parent.parent
 MARKER = re.compile(r"<!-- results: ([\w-]+) -->")
@@ -48,6 +52,13 @@ def _rows(grid: Grid, names: tuple[str, ...]) -> Grid:
     return Grid(grid.caption, grid.heads, tuple(row for row in grid.rows if row[0].text in names))
 
 
+def of_recipes(folder: Path) -> str:
+    """The published numbers of every recipe, and those of its records in a folder."""
+    lines = [HEADS, ["---"] * len(HEADS)]
+    lines += [recipe_row(recipe, folder) for recipe in RECIPES.values()]
+    return "\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
 def fill(root: Path, results: Path) -> list[Path]:
     """Write every generated block below `root`; return the files that have one."""
     known = comparisons(results)
@@ -55,9 +66,15 @@ def fill(root: Path, results: Path) -> list[Path]:
     filled = [page for page in pages if page.exists() and MARKER.search(page.read_text())]
     for page in filled:
         for name in MARKER.findall(page.read_text()):
-            text = whole(known[name]) if name in known else of_method(name, known)
+            text = _text(name, known, results)
             write_between(page, f"results: {name}", text)
     return filled
+
+
+def _text(name: str, known: dict[str, Comparison], results: Path) -> str:
+    if name == "recipes":
+        return of_recipes(results / "recipes")
+    return whole(known[name]) if name in known else of_method(name, known)
 
 
 if __name__ == "__main__":
