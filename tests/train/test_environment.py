@@ -19,6 +19,7 @@ def test_it_names_what_a_second_person_would_need_and_is_json():
     assert found["threads"] == torch.get_num_threads()
     assert (found["data_sha256"], found["data_source"]) == (data.sha256, data.source)
     assert "CPU" in found["device"]
+    assert torch.backends.cpu.get_cpu_capability() in found["device"]
 
 
 @pytest.fixture

@@ -32,7 +32,19 @@ def device_name(device: torch.device) -> str:
     """What a person would call a device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} CPU" if device.type == "cpu" else str(device)
+    if device.type != "cpu":
+        return str(device)
+    # Sums are rounded differently from one kind of processor to another.
+    return f"{_processor()} CPU, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())
 
 
 def commit(folder: Path) -> str | None:
