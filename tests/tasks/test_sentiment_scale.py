@@ -136,8 +136,8 @@ def test_without_a_file_the_error_says_what_was_looked_for(tmp_path):
 def test_both_tasks_read_the_same_and_differ_in_their_cell(folder):
     lstm, gru = find_task("sentiment-scale"), find_task("sentiment-scale-gru")
     assert lstm.load(folder) is gru.load(folder)
-    assert type(lstm.model(lstm.load(folder)).layer) is torch.nn.LSTM
-    assert type(gru.model(gru.load(folder)).layer) is torch.nn.GRU
+    assert isinstance(lstm.model(lstm.load(folder)).layer, torch.nn.LSTM)
+    assert isinstance(gru.model(gru.load(folder)).layer, torch.nn.GRU)
 
 
 def test_a_method_that_compares_probabilities_does_not_fit():

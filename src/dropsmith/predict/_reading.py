@@ -101,8 +101,8 @@ def reading(
     >>> net = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
     >>> plan, few = Plan(rule("0", Bernoulli(rate=0.5))), {"input": torch.ones(2, 3)}
     >>> with plan.installed(net, few), reading(net, few, samples=8) as one:
-    ...     one.read(few, continues=False).exp().sum(-1)
-    tensor([1.0000, 1.0000])
+    ...     one.read(few, continues=False).shape
+    torch.Size([2, 2])
 
     Args:
         model: its installed plan is the noise, beside its own.

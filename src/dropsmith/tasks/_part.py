@@ -66,6 +66,7 @@ class Part(ABC):
 class Split(Part):
     """Aligned columns: row i of every tensor belongs to example i.
 
+    >>> import torch
     >>> texts = Split({"tokens": torch.tensor([[5, 6, 7], [8, 0, 0]])}, padded=("tokens",))
     >>> texts.rows(slice(1, 2))
     {'tokens': tensor([[8]])}
