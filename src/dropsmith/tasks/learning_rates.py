@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dropsmith.errors import TaskError
 
@@ -99,7 +100,7 @@ class Staircase(Schedule):
         _check_factor(self, self.factor)
 
     def share(self, moment: Moment) -> float:
-        return self.factor ** -max(0, math.floor(moment.epochs) - self.after)
+        return float(self.factor) ** -max(0, math.floor(moment.epochs) - self.after)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +128,7 @@ class Plateau(Schedule):
             raise TaskError(f"Plateau: patience must be at least 1, got {self.patience}")
 
     def share(self, moment: Moment) -> float:
-        return self.factor ** -self.falls(moment.losses)
+        return float(self.factor) ** -self.falls(moment.losses)
 
     def returns(self, losses: Sequence[float]) -> bool:
         return self.falls(losses) > self.falls(losses[:-1])
@@ -137,13 +138,18 @@ class Plateau(Schedule):
 
     def falls(self, losses: Sequence[float]) -> int:
         """How often the rate was divided within these evaluations."""
-        best, worse, count = math.inf, 0, 0
-        for loss in losses:
-            worse = 0 if loss < best else worse + 1
-            best = min(best, loss) if loss == loss else best
-            if worse >= self.patience:
-                count, worse = count + 1, 0
-        return count
+        return _falls(tuple(losses), self.patience)
+
+
+@lru_cache(maxsize=8)  # asked at every step, while losses are added once an epoch
+def _falls(losses: tuple[float, ...], patience: int) -> int:
+    best, worse, count = math.inf, 0, 0
+    for loss in losses:
+        worse = 0 if loss < best else worse + 1
+        best = min(best, loss) if loss == loss else best
+        if worse >= patience:
+            count, worse = count + 1, 0
+    return count
 
 
 def _check_factor(schedule: Schedule, factor: float) -> None:
