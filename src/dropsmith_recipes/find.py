@@ -1,7 +1,7 @@
 """The recipes by their names on the command line."""
 
 from dropsmith.errors import TaskError, did_you_mean
-from dropsmith_recipes import awd_lstm, fraternal, gal, sentiment
+from dropsmith_recipes import awd_lstm, fraternal, fraternal_awd, gal, sentiment
 from dropsmith_recipes._recipe import Recipe
 
 RECIPES: dict[str, Recipe] = {
@@ -19,11 +19,11 @@ RECIPES: dict[str, Recipe] = {
     "penn-treebank/expectation-linear-lstm": fraternal.one_layer_expectation_linear(),
     "penn-treebank/pi-lstm": fraternal.one_layer_pi(),
     "penn-treebank/awd-lstm": awd_lstm.penn_treebank(),
-    "penn-treebank/fraternal-awd-lstm": fraternal.three_layers(),
-    "penn-treebank/expectation-linear-awd-lstm": fraternal.three_layers_expectation_linear(),
-    "penn-treebank/pi-awd-lstm": fraternal.three_layers_pi(),
+    "penn-treebank/fraternal-awd-lstm": fraternal_awd.penn_treebank(),
+    "penn-treebank/expectation-linear-awd-lstm": fraternal_awd.expectation_linear(),
+    "penn-treebank/pi-awd-lstm": fraternal_awd.pi(),
     "wikitext2/awd-lstm": awd_lstm.wikitext(),
-    "wikitext2/fraternal-awd-lstm": fraternal.wikitext(),
+    "wikitext2/fraternal-awd-lstm": fraternal_awd.wikitext(),
     "sentiment-scale/naive-lstm": sentiment.naive_lstm(),
     "sentiment-scale/variational-lstm": sentiment.variational_lstm(),
     "sentiment-scale-gru/naive-gru": sentiment.naive_gru(),

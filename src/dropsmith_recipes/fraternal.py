@@ -1,4 +1,4 @@
-"""Zolna et al. (2018), Fraternal Dropout: its one-layer and three-layer language models.
+"""Zolna et al. (2018), Fraternal Dropout: its one-layer language model.
 
 A budget counts example-views: a two-view method passes over the data half as often as its epochs
 say, and is evaluated twice in each pass. The authors' epochs, and what their schedules count in
@@ -7,11 +7,11 @@ them, are therefore doubled here.
 
 from dataclasses import replace
 
-from dropsmith.models import awd_plan, fraternal_plan
+from dropsmith.models import fraternal_plan
 from dropsmith.objectives import ExpectationLinear, Fraternal, Objective, PiModel
 from dropsmith.tasks import Budget
-from dropsmith.tasks.learning_rates import Constant, Plateau
-from dropsmith.tasks.optimisers import SGD, TriggeredASGD
+from dropsmith.tasks.learning_rates import Plateau
+from dropsmith.tasks.optimisers import SGD
 from dropsmith_recipes._recipe import Preset, Published, Recipe
 
 VIEWS = 2
@@ -35,37 +35,20 @@ _ONE_SMALL = replace(
     learning_rate=10.0,
     schedule=Plateau(factor=3, patience=2 * VIEWS),
 )
-_THREE = Budget(
-    epochs=750 * VIEWS,
-    batch_size=20,
-    learning_rate=30.0,
-    weight_decay=1.2e-6,
-    clip=0.25,
-    window=70,
-    varying=True,
-    optimiser=TriggeredASGD(nonmono=60 * VIEWS),
-    schedule=Constant(),
-)
-_THREE_SMALL = replace(
-    _THREE, epochs=20 * VIEWS, learning_rate=10.0, optimiser=TriggeredASGD(nonmono=2 * VIEWS)
-)
 _UNLIKE_ONE = (
     "an epoch begins from a state of zeros; the code also zeroes the state of one window in a "
     "hundred, and cuts windows off at 45",
     "the word with number 0 has an input embedding that learns",
     "the best weights are kept over a fall of the rate",
 )
-_UNLIKE_THREE = (
-    "the average has no lag behind the rate of a window, and counts the first weights",
-    "without the fine-tuning that follows in the paper",
-)
-_QUIET = "the quiet view sends gradients into the embedding, too"
+QUIET = "the quiet view sends gradients into the embedding, too"
 
 
-def _published(validation: float, test: float, source: str = _README) -> tuple[Published, ...]:
+def perplexities(validation: float, test: float) -> tuple[Published, ...]:
+    """Two numbers from the authors' README."""
     rows = {"validation_perplexity": validation, "test_perplexity": test}
     return tuple(
-        Published(score=score, value=value, certainty="code", source=source)
+        Published(score=score, value=value, certainty="code", source=_README)
         for score, value in rows.items()
     )
 
@@ -80,7 +63,7 @@ def _one_layer(
     plan = fraternal_plan(shared=shared)
     models = "dropsmith_recipes.models:one_layer"
     paper = Preset(model=models, plan=plan, budget=_ONE)
-    quiet = (_QUIET,) if objective.quiet else ()
+    quiet = (QUIET,) if objective.quiet else ()
     return Recipe(
         task="penn-treebank",
         name=name,
@@ -101,7 +84,7 @@ def one_layer() -> Recipe:
         "fraternal-lstm",
         "two views whose scores should be near, all masks drawn anew",
         Fraternal(kappa=0.15),
-        published=_published(67.5, 64.9),
+        published=perplexities(67.5, 64.9),
     )
 
 
@@ -117,7 +100,7 @@ def one_layer_same_input() -> Recipe:
 
 def one_layer_same_weights() -> Recipe:
     """Both views drop the same recurrent weights: `same_mask_w`, which the authors found better."""
-    return _same("weights", _published(66.9, 64.6))
+    return _same("weights", perplexities(66.9, 64.6))
 
 
 def one_layer_same_output() -> Recipe:
@@ -145,68 +128,3 @@ def one_layer_pi() -> Recipe:
     """The Π-model: the task loss of the first view alone."""
     about = "two views whose scores should be near, the task loss on the first alone"
     return _one_layer("pi-lstm", about, PiModel(kappa=0.15))
-
-
-def _three_layers(
-    task: str,
-    name: str,
-    about: str,
-    objective: Objective,
-    published: tuple[Published, ...] = (),
-) -> Recipe:
-    wikitext = task == "wikitext2"
-    plan = awd_plan(between=0.2, input=0.65) if wikitext else awd_plan(between=0.3)
-    models = "dropsmith_recipes.models:awd"
-    budget = replace(_THREE, batch_size=40) if wikitext else _THREE
-    paper = Preset(model=models, plan=plan, budget=budget)
-    quiet = (_QUIET,) if objective.quiet else ()
-    return Recipe(
-        task=task,
-        name=name,
-        about=about,
-        source="Zolna et al. (2018), AWD-LSTM's model; settings from the authors' code",
-        objective=objective,
-        paper=paper,
-        cpu=replace(paper, model=f"{models}_small", budget=_THREE_SMALL, limit=100_000),
-        published=published,
-        parameters=33_556_078 if wikitext else 24_221_600,
-        unlike=(*_UNLIKE_THREE, *quiet),
-    )
-
-
-_FRATERNAL = "AWD-LSTM's noise in two views whose scores should be near; no AR, no TAR"
-
-
-def three_layers() -> Recipe:
-    """Fraternal Dropout on AWD-LSTM's model, Penn Treebank, not fine-tuned."""
-    return _three_layers(
-        "penn-treebank",
-        "fraternal-awd-lstm",
-        _FRATERNAL,
-        Fraternal(kappa=0.1),
-        _published(59.8, 58.0),
-    )
-
-
-def three_layers_expectation_linear() -> Recipe:
-    """Expectation-linear dropout on that model; no published row is known to us."""
-    about = "AWD-LSTM's noise, scores near those without noise"
-    objective = ExpectationLinear(kappa=0.1)
-    return _three_layers("penn-treebank", "expectation-linear-awd-lstm", about, objective)
-
-
-def three_layers_pi() -> Recipe:
-    """The Π-model on that model; no published row is known to us."""
-    about = "AWD-LSTM's noise in two views, the task loss on the first alone"
-    return _three_layers("penn-treebank", "pi-awd-lstm", about, PiModel(kappa=0.1))
-
-
-def wikitext() -> Recipe:
-    """Fraternal Dropout on AWD-LSTM's model, WikiText-2, not fine-tuned."""
-    return _three_layers(
-        "wikitext2",
-        "fraternal-awd-lstm",
-        _FRATERNAL,
-        Fraternal(kappa=0.1),
-        _published(68.3, 65.3),
-    )
