@@ -13,6 +13,7 @@ BUILT_IN = {
     "NoiseError": RuntimeError,
     "ViewError": RuntimeError,
     "ObjectiveError": ValueError,
+    "KernelError": RuntimeError,
     "TaskError": ValueError,
     "DataError": ValueError,
     "TrainingError": RuntimeError,

@@ -40,6 +40,10 @@ class ObjectiveError(DropsmithError, ValueError):
     """A consistency term was asked for on outputs it is not defined for."""
 
 
+class KernelError(DropsmithError, RuntimeError):
+    """A kernel that was asked for cannot run on what it was given."""
+
+
 class TaskError(DropsmithError, ValueError):
     """A task, a method or a setting of a run does not exist or does not fit."""
 

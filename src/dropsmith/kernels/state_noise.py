@@ -93,12 +93,21 @@ class Recurrence:
             grads: of the products, `[time, batch, gate, unit]`.
             hidden: the state before each step, `[time, batch, unit]`.
         """
-        rows, unit = grads.shape[0] * grads.shape[1], grads.shape[3]
-        if self.own == 1:
-            seen = hidden if self.mask is None else self.masked
-            return grads.view(rows, -1).t() @ seen.reshape(rows, unit)
-        each = (grads[:, :, k].reshape(rows, unit).t() for k in range(self.gates))
-        return torch.cat([d @ self.masked[:, :, k].reshape(rows, unit) for k, d in enumerate(each)])
+        return weight_gradient(grads, hidden[:, :, None] if self.mask is None else self.masked)
+
+
+def weight_gradient(grads: Tensor, seen: Tensor) -> Tensor:
+    """Of a recurrence's weight, over all steps as one product for each mask of the gates.
+
+    Args:
+        grads: of the products, `[time, batch, gate, unit]`.
+        seen: what they were products of, `[time, batch, 1 or gate, unit]`.
+    """
+    rows, unit = grads.shape[0] * grads.shape[1], grads.shape[3]
+    if seen.shape[2] == 1:
+        return grads.reshape(rows, -1).t() @ seen.reshape(rows, unit)
+    each = (grads[:, :, k].reshape(rows, unit).t() for k in range(seen.shape[2]))
+    return torch.cat([d @ seen[:, :, k].reshape(rows, unit) for k, d in enumerate(each)])
 
 
 def mixed(before: Tensor, after: Tensor, share: Tensor | None, step: int) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dropsmith.kernels.elman import elman
 from dropsmith.kernels.gru import gru
-from dropsmith.kernels.lstm import lstm
+from dropsmith.kernels.lstm import Triton, lstm
 from dropsmith.kernels.state_noise import StateNoise
 
 States = tuple[Tensor, ...]
@@ -45,15 +45,18 @@ class Cell(ABC):
         """The hidden states `[time, batch, unit]` and the states after the last step."""
 
 
+@dataclass(frozen=True)
 class LongShortTerm(Cell):
     """The cell of `torch.nn.LSTM`."""
 
     gates, has_cell = 4, True
 
+    kernel: Triton | None = None
+
     def run(
         self, gates: Tensor, states: States, own: Parameters, noise: StateNoise
     ) -> tuple[Tensor, States]:
-        output, *last = lstm(gates, states[0], states[1], own.weight_hh, noise)
+        output, *last = lstm(gates, states[0], states[1], own.weight_hh, noise, self.kernel)
         return output, tuple(last)
 
 

@@ -7,6 +7,7 @@ its parameters, hooks, names and whoever refers to it never notice.
 from torch import nn
 
 from dropsmith.errors import SiteError
+from dropsmith.kernels.lstm import Triton
 from dropsmith.recurrent.layers import GRU, LSTM, RNN
 from dropsmith.sites.left import noise_left_with
 
@@ -49,7 +50,11 @@ def revert(model: nn.Module) -> tuple[str, ...]:
             raise SiteError(
                 f"a plan has noise inside {name or 'root'!r}\n  remove it first: plan.remove(model)"
             )
-    return _change(model, _TORCHS)
+    found = _change(model, _TORCHS)
+    for module in model.modules():
+        if type(module) is nn.LSTM and isinstance(vars(module).get("kernel"), Triton):
+            del module.kernel
+    return found
 
 
 def _change(model: nn.Module, classes: dict[type[nn.RNNBase], type[nn.RNNBase]]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
+from dropsmith.kernels.lstm import Triton
 from dropsmith.recurrent.asked import Asked
 from dropsmith.recurrent.cells import Cell, Elman, Gated, LongShortTerm
 from dropsmith.recurrent.places import places_of
@@ -35,6 +36,9 @@ class LSTM(nn.LSTM):
     an update, a rate is the chance that the state stays as it was (Krueger et al. 2017), and in
     eval mode the mean of the two is taken.
 
+    With `layer.kernel = Triton()` steps with noise inside run as Triton's, on a GPU and untimed so
+    far; with None, as it is, as torch's operations. Without such noise the layer is torch's.
+
     >>> layer = LSTM(3, 4)
     >>> held = torch.ones(2, 1, 1, 4)
     >>> held[0] = 0
@@ -42,6 +46,8 @@ class LSTM(nn.LSTM):
     >>> output.shape
     torch.Size([5, 2, 4])
     """
+
+    kernel: Triton | None = None
 
     def noise_places(self) -> tuple[Place, ...]:
         """Where this layer asks for noise."""
@@ -59,7 +65,7 @@ class LSTM(nn.LSTM):
                 `[batch, time, unit]`; `weight_hh_l0` and the other weights: as the weight. They
                 take the place of what a plan would draw there, in either mode.
         """
-        return _forward(self, super().forward, LongShortTerm(), (input, hx), masks)
+        return _forward(self, super().forward, LongShortTerm(self.kernel), (input, hx), masks)
 
 
 class GRU(nn.GRU):

@@ -3,13 +3,21 @@
 from torch import Tensor
 
 from dropsmith.kernels.lstm.sequence import lstm as _sequence
+from dropsmith.kernels.lstm.triton import lstm as _triton
+from dropsmith.kernels.lstm.triton_graphs import Graphs
+from dropsmith.kernels.lstm.triton_settings import Tiles, Triton
 from dropsmith.kernels.state_noise import NO_NOISE, StateNoise
 
-__all__ = ["lstm"]
+__all__ = ["Graphs", "Tiles", "Triton", "lstm"]
 
 
 def lstm(
-    gates: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, noise: StateNoise = NO_NOISE
+    gates: Tensor,
+    hidden: Tensor,
+    cell: Tensor,
+    weight: Tensor,
+    noise: StateNoise = NO_NOISE,
+    kernel: Triton | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One layer in one direction: `torch.nn.LSTM`'s equations, the hidden state masked.
 
@@ -20,8 +28,16 @@ def lstm(
         cell: the cell before it, `[batch, unit]`; it is never masked.
         weight: of the recurrence, `[4 * unit, unit]`.
         noise: masks of the state; they have no gradient.
+        kernel: Triton's steps, on a GPU only and untimed so far; None is torch's own operations,
+            on any device.
 
     Returns:
         The hidden states `[time, batch, unit]`, and hidden state and cell after the last step.
+
+    Raises:
+        KernelError: Triton's steps cannot run on these tensors.
+        MissingExtra: Triton is not installed.
     """
+    if kernel is not None:
+        return _triton(gates, hidden, cell, weight, noise, kernel)
     return _sequence(gates, hidden, cell, weight, noise)

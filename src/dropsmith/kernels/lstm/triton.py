@@ -1,0 +1,175 @@
+"""One autograd function over the whole sequence, whose steps are one Triton kernel each.
+
+Untimed: see `Triton`. As in `sequence`, the weight's gradient is one product after the loop.
+"""
+
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from dropsmith.errors import KernelError, MissingExtra
+from dropsmith.kernels.lstm.triton_settings import Precision, Tiles, Triton
+from dropsmith.kernels.state_noise import NO_NOISE, StateNoise, weight_gradient
+
+TYPES = (torch.float32, torch.bfloat16, torch.float16)
+_Settings = tuple[Precision, Tiles]
+
+
+def lstm(
+    gates: Tensor,
+    hidden: Tensor,
+    cell: Tensor,
+    weight: Tensor,
+    noise: StateNoise = NO_NOISE,
+    kernel: Triton | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See `dropsmith.kernels.lstm.lstm`."""
+    kernel = kernel or Triton()
+    _check_runs(gates, kernel)
+    states, last = _Sequence.apply(gates, hidden, cell, weight, noise, kernel)  # pyright: ignore
+    return states, states[-1], last
+
+
+class _Sequence(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        gates: Tensor,
+        hidden: Tensor,
+        cell: Tensor,
+        weight: Tensor,
+        noise: StateNoise,
+        kernel: Triton,
+    ) -> tuple[Tensor, Tensor]:
+        matrix = weight.detach().to(gates.dtype).contiguous()
+        masks = _whole(noise, gates)
+        given = gates.contiguous(), hidden, cell, matrix, *masks
+        acts, hiddens, cells = _run(_forward, kernel, given)
+        ctx.save_for_backward(acts, hiddens, cells, matrix, *masks)
+        ctx.kernel, ctx.type = kernel, weight.dtype
+        return hiddens[1:].clone(), cells[-1].to(gates.dtype, copy=True)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
+        acts, hiddens, cells, weight, *masks = ctx.saved_tensors
+        d_states, d_cell = (grad.contiguous() for grad in given)
+        tensors = acts, cells, d_states, d_cell, weight, *masks
+        grads, d_hidden, d_cell = _run(_backward, ctx.kernel, tensors)
+        d_weight = None
+        if ctx.needs_input_grad[3]:
+            seen = hiddens[:-1, :, None]
+            seen = seen if masks[0] is None else seen * masks[0]
+            d_weight = weight_gradient(grads, seen).to(ctx.type)
+        return grads, d_hidden, d_cell, d_weight, None, None
+
+
+def _run(steps: Any, kernel: Triton, given: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
+    settings = kernel.precision, kernel.tiles
+    # Triton launches on the current device, which need not be the tensors'.
+    with torch.cuda.device_of(given[0]):
+        if kernel.graphs is None:
+            return steps(settings, *given)
+        return kernel.graphs.run(steps, settings, given)
+
+
+def _forward(
+    settings: _Settings, gates: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, *masks: Tensor
+) -> tuple[Tensor, ...]:
+    from dropsmith.kernels.lstm.triton_forward import forward_step
+
+    time, batch, _, unit = gates.shape
+    acts = torch.empty_like(gates)
+    hiddens = gates.new_empty(time + 1, batch, unit)
+    cells = gates.new_empty(time + 1, batch, unit, dtype=torch.float32)
+    hiddens[0], cells[0] = hidden, cell
+    launch: Any = forward_step[_grid(settings, batch, unit)]
+    held, tiles = _with_strides(masks), _constants(settings, weight, masks[0])
+    for step in range(time):
+        launch(gates, acts, hiddens, cells, weight, *held, step, batch, unit, **tiles)
+    return acts, hiddens, cells
+
+
+def _backward(
+    settings: _Settings,
+    acts: Tensor,
+    cells: Tensor,
+    d_states: Tensor,
+    d_last: Tensor,
+    weight: Tensor,
+    *masks: Tensor,
+) -> tuple[Tensor, ...]:
+    from dropsmith.kernels.lstm.triton_backward import backward_step
+
+    time, batch, _, unit = acts.shape
+    grads = torch.empty_like(acts)
+    d_cell = d_last.to(torch.float32, copy=True)
+    d_hidden = torch.zeros_like(d_cell)
+    launch: Any = backward_step[_grid(settings, batch, unit)]
+    held, tiles = _with_strides(masks), _constants(settings, weight, masks[0])
+    tensors = acts, cells, d_states, grads, d_hidden, d_cell, weight, *held
+    for step in reversed(range(-1, time)):
+        parts = {"has_product": step < time - 1, "has_own": step >= 0}
+        launch(*tensors, step, batch, unit, **parts, **tiles)
+    return grads, d_hidden, d_cell
+
+
+def _whole(noise: StateNoise, gates: Tensor) -> list[Tensor | None]:
+    """The masks with rows and units of their own; what is held over time or gates stays so."""
+    _, batch, _, unit = gates.shape
+    mask, *shares = noise.recurrent, noise.hidden_update, noise.cell_update
+    wide = [None if mask is None else mask.expand(-1, batch, -1, unit)]
+    wide += [None if share is None else share.expand(-1, batch, unit) for share in shares]
+    return [None if x is None else x.to(gates.dtype).contiguous() for x in wide]
+
+
+def _with_strides(masks: tuple[Tensor | None, ...]) -> list[Any]:
+    """Each mask, and how far it is from one of its steps to the next."""
+    held: list[Any] = []
+    for mask in masks:
+        held += [mask, 0 if mask is None or len(mask) == 1 else mask.stride(0)]
+    return held
+
+
+def _grid(settings: _Settings, batch: int, unit: int) -> tuple[int, int]:
+    tiles = settings[1]
+    return -(-unit // tiles.units), -(-batch // tiles.rows)
+
+
+def _constants(settings: _Settings, weight: Tensor, mask: Tensor | None) -> dict[str, Any]:
+    precision, tiles = settings
+    own = 1 if mask is None else mask.shape[2]
+    widen = weight.dtype == torch.bfloat16 and _interpreted()
+    what = {"own": own, "precision": precision, "widen": widen}
+    sizes = {"tile_rows": tiles.rows, "tile_units": tiles.units, "depth": tiles.depth}
+    # The last is Triton's default, which it warns about where it is not said.
+    how = {"num_warps": tiles.warps, "num_stages": tiles.stages, "enable_fp_fusion": True}
+    return {**what, **sizes, **how}
+
+
+def _interpreted() -> bool:
+    """Whether Triton was imported with its interpreter on, which runs kernels on the CPU."""
+    import triton
+
+    from dropsmith.kernels.lstm.triton_forward import forward_step
+
+    return not isinstance(forward_step, triton.JITFunction)
+
+
+def _check_runs(gates: Tensor, kernel: Triton) -> None:
+    if find_spec("triton") is None:
+        raise MissingExtra("the LSTM's Triton kernel", "triton", "triton")
+    if gates.dtype not in TYPES:
+        named = ", ".join(str(kind).removeprefix("torch.") for kind in TYPES)
+        raise KernelError(
+            f"the LSTM's Triton kernel has no {str(gates.dtype).removeprefix('torch.')}\n"
+            f"  it has {named}; for others leave the layer's kernel at None"
+        )
+    if not gates.is_cuda and (kernel.graphs is not None or not _interpreted()):
+        raise KernelError(
+            f"the LSTM's Triton kernel runs on a GPU, and this is on {gates.device}\n"
+            "  move layer and input to one, or leave the layer's kernel at None"
+        )

@@ -1,0 +1,136 @@
+"""One time step of the LSTM in Triton: the recurrent product and the update that follows it.
+
+A program owns a tile of rows of the batch and of units with all four of their gates, so that a
+step is one launch and its scores never leave the chip.
+"""
+
+import triton
+import triton.language as tl
+
+from dropsmith.kernels.lstm.triton_tiles import (
+    load_gates,
+    masked,
+    mixed,
+    plus_product,
+    rows_and_units,
+    store_gates,
+    tanh,
+)
+
+
+@triton.jit
+def _scores(
+    hidden,
+    weight,
+    mask,
+    rows,
+    units,
+    batch,
+    unit,
+    own: tl.constexpr,
+    precision: tl.constexpr,
+    widen: tl.constexpr,
+    tile_rows: tl.constexpr,
+    tile_units: tl.constexpr,
+    depth: tl.constexpr,
+):
+    """The recurrent part of the four gates' scores.
+
+    `own` is 4 where each gate has a mask of its own, else 1.
+    """
+    enter = tl.zeros((tile_rows, tile_units), tl.float32)
+    forget = tl.zeros((tile_rows, tile_units), tl.float32)
+    new = tl.zeros((tile_rows, tile_units), tl.float32)
+    leave = tl.zeros((tile_rows, tile_units), tl.float32)
+    matrix = tl.cast(unit, tl.int64) * unit
+    for first in range(0, unit, depth):
+        seen = (first + tl.arange(0, depth)).to(tl.int64)
+        across, down = seen[None, :], seen[:, None]
+        inside = (rows < batch) & (across < unit)
+        fits = (down < unit) & (units < unit)
+        state = tl.load(hidden + rows * unit + across, mask=inside, other=0.0)
+        kept = rows * own * unit + across
+        part = masked(state, mask, kept, inside)
+        tile = weight + units * unit + down
+        w = tl.load(tile, mask=fits, other=0.0)
+        enter = plus_product(enter, part, w, precision, widen)
+        if own == 4:
+            part = masked(state, mask, kept + unit, inside)
+        w = tl.load(tile + matrix, mask=fits, other=0.0)
+        forget = plus_product(forget, part, w, precision, widen)
+        if own == 4:
+            part = masked(state, mask, kept + 2 * unit, inside)
+        w = tl.load(tile + 2 * matrix, mask=fits, other=0.0)
+        new = plus_product(new, part, w, precision, widen)
+        if own == 4:
+            part = masked(state, mask, kept + 3 * unit, inside)
+        w = tl.load(tile + 3 * matrix, mask=fits, other=0.0)
+        leave = plus_product(leave, part, w, precision, widen)
+    return enter, forget, new, leave
+
+
+@triton.jit(do_not_specialize=["step"])
+def forward_step(
+    gates,
+    acts,
+    hiddens,
+    cells,
+    weight,
+    mask,
+    mask_time,
+    hidden_share,
+    hidden_time,
+    cell_share,
+    cell_time,
+    step,
+    batch,
+    unit,
+    own: tl.constexpr,
+    precision: tl.constexpr,
+    widen: tl.constexpr,
+    tile_rows: tl.constexpr,
+    tile_units: tl.constexpr,
+    depth: tl.constexpr,
+):
+    """From the states at `step` those at `step + 1`, and the squashed gates between them.
+
+    Scores and squashed gates are `[time, batch, 4, unit]`, states `[time + 1, batch, unit]`, mask
+    and shares `[time or 1, batch, own or none, unit]` with their stride in time, 0 where held.
+    """
+    now = tl.cast(step, tl.int64)
+    rows, units = rows_and_units(tile_rows, tile_units)
+    there = (rows < batch) & (units < unit)
+    before = now * batch * unit
+    if mask is not None:
+        mask = mask + now * mask_time
+    scores = _scores(
+        hiddens + before,
+        weight,
+        mask,
+        rows,
+        units,
+        batch,
+        unit,
+        own,
+        precision,
+        widen,
+        tile_rows,
+        tile_units,
+        depth,
+    )
+    first = (now * batch + rows) * 4 * unit + units
+    given = load_gates(gates, first, unit, there)
+    enter, forget = tl.sigmoid(scores[0] + given[0]), tl.sigmoid(scores[1] + given[1])
+    new, leave = tanh(scores[2] + given[2]), tl.sigmoid(scores[3] + given[3])
+    store_gates(acts, first, unit, there, enter, forget, new, leave)
+
+    place = rows * unit + units
+    stayed = tl.load(hiddens + before + place, mask=there, other=0.0).to(tl.float32)
+    old = tl.load(cells + before + place, mask=there, other=0.0)
+    made = forget * old + enter * new
+    hidden = leave * tanh(made)
+    hidden = mixed(stayed, hidden, hidden_share, now * hidden_time + place, there)
+    cell = mixed(old, made, cell_share, now * cell_time + place, there)
+    after = before + tl.cast(batch, tl.int64) * unit + place
+    tl.store(hiddens + after, hidden, mask=there)
+    tl.store(cells + after, cell, mask=there)

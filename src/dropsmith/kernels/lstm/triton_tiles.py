@@ -1,0 +1,81 @@
+"""What the LSTM's Triton kernels share: gates, masks and shares of a tile of rows and units.
+
+This file and those of the steps import Triton, so nothing imports them before the kernel is asked
+for. Its kernels take no hints on their arguments but that of its constants: it would evaluate them.
+"""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def rows_and_units(tile_rows: tl.constexpr, tile_units: tl.constexpr):
+    """The tile of this program, `[row, 1]` and `[1, unit]`, wide enough for any offset."""
+    rows = tl.program_id(1) * tile_rows + tl.arange(0, tile_rows)
+    units = tl.program_id(0) * tile_units + tl.arange(0, tile_units)
+    return rows.to(tl.int64)[:, None], units.to(tl.int64)[None, :]
+
+
+@triton.jit
+def load_gates(gates, first, unit, there):
+    """All four of each unit, whose first stands at `first`."""
+    return (
+        tl.load(gates + first, mask=there, other=0.0).to(tl.float32),
+        tl.load(gates + first + unit, mask=there, other=0.0).to(tl.float32),
+        tl.load(gates + first + 2 * unit, mask=there, other=0.0).to(tl.float32),
+        tl.load(gates + first + 3 * unit, mask=there, other=0.0).to(tl.float32),
+    )
+
+
+@triton.jit
+def store_gates(gates, first, unit, there, enter, forget, new, leave):
+    """The opposite of `load_gates`."""
+    tl.store(gates + first, enter, mask=there)
+    tl.store(gates + first + unit, forget, mask=there)
+    tl.store(gates + first + 2 * unit, new, mask=there)
+    tl.store(gates + first + 3 * unit, leave, mask=there)
+
+
+@triton.jit
+def masked(x, mask, places, there):
+    """`x` under the mask, in the type of `x`; there is no mask where it is None."""
+    if mask is not None:
+        kept = tl.load(mask + places, mask=there, other=0.0).to(tl.float32)
+        x = (x.to(tl.float32) * kept).to(x.dtype)
+    return x
+
+
+@triton.jit
+def plus_product(total, a, b, precision: tl.constexpr, widen: tl.constexpr):
+    """`total + a @ b`, summed in float32."""
+    # Triton's interpreter multiplies bfloat16 as the integers that hold them.
+    if widen:
+        a = a.to(tl.float32)
+        b = b.to(tl.float32)
+    return tl.dot(a, b, total, input_precision=precision)
+
+
+@triton.jit
+def mixed(before, after, share, places, there):
+    """The state after a step of which only a share is taken; exact for shares of 0 and 1."""
+    if share is not None:
+        taken = tl.load(share + places, mask=there, other=0.0).to(tl.float32)
+        after = taken * after + (1 - taken) * before
+    return after
+
+
+@triton.jit
+def parted(grad, share, places, there):
+    """The gradient of `mixed`'s new state, and of the one before."""
+    stays = tl.zeros_like(grad)
+    if share is not None:
+        taken = tl.load(share + places, mask=there, other=0.0).to(tl.float32)
+        stays = (1 - taken) * grad
+        grad = taken * grad
+    return grad, stays
+
+
+@triton.jit
+def tanh(x):
+    """Through the sigmoid: Triton has no tanh that also runs in its interpreter."""
+    return 2 * tl.sigmoid(2 * x) - 1

@@ -1,0 +1,136 @@
+"""The LSTM's Triton kernel: in its interpreter, through its compiler, and what it refuses.
+
+The interpreter has to be on before Triton is imported, which other tests in this process do.
+"""
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from dropsmith.errors import KernelError, MissingExtra
+from dropsmith.kernels.lstm import Graphs, Tiles, Triton, lstm, triton_graphs
+from dropsmith.kernels.state_noise import NO_NOISE
+from dropsmith.recurrent import convert, revert
+from kernels.test_recurrent import arguments
+
+HERE = Path(__file__).parent
+needs_triton = pytest.mark.skipif(
+    find_spec("triton") is None, reason="Triton is not installed (it is where CI runs)"
+)
+
+
+def in_a_process_of_its_own(*args: str, **variables: str) -> str:
+    paths = [str(HERE.parent), str(Path(lstm.__code__.co_filename).parents[3])]
+    known = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *args]
+    done = subprocess.run(command, capture_output=True, text=True, env={**known, **variables})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@needs_triton
+def test_the_kernel_in_the_interpreter_agrees_with_the_loop():
+    cases = ("-m", "pytest", "-q", "-p", "no:cacheprovider", str(HERE / "lstm_interpreted.py"))
+    assert "passed" in in_a_process_of_its_own(*cases, TRITON_INTERPRET="1")
+
+
+@needs_triton
+def test_the_kernel_compiles_for_a_gpu_that_is_not_here(tmp_path):
+    script = str(HERE / "lstm_compiled.py")
+    made = in_a_process_of_its_own(script, TRITON_CACHE_DIR=str(tmp_path), TRITON_INTERPRET="0")
+    assert made.split() == ["forward_step"] * 2 + ["backward_step"] * 3
+
+
+@needs_triton
+def test_without_a_gpu_it_is_an_error_that_names_the_device():
+    args = arguments("lstm", 1, 1, 2, torch.float32)
+    with pytest.raises(KernelError, match=r"runs on a GPU, and this is on cpu\n.*kernel at None"):
+        lstm(*args, NO_NOISE, Triton())
+
+
+def test_without_triton_it_is_an_error_that_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("dropsmith.kernels.lstm.triton.find_spec", lambda name: None)
+    args = arguments("lstm", 1, 1, 2, torch.float32)
+    with pytest.raises(MissingExtra, match=r"dropsmith\[triton\]"):
+        lstm(*args, NO_NOISE, Triton())
+
+
+def test_the_library_and_the_other_kernel_do_without_triton():
+    code = (
+        "import sys; sys.modules['triton'] = None\n"
+        "import torch, dropsmith\n"
+        "from dropsmith.recurrent import LSTM\n"
+        "layer = LSTM(2, 3)\n"
+        "layer(torch.ones(2, 1, 2), masks={'recurrent_l0': torch.ones(1, 1, 1, 3)})\n"
+        "print('ran')"
+    )
+    assert in_a_process_of_its_own("-c", code).split() == ["ran"]
+
+
+@pytest.mark.parametrize("size", [8, 24])
+def test_a_size_that_is_no_tile_is_an_error(size):
+    with pytest.raises(KernelError, match=f"units={size} is no size of a tile"):
+        Tiles(units=size)
+
+
+def test_an_unknown_precision_is_an_error_that_names_the_known():
+    with pytest.raises(KernelError, match="did you mean 'tf32'"):
+        Triton(precision="tf3")  # pyright: ignore
+
+
+def test_reverting_a_model_takes_the_kernel_with_it():
+    model = nn.Sequential(nn.LSTM(2, 3))
+    before = set(vars(model[0]))
+    convert(model)
+    model[0].kernel = Triton()  # pyright: ignore
+    revert(model)
+    assert set(vars(model[0])) == before
+
+
+class Recorded:
+    """Stands in for a capture: notes what it was made of and answers with its inputs."""
+
+    def __init__(self, steps, settings, given) -> None:
+        self.made_of = steps, settings
+
+    def replay(self, given):
+        return self.made_of, given
+
+
+def test_captures_are_held_by_steps_settings_and_shapes_and_the_oldest_goes(monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        triton_graphs, "_Captured", lambda *given: made.append(given) or Recorded(*given)
+    )
+    graphs, one, two = Graphs(most=2), torch.ones(1), torch.ones(2)
+
+    def forward(*given):
+        return given
+
+    for settings, tensor in [(1, one), (1, 5 * one), (2, one), (1, one), (1, two), (2, one)]:
+        assert graphs.run(forward, settings, (tensor, None)) == (
+            (forward, settings),
+            (tensor, None),
+        )
+    assert [(settings, len(given[0])) for _, settings, given in made] == [
+        (1, 1),
+        (2, 1),
+        (1, 2),
+        (2, 1),
+    ]
+    assert len(graphs._held) == 2
+
+
+def test_a_copy_of_captures_starts_empty():
+    graphs = Graphs(most=3)
+    graphs._held["one"] = None  # pyright: ignore
+    for other in (copy.deepcopy(graphs), pickle.loads(pickle.dumps(graphs))):
+        assert (other.most, len(other._held)) == (3, 0)
