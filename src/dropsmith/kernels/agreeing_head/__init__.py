@@ -1,0 +1,33 @@
+"""From hidden states to cross-entropy and the agreement of views, without the scores in between."""
+
+from torch import Tensor
+
+from dropsmith.kernels.agreeing_head.chunked import agreeing_head as _chunked
+from dropsmith.kernels.agreeing_head.settings import HeadSettings, HeadSums, Mix
+
+__all__ = ["HeadSettings", "HeadSums", "Mix", "agreeing_head"]
+
+
+def agreeing_head(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    labels: Tensor,
+    settings: HeadSettings,
+    mix: Mix,
+) -> HeadSums:
+    """Sums over items of each view's cross-entropy and of how far the views are apart.
+
+    No buffer of `[items, classes]` is ever held: scores are made for some items at a time, and
+    their gradient is made from them in closed form while they are there. It is made for one mix of
+    the sums; if backward asks for another, the work is done again, exactly.
+
+    Args:
+        hidden: what the head is given, `[views, items, width]`.
+        weight: of the head, `[classes, width]`; may be an embedding that is shared.
+        bias: of the head, `[classes]`, or None; −inf takes a class away.
+        labels: the class of each item, `[items]`.
+        settings: smoothing, which items count, the cap of the scores, the distance.
+        mix: the multiples of the sums that backward will most likely ask for.
+    """
+    return _chunked(hidden, weight, bias, labels, settings, mix)
