@@ -56,6 +56,14 @@ def test_without_a_gpu_it_is_an_error_that_names_the_device():
         lstm(*args, NO_NOISE, Triton())
 
 
+@needs_triton
+def test_a_step_of_more_than_32_bits_of_offsets_is_an_error_that_names_its_sizes():
+    args = arguments("lstm", 1, 1, 1, torch.float32)
+    wide = torch.zeros(1).expand(1, 2**20, 4, 2**10)
+    with pytest.raises(KernelError, match="1048576 rows and 1024 units is too large"):
+        lstm(wide, *args[1:], NO_NOISE, Triton())
+
+
 def test_without_triton_it_is_an_error_that_says_what_to_install(monkeypatch):
     monkeypatch.setattr("dropsmith.kernels.lstm.triton.find_spec", lambda name: None)
     args = arguments("lstm", 1, 1, 2, torch.float32)

@@ -168,6 +168,12 @@ def _check_runs(gates: Tensor, kernel: Triton) -> None:
             f"the LSTM's Triton kernel has no {str(gates.dtype).removeprefix('torch.')}\n"
             f"  it has {named}; for others leave the layer's kernel at None"
         )
+    _, batch, _, unit = gates.shape
+    if max(4 * batch * unit, unit * unit) >= 2**31:
+        raise KernelError(
+            f"a step of {batch} rows and {unit} units is too large for the LSTM's Triton kernel\n"
+            "  split the batch, or leave the layer's kernel at None"
+        )
     if not gates.is_cuda and (kernel.graphs is not None or not _interpreted()):
         raise KernelError(
             f"the LSTM's Triton kernel runs on a GPU, and this is on {gates.device}\n"

@@ -41,12 +41,12 @@ def _through_product(
     for gate in range(4):
         found = tl.zeros((tile_rows, tile_units), tl.float32)
         for first in range(0, unit, depth):
-            seen = (first + tl.arange(0, depth)).to(tl.int64)
+            seen = first + tl.arange(0, depth)
             across, down = seen[None, :], seen[:, None]
             inside = (rows < batch) & (across < unit)
             fits = (down < unit) & (units < unit)
-            part = tl.load(grads + (rows * 4 + gate) * unit + across, mask=inside, other=0.0)
-            w = tl.load(weight + gate * matrix + down * unit + units, mask=fits, other=0.0)
+            part = tl.load(grads + ((rows * 4 + gate) * unit + across), mask=inside, other=0.0)
+            w = tl.load(weight + gate * matrix + (down * unit + units), mask=fits, other=0.0)
             found = plus_product(found, part, w, precision, widen)
         kept = rows * own + (gate if own == 4 else 0)
         whole += masked(found, mask, kept * unit + units, there)
@@ -112,19 +112,19 @@ def backward_step(
             depth,
         )
     if has_own:
-        at = now * batch * unit + place
-        grad += tl.load(d_states + at, mask=there, other=0.0).to(tl.float32)
+        here = now * batch * unit
+        grad += tl.load(d_states + here + place, mask=there, other=0.0).to(tl.float32)
         d_made = tl.load(d_cell + place, mask=there, other=0.0)
         grad, stays = parted(grad, hidden_share, now * hidden_time + place, there)
         d_made, cell_stays = parted(d_made, cell_share, now * cell_time + place, there)
-        first = (now * batch + rows) * 4 * unit + units
-        enter, forget, new, leave = load_gates(acts, first, unit, there)
-        old = tl.load(cells + at, mask=there, other=0.0)
+        first = rows * 4 * unit + units
+        enter, forget, new, leave = load_gates(acts + 4 * here, first, unit, there)
+        old = tl.load(cells + here + place, mask=there, other=0.0)
         bent = tanh(forget * old + enter * new)
         d_made += grad * leave * (1 - bent * bent)
         d_enter, d_forget = d_made * new * enter * (1 - enter), d_made * old * forget * (1 - forget)
         d_new, d_leave = d_made * enter * (1 - new * new), grad * bent * leave * (1 - leave)
-        store_gates(grads, first, unit, there, d_enter, d_forget, d_new, d_leave)
+        store_gates(grads + 4 * here, first, unit, there, d_enter, d_forget, d_new, d_leave)
         tl.store(d_cell + place, d_made * forget + cell_stays, mask=there)
         grad = stays
     tl.store(d_hidden + place, grad, mask=there)

@@ -44,14 +44,14 @@ def _scores(
     leave = tl.zeros((tile_rows, tile_units), tl.float32)
     matrix = tl.cast(unit, tl.int64) * unit
     for first in range(0, unit, depth):
-        seen = (first + tl.arange(0, depth)).to(tl.int64)
+        seen = first + tl.arange(0, depth)
         across, down = seen[None, :], seen[:, None]
         inside = (rows < batch) & (across < unit)
         fits = (down < unit) & (units < unit)
-        state = tl.load(hidden + rows * unit + across, mask=inside, other=0.0)
+        state = tl.load(hidden + (rows * unit + across), mask=inside, other=0.0)
         kept = rows * own * unit + across
         part = masked(state, mask, kept, inside)
-        tile = weight + units * unit + down
+        tile = weight + (units * unit + down)
         w = tl.load(tile, mask=fits, other=0.0)
         enter = plus_product(enter, part, w, precision, widen)
         if own == 4:
@@ -103,7 +103,7 @@ def forward_step(
     before = now * batch * unit
     if mask is not None:
         mask = mask + now * mask_time
-    scores = _scores(
+    enter, forget, new, leave = _scores(
         hiddens + before,
         weight,
         mask,
@@ -118,11 +118,11 @@ def forward_step(
         tile_units,
         depth,
     )
-    first = (now * batch + rows) * 4 * unit + units
-    given = load_gates(gates, first, unit, there)
-    enter, forget = tl.sigmoid(scores[0] + given[0]), tl.sigmoid(scores[1] + given[1])
-    new, leave = tanh(scores[2] + given[2]), tl.sigmoid(scores[3] + given[3])
-    store_gates(acts, first, unit, there, enter, forget, new, leave)
+    first = rows * 4 * unit + units
+    to_enter, to_forget, to_new, to_leave = load_gates(gates + 4 * before, first, unit, there)
+    enter, forget = tl.sigmoid(enter + to_enter), tl.sigmoid(forget + to_forget)
+    new, leave = tanh(new + to_new), tl.sigmoid(leave + to_leave)
+    store_gates(acts + 4 * before, first, unit, there, enter, forget, new, leave)
 
     place = rows * unit + units
     stayed = tl.load(hiddens + before + place, mask=there, other=0.0).to(tl.float32)
@@ -131,6 +131,6 @@ def forward_step(
     hidden = leave * tanh(made)
     hidden = mixed(stayed, hidden, hidden_share, now * hidden_time + place, there)
     cell = mixed(old, made, cell_share, now * cell_time + place, there)
-    after = before + tl.cast(batch, tl.int64) * unit + place
-    tl.store(hiddens + after, hidden, mask=there)
-    tl.store(cells + after, cell, mask=there)
+    after = before + batch * unit
+    tl.store(hiddens + after + place, hidden, mask=there)
+    tl.store(cells + after + place, cell, mask=there)

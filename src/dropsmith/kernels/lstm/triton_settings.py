@@ -14,7 +14,7 @@ class Tiles:
     """What one program of the kernel works on; powers of two from 16 up.
 
     >>> Tiles(units=32)
-    Tiles(rows=32, units=32, depth=64, warps=4, stages=3)
+    Tiles(rows=32, units=32, depth=32, warps=4, stages=3)
 
     Args:
         rows: of the batch.
@@ -26,7 +26,7 @@ class Tiles:
 
     rows: int = 32
     units: int = 16
-    depth: int = 64
+    depth: int = 32
     warps: int = 4
     stages: int = 3
 

@@ -10,10 +10,14 @@ import triton.language as tl
 
 @triton.jit
 def rows_and_units(tile_rows: tl.constexpr, tile_units: tl.constexpr):
-    """The tile of this program, `[row, 1]` and `[1, unit]`, wide enough for any offset."""
+    """The tile of this program, `[row, 1]` and `[1, unit]`.
+
+    Offsets within a step are of 32 bits, which halves the registers they take; those of steps and
+    of gates' matrices have 64.
+    """
     rows = tl.program_id(1) * tile_rows + tl.arange(0, tile_rows)
     units = tl.program_id(0) * tile_units + tl.arange(0, tile_units)
-    return rows.to(tl.int64)[:, None], units.to(tl.int64)[None, :]
+    return rows[:, None], units[None, :]
 
 
 @triton.jit
