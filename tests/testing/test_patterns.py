@@ -57,7 +57,7 @@ class Boolean(Flips):
 
 class Keeping(Flips):
     def drop(self, x: Tensor, names: tuple[str, ...], sources: Sequence[Source]) -> Tensor:
-        return x * self._mask(tuple(x.shape), names, tuple(sources)).to(x.dtype)
+        return x * self.masks(tuple(x.shape), names, tuple(sources)).to(x.dtype)
 
 
 class Straight(Flips):
