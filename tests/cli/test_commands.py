@@ -50,7 +50,7 @@ def test_compare_prints_the_table_and_leaves_records_and_a_page(made, run):
     code, out, err = run("compare digits --with none,r-drop --seeds 2")
     assert code == 0
     assert all(name in out for name in ("none", "two-sample", "r-drop", "report.html"))
-    assert len(made) == 3 * (3 * 2 + 2) == len(list(Path("runs/digits").glob("*.json"))) - 1
+    assert len(made) == 3 * (3 + 2) == len(list(Path("runs/digits").glob("*.json"))) - 1
     assert "two-sample, a trial" in err
     assert Path("runs/digits/report.html").exists()
 
