@@ -113,3 +113,11 @@ def weight_gradient(grads: Tensor, seen: Tensor) -> Tensor:
 def mixed(before: Tensor, after: Tensor, share: Tensor | None, step: int) -> Tensor:
     """The state after a step of which only a share is taken."""
     return after if share is None else torch.lerp(before, after, at(share, step))
+
+
+def parted(grad: Tensor, share: Tensor | None, step: int) -> tuple[Tensor, Tensor | None]:
+    """What `mixed` hands back: the gradient of the new state, and of the one that stayed."""
+    if share is None:
+        return grad, None
+    taken = grad * at(share, step)
+    return taken, grad - taken

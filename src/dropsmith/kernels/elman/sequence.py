@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dropsmith.kernels.state_noise import NO_NOISE, Recurrence, StateNoise, at, mixed
+from dropsmith.kernels.state_noise import NO_NOISE, Recurrence, StateNoise, mixed, parted
 
 
 def elman(
@@ -52,10 +52,7 @@ class _Sequence(torch.autograd.Function):
         d_hidden = torch.zeros_like(d_states[0])
         for step in reversed(range(len(acts))):
             d_hidden = d_hidden + d_states[step]
-            stays = None
-            if noise.hidden_update is not None:
-                taken = d_hidden * at(noise.hidden_update, step)
-                d_hidden, stays = taken, d_hidden - taken
+            d_hidden, stays = parted(d_hidden, noise.hidden_update, step)
             grads[step].mul_(d_hidden[:, None])
             d_hidden = product(step, grads[step])
             if stays is not None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dropsmith.kernels.state_noise import NO_NOISE, Recurrence, StateNoise, at, mixed
+from dropsmith.kernels.state_noise import NO_NOISE, Recurrence, StateNoise, mixed, parted
 
 
 def lstm(
@@ -61,8 +61,8 @@ class _Sequence(torch.autograd.Function):
         d_hidden, d_cell = torch.zeros_like(d_states[0]), d_cell.clone()
         for step in reversed(range(len(acts))):
             d_hidden = d_hidden + d_states[step]
-            d_hidden, hidden_stays = _shared(d_hidden, noise.hidden_update, step)
-            d_cell, cell_stays = _shared(d_cell, noise.cell_update, step)
+            d_hidden, hidden_stays = parted(d_hidden, noise.hidden_update, step)
+            d_cell, cell_stays = parted(d_cell, noise.cell_update, step)
             d_cell = torch.addcmul(d_cell, d_hidden, through[step])
             grad = grads[step]
             grad[:, :3].mul_(d_cell[:, None])
@@ -83,14 +83,6 @@ def _zone_out(noise: StateNoise, step: int, hiddens: Tensor, cells: Tensor) -> N
     for share, states in ((noise.hidden_update, hiddens), (noise.cell_update, cells)):
         if share is not None:
             states[step + 1] = mixed(states[step], states[step + 1], share, step)
-
-
-def _shared(grad: Tensor, share: Tensor | None, step: int) -> tuple[Tensor, Tensor | None]:
-    """The gradient of the step's new state, and of the state that stayed."""
-    if share is None:
-        return grad, None
-    taken = grad * at(share, step)
-    return taken, grad - taken
 
 
 def _derivatives(acts: Tensor, squashed: Tensor, cells: Tensor) -> Tensor:
