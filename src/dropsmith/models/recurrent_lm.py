@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from dropsmith.errors import TaskError, did_you_mean
-from dropsmith.recurrent import GRU, LSTM
-
-CELLS: dict[str, type[LSTM] | type[GRU]] = {"lstm": LSTM, "gru": GRU}
+from dropsmith.errors import TaskError
+from dropsmith.models._cells import cell_named
+from dropsmith.recurrent import GRU
 
 _TABLES = 0.1
 """Half the width of the uniform distribution that AWD-LSTM draws embedding and head from."""
@@ -73,11 +72,12 @@ class RecurrentLM(nn.Module):
         uniform: float | None = None,
     ) -> None:
         super().__init__()
-        _check(embedded, widths, cell, tied)
+        layer = cell_named(cell)
+        _check(embedded, widths, tied)
         self.embedding = nn.Embedding(words, embedded)
         entering = (embedded, *widths[:-1])
         self.layers = nn.ModuleList(
-            CELLS[cell](units, width, batch_first=True)
+            layer(units, width, batch_first=True)
             for units, width in zip(entering, widths, strict=True)
         )
         self.top = nn.Identity()
@@ -118,12 +118,7 @@ def _as_torch(parts: tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
     return (hidden, *cells) if cells else hidden
 
 
-def _check(embedded: int, widths: Sequence[int], cell: str, tied: bool) -> None:
-    if cell not in CELLS:
-        raise TaskError(
-            f"no recurrent cell is called {cell!r}\n  there are: {', '.join(CELLS)}"
-            + did_you_mean(cell, CELLS)
-        )
+def _check(embedded: int, widths: Sequence[int], tied: bool) -> None:
     if not widths:
         raise TaskError("a recurrent model needs at least one layer: widths=(650, 650)")
     if tied and widths[-1] != embedded:

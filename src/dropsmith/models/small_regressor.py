@@ -3,13 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from dropsmith.errors import TaskError, did_you_mean
+from dropsmith.models._cells import cell_named
 from dropsmith.models._placing import Places, placed
 from dropsmith.patterns import Bernoulli, Gaussian, Weights, Words
-from dropsmith.recurrent import GRU, LSTM
 from dropsmith.sites import Plan, Rule, rule
-
-CELLS: dict[str, type[LSTM] | type[GRU]] = {"lstm": LSTM, "gru": GRU}
 
 
 class SmallRegressor(nn.Module):
@@ -33,13 +30,8 @@ class SmallRegressor(nn.Module):
 
     def __init__(self, *, words: int, width: int = 128, cell: str = "lstm") -> None:
         super().__init__()
-        if cell not in CELLS:
-            raise TaskError(
-                f"no recurrent cell is called {cell!r}\n  there are: {', '.join(CELLS)}"
-                + did_you_mean(cell, CELLS)
-            )
         self.embedding = nn.Embedding(words, width, padding_idx=0)
-        self.layer = CELLS[cell](width, width, batch_first=True)
+        self.layer = cell_named(cell)(width, width, batch_first=True)
         self.head = nn.Linear(width, 1)
 
     def forward(self, tokens: Tensor) -> Tensor:
