@@ -6,9 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from dropsmith.sites.attach import Attachment, Retuned
+from dropsmith.sites.attach import Attachment
 from dropsmith.sites.install import INSTALLED, Installation, installation_of
-from dropsmith.sites.left import Left
 from dropsmith.sites.noise import ATTRIBUTE
 
 _HOOKS = (
@@ -32,11 +31,7 @@ def aside(model: nn.Module) -> Iterator[None]:
     hooks = [(held, dict(held)) for module in model.modules() for held in _held(module)]
     attached = _all_attachments(made)
     states = [(one, dict(vars(one)) | {"handles": list(one.handles)}) for one in attached]
-    rates = [
-        (one.module, one.attribute, getattr(one.module, one.attribute))
-        for one in attached
-        if isinstance(one, Retuned)
-    ]
+    returning = [one.returning() for one in attached]
     _take_off(made)
     try:
         yield
@@ -46,11 +41,8 @@ def aside(model: nn.Module) -> Iterator[None]:
             held.update(items)
         for one, state in states:
             vars(one).update(state)
-        for one in attached:
-            if isinstance(one, Left):
-                one.attach()
-        for module, attribute, rate in rates:
-            setattr(module, attribute, rate)
+        for back in returning:
+            back()
         model.__dict__.update({name: value for name, value in own.items() if value is not None})
 
 

@@ -11,9 +11,13 @@ import torch
 from torch import Tensor
 
 from dropsmith.errors import NoiseError, did_you_mean
+from dropsmith.predict.rounding import alike
 
 Kind = Literal["classes", "labels", "values"]
 KINDS: tuple[Kind, ...] = ("classes", "labels", "values")
+
+_ROUNDED = 64
+"""Units in the last place of the largest score that rounding may come to."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,7 +78,8 @@ class Running:
             self.mean, self.squares = torch.zeros_like(sample), torch.zeros_like(sample)
             self.entropies = torch.zeros_like(entropy)
         self.count += 1
-        self.differ = self.differ or _differ(logits, self.first)
+        rounded = _ROUNDED * torch.finfo(logits.dtype).eps
+        self.differ = self.differ or not alike(logits, self.first, rounded)
         away = sample - self.mean
         self.mean += away / self.count
         self.squares += away * (sample - self.mean)
@@ -113,11 +118,3 @@ def _entropy(probability: Tensor, kind: Kind) -> Tensor:
     if kind == "labels":
         return torch.special.entr(probability) + torch.special.entr(1 - probability)
     return probability.new_zeros(())
-
-
-def _differ(a: Tensor, b: Tensor) -> bool:
-    """Whether scores differ by more than rounding: products over other numbers of rows round so."""
-    finite = b[b.isfinite()]
-    scale = float(finite.abs().max()) if finite.numel() else 1.0
-    near = 64 * torch.finfo(b.dtype).eps * scale
-    return not torch.allclose(a, b, rtol=0, atol=near, equal_nan=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 from dropsmith.errors import AxisError, ViewError
 from dropsmith.predict.live import Live
 from dropsmith.predict.replay import Entry, Player, Recorder, Script, through
+from dropsmith.predict.rounding import alike
 from dropsmith.predict.sampler import Sampler
 from dropsmith.predict.silent import no_noise
 from dropsmith.predict.uses import Uses, is_open, tensors_of
@@ -149,7 +150,4 @@ def _same(a: Tensor, b: Tensor) -> bool:
         return False
     if not a.is_floating_point():
         return torch.equal(a, b)
-    finite = a[torch.isfinite(a)]
-    scale = float(finite.abs().max()) if finite.numel() else 1.0
-    near = _CLOSE.get(a.dtype, 0.03) * max(scale, 1e-6)
-    return torch.allclose(a, b, rtol=0, atol=near, equal_nan=True)
+    return alike(b, a, _CLOSE.get(a.dtype, 0.03))

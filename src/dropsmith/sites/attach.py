@@ -5,7 +5,8 @@ rather than functions so that a model with noise can be pickled and deep-copied.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -32,6 +33,13 @@ class Attachment(ABC):
         for handle in self.handles:
             handle.remove()
         self.handles.clear()
+
+    def returning(self) -> Callable[[], None]:
+        """What puts back, after `detach`, whatever is not a hook, just as it is now."""
+        return _nothing
+
+
+def _nothing() -> None: ...
 
 
 class Output(Attachment):
@@ -154,6 +162,9 @@ class Retuned(Attachment):
     def detach(self) -> None:
         super().detach()
         setattr(self.module, self.attribute, self.before)
+
+    def returning(self) -> Callable[[], None]:
+        return partial(setattr, self.module, self.attribute, getattr(self.module, self.attribute))
 
 
 class _Wake:

@@ -1,5 +1,7 @@
 """Noise left with a module that asks for it, at the places it declares."""
 
+from collections.abc import Callable
+
 from torch import nn
 
 from dropsmith.sites.attach import Attachment
@@ -30,6 +32,9 @@ class Left(Attachment):
         del left[self.place]
         if not left:
             del self.module.__dict__[_LEFT]
+
+    def returning(self) -> Callable[[], None]:
+        return self.attach
 
 
 def noise_left_with(module: nn.Module) -> dict[str, Drawn]:
