@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dropsmith import __version__
-from dropsmith.train.environment import commit
+from dropsmith.train.environment import commit, processor
 
 if TYPE_CHECKING:
     from benchmarks._harness import Outcome
@@ -137,7 +137,7 @@ def _environment(device: torch.device) -> dict[str, Any]:
     return {
         "device": device.type,
         "gpu": cuda,
-        "cpu": _cpu(),
+        "cpu": processor(),
         "cores": torch.get_num_threads(),
         "platform": platform.platform(),
         "python": platform.python_version(),
@@ -145,13 +145,6 @@ def _environment(device: torch.device) -> dict[str, Any]:
         "commit": commit(Path(__file__).parent),
         **{name: _version(name) for name in ("torch", "numpy", "triton")},
     }
-
-
-def _cpu() -> str:
-    listed = Path("/proc/cpuinfo")
-    lines = listed.read_text().splitlines() if listed.exists() else []
-    found = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(found, platform.processor() or platform.machine())
 
 
 def _version(name: str) -> str | None:

@@ -35,10 +35,11 @@ def device_name(device: torch.device) -> str:
     if device.type != "cpu":
         return str(device)
     # Sums are rounded differently from one kind of processor to another.
-    return f"{_processor()} CPU, {torch.backends.cpu.get_cpu_capability()}"
+    return f"{processor()} CPU, {torch.backends.cpu.get_cpu_capability()}"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of the CPU, as the system has it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
