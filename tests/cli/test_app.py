@@ -1,27 +1,14 @@
 """The command line as a person and a machine meet it: help, errors in a sentence, exit codes."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 
-from dropsmith.cli import main
 from dropsmith.cli._app import COMMANDS
-
-
-@pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    """Runs the command in an empty folder and returns its exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-
-    def call(line):
-        with pytest.raises(SystemExit) as ended:
-            main(line.split())
-        caught = capsys.readouterr()
-        return ended.value.code or 0, caught.out, caught.err
-
-    return call
+from dropsmith.compare.methods import METHODS
+from dropsmith.tasks.find import TASKS
 
 
 def test_help_lists_every_command_and_where_to_begin(run):
@@ -36,6 +23,12 @@ def test_help_of_every_command_teaches_with_an_example(run, name):
     code, out, _ = run(f"{name} --help")
     assert code == 0
     assert f"Example: dropsmith {name}" in out
+
+
+def test_the_help_of_compare_names_every_task_and_every_method(run):
+    _, out, _ = run("compare --help")
+    words = set(re.split(r"[^\w-]+", out.replace("\n", " ")))
+    assert words >= (set(TASKS) | set(METHODS)) - {"images", "text"}, "those two by a path"
 
 
 def test_the_version_is_printed(run):

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from dropsmith.cli import main
 from dropsmith.record import Record
 from dropsmith_recipes import RECIPES
 from recipes.texts import language_folder
@@ -14,18 +13,8 @@ MEDIUM = "penn-treebank/variational-lstm-medium"
 
 
 @pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    """Runs the command in an empty folder and returns its exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "140")
-
-    def call(line):
-        with pytest.raises(SystemExit) as ended:
-            main(line.split())
-        caught = capsys.readouterr()
-        return ended.value.code or 0, caught.out, caught.err
-
-    return call
+def columns():
+    return 140
 
 
 def row_of(out, name):
