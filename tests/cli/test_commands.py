@@ -248,6 +248,16 @@ def test_samples_are_asked_for_of_methods_with_noise_only(made, run):
     assert "samples differ by the noise of a plan" in err
 
 
+def test_kinds_of_noise_can_be_left_out_of_the_samples(made, run):
+    line = "compare digits --with none,dropout --seeds 1 --samples 4 --samples-without output,input"
+    assert run(line)[0] == 0
+    assert {one.samples_without for one in made if one.samples} == {("output", "input")}
+    assert {one.samples_without for one in made if not one.samples} == {()}
+    code, _, err = run("train digits --samples 4 --samples-without outptu")
+    assert code == 2
+    assert "did you mean 'output'" in err
+
+
 @pytest.mark.parametrize("task", ["penn-treebank", "sentiment-scale"])
 def test_predict_says_at_once_where_there_are_no_items_of_classes(made, run, data_dir, task):
     folder = data_dir / task.replace("-", "_")

@@ -124,12 +124,13 @@ def of_values(loss):
     return {f"{part}_{k}": v for part in ("validation", "test") for k, v in numbers.items()}
 
 
-def with_samples(found, methods, gain=0.05):
+def with_samples(found, methods, gain=0.05, without=None):
     """The same comparison in which some methods were scored by seven samples, too."""
 
     def one(run):
         mc = {f"test_mc_{name}": run.scores[f"test_{name}"] - gain for name in ("nll", "accuracy")}
-        return replace(run, config=run.config | {"samples": 7}, scores=run.scores | mc)
+        asked = {"samples": 7} | ({"samples_without": without} if without else {})
+        return replace(run, config=run.config | asked, scores=run.scores | mc)
 
     rows = [
         replace(row, records=tuple(map(one, row.records))) if row.method in methods else row

@@ -159,4 +159,9 @@ def test_the_mean_of_samples_has_a_table_where_there_is_one():
     )
     assert [cell.text for cell in row(grid, "r-drop")[1:]] == ["90.75", "0.120", "−5.00", "−0.050"]
     assert row(grid, "r-drop")[4].verdict == "better"
-    assert "7 noisy passes" in grid.caption
+    assert "7 noisy passes over the test set, against" in grid.caption
+
+
+def test_the_table_of_samples_says_what_they_left_without_noise():
+    grid = sampled_grid(with_samples(comparison(LOSSES), ["dropout"], without=["words"]))
+    assert "over the test set, with no noise on words, against" in grid.caption

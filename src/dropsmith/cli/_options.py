@@ -9,7 +9,7 @@ from dropsmith.errors import DataError, PlanError, TaskError, did_you_mean
 
 if TYPE_CHECKING:
     from dropsmith.compare import Setting
-    from dropsmith.sites import Plan
+    from dropsmith.sites import Kind, Plan
     from dropsmith.tasks import Budget, Data, Task
 
 TaskName = Annotated[
@@ -81,7 +81,20 @@ Averaged = Annotated[
         help="Also score the mean of this many noisy passes over the test set; 0 for none.",
     ),
 ]
+AveragedWithout = Annotated[
+    str | None,
+    typer.Option(
+        "--samples-without",
+        metavar="KIND,…",
+        help="Kinds of sites that these passes leave without noise, such as words.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Decides weights, order and noise.")]
+
+
+def kinds(given: str | None) -> "tuple[Kind, ...]":
+    """The kinds of sites in a list with commas; a run says which of them do not exist."""
+    return tuple(name.strip() for name in given.split(",")) if given else ()  # pyright: ignore
 
 
 def find(name: str, data: Path | None, model: str | None) -> "Task":

@@ -8,6 +8,7 @@ import typer
 from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
+    from dropsmith.sites import Kind
     from dropsmith.train import Setup
 
 PresetName = Annotated[
@@ -35,6 +36,7 @@ def recipe_setup(
     data: Path | None,
     limit: int | None,
     samples: int,
+    without: "tuple[Kind, ...]",
     decided: dict[str, Any],
 ) -> "Setup":
     """The setup of a recipe's run.
@@ -43,7 +45,7 @@ def recipe_setup(
         name: the recipe's.
         preset: `cpu`, `paper`, or None for `cpu`.
         seed, data: of the run.
-        limit, samples: in place of the preset's, where given.
+        limit, samples, without: in place of the preset's, where given.
         decided: options that a recipe decides, each with whether it was given.
 
     Raises:
@@ -60,5 +62,5 @@ def recipe_setup(
             f"  leave out {', '.join(given)}, or train the task: dropsmith train {recipe.task}"
         )
     setup = recipe.setup(preset or "cpu", seed=seed, data=None if data is None else str(data))
-    changes = {"limit": limit, "samples": samples}
+    changes = {"limit": limit, "samples": samples, "samples_without": without}
     return replace(setup, **{key: value for key, value in changes.items() if value})

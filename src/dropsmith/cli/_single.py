@@ -7,6 +7,7 @@ from dropsmith.cli._options import budget_of, find, numbers, setting_of
 
 if TYPE_CHECKING:
     from dropsmith.record import Record
+    from dropsmith.sites import Kind
     from dropsmith.train import Setup
 
 
@@ -22,6 +23,7 @@ def setup_of(
     model: str | None,
     limit: int | None,
     samples: int = 0,
+    without: "tuple[Kind, ...]" = (),
 ) -> "Setup":
     """The setup of a run: equal to the one that a comparison with these options makes."""
     from dataclasses import replace
@@ -40,10 +42,11 @@ def setup_of(
         model=model,
         limit=examples,
         samples=samples,
+        samples_without=without,
     )
     setup = design.setup(name, setting_of(name, numbers(settings or [])), seed)
     own = setup.plan if plan is None else Plan.load(plan)
-    return replace(setup, plan=own, samples=samples)
+    return replace(setup, plan=own, samples=samples, samples_without=without)
 
 
 def record_of(setup: "Setup", folder: Path) -> "Record":

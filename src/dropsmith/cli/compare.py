@@ -8,6 +8,7 @@ import typer
 from dropsmith.cli._options import (
     AsJson,
     Averaged,
+    AveragedWithout,
     BudgetName,
     DataFolder,
     Limit,
@@ -17,6 +18,7 @@ from dropsmith.cli._options import (
     budget_of,
     find,
     folder_of,
+    kinds,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ def compare(
     model: ModelName = None,
     limit: Limit = None,
     samples: Averaged = 0,
+    samples_without: AveragedWithout = None,
     processes: Processes = None,
     out: Out = None,
     as_json: AsJson = False,
@@ -86,6 +89,7 @@ def compare(
         model=model,
         limit=examples,
         samples=samples,
+        samples_without=kinds(samples_without),
     )
     folder = folder_of(out, task)
     _finish(_run(design, folder, processes), folder, as_json)

@@ -9,6 +9,7 @@ import typer
 from dropsmith.cli._options import (
     AsJson,
     Averaged,
+    AveragedWithout,
     BudgetName,
     DataFolder,
     Limit,
@@ -20,6 +21,7 @@ from dropsmith.cli._options import (
     Settings,
     TaskName,
     folder_of,
+    kinds,
 )
 from dropsmith.cli._recipe import PresetName, is_recipe, recipe_setup
 from dropsmith.cli._single import record_of, setup_of
@@ -45,6 +47,7 @@ def train(
     model: ModelName = None,
     limit: Limit = None,
     samples: Averaged = 0,
+    samples_without: AveragedWithout = None,
     preset: PresetName = None,
     out: Out = None,
     as_json: AsJson = False,
@@ -68,6 +71,7 @@ def train(
             data=data,
             limit=limit,
             samples=samples,
+            without=kinds(samples_without),
             decided=given | {"--budget": budget != FULL},
         )
     elif preset is not None:
@@ -84,6 +88,7 @@ def train(
             model=model,
             limit=limit,
             samples=samples,
+            without=kinds(samples_without),
         )
     folder = folder_of(out, setup.task)
     record = record_of(setup, folder)

@@ -10,6 +10,7 @@ from dropsmith.compare._method import Setting
 from dropsmith.compare.comparison import Trial
 from dropsmith.compare.methods import METHODS, MOST_TRIALS
 from dropsmith.errors import TaskError
+from dropsmith.sites import Kind
 from dropsmith.tasks import Budget, Task
 from dropsmith.train import Setup
 
@@ -31,7 +32,7 @@ class Design:
             them is chosen.
         budget: epochs of a one-view method, batch size, optimiser settings.
         data, model, limit: as in `Setup`.
-        samples: as in `Setup`, for the reported runs of methods with noise.
+        samples, samples_without: as in `Setup`, for the reported runs of methods with noise.
     """
 
     task: Task
@@ -44,6 +45,7 @@ class Design:
     model: str | None = None
     limit: int | None = None
     samples: int = 0
+    samples_without: tuple[Kind, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.seeds < TUNING_SEED:
@@ -76,6 +78,7 @@ class Design:
             model=self.model,
             limit=self.limit,
             samples=self.samples if sampled else 0,
+            samples_without=self.samples_without if sampled else (),
         )
 
     def trial_setups(self, method: str) -> list[Setup]:

@@ -70,12 +70,14 @@ class Sampled:
     Args:
         method: its name.
         samples: how many passes are averaged.
+        without: kinds of sites that they left without noise.
         spread: mean and deviation over seeds of the averaged scores, by metric of one pass.
         to_one_pass: paired difference to the method's own one pass, by metric.
     """
 
     method: str
     samples: int
+    without: tuple[str, ...]
     spread: dict[str, Spread]
     to_one_pass: dict[str, Difference]
 
@@ -99,6 +101,7 @@ def _sampled(row: Row, names: tuple[str, ...]) -> Sampled:
     return Sampled(
         method=row.method,
         samples=row.finished[0].config["samples"],
+        without=tuple(row.finished[0].config.get("samples_without", ())),
         spread={name: Spread.of(list(found.values())) for name, found in averaged.items()},
         to_one_pass={name: step for name, step in steps.items() if step is not None},
     )

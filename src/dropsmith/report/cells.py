@@ -105,9 +105,11 @@ def sampled_grid(comparison: Comparison) -> Grid | None:
         return None
     heads = [f"{METRICS[name].head} of the mean" for name in names]
     heads += [f"Δ {_short(name)} to one pass" for name in names]
+    without = " and ".join(lines[0].without)
     return Grid(
         f"Monte-Carlo dropout: the mean of {lines[0].samples} noisy passes over the test set, "
-        "against one pass of the same weights without noise",
+        + (f"with no noise on {without}, " if without else "")
+        + "against one pass of the same weights without noise",
         ("method", *heads),
         tuple(
             (

@@ -96,6 +96,7 @@ def _trials(comparison: Comparison) -> str:
 def command(comparison: Comparison) -> str:
     """What to type to make the comparison again."""
     row, config = comparison.rows[0], comparison.records[-1].config
+    means = sampled(comparison)
     options = {
         "--with": ",".join(one.method for one in comparison.rows),
         "--seeds": len(row.records),
@@ -105,7 +106,8 @@ def command(comparison: Comparison) -> str:
         "--limit": config["limit"],
         "--data": config["data"],
         "--model": config["model"],
-        "--samples": next((line.samples for line in sampled(comparison)), None),
+        "--samples": means[0].samples if means else None,
+        "--samples-without": ",".join(means[0].without) or None if means else None,
     }
     given = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
     return shlex.join(["dropsmith", "compare", config["task"], *given])

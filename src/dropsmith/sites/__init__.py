@@ -1,6 +1,6 @@
 """Where noise is: finding sites, naming them, and putting a plan on them."""
 
-from dropsmith.sites._site import Site
+from dropsmith.sites._site import KINDS, Kind, Site
 from dropsmith.sites.find import sites
 from dropsmith.sites.noise import Noise, Pass, find_noise, noise_of, step
 from dropsmith.sites.plan import Plan, plan_of
@@ -9,6 +9,8 @@ from dropsmith.sites.select import Selector, select
 from dropsmith.sites.taps import Taps, taps
 
 __all__ = [
+    "KINDS",
+    "Kind",
     "Noise",
     "Pass",
     "Plan",

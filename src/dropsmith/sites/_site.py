@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
@@ -20,6 +20,7 @@ Kind = Literal[
     "attention",
     "between",
 ]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 NATIVE: tuple[Kind, ...] = ("dropout", "functional", "attention", "between")
 ROOT = "root"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import Objective
-from dropsmith.sites import Plan
+from dropsmith.sites import KINDS, Kind, Plan
 from dropsmith.tasks import Budget
 
 PRECISIONS = ("no", "bf16")
@@ -28,6 +28,7 @@ class Setup:
         precision: `no` for float32, `bf16` for mixed precision.
         samples: how many noisy passes are averaged for the scores `test_mc_…`, which stand beside
             those of one pass without noise; 0 for none.
+        samples_without: kinds of sites that these passes leave without noise, such as `words`.
     """
 
     task: str
@@ -41,6 +42,7 @@ class Setup:
     limit: int | None = None
     precision: str = "no"
     samples: int = 0
+    samples_without: tuple[Kind, ...] = ()
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -53,9 +55,23 @@ class Setup:
                 f"samples={self.samples} with {len(self.plan.rules)} rules in the plan: samples "
                 "differ by the noise of a plan\n  give a method with noise, or samples=0"
             )
+        self._check_without()
+
+    def _check_without(self) -> None:
+        for kind in self.samples_without:
+            if kind not in KINDS:
+                raise TaskError(
+                    f"no kind of site is called {kind!r}\n  there are: {', '.join(KINDS)}"
+                    + did_you_mean(kind, KINDS)
+                )
+        if self.samples_without and not self.samples:
+            raise TaskError(
+                f"samples_without={self.samples_without!r} says what samples are made of, and "
+                "samples=0 makes none\n  give samples=50, or leave it out"
+            )
 
     def to_json(self) -> dict[str, Any]:
-        """The resolved configuration as JSON values; `samples` only where there are some."""
+        """The resolved configuration as JSON values; of `samples` only what was asked for."""
         values = {
             "task": self.task,
             "method": self.method,
@@ -68,4 +84,8 @@ class Setup:
             "limit": self.limit,
             "precision": self.precision,
         }
-        return values | ({"samples": self.samples} if self.samples else {})
+        if self.samples:
+            values["samples"] = self.samples
+        if self.samples_without:
+            values["samples_without"] = list(self.samples_without)
+        return values

@@ -111,7 +111,14 @@ class Run:
         setup, task = self.stepper.setup, self.stepper.task
         if not setup.samples:
             return {}
-        found = evaluate(self.state.model, task, self.data.test, setup.samples, seed=setup.seed)
+        found = evaluate(
+            self.state.model,
+            task,
+            self.data.test,
+            setup.samples,
+            seed=setup.seed,
+            without=setup.samples_without,
+        )
         return {f"test_mc_{name}": value for name, value in found.items()}
 
     def _remember_peak(self) -> None:
