@@ -103,3 +103,13 @@ def test_converting_twice_says_that_it_is_done():
 def test_before_conversion_a_rule_on_the_state_matches_no_site_and_says_what_to_do():
     with pytest.raises(SiteError, match=r"matched no site[\s\S]*recurrent\.convert\(model\)"):
         ds.Plan(ds.rule("last.recurrent", ds.Bernoulli(rate=0.5))).install(tagger(), X)
+
+
+def test_a_layer_left_alone_among_others_that_are_converted_is_named_in_a_warning():
+    class Mine(nn.GRU):
+        pass
+
+    model = nn.Sequential(nn.LSTM(2, 3), Mine(3, 3))
+    with pytest.warns(UserWarning, match=r"left alone, of classes of their own: 1 \(Mine\)"):
+        assert convert(model) == ("0",)
+    assert type(model[1]) is Mine

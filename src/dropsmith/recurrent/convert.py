@@ -4,6 +4,8 @@ Ours add nothing to what a layer holds, so a layer changes its class and stays t
 its parameters, hooks, names and whoever refers to it never notice.
 """
 
+import warnings
+
 from torch import nn
 
 from dropsmith.errors import SiteError
@@ -19,7 +21,7 @@ def convert(model: nn.Module) -> tuple[str, ...]:
     """Give every `nn.LSTM`, `nn.GRU` and `nn.RNN` in a model sites for noise inside; their names.
 
     Outputs, parameters, `state_dict` and optimisers stay as they are. Layers of a class derived
-    from torch's by somebody else are left alone.
+    from torch's by somebody else are left alone, with a warning that names them.
 
     >>> model = nn.Sequential(nn.LSTM(3, 4))
     >>> convert(model), type(model[0]).__module__
@@ -34,8 +36,10 @@ def convert(model: nn.Module) -> tuple[str, ...]:
     if not found:
         raise SiteError(
             f"this {type(model).__name__} has no nn.LSTM, nn.GRU or nn.RNN to convert"
-            + _derived(model)
+            + _instead(model)
         )
+    if derived := _derived(model):
+        warnings.warn(f"left alone, of classes of their own: {derived}", stacklevel=2)
     return found
 
 
@@ -64,10 +68,16 @@ def _change(model: nn.Module, classes: dict[type[nn.RNNBase], type[nn.RNNBase]])
     return tuple(name or "root" for name, _ in found)
 
 
-def _derived(model: nn.Module) -> str:
-    ours = tuple(_TORCHS)
-    if any(isinstance(m, ours) for m in model.modules()):
+def _instead(model: nn.Module) -> str:
+    if any(isinstance(m, tuple(_TORCHS)) for m in model.modules()):
         return "\n  its recurrent layers are dropsmith's already"
-    layers = [(n or "root", m) for n, m in model.named_modules() if isinstance(m, nn.RNNBase)]
-    named = ", ".join(f"{name} ({type(module).__name__})" for name, module in layers)
-    return f"\n  left alone, of classes of their own: {named}" if named else ""
+    derived = _derived(model)
+    return f"\n  left alone, of classes of their own: {derived}" if derived else ""
+
+
+def _derived(model: nn.Module) -> str:
+    """Recurrent layers of classes that are neither torch's nor ours."""
+    known = (*_OURS, *_TORCHS)
+    layers = [(name or "root", m) for name, m in model.named_modules()]
+    others = [(name, m) for name, m in layers if isinstance(m, nn.RNNBase) and type(m) not in known]
+    return ", ".join(f"{name} ({type(module).__name__})" for name, module in others)
