@@ -26,6 +26,7 @@ from dropsmith.train.optimisers import optimizer_of
 from dropsmith.train.run import Run
 from dropsmith.train.state import State
 from dropsmith.train.step import Stepper
+from dropsmith.train.subnormals import flushed
 
 
 def train(
@@ -98,11 +99,11 @@ def _finished(folder: Path, identity: dict[str, Any]) -> Record | None:
 def _opened(
     setup: Setup, task: Task, data: Data, folder: Path, identity: dict[str, Any]
 ) -> Iterator[Run]:
-    """The run at step 0; torch's own generators are afterwards as they were before."""
+    """The run at step 0; torch's own generators and settings are afterwards as before."""
     accelerator = _accelerator()
     device = accelerator.device
     forked = torch.random.fork_rng([torch.cuda.current_device()] if device.type == "cuda" else [])
-    with forked, torch.backends.cudnn.flags(enabled=True, deterministic=True):
+    with forked, flushed(), torch.backends.cudnn.flags(enabled=True, deterministic=True):
         torch.manual_seed(setup.seed)
         model = task.model(data).to(device).train()
         example = on_device(data.train.rows(slice(0, 2)), device)
