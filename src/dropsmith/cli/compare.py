@@ -30,7 +30,7 @@ With = Annotated[
         "--with",
         metavar="METHOD,METHOD,…",
         help="What to compare: none, dropout, spatial, blocks, locked, gaussian, words, path, "
-        "weights, variational, variational-untied, awd, two-sample, fraternal, pi, "
+        "weights, variational, variational-untied, naive, awd, two-sample, fraternal, pi, "
         "expectation-linear, r-drop. "
         "Default: those that suit the task.",
     ),

@@ -79,6 +79,11 @@ METHODS: dict[str, Method] = {
         "as variational, with a mask of its own for each gate",
         "Gal & Ghahramani, 2016",
     ),
+    "naive": _noise(
+        "naive",
+        "the masks of variational-untied, drawn anew at every step",
+        "what Gal & Ghahramani (2016) compare with",
+    ),
     "awd": _noise(
         "awd",
         "drops recurrent weights, rows of the embedding, and input and output with held masks",

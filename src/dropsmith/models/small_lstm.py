@@ -62,6 +62,7 @@ _PLACES: Places = {
     "weights": lambda rate: (rule("lstm.weight_hh_l0", Weights(rate=rate)),),
     "variational": lambda rate: _variational(rate, "time gate"),
     "variational-untied": lambda rate: _variational(rate, "time"),
+    "naive": lambda rate: _variational(rate, ""),
     "awd": lambda rate: (
         rule("embedding", Words(rate=rate / 5, per="table")),
         rule("lstm.input", Bernoulli(rate=rate, shared="time")),
@@ -77,7 +78,7 @@ def _variational(rate: float, held: str) -> tuple[Rule, ...]:
         rule("embedding", Words(rate=0.6 * rate)),
         rule("lstm.inputs", Bernoulli(rate=rate, shared=held)),
         rule("lstm.recurrent", Bernoulli(rate=0.6 * rate, shared=held)),
-        rule("head.input", Bernoulli(rate=rate, shared="time")),
+        rule("head.input", Bernoulli(rate=rate, shared="time" if held else "")),
     )
 
 
@@ -94,7 +95,8 @@ def lstm_plan(noise: str, rate: float) -> Plan:
         noise: `dropout`, `gaussian`, or `locked` (one mask for all steps) before and after the
             LSTM; `words` (word types) on the embedding; `weights` on the recurrent matrix;
             `variational` and `variational-untied`, all of Gal & Ghahramani's (2016) masks, the
-            gates sharing one or having one each; `awd`, all of AWD-LSTM's (Merity et al., 2018).
+            gates sharing one or having one each; `naive`, the latter drawn anew at every step, as
+            in the code they compare with; `awd`, all of AWD-LSTM's (Merity et al., 2018).
         rate: chance of dropping before and after the LSTM; of words and states 0.6 of it in
             `variational`, of words a fifth in `awd`.
 

@@ -58,6 +58,7 @@ _PLACES: Places = {
     "weights": lambda rate: (rule("layer.weight_hh_l0", Weights(rate=rate)),),
     "variational": lambda rate: _variational(rate, "time gate"),
     "variational-untied": lambda rate: _variational(rate, "time"),
+    "naive": lambda rate: _variational(rate, ""),
 }
 
 
@@ -83,7 +84,7 @@ def regressor_plan(noise: str, rate: float) -> Plan:
         noise: `dropout`, `gaussian`, or `locked` (one mask for all steps) before and after the
             layer; `words` (word types) on the embedding; `weights` on the recurrent matrix;
             `variational` and `variational-untied`, all of Gal & Ghahramani's (2016) masks, the
-            gates sharing one or having one each.
+            gates sharing one or having one each; `naive`, the latter drawn anew at every step.
         rate: chance of dropping, the same everywhere.
 
     Raises:
