@@ -248,6 +248,16 @@ def test_samples_are_asked_for_of_methods_with_noise_only(made, run):
     assert "samples differ by the noise of a plan" in err
 
 
+def test_some_methods_alone_can_be_sampled(made, run):
+    line = "compare digits --with dropout,gaussian --seeds 1 --samples 4 --samples-of"
+    assert run(f"{line} gaussian")[0] == 0
+    asked = {one.method: one.samples for one in made if one.seed < TUNING_SEED}
+    assert asked == {"dropout": 0, "gaussian": 4}
+    code, _, err = run(f"{line} guassian")
+    assert code == 2
+    assert "did you mean 'gaussian'" in err
+
+
 def test_kinds_of_noise_can_be_left_out_of_the_samples(made, run):
     line = "compare digits --with none,dropout --seeds 1 --samples 4 --samples-without output,input"
     assert run(line)[0] == 0

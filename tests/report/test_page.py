@@ -110,7 +110,7 @@ def test_samples_and_what_it_took_to_have_them_are_on_the_page():
     assert "noisy passes" not in HTML
     html = page(with_samples(FOUND, ["r-drop"]))
     assert "the mean of 7 noisy passes" in html
-    assert "--samples 7" in html
+    assert "--samples 7 --samples-of r-drop" in html
 
 
 def test_a_regressions_page_speaks_of_errors_and_not_of_accuracy():

@@ -42,6 +42,12 @@ Trials = Annotated[
 TuningSeeds = Annotated[
     int, typer.Option("--tuning-seeds", help="On how many seeds each of these settings is tried.")
 ]
+SamplesOf = Annotated[
+    str | None,
+    typer.Option(
+        "--samples-of", metavar="METHOD,…", help="Samples of these methods alone. Default: of all."
+    ),
+]
 Processes = Annotated[
     int | None,
     typer.Option("--processes", min=1, help="Runs at the same time. Default: one a processor."),
@@ -60,6 +66,7 @@ def compare(
     limit: Limit = None,
     samples: Averaged = 0,
     samples_without: AveragedWithout = None,
+    samples_of: SamplesOf = None,
     processes: Processes = None,
     out: Out = None,
     as_json: AsJson = False,
@@ -90,6 +97,7 @@ def compare(
         limit=examples,
         samples=samples,
         samples_without=kinds(samples_without),
+        samples_of=tuple(samples_of.split(",")) if samples_of else (),
     )
     folder = folder_of(out, task)
     _finish(_run(design, folder, processes), folder, as_json)

@@ -9,7 +9,7 @@ import torch
 from dropsmith.compare._method import Setting
 from dropsmith.compare.comparison import Trial
 from dropsmith.compare.methods import METHODS, MOST_TRIALS
-from dropsmith.errors import TaskError
+from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.sites import Kind
 from dropsmith.tasks import Budget, Task
 from dropsmith.train import Setup
@@ -33,6 +33,7 @@ class Design:
         budget: epochs of a one-view method, batch size, optimiser settings.
         data, model, limit: as in `Setup`.
         samples, samples_without: as in `Setup`, for the reported runs of methods with noise.
+        samples_of: of these methods alone, or of all where there are none.
     """
 
     task: Task
@@ -46,6 +47,7 @@ class Design:
     limit: int | None = None
     samples: int = 0
     samples_without: tuple[Kind, ...] = ()
+    samples_of: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.seeds < TUNING_SEED:
@@ -57,6 +59,12 @@ class Design:
                 f"trials must be from 1 to {MOST_TRIALS}, the settings each method has, "
                 f"got {self.trials}"
             )
+        if others := [name for name in self.samples_of if name not in self.methods]:
+            raise TaskError(
+                f"samples of {others[0]!r}, which is not compared\n"
+                f"  the methods are: {', '.join(self.methods)}"
+                + did_you_mean(others[0], self.methods)
+            )
 
     def settings(self, method: str) -> tuple[Setting, ...]:
         """What a method tries."""
@@ -66,7 +74,8 @@ class Design:
         """One run of a method under a setting."""
         made = METHODS[method]
         plan = made.plan(self.task, setting)
-        sampled = plan.rules and seed < TUNING_SEED
+        wanted = not self.samples_of or method in self.samples_of
+        sampled = plan.rules and seed < TUNING_SEED and wanted
         return Setup(
             task=self.task.name,
             method=method,

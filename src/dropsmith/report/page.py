@@ -107,10 +107,22 @@ def command(comparison: Comparison) -> str:
         "--data": config["data"],
         "--model": config["model"],
         "--samples": means[0].samples if means else None,
+        "--samples-of": _sampled_alone(comparison),
         "--samples-without": ",".join(means[0].without) or None if means else None,
     }
     given = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
     return shlex.join(["dropsmith", "compare", config["task"], *given])
+
+
+def _sampled_alone(comparison: Comparison) -> str | None:
+    """The methods that were sampled, where others with noise were not."""
+    names = [line.method for line in sampled(comparison)]
+    noisy = [row.method for row in comparison.rows if row.finished and _noisy(row.finished[0])]
+    return ",".join(names) if names and names != noisy else None
+
+
+def _noisy(record: Record) -> bool:
+    return bool(record.config["plan"]["rules"])
 
 
 def _methods(comparison: Comparison) -> dict[str, str]:
