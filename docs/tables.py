@@ -3,7 +3,8 @@
     python docs/tables.py
 
 Text between `<!-- results: NAME -->` and `<!-- /results: NAME -->` is written by this script and
-by nothing else. NAME is a folder of results (its whole table), a method (its row of every one), or
+by nothing else. NAME is a folder of results (its whole table), a method (its row of every one),
+`monte-carlo-prediction` (what the mean of samples gave in all of them), or
 `recipes` (the published numbers of all, and those of our runs in results/recipes).
 """
 
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from dropsmith.compare import Comparison
 from dropsmith.report import main_grid, markdown_table, write_between
-from dropsmith.report.cells import Grid, control_grid
+from dropsmith.report.cells import Grid, control_grid, sampled_grid
 from dropsmith.report.findings import findings
 from dropsmith_recipes import RECIPES
 from dropsmith_recipes.table import HEADS
@@ -30,8 +31,8 @@ def comparisons(results: Path) -> dict[str, Comparison]:
 
 
 def whole(comparison: Comparison) -> str:
-    """The table of a comparison, what the control adds, and what the numbers say."""
-    grids = [main_grid(comparison), control_grid(comparison)]
+    """A comparison's tables: its rows, what the control adds, what samples add, what it says."""
+    grids = [main_grid(comparison), control_grid(comparison), sampled_grid(comparison)]
     tables = [markdown_table(grid) for grid in grids if grid is not None]
     said = "\n".join(f"- {sentence}" for sentence in findings(comparison))
     return "\n" + "\n\n".join([*tables, said]) + "\n"
@@ -45,6 +46,13 @@ def of_method(method: str, known: dict[str, Comparison]) -> str:
         for name, found in known.items()
         if found.row(method) is not None
     ]
+    return "\n" + ("\n\n".join(parts) or "Not run yet.") + "\n"
+
+
+def of_samples(known: dict[str, Comparison]) -> str:
+    """What the mean of many passes gave in every comparison that has some."""
+    grids = {name: sampled_grid(found) for name, found in known.items()}
+    parts = [f"`results/{name}`:\n\n{markdown_table(g)}" for name, g in grids.items() if g]
     return "\n" + ("\n\n".join(parts) or "Not run yet.") + "\n"
 
 
@@ -74,6 +82,8 @@ def fill(root: Path, results: Path) -> list[Path]:
 def _text(name: str, known: dict[str, Comparison], results: Path) -> str:
     if name == "recipes":
         return of_recipes(results / "recipes")
+    if name == "monte-carlo-prediction":
+        return of_samples(known)
     return whole(known[name]) if name in known else of_method(name, known)
 
 

@@ -34,10 +34,22 @@ def steady(found):
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
-    [(lambda found: found, "overfitting to prevent"), (steady, "never turned upward")],
+    [(lambda found: found, "overfitting to prevent"), (steady, "ends at its lowest point")],
 )
 def test_whether_the_task_can_tell_methods_apart_is_read_from_the_bare_model(change, sentence):
     assert any(sentence in said for said in findings(change(comparison(LOSSES))))
+
+
+def test_a_language_model_has_turned_where_its_perplexity_has():
+    """A rise of 0.03 nats is half a percent of 5.4 and three percent of the perplexity."""
+    found = comparison({"none": [5.4, 5.5], "dropout": [5.4, 5.5]})
+    curve = tuple({"step": i, **of_language(5.4 + rise)} for i, rise in enumerate((0.1, 0.0, 0.03)))
+    rows = [
+        replace(row, records=tuple(replace(run, curve=curve) for run in row.records))
+        for row in rescored(found, of_language).rows
+    ]
+    said = findings(replace(found, rows=tuple(rows)))
+    assert any("validation perplexity ends 3 % above its lowest point" in one for one in said)
 
 
 def test_failed_runs_are_named_with_their_reason():

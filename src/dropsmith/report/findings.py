@@ -10,7 +10,8 @@ from dropsmith.record import Record, chosen_by, validation_loss
 from dropsmith.report.numbers import METRICS
 
 TURNED = 1.02
-"""A validation loss has turned upward if it ends this much above its lowest point."""
+"""Validation has turned upward if it ends this many times its lowest point: the perplexity where
+a task is judged by one, since a share of its logarithm says little; else the loss."""
 
 SIGNIFICANT = 0.05
 """A p-value, corrected for the number of comparisons, below which a difference is called clear."""
@@ -22,6 +23,7 @@ _WORDS = {
     "worse alone": "perhaps worse (by interval, not by corrected p)",
     "": "not told apart",
 }
+_PERPLEXITY = "validation_perplexity"
 _SPOKEN = {"test_nll": "likelihood", "test_accuracy": "accuracy", "test_rmse": "squared error"}
 
 
@@ -73,22 +75,24 @@ def _turned(comparison: Comparison) -> str:
     rises = [rise for record in row.finished if (rise := _rise(record))] if row else []
     if not rises:
         return ""
-    rise = fmean(rises)
+    spoken = any(_PERPLEXITY in record.scores for record in comparison.records)
+    rise, what = fmean(rises), "perplexity" if spoken else "loss"
     if rise > TURNED:
         return (
-            f"Without noise, validation loss ends {100 * (rise - 1):.0f} % above its lowest point: "
-            "there is overfitting to prevent, so the task can tell methods apart."
+            f"Without noise, validation {what} ends {100 * (rise - 1):.0f} % above its lowest "
+            "point: there is overfitting to prevent, so the task can tell methods apart."
         )
     return (
-        "Without noise, validation loss never turned upward: there is little overfitting to "
-        "prevent here, and methods cannot be judged by it. Try fewer examples (--limit) or more "
-        "epochs (--budget)."
+        f"Without noise, validation {what} ends at its lowest point, or less than "
+        f"{100 * (TURNED - 1):.0f} % above it: there is little overfitting to prevent here, and "
+        "methods cannot be judged by it. Try fewer examples (--limit) or more epochs (--budget)."
     )
 
 
 def _rise(record: Record) -> float | None:
-    losses = [validation_loss(row) for row in record.curve if chosen_by(row)]
-    return losses[-1] / min(losses) if losses and min(losses) > 0 else None
+    values = [row[_PERPLEXITY] for row in record.curve if _PERPLEXITY in row]
+    values = values or [validation_loss(row) for row in record.curve if chosen_by(row)]
+    return values[-1] / min(values) if values and min(values) > 0 else None
 
 
 def _failures(comparison: Comparison) -> str:
