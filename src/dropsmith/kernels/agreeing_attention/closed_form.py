@@ -1,0 +1,66 @@
+"""Distances between two views' probabilities and their gradients by the scores, of one block."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Apart = tuple[Tensor, Tensor, Tensor]
+"""The sum of distances, and its gradient by the scores of each view."""
+
+DistanceOf = Callable[[Tensor, Tensor, Tensor | None], Apart]
+"""Takes the scores of two views, `[..., keys]`, which may be overwritten, and which do not count.
+
+Of those the scores are −inf in both views, or all of a query's are zero in both.
+"""
+
+
+def squared(a: Tensor, b: Tensor, gone: Tensor | None) -> Apart:
+    """Σ (p − q)²; by p's scores 2 p (p − q − Σ p (p − q))."""
+    p, q = torch.softmax(a, -1), torch.softmax(b, -1)
+    gap = torch.sub(p, q, out=a)
+    slopes = [own.mul_(gap - _dots(own, gap)).mul_(2 * sign) for own, sign in ((p, 1), (q, -1))]
+    return gap.square_().sum(), slopes[0], slopes[1]
+
+
+def symmetric_kl(a: Tensor, b: Tensor, gone: Tensor | None) -> Apart:
+    """½ Σ (p − q)(log p − log q); by p's scores ½ [p (d − Σ p d) + p − q], d = log p − log q."""
+    log_p, log_q = a.log_softmax(-1), b.log_softmax(-1)
+    p, q = torch.exp(log_p, out=a), torch.exp(log_q, out=b)
+    ratio = _emptied(log_p.sub_(log_q), gone)
+    there, back = _dots(p, ratio), _dots(q, ratio)
+    gap = p - q
+    slope_p = p.mul_(ratio - there).add_(gap).mul_(0.5)
+    slope_q = q.mul_(ratio.sub_(back)).add_(gap).mul_(-0.5)
+    return (there - back).clamp(min=0).sum() / 2, slope_p, slope_q
+
+
+def jensen_shannon(a: Tensor, b: Tensor, gone: Tensor | None) -> Apart:
+    """½ (KL(p‖m) + KL(q‖m)), m = (p + q) / 2; by p's scores ½ p (log p − log m − KL(p‖m))."""
+    logs = a.log_softmax(-1), b.log_softmax(-1)
+    middle = torch.logaddexp(*logs).sub_(math.log(2))
+    total, slopes = a.new_zeros(()), []
+    for log in logs:
+        ratio = _emptied(log - middle, gone)
+        own = log.exp_()
+        apart = _dots(own, ratio)
+        total = total + apart.clamp(min=0).sum() / 2
+        slopes.append(own.mul_(ratio.sub_(apart)).mul_(0.5))
+    return total, slopes[0], slopes[1]
+
+
+def _emptied(ratio: Tensor, gone: Tensor | None) -> Tensor:
+    return ratio if gone is None else ratio.masked_fill_(gone, 0)
+
+
+def _dots(a: Tensor, b: Tensor) -> Tensor:
+    """The product of each row with its like, without a buffer of all products."""
+    return torch.einsum("...k,...k->...", a, b).unsqueeze(-1)
+
+
+DISTANCES: dict[str, DistanceOf] = {
+    "squared": squared,
+    "symmetric_kl": symmetric_kl,
+    "jensen_shannon": jensen_shannon,
+}
