@@ -7,6 +7,7 @@ from dropsmith.errors import DropsmithError
 from dropsmith.objectives import (
     ExpectationLinear,
     Fraternal,
+    LRDrop,
     Objective,
     PiModel,
     RDrop,
@@ -45,6 +46,7 @@ __all__ = [
     "ExpectationLinear",
     "Fraternal",
     "Gaussian",
+    "LRDrop",
     "Late",
     "Linear",
     "Native",

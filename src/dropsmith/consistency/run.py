@@ -13,10 +13,12 @@ from torch.utils import _pytree as pytree
 
 from dropsmith.errors import ObjectiveError
 from dropsmith.objectives import Objective
-from dropsmith.sites import Noise, Pass
+from dropsmith.sites import Noise, Pass, Reads
 from dropsmith.sites.batch import map_rows, rows_of
+from dropsmith.sites.reading import Reader
 from dropsmith.terms import Mean, Terms
 from dropsmith.views import Views
+from dropsmith.views.layers import Layers, cut_layers, seeing
 from dropsmith.views.passes import choose, cut, running
 from dropsmith.views.quiet import Modes, silenced
 
@@ -64,6 +66,8 @@ class Running:
         rows: how many rows the batch has.
         some: how many of them the second and later views see.
         items: over how many items a trainer averages, of which these are a part; or None.
+        reads: what to read of each view's Transformer blocks; or None.
+        reader: reads the pass that the root has begun; or None.
     """
 
     noise: Noise
@@ -77,10 +81,14 @@ class Running:
     rows: int
     some: int
     items: Tensor | int | None
+    reads: Reads | None = None
+    reader: Reader | None = None
 
     def begin(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Start the first pass, or all as one; what forward is to be given."""
         self.noise.held = True
+        if self.reader is not None:
+            self.reader.open()
         if not self.stacked:
             self.noise.current = Pass(views=(0,), quiet=self.quiet)
             return self.args, self.kwargs
@@ -90,25 +98,41 @@ class Running:
     def end(self) -> None:
         """The passes are over: the next forward of the root begins its own."""
         self.noise.held = False
+        if self.reader is not None:
+            self.reader.close()
 
     def views(self, module: nn.Module, output: Any) -> Views:
         """The views in the forward that has ended, and those that are still to be made."""
+        sizes = [self.rows] * (self.n if self.stacked else 1)
+        layers = self._read(sizes)
         if self.stacked:
-            outputs = cut(output, [self.rows] * self.n)
+            outputs = cut(output, sizes)
             _cut_caches(outputs[0], self.rows)
-            return Views(outputs=outputs, batches=(self.batch,) * self.n, shared_rows=self.rows)
+            batches = (self.batch,) * self.n
+            return Views(outputs=outputs, batches=batches, shared_rows=self.rows, layers=layers)
         args, kwargs, batch = self._part()
         outputs = [output]
         for view in range(1, self.n):
             silence = silenced(module) if view in self.quiet else nullcontext()
-            with running(self.noise, Pass(views=(view,), quiet=self.quiet)), silence:
+            passing = running(self.noise, Pass(views=(view,), quiet=self.quiet))
+            with passing, silence, seeing(module, self.reads) as read:
                 outputs.append(module(*args, **kwargs))
+            layers += cut_layers(read.layers, [self.some]) if read is not None else ()
         if self.quiet:
             modes = Modes(module)
             for view, made in enumerate(outputs):
                 modes.remember(made, quiet=view in self.quiet)
         batches = (self.batch,) + (batch,) * (self.n - 1)
-        return Views(outputs=tuple(outputs), batches=batches, shared_rows=self.some)
+        return Views(
+            outputs=tuple(outputs), batches=batches, shared_rows=self.some, layers=layers
+        )
+
+    def _read(self, sizes: list[int]) -> tuple[Layers, ...]:
+        """What the root's own pass has shown; the reader's hooks come off."""
+        if self.reader is None:
+            return ()
+        self.reader.close()
+        return cut_layers(self.reader.finish(), sizes)
 
     def part(self, terms: Terms, count: Tensor | float) -> Terms:
         """The terms, averaged over all items of an optimiser step and not over these alone.
@@ -154,6 +178,7 @@ def start(
     rows, n = rows_of(batch), objective.views_at(noise.step)
     how = choose(module, n, objective.quiet, objective.share) if mode == "auto" else mode
     some = ceil(rows * objective.share)
+    reads = objective.reads if n > 1 else None
     return Running(
         noise=noise,
         step=noise.step,
@@ -167,4 +192,6 @@ def start(
         rows=rows,
         some=some,
         items=items,
+        reads=reads,
+        reader=Reader(module, reads) if reads is not None else None,
     )

@@ -5,6 +5,7 @@ from dropsmith.objectives._objective import LossFunction, Objective
 from dropsmith.objectives._reading import from_json
 from dropsmith.objectives.activation import ActivationNorm
 from dropsmith.objectives.consistency import consistency
+from dropsmith.objectives.lr_drop import LRDrop
 from dropsmith.objectives.r_drop import RDrop
 from dropsmith.objectives.squared import ExpectationLinear, Fraternal, PiModel, SquaredDistance
 from dropsmith.objectives.task_loss import TaskLoss, TwoSample
@@ -13,6 +14,7 @@ __all__ = [
     "ActivationNorm",
     "ExpectationLinear",
     "Fraternal",
+    "LRDrop",
     "LossFunction",
     "Objective",
     "PiModel",

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from dropsmith.sites import Reads
 from dropsmith.terms import Loss, Terms
 from dropsmith.views import Views
 
@@ -36,6 +37,11 @@ class Objective(ABC):
     def share(self) -> float:
         """The leading share of the batch that the second and later views see, in (0, 1]."""
         return 1.0
+
+    @property
+    def reads(self) -> Reads | None:
+        """What it compares beside the outputs: made with `views(..., reads=objective.reads)`."""
+        return None
 
     @abstractmethod
     def terms(self, views: Views, loss: LossFunction) -> Terms:

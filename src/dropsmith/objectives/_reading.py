@@ -7,6 +7,7 @@ from typing import Any
 from dropsmith.errors import ObjectiveError, did_you_mean
 from dropsmith.objectives._objective import Objective
 from dropsmith.objectives.activation import ActivationNorm
+from dropsmith.objectives.lr_drop import LRDrop
 from dropsmith.objectives.r_drop import RDrop
 from dropsmith.objectives.squared import ExpectationLinear, Fraternal, PiModel, SquaredDistance
 from dropsmith.objectives.task_loss import TaskLoss, TwoSample
@@ -19,6 +20,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "PiModel": PiModel,
     "ExpectationLinear": ExpectationLinear,
     "RDrop": RDrop,
+    "LRDrop": LRDrop,
     "ActivationNorm": ActivationNorm,
 }
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from dropsmith.errors import ObjectiveError
 from dropsmith.objectives._checks import check_number
 from dropsmith.objectives._objective import LossFunction, Objective
+from dropsmith.sites import Reads
 from dropsmith.terms import Loss, Mean, Terms
 from dropsmith.views import Views
 
@@ -56,6 +57,10 @@ class ActivationNorm(Objective):
     @property
     def share(self) -> float:
         return self.of.share
+
+    @property
+    def reads(self) -> Reads | None:
+        return self.of.reads
 
     def terms(self, views: Views, loss: LossFunction) -> Terms:
         masks: dict[int, Tensor | None] = {}

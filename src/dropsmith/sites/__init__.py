@@ -4,6 +4,7 @@ from dropsmith.sites._site import KINDS, Kind, Site
 from dropsmith.sites.find import sites
 from dropsmith.sites.noise import Noise, Pass, find_noise, noise_of, step
 from dropsmith.sites.plan import Plan, plan_of
+from dropsmith.sites.reading import Layer, Reads, reading
 from dropsmith.sites.rule import Rule, rule
 from dropsmith.sites.select import Selector, select
 from dropsmith.sites.taps import Taps, taps
@@ -11,9 +12,11 @@ from dropsmith.sites.taps import Taps, taps
 __all__ = [
     "KINDS",
     "Kind",
+    "Layer",
     "Noise",
     "Pass",
     "Plan",
+    "Reads",
     "Rule",
     "Selector",
     "Site",
@@ -21,6 +24,7 @@ __all__ = [
     "find_noise",
     "noise_of",
     "plan_of",
+    "reading",
     "rule",
     "select",
     "sites",

@@ -68,7 +68,8 @@ class Stepper:
         count = objective.views_at(step)
         quiet = tuple(view for view in objective.quiet if view < count)
         share = objective.share if count > 1 else 1.0
-        return views(model, batch, count, quiet=quiet, share=share)
+        reads = objective.reads if count > 1 else None
+        return views(model, batch, count, quiet=quiet, share=share, reads=reads)
 
 
 def _not_finite(

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from dropsmith.errors import ViewError
+from dropsmith.sites.reading import Layer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,11 +19,14 @@ class Views:
         outputs: one per view, exactly as the model returns them for that view's batch.
         batches: one per view; a later one may hold only the first rows of the first.
         shared_rows: how many leading rows all views have in common.
+        layers: the Transformer blocks of each view, in the order in which they ran, where an
+            objective reads them; nothing otherwise.
     """
 
     outputs: tuple[Any, ...]
     batches: tuple[Any, ...]
     shared_rows: int
+    layers: tuple[tuple[Layer, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.outputs)

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from dropsmith.errors import ViewError
-from dropsmith.sites import Noise, Pass, find_noise
+from dropsmith.sites import Noise, Pass, Reads, find_noise
 from dropsmith.sites.batch import call, map_rows, rows_of
 from dropsmith.sites.install import Installation, installation_of
 from dropsmith.views._views import Views
+from dropsmith.views.layers import cut_layers, seeing
 from dropsmith.views.one_batch import check_told_apart, rows_first, warn_of_batch_norm
 from dropsmith.views.quiet import Modes, silenced
 from dropsmith.views.trunk import Trunk
@@ -31,6 +32,7 @@ def views(
     quiet: tuple[int, ...] = (),
     share: float = 1.0,
     trunk: str | None = None,
+    reads: Reads | None = None,
 ) -> Views:
     """Run a model `n` times over one batch, each time with noise of its own.
 
@@ -52,11 +54,18 @@ def views(
         quiet: views that run without any noise.
         share: the leading share of the rows that the second and later views see, in (0, 1].
         trunk: name of the first module that the views do not share: all before it runs once.
+        reads: what to read of each view's Transformer blocks: an objective's `reads`.
 
     Raises:
         ViewError: the passes cannot be made the way that was asked for.
+        SiteError: the blocks cannot be read.
     """
     _check(n, mode, quiet, share, trunk)
+    if trunk is not None and reads is not None:
+        raise ViewError(
+            "layers below a trunk's end are the same in all views, so blocks are read without one\n"
+            "  leave out trunk, or reads"
+        )
     noise = find_noise(model)
     if noise is not None and model.training:
         noise.begin(training=True)
@@ -66,7 +75,7 @@ def views(
     if trunk is not None:
         return forked(model, batch, n, noise, trunk)
     make = stacked if how == "stacked" else looped
-    return make(model, batch, n, noise, quiet, share)
+    return make(model, batch, n, noise, quiet, share, reads)
 
 
 def _check(n: int, mode: Mode, quiet: tuple[int, ...], share: float, trunk: str | None) -> None:
@@ -103,6 +112,7 @@ def stacked(
     noise: Noise | None,
     quiet: tuple[int, ...] = (),
     share: float = 1.0,
+    reads: Reads | None = None,
 ) -> Views:
     """All views as one batch, in one forward."""
     if share < 1 and _installed(model) is not None:
@@ -111,11 +121,16 @@ def stacked(
     whole = map_rows(lambda x: torch.cat([x] + [x[:some]] * (n - 1)), batch)
     this = Pass(views=tuple(range(n)), quiet=quiet, rows=rows + some * (n - 1))
     sizes = [rows] + [some] * (n - 1)
-    with running(noise, this), rows_first(model, sum(sizes)):
+    with running(noise, this), rows_first(model, sum(sizes)), seeing(model, reads) as read:
         output = call(model, whole)
     check_told_apart(model, output, sum(sizes))
     part = map_rows(lambda x: x[:some], batch)
-    return Views(outputs=cut(output, sizes), batches=(batch,) + (part,) * (n - 1), shared_rows=some)
+    return Views(
+        outputs=cut(output, sizes),
+        batches=(batch,) + (part,) * (n - 1),
+        shared_rows=some,
+        layers=cut_layers(read.layers, sizes) if read is not None else (),
+    )
 
 
 def looped(
@@ -125,21 +140,26 @@ def looped(
     noise: Noise | None,
     quiet: tuple[int, ...] = (),
     share: float = 1.0,
+    reads: Reads | None = None,
 ) -> Views:
     """One forward for each view."""
     some = ceil(rows_of(batch) * share)
     part = batch if some == rows_of(batch) else map_rows(lambda x: x[:some], batch)
     batches = (batch,) + (part,) * (n - 1)
-    outputs = []
+    outputs, layers = [], []
     for view, own in enumerate(batches):
         this = Pass(views=(view,), quiet=quiet)
-        with running(noise, this), silenced(model) if view in quiet else nullcontext():
+        silence = silenced(model) if view in quiet else nullcontext()
+        with running(noise, this), silence, seeing(model, reads) as read:
             outputs.append(call(model, own))
+        layers += cut_layers(read.layers, [rows_of(own)]) if read is not None else ()
     if quiet:
         modes = Modes(model)
         for view, output in enumerate(outputs):
             modes.remember(output, quiet=view in quiet)
-    return Views(outputs=tuple(outputs), batches=batches, shared_rows=some)
+    return Views(
+        outputs=tuple(outputs), batches=batches, shared_rows=some, layers=tuple(layers)
+    )
 
 
 def forked(model: nn.Module, batch: Any, n: int, noise: Noise | None, trunk: str) -> Views:

@@ -1,0 +1,205 @@
+"""How far the Transformer blocks of two views are apart, stack by stack, where tokens are real."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dropsmith.errors import ObjectiveError
+from dropsmith.kernels.agreeing_attention import (
+    AttentionSettings,
+    Looks,
+    agreeing_attention,
+    agreeing_matrices,
+)
+from dropsmith.objectives._padding import real_tokens
+from dropsmith.sites import Layer
+from dropsmith.sites.batch import rows_of
+from dropsmith.terms import Mean, Terms, total
+from dropsmith.views import Views
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerAgreement:
+    """What of each block is compared, and how.
+
+    Args:
+        hidden: the distance of hidden states, or None to leave them out.
+        attention: the distance of attention probabilities, or None to leave them out.
+        cross: whether a decoder's attention to its encoder is compared as well.
+        layers: which blocks of each stack, by number, negative from the end; all where None.
+        stop_gradient: the view that is a constant, or None.
+    """
+
+    hidden: str | None
+    attention: str | None
+    cross: bool
+    layers: tuple[int, ...] | None
+    stop_gradient: int | None
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """The blocks of one stack that are compared: of each view, in order."""
+
+    name: str
+    views: tuple[tuple[Layer, ...], ...]
+
+
+def layer_terms(views: Views, how: LayerAgreement, labelled: Tensor | None) -> Terms:
+    """A mean over the blocks of each stack: `hidden`, `attention` and `cross`, each with its stack.
+
+    A stack's name is left out where there is one only.
+
+    Args:
+        views: with their layers.
+        how: what is compared.
+        labelled: which tokens view 0's loss counts.
+    """
+    terms: Terms = {}
+    stacks = _stacks(views, how)
+    for stack in stacks:
+        real = real_tokens(stack.views[0], _leading_batch(views), _cut(labelled, views, 0))
+        suffix = f" {stack.name}" if len(stacks) > 1 else ""
+        for part, means in _parts(stack, how, real).items():
+            if means:
+                terms[part + suffix] = total(means)
+    return terms
+
+
+def _parts(stack: _Stack, how: LayerAgreement, real: Tensor | None) -> dict[str, list[Mean]]:
+    found: dict[str, list[Mean]] = {"hidden": [], "attention": [], "cross": []}
+    for alike in zip(*stack.views, strict=True):
+        for one, other in combinations(alike, 2):
+            if how.hidden is not None:
+                found["hidden"].append(_hidden(one, other, how.hidden, real))
+            if how.attention is None:
+                continue
+            settings = AttentionSettings(distance=how.attention)  # pyright: ignore
+            for mine, yours in zip(one.attention, other.attention, strict=True):
+                part = "attention" if mine[0] == one.attention[0][0] else "cross"
+                if part == "attention" or how.cross:
+                    found[part].append(_attention(mine, yours, settings, real))
+    return found
+
+
+def _hidden(one: Layer, other: Layer, distance: str, real: Tensor | None) -> Mean:
+    assert one.hidden is not None
+    assert other.hidden is not None
+    wide = torch.promote_types(one.hidden.dtype, torch.float32)
+    a, b = one.hidden.to(wide), other.hidden.to(wide)
+    kept = None if real is None else real.unsqueeze(-1)
+    if distance == "cosine":
+        a, b = (x if kept is None else torch.where(kept, x, 0) for x in (a, b))
+        # 1 − cos is half the squared difference of the directions, and exactly 0 where equal.
+        apart = (F.normalize(a, dim=-1) - F.normalize(b, dim=-1)).square().sum(-1) / 2
+        return Mean.of(apart, real)
+    gap = a - b if kept is None else torch.where(kept, a - b, 0)
+    count = gap.numel() if real is None else real.sum() * gap.shape[-1]
+    return Mean(gap.square().sum(), count)
+
+
+def _attention(
+    mine: tuple[str, Looks | Tensor],
+    yours: tuple[str, Looks | Tensor],
+    settings: AttentionSettings,
+    real: Tensor | None,
+) -> Mean:
+    (owner, a), (_, b) = mine, yours
+    if isinstance(a, Looks) and isinstance(b, Looks):
+        counted = _queries(real, a.query.shape[0], a.query.shape[2])
+        return Mean(*agreeing_attention(a, b, counted, settings))
+    if isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape:
+        counted = _queries(real, a.shape[0], a.shape[2])
+        return Mean(*agreeing_matrices(a, b, counted, settings))
+    raise ObjectiveError(f"the attention of {owner!r} is of another kind or size in each view")
+
+
+def _queries(real: Tensor | None, rows: int, times: int) -> Tensor | None:
+    """Which queries are real tokens; all, where attention runs over something else, as windows."""
+    if real is None or real.shape[1] != times or rows % len(real):
+        return None
+    return real.repeat_interleave(rows // len(real), 0)
+
+
+def _stacks(views: Views, how: LayerAgreement) -> list[_Stack]:
+    if len(views.layers) != len(views):
+        raise ObjectiveError(
+            "these views hold no layers to compare\n"
+            "  make them with views(model, batch, reads=objective.reads)"
+        )
+    names = list(dict.fromkeys(layer.stack for layer in views.layers[0]))
+    return [_stack(name, views, how) for name in names]
+
+
+def _stack(name: str, views: Views, how: LayerAgreement) -> _Stack:
+    own = [
+        _chosen([layer for layer in layers if layer.stack == name], name, how.layers)
+        for layers in views.layers
+    ]
+    if len({tuple(layer.name for layer in layers) for layers in own}) > 1:
+        raise ObjectiveError(
+            f"not the same blocks of {name!r} ran in every view, so they cannot be compared\n"
+            "  turn the model's layer drop off, or stack the views"
+        )
+    return _Stack(
+        name,
+        tuple(
+            tuple(_leading(layer, views, view, view == how.stop_gradient) for layer in layers)
+            for view, layers in enumerate(own)
+        ),
+    )
+
+
+def _chosen(layers: Sequence[Layer], stack: str, numbers: tuple[int, ...] | None) -> list[Layer]:
+    if numbers is None:
+        return list(layers)
+    for number in numbers:
+        if not -len(layers) <= number < len(layers):
+            raise ObjectiveError(
+                f"no layer {number} in {stack!r}: it has {len(layers)}, numbered from 0, "
+                "or from -1 backward"
+            )
+    places = {number % len(layers) for number in numbers}
+    return [layer for place, layer in enumerate(layers) if place in places]
+
+
+def _leading(layer: Layer, views: Views, view: int, held: bool) -> Layer:
+    """The rows of a layer that all views share, as a constant if it is held."""
+
+    def change(x: Tensor | None) -> Tensor | None:
+        x = _cut(x, views, view)
+        return x.detach() if held and x is not None else x
+
+    def attention(seen: Looks | Tensor) -> Looks | Tensor:
+        if isinstance(seen, Tensor):
+            return change(seen)  # pyright: ignore[reportReturnType]
+        mask = seen.mask
+        if mask is not None:
+            whole = mask.ndim < 4 or len(mask) == 1
+            mask = (mask.detach() if held else mask) if whole else change(mask)
+        return replace(seen, query=change(seen.query), key=change(seen.key), mask=mask)
+
+    seen = tuple((owner, attention(one)) for owner, one in layer.attention)
+    return replace(layer, hidden=change(layer.hidden), attention=seen)
+
+
+def _cut(x: Tensor | None, views: Views, view: int) -> Tensor | None:
+    rows = rows_of(views.batches[view])
+    if x is None or rows == views.shared_rows:
+        return x
+    return x[: views.shared_rows * (len(x) // rows)]
+
+
+def _leading_batch(views: Views) -> Mapping[str, Any]:
+    batch = views.batches[0]
+    if not isinstance(batch, Mapping):
+        return {}
+    return {
+        name: _cut(value, views, 0) if isinstance(value, Tensor) and value.ndim else value
+        for name, value in batch.items()
+    }

@@ -1,0 +1,184 @@
+"""LR-Drop: several noisy views should agree layer by layer, and not in the output alone."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+
+from dropsmith.errors import ObjectiveError, did_you_mean
+from dropsmith.objectives._checks import check_number, check_view
+from dropsmith.objectives._layers import LayerAgreement, layer_terms
+from dropsmith.objectives._objective import LossFunction, Objective
+from dropsmith.objectives.r_drop import Kind, RDrop
+from dropsmith.sites import Reads
+from dropsmith.terms import Loss, Terms
+from dropsmith.views import Views
+
+HIDDEN, ATTENTION = ("hidden",), ("attention", "cross")
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "hidden_at": ("feed-forward", "block"),
+    "hidden_distance": ("squared", "cosine"),
+    "attention_distance": ("squared", "symmetric_kl", "jensen_shannon"),
+}
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class LRDrop(Objective):
+    """Mean task loss over the views + ½ × (hidden × H + attention × A + output × O).
+
+    H is how far the hidden states of each Transformer block are apart, A how far its attention
+    probabilities are, before their dropout, and O is R-Drop's term on the outputs. Each is a mean
+    over all pairs of views, over layers and over what is real, so that no coefficient changes its
+    meaning with depth, batch or padding.
+
+    The three parts are those of LR-Drop (Ni et al., 2024, arXiv 2402.16361). No code of its
+    authors is public and the report we work from leaves much open, so these choices are ours and
+    not the paper's: the total CE₁ + CE₂ + ... is halved, as in `RDrop`, whose alpha `output` is;
+    the mean over layers; every distance; all defaults. That the hidden states are those of the
+    feed-forward part, before they are dropped, added and normalised, is how it is reported.
+
+    Blocks are found by where attention runs, see `dropsmith.sites.reading`. Fused attention stays
+    fused: agreement is computed again from queries and keys, some at a time, with memory that
+    grows with the length and not with its square. A model that writes its probabilities out is
+    compared by these. A block that shows no attention is an error.
+
+    Padding counts in no mean: tokens that attention is masked for, that the batch's
+    `attention_mask` leaves out, or, in a decoder that looks at an encoder, that have no label.
+
+    A part with coefficient 0 is not made; with `output=0` the outputs' term is only measured.
+
+    >>> LRDrop(hidden=0.5, layers=(-1,))
+    LRDrop(hidden=0.5, layers=(-1,))
+    >>> LRDrop(hidden=0, attention=0, output=5).reads is None
+    True
+
+    Args:
+        hidden: coefficient of H.
+        attention: coefficient of A.
+        output: coefficient of O, the alpha of `RDrop`.
+        kind: what the outputs are, as in `RDrop`.
+        hidden_at: `"feed-forward"`, what a block's feed-forward part returns, or `"block"`, what
+            the block does.
+        hidden_distance: `"squared"`, a mean over tokens and units, or `"cosine"`, the mean over
+            tokens of 1 − cos.
+        attention_distance: `"squared"`, a mean over pairs of a query and a key it may look at;
+            probabilities are smaller in longer texts, and so is this. `"symmetric_kl"` or
+            `"jensen_shannon"`, means over queries, do not shrink so.
+        cross: whether A takes in a decoder's attention to its encoder.
+        layers: which blocks of each stack, by number, negative from the end; all where None.
+        blocks: which modules are the blocks, by name or glob, where they are not found.
+        stop_gradient: the view that is a constant in all parts, or None.
+        views: how many passes see each batch; more than two agree in all pairs.
+        warmup: over how many steps the weights rise linearly, from the first.
+        every: the parts are made at every step divisible by this; other steps are one view.
+        share: the leading share of the batch that later views see, in (0, 1].
+    """
+
+    hidden: float = 1.0
+    attention: float = 1.0
+    output: float = 1.0
+    kind: Kind = "classes"
+    hidden_at: Literal["feed-forward", "block"] = "feed-forward"
+    hidden_distance: Literal["squared", "cosine"] = "squared"
+    attention_distance: Literal["squared", "symmetric_kl", "jensen_shannon"] = "squared"
+    cross: bool = True
+    layers: tuple[int, ...] | None = None
+    blocks: str | None = None
+    stop_gradient: int | None = None
+    views: int = 2
+    warmup: int = 0
+    every: int = 1
+    share: float = 1.0  # pyright: ignore[reportIncompatibleMethodOverride] - here it is a setting
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "attention", "output"):
+            check_number(self, name)
+        for name, known in _CHOICES.items():
+            if (word := getattr(self, name)) not in known:
+                raise ObjectiveError(
+                    f"LRDrop: no {name} is called {word!r}\n  there are: {', '.join(known)}"
+                    + did_you_mean(str(word), known)
+                )
+        if self.layers is not None:
+            object.__setattr__(self, "layers", tuple(self.layers))
+        _check_layers(self.layers)
+        _ = self._outputs  # making it checks the settings that it shares
+        check_view(self, self.stop_gradient)
+
+    @property
+    def reads(self) -> Reads | None:
+        if not self.hidden and not self.attention:
+            return None
+        return Reads(
+            hidden=self.hidden_at if self.hidden else None,
+            attention=bool(self.attention),
+            blocks=self.blocks,
+        )
+
+    def views_at(self, step: int) -> int:
+        return self._outputs.views_at(step)
+
+    def terms(self, views: Views, loss: LossFunction) -> Terms:
+        """As in `RDrop`, with `hidden`, `attention` and `cross` beside `consistency`.
+
+        Where a model has several stacks of blocks, each has terms of its own, named after it.
+        """
+        losses: list[Loss] = []
+
+        def remembering(output: Any, batch: Any) -> Loss:
+            losses.append(loss(output, batch))
+            return losses[-1]
+
+        terms = self._outputs.terms(views, remembering)
+        if self.reads is not None and len(views) > 1:
+            terms |= layer_terms(views, self._agreement, losses[0].mask)
+        return terms
+
+    def total(self, terms: Terms, step: int) -> Tensor:
+        value = self._outputs.total(terms, step)
+        if self.views_at(step) == 1:
+            return value
+        ramp = min(1.0, step / self.warmup) if self.warmup else 1.0
+        for weight, parts in ((self.hidden, HIDDEN), (self.attention, ATTENTION)):
+            if weight:
+                value = value + weight * ramp / 2 * self._mean(terms, parts)
+        return value
+
+    def _mean(self, terms: Terms, parts: tuple[str, ...]) -> Tensor:
+        """Every stack weighs the same, and so does a decoder's attention to its encoder."""
+        found = [term.value for name, term in terms.items() if name.split(" ")[0] in parts]
+        if not found:
+            raise ObjectiveError(
+                f"{self} needs a term {parts[0]!r}, there are: {', '.join(terms)}\n"
+                "  make the views with views(model, batch, reads=objective.reads)"
+            )
+        return sum(found[1:], found[0]) / len(found)
+
+    @property
+    def _outputs(self) -> RDrop:
+        return RDrop(
+            alpha=self.output,
+            kind=self.kind,
+            stop_gradient=self.stop_gradient,
+            views=self.views,
+            warmup=self.warmup,
+            every=self.every,
+            share=self.share,
+        )
+
+    @property
+    def _agreement(self) -> LayerAgreement:
+        return LayerAgreement(
+            hidden=self.hidden_distance if self.hidden else None,
+            attention=self.attention_distance if self.attention else None,
+            cross=self.cross,
+            layers=self.layers,
+            stop_gradient=self.stop_gradient,
+        )
+
+
+def _check_layers(layers: tuple[int, ...] | None) -> None:
+    numbers = all(isinstance(n, int) and not isinstance(n, bool) for n in layers or ())
+    if layers is not None and not (layers and numbers):
+        raise ObjectiveError(f"LRDrop: layers are numbers such as (0, -1), got {layers!r}")

@@ -1,0 +1,90 @@
+"""Queries and keys of attention calls, kept as they are seen and made ready when they are used."""
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dropsmith.errors import SiteError
+from dropsmith.kernels.agreeing_attention import Looks
+from dropsmith.sites.calls import ATTENTION, MULTI_HEAD, multi_head_arguments, unguarded
+from dropsmith.sites.own_calls import CallMode, Torch
+from dropsmith.sites.read_attention import sums_to_one
+
+Seen = Callable[[], Looks | Tensor]
+"""Gives what a call looks at, or its probabilities where the model has made them itself."""
+
+
+def seen_in(func: Torch, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Seen | None:
+    """What a torch call looks at, if it is attention.
+
+    Nothing is computed before it is asked for: what is computed while a checkpointed block runs
+    would have to be computed again when the block is.
+    """
+    if func is ATTENTION:
+        looks = _of_fused(args, kwargs)
+        return lambda: looks
+    if func is MULTI_HEAD:
+        given = multi_head_arguments(args, kwargs)
+        cast = _casting(given["query"].device.type)
+        return lambda: _of_multi_head(given, cast)
+    return None
+
+
+def seen_before_dropout(x: Any) -> Seen | None:
+    """The probabilities that are about to be dropped, if that is what they are."""
+    if not isinstance(x, Tensor) or not sums_to_one(x):
+        return None
+    return lambda: x
+
+
+def _of_fused(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Looks:
+    names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
+    given: dict[str, Any] = dict(zip(names, args, strict=False)) | dict(kwargs)
+    query, key, mask = given["query"], given["key"], given.get("attn_mask")
+    if query.ndim not in (3, 4) or key.ndim != query.ndim:
+        raise SiteError(
+            f"fused attention of queries {tuple(query.shape)} cannot be compared\n"
+            "  give it [rows, heads, time, units], or [rows × heads, time, units]"
+        )
+    if query.ndim == 3:
+        # Heads are folded into the rows: one head each, and a mask that broadcasts likewise.
+        query, key = query.unsqueeze(1), key.unsqueeze(1)
+        mask = mask.unsqueeze(1) if mask is not None and mask.ndim == 3 else mask
+    causal, scale = bool(given.get("is_causal", False)), given.get("scale")
+    return Looks(query, key, mask, causal, scale)
+
+
+def _of_multi_head(given: Mapping[str, Any], cast: Any) -> Looks:
+    """Run it once more up to its fused call, for its projections, its masks and its extra keys."""
+    found: list[Looks] = []
+
+    def handle(func: Torch, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        if func is not ATTENTION:
+            return func(*args, **kwargs)
+        found.append(_of_fused(args, kwargs))
+        query, value = found[0].query, args[2] if len(args) > 2 else kwargs["value"]
+        return query.new_zeros(()).expand(*query.shape[:3], value.shape[-1])
+
+    with cast(), CallMode(_Handing(handle)):  # pyright: ignore[reportArgumentType]
+        unguarded(**{**given, "training": False, "need_weights": False})
+    return found[0]
+
+
+class _Handing:
+    """What a mode needs of an owner whose calls are all handed on."""
+
+    away = 0
+
+    def __init__(self, handle: Callable[..., Any]) -> None:
+        self.handle = handle
+
+
+def _casting(device: str) -> Callable[[], Any]:
+    """The automatic casting that is on now, to be had again later."""
+    if not torch.is_autocast_enabled(device):
+        return nullcontext
+    dtype = torch.get_autocast_dtype(device)
+    return lambda: torch.autocast(device, dtype=dtype)

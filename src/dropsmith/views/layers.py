@@ -1,0 +1,67 @@
+"""Reading Transformer blocks in passes of several views, and cutting what was read by view."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from dropsmith.errors import ViewError
+from dropsmith.kernels.agreeing_attention import Looks
+from dropsmith.sites.reading import Layer, Reading, Reads, reading
+
+Layers = tuple[Layer, ...]
+
+
+def seeing(
+    model: nn.Module, reads: Reads | None
+) -> AbstractContextManager[Reading | None]:
+    """Read the blocks of a forward, where something wants them."""
+    return nullcontext() if reads is None else reading(model, reads)
+
+
+def cut_layers(read: Sequence[Layer], sizes: Sequence[int]) -> tuple[Layers, ...]:
+    """The blocks of each view, from those of a pass over all their rows.
+
+    Args:
+        read: in the order in which they ran.
+        sizes: how many rows of the batch each view has, in order.
+
+    Raises:
+        ViewError: a block holds something else than so many rows, or a multiple of them.
+    """
+    return tuple(tuple(_layer(one, sizes, view) for one in read) for view in range(len(sizes)))
+
+
+def _layer(layer: Layer, sizes: Sequence[int], view: int) -> Layer:
+    hidden = layer.hidden
+    return replace(
+        layer,
+        hidden=None if hidden is None else _rows(hidden, sizes, view, layer.name),
+        attention=tuple(
+            (owner, _attention(seen, sizes, view, owner)) for owner, seen in layer.attention
+        ),
+    )
+
+
+def _attention(
+    seen: Looks | Tensor, sizes: Sequence[int], view: int, owner: str
+) -> Looks | Tensor:
+    if isinstance(seen, Tensor):
+        return _rows(seen if seen.ndim == 4 else seen.unsqueeze(1), sizes, view, owner)
+    mask = seen.mask
+    if mask is not None and mask.ndim == 4 and len(mask) > 1:
+        mask = _rows(mask, sizes, view, owner)
+    query, key = (_rows(x, sizes, view, owner) for x in (seen.query, seen.key))
+    return replace(seen, query=query, key=key, mask=mask)
+
+
+def _rows(x: Tensor, sizes: Sequence[int], view: int, name: str) -> Tensor:
+    times, rest = divmod(len(x), sum(sizes))
+    if rest or not times:
+        raise ViewError(
+            f"{name!r} holds {len(x)} rows in a batch of {sum(sizes)}, so those of one view cannot "
+            "be told from another's\n  a Path that skips attention leaves rows out; a layer that "
+            "keeps time in dimension 0 needs looped views"
+        )
+    return x.split([size * times for size in sizes])[view]
