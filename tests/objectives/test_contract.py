@@ -1,14 +1,17 @@
 """Every objective keeps what the contract promises, on each kind of output it is made for."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import Tensor
 
+from dropsmith.kernels.agreeing_attention import Looks
 from dropsmith.objectives import (
     ExpectationLinear,
     Fraternal,
+    LRDrop,
     PiModel,
     RDrop,
     SquaredDistance,
@@ -16,8 +19,10 @@ from dropsmith.objectives import (
     TwoSample,
 )
 from dropsmith.objectives.losses import classification, multi_label, regression, tokens
+from dropsmith.sites import Layer
 from dropsmith.terms import Loss
-from dropsmith.testing.objective import ObjectiveContract
+from dropsmith.testing.objective import ObjectiveContract, Rows
+from dropsmith.views import Views
 
 
 class TestOnTokens(ObjectiveContract):
@@ -53,6 +58,40 @@ class TestOnCausalTokens(ObjectiveContract):
 
     def loss(self, output: Any, batch: Any) -> Loss:
         return tokens(output, batch, shift=True)
+
+
+class TestOnLayers(ObjectiveContract):
+    """Layers whose states are the scores, and whose tokens are padding where labels are."""
+
+    objectives = (
+        LRDrop(),
+        LRDrop(hidden=0.5, attention=20, output=5, hidden_at="block", layers=(-1,)),
+        LRDrop(hidden_distance="cosine", attention_distance="symmetric_kl", views=3, warmup=10),
+        LRDrop(attention_distance="jensen_shannon", share=0.5, every=2, stop_gradient=0),
+        LRDrop(hidden=0, attention=0, output=5, cross=False, blocks="layers.*"),
+    )
+
+    def views(self, rows: Rows) -> Views:
+        made = rows.views()
+        labels = [rows.labels[: len(scores)] for scores in rows.scores]
+        layers = tuple(map(_layers, rows.scores, labels))
+        batches = tuple({"x": scores, "labels": own} for scores, own in zip(rows.scores, labels))
+        return replace(made, batches=batches, layers=layers)
+
+    def loss(self, output: Any, batch: Any) -> Loss:
+        return tokens(output, batch["labels"] if isinstance(batch, dict) else batch)
+
+
+def _layers(scores: Tensor, labels: Tensor) -> tuple[Layer, ...]:
+    # Impossible classes are of the outputs; hidden states are finite.
+    states = torch.where(scores.isneginf(), 0, scores)
+    query = states.unsqueeze(1).clamp(-50, 50)
+    real = labels != -100
+    # A text of nothing but padding looks at its padding: it counts nowhere all the same.
+    looks = Looks(query, query * 0.5, real[:, None, None], causal=True)
+    return tuple(
+        Layer(f"layers.{i}", "layers", states * (i + 1), (("own", looks),)) for i in (0, 1)
+    )
 
 
 class TestOnClasses(ObjectiveContract):

@@ -15,7 +15,7 @@ from dropsmith.errors import ObjectiveError
 from dropsmith.objectives import Objective
 from dropsmith.sites import Noise, Pass, Reads
 from dropsmith.sites.batch import map_rows, rows_of
-from dropsmith.sites.reading import Reader
+from dropsmith.sites.reader import Reader
 from dropsmith.terms import Mean, Terms
 from dropsmith.views import Views
 from dropsmith.views.layers import Layers, cut_layers, seeing
@@ -104,7 +104,7 @@ class Running:
     def views(self, module: nn.Module, output: Any) -> Views:
         """The views in the forward that has ended, and those that are still to be made."""
         sizes = [self.rows] * (self.n if self.stacked else 1)
-        layers = self._read(sizes)
+        layers = self._read(output, sizes)
         if self.stacked:
             outputs = cut(output, sizes)
             _cut_caches(outputs[0], self.rows)
@@ -123,16 +123,14 @@ class Running:
             for view, made in enumerate(outputs):
                 modes.remember(made, quiet=view in self.quiet)
         batches = (self.batch,) + (batch,) * (self.n - 1)
-        return Views(
-            outputs=tuple(outputs), batches=batches, shared_rows=self.some, layers=layers
-        )
+        return Views(outputs=tuple(outputs), batches=batches, shared_rows=self.some, layers=layers)
 
-    def _read(self, sizes: list[int]) -> tuple[Layers, ...]:
+    def _read(self, output: Any, sizes: list[int]) -> tuple[Layers, ...]:
         """What the root's own pass has shown; the reader's hooks come off."""
         if self.reader is None:
             return ()
         self.reader.close()
-        return cut_layers(self.reader.finish(), sizes)
+        return cut_layers(self.reader.finish(output), sizes)
 
     def part(self, terms: Terms, count: Tensor | float) -> Terms:
         """The terms, averaged over all items of an optimiser step and not over these alone.
@@ -193,5 +191,5 @@ def start(
         some=some,
         items=items,
         reads=reads,
-        reader=Reader(module, reads) if reads is not None else None,
+        reader=Reader(module, reads, begun=True) if reads is not None else None,
     )

@@ -64,7 +64,7 @@ def _seen(seen: Looks | Tensor) -> Tensor | None:
 
 
 def _fitting(mask: Tensor, sizes: tuple[int, ...], layer: Layer) -> Tensor | None:
-    """The mask as `[rows, time]` of the layer; None where it does not cover it and hides nothing."""
+    """The mask as `[rows, time]` of the layer; None where it hides nothing of it."""
     if tuple(mask.shape) == sizes:
         return mask
     if sizes and mask.shape[1] == sizes[1] and len(mask) % sizes[0] == 0:

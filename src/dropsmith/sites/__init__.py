@@ -2,9 +2,10 @@
 
 from dropsmith.sites._site import KINDS, Kind, Site
 from dropsmith.sites.find import sites
+from dropsmith.sites.layer import Layer, Reads
 from dropsmith.sites.noise import Noise, Pass, find_noise, noise_of, step
 from dropsmith.sites.plan import Plan, plan_of
-from dropsmith.sites.reading import Layer, Reads, reading
+from dropsmith.sites.reading import reading
 from dropsmith.sites.rule import Rule, rule
 from dropsmith.sites.select import Selector, select
 from dropsmith.sites.taps import Taps, taps

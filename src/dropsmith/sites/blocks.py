@@ -68,8 +68,7 @@ def blocks_among(
     stacks: dict[str, list[Place]] = {}
     for place in ran:
         stacks.setdefault(place.stack, []).append(place)
-    full = [all(map(lambda p: _inside(p.name, owners), found)) for found in stacks.values()]
-    attending = [found for found, all_do in zip(stacks.values(), full, strict=True) if all_do]
+    attending = [s for s in stacks.values() if all(_inside(p.name, owners) for p in s)]
     fed = [found for found in attending if all(_fed(model, p.name, owners) for p in found)]
     chosen = _innermost(fed) if fed else _outermost(attending)
     return [place for place in ran if any(place in found for found in chosen)]

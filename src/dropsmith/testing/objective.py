@@ -196,7 +196,11 @@ class ObjectiveContract:
 
     def terms(self, objective: Objective, rows: Rows) -> Terms:
         """The objective's terms on these rows."""
-        return objective.terms(rows.views(), self.loss)
+        return objective.terms(self.views(rows), self.loss)
+
+    def views(self, rows: Rows) -> Views:
+        """What a model with these scores gives; add `layers` for an objective that reads them."""
+        return rows.views()
 
     def value(self, objective: Objective, rows: Rows) -> Tensor:
         """The number to minimise on these rows."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from dropsmith.errors import ViewError
-from dropsmith.sites.reading import Layer
+from dropsmith.sites.layer import Layer
 
 
 @dataclass(frozen=True, kw_only=True)

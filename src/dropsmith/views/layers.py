@@ -8,14 +8,13 @@ from torch import Tensor, nn
 
 from dropsmith.errors import ViewError
 from dropsmith.kernels.agreeing_attention import Looks
-from dropsmith.sites.reading import Layer, Reading, Reads, reading
+from dropsmith.sites.layer import Layer, Reads
+from dropsmith.sites.reading import Reading, reading
 
 Layers = tuple[Layer, ...]
 
 
-def seeing(
-    model: nn.Module, reads: Reads | None
-) -> AbstractContextManager[Reading | None]:
+def seeing(model: nn.Module, reads: Reads | None) -> AbstractContextManager[Reading | None]:
     """Read the blocks of a forward, where something wants them."""
     return nullcontext() if reads is None else reading(model, reads)
 
@@ -44,9 +43,7 @@ def _layer(layer: Layer, sizes: Sequence[int], view: int) -> Layer:
     )
 
 
-def _attention(
-    seen: Looks | Tensor, sizes: Sequence[int], view: int, owner: str
-) -> Looks | Tensor:
+def _attention(seen: Looks | Tensor, sizes: Sequence[int], view: int, owner: str) -> Looks | Tensor:
     if isinstance(seen, Tensor):
         return _rows(seen if seen.ndim == 4 else seen.unsqueeze(1), sizes, view, owner)
     mask = seen.mask
@@ -61,7 +58,6 @@ def _rows(x: Tensor, sizes: Sequence[int], view: int, name: str) -> Tensor:
     if rest or not times:
         raise ViewError(
             f"{name!r} holds {len(x)} rows in a batch of {sum(sizes)}, so those of one view cannot "
-            "be told from another's\n  a Path that skips attention leaves rows out; a layer that "
-            "keeps time in dimension 0 needs looped views"
+            'be told from another\'s\n  layers that keep time in dimension 0 need mode="looped"'
         )
     return x.split([size * times for size in sizes])[view]

@@ -157,9 +157,7 @@ def looped(
         modes = Modes(model)
         for view, output in enumerate(outputs):
             modes.remember(output, quiet=view in quiet)
-    return Views(
-        outputs=tuple(outputs), batches=batches, shared_rows=some, layers=tuple(layers)
-    )
+    return Views(outputs=tuple(outputs), batches=batches, shared_rows=some, layers=tuple(layers))
 
 
 def forked(model: nn.Module, batch: Any, n: int, noise: Noise | None, trunk: str) -> Views:

@@ -38,20 +38,25 @@ def symmetric_kl(a: Tensor, b: Tensor, gone: Tensor | None) -> Apart:
 
 def jensen_shannon(a: Tensor, b: Tensor, gone: Tensor | None) -> Apart:
     """½ (KL(p‖m) + KL(q‖m)), m = (p + q) / 2; by p's scores ½ p (log p − log m − KL(p‖m))."""
-    logs = a.log_softmax(-1), b.log_softmax(-1)
-    middle = torch.logaddexp(*logs).sub_(math.log(2))
+    log_p, log_q = a.log_softmax(-1), b.log_softmax(-1)
+    apart = _emptied(log_q - log_p, gone)
     total, slopes = a.new_zeros(()), []
-    for log in logs:
-        ratio = _emptied(log - middle, gone)
+    for log, ratio in ((log_p, _from_middle(apart)), (log_q, _from_middle(apart.neg_()))):
         own = log.exp_()
-        apart = _dots(own, ratio)
-        total = total + apart.clamp(min=0).sum() / 2
-        slopes.append(own.mul_(ratio.sub_(apart)).mul_(0.5))
+        there = _dots(own, ratio)
+        total = total + there.clamp(min=0).sum() / 2
+        slopes.append(own.mul_(ratio.sub_(there)).mul_(0.5))
     return total, slopes[0], slopes[1]
 
 
 def _emptied(ratio: Tensor, gone: Tensor | None) -> Tensor:
     return ratio if gone is None else ratio.masked_fill_(gone, 0)
+
+
+def _from_middle(apart: Tensor) -> Tensor:
+    """log p − log m by log q − log p: exactly 0 where they are equal, finite far from it."""
+    near = torch.log1p(torch.expm1(apart.clamp(max=20)).div_(2)).neg_()
+    return torch.where(apart > 20, math.log(2) - apart, near)
 
 
 def _dots(a: Tensor, b: Tensor) -> Tensor:

@@ -65,9 +65,7 @@ class Part:
         query, key = query.to(wide_type(query)), key.to(wide_type(key))
         return cls(looks, rows, query, key, torch.zeros_like(key))
 
-    def scores(
-        self, first: int, last: int, closed: Tensor | None, dead: Tensor | None
-    ) -> Tensor:
+    def scores(self, first: int, last: int, closed: Tensor | None, dead: Tensor | None) -> Tensor:
         """Of some queries, `[rows, heads, queries, keys]`; zeros for those that do not count."""
         scores = self._folded(self.query[:, :, first:last]) @ self.key.transpose(-2, -1)
         scores = scores.mul_(self.looks.factor)

@@ -1,0 +1,171 @@
+"""The hooks that read a model's Transformer blocks in one forward, and what they have seen."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
+from torch.utils.hooks import RemovableHandle
+
+from dropsmith.errors import SiteError
+from dropsmith.sites._site import ROOT, owner_module, shown
+from dropsmith.sites.attach import _first
+from dropsmith.sites.blocks import Place, below, blocks_among, places
+from dropsmith.sites.layer import Layer, Reads
+from dropsmith.sites.looks import Seen
+from dropsmith.sites.own_calls import OwnCalls
+from dropsmith.sites.reader_hooks import Begin, End, Fed, Given, Handle
+from dropsmith.sites.unread import no_attention, no_blocks, no_feed
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Where a model's blocks are, and in which modules their attention runs."""
+
+    places: tuple[Place, ...]
+    owners: tuple[str, ...]
+
+
+_FOUND: WeakKeyDictionary[nn.Module, dict[str | None, _Found]] = WeakKeyDictionary()
+
+
+@dataclass
+class _Run:
+    """One run of a place."""
+
+    place: Place
+    hidden: Tensor | None = None
+    feed: Tensor | None = None
+    attention: list[tuple[str, Seen]] = field(default_factory=list)
+
+
+class Reader:
+    """The hooks of one forward.
+
+    Args:
+        model: the root.
+        reads: what is wanted.
+        begun: whether the root's own forward has begun, so that its hooks must be left alone.
+    """
+
+    def __init__(self, model: nn.Module, reads: Reads, begun: bool = False) -> None:
+        self.model, self.reads, self.begun = model, reads, begun
+        known = _FOUND.get(model, {}).get(reads.blocks)
+        self.known = known
+        self.places = known.places if known else tuple(places(model, reads.blocks))
+        self.owners = known.owners if known else tuple(_possible(model))
+        self.open_runs: list[_Run] = []
+        self.runs: list[_Run] = []
+        self.handles: list[RemovableHandle] = []
+        self.own: list[OwnCalls] = []
+        self.with_grad = torch.is_grad_enabled()
+
+    def open(self) -> None:
+        """Hook every place that may be a block, and every module that may attend."""
+        for place in self.places:
+            if place.feed is not None and self.reads.hidden == "feed-forward":
+                feed = owner_module(self.model, place.feed)
+                self.handles.append(feed.register_forward_hook(Fed(self, place.feed)))
+            if self.begun and place.name == ROOT:
+                self.begin(place)
+                continue
+            module = owner_module(self.model, place.name)
+            self.handles.append(module.register_forward_pre_hook(Begin(self, place)))
+            self.handles.append(module.register_forward_hook(End(self, place)))
+        for owner in self.owners:
+            module = owner_module(self.model, owner)
+            if self.begun and owner == ROOT:
+                continue
+            if isinstance(module, _DropoutNd):
+                self.handles.append(module.register_forward_pre_hook(Given(self, owner)))
+            else:
+                self.own.append(OwnCalls(module, Handle(self, owner)))
+                self.own[-1].attach()
+
+    def close(self) -> None:
+        """Take all hooks off."""
+        for handle in self.handles:
+            handle.remove()
+        for own in self.own:
+            own.detach()
+        self.handles.clear()
+        self.own.clear()
+
+    def finish(self, output: Any = None) -> tuple[Layer, ...]:
+        """What was read, after the forward, which has returned `output`."""
+        if self.begun and self.open_runs:
+            self.end(self.open_runs[-1].place, output)
+        attended = dict.fromkeys(owner for run in self.runs for owner, _ in run.attention)
+        ran = list(dict.fromkeys(run.place for run in self.runs))
+        named = self.known is not None or self.reads.blocks is not None
+        blocks = blocks_among(self.model, ran, attended, named)
+        if not blocks:
+            raise no_blocks(self.model, list(attended))
+        self._remember(blocks, list(attended))
+        chosen = set(blocks)
+        return tuple(self._layer(run) for run in self.runs if run.place in chosen)
+
+    def _remember(self, blocks: Sequence[Place], attended: Sequence[str]) -> None:
+        """Where to look next time, unless a block was skipped and has not shown its attention."""
+        stacks = {block.stack for block in blocks}
+        beside = {place for place in self.places if place.stack in stacks}
+        if self.known is None and beside <= {run.place for run in self.runs}:
+            inside = [one for one in attended if any(below(one, block.name) for block in blocks)]
+            known = _FOUND.setdefault(self.model, {})
+            known[self.reads.blocks] = _Found(tuple(blocks), tuple(inside))
+
+    def begin(self, place: Place) -> None:
+        """A place starts to run."""
+        self.open_runs.append(_Run(place))
+
+    def end(self, place: Place, output: Any) -> None:
+        """It has run."""
+        run = self.open_runs.pop()
+        if self.reads.hidden is not None:
+            run.hidden = self._kept(_first(output, place.name), place.name)
+        self.runs.append(run)
+
+    def fed(self, name: str, output: Any) -> None:
+        """The feed-forward part of the places that run now has returned something."""
+        for run in self.open_runs:
+            if run.place.feed == name:
+                run.feed = self._kept(_first(output, name), name)
+
+    def attends(self, owner: str, seen: Seen | None) -> None:
+        """An attention call in all places that run now."""
+        if seen is not None:
+            self._kept(None, owner)
+            for run in self.open_runs:
+                run.attention.append((owner, seen))
+
+    def _kept(self, value: Tensor | None, name: str) -> Tensor | None:
+        if self.with_grad and not torch.is_grad_enabled():
+            raise SiteError(
+                f"{name!r} runs without gradients inside a forward with them, so what is read "
+                "there has no graph\n  checkpoint with use_reentrant=False"
+            )
+        return value
+
+    def _layer(self, run: _Run) -> Layer:
+        name = run.place.name
+        hidden = run.hidden
+        if self.reads.hidden == "feed-forward":
+            if run.feed is None or hidden is None or run.feed.shape != hidden.shape:
+                raise no_feed(name, run.place.feed, run.feed, hidden)
+            hidden = run.feed
+        if self.reads.attention and not run.attention:
+            _FOUND.pop(self.model, None)
+            raise no_attention(self.model, name)
+        attention = tuple((owner, seen()) for owner, seen in run.attention)
+        return Layer(name, run.place.stack, hidden, attention)
+
+
+def _possible(model: nn.Module) -> Iterator[str]:
+    """The modules that may attend, or drop what attends: not torch's own layers but those."""
+    own = (nn.MultiheadAttention, _DropoutNd)
+    for name, module in model.named_modules():
+        if isinstance(module, own) or not type(module).__module__.startswith("torch.nn.modules."):
+            yield shown(name)

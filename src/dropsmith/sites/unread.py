@@ -1,0 +1,46 @@
+"""The words for where Transformer blocks cannot be read."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from dropsmith.errors import SiteError
+
+
+def no_blocks(model: nn.Module, attended: Sequence[str]) -> SiteError:
+    if attended:
+        return SiteError(
+            f"attention runs in {', '.join(attended[:3])}, but found no list of Transformer blocks"
+            "\n  name the blocks, such as blocks='encoder.layer.*'"
+        )
+    return SiteError(
+        f"found no attention in a {type(model).__name__}, so it has no Transformer blocks to read\n"
+        f"  {_SEEN}"
+    )
+
+
+def no_attention(model: nn.Module, name: str) -> SiteError:
+    config = getattr(model, "config", None)
+    how = getattr(config, "_attn_implementation", None)
+    given = f" (this model has {how!r})" if how else ""
+    return SiteError(
+        f"block {name!r} showed no attention{given}, and nothing must not pass for agreement\n"
+        f"  {_SEEN}"
+    )
+
+
+_SEEN = (
+    "seen are F.scaled_dot_product_attention, nn.MultiheadAttention, and probabilities that go\n"
+    "  through dropout, in code that is not compiled: load Hugging Face models with\n"
+    "  attn_implementation='sdpa' or 'eager'"
+)
+
+
+def no_feed(name: str, feed: str | None, found: Tensor | None, hidden: Tensor | None) -> SiteError:
+    gave = "nothing" if found is None else f"{tuple(found.shape)} from {feed!r}"
+    wants = None if hidden is None else tuple(hidden.shape)
+    return SiteError(
+        f"block {name!r} does not end with a feed-forward part that can be read: its "
+        f"last projection gave {gave}, the block {wants}\n  read what blocks return: "
+        'hidden_at="block"'
+    )
