@@ -75,7 +75,8 @@ class TestOnLayers(ObjectiveContract):
         made = rows.views()
         labels = [rows.labels[: len(scores)] for scores in rows.scores]
         layers = tuple(map(_layers, rows.scores, labels))
-        batches = tuple({"x": scores, "labels": own} for scores, own in zip(rows.scores, labels))
+        pairs = zip(rows.scores, labels, strict=True)
+        batches = tuple({"x": scores, "labels": own} for scores, own in pairs)
         return replace(made, batches=batches, layers=layers)
 
     def loss(self, output: Any, batch: Any) -> Loss:
@@ -83,14 +84,13 @@ class TestOnLayers(ObjectiveContract):
 
 
 def _layers(scores: Tensor, labels: Tensor) -> tuple[Layer, ...]:
-    # Impossible classes are of the outputs; hidden states are finite.
-    states = torch.where(scores.isneginf(), 0, scores)
+    # Classes may be impossible, hidden states are finite.
+    states = scores[..., :7]
     query = states.unsqueeze(1).clamp(-50, 50)
     real = labels != -100
-    # A text of nothing but padding looks at its padding: it counts nowhere all the same.
     looks = Looks(query, query * 0.5, real[:, None, None], causal=True)
     return tuple(
-        Layer(f"layers.{i}", "layers", states * (i + 1), (("own", looks),)) for i in (0, 1)
+        Layer(f"layers.{i}", "layers", states / (i + 1), (("own", looks),)) for i in (0, 1)
     )
 
 

@@ -41,7 +41,7 @@ def places(model: nn.Module, blocks: str | None = None) -> list[Place]:
     else:
         names = [name for name in known if compiled(blocks).fullmatch(name)]
         if not names:
-            near = nearest(Selector(name=blocks), known)
+            near = nearest(Selector(name=blocks), list(known))
             raise SiteError(f"no module is called {blocks!r}, to be a block\n  nearest: {near}")
     return [Place(name, _stack(known, name), _feed(known[name], name)) for name in names]
 
@@ -92,31 +92,38 @@ def below(name: str, top: str) -> bool:
     return top == ROOT or name == top or name.startswith(f"{top}.")
 
 
-def _projections(module: nn.Module, name: str) -> Iterator[str]:
-    """The names of the modules below with a matrix of their own that is not a table of words."""
+def _projections(module: nn.Module) -> Iterator[str]:
+    """The modules below with a matrix of their own that is not a table of words, by their path."""
     for own, inner in module.named_modules():
         weight = inner._parameters.get("weight")
         if weight is not None and weight.ndim == 2 and not isinstance(inner, nn.Embedding):
-            yield f"{name}.{own}" if own and name != ROOT else own or name
+            yield own
+
+
+def _joined(name: str, own: str) -> str:
+    return shown(own) if name == ROOT else f"{name}.{own}" if own else name
 
 
 def _fed(model: nn.Module, name: str, owners: Iterable[str]) -> bool:
-    found = _projections(owner_module(model, name), name)
-    return any(not any(below(one, owner) for owner in owners) for one in found)
+    found = (_joined(name, own) for own in _projections(owner_module(model, name)))
+    return any(not _within_any(one, owners) for one in found)
+
+
+def _within_any(name: str, tops: Iterable[str]) -> bool:
+    return any(below(name, top) for top in tops)
 
 
 def _feed(module: nn.Module, name: str) -> str | None:
     """The last projection, or the adapter around it: its own last matrix is the adapter's."""
-    found = list(_projections(module, name))
-    if not found:
+    last = next(reversed(list(_projections(module))), None)
+    if last is None:
         return None
-    inside = found[-1].removeprefix(f"{name}.") if name != ROOT else found[-1]
-    parts = inside.split(".")
+    parts = last.split(".")
     for count in range(1, len(parts)):
         outer = ".".join(parts[:count])
         if hasattr(module.get_submodule(outer), "base_layer"):
-            return outer if name == ROOT else f"{name}.{outer}"
-    return found[-1]
+            return _joined(name, outer)
+    return _joined(name, last)
 
 
 def _innermost(stacks: list[list[Place]]) -> list[list[Place]]:
