@@ -31,7 +31,7 @@ With = Annotated[
         metavar="METHOD,METHOD,…",
         help="What to compare: none, dropout, spatial, blocks, locked, gaussian, words, path, "
         "weights, variational, variational-untied, naive, awd, two-sample, fraternal, pi, "
-        "expectation-linear, r-drop. "
+        "expectation-linear, r-drop, lr-drop. "
         "Default: those that suit the task.",
     ),
 ]

@@ -26,6 +26,7 @@ class Method:
         objective: makes the objective from the numbers of a setting that are its own.
         views: how many passes of a batch it trains on.
         kinds: the kinds of task whose outputs its views can agree on.
+        blocks: whether it reads Transformer blocks.
         settings: what tuning may try. The first is the usual one, the first three span the range,
             and every method has equally many.
     """
@@ -37,11 +38,13 @@ class Method:
     views: int
     settings: tuple[Setting, ...]
     kinds: tuple[str, ...] = ("classes", "values")
+    blocks: bool = False
 
     def fits(self, task: Task) -> bool:
-        """Whether the task's model has a place for the noise, and returns what can be compared."""
+        """Whether the task's model has a place for the noise, and shows what can be compared."""
         noise = self.noise_in(task)
-        return (noise is None or noise in task.noises) and task.kind in self.kinds
+        placed = noise is None or noise in task.noises
+        return placed and task.kind in self.kinds and (task.blocks or not self.blocks)
 
     def noise_in(self, task: Task) -> str | None:
         """The kind of noise it places in this task's model."""

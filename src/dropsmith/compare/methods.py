@@ -12,6 +12,7 @@ from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import (
     ExpectationLinear,
     Fraternal,
+    LRDrop,
     PiModel,
     RDrop,
     TaskLoss,
@@ -36,6 +37,8 @@ _RATES = (0.3, 0.1, 0.5, 0.2, 0.4, 0.6)
 _PAIRED = (0.3, 0.5, 0.3, 0.5, 0.1, 0.5)
 _KAPPAS = (0.03, 0.01, 0.1, 0.1, 0.1, 0.003)
 _ALPHAS = (1.0, 0.3, 5.0, 1.0, 1.0, 5.0)
+_HIDDEN = (1.0, 0.3, 3.0, 1.0, 1.0, 3.0)
+_ATTENTION = (1.0, 0.3, 3.0, 1.0, 1.0, 3.0)
 _DECAYS = (0.01, 0.0, 0.1, 0.03, 0.3, 0.001)
 
 
@@ -130,6 +133,16 @@ METHODS: dict[str, Method] = {
         settings=_grid(rate=_PAIRED, alpha=_ALPHAS),
         kinds=("classes",),
     ),
+    "lr-drop": Method(
+        about="as r-drop, and near in every block's hidden states and attention as well",
+        source="Ni et al., 2024",
+        noise=PAIRED,
+        objective=LRDrop,
+        views=2,
+        settings=_grid(rate=_PAIRED, hidden=_HIDDEN, attention=_ATTENTION, output=_ALPHAS),
+        kinds=("classes",),
+        blocks=True,
+    ),
 }
 
 _USUAL = ("none", "dropout", "spatial", "blocks", "locked", "words", "fraternal", "pi", "r-drop")
@@ -161,6 +174,8 @@ def pick(names: Sequence[str], task: Task) -> tuple[str, ...]:
 def _why(name: str, task: Task) -> str:
     if task.kind not in METHODS[name].kinds:
         return "its model returns values, and no probabilities that could be near"
+    if METHODS[name].blocks and not task.blocks:
+        return "its model has no Transformer blocks whose states and attention could be near"
     return f"its model has no place for {METHODS[name].noise_in(task)} noise"
 
 

@@ -83,8 +83,9 @@ class Task(ABC):
     A task carries, as class or instance attributes, its `name` on the command line, its
     `noises` (the kinds that `plan` can place in its model), which of them methods of two views
     are run on (`paired`), its `budget` (which trains its model
-    in a short while on two cores), whether `perplexity` is shown for it, and its `kind`: whether
-    what the model returns are scores of `classes` or predicted `values`.
+    in a short while on two cores), whether `perplexity` is shown for it, its `kind`: whether
+    what the model returns are scores of `classes` or predicted `values`, and whether its model is
+    made of Transformer `blocks` that objectives can read.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Task(ABC):
     budget: Budget
     perplexity: bool = False
     kind: Literal["classes", "values"] = "classes"
+    blocks: bool = False
 
     @abstractmethod
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.models import AnyModel
-from dropsmith.sites import Plan
+from dropsmith.sites import Plan, Reads, reading
+from dropsmith.sites.batch import call
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._part import Part
 from dropsmith.tasks._task import Data, Task
@@ -31,7 +32,7 @@ class OwnModelTask(Task):
         task: whose data and loss.
         spec: `package.module:function`.
         places: where the model can take noise.
-        name, budget, noises, perplexity, kind: as for any task.
+        name, budget, noises, perplexity, kind, blocks: as for any task.
         input: what the model's forward calls the one input, where the task calls it otherwise.
     """
 
@@ -44,6 +45,7 @@ class OwnModelTask(Task):
     perplexity: bool = False
     input: str | None = None
     kind: Literal["classes", "values"] = "classes"
+    blocks: bool = False
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         loaded = self.task.load(data, limit)
@@ -92,7 +94,7 @@ def with_model(task: Task, spec: str, data: Data) -> OwnModelTask:
     """
     with torch.random.fork_rng():
         model = _made(spec, data)
-    places = AnyModel.of(model)
+    places, own_input = AnyModel.of(model), _input(model, data.train)
     return OwnModelTask(
         task=task,
         spec=spec,
@@ -101,9 +103,22 @@ def with_model(task: Task, spec: str, data: Data) -> OwnModelTask:
         budget=task.budget,
         noises=places.noises,
         perplexity=task.perplexity,
-        input=_input(model, data.train),
+        input=own_input,
         kind=task.kind,
+        blocks=_has_blocks(
+            model, data.train if own_input is None else data.train.renamed(own_input)
+        ),
     )
+
+
+def _has_blocks(model: nn.Module, part: Part) -> bool:
+    """Whether its Transformer blocks can be read, from a run over two rows."""
+    try:
+        with torch.no_grad(), torch.random.fork_rng(), reading(model, Reads()):
+            call(model, part.rows(slice(0, 2)))
+    except Exception:  # the user's own code, which fails where its run can say so better
+        return False
+    return True
 
 
 def _made(spec: str, data: Data) -> nn.Module:

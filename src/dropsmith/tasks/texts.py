@@ -110,6 +110,7 @@ class TextTask(Task):
     budget: Budget
     home: Path | None = None
     noises: tuple[str, ...] = TRANSFORMER_NOISES
+    blocks: bool = True
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         return self.source.read(data if data is not None else self.home, limit)

@@ -84,7 +84,10 @@ class Run:
             found = self._scores("validation")
             state.keep_best(validation_loss(found))
         total, count = state.loss
-        state.loss = (0.0, 0.0)
+        beside = {
+            f"train_{name}": own / max(items, 1) for name, (own, items) in state.beside.items()
+        }
+        state.loss, state.beside = (0.0, 0.0), {}
         row = {
             "step": state.step,
             "epoch": self.length.epoch(state.step),
@@ -92,7 +95,7 @@ class Run:
             "train_loss": total / count,
             "seconds": state.seconds,
         }
-        state.curve.append(row | found)
+        state.curve.append(row | beside | found)
         self._react()
 
     def _react(self) -> None:

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from dropsmith.record import validation_loss
 from dropsmith.sites import find_noise
+from dropsmith.terms import Terms
 from dropsmith.train.carried import packed, unpacked
 from dropsmith.train.checkpoint import Checkpoint
 
@@ -24,6 +25,7 @@ class State:
         model, optimizer: what is trained, the plan installed.
         step: how many steps are done.
         loss: sum of the task losses since the last evaluation, and how many they are.
+        beside: the same of every other term of the objective, by name.
         curve: a row for each evaluation.
         best: the weights of least validation loss so far.
         best_nll: that loss.
@@ -37,6 +39,7 @@ class State:
     optimizer: Optimizer
     step: int = 0
     loss: tuple[float, float] = (0.0, 0.0)
+    beside: dict[str, tuple[float, float]] = field(default_factory=dict)
     curve: list[dict[str, float]] = field(default_factory=list)
     best: Weights = field(default_factory=dict)
     best_nll: float | None = None
@@ -49,6 +52,13 @@ class State:
     def losses(self) -> list[float]:
         """The validation loss of every evaluation so far."""
         return [validation_loss(row) for row in self.curve]
+
+    def add_beside(self, terms: Terms) -> None:
+        """Count in the terms of a step that are not the task's."""
+        for name, term in terms.items():
+            if name != "task":
+                total, count = self.beside.get(name, (0.0, 0.0))
+                self.beside[name] = total + float(term.sum), count + float(term.count)
 
     def keep_best(self, nll: float) -> None:
         """Take the weights as the best if they are, or count one more that is not."""
@@ -75,6 +85,7 @@ class State:
         for name in _NUMBERS:
             setattr(self, name, saved.values[name])
         self.loss = (self.loss[0], self.loss[1])
+        self.beside = {name: (own[0], own[1]) for name, own in self.beside.items()}
         self.model.load_state_dict(_under("model", saved.tensors))
         device = next(self.model.parameters()).device
         self.best = {k: v.to(device) for k, v in _under("best", saved.tensors).items()}
@@ -87,7 +98,7 @@ class State:
             noise.step = saved.values["noise_step"]
 
 
-_NUMBERS = ("step", "loss", "curve", "best_nll", "worse", "seconds", "peak_bytes")
+_NUMBERS = ("step", "loss", "beside", "curve", "best_nll", "worse", "seconds", "peak_bytes")
 
 
 def copied(model: nn.Module) -> Weights:

@@ -61,7 +61,9 @@ class Stepper:
         state.optimizer.step()
         state.step = step
         state.carried = dict(detached(self.task.carry(made.outputs[0])))
-        return terms["task"].detach()
+        found = {name: term.detach() for name, term in terms.items()}
+        state.add_beside(found)
+        return found["task"]
 
     def _views(self, model: nn.Module, batch: dict[str, Any], step: int) -> Views:
         objective = self.setup.objective
