@@ -5,6 +5,7 @@ import pytest
 from dropsmith.compare import CONTROL, METHODS, pick, usual
 from dropsmith.compare._method import spelled
 from dropsmith.errors import TaskError
+from dropsmith.objectives import LRDrop
 from dropsmith.tasks import TASKS, find_task
 
 DIGITS = find_task("digits")
@@ -63,6 +64,14 @@ def test_bernoulli_is_another_word_for_dropout_and_repeats_count_once():
 def test_a_method_that_does_not_fit_is_refused_with_those_that_do():
     with pytest.raises(TaskError, match=r"'words' does not fit the task 'digits'[\s\S]*blocks"):
         pick(["none", "words"], DIGITS)
+
+
+def test_layers_are_compared_where_a_model_has_blocks_and_nowhere_else():
+    assert pick(["lr-drop"], TASKS["sst2"]) == (CONTROL, "lr-drop")
+    with pytest.raises(TaskError, match=r"'lr-drop' does not fit[\s\S]*no Transformer blocks"):
+        pick(["lr-drop"], DIGITS)
+    objective = METHODS["lr-drop"].goal({"rate": 0.3, "hidden": 2.0, "attention": 9, "output": 4})
+    assert objective == LRDrop(hidden=2.0, attention=9, output=4)
 
 
 def test_a_misspelt_method_is_named_with_its_likely_correction():

@@ -30,6 +30,13 @@ def plain():
 def both(data, other):
     return Net()
 
+class Attends(Net):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    def forward(self, x):
+        return super().forward(self.layer(x.flatten(0, -2).view(len(x), 8, 8)))
+
 def number(data):
     return 3
 
@@ -78,6 +85,13 @@ def test_looking_at_the_model_leaves_torchs_generator_and_the_search_path_alone(
     with_model(digits, f"{spec}:make", digits.load())
     assert torch.equal(torch.get_rng_state(), before)
     assert sys.path == path
+
+
+@pytest.mark.parametrize(("name", "blocks"), [("Net", False), ("Attends", True)])
+def test_blocks_of_an_own_model_are_found_by_running_it(spec, digits, name, blocks):
+    state = torch.get_rng_state()
+    assert with_model(digits, f"{spec}:{name}", digits.load()).blocks is blocks
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize(

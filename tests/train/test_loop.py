@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dropsmith.errors import CheckpointError, SiteError, TaskError, TrainingError
-from dropsmith.objectives import ExpectationLinear, TwoSample
+from dropsmith.objectives import ExpectationLinear, LRDrop, TwoSample
 from dropsmith.record import Record
 from dropsmith.tasks import Budget, find_task
 from dropsmith.train import WEIGHTS, Saving, evaluate, train
@@ -273,3 +273,17 @@ def test_sentences_are_trained_with_padding(tmp_path, data_dir):
         limit=40,
     )
     assert train(setup, tmp_path).cost["example_views"] == 80
+
+
+def test_the_curve_holds_every_term_of_the_objective(tmp_path, data_dir):
+    task = find_task("sst2")
+    setup = digits(
+        task="sst2",
+        data=str(data_dir / "nlu" / "sst2"),
+        plan=task.plan("dropout", 0.2),
+        objective=LRDrop(),
+        limit=40,
+        budget=replace(SHORT, batch_size=10, epochs=2),
+    )
+    for row in train(setup, tmp_path).curve:
+        assert all(row[f"train_{term}"] > 0 for term in ("consistency", "hidden", "attention"))

@@ -111,11 +111,12 @@ def with_model(task: Task, spec: str, data: Data) -> OwnModelTask:
     )
 
 
-def _has_blocks(model: nn.Module, part: Part) -> bool:
+def _has_blocks(model: nn.Module, part: Part, own_input: str | None) -> bool:
     """Whether its Transformer blocks can be read, from a run over two rows."""
     try:
         with torch.no_grad(), torch.random.fork_rng(), reading(model, Reads()):
-            call(model, part.rows(slice(0, 2)))
+            named = part if own_input is None else part.renamed(own_input)
+            call(model, named.rows(slice(0, 2)))
     except Exception:  # the user's own code, which fails where its run can say so better
         return False
     return True
