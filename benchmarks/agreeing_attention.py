@@ -31,7 +31,7 @@ def agreement(agree: object, given: list[Tensor], time: int, distance: str) -> C
     def call() -> None:
         first, second = Looks(given[0], given[1], mask), Looks(given[2], given[3], mask)
         found = agree(first, second, real, settings)  # pyright: ignore
-        torch.autograd.grad(found.sum / found.count, given)
+        torch.autograd.grad(found.sum / found.counted, given)
 
     return call
 

@@ -26,6 +26,7 @@ def reading(model: nn.Module, reads: Reads) -> Iterator[Reading]:
 
     The first forward of a model looks everywhere; later ones where blocks were found.
 
+    >>> import torch
     >>> net = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     >>> with reading(net, Reads()) as read:
     ...     y = net(torch.ones(3, 5, 8))

@@ -105,9 +105,7 @@ def with_model(task: Task, spec: str, data: Data) -> OwnModelTask:
         perplexity=task.perplexity,
         input=own_input,
         kind=task.kind,
-        blocks=_has_blocks(
-            model, data.train if own_input is None else data.train.renamed(own_input)
-        ),
+        blocks=_has_blocks(model, data.train, own_input),
     )
 
 

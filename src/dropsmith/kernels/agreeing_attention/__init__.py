@@ -35,7 +35,7 @@ def agreeing_attention(
     >>> query, key = torch.randn(2, 4, 5, 8), torch.randn(2, 4, 5, 8)
     >>> one, other = Looks(query, key, causal=True), Looks(query, key, causal=True)
     >>> agreeing_attention(one, other, None, AttentionSettings())
-    AttentionSums(sum=tensor(0.), count=tensor(120))
+    AttentionSums(sum=tensor(0.), counted=tensor(120))
 
     Args:
         first: what the call looks at in view 0.

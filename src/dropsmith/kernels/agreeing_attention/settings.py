@@ -96,9 +96,9 @@ class AttentionSums(NamedTuple):
 
     Args:
         sum: of the distances between the two views.
-        count: how many there were: pairs that both views may look at, or queries that may look
+        counted: how many there were: pairs that both views may look at, or queries that may look
             somewhere in both.
     """
 
     sum: Tensor
-    count: Tensor
+    counted: Tensor
