@@ -3,14 +3,17 @@
     python docs/tables.py
 
 Text between `<!-- results: NAME -->` and `<!-- /results: NAME -->` is written by this script and
-by nothing else. NAME is a folder of results (its whole table), a method (its row of every one),
-`monte-carlo-prediction` (what the mean of samples gave in all of them), or
-`recipes` (the published numbers of all, and those of our runs in results/recipes).
+by nothing else. NAME is a folder of results (its whole table), a method (its row of every one), a
+case of the benchmarks (its newest run on each device), `monte-carlo-prediction` (what the mean of
+samples gave in all comparisons), or `recipes` (the published numbers of all, and those of our runs
+in results/recipes).
 """
 
+import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from dropsmith.compare import Comparison
 from dropsmith.report import main_grid, markdown_table, write_between
@@ -67,6 +70,42 @@ def of_recipes(folder: Path) -> str:
     return "\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
 
+def benchmarks(results: Path) -> dict[str, list[dict[str, Any]]]:
+    """The newest run on each device of every case."""
+    runs = [json.loads(path.read_text()) for path in results.glob("benchmarks/*.json")]
+    newest = {}
+    for run in sorted(runs, key=lambda run: run["time"]):
+        newest[run["case"], run["environment"]["device"]] = run
+    cases: dict[str, list[dict[str, Any]]] = {}
+    for (case, _), run in sorted(newest.items()):
+        cases.setdefault(case, []).append(run)
+    return cases
+
+
+def of_benchmark(runs: list[dict[str, Any]]) -> str:
+    """Times of every way as ratios within one run, with the peak memory of each."""
+    return "\n" + "\n\n".join(map(_run, runs)) + "\n"
+
+
+def _run(run: dict[str, Any]) -> str:
+    where = run["environment"]
+    head = ["work", "way", "time as a ratio", "asked", "peak memory (MB)"]
+    lines = [head, ["---", "---", "---:", "---:", "---:"]]
+    for one in run["comparisons"]:
+        lines += [[one["key"], *_way(way)] for way in one["ways"]]
+    rows = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    chip, count = where["gpu"] or where["cpu"], run["rounds"]
+    said = f"Medians of {count} rounds, {chip}, torch {where['torch']}, {run['time'][:10]}"
+    return f"{rows}\n\n{said}; made by `python -m benchmarks.{run['case']}`."
+
+
+def _way(way: dict[str, Any]) -> list[str]:
+    asked = "" if way["target"] is None else f"≤ {way['target']:g}"
+    missed = bool(asked) and way["ratio"] > way["target"]
+    ratio = f"{way['ratio']:.2f}" + (" (missed)" if missed else "")
+    return [way["name"], ratio, asked, f"{way['peak_bytes'] / 1e6:.1f}"]
+
+
 def fill(root: Path, results: Path) -> list[Path]:
     """Write every generated block below `root`; return the files that have one."""
     known = comparisons(results)
@@ -84,6 +123,8 @@ def _text(name: str, known: dict[str, Comparison], results: Path) -> str:
         return of_recipes(results / "recipes")
     if name == "monte-carlo-prediction":
         return of_samples(known)
+    if measured := benchmarks(results).get(name):
+        return of_benchmark(measured)
     return whole(known[name]) if name in known else of_method(name, known)
 
 
