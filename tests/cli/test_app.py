@@ -8,6 +8,8 @@ import pytest
 
 from dropsmith.cli._app import COMMANDS
 from dropsmith.compare.methods import METHODS
+from dropsmith.patterns import Bernoulli
+from dropsmith.sites import Plan, rule
 from dropsmith.tasks.find import TASKS
 
 
@@ -73,6 +75,25 @@ def test_records_that_cannot_be_kept_are_told_before_anything_runs(run, tmp_path
     code, out, err = run(f"{command} digits --out taken")
     assert (code, out) == (2, "")
     assert "records cannot go into taken" in err
+
+
+@pytest.mark.parametrize("command", ["compare", "train", "predict"])
+def test_what_cannot_be_made_leaves_no_folder(run, tmp_path, command):
+    (tmp_path / "empty").mkdir()
+    code, out, err = run(f"{command} empty")
+    assert (code, out) == (2, "")
+    assert "error: no pictures in" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+@pytest.mark.parametrize("command", ["train", "predict", "audit"])
+def test_a_plan_that_matches_nothing_is_a_sentence_before_anything_runs(run, tmp_path, command):
+    Plan(rule("conv.0", Bernoulli(rate=0.1))).save(tmp_path / "plan.json")
+    code, out, err = run(f"{command} digits --plan plan.json")
+    assert (code, out) == (2, "")
+    assert "error: rule 1 of the plan matched no site" in err
+    assert "nearest: " in err
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
 
 
 def test_help_shows_the_comments_that_a_table_goes_between(run):

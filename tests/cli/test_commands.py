@@ -94,6 +94,16 @@ def test_a_failed_run_is_named_and_ends_in_one(made, run, monkeypatch):
     assert "dropout, seed 1: stopped: step 9" in " ".join(out.split())
 
 
+def test_a_run_that_did_not_finish_is_not_said_to_have_weights(run, monkeypatch):
+    def failing(work, jobs, processes):
+        for index, job in enumerate(jobs):
+            yield Done(index, Record(config=job.setup.to_json(), status="stopped: step 9"))
+
+    monkeypatch.setattr(running, "spread", failing)
+    code, out, _ = run("train digits")
+    assert (code, out) == (1, "the run did not finish: stopped: step 9\n")
+
+
 def test_train_makes_the_very_run_of_a_comparison(made, run):
     run("compare digits --with dropout --seeds 1 --trials 1")
     code, out, _ = run("train digits --with dropout --seed 0 --json")

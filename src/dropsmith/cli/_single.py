@@ -49,6 +49,15 @@ def setup_of(
     return replace(setup, plan=own, samples=samples, samples_without=without)
 
 
+def check_setup(setup: "Setup") -> None:
+    """Read the data and put the plan on the model once, so that what cannot be is said at once."""
+    from dropsmith.compare import check_plans
+    from dropsmith.train import task_and_data
+
+    task, data = task_and_data(setup)
+    check_plans(task, data, [setup.plan])
+
+
 def record_of(setup: "Setup", folder: Path) -> "Record":
     """The record of a run, made now if it is not there yet."""
     from dropsmith.cli._progress import runs_bar

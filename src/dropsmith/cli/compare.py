@@ -80,7 +80,7 @@ def compare(
 
     Example: dropsmith compare digits --with none,dropout,fraternal,r-drop --seeds 5
     """
-    from dropsmith.compare import Design, pick, usual
+    from dropsmith.compare import Design, check, pick, usual
 
     found = find(task, data, model)
     chosen, examples = budget_of(found, budget, limit, data)
@@ -99,15 +99,15 @@ def compare(
         samples_without=kinds(samples_without),
         samples_of=tuple(samples_of.split(",")) if samples_of else (),
     )
+    check(design)
     folder = folder_of(out, task)
     _finish(_run(design, folder, processes), folder, as_json)
 
 
 def _run(design: "Design", folder: Path, processes: int | None) -> "Comparison":
     from dropsmith.cli._progress import runs_bar
-    from dropsmith.compare import check, compare, count
+    from dropsmith.compare import compare, count
 
-    check(design)
     with runs_bar(design.task.name, count(design)) as watch:
         return compare(design, folder, processes=processes, watch=watch)
 

@@ -19,7 +19,7 @@ from dropsmith.cli._options import (
     TaskName,
     folder_of,
 )
-from dropsmith.cli._single import record_of, setup_of
+from dropsmith.cli._single import check_setup, record_of, setup_of
 from dropsmith.cli._uncertainty import check_items, uncertainty
 
 Samples = Annotated[
@@ -60,6 +60,7 @@ def predict(
         model=model,
         limit=limit,
     )
+    check_setup(setup)
     check_items(setup)
     folder = folder_of(out, task)
     record = record_of(setup, folder)

@@ -24,7 +24,7 @@ from dropsmith.cli._options import (
     kinds,
 )
 from dropsmith.cli._recipe import PresetName, is_recipe, recipe_setup
-from dropsmith.cli._single import record_of, setup_of
+from dropsmith.cli._single import check_setup, record_of, setup_of
 from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def train(
             samples=samples,
             without=kinds(samples_without),
         )
+    check_setup(setup)
     folder = folder_of(out, setup.task)
     record = record_of(setup, folder)
     print(json.dumps(record.to_json(), indent=1)) if as_json else _show(record, folder)
@@ -100,6 +101,9 @@ def train(
 def _show(record: "Record", folder: Path) -> None:
     from dropsmith.train import WEIGHTS
 
+    if record.status != "finished":
+        print(f"the run did not finish: {record.status}")
+        return
     for name, value in (record.scores | record.cost).items():
         print(f"{name.replace('_', ' '):>28}  {value:.6g}")
     print(f"\nThe record: {folder / record.id}.json")

@@ -3,7 +3,7 @@
 from dropsmith.compare._compare import compare, count
 from dropsmith.compare._method import Method, Setting, spelled
 from dropsmith.compare.comparison import FILE, Comparison, Row, Trial
-from dropsmith.compare.design import TUNING_SEED, Design, check
+from dropsmith.compare.design import TUNING_SEED, Design, check, check_plans
 from dropsmith.compare.methods import CONTROL, METHODS, pick, usual
 from dropsmith.compare.running import run
 
@@ -19,6 +19,7 @@ __all__ = [
     "Setting",
     "Trial",
     "check",
+    "check_plans",
     "compare",
     "count",
     "pick",

@@ -10,8 +10,8 @@ from dropsmith.compare._method import Setting
 from dropsmith.compare.comparison import Trial
 from dropsmith.compare.methods import METHODS, MOST_TRIALS
 from dropsmith.errors import TaskError, did_you_mean
-from dropsmith.sites import Kind
-from dropsmith.tasks import Budget, Task
+from dropsmith.sites import Kind, Plan
+from dropsmith.tasks import Budget, Data, Task
 from dropsmith.train import Setup
 
 TUNING_SEED = 1_000_000
@@ -115,11 +115,16 @@ def check(design: Design) -> None:
     """
     where = None if design.data is None else Path(design.data)
     data = design.task.load(where, design.limit)
+    made = [METHODS[name] for name in design.methods]
+    check_plans(design.task, data, [one.plan(design.task, one.settings[0]) for one in made])
+
+
+def check_plans(task: Task, data: Data, plans: Sequence[Plan]) -> None:
+    """Put each plan on the task's model and take it off again; errors as in `check`."""
     with torch.random.fork_rng(devices=[]):
-        model = design.task.model(data)
+        model = task.model(data)
     example = data.train.rows(slice(0, 2))
-    for method in design.methods:
-        plan = METHODS[method].plan(design.task, METHODS[method].settings[0])
+    for plan in plans:
         with plan.installed(model, example):
             pass
 
