@@ -10,7 +10,7 @@ ROOMS = [
     *("errors", "axes", "rng", "terms", "record"),
     *("kernels", "patterns", "sites", "recurrent", "views", "objectives", "consistency", "predict"),
     *("models", "tasks", "train", "compare", "report", "cli"),
-    "testing",
+    *("adapters", "testing"),
 ]
 
 

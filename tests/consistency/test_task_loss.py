@@ -9,9 +9,9 @@ from torch import nn
 from consistency.hugging_face import VOCABULARY, bert, gpt2, seed_and_make, some_labels, words
 from consistency.tiny import integers, net, seeded
 from dropsmith.consistency import consistent, terms_of
-from dropsmith.consistency.task_loss import LabelledLoss, loss_of, task_loss
+from dropsmith.consistency.task_loss import LabelledLoss, problem_of, task_loss
 from dropsmith.errors import ObjectiveError
-from dropsmith.objectives import TaskLoss
+from dropsmith.objectives import RDrop, TaskLoss
 
 transformers = pytest.importorskip("transformers")
 THREE = integers(3, 4)
@@ -214,7 +214,7 @@ def test_it_says_how_many_items_it_counted():
     assert terms_of(model)["task"].count == (labels[:, 1:] != -100).sum()
 
 
-@pytest.mark.parametrize("head", ["ForQuestionAnswering", "Model", "ForPreTraining"])
+@pytest.mark.parametrize("head", ["Model", "ForPreTraining"])
 def test_other_models_are_asked_for_their_loss(head):
     with pytest.raises(
         ObjectiveError, match=rf"cannot tell the task loss of a Bert{head}\n  give it: [\s\S]*loss="
@@ -227,7 +227,7 @@ def test_a_head_with_targets_of_its_own_is_not_taken_for_a_causal_one():
         config = SimpleNamespace()
 
     with pytest.raises(ObjectiveError, match="cannot tell the task loss of a XLNetLMHeadModel"):
-        loss_of(XLNetLMHeadModel())
+        problem_of(XLNetLMHeadModel())
 
 
 def test_a_module_that_only_has_the_name_is_asked_for_its_loss():
@@ -235,9 +235,9 @@ def test_a_module_that_only_has_the_name_is_asked_for_its_loss():
         pass
 
     with pytest.raises(ObjectiveError, match="cannot tell"):
-        loss_of(OwnForSequenceClassification())
+        problem_of(OwnForSequenceClassification())
     with pytest.raises(ObjectiveError, match="cannot tell the task loss of a Sequential"):
-        loss_of(net())
+        problem_of(net())
 
 
 def test_missing_labels_are_named_with_what_was_there_and_who_takes_them_away():
@@ -255,6 +255,43 @@ def test_a_loss_can_be_given_by_the_name_of_its_problem():
     loss = task_loss("classification", nn.Linear(2, 2))(output, batch)
     want = nn.functional.cross_entropy(output, batch["labels"])
     torch.testing.assert_close(loss.mean.value, want)
+
+
+def test_spans_average_over_starts_and_ends_and_leave_out_what_was_cut_off_the_text():
+    starts, ends = torch.tensor([0, 3, 6, 7]), torch.tensor([2, 3, 7, 9])
+    model = consistent(bert("ForQuestionAnswering"), TaskLoss())
+    output = model(input_ids=words(), start_positions=starts, end_positions=ends)
+    each = nn.functional.cross_entropy(output.start_logits[:3], starts[:3], reduction="sum")
+    each = each + nn.functional.cross_entropy(output.end_logits[:2], ends[:2], reduction="sum")
+    torch.testing.assert_close(output.loss, each / 5)
+    assert terms_of(model)["task"].count == 5
+    with pytest.raises(ObjectiveError, match="needs end_positions"):
+        model(input_ids=words(), start_positions=starts)
+
+
+@pytest.mark.parametrize(("head", "labels"), [(SEQUENCE, THREE), ("ForMaskedLM", some_labels())])
+def test_label_smoothing_is_the_trainers_own(head, labels):
+    from transformers.trainer_pt_utils import LabelSmoother
+
+    model = consistent(bert(head, num_labels=3), TaskLoss(), label_smoothing=0.1)
+    output = model(input_ids=words(), labels=labels)
+    expected = LabelSmoother(epsilon=0.1)({"logits": output.logits}, labels)
+    torch.testing.assert_close(output.loss, expected)
+
+
+def test_label_smoothing_where_there_is_no_class_is_an_error():
+    with pytest.raises(ObjectiveError, match="one class among several, the task here is regression"):
+        consistent(bert(SEQUENCE, num_labels=1), TaskLoss(), label_smoothing=0.1)
+    with pytest.raises(ObjectiveError, match="a loss function smooths its labels itself"):
+        consistent(net(), TaskLoss(), loss=lambda output, batch: None, label_smoothing=0.1)
+
+
+@pytest.mark.parametrize(("problem", "kind"), [("regression", "values"), (DECLARED, "labels")])
+def test_a_term_that_compares_something_else_than_the_task_has_is_an_error(problem, kind):
+    model = bert(SEQUENCE, num_labels=3, problem_type=problem)
+    with pytest.raises(ObjectiveError, match=rf'compares classes\n  set kind="{kind}"'):
+        consistent(model, RDrop(alpha=1))
+    consistent(model, RDrop(alpha=1, kind=kind))
 
 
 def test_a_misspelt_problem_is_named_with_its_likely_correction():

@@ -350,3 +350,9 @@ def test_divergences_ignore_a_shift_of_one_view(
         torch.testing.assert_close(
             distance(first, second + shift), distance(first, second), rtol=1e-8, atol=1e-10
         )
+
+
+@pytest.mark.parametrize("distance", [symmetric_kl, kl, mutual_kl, jensen_shannon])
+def test_one_class_is_an_error_for_its_probability_never_changes(distance):
+    with pytest.raises(ObjectiveError, match=r'have one class[\s\S]*kind="values"'):
+        distance(torch.zeros(4, 1), torch.ones(4, 1))

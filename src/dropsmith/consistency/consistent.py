@@ -12,13 +12,16 @@ from torch import nn
 
 from dropsmith.consistency.run import Forward
 from dropsmith.consistency.state import Consistent
-from dropsmith.consistency.task_loss import Problem, task_loss
-from dropsmith.errors import PlanError, ViewError
+from dropsmith.consistency.task_loss import LabelledLoss, Problem, task_loss
+from dropsmith.consistency.told import tell_trainers, untell_trainers
+from dropsmith.errors import ObjectiveError, PlanError, ViewError
 from dropsmith.objectives import LossFunction, Objective
 from dropsmith.sites import Noise, Plan, find_noise, plan_of
 from dropsmith.sites.install import installation_of
+from dropsmith.sites.loaded import watch_loading
 from dropsmith.sites.noise import ATTRIBUTE
 from dropsmith.terms import Mean
+from dropsmith.views.trunk import upper
 
 STATE = "_dropsmith_consistent"
 Model = TypeVar("Model", bound=nn.Module)
@@ -31,6 +34,8 @@ def consistent(
     loss: LossFunction | Problem | None = None,
     plan: Plan | None = None,
     mode: Literal["auto", "looped"] = "auto",
+    trunk: str | None = None,
+    label_smoothing: float = 0.0,
     seed: int = 0,
     rank: int = 0,
 ) -> Model:
@@ -54,12 +59,16 @@ def consistent(
         model: the root module, before it is given to DistributedDataParallel or Accelerate.
         objective: how many views, and what they should agree on.
         loss: the task's loss, needed unless this is a Hugging Face task model: `classification`,
-            `tokens`, `causal`, `regression` or `multi_label` for that loss of the logits against
-            `labels`; or a function of what the model returned for one view and of that view's
+            `tokens`, `causal`, `regression`, `multi_label` or `spans` for that loss of the logits
+            against `labels`; or a function of what the model returned for one view and of that view's
             batch (arguments by name, with `labels`) that returns a `Loss`.
         plan: noise to install as well, taken off again by `restore`.
         mode: `looped` for one forward per view, where BatchNorm should see each by itself; `auto`
             for all views in one forward where that can be done, see `dropsmith.views`.
+        trunk: name of the first module that the views do not share: all before it, its noise
+            included, runs once for all of them.
+        label_smoothing: the share of each target that is spread over all classes, in [0, 1); the
+            term compares the outputs as they are. A trainer's own setting takes the labels away.
         seed: of the plan's masks.
         rank: of this process, for the plan's masks.
 
@@ -73,13 +82,17 @@ def consistent(
         raise PlanError("this model is consistent already\n  undo it first: restore(model)")
     if mode not in ("auto", "looped"):
         raise ViewError(f"mode is 'auto' or 'looped', got {mode!r}")
-    state = Consistent(objective, task_loss(loss, model), Forward.of(model), mode)
+    _check_trunk(model, objective, mode, trunk)
+    own = task_loss(loss, model, label_smoothing)
+    _check_kind(objective, own)
+    state = Consistent(objective, own, Forward.of(model), mode, trunk)
     if plan is not None:
         plan.install(model, seed=seed, rank=rank)
         state.plan = plan
     _own_noise(model, state, seed, rank)
     model.__dict__[STATE] = state
     _hook(model, state)
+    tell_trainers(model, state)
     return model
 
 
@@ -95,6 +108,7 @@ def restore(model: Model) -> Model:
         raise PlanError("this model is not consistent: there is nothing to restore")
     for handle in state.handles:
         handle.remove()
+    untell_trainers(model, state)
     _give_noise_back(model, state)
     if state.plan is not None and plan_of(model) == state.plan:
         state.plan.remove(model)
@@ -113,6 +127,39 @@ def terms_of(model: nn.Module) -> dict[str, Mean]:
     return dict(state.terms)
 
 
+def _check_trunk(model: nn.Module, objective: Objective, mode: str, trunk: str | None) -> None:
+    if trunk is None:
+        return
+    if mode == "looped" or objective.quiet or objective.share < 1:
+        raise ViewError(
+            "views that share a trunk are stacked above it, over the whole batch and all noisy\n"
+            "  leave out trunk, or leave out mode, share and objectives with a quiet view"
+        )
+    if objective.reads is not None:
+        raise ViewError(
+            "layers below a trunk's end are the same in all views, so blocks are read without one\n"
+            f"  leave out trunk, or train on another objective than {type(objective).__name__}"
+        )
+    if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
+        raise ViewError(
+            "a trunk ends in one stack of layers; this model has two, and the decoder would meet "
+            "the encoder's rows of every view\n  leave out trunk"
+        )
+    upper(model, trunk)
+
+
+def _check_kind(objective: Objective, loss: LossFunction) -> None:
+    """A softmax over values or separate labels is no distribution of anything."""
+    if not isinstance(loss, LabelledLoss) or not (kind := getattr(objective, "kind", None)):
+        return
+    wanted = {"regression": "values", "multi_label": "labels"}.get(loss.problem, kind)
+    if kind != wanted:
+        raise ObjectiveError(
+            f"the task is {loss.problem}, {objective} compares {kind}\n"
+            f'  set kind="{wanted}"'
+        )
+
+
 def _hook(model: nn.Module, state: Consistent) -> None:
     from dropsmith.consistency.hooks import after, before
 
@@ -122,6 +169,7 @@ def _hook(model: nn.Module, state: Consistent) -> None:
     state.handles = [
         model.register_forward_pre_hook(partial(before, state), prepend=True, with_kwargs=True),
         model.register_forward_hook(ending, with_kwargs=True, always_call=True),
+        watch_loading(model, model.__dict__[ATTRIBUTE]),
     ]
     if (made := installation_of(model)) is not None:
         # The pass of the plan has to begin before we stack what it will see.

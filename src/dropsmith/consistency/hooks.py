@@ -12,37 +12,50 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.consistency.run import Running, start
+from dropsmith.consistency.run import ITEMS, Running, start
 from dropsmith.consistency.state import Consistent, ConsistentOutput
-from dropsmith.consistency.task_loss import Counting, LabelledLoss, labels_of
-from dropsmith.errors import ViewError
+from dropsmith.consistency.task_loss import Counting, LabelledLoss
+from dropsmith.errors import ObjectiveError, ViewError
 from dropsmith.sites import Noise
+from dropsmith.sites.loaded import warn_if_loaded
 from dropsmith.sites.install import installation_of
 from dropsmith.sites.noise import ATTRIBUTE
 from dropsmith.views import Views
+
+FUSED = "fused_lm_head"
+"""What TRL's trainers ask a causal model for instead of its scores."""
 
 
 @torch.compiler.disable
 def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
     """Stack the batch, or begin the first of several passes."""
+    if kwargs.get(FUSED) and module.training and torch.is_grad_enabled():
+        raise ObjectiveError(
+            "this trainer asks the model for a fused head, which keeps no scores to compare\n"
+            "  use the trainer of dropsmith.adapters.trl, which takes the model's own loss"
+        )
     if not torch.is_grad_enabled():
-        return None
+        return _without_items(state, args, kwargs)
     noise: Noise = module.__dict__[ATTRIBUTE]
     # Held noise means that somebody else is making views of this model: an audit, or `views`.
     if noise.held:
         return None
     if not module.training:
-        return _warn_of_eval(state, kwargs)
+        _warn_of_eval(state, kwargs)
+        return _without_items(state, args, kwargs)
     if getattr(module, "_is_replica", False):
         raise ViewError(
             "nn.DataParallel copies the model at every step, and its copies do not count steps\n"
             "  use DistributedDataParallel, also with several devices on one machine"
         )
     if installation_of(module) is None:
+        if state.objective.depends_on_step:
+            warn_if_loaded(noise)
         noise.begin(training=True)
-    run = start(module, noise, state.forward, state.objective, args, kwargs, state.mode)
+    how = {"mode": state.mode, "trunk": state.trunk}
+    run = start(module, noise, state.forward, state.objective, args, kwargs, **how)
     if isinstance(state.loss, LabelledLoss):
-        labels_of(run.batch)
+        state.loss.labels(run.batch)
     state.running = run
     state.first.before(module, run)
     return run.begin()
@@ -82,6 +95,13 @@ def _with_loss(output: Any, loss: Tensor, takes_labels: bool) -> Any:
         scalar = isinstance(output[0], Tensor) and output[0].ndim == 0
         return (loss, *output[1:]) if scalar else (loss, *output)
     return ConsistentOutput(loss=loss, logits=output)
+
+
+def _without_items(state: Consistent, args: Any, kwargs: dict[str, Any]) -> Any:
+    """A trainer that was told to count items does so in evaluation too, for any forward."""
+    if ITEMS not in kwargs or state.forward.items:
+        return None
+    return args, {name: value for name, value in kwargs.items() if name != ITEMS}
 
 
 def _warn_of_eval(state: Consistent, kwargs: dict[str, Any]) -> None:

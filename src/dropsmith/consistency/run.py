@@ -21,16 +21,19 @@ from dropsmith.views import Views
 from dropsmith.views.layers import Layers, cut_layers, seeing
 from dropsmith.views.passes import choose, cut, running
 from dropsmith.views.quiet import Modes, silenced
+from dropsmith.views.trunk import Trunk
 
 ITEMS = "num_items_in_batch"
+_LABELS = ("labels", "start_positions", "end_positions")
 
 
 @dataclass(frozen=True)
 class Forward:
-    """What a model's forward takes: names by position, and whether labels are among them."""
+    """What a model's forward takes: names by position, and whether labels and items are taken."""
 
     names: tuple[str, ...]
     labels: bool
+    items: bool
 
     @classmethod
     def of(cls, model: nn.Module) -> "Forward":
@@ -39,7 +42,8 @@ class Forward:
         anything = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         names = tuple(p.name for p in parameters if p.kind in kinds)
-        return cls(names, anything or any(p.name == "labels" for p in parameters))
+        known = {p.name for p in parameters}
+        return cls(names, anything or "labels" in known, anything or ITEMS in known)
 
     def by_name(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """All arguments under their names."""
@@ -65,6 +69,7 @@ class Running:
         batch: the same by name, with labels.
         rows: how many rows the batch has.
         some: how many of them the second and later views see.
+        fork: where views that share a trunk part, or None.
         items: over how many items a trainer averages, of which these are a part; or None.
         reads: what to read of each view's Transformer blocks; or None.
         reader: reads the pass that the root has begun; or None.
@@ -81,6 +86,7 @@ class Running:
     rows: int
     some: int
     items: Tensor | int | None
+    fork: Trunk | None = None
     reads: Reads | None = None
     reader: Reader | None = None
 
@@ -89,28 +95,47 @@ class Running:
         self.noise.held = True
         if self.reader is not None:
             self.reader.open()
+        if self.fork is not None:
+            self.noise.current = Pass(rows=self.rows)
+            self.fork.__enter__()
+            return self.args, self._with_labels_of_all_views()
         if not self.stacked:
             self.noise.current = Pass(views=(0,), quiet=self.quiet)
             return self.args, self.kwargs
-        self.noise.current = Pass(views=tuple(range(self.n)), rows=self.rows * self.n)
-        return map_rows(lambda x: torch.cat([x] * self.n), (self.args, self.kwargs))
+        self.noise.current = Pass(views=tuple(range(self.n)), rows=sum(self.sizes))
+        sizes = self.sizes
+        return map_rows(lambda x: torch.cat([x[:k] for k in sizes]), (self.args, self.kwargs))
 
     def end(self) -> None:
         """The passes are over: the next forward of the root begins its own."""
         self.noise.held = False
+        if self.fork is not None:
+            self.fork.detach()
         if self.reader is not None:
             self.reader.close()
 
+    @property
+    def together(self) -> bool:
+        """Whether the root's own forward makes all views."""
+        return self.stacked or self.fork is not None
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many rows each view has that the root's own forward makes."""
+        return [self.rows] + [self.some] * (self.n - 1 if self.together else 0)
+
     def views(self, module: nn.Module, output: Any) -> Views:
         """The views in the forward that has ended, and those that are still to be made."""
-        sizes = [self.rows] * (self.n if self.stacked else 1)
-        layers = self._read(output, sizes)
-        if self.stacked:
-            outputs = cut(output, sizes)
-            _cut_caches(outputs[0], self.rows)
-            batches = (self.batch,) * self.n
-            return Views(outputs=outputs, batches=batches, shared_rows=self.rows, layers=layers)
+        layers = self._read(output, self.sizes)
+        if self.fork is not None:
+            self.fork.__exit__(None)
+            self.fork.fork_again_in_backward(output)
         args, kwargs, batch = self._part()
+        batches = (self.batch,) + (batch,) * (self.n - 1)
+        if self.together:
+            outputs = cut(output, self.sizes)
+            _cut_caches(outputs[0], self.rows)
+            return Views(outputs=outputs, batches=batches, shared_rows=self.some, layers=layers)
         outputs = [output]
         for view in range(1, self.n):
             silence = silenced(module) if view in self.quiet else nullcontext()
@@ -122,7 +147,6 @@ class Running:
             modes = Modes(module)
             for view, made in enumerate(outputs):
                 modes.remember(made, quiet=view in self.quiet)
-        batches = (self.batch,) + (batch,) * (self.n - 1)
         return Views(outputs=tuple(outputs), batches=batches, shared_rows=self.some, layers=layers)
 
     def _read(self, output: Any, sizes: list[int]) -> tuple[Layers, ...]:
@@ -146,6 +170,11 @@ class Running:
         parts = self.items / torch.as_tensor(count, dtype=torch.float32).clamp(min=1)
         return {name: Mean(term.sum, term.count * parts) for name, term in terms.items()}
 
+    def _with_labels_of_all_views(self) -> dict[str, Any]:
+        """What forward is given by name: a trunk has one view, the loss at its end sees all."""
+        given = {k: v for k, v in self.kwargs.items() if k in _LABELS and v is not None}
+        return {**self.kwargs, **{k: torch.cat([v] * self.n) for k, v in given.items()}}
+
     def _part(self) -> tuple[tuple[Any, ...], dict[str, Any], dict[str, Any]]:
         given = self.args, self.kwargs, self.batch
         return given if self.some == self.rows else map_rows(lambda x: x[: self.some], given)
@@ -166,6 +195,7 @@ def start(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     mode: str,
+    trunk: str | None = None,
 ) -> Running:
     """What is to be done in this forward, for the arguments it was called with."""
     kwargs = dict(kwargs)
@@ -177,19 +207,20 @@ def start(
     how = choose(module, n, objective.quiet, objective.share) if mode == "auto" else mode
     some = ceil(rows * objective.share)
     reads = objective.reads if n > 1 else None
+    fork = Trunk(module, trunk, noise, rows, n) if trunk is not None and n > 1 else None
     return Running(
         noise=noise,
         step=noise.step,
         n=n,
         quiet=tuple(view for view in objective.quiet if view < n),
-        # One forward over parts of different length would still be one; two are simpler.
-        stacked=n > 1 and how == "stacked" and some == rows,
+        stacked=n > 1 and how == "stacked" and fork is None,
         args=tuple(args),
         kwargs=kwargs,
         batch=batch,
         rows=rows,
         some=some,
         items=items,
+        fork=fork,
         reads=reads,
         reader=Reader(module, reads, begun=True) if reads is not None else None,
     )

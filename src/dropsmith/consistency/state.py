@@ -33,8 +33,11 @@ class Consistent:
         loss: LossFunction,
         forward: Forward,
         mode: Literal["auto", "looped"],
+        trunk: str | None,
     ) -> None:
         self.objective, self.loss, self.forward, self.mode = objective, loss, forward, mode
+        self.trunk = trunk
+        self.told: dict[str, tuple[bool, Any]] = {}
         self.handles: list[RemovableHandle] = []
         self.running: Running | None = None
         self.terms: Terms = {}

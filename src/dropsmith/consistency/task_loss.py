@@ -1,9 +1,11 @@
 """The task loss of a Hugging Face model, computed here because its own hides what it counted."""
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import ObjectiveError, did_you_mean
@@ -12,7 +14,7 @@ from dropsmith.objectives.losses import classification, multi_label, regression,
 from dropsmith.terms import Loss
 from dropsmith.views import logits_of
 
-Problem = Literal["classification", "tokens", "causal", "regression", "multi_label"]
+Problem = Literal["classification", "tokens", "causal", "regression", "multi_label", "spans"]
 PROBLEMS: tuple[Problem, ...] = get_args(Problem)
 _WHOLE = (
     "ForSequenceClassification",
@@ -46,20 +48,38 @@ _BY_PROBLEM_TYPE: dict[str, Problem] = {
 class LabelledLoss:
     """The loss of logits against the batch's `labels`, for one kind of problem.
 
-    Classes with labels that are not integers are separate labels, each on or off.
+    Classes with labels that are not integers are separate labels, each on or off. Spans have
+    `start_positions` and `end_positions` for labels, and a start and an end for items.
     """
 
     problem: Problem
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.label_smoothing and self.problem in ("regression", "multi_label"):
+            raise ObjectiveError(
+                f"label smoothing is for one class among several, the task here is {self.problem}"
+            )
 
     def __call__(self, output: Any, batch: Any) -> Loss:
-        logits, labels = logits_of(output), labels_of(batch)
+        logits, labels, smoothing = logits_of(output), self.labels(batch), self.label_smoothing
         if self.problem == "regression":
             return regression(logits, labels)
         if self.problem in ("tokens", "causal"):
-            return tokens(logits, labels, shift=self.problem == "causal")
+            return tokens(logits, labels, self.problem == "causal", smoothing)
         if self.problem == "multi_label" or labels.is_floating_point():
             return multi_label(logits, labels)
-        return classification(logits, labels)
+        if self.problem == "spans":
+            labels = labels.clamp(min=0)
+            labels = labels.masked_fill(labels >= logits.shape[-1], -100)  # cut off with the text
+        return classification(logits, labels, smoothing)
+
+    def labels(self, batch: Any) -> Tensor:
+        """What this loss looks for in a batch; raise `ObjectiveError` where it is not there."""
+        if self.problem != "spans":
+            return labels_of(batch)
+        found = [labels_of(batch, name) for name in ("start_positions", "end_positions")]
+        return torch.stack([one.view(-1) for one in found], dim=1)
 
 
 class Counting:
@@ -82,39 +102,49 @@ class Counting:
         return loss
 
 
-def labels_of(batch: Any) -> Any:
-    """The `labels` in a batch given by name; raise `ObjectiveError` where there are none."""
-    labels = batch.get("labels") if isinstance(batch, Mapping) else None
+def labels_of(batch: Any, name: str = "labels") -> Any:
+    """The labels in a batch given by name; raise `ObjectiveError` where there are none."""
+    labels = batch.get(name) if isinstance(batch, Mapping) else None
     if labels is None:
         raise ObjectiveError(
-            "a consistent model in training needs labels, for its loss is made inside it\n"
-            f"  {_given(batch)}"
+            f"a consistent model in training needs {name}, for its loss is made inside it\n"
+            f"  {_given(batch, name)}"
         )
     return labels
 
 
-def task_loss(loss: LossFunction | str | None, model: nn.Module) -> LossFunction:
+def task_loss(
+    loss: LossFunction | str | None, model: nn.Module, label_smoothing: float = 0.0
+) -> LossFunction:
     """The loss that was given, by name or as a function, or else the model's own."""
     if loss is None:
-        return loss_of(model)
+        return LabelledLoss(problem_of(model), label_smoothing)
     if not isinstance(loss, str):
+        if label_smoothing:
+            raise ObjectiveError(
+                "a loss function smooths its labels itself: leave out label_smoothing\n"
+                "  dropsmith.objectives.losses takes it: tokens(logits, labels, label_smoothing=0.1)"
+            )
         return loss
     for problem in PROBLEMS:
         if loss == problem:
-            return LabelledLoss(problem)
+            return LabelledLoss(problem, label_smoothing)
     raise ObjectiveError(
         f"no task loss is called {loss!r}\n  there are: {', '.join(PROBLEMS)}"
         + did_you_mean(loss, PROBLEMS)
     )
 
 
-def loss_of(model: nn.Module) -> LossFunction:
-    """The task loss a Hugging Face model is trained with; `ObjectiveError` for any other model."""
+def problem_of(model: nn.Module) -> Problem:
+    """What a Hugging Face model is trained for; `ObjectiveError` for any other model."""
+    model = without_adapters(model)
     config, name = getattr(model, "config", None), type(model).__name__
     if config is not None and name.endswith(_WHOLE):
         declared = _BY_PROBLEM_TYPE.get(getattr(config, "problem_type", None) or "")
         usual: Problem = "classification" if config.num_labels > 1 else "regression"
-        return LabelledLoss(declared or usual)
+        return declared or usual
+    if name.endswith("ForQuestionAnswering") and _takes(model, "start_positions"):
+        return "spans"
     found: Problem | None = next(
         (kind for end, kind in _BY_ENDING.items() if name.endswith(end)), None
     )
@@ -125,14 +155,25 @@ def loss_of(model: nn.Module) -> LossFunction:
             "a function of what the model returned for one view and of that view's batch"
         )
     if name.endswith("ForConditionalGeneration") and not config.is_encoder_decoder:
-        return LabelledLoss("causal")  # images and text through one decoder
-    return LabelledLoss(found)
+        return "causal"  # images and text through one decoder
+    return found
 
 
-def _given(batch: Any) -> str:
+def without_adapters(model: nn.Module) -> nn.Module:
+    """The model inside PEFT's wrapper, or the model itself."""
+    inside = getattr(model, "get_base_model", None)
+    return inside() if callable(inside) else model
+
+
+def _takes(model: nn.Module, name: str) -> bool:
+    return name in inspect.signature(model.forward).parameters
+
+
+def _given(batch: Any, name: str = "labels") -> str:
     names = ", ".join(batch) if isinstance(batch, Mapping) else type(batch).__name__
     return (
         f"it was given: {names}\n"
-        "  call it as model(..., labels=...); a trainer that takes the labels away (label "
-        "smoothing, a loss function of its own) cannot train on this term"
+        f"  call it as model(..., {name}=...); a trainer that takes the labels away (label "
+        "smoothing, a loss function of its own) cannot train on this term: set its label "
+        "smoothing to 0 and give it here, consistent(model, objective, label_smoothing=0.1)"
     )

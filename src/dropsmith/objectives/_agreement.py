@@ -69,6 +69,10 @@ class Agreeing(Objective):
     def views_at(self, step: int) -> int:
         return self.views if step % self.every == 0 else 1
 
+    @property
+    def depends_on_step(self) -> bool:
+        return self.warmup > 0 or self.every > 1
+
     def weight_at(self, step: int) -> float:
         """What the mean consistency is multiplied with at a step where it is due."""
         return self.agreement.weight * min(1.0, step / self.warmup if self.warmup else 1.0)

@@ -33,7 +33,7 @@ def symmetric_kl(a: Tensor, b: Tensor) -> Tensor:
     Args:
         a, b: unnormalised scores of two views, `[..., classes]`.
     """
-    a, b = _alike(a, b)
+    a, b = _distributions(a, b)
     if torch.compiler.is_compiling():  # the compiler itself decides what to keep
         return plain_symmetric_kl(a, b)
     return SymmetricKL.apply(a, b)  # pyright: ignore[reportReturnType]
@@ -141,9 +141,19 @@ def _no_and_yes(scores: Tensor) -> Tensor:
 
 
 def _log_probabilities(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    a, b = _alike(a, b)
+    a, b = _distributions(a, b)
     dtype = wide(a, b)
     return a.log_softmax(-1, dtype=dtype), b.log_softmax(-1, dtype=dtype)
+
+
+def _distributions(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    a, b = _alike(a, b)
+    if a.shape[-1:] == (1,):
+        raise ObjectiveError(
+            f"scores of shape {tuple(a.shape)} have one class, whose probability is always 1: two "
+            'views never differ\n  set kind="values" for a regression, kind="labels" for yes or no'
+        )
+    return a, b
 
 
 def _alike(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

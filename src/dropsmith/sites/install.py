@@ -17,6 +17,7 @@ from dropsmith.sites.calls import Calls, CallSite
 from dropsmith.sites.drawn import Drawn
 from dropsmith.sites.find import sites as find_sites
 from dropsmith.sites.left import Left
+from dropsmith.sites.loaded import warn_if_loaded, watch_loading
 from dropsmith.sites.names import call_name
 from dropsmith.sites.noise import ATTRIBUTE, Noise
 from dropsmith.sites.path import Skipping
@@ -65,6 +66,7 @@ def install(
         # The pass has to begin before any site of the root itself draws.
         model.register_forward_pre_hook(_Enter(noise), prepend=True),
         model.register_forward_hook(_Exit(made)),
+        watch_loading(model, noise),
     ]
     # What ends the root's forward, such as a loss, has to see what the sites have returned.
     for number, hook in list(model._forward_hooks.items()):
@@ -103,8 +105,11 @@ class _Enter:
         self.noise = noise
 
     def __call__(self, module: nn.Module, args: Any) -> None:
-        if not self.noise.held:
-            self.noise.begin(module.training)
+        if self.noise.held:
+            return
+        if module.training and not torch.compiler.is_compiling():
+            warn_if_loaded(self.noise)
+        self.noise.begin(module.training)
 
 
 class _Exit:

@@ -4,7 +4,7 @@ One `Noise` belongs to one root module and is shared by everything installed the
 tensor, so that compiled code need not be compiled again as training goes on.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import blake2s
@@ -56,6 +56,7 @@ class Noise:
         self.fired: dict[str, int] = {}
         self.checked = False
         self.observer: Observer | None = None
+        self.loaded = False
         self._prefixes: dict[str, Key] = {}
 
     @property
@@ -68,6 +69,19 @@ class Noise:
         if value < 0:
             raise NoiseError(f"a step counts training forwards and cannot be {value}")
         self.counter.fill_(value)
+        self.loaded = False
+
+    def state_dict(self) -> dict[str, int]:
+        """What a checkpoint has to carry, for `accelerator.register_for_checkpointing` and such.
+
+        >>> Noise().state_dict()
+        {'step': 0}
+        """
+        return {"step": self.step}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on from where `state_dict` was taken."""
+        self.step = int(state["step"])
 
     def prepare(self, site: str) -> None:
         """Fold what does not change during training once, at install."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
@@ -58,10 +59,10 @@ def detached(value: Any) -> Any:
 
 
 def logits_of(output: Any) -> Tensor:
-    """The scores in what a model returned: the tensor, `.logits`, `["logits"]` or the first
-    tensor of a tuple that is not a scalar.
+    """The scores in what a model returned: the tensor, `.logits`, `["logits"]`, the first tensor
+    of a tuple that is not a scalar; or, of a model that finds spans in texts, the scores of each
+    place as the start and as the end, `[batch, 2, time]`.
 
-    >>> import torch
     >>> logits_of({"logits": torch.ones(2)})
     tensor([1., 1.])
     """
@@ -70,6 +71,8 @@ def logits_of(output: Any) -> Tensor:
     found = getattr(output, "logits", None)
     if found is None and isinstance(output, Mapping):
         found = output.get("logits")
+    if found is None and isinstance(output, Mapping) and "start_logits" in output:
+        return torch.stack([output["start_logits"], output["end_logits"]], dim=1)
     if found is None and isinstance(output, tuple | list):
         # Hugging Face tuples begin with the scalar loss where labels were given.
         found = next((x for x in output if isinstance(x, Tensor) and x.ndim), None)

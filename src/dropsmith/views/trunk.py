@@ -31,7 +31,7 @@ class Trunk:
     """
 
     def __init__(self, model: nn.Module, name: str, noise: Noise | None, rows: int, n: int) -> None:
-        self.first, self.rest = _upper(model, name)
+        self.first, self.rest = upper(model, name)
         self.name, self.noise, self.rows, self.n = name, noise, rows, n
         self.forked = False
         self.handles: list[RemovableHandle] = []
@@ -41,7 +41,7 @@ class Trunk:
         return self
 
     def __exit__(self, kind: Any, *rest: Any) -> None:
-        self._detach()
+        self.detach()
         if kind is None and not self.forked:
             raise ViewError(f"module {self.name!r}, where the trunk was to end, never ran")
 
@@ -53,7 +53,7 @@ class Trunk:
 
     def _back(self, grad: Tensor) -> None:
         self._attach()
-        Variable._execution_engine.queue_callback(self._detach)
+        Variable._execution_engine.queue_callback(self.detach)
 
     def _attach(self) -> None:
         if not self.handles:
@@ -63,7 +63,8 @@ class Trunk:
                 for module in modules
             ]
 
-    def _detach(self, grad: Tensor | None = None) -> None:
+    def detach(self, grad: Tensor | None = None) -> None:
+        """Let forwards run through again without a fork."""
         for handle in self.handles:
             handle.remove()
         self.handles.clear()
@@ -78,7 +79,7 @@ class Trunk:
         # Below, where backward arrives last, there was one view and no fork.
         for tensor in entering:
             if tensor.requires_grad:
-                tensor.register_hook(self._detach)
+                tensor.register_hook(self.detach)
         if self.noise is not None:
             self.noise.restore_in_backward(entering)
             views, rows = tuple(range(self.n)), self.rows * self.n
@@ -90,7 +91,8 @@ class Trunk:
         return leaf
 
 
-def _upper(model: nn.Module, name: str) -> tuple[nn.Module, list[nn.Module]]:
+def upper(model: nn.Module, name: str) -> tuple[nn.Module, list[nn.Module]]:
+    """The module where a trunk ends and those beside it that run later, or `SiteError`."""
     known = dict(model.named_modules())
     if name not in known or not name:
         raise SiteError(

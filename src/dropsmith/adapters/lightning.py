@@ -1,0 +1,44 @@
+"""The step of the masks in the checkpoints of Lightning's Trainer."""
+
+import warnings
+from typing import Any
+
+from dropsmith.errors import MissingExtra
+from dropsmith.sites import noise_of
+
+try:
+    from lightning import Callback, LightningModule, Trainer
+except ImportError:
+    raise MissingExtra("dropsmith.adapters.lightning", "lightning", "lightning") from None
+
+_KEY = "dropsmith"
+
+
+class CarryStep(Callback):
+    """A callback with which a resumed run has the masks of an unbroken one.
+
+    `Trainer(callbacks=[CarryStep()])`, for a module that holds the model, or is it.
+
+    >>> CarryStep().state_key
+    'CarryStep'
+    """
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Put the step beside the weights."""
+        checkpoint[_KEY] = noise_of(pl_module).state_dict()
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Go on from there."""
+        noise = noise_of(pl_module)
+        if _KEY in checkpoint:
+            noise.load_state_dict(checkpoint[_KEY])
+            return
+        warnings.warn(
+            "this checkpoint was written without CarryStep: masks and schedules go on from step "
+            f"{noise.step}\n  say where they were: ds.step(model, number of training forwards)",
+            stacklevel=2,
+        )

@@ -1,0 +1,58 @@
+"""The step of the masks in the checkpoints of transformers' Trainer."""
+
+import warnings
+from typing import Any
+
+from torch import nn
+
+from dropsmith.errors import MissingExtra
+from dropsmith.sites import Noise, noise_of
+
+try:
+    from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+    from transformers.trainer_callback import ExportableState
+except ImportError:
+    raise MissingExtra("dropsmith.adapters.transformers", "transformers", "transformers") from None
+
+
+class CarryStep(TrainerCallback, ExportableState):
+    """A callback with which a resumed run has the masks of an unbroken one.
+
+    `Trainer(model, ..., callbacks=[CarryStep()])`. The step is kept in `trainer_state.json`, with
+    Trainer's own. It serves every trainer derived from Trainer.
+
+    >>> CarryStep().state()
+    {'args': {}, 'attributes': {'step': 0}}
+    """
+
+    def __init__(self) -> None:
+        self.noise: Noise | None = None
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: nn.Module | None = None,
+        **others: Any,
+    ) -> None:
+        """Go on from the step of the checkpoint, if this run resumes from one."""
+        assert model is not None
+        self.noise = noise_of(model)
+        if not state.global_step:
+            return
+        saved: Any = (state.stateful_callbacks or {}).get(type(self).__name__)
+        if saved is None:
+            warnings.warn(
+                f"the checkpoint of step {state.global_step} was written without CarryStep: masks "
+                f"and schedules go on from step {self.noise.step}\n"
+                "  say where they were: ds.step(model, number of training forwards)",
+                stacklevel=2,
+            )
+        else:
+            self.noise.load_state_dict(saved["attributes"])
+
+    def state(self) -> dict[str, Any]:
+        """What Trainer writes beside its own state."""
+        now = {"step": 0} if self.noise is None else self.noise.state_dict()
+        return {"args": {}, "attributes": now}

@@ -1,0 +1,39 @@
+"""TRL's trainer for supervised fine-tuning, on the model's own loss."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from dropsmith.consistency import terms_of
+from dropsmith.errors import MissingExtra
+
+try:
+    import trl
+    from transformers import Trainer
+except ImportError:
+    raise MissingExtra("dropsmith.adapters.trl", "trl", "trl") from None
+
+
+class SFTTrainer(trl.SFTTrainer):
+    """`trl.SFTTrainer` for a consistent model.
+
+    TRL's own asks the model for the log-probabilities of the labels alone and never sees scores
+    that two views could agree on. In training this one takes the loss that the model returns, and
+    logs its terms in place of entropy and token accuracy; evaluation is TRL's own.
+    """
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """The loss that the model returns, over all items of the optimiser step."""
+        if not self.model.training:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        inputs["use_cache"] = False
+        found = Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
+        for name, mean in terms_of(self.model).items():
+            self._metrics["train"][name].append(float(mean.value))
+        return found
