@@ -41,8 +41,10 @@ class CarryStep(TrainerCallback, ExportableState):
         self.noise = noise_of(model)
         if not state.global_step:
             return
-        saved: Any = (state.stateful_callbacks or {}).get(type(self).__name__)
+        all_saved: dict[str, Any] = state.stateful_callbacks  # pyright: ignore - read from JSON
+        saved = all_saved.setdefault(type(self).__name__, None)
         if saved is None:
+            self.noise.loaded = False
             warnings.warn(
                 f"the checkpoint of step {state.global_step} was written without CarryStep: masks "
                 f"and schedules go on from step {self.noise.step}\n"

@@ -35,14 +35,14 @@ def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, An
             "  use the trainer of dropsmith.adapters.trl, which takes the model's own loss"
         )
     if not torch.is_grad_enabled():
-        return _without_items(state, args, kwargs)
+        return _as_forward_takes(state, args, kwargs)
     noise: Noise = module.__dict__[ATTRIBUTE]
     # Held noise means that somebody else is making views of this model: an audit, or `views`.
     if noise.held:
         return None
     if not module.training:
         _warn_of_eval(state, kwargs)
-        return _without_items(state, args, kwargs)
+        return _as_forward_takes(state, args, kwargs)
     if getattr(module, "_is_replica", False):
         raise ViewError(
             "nn.DataParallel copies the model at every step, and its copies do not count steps\n"
@@ -97,11 +97,11 @@ def _with_loss(output: Any, loss: Tensor, takes_labels: bool) -> Any:
     return ConsistentOutput(loss=loss, logits=output)
 
 
-def _without_items(state: Consistent, args: Any, kwargs: dict[str, Any]) -> Any:
-    """A trainer that was told to count items does so in evaluation too, for any forward."""
-    if ITEMS not in kwargs or state.forward.items:
-        return None
-    return args, {name: value for name, value in kwargs.items() if name != ITEMS}
+def _as_forward_takes(state: Consistent, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Without labels and item counts where forward takes none: trainers give them in evaluation."""
+    taken = {"labels": state.forward.labels, ITEMS: state.forward.items}
+    extra = {name for name in kwargs if not taken.get(name, True)}
+    return (args, {k: v for k, v in kwargs.items() if k not in extra}) if extra else None
 
 
 def _warn_of_eval(state: Consistent, kwargs: dict[str, Any]) -> None:

@@ -175,5 +175,7 @@ def _given(batch: Any, name: str = "labels") -> str:
         f"it was given: {names}\n"
         f"  call it as model(..., {name}=...); a trainer that takes the labels away (label "
         "smoothing, a loss function of its own) cannot train on this term: set its label "
-        "smoothing to 0 and give it here, consistent(model, objective, label_smoothing=0.1)"
+        "smoothing to 0 and give it here, consistent(model, objective, label_smoothing=0.1). The "
+        "Trainer of transformers drops labels that forward does not take: remove_unused_columns="
+        "False"
     )
