@@ -41,11 +41,14 @@ def hand(
         scores, labels = [z[:, :-1] for z in scores], labels[:, 1:]
     counted = labels != -100
     first, second = (z[counted] for z in scores)
-    task = sum(F.cross_entropy(z, labels[counted], label_smoothing=smoothing) for z in (first, second))
-    loss = task / 2 + ALPHA / 2 * _symmetric(first.log_softmax(-1), second.log_softmax(-1))
-    names, parameters = zip(*model.named_parameters(), strict=True)
+    task = [F.cross_entropy(z, labels[counted], label_smoothing=smoothing) for z in (first, second)]
+    loss = sum(task) / 2 + ALPHA / 2 * _symmetric(first.log_softmax(-1), second.log_softmax(-1))
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    names, parameters = zip(*trained, strict=True)
     found = torch.autograd.grad(loss, parameters, allow_unused=True)
-    return Hand(float(loss.detach()), {n: g for n, g in zip(names, found, strict=True) if g is not None})
+    return Hand(
+        float(loss.detach()), {n: g for n, g in zip(names, found, strict=True) if g is not None}
+    )
 
 
 def _symmetric(log_p: Tensor, log_q: Tensor) -> Tensor:

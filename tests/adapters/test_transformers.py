@@ -73,9 +73,7 @@ def test_evaluation_and_generation_of_a_consistent_model_are_its_own(tmp_path, d
     examples = rows(data_dir, "tokens", 8)
     found = []
     for model in (t5(0.3), consistent(t5(0.3), RDrop(alpha=ALPHA))):
-        made = trainer(
-            "Seq2SeqTrainer", model, tmp_path, examples, predict_with_generate=True
-        )
+        made = trainer("Seq2SeqTrainer", model, tmp_path, examples, predict_with_generate=True)
         found.append(made.predict(examples, max_new_tokens=6))
         assert "eval_loss" in made.evaluate(max_new_tokens=6)
     plain, ours = found

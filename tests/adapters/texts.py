@@ -133,5 +133,25 @@ class Bag(nn.Module):
         return self.head(self.drop(self.embed(input_ids)))
 
 
+class Encoder(nn.Module):
+    """Torch's own Transformer, which scores every word."""
+
+    def __init__(self, rate: float = 0.0) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(VOCABULARY, 16)
+        layer = nn.TransformerEncoderLayer(16, 2, 32, rate, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.head = nn.Linear(16, VOCABULARY)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Scores `[batch, time, words]`."""
+        hidden = self.encoder(self.embed(input_ids), src_key_padding_mask=attention_mask == 0)
+        return self.head(hidden)
+
+
+def encoder(rate: float = 0.0) -> nn.Module:
+    return seeded(Encoder, rate)
+
+
 def bag() -> nn.Module:
     return seeded(Bag, None)

@@ -280,7 +280,9 @@ def test_label_smoothing_is_the_trainers_own(head, labels):
 
 
 def test_label_smoothing_where_there_is_no_class_is_an_error():
-    with pytest.raises(ObjectiveError, match="one class among several, the task here is regression"):
+    with pytest.raises(
+        ObjectiveError, match="one class among several, the task here is regression"
+    ):
         consistent(bert(SEQUENCE, num_labels=1), TaskLoss(), label_smoothing=0.1)
     with pytest.raises(ObjectiveError, match="a loss function smooths its labels itself"):
         consistent(net(), TaskLoss(), loss=lambda output, batch: None, label_smoothing=0.1)

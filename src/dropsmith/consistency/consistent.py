@@ -155,8 +155,7 @@ def _check_kind(objective: Objective, loss: LossFunction) -> None:
     wanted = {"regression": "values", "multi_label": "labels"}.get(loss.problem, kind)
     if kind != wanted:
         raise ObjectiveError(
-            f"the task is {loss.problem}, {objective} compares {kind}\n"
-            f'  set kind="{wanted}"'
+            f'the task is {loss.problem}, {objective} compares {kind}\n  set kind="{wanted}"'
         )
 
 

@@ -17,8 +17,8 @@ from dropsmith.consistency.state import Consistent, ConsistentOutput
 from dropsmith.consistency.task_loss import Counting, LabelledLoss
 from dropsmith.errors import ObjectiveError, ViewError
 from dropsmith.sites import Noise
-from dropsmith.sites.loaded import warn_if_loaded
 from dropsmith.sites.install import installation_of
+from dropsmith.sites.loaded import warn_if_loaded
 from dropsmith.sites.noise import ATTRIBUTE
 from dropsmith.views import Views
 
