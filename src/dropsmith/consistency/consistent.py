@@ -60,8 +60,8 @@ def consistent(
         objective: how many views, and what they should agree on.
         loss: the task's loss, needed unless this is a Hugging Face task model: `classification`,
             `tokens`, `causal`, `regression`, `multi_label` or `spans` for that loss of the logits
-            against `labels`; or a function of what the model returned for one view and of that view's
-            batch (arguments by name, with `labels`) that returns a `Loss`.
+            against `labels`; or a function of what the model returned for one view and of that
+            view's batch (arguments by name, with `labels`) that returns a `Loss`.
         plan: noise to install as well, taken off again by `restore`.
         mode: `looped` for one forward per view, where BatchNorm should see each by itself; `auto`
             for all views in one forward where that can be done, see `dropsmith.views`.

@@ -45,10 +45,11 @@ class FirstSteps:
         if not self.compared and isinstance(loss, LabelledLoss):
             self.compared = check_loss(views, loss, run.stacked)
         if not self.differed and len(views) > 1:
-            self.differed = check_differ(views, module, run.noise)
+            trunk = run.fork.name if run.fork is not None else None
+            self.differed = check_differ(views, module, run.noise, trunk)
 
 
-def check_differ(views: Views, module: nn.Module, noise: Noise) -> bool:
+def check_differ(views: Views, module: nn.Module, noise: Noise, trunk: str | None = None) -> bool:
     """Whether the views are known to have noise of their own; `ViewError` where they have none.
 
     Equal outputs alone do not tell: a head may begin at zero, a schedule at rate 0, and a rare
@@ -65,7 +66,8 @@ def check_differ(views: Views, module: nn.Module, noise: Noise) -> bool:
             report: Audit | str = audit(module, batch)
     except Exception as error:
         report = f"  (the audit could not run on this batch: {error})"
-    if isinstance(report, Audit) and any(row.differ for row in report.rows):
+    above = _from(module, trunk)
+    if isinstance(report, Audit) and any(r.differ and r.site.owner in above for r in report.rows):
         return False
     raise ViewError(
         "the views of a training step are identical, so there is nothing to agree on\n"
@@ -97,6 +99,12 @@ def check_loss(views: Views, loss: LabelledLoss, stacked: bool) -> bool:
         f"{float(ours):.6g}\n"
         "  give the one to train with: consistent(model, objective, loss=function)"
     )
+
+
+def _from(module: nn.Module, trunk: str | None) -> list[str]:
+    """The modules above a trunk, or all; taken to run in the order in which they were made."""
+    names = [name for name, _ in module.named_modules()]
+    return names if trunk is None else names[names.index(trunk) :]
 
 
 def _drawn_afresh(module: nn.Module, noise: Noise) -> bool:

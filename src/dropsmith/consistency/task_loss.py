@@ -123,7 +123,7 @@ def task_loss(
         if label_smoothing:
             raise ObjectiveError(
                 "a loss function smooths its labels itself: leave out label_smoothing\n"
-                "  dropsmith.objectives.losses takes it: tokens(logits, labels, label_smoothing=0.1)"
+                "  functions of dropsmith.objectives.losses take it: tokens(..., label_smoothing=0.1)"
             )
         return loss
     for problem in PROBLEMS:
