@@ -5,7 +5,7 @@ term: at most 1.03 times is asked. Everything cheaper is compared with a plain s
 rows: with noise in the upper half only, and the lower half run once for both views, at most 1.55
 times is asked. Half a step with `every=2`, and half a batch with `share=0.5`, stand beside them.
 
-Every way has a model of its own of the same weights; the optimiser is left out, being the same for all.
+Every way has a model of its own, of the same weights. The optimiser's part is the same for all.
 """
 
 from collections.abc import Callable
@@ -74,7 +74,7 @@ def exact(device: torch.device) -> dict[str, Call]:
 
 
 def cheaper(device: torch.device) -> dict[str, Call]:
-    """Noise in the upper half; every way takes two steps, of which `every=2` has one with the term."""
+    """Noise in the upper half; every way takes two steps, one of which is plain with `every=2`."""
     half = LAYERS // 2
     trunk = f"bert.encoder.layer.{half}"
     twice = {
@@ -112,7 +112,7 @@ CASE = Case(
             threads=2,
         ),
     ),
-    rounds=7,
+    rounds=5,
 )
 
 if __name__ == "__main__":

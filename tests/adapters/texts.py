@@ -47,11 +47,12 @@ def rows(data: Path, kind: str, count: int = 32) -> list[dict[str, list[int] | i
     """Examples of one length, padding at the end; labels as the kind of task has them."""
     found = []
     for text, label in sentences(data, count):
-        ids = tokenizer(data)(text, add_special_tokens=False)["input_ids"][: LENGTH - 1] + [END]
+        words = tokenizer(data)(text, add_special_tokens=False)["input_ids"]
+        ids = [*words[: LENGTH - 1], END]
         empty = LENGTH - len(ids)
         row = {"input_ids": ids + [PADDING] * empty, "attention_mask": [1] * len(ids) + [0] * empty}
-        words = ids + [-100] * empty
-        found.append({**row, "labels": label if kind == "classification" else words})
+        targets = ids + [-100] * empty
+        found.append({**row, "labels": label if kind == "classification" else targets})
     return found
 
 

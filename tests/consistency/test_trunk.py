@@ -66,6 +66,10 @@ def test_a_step_without_the_term_is_one_view_all_the_way():
     assert sorted(terms_of(model)) == ["consistency", "task"]
 
 
+def classifier():
+    return bert("ForSequenceClassification", layers=4)
+
+
 @pytest.mark.parametrize(
     ("make", "trunk", "labels"),
     [

@@ -123,7 +123,7 @@ def task_loss(
         if label_smoothing:
             raise ObjectiveError(
                 "a loss function smooths its labels itself: leave out label_smoothing\n"
-                "  functions of dropsmith.objectives.losses take it: tokens(..., label_smoothing=0.1)"
+                "  those of dropsmith.objectives.losses take it: tokens(..., label_smoothing=0.1)"
             )
         return loss
     for problem in PROBLEMS:
