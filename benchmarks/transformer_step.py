@@ -25,7 +25,7 @@ Step = Callable[[], object]
 
 
 def bert(noisy: int = LAYERS) -> BertForSequenceClassification:
-    """BERT-base's shape, random weights, with dropout in its last `noisy` layers and in its head."""
+    """BERT-base's shape, random weights, dropout in its last `noisy` layers and in its head."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = BertForSequenceClassification(BertConfig(num_hidden_layers=LAYERS)).train()

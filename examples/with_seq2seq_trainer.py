@@ -91,7 +91,7 @@ def encoded(words: PreTrainedTokenizerFast, source: str, target: str) -> dict[st
 def t5(words: PreTrainedTokenizerFast, width: int) -> T5ForConditionalGeneration:
     """Two layers on either side, with T5's usual dropout of 0.1."""
     sizes = {"d_model": width, "d_kv": width // 2, "d_ff": 2 * width, "num_layers": 2}
-    config = T5Config(len(words), num_heads=2, decoder_start_token_id=0, **sizes)
+    config = T5Config(vocab_size=len(words), num_heads=2, decoder_start_token_id=0, **sizes)
     return T5ForConditionalGeneration(config)
 
 

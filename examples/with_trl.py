@@ -52,9 +52,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def gpt2(data: Data, width: int) -> GPT2LMHeadModel:
     """Two layers, with GPT-2's usual dropout of 0.1."""
-    words = len(data.vocabulary)
     ends = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), 0)
-    return GPT2LMHeadModel(GPT2Config(words, 64, width, n_layer=2, n_head=2, **ends))
+    sizes = {"n_positions": 64, "n_embd": width, "n_layer": 2, "n_head": 2}
+    return GPT2LMHeadModel(GPT2Config(vocab_size=len(data.vocabulary), **sizes, **ends))
 
 
 def tokenizer(data: Data) -> PreTrainedTokenizerFast:

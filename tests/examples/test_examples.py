@@ -8,7 +8,17 @@ from types import ModuleType
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-HERE = ("fine_tune_bert_r_drop", "how_sure_is_it", "variational_lstm_language_model")
+HERE = (
+    "fine_tune_bert_r_drop",
+    "how_sure_is_it",
+    "variational_lstm_language_model",
+    "with_accelerate",
+    "with_lightning",
+    "with_peft",
+    "with_seq2seq_trainer",
+    "with_trainer",
+    "with_trl",
+)
 
 
 def load(name: str) -> ModuleType:
@@ -19,6 +29,12 @@ def load(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(autouse=True)
+def beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some examples take sentences and model from another, which stands in the same folder."""
+    monkeypatch.syspath_prepend(EXAMPLES)
 
 
 def printed(name: str, arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -88,3 +104,60 @@ def test_mistakes_gather_where_the_digits_model_is_unsure(
     doubts = numbers(r"mutual information (\d\.\d+)", text)
     assert len(doubts) == 2
     assert doubts == sorted(doubts, reverse=True)
+
+
+SMALL = "--epochs 2 --limit 70 --width 16 --layers 1"
+TRAINERS = {
+    "with_trainer": ("transformers", r"task \d\.\d+, consistency|consistency \d\.\d+, task"),
+    "with_lightning": ("lightning", r"task \d\.\d+, consistency|consistency \d\.\d+, task"),
+    "with_accelerate": ("transformers", r"resumed at step \d+: weights equal"),
+    "with_peft": ("peft", r"^\d+ of \d+ weights are trained"),
+}
+
+
+# What the trainers' libraries say of themselves and of each other.
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:.*does not have many workers")
+@pytest.mark.parametrize("data", [None, "sst2"])
+@pytest.mark.parametrize("name", TRAINERS)
+def test_a_trainer_trains_on_the_term(
+    name: str,
+    data: str | None,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    library, promised = TRAINERS[name]
+    pytest.importorskip(library, reason=f"needs the extra {library}")
+    given = ""
+    if data is not None:
+        given = f" --data {request.getfixturevalue('data_dir') / 'nlu' / data}"
+    text = printed(name, SMALL + given, capsys)
+    assert re.search(promised, text, re.MULTILINE)
+    (share,) = numbers(r"validation accuracy ([\d.]+)%", text)
+    assert 0 <= share <= 100
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("data", [False, True])
+def test_a_translator_is_smoothed_and_generates(
+    data: bool, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("transformers", reason="needs the extra transformers")
+    given = ""
+    if data:
+        given = f" --data {request.getfixturevalue('data_dir') / 'multi30k' / 'raw'}"
+    text = printed("with_seq2seq_trainer", f"--limit 80 --steps 2 --width 16{given}", capsys)
+    assert re.search(r"60 pairs, the last batch: .*consistency \d\.\d+", text)
+    assert "→" in text
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("data", [False, True])
+def test_trl_logs_the_term(
+    data: bool, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("trl", reason="needs the extra trl")
+    given = ""
+    if data:
+        given = f" --data {request.getfixturevalue('data_dir') / 'wikitext2'}"
+    text = printed("with_trl", f"--limit 40 --steps 2 --width 16{given}", capsys)
+    assert len(numbers(r"consistency (\d\.\d+)", text)) == 2

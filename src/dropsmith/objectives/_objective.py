@@ -39,15 +39,14 @@ class Objective(ABC):
         return 1.0
 
     @property
-<<<<<<< HEAD
     def reads(self) -> Reads | None:
         """What it compares beside the outputs: made with `views(..., reads=objective.reads)`."""
         return None
-=======
+
+    @property
     def depends_on_step(self) -> bool:
         """Whether a step differs from another by more than its noise."""
         return False
->>>>>>> ad36f52 (consistent: shared trunk, label smoothing, spans, PEFT; trainers count its items rightly; a term over one class is an error)
 
     @abstractmethod
     def terms(self, views: Views, loss: LossFunction) -> Terms:
