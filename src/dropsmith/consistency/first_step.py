@@ -43,7 +43,7 @@ class FirstSteps:
     def check(self, module: nn.Module, run: Running, views: Views, loss: LossFunction) -> None:
         """Look at the views, until they were seen to differ, and at the model's own loss."""
         if not self.compared and isinstance(loss, LabelledLoss):
-            self.compared = check_loss(views, loss, run.stacked)
+            self.compared = check_loss(views, loss, run.stacked or run.fork is not None)
         if not self.differed and len(views) > 1:
             trunk = run.fork.name if run.fork is not None else None
             self.differed = check_differ(views, module, run.noise, trunk)
@@ -75,7 +75,7 @@ def check_differ(views: Views, module: nn.Module, noise: Noise, trunk: str | Non
     )
 
 
-def check_loss(views: Views, loss: LabelledLoss, stacked: bool) -> bool:
+def check_loss(views: Views, loss: LabelledLoss, together: bool) -> bool:
     """Whether the model's own loss was there to compare with; `ObjectiveError` where it differs.
 
     A model may add something to its loss, such as a balance of experts, which the loss inferred
@@ -87,8 +87,8 @@ def check_loss(views: Views, loss: LabelledLoss, stacked: bool) -> bool:
     if loss.problem == "spans":  # there the models average starts and ends each by themselves
         return True
     loss = replace(loss, label_smoothing=0.0)
-    # The loss of a stacked forward is that of all its views, whichever of them carry it.
-    made = list(zip(views.outputs, views.batches, strict=True))[: None if stacked else 1]
+    # The loss of one forward is that of all its views, whichever of them carry it.
+    made = list(zip(views.outputs, views.batches, strict=True))[: None if together else 1]
     with torch.no_grad():
         ours = total(loss(output, batch).mean for output, batch in made).value
     exact = views.logits[0].dtype in (torch.float32, torch.float64)
