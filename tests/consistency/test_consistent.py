@@ -97,6 +97,20 @@ def test_the_models_own_dropout_is_the_noise_where_there_is_no_plan():
     torch.testing.assert_close(loss, cross_entropy([first, second]) + symmetric([first, second]))
 
 
+def test_a_share_of_the_batch_is_one_forward_where_the_model_s_own_dropout_is_the_noise():
+    model = nn.Sequential(nn.Linear(6, 16), nn.Dropout(0.5), nn.Linear(16, 3))
+    torch.manual_seed(3)
+    scores = list(model(torch.cat([X, X[:4]])).split([8, 4]))
+    expected = cross_entropy(scores) + symmetric(scores)
+    rows = []
+    model[0].register_forward_hook(lambda module, args, output: rows.append(len(output)))
+    consistent(model, RDrop(alpha=2.0, share=0.5), loss=of_rows)
+    torch.manual_seed(3)
+    output = model(X, labels=Y)
+    torch.testing.assert_close(output.loss, expected)
+    assert (rows, len(output.logits)) == ([12], 8)
+
+
 def test_the_same_object_comes_back_and_again_from_restore():
     model = net()
     assert consistent(model, RDrop(alpha=1), loss=of_rows, plan=PLAN) is model

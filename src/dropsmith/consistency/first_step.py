@@ -31,13 +31,13 @@ class FirstSteps:
         """Look at how the first stacked batch is laid out, while it runs."""
         if run.stacked and not self.laid_out:
             warn_of_batch_norm(module, run.n)
-            self.guards.enter_context(rows_first(module, run.n * run.rows))
+            self.guards.enter_context(rows_first(module, sum(run.sizes)))
 
     def after(self, module: nn.Module, run: Running, output: Any) -> None:
         """Look at what the first stacked batch became; None where the forward raised."""
         self.guards.close()
         if run.stacked and not self.laid_out and output is not None:
-            check_told_apart(module, output, run.n * run.rows)
+            check_told_apart(module, output, sum(run.sizes))
             self.laid_out = True
 
     def check(self, module: nn.Module, run: Running, views: Views, loss: LossFunction) -> None:
