@@ -52,6 +52,21 @@ def test_a_text_without_words_has_finite_scores_and_gradients():
     assert all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
 
 
+def test_a_pair_is_scored_by_the_means_of_its_texts_their_distance_and_their_product():
+    torch.manual_seed(0)
+    net = SmallTransformer(words=20, classes=1, length=6, width=8, heads=2, pairs=True)
+    single = model()
+    single.load_state_dict(
+        {k: v for k, v in net.state_dict().items() if "head" not in k}, strict=False
+    )
+    single.head = torch.nn.Identity()
+    second = TOKENS.flip(0)
+    u = torch.stack([one_text(single, row[row != 0]) for row in TOKENS])
+    v = torch.stack([one_text(single, row[row != 0]) for row in second])
+    wanted = net.head(torch.cat([u, v, (u - v).abs(), u * v], 1))
+    torch.testing.assert_close(net(TOKENS, second), wanted)
+
+
 def test_training_and_evaluation_run_the_same_path():
     net = model()
     with torch.no_grad():

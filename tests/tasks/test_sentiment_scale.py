@@ -140,10 +140,14 @@ def test_both_tasks_read_the_same_and_differ_in_their_cell(folder):
     assert isinstance(gru.model(gru.load(folder)).layer, torch.nn.GRU)
 
 
-def test_a_method_that_compares_probabilities_does_not_fit():
-    with pytest.raises(TaskError, match="returns values, and no probabilities"):
-        pick(["r-drop"], find_task("sentiment-scale"))
-    assert pick(["fraternal"], find_task("sentiment-scale"))[-1] == "fraternal"
+def test_a_method_that_compares_probabilities_compares_its_values_instead():
+    from dropsmith.compare import METHODS
+    from dropsmith.objectives import RDrop
+
+    task = find_task("sentiment-scale")
+    assert pick(["r-drop"], task)[-1] == "r-drop"
+    goal = METHODS["r-drop"].goal({"rate": 0.3, "alpha": 1.0}, task.kind)
+    assert goal == RDrop(alpha=1.0, kind="values")
 
 
 def test_the_real_reviews(data_dir):

@@ -27,6 +27,7 @@ class Method:
         views: how many passes of a batch it trains on.
         kinds: the kinds of task whose outputs its views can agree on.
         blocks: whether it reads Transformer blocks.
+        told: whether its objective is told the kind where that is not classes.
         settings: what tuning may try. The first is the usual one, the first three span the range,
             and every method has equally many.
     """
@@ -39,6 +40,7 @@ class Method:
     settings: tuple[Setting, ...]
     kinds: tuple[str, ...] = ("classes", "values")
     blocks: bool = False
+    told: bool = False
 
     def fits(self, task: Task) -> bool:
         """Whether the task's model has a place for the noise, and shows what can be compared."""
@@ -55,9 +57,11 @@ class Method:
         noise = self.noise_in(task)
         return Plan() if noise is None else task.plan(noise, setting["rate"])
 
-    def goal(self, setting: Setting) -> Objective:
-        """The objective under a setting."""
+    def goal(self, setting: Setting, kind: str = "classes") -> Objective:
+        """The objective under a setting, for a task of this kind."""
         own = {name: value for name, value in setting.items() if name not in _NOT_THE_OBJECTIVES}
+        if self.told and kind != "classes":
+            return self.objective(**own, kind=kind)
         return self.objective(**own)
 
     def budget(self, budget: Budget, setting: Setting) -> Budget:

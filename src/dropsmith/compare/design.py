@@ -80,7 +80,7 @@ class Design:
             task=self.task.name,
             method=method,
             plan=plan,
-            objective=made.goal(setting),
+            objective=made.goal(setting, self.task.kind),
             budget=made.budget(self.budget, setting),
             seed=seed,
             data=self.data,

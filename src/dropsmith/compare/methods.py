@@ -127,13 +127,14 @@ METHODS: dict[str, Method] = {
         settings=_grid(rate=_PAIRED, kappa=_KAPPAS),
     ),
     "r-drop": Method(
-        about="two views whose probabilities should be near in symmetric KL divergence",
+        about="two views whose probabilities should be near in symmetric KL divergence, or whose "
+        "values in squared difference",
         source="Liang, Wu et al., 2021",
         noise=PAIRED,
         objective=RDrop,
         views=2,
         settings=_grid(rate=_PAIRED, alpha=_ALPHAS),
-        kinds=("classes",),
+        told=True,
     ),
     "lr-drop": Method(
         about="as r-drop, and near in every block's hidden states and attention as well",

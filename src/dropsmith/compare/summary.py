@@ -10,6 +10,9 @@ from dropsmith.compare.statistics import Difference, Spread, corrected, differen
 from dropsmith.record import Record
 
 JUDGED_BY = (
+    ("test_matthews", "test_accuracy", "test_nll"),
+    ("test_f1", "test_accuracy", "test_nll"),
+    ("test_pearson", "test_spearman", "test_rmse"),
     ("test_accuracy", "test_nll", "test_perplexity"),
     ("test_perplexity", "test_nll"),
     ("test_rmse",),
@@ -17,7 +20,7 @@ JUDGED_BY = (
 """What is compared, in the order of the table: the first line whose first score all runs have, as
 far as they have the others. Likelihood stands beside accuracy."""
 
-USUAL = JUDGED_BY[0][:2]
+USUAL = ("test_accuracy", "test_nll")
 """What is compared where no run has finished."""
 
 SAMPLED = "test_mc_"

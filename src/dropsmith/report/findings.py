@@ -24,7 +24,14 @@ _WORDS = {
     "": "not told apart",
 }
 _PERPLEXITY = "validation_perplexity"
-_SPOKEN = {"test_nll": "likelihood", "test_accuracy": "accuracy", "test_rmse": "squared error"}
+_SPOKEN = {
+    "test_nll": "likelihood",
+    "test_matthews": "Matthews correlation",
+    "test_f1": "F1",
+    "test_pearson": "Pearson correlation",
+    "test_accuracy": "accuracy",
+    "test_rmse": "squared error",
+}
 
 
 def findings(comparison: Comparison) -> list[str]:

@@ -58,6 +58,16 @@ METRICS = {
     "test_accuracy": Metric(
         label="test accuracy", unit="%", scale=100, digits=2, more_is_better=True
     ),
+    "test_matthews": Metric(
+        label="test Matthews correlation", unit="", scale=1, digits=4, more_is_better=True
+    ),
+    "test_f1": Metric(label="test F1", unit="%", scale=100, digits=2, more_is_better=True),
+    "test_pearson": Metric(
+        label="test Pearson correlation", unit="", scale=1, digits=4, more_is_better=True
+    ),
+    "test_spearman": Metric(
+        label="test Spearman correlation", unit="", scale=1, digits=4, more_is_better=True
+    ),
     "test_nll": Metric(label="test NLL", unit="", scale=1, digits=3, more_is_better=False),
     "test_perplexity": Metric(
         label="test perplexity", unit="", scale=1, digits=2, more_is_better=False

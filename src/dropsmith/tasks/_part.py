@@ -76,11 +76,13 @@ class Split(Part):
         padded: columns whose rows are filled up with zeros; a batch keeps no more of them than
             its longest row needs.
         unit: what one unit of `labels` is in the data's own, where they were scaled.
+        together: whether a batch keeps as much of one padded column as of any other.
     """
 
     columns: Mapping[str, Tensor]
     padded: tuple[str, ...] = ()
     unit: float = 1.0
+    together: bool = False
 
     def stored(self) -> Mapping[str, Tensor]:
         return self.columns
@@ -91,7 +93,10 @@ class Split(Part):
     def rows(self, index: Tensor | slice) -> dict[str, Tensor]:
         """The batch that holds these rows."""
         batch = {name: column[index] for name, column in self.columns.items()}
-        return batch | {name: _trimmed(batch[name]) for name in self.padded}
+        widths = {name: _width(batch[name]) for name in self.padded}
+        if self.together:
+            widths = dict.fromkeys(widths, max(widths.values()))
+        return batch | {name: batch[name][:, :width] for name, width in widths.items()}
 
     def batch(self, step: int, *, seed: int, batch_size: int) -> Batch:
         """The next rows of one permutation after another; see `rows_at`."""
@@ -110,6 +115,5 @@ class Split(Part):
         return replace(self, columns=columns, padded=tuple(name for _ in self.padded))
 
 
-def _trimmed(rows: Tensor) -> Tensor:
-    longest = int((rows != 0).any(0).nonzero().max()) + 1 if bool(rows.any()) else 1
-    return rows[:, :longest]
+def _width(rows: Tensor) -> int:
+    return int((rows != 0).any(0).nonzero().max()) + 1 if bool(rows.any()) else 1

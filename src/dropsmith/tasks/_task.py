@@ -14,8 +14,11 @@ from torch import Tensor, nn
 from dropsmith.sites import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._part import Part
+from dropsmith.tasks.meters import Meter
 from dropsmith.terms import Loss
 from dropsmith.views import logits_of
+
+Kind = Literal["classes", "values"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +96,8 @@ class Task(ABC):
     paired: str = "dropout"
     budget: Budget
     perplexity: bool = False
-    kind: Literal["classes", "values"] = "classes"
     blocks: bool = False
+    kind: Kind = "classes"
 
     @abstractmethod
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
@@ -143,6 +146,10 @@ class Task(ABC):
             "nll": (float(loss.mean.sum), float(loss.mean.count)),
             "accuracy": (float(right.sum()), float(right.numel())),
         }
+
+    def meters(self) -> dict[str, Meter]:
+        """New meters of scores that are no means over examples; none, unless a task has some."""
+        return {}
 
     def measures(self, means: Mapping[str, float], part: Part) -> dict[str, float]:
         """The scores of a part of the data, from the means of `score` over it.

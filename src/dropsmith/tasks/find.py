@@ -10,6 +10,7 @@ from dropsmith.tasks.digits import DIGITS
 from dropsmith.tasks.image_folder import IMAGES
 from dropsmith.tasks.penn_treebank import PENN_TREEBANK
 from dropsmith.tasks.python_docs import PYTHON_DOCS
+from dropsmith.tasks.sentence_pairs import MRPC, QNLI, RTE, STSB, WNLI
 from dropsmith.tasks.sentences import COLA, RT_POLARITY, SST2, TEXT
 from dropsmith.tasks.sentiment_scale import SENTIMENT_SCALE, SENTIMENT_SCALE_GRU
 from dropsmith.tasks.tables import is_table
@@ -24,6 +25,11 @@ TASKS: dict[str, Task] = {
     "sst2": SST2,
     "rt_polarity": RT_POLARITY,
     "cola": COLA,
+    "mrpc": MRPC,
+    "rte": RTE,
+    "qnli": QNLI,
+    "wnli": WNLI,
+    "stsb": STSB,
     "sentiment-scale": SENTIMENT_SCALE,
     "sentiment-scale-gru": SENTIMENT_SCALE_GRU,
     "images": IMAGES,

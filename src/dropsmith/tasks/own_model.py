@@ -21,6 +21,7 @@ from dropsmith.sites.batch import call
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._part import Part
 from dropsmith.tasks._task import Data, Task
+from dropsmith.tasks.meters import Meter
 from dropsmith.terms import Loss
 
 
@@ -65,6 +66,9 @@ class OwnModelTask(Task):
 
     def score(self, output: Any, batch: Mapping[str, Tensor]) -> dict[str, tuple[float, float]]:
         return self.task.score(output, batch)
+
+    def meters(self) -> dict[str, Meter]:
+        return self.task.meters()
 
     def measures(self, means: Mapping[str, float], part: Part) -> dict[str, float]:
         return self.task.measures(means, part)

@@ -2,9 +2,12 @@
 
 One rule serves every source. Parts of all three kinds are taken as they are. Where one of
 validation and test is missing, the other is the test and validation is cut from training. A single
-table is divided by a hash of each text. No text is ever in two parts.
+table is divided by a hash of each text. No text is ever in two parts; and of pairs, those that we
+divide have no sentence in two parts.
 """
 
+import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,8 @@ from typing import Any
 from dropsmith.errors import DataError
 from dropsmith.tasks._hub import from_hub
 from dropsmith.tasks._split import PARTS, part_of, stratified
-from dropsmith.tasks.tables import Example, is_table, read_table
+from dropsmith.tasks.groups import groups
+from dropsmith.tasks.tables import Example, is_table, joined, read_table
 
 CUT = 1_000
 """Validation examples cut from training, at most; never more than 15 in 100."""
@@ -27,14 +31,20 @@ _STEMS = {
 }
 
 
-def parts_in(path: Path, text: Sequence[str]) -> Parts:
+def parts_in(
+    path: Path, text: Sequence[str], label: str = "label", second: str | None = None
+) -> Parts:
     """The parts in a table, or in a folder of tables named after them (`train.tsv.gz`, …).
+
+    Args:
+        path: of the table or the folder.
+        text, label, second: as for `read_table`.
 
     Raises:
         DataError: there is no table, or one of them cannot be read.
     """
     if path.is_file():
-        return {"all": read_table(path, text)}
+        return {"all": read_table(path, text, label, second)}
     if not path.is_dir():
         raise DataError(f"no file or folder {path}")
     tables = [table for table in sorted(path.iterdir()) if is_table(table)]
@@ -42,7 +52,7 @@ def parts_in(path: Path, text: Sequence[str]) -> Parts:
     for part, stems in _STEMS.items():
         mine = [table for table in tables if table.name.lower().startswith(stems)]
         if mine:
-            found[part] = [example for table in mine for example in read_table(table, text)]
+            found[part] = [row for table in mine for row in read_table(table, text, label, second)]
     if not found:
         raise DataError(
             f"no table in {path}\n"
@@ -51,33 +61,47 @@ def parts_in(path: Path, text: Sequence[str]) -> Parts:
     return found
 
 
-def parts_on_hub(path: str, config: str | None, text: str, task: str) -> Parts:
+def parts_on_hub(
+    path: str, config: str | None, text: str, task: str, second: str | None = None
+) -> Parts:
     """The parts of a data set on the Hub whose labels are not kept secret."""
     loaded = from_hub(path, config, task)
-    every = {part: _pairs(loaded[part], text) for part in PARTS if part in loaded}
-    return {part: rows for part, rows in every.items() if any(label != "-1" for _, label in rows)}
+    columns = [text] if second is None else [text, second]
+    every = {part: _rows(loaded[part], columns) for part in PARTS if part in loaded}
+    return {
+        part: rows for part, rows in every.items() if any(float(label) != -1 for _, label in rows)
+    }
 
 
-def _pairs(split: Any, text: str) -> list[Example]:
-    return [(str(t), str(n)) for t, n in zip(split[text], split["label"], strict=True)]
+def _rows(split: Any, columns: Sequence[str]) -> list[Example]:
+    texts = zip(*(map(str, split[name]) for name in columns), strict=True)
+    labels = map(str, split["label"])
+    return [(joined(*text), label) for text, label in zip(texts, labels, strict=True)]
 
 
-def settled(parts: Parts) -> Parts:
+def settled(parts: Parts, pairs: bool = False) -> Parts:
     """Training, validation and test from the parts there are, without a text in common.
+
+    Parts of pairs that are taken as they are may share single sentences, as those of GLUE do.
 
     >>> rows = [(f"text {i}", str(i % 2)) for i in range(100)]
     >>> parts = settled({"train": rows, "test": [("text 7", "1"), ("new", "0")]})
     >>> {name: len(part) for name, part in parts.items()}
     {'train': 84, 'validation': 15, 'test': 2}
+
+    Args:
+        parts: those there are, by name.
+        pairs: whether texts are pairs of sentences.
     """
     found = {part: rows for part, rows in parts.items() if rows}
     held = [part for part in ("validation", "test") if part in found]
     if len(held) == 2 and "train" in found:
         return _apart({part: found[part] for part in PARTS})
     if len(held) == 1 and "train" in found:
-        train, validation = _cut(found["train"])
+        train, validation = (_cut_between if pairs else _cut)(found["train"])
         return _apart({"train": train, "validation": validation, "test": found[held[0]]})
-    return _hashed([row for rows in found.values() for row in rows])
+    every = [row for rows in found.values() for row in rows]
+    return _hashed(every, groups(every) if pairs else [text for text, _ in every])
 
 
 def _cut(rows: list[Example]) -> tuple[list[Example], list[Example]]:
@@ -87,10 +111,24 @@ def _cut(rows: list[Example]) -> tuple[list[Example], list[Example]]:
     return [rows[i] for i in train.tolist()], [rows[i] for i in cut.tolist()]
 
 
-def _hashed(rows: list[Example]) -> Parts:
+def _cut_between(rows: list[Example]) -> tuple[list[Example], list[Example]]:
+    """As `_cut`, but pairs with a sentence in common stay together."""
+    names, wanted = groups(rows), min(CUT, round(0.15 * len(rows)))
+    sizes = Counter(names)
+    held: set[str] = set()
+    for name in sorted(sizes, key=lambda name: hashlib.sha256(name.encode()).digest()):
+        if wanted >= sizes[name]:
+            held.add(name)
+            wanted -= sizes[name]
+    train = [row for row, name in zip(rows, names, strict=True) if name not in held]
+    return train, [row for row, name in zip(rows, names, strict=True) if name in held]
+
+
+def _hashed(rows: list[Example], names: Sequence[str]) -> Parts:
+    """Rows by a hash of the name of each: rows of one name stay together."""
     parts: Parts = {part: [] for part in PARTS}
-    for row in rows:
-        parts[part_of(row[0].encode())].append(row)
+    for row, name in zip(rows, names, strict=True):
+        parts[part_of(name.encode())].append(row)
     return parts
 
 

@@ -1,4 +1,4 @@
-"""The text classification tasks by name, each a table in a folder or a data set on the Hub."""
+"""The tasks of single sentences by name, each a table in a folder or a data set on the Hub."""
 
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks.texts import TextSource, TextTask
@@ -7,8 +7,8 @@ _BUDGET = Budget(epochs=8, batch_size=64, learning_rate=1e-3, weight_decay=0.01)
 _POLARITY = (("0", "negative"), ("1", "positive"))
 
 
-def _task(source: TextSource) -> TextTask:
-    return TextTask(name=source.name, source=source, budget=_BUDGET)
+def _task(source: TextSource, *metrics: str) -> TextTask:
+    return TextTask(name=source.name, source=source, budget=_BUDGET, metrics=metrics)
 
 
 SST2 = _task(
@@ -37,7 +37,8 @@ COLA = _task(
         about="CoLA, is a sentence acceptable English (Warstadt et al., 2019)",
         names=(("0", "unacceptable"), ("1", "acceptable")),
         hub=("nyu-mll/glue", "cola", "sentence"),
-    )
+    ),
+    "matthews",
 )
 
 TEXT = _task(TextSource(name="text", about="texts and labels", text=("text", "sentence")))

@@ -12,7 +12,10 @@ from dropsmith.errors import DataError
 SUFFIXES = (".csv", ".tsv", ".jsonl")
 
 Example = tuple[str, str]
-"""A text and its label."""
+"""A text and its label; the two sentences of a pair are one text with `BETWEEN` in it."""
+
+BETWEEN = "\t"
+"""Stands between the sentences of a pair: no word holds it, and no cell of a TSV."""
 
 
 def is_table(path: Path) -> bool:
@@ -20,7 +23,9 @@ def is_table(path: Path) -> bool:
     return _kind(path) in SUFFIXES
 
 
-def read_table(path: Path, text: Sequence[str], label: str = "label") -> list[Example]:
+def read_table(
+    path: Path, text: Sequence[str], label: str = "label", second: str | None = None
+) -> list[Example]:
     """The texts and labels in a file.
 
     CSV is read with its quotes; TSV is split at tabs and nothing else, so that a lone quotation
@@ -30,6 +35,7 @@ def read_table(path: Path, text: Sequence[str], label: str = "label") -> list[Ex
         path: ends in .csv, .tsv or .jsonl, and perhaps .gz; tables begin with a line of names.
         text: what the column of texts may be called; the first that exists is read.
         label: what the column of labels is called.
+        second: the column of second sentences, where texts are pairs.
 
     Raises:
         DataError: the file or a column is missing, a row is not whole, or there are none.
@@ -45,23 +51,34 @@ def read_table(path: Path, text: Sequence[str], label: str = "label") -> list[Ex
         raise DataError(f"cannot read {path}\n  {error}") from None
     if not rows:
         raise DataError(f"no rows in {path}")
-    return _examples(path, rows, text, label)
+    columns = [_column(path, rows[0], names) for names in (text, [label])]
+    columns += [] if second is None else [_column(path, rows[0], [second])]
+    return [_example(path, number, row, columns) for number, row in enumerate(rows, start=1)]
 
 
-def _examples(
-    path: Path, rows: Sequence[dict[str, str]], text: Sequence[str], label: str
-) -> list[Example]:
-    columns = list(rows[0])
-    column = next((name for name in text if name in columns), None)
-    if column is None or label not in columns:
-        wanted = " or ".join(map(repr, text)) if column is None else repr(label)
-        raise DataError(f"no column {wanted} in {path}\n  its columns are: {', '.join(columns)}")
-    examples = []
-    for number, row in enumerate(rows, start=1):
-        if column not in row or label not in row or not row[label].strip():
-            raise DataError(f"row {number} of {path} has no {column!r} or no {label!r}: {row}")
-        examples.append((row[column].strip(), row[label].strip()))
-    return examples
+def _column(path: Path, row: dict[str, str], names: Sequence[str]) -> str:
+    found = next((name for name in names if name in row), None)
+    if found is None:
+        wanted = " or ".join(map(repr, names))
+        raise DataError(f"no column {wanted} in {path}\n  its columns are: {', '.join(row)}")
+    return found
+
+
+def _example(path: Path, number: int, row: dict[str, str], columns: Sequence[str]) -> Example:
+    text, label, *second = columns
+    if any(name not in row for name in columns) or not row[label].strip():
+        named = " or no ".join(map(repr, (text, *second, label)))
+        raise DataError(f"row {number} of {path} has no {named}: {row}")
+    return joined(*(row[name] for name in (text, *second))), row[label].strip()
+
+
+def joined(*sentences: str) -> str:
+    """The sentences of an example as one text.
+
+    >>> joined(" one\\ttwo", "three")
+    'one two\\tthree'
+    """
+    return BETWEEN.join(sentence.strip().replace(BETWEEN, " ") for sentence in sentences)
 
 
 def _rows(path: Path, lines: IO[str]) -> Iterator[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Text classification: sentences with a label each, for a small Transformer."""
+"""Sentences and pairs of sentences with a label each, for a small Transformer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,19 +12,25 @@ from torch import Tensor, nn
 from dropsmith.errors import DataError
 from dropsmith.models import SmallTransformer, transformer_plan
 from dropsmith.models.small_transformer import TRANSFORMER_NOISES
-from dropsmith.objectives.losses import classification
+from dropsmith.objectives.losses import classification, regression
 from dropsmith.sites import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._part import Split
-from dropsmith.tasks._split import PARTS, check_parts, limited, round_robin
-from dropsmith.tasks._task import Data, Task
+from dropsmith.tasks._split import PARTS, limited, round_robin
+from dropsmith.tasks._task import Data, Kind, Task
+from dropsmith.tasks.labels import classes, values
+from dropsmith.tasks.meters import Meter, meters
 from dropsmith.tasks.parts import Parts, parts_in, parts_on_hub, settled
+from dropsmith.tasks.tables import BETWEEN
 from dropsmith.tasks.words import PAD, UNKNOWN, Vocabulary, tokenise
 from dropsmith.terms import Loss
 from dropsmith.views import logits_of
 
 LONGEST, WORDS = 64, 10_000
-"""Words kept of a text, and words in the vocabulary, at most."""
+"""Words kept of a sentence, and words in the vocabulary, at most."""
+
+COLUMNS = ("tokens", "second")
+"""What the sentences of an example are called, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +41,9 @@ class TextSource:
         name: the task's, and the folder's inside a folder of several sets.
         about: what they are, in words for the report.
         text: what the column of texts may be called in a table.
+        second: the column of second sentences, where examples are pairs.
+        label: what the column of labels is called.
+        kind: whether labels are classes or values.
         names: what the labels are called, by the label in the table; None to keep those.
         hub: address, configuration and text column on the Hub; None where it is not there.
         limit: training examples where no limit is given; None for all.
@@ -43,12 +52,15 @@ class TextSource:
     name: str
     about: str
     text: tuple[str, ...] = ("sentence",)
+    second: str | None = None
+    label: str = "label"
+    kind: Kind = "classes"
     names: tuple[tuple[str, str], ...] | None = None
     hub: tuple[str, str | None, str] | None = None
     limit: int | None = None
 
     def read(self, data: Path | None, limit: int | None) -> Data:
-        """The examples as padded rows of word numbers, `tokens`, and `labels`.
+        """The examples as padded rows of word numbers, `tokens` (and `second`), and `labels`.
 
         The training examples are a balanced subset where there is a limit; words are numbered by
         the training texts alone.
@@ -57,70 +69,126 @@ class TextSource:
 
     def parts(self, data: Path | None) -> Parts:
         """The parts in a folder or table, or on the Hub where none is given."""
+        pairs = self.second is not None
         if data is not None:
             inside = data / self.name
-            return settled(parts_in(inside if inside.is_dir() else data, self.text))
+            folder = inside if inside.is_dir() else data
+            return settled(parts_in(folder, self.text, self.label, self.second), pairs)
         if self.hub is None:
             raise DataError(f"the task {self.name} reads a table of texts\n  give it: --data FILE")
-        return settled(parts_on_hub(*self.hub, self.name))
+        return settled(parts_on_hub(*self.hub, self.name, self.second), pairs)
+
+    def examples(self, data: Path | None, limit: int | None) -> "Examples":
+        """The sentences and labels of each part, of training as many as a limit leaves."""
+        parts = self.parts(data)
+        where = str(data) if data is not None else self.about
+        read = classes(parts, dict(self.names or ()), where) if self.kind == "classes" else None
+        labels = read or values(parts, where)
+        most = self.limit if limit is None else limit
+        kept = limited(round_robin(labels.bands), most).tolist()
+        parts["train"] = [parts["train"][i] for i in kept]
+        columns, unit = labels.columns(kept)
+        return Examples(
+            texts={part: [tuple(t.split(BETWEEN)) for t, _ in parts[part]] for part in PARTS},
+            labels=columns,
+            names=labels.names,
+            unit=unit,
+            source=self.about if data is None else f"{self.about} ({data.name})",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """Sentences before they are numbers.
+
+    Args:
+        texts: of each part, one or two sentences an example.
+        labels: of each part.
+        names: what the classes are called.
+        unit: what one unit of a value is in the data's own.
+        source: where they come from, in words for the report.
+    """
+
+    texts: Mapping[str, Sequence[tuple[str, ...]]]
+    labels: Mapping[str, Tensor]
+    names: tuple[str, ...]
+    unit: float
+    source: str
 
 
 @lru_cache(maxsize=4)
 def _read(source: TextSource, data: Path | None, limit: int | None) -> Data:
-    parts = source.parts(data)
-    where = str(data) if data is not None else source.about
-    raw = sorted({label for rows in parts.values() for _, label in rows})
-    labels = {part: [raw.index(label) for _, label in parts[part]] for part in PARTS}
-    check_parts(labels, raw, where)
-    kept = limited(round_robin(labels["train"]), source.limit if limit is None else limit).tolist()
-    parts["train"] = [parts["train"][i] for i in kept]
-    labels["train"] = [labels["train"][i] for i in kept]
-    words = {part: [tokenise(text)[:LONGEST] for text, _ in parts[part]] for part in PARTS}
-    known = Vocabulary.of(words["train"], special=(PAD, UNKNOWN), most=WORDS)
-    called = dict(source.names or ())
+    found = source.examples(data, limit)
+    words = {
+        part: [[tokenise(sentence)[:LONGEST] for sentence in text] for text in found.texts[part]]
+        for part in PARTS
+    }
+    sentences = (sentence for example in words["train"] for sentence in example)
+    known = Vocabulary.of(sentences, special=(PAD, UNKNOWN), most=WORDS)
     return Data.of(
-        [_split(words[part], labels[part], known) for part in PARTS],
-        names=[called.get(label, label) for label in raw],
-        source=source.about if data is None else f"{source.about} ({data.name})",
+        [_split(words[part], found.labels[part], known, found.unit) for part in PARTS],
+        names=found.names,
+        source=found.source,
         vocabulary=known.words,
     )
 
 
-def _split(texts: Sequence[Sequence[str]], labels: Sequence[int], known: Vocabulary) -> Split:
-    tokens = torch.zeros(len(texts), max(1, *map(len, texts)), dtype=torch.long)
-    for row, words in zip(tokens, texts, strict=True):
-        row[: len(words)] = torch.tensor(known.ids(words), dtype=torch.long)
-    columns = {"tokens": tokens, "labels": torch.tensor(labels, dtype=torch.long)}
-    return Split(columns, padded=("tokens",))
+def _split(
+    examples: Sequence[Sequence[Sequence[str]]], labels: Tensor, known: Vocabulary, unit: float
+) -> Split:
+    columns = {
+        name: _rows([known.ids(words) for words in texts])
+        for name, texts in zip(COLUMNS, zip(*examples, strict=True), strict=False)
+    }
+    return Split(columns | {"labels": labels}, padded=tuple(columns), unit=unit)
+
+
+def _rows(numbers: Sequence[Sequence[int]]) -> Tensor:
+    tokens = torch.zeros(len(numbers), max(1, *map(len, numbers)), dtype=torch.long)
+    for row, ids in zip(tokens, numbers, strict=True):
+        row[: len(ids)] = torch.tensor(ids, dtype=torch.long)
+    return tokens
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextTask(Task):
-    """Sentences with one label each, for `SmallTransformer`.
+    """Sentences or pairs of them with one label each, for `SmallTransformer`.
 
     Args:
         name: what the task is called.
         source: where its sentences come from.
         budget: the budget that suits it.
+        metrics: what it is judged by beside the usual scores: names of `tasks.meters`.
         home: what is read where no `data` is given.
+        kind: that of the source.
     """
 
     name: str
     source: TextSource
     budget: Budget
+    metrics: tuple[str, ...] = ()
     home: Path | None = None
     noises: tuple[str, ...] = TRANSFORMER_NOISES
     blocks: bool = True
+    kind: Kind = "classes"
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         return self.source.read(data if data is not None else self.home, limit)
 
     def model(self, data: Data) -> nn.Module:
-        words = len(data.vocabulary)
-        return SmallTransformer(words=words, classes=data.classes, length=LONGEST)
+        return SmallTransformer(
+            words=len(data.vocabulary),
+            classes=data.classes if self.kind == "classes" else 1,
+            length=LONGEST,
+            pairs=self.source.second is not None,
+        )
 
     def plan(self, noise: str, rate: float) -> Plan:
         return transformer_plan(noise, rate)
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
-        return classification(logits_of(output), batch["labels"])
+        wanted = classification if self.kind == "classes" else regression
+        return wanted(logits_of(output), batch["labels"])
+
+    def meters(self) -> dict[str, Meter]:
+        return meters(self.metrics)

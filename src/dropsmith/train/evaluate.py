@@ -45,7 +45,8 @@ def evaluate(
     Returns:
         Of classes `nll` in nats per item, `accuracy`, `calibration_error` (mean difference between
         confidence and accuracy over 15 bins of confidence; Naeini et al., 2015), and
-        `perplexity` where the task is judged by it. Of values `mse` and `rmse`.
+        `perplexity` where the task is judged by it. Of values `mse` and `rmse`. And what the
+        task's meters measure.
 
     Raises:
         NoiseError: samples are asked for of a model in which nothing is random.
@@ -86,6 +87,7 @@ Read = Callable[[dict[str, Tensor], bool], Any]
 def _scores(task: Task, part: Part, read: Read, device: torch.device) -> dict[str, float]:
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     calibration = Calibration() if task.kind == "classes" else None
+    meters = task.meters()
     for given in part.batches(ROWS):
         batch = on_device(given.columns, device)
         output = read(batch, given.continues)
@@ -94,9 +96,12 @@ def _scores(task: Task, part: Part, read: Read, device: torch.device) -> dict[st
             sums[name][1] += count
         if calibration is not None:
             calibration.add(*_flat(logits_of(output), batch["labels"]))
+        for meter in meters.values():
+            meter.add(logits_of(output), batch["labels"])
     means = {name: total / count for name, (total, count) in sums.items()}
     if calibration is not None:
         means["calibration_error"] = calibration.error
+    means |= {name: meter.value for name, meter in meters.items()}
     return task.measures(means, part)
 
 

@@ -1,0 +1,94 @@
+"""Scores of a whole part of the data that are no means over its examples, through torchmetrics."""
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+
+class Meter:
+    """A score taken batch by batch.
+
+    >>> import torch
+    >>> meter = meters(["matthews"])["matthews"]
+    >>> meter.add(torch.tensor([[2.0, 1.0], [0.0, 1.0]]), torch.tensor([0, 1]))
+    >>> meter.value
+    1.0
+
+    Args:
+        metric: one of torchmetrics, of a prediction and a label for each example.
+        predicted: the predictions in what the model returned.
+    """
+
+    def __init__(self, metric: Any, predicted: Callable[[Tensor], Tensor]) -> None:
+        self.metric, self.predicted, self.moved = metric, predicted, False
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Count these examples."""
+        if not self.moved:
+            self.metric, self.moved = self.metric.to(logits.device), True
+        self.metric.update(self.predicted(logits.detach()), labels)
+
+    @property
+    def value(self) -> float:
+        """That of all examples; 0 where predictions or labels are all alike and it has none."""
+        with warnings.catch_warnings():
+            # Of a correlation without variance, which has its own value here.
+            warnings.simplefilter("ignore", UserWarning)
+            found = float(self.metric.compute())
+        return 0.0 if math.isnan(found) else found
+
+
+def meters(names: Sequence[str]) -> dict[str, Meter]:
+    """New meters by name.
+
+    Args:
+        names: `f1` (of the second class) and `matthews` for two classes, `pearson` and `spearman`
+            for values.
+    """
+    with warnings.catch_warnings():
+        # That Spearman's keeps all predictions: two numbers an example.
+        warnings.simplefilter("ignore", UserWarning)
+        return {name: _MAKERS[name]() for name in names}
+
+
+def _f1() -> Meter:
+    from torchmetrics.classification import BinaryF1Score
+
+    return Meter(BinaryF1Score(), _choice)
+
+
+def _matthews() -> Meter:
+    from torchmetrics.classification import BinaryMatthewsCorrCoef
+
+    return Meter(BinaryMatthewsCorrCoef(), _choice)
+
+
+def _pearson() -> Meter:
+    from torchmetrics.regression import PearsonCorrCoef
+
+    return Meter(PearsonCorrCoef(), _single)
+
+
+def _spearman() -> Meter:
+    from torchmetrics.regression import SpearmanCorrCoef
+
+    return Meter(SpearmanCorrCoef(), _single)
+
+
+_MAKERS: Mapping[str, Callable[[], Meter]] = {
+    "f1": _f1,
+    "matthews": _matthews,
+    "pearson": _pearson,
+    "spearman": _spearman,
+}
+
+
+def _choice(logits: Tensor) -> Tensor:
+    return logits.argmax(-1)
+
+
+def _single(values: Tensor) -> Tensor:
+    return values.squeeze(-1).float()
