@@ -37,11 +37,15 @@ BudgetName = Annotated[
     str,
     typer.Option(
         "--budget",
-        metavar="quick|full|EPOCHS",
-        help="full: the task's own; quick: a quarter of its examples; or a number of epochs. "
+        metavar="tiny|quick|full|EPOCHS",
+        help="full: the task's own; quick: a quarter of its examples; tiny: one epoch of a "
+        "hundredth of them, to see that all runs; or a number of epochs. "
         "Epochs count example-views: a two-view method makes half the steps.",
     ),
 ]
+LEAST = 64
+"""Examples that a tiny budget has, at least."""
+
 Limit = Annotated[
     int | None,
     typer.Option(
@@ -114,14 +118,18 @@ def budget_of(
     if name == "full":
         return task.budget, limit
     if name == "quick":
-        return task.budget, limit or _quarter(task.load(data, None))
+        return task.budget, limit or max(1, _count(task.load(data, None)) // 4)
+    if name == "tiny":
+        count = _count(task.load(data, None))
+        return replace(task.budget, epochs=1), limit or max(min(count, LEAST), count // 100)
     if not name.isdigit() or int(name) < 1:
-        raise TaskError(f"a budget is quick, full or a number of epochs, got {name!r}")
+        raise TaskError(f"a budget is tiny, quick, full or a number of epochs, got {name!r}")
     return replace(task.budget, epochs=int(name)), limit
 
 
-def _quarter(data: "Data") -> int:
-    return max(1, (data.most or len(data.train)) // 4)
+def _count(data: "Data") -> int:
+    """How many training examples there are, in what a limit counts."""
+    return data.most or len(data.train)
 
 
 def plan_of(task: "Task", method: str, rate: float | None, file: Path | None) -> "Plan":

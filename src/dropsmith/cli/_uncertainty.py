@@ -18,13 +18,13 @@ SHOWN = 5
 def check_items(setup: "Setup") -> None:
     """Raise `TaskError` where the test set has no single items of classes to be unsure of."""
     from dropsmith.errors import TaskError
-    from dropsmith.tasks import Stream
+    from dropsmith.tasks import Sequences, Stream
     from dropsmith.train import task_and_data
 
     task, data = task_and_data(setup)
-    text = isinstance(data.test, Stream)
-    if text or task.kind == "values":
-        what = "reads one long text" if text else "predicts values"
+    kinds = {Stream: "reads one long text", Sequences: "writes texts"}
+    what = kinds.get(type(data.test), "predicts values" if task.kind == "values" else None)
+    if what is not None:
         raise TaskError(
             f"predict shows single items by their classes, and the task {task.name} {what}\n"
             f"  to score the mean of many passes: dropsmith train {setup.task} --samples 50"

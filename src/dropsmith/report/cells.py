@@ -43,10 +43,21 @@ def main_grid(comparison: Comparison) -> Grid:
     return Grid(
         f"{comparison.task}: mean ± standard deviation over {_seeds(lines)}; "
         f"differences are paired by seed, with 95 % intervals"
-        + (", p-values corrected by Holm's method" if tested else ""),
+        + (", p-values corrected by Holm's method" if tested else "")
+        + "".join(f"; {name}: {signature}" for name, signature in _signatures(comparison)),
         tuple(heads),
         tuple(_main_row(line, names) for line in lines),
     )
+
+
+def _signatures(comparison: Comparison) -> list[tuple[str, str]]:
+    """How scores of written texts were computed, each way once."""
+    signed = [
+        record.environment.get("signatures", {})
+        for row in comparison.rows
+        for record in row.finished
+    ]
+    return sorted({pair for one in signed for pair in one.items()})
 
 
 def _main_row(line: Line, names: Sequence[str]) -> tuple[Cell, ...]:
@@ -75,7 +86,7 @@ def control_grid(comparison: Comparison) -> Grid | None:
 
 def trial_grid(comparison: Comparison) -> Grid | None:
     """Every setting tried, its validation loss and main score, and which was chosen."""
-    main = next(name for name in metrics(comparison) if name != "test_nll")
+    main = _main_on_validation(comparison)
     rows = [
         (
             Cell(row.method),
@@ -90,8 +101,8 @@ def trial_grid(comparison: Comparison) -> Grid | None:
     if not rows:
         return None
     called = LOSSES[loss_of(comparison)]
-    score = METRICS[main].head.replace("test", "validation")
-    heads = ("method", "setting", f"validation {called}", score, "")
+    score = [] if main is None else [METRICS[main].head.replace("test", "validation")]
+    heads = ("method", "setting", f"validation {called}", *score, "")
     tried = max(len(trial.records) for row in comparison.rows for trial in row.trials)
     seeds = "a seed that is" if tried == 1 else f"each of {tried} seeds that are"
     caption = f"Settings tried, once with {seeds} not reported; least mean {called} is chosen"
@@ -128,14 +139,32 @@ def loss_of(comparison: Comparison) -> str:
     return next((name for name in found if name is not None), "nll")
 
 
-def _validation(trial: Trial, main: str) -> tuple[Cell, Cell]:
+def _main_on_validation(comparison: Comparison) -> str | None:
+    """What stands beside the loss of a trial; None where only test is scored by anything else."""
+    finished = [
+        one.scores
+        for row in comparison.rows
+        for trial in row.trials
+        for one in trial.records
+        if trial.finished
+    ]
+    names = (name for name in metrics(comparison) if name != "test_nll")
+    return next(
+        (n for n in names if all(n.replace("test", "validation") in one for one in finished)), None
+    )
+
+
+def _validation(trial: Trial, main: str | None) -> tuple[Cell, ...]:
     if not trial.finished:
         why = next(one.status for one in trial.records if one.status != "finished")
-        return Cell("–", why), Cell("–")
+        return (Cell("–", why), *([] if main is None else [Cell("–")]))
     each = [f"{validation_loss(one.scores):.4f}" for one in trial.records]
-    score = fmean(one.scores[main.replace("test", "validation")] for one in trial.records)
     detail = ", ".join(each) if len(each) > 1 else ""
-    return Cell(f"{trial.loss:.4f}", detail), Cell(METRICS[main].value(score))
+    loss = Cell(f"{trial.loss:.4f}", detail)
+    if main is None:
+        return (loss,)
+    score = fmean(one.scores[main.replace("test", "validation")] for one in trial.records)
+    return loss, Cell(METRICS[main].value(score))
 
 
 def _setting(setting: Setting) -> Cell:
@@ -158,7 +187,21 @@ def _difference(name: str, found: Difference | None, p: float | None = None) -> 
 
 
 def _short(name: str) -> str:
-    return {"test_nll": "NLL", "test_rmse": "RMSE"}.get(name, name.removeprefix("test_"))
+    return _SHORT.get(name, name.removeprefix("test_"))
+
+
+_SHORT = {
+    "test_nll": "NLL",
+    "test_rmse": "RMSE",
+    "test_f1": "F1",
+    "test_bleu": "BLEU",
+    "test_rougel": "ROUGE-L",
+    "test_rouge1": "ROUGE-1",
+    "test_rouge2": "ROUGE-2",
+    "test_matthews": "Matthews",
+    "test_pearson": "Pearson",
+    "test_spearman": "Spearman",
+}
 
 
 def _runs(line: Line) -> str:

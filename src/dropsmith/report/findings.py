@@ -26,6 +26,8 @@ _WORDS = {
 _PERPLEXITY = "validation_perplexity"
 _SPOKEN = {
     "test_nll": "likelihood",
+    "test_bleu": "BLEU",
+    "test_rougel": "ROUGE-L",
     "test_matthews": "Matthews correlation",
     "test_f1": "F1",
     "test_pearson": "Pearson correlation",

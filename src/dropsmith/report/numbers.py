@@ -68,6 +68,10 @@ METRICS = {
     "test_spearman": Metric(
         label="test Spearman correlation", unit="", scale=1, digits=4, more_is_better=True
     ),
+    "test_bleu": Metric(label="test BLEU", unit="", scale=1, digits=2, more_is_better=True),
+    "test_rougel": Metric(label="test ROUGE-L", unit="%", scale=100, digits=2, more_is_better=True),
+    "test_rouge1": Metric(label="test ROUGE-1", unit="%", scale=100, digits=2, more_is_better=True),
+    "test_rouge2": Metric(label="test ROUGE-2", unit="%", scale=100, digits=2, more_is_better=True),
     "test_nll": Metric(label="test NLL", unit="", scale=1, digits=3, more_is_better=False),
     "test_perplexity": Metric(
         label="test perplexity", unit="", scale=1, digits=2, more_is_better=False

@@ -10,8 +10,11 @@ from dropsmith.tasks.language import LanguageSource, LanguageTask
 from dropsmith.tasks.own_model import OwnModelTask, with_model
 from dropsmith.tasks.python_docs import PythonDocsTask
 from dropsmith.tasks.sentiment_scale import SentimentTask
+from dropsmith.tasks.seq2seq import Seq2SeqTask, TextPairs
+from dropsmith.tasks.sequences import Sequences
 from dropsmith.tasks.stream import Stream
 from dropsmith.tasks.texts import TextSource, TextTask
+from dropsmith.tasks.written import Written
 
 __all__ = [
     "TASKS",
@@ -25,11 +28,15 @@ __all__ = [
     "Part",
     "PythonDocsTask",
     "SentimentTask",
+    "Seq2SeqTask",
+    "Sequences",
     "Split",
     "Stream",
     "Task",
+    "TextPairs",
     "TextSource",
     "TextTask",
+    "Written",
     "device_of",
     "find_task",
     "learning_rates",

@@ -15,6 +15,7 @@ from dropsmith.sites import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._part import Part
 from dropsmith.tasks.meters import Meter
+from dropsmith.tasks.written import Written
 from dropsmith.terms import Loss
 from dropsmith.views import logits_of
 
@@ -150,6 +151,13 @@ class Task(ABC):
     def meters(self) -> dict[str, Meter]:
         """New meters of scores that are no means over examples; none, unless a task has some."""
         return {}
+
+    def written(self, model: nn.Module, data: Data) -> Written:
+        """Scores of what the trained model writes for the test examples, and how they came about.
+
+        Nothing, unless texts are written. The model is in eval mode.
+        """
+        return Written()
 
     def measures(self, means: Mapping[str, float], part: Part) -> dict[str, float]:
         """The scores of a part of the data, from the means of `score` over it.

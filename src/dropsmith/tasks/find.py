@@ -5,7 +5,9 @@ from pathlib import Path
 
 from dropsmith.errors import DataError, TaskError, did_you_mean
 from dropsmith.tasks._task import Task
+from dropsmith.tasks.causal import WIKITEXT2_TRANSFORMER
 from dropsmith.tasks.cifar10 import CIFAR10
+from dropsmith.tasks.cifar10_vit import CIFAR10_VIT
 from dropsmith.tasks.digits import DIGITS
 from dropsmith.tasks.image_folder import IMAGES
 from dropsmith.tasks.penn_treebank import PENN_TREEBANK
@@ -13,7 +15,9 @@ from dropsmith.tasks.python_docs import PYTHON_DOCS
 from dropsmith.tasks.sentence_pairs import MRPC, QNLI, RTE, STSB, WNLI
 from dropsmith.tasks.sentences import COLA, RT_POLARITY, SST2, TEXT
 from dropsmith.tasks.sentiment_scale import SENTIMENT_SCALE, SENTIMENT_SCALE_GRU
+from dropsmith.tasks.summarisation import CNN_DAILYMAIL, SAMSUM, SCITLDR
 from dropsmith.tasks.tables import is_table
+from dropsmith.tasks.translation import IWSLT2017, MULTI30K
 from dropsmith.tasks.wikitext2 import WIKITEXT2
 
 TASKS: dict[str, Task] = {
@@ -21,7 +25,9 @@ TASKS: dict[str, Task] = {
     "python-docs": PYTHON_DOCS,
     "penn-treebank": PENN_TREEBANK,
     "wikitext2": WIKITEXT2,
+    "wikitext2-transformer": WIKITEXT2_TRANSFORMER,
     "cifar10": CIFAR10,
+    "cifar10-vit": CIFAR10_VIT,
     "sst2": SST2,
     "rt_polarity": RT_POLARITY,
     "cola": COLA,
@@ -32,6 +38,11 @@ TASKS: dict[str, Task] = {
     "stsb": STSB,
     "sentiment-scale": SENTIMENT_SCALE,
     "sentiment-scale-gru": SENTIMENT_SCALE_GRU,
+    "multi30k": MULTI30K,
+    "iwslt2017": IWSLT2017,
+    "samsum": SAMSUM,
+    "scitldr": SCITLDR,
+    "cnn-dailymail": CNN_DAILYMAIL,
     "images": IMAGES,
     "text": TEXT,
 }

@@ -68,6 +68,22 @@ class Cosine(Schedule):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Linear(Schedule):
+    """A linear rise over the budget's warm-up, then a line down to 0 at the end of the run.
+
+    >>> at = [Moment(step=step, steps=10, warmup=0.2) for step in (1, 2, 6, 10)]
+    >>> [Linear().share(moment) for moment in at]
+    [0.5, 1.0, 0.5, 0.0]
+    """
+
+    def share(self, moment: Moment) -> float:
+        rise = max(1, round(moment.steps * moment.warmup))
+        if moment.step <= rise:
+            return moment.step / rise
+        return (moment.steps - moment.step) / (moment.steps - rise)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Constant(Schedule):
     """The budget's learning rate from the first step to the last.
 

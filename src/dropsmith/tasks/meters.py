@@ -20,10 +20,17 @@ class Meter:
     Args:
         metric: one of torchmetrics, of a prediction and a label for each example.
         predicted: the predictions in what the model returned.
+        undefined: whether the metric has no value, where it would return another than not-a-number.
     """
 
-    def __init__(self, metric: Any, predicted: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self,
+        metric: Any,
+        predicted: Callable[[Tensor], Tensor],
+        undefined: Callable[[Any], bool] | None = None,
+    ) -> None:
         self.metric, self.predicted, self.moved = metric, predicted, False
+        self.undefined = undefined or _never
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Count these examples."""
@@ -38,7 +45,7 @@ class Meter:
             # Of a correlation without variance, which has its own value here.
             warnings.simplefilter("ignore", UserWarning)
             found = float(self.metric.compute())
-        return 0.0 if math.isnan(found) else found
+        return 0.0 if math.isnan(found) or self.undefined(self.metric) else found
 
 
 def meters(names: Sequence[str]) -> dict[str, Meter]:
@@ -63,7 +70,8 @@ def _f1() -> Meter:
 def _matthews() -> Meter:
     from torchmetrics.classification import BinaryMatthewsCorrCoef
 
-    return Meter(BinaryMatthewsCorrCoef(), _choice)
+    # Where all predictions are one class, torchmetrics has a small number other than 0.
+    return Meter(BinaryMatthewsCorrCoef(), _choice, _one_sided)
 
 
 def _pearson() -> Meter:
@@ -84,6 +92,14 @@ _MAKERS: Mapping[str, Callable[[], Meter]] = {
     "pearson": _pearson,
     "spearman": _spearman,
 }
+
+
+def _never(metric: Any) -> bool:
+    return False
+
+
+def _one_sided(metric: Any) -> bool:
+    return bool((metric.confmat.sum(0) == 0).any() or (metric.confmat.sum(1) == 0).any())
 
 
 def _choice(logits: Tensor) -> Tensor:

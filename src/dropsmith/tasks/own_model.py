@@ -22,6 +22,9 @@ from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._part import Part
 from dropsmith.tasks._task import Data, Task
 from dropsmith.tasks.meters import Meter
+from dropsmith.tasks.pretrained import with_pretrained
+from dropsmith.tasks.texts import TextTask
+from dropsmith.tasks.written import Written
 from dropsmith.terms import Loss
 
 
@@ -70,6 +73,9 @@ class OwnModelTask(Task):
     def meters(self) -> dict[str, Meter]:
         return self.task.meters()
 
+    def written(self, model: nn.Module, data: Data) -> Written:
+        return self.task.written(model, data)
+
     def measures(self, means: Mapping[str, float], part: Part) -> dict[str, float]:
         return self.task.measures(means, part)
 
@@ -80,8 +86,11 @@ class OwnModelTask(Task):
 _PARTS = ("train", "validation", "test")
 
 
-def with_model(task: Task, spec: str, data: Data) -> OwnModelTask:
-    """The task with the model that the named function returns.
+def with_model(task: Task, spec: str, data: Data) -> Task:
+    """The task with the model that the named function returns, or with a pretrained one.
+
+    A task of texts takes the name of a pretrained model on the Hub, or its folder, as well: see
+    `tasks.pretrained`.
 
     The function is called with the data if it takes an argument. Modules are looked for in the
     working directory too. The model's forward may call its input what it likes where there is
@@ -89,13 +98,15 @@ def with_model(task: Task, spec: str, data: Data) -> OwnModelTask:
 
     Args:
         task: whose data and loss to use.
-        spec: `package.module:function`.
+        spec: `package.module:function`, or a name such as `bert-base-cased`.
         data: the task's data, to make the model once and look at it.
 
     Raises:
         TaskError: the name cannot be followed, what it names does not make a module, or the
             module's forward does not take what the task has.
     """
+    if isinstance(task, TextTask) and ":" not in spec:
+        return with_pretrained(task, spec)
     with torch.random.fork_rng():
         model = _made(spec, data)
     places, own_input = AnyModel.of(model), _input(model, data.train)

@@ -2,7 +2,8 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -51,9 +52,7 @@ def evaluate(
     Raises:
         NoiseError: samples are asked for of a model in which nothing is random.
     """
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
+    with evaluating(model):
         if not samples:
             return _scores(task, part, OnePass(model, task).read, device_of(model))
         few = on_device(part.rows(slice(0, 2)), device_of(model))
@@ -61,6 +60,15 @@ def evaluate(
             model, few, samples, task.carry, kind=task.kind, seed=seed, without=without
         ) as mean:
             return _scores(task, part, mean.read, device_of(model))
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model in eval mode, and afterwards every module in the mode it was in."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
     finally:
         for module, mode in modes.items():
             module.training = mode

@@ -9,10 +9,11 @@ import torch
 
 from dropsmith.record import Record, validation_loss
 from dropsmith.tasks import Budget, Data, device_of
+from dropsmith.tasks.written import Written
 from dropsmith.train.bar import Progress
 from dropsmith.train.checkpoint import FILE, Saving, write
 from dropsmith.train.environment import environment
-from dropsmith.train.evaluate import evaluate
+from dropsmith.train.evaluate import evaluate, evaluating
 from dropsmith.train.length import Length, learning_rate
 from dropsmith.train.memory import forget_peak, peak_bytes
 from dropsmith.train.optimisers import after_evaluation, shown
@@ -124,6 +125,11 @@ class Run:
         )
         return {f"test_mc_{name}": value for name, value in found.items()}
 
+    def _written(self) -> Written:
+        """What the model writes for the test examples, noise off."""
+        with evaluating(self.state.model):
+            return self.stepper.task.written(self.state.model, self.data)
+
     def _remember_peak(self) -> None:
         self.state.peak_bytes = max(self.state.peak_bytes, peak_bytes(self._device))
 
@@ -131,11 +137,14 @@ class Run:
         state = self.state
         self._remember_peak()
         state.model.load_state_dict(state.best)
+        written = self._written()
+        scores = self._scores("validation") | self._scores("test") | self._sampled()
+        signed = {"signatures": dict(written.signatures)} if written.signatures else {}
         record = Record(
             config=self.identity["config"],
-            environment=environment(self.data, self._device),
+            environment=environment(self.data, self._device) | signed,
             curve=tuple(state.curve),
-            scores=self._scores("validation") | self._scores("test") | self._sampled(),
+            scores=scores | {f"test_{name}": value for name, value in written.scores.items()},
             cost={
                 "seconds": state.seconds,
                 "peak_memory_bytes": state.peak_bytes,

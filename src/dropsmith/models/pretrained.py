@@ -1,0 +1,96 @@
+"""Pretrained Transformers by name, through transformers, returning scores and nothing else."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from dropsmith.errors import MissingExtra, TaskError
+from dropsmith.models._placing import Places, placed
+from dropsmith.patterns import Bernoulli, Gaussian, Native, Words
+from dropsmith.sites import Plan, rule, select
+
+
+class PretrainedClassifier(nn.Module):
+    """A pretrained encoder with a new head that scores a text or a pair, without noise of its own.
+
+    Args:
+        checkpoint: a name on the Hub such as `bert-base-cased`, or a folder with its files.
+        classes: how many scores to return; 1 for a value.
+
+    Raises:
+        TaskError: the Hub cannot be reached or has no such model.
+        MissingExtra: transformers is not installed.
+    """
+
+    def __init__(self, checkpoint: str, classes: int) -> None:
+        super().__init__()
+        made = transformers(checkpoint).AutoModelForSequenceClassification
+        self.net = fetched(checkpoint, made.from_pretrained, num_labels=classes)
+        for module in self.net.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> Tensor:
+        """Scores `[batch, classes]`; the arguments are what the model's own tokeniser makes."""
+        own = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        return self.net(input_ids=input_ids, attention_mask=attention_mask, **own).logits
+
+
+def transformers(checkpoint: str) -> Any:
+    """The library; `MissingExtra` where it is not installed."""
+    try:
+        import transformers as library
+    except ImportError:
+        needs = f"the pretrained model {checkpoint}"
+        raise MissingExtra(needs, "transformers", "transformers") from None
+    return library
+
+
+def fetched(checkpoint: str, fetch: Callable[..., Any], **options: Any) -> Any:
+    """What a `from_pretrained` of transformers returns, or an error that says what to do."""
+    try:
+        return fetch(checkpoint, **options)
+    except (OSError, ValueError) as error:
+        why = str(error).partition("\n")[0]
+        raise TaskError(
+            f"cannot fetch the pretrained model {checkpoint!r} from the Hub\n"
+            f"  {type(error).__name__}: {why}\n"
+            "  give a folder that holds its files (--model DIR), or train the task's own small "
+            "model: leave --model out"
+        ) from None
+
+
+_DROPOUT, _TABLE = select(kind="dropout"), "**.word_embeddings"
+
+_PLACES: Places = {
+    "dropout": lambda rate: (
+        rule(_DROPOUT, Bernoulli(rate=rate)),
+        rule(select(kind="attention"), Native(rate=rate)),
+    ),
+    "gaussian": lambda rate: (rule(_DROPOUT, Gaussian(rate=rate)),),
+    "locked": lambda rate: (rule(_TABLE, Bernoulli(rate=rate, shared="time")),),
+    "words": lambda rate: (rule(_TABLE, Words(rate=rate)),),
+}
+
+PRETRAINED_NOISES = tuple(_PLACES)
+
+
+def pretrained_plan(noise: str, rate: float) -> Plan:
+    """Where an encoder of the BERT family drops what.
+
+    >>> pretrained_plan("words", 0.1).rules
+    (rule('**.word_embeddings', Words(rate=0.1)),)
+
+    Args:
+        noise: `dropout` in every dropout module and in attention; `gaussian` in the modules alone;
+            `locked` (one mask for all tokens of a text) and `words` (token types) on the table of
+            words.
+        rate: chance of dropping, the same everywhere.
+
+    Raises:
+        TaskError: the noise is none of these.
+    """
+    return placed(_PLACES, noise, rate, "a pretrained encoder")

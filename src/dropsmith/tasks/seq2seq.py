@@ -1,0 +1,144 @@
+"""Tasks in which a text is written from another: translation and summarisation."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dropsmith.errors import TaskError
+from dropsmith.models.small_seq2seq import SEQ2SEQ_NOISES, SmallSeq2Seq, seq2seq_plan
+from dropsmith.objectives.losses import tokens
+from dropsmith.sites import Plan
+from dropsmith.tasks._budget import Budget
+from dropsmith.tasks._split import PARTS, limited
+from dropsmith.tasks._task import Data, Task, device_of
+from dropsmith.tasks.sequences import Sequences
+from dropsmith.tasks.subwords import Subwords, text_of
+from dropsmith.tasks.written import Scorer, Written
+from dropsmith.terms import Loss
+from dropsmith.views import logits_of
+
+Pair = tuple[str, tuple[str, ...]]
+"""A text, and what may be written from it: the first is what is learnt."""
+
+LONGEST = 256
+"""Tokens of a text, at most; what is longer loses its end."""
+
+_TOGETHER = 50
+"""Texts that are written at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextPairs:
+    """Pairs of texts before they are numbers.
+
+    Args:
+        parts: of train, validation and test.
+        source: where they come from, in words for the report.
+    """
+
+    parts: Mapping[str, Sequence[Pair]]
+    source: str
+
+
+Reader = Callable[[Path | None], TextPairs]
+"""Takes the `data` of `Task.load`."""
+
+
+@lru_cache(maxsize=2)
+def _read(reader: Reader, words: int, data: Path | None, limit: int | None) -> Data:
+    found = reader(data)
+    parts = {part: list(found.parts[part]) for part in PARTS}
+    if limit is not None:
+        limited(torch.arange(len(parts["train"])), limit)
+        parts = {part: pairs[:limit] for part, pairs in parts.items()}
+    known = Subwords.learnt(
+        (one for pair in parts["train"] for one in (pair[0], pair[1][0])), words
+    )
+    return Data.of(
+        [_part(parts[part], known) for part in PARTS],
+        names=known.tokens,
+        source=found.source,
+        vocabulary=known.tokens,
+    )
+
+
+def _part(pairs: Sequence[Pair], known: Subwords) -> Sequences:
+    sources = known.numbers([source for source, _ in pairs])
+    targets = known.numbers([references[0] for _, references in pairs])
+    return Sequences.of(
+        [numbers[: LONGEST - 1] for numbers in sources],
+        [numbers[: LONGEST - 2] for numbers in targets],
+        [references for _, references in pairs],
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seq2SeqTask(Task):
+    """Texts written from others, by `SmallSeq2Seq`.
+
+    Judged by the likelihood of each token given the true ones before it, which validation chooses
+    by, and on test by what beam search writes. Pieces of words are learnt from the training texts,
+    source and target together.
+
+    Args:
+        name: what the task is called.
+        read: makes its texts.
+        scorer: judges what was written.
+        budget: the budget that suits it; an example is a pair, and a batch counts tokens.
+        limit: training pairs where no limit is given; None for all. A limit also cuts validation
+            and test to as many pairs.
+        words: how many pieces of words there are, at most.
+        smoothing: the share of the target that training spreads over all words: of the task's
+            loss alone, neither of what views should agree on nor of the likelihood reported.
+        beams: how many texts beam search follows at a time.
+        longest: how many tokens it writes, at most, and never more than twice its source and ten.
+    """
+
+    name: str
+    read: Reader
+    scorer: Scorer
+    budget: Budget
+    limit: int | None = None
+    words: int = 3_000
+    smoothing: float = 0.1
+    beams: int = 5
+    longest: int = 80
+    noises: tuple[str, ...] = SEQ2SEQ_NOISES
+
+    def load(self, data: Path | None = None, limit: int | None = None) -> Data:
+        where = data.resolve() if data is not None else None
+        return _read(self.read, self.words, where, self.limit if limit is None else limit)
+
+    def model(self, data: Data) -> nn.Module:
+        return SmallSeq2Seq(words=data.classes, longest=LONGEST)
+
+    def plan(self, noise: str, rate: float) -> Plan:
+        return seq2seq_plan(noise, rate)
+
+    def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
+        return tokens(logits_of(output), batch["labels"], label_smoothing=self.smoothing)
+
+    def score(self, output: Any, batch: Mapping[str, Tensor]) -> dict[str, tuple[float, float]]:
+        loss = tokens(logits_of(output), batch["labels"])
+        return {"nll": (float(loss.mean.sum), float(loss.mean.count))}
+
+    def written(self, model: nn.Module, data: Data) -> Written:
+        test, device = data.test, device_of(model)
+        if not isinstance(test, Sequences) or not isinstance(model, SmallSeq2Seq):
+            raise TaskError(
+                f"{type(model).__name__} cannot write: the task {self.name} is scored by what "
+                "SmallSeq2Seq writes\n  train its own model: leave --model out"
+            )
+        texts = [""] * len(test)
+        for rows in test.lengths.argsort(stable=True).split(_TOGETHER):
+            source = test.rows(rows)["source"].to(device)
+            longest = min(self.longest, 2 * source.shape[1] + 10)
+            found = model.write(source, beams=self.beams, longest=longest).tolist()
+            for row, numbers in zip(rows.tolist(), found, strict=True):
+                texts[row] = text_of(data.vocabulary, numbers)
+        return self.scorer(texts, test.references)
