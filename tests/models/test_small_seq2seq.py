@@ -62,7 +62,8 @@ def test_an_unknown_noise_is_named_with_those_there_are():
 def likelihood(net, source, target):
     """The log-probability of a finished target after BEGIN, token by token."""
     row = torch.tensor([[BEGIN, *target]])
-    log_p = net(source, row[:, :-1]).log_softmax(-1)
+    with torch.no_grad():
+        log_p = net(source, row[:, :-1]).log_softmax(-1)
     return float(log_p.gather(-1, row[:, 1:, None]).sum())
 
 
@@ -72,11 +73,10 @@ def test_a_wide_beam_finds_the_likeliest_text_of_all_short_ones():
     source = torch.tensor([[3, 4, END]])
     words = (3, 4, 5)
     texts = [[END], *([a, END] for a in words), *([a, b, END] for a in words for b in words)]
-    with torch.no_grad():
-        # Beam search divides by the length, as is usual.
-        best = max(texts, key=lambda text: likelihood(net, source, text) / len(text))
-        longer = [[a, b, c] for a in words for b in words for c in words]
-        open_ended = max(likelihood(net, source, text) / 3 for text in longer)
+    # Beam search divides by the length, as is usual.
+    best = max(texts, key=lambda text: likelihood(net, source, text) / len(text))
+    longer = [[a, b, c] for a in words for b in words for c in words]
+    open_ended = max(likelihood(net, source, text) / 3 for text in longer)
     found = net.write(source, beams=30, longest=3)[0]
     found = [token for token in found.tolist() if token != PAD]
     if likelihood(net, source, best) / len(best) > open_ended:

@@ -52,7 +52,6 @@ def test_the_first_pair_of_multi30k_comes_back_from_its_numbers(data_dir):
 def test_pieces_are_learnt_from_the_training_texts_alone(data_dir):
     few, more = (find_task("multi30k").load(data_dir, limit) for limit in (50, 60))
     assert few.vocabulary != more.vocabulary
-    assert torch.equal(few.validation.target != 0, few.validation.target != 0)
     assert len(few.test) == 50
 
 
@@ -80,7 +79,7 @@ def test_a_few_steps_end_in_what_was_written_and_how_it_was_scored(
     design = Design(
         task=task,
         methods=pick(["r-drop"], task),
-        budget=Budget(epochs=8, batch_size=1_024, learning_rate=3e-3),
+        budget=Budget(epochs=4, batch_size=512, learning_rate=3e-3),
         data=str(data_dir / FOLDERS[name]),
         limit=12,
     )

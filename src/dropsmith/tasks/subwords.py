@@ -44,6 +44,7 @@ class Subwords:
             show_progress=False,
         )
         made.train_from_iterator(texts, trainer)
+        made.encode_special_tokens = True  # a text that holds "</s>" holds just that
         known = sorted(made.get_vocab().items(), key=lambda item: item[1])
         return cls(tuple(token for token, _ in known), made)
 
