@@ -47,7 +47,7 @@ def test_the_version_is_printed(run):
         ("compare digits --with words", "methods that fit: none, dropout"),
         ("compare digits --seeds 0", "seeds must be at least 1"),
         ("compare digits --trials 99", "trials must be from 1 to 6"),
-        ("compare digits --budget soon", "quick, full or a number of epochs"),
+        ("compare digits --budget soon", "tiny, quick, full or a number of epochs"),
         ("compare digits --data /no/such/place", "no file or folder /no/such/place"),
         ("compare digits --model nothing:here", "cannot import 'nothing'"),
         ("compare digits --model json:loads", "json:loads failed: TypeError"),

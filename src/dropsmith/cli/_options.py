@@ -16,9 +16,10 @@ TaskName = Annotated[
     str,
     typer.Argument(
         metavar="TASK",
-        help="digits, python-docs, penn-treebank, wikitext2, cifar10, sst2, rt_polarity, cola, "
-        "sentiment-scale, sentiment-scale-gru; or the path of a folder of pictures by class, or of "
-        "a table of texts and labels.",
+        help="digits, python-docs, penn-treebank, wikitext2, wikitext2-transformer, cifar10, "
+        "cifar10-vit, sst2, rt_polarity, cola, mrpc, rte, qnli, wnli, stsb, multi30k, iwslt2017, "
+        "samsum, scitldr, cnn-dailymail, sentiment-scale, sentiment-scale-gru; or the path of a "
+        "folder of pictures by class, or of a table of texts and labels.",
     ),
 ]
 DataFolder = Annotated[
@@ -30,7 +31,8 @@ ModelName = Annotated[
     typer.Option(
         "--model",
         metavar="PACKAGE.MODULE:FUNCTION",
-        help="A function of yours that makes the model, in place of the task's own.",
+        help="A function of yours that makes the model, in place of the task's own; for sentences "
+        "and pairs also a pretrained model by name, such as bert-base-cased, or its folder.",
     ),
 ]
 BudgetName = Annotated[

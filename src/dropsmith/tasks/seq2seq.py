@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.errors import TaskError
 from dropsmith.models.small_seq2seq import SEQ2SEQ_NOISES, SmallSeq2Seq, seq2seq_plan
 from dropsmith.objectives.losses import tokens
 from dropsmith.sites import Plan
@@ -82,8 +81,8 @@ class Seq2SeqTask(Task):
     """Texts written from others, by `SmallSeq2Seq`.
 
     Judged by the likelihood of each token given the true ones before it, which validation chooses
-    by, and on test by what beam search writes. Pieces of words are learnt from the training texts,
-    source and target together.
+    by, and on test by what beam search writes; a model without `write` by the first alone. Pieces
+    of words are learnt from the training texts, source and target together.
 
     Args:
         name: what the task is called.
@@ -129,16 +128,16 @@ class Seq2SeqTask(Task):
 
     def written(self, model: nn.Module, data: Data) -> Written:
         test, device = data.test, device_of(model)
-        if not isinstance(test, Sequences) or not isinstance(model, SmallSeq2Seq):
-            raise TaskError(
-                f"{type(model).__name__} cannot write: the task {self.name} is scored by what "
-                "SmallSeq2Seq writes\n  train its own model: leave --model out"
-            )
+        write: Callable[..., Tensor] | None = getattr(model, "write", None)
+        assert isinstance(test, Sequences)
+        if write is None:
+            why = f"nothing: {type(model).__name__} has no write(source, beams=, longest=)"
+            return Written(signatures={"written": why})
         texts = [""] * len(test)
         for rows in test.lengths.argsort(stable=True).split(_TOGETHER):
             source = test.rows(rows)["source"].to(device)
             longest = min(self.longest, 2 * source.shape[1] + 10)
-            found = model.write(source, beams=self.beams, longest=longest).tolist()
+            found = write(source, beams=self.beams, longest=longest).tolist()
             for row, numbers in zip(rows.tolist(), found, strict=True):
                 texts[row] = text_of(data.vocabulary, numbers)
         return self.scorer(texts, test.references)
