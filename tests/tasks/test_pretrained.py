@@ -67,11 +67,11 @@ def test_a_run_by_name_learns_from_its_own_tokens(checkpoint, table, tmp_path):
     design = Design(
         task=tuned,
         methods=("r-drop",),
-        budget=Budget(epochs=40, batch_size=8, learning_rate=5e-3, warmup=0.5),
+        budget=Budget(epochs=80, batch_size=8, learning_rate=5e-3),
         model=str(checkpoint),
     )
-    record = train(design.setup("r-drop", {"rate": 0.1, "alpha": 1.0}, 0), tmp_path / "run")
-    assert record.curve[-1]["train_loss"] < 0.7 * record.curve[0]["train_loss"]
+    record = train(design.setup("r-drop", {"rate": 0.1, "alpha": 0.3}, 0), tmp_path / "run")
+    assert record.curve[-1]["train_loss"] < 0.5 * record.curve[0]["train_loss"]
     assert "test_accuracy" in record.scores
 
 
