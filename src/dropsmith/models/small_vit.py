@@ -56,10 +56,10 @@ class SmallViT(nn.Module):
             num_attention_heads=heads,
             num_hidden_layers=layers,
             intermediate_size=2 * width,
-            num_labels=classes,
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
         )
+        config.num_labels = classes
         self.net: Any = library.ViTForImageClassification(config)
 
     def forward(self, image: Tensor) -> Tensor:

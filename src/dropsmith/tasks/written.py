@@ -38,7 +38,7 @@ def bleu(texts: Sequence[str], references: References) -> Written:
         MissingExtra: sacrebleu is not installed.
     """
     try:
-        from sacrebleu.metrics import BLEU  # pyright: ignore[reportMissingImports]
+        from sacrebleu.metrics.bleu import BLEU  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise MissingExtra("BLEU", "sacrebleu", "generation") from None
     metric = BLEU()
