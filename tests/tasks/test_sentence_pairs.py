@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dropsmith.compare import Design, pick
+from dropsmith.compare import METHODS, Design, pick
 from dropsmith.tasks import Budget, find_task
 from dropsmith.tasks.sentence_pairs import MRPC, QNLI, RTE, STSB, WNLI
 from dropsmith.train import train
@@ -83,6 +83,7 @@ def test_both_sentences_come_back_from_their_numbers(data_dir):
     [
         ("stsb", "r-drop", {"mse", "rmse", "pearson", "spearman"}),
         ("mrpc", "r-drop", {"nll", "accuracy", "calibration_error", "f1"}),
+        ("stsb", "lr-drop", {"mse", "rmse", "pearson", "spearman"}),
         ("cola", "dropout", {"nll", "accuracy", "calibration_error", "matthews"}),
     ],
 )
@@ -98,7 +99,7 @@ def test_a_few_steps_lower_the_loss_and_end_in_the_usual_scores(
         data=str(data_dir / "nlu"),
         limit=64,
     )
-    setting = {"rate": 0.1, "alpha": 1.0} if method == "r-drop" else {"rate": 0.1}
+    setting = METHODS[method].settings[0] | {"rate": 0.1}
     record = train(design.setup(method, setting, 0), tmp_path)
     assert {key.removeprefix("test_") for key in record.scores if "test" in key} == scores
     assert record.curve[-1]["train_loss"] < 0.9 * record.curve[0]["train_loss"]

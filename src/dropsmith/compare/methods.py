@@ -143,7 +143,7 @@ METHODS: dict[str, Method] = {
         objective=LRDrop,
         views=2,
         settings=_grid(rate=_PAIRED, hidden=_HIDDEN, attention=_ATTENTION, output=_ALPHAS),
-        kinds=("classes",),
+        told=True,
         blocks=True,
     ),
 }

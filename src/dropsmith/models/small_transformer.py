@@ -1,5 +1,7 @@
 """A Transformer encoder whose every step is a named module: a text classifier for CPU minutes."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -57,17 +59,32 @@ class SmallTransformer(nn.Module):
     def forward(self, tokens: Tensor, second: Tensor | None = None) -> Tensor:
         """Scores `[batch, classes]` of tokens `[batch, time]`; of a pair, the second as well."""
         if second is None:
-            return self.head(self._read(tokens))
-        one, other = self._read(tokens), self._read(second)
+            (only,) = self._read(tokens)
+            return self.head(only)
+        one, other = self._read(tokens, second)
         return self.head(torch.cat((one, other, (one - other).abs(), one * other), dim=-1))
 
-    def _read(self, tokens: Tensor) -> Tensor:
-        real = tokens != PAD
-        place = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0)
-        x = self.embedding(tokens) + self.position(place)
+    def _read(self, *texts: Tensor) -> list[Tensor]:
+        """The mean of each text: they stand side by side, and none attends to another."""
+        places = [torch.arange(text.shape[1], device=text.device) for text in texts]
+        real = [text != PAD for text in texts]
+        x = self.embedding(torch.cat(texts, 1)) + self.position(torch.cat(places)).unsqueeze(0)
+        seen = _seen(real)
         for layer in self.layers:
-            x = layer(x, real)
-        return _mean(self.norm(x), real)
+            x = layer(x, seen)
+        parts = self.norm(x).split([len(place) for place in places], dim=1)
+        return [_mean(part, own) for part, own in zip(parts, real, strict=True)]
+
+
+def _seen(real: Sequence[Tensor]) -> Tensor:
+    """What each word attends to, `[batch, 1, time or 1, time]`: the real words of its text."""
+    # A text without words attends to its padding: a row of nothing would be not-a-number.
+    keys = torch.cat([own | ~own.any(1, keepdim=True) for own in real], dim=1)[:, None, None]
+    if len(real) == 1:
+        return keys
+    texts = [torch.full(own.shape[1:], i, device=own.device) for i, own in enumerate(real)]
+    text = torch.cat(texts)
+    return keys & (text == text.unsqueeze(1))
 
 
 class _Layer(nn.Module):
@@ -81,18 +98,16 @@ class _Layer(nn.Module):
         self.feed = nn.Linear(width, 4 * width)
         self.fed = nn.Linear(4 * width, width)
 
-    def forward(self, x: Tensor, real: Tensor) -> Tensor:
-        x = x + self.attended(self._attend(self.before_attention(x), real))
+    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
+        x = x + self.attended(self._attend(self.before_attention(x), seen))
         return x + self.fed(F.gelu(self.feed(self.before_feed(x))))
 
-    def _attend(self, x: Tensor, real: Tensor) -> Tensor:
+    def _attend(self, x: Tensor, seen: Tensor) -> Tensor:
         split = (*x.shape[:2], self.heads, -1)
         query, key, value = (
             part(x).view(split).transpose(1, 2) for part in (self.query, self.key, self.value)
         )
-        # A text without words attends to its padding: a row of nothing would be not-a-number.
-        seen = real | ~real.any(1, keepdim=True)
-        heads = F.scaled_dot_product_attention(query, key, value, attn_mask=seen[:, None, None])
+        heads = F.scaled_dot_product_attention(query, key, value, attn_mask=seen)
         return heads.transpose(1, 2).flatten(2)
 
 

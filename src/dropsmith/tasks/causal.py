@@ -46,6 +46,7 @@ class CausalTask(Task):
     limit: int | None = None
     noises: tuple[str, ...] = GPT_NOISES
     perplexity: bool = True
+    blocks: bool = True
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         found = self.source.read(data, self.limit if limit is None else limit)

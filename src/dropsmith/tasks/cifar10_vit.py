@@ -32,6 +32,7 @@ class PatchTask(Task):
     read: Reader
     budget: Budget
     noises: tuple[str, ...] = VIT_NOISES
+    blocks: bool = True
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         return self.read(data, limit)

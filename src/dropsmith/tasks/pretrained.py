@@ -52,7 +52,7 @@ class PretrainedTextTask(Task):
     Args:
         task: whose data and scores.
         checkpoint: the model's name on the Hub, or a folder.
-        name, budget, noises, kind: as for any task.
+        name, budget, noises, kind, blocks: as for any task.
     """
 
     task: TextTask
@@ -61,6 +61,7 @@ class PretrainedTextTask(Task):
     budget: Budget
     noises: tuple[str, ...] = PRETRAINED_NOISES
     kind: Kind = "classes"
+    blocks: bool = True
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         found = data if data is not None else self.task.home

@@ -108,6 +108,7 @@ class Seq2SeqTask(Task):
     beams: int = 5
     longest: int = 80
     noises: tuple[str, ...] = SEQ2SEQ_NOISES
+    blocks: bool = True
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         where = data.resolve() if data is not None else None
