@@ -1,14 +1,17 @@
 """Products with a weight that oneDNN has laid out beforehand.
 
-The operation is private to torch: it is looked for, and without it the plain product serves.
+The operation is private to torch: it is looked for, and without it the plain product serves and a
+warning says so.
 """
 
+import warnings
 from collections.abc import Callable
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+_OPERATIONS = ("_linear_pointwise", "_reorder_linear_weight")
 _SMALLEST = 64 * 64
 """Below this many entries laying out costs more than it saves."""
 
@@ -21,15 +24,29 @@ def packs(weight: Tensor) -> bool:
 
 @lru_cache(maxsize=1)
 def _available() -> bool:
+    """Whether this torch has the operation; one warning where it has not."""
+    missing = _missing()
+    if missing is not None:
+        warnings.warn(
+            f"torch {torch.__version__} {missing}, so the steps of recurrent layers with noise run "
+            "as plain products here: the same numbers, more slowly",
+            stacklevel=2,
+        )
+    return missing is None
+
+
+def _missing() -> str | None:
     room = torch.ops.mkldnn
-    names = ("_linear_pointwise", "_reorder_linear_weight")
-    if not torch.backends.mkldnn.is_available() or not all(hasattr(room, name) for name in names):
-        return False
+    if not torch.backends.mkldnn.is_available():
+        return "was built without oneDNN"
+    for name in _OPERATIONS:
+        if not hasattr(room, name):
+            return f"has no mkldnn::{name}"
     try:
         one = packed(torch.ones(64, 64), 2)(torch.ones(2, 64))
-    except (RuntimeError, NotImplementedError, TypeError):
-        return False
-    return bool((one == 64).all())
+    except (RuntimeError, NotImplementedError, TypeError) as error:
+        return f"cannot run oneDNN's product with a weight laid out ({error})"
+    return None if bool((one == 64).all()) else "has a wrong product of oneDNN"
 
 
 def packed(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
