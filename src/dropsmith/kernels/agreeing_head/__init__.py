@@ -3,9 +3,10 @@
 from torch import Tensor
 
 from dropsmith.kernels.agreeing_head.chunked import agreeing_head as _chunked
+from dropsmith.kernels.agreeing_head.from_scores import agreeing_scores as _from_scores
 from dropsmith.kernels.agreeing_head.settings import HeadSettings, HeadSums, Mix
 
-__all__ = ["HeadSettings", "HeadSums", "Mix", "agreeing_head"]
+__all__ = ["HeadSettings", "HeadSums", "Mix", "agreeing_head", "agreeing_scores"]
 
 
 def agreeing_head(
@@ -31,3 +32,18 @@ def agreeing_head(
         mix: the multiples of the sums that backward will most likely ask for.
     """
     return _chunked(hidden, weight, bias, labels, settings, mix)
+
+
+def agreeing_scores(scores: Tensor, labels: Tensor, settings: HeadSettings) -> HeadSums:
+    """The same sums from scores, where something else than a plain head has made them.
+
+    Nothing as large as the scores is kept for backward, which makes one buffer of their size, the
+    gradient. A class at −inf in all views is not there, item by item; in one view only it makes
+    the agreement +inf, which has no gradient, and leaves a Jensen-Shannon divergence finite.
+
+    Args:
+        scores: `[views, items, classes]`, before any cap.
+        labels: the class of each item, `[items]`.
+        settings: smoothing, which items count, the cap of the scores, the distance.
+    """
+    return _from_scores(scores, labels, settings)

@@ -8,8 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dropsmith.kernels.agreeing_head.closed_form import Classes, parts_of
+from dropsmith.kernels.agreeing_head.classes import Classes
+from dropsmith.kernels.agreeing_head.closed_form import parts_of
 from dropsmith.kernels.agreeing_head.settings import HeadSettings, HeadSums, Mix
+
+
+_HALF = 256.0
+"""The largest weight while float16 is multiplied: gradients of scores stay far below 65 504."""
 
 
 def agreeing_head(
@@ -44,7 +49,7 @@ class _Work:
         task = self.hidden.new_zeros(views, dtype=wide)
         agreement = self.hidden.new_zeros((), dtype=wide)
         grads = _Grads.of(self.hidden, self.weight, self.bias, wide, wanted)
-        classes = Classes.of(self.weight, self.bias)
+        classes = Classes.of_head(self.weight, self.bias)
         for rows in self.rows.split(max(1, self.settings.items // views)):
             given = self.hidden[:, rows]
             scores, slope = self._scores(given, wide, classes)
@@ -90,7 +95,7 @@ class _Grads:
         wanted: tuple[bool, bool, bool],
     ) -> "_Grads":
         return cls(
-            torch.zeros_like(hidden) if wanted[0] else None,
+            torch.zeros_like(hidden, dtype=wide) if wanted[0] else None,
             torch.zeros_like(weight, dtype=wide) if wanted[1] else None,
             torch.zeros_like(bias, dtype=wide) if wanted[2] and bias is not None else None,
         )
@@ -101,7 +106,7 @@ class _Grads:
             self.bias.add_(grad.sum(0))
         grad = grad.to(weight.dtype)
         if self.hidden is not None:
-            self.hidden[view, rows] = grad @ weight
+            self.hidden[view, rows] = (grad @ weight).to(self.hidden.dtype)
         if self.weight is not None and self.weight.dtype == grad.dtype:
             self.weight.addmm_(grad.t(), given)
         elif self.weight is not None:
@@ -126,10 +131,11 @@ class _Head(torch.autograd.Function):
         mix: Mix,
     ) -> tuple[Tensor, Tensor]:
         work = _Work(hidden, weight, bias, labels, rows, settings)
+        made = mix.times(_stretch(mix, weight.dtype))
         wanted = tuple(ctx.needs_input_grad[:3])
-        task, agreement, grads = work.run(mix, wanted)  # pyright: ignore
+        task, agreement, grads = work.run(made, wanted)  # pyright: ignore
         ctx.save_for_backward(hidden, weight, bias, labels, rows, *vars(grads).values())
-        ctx.settings, ctx.mix, ctx.wanted = settings, mix, wanted
+        ctx.settings, ctx.mix, ctx.wanted = settings, made, wanted
         return task, agreement
 
     @staticmethod
@@ -140,12 +146,19 @@ class _Head(torch.autograd.Function):
         factor = _factor(asked, ctx.mix)
         if factor is None:
             work = _Work(hidden, weight, bias, labels, rows, ctx.settings)
-            found = work.run(asked, ctx.wanted)[2].times(1.0)
+            stretch = _stretch(asked, weight.dtype)
+            found = work.run(asked.times(stretch), ctx.wanted)[2].times(1 / stretch)
         else:
             found = _Grads(*held).times(factor)
         own = (hidden, weight, bias)
         cast = [None if g is None else g.to(x.dtype) for g, x in zip(found, own, strict=True)]
         return (*cast, None, None, None, None)
+
+
+def _stretch(mix: Mix, dtype: torch.dtype) -> float:
+    """A number that keeps small gradients of scores above the least float16."""
+    largest = max(abs(one) for one in (*mix.task, mix.agreement))
+    return _HALF / largest if dtype == torch.float16 and largest else 1.0
 
 
 def _factor(asked: Mix, made: Mix) -> float | None:

@@ -25,7 +25,7 @@ def agreeing_head(
         scores = settings.cap * torch.tanh(scores / settings.cap)
         if bias is not None:
             scores = scores.masked_fill(bias.isneginf(), -torch.inf)
-    there = ~scores[0, 0].isneginf() if len(scores[0]) else labels.new_ones(0).bool()
+    there = ~scores[0, :1].isneginf().any(0)
     log_p = scores.log_softmax(-1)
     picked = -log_p.gather(-1, labels[counted].expand(len(hidden), -1)[..., None]).squeeze(-1)
     even = -log_p[..., there].mean(-1)

@@ -41,6 +41,10 @@ class Mix:
     task: tuple[float, ...]
     agreement: float
 
+    def times(self, factor: float) -> "Mix":
+        """Every multiple times a number."""
+        return Mix(tuple(one * factor for one in self.task), self.agreement * factor)
+
 
 class HeadSums(NamedTuple):
     """Sums over the items that count.

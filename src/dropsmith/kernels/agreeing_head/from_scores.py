@@ -1,0 +1,67 @@
+"""The same sums from scores that are there already; nothing is kept for backward but the scores."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from dropsmith.kernels.agreeing_head.classes import Classes
+from dropsmith.kernels.agreeing_head.closed_form import Parts, parts_of
+from dropsmith.kernels.agreeing_head.settings import HeadSettings, HeadSums, Mix
+
+
+def agreeing_scores(scores: Tensor, labels: Tensor, settings: HeadSettings) -> HeadSums:
+    """See `dropsmith.kernels.agreeing_head.agreeing_scores`."""
+    rows = (labels != settings.ignore_index).nonzero().squeeze(-1)
+    task, agreement = _Scores.apply(scores, labels, rows, settings)  # pyright: ignore
+    return HeadSums(task, agreement, len(rows))
+
+
+def _some(
+    scores: Tensor, labels: Tensor, rows: Tensor, settings: HeadSettings, mix: Mix, graded: bool
+) -> Parts:
+    """Of some rows; the gradient is that by the scores as they were given."""
+    given = scores[:, rows].to(torch.promote_types(scores.dtype, torch.float32))
+    classes, slope = Classes.of_scores(given), None
+    if settings.cap is not None:
+        squeezed = given.div_(settings.cap).tanh_()
+        slope = 1 - squeezed * squeezed
+        given = squeezed.mul_(settings.cap)
+        if classes.gone is not None:
+            given.masked_fill_(classes.gone, -torch.inf)
+    parts = parts_of(given, labels[rows], settings, mix, classes, graded)
+    if slope is not None:
+        for grad, own in zip(parts.grads, slope, strict=False):
+            grad.mul_(own)
+    return parts
+
+
+class _Scores(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, scores: Tensor, labels: Tensor, rows: Tensor, settings: HeadSettings
+    ) -> tuple[Tensor, Tensor]:
+        views = len(scores)
+        mix = Mix((0.0,) * views, 0.0)
+        wide = torch.promote_types(scores.dtype, torch.float32)
+        task, agreement = scores.new_zeros(views, dtype=wide), scores.new_zeros((), dtype=wide)
+        for some in rows.split(max(1, settings.items // views)):
+            parts = _some(scores, labels, some, settings, mix, False)
+            task += parts.task
+            agreement += parts.agreement
+        ctx.save_for_backward(scores, labels, rows)
+        ctx.settings = settings
+        return task, agreement
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
+        scores, labels, rows = ctx.saved_tensors
+        mix = Mix(tuple(given[0].tolist()), float(given[1]))
+        grads = torch.zeros_like(scores)
+        for some in rows.split(max(1, ctx.settings.items // len(scores))):
+            parts = _some(scores, labels, some, ctx.settings, mix, True)
+            for view, grad in enumerate(parts.grads):
+                grads[view, some] = grad.to(grads.dtype)
+        return grads, None, None, None
