@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 
 from torch import nn
 
+from dropsmith.consistency.head import HeadChoice
 from dropsmith.consistency.run import Forward
 from dropsmith.consistency.state import Consistent
 from dropsmith.consistency.task_loss import LabelledLoss, Problem, task_loss
@@ -36,6 +37,7 @@ def consistent(
     mode: Literal["auto", "looped"] = "auto",
     trunk: str | None = None,
     label_smoothing: float = 0.0,
+    head: HeadChoice = "auto",
     seed: int = 0,
     rank: int = 0,
 ) -> Model:
@@ -69,6 +71,10 @@ def consistent(
             included, runs once for all of them.
         label_smoothing: the share of each target that is spread over all classes, in [0, 1); the
             term compares the outputs as they are. A trainer's own setting takes the labels away.
+        head: `auto` to fuse a large plain head with its loss where that can be done, from the
+            second step on, which one line on standard error says; the logits in the output are
+            then made if somebody looks at them, which has to be before the optimiser's step.
+            `fused` to make it an error where that cannot be done; `plain` to leave the head be.
         seed: of the plan's masks.
         rank: of this process, for the plan's masks.
 
@@ -76,16 +82,17 @@ def consistent(
         PlanError: the model is consistent already.
         ObjectiveError: the task loss is not known; in training, labels are missing, or the loss a
             Hugging Face model computes is another one than was inferred.
-        ViewError: in the first training step, the views are identical: no noise is on.
+        ViewError: in the first training step, the views are identical: no noise is on; or the
+            head was to be fused and cannot be.
     """
     if STATE in model.__dict__:
         raise PlanError("this model is consistent already\n  undo it first: restore(model)")
     if mode not in ("auto", "looped"):
         raise ViewError(f"mode is 'auto' or 'looped', got {mode!r}")
-    _check_trunk(model, objective, mode, trunk)
+    _check_trunk(model, objective, mode, trunk, head)
     own = task_loss(loss, model, label_smoothing)
     _check_kind(objective, own)
-    state = Consistent(objective, own, Forward.of(model), mode, trunk)
+    state = Consistent(objective, own, Forward.of(model), mode, trunk, head)
     if plan is not None:
         plan.install(model, seed=seed, rank=rank)
         state.plan = plan

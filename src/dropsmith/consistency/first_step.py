@@ -24,8 +24,13 @@ class FirstSteps:
     """Which looks have been taken, so that each is taken once."""
 
     def __init__(self) -> None:
-        self.laid_out = self.compared = self.differed = False
+        self.laid_out = self.compared = self.differed = self.met = False
         self.guards = ExitStack()
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to look at."""
+        return self.met and self.differed
 
     def before(self, module: nn.Module, run: Running) -> None:
         """Look at how the first stacked batch is laid out, while it runs."""
@@ -44,6 +49,9 @@ class FirstSteps:
         """Look at the views, until they were seen to differ, and at the model's own loss."""
         if not self.compared and isinstance(loss, LabelledLoss):
             self.compared = check_loss(views, loss, run.stacked or run.fork is not None)
+        if not self.met:
+            none = not isinstance(loss, LabelledLoss) or _own_loss(views.outputs[0]) is None
+            self.met = self.compared or none
         if not self.differed and len(views) > 1:
             trunk = run.fork.name if run.fork is not None else None
             self.differed = check_differ(views, module, run.noise, trunk)

@@ -58,6 +58,8 @@ def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, An
         state.loss.labels(run.batch)
     state.running = run
     state.first.before(module, run)
+    if state.first.over:
+        state.head.begin(module)
     return run.begin()
 
 
@@ -72,16 +74,20 @@ def after(state: Consistent, module: nn.Module, args: Any, kwargs: Any, output: 
         if output is None:
             return None
         views = run.views(module, output)
-        state.first.check(module, run, views, state.loss)
+        if not state.first.over:
+            state.first.check(module, run, views, state.loss)
+        state.head.end()
         loss = _loss(state, run, views)
     finally:
+        state.head.end()
         run.end()
     return _with_loss(views.outputs[0], loss, state.forward.labels)
 
 
 def _loss(state: Consistent, run: Running, views: Views) -> Tensor:
-    counting = Counting(state.loss)
+    counting, scores = Counting(state.loss), state.head.scores(views)
     terms = state.objective.terms(views, counting)
+    state.head.judge(scores, run.noise.rank)
     state.terms = {name: term.detach() for name, term in terms.items()}
     return state.objective.total(run.part(terms, counting.first), run.step)
 

@@ -135,7 +135,7 @@ class Running:
         if self.together:
             outputs = cut(output, self.sizes)
             _cut_caches(outputs[0], self.rows)
-            return Views(outputs=outputs, batches=batches, shared_rows=self.some, layers=layers)
+            return self._made(outputs, batches, layers)
         outputs = [output]
         for view in range(1, self.n):
             silence = silenced(module) if view in self.quiet else nullcontext()
@@ -147,7 +147,18 @@ class Running:
             modes = Modes(module)
             for view, made in enumerate(outputs):
                 modes.remember(made, quiet=view in self.quiet)
-        return Views(outputs=tuple(outputs), batches=batches, shared_rows=self.some, layers=layers)
+        return self._made(tuple(outputs), batches, layers)
+
+    def _made(
+        self, outputs: tuple[Any, ...], batches: tuple[Any, ...], layers: tuple[Layers, ...]
+    ) -> Views:
+        return Views(
+            outputs=outputs,
+            batches=batches,
+            shared_rows=self.some,
+            layers=layers,
+            step=self.step,
+        )
 
     def _read(self, output: Any, sizes: list[int]) -> tuple[Layers, ...]:
         """What the root's own pass has shown; the reader's hooks come off."""

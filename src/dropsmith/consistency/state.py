@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from dropsmith.consistency.first_step import FirstSteps
+from dropsmith.consistency.head import FusedHead, HeadChoice
 from dropsmith.consistency.run import Forward, Running
 from dropsmith.objectives import LossFunction, Objective
 from dropsmith.sites import Plan
@@ -34,6 +35,7 @@ class Consistent:
         forward: Forward,
         mode: Literal["auto", "looped"],
         trunk: str | None,
+        head: HeadChoice = "auto",
     ) -> None:
         self.objective, self.loss, self.forward, self.mode = objective, loss, forward, mode
         self.trunk = trunk
@@ -44,4 +46,5 @@ class Consistent:
         self.plan: Plan | None = None
         self.had_noise = False
         self.first = FirstSteps()
+        self.head = FusedHead(head)
         self.warned = False

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dropsmith.errors import ObjectiveError
 from dropsmith.objectives._checks import check_integer, check_number
+from dropsmith.objectives._from_head import HEAD_DISTANCES, Wanted, from_head
 from dropsmith.objectives._objective import LossFunction, Objective
 from dropsmith.objectives.consistency import consistency
 from dropsmith.objectives.distances import Distance
@@ -79,6 +80,8 @@ class Agreeing(Objective):
 
     def terms(self, views: Views, loss: LossFunction) -> Terms:
         losses = task_losses(views, loss, self.agreement.carriers)
+        if (sums := from_head(views, losses, self._wanted(views))) is not None:
+            return dict(zip((TASK, CONSISTENCY), sums, strict=False))
         terms = {TASK: task_mean(losses)}
         if len(views) > 1:
             terms[CONSISTENCY] = consistency(
@@ -88,6 +91,15 @@ class Agreeing(Objective):
                 stop_gradient=self.agreement.stop_gradient,
             )
         return terms
+
+    def _wanted(self, views: Views) -> Wanted | None:
+        """What a fused head would be asked for, where it has this distance."""
+        term, step = self.agreement, views.step
+        name = HEAD_DISTANCES.get(term.distance)
+        if len(views) > 1 and (name is None or term.stop_gradient is not None):
+            return None
+        weight = term.weight if step is None else self.weight_at(step)
+        return Wanted(distance=name or "symmetric_kl", weight=weight, carriers=term.carriers)
 
     def total(self, terms: Terms, step: int) -> Tensor:
         if self.views_at(step) == 1:
@@ -106,6 +118,13 @@ def task_losses(
     """The task loss of each view in `carriers`, or of every view; of those that were made."""
     wanted = range(len(views)) if carriers is None else carriers
     return [loss(views.outputs[i], views.batches[i]) for i in wanted if i < len(views)]
+
+
+def task_terms(views: Views, loss: LossFunction) -> Terms:
+    """The mean task loss over all views, and nothing else."""
+    losses = task_losses(views, loss)
+    sums = from_head(views, losses, Wanted(distance="symmetric_kl", weight=0.0, carriers=None))
+    return {TASK: task_mean(losses) if sums is None else sums[0]}
 
 
 def task_mean(losses: list[Loss]) -> Mean:

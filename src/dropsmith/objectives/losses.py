@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from dropsmith.errors import ObjectiveError
+from dropsmith.kernels.deferred import HeadScores
+from dropsmith.objectives._from_head import put_off
 from dropsmith.objectives._symmetric import wide
 from dropsmith.terms import Loss, Mean
 
@@ -36,6 +38,8 @@ def classification(
         raise _misfit("integer labels", labels, logits, "logits without their class dimension")
     if not 0 <= label_smoothing < 1:
         raise ObjectiveError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
+    if isinstance(logits, HeadScores) and logits.untouched:
+        return put_off(classification, logits, labels, label_smoothing, ignore_index)
     mask = labels != ignore_index
     target = torch.where(mask, labels, 0).long().unsqueeze(-1)
     scores = torch.where(mask.unsqueeze(-1), logits, 0)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from dropsmith.objectives._agreement import TASK, task_losses, task_mean
+from dropsmith.objectives._agreement import TASK, task_terms
 from dropsmith.objectives._checks import check_integer
 from dropsmith.objectives._objective import LossFunction, Objective
 from dropsmith.terms import Terms
@@ -23,7 +23,7 @@ class TaskLoss(Objective):
         return 1
 
     def terms(self, views: Views, loss: LossFunction) -> Terms:
-        return {TASK: task_mean(task_losses(views, loss))}
+        return task_terms(views, loss)
 
     def total(self, terms: Terms, step: int) -> Tensor:
         return terms[TASK].value
@@ -52,7 +52,7 @@ class TwoSample(Objective):
         return self.views
 
     def terms(self, views: Views, loss: LossFunction) -> Terms:
-        return {TASK: task_mean(task_losses(views, loss))}
+        return task_terms(views, loss)
 
     def total(self, terms: Terms, step: int) -> Tensor:
         return terms[TASK].value

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from dropsmith.errors import ViewError
+from dropsmith.kernels.deferred import Deferred, HeadScores
 
 _WRAPPED = ("module", "_orig_mod")
 """Where DistributedDataParallel and torch.compile keep the model whose arguments they pass on."""
@@ -47,10 +48,15 @@ def rows_of(batch: Any) -> int:
 
 
 def tensors_in(value: Any) -> list[Tensor]:
-    """The tensors in what a model takes or returns, also in the fields of dataclasses."""
+    """The tensors in what a model takes or returns, also in the fields of dataclasses.
+
+    In place of scores that are put off stands what they will be made of.
+    """
     found: list[Tensor] = []
     for leaf in pytree.tree_leaves(_plain(value)):
-        if isinstance(leaf, Tensor):
+        if isinstance(leaf, HeadScores) and leaf.untouched:
+            found.append(leaf.hidden)
+        elif isinstance(leaf, Tensor) and not (isinstance(leaf, Deferred) and leaf.untouched):
             found.append(leaf)
         elif is_dataclass(leaf) and not isinstance(leaf, type):
             found += tensors_in([getattr(leaf, field.name) for field in fields(leaf)])

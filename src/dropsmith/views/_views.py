@@ -22,12 +22,14 @@ class Views:
         shared_rows: how many leading rows all views have in common.
         layers: the Transformer blocks of each view, in the order in which they ran, where an
             objective reads them; nothing otherwise.
+        step: the training step they were made in, where that is known.
     """
 
     outputs: tuple[Any, ...]
     batches: tuple[Any, ...]
     shared_rows: int
     layers: tuple[tuple[Layer, ...], ...] = ()
+    step: int | None = None
 
     def __len__(self) -> int:
         return len(self.outputs)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from dropsmith.errors import ViewError
+from dropsmith.kernels.deferred import HeadScores
 from dropsmith.sites import Noise, Pass, Reads, find_noise
 from dropsmith.sites.batch import call, map_rows, rows_of
 from dropsmith.sites.install import Installation, installation_of
@@ -124,7 +125,7 @@ def stacked(
     with running(noise, this), rows_first(model, sum(sizes)), seeing(model, reads) as read:
         output = call(model, whole)
     check_told_apart(model, output, sum(sizes))
-    part = map_rows(lambda x: x[:some], batch)
+    part = batch if some == rows else map_rows(lambda x: x[:some], batch)
     return Views(
         outputs=cut(output, sizes),
         batches=(batch,) + (part,) * (n - 1),
@@ -193,7 +194,8 @@ def _cut_leaf(leaf: Any, sizes: list[int]) -> list[Any]:
         # Recurrent states have their rows in dimension 1.
         for dim in range(min(leaf.ndim, 2)):
             if leaf.shape[dim] == sum(sizes):
-                return list(leaf.split(sizes, dim))
+                put_off = isinstance(leaf, HeadScores) and leaf.untouched
+                return list(leaf.cut(sizes, dim) if put_off else leaf.split(sizes, dim))
     if is_dataclass(leaf) and not isinstance(leaf, type):
         parts = {field.name: cut(getattr(leaf, field.name), sizes) for field in fields(leaf)}
         return [replace(leaf, **{k: v[i] for k, v in parts.items()}) for i in range(len(sizes))]

@@ -12,7 +12,6 @@ from dropsmith.kernels.agreeing_head.classes import Classes
 from dropsmith.kernels.agreeing_head.closed_form import parts_of
 from dropsmith.kernels.agreeing_head.settings import HeadSettings, HeadSums, Mix
 
-
 _HALF = 256.0
 """The largest weight while float16 is multiplied: gradients of scores stay far below 65 504."""
 
@@ -44,6 +43,11 @@ class _Work:
 
     def run(self, mix: Mix, wanted: tuple[bool, bool, bool]) -> tuple[Tensor, Tensor, "_Grads"]:
         """The sums, and the gradients of their mix that are wanted."""
+        # Types were chosen by whoever gave the tensors.
+        with torch.autocast(self.hidden.device.type, enabled=False):
+            return self._run(mix, wanted)
+
+    def _run(self, mix: Mix, wanted: tuple[bool, bool, bool]) -> tuple[Tensor, Tensor, "_Grads"]:
         views = len(self.hidden)
         wide = torch.promote_types(self.hidden.dtype, torch.float32)
         task = self.hidden.new_zeros(views, dtype=wide)

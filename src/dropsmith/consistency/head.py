@@ -1,0 +1,89 @@
+"""Whether a consistent model's head is fused with its loss, and the line that says so.
+
+After the first steps the head's scores are put off: `dropsmith.views.head` says how. The objective
+makes its terms without them where it can. Where it cannot, or where the model or its output has
+looked at them, they were made as always, and the head is left alone from then on.
+"""
+
+import sys
+from typing import Literal
+
+from torch import Tensor, nn
+
+from dropsmith.errors import ViewError, did_you_mean
+from dropsmith.kernels.deferred import HeadScores
+from dropsmith.views import Views
+from dropsmith.views.head import LEAST_CLASSES, as_before, head_of, put_off
+
+HeadChoice = Literal["auto", "fused", "plain"]
+CHOICES = ("auto", "fused", "plain")
+
+
+class FusedHead:
+    """The head of one consistent model, from step to step.
+
+    Args:
+        choice: `auto` to fuse it where that can be done, `fused` to insist, `plain` to keep away.
+    """
+
+    def __init__(self, choice: HeadChoice) -> None:
+        if choice not in CHOICES:
+            raise ViewError(
+                f"no head is called {choice!r}\n  there are: {', '.join(CHOICES)}"
+                + did_you_mean(str(choice), CHOICES)
+            )
+        self.choice = choice
+        self.off = choice == "plain"
+        self.said = False
+        self.held: tuple[str, nn.Linear] | None = None
+
+    def begin(self, model: nn.Module) -> None:
+        """Put the head off for the passes of one step."""
+        if self.off:
+            return
+        self.held = head_of(model)
+        if self.held is not None:
+            put_off(self.held[1])
+        elif self.choice == "fused":
+            raise ViewError(
+                "this model has no head to fuse: no nn.Linear of its own, as torch made it, that "
+                f"gives {LEAST_CLASSES:,} scores or more\n  leave head out, or use head=\"plain\""
+            )
+
+    def end(self) -> None:
+        """The passes are over."""
+        if self.held is not None:
+            as_before(self.held[1])
+
+    def scores(self, views: Views) -> tuple[Tensor, ...]:
+        """What the views' logits are before a loss has seen them, to be judged after it has."""
+        return views.logits if self.held is not None else ()
+
+    def judge(self, scores: tuple[Tensor, ...], rank: int) -> None:
+        """Say once how it went."""
+        held, self.held = self.held, None
+        if held is None or self.said:
+            return
+        name, head = held
+        whole = all(isinstance(one, HeadScores) for one in scores)
+        if whole and all(one.untouched for one in scores):  # pyright: ignore
+            self._say(
+                f"the head {name!r} of {head.out_features:,} classes is fused with the loss: its "
+                "scores are made for some items at a time, and whole only where somebody looks at "
+                'the logits; head="plain" keeps them',
+                rank,
+            )
+            return
+        self.off = True
+        why = "the loss or the objective" if whole else "the model, a hook or a compiler"
+        if self.choice == "fused":
+            raise ViewError(
+                f"the head {name!r} cannot be fused with the loss: {why} looks at its scores\n"
+                '  leave head out, or use head="plain"'
+            )
+        self._say(f"the head {name!r} is not fused with the loss: {why} looks at its scores", rank)
+
+    def _say(self, line: str, rank: int) -> None:
+        self.said = True
+        if rank == 0:
+            print(f"dropsmith: {line}", file=sys.stderr)

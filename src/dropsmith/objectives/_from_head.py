@@ -1,0 +1,146 @@
+"""Terms from hidden states and a head, where a model's scores were put off and nobody looked.
+
+Task losses and the distance between views then come out of one kernel, which holds the scores of a
+few items at a time.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import comb
+
+import torch
+from torch import Tensor
+
+from dropsmith.errors import ObjectiveError
+from dropsmith.kernels.agreeing_head import HeadSettings, HeadSums, Mix, agreeing_head
+from dropsmith.kernels.agreeing_head.settings import Distance as HeadDistance
+from dropsmith.kernels.deferred import Deferred, HeadScores
+from dropsmith.objectives.distances import (
+    Distance,
+    jensen_shannon,
+    squared_distance,
+    symmetric_kl,
+)
+from dropsmith.terms import Loss, Mean
+from dropsmith.views import Views
+
+HEAD_DISTANCES: dict[Distance, HeadDistance] = {
+    symmetric_kl: "symmetric_kl",
+    jensen_shannon: "jensen_shannon",
+    squared_distance: "squared",
+}
+"""The distances that the kernel has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is asked of the kernel.
+
+    Args:
+        distance: its name for the distance.
+        weight: what the mean distance is multiplied with beside the mean task loss.
+        carriers: the views that carry the task loss, or None for all.
+    """
+
+    distance: HeadDistance
+    weight: float
+    carriers: tuple[int, ...] | None
+
+
+class CrossEntropySum(Deferred):
+    """A sum of cross-entropy over items whose scores are put off, put off itself."""
+
+    scores: HeadScores
+    labels: Tensor
+    smoothing: float
+    ignore_index: int
+
+    def alike(self, other: "CrossEntropySum") -> bool:
+        """Whether another counts the same items with the same target."""
+        settings = self.smoothing == other.smoothing and self.ignore_index == other.ignore_index
+        return settings and (self.labels is other.labels or torch.equal(self.labels, other.labels))
+
+
+def put_off(
+    loss: Callable[..., Loss],
+    scores: HeadScores,
+    labels: Tensor,
+    smoothing: float,
+    ignore_index: int,
+) -> Loss:
+    """What `loss` returns for these scores, its sum put off like them."""
+    make: Callable[[], Tensor] = lambda: loss(  # noqa: E731
+        scores.real(), labels, smoothing, ignore_index
+    ).mean.sum
+    dtype = torch.promote_types(scores.dtype, torch.float32)
+    found = CrossEntropySum(make, (), dtype, scores.device, scores.graded)
+    found.scores, found.labels = scores, labels
+    found.smoothing, found.ignore_index = smoothing, ignore_index
+    mask = labels != ignore_index
+    return Loss(Mean(found, mask.sum()), mask)
+
+
+def from_head(views: Views, losses: Sequence[Loss], wanted: Wanted | None) -> list[Mean] | None:
+    """The mean task loss and, of several views, their mean distance.
+
+    None where that cannot be made without the scores: they are there already, some loss is no
+    plain cross-entropy of them, views differ in more than their noise, or the distance is another.
+
+    Raises:
+        ObjectiveError: the views are infinitely far apart.
+    """
+    sums = [loss.mean.sum for loss in losses]
+    if wanted is None or not all(isinstance(one, CrossEntropySum) for one in sums):
+        return None
+    scores = views.logits
+    if not _fits(views, scores, sums, wanted):  # pyright: ignore[reportArgumentType]
+        return None
+    return _means(scores, sums[0], wanted)  # pyright: ignore[reportArgumentType]
+
+
+def _fits(
+    views: Views,
+    scores: Sequence[HeadScores],
+    sums: Sequence[CrossEntropySum],
+    wanted: Wanted,
+) -> bool:
+    carriers = [view for view in wanted.carriers or range(len(views)) if view < len(views)]
+    if not all(isinstance(one, HeadScores) and one.untouched for one in scores):
+        return False
+    own = all(one.scores is scores[view] for view, one in zip(carriers, sums, strict=True))
+    heads = all(one.head.same(scores[0].head) and one.shape == scores[0].shape for one in scores)
+    whole = all(batch is views.batches[0] for batch in views.batches)
+    return own and heads and whole and all(one.untouched and sums[0].alike(one) for one in sums)
+
+
+def _means(scores: Sequence[HeadScores], task: CrossEntropySum, wanted: Wanted) -> list[Mean]:
+    count = len(scores)
+    labels = task.labels.flatten().long()
+    items = max(1, int((labels != task.ignore_index).sum()))
+    carriers = wanted.carriers or tuple(range(count))
+    carriers = tuple(view for view in carriers if view < count)
+    share = 1 / (items * len(carriers))
+    mix = Mix(
+        tuple(share if view in carriers else 0.0 for view in range(count)),
+        wanted.weight / items if count > 1 else 0.0,
+    )
+    settings = HeadSettings(
+        distance=wanted.distance, smoothing=task.smoothing, ignore_index=task.ignore_index
+    )
+    hidden = torch.stack([one.hidden.flatten(0, -2) for one in scores])
+    weight, bias = scores[0].head.cast()
+    sums = agreeing_head(hidden, weight, bias, labels, settings, mix)
+    return _as_means(sums, carriers)
+
+
+def _as_means(sums: HeadSums, carriers: tuple[int, ...]) -> list[Mean]:
+    kept, pairs = sum(sums.task[view] for view in carriers), comb(len(sums.task), 2)
+    found = [Mean(torch.as_tensor(kept), sums.counted * len(carriers))]
+    if pairs:
+        if bool(sums.agreement.detach().isinf()):
+            raise ObjectiveError(
+                "views are infinitely far apart: a score is infinite in one of them only\n"
+                "  look for infinite values in what the head is given"
+            )
+        found.append(Mean(sums.agreement * pairs, sums.counted * pairs))
+    return found

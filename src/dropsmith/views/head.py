@@ -1,0 +1,95 @@
+"""Putting off a model's head: found, checked, and left alone where anything about it is unusual."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dropsmith.kernels.deferred import Head, HeadScores
+
+LEAST_CLASSES = 1024
+"""A head of fewer classes is not put off: its scores are small, and one product is faster."""
+
+
+def head_of(model: nn.Module) -> tuple[str, nn.Linear] | None:
+    """The module whose scores may be a model's logits, by name, if it is a large plain projection.
+
+    What Hugging Face calls output embeddings, or else the last `nn.Linear`. Nothing relies on the
+    guess: scores that are put off are made as soon as anything but a loss looks at them.
+
+    >>> words = nn.Sequential(nn.Embedding(5000, 8), nn.Linear(8, 5000))
+    >>> head_of(words)
+    ('1', Linear(in_features=8, out_features=5000, bias=True))
+    """
+    named = dict(model.named_modules())
+    found: Any = None
+    if callable(ask := getattr(model, "get_output_embeddings", None)):
+        found = ask()
+    if found is None:
+        found = next((m for m in reversed(named.values()) if isinstance(m, nn.Linear)), None)
+    if type(found) is not nn.Linear or found.out_features < LEAST_CLASSES:
+        return None
+    name = next((name for name, module in named.items() if module is found), None)
+    return None if name is None or _unfit(model, found, name) else (name or "root", found)
+
+
+def _unfit(model: nn.Module, head: nn.Linear, name: str) -> bool:
+    """Whether somebody else has a hand in how the head runs, or holds its weight elsewhere."""
+    hooked = head._backward_hooks or head._backward_pre_hooks or "forward" in head.__dict__
+    return bool(hooked) or not _whole(head) or _sharded(model, name)
+
+
+def _whole(head: nn.Linear) -> bool:
+    """Whether the weight is an ordinary parameter that is there: none that a plan has dropped,
+    nor one that is computed, sharded or kept on another process."""
+    weight = head.__dict__.get("weight", head.weight)
+    strided = type(weight) is nn.Parameter and weight.layout == torch.strided
+    return strided and weight.dtype.is_floating_point and not hasattr(weight, "ds_id")
+
+
+def _sharded(model: nn.Module, name: str) -> bool:
+    fsdp = getattr(sys.modules.get("torch.distributed.fsdp"), "FSDPModule", None)
+    parts = name.split(".") if name else []
+    above = [model.get_submodule(".".join(parts[:depth])) for depth in range(len(parts) + 1)]
+    return fsdp is not None and any(isinstance(module, fsdp) for module in above)
+
+
+@contextmanager
+def putting_off(head: nn.Linear | None) -> Iterator[None]:
+    """A context in which a head returns `HeadScores`; with None, one in which nothing changes."""
+    if head is None:
+        yield
+        return
+    put_off(head)
+    try:
+        yield
+    finally:
+        as_before(head)
+
+
+def put_off(head: nn.Linear) -> None:
+    """Let a head return `HeadScores` in place of scores, until `as_before`."""
+    head.__dict__["forward"] = partial(_forward, head)
+
+
+def as_before(head: nn.Linear) -> None:
+    """Undo `put_off`."""
+    head.__dict__.pop("forward", None)
+
+
+def _forward(head: nn.Linear, hidden: Tensor) -> Tensor:
+    # What is compiled has its own ways; and in a checkpointed block, as its hooks tell, the
+    # forward that is run again must keep the same tensors as the first.
+    plain = torch.compiler.is_compiling() or not torch.is_grad_enabled() or _kept_tensors_watched()
+    if plain or not _whole(head) or type(hidden) is not Tensor:
+        return nn.Linear.forward(head, hidden)
+    return HeadScores.of(hidden, Head.of(head.weight, head.bias))
+
+
+def _kept_tensors_watched() -> bool:
+    ask = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
+    return ask is not None and ask(True) is not None
