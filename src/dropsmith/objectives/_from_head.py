@@ -107,10 +107,11 @@ def _fits(
     carriers = [view for view in wanted.carriers or range(len(views)) if view < len(views)]
     if not all(isinstance(one, HeadScores) and one.untouched for one in scores):
         return False
+    exact = all(torch.promote_types(one.dtype, one.head.dtype) == one.dtype for one in scores)
     own = all(one.scores is scores[view] for view, one in zip(carriers, sums, strict=True))
     heads = all(one.head.same(scores[0].head) and one.shape == scores[0].shape for one in scores)
     whole = all(batch is views.batches[0] for batch in views.batches)
-    return own and heads and whole and all(one.untouched and sums[0].alike(one) for one in sums)
+    return exact and own and heads and whole and all(one.untouched and sums[0].alike(one) for one in sums)
 
 
 def _means(scores: Sequence[HeadScores], task: CrossEntropySum, wanted: Wanted) -> list[Mean]:

@@ -23,7 +23,7 @@ class Deferred(Tensor):
     """A tensor that is made by the first operation on it, with its graph.
 
     Everything that takes tensors takes it, and finds the numbers that it would have found. Its
-    shape, type and device are known before; changing to a wider type puts it off still.
+    shape, type and device are known before; changing its type puts it off still.
 
     >>> later = Deferred(lambda: torch.ones(2) + 1, (2,), torch.float32, torch.device("cpu"))
     >>> later.shape, later.untouched
@@ -72,7 +72,7 @@ class Deferred(Tensor):
 
     def later(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Deferred | None":
         """What an operation gives that can be put off, too; None where it cannot."""
-        if func in (Tensor.float, Tensor.to) and (dtype := wider(self, func, args, kwargs)):
+        if func in (Tensor.float, Tensor.to) and (dtype := converted(func, args, kwargs)):
             made = lambda: self.real().to(dtype)  # noqa: E731
             return Deferred(made, tuple(self.shape), dtype, self.device, self.graded)
         return None
@@ -102,9 +102,9 @@ class Deferred(Tensor):
         return func(*given[0], **given[1])
 
 
-def wider(x: Tensor, func: Any, args: tuple[Any, ...], kwargs: Any) -> torch.dtype | None:
-    """The type that a conversion asks for, if it loses nothing and asks for nothing else."""
+def converted(func: Any, args: tuple[Any, ...], kwargs: Any) -> torch.dtype | None:
+    """The type of numbers that a conversion asks for, if it asks for nothing else."""
     asked = (torch.float32,) if func is Tensor.float else args[1:]
     if len(asked) != 1 or kwargs or not isinstance(asked[0], torch.dtype):
         return None
-    return asked[0] if torch.promote_types(x.dtype, asked[0]) == asked[0] else None
+    return asked[0] if asked[0].is_floating_point else None

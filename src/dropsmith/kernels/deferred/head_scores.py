@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dropsmith.errors import KernelError
-from dropsmith.kernels.deferred.deferred import Deferred, wider
+from dropsmith.kernels.deferred.deferred import Deferred, converted
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class Head:
 class HeadScores(Deferred):
     """What a head returns for some hidden states, made when somebody looks at it.
 
-    Slices, reshapes and wider types of it, a constant added to its classes, and cross-entropy of
+    Slices, reshapes and other types of it, a constant added to its classes, and cross-entropy of
     it are put off as well.
 
     >>> head = Head.of(torch.eye(3), None)
@@ -125,7 +125,7 @@ class HeadScores(Deferred):
     ) -> tuple[Tensor, Head, torch.dtype] | None:
         """Hidden states, head and type of what an operation gives, where they are as plain."""
         if func in (Tensor.float, Tensor.to):
-            dtype = wider(self, func, args, kwargs)
+            dtype = converted(func, args, kwargs)
             return (self.hidden, self.head, dtype) if dtype else None
         if func is Tensor.contiguous and len(args) == 1 and not kwargs:
             return self.hidden, self.head, self.dtype
