@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from dropsmith.kernels.agreeing_head.classes import Classes
-from dropsmith.kernels.agreeing_head.closed_form import parts_of
+from dropsmith.kernels.agreeing_head.closed_form import Parts, parts_of
 from dropsmith.kernels.agreeing_head.settings import HeadSettings, HeadSums, Mix
+from dropsmith.kernels.agreeing_head.two_views import blockwise
 
 _HALF = 256.0
 """The largest weight while float16 is multiplied: gradients of scores stay far below 65 504."""
@@ -54,31 +55,53 @@ class _Work:
         agreement = self.hidden.new_zeros((), dtype=wide)
         grads = _Grads.of(self.hidden, self.weight, self.bias, wide, wanted)
         classes = Classes.of_head(self.weight, self.bias)
-        for rows in self.rows.split(max(1, self.settings.items // views)):
+        most = min(max(1, self.settings.items // views), max(1, len(self.rows)))
+        room = self.hidden.new_empty(views * most * classes.count, dtype=wide)
+        for rows in self.rows.split(most):
             given = self.hidden[:, rows]
-            scores, slope = self._scores(given, wide, classes)
-            parts = parts_of(scores, self.labels[rows], self.settings, mix, classes, any(wanted))
+            scores = self._scores(given, room)
+            parts = self._parts(scores, self.labels[rows], mix, classes, any(wanted))
             task += parts.task
             agreement += parts.agreement
-            for view, grad in enumerate(parts.grads):
-                own = grad if slope is None else grad.mul_(slope[view])
-                grads.add(view, rows, given[view], own, self.weight)
+            if parts.grads is not None:
+                grads.add(rows, given, parts.grads, self.weight)
         return task, agreement, grads
 
-    def _scores(
-        self, given: Tensor, wide: torch.dtype, classes: Classes
-    ) -> tuple[Tensor, Tensor | None]:
-        """The scores of some items, and what the cap does to their gradient."""
-        scores = F.linear(given, self.weight, self.bias).to(wide)
-        cap = self.settings.cap
-        if cap is None:
-            return scores, None
-        squeezed = scores.div_(cap).tanh_()
-        slope = 1 - squeezed * squeezed
-        scores = squeezed.mul_(cap)
-        if classes.gone is not None:
-            scores.masked_fill_(classes.gone, -torch.inf)
-        return scores, slope
+    def _scores(self, given: Tensor, room: Tensor) -> Tensor:
+        """The scores of some items `[views, items, classes]`, in a type that adds up well."""
+        sizes = (*given.shape[:-1], len(self.weight))
+        flat = given.reshape(-1, given.shape[-1])
+        if room.dtype != given.dtype:
+            return F.linear(flat, self.weight, self.bias).to(room.dtype).view(sizes)
+        scores = room[: len(flat) * len(self.weight)].view(len(flat), len(self.weight))
+        if self.bias is None:
+            torch.mm(flat, self.weight.t(), out=scores)
+        else:
+            torch.addmm(self.bias, flat, self.weight.t(), out=scores)
+        return scores.view(sizes)
+
+    def _parts(
+        self, scores: Tensor, labels: Tensor, mix: Mix, classes: Classes, graded: bool
+    ) -> Parts:
+        settings = self.settings
+        usual = settings.distance == "symmetric_kl" and len(scores) == 2 and settings.cap is None
+        if usual and classes.gone is None:
+            return blockwise(scores, labels, settings, mix, graded)
+        slope = None if settings.cap is None else _capped(scores, settings.cap, classes)
+        parts = parts_of(scores, labels, settings, mix, classes, graded)
+        if slope is not None and parts.grads is not None:
+            parts.grads.mul_(slope)
+        return parts
+
+
+def _capped(scores: Tensor, cap: float, classes: Classes) -> Tensor:
+    """Cap scores in place, and return what that does to their gradient."""
+    squeezed = scores.div_(cap).tanh_()
+    slope = 1 - squeezed * squeezed
+    squeezed.mul_(cap)
+    if classes.gone is not None:
+        squeezed.masked_fill_(classes.gone, -torch.inf)
+    return slope
 
 
 @dataclass(frozen=True)
@@ -104,17 +127,18 @@ class _Grads:
             torch.zeros_like(bias, dtype=wide) if wanted[2] and bias is not None else None,
         )
 
-    def add(self, view: int, rows: Tensor, given: Tensor, grad: Tensor, weight: Tensor) -> None:
-        """What some items of a view give, by the gradient of their scores `[items, classes]`."""
+    def add(self, rows: Tensor, given: Tensor, grad: Tensor, weight: Tensor) -> None:
+        """What some items give, by the gradient of their scores `[views, items, classes]`."""
+        flat = grad.view(-1, grad.shape[-1])
         if self.bias is not None:
-            self.bias.add_(grad.sum(0))
-        grad = grad.to(weight.dtype)
+            self.bias.add_(flat.sum(0))
+        flat, seen = flat.to(weight.dtype), given.reshape(-1, given.shape[-1])
         if self.hidden is not None:
-            self.hidden[view, rows] = (grad @ weight).to(self.hidden.dtype)
-        if self.weight is not None and self.weight.dtype == grad.dtype:
-            self.weight.addmm_(grad.t(), given)
+            self.hidden[:, rows] = (flat @ weight).to(self.hidden.dtype).view_as(given)
+        if self.weight is not None and self.weight.dtype == flat.dtype:
+            self.weight.addmm_(flat.t(), seen)
         elif self.weight is not None:
-            self.weight.add_(grad.t() @ given)
+            self.weight.add_(flat.t() @ seen)
 
     def times(self, factor: float) -> "tuple[Tensor | None, ...]":
         return tuple(

@@ -1,6 +1,5 @@
 """Loss and gradient of some items' scores at once, in closed form and few passes over them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -19,12 +18,12 @@ class Parts:
     Args:
         task: cross-entropy, `[views]`.
         agreement: distance between views.
-        grads: one tensor `[items, classes]` a view, or none.
+        grads: `[views, items, classes]`, or None.
     """
 
     task: Tensor
     agreement: Tensor
-    grads: Sequence[Tensor]
+    grads: Tensor | None
 
 
 def parts_of(
@@ -38,7 +37,7 @@ def parts_of(
     chosen = labels.unsqueeze(-1)
     task = torch.stack([_task(own, chosen, settings, classes, v) for v, own in enumerate(log_p)])
     agreement = task.new_zeros(())
-    grads = [own * weight for own, weight in zip(p, mix.task, strict=True)] if graded else []
+    grads = p * p.new_tensor(mix.task).view(-1, 1, 1) if graded else None
     for pair in pairs:
         share = mix.agreement / len(pairs)
         if raw is not None:
@@ -46,7 +45,8 @@ def parts_of(
         else:
             apart = PAIRS[settings.distance](log_p, p, pair, grads, share, classes)
         agreement = agreement + apart / len(pairs)
-    for view, (grad, weight) in enumerate(zip(grads, mix.task, strict=False)):
+    for view, weight in enumerate(mix.task if grads is not None else ()):
+        grad = grads[view]  # pyright: ignore[reportOptionalSubscript]
         _towards(grad, chosen, weight, settings, classes, view)
     return Parts(task, agreement, grads)
 

@@ -1,12 +1,10 @@
 """How far a pair of views is apart, and what that adds to the gradients of their scores.
 
 Each function takes log-probabilities and probabilities `[views, items, classes]`, the pair, the
-gradients to add to (none where none are wanted), the weight of this pair, and the classes.
+gradients to add to (None where none are wanted), the weight of this pair, and the classes.
 A class in one view only makes the distance +inf, which has no gradient; the Jensen-Shannon
 divergence stays finite.
 """
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -21,7 +19,7 @@ def symmetric(
     log_p: Tensor,
     p: Tensor,
     pair: tuple[int, int],
-    grads: Sequence[Tensor],
+    grads: Tensor | None,
     share: float,
     classes: Classes,
 ) -> Tensor:
@@ -31,7 +29,7 @@ def symmetric(
     a, b = pair
     ratio = emptied(log_p[a] - log_p[b], classes.gone_in_both(pair))
     there, back = _dots(p[a], ratio), -_dots(p[b], ratio)
-    if grads:
+    if grads is not None:
         ratio.mul_(share / 2)
         for one, other, apart, sign in ((a, b, there, 1), (b, a, back, -1)):
             factor = (share / 2 * (1 - apart)).unsqueeze(-1)
@@ -44,7 +42,7 @@ def jensen_shannon(
     log_p: Tensor,
     p: Tensor,
     pair: tuple[int, int],
-    grads: Sequence[Tensor],
+    grads: Tensor | None,
     share: float,
     classes: Classes,
 ) -> Tensor:
@@ -56,13 +54,13 @@ def jensen_shannon(
         ratio = ratio.expm1_().div_(2).log1p_().neg_()
         apart = _dots(p[one], ratio)
         total = total + apart.clamp(min=0).sum() / 2
-        if grads:
+        if grads is not None:
             grads[one].addcmul_(p[one], ratio.sub_(apart.unsqueeze(-1)), value=share / 2)
     return total
 
 
 def squared(
-    raw: Tensor, pair: tuple[int, int], grads: Sequence[Tensor], share: float, classes: Classes
+    raw: Tensor, pair: tuple[int, int], grads: Tensor | None, share: float, classes: Classes
 ) -> Tensor:
     """The mean over classes of (a − b)²; by a's score 2 (a − b) / classes."""
     if classes.alone(pair):
@@ -70,7 +68,7 @@ def squared(
     gone = classes.gone_in_both(pair)
     there = classes.there(gone)
     apart = emptied(raw[pair[0]] - raw[pair[1]], gone)
-    if grads:
+    if grads is not None:
         slope = apart / there
         for one, sign in zip(pair, (1, -1), strict=True):
             grads[one].add_(slope, alpha=sign * 2 * share)

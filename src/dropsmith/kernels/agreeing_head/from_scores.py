@@ -31,9 +31,8 @@ def _some(
         if classes.gone is not None:
             given.masked_fill_(classes.gone, -torch.inf)
     parts = parts_of(given, labels[rows], settings, mix, classes, graded)
-    if slope is not None:
-        for grad, own in zip(parts.grads, slope, strict=False):
-            grad.mul_(own)
+    if slope is not None and parts.grads is not None:
+        parts.grads.mul_(slope)
     return parts
 
 
@@ -62,6 +61,6 @@ class _Scores(torch.autograd.Function):
         grads = torch.zeros_like(scores)
         for some in rows.split(max(1, ctx.settings.items // len(scores))):
             parts = _some(scores, labels, some, ctx.settings, mix, True)
-            for view, grad in enumerate(parts.grads):
-                grads[view, some] = grad.to(grads.dtype)
+            assert parts.grads is not None
+            grads[:, some] = parts.grads.to(grads.dtype)
         return grads, None, None, None
