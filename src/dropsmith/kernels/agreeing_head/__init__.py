@@ -5,8 +5,9 @@ from torch import Tensor
 from dropsmith.kernels.agreeing_head.chunked import agreeing_head as _chunked
 from dropsmith.kernels.agreeing_head.from_scores import agreeing_scores as _from_scores
 from dropsmith.kernels.agreeing_head.settings import HeadSettings, HeadSums, Mix
+from dropsmith.kernels.agreeing_head.triton_settings import Triton
 
-__all__ = ["HeadSettings", "HeadSums", "Mix", "agreeing_head", "agreeing_scores"]
+__all__ = ["HeadSettings", "HeadSums", "Mix", "Triton", "agreeing_head", "agreeing_scores"]
 
 
 def agreeing_head(
@@ -16,6 +17,7 @@ def agreeing_head(
     labels: Tensor,
     settings: HeadSettings,
     mix: Mix,
+    kernel: Triton | None = None,
 ) -> HeadSums:
     """Sums over items of each view's cross-entropy and of how far the views are apart.
 
@@ -30,8 +32,14 @@ def agreeing_head(
         labels: the class of each item, `[items]`.
         settings: smoothing, which items count, the cap of the scores, the distance.
         mix: the multiples of the sums that backward will most likely ask for.
+        kernel: Triton's, on a GPU only and untimed so far, which its first use prints; None is
+            torch's own operations, on any device.
+
+    Raises:
+        KernelError: Triton's kernel cannot run on these tensors.
+        MissingExtra: Triton is not installed.
     """
-    return _chunked(hidden, weight, bias, labels, settings, mix)
+    return _chunked(hidden, weight, bias, labels, settings, mix, kernel)
 
 
 def agreeing_scores(scores: Tensor, labels: Tensor, settings: HeadSettings) -> HeadSums:

@@ -11,6 +11,8 @@ from torch.autograd.function import once_differentiable
 from dropsmith.kernels.agreeing_head.classes import Classes
 from dropsmith.kernels.agreeing_head.closed_form import Parts, parts_of
 from dropsmith.kernels.agreeing_head.settings import HeadSettings, HeadSums, Mix
+from dropsmith.kernels.agreeing_head.triton import check_runs, parts_by_triton
+from dropsmith.kernels.agreeing_head.triton_settings import Triton
 from dropsmith.kernels.agreeing_head.two_views import blockwise
 
 _HALF = 256.0
@@ -24,10 +26,14 @@ def agreeing_head(
     labels: Tensor,
     settings: HeadSettings,
     mix: Mix,
+    kernel: Triton | None = None,
 ) -> HeadSums:
     """See `dropsmith.kernels.agreeing_head.agreeing_head`."""
+    if kernel is not None:
+        check_runs(hidden, settings)
     rows = (labels != settings.ignore_index).nonzero().squeeze(-1)
-    task, agreement = _Head.apply(hidden, weight, bias, labels, rows, settings, mix)  # pyright: ignore
+    how = settings, mix, kernel
+    task, agreement = _Head.apply(hidden, weight, bias, labels, rows, how)  # pyright: ignore
     return HeadSums(task, agreement, len(rows))
 
 
@@ -41,6 +47,7 @@ class _Work:
     labels: Tensor
     rows: Tensor
     settings: HeadSettings
+    kernel: Triton | None
 
     def run(self, mix: Mix, wanted: tuple[bool, bool, bool]) -> tuple[Tensor, Tensor, "_Grads"]:
         """The sums, and the gradients of their mix that are wanted."""
@@ -84,6 +91,9 @@ class _Work:
         self, scores: Tensor, labels: Tensor, mix: Mix, classes: Classes, graded: bool
     ) -> Parts:
         settings = self.settings
+        if self.kernel is not None:
+            own = settings, mix, classes, graded, self.kernel
+            return parts_by_triton(scores, labels, *own)
         usual = settings.distance == "symmetric_kl" and len(scores) == 2 and settings.cap is None
         if usual and classes.gone is None:
             return blockwise(scores, labels, settings, mix, graded)
@@ -155,15 +165,15 @@ class _Head(torch.autograd.Function):
         bias: Tensor | None,
         labels: Tensor,
         rows: Tensor,
-        settings: HeadSettings,
-        mix: Mix,
+        how: tuple[HeadSettings, Mix, Triton | None],
     ) -> tuple[Tensor, Tensor]:
-        work = _Work(hidden, weight, bias, labels, rows, settings)
+        settings, mix, kernel = how
+        work = _Work(hidden, weight, bias, labels, rows, settings, kernel)
         made = mix.times(_stretch(mix, weight.dtype))
         wanted = tuple(ctx.needs_input_grad[:3])
         task, agreement, grads = work.run(made, wanted)  # pyright: ignore
         ctx.save_for_backward(hidden, weight, bias, labels, rows, *vars(grads).values())
-        ctx.settings, ctx.mix, ctx.wanted = settings, made, wanted
+        ctx.how, ctx.mix, ctx.wanted = (settings, kernel), made, wanted
         return task, agreement
 
     @staticmethod
@@ -173,14 +183,14 @@ class _Head(torch.autograd.Function):
         asked = Mix(tuple(given[0].tolist()), float(given[1]))
         factor = _factor(asked, ctx.mix)
         if factor is None:
-            work = _Work(hidden, weight, bias, labels, rows, ctx.settings)
+            work = _Work(hidden, weight, bias, labels, rows, *ctx.how)
             stretch = _stretch(asked, weight.dtype)
             found = work.run(asked.times(stretch), ctx.wanted)[2].times(1 / stretch)
         else:
             found = _Grads(*held).times(factor)
         own = (hidden, weight, bias)
         cast = [None if g is None else g.to(x.dtype) for g, x in zip(found, own, strict=True)]
-        return (*cast, None, None, None, None)
+        return (*cast, None, None, None)
 
 
 def _stretch(mix: Mix, dtype: torch.dtype) -> float:

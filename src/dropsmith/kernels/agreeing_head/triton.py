@@ -1,0 +1,96 @@
+"""`closed_form` as one launch of a Triton kernel for some items. Untimed: see `Triton`."""
+
+import sys
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dropsmith.errors import KernelError, MissingExtra
+from dropsmith.kernels.agreeing_head.classes import Classes
+from dropsmith.kernels.agreeing_head.closed_form import Parts
+from dropsmith.kernels.agreeing_head.settings import HeadSettings, Mix
+from dropsmith.kernels.agreeing_head.triton_settings import Triton
+
+
+def parts_by_triton(
+    scores: Tensor,
+    labels: Tensor,
+    settings: HeadSettings,
+    mix: Mix,
+    classes: Classes,
+    graded: bool,
+    kernel: Triton,
+) -> Parts:
+    """`parts_of` of float32 scores, before any cap; the gradient takes their place."""
+    from dropsmith.kernels.agreeing_head.triton_rows import agree
+
+    views, items, count = scores.shape
+    two, there = views == 2, count
+    if classes.gone is not None:
+        there = count - int(classes.gone.sum())
+    sums = scores.new_zeros(3, items)
+    weights = (mix.task[0], mix.task[1] if two else 0.0, mix.agreement)
+    launch: Any = agree[(-(-items // kernel.rows),)]
+    # Triton launches on the current device, which need not be the tensors'.
+    with torch.cuda.device_of(scores):
+        if items:
+            launch(
+                scores,
+                labels,
+                sums,
+                items,
+                count,
+                float(there),
+                *weights,
+                settings.smoothing,
+                settings.cap or 1.0,
+                two=two,
+                squared=settings.distance == "squared",
+                capped=settings.cap is not None,
+                graded=graded,
+                tile_rows=kernel.rows,
+                tile_classes=kernel.classes,
+                num_warps=kernel.warps,
+            )
+    task, agreement = sums[:views].sum(-1), sums[2].sum()
+    return Parts(task, agreement, scores if graded else None)
+
+
+def check_runs(hidden: Tensor, settings: HeadSettings) -> None:
+    """Raise `KernelError` or `MissingExtra` where the kernel cannot run; else say that it does."""
+    if find_spec("triton") is None:
+        raise MissingExtra("the head's Triton kernel", "triton", "triton")
+    if len(hidden) > 2 or settings.distance == "jensen_shannon":
+        raise KernelError(
+            f"the head's Triton kernel has no {settings.distance} of {len(hidden)} views\n"
+            "  it has symmetric_kl and squared of one or two; for others leave kernel at None"
+        )
+    if hidden.dtype == torch.float64:
+        raise KernelError(
+            "the head's Triton kernel has no float64\n  it has float32, bfloat16, float16; for "
+            "others leave kernel at None"
+        )
+    if not hidden.is_cuda and not _interpreted():
+        raise KernelError(
+            f"the head's Triton kernel runs on a GPU, and this is on {hidden.device}\n"
+            "  move the tensors to one, or leave kernel at None"
+        )
+    _say()
+
+
+@lru_cache(maxsize=1)
+def _say() -> None:
+    line = "dropsmith: the head's Triton kernel has not been timed on a GPU yet"
+    print(line, file=sys.stderr)
+
+
+def _interpreted() -> bool:
+    """Whether Triton was imported with its interpreter on, which runs kernels on the CPU."""
+    import triton
+
+    from dropsmith.kernels.agreeing_head.triton_rows import agree
+
+    return not isinstance(agree, triton.JITFunction)

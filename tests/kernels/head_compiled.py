@@ -1,0 +1,31 @@
+"""What `test_head_triton` runs in a process of its own: Triton's compiler, for a Hopper GPU."""
+
+from typing import Any
+
+
+def compiled(**constants: Any) -> Any:
+    """The kernel compiled with these constants."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from dropsmith.kernels.agreeing_head.triton_rows import agree
+
+    constants |= {"tile_rows": 1, "tile_classes": 4096}
+    types = dict.fromkeys(agree.arg_names, "fp32") | dict.fromkeys(("scores", "sums"), "*fp32")
+    types |= {"labels": "*i64", "items": "i32", "classes": "i32"}
+    types |= dict.fromkeys(constants, "constexpr")
+    source = ASTSource(agree, {name: types[name] for name in agree.arg_names}, constants)
+    hopper = GPUTarget("cuda", 90, 32)
+    return triton.compile(source, target=hopper, options={"num_warps": 8})
+
+
+def main() -> None:
+    for two in (True, False):
+        print(compiled(two=two, squared=False, capped=False, graded=True).name)
+    print(compiled(two=True, squared=True, capped=True, graded=True).name)
+    print(compiled(two=True, squared=False, capped=False, graded=False).name)
+
+
+if __name__ == "__main__":
+    main()
