@@ -93,8 +93,8 @@ def test_equal_views_agree_exactly():
 
 def test_what_it_has_not_is_an_error_that_says_what_it_has():
     mix = Mix((1.0, 1.0), 1.0)
+    settings = HeadSettings(distance="jensen_shannon")
     with pytest.raises(KernelError, match="no jensen_shannon of 2 views"):
-        settings = HeadSettings(distance="jensen_shannon")
         agreeing_head(*given(dtype=torch.float32), settings, mix, Triton())
     with pytest.raises(KernelError, match="no float64"):
         agreeing_head(*given(), HeadSettings(), mix, Triton())

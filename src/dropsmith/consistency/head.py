@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dropsmith.errors import ViewError, did_you_mean
 from dropsmith.kernels.deferred import HeadScores
 from dropsmith.views import Views
-from dropsmith.views.head import LEAST_CLASSES, as_before, head_of, put_off
+from dropsmith.views.head import LEAST_CLASSES, as_before, head_of, put_off, put_off_still
 
 HeadChoice = Literal["auto", "fused", "plain"]
 CHOICES = ("auto", "fused", "plain")
@@ -47,7 +47,7 @@ class FusedHead:
         elif self.choice == "fused":
             raise ViewError(
                 "this model has no head to fuse: no nn.Linear of its own, as torch made it, that "
-                f"gives {LEAST_CLASSES:,} scores or more\n  leave head out, or use head=\"plain\""
+                f'gives {LEAST_CLASSES:,} scores or more\n  leave head out, or use head="plain"'
             )
 
     def end(self) -> None:
@@ -66,7 +66,7 @@ class FusedHead:
             return
         name, head = held
         whole = all(isinstance(one, HeadScores) for one in scores)
-        if whole and all(one.untouched for one in scores):  # pyright: ignore
+        if put_off_still(scores):
             self._say(
                 f"the head {name!r} of {head.out_features:,} classes is fused with the loss: its "
                 "scores are made for some items at a time, and whole only where somebody looks at "

@@ -69,9 +69,10 @@ def put_off(
     ignore_index: int,
 ) -> Loss:
     """What `loss` returns for these scores, its sum put off like them."""
-    make: Callable[[], Tensor] = lambda: loss(  # noqa: E731
-        scores.real(), labels, smoothing, ignore_index
-    ).mean.sum
+
+    def make() -> Tensor:
+        return loss(scores.present(), labels, smoothing, ignore_index).mean.sum
+
     dtype = torch.promote_types(scores.dtype, torch.float32)
     found = CrossEntropySum(make, (), dtype, scores.device, scores.graded)
     found.scores, found.labels = scores, labels
@@ -111,7 +112,8 @@ def _fits(
     own = all(one.scores is scores[view] for view, one in zip(carriers, sums, strict=True))
     heads = all(one.head.same(scores[0].head) and one.shape == scores[0].shape for one in scores)
     whole = all(batch is views.batches[0] for batch in views.batches)
-    return exact and own and heads and whole and all(one.untouched and sums[0].alike(one) for one in sums)
+    alike = all(one.untouched and sums[0].alike(one) for one in sums)
+    return exact and own and heads and whole and alike
 
 
 def _means(scores: Sequence[HeadScores], task: CrossEntropySum, wanted: Wanted) -> list[Mean]:

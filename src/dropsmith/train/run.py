@@ -130,6 +130,11 @@ class Run:
         with evaluating(self.state.model):
             return self.stepper.task.written(self.state.model, self.data)
 
+    def _fused(self) -> dict[str, str]:
+        """The head that was fused with the loss, where one was."""
+        name = self.state.fused_head
+        return {} if name is None else {"fused_head": name}
+
     def _remember_peak(self) -> None:
         self.state.peak_bytes = max(self.state.peak_bytes, peak_bytes(self._device))
 
@@ -142,7 +147,7 @@ class Run:
         signed = {"signatures": dict(written.signatures)} if written.signatures else {}
         record = Record(
             config=self.identity["config"],
-            environment=environment(self.data, self._device) | signed,
+            environment=environment(self.data, self._device) | signed | self._fused(),
             curve=tuple(state.curve),
             scores=scores | {f"test_{name}": value for name, value in written.scores.items()},
             cost={

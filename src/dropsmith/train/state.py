@@ -33,6 +33,7 @@ class State:
         seconds: time spent in training steps.
         peak_bytes: most memory, over all the processes that worked on the run.
         carried: what the last window of a text hands to the next, by argument name.
+        fused_head: the module whose scores were fused with the loss when views last met, or None.
     """
 
     model: nn.Module
@@ -47,6 +48,7 @@ class State:
     seconds: float = 0.0
     peak_bytes: float = 0.0
     carried: dict[str, Any] = field(default_factory=dict)
+    fused_head: str | None = None
 
     @property
     def losses(self) -> list[float]:

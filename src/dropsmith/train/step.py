@@ -1,6 +1,6 @@
 """One training step: some views of a batch, the objective's terms, and the optimiser."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from dropsmith.train.checkpoint import write
 from dropsmith.train.evaluate import on_device
 from dropsmith.train.state import State
 from dropsmith.views import Views, detached, views
+from dropsmith.views.head import head_of, put_off_still, putting_off
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,7 @@ class Stepper:
         batch |= state.carried if given.continues else {}
         device, half = self.accelerator.device.type, self.setup.precision == "bf16"
         with torch.autocast(device, dtype=torch.bfloat16, enabled=half):
-            made = self._views(state.model, batch, step)
-            terms = self.setup.objective.terms(made, self.task.loss)
+            made, terms = self._terms(state, batch, step)
             loss = self.setup.objective.total(terms, step)
         state.optimizer.zero_grad()
         self.accelerator.backward(loss)
@@ -64,6 +64,21 @@ class Stepper:
         found = {name: term.detach() for name, term in terms.items()}
         state.add_beside(found)
         return found["task"]
+
+    def _terms(self, state: State, batch: dict[str, Any], step: int) -> tuple[Views, Terms]:
+        """The views and their terms; a large head is fused with the loss where there are several.
+
+        With one view that saves memory but no time, and plain training stays as it was.
+        """
+        several = self.setup.objective.views_at(step) > 1
+        name, head = (head_of(state.model) if several else None) or (None, None)
+        with putting_off(head):
+            made = replace(self._views(state.model, batch, step), step=step)
+        scores = made.logits if head is not None else ()
+        terms = self.setup.objective.terms(made, self.task.loss)
+        if head is not None:
+            state.fused_head = name if put_off_still(scores) else None
+        return made, terms
 
     def _views(self, model: nn.Module, batch: dict[str, Any], step: int) -> Views:
         objective = self.setup.objective

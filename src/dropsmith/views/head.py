@@ -1,7 +1,7 @@
 """Putting off a model's head: found, checked, and left alone where anything about it is unusual."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -71,6 +71,11 @@ def putting_off(head: nn.Linear | None) -> Iterator[None]:
         as_before(head)
 
 
+def put_off_still(scores: Sequence[Tensor]) -> bool:
+    """Whether scores are those of a head that was put off, and nothing has looked at them."""
+    return all(isinstance(one, HeadScores) and one.untouched for one in scores)
+
+
 def put_off(head: nn.Linear) -> None:
     """Let a head return `HeadScores` in place of scores, until `as_before`."""
     head.__dict__["forward"] = partial(_forward, head)
@@ -91,5 +96,5 @@ def _forward(head: nn.Linear, hidden: Tensor) -> Tensor:
 
 
 def _kept_tensors_watched() -> bool:
-    ask = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
+    ask = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)  # pyright: ignore
     return ask is not None and ask(True) is not None

@@ -194,8 +194,9 @@ def _cut_leaf(leaf: Any, sizes: list[int]) -> list[Any]:
         # Recurrent states have their rows in dimension 1.
         for dim in range(min(leaf.ndim, 2)):
             if leaf.shape[dim] == sum(sizes):
-                put_off = isinstance(leaf, HeadScores) and leaf.untouched
-                return list(leaf.cut(sizes, dim) if put_off else leaf.split(sizes, dim))
+                if isinstance(leaf, HeadScores) and leaf.untouched:
+                    return list(leaf.cut(sizes, dim))
+                return list(leaf.split(sizes, dim))
     if is_dataclass(leaf) and not isinstance(leaf, type):
         parts = {field.name: cut(getattr(leaf, field.name), sizes) for field in fields(leaf)}
         return [replace(leaf, **{k: v[i] for k, v in parts.items()}) for i in range(len(sizes))]

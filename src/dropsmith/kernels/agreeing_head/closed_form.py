@@ -80,5 +80,3 @@ def _towards(
         grad.sub_(even)
     taken = -weight * (1 - settings.smoothing)
     grad.scatter_add_(-1, chosen, torch.full_like(chosen, taken, dtype=grad.dtype))
-
-

@@ -1,10 +1,10 @@
 """`closed_form` for what is asked most often: two views, their symmetric KL, every class there.
 
 The fewest passes that serve, in place and over a few items at a time, so that they stay in a
-processor's cache. With e = exp(z − max z), s = Σ e, δ = log s₁ − log s₂ and r = z₁ − z₂, each shifted
-by its maximum: p = e / s, log p − log q = r − δ, and KL(p‖q) = Σ p r − δ. The gradient by z₁ is
-p [w₁ + h (1 − KL(p‖q) + r − δ)] − h q, with h half the weight of the distance and w₁ that of the
-cross-entropy.
+processor's cache. With e = exp(z − max z), s = Σ e, δ = log s₁ − log s₂ and r = z₁ − z₂, each
+shifted by its maximum: p = e / s, log p − log q = r − δ, and KL(p‖q) = Σ p r − δ. The gradient by
+z₁ is p [w₁ + h (1 − KL(p‖q) + r − δ)] − h q, with h half the weight of the distance and w₁ that of
+the cross-entropy.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """A tensor of which only shape, type and device are there until an operation needs the rest."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -45,7 +45,7 @@ class Deferred(Tensor):
         dtype: torch.dtype,
         device: torch.device,
         graded: bool = True,
-    ) -> "Deferred":
+    ) -> Self:  # pyright: ignore[reportGeneralTypeIssues]
         return Tensor._make_wrapper_subclass(cls, shape, dtype=dtype, device=device)  # pyright: ignore
 
     def __init__(
@@ -64,7 +64,7 @@ class Deferred(Tensor):
         """Whether nothing has looked at it yet."""
         return self.made is None
 
-    def real(self) -> Tensor:
+    def present(self) -> Tensor:
         """The tensor itself, made now if it is not there."""
         if self.made is None:
             self.made = self.make()
@@ -73,7 +73,7 @@ class Deferred(Tensor):
     def later(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Deferred | None":
         """What an operation gives that can be put off, too; None where it cannot."""
         if func in (Tensor.float, Tensor.to) and (dtype := converted(func, args, kwargs)):
-            made = lambda: self.real().to(dtype)  # noqa: E731
+            made = lambda: self.present().to(dtype)  # noqa: E731
             return Deferred(made, tuple(self.shape), dtype, self.device, self.graded)
         return None
 
@@ -90,7 +90,7 @@ class Deferred(Tensor):
                 return first.graded
             if (put_off := first.later(func, args, kwargs)) is not None:
                 return put_off
-        args, kwargs = pytree.tree_map_only(Deferred, Deferred.real, (args, kwargs))
+        args, kwargs = pytree.tree_map_only(Deferred, Deferred.present, (args, kwargs))
         return func(*args, **kwargs)
 
     @classmethod
@@ -98,7 +98,7 @@ class Deferred(Tensor):
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         # Reached from C++ alone, below autograd.
-        given = pytree.tree_map_only(Deferred, lambda x: x.real().detach(), (args, kwargs or {}))
+        given = pytree.tree_map_only(Deferred, lambda x: x.present().detach(), (args, kwargs or {}))
         return func(*given[0], **given[1])
 
 

@@ -1,5 +1,6 @@
 """The scores that a linear head would return, put off with what they are made of at hand."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -117,7 +118,7 @@ class HeadScores(Deferred):
         found = self._operated(func, args, kwargs)
         if found is None:
             return None
-        make = lambda: func(self.real(), *args[1:], **kwargs)  # noqa: E731
+        make = lambda: func(self.present(), *args[1:], **kwargs)  # noqa: E731
         return HeadScores._with(*found, make, self)
 
     def _operated(
@@ -129,20 +130,23 @@ class HeadScores(Deferred):
             return (self.hidden, self.head, dtype) if dtype else None
         if func is Tensor.contiguous and len(args) == 1 and not kwargs:
             return self.hidden, self.head, self.dtype
-        if func in (Tensor.view, Tensor.reshape) and not kwargs:
-            sizes = args[1] if isinstance(args[1], tuple | list) else args[1:]
-            kept = all(isinstance(n, int) for n in sizes) and sizes[-1] == self.shape[-1]
-            width = self.hidden.shape[-1]
-            return (self._shaped((*sizes[:-1], width)), self.head, self.dtype) if kept else None
-        if func is Tensor.__getitem__ and (index := leading(args[1], self.ndim)) is not None:
+        others = list(args[1:])
+        if kwargs or not others:
+            return None
+        if func in (Tensor.view, Tensor.reshape):
+            hidden = self._shaped(others[0] if isinstance(others[0], tuple | list) else others)
+            return (hidden, self.head, self.dtype) if hidden is not None else None
+        if func is Tensor.__getitem__ and (index := leading(others[0], self.ndim)) is not None:
             return self.hidden[index], self.head, self.dtype
-        if func in _ADDED and len(args) == 2 and not kwargs:
-            head = self._biased(args[1])
+        if func in _ADDED and len(others) == 1:
+            head = self._biased(others[0])
             return (self.hidden, head, self.dtype) if head is not None else None
         return None
 
-    def _shaped(self, sizes: tuple[int, ...]) -> Tensor:
-        return self.hidden.reshape(sizes)
+    def _shaped(self, sizes: Sequence[Any]) -> Tensor | None:
+        if not all(isinstance(n, int) for n in sizes) or list(sizes[-1:]) != [self.shape[-1]]:
+            return None
+        return self.hidden.reshape(*sizes[:-1], self.hidden.shape[-1])
 
     def _biased(self, more: Any) -> Head | None:
         """The head with a constant added to its classes, as Marian's and BART's logits have one."""
@@ -159,7 +163,7 @@ class HeadScores(Deferred):
         # Autocast runs it in float32.
         auto = torch.is_autocast_enabled(self.device.type)
         dtype = torch.promote_types(self.dtype, torch.float32) if auto else self.dtype
-        make = lambda: func(self.real(), *args[1:], **kwargs).to(dtype)  # noqa: E731
+        make = lambda: func(self.present(), *args[1:], **kwargs).to(dtype)  # noqa: E731
         return Deferred(make, (), dtype, self.device, self.graded)
 
     def _as(self, dtype: torch.dtype) -> "HeadScores":
