@@ -298,6 +298,7 @@ def test_a_head_inside_a_checkpointed_block_is_plain():
 
     found = [stepped(of_plain(head=h, model=Checkpointed()), **WORDS) for h in ("auto", "plain")]
     assert_alike(*found)
+    assert not fused(found[0][3])
 
 
 @pytest.mark.parametrize("make", [bert, gpt2])

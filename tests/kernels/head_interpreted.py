@@ -8,7 +8,7 @@ from dropsmith.kernels.agreeing_head import HeadSettings, Mix, Triton, agreeing_
 from dropsmith.kernels.agreeing_head.reference import agreeing_head as by_definition
 from kernels.test_agreeing_head import CLOSE, given, results
 
-TILES = [Triton(rows=1, classes=16), Triton(rows=4, classes=32), Triton(rows=2, classes=16)]
+TILES = [Triton(rows=8, classes=16), Triton(rows=4, classes=32)]
 CLOSE_TO = CLOSE | {torch.float16: 4e-3}
 
 
@@ -31,9 +31,9 @@ def assert_that_of_the_definition(tensors, settings, mix, tiles, asked=None):
 @pytest.mark.parametrize("distance", ["symmetric_kl", "squared"])
 @pytest.mark.parametrize("views", [1, 2])
 def test_sums_and_gradients_are_those_of_the_definition_at_any_tile(views, distance, tiles):
-    tensors = given(views=views, classes=43, dtype=torch.float32)
+    tensors = given(views=views, items=9, classes=43, dtype=torch.float32)
     mix = Mix((0.5, 0.25)[:views], 1.5)
-    assert_that_of_the_definition(tensors, HeadSettings(distance=distance, items=9), mix, tiles)
+    assert_that_of_the_definition(tensors, HeadSettings(distance=distance, items=14), mix, tiles)
 
 
 @pytest.mark.parametrize("distance", ["symmetric_kl", "squared"])
@@ -41,7 +41,7 @@ def test_sums_and_gradients_are_those_of_the_definition_at_any_tile(views, dista
 @pytest.mark.parametrize("lacking", [slice(40, 43), slice(16, 33)])
 def test_smoothing_caps_and_missing_classes(distance, cap, lacking):
     """Of tiles of sixteen, the last in part and the second whole may hold no class."""
-    tensors = given(classes=43, dtype=torch.float32)
+    tensors = given(items=8, classes=43, dtype=torch.float32)
     hidden, weight, bias, labels = tensors
     labels = torch.where(labels > 15, labels - 16, labels)
     with torch.no_grad():
@@ -52,7 +52,7 @@ def test_smoothing_caps_and_missing_classes(distance, cap, lacking):
 
 
 def test_the_first_tile_may_hold_no_class_at_all():
-    hidden, weight, bias, labels = given(classes=43, dtype=torch.float32)
+    hidden, weight, bias, labels = given(items=8, classes=43, dtype=torch.float32)
     with torch.no_grad():
         bias[:16] = -torch.inf
     tensors = hidden, weight, bias, torch.where(labels < 0, labels, labels % 16 + 20)
@@ -61,18 +61,18 @@ def test_the_first_tile_may_hold_no_class_at_all():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_half_precision_is_as_close_as_its_digits_allow(dtype):
-    tensors = given(classes=43, dtype=dtype)
+    tensors = given(items=8, classes=43, dtype=dtype)
     assert_that_of_the_definition(tensors, HeadSettings(), Mix((0.5, 0.5), 1.5), TILES[0])
 
 
 def test_another_mix_than_the_one_foreseen_is_exact_too():
-    tensors = given(classes=43, dtype=torch.float32)
+    tensors = given(items=8, classes=43, dtype=torch.float32)
     mix, asked = Mix((0.5, 0.5), 1.5), Mix((0.5, 0.25), 0.1)
     assert_that_of_the_definition(tensors, HeadSettings(), mix, TILES[0], asked)
 
 
 def test_a_shift_of_all_scores_and_a_maximum_that_comes_late_cost_no_digits():
-    tensors = given(classes=43, dtype=torch.float32, width=3)
+    tensors = given(items=8, classes=43, dtype=torch.float32, width=3)
     with torch.no_grad():
         tensors[2].add_(torch.arange(43) * 2.0)
         tensors[0][1, :, 0] += 0.01
@@ -84,8 +84,14 @@ def test_a_shift_of_all_scores_and_a_maximum_that_comes_late_cost_no_digits():
     torch.testing.assert_close(one.detach().double(), expected, rtol=1e-2, atol=1e-6)
 
 
+def test_one_item_a_program_is_the_same():
+    tensors = given(items=8, classes=43, dtype=torch.float32)
+    tiles = Triton(rows=1, classes=64)
+    assert_that_of_the_definition(tensors, HeadSettings(), Mix((0.5, 0.5), 1.5), tiles)
+
+
 def test_equal_views_agree_exactly():
-    hidden, weight, bias, labels = given(classes=43, dtype=torch.float32)
+    hidden, weight, bias, labels = given(items=8, classes=43, dtype=torch.float32)
     same = hidden[:1].expand(2, -1, -1)
     sums = agreeing_head(same, weight, bias, labels, HeadSettings(), Mix((1, 1), 1), TILES[0])
     assert not sums.agreement.detach().any()

@@ -11,7 +11,6 @@ from dropsmith.errors import KernelError
 from dropsmith.kernels.deferred import Deferred, Head, HeadScores
 
 
-
 def drawn(*sizes, seed=0):
     return torch.randn(sizes, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 

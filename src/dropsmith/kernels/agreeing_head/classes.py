@@ -35,11 +35,6 @@ class Classes:
         """Where a view has no class, `[items or 1, classes]`."""
         return None if self.gone is None else self.gone[view if len(self.gone) > 1 else 0]
 
-    def gone_in_both(self, pair: tuple[int, int]) -> Tensor | None:
-        """Where neither view of a pair has one."""
-        a, b = (self.gone_in(view) for view in pair)
-        return None if a is None or b is None else a & b
-
     def alone(self, pair: tuple[int, int]) -> bool:
         """Whether some item has a class in one view of a pair only."""
         if self.gone is None or len(self.gone) == 1:

@@ -27,7 +27,7 @@ def symmetric(
     if classes.alone(pair):
         return p.new_tensor(torch.inf)
     a, b = pair
-    ratio = emptied(log_p[a] - log_p[b], classes.gone_in_both(pair))
+    ratio = emptied(log_p[a] - log_p[b], classes.gone_in(pair[0]))
     there, back = _dots(p[a], ratio), -_dots(p[b], ratio)
     if grads is not None:
         ratio.mul_(share / 2)
@@ -65,7 +65,7 @@ def squared(
     """The mean over classes of (a − b)²; by a's score 2 (a − b) / classes."""
     if classes.alone(pair):
         return raw.new_tensor(torch.inf)
-    gone = classes.gone_in_both(pair)
+    gone = classes.gone_in(pair[0])
     there = classes.there(gone)
     apart = emptied(raw[pair[0]] - raw[pair[1]], gone)
     if grads is not None:
