@@ -394,3 +394,9 @@ def stepped_by(called, model):
 def test_an_unknown_choice_is_an_error_that_names_the_known():
     with pytest.raises(ViewError, match=r"no head is called 'fusd'[\s\S]*did you mean 'fused'"):
         consistent(bert(), RDrop(alpha=1.0), head="fusd")
+
+
+def test_a_head_cannot_be_fused_above_a_shared_trunk():
+    model = nn.Sequential(nn.Embedding(2000, 8), nn.Dropout(0.5), nn.Linear(8, 2000))
+    with pytest.raises(ViewError, match="leave out trunk"):
+        consistent(model, RDrop(), loss="tokens", trunk="1", head="fused")

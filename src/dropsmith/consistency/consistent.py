@@ -89,7 +89,9 @@ def consistent(
         raise PlanError("this model is consistent already\n  undo it first: restore(model)")
     if mode not in ("auto", "looped"):
         raise ViewError(f"mode is 'auto' or 'looped', got {mode!r}")
-    _check_trunk(model, objective, mode, trunk, head)
+    _check_trunk(model, objective, mode, trunk)
+    if trunk is not None and head == "fused":
+        raise ViewError("a fused head needs whole views\n  leave out trunk, or head")
     own = task_loss(loss, model, label_smoothing)
     _check_kind(objective, own)
     state = Consistent(objective, own, Forward.of(model), mode, trunk, head)

@@ -58,7 +58,7 @@ def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, An
         state.loss.labels(run.batch)
     state.running = run
     state.first.before(module, run)
-    if state.first.over:
+    if state.first.over and run.fork is None:
         state.head.begin(module)
     return run.begin()
 
