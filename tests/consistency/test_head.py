@@ -399,4 +399,4 @@ def test_an_unknown_choice_is_an_error_that_names_the_known():
 def test_a_head_cannot_be_fused_above_a_shared_trunk():
     model = nn.Sequential(nn.Embedding(2000, 8), nn.Dropout(0.5), nn.Linear(8, 2000))
     with pytest.raises(ViewError, match="leave out trunk"):
-        consistent(model, RDrop(), loss="tokens", trunk="1", head="fused")
+        consistent(model, RDrop(alpha=1), loss="tokens", trunk="1", head="fused")

@@ -16,6 +16,7 @@ _HOOKS = (
     "_forward_hooks_always_called",
     "_forward_pre_hooks",
     "_forward_pre_hooks_with_kwargs",
+    "_load_state_dict_post_hooks",
 )
 
 
