@@ -14,7 +14,7 @@ except ImportError:
     raise MissingExtra("dropsmith.adapters.trl", "trl", "trl") from None
 
 
-class SFTTrainer(trl.SFTTrainer):
+class SFTTrainer(trl.SFTTrainer):  # pyright: ignore[reportPrivateImportUsage]
     """`trl.SFTTrainer` for a consistent model.
 
     TRL's own asks the model for the log-probabilities of the labels alone and never sees scores
@@ -30,10 +30,10 @@ class SFTTrainer(trl.SFTTrainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """The loss that the model returns, over all items of the optimiser step."""
-        if not self.model.training:
+        if not model.training:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         inputs["use_cache"] = False
         found = Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
-        for name, mean in terms_of(self.model).items():
+        for name, mean in terms_of(model).items():
             self._metrics["train"][name].append(float(mean.value))
         return found

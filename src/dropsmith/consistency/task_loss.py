@@ -161,7 +161,7 @@ def problem_of(model: nn.Module) -> Problem:
 
 def without_adapters(model: nn.Module) -> nn.Module:
     """The model inside PEFT's wrapper, or the model itself."""
-    inside = getattr(model, "get_base_model", None)
+    inside: Any = getattr(model, "get_base_model", None)
     return inside() if callable(inside) else model
 
 

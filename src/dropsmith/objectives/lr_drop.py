@@ -119,6 +119,10 @@ class LRDrop(Objective):
     def views_at(self, step: int) -> int:
         return self._outputs.views_at(step)
 
+    @property
+    def depends_on_step(self) -> bool:
+        return self._outputs.depends_on_step
+
     def terms(self, views: Views, loss: LossFunction) -> Terms:
         """As in `RDrop`, with `hidden`, `attention` and `cross` beside `consistency`.
 
