@@ -162,7 +162,8 @@ def problem_of(model: nn.Module) -> Problem:
 def without_adapters(model: nn.Module) -> nn.Module:
     """The model inside PEFT's wrapper, or the model itself."""
     inside: Any = getattr(model, "get_base_model", None)
-    return inside() if callable(inside) else model
+    base: Any = inside() if callable(inside) else model
+    return base
 
 
 def _takes(model: nn.Module, name: str) -> bool:
