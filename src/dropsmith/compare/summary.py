@@ -11,7 +11,7 @@ from dropsmith.record import Record
 
 JUDGED_BY = (
     ("test_bleu", "test_nll"),
-    ("test_rougel", "test_rouge1", "test_rouge2", "test_nll"),
+    ("test_rougel", "test_nll"),
     ("test_matthews", "test_accuracy", "test_nll"),
     ("test_f1", "test_accuracy", "test_nll"),
     ("test_pearson", "test_spearman", "test_rmse"),

@@ -58,16 +58,10 @@ METRICS = {
     "test_accuracy": Metric(
         label="test accuracy", unit="%", scale=100, digits=2, more_is_better=True
     ),
-    "test_matthews": Metric(
-        label="test Matthews correlation", unit="", scale=1, digits=4, more_is_better=True
-    ),
+    "test_matthews": Metric(label="test Matthews", unit="", scale=1, digits=4, more_is_better=True),
     "test_f1": Metric(label="test F1", unit="%", scale=100, digits=2, more_is_better=True),
-    "test_pearson": Metric(
-        label="test Pearson correlation", unit="", scale=1, digits=4, more_is_better=True
-    ),
-    "test_spearman": Metric(
-        label="test Spearman correlation", unit="", scale=1, digits=4, more_is_better=True
-    ),
+    "test_pearson": Metric(label="test Pearson", unit="", scale=1, digits=4, more_is_better=True),
+    "test_spearman": Metric(label="test Spearman", unit="", scale=1, digits=4, more_is_better=True),
     "test_bleu": Metric(label="test BLEU", unit="", scale=1, digits=2, more_is_better=True),
     "test_rougel": Metric(label="test ROUGE-L", unit="%", scale=100, digits=2, more_is_better=True),
     "test_rouge1": Metric(label="test ROUGE-1", unit="%", scale=100, digits=2, more_is_better=True),
