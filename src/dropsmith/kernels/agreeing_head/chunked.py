@@ -13,7 +13,7 @@ from dropsmith.kernels.agreeing_head.closed_form import Parts, parts_of
 from dropsmith.kernels.agreeing_head.settings import HeadSettings, HeadSums, Mix
 from dropsmith.kernels.agreeing_head.triton import check_runs, parts_by_triton
 from dropsmith.kernels.agreeing_head.triton_settings import Triton
-from dropsmith.kernels.agreeing_head.two_views import blockwise
+from dropsmith.kernels.agreeing_head.two_views import blockwise, room_for
 
 _HALF = 256.0
 """The largest weight while float16 is multiplied: gradients of scores stay far below 65 504."""
@@ -64,10 +64,11 @@ class _Work:
         classes = Classes.of_head(self.weight, self.bias)
         most = min(max(1, self.settings.items // views), max(1, len(self.rows)))
         room = self.hidden.new_empty(views * most * classes.count, dtype=wide)
+        spare = room.new_empty(room_for(most, classes.count) if self._usual(classes) else 0)
         for rows in self.rows.split(most):
             given = self.hidden[:, rows]
             scores = self._scores(given, room)
-            parts = self._parts(scores, self.labels[rows], mix, classes, any(wanted))
+            parts = self._parts(scores, spare, self.labels[rows], mix, classes, any(wanted))
             task += parts.task
             agreement += parts.agreement
             if parts.grads is not None:
@@ -87,16 +88,27 @@ class _Work:
             torch.addmm(self.bias, flat, self.weight.t(), out=scores)
         return scores.view(sizes)
 
+    def _usual(self, classes: Classes) -> bool:
+        """Whether this is what `two_views` is for."""
+        settings, two = self.settings, len(self.hidden) == 2
+        plain = settings.distance == "symmetric_kl" and settings.cap is None
+        return two and plain and classes.gone is None and self.kernel is None
+
     def _parts(
-        self, scores: Tensor, labels: Tensor, mix: Mix, classes: Classes, graded: bool
+        self,
+        scores: Tensor,
+        spare: Tensor,
+        labels: Tensor,
+        mix: Mix,
+        classes: Classes,
+        graded: bool,
     ) -> Parts:
         settings = self.settings
         if self.kernel is not None:
             own = settings, mix, classes, graded, self.kernel
             return parts_by_triton(scores, labels, *own)
-        usual = settings.distance == "symmetric_kl" and len(scores) == 2 and settings.cap is None
-        if usual and classes.gone is None:
-            return blockwise(scores, labels, settings, mix, graded)
+        if self._usual(classes):
+            return blockwise(scores, spare, labels, settings, mix, graded)
         slope = None if settings.cap is None else _capped(scores, settings.cap, classes)
         parts = parts_of(scores, labels, settings, mix, classes, graded)
         if slope is not None and parts.grads is not None:
