@@ -148,6 +148,8 @@ def accelerator():
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
+    # Trainers of other tests in this process leave their settings behind.
+    AcceleratorState._reset_state(reset_partial_state=True)
     yield lambda **settings: Accelerator(cpu=True, **settings)
     AcceleratorState._reset_state(reset_partial_state=True)
 
