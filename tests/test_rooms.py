@@ -8,7 +8,17 @@ import dropsmith
 SOURCE = Path(dropsmith.__file__).parent
 ROOMS = [
     *("errors", "axes", "rng", "terms", "record"),
-    *("kernels", "patterns", "sites", "recurrent", "views", "objectives", "consistency", "predict"),
+    *(
+        "kernels",
+        "patterns",
+        "sites",
+        "recurrent",
+        "views",
+        "objectives",
+        "consistency",
+        "predict",
+        "search",
+    ),
     *("models", "tasks", "train", "compare", "report", "cli"),
     *("adapters", "testing"),
 ]
@@ -55,7 +65,8 @@ def test_importing_the_library_brings_in_nothing_heavy():
     import subprocess
     import sys
 
-    heavy = "transformers ray matplotlib accelerate sklearn datasets torchmetrics typer rich scipy"
+    heavy = "transformers ray matplotlib optuna accelerate sklearn datasets torchmetrics typer"
+    heavy += " rich scipy"
     code = f"import sys, dropsmith; print([m for m in {heavy.split()!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

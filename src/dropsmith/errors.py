@@ -56,6 +56,10 @@ class TrainingError(DropsmithError, RuntimeError):
     """A run stopped because going on would have meant nothing."""
 
 
+class SearchError(DropsmithError, ValueError):
+    """A search, its space or its sampler cannot be what was asked for."""
+
+
 class CheckpointError(DropsmithError, RuntimeError):
     """A checkpoint cannot be written, or is not the one this run can resume from."""
 
