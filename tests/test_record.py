@@ -89,6 +89,32 @@ def test_a_record_whose_settings_were_edited_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("task", "data", "named", "given"),
+    [
+        ("sst2", "../data/sst2", "sst2", True),
+        ("digits", None, "digits", False),
+        ("/home/me/cats", None, "cats", True),
+    ],
+)
+def test_a_record_of_version_1_is_read_without_the_path_of_its_data(task, data, named, given):
+    config = {"task": task, "seed": 3, "data": data}
+    values = RECORD.to_json() | {"version": 1, "config": config, "id": config_id(config)}
+    values["environment"] = {"data_sha256": "ab"}
+    record = Record.from_json(values)
+    assert record.config == {"task": named, "seed": 3}
+    assert record.environment == {"data_sha256": "ab", "data_given": given}
+    assert (record.scores, record.curve) == (RECORD.scores, RECORD.curve)
+
+
+def test_a_record_of_version_1_whose_settings_were_edited_is_refused():
+    config = {"task": "sst2", "seed": 3, "data": "there"}
+    values = RECORD.to_json() | {"version": 1, "config": config, "id": config_id(config)}
+    values["config"] = config | {"seed": 4}
+    with pytest.raises(DataError, match="own id"):
+        Record.from_json(values)
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
         ("", "cannot read a record"),
@@ -96,7 +122,7 @@ def test_a_record_whose_settings_were_edited_is_refused(tmp_path):
         ("[]", "its format is not"),
         ("3", "its format is not"),
         ('{"format": "dropsmith.plan"}', "its format is not"),
-        ('{"format": "dropsmith.record", "version": 2}', "of version 2, read here is 1"),
+        ('{"format": "dropsmith.record", "version": 3}', "of version 3, read here is 2"),
         ('{"format": "dropsmith.record", "version": 1, "id": "x"}', "holds no configuration"),
     ],
 )

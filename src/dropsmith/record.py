@@ -11,7 +11,7 @@ from typing import Any
 from dropsmith.errors import DataError
 
 FORMAT = "dropsmith.record"
-VERSION = 1
+VERSION = 2
 
 LOSSES = ("nll", "mse")
 """What weights and settings are chosen by, on validation: the negative log-likelihood of classes,
@@ -23,9 +23,10 @@ class Record:
     """One run. Its id is a hash of the resolved configuration, so equal settings find each other.
 
     Args:
-        config: everything that decides the run: task, method, model, plan, objective, seed,
-            optimiser, budget, as JSON values.
-        environment: versions, device, commit, data hash; these do not enter the id.
+        config: everything that decides the run but the data: task, method, model, plan,
+            objective, seed, optimiser, budget, as JSON values.
+        environment: versions, device, commit, and the hash of the data, wherever it was read
+            from; these do not enter the id.
         curve: one row per evaluation: step, epoch, train and validation numbers.
         scores: final numbers by name, such as `validation_accuracy` and `test_nll`.
         cost: seconds, peak memory in bytes, example-views forward and backward.
@@ -54,20 +55,19 @@ class Record:
         """The record in a JSON object; raise `DataError` for anything else."""
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise DataError(f"not a record: its format is not {FORMAT!r}")
-        if values.get("version") != VERSION:
+        if values.get("version") not in (1, VERSION):
             raise DataError(
                 f"this record is of version {values.get('version')!r}, read here is {VERSION}"
             )
         if not isinstance(values.get("config"), dict):
             raise DataError("this record holds no configuration")
+        if values.get("id") != (own := config_id(values["config"])):
+            raise DataError(f"record {values.get('id')!r} does not hash to its own id {own!r}")
+        if values["version"] == 1:
+            values = _without_path(values)
         known: dict[str, Any] = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         known["curve"] = tuple(known.get("curve", ()))
-        record = cls(**known)
-        if values.get("id") != record.id:
-            raise DataError(
-                f"record {values.get('id')!r} does not hash to its own id {record.id!r}"
-            )
-        return record
+        return cls(**known)
 
     def save(self, folder: Path) -> Path:
         """Write `<id>.json` into `folder`, whole or not at all, and return its path."""
@@ -85,6 +85,19 @@ class Record:
             return cls.from_json(json.loads(path.read_text()))
         except (OSError, UnicodeDecodeError, json.JSONDecodeError, DataError) as error:
             raise DataError(f"cannot read a record from {path}\n  {error}") from None
+
+
+def _without_path(values: dict[str, Any]) -> dict[str, Any]:
+    """A record of version 1, whose configuration held the path of the data as it was typed."""
+    config = dict(values["config"])
+    given = config.pop("data", None)
+    if "task" in config:
+        named = str(config["task"])
+        given, config["task"] = given or named != Path(named).name, Path(named).name or named
+    found = values.get("environment", {})
+    if "data_sha256" in found:
+        found = {**found, "data_given": bool(given)}
+    return {**values, "config": config, "environment": found}
 
 
 def chosen_by(numbers: Mapping[str, float]) -> str | None:

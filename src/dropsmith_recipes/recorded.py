@@ -1,4 +1,4 @@
-"""Which of our records are runs of a recipe, whatever their seed and wherever their data was."""
+"""Which of our records are runs of a recipe, whatever their seed."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,6 @@ from dropsmith.record import Record
 from dropsmith_recipes._recipe import Recipe
 
 _NAME = re.compile(r"[0-9a-f]{12}\.json")
-_FREE = ("seed", "data")
 
 
 def records_of(recipe: Recipe, preset: str, folder: Path) -> list[Record]:
@@ -33,4 +32,4 @@ def _is(record: Record, wanted: dict[str, Any]) -> bool:
 
 
 def _settings(config: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if name not in _FREE}
+    return {name: value for name, value in config.items() if name != "seed"}

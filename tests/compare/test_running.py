@@ -58,6 +58,16 @@ def test_a_run_on_other_data_is_refused_rather_than_reused(here, tmp_path):
         running.run([setup], tmp_path, make=pretend)
 
 
+def test_a_run_that_stopped_on_other_data_is_refused_too(here, tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "train", diverging_train)
+    monkeypatch.setattr(running, "data_hash", lambda setup: "of something else")
+    (setup,) = setups(1)
+    running.make_record(running.Job(setup, tmp_path), lambda share: None).save(tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(CheckpointError, match="made on other data"):
+        running.stored(setup, tmp_path)
+
+
 def test_a_setup_asked_for_twice_is_run_once(here, tmp_path):
     records = running.run(setups(1) * 2, tmp_path, make=pretend)
     assert here == [0]

@@ -8,6 +8,7 @@ import pytest
 
 from compare.synthetic import LOSSES, TASK, comparison, of_values, rescored, with_samples
 from dropsmith.report import page, write_page
+from dropsmith.report.page import command
 
 FOUND = comparison(LOSSES)
 HTML = page(FOUND)
@@ -104,6 +105,35 @@ def test_a_task_that_is_not_there_any_more_leaves_the_rest_of_the_page():
     html = page(lost)
     assert "Masks are not shown" in html
     assert "What came out" in html
+
+
+def given(found):
+    for record in found.records:
+        record.environment["data_given"] = True
+    return found
+
+
+def test_records_hold_no_path_so_masks_need_one_where_the_data_was_given():
+    found = given(comparison({"dropout": [0.1, 0.2]}))
+    assert "give --data DIR" in page(found)
+    assert "--data DIR" in command(found)
+
+
+def test_a_path_that_is_given_is_in_the_command_of_a_task_and_is_the_task_of_ones_own(tmp_path):
+    found = given(comparison({"dropout": [0.1, 0.2]}))
+    assert command(found, tmp_path).startswith("dropsmith compare digits --with dropout")
+    assert command(found, tmp_path).endswith(f" --data {tmp_path}")
+    for record in found.records:
+        record.config["task"] = "cats"
+    assert command(found, tmp_path).startswith(f"dropsmith compare {tmp_path} --with dropout")
+    assert "--data" not in command(found, tmp_path)
+
+
+def test_masks_are_not_drawn_over_other_data_than_that_of_the_runs():
+    found = comparison({"dropout": [0.1, 0.2]})
+    for record in found.records:
+        record.environment["data_sha256"] = "of other examples"
+    assert "Masks are not shown: the data that the runs were made on" in page(found)
 
 
 def test_samples_and_what_it_took_to_have_them_are_on_the_page():

@@ -10,10 +10,30 @@ def test_its_json_holds_every_setting_and_decides_the_records_id():
     from dropsmith.record import config_id
 
     values = json.loads(json.dumps(digits().to_json()))
-    assert set(values) == set(digits().__dataclass_fields__) - {"samples", "samples_without"}
+    unwritten = {"data", "samples", "samples_without"}
+    assert set(values) == set(digits().__dataclass_fields__) - unwritten
     assert values["plan"] == digits().plan.to_json()
     ids = [config_id(one.to_json()) for one in (digits(), digits(seed=1), digits(noise=False))]
     assert len(set(ids)) == 3
+
+
+def test_a_run_is_the_same_wherever_its_data_lies_and_however_that_is_spelled(tmp_path):
+    (tmp_path / "cats").mkdir()
+    spellings = [tmp_path / "cats", tmp_path / "." / "cats", tmp_path / "cats" / ".." / "cats"]
+    named = [digits(task="sst2", data=str(path)).to_json() for path in spellings]
+    own = [digits(task=str(path)).to_json() for path in (*spellings, f"{tmp_path}/cats/")]
+    assert all(values == named[0] for values in named)
+    assert all(values == own[0] for values in own)
+    assert str(tmp_path) not in json.dumps([named, own])
+    assert (named[0]["task"], own[0]["task"]) == ("sst2", "cats")
+
+
+@pytest.mark.parametrize(
+    ("change", "given"),
+    [({}, False), ({"task": "sst2", "data": "there"}, True), ({"task": "there"}, True)],
+)
+def test_it_knows_whether_the_user_named_the_place_of_the_data(change, given):
+    assert digits(**change).data_given is given
 
 
 def test_an_unknown_precision_is_refused():

@@ -164,7 +164,9 @@ def setting_of(method: str, changes: "Setting") -> "Setting":
 
 def folder_of(out: Path | None, task: str) -> Path:
     """Where the records of a task go; `DataError` at once where that can be no folder."""
-    folder = out or Path("runs") / Path(task).name
+    from dropsmith.tasks import plain_name
+
+    folder = out or Path("runs") / plain_name(task)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -81,6 +81,7 @@ def compare(
     Example: dropsmith compare digits --with none,dropout,fraternal,r-drop --seeds 5
     """
     from dropsmith.compare import Design, check, pick, usual
+    from dropsmith.tasks import TASKS
 
     found = find(task, data, model)
     chosen, examples = budget_of(found, budget, limit, data)
@@ -101,7 +102,8 @@ def compare(
     )
     check(design)
     folder = folder_of(out, task)
-    _finish(_run(design, folder, processes), folder, as_json)
+    where = data or (None if task in TASKS else Path(task))
+    _finish(_run(design, folder, processes), folder, where, as_json)
 
 
 def _run(design: "Design", folder: Path, processes: int | None) -> "Comparison":
@@ -112,10 +114,10 @@ def _run(design: "Design", folder: Path, processes: int | None) -> "Comparison":
         return compare(design, folder, processes=processes, watch=watch)
 
 
-def _finish(comparison: "Comparison", folder: Path, as_json: bool) -> None:
+def _finish(comparison: "Comparison", folder: Path, data: Path | None, as_json: bool) -> None:
     from dropsmith.cli._output import show
     from dropsmith.report import write_page
 
-    show(comparison, write_page(comparison, folder), as_json)
+    show(comparison, write_page(comparison, folder, data), as_json)
     if any(row.failed for row in comparison.rows):
         raise typer.Exit(1)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dropsmith.cli._options import AsJson
+from dropsmith.cli._options import AsJson, DataFolder
 
 Runs = Annotated[
     Path,
@@ -23,8 +23,13 @@ Markdown = Annotated[
 ]
 
 
-def report(runs: Runs, into: Markdown = None, as_json: AsJson = False) -> None:
+def report(
+    runs: Runs, data: DataFolder = None, into: Markdown = None, as_json: AsJson = False
+) -> None:
     """Write a comparison's page anew from its records, and print its table.
+
+    Records hold no path of data: where the task does not carry its own, --data says where the
+    examples lie over which the page draws what is dropped.
 
     A folder whose runs were made by train, and not by compare, has a table of its runs only.
 
@@ -40,7 +45,7 @@ def report(runs: Runs, into: Markdown = None, as_json: AsJson = False) -> None:
     comparison = Comparison.load(runs)
     if into is not None:
         write_between(into, runs.resolve().name, markdown_table(main_grid(comparison)))
-    show(comparison, write_page(comparison, runs), as_json)
+    show(comparison, write_page(comparison, runs, data), as_json)
 
 
 def _table(runs: Path, into: Path | None, as_json: bool) -> None:

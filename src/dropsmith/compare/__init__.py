@@ -5,6 +5,7 @@ from dropsmith.compare._method import Method, Setting, spelled
 from dropsmith.compare.comparison import FILE, Comparison, Row, Trial
 from dropsmith.compare.design import TUNING_SEED, Design, check, check_plans
 from dropsmith.compare.methods import CONTROL, METHODS, pick, usual
+from dropsmith.compare.renew import renew
 from dropsmith.compare.running import run
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "compare",
     "count",
     "pick",
+    "renew",
     "run",
     "spelled",
     "usual",

@@ -9,6 +9,7 @@ from dropsmith.compare.comparison import Comparison, Row, Trial
 from dropsmith.compare.design import Design, best
 from dropsmith.compare.running import Make, Watch, run
 from dropsmith.record import Record
+from dropsmith.tasks import plain_name
 from dropsmith.train import Setup
 
 
@@ -42,7 +43,7 @@ def compare(
         [design.reported_setups(*pair) for pair in zip(design.methods, chosen, strict=True)]
     )
     comparison = Comparison(
-        task=design.task.name,
+        task=plain_name(design.task.name),
         rows=tuple(
             Row(method=method, trials=each, setting=setting, records=tuple(records))
             for method, each, setting, records in zip(

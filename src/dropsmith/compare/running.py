@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -128,7 +128,8 @@ def make_record(job: Job, tell: Tell) -> Record:
     try:
         return train(job.setup, job.folder / setup_id(job.setup), progress=tell)
     except TrainingError as error:
-        return _failed(job.setup, f"stopped: {_first_line(error)}")
+        stopped = _failed(job.setup, f"stopped: {_first_line(error)}")
+        return replace(stopped, environment={"data_sha256": data_hash(job.setup)})
     except Exception as error:  # a comparison outlives any fault of one run
         return _failed(job.setup, f"{CRASHED}: {type(error).__name__}: {_first_line(error)}")
 

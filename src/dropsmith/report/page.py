@@ -21,31 +21,41 @@ from dropsmith.report.html import (
     section,
     table,
 )
+from dropsmith.tasks import TASKS
 
 FILE = "report.html"
 
 
-def write_page(comparison: Comparison, folder: Path) -> Path:
+def write_page(comparison: Comparison, folder: Path, data: Path | None = None) -> Path:
     """Write `report.html` into `folder` and return its path.
 
     The page is one file: it opens from disk and asks for nothing from anywhere.
+
+    Args:
+        comparison: what it shows.
+        folder: where it goes.
+        data: what the task reads, for pictures of what is dropped; records hold no paths.
     """
     path = folder / FILE
     partial = path.with_suffix(".partial")
-    partial.write_text(page(comparison), encoding="utf-8")
+    partial.write_text(page(comparison, data), encoding="utf-8")
     return partial.replace(path)
 
 
-def page(comparison: Comparison) -> str:
-    """The page as text."""
+def page(comparison: Comparison, data: Path | None = None) -> str:
+    """The page as text; arguments as in `write_page`."""
     record = next((run for run in reversed(comparison.records) if run.environment), None)
     record = record or comparison.records[-1]
     head = heading(f"{comparison.task}: methods compared")
-    body = [head, paragraph(_lead(comparison, record), "lead"), *_sections(comparison, record)]
+    body = [
+        head,
+        paragraph(_lead(comparison, record), "lead"),
+        *_sections(comparison, record, data),
+    ]
     return document(f"{comparison.task} · dropsmith", "\n".join(part for part in body if part))
 
 
-def _sections(comparison: Comparison, record: Record) -> list[str]:
+def _sections(comparison: Comparison, record: Record, data: Path | None) -> list[str]:
     return [
         section(
             "found", "What came out", items(findings(comparison)), table(main_grid(comparison))
@@ -58,11 +68,13 @@ def _sections(comparison: Comparison, record: Record) -> list[str]:
         ),
         section("samples", "The mean of many passes", table(sampled_grid(comparison))),
         section("curves", "Learning curves", pictures.curves(comparison)),
-        section("masks", "What is dropped", pictures.gallery(record)),
+        section("masks", "What is dropped", pictures.gallery(record, data)),
         section("bill", "What it costs", pictures.bill(comparison)),
         section("choices", "How settings were chosen", _trials(comparison)),
         section("methods", "The methods", facts(_methods(comparison))),
-        section("again", "How to run it again", code(command(comparison)), facts(_facts(record))),
+        section(
+            "again", "How to run it again", code(command(comparison, data)), facts(_facts(record))
+        ),
     ]
 
 
@@ -93,9 +105,12 @@ def _trials(comparison: Comparison) -> str:
     return "" if grid is None else folded(f"All {len(grid.rows)} trials", table(grid))
 
 
-def command(comparison: Comparison) -> str:
-    """What to type to make the comparison again."""
+def command(comparison: Comparison, data: Path | None = None) -> str:
+    """What to type to make the comparison again; DIR stands for data of a place not known."""
     row, config = comparison.rows[0], comparison.records[-1].config
+    given = any(record.environment.get("data_given") for record in comparison.records)
+    place = str(data or "DIR") if given else None
+    own = config["task"] not in TASKS
     means = sampled(comparison)
     options = {
         "--with": ",".join(one.method for one in comparison.rows),
@@ -104,14 +119,15 @@ def command(comparison: Comparison) -> str:
         "--tuning-seeds": len(row.trials[0].records) if row.trials else None,
         "--budget": config["budget"]["epochs"],
         "--limit": config["limit"],
-        "--data": config["data"],
+        "--data": None if own else place,
         "--model": config["model"],
         "--samples": means[0].samples if means else None,
         "--samples-of": _sampled_alone(comparison),
         "--samples-without": ",".join(means[0].without) or None if means else None,
     }
-    given = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
-    return shlex.join(["dropsmith", "compare", config["task"], *given])
+    words = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
+    task = place if own and place else config["task"]
+    return shlex.join(["dropsmith", "compare", task, *words])
 
 
 def _sampled_alone(comparison: Comparison) -> str | None:
@@ -135,7 +151,7 @@ def _methods(comparison: Comparison) -> dict[str, str]:
 
 def _facts(record: Record) -> dict[str, str]:
     budget = record.config["budget"]
-    shown = {name: record.config[name] for name in ("task", "data", "model", "limit")}
+    shown = {name: record.config[name] for name in ("task", "model", "limit")}
     shown |= {name.replace("_", " "): value for name, value in budget.items()}
     shown |= {name.replace("_", " "): value for name, value in record.environment.items()}
     return {name: _plain(value) for name, value in shown.items() if value is not None}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from dropsmith.compare import Comparison
 from dropsmith.compare.summary import metrics
-from dropsmith.errors import DropsmithError
+from dropsmith.errors import DataError, DropsmithError
 from dropsmith.record import Record
 from dropsmith.report.bill import bill_figure
 from dropsmith.report.curves import curves_figure
@@ -56,18 +56,23 @@ def bill(comparison: Comparison) -> str:
     )
 
 
-def gallery(record: Record) -> str:
-    """Drawn masks over real inputs; a sentence where the task's data is not there."""
+def gallery(record: Record, data: Path | None = None) -> str:
+    """Drawn masks over real inputs; a sentence where the task's data is not there.
+
+    Args:
+        record: a run on the task.
+        data: what the task reads, where it does not carry its own.
+    """
     from dropsmith.report.gallery import gallery_figure
     from dropsmith.report.masks import RATE, drawn_masks
 
     try:
-        task, data = _task_and_data(record)
-        batch, drawn = drawn_masks(task, data)
+        task, found = _task_and_data(record, data)
+        batch, drawn = drawn_masks(task, found)
     except DropsmithError as error:
         return paragraph(f"Masks are not shown: {error}")
     return picture(
-        svg(gallery_figure(batch, drawn, data.vocabulary)),
+        svg(gallery_figure(batch, drawn, found.vocabulary)),
         "Grey maps of real examples in which the dropped units are orange: single units, whole "
         "channels, blocks and so on.",
         f"Validation examples inside the task's model before training, each noise at rate {RATE}. "
@@ -75,14 +80,18 @@ def gallery(record: Record) -> str:
     )
 
 
-def _task_and_data(record: Record) -> "tuple[Task, Data]":
-    from dropsmith.tasks import find_task, with_model
+def _task_and_data(record: Record, where: Path | None) -> "tuple[Task, Data]":
+    from dropsmith.tasks import TASKS, find_task, with_model
 
     config = record.config
-    where = Path(config["data"]) if config["data"] else None
-    task = find_task(config["task"], where)
+    if where is None and record.environment.get("data_given"):
+        raise DataError("they are drawn over the data, and records hold no path: give --data DIR")
+    own = where is not None and config["task"] not in TASKS
+    task = find_task(str(where) if own else config["task"], where)
     data = task.load(where, config["limit"])
     if config["model"]:
         task = with_model(task, config["model"], data)
         data = task.load(where, config["limit"])
+    if record.environment.get("data_sha256") != data.sha256:
+        raise DataError(f"the data that the runs were made on is not that of {where or task.name}")
     return task, data

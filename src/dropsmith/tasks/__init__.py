@@ -4,7 +4,7 @@ from dropsmith.tasks import learning_rates, optimisers
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._part import Batch, Part, Split
 from dropsmith.tasks._task import Data, Task, device_of
-from dropsmith.tasks.find import TASKS, find_task
+from dropsmith.tasks.find import TASKS, find_task, plain_name
 from dropsmith.tasks.images import ImageTask
 from dropsmith.tasks.language import LanguageSource, LanguageTask
 from dropsmith.tasks.own_model import OwnModelTask, with_model
@@ -41,5 +41,6 @@ __all__ = [
     "find_task",
     "learning_rates",
     "optimisers",
+    "plain_name",
     "with_model",
 ]

@@ -48,6 +48,15 @@ TASKS: dict[str, Task] = {
 }
 
 
+def plain_name(task: str) -> str:
+    """What records call a task: its name, or the last part of a path, however that was spelled.
+
+    >>> plain_name("digits"), plain_name("../pictures/cats/")
+    ('digits', 'cats')
+    """
+    return task if task in TASKS else Path(task).resolve().name
+
+
 def find_task(name: str, data: str | Path | None = None) -> Task:
     """The task of a name, or one on a folder of pictures or a table of texts at a path.
 

@@ -1,4 +1,4 @@
-"""Everything that decides a run, as one value whose JSON is the record's configuration."""
+"""Everything that decides a run, as one value; its JSON is the record's configuration."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import Objective
 from dropsmith.sites import KINDS, Kind, Plan
-from dropsmith.tasks import Budget
+from dropsmith.tasks import TASKS, Budget, plain_name
 
 PRECISIONS = ("no", "bf16")
 
@@ -22,7 +22,8 @@ class Setup:
         objective: how many views, and what they should agree on.
         budget: epochs (of a one-view method), batch size, optimiser settings.
         seed: decides the order of the examples, the initial weights and all noise.
-        data: folder or file the task reads, where it does not carry its own.
+        data: folder or file the task reads, where it does not carry its own. Where data lies is
+            no part of what the run is: its examples are, and the record holds their hash.
         model: `package.module:function` that makes the model, or None for the task's own.
         limit: use only this many training examples, or the task's own choice.
         precision: `no` for float32, `bf16` for mixed precision.
@@ -70,16 +71,23 @@ class Setup:
                 "samples=0 makes none\n  give samples=50, or leave it out"
             )
 
+    @property
+    def data_given(self) -> bool:
+        """Whether the examples are read from a place that the user names."""
+        return self.data is not None or self.task not in TASKS
+
     def to_json(self) -> dict[str, Any]:
-        """The resolved configuration as JSON values; of `samples` only what was asked for."""
+        """The resolved configuration as JSON values, without paths of data.
+
+        Of `samples` it holds only what was asked for.
+        """
         values = {
-            "task": self.task,
+            "task": plain_name(self.task),
             "method": self.method,
             "plan": self.plan.to_json(),
             "objective": self.objective.to_json(),
             "budget": self.budget.to_json(),
             "seed": self.seed,
-            "data": self.data,
             "model": self.model,
             "limit": self.limit,
             "precision": self.precision,

@@ -147,7 +147,10 @@ class Run:
         signed = {"signatures": dict(written.signatures)} if written.signatures else {}
         record = Record(
             config=self.identity["config"],
-            environment=environment(self.data, self._device) | signed | self._fused(),
+            environment=environment(self.data, self._device)
+            | {"data_given": self.stepper.setup.data_given}
+            | signed
+            | self._fused(),
             curve=tuple(state.curve),
             scores=scores | {f"test_{name}": value for name, value in written.scores.items()},
             cost={
