@@ -8,6 +8,11 @@ from torch import nn
 from dropsmith.axes import UNKNOWN
 from dropsmith.sites.axes_of import confirmed, names_of
 
+
+class OwnAxes(nn.Identity):
+    output_axes = ("batch", "channel", "height", "width")
+
+
 SEQUENCE = ("batch", "time", "unit")
 
 
@@ -32,6 +37,9 @@ SEQUENCE = ("batch", "time", "unit")
         (nn.Module(), "functional", 4, "batch ? ? ?"),
         (nn.ReLU(), "output", 4, "batch ? ? ?"),
         (nn.ReLU(), "output", 3, "batch time unit"),
+        (OwnAxes(), "output", 4, "batch channel height width"),
+        (OwnAxes(), "output", 3, "batch time unit"),
+        (OwnAxes(), "input", 4, "batch ? ? ?"),
     ],
 )
 def test_names_by_type(module, kind, ndim, names):

@@ -13,6 +13,7 @@ from dropsmith.models.small_conv import SmallConv, conv_plan
 from dropsmith.models.small_lstm import SmallLSTM, lstm_plan
 from dropsmith.models.small_regressor import SmallRegressor, regressor_plan
 from dropsmith.models.small_transformer import SmallTransformer, transformer_plan
+from dropsmith.models.wide_resnet import WideResNet, wide_plan
 
 __all__ = [
     "AnyModel",
@@ -23,6 +24,7 @@ __all__ = [
     "SmallLSTM",
     "SmallRegressor",
     "SmallTransformer",
+    "WideResNet",
     "awd_plan",
     "conv_plan",
     "fraternal_plan",
@@ -33,4 +35,5 @@ __all__ = [
     "rows_first",
     "transformer_plan",
     "variational_plan",
+    "wide_plan",
 ]

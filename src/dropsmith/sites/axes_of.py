@@ -4,6 +4,7 @@ from torch import nn
 
 from dropsmith.axes import UNKNOWN
 from dropsmith.sites._site import Kind
+from dropsmith.sites.places import NamesAxes
 
 _SPATIAL = {
     3: ("batch", "channel", "time"),
@@ -40,6 +41,8 @@ def names_of(module: nn.Module, kind: Kind, ndim: int) -> tuple[str, ...]:
     >>> names_of(nn.ReLU(), "output", 4)
     ('batch', '?', '?', '?')
     """
+    if kind == "output" and isinstance(module, NamesAxes) and len(module.output_axes) == ndim:
+        return module.output_axes
     if kind == "attention":
         return ("batch", "head", "time", "time") if ndim == 4 else ("batch", "time", "time")
     if kind == "functional" and ndim == 4:
