@@ -27,6 +27,8 @@ from dropsmith.patterns import (
     Off,
     Path,
     Pattern,
+    Spans,
+    Tiles,
     Weights,
     Words,
 )
@@ -61,7 +63,9 @@ __all__ = [
     "Record",
     "Rule",
     "Site",
+    "Spans",
     "TaskLoss",
+    "Tiles",
     "TwoSample",
     "Views",
     "Weights",

@@ -9,6 +9,8 @@ from dropsmith.patterns import (
     Linear,
     Path,
     Pattern,
+    Spans,
+    Tiles,
     Weights,
     Words,
 )
@@ -63,3 +65,36 @@ class TestThatShake(PatternContract):
 
     def zeros(self, pattern: Pattern) -> float:
         return 0.0
+
+
+class TestTilings(PatternContract):
+    names = "batch channel height width"
+    sizes = (4, 3, 7, 9)
+    patterns = (
+        Tiles(size=2, stride=2),
+        Tiles(size=3, stride=2, repeat=1, shared="channel"),
+        Tiles(size=2, stride=1, repeat=2, rotate=30, shear_x=0.5, shear_y=-0.25),
+        Tiles(size=4, stride=2, rotate=45, side=14),
+        Tiles(size=1, stride=2, fresh="height width"),
+    )
+
+    def zeros(self, pattern: Pattern) -> float:
+        return pattern.share(self._axes())  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class TestSpans(PatternContract):
+    patterns = (
+        Spans(size=2, stride=3),
+        Spans(size=1, stride=2, shared="unit"),
+        Spans(size=1, stride=4, shared="time"),
+        Spans(size=3, stride=7, fresh="time"),
+    )
+
+    def zeros(self, pattern: Pattern) -> float:
+        return pattern.share(self._axes())  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class TestSpansOfAttention(TestSpans):
+    names = "batch head time time"
+    sizes = (2, 3, 4, 8)
+    patterns = (Spans(size=2, stride=3), Spans(size=2, stride=6, shared="head"))

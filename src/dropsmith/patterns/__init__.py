@@ -9,6 +9,8 @@ from dropsmith.patterns.gaussian import Gaussian
 from dropsmith.patterns.native import Native, Off
 from dropsmith.patterns.path import Path
 from dropsmith.patterns.schedules import ByDepth, Cyclic, Early, Late, Linear
+from dropsmith.patterns.spans import Spans
+from dropsmith.patterns.tiles import Tiles
 from dropsmith.patterns.weights import Weights
 from dropsmith.patterns.words import Words
 
@@ -27,6 +29,8 @@ __all__ = [
     "Pattern",
     "Rate",
     "Schedule",
+    "Spans",
+    "Tiles",
     "Weights",
     "Words",
     "from_json",

@@ -13,6 +13,8 @@ from dropsmith.patterns.gaussian import Gaussian
 from dropsmith.patterns.native import Native, Off
 from dropsmith.patterns.path import Path
 from dropsmith.patterns.schedules import ByDepth, Cyclic, Early, Late, Linear
+from dropsmith.patterns.spans import Spans
+from dropsmith.patterns.tiles import Tiles
 from dropsmith.patterns.weights import Weights
 from dropsmith.patterns.words import Words
 
@@ -25,6 +27,8 @@ PATTERNS: dict[str, type[Pattern]] = {
     "Native": Native,
     "Off": Off,
     "Path": Path,
+    "Spans": Spans,
+    "Tiles": Tiles,
     "Weights": Weights,
     "Words": Words,
 }

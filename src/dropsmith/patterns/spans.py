@@ -1,0 +1,86 @@
+"""Spans of a sequence, the pattern that AutoDropout searches for Transformers (Pham & Le 2021)."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dropsmith.axes import UNKNOWN, Axes
+from dropsmith.errors import AxisError
+from dropsmith.patterns._line import Line
+from dropsmith.patterns._pattern import Pattern
+from dropsmith.patterns._runs import (
+    check_count,
+    check_places,
+    counted,
+    kept_of_rows,
+    places,
+    with_mean_one,
+)
+from dropsmith.rng import Source
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Spans(Pattern):
+    """Drop runs of `size` steps, each followed by `stride` steps that stay.
+
+    Where the runs begin is random at each draw, for every row and every unit, so each step is
+    dropped with chance size / (size + stride). Runs lie along `time`; of the two times of attention
+    probabilities, along the keys. What a row of the batch keeps is divided by the share it keeps;
+    a row that would keep nothing stays as it is, see `spared`.
+
+    Runs and gaps are the paper's; what else may be varied here is ours, for it leaves that open.
+
+    >>> from dropsmith.rng import Key
+    >>> axes = Axes.read("batch time unit", (1, 12, 3))
+    >>> mask = Spans(size=2, stride=3).draw(axes, Source(Key.of(1)))
+    >>> for line in (mask[0].T > 0).int().tolist():
+    ...     print(*line)
+    1 1 0 0 1 1 1 0 0 1 1 1
+    1 1 1 0 0 1 1 1 0 0 1 1
+    1 0 0 1 1 1 0 0 1 1 1 0
+
+    Args:
+        size: how many steps a run is long.
+        stride: how many steps stay between two runs.
+        shared: axes along which one place, or one decision, serves all: `unit` drops whole steps,
+            `time` is locked dropout: each unit is dropped in all steps or in none.
+        fresh: `time` draws a new place at each step, which is plain dropout.
+    """
+
+    size: int
+    stride: int
+    shared: str = ""
+    fresh: str = ""
+
+    def __post_init__(self) -> None:
+        check_count(self, "size", self.size, 1)
+        check_count(self, "stride", self.stride, 0)
+        check_places(self, self.shared, self.fresh, ("time",))
+
+    def share(self, axes: Axes) -> float:
+        """The chance that a unit of a tensor with these axes is dropped, rows spared aside."""
+        return Line(size=self.size, stride=self.stride).share
+
+    def draw(self, axes: Axes, source: Source) -> Tensor:
+        return with_mean_one(self._dropped(axes, source), axes)
+
+    def spared(self, axes: Axes, source: Source) -> Tensor:
+        """Which rows `draw` leaves as they are, for they would keep nothing; broadcasts to rows."""
+        return kept_of_rows(self._dropped(axes, source), axes) == 0
+
+    def _dropped(self, axes: Axes, source: Source) -> Tensor:
+        dim = _along(axes)
+        held = () if self.fresh else (dim,)
+        steps = counted(axes, self.shared, dim, source.device)
+        runs = Line(size=self.size, stride=self.stride)
+        return runs.holds([(steps, 1)], places(source, axes, self.shared, held))
+
+
+def _along(axes: Axes) -> int:
+    if "time" not in axes.names:
+        hint = '\n  name it in the rule: rule(..., axes="batch time unit")'
+        raise AxisError(
+            f"Spans needs an axis time\n  this site has: {' '.join(axes.names)}"
+            + (hint if UNKNOWN in axes.names else "")
+        )
+    return axes.dims("time")[-1]

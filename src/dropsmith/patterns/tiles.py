@@ -1,0 +1,168 @@
+"""Tilings of an image, the pattern that AutoDropout searches for convolutions (Pham & Le 2021).
+
+The paper gives a contiguous block, tiled with a stride and a number of repeats, rotated, sheared
+along each axis, and placed at random. No code of it is public: what it leaves open is decided here,
+and said to be ours.
+"""
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dropsmith.axes import UNKNOWN, Axes
+from dropsmith.errors import AxisError, PatternError
+from dropsmith.patterns._line import Line
+from dropsmith.patterns._pattern import Pattern
+from dropsmith.patterns._runs import (
+    check_count,
+    check_places,
+    counted,
+    kept_of_rows,
+    places,
+    with_mean_one,
+)
+from dropsmith.rng import Source
+
+_IMAGE = ("height", "width")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Tiles(Pattern):
+    """Drop squares of `size` × `size` pixels in a tiling, turned, sheared, placed at random.
+
+    Every pixel asks the tiling whether it is covered, at its centre: no canvas is drawn and no
+    border cuts anything, so each pixel is dropped with the same chance, `share`. The place is drawn
+    anew for every row and every channel. What a row of the batch keeps is divided by the share it
+    keeps; a row that would keep nothing stays as it is, see `spared`.
+
+    >>> from dropsmith.rng import Key
+    >>> axes = Axes.read("batch channel height width", (1, 1, 6, 16))
+    >>> mask = Tiles(size=3, stride=3, rotate=30).draw(axes, Source(Key.of(1)))
+    >>> for line in (mask[0, 0] > 0).int().tolist():
+    ...     print(*line)
+    0 1 1 1 1 1 1 1 1 1 1 1 0 0 1 1
+    0 1 1 1 1 1 1 1 1 1 1 0 0 0 0 1
+    1 1 1 1 0 0 1 1 1 1 1 1 0 0 1 1
+    1 1 1 0 0 0 0 1 1 1 1 1 1 1 1 1
+    1 1 1 0 0 0 1 1 1 1 1 1 1 1 1 1
+    1 1 1 1 1 1 1 1 1 0 0 1 1 1 1 1
+
+    Args:
+        size: side of a block in pixels.
+        stride: pixels that stay between two blocks, along both axes.
+        repeat: how many blocks along each axis; None tiles all of the map.
+        rotate: degrees by which the tiling is turned, from the width towards the height.
+        shear_x: pixels along the width by which the tiling slides for each pixel of height.
+        shear_y: the same along the height, for each pixel of width. Shearing comes before
+            turning, y before x, and keeps areas.
+        side: the smaller side of the map on which `size` and `stride` are counted. On another map
+            both are scaled and rounded, a block to one pixel at least, so that a pattern carries
+            over to another resolution. None: pixels are pixels on every map.
+        shared: axes along which one place, or one decision, serves all: `channel` gives all
+            channels the same tiling, `height width` drops whole channels.
+        fresh: those of `height width` along which a new place is drawn at each pixel; both are
+            plain dropout.
+    """
+
+    size: int
+    stride: int
+    repeat: int | None = None
+    rotate: float = 0.0
+    shear_x: float = 0.0
+    shear_y: float = 0.0
+    side: int | None = None
+    shared: str = ""
+    fresh: str = ""
+
+    def __post_init__(self) -> None:
+        check_count(self, "size", self.size, 1)
+        check_count(self, "stride", self.stride, 0)
+        for name in ("repeat", "side"):
+            if getattr(self, name) is not None:
+                check_count(self, name, getattr(self, name), 1)
+        for name in ("rotate", "shear_x", "shear_y"):
+            _check_finite(name, getattr(self, name))
+        check_places(self, self.shared, self.fresh, _IMAGE)
+
+    def share(self, axes: Axes) -> float:
+        """The chance that a unit of a tensor with these axes is dropped, rows spared aside."""
+        return math.prod(line.share for line in self._lines(axes))
+
+    def draw(self, axes: Axes, source: Source) -> Tensor:
+        return with_mean_one(self._dropped(axes, source), axes)
+
+    def spared(self, axes: Axes, source: Source) -> Tensor:
+        """Which rows `draw` leaves as they are, for they would keep nothing; broadcasts to rows."""
+        return kept_of_rows(self._dropped(axes, source), axes) == 0
+
+    def _dropped(self, axes: Axes, source: Source) -> Tensor:
+        y, x = _picture(axes)
+        held = tuple(axes.dim(name) for name in _IMAGE if name not in self.fresh.split())
+        down, across = (counted(axes, self.shared, dim, source.device) for dim in (y, x))
+        inside = [
+            line.holds(
+                [(down, by_y), (across, by_x)],
+                places(_number(source, index), axes, self.shared, held),
+            )
+            for index, (line, (by_y, by_x)) in enumerate(
+                zip(self._lines(axes), self._undone(), strict=True)
+            )
+        ]
+        return inside[0] & inside[1]
+
+    def _lines(self, axes: Axes) -> tuple[Line, Line]:
+        """The tiling along its own two axes."""
+        height, width = (axes.sizes[dim] for dim in _picture(axes))
+        undone = self._undone()
+        whole = all(each.is_integer() for row in undone for each in row)
+        size, stride = self._sides(min(height, width))
+        first, second = (
+            Line(
+                size=size,
+                stride=stride,
+                repeat=self.repeat,
+                spread=abs(by_y) * (height - 1) + abs(by_x) * (width - 1),
+                whole=whole,
+            )
+            for by_y, by_x in undone
+        )
+        return first, second
+
+    def _sides(self, side: int) -> tuple[int, int]:
+        """Block and gap on a map whose smaller side is `side`."""
+        if self.side is None:
+            return self.size, self.stride
+        scale = side / self.side
+        least = 1 if self.stride else 0
+        return max(round(self.size * scale), 1), max(round(self.stride * scale), least)
+
+    def _undone(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """What takes a pixel back to the tiling before it was sheared and turned.
+
+        For each axis of the tiling, what a pixel of height and one of width move along it.
+        """
+        angle = math.radians(self.rotate % 360)
+        cos, sin = round(math.cos(angle), 12), round(math.sin(angle), 12)
+        x = (sin - self.shear_x * cos, cos + self.shear_x * sin)
+        y = (cos - self.shear_y * x[0], -sin - self.shear_y * x[1])
+        return y, x
+
+
+def _picture(axes: Axes) -> tuple[int, int]:
+    if any(name not in axes.names for name in _IMAGE):
+        hint = '\n  name them in the rule: rule(..., axes="batch channel height width")'
+        raise AxisError(
+            f"Tiles needs axes height and width\n  this site has: {' '.join(axes.names)}"
+            + (hint if UNKNOWN in axes.names else "")
+        )
+    return axes.dim("height"), axes.dim("width")
+
+
+def _number(source: Source, index: int) -> Source:
+    return Source(source.key.fold(index), source.step, source.device)
+
+
+def _check_finite(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise PatternError(f"Tiles: {name} is a finite number, got {value!r}")
