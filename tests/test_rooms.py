@@ -17,6 +17,7 @@ ROOMS = [
         "objectives",
         "consistency",
         "predict",
+        "workers",
         "search",
     ),
     *("models", "tasks", "train", "compare", "report", "cli"),

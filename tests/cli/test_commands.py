@@ -14,9 +14,9 @@ import pytest
 from compare.workers import pretend
 from dropsmith.cli import main
 from dropsmith.compare import TUNING_SEED, running
-from dropsmith.compare.pool import Done
 from dropsmith.record import Record
 from dropsmith.sites import Plan
+from dropsmith.workers import Done
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import torch
 from compare.synthetic import TASK, design
 from compare.workers import pretend
 from dropsmith.compare import TUNING_SEED, Comparison, compare, count, running
-from dropsmith.compare.pool import Done
 from dropsmith.record import Record
+from dropsmith.workers import Done
 
 
 @pytest.fixture

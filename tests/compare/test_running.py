@@ -8,9 +8,9 @@ import pytest
 from compare.synthetic import design, record
 from compare.workers import broken_train, diverging_train, pretend
 from dropsmith.compare import running
-from dropsmith.compare.pool import Died, Done, Told
 from dropsmith.errors import CheckpointError
 from dropsmith.record import Record
+from dropsmith.workers import Died, Done, Told
 
 SETTING = {"rate": 0.3}
 

@@ -1,26 +1,7 @@
 """Work that other processes can import by name."""
 
-import os
-import signal
-import time
-
 from dropsmith.errors import TrainingError
 from dropsmith.record import Record
-
-
-def errand(job, tell):
-    """`job` is a word: what happens."""
-    if job == "tell":
-        tell(0.25)
-        tell(0.75)
-    if job == "die":
-        os._exit(7)
-    if job == "killed":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if job == "wait":
-        tell(0.5)
-        time.sleep(600)
-    return f"{job} done"
 
 
 def pretend(job, tell):

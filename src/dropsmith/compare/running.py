@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from dropsmith.compare.pool import Died, Done, Tell, Told, cores, spread
 from dropsmith.errors import CheckpointError, TrainingError
 from dropsmith.record import Record, config_id
 from dropsmith.tasks import find_task
 from dropsmith.train import Setup, train
+from dropsmith.workers import Died, Done, Tell, Told, cores, spread
 
 CRASHED = "crashed"
 

@@ -1,10 +1,12 @@
-"""Processes: every job is done, and one that dies takes nothing else with it."""
+"""A list of jobs: every one is done, and one that dies takes nothing else with it."""
 
 import multiprocessing
 from contextlib import closing
 
-from compare.workers import errand
-from dropsmith.compare.pool import Died, Done, Told, cores, spread
+import pytest
+
+from dropsmith.workers import Died, Done, Told, spread
+from workers.errands import errand
 
 
 def test_every_job_is_done_although_one_dies_by_itself_and_one_is_killed():
@@ -31,5 +33,6 @@ def test_no_job_starts_no_process():
     assert list(spread(errand, [], processes=2)) == []
 
 
-def test_there_is_at_least_one_core():
-    assert cores() >= 1
+def test_a_job_that_asks_is_told_that_nobody_answers():
+    with pytest.raises(TypeError, match="nobody to ask"):
+        list(spread(errand, ["ask"], processes=1))

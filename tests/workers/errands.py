@@ -1,0 +1,50 @@
+"""Jobs that other processes can import by name."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+
+def errand(job, line):
+    """`job` is a word: what happens."""
+    if job == "tell":
+        line(0.25)
+        line(0.75)
+    if job == "ask":
+        return [line.ask("first"), line.ask("second")]
+    if job == "die":
+        os._exit(7)
+    if job == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job == "wait":
+        line(0.5)
+        time.sleep(600)
+    if job == "wait quietly":
+        time.sleep(600)
+    if job == "killed, leaving a child":
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(20)"], close_fds=False)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job == "who":
+        return os.getpid()
+    return f"{job} done"
+
+
+class Unloadable:
+    """Becomes an error where another process reads it."""
+
+    def __reduce__(self):
+        return int, ("no number",)
+
+
+def deaf(signum, frame):
+    """A handler that does not end the process."""
+
+
+def stubborn(job, line):
+    """Cannot be asked to end."""
+    signal.signal(signal.SIGTERM, deaf)
+    line(0.5)
+    while True:
+        time.sleep(1)

@@ -1,0 +1,142 @@
+"""Workers: what a job asks is answered, and neither death nor silence costs more than the job."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dropsmith.workers import Asked, Crew, Died, Done, Overdue, Told, cores, crew
+from workers.errands import Unloadable, errand, stubborn
+
+
+def ends(made, count):
+    """The next `count` events that are more than a share of a job."""
+    found = []
+    while len(found) < count:
+        found += [one for one in made.wait(60) if not isinstance(one, Told)]
+    return found
+
+
+def test_a_job_waits_for_the_answer_to_what_it_asks():
+    with Crew(errand, 1) as made:
+        made.give(5, "ask")
+        assert made.wait(60) == [Asked(5, "first")]
+        assert made.wait(0.2) == []
+        made.answer(5, "one")
+        assert made.wait(60) == [Asked(5, "second")]
+        made.answer(5, "two")
+        assert made.wait(60) == [Done(5, ["one", "two"])]
+
+
+def test_a_worker_is_kept_for_the_next_job_and_replaced_when_killed_between_jobs():
+    with Crew(errand, 1) as made:
+        made.give(0, "who")
+        (first,) = ends(made, 1)
+        made.give(1, "who")
+        (second,) = ends(made, 1)
+        assert first.result == second.result
+        os.kill(first.result, signal.SIGKILL)
+        _gone(first.result)
+        made.give(2, "who")
+        (third,) = ends(made, 1)
+        assert third.job == 2
+        assert third.result != first.result
+
+
+def test_a_job_that_takes_too_long_is_ended_and_the_others_go_on():
+    with Crew(errand, 2, timeout=0.5) as made:
+        made.give(0, "wait quietly")
+        made.give(1, "plain")
+        assert set(map(repr, ends(made, 2))) == {
+            repr(Done(1, "plain done")),
+            repr(Overdue(0, 0.5)),
+        }
+        made.give(2, "plain")
+        assert ends(made, 1) == [Done(2, "plain done")]
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize(("start", "end"), [(120.0, Done), (-4.99, Overdue)])
+def test_a_process_has_time_of_its_own_to_start(monkeypatch, start, end):
+    monkeypatch.setattr(crew, "_START", start)
+    with Crew(errand, 1, timeout=5.0) as made:
+        made.give(0, "plain")
+        assert isinstance(ends(made, 1)[0], end)
+        assert made.free == 1
+
+
+def test_a_process_that_will_not_end_is_killed(monkeypatch):
+    monkeypatch.setattr(crew, "_PATIENCE", 0.3)
+    with Crew(stubborn, 1) as made:
+        made.give(0, "anything")
+        assert made.wait(60) == [Told(0, 0.5)]
+    assert not multiprocessing.active_children()
+
+
+def test_a_death_is_seen_although_a_child_of_the_dead_holds_its_pipe():
+    with Crew(errand, 1) as made:
+        made.give(0, "killed, leaving a child")
+        before = time.monotonic()
+        assert ends(made, 1) == [Died(0, -9)]
+        assert time.monotonic() - before < 15  # the child lives for 20 s
+
+
+def test_what_cannot_be_loaded_is_told_from_what_died(capfd):
+    with Crew(errand, 1) as made:
+        made.give(0, Unloadable())
+        assert ends(made, 1) == [Died(0, 1, began=False)]
+    assert "no number" in capfd.readouterr().err
+
+
+def test_more_jobs_than_workers_are_refused():
+    with Crew(errand, 1) as made:
+        made.give(0, "wait")
+        with pytest.raises(RuntimeError, match="busy"):
+            made.give(1, "plain")
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    code = f"""if __name__ == "__main__":
+    import sys
+    sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+    from dropsmith.workers import Crew
+    from workers.errands import errand
+    made = Crew(errand, 2)
+    made.give(0, "who")
+    (done,) = made.wait()
+    print(done.result, flush=True)
+    made.give(1, "wait quietly")
+    made.wait()
+"""
+    script = tmp_path / "parent.py"
+    script.write_text(code)
+    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    worker = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    _gone(worker)
+
+
+def test_there_is_at_least_one_core():
+    assert cores() >= 1
+
+
+def _gone(pid, patience=30.0):
+    """Wait until a process is no more, or only its exit code is left to read."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return
+        if state == "Z":
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"process {pid} is still there")
