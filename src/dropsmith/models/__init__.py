@@ -13,6 +13,7 @@ from dropsmith.models.small_conv import SmallConv, conv_plan
 from dropsmith.models.small_lstm import SmallLSTM, lstm_plan
 from dropsmith.models.small_regressor import SmallRegressor, regressor_plan
 from dropsmith.models.small_transformer import SmallTransformer, transformer_plan
+from dropsmith.models.transformer_xl import TransformerXL, xl_plan
 from dropsmith.models.wide_resnet import WideResNet, wide_plan
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "SmallLSTM",
     "SmallRegressor",
     "SmallTransformer",
+    "TransformerXL",
     "WideResNet",
     "awd_plan",
     "conv_plan",
@@ -36,4 +38,5 @@ __all__ = [
     "transformer_plan",
     "variational_plan",
     "wide_plan",
+    "xl_plan",
 ]
