@@ -67,9 +67,14 @@ MethodName = Annotated[str, typer.Option("--with", metavar="METHOD", help="Which
 Rate = Annotated[
     float | None, typer.Option("--rate", help="Chance of dropping, in place of the usual one.")
 ]
-PlanFile = Annotated[
-    Path | None,
-    typer.Option("--plan", metavar="FILE", help="A plan as JSON, in place of the method's."),
+PlanSource = Annotated[
+    str | None,
+    typer.Option(
+        "--plan",
+        metavar="FILE|NAME|hf://…",
+        help="A plan in place of the method's: its file, the name of one that was learned here, or "
+        "hf://USER/REPO/plan.json on the Hub.",
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -134,15 +139,15 @@ def _count(data: "Data") -> int:
     return data.most or len(data.train)
 
 
-def plan_of(task: "Task", method: str, rate: float | None, file: Path | None) -> "Plan":
-    """The plan in a file, or the one a method has at a rate."""
+def plan_of(task: "Task", method: str, rate: float | None, source: str | None) -> "Plan":
+    """The plan at a source, or the one a method has at a rate."""
     from dropsmith.compare import METHODS, pick
     from dropsmith.sites import Plan
 
-    if file is not None:
+    if source is not None:
         if rate is not None:
             raise PlanError("give --rate or --plan, not both: a plan holds its own rates")
-        return Plan.load(file)
+        return Plan.load(source)
     name = pick([method], task)[-1]
     changes = {} if rate is None else {"rate": rate}
     return METHODS[name].plan(task, setting_of(name, changes))

@@ -16,7 +16,7 @@ def setup_of(
     method: str,
     *,
     settings: list[str] | None,
-    plan: Path | None,
+    plan: str | None,
     seed: int,
     budget: str,
     data: Path | None,

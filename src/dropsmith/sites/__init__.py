@@ -8,6 +8,7 @@ from dropsmith.sites.plan import Plan, plan_of
 from dropsmith.sites.reading import reading
 from dropsmith.sites.rule import Rule, rule
 from dropsmith.sites.select import Selector, select
+from dropsmith.sites.source import learned, records_of
 from dropsmith.sites.taps import Taps, taps
 
 __all__ = [
@@ -23,9 +24,11 @@ __all__ = [
     "Site",
     "Taps",
     "find_noise",
+    "learned",
     "noise_of",
     "plan_of",
     "reading",
+    "records_of",
     "rule",
     "select",
     "sites",

@@ -14,6 +14,8 @@ from dropsmith.errors import PlanError
 from dropsmith.patterns import Pattern
 from dropsmith.sites.install import install, installation_of, remove
 from dropsmith.sites.rule import Rule, rule_from_json
+from dropsmith.sites.source import values_at
+from dropsmith.sites.transfer import Names, transferred
 
 FORMAT, VERSION = "dropsmith.plan", 1
 
@@ -81,6 +83,44 @@ class Plan:
         finally:
             self.remove(model)
 
+    def fitted(
+        self,
+        model: nn.Module,
+        batch: Any,
+        *,
+        made_for: nn.Module | None = None,
+        names: Names | None = None,
+    ) -> "Plan":
+        """The plan for another model than the one it was made for: wider, deeper, of another task.
+
+        Rules keep their patterns and their order. A rule that names one layer goes to the layers
+        at the same share of the depth, so that a deeper model has several of it, and a shallower
+        one takes the rules of some layers only. What fits nowhere is refused, not left out. How
+        this is done is ours: see `sites.transfer`.
+
+        >>> import torch
+        >>> from dropsmith.patterns import Bernoulli
+        >>> from dropsmith.sites import rule
+        >>> small, large = (nn.Sequential(*(nn.Linear(4, 4) for _ in range(n))) for n in (2, 4))
+        >>> plan = Plan(rule("0", Bernoulli(rate=0.1)), rule("1", Bernoulli(rate=0.3)))
+        >>> [(one.selector.name, one.pattern.rate)
+        ...  for one in plan.fitted(large, torch.ones(2, 4), made_for=small).rules]
+        [('0', 0.1), ('1', 0.1), ('2', 0.3), ('3', 0.3)]
+
+        Args:
+            model: the one it is wanted for.
+            batch: an example of what that takes.
+            made_for: the one it was made for, whose layers are counted; without it, layers keep
+                their numbers.
+            names: parts of names there, and what they are called here, as in
+                `{"blocks": ("encoder.layers", "decoder.layers")}`.
+
+        Raises:
+            PlanError: rules do not fit, listing which and why: no site is called so, the site is
+                of another kind or has other axes, or a size is larger than the map.
+        """
+        return Plan(*transferred(self.rules, model, batch, made_for, names))
+
     def to_json(self) -> dict[str, Any]:
         """A JSON object from which `from_json` makes an equal plan."""
         rules = [one.to_json() for one in self.rules]
@@ -104,12 +144,23 @@ class Plan:
         Path(path).write_text(f"{head}\n{rules}\n]}}\n" if rules else f"{head}]}}\n")
 
     @classmethod
-    def load(cls, path: str | Path, patterns: Sequence[type[Pattern]] = ()) -> "Plan":
-        """The plan in a file; `PlanError` naming the file where it holds none."""
+    def load(cls, source: str | Path, patterns: Sequence[type[Pattern]] = ()) -> "Plan":
+        """The plan in a file, of a name, or at an address on the Hub; reading one runs no code.
+
+        Args:
+            source: a path; the name of a plan that was learned here (`sites.learned()` lists
+                them); or `hf://USER/REPO/plan.json`, with `@REVISION` after `REPO` where wanted.
+            patterns: classes of yours that the plan may name.
+
+        Raises:
+            PlanError: there is no plan, naming where it was looked for.
+            DataError: the Hub cannot be reached, or holds no such file.
+        """
+        values = values_at(source)
         try:
-            return cls.from_json(json.loads(Path(path).read_text()), patterns)
-        except (OSError, ValueError) as error:
-            raise PlanError(f"cannot read a plan from {path}\n  {error}") from None
+            return cls.from_json(values, patterns)
+        except ValueError as error:
+            raise PlanError(f"cannot read a plan from {source}\n  {error}") from None
 
     def diff(self, other: "Plan") -> str:
         """What changes from this plan to the other, rule by rule, in the form of `diff`."""

@@ -112,8 +112,18 @@ def compiled(name: str) -> re.Pattern[str]:
     return re.compile(text)
 
 
+def number_in(name: str) -> int | None:
+    """The first number among the parts of a name, by which its depth is told.
+
+    >>> number_in("encoder.layer.3.output"), number_in("head")
+    (3, None)
+    """
+    found = re.search(r"(?:^|\.)(\d+)(?:\.|$)", name)
+    return None if found is None else int(found.group(1))
+
+
 def _within(depth: tuple[int, int] | None, name: str) -> bool:
     if depth is None:
         return True
-    number = re.search(r"(?:^|\.)(\d+)(?:\.|$)", name)
-    return number is not None and depth[0] <= int(number.group(1)) < depth[1]
+    number = number_in(name)
+    return number is not None and depth[0] <= number < depth[1]

@@ -1,0 +1,91 @@
+"""A plan carried to a model of another width, depth or task: by rule, or not at all.
+
+The paper that learns patterns on small models and trains large ones with them (AutoDropout, Pham &
+Le, 2021) does not say how a layer of one finds its layer in the other. What follows is ours: places
+go by their names, layers by the share of the depth they lie at, and patterns stay as they are, so
+that sizes are still counted in pixels or steps.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from dropsmith.errors import PlanError
+from dropsmith.sites._site import Site
+from dropsmith.sites.depth import deeper_or_shallower
+from dropsmith.sites.find import sites
+from dropsmith.sites.misfit import misfit
+from dropsmith.sites.rule import Rule
+
+Names = Mapping[str, str | Sequence[str]]
+"""Parts of names in one model, and what they are called in another: one name, or several."""
+
+
+def transferred(
+    rules: Sequence[Rule],
+    model: nn.Module,
+    batch: Any,
+    made_for: nn.Module | None = None,
+    names: Names | None = None,
+) -> tuple[Rule, ...]:
+    """The rules as they are in another model; see `Plan.fitted`."""
+    made = [(one, _carried(one, model, made_for, names or {})) for one in rules]
+    known = sites(model, batch)
+    faults = [
+        f"  rule {number}: {one!r}\n    {why}"
+        for number, (one, several) in enumerate(made, start=1)
+        if (why := _first_fault(several, known))
+    ]
+    if faults:
+        raise PlanError(_said(faults, len(rules), made_for))
+    found = tuple(new for _, several in made for new in several)
+    if rules and not found:
+        raise PlanError(
+            f"none of the {len(rules)} rules has a layer at its depth in this model\n"
+            "  they are of layers that a model this shallow does not have"
+        )
+    return found
+
+
+def _carried(
+    one: Rule, model: nn.Module, made_for: nn.Module | None, names: Names
+) -> tuple[Rule, ...]:
+    here = _renamed(one.selector.name, names)
+    if made_for is None:
+        return tuple(replace(one, selector=replace(one.selector, name=name)) for name in here)
+    return tuple(deeper_or_shallower(one, made_for, model, here))
+
+
+def _renamed(name: str, names: Names) -> list[str]:
+    """What a place is called here; several, where a part of its name stands for several.
+
+    >>> _renamed("blocks.0.query", {"blocks": ("encoder", "decoder"), "query": "attention.q"})
+    ['encoder.0.attention.q', 'decoder.0.attention.q']
+    """
+    found = [name.split(".")]
+    for old, new in names.items():
+        several = [new] if isinstance(new, str) else list(new)
+        found = [other for parts in found for other in _replaced(parts, old.split("."), several)]
+    return [".".join(parts) for parts in found]
+
+
+def _replaced(parts: list[str], old: list[str], new: Iterable[str]) -> list[list[str]]:
+    for start in range(len(parts) - len(old) + 1):
+        end = start + len(old)
+        if parts[start:end] == old:
+            return [[*parts[:start], *one.split("."), *parts[end:]] for one in new]
+    return [parts]
+
+
+def _first_fault(rules: Iterable[Rule], known: Sequence[Site]) -> str | None:
+    return next((why for one in rules if (why := misfit(one, known))), None)
+
+
+def _said(faults: Sequence[str], count: int, made_for: nn.Module | None) -> str:
+    lines = [f"{len(faults)} of the {count} rules of the plan do not fit this model", *faults]
+    if made_for is None:
+        lines.append("  if only the number of layers differs: plan.fitted(..., made_for=the_model)")
+    lines.append('  if only names differ: plan.fitted(..., names={"blocks": "encoder.layers"})')
+    return "\n".join(lines)
