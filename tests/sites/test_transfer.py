@@ -6,7 +6,7 @@ from torch import nn
 
 from dropsmith.errors import PlanError
 from dropsmith.models import SmallConv, SmallLSTM, SmallTransformer
-from dropsmith.patterns import Bernoulli, Blocks, Native, Off, Weights, Words
+from dropsmith.patterns import Bernoulli, Blocks, Native, Off, Spans, Tiles, Weights, Words
 from dropsmith.sites import Plan, rule, select
 
 IMAGES, TEXTS = torch.zeros(2, 1, 8, 8), torch.ones(2, 7, dtype=torch.long)
@@ -103,6 +103,23 @@ def test_a_run_longer_than_the_texts_is_refused():
     plan = Plan(rule("layers.*.feed", Blocks(rate=0.1, size=8)))
     with pytest.raises(PlanError, match=r"size 8 is larger than the 7 at layers\.0\.feed"):
         plan.fitted(text(1), TEXTS)
+
+
+def test_a_tiling_that_is_counted_on_a_map_of_its_own_is_scaled_and_fits():
+    pixels, scaled = Tiles(size=6, stride=2), Tiles(size=6, stride=2, side=8)
+    small = conv(4, 8)
+    with pytest.raises(PlanError, match=r"size 6 is larger than the 4 × 4 at convs\.1"):
+        Plan(rule("convs.1", pixels)).fitted(small, IMAGES)
+    plan = Plan(rule("convs.1", scaled))
+    assert plan.fitted(small, IMAGES) == plan
+
+
+def test_sizes_that_only_say_how_often_fit_any_map():
+    plan = Plan(
+        rule("layers.*.feed", Spans(size=50, stride=9, shared="time")),
+        rule("layers.*.fed", Spans(size=50, stride=9, fresh="time")),
+    )
+    assert plan.fitted(text(1), TEXTS) == plan
 
 
 @pytest.mark.parametrize(

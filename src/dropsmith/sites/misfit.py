@@ -58,8 +58,14 @@ def _no_room(pattern: Pattern, site: Site, given: str | None) -> str | None:
 
 
 def _too_large(pattern: Pattern, site: Site, sizes: dict[str, int]) -> str | None:
-    size = getattr(pattern, "size", None)
-    sides = [sizes[name] for name in _IMAGE if name in sizes] or [sizes.get("time", 0)]
-    if not isinstance(size, int) or not site.sizes or size <= min(sides):
+    """Where blocks or runs are longer than what they lie on, in their own pixels or steps."""
+    size, scaled_to = (getattr(pattern, name, None) for name in ("size", "side"))
+    along = _IMAGE if set(_IMAGE) <= set(sizes) else ("time",)
+    # Shared, one decision serves the axis; fresh, each place of it is asked alone.
+    held = f"{getattr(pattern, 'shared', '')} {getattr(pattern, 'fresh', '')}".split()
+    sides = [sizes[name] for name in along if name in sizes and name not in held]
+    if not isinstance(size, int) or not site.sizes or not sides:
+        return None
+    if size <= (scaled_to or min(sides)):
         return None
     return f"size {size} is larger than the {' × '.join(map(str, sides))} at {site.name}"
