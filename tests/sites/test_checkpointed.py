@@ -47,7 +47,7 @@ PLAN = Plan(
     rule("blocks.*.1", FLIPS),
     rule("blocks.*", Path(rate=0.3)),
     rule("blocks.*.2", Blocks(rate=0.2, size=2), axes="batch time"),
-    rule("**.dropout()", FLIPS),
+    rule("**.dropout()", FLIPS, mask="one"),
 )
 
 

@@ -11,6 +11,7 @@ from dropsmith.sites.rule import assign, rule_from_json, unmatched
 from sites.zoo import mlp
 
 HALF, FIFTH = Bernoulli(rate=0.5), Bernoulli(rate=0.2)
+DEEP = Bernoulli(rate=ByDepth(first=0.0, last=0.4))
 
 
 def chosen(rules, model):
@@ -85,6 +86,9 @@ def test_a_rule_without_a_site_shows_the_nearest_names(model):
         (lambda: rule(3, HALF), PlanError, "selects by a name or select"),
         (lambda: rule("a", HALF, views="same"), PlanError, "'fresh' or 'shared', got 'same'"),
         (lambda: rule("a", HALF, axes="batch tmie"), AxisError, "did you mean 'time'"),
+        (lambda: rule("a", HALF, mask="same"), PlanError, "'own' or 'one', got 'same'"),
+        (lambda: rule("a", Native(rate=0.1), mask="one"), PlanError, r"Bernoulli\(rate=0.1\)"),
+        (lambda: rule("a", DEEP, mask="one"), PlanError, "another at each depth"),
         (lambda: rule_from_json({"pattern": "Off"}), PlanError, "'sites' and 'pattern'"),
     ],
 )
@@ -99,10 +103,12 @@ def test_what_is_no_rule_is_refused_with_what_was_given(make, error, words):
         rule("a.*", HALF),
         rule("a", HALF, views="shared"),
         rule(select("a", type="Linear", depth=(0, 3)), HALF, axes="time batch unit"),
+        rule("a.*", HALF, mask="one"),
     ],
 )
-def test_what_a_rule_prints_can_be_typed(one):
+def test_what_a_rule_prints_can_be_typed_and_what_it_writes_can_be_read(one):
     assert eval(repr(one), {"rule": rule, "select": select, "Bernoulli": Bernoulli}) == one
+    assert rule_from_json(one.to_json()) == one
 
 
 def test_a_site_knows_whether_its_noise_is_the_models_own():

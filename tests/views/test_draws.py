@@ -99,3 +99,14 @@ def test_too_few_elements_cannot_tell():
     few = torch.ones(FEW - 1)
     assert told_apart([Draw.of(few, few * 2)]) is None
     assert told_apart([Draw.of(few, few)]) is False
+
+
+def test_rows_of_which_nothing_was_changed_are_counted_where_rows_can_be_told():
+    after = X.clone()
+    after[2] = 0
+    assert Draw.of(X, after, ("batch", "unit")).whole == (7, 8)
+    assert Draw.of(X, after, ("unit", "batch")).whole == (0, 10)
+    assert Draw.of(X, after).whole == (0, 0)
+    dead = X.clone()
+    dead[3] = 0
+    assert Draw.of(dead, dead.clone(), ("batch", "unit")).whole == (7, 7)

@@ -9,6 +9,8 @@ from dropsmith.patterns import (
     Bernoulli,
     Early,
     Off,
+    Spans,
+    Tiles,
 )
 from dropsmith.sites import Plan, noise_of, rule
 from dropsmith.views import audit
@@ -155,3 +157,33 @@ def test_too_few_elements_are_said_to_be_too_few():
     row = audit(net, seeded(1, WIDTH))["1"]
     assert (row.on, row.differ) == (True, None)
     assert row.why == "too few elements to tell the views apart"
+
+
+def convolved(pattern):
+    net = nn.Sequential(nn.Conv2d(1, 3, 1))
+    Plan(rule("0", pattern)).install(net)
+    return audit(net, seeded(20, 1, 6, 6))["0"]
+
+
+def test_rows_that_a_tiling_left_whole_are_counted():
+    # One block of 8 pixels, on a canvas of 13, covers the whole map of 6 in (3 / 13)² of draws.
+    pattern = Tiles(size=8, stride=0, repeat=1, shared="channel")
+    row = convolved(pattern)
+    assert 0 < row.whole < 40
+    assert row.why == f"{row.whole} of 40 rows left whole"
+    assert convolved(Tiles(size=2, stride=2)).why == ""
+
+
+@pytest.mark.parametrize("pattern", [Tiles(size=2, stride=0), Tiles(size=3, stride=0, rotate=9)])
+def test_a_tiling_without_gaps_is_told_to_change_nothing(pattern):
+    row = convolved(pattern)
+    assert (row.on, row.whole) == (False, 40)
+    assert row.why.startswith("every row left whole")
+
+
+def test_spans_that_leave_rows_whole_are_told_too():
+    net = nn.Sequential(nn.Linear(WIDTH, WIDTH))
+    Plan(rule("0", Spans(size=9, stride=1, shared="unit"))).install(net)
+    row = audit(net, seeded(50, 4, WIDTH))["0"]
+    assert 50 < row.whole < 100
+    assert row.why == f"{row.whole} of 100 rows left whole"

@@ -40,6 +40,10 @@ class Pattern(ABC):
         shape, views = tuple(x.shape), tuple(sources)
         return times(x, lambda: self.masks(shape, names, views))
 
+    def mask_sizes(self, axes: Axes) -> tuple[int, ...]:
+        """The sizes of the mask for a tensor with these axes."""
+        return axes.collapse(getattr(self, "shared", ""))
+
     def rate_at(self, step: Word) -> float | Tensor:
         """The rate at a training step: the number itself, or what its schedule says."""
         rate: Rate = getattr(self, "rate")  # noqa: B009 - declared by the concrete dataclass

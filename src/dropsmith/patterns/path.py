@@ -33,10 +33,12 @@ class Path(Pattern):
         check_rate(self, self.rate)
 
     def draw(self, axes: Axes, source: Source) -> Tensor:
-        batch = axes.dims("batch")
-        shape = [size if dim in batch else 1 for dim, size in enumerate(axes.sizes)]
         rate = self.rate_at(source.step)
-        return keep(source, tuple(shape), rate).float() / (1 - rate)
+        return keep(source, self.mask_sizes(axes), rate).float() / (1 - rate)
+
+    def mask_sizes(self, axes: Axes) -> tuple[int, ...]:
+        batch = axes.dims("batch")
+        return tuple(size if dim in batch else 1 for dim, size in enumerate(axes.sizes))
 
     def kept_rows(self, rows: int, source: Source) -> Tensor:
         """Which of a batch's rows keep the branch: booleans, True where `draw` is not zero.

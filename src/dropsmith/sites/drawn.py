@@ -9,6 +9,7 @@ from dropsmith.axes import UNKNOWN, Axes
 from dropsmith.errors import AxisError, ViewError
 from dropsmith.patterns import Pattern
 from dropsmith.patterns.words import Words
+from dropsmith.rng import Source
 from dropsmith.sites._site import Site
 from dropsmith.sites.axes_of import names_of
 from dropsmith.sites.noise import Noise
@@ -24,6 +25,7 @@ class Drawn:
         pattern: what is dropped, with its rate resolved for the site's depth.
         shared: whether the views of a batch share one mask.
         axes: the names given in the rule, or None.
+        one: what the sites that drop by one mask are called together, or None.
     """
 
     noise: Noise
@@ -31,24 +33,31 @@ class Drawn:
     pattern: Pattern
     shared: bool = False
     axes: str | None = None
+    one: str | None = None
 
     def drop(self, x: Tensor, module: nn.Module) -> Tensor:
         """`x` with this site's noise, in the pass that is running."""
         return self._observed(x, self._drop(x, module))
 
+    def sources(self, device: torch.device) -> tuple[Source, ...]:
+        """What the next mask is drawn from, for each view of the pass."""
+        return self.noise.sources(self.site.name, self.shared, device, self.one)
+
     def _drop(self, x: Tensor, module: nn.Module) -> Tensor:
-        sources = self.noise.sources(self.site.name, self.shared, x.device)
-        if len(sources) == 1:
-            quiet = self.noise.quiet_views()[0]
-            return x if quiet else self.pattern.drop(x, self._names(module, x), sources)
+        sources = self.sources(x.device)
+        if len(sources) == 1 and self.noise.quiet_views()[0]:
+            return x
         names = self._names(module, x)
+        self._agree(names, tuple(x.shape))
+        if len(sources) == 1:
+            return self.pattern.drop(x, names, sources)
         dim = self._batch_dim(names, tuple(x.shape), len(sources))
         dropped = self.pattern.drop(x, names, sources)
         return self._quietened(x, dropped, dim)
 
     def weight(self, weight: Tensor) -> Tensor:
         """A parameter with this site's noise; one pass has one mask for it."""
-        sources = self.noise.sources(self.site.name, self.shared, weight.device)
+        sources = self.sources(weight.device)
         quiet = self.noise.quiet_views()
         if len(set(sources)) > 1 or len(set(quiet)) > 1:
             raise ViewError(
@@ -59,13 +68,15 @@ class Drawn:
             return weight
         sizes = tuple(weight.shape)
         names = Axes.read(self.axes, sizes).names if self.axes else (UNKNOWN,) * len(sizes)
+        self._agree(names, sizes)
         dropped = self.pattern.drop(weight, names, sources[:1])
         return self._observed(weight, dropped)
 
     def mask(self, sizes: tuple[int, ...], device: torch.device) -> Tensor:
         """A mask for a tensor of these sizes; whoever asks for it multiplies."""
-        sources = self.noise.sources(self.site.name, self.shared, device)
+        sources = self.sources(device)
         names = Axes.read(self.axes, sizes).names if self.axes is not None else self.site.axes
+        self._agree(names, sizes)
         dim = self._batch_dim(names, sizes, len(sources))
         found = self.pattern.masks(sizes, names, sources)
         found = self._quietened(torch.ones_like(found), found, dim)
@@ -74,11 +85,16 @@ class Drawn:
     def words(self, rows: Tensor, ids: Tensor) -> Tensor:
         """Embedded words with whole word types dropped; `rows` is `ids` with one more axis."""
         assert isinstance(self.pattern, Words)
-        sources = self.noise.sources(self.site.name, self.shared, rows.device)
+        sources = self.sources(rows.device)
         names = tuple(self.axes.split()) if self.axes is not None else self.site.axes
         dim = self._batch_dim(names or ("batch",), tuple(ids.shape), len(sources))
         dropped = self.pattern.drop_rows(rows, ids, sources, dim)
         return self._observed(rows, self._quietened(rows, dropped, dim))
+
+    def _agree(self, names: tuple[str, ...], sizes: tuple[int, ...]) -> None:
+        if self.one is not None:
+            wanted = self.pattern.mask_sizes(Axes(names, sizes))
+            self.noise.agree(self.one, self.site.name, wanted)
 
     def _names(self, module: nn.Module, x: Tensor) -> tuple[str, ...]:
         if self.axes is not None:

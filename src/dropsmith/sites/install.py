@@ -161,9 +161,10 @@ def _attachments(
     made: list[Attachment] = []
     calls: dict[str, Calls] = {}
     for one in assignments:
-        noise.prepare(one.site.name)
+        together = _together(one.rule, assignments)
+        noise.prepare(together or one.site.name)
         shared = one.rule.views == "shared"
-        drawn = Drawn(noise, one.site, one.pattern, shared, one.rule.axes)
+        drawn = Drawn(noise, one.site, one.pattern, shared, one.rule.axes, together)
         module = owner_module(model, one.site.owner)
         if isinstance(one.pattern, Native) and shared:
             raise PlanError(
@@ -175,6 +176,16 @@ def _attachments(
         elif (attachment := _attachment(module, drawn)) is not None:
             made.append(attachment)
     return made
+
+
+def _together(one: Rule, assignments: Sequence[Assignment]) -> str | None:
+    """What the sites of a rule are called that drop by one mask; its masks depend on it."""
+    if one.mask == "own":
+        return None
+    if one.selector.where is None:
+        return repr(one.selector)
+    # A function prints its address in memory, which another process does not have.
+    return next(a.site.name for a in assignments if a.rule is one)
 
 
 def _attachment(module: nn.Module, drawn: Drawn) -> Attachment | None:

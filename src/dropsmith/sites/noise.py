@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.errors import NoiseError
+from dropsmith.errors import NoiseError, PlanError
 from dropsmith.rng import Key, Source
 from dropsmith.sites._site import Kind
 
@@ -43,6 +43,7 @@ class Pass:
     sampling: bool = False
     rows: int | None = None
     calls: dict[str, int] = field(default_factory=dict, compare=False)
+    held: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict, compare=False)
 
 
 class Noise:
@@ -118,14 +119,32 @@ class Noise:
         """Whether a site whose module has this training flag drops in this pass."""
         return training or self.current.sampling
 
-    def sources(self, site: str, shared: bool, device: torch.device) -> tuple[Source, ...]:
-        """One source per view for the next call of `site`; the same one where views share."""
+    def sources(
+        self, site: str, shared: bool, device: torch.device, name: str | None = None
+    ) -> tuple[Source, ...]:
+        """One source per view for the next call of `site`; the same one where views share.
+
+        Args:
+            name: what sites that drop by one mask are called together; `site` where it has its own.
+        """
         this = self.current
-        call = self._call(site)
+        call = self._call(site, name)
         step = self._step()
-        prefix = self._prefixes[site].fold(this.domain)
+        prefix = self._prefixes[name or site].fold(this.domain)
         shown = (0,) * len(this.views) if shared else this.views
         return tuple(Source(prefix.fold(view, call, step), step, device) for view in shown)
+
+    def agree(self, name: str, site: str, sizes: tuple[int, ...]) -> None:
+        """Raise `PlanError` where sites that drop by one mask need masks of several sizes."""
+        call = self.current.calls.get(_counter(site, name), 1)
+        first, want = self.current.held.setdefault(f"{call} {name}", (site, sizes))
+        if sizes != want:
+            raise PlanError(
+                f"sites of one rule cannot drop by one mask: they need masks of several sizes\n"
+                f"  rule's sites: {name}\n"
+                f"  {first} needs {want}\n  {site} needs {sizes}\n"
+                "  write a rule for each size, or leave mask= out"
+            )
 
     def quiet_views(self) -> tuple[bool, ...]:
         """Which of the stacked views run without noise."""
@@ -147,14 +166,14 @@ class Noise:
             return self.current.step
         return self.counter if torch.compiler.is_compiling() else int(self.counter)
 
-    def _call(self, site: str) -> int:
-        calls = self.current.calls
+    def _call(self, site: str, name: str | None) -> int:
+        calls, counter = self.current.calls, _counter(site, name)
         if not torch.compiler.is_compiling():
             self.fired[site] = self.fired.get(site, 0) + 1
             if _in_backward():
-                return _recomputed(site, calls)
-        call = calls.get(site, 0)
-        calls[site] = call + 1
+                return _recomputed(counter, calls)
+        call = calls.get(counter, 0)
+        calls[counter] = call + 1
         return call
 
 
@@ -164,6 +183,11 @@ class _Restore:
 
     def __call__(self, grad: Tensor) -> None:
         self.noise.current = self.this
+
+
+def _counter(site: str, name: str | None) -> str:
+    # An embedding is one name for two sites, of which one may have its own mask.
+    return site if name is None else f"{site} of {name}"
 
 
 def _in_backward() -> bool:

@@ -44,7 +44,7 @@ class Skipping(Attachment):
         if rows is None or any(noise.quiet_views()) or not self._rows_first(args, kwargs):
             return None
         device = next(leaf.device for leaf in pytree.tree_leaves((args, kwargs)) if _tensor(leaf))
-        source = noise.sources(self.drawn.site.name, self.drawn.shared, device)[0]
+        source = self.drawn.sources(device)[0]
         kept = pattern.kept_rows(rows, source)
         if not bool(kept.any()):
             # A module may not take an empty batch: compute one row and give it no weight.

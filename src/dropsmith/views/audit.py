@@ -18,7 +18,7 @@ from dropsmith.sites.install import installation_of
 from dropsmith.sites.rule import Rule
 from dropsmith.views.draws import Draw, told_apart
 from dropsmith.views.passes import choose, looped, running, stacked
-from dropsmith.views.reasons import SKIPPED, how_drawn, reason, reason_never
+from dropsmith.views.reasons import SKIPPED, how_drawn, left_whole, reason, reason_never
 from dropsmith.views.watch import watched
 
 
@@ -33,6 +33,7 @@ class AuditRow:
         dropped: the measured share of non-zero elements that became zero, None if it never ran.
         elements: how many elements that share was counted over.
         differ: whether two views of the batch were dropped differently; None if it cannot be told.
+        whole: of how many rows, over both views, nothing was changed.
         why: why it is off or the views agree, or nothing.
     """
 
@@ -42,6 +43,7 @@ class AuditRow:
     dropped: float | None
     elements: int
     differ: bool | None
+    whole: int
     why: str
 
 
@@ -150,6 +152,7 @@ def _row(
     skipped = on and site.owner not in called
     apart = told_apart(draws) if draws else None
     why = reason(model, site, rule, on, apart) if draws else reason_never(model, site, rule)
+    whole, rows = (sum(draw.whole[i] for draw in draws) for i in (0, 1))
     return AuditRow(
         site=site,
         how=how_drawn(rule),
@@ -157,7 +160,8 @@ def _row(
         dropped=sum(draw.dropped for draw in draws) / max(valid, 1) if draws else None,
         elements=valid,
         differ=apart,
-        why=SKIPPED if skipped else why,
+        whole=whole,
+        why=SKIPPED if skipped else why or left_whole(rule, whole, rows),
     )
 
 

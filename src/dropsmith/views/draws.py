@@ -19,12 +19,15 @@ class Draw:
         dropped: how many of them no longer depend on what they were.
         changed: how many of them are not what they were.
         patterns: what each view was multiplied by, rounded.
+        whole: of how many rows of the batch nothing was changed, and how many there were; none
+            where rows cannot be told.
     """
 
     valid: int
     dropped: int
     changed: int
     patterns: tuple[Tensor, ...]
+    whole: tuple[int, int] = (0, 0)
 
     @classmethod
     def of(
@@ -41,7 +44,8 @@ class Draw:
         dim = None if stacked is None else _batch_dim(before.shape, axes, stacked)
         parts = ratio.chunk(2, dim) if dim is not None else (ratio,)
         counts = int(valid.sum()), int(gone.sum()), int(changed.sum())
-        return cls(*counts, tuple((part * 64).round() for part in parts))
+        patterns = tuple((part * 64).round() for part in parts)
+        return cls(*counts, patterns, _whole_rows(valid, changed, axes))
 
 
 def _in_place_of_dropped(before: Tensor, after: Tensor, changed: Tensor) -> Tensor:
@@ -52,6 +56,14 @@ def _in_place_of_dropped(before: Tensor, after: Tensor, changed: Tensor) -> Tens
     common = after[changed].mode().values
     became = before[changed & (after == common)]
     return common if became.unique().numel() > 1 else zero
+
+
+def _whole_rows(valid: Tensor, changed: Tensor, axes: tuple[str, ...]) -> tuple[int, int]:
+    if "batch" not in axes or len(axes) != valid.ndim:
+        return 0, 0
+    rest = [dim for dim, name in enumerate(axes) if name != "batch"]
+    seen = valid.sum(rest) > 0
+    return int((seen & (changed.sum(rest) == 0)).sum()), int(seen.sum())
 
 
 def _batch_dim(sizes: Sequence[int], axes: tuple[str, ...], rows: int) -> int | None:

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from dropsmith.patterns import Native, Off
+from dropsmith.patterns import Native, Off, Spans, Tiles
 from dropsmith.sites import Site
 from dropsmith.sites._site import owner_module
 from dropsmith.sites.rule import Rule
@@ -28,13 +28,24 @@ def reason(model: nn.Module, site: Site, rule: Rule | None, on: bool, apart: boo
         return "eval mode"
     if not on and site.rate:
         return f"declares rate {site.rate:g} but drops nothing"
+    if not on and rule is not None and isinstance(rule.pattern, Spans | Tiles):
+        return "every row left whole: it would keep nothing, or nothing fell on it"
     if not on:
         return "rate 0"
     if apart is None:
         return "too few elements to tell the views apart"
     if not apart and rule is not None and rule.views == "shared":
         return "shared by the plan"
+    if apart and rule is not None and rule.mask == "one":
+        return "one mask for all sites of its rule"
     return "" if apart else "one mask for the whole batch"
+
+
+def left_whole(rule: Rule | None, whole: int, rows: int) -> str:
+    """How many rows a tiling left as they were: it missed them, or would have kept nothing."""
+    if rule is None or not isinstance(rule.pattern, Spans | Tiles) or not whole:
+        return ""
+    return f"{whole} of {rows} rows left whole"
 
 
 def reason_never(model: nn.Module, site: Site, rule: Rule | None) -> str:
