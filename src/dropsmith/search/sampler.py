@@ -2,8 +2,10 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, ClassVar
 
+from dropsmith.errors import SearchError
 from dropsmith.search.space import Space, Tokens
 
 State = dict[str, Any]
@@ -33,11 +35,21 @@ class Told:
         number: the trial's.
         proposal: what was tried.
         score: higher is better; None where the trial failed or was stopped without one.
+
+    Raises:
+        SearchError: the score is not finite, which would spoil every average it entered.
     """
 
     number: int
     proposal: Proposal
     score: float | None
+
+    def __post_init__(self) -> None:
+        if self.score is not None and not isfinite(self.score):
+            raise SearchError(
+                f"trial {self.number} has a score of {self.score}\n"
+                "  tell None of a trial that failed"
+            )
 
 
 class Sampler(ABC):

@@ -4,10 +4,12 @@ from dropsmith.testing._memory import kept_for_backward
 from dropsmith.testing._values import check_frozen, check_json, check_repr
 from dropsmith.testing.objective import ObjectiveContract
 from dropsmith.testing.patterns import PatternContract
+from dropsmith.testing.samplers import SamplerContract
 
 __all__ = [
     "ObjectiveContract",
     "PatternContract",
+    "SamplerContract",
     "check_frozen",
     "check_json",
     "check_repr",

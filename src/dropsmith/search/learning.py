@@ -1,0 +1,51 @@
+"""How the controller learns, as a value."""
+
+from dataclasses import dataclass
+
+from dropsmith.errors import SearchError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learning:
+    """How the controller learns; every default is ours.
+
+    Args:
+        width, layers, heads: of the Transformer.
+        temperature: scores of values are divided by it before they become chances.
+        rate: Adam's learning rate.
+        every: trials with a score from one update to the next.
+        steps: gradient steps of an update.
+        memory: how many of the last trials with a score an update learns from.
+        decay: of the moving average of scores that is the baseline.
+        entropy: weight of the entropy of the choices, which keeps it from settling early.
+        clip: the largest weight of a trial of an older policy, see `reinforce.weights`.
+        again: whether what was tried may be proposed again while there is something else.
+    """
+
+    width: int = 32
+    layers: int = 1
+    heads: int = 4
+    temperature: float = 1.0
+    rate: float = 3e-3
+    every: int = 2
+    steps: int = 3
+    memory: int = 48
+    decay: float = 0.9
+    entropy: float = 0.01
+    clip: float | None = 2.0
+    again: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("width", "layers", "heads", "every", "steps", "memory"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise SearchError(f"{name} is a number of 1 or more, got {value!r}")
+        if self.width % self.heads:
+            raise SearchError(f"{self.heads} heads do not divide a width of {self.width}")
+        for name in ("temperature", "rate"):
+            if not getattr(self, name) > 0:
+                raise SearchError(f"{name} is above 0, got {getattr(self, name)!r}")
+        if not 0 <= self.decay < 1:
+            raise SearchError(f"decay is in [0, 1), got {self.decay!r}")
+        if self.clip is not None and self.clip < 1:
+            raise SearchError(f"clip is 1 or more, or None; got {self.clip!r}")

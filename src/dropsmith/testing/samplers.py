@@ -1,0 +1,129 @@
+"""What every sampler promises; inherit the class and list yours."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dropsmith.search import Choice, ListedSpace, Proposal, Sampler, Space, Told
+from dropsmith.search.snapshot import load_state, save_state
+
+Make = Callable[[Space, int], Sampler]
+"""Makes a sampler of a space and a seed."""
+
+SPACE = ListedSpace(
+    (
+        Choice("size", (0, 1, 2, 4, 8)),
+        Choice("only", ("one",)),
+        Choice("share", (False, True)),
+        Choice("angle", (0.0, 15.0, 30.0)),
+    ),
+    (),
+)
+
+
+class SamplerContract:
+    """Tests that pytest runs once for each of your `samplers`.
+
+    >>> from dropsmith.search import RandomSampler
+    >>> class TestMine(SamplerContract):
+    ...     samplers = [lambda space, seed: RandomSampler(space, seed=seed)]
+
+    Attributes:
+        samplers: functions that make one of a space and a seed.
+        space: what they propose from.
+        trials: how many a test tells; as many as yours needs to learn from.
+    """
+
+    samplers: ClassVar[Sequence[Make]] = ()
+    space: ClassVar[Space] = SPACE
+    trials: ClassVar[int] = 24
+
+    def pytest_generate_tests(self, metafunc: Any) -> None:
+        if "make" in metafunc.fixturenames:
+            made = type(self).samplers
+            metafunc.parametrize("make", made, ids=[make(self.space, 0).name for make in made])
+
+    def score(self, proposal: Proposal) -> float:
+        """A score that prefers later values, so that there is something to learn."""
+        return sum(token * 0.5**place for place, token in enumerate(proposal.tokens))
+
+    def test_every_token_is_one_of_its_choice(self, make: Make) -> None:
+        for told in self._run(make(self.space, 1), self.trials):
+            self.space.check(told.proposal.tokens)
+
+    def test_asking_twice_gives_the_same_and_changes_nothing(self, make: Make) -> None:
+        often, once = make(self.space, 2), make(self.space, 2)
+        for number in range(self.trials):
+            for other in (number, number + 5, number):
+                often.ask(other)
+            first, second = often.ask(number), once.ask(number)
+            assert first == second, f"{often.name} proposes {first} after asks, {second} without"
+            self._tell(often, number, first)
+            self._tell(once, number, second)
+
+    def test_a_seed_decides_everything_and_another_seed_something(self, make: Make) -> None:
+        one, same, other = (self._run(make(self.space, seed), self.trials) for seed in (3, 3, 4))
+        assert one == same, "one seed gave two searches"
+        assert one != other, "two seeds gave one search"
+
+    def test_trials_asked_before_any_is_told_differ(self, make: Make) -> None:
+        sampler = make(self.space, 5)
+        tokens = {sampler.ask(number).tokens for number in range(20)}
+        assert len(tokens) > 1, f"{sampler.name} proposes {tokens} to twenty workers at once"
+
+    def test_a_snapshot_goes_on_exactly_where_it_was_taken(
+        self, make: Make, tmp_path: Path
+    ) -> None:
+        whole = make(self.space, 6)
+        self._run(whole, self.trials // 2)
+        save_state(whole.state(), tmp_path / "state")
+        again = make(self.space, 6)
+        self._run(again, 3)
+        again.restore(load_state(tmp_path / "state"))
+        first = self._run(whole, self.trials, self.trials // 2)
+        assert first == self._run(again, self.trials, self.trials // 2)
+
+    def test_a_snapshot_of_another_seed_is_refused(self, make: Make) -> None:
+        state = make(self.space, 7).state()
+        try:
+            make(self.space, 8).restore(state)
+        except ValueError:
+            return
+        raise AssertionError("a snapshot of seed 7 was taken for one of seed 8")
+
+    def test_a_trial_without_a_score_teaches_nothing(self, make: Make) -> None:
+        """Only that it was tried may be remembered."""
+        sampler = make(self.space, 9)
+        for number in range(self.trials):
+            proposal = sampler.ask(number)
+            assert proposal.version == 0, "a policy was updated by trials that all failed"
+            sampler.tell(Told(number, proposal, None))
+        self.space.check(sampler.ask(self.trials).tokens)
+
+    def test_versions_never_go_back(self, make: Make) -> None:
+        versions = [t.proposal.version for t in self._run(make(self.space, 10), self.trials)]
+        assert versions == sorted(versions), f"versions go back: {versions}"
+
+    def test_trials_may_be_told_late_and_in_any_order(self, make: Make) -> None:
+        sampler = make(self.space, 11)
+        asked = [sampler.ask(number) for number in range(self.trials)]
+        for number in reversed(range(self.trials)):
+            score = self.score(asked[number]) if number % 3 else None
+            sampler.tell(Told(number, asked[number], score))
+        self.space.check(sampler.ask(self.trials).tokens)
+
+    def test_tokens_of_another_space_are_refused(self, make: Make) -> None:
+        tokens = (0,) * (len(self.space.choices) + 1)
+        try:
+            make(self.space, 12).tell(Told(0, Proposal(tokens), 1.0))
+        except ValueError:
+            return
+        raise AssertionError(f"tokens {tokens} were taken for some of {self.space!r}")
+
+    def _run(self, sampler: Sampler, until: int, begin: int = 0) -> list[Told]:
+        return [self._tell(sampler, n, sampler.ask(n)) for n in range(begin, until)]
+
+    def _tell(self, sampler: Sampler, number: int, proposal: Proposal) -> Told:
+        told = Told(number, proposal, None if number % 7 == 5 else self.score(proposal))
+        sampler.tell(told)
+        return told
