@@ -54,6 +54,9 @@ def test_the_version_is_printed(run):
         ("compare digits --limit 5000", "5000"),
         ("train digits --set alhpa=1 --with r-drop", "did you mean 'alpha'"),
         ("train digits --set rate", "name=number"),
+        ("train digits --precision bf6", "did you mean 'bf16'"),
+        ("compare digits --precision bf6", "did you mean 'bf16'"),
+        ("predict digits --precision bf6", "did you mean 'bf16'"),
         ("train digits --set rate=1.5", "rate must be in [0, 1)"),
         ("audit digits --rate 1.5", "rate must be in [0, 1)"),
         ("audit digits --plan no.json", "cannot read a plan from no.json"),
@@ -102,12 +105,37 @@ def test_help_shows_the_comments_that_a_table_goes_between(run):
 
 
 @pytest.mark.parametrize(
-    "line", ["compare digits --sedes 3", "compare", "compare digits --seeds x"]
+    ("line", "says", "command"),
+    [
+        (
+            "compare digits --sedes 3",
+            "no such option: --sedes (Possible options: ",
+            "compare",
+        ),
+        ("compare digits --precison bf16", "no such option: --precison", "compare"),
+        ("compare", "missing argument 'TASK'", "compare"),
+        ("compare digits --seeds x", "invalid value for '--seeds': ", "compare"),
+        ("compare digits --samples -1", "invalid value for '--samples': ", "compare"),
+        ("compare digits --out", "option '--out' requires an argument", ""),
+        ("compare digits again", "unexpected extra argument", "compare"),
+        ("audit digits --rate much", "invalid value for '--rate': ", "audit"),
+        ("comapre digits", "no such command 'comapre'. Did you mean 'compare'", ""),
+        ("--sedes", "no such option: --sedes", ""),
+    ],
 )
-def test_a_wrong_flag_ends_in_two(run, line):
+def test_what_is_typed_wrong_ends_in_one_sentence_and_two(run, line, says, command):
     code, out, err = run(line)
     assert (code, out) == (2, "")
-    assert "Error" in err
+    sentence, hint = err.splitlines()
+    assert sentence.startswith("error: ")
+    assert says in sentence
+    assert hint.split() == f"what can be typed: dropsmith {command} --help".split()
+
+
+def test_the_name_alone_shows_the_help(run):
+    code, out, err = run("")
+    assert (code, err) == (2, "")
+    assert out.split() == run("--help")[1].split()
 
 
 def test_an_interrupt_says_how_to_go_on(run, monkeypatch):

@@ -72,6 +72,13 @@ def test_options_reach_the_runs(made, run):
     assert Path("there/comparison.json").exists()
 
 
+@pytest.mark.parametrize("line", ["train digits", "compare digits --with dropout --seeds 1"])
+def test_a_precision_reaches_every_run_and_is_written_down(made, run, line):
+    run(f"{line} --precision bf16")
+    assert {setup.precision for setup in made} == {"bf16"}
+    assert {setup.to_json()["precision"] for setup in made} == {"bf16"}
+
+
 def test_quick_takes_a_quarter_of_the_examples_and_as_many_epochs(made, run):
     from dropsmith.tasks import find_task
 

@@ -129,6 +129,14 @@ def test_a_path_that_is_given_is_in_the_command_of_a_task_and_is_the_task_of_one
     assert "--data" not in command(found, tmp_path)
 
 
+def test_a_precision_that_is_not_the_usual_one_is_in_the_command():
+    found = comparison({"dropout": [0.1, 0.2]})
+    assert "--precision" not in command(found)
+    for record in found.records:
+        record.config["precision"] = "bf16"
+    assert command(found).endswith(" --precision bf16")
+
+
 def test_masks_are_not_drawn_over_other_data_than_that_of_the_runs():
     found = comparison({"dropout": [0.1, 0.2]})
     for record in found.records:

@@ -26,6 +26,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "report": report,
 }
 
+_NAME = "dropsmith"
+
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
 """Exit codes: a run failed; what was asked for cannot be; stopped from the keyboard."""
 
@@ -36,7 +38,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     The exit code is 0 if all went well, 1 if a run failed, 2 if what was asked for cannot be done,
     130 after an interrupt.
     """
-    app()(args=arguments, prog_name="dropsmith")
+    try:
+        code = app()(args=arguments, prog_name=_NAME, standalone_mode=False)
+    except typer.TyperException as error:
+        # Without arguments the help is what was asked for, and it is printed already.
+        if error.format_message():
+            print(_sentence(error), file=sys.stderr)
+        code = error.exit_code
+    raise SystemExit(code or 0)
+
+
+def _sentence(error: typer.TyperException) -> str:
+    """What was typed wrong, as the library's own errors say it, and where the right words are."""
+    said = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = _NAME if context is None else context.command_path
+    return f"error: {said[:1].lower()}{said[1:]}\n  what can be typed: {command} --help"
 
 
 def app() -> typer.Typer:

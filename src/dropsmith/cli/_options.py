@@ -56,6 +56,14 @@ Limit = Annotated[
         help="Use only this many training examples; of running text tokens, of reviews whole ones.",
     ),
 ]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        metavar="no|bf16",
+        help="no: float32; bf16: mixed precision, weights in float32.",
+    ),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output, for machines.")
 ]

@@ -35,6 +35,7 @@ def recipe_setup(
     seed: int,
     data: Path | None,
     limit: int | None,
+    precision: str,
     samples: int,
     without: "tuple[Kind, ...]",
     decided: dict[str, Any],
@@ -45,7 +46,7 @@ def recipe_setup(
         name: the recipe's.
         preset: `cpu`, `paper`, or None for `cpu`.
         seed, data: of the run.
-        limit, samples, without: in place of the preset's, where given.
+        limit, precision, samples, without: in place of the preset's, where given.
         decided: options that a recipe decides, each with whether it was given.
 
     Raises:
@@ -63,4 +64,5 @@ def recipe_setup(
         )
     setup = recipe.setup(preset or "cpu", seed=seed, data=None if data is None else str(data))
     changes = {"limit": limit, "samples": samples, "samples_without": without}
-    return replace(setup, **{key: value for key, value in changes.items() if value})
+    own = setup.precision if precision == "no" else precision
+    return replace(setup, precision=own, **{key: value for key, value in changes.items() if value})

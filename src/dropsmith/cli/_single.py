@@ -22,6 +22,7 @@ def setup_of(
     data: Path | None,
     model: str | None,
     limit: int | None,
+    precision: str = "no",
     samples: int = 0,
     without: "tuple[Kind, ...]" = (),
 ) -> "Setup":
@@ -41,6 +42,7 @@ def setup_of(
         data=None if data is None else str(data),
         model=model,
         limit=examples,
+        precision=precision,
         samples=samples,
         samples_without=without,
     )

@@ -14,6 +14,7 @@ from dropsmith.cli._options import (
     ModelName,
     Out,
     PlanSource,
+    Precision,
     Seed,
     Settings,
     TaskName,
@@ -38,6 +39,7 @@ def predict(
     data: DataFolder = None,
     model: ModelName = None,
     limit: Limit = None,
+    precision: Precision = "no",
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -59,6 +61,7 @@ def predict(
         data=data,
         model=model,
         limit=limit,
+        precision=precision,
     )
     check_setup(setup)
     check_items(setup)

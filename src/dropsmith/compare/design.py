@@ -31,7 +31,7 @@ class Design:
         tuning_seeds: on how many seeds each setting is tried; the least mean validation loss over
             them is chosen.
         budget: epochs of a one-view method, batch size, optimiser settings.
-        data, model, limit: as in `Setup`.
+        data, model, limit, precision: as in `Setup`.
         samples, samples_without: as in `Setup`, for the reported runs of methods with noise.
         samples_of: of these methods alone, or of all where there are none.
     """
@@ -45,6 +45,7 @@ class Design:
     data: str | None = None
     model: str | None = None
     limit: int | None = None
+    precision: str = "no"
     samples: int = 0
     samples_without: tuple[Kind, ...] = ()
     samples_of: tuple[str, ...] = ()
@@ -86,6 +87,7 @@ class Design:
             data=self.data,
             model=self.model,
             limit=self.limit,
+            precision=self.precision,
             samples=self.samples if sampled else 0,
             samples_without=self.samples_without if sampled else (),
         )
@@ -111,12 +113,13 @@ def check(design: Design) -> None:
     """Put every method's plan on the task's model once, so that what cannot be is said at once.
 
     Raises:
-        DropsmithError: the data is not there, the model cannot be made, or a plan matches nothing.
+        DropsmithError: a setting is not one, the data is not there, the model cannot be made, or
+            a plan matches nothing.
     """
+    setups = [design.setup(name, METHODS[name].settings[0], 0) for name in design.methods]
     where = None if design.data is None else Path(design.data)
     data = design.task.load(where, design.limit)
-    made = [METHODS[name] for name in design.methods]
-    check_plans(design.task, data, [one.plan(design.task, one.settings[0]) for one in made])
+    check_plans(design.task, data, [setup.plan for setup in setups])
 
 
 def check_plans(task: Task, data: Data, plans: Sequence[Plan]) -> None:

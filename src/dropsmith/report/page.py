@@ -121,6 +121,7 @@ def command(comparison: Comparison, data: Path | None = None) -> str:
         "--limit": config["limit"],
         "--data": None if own else place,
         "--model": config["model"],
+        "--precision": None if config["precision"] == "no" else config["precision"],
         "--samples": means[0].samples if means else None,
         "--samples-of": _sampled_alone(comparison),
         "--samples-without": ",".join(means[0].without) or None if means else None,
