@@ -14,8 +14,9 @@ import pytest
 from compare.workers import pretend
 from dropsmith.cli import main
 from dropsmith.compare import TUNING_SEED, running
+from dropsmith.patterns import Bernoulli
 from dropsmith.record import Record
-from dropsmith.sites import Plan
+from dropsmith.sites import Plan, rule
 from dropsmith.workers import Done
 
 
@@ -77,6 +78,33 @@ def test_a_precision_reaches_every_run_and_is_written_down(made, run, line):
     run(f"{line} --precision bf16")
     assert {setup.precision for setup in made} == {"bf16"}
     assert {setup.to_json()["precision"] for setup in made} == {"bf16"}
+
+
+def test_a_plan_of_ones_own_is_a_row_of_the_comparison(made, run):
+    plan = Plan(rule("hidden.input", Bernoulli(rate=0.45)))
+    plan.save("mine.json")
+    code, out, _ = run("compare digits --with none --seeds 1 --trials 1 --plan learned=mine.json")
+    assert code == 0
+    assert [setup.method for setup in made] == ["none", "learned"]
+    assert made[1].plan == plan
+    assert "learned" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--plan mine.json", "a plan is NAME=SOURCE"),
+        ("--plan a=mine.json --plan a=mine.json", "two plans are called 'a'"),
+        ("--plan a=missing.json", "cannot read a plan from missing.json"),
+        ("--plan none=mine.json", "a method is called so"),
+    ],
+)
+def test_a_plan_that_cannot_be_a_row_is_refused_in_a_sentence(made, run, options, words):
+    Plan().save("mine.json")
+    code, _, err = run(f"compare digits --with none --seeds 1 {options}")
+    assert code == 2
+    assert words in err
+    assert made == []
 
 
 def test_quick_takes_a_quarter_of_the_examples_and_as_many_epochs(made, run):

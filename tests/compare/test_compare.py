@@ -9,7 +9,9 @@ import torch
 from compare.synthetic import TASK, design
 from compare.workers import pretend
 from dropsmith.compare import TUNING_SEED, Comparison, compare, count, running
+from dropsmith.patterns import Bernoulli
 from dropsmith.record import Record
+from dropsmith.sites import Plan, rule
 from dropsmith.workers import Done
 
 
@@ -116,3 +118,14 @@ def test_real_runs_in_other_processes_equal_those_made_here(tmp_path):
         assert row.records[0].scores == here.scores
         assert row.records[0].cost["example_views"] == 100
     torch.set_num_threads(threads)
+
+
+def test_a_plan_is_run_on_every_seed_and_counted_without_trials(here, tmp_path):
+    plan = Plan(rule("convs.*", Bernoulli(rate=0.15)))
+    made = design(("dropout", "learned"), seeds=2, plans=(("learned", plan),))
+    found = compare(made, tmp_path, make=by_rate)
+    assert len(here) == count(made) == (3 * 2 + 2) + 2
+    row = found.row("learned")
+    assert row.trials == ()
+    assert [Plan.from_json(run.config["plan"]) for run in row.records] == [plan, plan]
+    assert Comparison.load(tmp_path) == found

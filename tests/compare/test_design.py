@@ -111,3 +111,34 @@ def test_a_plan_that_matches_nothing_is_found_before_anything_runs():
     check(design(("none", "dropout")))
     with pytest.raises((SiteError, PlanError), match="matched no site"):
         check(replace(design(), task=Elsewhere()))
+
+
+def test_a_plan_is_a_method_with_nothing_to_tune_beside_those_that_are_tuned():
+    plan = Plan(rule("convs.*", Bernoulli(rate=0.15)))
+    made = design(("dropout", "learned"), plans=(("learned", plan),), seeds=2)
+    assert made.trial_setups("learned") == []
+    assert len(made.trial_setups("dropout")) == 3 * 2
+    (setting,) = made.settings("learned")
+    runs = made.reported_setups("learned", setting)
+    assert [(run.plan, run.seed, run.budget) for run in runs] == [
+        (plan, 0, TASK.budget),
+        (plan, 1, TASK.budget),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "methods", "words"),
+    [
+        ("dropout", ("dropout",), "for a method is called so"),
+        ("learned", ("dropout",), "not among the methods"),
+    ],
+)
+def test_a_plan_needs_a_name_of_its_own_among_the_methods(name, methods, words):
+    with pytest.raises(TaskError, match=words):
+        design(methods, plans=((name, Plan()),))
+
+
+def test_a_plan_that_matches_nothing_is_found_before_anything_runs_too():
+    plan = Plan(rule("nowhere", Bernoulli(rate=0.1)))
+    with pytest.raises(SiteError, match="nowhere"):
+        check(design(("none", "own"), plans=(("own", plan),)))

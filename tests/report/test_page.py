@@ -6,9 +6,21 @@ from html.parser import HTMLParser
 
 import pytest
 
-from compare.synthetic import LOSSES, TASK, comparison, of_values, rescored, with_samples
+from compare import synthetic
+from compare.synthetic import (
+    LOSSES,
+    TASK,
+    comparison,
+    design,
+    of_values,
+    rescored,
+    with_samples,
+)
+from dropsmith.compare import Row
+from dropsmith.patterns import Bernoulli
 from dropsmith.report import page, write_page
 from dropsmith.report.page import command
+from dropsmith.sites import Plan, rule
 
 FOUND = comparison(LOSSES)
 HTML = page(FOUND)
@@ -70,6 +82,20 @@ def test_it_says_how_to_make_it_again():
     command = "dropsmith compare digits --with none,dropout,spatial,two-sample,fraternal,r-drop"
     options = f"--seeds 3 --trials 3 --tuning-seeds 2 --budget {TASK.budget.epochs}"
     assert f"{command} {options}</code>" in HTML
+
+
+def test_a_plan_among_tuned_methods_is_called_untuned_and_written_out():
+    plan = Plan(rule("convs.*", Bernoulli(rate=0.15)))
+    made = design(("learned",), plans=(("learned", plan),))
+    runs = [
+        synthetic.record(made.setup("learned", made.settings("learned")[0], n)) for n in range(3)
+    ]
+    own = Row(method="learned", trials=(), setting={"weight_decay": 0.01}, records=tuple(runs))
+    html = page(replace(FOUND, rows=(own, *FOUND.rows)))
+    assert "Each method&#x27;s setting is the best of 3 on validation" in html
+    assert "nothing of it tuned here: rule(&#x27;convs.*&#x27;, Bernoulli(rate=0.15))" in html
+    assert "--tuning-seeds 2 --budget 40 --plan learned=learned.json</code>" in html
+    assert "--with none,dropout," in html
 
 
 def test_untuned_settings_are_called_untuned():

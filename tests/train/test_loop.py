@@ -14,7 +14,7 @@ from dropsmith.errors import CheckpointError, SiteError, TaskError, TrainingErro
 from dropsmith.objectives import ExpectationLinear, LRDrop, TwoSample
 from dropsmith.record import Record
 from dropsmith.tasks import Budget, find_task
-from dropsmith.train import WEIGHTS, Saving, evaluate, train
+from dropsmith.train import WEIGHTS, Saving, evaluate, run, train
 from dropsmith.train.checkpoint import FILE
 from train.setups import SHORT, digits
 
@@ -287,3 +287,37 @@ def test_the_curve_holds_every_term_of_the_objective(tmp_path, data_dir):
     )
     for row in train(setup, tmp_path).curve:
         assert all(row[f"train_{term}"] > 0 for term in ("consistency", "hidden", "attention"))
+
+
+def test_a_run_that_is_not_to_be_tested_never_looks_at_the_test_examples(tmp_path, monkeypatch):
+    asked = []
+
+    def watched(model, task, part, *args, **named):
+        asked.append(part)
+        return evaluate(model, task, part, *args, **named)
+
+    monkeypatch.setattr(run, "evaluate", watched)
+    record = train(digits(tested=False), tmp_path)
+    test = find_task("digits").load(None, 100).test
+    assert len(asked) == 3
+    assert all(part is not test for part in asked)
+    assert not [name for name in record.scores if name.startswith("test")]
+    whole = train(digits(), tmp_path / "whole")
+    assert any(part is test for part in asked)
+    assert record.scores["validation_nll"] == whole.scores["validation_nll"]
+
+
+def test_every_evaluation_is_told_and_may_end_the_run(tmp_path):
+    told = []
+    record = train(digits(), tmp_path / "whole", evaluated=told.append)
+    assert tuple(told) == record.curve
+
+    def stop(numbers, /):
+        raise Stop
+
+    with pytest.raises(Stop):
+        train(digits(), tmp_path / "cut", evaluated=stop, saving=Saving(steps=1))
+    again = []
+    train(digits(), tmp_path / "cut", evaluated=again.append)
+    # The checkpoint is of the step before the evaluation, which is therefore made again.
+    assert [row["step"] for row in again] == [row["step"] for row in told]

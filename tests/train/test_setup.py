@@ -10,7 +10,7 @@ def test_its_json_holds_every_setting_and_decides_the_records_id():
     from dropsmith.record import config_id
 
     values = json.loads(json.dumps(digits().to_json()))
-    unwritten = {"data", "samples", "samples_without"}
+    unwritten = {"data", "samples", "samples_without", "tested"}
     assert set(values) == set(digits().__dataclass_fields__) - unwritten
     assert values["plan"] == digits().plan.to_json()
     ids = [config_id(one.to_json()) for one in (digits(), digits(seed=1), digits(noise=False))]
@@ -64,3 +64,9 @@ def test_samples_cannot_leave_noise_out_where_none_are_made():
 def test_samples_without_noise_to_differ_by_are_refused(change):
     with pytest.raises(TaskError, match=r"samples=\S+ with \d rules in the plan"):
         digits(**change)
+
+
+def test_that_the_test_examples_are_left_alone_is_part_of_the_run():
+    assert digits(tested=False).to_json() == digits().to_json() | {"tested": False}
+    with pytest.raises(TaskError, match="samples=5 are scored on test examples"):
+        digits(samples=5, tested=False)

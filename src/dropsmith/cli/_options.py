@@ -161,6 +161,21 @@ def plan_of(task: "Task", method: str, rate: float | None, source: str | None) -
     return METHODS[name].plan(task, setting_of(name, changes))
 
 
+def named_plans(given: list[str]) -> "tuple[tuple[str, Plan], ...]":
+    """`--plan name=source`, several times, as plans by name."""
+    from dropsmith.sites import Plan
+
+    found: dict[str, Plan] = {}
+    for text in given:
+        name, equals, source = text.partition("=")
+        if not (name and equals and source):
+            raise PlanError(f"a plan is NAME=SOURCE, such as learned=plan.json, got {text!r}")
+        if name in found:
+            raise PlanError(f"two plans are called {name!r}: give each its own name")
+        found[name] = Plan.load(source)
+    return tuple(found.items())
+
+
 def setting_of(method: str, changes: "Setting") -> "Setting":
     """A method's usual setting with some of its numbers changed."""
     from dropsmith.compare import METHODS

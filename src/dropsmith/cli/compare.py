@@ -20,6 +20,7 @@ from dropsmith.cli._options import (
     find,
     folder_of,
     kinds,
+    named_plans,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +50,15 @@ SamplesOf = Annotated[
         "--samples-of", metavar="METHOD,…", help="Samples of these methods alone. Default: of all."
     ),
 ]
+Plans = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plan",
+        metavar="NAME=SOURCE",
+        help="A plan as one more row, called NAME: its file, the name of one that was learned "
+        "here, or hf://USER/REPO/plan.json. It may be given again.",
+    ),
+]
 Processes = Annotated[
     int | None,
     typer.Option("--processes", min=1, help="Runs at the same time. Default: one a processor."),
@@ -69,6 +79,7 @@ def compare(
     samples: Averaged = 0,
     samples_without: AveragedWithout = None,
     samples_of: SamplesOf = None,
+    plans: Plans = None,
     processes: Processes = None,
     out: Out = None,
     as_json: AsJson = False,
@@ -88,9 +99,10 @@ def compare(
     found = find(task, data, model)
     chosen, examples = budget_of(found, budget, limit, data)
     names = usual(found) if with_ is None else tuple(with_.split(","))
+    own = named_plans(plans or [])
     design = Design(
         task=found,
-        methods=pick(names, found),
+        methods=(*pick(names, found), *(name for name, _ in own)),
         seeds=seeds,
         trials=trials,
         tuning_seeds=tuning_seeds,
@@ -102,6 +114,7 @@ def compare(
         samples=samples,
         samples_without=kinds(samples_without),
         samples_of=tuple(samples_of.split(",")) if samples_of else (),
+        plans=own,
     )
     check(design)
     folder = folder_of(out, task)

@@ -57,8 +57,7 @@ def compare(
 
 def count(design: Design) -> int:
     """How many runs a comparison makes, trials among them."""
-    trials = len(design.trial_setups(design.methods[0]))
-    return len(design.methods) * (trials + design.seeds)
+    return sum(len(design.trial_setups(method)) + design.seeds for method in design.methods)
 
 
 def _trials(design: Design, method: str, records: Sequence[Record]) -> tuple[Trial, ...]:

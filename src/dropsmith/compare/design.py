@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 
-from dropsmith.compare._method import Setting
+from dropsmith.compare._method import Method, Setting
 from dropsmith.compare.comparison import Trial
 from dropsmith.compare.methods import METHODS, MOST_TRIALS
 from dropsmith.errors import TaskError, did_you_mean
+from dropsmith.objectives import TaskLoss
 from dropsmith.sites import Kind, Plan
 from dropsmith.tasks import Budget, Data, Task
 from dropsmith.train import Setup
@@ -25,7 +26,8 @@ class Design:
 
     Args:
         task: the task, found.
-        methods: canonical names, in the order of the table; see `methods.pick`.
+        methods: canonical names, in the order of the table; see `methods.pick`. Those of `plans`
+            stand among them.
         seeds: how many seeds are reported, counted from 0.
         trials: how many of its settings each method tries.
         tuning_seeds: on how many seeds each setting is tried; the least mean validation loss over
@@ -34,6 +36,8 @@ class Design:
         data, model, limit, precision: as in `Setup`.
         samples, samples_without: as in `Setup`, for the reported runs of methods with noise.
         samples_of: of these methods alone, or of all where there are none.
+        plans: plans that are methods of their own, such as a learned one, by their names. They
+            hold their own rates: nothing of them is tuned.
     """
 
     task: Task
@@ -49,6 +53,7 @@ class Design:
     samples: int = 0
     samples_without: tuple[Kind, ...] = ()
     samples_of: tuple[str, ...] = ()
+    plans: tuple[tuple[str, Plan], ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.seeds < TUNING_SEED:
@@ -66,15 +71,36 @@ class Design:
                 f"  the methods are: {', '.join(self.methods)}"
                 + did_you_mean(others[0], self.methods)
             )
+        self._check_plans()
+
+    def _check_plans(self) -> None:
+        for name, _ in self.plans:
+            if name in METHODS:
+                raise TaskError(f"a plan cannot be called {name!r}, for a method is called so")
+            if name not in self.methods:
+                raise TaskError(f"the plan {name!r} is not among the methods")
+
+    def method(self, name: str) -> Method:
+        """The method of a name; a plan is one with the budget's own settings."""
+        if name not in dict(self.plans):
+            return METHODS[name]
+        return Method(
+            about="a plan that is given",
+            source="its own rules",
+            noise=None,
+            objective=TaskLoss,
+            views=1,
+            settings=({"weight_decay": self.budget.weight_decay},),
+        )
 
     def settings(self, method: str) -> tuple[Setting, ...]:
         """What a method tries."""
-        return METHODS[method].settings[: self.trials]
+        return self.method(method).settings[: self.trials]
 
     def setup(self, method: str, setting: Setting, seed: int) -> Setup:
         """One run of a method under a setting."""
-        made = METHODS[method]
-        plan = made.plan(self.task, setting)
+        made = self.method(method)
+        plan = dict(self.plans).get(method) or made.plan(self.task, setting)
         wanted = not self.samples_of or method in self.samples_of
         sampled = plan.rules and seed < TUNING_SEED and wanted
         return Setup(
@@ -97,7 +123,7 @@ class Design:
 
         There are none if there is nothing to choose between.
         """
-        if self.trials == 1:
+        if len(self.settings(method)) == 1:
             return []
         seeds = range(TUNING_SEED, TUNING_SEED + self.tuning_seeds)
         return [
@@ -116,7 +142,7 @@ def check(design: Design) -> None:
         DropsmithError: a setting is not one, the data is not there, the model cannot be made, or
             a plan matches nothing.
     """
-    setups = [design.setup(name, METHODS[name].settings[0], 0) for name in design.methods]
+    setups = [design.setup(name, design.settings(name)[0], 0) for name in design.methods]
     where = None if design.data is None else Path(design.data)
     data = design.task.load(where, design.limit)
     check_plans(design.task, data, [setup.plan for setup in setups])

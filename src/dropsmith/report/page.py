@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from dropsmith.compare import METHODS, Comparison
+from dropsmith.compare import METHODS, Comparison, Row, Trial
 from dropsmith.compare.summary import sampled
 from dropsmith.record import Record
 from dropsmith.report import pictures
@@ -21,6 +21,7 @@ from dropsmith.report.html import (
     section,
     table,
 )
+from dropsmith.sites import Plan
 from dropsmith.tasks import TASKS
 
 FILE = "report.html"
@@ -79,7 +80,7 @@ def _sections(comparison: Comparison, record: Record, data: Path | None) -> list
 
 
 def _lead(comparison: Comparison, record: Record) -> str:
-    seeds, trials = len(comparison.rows[0].records), comparison.rows[0].trials
+    seeds, trials = len(comparison.rows[0].records), _tried(comparison)
     views = next(
         (r.cost["example_views"] for r in comparison.records if "example_views" in r.cost), 0
     )
@@ -96,6 +97,11 @@ def _lead(comparison: Comparison, record: Record) -> str:
     )
 
 
+def _tried(comparison: Comparison) -> tuple[Trial, ...]:
+    """The trials of one method, of which any has as many that has something to tune."""
+    return next((row.trials for row in comparison.rows if row.trials), ())
+
+
 def _seeds(count: int) -> str:
     return "a seed that is" if count == 1 else f"{count} seeds that are"
 
@@ -107,16 +113,17 @@ def _trials(comparison: Comparison) -> str:
 
 def command(comparison: Comparison, data: Path | None = None) -> str:
     """What to type to make the comparison again; DIR stands for data of a place not known."""
-    row, config = comparison.rows[0], comparison.records[-1].config
+    row, tried = comparison.rows[0], _tried(comparison)
+    config = comparison.records[-1].config
     given = any(record.environment.get("data_given") for record in comparison.records)
     place = str(data or "DIR") if given else None
     own = config["task"] not in TASKS
     means = sampled(comparison)
     options = {
-        "--with": ",".join(one.method for one in comparison.rows),
+        "--with": ",".join(one.method for one in comparison.rows if one.method in METHODS),
         "--seeds": len(row.records),
-        "--trials": len(row.trials) or 1,
-        "--tuning-seeds": len(row.trials[0].records) if row.trials else None,
+        "--trials": len(tried) or 1,
+        "--tuning-seeds": len(tried[0].records) if tried else None,
         "--budget": config["budget"]["epochs"],
         "--limit": config["limit"],
         "--data": None if own else place,
@@ -126,7 +133,9 @@ def command(comparison: Comparison, data: Path | None = None) -> str:
         "--samples-of": _sampled_alone(comparison),
         "--samples-without": ",".join(means[0].without) or None if means else None,
     }
+    plans = [one.method for one in comparison.rows if one.method not in METHODS]
     words = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
+    words += [word for name in plans for word in ("--plan", f"{name}={name}.json")]
     task = place if own and place else config["task"]
     return shlex.join(["dropsmith", "compare", task, *words])
 
@@ -143,11 +152,14 @@ def _noisy(record: Record) -> bool:
 
 
 def _methods(comparison: Comparison) -> dict[str, str]:
-    return {
-        row.method: f"{METHODS[row.method].about} ({METHODS[row.method].source})"
-        for row in comparison.rows
-        if row.method in METHODS
-    }
+    return {row.method: _about(row) for row in comparison.rows}
+
+
+def _about(row: Row) -> str:
+    if row.method in METHODS:
+        return f"{METHODS[row.method].about} ({METHODS[row.method].source})"
+    rules = Plan.from_json(row.records[0].config["plan"]).rules
+    return f"a plan that was given, nothing of it tuned here: {', '.join(map(repr, rules))}"
 
 
 def _facts(record: Record) -> dict[str, str]:

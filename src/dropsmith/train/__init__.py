@@ -1,7 +1,7 @@
 """Training: one run from its setup to its record, exactly resumable."""
 
 from dropsmith.train._setup import Setup
-from dropsmith.train.bar import Progress, bar
+from dropsmith.train.bar import Evaluated, Progress, bar
 from dropsmith.train.checkpoint import Checkpoint, Saving
 from dropsmith.train.evaluate import evaluate
 from dropsmith.train.loop import task_and_data, train
@@ -10,6 +10,7 @@ from dropsmith.train.run import WEIGHTS
 __all__ = [
     "WEIGHTS",
     "Checkpoint",
+    "Evaluated",
     "Progress",
     "Saving",
     "Setup",

@@ -30,6 +30,8 @@ class Setup:
         samples: how many noisy passes are averaged for the scores `test_mc_…`, which stand beside
             those of one pass without noise; 0 for none.
         samples_without: kinds of sites that these passes leave without noise, such as `words`.
+        tested: whether the test examples are scored at the end. A run that a choice will be made
+            by leaves them alone.
     """
 
     task: str
@@ -44,6 +46,7 @@ class Setup:
     precision: str = "no"
     samples: int = 0
     samples_without: tuple[Kind, ...] = ()
+    tested: bool = True
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -55,6 +58,11 @@ class Setup:
             raise TaskError(
                 f"samples={self.samples} with {len(self.plan.rules)} rules in the plan: samples "
                 "differ by the noise of a plan\n  give a method with noise, or samples=0"
+            )
+        if self.samples and not self.tested:
+            raise TaskError(
+                f"samples={self.samples} are scored on test examples, and tested=False leaves "
+                "those alone\n  leave one of the two out"
             )
         self._check_without()
 
@@ -79,7 +87,7 @@ class Setup:
     def to_json(self) -> dict[str, Any]:
         """The resolved configuration as JSON values, without paths of data.
 
-        Of `samples` it holds only what was asked for.
+        Of `samples` it holds only what was asked for, and `tested` only where it is not.
         """
         values = {
             "task": plain_name(self.task),
@@ -96,4 +104,6 @@ class Setup:
             values["samples"] = self.samples
         if self.samples_without:
             values["samples_without"] = list(self.samples_without)
+        if not self.tested:
+            values["tested"] = False
         return values

@@ -1,6 +1,6 @@
 """How a run tells how far it has come, and a bar that shows it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -9,6 +9,12 @@ class Progress(Protocol):
     """Is told the share of the steps that is done, from 0 to 1, again and again."""
 
     def __call__(self, share: float, /) -> None: ...
+
+
+class Evaluated(Protocol):
+    """Is told the numbers of each evaluation; what it raises ends the run, its checkpoint kept."""
+
+    def __call__(self, numbers: Mapping[str, float], /) -> None: ...
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from dropsmith.record import Record, config_id
 from dropsmith.tasks import Data, Task, find_task, with_model
 from dropsmith.tasks.stream import in_windows
 from dropsmith.train._setup import Setup
-from dropsmith.train.bar import Progress
+from dropsmith.train.bar import Evaluated, Progress
 from dropsmith.train.checkpoint import FILE, Checkpoint, Saving
 from dropsmith.train.evaluate import on_device
 from dropsmith.train.length import Length
@@ -36,11 +36,12 @@ def train(
     resume: bool = True,
     progress: Progress | None = None,
     saving: Saving | None = None,
+    evaluated: Evaluated | None = None,
 ) -> Record:
     """Make one run and return its record, which is also in `folder`, beside the best weights.
 
     Validation is scored after every epoch of example-views; the weights of least validation loss
-    are kept, and they alone are scored on test, once, at the end.
+    are kept, and they alone are scored on test, once, at the end, if the setup asks for it.
 
     Args:
         setup: what to run.
@@ -48,6 +49,7 @@ def train(
         resume: go on from the checkpoint in `folder`, or return the record of a finished run.
         progress: is told the share of the steps that is done.
         saving: when to write checkpoints; every 20 seconds where None.
+        evaluated: is told the curve's row after each evaluation that is made now.
 
     Raises:
         TrainingError: the loss or its gradient is not finite. The error names the step, and the
@@ -64,7 +66,7 @@ def train(
     with _opened(setup, task, data, folder, identity) as run:
         if saved := Checkpoint.load(folder, identity):
             run.state.resume(saved)
-        return run.to_the_end(progress or _silent, saving or Saving())
+        return run.to_the_end(progress or _silent, saving or Saving(), evaluated or _silent)
 
 
 def task_and_data(setup: Setup) -> tuple[Task, Data]:
@@ -78,7 +80,7 @@ def task_and_data(setup: Setup) -> tuple[Task, Data]:
     return task, replace(data, train=train)
 
 
-def _silent(share: float, /) -> None: ...
+def _silent(told: Any, /) -> None: ...
 
 
 def _finished(folder: Path, identity: dict[str, Any]) -> Record | None:

@@ -10,7 +10,7 @@ import torch
 from dropsmith.record import Record, validation_loss
 from dropsmith.tasks import Budget, Data, device_of
 from dropsmith.tasks.written import Written
-from dropsmith.train.bar import Progress
+from dropsmith.train.bar import Evaluated, Progress
 from dropsmith.train.checkpoint import FILE, Saving, write
 from dropsmith.train.environment import environment
 from dropsmith.train.evaluate import evaluate, evaluating
@@ -44,7 +44,7 @@ class Run:
     length: Length
     state: State
 
-    def to_the_end(self, progress: Progress, saving: Saving) -> Record:
+    def to_the_end(self, progress: Progress, saving: Saving, evaluated: Evaluated) -> Record:
         """Every step that is left, then the scores."""
         state, saved = self.state, time.monotonic()
         forget_peak(self._device)
@@ -52,6 +52,7 @@ class Run:
             self._step()
             if self.length.evaluates(state.step):
                 self._evaluate()
+                evaluated(state.curve[-1])
             if saving.due(state.step, time.monotonic() - saved):
                 self._remember_peak()
                 state.checkpoint(self.identity).save(self.folder)
@@ -125,10 +126,12 @@ class Run:
         )
         return {f"test_mc_{name}": value for name, value in found.items()}
 
-    def _written(self) -> Written:
-        """What the model writes for the test examples, noise off."""
+    def _tested(self) -> tuple[Written, dict[str, float]]:
+        """What the model writes for the test examples, noise off, and all scores on them."""
         with evaluating(self.state.model):
-            return self.stepper.task.written(self.state.model, self.data)
+            written = self.stepper.task.written(self.state.model, self.data)
+        own = {f"test_{name}": value for name, value in written.scores.items()}
+        return written, self._scores("test") | self._sampled() | own
 
     def _fused(self) -> dict[str, str]:
         """The head that was fused with the loss, where one was."""
@@ -142,8 +145,8 @@ class Run:
         state = self.state
         self._remember_peak()
         state.model.load_state_dict(state.best)
-        written = self._written()
-        scores = self._scores("validation") | self._scores("test") | self._sampled()
+        written, tested = self._tested() if self.stepper.setup.tested else (Written(), {})
+        scores = self._scores("validation") | tested
         signed = {"signatures": dict(written.signatures)} if written.signatures else {}
         record = Record(
             config=self.identity["config"],
@@ -152,7 +155,7 @@ class Run:
             | signed
             | self._fused(),
             curve=tuple(state.curve),
-            scores=scores | {f"test_{name}": value for name, value in written.scores.items()},
+            scores=scores,
             cost={
                 "seconds": state.seconds,
                 "peak_memory_bytes": state.peak_bytes,
