@@ -41,6 +41,28 @@ def test_a_fitting_method_places_its_rate_in_the_plan_and_its_numbers_in_the_obj
     assert own.items() <= goal.items()
 
 
+@pytest.mark.parametrize(
+    ("name", "rates"),
+    [
+        ("early", {1: 0.3, 100: 0.3, 101: 0.0, 200: 0.0}),
+        ("late", {1: 0.0, 100: 0.0, 101: 0.3, 200: 0.3}),
+        ("linear", {0: 0.0, 50: 0.15, 100: 0.3, 200: 0.3}),
+    ],
+)
+def test_a_schedule_changes_the_rate_of_every_rule_at_its_share_of_the_run(name, rates):
+    method, setting = METHODS[name], {"rate": 0.3, "share": 0.5}
+    plan = method.plan(DIGITS, setting)
+    made = method.scheduled(plan, setting, 200)
+    assert [one.selector for one in made.rules] == [one.selector for one in plan.rules]
+    for one in made.rules:
+        assert {step: one.pattern.rate_at(step) for step in rates} == rates
+
+
+def test_a_method_without_a_schedule_keeps_its_plan():
+    plan = METHODS["blocks"].plan(DIGITS, {"rate": 0.3})
+    assert METHODS["blocks"].scheduled(plan, {"rate": 0.3}, 200) == plan
+
+
 def test_only_the_weight_decay_of_a_budget_is_ever_tuned():
     for method in METHODS.values():
         for setting in method.settings:

@@ -147,9 +147,17 @@ def _count(data: "Data") -> int:
     return data.most or len(data.train)
 
 
-def plan_of(task: "Task", method: str, rate: float | None, source: str | None) -> "Plan":
-    """The plan at a source, or the one a method has at a rate."""
-    from dropsmith.compare import METHODS, pick
+def plan_of(
+    task: "Task",
+    method: str,
+    rate: float | None,
+    source: str | None,
+    *,
+    data: Path | None,
+    model: str | None,
+) -> "Plan":
+    """The plan at a source, or the one a method has at a rate over the task's own budget."""
+    from dropsmith.compare import Design, pick
     from dropsmith.sites import Plan
 
     if source is not None:
@@ -158,7 +166,14 @@ def plan_of(task: "Task", method: str, rate: float | None, source: str | None) -
         return Plan.load(source)
     name = pick([method], task)[-1]
     changes = {} if rate is None else {"rate": rate}
-    return METHODS[name].plan(task, setting_of(name, changes))
+    design = Design(
+        task=task,
+        methods=(name,),
+        budget=task.budget,
+        data=None if data is None else str(data),
+        model=model,
+    )
+    return design.setup(name, setting_of(name, changes), 0).plan
 
 
 def named_plans(given: list[str]) -> "tuple[tuple[str, Plan], ...]":

@@ -46,7 +46,7 @@ def audit(
     from dropsmith.views import audit as audit_of
 
     found = find(task, data, model)
-    made = plan_of(found, with_, rate, plan)
+    made = plan_of(found, with_, rate, plan, data=data, model=model)
     network, batch = model_and_batch(found, data)
     with made.installed(network, batch):
         seen = audit_of(network.train(not evaluate), batch)

@@ -32,7 +32,8 @@ With = Annotated[
         "--with",
         metavar="METHOD,METHOD,…",
         help="What to compare: none, dropout, spatial, blocks, locked, gaussian, words, path, "
-        "weights, variational, variational-untied, naive, awd, two-sample, fraternal, pi, "
+        "weights, variational, variational-untied, naive, awd, early, late, linear, two-sample, "
+        "fraternal, pi, "
         "expectation-linear, r-drop, lr-drop. "
         "Default: those that suit the task.",
     ),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dropsmith.objectives import Objective
+from dropsmith.patterns import Schedule
 from dropsmith.sites import Plan
 from dropsmith.tasks import Budget, Task
 
@@ -27,6 +28,8 @@ class Method:
         views: how many passes of a batch it trains on.
         kinds: the kinds of task whose outputs its views can agree on.
         blocks: whether it reads Transformer blocks.
+        schedule: what the rates of its plan become over a run: made of a rate and the number of
+            steps after which it changes, the setting's `share` of all. None for rates that stay.
         told: whether its objective is told the kind where that is not classes.
         settings: what tuning may try. The first is the usual one, the first three span the range,
             and every method has equally many.
@@ -41,6 +44,7 @@ class Method:
     kinds: tuple[str, ...] = ("classes", "values")
     blocks: bool = False
     told: bool = False
+    schedule: Callable[[float, int], Schedule] | None = None
 
     def fits(self, task: Task) -> bool:
         """Whether the task's model has a place for the noise, and shows what can be compared."""
@@ -53,9 +57,20 @@ class Method:
         return task.paired if self.noise == PAIRED else self.noise
 
     def plan(self, task: Task, setting: Setting) -> Plan:
-        """Where the task's model drops what under a setting."""
+        """Where the task's model drops what under a setting, at rates that stay."""
         noise = self.noise_in(task)
         return Plan() if noise is None else task.plan(noise, setting["rate"])
+
+    def scheduled(self, plan: Plan, setting: Setting, steps: int) -> Plan:
+        """The plan with its rates on this method's schedule, over a run of so many steps."""
+        if self.schedule is None:
+            return plan
+        after = max(1, round(setting["share"] * steps))
+        rules = []
+        for one in plan.rules:
+            rate = self.schedule(getattr(one.pattern, "rate"), after)  # noqa: B009 - as Pattern does
+            rules.append(replace(one, pattern=replace(one.pattern, rate=rate)))  # pyright: ignore
+        return Plan(*rules)
 
     def goal(self, setting: Setting, kind: str = "classes") -> Objective:
         """The objective under a setting, for a task of this kind."""
@@ -71,7 +86,7 @@ class Method:
         return replace(budget, weight_decay=setting["weight_decay"])
 
 
-_NOT_THE_OBJECTIVES = ("rate", "weight_decay")
+_NOT_THE_OBJECTIVES = ("rate", "share", "weight_decay")
 
 
 _SHORT = {"weight_decay": "decay"}

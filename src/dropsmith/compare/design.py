@@ -1,7 +1,7 @@
 """How a comparison is set up, as a value: which methods, how many seeds and trials, what budget."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import TaskLoss
 from dropsmith.sites import Kind, Plan
 from dropsmith.tasks import Budget, Data, Task
-from dropsmith.train import Setup
+from dropsmith.train import Setup, steps_of
 
 TUNING_SEED = 1_000_000
 """The first seed of every trial, from which the others count up. None of them is reported:
@@ -103,7 +103,7 @@ class Design:
         plan = dict(self.plans).get(method) or made.plan(self.task, setting)
         wanted = not self.samples_of or method in self.samples_of
         sampled = plan.rules and seed < TUNING_SEED and wanted
-        return Setup(
+        setup = Setup(
             task=self.task.name,
             method=method,
             plan=plan,
@@ -117,6 +117,9 @@ class Design:
             samples=self.samples if sampled else 0,
             samples_without=self.samples_without if sampled else (),
         )
+        if made.schedule is None:
+            return setup
+        return replace(setup, plan=made.scheduled(plan, setting, steps_of(setup)))
 
     def trial_setups(self, method: str) -> list[Setup]:
         """The runs that choose a method's setting, all seeds of one setting together.

@@ -1,11 +1,13 @@
 """The methods that can be compared, by their names on the command line.
 
 Every method has as many settings as every other, so that none is tuned more than another. One-view
-noises vary their rate; two-view methods vary rate and coefficient together; no noise at all varies
-the weight decay, so that the baseline is given the same care.
+noises vary their rate, and those with a schedule the time it takes as well; two-view methods vary
+rate and coefficient together; no noise at all varies the weight decay, so that the baseline is
+given the same care.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from dropsmith.compare._method import PAIRED, Method, Setting
 from dropsmith.errors import TaskError, did_you_mean
@@ -18,6 +20,7 @@ from dropsmith.objectives import (
     TaskLoss,
     TwoSample,
 )
+from dropsmith.patterns import Early, Late, Linear, Schedule
 from dropsmith.tasks import Task
 
 CONTROL = "two-sample"
@@ -42,6 +45,27 @@ _ALPHAS = (1.0, 0.3, 5.0, 1.0, 1.0, 5.0)
 _HIDDEN = (1.0, 0.3, 3.0, 1.0, 1.0, 3.0)
 _ATTENTION = (100.0, 30.0, 300.0, 100.0, 100.0, 300.0)
 _DECAYS = (0.01, 0.0, 0.1, 0.03, 0.3, 0.001)
+
+
+_SHARES = (0.5, 0.5, 0.5, 0.25, 0.25, 0.25)
+"""Of the steps of a run: when a rate changes, or has come to its end."""
+
+
+def _early(rate: float, steps: int) -> Schedule:
+    return Early(rate=rate, steps=steps)
+
+
+def _late(rate: float, steps: int) -> Schedule:
+    return Late(rate=rate, steps=steps)
+
+
+def _linear(rate: float, steps: int) -> Schedule:
+    return Linear(start=0.0, end=rate, steps=steps)
+
+
+def _scheduled(schedule: Callable[[float, int], Schedule], about: str, source: str) -> Method:
+    settings = _grid(rate=(0.3, 0.1, 0.5, 0.3, 0.1, 0.5), share=_SHARES)
+    return replace(_noise("dropout", about, source), settings=settings, schedule=schedule)
 
 
 def _noise(noise: str, about: str, source: str) -> Method:
@@ -93,6 +117,17 @@ METHODS: dict[str, Method] = {
         "awd",
         "drops recurrent weights, rows of the embedding, and input and output with held masks",
         "Merity et al., 2018",
+    ),
+    "early": _scheduled(
+        _early, "dropout in the first part of a run, and none after it", "Liu et al., 2023"
+    ),
+    "late": _scheduled(
+        _late, "no dropout in the first part of a run, and then at its rate", "Liu et al., 2023"
+    ),
+    "linear": _scheduled(
+        _linear,
+        "dropout whose rate grows in a line over the first part of a run",
+        "Ghiasi et al., 2018",
     ),
     CONTROL: Method(
         about="two views and both task losses, with nothing to agree on",

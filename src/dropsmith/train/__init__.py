@@ -4,7 +4,7 @@ from dropsmith.train._setup import Setup
 from dropsmith.train.bar import Evaluated, Progress, bar
 from dropsmith.train.checkpoint import Checkpoint, Saving
 from dropsmith.train.evaluate import evaluate
-from dropsmith.train.loop import task_and_data, train
+from dropsmith.train.loop import steps_of, task_and_data, train
 from dropsmith.train.run import WEIGHTS
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Setup",
     "bar",
     "evaluate",
+    "steps_of",
     "task_and_data",
     "train",
 ]

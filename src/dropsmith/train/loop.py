@@ -80,6 +80,12 @@ def task_and_data(setup: Setup) -> tuple[Task, Data]:
     return task, replace(data, train=train)
 
 
+def steps_of(setup: Setup) -> int:
+    """How many steps a run makes, which depends on its examples, budget and views."""
+    _, data = task_and_data(setup)
+    return Length.of(setup.budget, setup.objective, data.train, setup.seed).steps
+
+
 def _silent(told: Any, /) -> None: ...
 
 
