@@ -1,12 +1,15 @@
 """Search over plans: spaces to choose from, samplers that learn what to try next."""
 
+from dropsmith.search import spaces
 from dropsmith.search._from_json import space_from_json
 from dropsmith.search.controller import Controller
+from dropsmith.search.conv_space import ConvSpace, ConvTokens
 from dropsmith.search.from_optuna import TPE, Evolution, RandomSampler
 from dropsmith.search.learning import Learning
 from dropsmith.search.listed import ListedSpace, Part, part
 from dropsmith.search.sampler import Proposal, Sampler, State, Told
 from dropsmith.search.samplers import SAMPLERS
+from dropsmith.search.sequence_space import SequenceSpace, SequenceTokens
 from dropsmith.search.snapshot import load_state, save_state
 from dropsmith.search.space import Choice, Space, Tokens, Value
 
@@ -14,6 +17,8 @@ __all__ = [
     "SAMPLERS",
     "TPE",
     "Choice",
+    "ConvSpace",
+    "ConvTokens",
     "Controller",
     "Evolution",
     "Learning",
@@ -22,6 +27,8 @@ __all__ = [
     "Proposal",
     "RandomSampler",
     "Sampler",
+    "SequenceSpace",
+    "SequenceTokens",
     "Space",
     "State",
     "Tokens",
@@ -31,4 +38,5 @@ __all__ = [
     "part",
     "save_state",
     "space_from_json",
+    "spaces",
 ]

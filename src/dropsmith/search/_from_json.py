@@ -4,12 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 from dropsmith.errors import SearchError, did_you_mean
+from dropsmith.search.conv_space import conv_from_json
 from dropsmith.search.listed import listed_from_json
+from dropsmith.search.sequence_space import sequence_from_json
 from dropsmith.search.space import FORMAT, VERSION, Choice, Space, choice_from_json
 
 _Reader = Callable[[dict[str, Any], tuple[Choice, ...]], Space]
 
-_SPACES: dict[str, _Reader] = {"ListedSpace": listed_from_json}
+_SPACES: dict[str, _Reader] = {
+    "ConvSpace": conv_from_json,
+    "ListedSpace": listed_from_json,
+    "SequenceSpace": sequence_from_json,
+}
 
 
 def space_from_json(values: Any) -> Space:

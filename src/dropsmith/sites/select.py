@@ -19,7 +19,8 @@ class Selector:
 
     Args:
         name: a site's name; `*` stands for anything within one part of it, `**` for any number
-            of parts: `a.**.b` means `a.b` too, and `a.**` all that is below `a`.
+            of parts: `a.**.b` means `a.b` too, and `a.**` all that is below `a`. Several names,
+            separated by spaces, mean the sites of each.
             An input is only meant where the name ends in `.input`, and what the whole model
             returns only by its own name, `root`. A place that a module declares inside itself is
             only meant where the last part of the name is more than a wildcard.
@@ -38,19 +39,22 @@ class Selector:
 
     def matches(self, site: Site) -> bool:
         """Whether the site is meant."""
-        if site.kind == "input" and not self.name.endswith(".input"):
-            return False
-        if site.kind == "state" != self.kind and self.name.rpartition(".")[2] in ("*", "**"):
-            return False
-        if site.kind == "output" and site.name == ROOT != self.name:
-            return False
         return (
-            any(compiled(self.name).fullmatch(name) for name in (site.name, site.group) if name)
+            any(self._means(name, site) for name in self.name.split())
             and self.type in (None, site.type)
             and self.kind in (None, site.kind)
             and _within(self.depth, site.name)
             and (self.where is None or self.where(site))
         )
+
+    def _means(self, own: str, site: Site) -> bool:
+        if site.kind == "input" and not own.endswith(".input"):
+            return False
+        if site.kind == "state" != self.kind and own.rpartition(".")[2] in ("*", "**"):
+            return False
+        if site.kind == "output" and site.name == ROOT != own:
+            return False
+        return any(compiled(own).fullmatch(name) for name in (site.name, site.group) if name)
 
     def to_json(self) -> str | dict[str, Any]:
         """The name alone where that is all, else an object of the parts given."""

@@ -1,0 +1,97 @@
+"""Noise inside Transformer blocks, the space of AutoDropout for sequences.
+
+The paper (Pham & Le 2021) drops runs of tokens with gaps between them, shared or not along time and
+along units, at sub-layers of a block. Which sub-layers and which values is not known: these are
+ours.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from dropsmith.errors import SearchError
+from dropsmith.patterns import Bernoulli, Pattern, Spans
+from dropsmith.search.group import Group, group_from_json
+from dropsmith.search.space import Choice, Space, Tokens, Value, check_choices
+from dropsmith.sites import Plan, Rule, rule
+
+SHARES = ("none", "span", "all")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceTokens:
+    """What each token of a sub-layer may be; every default is ours.
+
+    Args:
+        size: steps of a run; 0 is no noise here and must be among them.
+        stride: steps that stay between two runs. A share size / (size + stride) is dropped.
+        share_t: `none`: each step by itself (plain dropout); `span`: in runs; `all`: all steps
+            alike (locked dropout).
+        share_c: whether all units drop the same steps.
+    """
+
+    size: tuple[int, ...] = (0, 1, 2, 4)
+    stride: tuple[int, ...] = (1, 3, 9, 19)
+    share_t: tuple[str, ...] = SHARES
+    share_c: tuple[bool, ...] = (False, True)
+
+    def __post_init__(self) -> None:
+        if 0 not in self.size:
+            raise SearchError(f"size must have 0 in it, no noise here; got {self.size!r}")
+        if unknown := [one for one in self.share_t if one not in SHARES]:
+            raise SearchError(f"share_t cannot be {unknown[0]!r}\n  one of: {' '.join(SHARES)}")
+        if min(self.stride) < 1:
+            raise SearchError(f"a stride of 1 or more leaves something; got {self.stride!r}")
+
+    def choices(self, group: Group) -> tuple[Choice, ...]:
+        """The choices of a group."""
+        return tuple(
+            Choice(f"{group.name}.{token.name}", getattr(self, token.name))
+            for token in fields(self)
+        )
+
+
+@dataclass(frozen=True)
+class SequenceSpace(Space):
+    """What may be dropped of each sub-layer; made by `spaces.sequence`.
+
+    Args:
+        choices: of all groups, named `<group>.<token>`.
+        groups: which sites the choices are about.
+    """
+
+    choices: tuple[Choice, ...]
+    groups: tuple[Group, ...]
+
+    def __post_init__(self) -> None:
+        check_choices(self.choices)
+
+    def plan(self, tokens: Tokens) -> Plan:
+        """A rule for each group that is not left without noise."""
+        chosen = self.describe(tokens)
+        made = (_rule(group, chosen) for group in self.groups)
+        return Plan(*(one for one in made if one is not None))
+
+    def settings(self) -> dict[str, Any]:
+        """The groups, as JSON values."""
+        return {"groups": [group.to_json() for group in self.groups]}
+
+
+def sequence_from_json(values: dict[str, Any], choices: tuple[Choice, ...]) -> SequenceSpace:
+    """The space whose choices were read from the same JSON object."""
+    return SequenceSpace(choices, tuple(group_from_json(one) for one in values["groups"]))
+
+
+def _rule(group: Group, chosen: Mapping[str, Value]) -> Rule | None:
+    names = (token.name for token in fields(SequenceTokens))
+    own: dict[str, Any] = {name: chosen[f"{group.name}.{name}"] for name in names}
+    return rule(group.sites, _pattern(own)) if own["size"] else None
+
+
+def _pattern(own: Mapping[str, Any]) -> Pattern:
+    size, stride = own["size"], own["stride"]
+    units = ("unit",) if own["share_c"] else ()
+    if own["share_t"] == "span":
+        return Spans(size=size, stride=stride, shared=" ".join(units))
+    steps = ("time",) if own["share_t"] == "all" else ()
+    return Bernoulli(rate=size / (size + stride), shared=" ".join((*steps, *units)))
