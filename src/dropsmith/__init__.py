@@ -34,6 +34,7 @@ from dropsmith.patterns import (
 )
 from dropsmith.predict import Prediction, predict
 from dropsmith.record import Record
+from dropsmith.search import spaces
 from dropsmith.sites import Plan, Rule, Site, noise_of, plan_of, rule, select, sites, step, taps
 from dropsmith.views import Audit, Views, audit, views
 
@@ -81,6 +82,7 @@ __all__ = [
     "rule",
     "select",
     "sites",
+    "spaces",
     "step",
     "taps",
     "terms_of",

@@ -89,6 +89,14 @@ def test_two_stars_alone_mean_everything_but_inputs():
     assert not select().matches(site("a.b.0.input", kind="input"))
 
 
+def test_several_names_mean_the_sites_of_each_by_its_own_letters():
+    several = select("a.* b.input")
+    meant = [site("a.x"), site("b.input", kind="input")]
+    others = [site("b"), site("a.x.input", kind="input"), site("a.x b.input")]
+    assert all(several.matches(one) for one in meant)
+    assert not any(several.matches(one) for one in others)
+
+
 def test_an_input_is_meant_only_by_a_name_that_ends_so():
     entrance = site("a.0.input", kind="input")
     assert select("a.*.input").matches(entrance)

@@ -51,6 +51,27 @@ def test_a_deeper_model_has_each_layers_rules_at_its_share_of_the_depth():
     )
 
 
+def test_sites_that_drop_by_one_mask_are_carried_together():
+    pair = Bernoulli(rate=0.2, shared="time unit")
+    plan = Plan(rule("layers.0.feed layers.0.fed", pair, mask="one"))
+    fitted = plan.fitted(text(2), TEXTS, made_for=text(1))
+    names = ["layers.0.feed layers.0.fed", "layers.1.feed layers.1.fed"]
+    assert fitted == Plan(*(rule(name, pair, mask="one") for name in names))
+    assert plan.fitted(text(1), TEXTS, made_for=text(1)) == plan
+
+
+def test_names_of_one_rule_that_become_more_or_fewer_are_told_apart_or_refused():
+    plain = Bernoulli(rate=0.2)
+    plan = Plan(rule("layers.0.feed head.input", plain))
+    fitted = plan.fitted(text(2), TEXTS, made_for=text(1))
+    names = [one.selector.name for one in fitted.rules]
+    assert names == ["layers.0.feed", "layers.1.feed", "head.input"]
+    with pytest.raises(PlanError, match="by one mask some are more in this model"):
+        Plan(rule("layers.0.feed head.input", plain, mask="one")).fitted(
+            text(2), TEXTS, made_for=text(1)
+        )
+
+
 def test_a_shallower_model_has_some_of_the_rules():
     four = Plan(*(rule(f"layers.{n}.feed", Bernoulli(rate=n / 10)) for n in range(4)))
     plan = four.fitted(text(2), TEXTS, made_for=text(4))

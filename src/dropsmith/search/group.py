@@ -36,7 +36,8 @@ class Group:
 
 def group_from_json(values: dict[str, Any]) -> Group:
     """The group in a JSON object."""
-    return Group(**values | {"pairs": tuple(values["pairs"])})
+    known: dict[str, Any] = values | {"pairs": tuple(values["pairs"])}
+    return Group(**known)
 
 
 def check_tied(tied: str) -> None:
@@ -55,8 +56,12 @@ def compact(names: Sequence[str], among: Iterable[Site]) -> str:
     wanted, known = set(names), list(among)
     parts: dict[str, None] = {}
     for name in names:
-        if not any(Selector(name=part).matches(site) for part in parts for site in known
-                   if site.name == name):
+        if not any(
+            Selector(name=part).matches(site)
+            for part in parts
+            for site in known
+            if site.name == name
+        ):
             parts[_widest(name, wanted, known)] = None
     return " ".join(parts)
 

@@ -41,18 +41,14 @@ def maps(
         height, width = site.sizes[2:]
         name = f"{height}x{width}" if tied == "resolution" else site.name
         grouped.setdefault(name, []).append(site)
+    pairs = _pairs(chosen, beside)
     for name, members in grouped.items():
-        pairs = {
-            last.name: shortcut.name
-            for block, shortcut in beside.items()
-            if (last := _last(members, block, shortcut)) is not None
-        }
         alone = [site.name for site in members if site.name not in pairs]
         yield Group(
             name=name,
             sites=compact([site.name for site in members], found),
             alone=compact(alone, found),
-            pairs=tuple(f"{one} {other}" for one, other in pairs.items()),
+            pairs=tuple(f"{s.name} {pairs[s.name]}" for s in members if s.name in pairs),
             side=min(members[0].sizes[2:]),
         )
 
@@ -72,8 +68,12 @@ def _block(site: Site, shortcuts: tuple[str, ...]) -> str | None:
     return ".".join(parts[: names[0]]) if names else None
 
 
-def _last(members: list[Site], block: str | None, shortcut: Site) -> Site | None:
-    """The last layer of a block whose maps are of the size of its shortcut's."""
-    head = f"{block}." if block else ""
-    inside = [s for s in members if s.name.startswith(head) and s.sizes == shortcut.sizes]
-    return inside[-1] if inside else None
+def _pairs(chosen: list[Site], beside: dict[str, Site]) -> dict[str, str]:
+    """For the last layer of each block with maps of the shortcut's size, the shortcut."""
+    found: dict[str, str] = {}
+    for block, shortcut in beside.items():
+        head = f"{block}." if block else ""
+        inside = [s for s in chosen if s.name.startswith(head) and s.sizes == shortcut.sizes]
+        if inside:
+            found[inside[-1].name] = shortcut.name
+    return found

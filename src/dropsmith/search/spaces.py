@@ -27,12 +27,13 @@ def conv(
     Noise goes after normalisation where a map is normalised, else after each convolution. Maps of
     1 × 1 have nothing to tile and are left out.
 
+    >>> import torch
     >>> net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, stride=2))
     >>> space = conv(net, torch.zeros(2, 1, 9, 9))
     >>> [choice.name for choice in space.choices[:3]]
     ['9x9.size', '9x9.stride', '9x9.repeat']
     >>> space.plan((1,) * len(space.choices)).rules[1].pattern
-    Blocks(rate=0.25, size=1, shared='channel')
+    Blocks(rate=0.1111111111111111, size=1, shared='channel')
 
     Args:
         model: any model; it is run to find its maps, and left as it was.
@@ -71,10 +72,11 @@ def sequence(
     Sub-layers are the projections of a block, attention whose projections cannot be seen
     (`nn.MultiheadAttention`), and what the block returns, which is called `block`.
 
+    >>> import torch
     >>> net = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     >>> space = sequence(net, torch.zeros(2, 5, 8))
     >>> [group.name for group in space.groups]
-    ['self_attn', 'linear1', 'linear2', 'block']
+    ['self_attn', 'linear1', 'linear2']
 
     Args:
         model: any model; it is run to find its blocks, and left as it was.

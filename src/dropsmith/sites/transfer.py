@@ -52,9 +52,33 @@ def transferred(
 def _carried(
     one: Rule, model: nn.Module, made_for: nn.Module | None, names: Names
 ) -> tuple[Rule, ...]:
+    single = [_named(one, name) for name in one.selector.name.split()]
+    carried = [_carried_alone(rule, model, made_for, names) for rule in single]
+    if len({len(several) for several in carried}) == 1:
+        return tuple(_together(news) for news in zip(*carried, strict=True))
+    if one.mask == "own":
+        return tuple(new for several in carried for new in several)
+    raise PlanError(
+        f"of the sites that drop by one mask some are more in this model\n  rule: {one!r}\n"
+        "  write the rule for this model by hand"
+    )
+
+
+def _together(rules: Sequence[Rule]) -> Rule:
+    """One rule of several that differ in the names of their sites alone."""
+    return _named(rules[0], " ".join(one.selector.name for one in rules))
+
+
+def _named(one: Rule, name: str) -> Rule:
+    return replace(one, selector=replace(one.selector, name=name))
+
+
+def _carried_alone(
+    one: Rule, model: nn.Module, made_for: nn.Module | None, names: Names
+) -> tuple[Rule, ...]:
     here = _renamed(one.selector.name, names)
     if made_for is None:
-        return tuple(replace(one, selector=replace(one.selector, name=name)) for name in here)
+        return tuple(_named(one, name) for name in here)
     return tuple(deeper_or_shallower(one, made_for, model, here))
 
 
