@@ -19,7 +19,7 @@ from consistency.tiny import (
     token_net,
 )
 from dropsmith.consistency import ConsistentOutput, consistent, terms_of
-from dropsmith.consistency.run import Forward
+from dropsmith.consistency.forward import Forward
 from dropsmith.errors import AxisError, ObjectiveError
 from dropsmith.objectives import Fraternal, PiModel, RDrop, TwoSample
 

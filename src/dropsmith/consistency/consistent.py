@@ -10,8 +10,8 @@ from typing import Literal, TypeVar
 
 from torch import nn
 
+from dropsmith.consistency.forward import Forward
 from dropsmith.consistency.head import HeadChoice
-from dropsmith.consistency.run import Forward
 from dropsmith.consistency.state import Consistent
 from dropsmith.consistency.task_loss import LabelledLoss, Problem, task_loss
 from dropsmith.consistency.told import tell_trainers, untell_trainers

@@ -12,7 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.consistency.run import ITEMS, Running, start
+from dropsmith.consistency.forward import ITEMS
+from dropsmith.consistency.items import of_all
+from dropsmith.consistency.run import Running
+from dropsmith.consistency.start import start
 from dropsmith.consistency.state import Consistent, ConsistentOutput
 from dropsmith.consistency.task_loss import Counting, LabelledLoss
 from dropsmith.errors import ObjectiveError, ViewError
@@ -89,7 +92,7 @@ def _loss(state: Consistent, run: Running, views: Views) -> Tensor:
     terms = state.objective.terms(views, counting)
     state.head.judge(scores, run.noise.rank)
     state.terms = {name: term.detach() for name, term in terms.items()}
-    return state.objective.total(run.part(terms, counting.first), run.step)
+    return state.objective.total(of_all(terms, run.items, counting.first), run.step)
 
 
 def _with_loss(output: Any, loss: Tensor, takes_labels: bool) -> Any:

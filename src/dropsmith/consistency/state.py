@@ -6,8 +6,9 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from dropsmith.consistency.first_step import FirstSteps
+from dropsmith.consistency.forward import Forward
 from dropsmith.consistency.head import FusedHead, HeadChoice
-from dropsmith.consistency.run import Forward, Running
+from dropsmith.consistency.run import Running
 from dropsmith.objectives import LossFunction, Objective
 from dropsmith.sites import Plan
 from dropsmith.terms import Terms

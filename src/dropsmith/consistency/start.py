@@ -1,0 +1,55 @@
+"""What is to be done in one training forward, decided from the arguments it was called with."""
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
+from torch import nn
+
+from dropsmith.consistency.forward import ITEMS, Forward
+from dropsmith.consistency.run import Running
+from dropsmith.objectives import Objective
+from dropsmith.sites import Noise
+from dropsmith.sites.batch import rows_of
+from dropsmith.sites.reader import Reader
+from dropsmith.views.passes import choose
+from dropsmith.views.trunk import Trunk
+
+
+def start(
+    module: nn.Module,
+    noise: Noise,
+    forward: Forward,
+    objective: Objective,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    mode: str,
+    trunk: str | None = None,
+) -> Running:
+    """What is to be done in this forward, for the arguments it was called with."""
+    kwargs = dict(kwargs)
+    items = kwargs.pop(ITEMS, None)
+    batch = forward.by_name(args, kwargs)
+    if not forward.labels:
+        kwargs.pop("labels", None)
+    rows, n = rows_of(batch), objective.views_at(noise.step)
+    how = choose(module, n, objective.quiet, objective.share) if mode == "auto" else mode
+    some = ceil(rows * objective.share)
+    reads = objective.reads if n > 1 else None
+    fork = Trunk(module, trunk, noise, rows, n) if trunk is not None and n > 1 else None
+    return Running(
+        noise=noise,
+        step=noise.step,
+        n=n,
+        quiet=tuple(view for view in objective.quiet if view < n),
+        stacked=n > 1 and how == "stacked" and fork is None,
+        args=tuple(args),
+        kwargs=kwargs,
+        batch=batch,
+        rows=rows,
+        some=some,
+        items=items,
+        fork=fork,
+        reads=reads,
+        reader=Reader(module, reads, begun=True) if reads is not None else None,
+    )
