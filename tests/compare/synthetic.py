@@ -3,7 +3,16 @@
 import math
 from dataclasses import replace
 
-from dropsmith.compare import METHODS, TUNING_SEED, Comparison, Design, Row, Trial
+from dropsmith.compare import (
+    METHODS,
+    TUNING_SEED,
+    Comparison,
+    Design,
+    Row,
+    Trial,
+    find_method,
+    full,
+)
 from dropsmith.record import Record
 from dropsmith.tasks import find_task
 
@@ -38,7 +47,7 @@ def record(setup, nll=0.2, accuracy=0.95, status="finished"):
         "test_nll": nll,
         "test_accuracy": accuracy,
     }
-    views_of = METHODS[setup.method].views if setup.method in METHODS else 1
+    views_of = find_method(setup.method).views if full(setup.method) in METHODS else 1
     cost = {"seconds": 5.0 + views_of, "peak_memory_bytes": 4e8, "example_views": float(views)}
     environment = {"versions": {"torch": "2.13.0"}, "device": "cpu", "data_sha256": SHA256}
     return Record(

@@ -98,3 +98,20 @@ def test_path_noise_leaves_out_whole_branches_for_whole_texts():
 def test_an_unknown_noise_is_named_with_those_there_are():
     with pytest.raises(TaskError, match=r"'word'[\s\S]*did you mean 'words'"):
         transformer_plan("word", 0.1)
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_views_that_share_the_lower_layer_are_those_of_whole_passes(pairs):
+    import dropsmith as ds
+
+    torch.manual_seed(0)
+    net = SmallTransformer(words=20, classes=3, length=6, width=8, heads=2, pairs=pairs).double()
+    plan = ds.Plan(ds.rule("layers.1.*", ds.Bernoulli(rate=0.4)))
+    batch = {"tokens": TOKENS} | ({"second": TOKENS.flip(0)} if pairs else {})
+    found = []
+    with plan.installed(net.train()):
+        for trunk in (None, "layers.1"):
+            ds.step(net, 0)
+            found.append(ds.views(net, batch, 2, trunk=trunk).outputs)
+    torch.testing.assert_close(*found)
+    assert not torch.equal(*found[0])

@@ -63,6 +63,7 @@ def test_a_record_holds_the_curve_the_scores_the_cost_and_where_it_ran(tmp_path)
     assert [row["step"] for row in record.curve] == [3, 5]
     assert record.cost["example_views"] == record.curve[-1]["views"] == 200
     assert 0 < record.curve[0]["seconds"] < record.cost["seconds"]
+    assert record.cost["processor_seconds"] > 0
     assert record.cost["peak_memory_bytes"] > 10_000_000
     assert {"test_nll", "test_accuracy", "validation_nll", "validation_accuracy"} <= set(
         record.scores

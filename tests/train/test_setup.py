@@ -10,7 +10,7 @@ def test_its_json_holds_every_setting_and_decides_the_records_id():
     from dropsmith.record import config_id
 
     values = json.loads(json.dumps(digits().to_json()))
-    unwritten = {"data", "samples", "samples_without", "tested"}
+    unwritten = {"data", "samples", "samples_without", "tested", "trunk"}
     assert set(values) == set(digits().__dataclass_fields__) - unwritten
     assert values["plan"] == digits().plan.to_json()
     ids = [config_id(one.to_json()) for one in (digits(), digits(seed=1), digits(noise=False))]
@@ -70,3 +70,7 @@ def test_that_the_test_examples_are_left_alone_is_part_of_the_run():
     assert digits(tested=False).to_json() == digits().to_json() | {"tested": False}
     with pytest.raises(TaskError, match="samples=5 are scored on test examples"):
         digits(samples=5, tested=False)
+
+
+def test_a_trunk_is_written_down_only_where_there_is_one():
+    assert digits(trunk="convs.1").to_json() == digits().to_json() | {"trunk": "convs.1"}

@@ -193,9 +193,9 @@ def named_plans(given: list[str]) -> "tuple[tuple[str, Plan], ...]":
 
 def setting_of(method: str, changes: "Setting") -> "Setting":
     """A method's usual setting with some of its numbers changed."""
-    from dropsmith.compare import METHODS
+    from dropsmith.compare import find_method
 
-    usual = METHODS[method].settings[0]
+    usual = find_method(method).settings[0]
     for name in changes:
         if name not in usual:
             raise TaskError(

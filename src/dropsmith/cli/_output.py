@@ -16,11 +16,18 @@ def show(comparison: "Comparison", page: Path, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from dropsmith.report import control_grid, findings, main_grid, rich_table, sampled_grid
+    from dropsmith.report import (
+        control_grid,
+        findings,
+        main_grid,
+        price_grid,
+        rich_table,
+        sampled_grid,
+    )
 
     console = Console(highlight=False)
     console.print(rich_table(main_grid(comparison)))
-    for grid in (control_grid(comparison), sampled_grid(comparison)):
+    for grid in (f(comparison) for f in (control_grid, sampled_grid, price_grid)):
         if grid is not None:
             console.print(rich_table(grid))
     console.print()
@@ -31,6 +38,7 @@ def show(comparison: "Comparison", page: Path, as_json: bool) -> None:
 
 def as_object(comparison: "Comparison", page: Path) -> dict[str, Any]:
     """All numbers of the tables, the ids of the records behind them, and the page's path."""
+    from dropsmith.compare import prices
     from dropsmith.compare.summary import sampled, summarise
 
     return {
@@ -40,6 +48,7 @@ def as_object(comparison: "Comparison", page: Path) -> dict[str, Any]:
             asdict(line) | {"records": [record.id for record in row.records]}
             for line, row in zip(summarise(comparison), comparison.rows, strict=True)
         ],
+        "prices": [asdict(line) for line in prices(comparison)],
         "sampled": [asdict(line) for line in sampled(comparison)],
         "failed": {record.id: record.status for row in comparison.rows for record in row.failed},
         "page": str(page),

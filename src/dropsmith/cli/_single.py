@@ -57,7 +57,7 @@ def check_setup(setup: "Setup") -> None:
     from dropsmith.train import task_and_data
 
     task, data = task_and_data(setup)
-    check_plans(task, data, [setup.plan])
+    check_plans(task, data, [setup.plan], [] if setup.trunk is None else [setup.trunk])
 
 
 def record_of(setup: "Setup", folder: Path) -> "Record":

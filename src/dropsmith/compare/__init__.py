@@ -4,7 +4,8 @@ from dropsmith.compare._compare import compare, count
 from dropsmith.compare._method import Method, Setting, spelled
 from dropsmith.compare.comparison import FILE, Comparison, Row, Trial
 from dropsmith.compare.design import TUNING_SEED, Design, check, check_plans
-from dropsmith.compare.methods import CONTROL, METHODS, pick, usual
+from dropsmith.compare.methods import CONTROL, METHODS, find_method, full, pick, usual
+from dropsmith.compare.price import Price, prices
 from dropsmith.compare.renew import renew
 from dropsmith.compare.running import run
 
@@ -16,6 +17,7 @@ __all__ = [
     "Comparison",
     "Design",
     "Method",
+    "Price",
     "Row",
     "Setting",
     "Trial",
@@ -23,7 +25,10 @@ __all__ = [
     "check_plans",
     "compare",
     "count",
+    "find_method",
+    "full",
     "pick",
+    "prices",
     "renew",
     "run",
     "spelled",

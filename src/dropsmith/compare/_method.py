@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from dropsmith.compare.saving import NOTHING, Saving
 from dropsmith.objectives import Objective
 from dropsmith.patterns import Schedule
 from dropsmith.sites import Plan
@@ -31,6 +32,7 @@ class Method:
         schedule: what the rates of its plan become over a run: made of a rate and the number of
             steps after which it changes, the setting's `share` of all. None for rates that stay.
         told: whether its objective is told the kind where that is not classes.
+        saves: what of its further views it does not make.
         settings: what tuning may try. The first is the usual one, the first three span the range,
             and every method has equally many.
     """
@@ -45,12 +47,18 @@ class Method:
     blocks: bool = False
     told: bool = False
     schedule: Callable[[float, int], Schedule] | None = None
+    saves: Saving = NOTHING
 
     def fits(self, task: Task) -> bool:
         """Whether the task's model has a place for the noise, and shows what can be compared."""
         noise = self.noise_in(task)
         placed = noise is None or noise in task.noises
-        return placed and task.kind in self.kinds and (task.blocks or not self.blocks)
+        halved = not self.saves.trunk or task.upper is not None
+        return placed and task.kind in self.kinds and (task.blocks or not self.blocks) and halved
+
+    def trunk(self, task: Task) -> str | None:
+        """The first module that its views do not share, or None where they share none."""
+        return task.upper if self.saves.trunk else None
 
     def noise_in(self, task: Task) -> str | None:
         """The kind of noise it places in this task's model."""
@@ -74,10 +82,12 @@ class Method:
 
     def goal(self, setting: Setting, kind: str = "classes") -> Objective:
         """The objective under a setting, for a task of this kind."""
-        own = {name: value for name, value in setting.items() if name not in _NOT_THE_OBJECTIVES}
+        own: dict[str, float | str] = {
+            name: value for name, value in setting.items() if name not in _NOT_THE_OBJECTIVES
+        }
         if self.told and kind != "classes":
-            return self.objective(**own, kind=kind)
-        return self.objective(**own)
+            own["kind"] = kind
+        return self.objective(**own, **self.saves.settings)
 
     def budget(self, budget: Budget, setting: Setting) -> Budget:
         """The budget under a setting: only `weight_decay` is ever tuned, and never the length."""

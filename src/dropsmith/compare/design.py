@@ -8,12 +8,13 @@ import torch
 
 from dropsmith.compare._method import Method, Setting
 from dropsmith.compare.comparison import Trial
-from dropsmith.compare.methods import METHODS, MOST_TRIALS
+from dropsmith.compare.methods import METHODS, MOST_TRIALS, find_method, full
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import TaskLoss
 from dropsmith.sites import Kind, Plan
 from dropsmith.tasks import Budget, Data, Task
 from dropsmith.train import Setup, steps_of
+from dropsmith.views.trunk import upper
 
 TUNING_SEED = 1_000_000
 """The first seed of every trial, from which the others count up. None of them is reported:
@@ -75,7 +76,7 @@ class Design:
 
     def _check_plans(self) -> None:
         for name, _ in self.plans:
-            if name in METHODS:
+            if full(name) in METHODS:
                 raise TaskError(f"a plan cannot be called {name!r}, for a method is called so")
             if name not in self.methods:
                 raise TaskError(f"the plan {name!r} is not among the methods")
@@ -83,7 +84,7 @@ class Design:
     def method(self, name: str) -> Method:
         """The method of a name; a plan is one with the budget's own settings."""
         if name not in dict(self.plans):
-            return METHODS[name]
+            return find_method(name)
         return Method(
             about="a plan that is given",
             source="its own rules",
@@ -116,6 +117,7 @@ class Design:
             precision=self.precision,
             samples=self.samples if sampled else 0,
             samples_without=self.samples_without if sampled else (),
+            trunk=made.trunk(self.task),
         )
         if made.schedule is None:
             return setup
@@ -142,19 +144,22 @@ def check(design: Design) -> None:
     """Put every method's plan on the task's model once, so that what cannot be is said at once.
 
     Raises:
-        DropsmithError: a setting is not one, the data is not there, the model cannot be made, or
-            a plan matches nothing.
+        DropsmithError: a setting is not one, the data is not there, the model cannot be made, a
+            plan matches nothing, or the module is not there at which views part.
     """
     setups = [design.setup(name, design.settings(name)[0], 0) for name in design.methods]
     where = None if design.data is None else Path(design.data)
     data = design.task.load(where, design.limit)
-    check_plans(design.task, data, [setup.plan for setup in setups])
+    trunks = [setup.trunk for setup in setups if setup.trunk is not None]
+    check_plans(design.task, data, [setup.plan for setup in setups], trunks)
 
 
-def check_plans(task: Task, data: Data, plans: Sequence[Plan]) -> None:
-    """Put each plan on the task's model and take it off again; errors as in `check`."""
+def check_plans(task: Task, data: Data, plans: Sequence[Plan], trunks: Sequence[str] = ()) -> None:
+    """Put each plan on the task's model and take it off, and find each trunk; errors as `check`."""
     with torch.random.fork_rng(devices=[]):
         model = task.model(data)
+    for name in dict.fromkeys(trunks):
+        upper(model, name)
     example = data.train.rows(slice(0, 2))
     for plan in plans:
         with plan.installed(model, example):

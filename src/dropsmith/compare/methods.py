@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from dropsmith.compare._method import PAIRED, Method, Setting
+from dropsmith.compare.saving import PLUS, Saving
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import (
     ExpectationLinear,
@@ -198,23 +199,73 @@ def pick(names: Sequence[str], task: Task) -> tuple[str, ...]:
     if not chosen:
         raise TaskError(f"no method to compare\n  methods for {task.name}: {_fitting(task)}")
     for name in chosen:
-        if not METHODS[name].fits(task):
+        if not find_method(name).fits(task):
             raise TaskError(
                 f"method {name!r} does not fit the task {task.name!r}: {_why(name, task)}\n"
                 f"  methods that fit: {_fitting(task)}"
             )
-    doubled = [name for name in chosen if METHODS[name].views > 1]
+    doubled = [name for name in chosen if find_method(name).views > 1]
     if doubled and CONTROL not in chosen:
         chosen.insert(chosen.index(doubled[0]), CONTROL)
     return tuple(chosen)
 
 
+def find_method(name: str) -> Method:
+    """The method of a name, which may say what it saves: `r-drop+trunk`, `lr-drop+every-4`.
+
+    >>> find_method("r-drop+every-4").goal({"rate": 0.3, "alpha": 1.0})
+    RDrop(alpha=1.0, every=4)
+
+    Raises:
+        TaskError: there is no such method, or it cannot save what it says.
+    """
+    base, *words = name.split(PLUS)
+    found = METHODS[_spelt(base)]
+    if not words:
+        return found
+    saves = Saving.of(*words)
+    _check_saving(base, found, saves)
+    return replace(found, about=f"{found.about}; {saves.about}", saves=saves)
+
+
+def full(name: str) -> str:
+    """The name of the same method that saves nothing.
+
+    >>> full("r-drop+trunk"), full("r-drop")
+    ('r-drop', 'r-drop')
+    """
+    return name.partition(PLUS)[0]
+
+
+def _check_saving(base: str, found: Method, saves: Saving) -> None:
+    if found.views == 1 or base == CONTROL:
+        kind = "has one view" if found.views == 1 else "has nothing to agree on"
+        able = [name for name, method in METHODS.items() if method.views > 1 and name != CONTROL]
+        raise TaskError(
+            f"{base!r} {kind}, so nothing of its further views can be saved\n"
+            f"  methods that can: {', '.join(able)}"
+        )
+    if saves.trunk and found.goal(found.settings[0]).quiet:
+        raise TaskError(
+            f"{base!r} has a view without noise, and views that share a trunk are all noisy\n"
+            f"  leave out {PLUS}trunk"
+        )
+    if saves.trunk and saves.share < 1:
+        raise TaskError(
+            "views that share a trunk see the whole batch\n"
+            f"  use {base}{PLUS}trunk or {base}{replace(saves, trunk=False).ending}"
+        )
+
+
 def _why(name: str, task: Task) -> str:
-    if task.kind not in METHODS[name].kinds:
+    method = find_method(name)
+    if task.kind not in method.kinds:
         return "its model returns values, and no probabilities that could be near"
-    if METHODS[name].blocks and not task.blocks:
+    if method.blocks and not task.blocks:
         return "its model has no Transformer blocks whose states and attention could be near"
-    return f"its model has no place for {METHODS[name].noise_in(task)} noise"
+    if method.saves.trunk and task.upper is None:
+        return "its model has no stack of layers whose lower half could run once"
+    return f"its model has no place for {method.noise_in(task)} noise"
 
 
 def usual(task: Task) -> tuple[str, ...]:
@@ -223,6 +274,12 @@ def usual(task: Task) -> tuple[str, ...]:
 
 
 def _known(name: str) -> str:
+    """A name as it is written in records: without synonyms, and what is saved in one order."""
+    saves = find_method(name).saves
+    return _spelt(full(name)) + saves.ending
+
+
+def _spelt(name: str) -> str:
     name = SYNONYMS.get(name, name)
     if name not in METHODS:
         raise TaskError(

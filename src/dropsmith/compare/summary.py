@@ -117,7 +117,7 @@ def summarise(comparison: Comparison) -> tuple[Line, ...]:
     names = metrics(comparison)
     baseline = comparison.row(comparison.baseline)
     control = comparison.row(CONTROL)
-    to_baseline = {row.method: _between(row, baseline, names) for row in comparison.rows}
+    to_baseline = {row.method: differences(row, baseline, names) for row in comparison.rows}
     p = {name: _family(to_baseline, name) for name in names}
     return tuple(
         Line(
@@ -128,7 +128,7 @@ def summarise(comparison: Comparison) -> tuple[Line, ...]:
             spread=_spread(row, names),
             to_baseline=to_baseline[row.method],
             p={name: p[name][row.method] for name in names if row.method in p[name]},
-            to_control=_between(row, control, names) if _doubled(row.method) else {},
+            to_control=differences(row, control, names) if _doubled(row.method) else {},
             seconds=_cost(row, "seconds"),
             memory=_cost(row, "peak_memory_bytes"),
             views=_cost(row, "example_views"),
@@ -145,7 +145,8 @@ def _spread(row: Row, names: tuple[str, ...]) -> dict[str, Spread]:
     return {name: Spread.of(list(row.scores(name).values())) for name in names if row.finished}
 
 
-def _between(row: Row, other: Row | None, names: tuple[str, ...]) -> dict[str, Difference]:
+def differences(row: Row, other: Row | None, names: tuple[str, ...]) -> dict[str, Difference]:
+    """Paired differences of one method to another, by metric; none to itself or to nothing."""
     if other is None or row is other:
         return {}
     found = {name: difference(row.scores(name), other.scores(name)) for name in names}

@@ -1,12 +1,15 @@
 """Pretrained Transformers by name, through transformers, returning scores and nothing else."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import MissingExtra, TaskError
 from dropsmith.models._placing import Places, placed
+from dropsmith.models.upper import upper_half
 from dropsmith.patterns import Bernoulli, Gaussian, Native, Words
 from dropsmith.sites import Plan, rule, select
 
@@ -37,6 +40,17 @@ class PretrainedClassifier(nn.Module):
         """Scores `[batch, classes]`; the arguments are what the model's own tokeniser makes."""
         own = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         return self.net(input_ids=input_ids, attention_mask=attention_mask, **own).logits
+
+
+@lru_cache(maxsize=4)
+def upper_half_of(checkpoint: str) -> str | None:
+    """Where the upper half of its layers begins in `PretrainedClassifier`; no weights are read."""
+    library = transformers(checkpoint)
+    config = fetched(checkpoint, library.AutoConfig.from_pretrained)
+    with torch.device("meta"):
+        net = library.AutoModelForSequenceClassification.from_config(config)
+    found = upper_half(net)
+    return None if found is None else f"net.{found}"
 
 
 def transformers(checkpoint: str) -> Any:

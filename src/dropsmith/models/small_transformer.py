@@ -54,6 +54,7 @@ class SmallTransformer(nn.Module):
             nn.init.normal_(table.weight, std=width**-0.5)
         self.layers = nn.ModuleList(_Layer(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
+        self.mean = _Mean()
         self.head = nn.Linear(4 * width if pairs else width, classes)
 
     def forward(self, tokens: Tensor, second: Tensor | None = None) -> Tensor:
@@ -73,7 +74,7 @@ class SmallTransformer(nn.Module):
         for layer in self.layers:
             x = layer(x, seen)
         parts = self.norm(x).split([len(place) for place in places], dim=1)
-        return [_mean(part, own) for part, own in zip(parts, real, strict=True)]
+        return [self.mean(part, own) for part, own in zip(parts, real, strict=True)]
 
 
 def _seen(real: Sequence[Tensor]) -> Tensor:
@@ -111,9 +112,11 @@ class _Layer(nn.Module):
         return heads.transpose(1, 2).flatten(2)
 
 
-def _mean(x: Tensor, real: Tensor) -> Tensor:
-    weight = real.unsqueeze(-1).to(x.dtype)
-    return (x * weight).sum(1) / weight.sum(1).clamp(min=1)
+class _Mean(nn.Module):
+    # A module, so that what comes around the layers is seen where views part among them.
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:
+        weight = real.unsqueeze(-1).to(x.dtype)
+        return (x * weight).sum(1) / weight.sum(1).clamp(min=1)
 
 
 _BRANCHES = ("layers.*.attended", "layers.*.fed")

@@ -4,6 +4,7 @@ from dropsmith.report.cells import Cell, Grid, control_grid, main_grid, sampled_
 from dropsmith.report.findings import findings
 from dropsmith.report.markdown import markdown_table, write_between
 from dropsmith.report.page import page, write_page
+from dropsmith.report.price import price_grid
 from dropsmith.report.runs import runs_grid, runs_in
 from dropsmith.report.table import rich_table
 
@@ -15,6 +16,7 @@ __all__ = [
     "main_grid",
     "markdown_table",
     "page",
+    "price_grid",
     "rich_table",
     "runs_grid",
     "runs_in",

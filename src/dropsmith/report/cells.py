@@ -38,7 +38,7 @@ def main_grid(comparison: Comparison) -> Grid:
     names, lines = metrics(comparison), summarise(comparison)
     tested = any(line.p for line in lines)
     heads = ["method", "setting", *(METRICS[name].head for name in names)]
-    heads += [f"Δ {_short(name)} to {comparison.baseline}" for name in names]
+    heads += [f"Δ {short(name)} to {comparison.baseline}" for name in names]
     heads.append("a run")
     return Grid(
         f"{comparison.task}: mean ± standard deviation over {_seeds(lines)}; "
@@ -63,7 +63,7 @@ def _signatures(comparison: Comparison) -> list[tuple[str, str]]:
 def _main_row(line: Line, names: Sequence[str]) -> tuple[Cell, ...]:
     cells = [Cell(line.method, _runs(line)), _setting(line.setting)]
     cells += [_score(name, line.spread.get(name)) for name in names]
-    cells += [_difference(name, line.to_baseline.get(name), line.p.get(name)) for name in names]
+    cells += [difference(name, line.to_baseline.get(name), line.p.get(name)) for name in names]
     return (*cells, Cell(seconds(line.seconds), megabytes(line.memory)))
 
 
@@ -76,9 +76,9 @@ def control_grid(comparison: Comparison) -> Grid | None:
     return Grid(
         "What the agreement of views adds: differences to the two-sample control, which sees as "
         "many views and has nothing to agree on",
-        ("method", *(f"Δ {_short(name)} to two-sample" for name in names)),
+        ("method", *(f"Δ {short(name)} to two-sample" for name in names)),
         tuple(
-            (Cell(line.method), *(_difference(name, line.to_control.get(name)) for name in names))
+            (Cell(line.method), *(difference(name, line.to_control.get(name)) for name in names))
             for line in lines
         ),
     )
@@ -115,7 +115,7 @@ def sampled_grid(comparison: Comparison) -> Grid | None:
     if not lines:
         return None
     heads = [f"{METRICS[name].head} of the mean" for name in names]
-    heads += [f"Δ {_short(name)} to one pass" for name in names]
+    heads += [f"Δ {short(name)} to one pass" for name in names]
     without = " and ".join(lines[0].without)
     return Grid(
         f"Monte-Carlo dropout: the mean of {lines[0].samples} noisy passes over the test set, "
@@ -126,7 +126,7 @@ def sampled_grid(comparison: Comparison) -> Grid | None:
             (
                 Cell(line.method),
                 *(_score(name, line.spread.get(name)) for name in names),
-                *(_difference(name, line.to_one_pass.get(name)) for name in names),
+                *(difference(name, line.to_one_pass.get(name)) for name in names),
             )
             for line in lines
         ),
@@ -178,7 +178,8 @@ def _score(name: str, spread: Spread | None) -> Cell:
     return Cell(METRICS[name].value(spread.mean), METRICS[name].deviation(spread))
 
 
-def _difference(name: str, found: Difference | None, p: float | None = None) -> Cell:
+def difference(name: str, found: Difference | None, p: float | None = None) -> Cell:
+    """A difference of a metric with its interval, and its p-value where there is one."""
     if found is None:
         return Cell("")
     metric = METRICS[name]
@@ -186,7 +187,8 @@ def _difference(name: str, found: Difference | None, p: float | None = None) -> 
     return Cell(metric.change(found.mean), detail, metric.verdict(found))
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """What a metric is called in the head of a difference."""
     return _SHORT.get(name, name.removeprefix("test_"))
 
 

@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from dropsmith.compare import METHODS, Comparison, Row, Trial
+from dropsmith.compare import METHODS, Comparison, Row, Trial, find_method, full
 from dropsmith.compare.summary import sampled
 from dropsmith.record import Record
 from dropsmith.report import pictures
@@ -21,6 +21,7 @@ from dropsmith.report.html import (
     section,
     table,
 )
+from dropsmith.report.price import price_grid
 from dropsmith.sites import Plan
 from dropsmith.tasks import TASKS
 
@@ -70,7 +71,7 @@ def _sections(comparison: Comparison, record: Record, data: Path | None) -> list
         section("samples", "The mean of many passes", table(sampled_grid(comparison))),
         section("curves", "Learning curves", pictures.curves(comparison)),
         section("masks", "What is dropped", pictures.gallery(record, data)),
-        section("bill", "What it costs", pictures.bill(comparison)),
+        section("bill", "What it costs", pictures.bill(comparison), table(price_grid(comparison))),
         section("choices", "How settings were chosen", _trials(comparison)),
         section("methods", "The methods", facts(_methods(comparison))),
         section(
@@ -120,7 +121,7 @@ def command(comparison: Comparison, data: Path | None = None) -> str:
     own = config["task"] not in TASKS
     means = sampled(comparison)
     options = {
-        "--with": ",".join(one.method for one in comparison.rows if one.method in METHODS),
+        "--with": ",".join(one.method for one in comparison.rows if full(one.method) in METHODS),
         "--seeds": len(row.records),
         "--trials": len(tried) or 1,
         "--tuning-seeds": len(tried[0].records) if tried else None,
@@ -133,7 +134,7 @@ def command(comparison: Comparison, data: Path | None = None) -> str:
         "--samples-of": _sampled_alone(comparison),
         "--samples-without": ",".join(means[0].without) or None if means else None,
     }
-    plans = [one.method for one in comparison.rows if one.method not in METHODS]
+    plans = [one.method for one in comparison.rows if full(one.method) not in METHODS]
     words = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
     words += [word for name in plans for word in ("--plan", f"{name}={name}.json")]
     task = place if own and place else config["task"]
@@ -156,8 +157,9 @@ def _methods(comparison: Comparison) -> dict[str, str]:
 
 
 def _about(row: Row) -> str:
-    if row.method in METHODS:
-        return f"{METHODS[row.method].about} ({METHODS[row.method].source})"
+    if full(row.method) in METHODS:
+        method = find_method(row.method)
+        return f"{method.about} ({method.source})"
     rules = Plan.from_json(row.records[0].config["plan"]).rules
     return f"a plan that was given, nothing of it tuned here: {', '.join(map(repr, rules))}"
 

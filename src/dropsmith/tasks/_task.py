@@ -88,8 +88,9 @@ class Task(ABC):
     `noises` (the kinds that `plan` can place in its model), which of them methods of two views
     are run on (`paired`), its `budget` (which trains its model
     in a short while on two cores), whether `perplexity` is shown for it, its `kind`: whether
-    what the model returns are scores of `classes` or predicted `values`, and whether its model is
-    made of Transformer `blocks` that objectives can read.
+    what the model returns are scores of `classes` or predicted `values`, whether its model is
+    made of Transformer `blocks` that objectives can read, and where the `upper` half of its layers
+    begins: the name of a module, or None.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Task(ABC):
     budget: Budget
     perplexity: bool = False
     blocks: bool = False
+    upper: str | None = None
     kind: Kind = "classes"
 
     @abstractmethod

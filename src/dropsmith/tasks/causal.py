@@ -47,6 +47,7 @@ class CausalTask(Task):
     noises: tuple[str, ...] = GPT_NOISES
     perplexity: bool = True
     blocks: bool = True
+    upper: str | None = "net.transformer.h.1"
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         found = self.source.read(data, self.limit if limit is None else limit)

@@ -33,6 +33,7 @@ class PatchTask(Task):
     budget: Budget
     noises: tuple[str, ...] = VIT_NOISES
     blocks: bool = True
+    upper: str | None = "net.vit.layers.2"
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         return self.read(data, limit)

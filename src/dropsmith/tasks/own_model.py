@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.models import AnyModel
+from dropsmith.models.upper import upper_half
 from dropsmith.sites import Plan, Reads, reading
 from dropsmith.sites.batch import call
 from dropsmith.tasks._budget import Budget
@@ -36,7 +37,7 @@ class OwnModelTask(Task):
         task: whose data and loss.
         spec: `package.module:function`.
         places: where the model can take noise.
-        name, budget, noises, perplexity, kind, blocks: as for any task.
+        name, budget, noises, perplexity, kind, blocks, upper: as for any task.
         input: what the model's forward calls the one input, where the task calls it otherwise.
     """
 
@@ -50,6 +51,7 @@ class OwnModelTask(Task):
     input: str | None = None
     kind: Literal["classes", "values"] = "classes"
     blocks: bool = False
+    upper: str | None = None
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         loaded = self.task.load(data, limit)
@@ -121,6 +123,7 @@ def with_model(task: Task, spec: str, data: Data) -> Task:
         input=own_input,
         kind=task.kind,
         blocks=_has_blocks(model, data.train, own_input),
+        upper=upper_half(model),
     )
 
 

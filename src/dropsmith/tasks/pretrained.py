@@ -15,6 +15,7 @@ from dropsmith.models.pretrained import (
     fetched,
     pretrained_plan,
     transformers,
+    upper_half_of,
 )
 from dropsmith.sites import Plan
 from dropsmith.tasks._budget import Budget
@@ -62,6 +63,11 @@ class PretrainedTextTask(Task):
     noises: tuple[str, ...] = PRETRAINED_NOISES
     kind: Kind = "classes"
     blocks: bool = True
+
+    @property
+    def upper(self) -> str | None:  # pyright: ignore[reportIncompatibleVariableOverride] - when asked
+        """The middle of its layers, as its configuration has them."""
+        return upper_half_of(self.checkpoint)
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         found = data if data is not None else self.task.home

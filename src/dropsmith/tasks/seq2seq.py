@@ -109,6 +109,7 @@ class Seq2SeqTask(Task):
     longest: int = 80
     noises: tuple[str, ...] = SEQ2SEQ_NOISES
     blocks: bool = True
+    upper: str | None = "net.model.decoder.layers.1"
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         where = data.resolve() if data is not None else None

@@ -170,6 +170,7 @@ class TextTask(Task):
     home: Path | None = None
     noises: tuple[str, ...] = TRANSFORMER_NOISES
     blocks: bool = True
+    upper: str | None = "layers.1"
     kind: Kind = "classes"
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:

@@ -32,6 +32,8 @@ class Setup:
         samples_without: kinds of sites that these passes leave without noise, such as `words`.
         tested: whether the test examples are scored at the end. A run that a choice will be made
             by leaves them alone.
+        trunk: the first module that the views of a step do not share, or None where each is whole;
+            what is below it runs once, with one draw of its noise.
     """
 
     task: str
@@ -47,6 +49,7 @@ class Setup:
     samples: int = 0
     samples_without: tuple[Kind, ...] = ()
     tested: bool = True
+    trunk: str | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -87,7 +90,7 @@ class Setup:
     def to_json(self) -> dict[str, Any]:
         """The resolved configuration as JSON values, without paths of data.
 
-        Of `samples` it holds only what was asked for, and `tested` only where it is not.
+        Of `samples` and `trunk` it holds what was asked for, and `tested` only where it is not.
         """
         values = {
             "task": plain_name(self.task),
@@ -106,4 +109,6 @@ class Setup:
             values["samples_without"] = list(self.samples_without)
         if not self.tested:
             values["tested"] = False
+        if self.trunk is not None:
+            values["trunk"] = self.trunk
         return values

@@ -1,5 +1,6 @@
 """A run being made: its steps, what it is scored on and when, and the record it ends in."""
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,11 +75,12 @@ class Run:
         return worse or schedule.ends(self.state.losses)
 
     def _step(self) -> None:
-        state, started = self.state, time.perf_counter()
+        state, started, worked = self.state, time.perf_counter(), time.process_time()
         rate = learning_rate(state.step + 1, self.length, self._budget, state.losses)
         task = self.stepper.take(state, rate, self.folder)
         state.loss = (state.loss[0] + float(task.sum), state.loss[1] + float(task.count))
         state.seconds += time.perf_counter() - started
+        state.processor_seconds += time.process_time() - worked
 
     def _evaluate(self) -> None:
         state = self.state
@@ -138,6 +140,12 @@ class Run:
         name = self.state.fused_head
         return {} if name is None else {"fused_head": name}
 
+    def _processor(self) -> dict[str, float]:
+        """What processors worked, which tells the price of a step where they do all of it."""
+        worked = self.state.processor_seconds
+        known = self._device.type == "cpu" and not math.isnan(worked)
+        return {"processor_seconds": worked} if known else {}
+
     def _remember_peak(self) -> None:
         self.state.peak_bytes = max(self.state.peak_bytes, peak_bytes(self._device))
 
@@ -158,6 +166,7 @@ class Run:
             scores=scores,
             cost={
                 "seconds": state.seconds,
+                **self._processor(),
                 "peak_memory_bytes": state.peak_bytes,
                 "example_views": self.length.views[state.step],
                 "steps": state.step,

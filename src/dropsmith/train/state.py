@@ -31,6 +31,7 @@ class State:
         best_nll: that loss.
         worse: how many evaluations in a row were no better.
         seconds: time spent in training steps.
+        processor_seconds: what processors worked of it, all threads together.
         peak_bytes: most memory, over all the processes that worked on the run.
         carried: what the last window of a text hands to the next, by argument name.
         fused_head: the module whose scores were fused with the loss when views last met, or None.
@@ -46,6 +47,7 @@ class State:
     best_nll: float | None = None
     worse: int = 0
     seconds: float = 0.0
+    processor_seconds: float = 0.0
     peak_bytes: float = 0.0
     carried: dict[str, Any] = field(default_factory=dict)
     fused_head: str | None = None
@@ -85,7 +87,8 @@ class State:
     def resume(self, saved: Checkpoint) -> None:
         """Be where the checkpoint was, to the bit."""
         for name in _NUMBERS:
-            setattr(self, name, saved.values[name])
+            # Checkpoints of an earlier version did not count what processors worked.
+            setattr(self, name, saved.values.get(name, math.nan))
         self.loss = (self.loss[0], self.loss[1])
         self.beside = {name: (own[0], own[1]) for name, own in self.beside.items()}
         self.model.load_state_dict(_under("model", saved.tensors))
@@ -100,7 +103,17 @@ class State:
             noise.step = saved.values["noise_step"]
 
 
-_NUMBERS = ("step", "loss", "beside", "curve", "best_nll", "worse", "seconds", "peak_bytes")
+_NUMBERS = (
+    "step",
+    "loss",
+    "beside",
+    "curve",
+    "best_nll",
+    "worse",
+    "seconds",
+    "processor_seconds",
+    "peak_bytes",
+)
 
 
 def copied(model: nn.Module) -> Weights:

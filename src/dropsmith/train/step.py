@@ -66,11 +66,11 @@ class Stepper:
         return found["task"]
 
     def _terms(self, state: State, batch: dict[str, Any], step: int) -> tuple[Views, Terms]:
-        """The views and their terms; a large head is fused with the loss where there are several.
+        """The views and their terms; a large head is fused with the loss of several whole views.
 
         With one view that saves memory but no time, and plain training stays as it was.
         """
-        several = self.setup.objective.views_at(step) > 1
+        several = self.setup.objective.views_at(step) > 1 and self.setup.trunk is None
         name, head = (head_of(state.model) if several else None) or (None, None)
         with putting_off(head):
             made = replace(self._views(state.model, batch, step), step=step)
@@ -86,7 +86,8 @@ class Stepper:
         quiet = tuple(view for view in objective.quiet if view < count)
         share = objective.share if count > 1 else 1.0
         reads = objective.reads if count > 1 else None
-        return views(model, batch, count, quiet=quiet, share=share, reads=reads)
+        trunk = self.setup.trunk if count > 1 else None
+        return views(model, batch, count, quiet=quiet, share=share, trunk=trunk, reads=reads)
 
 
 def _not_finite(

@@ -1,8 +1,8 @@
 """A trunk that several views share: everything before a named module runs once.
 
-Where the trunk ends, rows are repeated, once for each view. The modules after it that stand
-beside it (the rest of a stack of layers) also take tensors with one entry per row that came
-around the trunk, such as an attention mask; those are repeated there.
+Where the trunk ends, rows are repeated, once for each view. Modules that come later (the rest of
+a stack of layers, a decoder, a head) also take tensors with one entry per row that came around the
+trunk, such as an attention mask or a decoder's own words; those are repeated there.
 """
 
 from dataclasses import replace
@@ -92,13 +92,21 @@ class Trunk:
 
 
 def upper(model: nn.Module, name: str) -> tuple[nn.Module, list[nn.Module]]:
-    """The module where a trunk ends and those beside it that run later, or `SiteError`."""
+    """The module where a trunk ends and those that come later, or `SiteError`.
+
+    Later are those that its parent made after it, and its parent's parent after that, and so on.
+    """
     known = dict(model.named_modules())
     if name not in known or not name:
         raise SiteError(
             f"no module {name!r} to end the trunk at" + did_you_mean(name, [n for n in known if n])
         )
-    parent, _, own = name.rpartition(".")
-    beside = list(known[parent].named_children())
-    index = [child for child, _ in beside].index(own)
-    return known[name], [module for _, module in beside[index + 1 :]]
+    later: list[nn.Module] = []
+    inside = name
+    while inside:
+        parent, _, own = inside.rpartition(".")
+        beside = list(known[parent].named_children())
+        index = [child for child, _ in beside].index(own)
+        later += [module for _, module in beside[index + 1 :]]
+        inside = parent
+    return known[name], later

@@ -1,0 +1,100 @@
+"""What a method of several views may save, said in its name: `r-drop+trunk`, `r-drop+every-4`."""
+
+from dataclasses import dataclass
+
+from dropsmith.errors import TaskError, did_you_mean
+
+PLUS = "+"
+"""Stands between a method's name and each thing it saves."""
+
+FORMS = (
+    "+every-K (the term at every K-th step), +share-S (of the batch), +trunk (lower layers once)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saving:
+    """Which part of the further views is not made.
+
+    >>> Saving.of("trunk", "every-4")
+    Saving(every=4, share=1.0, trunk=True)
+    >>> Saving.of("trunk", "every-4").ending
+    '+every-4+trunk'
+
+    Args:
+        every: further views are made at every step divisible by this.
+        share: the leading share of the batch that they see.
+        trunk: whether the model's lower layers run once for all views.
+    """
+
+    every: int = 1
+    share: float = 1.0
+    trunk: bool = False
+
+    @classmethod
+    def of(cls, *words: str) -> "Saving":
+        """What some words say, in any order; `TaskError` for one that says nothing."""
+        found: dict[str, float | bool] = {}
+        for word in words:
+            name, value = _read(word)
+            if name in found:
+                raise TaskError(f"{name} is said twice: {PLUS.join(words)}")
+            found[name] = value
+        return cls(**found)  # pyright: ignore[reportArgumentType]
+
+    @property
+    def ending(self) -> str:
+        """What follows the method's name: nothing where nothing is saved."""
+        words = [f"every-{self.every}"] if self.every > 1 else []
+        words += [f"share-{self.share:g}"] if self.share < 1 else []
+        words += ["trunk"] if self.trunk else []
+        return "".join(PLUS + word for word in words)
+
+    @property
+    def about(self) -> str:
+        """The same in words."""
+        parts = [f"at every {ordinal(self.every)} step"] if self.every > 1 else []
+        parts += [f"on {100 * self.share:g} % of the batch"] if self.share < 1 else []
+        parts += ["the lower layers run once for all views"] if self.trunk else []
+        return "; ".join(parts)
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """What the objective is told."""
+        told = {"every": self.every, "share": self.share}
+        return {name: value for name, value in told.items() if value != 1}
+
+
+NOTHING = Saving()
+
+
+def ordinal(number: int) -> str:
+    """A number as a place.
+
+    >>> ordinal(2), ordinal(3), ordinal(12), ordinal(21)
+    ('2nd', '3rd', '12th', '21st')
+    """
+    teens = 10 <= number % 100 <= 20
+    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+
+
+def _read(word: str) -> tuple[str, float | bool]:
+    name, _, number = word.partition("-")
+    if word == "trunk":
+        return "trunk", True
+    if name == "every" and number.isdigit() and int(number) > 1:
+        return "every", int(number)
+    if name == "share" and (share := _share(number)) is not None:
+        return "share", share
+    raise TaskError(
+        f"nothing is saved by {PLUS + word!r}\n  there are: {FORMS}, such as r-drop+every-4 or "
+        "r-drop+share-0.5" + did_you_mean(name, ("trunk", "every", "share"))
+    )
+
+
+def _share(text: str) -> float | None:
+    try:
+        share = float(text)
+    except ValueError:
+        return None
+    return share if 0 < share < 1 else None
