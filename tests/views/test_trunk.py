@@ -160,3 +160,84 @@ def test_batch_norm_above_the_fork_is_warned_of():
     net = nn.Sequential(nn.Linear(WIDTH, 4), nn.Dropout(0.5), nn.BatchNorm1d(4))
     with pytest.warns(UserWarning, match="normalises over the batch"):
         views(net, seeded(ROWS, WIDTH), trunk="1")
+
+
+def test_states_that_are_shared_go_to_every_view_whole_whatever_their_length():
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.low, self.high = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+
+        def forward(self, x):
+            low = self.low(x)
+            return {"low": low, "high": self.high(low)}
+
+    net = Both()
+    Plan(rule("high", FLIPS)).install(net)
+    # Twice as many words as rows, so that words could be taken for the rows of both views.
+    first, second = views(net, seeded(ROWS, 2 * ROWS, WIDTH), trunk="high").outputs
+    assert first["low"].shape == (ROWS, 2 * ROWS, WIDTH)
+    assert torch.equal(first["low"], second["low"])
+    assert not torch.equal(first["high"], second["high"])
+
+
+class Beside(nn.Module):
+    """A head that is given, beside its layers' states, which words are real."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH))
+        self.mean = Masked()
+
+    def forward(self, x, real):
+        return self.mean(self.body(x), real)
+
+
+class Masked(nn.Module):
+    def forward(self, x, real):
+        return (x * real.unsqueeze(-1)).sum(1) / real.sum(1, keepdim=True)
+
+
+def test_what_goes_around_the_trunk_reaches_modules_outside_the_stack_too():
+    net, real = Beside(), (seeded(ROWS, 5) > -1).float()
+    batch = {"x": seeded(ROWS, 5, WIDTH), "real": real}
+    Plan(rule("body.1", FLIPS)).install(net)
+    shared = views(net, batch, trunk="body.1").outputs
+    noise_of(net).step = 0
+    torch.testing.assert_close(shared, views(net, batch, mode="looped").outputs)
+    assert not torch.equal(*shared)
+
+
+def test_a_trunk_that_ends_where_rows_do_not_come_first_is_refused():
+    class Turned(Beside):
+        def forward(self, x):
+            return self.body(x.transpose(0, 1)).transpose(0, 1)
+
+    with pytest.raises(ViewError, match=r"'body\.1'.*is given nothing of the batch's 4 rows"):
+        views(Turned(), seeded(4, 5, WIDTH), trunk="body.1")
+
+
+def test_a_state_of_as_many_layers_as_rows_is_refused_above_a_trunk():
+    class Stateful(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.low, self.high = nn.Linear(WIDTH, WIDTH), nn.LSTM(WIDTH, 6, 3, batch_first=True)
+
+        def forward(self, x):
+            out, (hidden, _) = self.high(self.low(x))
+            return out, hidden
+
+    with pytest.raises(ViewError, match="cannot tell which dimension"):
+        views(Stateful(), seeded(3, 5, WIDTH), trunk="high")
+
+
+def test_labels_of_a_batch_become_those_of_all_views():
+    from transformers import BertForSequenceClassification
+
+    model = BertForSequenceClassification(tiny_bert(rate=0.3).config).train()
+    batch = sentences() | {"labels": torch.arange(ROWS) % 2}
+    made = views(model, batch, trunk="bert.encoder.layer.1")
+    both = torch.cat([one.logits for one in made.outputs])
+    labels = torch.cat([batch["labels"]] * 2)
+    torch.testing.assert_close(made.outputs[0].loss, nn.functional.cross_entropy(both, labels))

@@ -68,7 +68,9 @@ def consistent(
         mode: `looped` for one forward per view, where BatchNorm should see each by itself; `auto`
             for all views in one forward where that can be done, see `dropsmith.views`.
         trunk: name of the first module that the views do not share: all before it, its noise
-            included, runs once for all of them.
+            included, runs once for all of them. In an encoder-decoder it may stand in either. An
+            objective that compares layers has nothing to compare below: agreement there is exactly
+            0, and is counted in no mean.
         label_smoothing: the share of each target that is spread over all classes, in [0, 1); the
             term compares the outputs as they are. A trainer's own setting takes the labels away.
         head: `auto` to fuse a large plain head with its loss where that can be done, from the
@@ -143,16 +145,6 @@ def _check_trunk(model: nn.Module, objective: Objective, mode: str, trunk: str |
         raise ViewError(
             "views that share a trunk are stacked above it, over the whole batch and all noisy\n"
             "  leave out trunk, or leave out mode, share and objectives with a quiet view"
-        )
-    if objective.reads is not None:
-        raise ViewError(
-            "layers below a trunk's end are the same in all views, so blocks are read without one\n"
-            f"  leave out trunk, or train on another objective than {type(objective).__name__}"
-        )
-    if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
-        raise ViewError(
-            "a trunk ends in one stack of layers; this model has two, and the decoder would meet "
-            "the encoder's rows of every view\n  leave out trunk"
         )
     upper(model, trunk)
 

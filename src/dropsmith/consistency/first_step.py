@@ -41,8 +41,9 @@ class FirstSteps:
     def after(self, module: nn.Module, run: Running, output: Any) -> None:
         """Look at what the first stacked batch became; None where the forward raised."""
         self.guards.close()
-        if run.stacked and not self.laid_out and output is not None:
-            check_told_apart(module, output, sum(run.sizes))
+        if run.together and not self.laid_out and output is not None:
+            own = run.rows if run.fork is not None else None
+            check_told_apart(module, output, sum(run.sizes), own)
             self.laid_out = True
 
     def check(self, module: nn.Module, run: Running, views: Views, loss: LossFunction) -> None:

@@ -1,6 +1,6 @@
-"""Rows of several views in one batch: stacked, labelled for the model's own loss, cut again."""
+"""Rows of several views in one batch: stacked, and cut again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -8,7 +8,6 @@ from torch.utils import _pytree as pytree
 
 from dropsmith.sites.batch import map_rows
 
-LABELS = ("labels", "start_positions", "end_positions")
 Given = TypeVar("Given")
 
 
@@ -20,12 +19,6 @@ def stacked(given: Given, sizes: Sequence[int]) -> Given:
 def leading(given: Given, rows: int) -> Given:
     """The leading rows of everything given."""
     return map_rows(lambda x: x[:rows], given)
-
-
-def labels_of_all_views(given: Mapping[str, Any], n: int) -> dict[str, Any]:
-    """What forward is given by name: a trunk has one view, the loss at its end sees all."""
-    labels = {k: v for k, v in given.items() if k in LABELS and v is not None}
-    return {**given, **{k: torch.cat([v] * n) for k, v in labels.items()}}
 
 
 def cut_caches(output: Any, rows: int) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dropsmith.consistency.rows import cut_caches, labels_of_all_views, leading, stacked
+from dropsmith.consistency.rows import cut_caches, leading, stacked
 from dropsmith.sites import Noise, Pass, Reads
 from dropsmith.sites.reader import Reader
 from dropsmith.views import Views
+from dropsmith.views.around import labels_of_all_views
+from dropsmith.views.cutting import cut
 from dropsmith.views.layers import Layers, cut_layers, seeing
-from dropsmith.views.passes import cut, running
+from dropsmith.views.passes import running
 from dropsmith.views.quiet import Modes, silenced
 from dropsmith.views.trunk import Trunk
 
@@ -94,7 +96,7 @@ class Running:
         args, kwargs, batch = self._part()
         batches = (self.batch,) + (batch,) * (self.n - 1)
         if self.together:
-            outputs = cut(output, self.sizes)
+            outputs = cut(output, self.sizes, self.rows if self.fork is not None else None)
             cut_caches(outputs[0], self.rows)
             return self._made(outputs, batches, layers)
         made = [self._pass(module, view, args, kwargs) for view in range(1, self.n)]

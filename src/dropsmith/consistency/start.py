@@ -11,7 +11,8 @@ from dropsmith.consistency.run import Running
 from dropsmith.objectives import Objective
 from dropsmith.sites import Noise
 from dropsmith.sites.batch import rows_of
-from dropsmith.sites.reader import Reader
+from dropsmith.sites.reader import Reader, never
+from dropsmith.views.around import with_own_words
 from dropsmith.views.passes import choose
 from dropsmith.views.trunk import Trunk
 
@@ -37,6 +38,7 @@ def start(
     some = ceil(rows * objective.share)
     reads = objective.reads if n > 1 else None
     fork = Trunk(module, trunk, noise, rows, n) if trunk is not None and n > 1 else None
+    below = never if fork is None else fork.below
     return Running(
         noise=noise,
         step=noise.step,
@@ -44,12 +46,12 @@ def start(
         quiet=tuple(view for view in objective.quiet if view < n),
         stacked=n > 1 and how == "stacked" and fork is None,
         args=tuple(args),
-        kwargs=kwargs,
+        kwargs=kwargs if fork is None else with_own_words(module, kwargs),
         batch=batch,
         rows=rows,
         some=some,
         items=items,
         fork=fork,
         reads=reads,
-        reader=Reader(module, reads, begun=True) if reads is not None else None,
+        reader=Reader(module, reads, begun=True, below=below) if reads is not None else None,
     )

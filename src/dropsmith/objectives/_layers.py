@@ -53,7 +53,8 @@ class _Stack:
 def layer_terms(views: Views, how: LayerAgreement, labelled: Tensor | None) -> Terms:
     """A mean over the blocks of each stack: `hidden`, `attention` and `cross`, each with its stack.
 
-    A stack's name is left out where there is one only.
+    A stack's name is left out where there is one only. What the views share is the same in all of
+    them, and is not counted.
 
     Args:
         views: with their layers.
@@ -68,21 +69,38 @@ def layer_terms(views: Views, how: LayerAgreement, labelled: Tensor | None) -> T
         for part, means in _parts(stack, how, real).items():
             if means:
                 terms[part + suffix] = total(means)
+    _check_any(terms, views, how)
     return terms
+
+
+def _check_any(terms: Terms, views: Views, how: LayerAgreement) -> None:
+    """Refuse a part of which nothing is left, where all of it is below a trunk's end."""
+    if not any(layer.shared_hidden or layer.shared_attention for layer in views.layers[0]):
+        return
+    made = {name.split(" ")[0] for name in terms}
+    for wanted, part, kinds in (
+        (how.hidden, "hidden", {"hidden"}),
+        (how.attention, "attention", {"attention", "cross"}),
+    ):
+        if wanted is not None and not kinds & made:
+            raise ObjectiveError(
+                f"the views share all that {part} is to agree in: it is below the trunk's end\n"
+                f"  end the trunk earlier, choose layers above it, or set {part}=0"
+            )
 
 
 def _parts(stack: _Stack, how: LayerAgreement, real: Tensor | None) -> dict[str, list[Mean]]:
     found: dict[str, list[Mean]] = {"hidden": [], "attention": [], "cross": []}
     for alike in zip(*stack.views, strict=True):
         for one, other in combinations(alike, 2):
-            if how.hidden is not None:
+            if how.hidden is not None and not one.shared_hidden:
                 found["hidden"].append(_hidden(one, other, how.hidden, real))
             if how.attention is None:
                 continue
             settings = AttentionSettings(distance=how.attention)  # pyright: ignore
             for mine, yours in zip(one.attention, other.attention, strict=True):
                 part = "attention" if mine[0] == one.attention[0][0] else "cross"
-                if part == "attention" or how.cross:
+                if mine[0] not in one.shared_attention and (part == "attention" or how.cross):
                     found[part].append(_attention(mine, yours, settings, real))
     return found
 

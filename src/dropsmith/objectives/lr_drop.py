@@ -46,6 +46,9 @@ class LRDrop(Objective):
     Padding counts in no mean: tokens that attention is masked for, that the batch's
     `attention_mask` leaves out, or, in a decoder that looks at an encoder, that have no label.
 
+    Views that share a trunk are the same below its end. Agreement there is exactly 0 and is not
+    counted: the means are over the layers above, and `layers` counts all of them.
+
     A part with coefficient 0 is not made; with `output=0` the outputs' term is only measured.
 
     >>> LRDrop(hidden=0.5, layers=(-1,))

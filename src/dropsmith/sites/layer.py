@@ -36,9 +36,13 @@ class Layer:
         hidden: `[rows, time, unit]`, with its graph; None if it was not asked for.
         attention: by the module that made the call, in the order of the calls. The first of a
             block is its self-attention; others look at something else, such as an encoder.
+        shared_hidden: whether its states are one for all views, for it is below a trunk's end.
+        shared_attention: the modules whose attention is one for all views.
     """
 
     name: str
     stack: str
     hidden: Tensor | None
     attention: tuple[tuple[str, Looks | Tensor], ...]
+    shared_hidden: bool = False
+    shared_attention: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """The hooks that read a model's Transformer blocks in one forward, and what they have seen."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -40,6 +40,13 @@ class _Run:
     hidden: Tensor | None = None
     feed: Tensor | None = None
     attention: list[tuple[str, Seen]] = field(default_factory=list)
+    shared_hidden: bool = False
+    shared_attention: list[str] = field(default_factory=list)
+
+
+def never() -> bool:
+    """Each pass is a view's own from the first module on."""
+    return False
 
 
 class Reader:
@@ -49,10 +56,17 @@ class Reader:
         model: the root.
         reads: what is wanted.
         begun: whether the root's own forward has begun, so that its hooks must be left alone.
+        below: whether what runs now is one for several views.
     """
 
-    def __init__(self, model: nn.Module, reads: Reads, begun: bool = False) -> None:
-        self.model, self.reads, self.begun = model, reads, begun
+    def __init__(
+        self,
+        model: nn.Module,
+        reads: Reads,
+        begun: bool = False,
+        below: Callable[[], bool] = never,
+    ) -> None:
+        self.model, self.reads, self.begun, self.below = model, reads, begun, below
         known = _FOUND.get(model, {}).get(reads.blocks)
         self.known = known
         self.places = known.places if known else tuple(places(model, reads.blocks))
@@ -126,6 +140,8 @@ class Reader:
         run = self.open_runs.pop()
         if self.reads.hidden is not None:
             run.hidden = self._kept(_first(output, place.name), place.name)
+        if self.reads.hidden == "block":
+            run.shared_hidden = self.below()
         self.runs.append(run)
 
     def fed(self, name: str, output: Any) -> None:
@@ -133,6 +149,7 @@ class Reader:
         for run in self.open_runs:
             if run.place.feed == name:
                 run.feed = self._kept(_first(output, name), name)
+                run.shared_hidden = self.below()
 
     def attends(self, owner: str, seen: Seen | None) -> None:
         """An attention call in all places that run now."""
@@ -140,6 +157,8 @@ class Reader:
             self._kept(None, owner)
             for run in self.open_runs:
                 run.attention.append((owner, seen))
+                if self.below():
+                    run.shared_attention.append(owner)
 
     def _kept(self, value: Tensor | None, name: str) -> Tensor | None:
         if self.with_grad and not torch.is_grad_enabled():
@@ -153,14 +172,16 @@ class Reader:
         name = run.place.name
         hidden = run.hidden
         if self.reads.hidden == "feed-forward":
-            if run.feed is None or hidden is None or run.feed.shape != hidden.shape:
+            # Rows may differ where views part between the two.
+            if run.feed is None or hidden is None or run.feed.shape[1:] != hidden.shape[1:]:
                 raise no_feed(name, run.place.feed, run.feed, hidden)
             hidden = run.feed
         if self.reads.attention and not run.attention:
             _FOUND.pop(self.model, None)
             raise no_attention(self.model, name)
         attention = tuple((owner, seen()) for owner, seen in run.attention)
-        return Layer(name, run.place.stack, hidden, attention)
+        shared = run.shared_hidden, tuple(run.shared_attention)
+        return Layer(name, run.place.stack, hidden, attention, *shared)
 
 
 def _possible(model: nn.Module) -> Iterator[str]:

@@ -4,13 +4,13 @@
 want them that compare views layer by layer.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from torch import nn
 
 from dropsmith.sites.layer import Layer, Reads
-from dropsmith.sites.reader import Reader
+from dropsmith.sites.reader import Reader, never
 
 
 class Reading:
@@ -21,7 +21,7 @@ class Reading:
 
 
 @contextmanager
-def reading(model: nn.Module, reads: Reads) -> Iterator[Reading]:
+def reading(model: nn.Module, reads: Reads, below: Callable[[], bool] = never) -> Iterator[Reading]:
     """Read the blocks of the one forward inside a `with` block.
 
     The first forward of a model looks everywhere; later ones where blocks were found.
@@ -36,12 +36,13 @@ def reading(model: nn.Module, reads: Reads) -> Iterator[Reading]:
     Args:
         model: the root; install a plan, if any, before.
         reads: what is wanted.
+        below: whether what runs now is one for several views, whose trunk has not ended yet.
 
     Raises:
         SiteError: no block was found, one has not shown what is wanted, or what it shows has no
             gradient because its activations are checkpointed with `use_reentrant=True`.
     """
-    reader, read = Reader(model, reads), Reading()
+    reader, read = Reader(model, reads, below=below), Reading()
     reader.open()
     try:
         yield read

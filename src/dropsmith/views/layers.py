@@ -1,6 +1,6 @@
 """Reading Transformer blocks in passes of several views, and cutting what was read by view."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
@@ -9,18 +9,23 @@ from torch import Tensor, nn
 from dropsmith.errors import ViewError
 from dropsmith.kernels.agreeing_attention import Looks
 from dropsmith.sites.layer import Layer, Reads
+from dropsmith.sites.reader import never
 from dropsmith.sites.reading import Reading, reading
 
 Layers = tuple[Layer, ...]
 
 
-def seeing(model: nn.Module, reads: Reads | None) -> AbstractContextManager[Reading | None]:
-    """Read the blocks of a forward, where something wants them."""
-    return nullcontext() if reads is None else reading(model, reads)
+def seeing(
+    model: nn.Module, reads: Reads | None, below: Callable[[], bool] = never
+) -> AbstractContextManager[Reading | None]:
+    """Read the blocks of a forward, where something wants them; `below` as in `reading`."""
+    return nullcontext() if reads is None else reading(model, reads, below)
 
 
 def cut_layers(read: Sequence[Layer], sizes: Sequence[int]) -> tuple[Layers, ...]:
     """The blocks of each view, from those of a pass over all their rows.
+
+    What all views share is whole in each of them.
 
     Args:
         read: in the order in which they ran.
@@ -33,14 +38,14 @@ def cut_layers(read: Sequence[Layer], sizes: Sequence[int]) -> tuple[Layers, ...
 
 
 def _layer(layer: Layer, sizes: Sequence[int], view: int) -> Layer:
-    hidden = layer.hidden
-    return replace(
-        layer,
-        hidden=None if hidden is None else _rows(hidden, sizes, view, layer.name),
-        attention=tuple(
-            (owner, _attention(seen, sizes, view, owner)) for owner, seen in layer.attention
-        ),
+    hidden, shared = layer.hidden, layer.shared_attention
+    if hidden is not None and not layer.shared_hidden:
+        hidden = _rows(hidden, sizes, view, layer.name)
+    attention = (
+        (owner, seen if owner in shared else _attention(seen, sizes, view, owner))
+        for owner, seen in layer.attention
     )
+    return replace(layer, hidden=hidden, attention=tuple(attention))
 
 
 def _attention(seen: Looks | Tensor, sizes: Sequence[int], view: int, owner: str) -> Looks | Tensor:

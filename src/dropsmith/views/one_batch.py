@@ -29,15 +29,24 @@ def rows_first(model: nn.Module, rows: int) -> Iterator[None]:
         yield
 
 
-def check_told_apart(model: nn.Module, output: Any, rows: int) -> None:
-    """Refuse a recurrent state of as many layers as rows, for it looks like a batch of rows."""
+def check_told_apart(model: nn.Module, output: Any, rows: int, own: int | None = None) -> None:
+    """Refuse a recurrent state of as many layers as rows, for it looks like a batch of rows.
+
+    Args:
+        model: what returned the output.
+        output: of a pass over several views.
+        rows: of all views together.
+        own: of one view, where the output may also hold rows that all views share.
+    """
+    firsts = (rows,) if own is None else (rows, own)
     states = {_state(module) for module in model.modules() if isinstance(module, nn.RNNBase)}
     for leaf in pytree.tree_leaves(output):
         alike = isinstance(leaf, Tensor) and leaf.ndim == 3 and leaf.shape[1] == rows
-        if alike and leaf.shape[0] == rows and (rows, leaf.shape[2]) in states:
+        if alike and leaf.shape[0] in firsts and (leaf.shape[0], leaf.shape[2]) in states:
             raise ViewError(
                 f"cannot tell which dimension of a result of sizes {tuple(leaf.shape)} counts "
                 f'the {rows} rows of the stacked batch\n  use mode="looped"'
+                + (", without a trunk" if own is not None else "")
             )
 
 

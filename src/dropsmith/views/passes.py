@@ -1,21 +1,20 @@
 """Making views: several passes over one batch, stacked into one forward or one after the other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import fields, is_dataclass, replace
 from math import ceil
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
-from torch.utils import _pytree as pytree
+from torch import nn
 
 from dropsmith.errors import ViewError
-from dropsmith.kernels.deferred import HeadScores
 from dropsmith.sites import Noise, Pass, Reads, find_noise
 from dropsmith.sites.batch import call, map_rows, rows_of
 from dropsmith.sites.install import Installation, installation_of
 from dropsmith.views._views import Views
+from dropsmith.views.around import labels_of_all_views, with_own_words
+from dropsmith.views.cutting import cut
 from dropsmith.views.layers import cut_layers, seeing
 from dropsmith.views.one_batch import check_told_apart, rows_first, warn_of_batch_norm
 from dropsmith.views.quiet import Modes, silenced
@@ -54,7 +53,8 @@ def views(
         mode: `stacked`, `looped`, or `auto` for the rule above.
         quiet: views that run without any noise.
         share: the leading share of the rows that the second and later views see, in (0, 1].
-        trunk: name of the first module that the views do not share: all before it runs once.
+        trunk: name of the first module that the views do not share: all before it runs once, with
+            the labels of one view.
         reads: what to read of each view's Transformer blocks: an objective's `reads`.
 
     Raises:
@@ -62,11 +62,6 @@ def views(
         SiteError: the blocks cannot be read.
     """
     _check(n, mode, quiet, share, trunk)
-    if trunk is not None and reads is not None:
-        raise ViewError(
-            "layers below a trunk's end are the same in all views, so blocks are read without one\n"
-            "  leave out trunk, or reads"
-        )
     noise = find_noise(model)
     if noise is not None and model.training:
         noise.begin(training=True)
@@ -74,7 +69,7 @@ def views(
     if n > 1 and (trunk is not None or how == "stacked"):
         warn_of_batch_norm(model, n)
     if trunk is not None:
-        return forked(model, batch, n, noise, trunk)
+        return forked(model, batch, n, noise, trunk, reads)
     make = stacked if how == "stacked" else looped
     return make(model, batch, n, noise, quiet, share, reads)
 
@@ -161,13 +156,30 @@ def looped(
     return Views(outputs=tuple(outputs), batches=batches, shared_rows=some, layers=tuple(layers))
 
 
-def forked(model: nn.Module, batch: Any, n: int, noise: Noise | None, trunk: str) -> Views:
+def forked(
+    model: nn.Module,
+    batch: Any,
+    n: int,
+    noise: Noise | None,
+    trunk: str,
+    reads: Reads | None = None,
+) -> Views:
     """One forward whose rows become `n` times as many where the trunk ends."""
-    rows = rows_of(batch)
-    with Trunk(model, trunk, noise, rows, n) as fork, running(noise, Pass(rows=rows)):
-        output = call(model, batch)
+    rows, given = rows_of(batch), batch
+    if isinstance(batch, Mapping):
+        given = labels_of_all_views(with_own_words(model, batch), n)
+    sizes, fork = [rows] * n, Trunk(model, trunk, noise, rows, n)
+    reading = seeing(model, reads, fork.below)
+    with fork, running(noise, Pass(rows=rows)), reading as read:
+        output = call(model, given)
+    check_told_apart(model, output, sum(sizes), rows)
     fork.fork_again_in_backward(output)
-    return Views(outputs=cut(output, [rows] * n), batches=(batch,) * n, shared_rows=rows)
+    return Views(
+        outputs=cut(output, sizes, rows),
+        batches=(batch,) * n,
+        shared_rows=rows,
+        layers=cut_layers(read.layers, sizes) if read is not None else (),
+    )
 
 
 @contextmanager
@@ -178,29 +190,6 @@ def running(noise: Noise | None, this: Pass) -> Iterator[None]:
         return
     with noise.passing(this):
         yield
-
-
-def cut(output: Any, sizes: list[int]) -> tuple[Any, ...]:
-    """What a stacked pass returned, once for each view; what has no rows goes to every view."""
-    leaves, spec = pytree.tree_flatten(output)
-    parts = [_cut_leaf(leaf, sizes) for leaf in leaves]
-    return tuple(
-        pytree.tree_unflatten([part[view] for part in parts], spec) for view in range(len(sizes))
-    )
-
-
-def _cut_leaf(leaf: Any, sizes: list[int]) -> list[Any]:
-    if isinstance(leaf, Tensor):
-        # Recurrent states have their rows in dimension 1.
-        for dim in range(min(leaf.ndim, 2)):
-            if leaf.shape[dim] == sum(sizes):
-                if isinstance(leaf, HeadScores) and leaf.untouched:
-                    return list(leaf.cut(sizes, dim))
-                return list(leaf.split(sizes, dim))
-    if is_dataclass(leaf) and not isinstance(leaf, type):
-        parts = {field.name: cut(getattr(leaf, field.name), sizes) for field in fields(leaf)}
-        return [replace(leaf, **{k: v[i] for k, v in parts.items()}) for i in range(len(sizes))]
-    return [leaf] * len(sizes)
 
 
 def _installed(model: nn.Module) -> Installation | None:

@@ -45,6 +45,10 @@ class Trunk:
         if kind is None and not self.forked:
             raise ViewError(f"module {self.name!r}, where the trunk was to end, never ran")
 
+    def below(self) -> bool:
+        """Whether the forward has not come to the trunk's end yet."""
+        return not self.forked
+
     def fork_again_in_backward(self, output: Any) -> None:
         """Fork there, too, when activation checkpointing runs the upper layers again."""
         for tensor in tensors_in(output):
@@ -72,8 +76,19 @@ class Trunk:
     def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> Any:
         if module is self.first and not self.forked:
             self.forked = True
-            self._fork(tensors_in((args, kwargs)))
+            entering = tensors_in((args, kwargs))
+            self._check(entering)
+            self._fork(entering)
         return pytree.tree_map(self._repeat, (args, kwargs)) if self.forked else None
+
+    def _check(self, entering: list[Tensor]) -> None:
+        if not any(x.ndim and x.shape[0] == self.rows for x in entering):
+            sizes = ", ".join(str(tuple(x.shape)) for x in entering) or "no tensor"
+            raise ViewError(
+                f"module {self.name!r}, where the trunk ends, is given nothing of the batch's "
+                f"{self.rows} rows in dimension 0, but {sizes}\n"
+                "  views part where rows come first: name another module, or leave out trunk"
+            )
 
     def _fork(self, entering: list[Tensor]) -> None:
         # Below, where backward arrives last, there was one view and no fork.
