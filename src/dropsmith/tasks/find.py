@@ -8,9 +8,11 @@ from dropsmith.tasks._task import Task
 from dropsmith.tasks.causal import WIKITEXT2_TRANSFORMER
 from dropsmith.tasks.cifar10 import CIFAR10
 from dropsmith.tasks.cifar10_vit import CIFAR10_VIT
+from dropsmith.tasks.cifar10_wrn import CIFAR10_WRN
 from dropsmith.tasks.digits import DIGITS
 from dropsmith.tasks.image_folder import IMAGES
 from dropsmith.tasks.penn_treebank import PENN_TREEBANK
+from dropsmith.tasks.penn_treebank_xl import PENN_TREEBANK_XL
 from dropsmith.tasks.python_docs import PYTHON_DOCS
 from dropsmith.tasks.sentence_pairs import MRPC, QNLI, RTE, STSB, WNLI
 from dropsmith.tasks.sentences import COLA, RT_POLARITY, SST2, TEXT
@@ -19,15 +21,19 @@ from dropsmith.tasks.summarisation import CNN_DAILYMAIL, SAMSUM, SCITLDR
 from dropsmith.tasks.tables import is_table
 from dropsmith.tasks.translation import IWSLT2017, MULTI30K
 from dropsmith.tasks.wikitext2 import WIKITEXT2
+from dropsmith.tasks.wikitext2_xl import WIKITEXT2_XL
 
 TASKS: dict[str, Task] = {
     "digits": DIGITS,
     "python-docs": PYTHON_DOCS,
     "penn-treebank": PENN_TREEBANK,
+    "penn-treebank-xl": PENN_TREEBANK_XL,
     "wikitext2": WIKITEXT2,
     "wikitext2-transformer": WIKITEXT2_TRANSFORMER,
+    "wikitext2-xl": WIKITEXT2_XL,
     "cifar10": CIFAR10,
     "cifar10-vit": CIFAR10_VIT,
+    "cifar10-wrn": CIFAR10_WRN,
     "sst2": SST2,
     "rt_polarity": RT_POLARITY,
     "cola": COLA,
