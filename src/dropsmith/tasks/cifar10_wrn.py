@@ -12,7 +12,7 @@ from dropsmith.objectives.losses import classification
 from dropsmith.sites import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._task import Data, Task
-from dropsmith.tasks.augmentation import Augmentation, Crops, Flips
+from dropsmith.tasks.augmentation import Augmentation, Crops, Flips, RandAugment
 from dropsmith.tasks.augmented import Augmented
 from dropsmith.tasks.cifar10 import read_cifar10
 from dropsmith.tasks.images import Reader
@@ -41,7 +41,7 @@ class WideTask(Task):
     depth: int
     width: int
     stride: int = 1
-    augmentations: tuple[Augmentation, ...] = (Flips(), Crops())
+    augmentations: tuple[Augmentation, ...] = ()
     limit: int | None = None
     noises: tuple[str, ...] = WIDE_NOISES
 
@@ -71,10 +71,22 @@ class WideTask(Task):
 CIFAR10_WRN = WideTask(
     name="cifar10-wrn",
     read=read_cifar10,
-    budget=Budget(epochs=20, batch_size=64, learning_rate=3e-3, weight_decay=0.01),
+    budget=Budget(epochs=10, batch_size=64, learning_rate=3e-3, weight_decay=0.01),
     depth=10,
-    width=1,
+    width=2,
     stride=2,
+    augmentations=(),
     limit=5_000,
 )
-"""5,000 training images where no limit is given, as many of each class."""
+"""5,000 training images where no limit is given, as many of each class, shown as they are: so
+that there is overfitting to prevent within a minute."""
+
+CIFAR10_WRN_AUGMENTED = replace(
+    CIFAR10_WRN, name="cifar10-wrn-augmented", augmentations=(Flips(), Crops())
+)
+"""Mirrored and cut anew each time, as usual since He et al. (2016)."""
+
+CIFAR10_WRN_RANDAUGMENT = replace(
+    CIFAR10_WRN, name="cifar10-wrn-randaugment", augmentations=(Flips(), Crops(), RandAugment())
+)
+"""And changed by random operations."""

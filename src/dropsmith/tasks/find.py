@@ -8,7 +8,7 @@ from dropsmith.tasks._task import Task
 from dropsmith.tasks.causal import WIKITEXT2_TRANSFORMER
 from dropsmith.tasks.cifar10 import CIFAR10
 from dropsmith.tasks.cifar10_vit import CIFAR10_VIT
-from dropsmith.tasks.cifar10_wrn import CIFAR10_WRN
+from dropsmith.tasks.cifar10_wrn import CIFAR10_WRN, CIFAR10_WRN_AUGMENTED, CIFAR10_WRN_RANDAUGMENT
 from dropsmith.tasks.digits import DIGITS
 from dropsmith.tasks.image_folder import IMAGES
 from dropsmith.tasks.penn_treebank import PENN_TREEBANK
@@ -34,6 +34,8 @@ TASKS: dict[str, Task] = {
     "cifar10": CIFAR10,
     "cifar10-vit": CIFAR10_VIT,
     "cifar10-wrn": CIFAR10_WRN,
+    "cifar10-wrn-augmented": CIFAR10_WRN_AUGMENTED,
+    "cifar10-wrn-randaugment": CIFAR10_WRN_RANDAUGMENT,
     "sst2": SST2,
     "rt_polarity": RT_POLARITY,
     "cola": COLA,
