@@ -1,5 +1,8 @@
 """Layers that activation checkpointing runs again drop what they dropped the first time."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 from torch import nn
@@ -145,13 +148,87 @@ def test_hugging_face_checkpointing_changes_no_gradient(make, mode, reentrant):
 
 
 @BOTH
-def test_a_site_drawn_twice_in_a_forward_cannot_be_told_apart_when_run_again(reentrant):
-    model = Stack(reentrant, times=2)
-    Plan(rule("blocks.0.1", FLIPS)).install(model)
+@pytest.mark.parametrize("make_loss", [one, two_and_one_backward, looped, accumulated])
+def test_a_block_used_three_times_is_run_again_with_the_masks_of_each_time(make_loss, reentrant):
+    plain, again = Stack(times=3), Stack(reentrant, times=3)
+    for model in (plain, again):
+        PLAN.install(model, seed=4)
+    want, got = after(make_loss, plain), after(make_loss, again)
+    assert want
+    assert all(torch.equal(a, b) for a, b in zip(want, got, strict=True))
+
+
+class Shared(nn.Module):
+    """One dropout in three checkpointed parts, twice in the second, and once outside of them."""
+
+    def __init__(self, reentrant=None):
+        super().__init__()
+        torch.manual_seed(0)
+        self.reentrant, self.hooked = reentrant, False
+        self.layers = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(4))
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x):
+        x = x.clone().requires_grad_()
+        x = self._run(lambda x: self._drop(self.layers[0](x)), x)
+        x = self._run(lambda x: self._drop(self.layers[1](self._drop(x).sin())).cos(), x)
+        return self._run(lambda x: self._drop(self.layers[2](x)) + x, self._drop(x))
+
+    def _run(self, part, x):
+        if self.reentrant is None:
+            return part(x)
+        return checkpoint(part, x, use_reentrant=self.reentrant)
+
+    def _drop(self, x):
+        if not self.hooked:
+            return self.drop(x)
+        with torch.autograd.graph.saved_tensors_hooks(lambda x: x, lambda x: x):
+            return self.drop(x)
+
+
+def shared(reentrant=None):
+    model = Shared(reentrant)
+    Plan(rule("drop", FLIPS)).install(model, seed=2)
+    return model
+
+
+@BOTH
+@pytest.mark.parametrize("make_loss", [one, two_and_one_backward, looped, accumulated])
+def test_one_dropout_of_several_parts_has_in_each_what_it_had_there(make_loss, reentrant):
+    want, got = after(make_loss, shared()), after(make_loss, shared(reentrant))
+    assert all(torch.equal(a, b) for a, b in zip(want, got, strict=True))
+
+
+@BOTH
+def test_a_graph_that_is_gone_through_twice_has_the_same_masks_both_times(reentrant):
+    model = shared(reentrant)
     loss = one(model)
-    with pytest.raises(
-        NoiseError, match=r"'blocks\.0\.1' drew 2 masks in one forward[\s\S]*out of"
-    ):
+    loss.backward(retain_graph=True)
+    first = [grad.clone() for grad in gradients(model)]
+    loss.backward()
+    assert all(torch.equal(2 * a, b) for a, b in zip(first, gradients(model), strict=True))
+
+
+def test_parts_that_are_all_of_a_run_again_are_told_apart_without_stopping_early():
+    want = after(one, shared())
+    with torch.utils.checkpoint.set_checkpoint_early_stop(False):
+        got = after(one, shared(reentrant=False))
+    assert all(torch.equal(a, b) for a, b in zip(want, got, strict=True))
+
+
+def test_a_model_between_a_checkpointed_forward_and_its_backward_can_be_copied_and_pickled():
+    model = Stack(reentrant=False, times=2)
+    PLAN.install(model)
+    one(model)
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert noise_of(twin).step == 1
+
+
+def test_a_site_of_several_calls_says_so_where_a_part_cannot_be_told():
+    model = shared(reentrant=False)
+    model.hooked = True
+    loss = one(model)
+    with pytest.raises(NoiseError, match=r"'drop' drew 5 masks in one forward[\s\S]*other hooks"):
         loss.backward()
 
 

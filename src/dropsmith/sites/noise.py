@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from dropsmith.errors import NoiseError, PlanError
 from dropsmith.rng import Key, Source
+from dropsmith.sites import region
 from dropsmith.sites._site import Kind
+from dropsmith.sites.region import Place
 
 TRAINING, PREDICTION, PROBE = 0, 1, 2
 Observer = Callable[[str, Kind, Tensor, Tensor], None]
@@ -34,6 +36,10 @@ class Pass:
         step: the step to draw for, or None for the model's own counter.
         sampling: whether noise is on although modules are in eval mode.
         rows: how many rows the stacked batch has, where that is known.
+        calls: how often each site has drawn.
+        places: where in the forward each of these calls was made.
+        again: how often each site has drawn in a part that was run again, by its first call there
+            and the number of the backward pass.
     """
 
     views: tuple[int, ...] = (0,)
@@ -43,6 +49,8 @@ class Pass:
     sampling: bool = False
     rows: int | None = None
     calls: dict[str, int] = field(default_factory=dict, compare=False)
+    places: dict[str, list[Place]] = field(default_factory=dict, compare=False)
+    again: dict[tuple[str, int, int], int] = field(default_factory=dict, compare=False)
     held: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict, compare=False)
 
 
@@ -136,6 +144,8 @@ class Noise:
 
     def agree(self, name: str, site: str, sizes: tuple[int, ...]) -> None:
         """Raise `PlanError` where sites that drop by one mask need masks of several sizes."""
+        if not torch.compiler.is_compiling() and _in_backward():
+            return
         call = self.current.calls.get(_counter(site, name), 1)
         first, want = self.current.held.setdefault(f"{call} {name}", (site, sizes))
         if sizes != want:
@@ -171,9 +181,11 @@ class Noise:
         if not torch.compiler.is_compiling():
             self.fired[site] = self.fired.get(site, 0) + 1
             if _in_backward():
-                return _recomputed(counter, calls)
+                return _recomputed(counter, self.current)
         call = calls.get(counter, 0)
         calls[counter] = call + 1
+        if not torch.compiler.is_compiling():
+            self.current.places.setdefault(counter, []).append(region.place())
         return call
 
 
@@ -191,17 +203,25 @@ def _counter(site: str, name: str | None) -> str:
 
 
 def _in_backward() -> bool:
-    return torch._C._current_graph_task_id() != -1
+    return region.backward() != -1
 
 
-def _recomputed(site: str, calls: dict[str, int]) -> int:
-    if calls.get(site, 1) > 1:
+def _recomputed(counter: str, this: Pass) -> int:
+    """Which call of the forward a call in backward is the second run of."""
+    if this.calls.get(counter, 1) == 1:
+        return 0
+    meant = region.again(this.places[counter])
+    key = counter, min(meant, default=0), region.backward()
+    done = this.again.get(key, 0)
+    if done >= len(meant):
         raise NoiseError(
-            f"site {site!r} drew {calls[site]} masks in one forward and is now run again by "
-            "activation checkpointing, which does not say which of them is meant\n"
-            "  leave the module that is used several times out of checkpointing"
+            f"site {counter!r} drew {this.calls[counter]} masks in one forward and is now run "
+            "again for backward, where it cannot be told which of them is meant\n"
+            "  torch.utils.checkpoint tells it; leave other hooks on saved tensors out of what it "
+            "runs, or the module that is used several times out of checkpointing"
         )
-    return 0
+    this.again[key] = done + 1
+    return meant[done]
 
 
 def noise_of(model: nn.Module) -> Noise:
