@@ -34,7 +34,7 @@ from dropsmith.patterns import (
 )
 from dropsmith.predict import Prediction, predict
 from dropsmith.record import Record
-from dropsmith.search import spaces
+from dropsmith.search import search, spaces
 from dropsmith.sites import Plan, Rule, Site, noise_of, plan_of, rule, select, sites, step, taps
 from dropsmith.views import Audit, Views, audit, views
 
@@ -80,6 +80,7 @@ __all__ = [
     "recurrent",
     "restore",
     "rule",
+    "search",
     "select",
     "sites",
     "spaces",

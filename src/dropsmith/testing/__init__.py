@@ -2,11 +2,13 @@
 
 from dropsmith.testing._memory import kept_for_backward
 from dropsmith.testing._values import check_frozen, check_json, check_repr
+from dropsmith.testing.executors import ExecutorContract
 from dropsmith.testing.objective import ObjectiveContract
 from dropsmith.testing.patterns import PatternContract
 from dropsmith.testing.samplers import SamplerContract
 
 __all__ = [
+    "ExecutorContract",
     "ObjectiveContract",
     "PatternContract",
     "SamplerContract",

@@ -1,0 +1,187 @@
+"""The search itself: a scoring function, a space, and what proposes, runs and remembers."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from dropsmith.errors import SearchError, did_you_mean
+from dropsmith.search.attempt import Score, takes_trial
+from dropsmith.search.binding import ledger_at
+from dropsmith.search.executor import Executor
+from dropsmith.search.local import LocalExecutor
+from dropsmith.search.pruning import pruner_of
+from dropsmith.search.sampler import Sampler
+from dropsmith.search.samplers import SAMPLERS
+from dropsmith.search.serial import SerialExecutor
+from dropsmith.search.space import Space
+from dropsmith.search.storage import DEFAULT
+from dropsmith.search.study import Study
+from dropsmith.search.trial import Result, Watch, best_of
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+    from optuna.storages import BaseStorage
+
+SIGNS = {"maximise": 1, "minimise": -1}
+EXECUTORS = ("local", "serial", "ray")
+
+
+def search(
+    score: Score,
+    space: Space,
+    *,
+    trials: int,
+    sampler: str | Sampler = "controller",
+    executor: str | Executor = "local",
+    workers: int | None = None,
+    storage: "str | Path | BaseStorage | None" = None,
+    name: str = "search",
+    seed: int = 0,
+    direction: Literal["maximise", "minimise"] = "maximise",
+    pruner: "str | BasePruner | None" = None,
+    timeout: float | None = None,
+    retries: int = 2,
+    progress: Watch | None = None,
+) -> Result:
+    """Score plans of a space, and learn from the scores which to try next.
+
+    The study is written down as it goes. Whatever is killed, the same call goes on with it: a trial
+    that was half run is tried again with the same plan and seed, and the sampler knows again all
+    that it was told. With one worker an interrupted search and one that was not are the same.
+
+    >>> from dropsmith.patterns import Bernoulli
+    >>> from dropsmith.search import Choice, ListedSpace, part
+    >>> from dropsmith.sites import rule
+    >>> rate = Choice("hidden.rate", (0.1, 0.3, 0.5))
+    >>> hidden = part(rule("hidden", Bernoulli(rate=0.1)), sets={"rate": "hidden.rate"})
+    >>> space = ListedSpace((rate,), (hidden,))
+    >>> def score(plan):
+    ...     return -abs(plan.rules[0].pattern.rate - 0.3)
+    >>> from optuna.storages import InMemoryStorage
+    >>> asked = dict(sampler="random", executor="serial", storage=InMemoryStorage())
+    >>> search(score, space, trials=20, **asked).plan
+    Plan(
+        rule('hidden', Bernoulli(rate=0.3)),
+    )
+
+    Args:
+        score: `score(plan)` or `score(plan, trial)`, which trains a model under the plan and
+            returns its validation score; `trial.report(step, value)` says how far it has come. It
+            must be at the top of a module where processes or machines are to load it.
+        space: what to choose from.
+        trials: how many proposals to try, those of earlier runs of this study among them.
+        sampler: `"controller"`, `"random"`, `"tpe"` or `"evolution"`, or a sampler of yours
+            that was told nothing yet; the latter has a seed of its own.
+        executor: `"local"`: processes here; `"serial"`: one by one in this process; `"ray"`: a Ray
+            cluster started here; `"ray:ADDRESS"`: a running one; or an executor, which is closed.
+        workers: how many trials run at the same time; as many as there are processors where None.
+        storage: a SQLite file, `journal:FILE`, `postgresql://USER@HOST/DATABASE`, or a storage of
+            Optuna's; `runs/search.db` where None.
+        name: of the study, of which a storage may hold several.
+        seed: what the proposals depend on, and each trial's own seed.
+        direction: whether higher or lower scores are better.
+        pruner: `"asha"`, `"hyperband"`, `"median"` or a pruner of Optuna's, which stops trials by
+            what they report; nothing is stopped where None.
+        timeout: seconds that one trial may take.
+        retries: how often a trial that went down with its process is tried again.
+        progress: is told what happens.
+
+    Raises:
+        SearchError: something asked for does not exist or does not fit what the study was begun
+            with, or no trial came to a score.
+    """
+    takes_trial(score)
+    _check(trials, name, direction)
+    own = _sampler(sampler, space, seed)
+    sign, where = SIGNS[direction], DEFAULT if storage is None else storage
+    with (
+        _one_thread(),
+        ledger_at(where, name, own, direction, pruner_of(pruner), _note) as ledger,
+    ):
+        study = Study(ledger, own, total=trials, sign=sign, retries=retries, watch=progress)
+        try:
+            study.run(_maker(executor, score, workers, timeout))
+        except KeyboardInterrupt:
+            _note(
+                f"interrupted after {study.done} of {trials} trials; they are kept in {where}, and "
+                "the same call goes on with them"
+            )
+            raise
+    return _result(study, sign)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    # A sampler's tensors are small: several threads only wait, for the children's above all.
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _note(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _result(study: Study, sign: int) -> Result:
+    trials = tuple(study.trials[number] for number in sorted(study.trials))
+    best = best_of(trials, sign)
+    if best is None or best.score is None:
+        why = next((f"\n  trial {one.number}: {one.why}" for one in trials if one.why), "")
+        raise SearchError(f"none of {len(trials)} trials came to a score{why}")
+    return Result(plan=best.plan, score=best.score, trials=trials)
+
+
+def _check(trials: int, name: str, direction: str) -> None:
+    if trials < 1:
+        raise SearchError(f"a search is of one trial or more, got trials={trials!r}")
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise SearchError(f"a search is called by letters, digits, '.', '-' and '_', not {name!r}")
+    if direction not in SIGNS:
+        raise SearchError(
+            f"direction is {' or '.join(map(repr, SIGNS))}, got {direction!r}"
+            + did_you_mean(direction, SIGNS)
+        )
+
+
+def _sampler(asked: str | Sampler, space: Space, seed: int) -> Sampler:
+    if isinstance(asked, Sampler):
+        if asked.space != space:
+            raise SearchError("the sampler proposes from another space than the one searched")
+        return asked
+    if asked not in SAMPLERS:
+        raise SearchError(
+            f"no sampler is called {asked!r}\n  there are: {', '.join(SAMPLERS)}"
+            + did_you_mean(asked, SAMPLERS)
+        )
+    return SAMPLERS[asked](space, seed=seed)  # pyright: ignore[reportCallIssue]
+
+
+def _maker(
+    asked: str | Executor, score: Score, workers: int | None, timeout: float | None
+) -> Callable[[], Executor]:
+    """What makes the executor, once it is known that there is something to run."""
+    if isinstance(asked, Executor):
+        return lambda: asked
+    if asked == "local":
+        return lambda: LocalExecutor(score, workers, timeout=timeout)
+    if asked == "serial":
+        if timeout is not None or (workers or 1) > 1:
+            raise SearchError("executor='serial' has one worker and no timeout: use 'local'")
+        return lambda: SerialExecutor(score)
+    if asked == "ray" or asked.startswith(("ray:", "ray://")):
+        from dropsmith.search.ray import RayExecutor
+
+        address = asked if asked.startswith("ray://") else asked.partition(":")[2]
+        return lambda: RayExecutor(score, workers, address or None, timeout=timeout)
+    raise SearchError(
+        f"no executor is called {asked!r}\n  there are: {', '.join(EXECUTORS)}, ray:ADDRESS"
+        + did_you_mean(asked, EXECUTORS)
+    )

@@ -1,0 +1,64 @@
+"""The same promises on a Ray cluster, which these tests start for themselves, once."""
+
+import os
+import sys
+
+import pytest
+import ray
+from optuna.storages import InMemoryStorage
+
+from dropsmith.errors import MissingExtra
+from dropsmith.search import search
+from dropsmith.search.ray import RayExecutor
+from dropsmith.testing import ExecutorContract
+from search.small import SPACE, by_rates, killed_once
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    """One cluster for all tests here, as this is what takes the time."""
+    before = dict(os.environ)
+    with RayExecutor(by_rates, 2) as first:
+        assert {n: v for n, v in os.environ.items() if n not in before and "AUTH" in n} == {}
+        yield first
+    assert not ray.is_initialized()
+
+
+class TestRay(ExecutorContract):
+    def make(self, score, timeout=None):
+        return RayExecutor(score, 1, timeout=timeout)
+
+
+def test_it_has_as_many_slots_as_the_cluster_has_room_for(cluster):
+    assert cluster.slots == 2
+    with RayExecutor(by_rates) as other:
+        assert other.slots == 2
+    with RayExecutor(by_rates, cpus=2) as other:
+        assert other.slots == 1
+
+
+def test_a_search_loses_nothing_when_a_task_is_killed(tmp_path):
+    found = search(
+        killed_once(tmp_path),
+        SPACE,
+        trials=6,
+        sampler="random",
+        executor="ray",
+        workers=2,
+        storage=tmp_path / "study.db",
+    )
+    assert ray.is_initialized()  # it was there before
+    finished = [one for one in found.trials if one.status == "finished"]
+    assert sorted(one.asked for one in finished) == list(range(6))
+    (lost,) = [one for one in found.trials if one.status == "lost"]
+    (again,) = [one for one in found.trials if one.retry_of is not None]
+    assert again.retry_of == lost.number
+    assert (again.tokens, again.seed, again.retry) == (lost.tokens, lost.seed, 1)
+    assert all(one.score == by_rates(one.plan) for one in finished)
+
+
+def test_without_ray_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "dropsmith.search.ray")
+    with pytest.raises(MissingExtra, match=r"needs ray[\s\S]*dropsmith\[ray\]"):
+        search(by_rates, SPACE, trials=1, executor="ray", storage=InMemoryStorage())
