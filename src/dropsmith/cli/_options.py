@@ -16,10 +16,11 @@ TaskName = Annotated[
     str,
     typer.Argument(
         metavar="TASK",
-        help="digits, python-docs, penn-treebank, wikitext2, wikitext2-transformer, cifar10, "
-        "cifar10-vit, sst2, rt_polarity, cola, mrpc, rte, qnli, wnli, stsb, multi30k, iwslt2017, "
-        "samsum, scitldr, cnn-dailymail, sentiment-scale, sentiment-scale-gru; or the path of a "
-        "folder of pictures by class, or of a table of texts and labels.",
+        help="digits, python-docs, penn-treebank, penn-treebank-xl, wikitext2, wikitext2-xl, "
+        "wikitext2-transformer, cifar10, cifar10-vit, cifar10-wrn, cifar10-wrn-augmented, "
+        "cifar10-wrn-randaugment, sst2, rt_polarity, cola, mrpc, rte, qnli, wnli, stsb, multi30k, "
+        "iwslt2017, samsum, scitldr, cnn-dailymail, sentiment-scale, sentiment-scale-gru; or the "
+        "path of a folder of pictures by class, or of a table of texts and labels.",
     ),
 ]
 DataFolder = Annotated[

@@ -46,8 +46,8 @@ class _Regenerated(torch.autograd.Function):
         return _Regenerated.apply(grads[0], ctx.keys, ctx.rate), None, None  # pyright: ignore
 
 
-def _masked(x: Tensor, keys: tuple[tuple[int, int], ...], rate: float) -> Tensor:
-    x = x.contiguous()
+def _masked(given: Tensor, keys: tuple[tuple[int, int], ...], rate: float) -> Tensor:
+    x = given.contiguous()
     out = torch.empty_like(x, memory_format=torch.contiguous_format)
     integer = _INTEGER[x.element_size()]
     source = x.detach().view(-1).view(integer).numpy()
@@ -56,7 +56,15 @@ def _masked(x: Tensor, keys: tuple[tuple[int, int], ...], rate: float) -> Tensor
     for view, key in enumerate(keys):
         part = slice(view * length, (view + 1) * length)
         _select(source[part], target[part], key, rate)
-    return out.mul_(1 / (1 - rate))
+    return _laid_out_as(given, out.mul_(1 / (1 - rate)))
+
+
+def _laid_out_as(given: Tensor, out: Tensor) -> Tensor:
+    # Convolution and normalisation are slower where one map lies by channels and the other by rows.
+    if given.is_contiguous() or given.ndim != 4:
+        return out
+    together = given.is_contiguous(memory_format=torch.channels_last)
+    return out.contiguous(memory_format=torch.channels_last) if together else out
 
 
 def _select(source: Integers, target: Integers, key: tuple[int, int], rate: float) -> None:
