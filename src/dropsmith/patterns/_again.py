@@ -16,21 +16,30 @@ def times(x: Tensor, draw: Callable[[], Tensor]) -> Tensor:
     Args:
         draw: returns the same mask at every call; it should hold neither `x` nor a mask.
     """
+    return again(x, lambda part: _product(part, draw()))
+
+
+def again(x: Tensor, multiply: Callable[[Tensor], Tensor]) -> Tensor:
+    """`multiply(x)`, and in backward `multiply` of the gradient.
+
+    Args:
+        multiply: the product with a mask, the same mask at every call.
+    """
     if torch.compiler.is_compiling():
-        return _product(x, draw())
-    return _Times.apply(x, draw)  # pyright: ignore[reportReturnType]
+        return multiply(x)
+    return _Again.apply(x, multiply)  # pyright: ignore[reportReturnType]
 
 
-class _Times(torch.autograd.Function):
+class _Again(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, draw: Callable[[], Tensor]) -> Tensor:
-        ctx.draw = draw
-        return _product(x, draw())
+    def forward(ctx: Any, x: Tensor, multiply: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.multiply = multiply
+        return multiply(x)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None]:
         # Through `apply`, so that a second derivative passes the same mask again.
-        return _Times.apply(grads[0], ctx.draw), None  # pyright: ignore[reportReturnType]
+        return _Again.apply(grads[0], ctx.multiply), None  # pyright: ignore[reportReturnType]
 
 
 def _product(x: Tensor, mask: Tensor) -> Tensor:

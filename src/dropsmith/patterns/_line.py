@@ -1,6 +1,6 @@
 """One line of a tiling: runs at equal gaps, at a random place, asked at each position.
 
-Positions are 32-bit fractions of a turn and add with wrap-around, so there is no canvas to draw on,
+Positions are 31-bit fractions of a turn and add with wrap-around, so there is no canvas to draw on,
 nothing to cut out and no border: a position is inside a run or not, and a place that is uniform
 over the turn gives every position the same chance. All of it is integer arithmetic, the same
 in eager and compiled code and on any device.
@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-_TURN = 1 << 32
-_HALF = 1 << 31
+_TURN = 1 << 31
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,19 +46,19 @@ class Line:
         """The chance that a position is inside a run."""
         return (self.repeat or 1) * self.size / self.length
 
-    def holds(self, position: Sequence[tuple[Tensor, float]], place: Tensor) -> Tensor:
-        """Whether a run covers a position: booleans that broadcast positions against places.
+    def arcs(self, position: Sequence[tuple[Tensor, float]], place: Tensor) -> list["Arc"]:
+        """Parts of turns, in all of which a position is where a run covers it.
 
         Args:
             position: whole numbers and what each counts; their products are added up.
             place: random int32, from which the place of the runs follows.
         """
         at = self._turned(place)
-        inside = _within(position, at, self.length, self._covered)
-        if not self._tiled:
-            return inside
-        # As many turns of one run and its gap as fit into the turn, at the same place.
-        return inside & _within(position, at * self._periods, self._period, self.size)
+        arcs = [_arc(position, at, self.length, self._covered)]
+        if self._tiled:
+            # As many turns of one run and its gap as fit into the turn, at the same place.
+            arcs.append(_arc(position, at * self._periods, self._period, self.size))
+        return arcs
 
     @property
     def _tiled(self) -> bool:
@@ -87,18 +86,36 @@ class Line:
         return step * _turn(1 / self.length) + _turn(0.5 / self.length)
 
 
-def _within(
+@dataclass(frozen=True)
+class Arc:
+    """The first `length` of a turn, and where on it positions are, counted from places."""
+
+    position: Tensor
+    place: Tensor
+    length: int
+
+    def signs(self) -> Tensor:
+        """int32 that are negative where a position is on the arc; positions against places."""
+        # Comparing costs ten times what these cost, of which only the first makes a new tensor.
+        return (self.place + self.position).bitwise_and_(_TURN - 1).sub_(self.length)
+
+    def of_rows(self, start: int, count: int) -> "Arc":
+        """The arc for some rows of the batch, which is dimension 0."""
+        alike = self.place.shape[0] == 1
+        place = self.place if alike else self.place.narrow(0, start, count)
+        return Arc(self.position, place, self.length)
+
+
+def _arc(
     position: Sequence[tuple[Tensor, float]], place: Tensor, length: float, covered: int
-) -> Tensor:
-    """Whether positions, counted from the place, are in the first `covered` of a turn."""
-    at = place + _turn(0.5)  # the smallest integer is where the turn begins
-    for count, each in position:
-        if step := _turn(each / length):
-            at = at + count * step
-    return at <= min(round(covered / length * _TURN), _TURN) - 1 - _HALF
+) -> Arc:
+    steps = [(count, _turn(each / length)) for count, each in position]
+    # What a position does not move along the turn must not make the mask larger.
+    moved = [count * step for count, step in steps if step]
+    at = sum(moved[1:], moved[0]) if moved else position[0][0].new_zeros(())
+    return Arc(at, place, min(round(covered / length * _TURN), _TURN))
 
 
 def _turn(fraction: float) -> int:
-    """A fraction of a turn as a signed 32-bit integer."""
-    word = round(fraction * _TURN) % _TURN
-    return word - _TURN if word >= _HALF else word
+    """A fraction of a turn as a 31-bit integer."""
+    return round(fraction * _TURN) % _TURN

@@ -1,20 +1,23 @@
 """Spans of a sequence, the pattern that AutoDropout searches for Transformers (Pham & Le 2021)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from dropsmith.axes import UNKNOWN, Axes
 from dropsmith.errors import AxisError
-from dropsmith.patterns._line import Line
+from dropsmith.patterns._line import Arc, Line
 from dropsmith.patterns._pattern import Pattern
 from dropsmith.patterns._runs import (
     check_count,
     check_places,
     counted,
-    kept_of_rows,
+    drop_in_parts,
+    mask_of,
     places,
-    with_mean_one,
+    rows_spared,
+    worth_parts,
 )
 from dropsmith.rng import Source
 
@@ -62,18 +65,24 @@ class Spans(Pattern):
         return Line(size=self.size, stride=self.stride).share
 
     def draw(self, axes: Axes, source: Source) -> Tensor:
-        return with_mean_one(self._dropped(axes, source), axes)
+        return mask_of(self._arcs(axes, source), axes)
 
     def spared(self, axes: Axes, source: Source) -> Tensor:
         """Which rows `draw` leaves as they are, for they would keep nothing; broadcasts to rows."""
-        return kept_of_rows(self._dropped(axes, source), axes) == 0
+        return rows_spared(self._arcs(axes, source), axes)
 
-    def _dropped(self, axes: Axes, source: Source) -> Tensor:
+    def drop(self, x: Tensor, names: tuple[str, ...], sources: Sequence[Source]) -> Tensor:
+        if not worth_parts(x, names, self.shared):
+            return super().drop(x, names, sources)
+        return drop_in_parts(x, names, sources, self._arcs)
+
+    def _arcs(self, axes: Axes, source: Source) -> list[Arc]:
         dim = _along(axes)
         held = () if self.fresh else (dim,)
         steps = counted(axes, self.shared, dim, source.device)
         runs = Line(size=self.size, stride=self.stride)
-        return runs.holds([(steps, 1)], places(source, axes, self.shared, held))
+        (place,) = places(source, axes, self.shared, held)
+        return runs.arcs([(steps, 1)], place)
 
 
 def _along(axes: Axes) -> int:

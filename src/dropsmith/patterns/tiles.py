@@ -6,25 +6,31 @@ and said to be ours.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from dropsmith.axes import UNKNOWN, Axes
 from dropsmith.errors import AxisError, PatternError
-from dropsmith.patterns._line import Line
+from dropsmith.patterns._line import Arc, Line
 from dropsmith.patterns._pattern import Pattern
 from dropsmith.patterns._runs import (
     check_count,
     check_places,
     counted,
-    kept_of_rows,
+    drop_in_parts,
+    mask_of,
     places,
-    with_mean_one,
+    rows_spared,
+    worth_parts,
 )
 from dropsmith.rng import Source
 
 _IMAGE = ("height", "width")
+_LAST, _FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
+"""Channels moved behind the picture, and back."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -41,12 +47,12 @@ class Tiles(Pattern):
     >>> mask = Tiles(size=3, stride=3, rotate=30).draw(axes, Source(Key.of(1)))
     >>> for line in (mask[0, 0] > 0).int().tolist():
     ...     print(*line)
-    0 1 1 1 1 1 1 1 1 1 1 1 0 0 1 1
-    0 1 1 1 1 1 1 1 1 1 1 0 0 0 0 1
-    1 1 1 1 0 0 1 1 1 1 1 1 0 0 1 1
-    1 1 1 0 0 0 0 1 1 1 1 1 1 1 1 1
-    1 1 1 0 0 0 1 1 1 1 1 1 1 1 1 1
-    1 1 1 1 1 1 1 1 1 0 0 1 1 1 1 1
+    1 1 1 1 1 1 1 1 1 0 0 0 1 1 1 1
+    1 0 1 1 1 1 1 1 0 0 0 0 1 1 1 1
+    1 0 0 1 1 1 1 1 1 0 0 1 1 1 1 1
+    0 0 0 0 1 1 1 1 1 1 1 1 1 1 0 0
+    1 0 0 1 1 1 1 1 1 1 1 1 1 1 0 0
+    1 1 0 1 1 1 0 0 1 1 1 1 1 1 0 0
 
     Args:
         size: side of a block in pixels.
@@ -90,26 +96,32 @@ class Tiles(Pattern):
         return math.prod(line.share for line in self._lines(axes))
 
     def draw(self, axes: Axes, source: Source) -> Tensor:
-        return with_mean_one(self._dropped(axes, source), axes)
+        return mask_of(self._arcs(axes, source), axes)
 
     def spared(self, axes: Axes, source: Source) -> Tensor:
         """Which rows `draw` leaves as they are, for they would keep nothing; broadcasts to rows."""
-        return kept_of_rows(self._dropped(axes, source), axes) == 0
+        return rows_spared(self._arcs(axes, source), axes)
 
-    def _dropped(self, axes: Axes, source: Source) -> Tensor:
+    def drop(self, x: Tensor, names: tuple[str, ...], sources: Sequence[Source]) -> Tensor:
+        if not worth_parts(x, names, self.shared):
+            return super().drop(x, names, sources)
+        if x.ndim == 4 and not self.fresh and x.is_contiguous(memory_format=torch.channels_last):
+            # In the order of memory. Places are counted by row and channel, in either order alike.
+            turned = tuple(names[dim] for dim in _LAST)
+            return drop_in_parts(x.permute(_LAST), turned, sources, self._arcs).permute(_FIRST)
+        return drop_in_parts(x, names, sources, self._arcs)
+
+    def _arcs(self, axes: Axes, source: Source) -> list[Arc]:
         y, x = _picture(axes)
         held = tuple(axes.dim(name) for name in _IMAGE if name not in self.fresh.split())
         down, across = (counted(axes, self.shared, dim, source.device) for dim in (y, x))
-        inside = [
-            line.holds(
-                [(down, by_y), (across, by_x)],
-                places(_number(source, index), axes, self.shared, held),
-            )
-            for index, (line, (by_y, by_x)) in enumerate(
-                zip(self._lines(axes), self._undone(), strict=True)
-            )
+        drawn = places(source, axes, self.shared, held, count=2)
+        both = zip(self._lines(axes), self._undone(), drawn, strict=True)
+        return [
+            arc
+            for line, (by_y, by_x), place in both
+            for arc in line.arcs([(down, by_y), (across, by_x)], place)
         ]
-        return inside[0] & inside[1]
 
     def _lines(self, axes: Axes) -> tuple[Line, Line]:
         """The tiling along its own two axes."""
@@ -157,10 +169,6 @@ def _picture(axes: Axes) -> tuple[int, int]:
             + (hint if UNKNOWN in axes.names else "")
         )
     return axes.dim("height"), axes.dim("width")
-
-
-def _number(source: Source, index: int) -> Source:
-    return Source(source.key.fold(index), source.step, source.device)
 
 
 def _check_finite(name: str, value: object) -> None:
