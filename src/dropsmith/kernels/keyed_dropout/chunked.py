@@ -13,16 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dropsmith.rng import Key, threshold
+from dropsmith.rng import Key, Words, mix_in_place, threshold
 
 # Large enough that the cost of a call is spread, small enough that the buffers stay in cache.
 CHUNK = 65536
 _INTEGER = {8: torch.int64, 4: torch.int32, 2: torch.int16}
-# The rounds of `rng.mix`, as NumPy scalars so that the arrays stay of 32 bits.
-_ROUNDS = tuple((np.uint32(s), np.uint32(f)) for s, f in ((16, 0x7FEB352D), (15, 0x846CA68B)))
-_LAST, _ONE = np.uint32(16), np.uint32(1)
+_ONE = np.uint32(1)
 
-Words = NDArray[np.uint32]
 Integers = NDArray[np.signedinteger]
 
 
@@ -88,24 +85,15 @@ def _kept(
     """All ones where the element is kept and zero where it is dropped, in place of `word`."""
     np.add(index, np.uint32(start), word)
     np.bitwise_xor(word, np.uint32(key[0]), word)
-    _mix(word, spare)
+    mix_in_place(word, spare)
     np.add(word, np.uint32(key[1]), word)
-    _mix(word, spare)
+    mix_in_place(word, spare)
     # Thirty-one bits less the limit: negative exactly where the element is dropped.
     np.right_shift(word, _ONE, word)
     np.subtract(word, limit, word)
     signed = word.view(np.int32)
     np.right_shift(signed, 31, signed)
     return np.invert(signed, signed)
-
-
-def _mix(word: Words, spare: Words) -> None:
-    for shift, factor in _ROUNDS:
-        np.right_shift(word, shift, spare)
-        np.bitwise_xor(word, spare, word)
-        np.multiply(word, factor, word)
-    np.right_shift(word, _LAST, spare)
-    np.bitwise_xor(word, spare, word)
 
 
 @lru_cache(maxsize=1)
