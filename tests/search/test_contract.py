@@ -18,6 +18,6 @@ class TestSamplers(SamplerContract):
 class TestAControllerThatMayRepeat(SamplerContract):
     samplers = (
         lambda space, seed: Controller(
-            space, seed=seed, learning=Learning(width=8, heads=2, steps=1, again=True, clip=None)
+            space, seed=seed, learning=Learning(width=8, heads=2, steps=1, distinct=0, clip=None)
         ),
     )

@@ -51,11 +51,13 @@ class Controller(Sampler):
     def __init__(self, space: Space, *, seed: int = 0, learning: Learning | None = None) -> None:
         self.space, self.seed, self.learning = space, seed, learning or Learning()
         self.policy = _policy(space, seed, self.learning)
-        self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=self.learning.rate)
+        self.optimiser = torch.optim.Adam(
+            self.policy.parameters(), lr=self.learning.rate, fused=True
+        )
         self.version = 0
         self._scored, self._average = 0, 0.0
         self._memory: list[_Seen] = []
-        self._tried = Tried([len(choice.values) for choice in space.choices])
+        self._tried = self._none_tried()
         self._chances: tuple[Tensor, Tensor] | None = None
 
     @property
@@ -77,8 +79,7 @@ class Controller(Sampler):
         tokens = told.proposal.tokens
         self.space.check(tokens)
         self._chances = None
-        if not self.learning.again:
-            self._tried.add(tokens)
+        self._tried.add(tokens)
         if told.score is None:
             return
         self._scored += 1
@@ -87,6 +88,9 @@ class Controller(Sampler):
         del self._memory[: -self.learning.memory]
         if self._scored % self.learning.every == 0:
             self._update()
+
+    def _none_tried(self) -> Tried:
+        return Tried(len(self.space.choices), self.learning.distinct)
 
     def _update(self) -> None:
         tokens = torch.tensor([seen.tokens for seen in self._memory])
@@ -127,7 +131,7 @@ class Controller(Sampler):
         self.version, self._scored = state["version"], state["scored"]
         self._average = state["average"]
         self._memory = [_Seen(tuple(tokens), *rest) for tokens, *rest in state["memory"]]
-        self._tried = Tried(self._tried.counts)
+        self._tried = self._none_tried()
         for tokens in state["tried"]:
             self._tried.add(tuple(tokens))
         self._chances = None

@@ -19,19 +19,27 @@ _LEAST = 1e-9
 
 
 class Tried:
-    """What was tried, and how probable the policy finds it."""
+    """What was tried last, and how probable a policy finds it.
 
-    def __init__(self, counts: Sequence[int]) -> None:
-        self.counts = tuple(counts)
+    Args:
+        width: how many choices there are.
+        most: how many different tokens are remembered.
+    """
+
+    def __init__(self, width: int, most: int) -> None:
+        self.width, self.most = width, most
         self.rows: dict[Tokens, None] = {}
 
     def add(self, tokens: Tokens) -> None:
-        """Count these tokens as tried."""
+        """Count these tokens as tried, and forget the oldest where they are too many."""
+        self.rows.pop(tokens, None)
         self.rows[tokens] = None
+        while len(self.rows) > self.most:
+            del self.rows[next(iter(self.rows))]
 
     def chances(self, policy: Policy) -> tuple[Tensor, Tensor]:
         """The tokens `[row, choice]` and their probabilities `[row]` in float64."""
-        tokens = torch.tensor(list(self.rows), dtype=torch.int64).view(-1, len(self.counts))
+        tokens = torch.tensor(list(self.rows), dtype=torch.int64).view(-1, self.width)
         with torch.no_grad():
             return tokens, policy.log_probabilities(tokens).double().exp()
 

@@ -19,7 +19,8 @@ class Learning:
         decay: of the moving average of scores that is the baseline.
         entropy: weight of the entropy of the choices, which keeps it from settling early.
         clip: the largest weight of a trial of an older policy, see `reinforce.weights`.
-        again: whether what was tried may be proposed again while there is something else.
+        distinct: from how many of the last trials a proposal differs, while there is anything
+            else; 0 lets it repeat what was tried. Each costs a row of the Transformer's batch.
     """
 
     width: int = 32
@@ -33,13 +34,13 @@ class Learning:
     decay: float = 0.9
     entropy: float = 0.01
     clip: float | None = 2.0
-    again: bool = False
+    distinct: int = 1000
 
     def __post_init__(self) -> None:
-        for name in ("width", "layers", "heads", "every", "steps", "memory"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise SearchError(f"{name} is a number of 1 or more, got {value!r}")
+        for name in ("width", "layers", "heads", "every", "steps", "memory", "distinct"):
+            value, least = getattr(self, name), 0 if name == "distinct" else 1
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise SearchError(f"{name} is a number of {least} or more, got {value!r}")
         if self.width % self.heads:
             raise SearchError(f"{self.heads} heads do not divide a width of {self.width}")
         for name in ("temperature", "rate"):
@@ -47,5 +48,7 @@ class Learning:
                 raise SearchError(f"{name} is above 0, got {getattr(self, name)!r}")
         if not 0 <= self.decay < 1:
             raise SearchError(f"decay is in [0, 1), got {self.decay!r}")
+        if self.entropy < 0:
+            raise SearchError(f"entropy is a weight of 0 or more, got {self.entropy!r}")
         if self.clip is not None and self.clip < 1:
             raise SearchError(f"clip is 1 or more, or None; got {self.clip!r}")
