@@ -62,7 +62,7 @@ def save(
         "time": now.isoformat(timespec="seconds"),
         "rounds": rounds,
         "command": sys.argv[1:],
-        "environment": _environment(device),
+        "environment": environment_of(device),
         "comparisons": [_comparison(outcome) for outcome in outcomes],
     }
     path.write_text(json.dumps(values, indent=1) + "\n")
@@ -132,7 +132,8 @@ def _time(seconds: float) -> str:
     return f"{seconds / 1e-6:.3g} µs"
 
 
-def _environment(device: torch.device) -> dict[str, Any]:
+def environment_of(device: torch.device) -> dict[str, Any]:
+    """Device, versions and commit, as JSON values."""
     cuda = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return {
         "device": device.type,
