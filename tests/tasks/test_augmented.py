@@ -54,3 +54,9 @@ def test_only_training_steps_see_changed_images():
 def test_a_model_with_another_name_for_its_images_sees_the_same():
     other = PART.renamed("pixels")
     assert torch.equal(batch(2, part=other)["pixels"], batch(2)["image"])
+
+
+def test_images_of_another_part_are_joined_as_they_are_and_changed_alike():
+    both = PART.joined(Augmented(PLAIN, ()))
+    assert (len(both), both.augmentations) == (60, PART.augmentations)
+    assert torch.equal(both.stored()["image"], torch.cat([IMAGES, IMAGES]))

@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 
-from dropsmith.tasks import Data, Split, find_task
+from dropsmith.errors import TaskError
+from dropsmith.tasks import Data, Split, Stream, find_task
 
 
-def texts():
-    rows = [[1, 2, 3, 0, 0], [4, 0, 0, 0, 0], [5, 6, 0, 0, 0]]
+def texts(rows=((1, 2, 3, 0, 0), (4, 0, 0, 0, 0), (5, 6, 0, 0, 0))):
     return Split({"tokens": torch.tensor(rows), "labels": torch.arange(3)}, padded=("tokens",))
 
 
@@ -33,6 +33,25 @@ def data(**change):
     } | change
     splits = [Split({"x": column}) for column in parts.values()]
     return Data.of(splits, names=("a", "b"), source="here")
+
+
+def test_a_part_joined_with_another_holds_the_examples_of_both_in_order():
+    short, long = texts([[5, 6], [7, 0], [8, 0]]), texts([[1, 2, 3], [4, 0, 0], [9, 0, 0]])
+    for first, second in ((short, long), (long, short)):
+        both = first.joined(second)
+        assert len(both) == 6
+        for index in range(3):
+            one = slice(index, index + 1)
+            other = slice(index + 3, index + 4)
+            assert both.rows(one)["tokens"].tolist() == first.rows(one)["tokens"].tolist()
+            assert both.rows(other)["tokens"].tolist() == second.rows(one)["tokens"].tolist()
+    assert short.joined(long).rows(slice(0, 6))["labels"].tolist() == [0, 1, 2, 0, 1, 2]
+
+
+def test_running_text_is_not_joined():
+    text = Stream(torch.arange(9))
+    with pytest.raises(TaskError, match="of a Stream cannot be joined"):
+        text.joined(text)
 
 
 def test_the_hash_is_of_the_examples_their_types_and_their_split():

@@ -14,7 +14,7 @@ from dropsmith.errors import CheckpointError, SiteError, TaskError, TrainingErro
 from dropsmith.objectives import ExpectationLinear, LRDrop, TwoSample
 from dropsmith.record import Record
 from dropsmith.tasks import Budget, find_task
-from dropsmith.train import WEIGHTS, Saving, evaluate, run, train
+from dropsmith.train import WEIGHTS, Saving, evaluate, run, task_and_data, train
 from dropsmith.train.checkpoint import FILE
 from train.setups import SHORT, digits
 
@@ -306,6 +306,32 @@ def test_a_run_that_is_not_to_be_tested_never_looks_at_the_test_examples(tmp_pat
     whole = train(digits(), tmp_path / "whole")
     assert any(part is test for part in asked)
     assert record.scores["validation_nll"] == whole.scores["validation_nll"]
+
+
+def test_a_run_on_the_whole_of_training_looks_at_no_validation_and_keeps_its_last_weights(
+    tmp_path, monkeypatch
+):
+    asked = []
+
+    def watched(model, task, part, *args, **named):
+        asked.append({name: value.clone() for name, value in model.state_dict().items()})
+        return evaluate(model, task, part, *args, **named)
+
+    monkeypatch.setattr(run, "evaluate", watched)
+    setup = digits(whole=True)
+    _, data = task_and_data(setup)
+    assert len(data.train) == 100 + len(data.validation)
+    record = train(setup, tmp_path / "whole")
+    # Once, at the end, on test: with the weights that are kept.
+    assert len(asked) == 1
+    assert same(asked[0], weights(tmp_path / "whole"))
+    assert not [name for row in (record.scores, *record.curve) for name in row if "valid" in name]
+    assert record.cost["example_views"] >= 2 * len(data.train)
+
+    with pytest.raises(Stop):
+        train(setup, tmp_path / "cut", progress=stop_at(0.7), saving=Saving(steps=1))
+    train(setup, tmp_path / "cut")
+    assert same(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
 
 
 def test_every_evaluation_is_told_and_may_end_the_run(tmp_path):

@@ -1,9 +1,12 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from dropsmith.errors import TaskError
-from train.setups import digits
+from dropsmith.tasks.learning_rates import Plateau
+from dropsmith.tasks.optimisers import TriggeredASGD
+from train.setups import SHORT, digits
 
 
 def test_its_json_holds_every_setting_and_decides_the_records_id():
@@ -74,3 +77,23 @@ def test_that_the_test_examples_are_left_alone_is_part_of_the_run():
 
 def test_a_trunk_is_written_down_only_where_there_is_one():
     assert digits(trunk="convs.1").to_json() == digits().to_json() | {"trunk": "convs.1"}
+
+
+def test_training_on_all_of_training_is_part_of_the_run():
+    assert "whole" not in digits().to_json()
+    assert digits(whole=True).to_json()["whole"] is True
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"patience": 3}, "patience"),
+        ({"schedule": Plateau(factor=3, patience=2)}, "Plateau"),
+        ({"optimiser": TriggeredASGD()}, "TriggeredASGD"),
+    ],
+)
+def test_what_goes_by_validation_is_refused_where_none_is_left(change, named):
+    budget = replace(SHORT, **change)
+    with pytest.raises(TaskError, match=f"no validation examples for {named} to go by"):
+        digits(whole=True, budget=budget)
+    assert digits(budget=budget).budget is budget

@@ -5,8 +5,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from dropsmith.errors import TaskError
 from dropsmith.tasks._order import rows_at
 
 
@@ -61,6 +64,17 @@ class Part(ABC):
     def renamed(self, name: str) -> "Part":
         """The same examples for a model that calls its one input `name`."""
 
+    def joined(self, other: "Part") -> "Part":
+        """These examples and then those of another part, seen as these are.
+
+        Raises:
+            TaskError: they are no rows that can stand below each other.
+        """
+        raise TaskError(
+            f"examples of a {type(self).__name__} cannot be joined with those of another part\n"
+            "  train on one part: whole=False"
+        )
+
 
 @dataclass(frozen=True)
 class Split(Part):
@@ -113,6 +127,20 @@ class Split(Part):
     def renamed(self, name: str) -> "Split":
         columns = {key if key == "labels" else name: one for key, one in self.columns.items()}
         return replace(self, columns=columns, padded=tuple(name for _ in self.padded))
+
+    def joined(self, other: Part) -> "Split":
+        more = other.stored()
+        columns = {
+            name: _below(own, more[name], name in self.padded) for name, own in self.columns.items()
+        }
+        return replace(self, columns=columns)
+
+
+def _below(first: Tensor, second: Tensor, padded: bool) -> Tensor:
+    if not padded:
+        return torch.cat([first, second])
+    width = max(first.shape[1], second.shape[1])
+    return torch.cat([F.pad(part, (0, width - part.shape[1])) for part in (first, second)])
 
 
 def _width(rows: Tensor) -> int:

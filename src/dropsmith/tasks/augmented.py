@@ -64,3 +64,6 @@ class Augmented(Part):
 
     def renamed(self, name: str) -> "Augmented":
         return replace(self, part=self.part.renamed(name), column=name)
+
+    def joined(self, other: Part) -> "Augmented":
+        return replace(self, part=self.part.joined(other))

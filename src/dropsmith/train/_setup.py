@@ -7,6 +7,8 @@ from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import Objective
 from dropsmith.sites import KINDS, Kind, Plan
 from dropsmith.tasks import TASKS, Budget, plain_name
+from dropsmith.tasks.learning_rates import Plateau
+from dropsmith.tasks.optimisers import TriggeredASGD
 
 PRECISIONS = ("no", "bf16")
 
@@ -32,6 +34,8 @@ class Setup:
         samples_without: kinds of sites that these passes leave without noise, such as `words`.
         tested: whether the test examples are scored at the end. A run that a choice will be made
             by leaves them alone.
+        whole: whether the validation examples are trained on as well, once all choices are made.
+            The last weights are then kept, and nothing is scored before test.
         trunk: the first module that the views of a step do not share, or None where each is whole;
             what is below it runs once, with one draw of its noise.
     """
@@ -49,6 +53,7 @@ class Setup:
     samples: int = 0
     samples_without: tuple[Kind, ...] = ()
     tested: bool = True
+    whole: bool = False
     trunk: str | None = None
 
     def __post_init__(self) -> None:
@@ -68,6 +73,24 @@ class Setup:
                 "those alone\n  leave one of the two out"
             )
         self._check_without()
+        self._check_whole()
+
+    def _check_whole(self) -> None:
+        budget = self.budget
+        by_validation = [
+            name
+            for name, goes_by_it in (
+                ("patience", budget.patience is not None),
+                (type(budget.schedule).__name__, isinstance(budget.schedule, Plateau)),
+                (type(budget.optimiser).__name__, isinstance(budget.optimiser, TriggeredASGD)),
+            )
+            if goes_by_it
+        ]
+        if self.whole and by_validation:
+            raise TaskError(
+                f"whole=True leaves no validation examples for {', '.join(by_validation)} to go by"
+                "\n  give a schedule that depends on steps alone, or whole=False"
+            )
 
     def _check_without(self) -> None:
         for kind in self.samples_without:
@@ -90,7 +113,8 @@ class Setup:
     def to_json(self) -> dict[str, Any]:
         """The resolved configuration as JSON values, without paths of data.
 
-        Of `samples` and `trunk` it holds what was asked for, and `tested` only where it is not.
+        Of `samples`, `whole` and `trunk` it holds what was asked for, and `tested` only where it is
+        not.
         """
         values = {
             "task": plain_name(self.task),
@@ -109,6 +133,8 @@ class Setup:
             values["samples_without"] = list(self.samples_without)
         if not self.tested:
             values["tested"] = False
+        if self.whole:
+            values["whole"] = True
         if self.trunk is not None:
             values["trunk"] = self.trunk
         return values

@@ -76,7 +76,8 @@ def task_and_data(setup: Setup) -> tuple[Task, Data]:
     if setup.model is not None:
         task = with_model(task, setup.model, task.load(path, setup.limit))
     data = task.load(path, setup.limit)
-    train = in_windows(data.train, setup.budget.window, setup.budget.varying)
+    train = data.train.joined(data.validation) if setup.whole else data.train
+    train = in_windows(train, setup.budget.window, setup.budget.varying)
     return task, replace(data, train=train)
 
 

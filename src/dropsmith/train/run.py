@@ -85,8 +85,7 @@ class Run:
     def _evaluate(self) -> None:
         state = self.state
         with shown(state.optimizer):
-            found = self._scores("validation")
-            state.keep_best(validation_loss(found))
+            found = self._kept()
         total, count = state.loss
         beside = {
             f"train_{name}": own / max(items, 1) for name, (own, items) in state.beside.items()
@@ -101,6 +100,15 @@ class Run:
         }
         state.curve.append(row | beside | found)
         self._react()
+
+    def _kept(self) -> dict[str, float]:
+        """Keep the weights if there is reason to, which is a better validation loss; its scores."""
+        if self.stepper.setup.whole:
+            self.state.keep_last()
+            return {}
+        found = self._scores("validation")
+        self.state.keep_best(validation_loss(found))
+        return found
 
     def _react(self) -> None:
         """What optimiser and schedule make of an evaluation."""
@@ -154,7 +162,7 @@ class Run:
         self._remember_peak()
         state.model.load_state_dict(state.best)
         written, tested = self._tested() if self.stepper.setup.tested else (Written(), {})
-        scores = self._scores("validation") | tested
+        scores = ({} if self.stepper.setup.whole else self._scores("validation")) | tested
         signed = {"signatures": dict(written.signatures)} if written.signatures else {}
         record = Record(
             config=self.identity["config"],

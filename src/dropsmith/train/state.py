@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dropsmith.record import validation_loss
+from dropsmith.record import chosen_by, validation_loss
 from dropsmith.sites import find_noise
 from dropsmith.terms import Terms
 from dropsmith.train.carried import packed, unpacked
@@ -27,7 +27,7 @@ class State:
         loss: sum of the task losses since the last evaluation, and how many they are.
         beside: the same of every other term of the objective, by name.
         curve: a row for each evaluation.
-        best: the weights of least validation loss so far.
+        best: the weights of least validation loss so far, or the last that were kept.
         best_nll: that loss.
         worse: how many evaluations in a row were no better.
         seconds: time spent in training steps.
@@ -54,8 +54,8 @@ class State:
 
     @property
     def losses(self) -> list[float]:
-        """The validation loss of every evaluation so far."""
-        return [validation_loss(row) for row in self.curve]
+        """The validation loss of every evaluation so far; none where nothing is validated on."""
+        return [validation_loss(row) for row in self.curve if chosen_by(row) is not None]
 
     def add_beside(self, terms: Terms) -> None:
         """Count in the terms of a step that are not the task's."""
@@ -70,6 +70,10 @@ class State:
             self.best_nll, self.worse, self.best = nll, 0, copied(self.model)
         else:
             self.worse += 1
+
+    def keep_last(self) -> None:
+        """Take the weights, which nothing judges."""
+        self.best = copied(self.model)
 
     def checkpoint(self, identity: dict[str, Any]) -> Checkpoint:
         """Everything that resuming needs."""
