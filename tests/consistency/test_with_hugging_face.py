@@ -9,7 +9,9 @@ import torch
 import dropsmith as ds
 from consistency.hugging_face import bert, gpt2, some_labels, words
 from consistency.tiny import integers
+from consistency.transformers_zoo import t5
 from dropsmith.consistency import consistent, restore, terms_of
+from dropsmith.consistency.consistent import STATE
 from dropsmith.errors import ObjectiveError
 from dropsmith.objectives import Fraternal, RDrop, TwoSample
 
@@ -25,6 +27,10 @@ def noisy(model):
     return model
 
 
+def causal():
+    return gpt2(dropout=0.1)
+
+
 def classifier():
     return bert("ForSequenceClassification", dropout=0.1)
 
@@ -38,6 +44,49 @@ def test_views_of_a_classifier_are_those_made_by_hand():
     output = model(**BATCH)
     torch.testing.assert_close(output.loss, task + 2 * (first - second).square().mean())
     torch.testing.assert_close(output.logits, first)
+
+
+def given(model):
+    """What the model's own forward is given in three training steps, by name."""
+    seen = []
+    model.register_forward_pre_hook(
+        lambda _, args, kwargs: seen.append(set(kwargs)), with_kwargs=True
+    )
+    return seen
+
+
+@pytest.mark.parametrize("as_tuple", [False, True])
+@pytest.mark.parametrize("mode", ["auto", "looped"])
+def test_a_model_computes_its_own_loss_only_until_it_was_seen_to_be_ours(mode, as_tuple):
+    how = {"return_dict": False} if as_tuple else {}
+    makers = {classifier: BATCH, causal: {"input_ids": words(), "labels": some_labels()}}
+    for make, batch in makers.items():
+        model, other = (noisy(consistent(make(), RDrop(alpha=1), mode=mode)) for _ in range(2))
+        other.__dict__[STATE].apart = False
+        seen, kept = given(model), given(other)
+        found = [(model(**batch, **how), other(**batch, **how)) for _ in range(3)]
+        passes = 1 if mode == "auto" else 2
+        assert ["labels" in one for one in seen[passes:]] == [False] * 2 * passes
+        assert all("labels" in one for one in kept + seen[:passes])
+        for ours, theirs in found:
+            assert len(ours) == len(theirs)
+            assert torch.equal(ours[0], theirs[0])
+            assert torch.equal(ours[1], theirs[1])
+
+
+def test_a_model_that_makes_inputs_of_its_labels_is_always_given_them():
+    model = noisy(consistent(t5(), RDrop(alpha=1)))
+    seen = given(model)
+    for _ in range(3):
+        model(input_ids=words(), labels=some_labels())
+    assert all("labels" in one for one in seen)
+
+
+def test_labels_that_are_missing_are_still_missed_in_later_steps():
+    model = noisy(consistent(classifier(), RDrop(alpha=1)))
+    model(**BATCH)
+    with pytest.raises(ObjectiveError, match="needs labels"):
+        model(input_ids=words())
 
 
 def test_the_output_is_of_the_models_own_type_and_of_view_0_alone():

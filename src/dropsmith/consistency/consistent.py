@@ -13,7 +13,7 @@ from torch import nn
 from dropsmith.consistency.forward import Forward
 from dropsmith.consistency.head import HeadChoice
 from dropsmith.consistency.state import Consistent
-from dropsmith.consistency.task_loss import LabelledLoss, Problem, task_loss
+from dropsmith.consistency.task_loss import LabelledLoss, Problem, apart, task_loss
 from dropsmith.consistency.told import tell_trainers, untell_trainers
 from dropsmith.errors import ObjectiveError, PlanError, ViewError
 from dropsmith.objectives import LossFunction, Objective
@@ -44,8 +44,9 @@ def consistent(
     """Put the objective's term into a model's own training loss, so that any loop trains on it.
 
     In train mode with gradients the model then needs `labels`. A Hugging Face model returns its
-    own output with the new loss; a plain module, which may not take labels itself, returns a
-    `ConsistentOutput`. The loss is the mean task loss over the views plus the weighted term.
+    own output with the new loss; its own loss is compared in the first step, and where labels serve
+    nothing else it is not computed again. A plain module, which may not take labels itself, returns
+    a `ConsistentOutput`. The loss is the mean task loss over the views plus the weighted term.
     Given `num_items_in_batch`, it is this batch's part of the mean over that many items, as
     trainers want it that accumulate gradients.
 
@@ -96,7 +97,7 @@ def consistent(
         raise ViewError("a fused head needs whole views\n  leave out trunk, or head")
     own = task_loss(loss, model, label_smoothing)
     _check_kind(objective, own)
-    state = Consistent(objective, own, Forward.of(model), mode, trunk, head)
+    state = Consistent(objective, own, Forward.of(model), mode, trunk, head, apart(own, model))
     if plan is not None:
         plan.install(model, seed=seed, rank=rank)
         state.plan = plan

@@ -7,12 +7,13 @@ imports the compiler, which takes seconds; so this file is imported when a model
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dropsmith.consistency.forward import ITEMS
+from dropsmith.consistency.forward import ITEMS, Forward
 from dropsmith.consistency.items import of_all
 from dropsmith.consistency.run import Running
 from dropsmith.consistency.start import start
@@ -56,7 +57,7 @@ def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, An
             warn_if_loaded(noise)
         noise.begin(training=True)
     how = {"mode": state.mode, "trunk": state.trunk}
-    run = start(module, noise, state.forward, state.objective, args, kwargs, **how)
+    run = start(module, noise, _forward(state), state.objective, args, kwargs, **how)
     if isinstance(state.loss, LabelledLoss):
         state.loss.labels(run.batch)
     state.running = run
@@ -85,6 +86,13 @@ def after(state: Consistent, module: nn.Module, args: Any, kwargs: Any, output: 
         state.head.end()
         run.end()
     return _with_loss(views.outputs[0], loss, state.forward.labels)
+
+
+def _forward(state: Consistent) -> Forward:
+    """What to hand to the model itself: no labels once its own loss is known to equal ours."""
+    return (
+        replace(state.forward, labels=False) if state.apart and state.first.over else state.forward
+    )
 
 
 def _loss(state: Consistent, run: Running, views: Views) -> Tensor:

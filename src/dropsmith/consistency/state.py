@@ -37,9 +37,10 @@ class Consistent:
         mode: Literal["auto", "looped"],
         trunk: str | None,
         head: HeadChoice = "auto",
+        apart: bool = False,
     ) -> None:
         self.objective, self.loss, self.forward, self.mode = objective, loss, forward, mode
-        self.trunk = trunk
+        self.trunk, self.apart = trunk, apart
         self.told: dict[str, tuple[bool, Any]] = {}
         self.handles: list[RemovableHandle] = []
         self.running: Running | None = None

@@ -159,6 +159,19 @@ def problem_of(model: nn.Module) -> Problem:
     return found
 
 
+def apart(loss: LossFunction, model: nn.Module) -> bool:
+    """Whether a model's labels serve its own loss alone, so that it may go without them.
+
+    A Hugging Face model may leave them out, and only an encoder-decoder makes inputs of them.
+    """
+    config = getattr(without_adapters(model), "config", None)
+    if not isinstance(loss, LabelledLoss) or config is None or not _takes(model, "labels"):
+        return False
+    if getattr(config, "is_encoder_decoder", False):
+        return False
+    return inspect.signature(model.forward).parameters["labels"].default is None
+
+
 def without_adapters(model: nn.Module) -> nn.Module:
     """The model inside PEFT's wrapper, or the model itself."""
     inside: Any = getattr(model, "get_base_model", None)
