@@ -172,7 +172,7 @@ def test_report_writes_the_same_page_again_and_fills_a_document(made, run):
     assert "| dropout |" in Path("card.md").read_text()
 
 
-def test_report_of_single_runs_is_their_table_and_draws_no_difference(made, run):
+def test_report_of_single_runs_is_their_table_and_page_and_draws_no_difference(made, run):
     run("train digits --with r-drop --seed 4")
     run("train digits --with dropout --seed 2")
     Path("card.md").write_text("<!-- digits --><!-- /digits -->")
@@ -180,7 +180,7 @@ def test_report_of_single_runs_is_their_table_and_draws_no_difference(made, run)
     assert code == 0
     assert out.index("dropout") < out.index("r-drop")
     assert "no differences are drawn" in " ".join(out.split())
-    assert not Path("runs/digits/report.html").exists()
+    assert "r-drop, seed 4" in Path("runs/digits/report.html").read_text()
     assert "| r-drop | 4 |" in Path("card.md").read_text()
     found = json.loads(run("report runs/digits --json")[1])
     assert [one["config"]["seed"] for one in found] == [2, 4]

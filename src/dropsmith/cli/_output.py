@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison
+    from dropsmith.record import Record
 
 
 def show(comparison: "Comparison", page: Path, as_json: bool) -> None:
@@ -33,6 +34,17 @@ def show(comparison: "Comparison", page: Path, as_json: bool) -> None:
     console.print()
     for sentence in findings(comparison):
         console.print(f"• {sentence}")
+    console.print(f"\nThe page: {page.resolve().as_uri()}", soft_wrap=True)
+
+
+def show_runs(records: "tuple[Record, ...]", page: Path) -> None:
+    """Print runs that were made one by one on standard output."""
+    from rich.console import Console
+
+    from dropsmith.report import rich_table, runs_grid
+
+    console = Console(highlight=False)
+    console.print(rich_table(runs_grid(records)))
     console.print(f"\nThe page: {page.resolve().as_uri()}", soft_wrap=True)
 
 

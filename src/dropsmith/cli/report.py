@@ -31,7 +31,8 @@ def report(
     Records hold no path of data: where the task does not carry its own, --data says where the
     examples lie over which the page draws what is dropped.
 
-    A folder whose runs were made by train, and not by compare, has a table of its runs only.
+    A folder whose runs were made by train, and not by compare, has a page and a table of its runs,
+    without differences.
 
     Example: dropsmith report runs/digits
     """
@@ -40,7 +41,7 @@ def report(
     from dropsmith.report import main_grid, markdown_table, write_between, write_page
 
     if not (runs / FILE).exists():
-        _table(runs, into, as_json)
+        _runs(runs, data, into, as_json)
         return
     comparison = Comparison.load(runs)
     if into is not None:
@@ -48,15 +49,15 @@ def report(
     show(comparison, write_page(comparison, runs, data), as_json)
 
 
-def _table(runs: Path, into: Path | None, as_json: bool) -> None:
-    from rich.console import Console
-
-    from dropsmith.report import markdown_table, rich_table, runs_grid, runs_in, write_between
+def _runs(runs: Path, data: Path | None, into: Path | None, as_json: bool) -> None:
+    from dropsmith.cli._output import show_runs
+    from dropsmith.report import markdown_table, runs_grid, runs_in, write_between, write_runs_page
 
     records = runs_in(runs)
+    page = write_runs_page(records, runs, data)
     if into is not None:
         write_between(into, runs.resolve().name, markdown_table(runs_grid(records)))
     if as_json:
         print(json.dumps([record.to_json() for record in records], indent=1))
         return
-    Console(highlight=False).print(rich_table(runs_grid(records)))
+    show_runs(records, page)

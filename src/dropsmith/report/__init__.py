@@ -6,6 +6,7 @@ from dropsmith.report.markdown import markdown_table, write_between
 from dropsmith.report.page import page, write_page
 from dropsmith.report.price import price_grid
 from dropsmith.report.runs import runs_grid, runs_in
+from dropsmith.report.runs_page import runs_page, write_runs_page
 from dropsmith.report.table import rich_table
 
 __all__ = [
@@ -20,8 +21,10 @@ __all__ = [
     "rich_table",
     "runs_grid",
     "runs_in",
+    "runs_page",
     "sampled_grid",
     "trial_grid",
     "write_between",
     "write_page",
+    "write_runs_page",
 ]

@@ -1,12 +1,13 @@
 """Learning curves: validation loss by example-views, one small panel per method."""
 
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dropsmith.compare import Comparison, Row
-from dropsmith.record import chosen_by, validation_loss
+from dropsmith.record import Record, chosen_by, validation_loss
 from dropsmith.report.cells import loss_of
 from dropsmith.report.figures import BLUE, FAINT, QUIET, blank, drawing
 from dropsmith.report.numbers import LOSSES
@@ -46,9 +47,36 @@ def curves_figure(comparison: Comparison) -> "Figure | None":
     return figure
 
 
+def run_curves_figure(records: Sequence[Record]) -> "Figure | None":
+    """A line for each run's validation loss, one panel a method; None where no run has a curve."""
+    drawn: dict[str, list[Curve]] = {}
+    for one in records:
+        if (curve := _curve([[step for step in one.curve if chosen_by(step)]])) is not None:
+            drawn.setdefault(str(one.config["method"]), []).append(curve)
+    if not drawn:
+        return None
+    rows = ceil(len(drawn) / _ACROSS)
+    with drawing():
+        figure = blank(9.2, 0.5 + 2.1 * rows)
+        panels = list(figure.subplots(rows, _ACROSS, sharey=True, squeeze=False).flat)
+        for panel, (method, curves) in zip(panels, drawn.items(), strict=False):
+            for curve in curves:
+                _panel(panel, method, curve, None, "")
+        for panel in panels[len(drawn) :]:
+            panel.set_axis_off()
+        _limits(figure, [curve for curves in drawn.values() for curve in curves])
+        name = next(found for one in records for step in one.curve if (found := chosen_by(step)))
+        figure.supxlabel("example-views, forward and backward", fontsize=10)
+        figure.supylabel(f"validation {LOSSES[name]}", fontsize=10)
+    return figure
+
+
 def curve_of(row: Row) -> Curve | None:
     """The validation losses of a method's finished runs, where all were evaluated alike."""
-    curves = [[step for step in run.curve if chosen_by(step)] for run in row.finished]
+    return _curve([[step for step in run.curve if chosen_by(step)] for run in row.finished])
+
+
+def _curve(curves: Sequence[Sequence[Mapping[str, float]]]) -> Curve | None:
     length = min((len(curve) for curve in curves), default=0)
     if not length:
         return None

@@ -38,9 +38,14 @@ def write_page(comparison: Comparison, folder: Path, data: Path | None = None) -
         folder: where it goes.
         data: what the task reads, for pictures of what is dropped; records hold no paths.
     """
+    return keep(page(comparison, data), folder)
+
+
+def keep(text: str, folder: Path) -> Path:
+    """Write a page into a folder, whole or not at all, and return its path."""
     path = folder / FILE
     partial = path.with_suffix(".partial")
-    partial.write_text(page(comparison, data), encoding="utf-8")
+    partial.write_text(text, encoding="utf-8")
     return partial.replace(path)
 
 
@@ -75,7 +80,7 @@ def _sections(comparison: Comparison, record: Record, data: Path | None) -> list
         section("choices", "How settings were chosen", _trials(comparison)),
         section("methods", "The methods", facts(_methods(comparison))),
         section(
-            "again", "How to run it again", code(command(comparison, data)), facts(_facts(record))
+            "again", "How to run it again", code(command(comparison, data)), facts(facts_of(record))
         ),
     ]
 
@@ -164,7 +169,8 @@ def _about(row: Row) -> str:
     return f"a plan that was given, nothing of it tuned here: {', '.join(map(repr, rules))}"
 
 
-def _facts(record: Record) -> dict[str, str]:
+def facts_of(record: Record) -> dict[str, str]:
+    """What a run was made with and on, by name, as text."""
     budget = record.config["budget"]
     shown = {name: record.config[name] for name in ("task", "model", "limit")}
     shown |= {name.replace("_", " "): value for name, value in budget.items()}

@@ -1,5 +1,6 @@
 """The page's pictures, each with its caption and with words for those who do not see it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ from dropsmith.compare.summary import metrics
 from dropsmith.errors import DataError, DropsmithError
 from dropsmith.record import Record
 from dropsmith.report.bill import bill_figure
-from dropsmith.report.curves import curves_figure
+from dropsmith.report.curves import curves_figure, run_curves_figure
 from dropsmith.report.figures import svg
 from dropsmith.report.forest import PANELS, forest_figure
 from dropsmith.report.html import paragraph, picture
@@ -43,6 +44,16 @@ def curves(comparison: Comparison) -> str:
         "Validation loss by example-views for each method.",
         "Mean validation loss and its range over seeds, by example-views: all methods have equally "
         "many, so a two-view method makes half as many steps.",
+    )
+
+
+def run_curves(records: Sequence[Record]) -> str:
+    """Validation loss of runs of one task that were made one by one."""
+    figure = run_curves_figure(records)
+    return picture(
+        svg(figure) if figure else None,
+        "Validation loss by example-views for each run. Their final numbers are in the table.",
+        "Validation loss of each run by example-views, one panel a method.",
     )
 
 
