@@ -78,7 +78,8 @@ def test_losses_terms_and_gradients_are_those_of_the_plain_head(make, objective)
     assert fused(found[0][3]) != isinstance(objective, TaskLoss)
     assert not isinstance(found[1][3].logits, HeadScores)
     assert_alike(*found)
-    assert torch.equal(found[0][3].logits + 0, found[1][3].logits)
+    # On some processors a product of some rows is rounded otherwise than that of all.
+    torch.testing.assert_close(found[0][3].logits + 0, found[1][3].logits, rtol=1e-12, atol=1e-13)
 
 
 def test_the_first_step_is_plain_and_the_second_says_so_in_one_line(capsys):
