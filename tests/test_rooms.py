@@ -20,7 +20,7 @@ ROOMS = [
         "workers",
         "search",
     ),
-    *("models", "tasks", "train", "compare", "report", "cli"),
+    *("models", "tasks", "train", "compare", "learn", "report", "cli"),
     *("adapters", "testing"),
 ]
 

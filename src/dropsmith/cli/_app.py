@@ -12,6 +12,7 @@ from dropsmith.cli.compare import compare
 from dropsmith.cli.predict import predict
 from dropsmith.cli.recipes import recipes
 from dropsmith.cli.report import report
+from dropsmith.cli.search import search
 from dropsmith.cli.sites import sites
 from dropsmith.cli.train import train
 from dropsmith.errors import DropsmithError
@@ -19,6 +20,7 @@ from dropsmith.errors import DropsmithError
 COMMANDS: dict[str, Callable[..., None]] = {
     "compare": compare,
     "train": train,
+    "search": search,
     "recipes": recipes,
     "sites": sites,
     "audit": audit,

@@ -26,7 +26,7 @@ Markdown = Annotated[
 def report(
     runs: Runs, data: DataFolder = None, into: Markdown = None, as_json: AsJson = False
 ) -> None:
-    """Write a comparison's page anew from its records, and print its table.
+    """Write the page of a comparison or a search anew from what is on disk, and print its table.
 
     Records hold no path of data: where the task does not carry its own, --data says where the
     examples lie over which the page draws what is dropped.
@@ -38,8 +38,12 @@ def report(
     """
     from dropsmith.cli._output import show
     from dropsmith.compare import FILE, Comparison
+    from dropsmith.learn import FILE as PROBLEM
     from dropsmith.report import main_grid, markdown_table, write_between, write_page
 
+    if (runs / PROBLEM).exists():
+        _searches(runs, data, into, as_json)
+        return
     if not (runs / FILE).exists():
         _runs(runs, data, into, as_json)
         return
@@ -47,6 +51,24 @@ def report(
     if into is not None:
         write_between(into, runs.resolve().name, markdown_table(main_grid(comparison)))
     show(comparison, write_page(comparison, runs, data), as_json)
+
+
+def _searches(runs: Path, data: Path | None, into: Path | None, as_json: bool) -> None:
+    from dropsmith.cli._searches import as_object, show
+    from dropsmith.compare import FILE, Comparison
+    from dropsmith.learn import RETRAINED, Searches
+    from dropsmith.report import markdown_table, plan_grid, write_between, write_search_page
+
+    searches = Searches.load(runs)
+    compared = (runs / RETRAINED / FILE).exists()
+    retrained = Comparison.load(runs / RETRAINED) if compared else None
+    if into is not None:
+        write_between(into, runs.resolve().name, markdown_table(plan_grid(searches)))
+    page = write_search_page(searches, runs, retrained, data)
+    if as_json:
+        print(json.dumps(as_object(searches, retrained, runs, page), indent=1))
+    else:
+        show(searches, retrained, runs, page)
 
 
 def _runs(runs: Path, data: Path | None, into: Path | None, as_json: bool) -> None:

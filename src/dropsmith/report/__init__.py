@@ -7,6 +7,8 @@ from dropsmith.report.page import page, write_page
 from dropsmith.report.price import price_grid
 from dropsmith.report.runs import runs_grid, runs_in
 from dropsmith.report.runs_page import runs_page, write_runs_page
+from dropsmith.report.search_page import search_page, write_search_page
+from dropsmith.report.searched import plan_grid, search_findings, trials_grid
 from dropsmith.report.table import rich_table
 
 __all__ = [
@@ -17,14 +19,19 @@ __all__ = [
     "main_grid",
     "markdown_table",
     "page",
+    "plan_grid",
     "price_grid",
     "rich_table",
     "runs_grid",
     "runs_in",
     "runs_page",
     "sampled_grid",
+    "search_findings",
+    "search_page",
     "trial_grid",
+    "trials_grid",
     "write_between",
     "write_page",
     "write_runs_page",
+    "write_search_page",
 ]

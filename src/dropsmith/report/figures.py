@@ -43,17 +43,18 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def blank(width: float, height: float, gap: float = 0.02) -> "Figure":
+def blank(width: float, height: float, gap: float = 0.02, below: float = 0.02) -> "Figure":
     """An empty figure of a size in inches, outside of any global list of figures.
 
     Args:
         width, height: in inches.
         gap: the share of a panel's width that is left between panels.
+        below: the same of its height.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(wspace=gap))
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(wspace=gap, hspace=below))
 
 
 def svg(figure: "Figure") -> str:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dropsmith.report.figures import QUIET, blank, drawing
 from dropsmith.report.masks import Drawn
+from dropsmith.report.numbers import brief
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,7 +78,7 @@ def _words(panel: Any, ids: Sequence[int], vocabulary: Sequence[str]) -> None:
 def _label(line: Sequence[Any], one: Drawn | None) -> None:
     line[0].set_title("input" if one is None else one.noise, loc="left", fontweight="bold")
     if one is not None:
-        where = f"{one.rule.pattern!r} at {one.site.name}"
+        where = f"{brief(one.rule.pattern)} at {one.site.name}"
         line[-1].set_title(where, loc="right", fontsize=8, color=QUIET)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.sites import Plan, Site, sites
-from dropsmith.sites.rule import Rule, assign
+from dropsmith.sites.rule import Assignment, Rule, assign
 from dropsmith.tasks import Data, Split, Task
 
 RATE = 0.3
@@ -46,8 +46,13 @@ def drawn_masks(task: Task, data: Data, rows: int = 3) -> tuple[dict[str, Tensor
     The plan is installed on a new model of the task and the model run once; nothing is drawn
     for show.
     """
-    batch = data.validation.rows(_full(data)[:rows])
+    batch = examples(data, rows)
     return batch, [_drawn(task, data, batch, noise) for noise in task.noises]
+
+
+def examples(data: Data, rows: int = 3) -> dict[str, Tensor]:
+    """Some validation examples that there is something to see on."""
+    return data.validation.rows(_full(data)[:rows])
 
 
 def _full(data: Data) -> Tensor:
@@ -61,21 +66,50 @@ def _full(data: Data) -> Tensor:
 
 
 def _drawn(task: Task, data: Data, batch: Mapping[str, Tensor], noise: str) -> Drawn:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = task.model(data)
+    model = _new_model(task, data)
     plan = task.plan(noise, RATE)
     first = assign(plan.rules, sites(model, batch))[0]
-    values = _at_site(model, plan, first.site, batch)
-    axes = _axes(first.site, values)
+    return _at(model, plan, first, batch, noise)
+
+
+def drawn_by(
+    task: Task, data: Data, batch: Mapping[str, Tensor], plan: Plan, name: str, most: int = 4
+) -> list[Drawn]:
+    """What the rules of a plan do to a batch, each at the first site it means.
+
+    Args:
+        task, data: whose model is made anew.
+        batch: what it is run on.
+        plan: the plan, installed and run once.
+        name: what it is called.
+        most: how many of its rules, at most.
+    """
+    model = _new_model(task, data)
+    first: dict[Rule, Assignment] = {}
+    for one in assign(plan.rules, sites(model, batch)):
+        if one.site.axes and one.site.kind in ("output", "input"):
+            first.setdefault(one.rule, one)
+    return [_at(model, plan, one, batch, name) for one in list(first.values())[:most]]
+
+
+def _at(
+    model: nn.Module, plan: Plan, one: Assignment, batch: Mapping[str, Tensor], name: str
+) -> Drawn:
+    values = _at_site(model, plan, one.site, batch)
     return Drawn(
-        noise=noise,
-        rule=first.rule,
-        site=first.site,
-        axes=axes,
+        noise=name,
+        rule=one.rule,
+        site=one.site,
+        axes=_axes(one.site, values),
         values=values,
         dropped=values == 0,
     )
+
+
+def _new_model(task: Task, data: Data) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return task.model(data)
 
 
 def _at_site(model: nn.Module, plan: Plan, site: Site, batch: Mapping[str, Tensor]) -> Tensor:

@@ -1,5 +1,6 @@
 """Numbers as they are printed: the same digits in the terminal, in Markdown and on the page."""
 
+import re
 from dataclasses import dataclass
 
 from dropsmith.compare.statistics import Difference, Spread
@@ -76,6 +77,15 @@ METRICS = {
 
 LOSSES = {"nll": "NLL", "mse": "MSE"}
 """What the losses are called that choices are made by."""
+
+
+def brief(value: object) -> str:
+    """What a value is written as, its long numbers to four digits.
+
+    >>> brief({"rate": 1 / 9, "size": 2})
+    "{'rate': 0.1111, 'size': 2}"
+    """
+    return re.sub(r"\d+\.\d{5,}", lambda found: f"{float(found[0]):.4g}", repr(value))
 
 
 def minus(text: str) -> str:

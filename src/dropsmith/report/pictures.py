@@ -78,7 +78,7 @@ def gallery(record: Record, data: Path | None = None) -> str:
     from dropsmith.report.masks import RATE, drawn_masks
 
     try:
-        task, found = _task_and_data(record, data)
+        task, found = task_and_data(record, data)
         batch, drawn = drawn_masks(task, found)
     except DropsmithError as error:
         return paragraph(f"Masks are not shown: {error}")
@@ -91,7 +91,8 @@ def gallery(record: Record, data: Path | None = None) -> str:
     )
 
 
-def _task_and_data(record: Record, where: Path | None) -> "tuple[Task, Data]":
+def task_and_data(record: Record, where: Path | None) -> "tuple[Task, Data]":
+    """The task and the examples that a record is of; `DataError` where they are not at hand."""
     from dropsmith.tasks import TASKS, find_task, with_model
 
     config = record.config

@@ -1,0 +1,56 @@
+"""What a search prints: the best plans for people, or one JSON object for machines."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dropsmith.compare import Comparison
+    from dropsmith.learn import Searches
+
+
+def show(searches: "Searches", retrained: "Comparison | None", folder: Path, page: Path) -> None:
+    """Print what the searches of a folder found on standard output."""
+    from rich.console import Console
+
+    from dropsmith.learn import PLAN
+    from dropsmith.report import main_grid, plan_grid, rich_table, search_findings
+
+    console = Console(highlight=False)
+    console.print(rich_table(plan_grid(searches)))
+    console.print()
+    for sentence in search_findings(searches):
+        console.print(f"• {sentence}")
+    if retrained is not None:
+        console.print(rich_table(main_grid(retrained)))
+    console.print(f"\nThe plan: {folder / PLAN}", soft_wrap=True)
+    console.print(f"The page: {page.resolve().as_uri()}", soft_wrap=True)
+
+
+def as_object(
+    searches: "Searches", retrained: "Comparison | None", folder: Path, page: Path
+) -> dict[str, Any]:
+    """The best plan, how each search went, and where the plan and the page are."""
+    from dropsmith.cli._output import as_object as compared
+    from dropsmith.learn import PLAN
+
+    best = searches.best
+    return {
+        "task": searches.problem.task,
+        "score": None if best is None else best.score,
+        "plan": None if best is None else best.plan.to_json(),
+        "searches": [
+            {
+                "sampler": one.sampler,
+                "seed": one.seed,
+                "trials": len(one.trials),
+                "finished": len(one.finished),
+                "stopped": one.count("stopped"),
+                "failed": one.count("failed"),
+                "score": None if one.best is None else one.best.score,
+            }
+            for one in searches.found
+        ],
+        "retrained": None if retrained is None else compared(retrained, page),
+        "plan_file": str(folder / PLAN),
+        "page": str(page),
+    }

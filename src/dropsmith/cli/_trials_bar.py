@@ -1,0 +1,80 @@
+"""How far a search has come, on standard error."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dropsmith.search import Progress, Trial, Watch
+
+ENDED_BADLY = ("failed", "lost")
+
+
+@contextmanager
+def trials_bar(title: str, total: int, score: str) -> Iterator["Watch"]:
+    """A bar over all trials with the time that is left and the best plan so far.
+
+    A line for each trial where there is no terminal.
+
+    Args:
+        title: what is searched on.
+        total: how many trials there will be.
+        score: what the scores are called.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True, highlight=False)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed} of {task.total} trials{task.fields[said]}"),
+        TimeElapsedColumn(),
+    )
+    ended: Counter[str] = Counter()
+    best: list[int] = []
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        line = bar.add_task(title, total=total, said="")
+
+        def watch(now: "Progress") -> None:
+            bar.update(line, completed=now.done, total=now.total, said=_said(now, ended))
+            if now.ended is None:
+                return
+            ended[now.ended.status] += 1
+            better = now.best is not None and now.best.number not in best
+            if better and now.best is not None:
+                best.append(now.best.number)
+            if better or now.ended.why or not console.is_terminal:
+                style = "red" if now.ended.status in ENDED_BADLY else ""
+                console.print(_line(now, now.ended, better, score), style=style)
+
+        yield watch
+
+
+def _said(now: "Progress", ended: Counter[str]) -> str:
+    counted = [f", {ended[name]} {name}" for name in ("stopped", "failed", "lost") if ended[name]]
+    best = "" if now.best is None else f", best {now.best.score:.4f}"
+    left = "" if now.seconds_left is None else f", {_time(now.seconds_left)} left"
+    return "".join(counted) + best + left
+
+
+def _line(now: "Progress", trial: "Trial", better: bool, score: str) -> str:
+    from dropsmith.report.numbers import brief
+
+    start = f"{now.done} of {now.total} trials; trial {trial.number}: "
+    if trial.score is None:
+        return f"{start}{trial.status}{': ' if trial.why else ''}{trial.why}"
+    if not better:
+        return f"{start}{score} {trial.score:.4f}"
+    rules = ", ".join(map(brief, trial.plan.rules)) or "no noise"
+    return f"{start}{score} {trial.score:.4f}, the best so far\n  {rules}"
+
+
+def _time(seconds: float) -> str:
+    """
+    >>> _time(75.4)
+    '0:01:15'
+    """
+    return str(timedelta(seconds=round(seconds)))

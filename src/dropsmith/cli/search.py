@@ -1,0 +1,207 @@
+"""`dropsmith search`: a pattern learned on a task."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dropsmith.cli._options import (
+    AsJson,
+    BudgetName,
+    DataFolder,
+    Limit,
+    ModelName,
+    Out,
+    Precision,
+    TaskName,
+    budget_of,
+    find,
+    folder_of,
+)
+
+if TYPE_CHECKING:
+    from dropsmith.compare import Comparison
+    from dropsmith.learn import Searches
+    from dropsmith.tasks import Task
+    from dropsmith.train import Setup
+
+Trials = Annotated[
+    int, typer.Option("--trials", min=1, help="How many plans are tried, earlier ones counted.")
+]
+SamplerName = Annotated[
+    str,
+    typer.Option(
+        "--sampler",
+        metavar="NAME",
+        help="What proposes plans: controller (learned, as in AutoDropout), random, tpe or "
+        "evolution.",
+    ),
+]
+ExecutorName = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        metavar="NAME",
+        help="Where children are trained: local (processes here), serial, ray (a cluster started "
+        "here), or ray:ADDRESS.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Trials at the same time. Default: one a processor."),
+]
+Seeds = Annotated[
+    int,
+    typer.Option("--seeds-per-plan", min=1, help="Children of a plan, whose scores are averaged."),
+]
+SpaceName = Annotated[
+    str,
+    typer.Option(
+        "--space",
+        metavar="auto|conv|sequence",
+        help="What may be dropped: tilings of a convolutional network's maps, or runs of steps in "
+        "Transformer blocks.",
+    ),
+]
+Pruner = Annotated[
+    str | None,
+    typer.Option(
+        "--pruner", metavar="NAME", help="Stop poor trials early: asha, hyperband or median."
+    ),
+]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", min=1, help="Seconds that one trial may take.")
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        metavar="ADDRESS",
+        help="Where the study is kept: a SQLite file, journal:FILE, or "
+        "postgresql://USER@HOST/DATABASE. Default: study.db in the folder of the search.",
+    ),
+]
+SearchSeed = Annotated[int, typer.Option("--seed", min=0, help="Decides which plans are proposed.")]
+RetrainSeeds = Annotated[
+    int,
+    typer.Option(
+        "--retrain-seeds",
+        min=0,
+        help="Afterwards compare the best plan with no noise and with tuned dropout on the test "
+        "set, with this many seeds that the search has not seen; 0 for no comparison.",
+    ),
+]
+
+
+def search(
+    task: TaskName,
+    trials: Trials = 40,
+    sampler: SamplerName = "controller",
+    workers: Workers = None,
+    executor: ExecutorName = "local",
+    seeds_per_plan: Seeds = 1,
+    space: SpaceName = "auto",
+    pruner: Pruner = None,
+    timeout: Timeout = None,
+    budget: BudgetName = "full",
+    data: DataFolder = None,
+    model: ModelName = None,
+    limit: Limit = None,
+    precision: Precision = "no",
+    retrain_seeds: RetrainSeeds = 0,
+    storage: Storage = None,
+    seed: SearchSeed = 0,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn a dropout pattern: try plans on children of a task, and keep the best.
+
+    A plan's score is the validation loss of a model trained under it; the test set is not looked
+    at. Whatever is interrupted or killed, the same command goes on with it. Searches with other
+    samplers may share a folder, and their page then shows them together.
+
+    Example: dropsmith search digits --trials 40
+    """
+    from dropsmith.cli._trials_bar import trials_bar
+    from dropsmith.learn import child_setup, learn
+    from dropsmith.report.numbers import LOSSES
+
+    found = find(task, data, model)
+    length, examples = budget_of(found, budget, limit, data)
+    setup = child_setup(
+        found,
+        length,
+        data=None if data is None else str(data),
+        model=model,
+        limit=examples,
+        precision=precision,
+    )
+    folder = folder_of(out, f"search-{Path(task).name}")
+    score = f"validation {LOSSES['mse' if found.kind == 'values' else 'nll']}"
+    with trials_bar(found.name, trials, score) as watch:
+        searches = learn(
+            setup,
+            folder,
+            trials=trials,
+            sampler=sampler,
+            seeds=seeds_per_plan,
+            space=space,
+            seed=seed,
+            executor=executor,
+            workers=workers,
+            pruner=pruner,
+            timeout=timeout,
+            storage=storage,
+            progress=watch,
+        )
+    retrained = _retrained(found, setup, searches, folder, retrain_seeds)
+    _finish(searches, retrained, folder, data, as_json)
+
+
+def _retrained(
+    task: "Task", setup: "Setup", searches: "Searches", folder: Path, seeds: int
+) -> "Comparison | None":
+    """The best plan against no noise and tuned dropout, on the test set."""
+    from dropsmith.cli._progress import runs_bar
+    from dropsmith.compare import METHODS, Design, compare, count
+    from dropsmith.learn import RETRAINED
+    from dropsmith.report import write_page
+
+    if not seeds or searches.best is None:
+        return None
+    others = tuple(name for name in ("none", "dropout") if METHODS[name].fits(task))
+    design = Design(
+        task=task,
+        methods=(*others, "learned"),
+        plans=(("learned", searches.best.plan),),
+        seeds=seeds,
+        budget=setup.budget,
+        data=setup.data,
+        model=setup.model,
+        limit=setup.limit,
+        precision=setup.precision,
+    )
+    with runs_bar(f"{task.name}, retrained", count(design)) as watch:
+        comparison = compare(design, folder / RETRAINED, watch=watch)
+    write_page(comparison, folder / RETRAINED, None if setup.data is None else Path(setup.data))
+    return comparison
+
+
+def _finish(
+    searches: "Searches",
+    retrained: "Comparison | None",
+    folder: Path,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    from dropsmith.cli._searches import as_object, show
+    from dropsmith.report import write_search_page
+
+    page = write_search_page(searches, folder, retrained, data)
+    if as_json:
+        print(json.dumps(as_object(searches, retrained, folder, page), indent=1))
+    else:
+        show(searches, retrained, folder, page)
+    if retrained is not None and any(row.failed for row in retrained.rows):
+        raise typer.Exit(1)

@@ -1,0 +1,86 @@
+"""A pattern learned on a task: a search whose trials are children, and the plan it came to."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from dropsmith.learn.child import Child
+from dropsmith.learn.problem import Problem, problem_of
+from dropsmith.learn.searched import Searched, Searches
+from dropsmith.search import Watch, search
+from dropsmith.train import Setup
+
+STUDY, PLAN, CHILDREN, RETRAINED = "study.db", "plan.json", "children", "retrained"
+"""In the folder of a search: the study while it runs, the best plan, the children's records, and
+the comparison of the best plan with other methods on the test set."""
+
+
+def learn(
+    setup: Setup,
+    folder: Path,
+    *,
+    trials: int,
+    sampler: str = "controller",
+    seeds: int = 1,
+    space: str = "auto",
+    seed: int = 0,
+    executor: str = "local",
+    workers: int | None = None,
+    pruner: str | None = None,
+    timeout: float | None = None,
+    storage: str | None = None,
+    progress: Watch | None = None,
+) -> Searches:
+    """Search for the plan whose children have the least validation loss; it is left in `plan.json`.
+
+    Whatever is interrupted or killed, the same call goes on with it. Searches with other samplers
+    or seeds may share a folder, and are then shown together; `plan.json` is the best of them all.
+
+    Args:
+        setup: the run of every child but for its plan; see `child_setup`.
+        folder: where everything goes.
+        trials: how many proposals to try, those of earlier runs among them.
+        sampler, executor, workers, pruner, timeout, progress: see `dropsmith.search`.
+        seeds: how many children a plan has, whose scores are averaged.
+        space: `conv`, `sequence`, or `auto` to see what suits the model.
+        seed: what the proposals depend on.
+        storage: an address in place of the folder's own `study.db`.
+
+    Raises:
+        SearchError: something asked for does not exist, or the folder holds searches with other
+            children.
+    """
+    folder = folder.resolve()
+    problem = problem_of(setup, seeds, space)
+    problem.settle(folder)
+    found = search(
+        Child(setup=_from_anywhere(setup), folder=folder / CHILDREN, seeds=seeds),
+        problem.space,
+        trials=trials,
+        sampler=sampler,
+        executor=executor,
+        workers=workers,
+        storage=storage or folder / STUDY,
+        name=_name(problem, sampler, seed),
+        seed=seed,
+        direction="minimise",
+        pruner=pruner,
+        timeout=timeout,
+        progress=progress,
+    )
+    own = Searched(sampler=sampler, seed=seed, pruner=pruner, trials=found.trials)
+    own.save(folder, problem)
+    searches = Searches.load(folder)
+    if searches.best is not None:
+        searches.best.plan.save(folder / PLAN)
+    return searches
+
+
+def _from_anywhere(setup: Setup) -> Setup:
+    """The same run for a process that may have been started in another folder."""
+    data = setup.data
+    return setup if data is None else replace(setup, data=str(Path(data).resolve()))
+
+
+def _name(problem: Problem, sampler: str, seed: int) -> str:
+    # A server may hold studies of several tasks and budgets, each by a name of its own.
+    return f"{Path(problem.task).name}-{problem.id[:6]}-{sampler}-{seed}".replace(" ", "_")

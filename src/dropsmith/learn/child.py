@@ -1,0 +1,104 @@
+"""What a plan is scored by: children trained under it, and how good they are on validation."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import inf
+from pathlib import Path
+from statistics import fmean
+
+from filelock import FileLock
+
+from dropsmith.compare import TUNING_SEED
+from dropsmith.compare.running import setup_id, stored
+from dropsmith.objectives import TaskLoss
+from dropsmith.record import Record, validation_loss
+from dropsmith.search import Attempt, Pruned
+from dropsmith.sites import Plan
+from dropsmith.tasks import Budget, Task
+from dropsmith.train import Setup, train
+
+
+def child_setup(
+    task: Task,
+    budget: Budget,
+    *,
+    data: str | None = None,
+    model: str | None = None,
+    limit: int | None = None,
+    precision: str = "no",
+) -> Setup:
+    """The run of every child but for its plan and its seed: the test examples are left alone."""
+    return Setup(
+        task=task.name,
+        method="child",
+        plan=Plan(),
+        objective=TaskLoss(),
+        budget=budget,
+        seed=TUNING_SEED,
+        data=data,
+        model=model,
+        limit=limit,
+        precision=precision,
+        tested=False,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Child:
+    """Scores a plan: the mean over seeds of a child's least validation loss. Lower is better.
+
+    Every plan has the same seeds, so that plans are compared over the same first weights and order
+    of examples; none of these seeds is one that a comparison reports. A plan that was scored
+    before keeps its score and costs nothing again. It may be sent to another process or machine.
+
+    The paper scores images by accuracy (Pham & Le, 2021). The loss is ours: it moves where
+    accuracy over few examples stands still, and it is what everything else here is chosen by.
+
+    Args:
+        setup: the run of every child; see `child_setup`.
+        folder: where records go, and half-made runs wait to go on.
+        seeds: how many children a plan has.
+    """
+
+    setup: Setup
+    folder: Path
+    seeds: int = 1
+
+    def __call__(self, plan: Plan, trial: Attempt) -> float:
+        losses: list[float] = []
+        for index in range(self.seeds):
+            setup = replace(self.setup, plan=plan, seed=self.setup.seed + index)
+            record = self._record(setup, _Reports(trial, self.setup.budget.epochs, losses))
+            losses.append(validation_loss(record.scores))
+        return fmean(losses)
+
+    def _record(self, setup: Setup, reports: "_Reports") -> Record:
+        run = self.folder / setup_id(setup)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Two workers may be handed one plan: the second waits, and finds the record.
+        with FileLock(run.with_suffix(".lock")):
+            return stored(setup, self.folder) or self._trained(setup, run, reports)
+
+    def _trained(self, setup: Setup, run: Path, reports: "_Reports") -> Record:
+        try:
+            record = train(setup, run, evaluated=reports)
+        except Pruned:
+            shutil.rmtree(run, ignore_errors=True)
+            raise
+        record.save(self.folder)
+        shutil.rmtree(run)
+        return record
+
+
+class _Reports:
+    """Hands a child's validation losses on, the children before it among the mean."""
+
+    def __init__(self, trial: Attempt, epochs: int, before: list[float]) -> None:
+        self._trial, self._epochs, self._before = trial, epochs, list(before)
+        self._least = inf
+
+    def __call__(self, numbers: Mapping[str, float], /) -> None:
+        self._least = min(self._least, validation_loss(numbers))
+        step = len(self._before) * self._epochs + round(numbers["epoch"])
+        self._trial.report(step, fmean([*self._before, self._least]))

@@ -1,0 +1,162 @@
+"""What is searched: children of a task, and the space that their plans are from."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from dropsmith.errors import DataError, DropsmithError, SearchError, did_you_mean
+from dropsmith.record import config_id
+from dropsmith.search import Space, space_from_json, spaces
+from dropsmith.train import Setup, task_and_data
+from dropsmith.train.environment import environment
+
+FORMAT, VERSION = "dropsmith.problem", 1
+FILE = "problem.json"
+
+Kind = Literal["auto", "conv", "sequence"]
+KINDS: tuple[Kind, ...] = ("auto", "conv", "sequence")
+
+_SPACES = {"conv": spaces.conv, "sequence": spaces.sequence}
+_ROWS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What several samplers may search alike, so that their scores can be held together.
+
+    Args:
+        config: the run of every child, as the JSON of its setup.
+        seeds: how many children a plan has.
+        loss: what they are scored by, `nll` or `mse`.
+        space: what plans are from.
+        environment: versions, device and data of the machine that asked; no part of its id.
+    """
+
+    config: dict[str, Any]
+    seeds: int
+    loss: str
+    space: Space
+    environment: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that name the children and the space."""
+        return config_id(self._identity())
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return self.config["task"]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object from which `from_json` makes an equal problem."""
+        head = {"format": FORMAT, "version": VERSION, "id": self.id}
+        return head | self._identity() | {"environment": self.environment}
+
+    def _identity(self) -> dict[str, Any]:
+        own = {"config": self.config, "seeds": self.seeds, "loss": self.loss}
+        return own | {"space": self.space.to_json()}
+
+    @classmethod
+    def from_json(cls, values: Any) -> "Problem":
+        """The problem in a JSON object; `DataError` for anything else."""
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise DataError(f"not what a search is about: its format is not {FORMAT!r}")
+        if values.get("version") != VERSION:
+            raise DataError(f"of version {values.get('version')!r}; read here is {VERSION}")
+        return cls(
+            config=values["config"],
+            seeds=values["seeds"],
+            loss=values["loss"],
+            space=space_from_json(values["space"]),
+            environment=values.get("environment", {}),
+        )
+
+    def settle(self, folder: Path) -> None:
+        """Write it into a folder, which then holds searches of this problem and no other.
+
+        Raises:
+            SearchError: the folder holds searches of another.
+        """
+        path = folder / FILE
+        if path.exists():
+            _check_same(Problem.load(folder), self, folder)
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(self.to_json(), indent=1) + "\n")
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Problem":
+        """What the searches in a folder are about; `DataError` naming the file where it is not."""
+        path = folder / FILE
+        try:
+            return cls.from_json(json.loads(path.read_text()))
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"cannot read what was searched from {path}\n  {error}") from None
+
+
+def problem_of(setup: Setup, seeds: int, kind: str = "auto") -> Problem:
+    """The problem of a child's run: its model is made once, to find what may be dropped in it.
+
+    Raises:
+        SearchError: no space suits the model, or there is none of this kind.
+        DropsmithError: the task or its data is not there.
+    """
+    task, data = task_and_data(setup)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(setup.seed)
+        model = task.model(data)
+    space = space_of(model, data.train.rows(slice(0, _ROWS)), kind)
+    found = environment(data, torch.device("cpu")) | {"data_given": setup.data_given}
+    loss = "mse" if task.kind == "values" else "nll"
+    config = setup.to_json()
+    return Problem(config=config, seeds=seeds, loss=loss, space=space, environment=found)
+
+
+def space_of(model: torch.nn.Module, batch: Any, kind: str = "auto") -> Space:
+    """The space that suits a model: of runs where it has Transformer blocks, else of tilings.
+
+    Args:
+        model: the model.
+        batch: what it takes.
+        kind: `conv` or `sequence` to have that one, or `auto`.
+
+    Raises:
+        SearchError: the model has neither blocks nor maps, or no space is of this kind.
+    """
+    if kind != "auto":
+        if kind not in _SPACES:
+            raise SearchError(
+                f"no space is called {kind!r}\n  there are: {', '.join(KINDS)}"
+                + did_you_mean(kind, KINDS)
+            )
+        return _SPACES[kind](model, batch)
+    why: list[str] = []
+    for name in ("sequence", "conv"):
+        try:
+            return _SPACES[name](model, batch)
+        except DropsmithError as error:
+            why.append(str(error).partition("\n")[0])
+    raise SearchError(
+        f"no space of plans suits {type(model).__name__}\n"
+        + "".join(f"  {one}\n" for one in why)
+        + "  write one by hand: dropsmith.search.ListedSpace"
+    )
+
+
+def _check_same(before: Problem, now: Problem, folder: Path) -> None:
+    if before.id == now.id:
+        return
+    old, new = before.config | {"seeds": before.seeds}, now.config | {"seeds": now.seeds}
+    other = [key for key in old if old[key] != new.get(key)] or ["the space"]
+    first = other[0]
+    said = f": {old[first]!r}, and now {new.get(first)!r}" if first in old else ""
+    raise SearchError(
+        f"the searches in {folder} were made with another {first}{said}\n"
+        "  keep these apart: --out DIR"
+    )

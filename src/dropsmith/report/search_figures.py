@@ -1,0 +1,162 @@
+"""Pictures of a search: the score over trials, and what was proposed as it went on."""
+
+from collections.abc import Sequence
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dropsmith.learn import Searched, Searches
+from dropsmith.report.figures import BETTER, BLUE, FAINT, ORANGE, WORSE, blank, drawing
+from dropsmith.report.searched import first_tries, label, score_name, spelled_value
+from dropsmith.search import Trial, Value
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_COLOURS = (BLUE, ORANGE, BETTER, "#6941c6", "#0e7490", "#9d174d")
+_ACROSS, _MOST, _WINDOWS, _LEAST = 4, 32, 10, 4
+"""Panels side by side, panels at most, windows at most, and proposals in one at least."""
+
+
+def scores_figure(searches: Searches) -> "Figure | None":
+    """Each trial's score, and the best so far of each search; None where no trial has one.
+
+    Less is better. A trial above the picture stands at its upper edge.
+    """
+    scores = [trial.score for one in searches.found for trial in one.finished]
+    if not scores:
+        return None
+    low, high = _limits([score for score in scores if score is not None])
+    with drawing():
+        figure = blank(9.2, 3.9)
+        panel = figure.subplots()
+        panel.grid(visible=True, axis="y", linewidth=0.6)
+        for index, search in enumerate(searches.found):
+            colour = _COLOURS[index % len(_COLOURS)]
+            _trials(panel, search, colour, high, low)
+            _best_so_far(panel, search, colour, label(search, searches))
+        panel.set_ylim(low, high)
+        panel.set_xlim(left=0)
+        panel.set_xlabel("trial")
+        panel.set_ylabel(f"{score_name(searches)} (less is better)")
+        panel.legend(loc="upper right", fontsize=8, frameon=True, edgecolor=FAINT)
+    return figure
+
+
+def _limits(scores: Sequence[float]) -> tuple[float, float]:
+    """From the best to where most trials lie: a few that diverged would press the rest flat."""
+    best, middle, worst = min(scores), float(np.median(scores)), max(scores)
+    high = min(worst, middle + 3 * (middle - best))
+    margin = 0.06 * (high - best) or 0.05
+    return best - 2 * margin, high + margin
+
+
+def _trials(panel: Any, search: Searched, colour: str, high: float, low: float) -> None:
+    """A dot for each score; crosses where a trial was stopped, and marks below where it failed."""
+    inside = [(at(t), t.score) for t in search.finished if (t.score or 0.0) <= high]
+    above = [(at(t), high) for t in search.finished if (t.score or 0.0) > high]
+    stopped = [
+        (at(t), min(t.reports[-1][1], high))
+        for t in search.trials
+        if t.status == "stopped" and t.reports
+    ]
+    failed = [(at(t), low) for t in search.trials if t.status == "failed"]
+    soft = {"color": colour, "alpha": 0.45, "markeredgewidth": 0}
+    _marks(panel, inside, "o", markersize=5, **soft)
+    _marks(panel, above, "^", markersize=7, clip_on=False, **soft)
+    _marks(panel, stopped, "x", color=colour, alpha=0.6, markersize=5)
+    _marks(panel, failed, "v", color=WORSE, markersize=7, clip_on=False)
+
+
+def _marks(panel: Any, points: Sequence[tuple[int, float | None]], shape: str, **look: Any) -> None:
+    panel.plot([x for x, _ in points], [y for _, y in points], shape, **look)
+
+
+def _best_so_far(panel: Any, search: Searched, colour: str, name: str) -> None:
+    trials = sorted(search.finished, key=at)
+    if not trials:
+        return
+    least = np.minimum.accumulate([trial.score or 0.0 for trial in trials]).tolist()
+    places = [at(trial) for trial in trials]
+    end = max(at(trial) for trial in search.trials)
+    panel.step(
+        [*places, end],
+        [*least, least[-1]],
+        where="post",
+        color=colour,
+        linewidth=1.8,
+        label=f"{name}: best so far",
+    )
+
+
+def at(trial: Trial) -> int:
+    """Where a trial stands: by its proposal, of which a retry has the same; from 1."""
+    return trial.asked + 1
+
+
+def preferred_figure(search: Searched, searches: Searches) -> "Figure | None":
+    """How often each value of each choice was proposed, in windows of time from left to right.
+
+    Of many choices, those whose shares moved most; None for a search too short to have windows.
+    """
+    shares = shares_over_time(search, searches)
+    if not shares:
+        return None
+    moved = sorted(shares, key=lambda name: -_moved(shares[name]))[:_MOST]
+    shown = [name for name in shares if name in moved]
+    values = {choice.name: choice.values for choice in searches.problem.space.choices}
+    rows = ceil(len(shown) / _ACROSS)
+    with drawing():
+        figure = blank(9.2, 0.55 + 1.35 * rows, gap=0.06, below=0.09)
+        panels = figure.subplots(rows, _ACROSS, squeeze=False)
+        drawn = None
+        for panel, name in zip(panels.flat, shown, strict=False):
+            drawn = _heat(panel, name, values[name], shares[name])
+        for panel in panels.flat[len(shown) :]:
+            panel.set_axis_off()
+        for panel in panels.flat[: len(shown)]:
+            panel.set_xticks([])
+        figure.supxlabel(f"trials 1 to {len(first_tries(search))} →", fontsize=10)
+        bar = figure.colorbar(drawn, ax=panels, fraction=0.02, aspect=30, ticks=[0, 0.5, 1])
+        bar.ax.set_yticklabels(["0", "half", "all"], fontsize=8)
+        bar.outline.set_visible(False)
+    return figure
+
+
+def shares_over_time(search: Searched, searches: Searches) -> dict[str, np.ndarray]:
+    """For each choice, the share of each of its values (rows) in each window (columns)."""
+    proposals = np.array([trial.tokens for trial in first_tries(search)])
+    windows = min(_WINDOWS, len(proposals) // _LEAST)
+    if windows < 2:
+        return {}
+    parts = np.array_split(proposals, windows)
+    return {
+        choice.name: np.array([_shares(part[:, index], len(choice.values)) for part in parts]).T
+        for index, choice in enumerate(searches.problem.space.choices)
+    }
+
+
+def _shares(tokens: np.ndarray, count: int) -> np.ndarray:
+    return np.bincount(tokens, minlength=count) / len(tokens)
+
+
+def _moved(shares: np.ndarray) -> float:
+    """How far the last third of windows is from even shares."""
+    last = shares[:, -max(1, shares.shape[1] // 3) :].mean(axis=1)
+    return float(np.abs(last - 1 / len(last)).sum())
+
+
+def _heat(panel: Any, name: str, values: Sequence[Value], shares: np.ndarray) -> Any:
+    drawn = panel.imshow(shares, cmap=_blues(), vmin=0, vmax=1, aspect="auto", clip_on=False)
+    panel.set_yticks(range(len(values)), [spelled_value(value) for value in values], fontsize=7)
+    panel.set_title(name, loc="left", fontsize=8)
+    panel.tick_params(length=0, pad=2)
+    panel.spines[:].set_visible(False)
+    return drawn
+
+
+def _blues() -> Any:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("house", ["#f5f7fa", BLUE])

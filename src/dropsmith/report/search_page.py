@@ -1,0 +1,178 @@
+"""One HTML page that holds the searches of a problem: the best plans, scores, preferences."""
+
+import shlex
+from pathlib import Path
+
+from dropsmith.compare import Comparison
+from dropsmith.errors import DropsmithError
+from dropsmith.learn import Searched, Searches
+from dropsmith.record import Record
+from dropsmith.report import pictures
+from dropsmith.report.cells import main_grid
+from dropsmith.report.figures import svg
+from dropsmith.report.findings import findings
+from dropsmith.report.html import (
+    code,
+    document,
+    facts,
+    folded,
+    heading,
+    items,
+    paragraph,
+    picture,
+    section,
+    table,
+)
+from dropsmith.report.page import FILE, facts_of
+from dropsmith.report.search_figures import preferred_figure, scores_figure
+from dropsmith.report.searched import (
+    SHOWN,
+    label,
+    plan_grid,
+    score_name,
+    search_findings,
+    trials_grid,
+)
+from dropsmith.tasks import TASKS
+
+
+def write_search_page(
+    searches: Searches,
+    folder: Path,
+    retrained: Comparison | None = None,
+    data: Path | None = None,
+) -> Path:
+    """Write `report.html` into `folder` and return its path.
+
+    Args:
+        searches: what the page shows.
+        folder: where it goes.
+        retrained: the best plan against other methods on the test set, where that was run.
+        data: what the task reads, over which plans are drawn; searches hold no paths.
+    """
+    path = folder / FILE
+    partial = path.with_suffix(".partial")
+    partial.write_text(search_page(searches, retrained, data), encoding="utf-8")
+    return partial.replace(path)
+
+
+def search_page(
+    searches: Searches, retrained: Comparison | None = None, data: Path | None = None
+) -> str:
+    """The page as text; arguments as in `write_search_page`."""
+    record = Record(config=searches.problem.config, environment=searches.problem.environment)
+    found = searches.found
+    body = [
+        heading(f"{searches.problem.task}: a pattern learned"),
+        paragraph(_lead(searches, record), "lead"),
+        section("found", "What came out", items(search_findings(searches))),
+        section("retrained", "On seeds and examples it has not seen", _retrained(retrained)),
+        section("plans", "The best plans, token by token", table(plan_grid(searches))),
+        section("masks", "What they drop", _gallery(searches, record, data)),
+        section("scores", "Scores over trials", _scores(searches)),
+        section("preferred", "What was preferred", *(_preferred(s, searches) for s in found)),
+        section("trials", "Every trial", _trials(searches)),
+        section(
+            "again",
+            "How to run it again",
+            *(code(command(one, searches, data)) for one in found),
+            facts(facts_of(record)),
+        ),
+    ]
+    title = f"{searches.problem.task} · dropsmith search"
+    return document(title, "\n".join(part for part in body if part))
+
+
+def _lead(searches: Searches, record: Record) -> str:
+    trials = sum(len(one.trials) for one in searches.found)
+    names = ", ".join(label(one, searches) for one in searches.found)
+    seeds, budget = searches.problem.seeds, searches.problem.config["budget"]
+    children = "one model" if seeds == 1 else f"{seeds} models, each with its own seed,"
+    return (
+        f"{trials} trials, proposed by {names}, from a space of {searches.problem.space.size:,} "
+        f"plans. A trial trains {children} under its plan for {budget['epochs']} epochs, and its "
+        f"score is the {score_name(searches)}: less is better. The test set was not looked at. "
+        f"Data: {record.environment.get('data_source', searches.problem.task)}."
+    )
+
+
+def _retrained(retrained: Comparison | None) -> str:
+    if retrained is None:
+        return ""
+    return f"{items(findings(retrained))}\n{table(main_grid(retrained))}"
+
+
+def _gallery(searches: Searches, record: Record, data: Path | None) -> str:
+    from dropsmith.report.gallery import gallery_figure
+    from dropsmith.report.masks import drawn_by, examples
+
+    try:
+        task, found = pictures.task_and_data(record, data)
+    except DropsmithError as error:
+        return paragraph(f"Masks are not shown: {error}")
+    batch = examples(found)
+    ranked = [trial for trial in searches.ranked()[:SHOWN] if trial.plan.rules]
+    drawn = [
+        one
+        for rank, trial in enumerate(ranked, start=1)
+        for one in drawn_by(task, found, batch, trial.plan, f"plan {rank}")
+    ]
+    if not drawn:
+        return paragraph("The best plans drop nothing.")
+    return picture(
+        svg(gallery_figure(batch, drawn, found.vocabulary)),
+        "Grey maps of real examples in which the units that the best plans drop are orange, a row "
+        "for each rule of a plan.",
+        "Validation examples inside the task's model before training: a row for each rule of the "
+        "best plans. Grey: the values that go on; orange: what was dropped. Each draw is anew.",
+    )
+
+
+def _scores(searches: Searches) -> str:
+    figure = scores_figure(searches)
+    return picture(
+        svg(figure) if figure else None,
+        "The score of each trial and the best score so far of each search, by trial. The numbers "
+        "are in the table of all trials.",
+        "A dot for each trial, a line for the best so far. Crosses: stopped early, at the last "
+        "score reported; triangles at the top: scores above the picture; red triangles at the "
+        "bottom: failed.",
+    )
+
+
+def _preferred(search: Searched, searches: Searches) -> str:
+    figure = preferred_figure(search, searches)
+    return picture(
+        svg(figure) if figure else None,
+        f"For each choice, how often {label(search, searches)} proposed each of its values, from "
+        "the first trials on the left to the last on the right.",
+        f"What {label(search, searches)} proposed: one panel for each choice, one line for each "
+        "value, time from left to right. The darker, the more of the trials of that time had it.",
+    )
+
+
+def _trials(searches: Searches) -> str:
+    grid = trials_grid(searches)
+    return folded(f"All {sum(len(one.trials) for one in searches.found)} trials", table(grid))
+
+
+def command(search: Searched, searches: Searches, data: Path | None = None) -> str:
+    """What to type to make a search again; DIR stands for data of a place not known."""
+    problem, config = searches.problem, searches.problem.config
+    place = str(data or "DIR") if problem.environment.get("data_given") else None
+    own = config["task"] not in TASKS
+    options = {
+        "--trials": 1 + max(trial.asked for trial in search.trials),
+        "--sampler": search.sampler,
+        "--seeds-per-plan": problem.seeds if problem.seeds > 1 else None,
+        "--pruner": search.pruner,
+        "--budget": config["budget"]["epochs"],
+        "--limit": config["limit"],
+        "--data": None if own else place,
+        "--model": config["model"],
+        "--precision": config["precision"] if config["precision"] != "no" else None,
+        "--seed": search.seed or None,
+    }
+    words = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
+    task = place if own and place else config["task"]
+    return shlex.join(["dropsmith", "search", task, *words])

@@ -1,0 +1,84 @@
+"""A search over real children, one by one in this process."""
+
+import pytest
+from optuna import load_study
+
+from dropsmith.errors import SearchError
+from dropsmith.learn import CHILDREN, PLAN, Searches, learn
+from dropsmith.record import Record
+from dropsmith.sites import Plan
+from learn.small import SETUP
+
+
+def run(folder, trials=3, **change):
+    return learn(SETUP, folder, trials=trials, executor="serial", **change)
+
+
+def test_it_leaves_the_best_plan_the_trials_and_the_children(tmp_path):
+    found = run(tmp_path, sampler="random")
+    (search,) = found.found
+    assert len(search.finished) == 3
+    scores = [trial.score for trial in search.trials]
+    assert found.best.score == min(scores)
+    assert Plan.load(tmp_path / PLAN) == found.best.plan
+    assert Searches.load(tmp_path) == found
+    children = [Record.load(path) for path in (tmp_path / CHILDREN).glob("*.json")]
+    by_plan = {str(one.config["plan"]): one.scores["validation_nll"] for one in children}
+    assert [by_plan[str(trial.plan.to_json())] for trial in search.trials] == scores
+
+
+def test_another_sampler_joins_and_the_plan_is_the_best_of_both(tmp_path):
+    first = run(tmp_path, sampler="random")
+    both = run(tmp_path, trials=2, sampler="controller")
+    assert [one.sampler for one in both.found] == ["controller", "random"]
+    assert both.best.score <= first.best.score
+    assert Plan.load(tmp_path / PLAN) == both.best.plan
+
+
+def test_more_trials_go_on_where_the_last_ended(tmp_path, monkeypatch):
+    from dropsmith.learn import child
+
+    whole = run(tmp_path / "whole", sampler="controller")
+    run(tmp_path / "parts", trials=1, sampler="controller")
+    trained = []
+    train = child.train
+    monkeypatch.setattr(child, "train", lambda *a, **k: trained.append(a) or train(*a, **k))
+    parts = run(tmp_path / "parts", sampler="controller")
+    assert len(trained) == 2
+    tokens = [[t.tokens for t in one.found[0].trials] for one in (whole, parts)]
+    assert tokens[0] == tokens[1]
+    assert [t.score for t in whole.found[0].trials] == [t.score for t in parts.found[0].trials]
+
+
+def test_the_study_is_one_that_optunas_own_tools_open(tmp_path):
+    from optuna.storages import RDBStorage
+
+    found = run(tmp_path, trials=2, sampler="random")
+    storage = RDBStorage(f"sqlite:///{tmp_path / 'study.db'}")
+    (summary,) = storage.get_all_studies()
+    study = load_study(study_name=summary.study_name, storage=storage)
+    assert summary.study_name.startswith("digits-")
+    assert study.best_value == found.best.score
+    assert study.best_params == found.best.chosen
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"sampler": "contoller"}, "did you mean 'controller'"),
+        ({"pruner": "medain"}, "did you mean 'median'"),
+        ({"space": "cnov"}, "did you mean 'conv'"),
+        ({"trials": 0}, "one trial or more"),
+    ],
+)
+def test_what_does_not_exist_is_said(tmp_path, change, says):
+    with pytest.raises(SearchError, match=says):
+        run(tmp_path, **change)
+
+
+def test_other_children_need_another_folder(tmp_path):
+    run(tmp_path, trials=1, sampler="random")
+    with pytest.raises(SearchError, match="another seeds: 1, and now 2"):
+        run(tmp_path, trials=1, sampler="random", seeds=2)

@@ -1,0 +1,69 @@
+"""What is searched: it names itself, holds a folder together, and finds the space of a model."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from dropsmith.errors import DataError, SearchError
+from dropsmith.learn import FILE, Problem, space_of
+from dropsmith.learn.problem import problem_of
+from dropsmith.models import SmallConv, SmallTransformer
+from dropsmith.search import ConvSpace, SequenceSpace
+from dropsmith.testing import check_json
+from learn.small import SETUP, problem
+
+
+def test_it_comes_back_from_json_and_is_named_by_all_but_where_it_ran():
+    made = problem()
+    check_json(made, Problem.from_json)
+    assert problem(environment={"torch": "9"}).id == made.id
+    assert problem(seeds=2).id != made.id
+    assert problem(config=made.config | {"limit": 99}).id != made.id
+
+
+def test_a_folder_holds_searches_of_one_problem(tmp_path):
+    problem().settle(tmp_path)
+    problem(environment={}).settle(tmp_path)
+    assert Problem.load(tmp_path) == problem()
+    with pytest.raises(SearchError, match=r"another seeds: 1, and now 2\n.*--out DIR"):
+        problem(seeds=2).settle(tmp_path)
+    config = problem().config
+    with pytest.raises(SearchError, match="another limit: 60, and now 50"):
+        problem(config=config | {"limit": 50}).settle(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": "dropsmith.problem", "version": 9}'])
+def test_what_is_no_problem_is_named_by_its_file(tmp_path, text):
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(DataError, match=rf"cannot read what was searched from .*{FILE}"):
+        Problem.load(tmp_path)
+
+
+def test_digits_have_a_space_of_tilings_over_both_resolutions():
+    made = problem_of(SETUP, seeds=2)
+    assert isinstance(made.space, ConvSpace)
+    assert {choice.name.split(".")[0] for choice in made.space.choices} == {"8x8", "4x4"}
+    assert (made.seeds, made.loss, made.task) == (2, "nll", "digits")
+    assert made.environment["data_given"] is False
+    assert json.dumps(made.to_json())
+
+
+def test_transformer_blocks_have_a_space_of_runs():
+    model = SmallTransformer(words=9, classes=2, length=9, width=16, heads=2, layers=2)
+    assert isinstance(space_of(model, torch.ones(2, 7, dtype=torch.long)), SequenceSpace)
+
+
+def test_a_space_may_be_asked_for_by_its_kind():
+    model = SmallConv(channels=1, size=8, classes=3)
+    assert isinstance(space_of(model, torch.zeros(2, 1, 8, 8), "conv"), ConvSpace)
+    with pytest.raises(SearchError, match=r"no space is called 'cov'[\s\S]*did you mean 'conv'"):
+        space_of(model, torch.zeros(2, 1, 8, 8), "cov")
+
+
+def test_a_model_with_neither_blocks_nor_maps_is_refused_with_both_reasons():
+    with pytest.raises(SearchError) as caught:
+        space_of(nn.Sequential(nn.Linear(4, 4)), torch.zeros(2, 4))
+    assert "no space of plans suits Sequential" in str(caught.value)
+    assert "no map of a convolution" in str(caught.value)

@@ -1,0 +1,97 @@
+"""The page of a search: one file, nothing from outside, everything said in words too."""
+
+import re
+
+import pytest
+
+from compare.synthetic import LOSSES, comparison
+from dropsmith.report import search_page, write_search_page
+from dropsmith.report.search_page import command
+from learn.small import problem, searched, searches, trial
+from report.test_page import Outline
+
+TRIALS = [trial(n, (n % 3, n % 2, n % 3), 1 / (n + 1)) for n in range(12)]
+FOUND = searches(searched(*TRIALS), searched(trial(0, (1, 0, 1), 0.5), sampler="random"))
+HTML = search_page(FOUND, comparison(LOSSES))
+
+
+@pytest.fixture(scope="module")
+def outline():
+    found = Outline()
+    found.feed(HTML)
+    return found
+
+
+def test_every_tag_closes_and_nothing_is_asked_for_from_anywhere(outline):
+    assert outline.open == []
+    assert all(address.startswith(("data:", "#")) for address in outline.addresses)
+    assert "script" not in outline.tags
+    assert (outline.tags.count("h1"), outline.tags.count("main")) == (1, 1)
+
+
+def test_it_has_every_section_and_each_picture_in_words(outline):
+    sections = ["found", "retrained", "plans", "masks", "scores", "preferred", "trials", "again"]
+    assert outline.ids == sections
+    # Masks, scores, and what the controller preferred; the random search is too short for that.
+    assert len(outline.images) == 3
+    assert all(len(image["alt"]) > 30 for image in outline.images)
+
+
+def test_it_says_what_a_score_is_and_that_the_test_set_was_not_looked_at():
+    assert "13 trials, proposed by controller, random, from a space of 18 plans" in HTML
+    assert "its score is the validation NLL: less is better. The test set was not looked" in HTML
+
+
+def test_it_says_how_to_make_each_search_again():
+    options = "--budget 2 --limit 60</code>"
+    assert f"dropsmith search digits --trials 12 --sampler controller {options}" in HTML
+    assert f"dropsmith search digits --trials 1 --sampler random {options}" in HTML
+
+
+def test_the_command_holds_what_is_not_usual():
+    config = problem().config | {"task": "cifar10", "model": "a.b:c", "precision": "bf16"}
+    found = searches(
+        searched(TRIALS[0], seed=5, pruner="asha"),
+        config=config,
+        seeds=3,
+        environment={"data_given": True},
+    )
+    line = command(found.found[0], found)
+    assert "--seeds-per-plan 3 --pruner asha" in line
+    assert "--data DIR --model a.b:c --precision bf16 --seed 5" in line
+
+
+def test_a_page_without_a_comparison_or_the_data_is_whole_all_the_same():
+    lost = searches(FOUND.found[0], environment={"data_given": True})
+    html = search_page(lost)
+    assert "Masks are not shown: they are drawn over the data" in html
+    assert 'id="retrained"' not in html
+
+
+def test_plans_that_drop_nothing_are_said_to():
+    assert "The best plans drop nothing." in search_page(
+        searches(searched(trial(0, (0, 0, 2), 0.1)))
+    )
+
+
+def test_it_is_the_same_each_time_and_written_whole(tmp_path):
+    path = write_search_page(FOUND, tmp_path, comparison(LOSSES))
+    assert path.name == "report.html"
+    first, second = (re.sub(r'src="[^"]*"', "", text) for text in (path.read_text(), HTML))
+    assert first == second
+    assert path.read_text() == HTML
+    assert [one.name for one in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_what_is_drawn_is_what_the_plans_say():
+    from dropsmith.report.masks import drawn_by, examples
+    from learn.small import DIGITS, SPACE
+
+    data = DIGITS.load(None, 60)
+    batch = examples(data)
+    plan = SPACE.plan((2, 0, 1))
+    (drawn,) = drawn_by(DIGITS, data, batch, plan, "plan 1")
+    assert (drawn.rule, drawn.site.name, drawn.noise) == (plan.rules[0], "convs.0", "plan 1")
+    assert drawn.dropped.any()
+    assert not drawn.dropped.all()
+    assert drawn_by(DIGITS, data, batch, plan, "plan 1", most=0) == []
