@@ -34,21 +34,20 @@ def trials_bar(title: str, total: int, score: str) -> Iterator["Watch"]:
         TimeElapsedColumn(),
     )
     ended: Counter[str] = Counter()
-    best: list[int] = []
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         line = bar.add_task(title, total=total, said="")
 
-        def watch(now: "Progress") -> None:
-            bar.update(line, completed=now.done, total=now.total, said=_said(now, ended))
-            if now.ended is None:
+        def watch(progress: "Progress") -> None:
+            said = _said(progress, ended)
+            bar.update(line, completed=progress.done, total=progress.total, said=said)
+            if progress.ended is None:
                 return
-            ended[now.ended.status] += 1
-            better = now.best is not None and now.best.number not in best
-            if better and now.best is not None:
-                best.append(now.best.number)
-            if better or now.ended.why or not console.is_terminal:
-                style = "red" if now.ended.status in ENDED_BADLY else ""
-                console.print(_line(now, now.ended, better, score), style=style)
+            trial, best = progress.ended, progress.best
+            ended[trial.status] += 1
+            better = best is not None and best.number == trial.number
+            if better or trial.why or not console.is_terminal:
+                style = "red" if trial.status in ENDED_BADLY else ""
+                console.print(_line(progress, trial, better, score), style=style)
 
         yield watch
 

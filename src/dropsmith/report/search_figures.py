@@ -110,15 +110,16 @@ def preferred_figure(search: Searched, searches: Searches) -> "Figure | None":
     with drawing():
         figure = blank(9.2, 0.55 + 1.35 * rows, gap=0.06, below=0.09)
         panels = figure.subplots(rows, _ACROSS, squeeze=False)
-        drawn = None
-        for panel, name in zip(panels.flat, shown, strict=False):
-            drawn = _heat(panel, name, values[name], shares[name])
+        drawn = [
+            _heat(panel, name, values[name], shares[name])
+            for panel, name in zip(panels.flat, shown, strict=False)
+        ]
         for panel in panels.flat[len(shown) :]:
             panel.set_axis_off()
         for panel in panels.flat[: len(shown)]:
             panel.set_xticks([])
         figure.supxlabel(f"trials 1 to {len(first_tries(search))} →", fontsize=10)
-        bar = figure.colorbar(drawn, ax=panels, fraction=0.02, aspect=30, ticks=[0, 0.5, 1])
+        bar = figure.colorbar(drawn[-1], ax=panels, fraction=0.02, aspect=30, ticks=[0, 0.5, 1])
         bar.ax.set_yticklabels(["0", "half", "all"], fontsize=8)
         bar.outline.set_visible(False)
     return figure

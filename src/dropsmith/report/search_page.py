@@ -66,7 +66,9 @@ def search_page(
         heading(f"{searches.problem.task}: a pattern learned"),
         paragraph(_lead(searches, record), "lead"),
         section("found", "What came out", items(search_findings(searches))),
-        section("retrained", "On seeds and examples it has not seen", _retrained(retrained)),
+        section(
+            "retrained", "On seeds and examples it has not seen", _retrained(searches, retrained)
+        ),
         section("plans", "The best plans, token by token", table(plan_grid(searches))),
         section("masks", "What they drop", _gallery(searches, record, data)),
         section("scores", "Scores over trials", _scores(searches)),
@@ -96,10 +98,16 @@ def _lead(searches: Searches, record: Record) -> str:
     )
 
 
-def _retrained(retrained: Comparison | None) -> str:
+def _retrained(searches: Searches, retrained: Comparison | None) -> str:
     if retrained is None:
         return ""
-    return f"{items(findings(retrained))}\n{table(main_grid(retrained))}"
+    scores = sum(len(one.finished) for one in searches.found)
+    most = max((len(row.trials) for row in retrained.rows), default=0)
+    said = (
+        f"The learned plan is the best of {scores} scores on validation; each other method tried "
+        f"{most} settings there. All were then trained anew, as long as one another."
+    )
+    return "\n".join([paragraph(said), items(findings(retrained)), table(main_grid(retrained))])
 
 
 def _gallery(searches: Searches, record: Record, data: Path | None) -> str:
