@@ -11,6 +11,7 @@ from dropsmith.tasks.cifar10_vit import CIFAR10_VIT
 from dropsmith.tasks.cifar10_wrn import CIFAR10_WRN, CIFAR10_WRN_AUGMENTED, CIFAR10_WRN_RANDAUGMENT
 from dropsmith.tasks.digits import DIGITS
 from dropsmith.tasks.image_folder import IMAGES
+from dropsmith.tasks.imagenet import IMAGENET, IMAGENET_64
 from dropsmith.tasks.penn_treebank import PENN_TREEBANK
 from dropsmith.tasks.penn_treebank_xl import PENN_TREEBANK_XL
 from dropsmith.tasks.python_docs import PYTHON_DOCS
@@ -36,6 +37,8 @@ TASKS: dict[str, Task] = {
     "cifar10-wrn": CIFAR10_WRN,
     "cifar10-wrn-augmented": CIFAR10_WRN_AUGMENTED,
     "cifar10-wrn-randaugment": CIFAR10_WRN_RANDAUGMENT,
+    "imagenet": IMAGENET,
+    "imagenet-64": IMAGENET_64,
     "sst2": SST2,
     "rt_polarity": RT_POLARITY,
     "cola": COLA,
