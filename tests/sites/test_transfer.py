@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from dropsmith.errors import PlanError
-from dropsmith.models import SmallConv, SmallLSTM, SmallTransformer
+from dropsmith.models import SmallConv, SmallLSTM, SmallTransformer, TransformerXL
 from dropsmith.patterns import Bernoulli, Blocks, Native, Off, Spans, Tiles, Weights, Words
 from dropsmith.sites import Plan, rule, select
 
@@ -211,7 +211,44 @@ def test_places_go_by_other_names_and_a_part_may_go_to_several():
 
 def test_only_whole_parts_of_a_name_are_called_otherwise():
     plan = Plan(rule("convs.0", CHANNELS))
-    assert plan.fitted(conv(4), IMAGES, names={"con": "x", "0.convs": "y"}) == plan
+    assert plan.fitted(conv(4), IMAGES, names={"con": "x", "0.convs": "y", "convs.1": "z"}) == plan
+
+
+def test_names_that_are_swapped_are_swapped_at_once():
+    names = {"encoder": "decoder", "decoder": "encoder"}
+    plan = Plan(rule("encoder.0", Bernoulli(rate=0.1)), rule("decoder.1", Bernoulli(rate=0.2)))
+    found = plan.fitted(TwoSided(2, 2), torch.ones(2, 5, 4), names=names)
+    assert [one.selector.name for one in found.rules] == ["decoder.0", "encoder.1"]
+
+
+def test_what_a_language_model_learned_goes_into_both_sides_of_a_translation_model():
+    pytest.importorskip("transformers")
+    from dropsmith.models.small_seq2seq import SmallSeq2Seq
+
+    old = TransformerXL(words=20, width=8, layers=4, heads=2, feed=16, memory=4)
+    new = SmallSeq2Seq(words=20, width=8, heads=2, layers=2)
+    batch = {name: torch.randint(1, 20, (2, 6)) for name in ("source", "target")}
+    plan = Plan(
+        rule("layers.*.query", Spans(size=2, stride=3)),
+        rule("layers.3.fed", Spans(size=1, stride=9, shared="unit")),
+    )
+    found = plan.fitted(
+        new,
+        batch,
+        made_for=old,
+        names={
+            "layers": ("net.model.encoder.layers", "net.model.decoder.layers"),
+            "query": "*.q_proj",
+            "fed": "fc2",
+        },
+    )
+    sides = ["net.model.encoder.layers", "net.model.decoder.layers"]
+    assert [one.selector.name for one in found.rules] == [
+        *(f"{side}.*.*.q_proj" for side in sides),
+        *(f"{side}.1.fc2" for side in sides),
+    ]
+    with found.installed(new, batch):
+        new.train()(**batch)
 
 
 def test_ranges_of_depth_and_other_parts_of_a_selector_are_kept():

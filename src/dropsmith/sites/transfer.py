@@ -8,6 +8,7 @@ that sizes are still counted in pixels or steps.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from torch import nn
@@ -88,19 +89,19 @@ def _renamed(name: str, names: Names) -> list[str]:
     >>> _renamed("blocks.0.query", {"blocks": ("encoder", "decoder"), "query": "attention.q"})
     ['encoder.0.attention.q', 'decoder.0.attention.q']
     """
-    found = [name.split(".")]
-    for old, new in names.items():
-        several = [new] if isinstance(new, str) else list(new)
-        found = [other for parts in found for other in _replaced(parts, old.split("."), several)]
-    return [".".join(parts) for parts in found]
+    parts, options = name.split("."), []
+    while parts:
+        old = _longest_start(parts, names)
+        new = names.get(old, old)
+        options.append([new] if isinstance(new, str) else list(new))
+        parts = parts[len(old.split(".")) :]
+    return [".".join(made) for made in product(*options)]
 
 
-def _replaced(parts: list[str], old: list[str], new: Iterable[str]) -> list[list[str]]:
-    for start in range(len(parts) - len(old) + 1):
-        end = start + len(old)
-        if parts[start:end] == old:
-            return [[*parts[:start], *one.split("."), *parts[end:]] for one in new]
-    return [parts]
+def _longest_start(parts: Sequence[str], names: Names) -> str:
+    """The longest known name that a path begins with, or its first part."""
+    starts = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
+    return next((start for start in starts if start in names), parts[0])
 
 
 def _first_fault(rules: Iterable[Rule], known: Sequence[Site]) -> str | None:
