@@ -6,8 +6,9 @@ rows: with noise in the upper half only, and the lower half run once for both vi
 times is asked. Half a step with `every=2`, and half a batch with `share=0.5`, stand beside them.
 
 Width, heads, vocabulary and head are BERT-base's; of its twelve layers there are four, whose halves
-stand to each other as those of twelve do. Every way has a model of its own, of the same weights.
-The optimiser's part is the same for all and left out.
+stand to each other as those of twelve do: `bert_base_step` has all twelve, and fewer ways. Every
+way has a model of its own, of the same weights. The optimiser's part is the same for all and left
+out.
 """
 
 from collections.abc import Callable
@@ -24,29 +25,33 @@ ALPHA, ROWS, TIME, LAYERS = 1.0, 4, 32, 4
 Step = Callable[[], object]
 
 
-def bert(noisy: int = LAYERS) -> BertForSequenceClassification:
+def bert(noisy: int, layers: int = LAYERS) -> BertForSequenceClassification:
     """BERT-base's shape, random weights, dropout in its last `noisy` layers and in its head."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = BertForSequenceClassification(BertConfig(num_hidden_layers=LAYERS)).train()
-    if noisy < LAYERS:
-        below = [model.bert.embeddings, *model.bert.encoder.layer[: LAYERS - noisy]]
+        model = BertForSequenceClassification(BertConfig(num_hidden_layers=layers)).train()
+    if noisy < layers:
+        below = [model.bert.embeddings, *model.bert.encoder.layer[: layers - noisy]]
         for dropout in (m for part in below for m in part.modules()):
             if isinstance(dropout, torch.nn.Dropout):
                 dropout.p = 0.0
     return model
 
 
-def plain(rows: int, noisy: int, device: torch.device) -> Call:
+def plain(rows: int, noisy: int, device: torch.device, layers: int = LAYERS) -> Call:
     """The model's own loss."""
-    return step(bert(noisy).to(device), rows)
+    return step(bert(noisy, layers).to(device), rows)
 
 
 def consistent(
-    noisy: int, device: torch.device, trunk: str | None = None, **settings: float
+    noisy: int,
+    device: torch.device,
+    trunk: str | None = None,
+    layers: int = LAYERS,
+    **settings: float,
 ) -> Call:
     """R-Drop on `ROWS` rows."""
-    model = bert(noisy).to(device)
+    model = bert(noisy, layers).to(device)
     objective = RDrop(alpha=ALPHA, **settings)  # pyright: ignore[reportArgumentType]
     made = ds.consistent(model, objective, trunk=trunk)
     return step(made, ROWS, steps=objective.every)
@@ -78,7 +83,7 @@ def exact(device: torch.device) -> dict[str, Call]:
 def cheaper(device: torch.device) -> dict[str, Call]:
     """Noise in the upper half; every way takes two steps, one of which is plain with `every=2`."""
     half = LAYERS // 2
-    trunk = f"bert.encoder.layer.{half}"
+    trunk = upper(LAYERS)
     twice = {
         "plain, the same rows": plain(ROWS, half, device),
         "R-Drop, whole views": consistent(half, device),
@@ -89,6 +94,11 @@ def cheaper(device: torch.device) -> dict[str, Call]:
     ways["R-Drop, every second step"] = consistent(half, device, every=2)
     ways["R-Drop, trunk and every second"] = consistent(half, device, trunk, every=2)
     return ways
+
+
+def upper(layers: int) -> str:
+    """Where the upper half of the layers begins."""
+    return f"bert.encoder.layer.{layers // 2}"
 
 
 def repeated(call: Call, times: int) -> Call:

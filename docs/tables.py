@@ -5,18 +5,19 @@
 Text between `<!-- results: NAME -->` and `<!-- /results: NAME -->` is written by this script and
 by nothing else. NAME is a folder of results (its whole table), a method (its row of every one), a
 case of the benchmarks (its newest run on each device), `monte-carlo-prediction` (what the mean of
-samples gave in all comparisons), or `recipes` (the published numbers of all, and those of our runs
-in results/recipes).
+samples gave in all comparisons), `price` (what saving on further views cost and gained in all), or
+`recipes` (the published numbers of all, and those of our runs in results/recipes).
 """
 
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from dropsmith.compare import Comparison
-from dropsmith.report import main_grid, markdown_table, write_between
+from dropsmith.report import main_grid, markdown_table, price_grid, write_between
 from dropsmith.report.cells import Grid, control_grid, sampled_grid
 from dropsmith.report.findings import findings
 from dropsmith_recipes import RECIPES
@@ -34,9 +35,9 @@ def comparisons(results: Path) -> dict[str, Comparison]:
 
 
 def whole(comparison: Comparison) -> str:
-    """A comparison's tables: its rows, what the control adds, what samples add, what it says."""
-    grids = [main_grid(comparison), control_grid(comparison), sampled_grid(comparison)]
-    tables = [markdown_table(grid) for grid in grids if grid is not None]
+    """A comparison's tables (rows, what the control, samples and saving add) and what it says."""
+    makers = (main_grid, control_grid, sampled_grid, price_grid)
+    tables = [markdown_table(grid) for make in makers if (grid := make(comparison)) is not None]
     said = "\n".join(f"- {sentence}" for sentence in findings(comparison))
     return "\n" + "\n\n".join([*tables, said]) + "\n"
 
@@ -52,9 +53,9 @@ def of_method(method: str, known: dict[str, Comparison]) -> str:
     return "\n" + ("\n\n".join(parts) or "Not run yet.") + "\n"
 
 
-def of_samples(known: dict[str, Comparison]) -> str:
-    """What the mean of many passes gave in every comparison that has some."""
-    grids = {name: sampled_grid(found) for name, found in known.items()}
+def of_all(known: dict[str, Comparison], make: Callable[[Comparison], Grid | None]) -> str:
+    """One kind of table of every comparison that has it."""
+    grids = {name: make(found) for name, found in known.items()}
     parts = [f"`results/{name}`:\n\n{markdown_table(g)}" for name, g in grids.items() if g]
     return "\n" + ("\n\n".join(parts) or "Not run yet.") + "\n"
 
@@ -122,7 +123,9 @@ def _text(name: str, known: dict[str, Comparison], results: Path) -> str:
     if name == "recipes":
         return of_recipes(results / "recipes")
     if name == "monte-carlo-prediction":
-        return of_samples(known)
+        return of_all(known, sampled_grid)
+    if name == "price":
+        return of_all(known, price_grid)
     if measured := benchmarks(results).get(name):
         return of_benchmark(measured)
     return whole(known[name]) if name in known else of_method(name, known)

@@ -155,6 +155,28 @@ def test_train_takes_numbers_and_a_plan_of_ones_own(made, run):
     assert (setup.plan, setup.seed, setup.method) == (Plan(), 4, "r-drop")
 
 
+def test_a_method_that_saves_is_trained_and_priced_under_its_name(made, run):
+    run("compare digits --with dropout,r-drop,r-drop+every-2 --seeds 2 --trials 1")
+    saving = [setup for setup in made if setup.method == "r-drop+every-2"]
+    assert [setup.objective.to_json()["every"] for setup in saving] == [2, 2]
+    code, out, _ = run("report runs/digits")
+    assert code == 0
+    assert "÷ full" in out
+    code, out, _ = run("report runs/digits --json")
+    priced = [line["method"] for line in json.loads(out)["prices"]]
+    assert priced == ["dropout", "r-drop", "r-drop+every-2"]
+    before = len(made)
+    assert run("train digits --with r-drop+every-2 --set rate=0.3")[0] == 0
+    assert len(made) == before
+
+
+def test_what_a_method_cannot_save_is_said_in_a_sentence_and_nothing_is_written(made, run):
+    code, _, err = run("compare digits --with none,r-drop+trunk")
+    assert code == 2
+    assert "'r-drop+trunk' does not fit the task 'digits'" in err
+    assert not made
+
+
 def test_no_trial_has_a_seed_that_train_would_take_by_default(made, run):
     run("train digits")
     assert made[0].seed != TUNING_SEED

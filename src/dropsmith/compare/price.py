@@ -10,6 +10,9 @@ from dropsmith.compare.methods import METHODS, full
 from dropsmith.compare.statistics import Difference
 from dropsmith.compare.summary import differences, metrics
 
+NEEDED = {"seconds", "steps", "peak_memory_bytes", "example_views"}
+"""What a record holds of its costs, if a run made it."""
+
 CLOCKS = ("processor_seconds", "seconds")
 """What a step's time is read from: the first that all runs have. Others' work on the same machine
 moves the time on the wall far more than a processor's own."""
@@ -58,12 +61,16 @@ def prices(comparison: Comparison) -> tuple[Price, ...]:
 
 
 def _rows(comparison: Comparison) -> Iterator[Row]:
-    finished = [row for row in comparison.rows if row.finished]
+    finished = [row for row in comparison.rows if row.finished and _costed(row)]
     saving = [name for row in finished if (name := full(row.method)) != row.method]
     yield from (row for row in finished if row.method == comparison.baseline)
     for name in (name for name in dict.fromkeys(saving) if name in METHODS):
         yield from (row for row in finished if row.method == name)
         yield from (row for row in finished if full(row.method) == name != row.method)
+
+
+def _costed(row: Row) -> bool:
+    return all(record.cost.keys() >= NEEDED for record in row.finished)
 
 
 def _price(row: Row, comparison: Comparison) -> Price:
