@@ -112,13 +112,14 @@ def bits(key: Key, index: Tensor) -> Tensor:
 def words(source: Source, shape: tuple[int, ...]) -> Tensor:
     """Random int32 of a shape, one for each position counted in row-major order."""
     count, key = math.prod(shape), source.key
-    if isinstance(key.first, int) and isinstance(key.second, int) and _may_use_numpy(source.device):
+    if isinstance(key.first, int) and isinstance(key.second, int) and numpy_serves(source.device):
         return torch.from_numpy(_in_chunks(key.first, key.second, count).view(np.int32)).view(shape)
     index = torch.arange(count, dtype=torch.int32, device=source.device)
     return bits(key, index).view(shape)
 
 
-def _may_use_numpy(device: torch.device) -> bool:
+def numpy_serves(device: torch.device) -> bool:
+    """Whether NumPy may do the work of torch: on a CPU, and where no compiler looks on."""
     return device.type == "cpu" and not torch.compiler.is_compiling()
 
 

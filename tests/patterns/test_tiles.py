@@ -10,7 +10,8 @@ import torch
 from dropsmith.axes import Axes
 from dropsmith.errors import AxisError, PatternError
 from dropsmith.patterns import Bernoulli, Blocks, Tiles
-from dropsmith.patterns._runs import PART, places
+from dropsmith.patterns._masks import PART
+from dropsmith.patterns._runs import places
 from dropsmith.rng import Key, Source
 
 IMAGE = "batch channel height width"
@@ -121,7 +122,7 @@ def by_definition(pattern, sizes, seed):
     down, across = places(Source(Key.of(seed)), axes, "", (2, 3), count=2)
     inside, near = [], []
     for line, at, place in zip(pattern._lines(axes), flat[::-1], (down, across), strict=True):
-        start = (place.numpy().astype(np.int64) & 0x7FFFFFFF) / 2**31 * line.length
+        start = (place.astype(np.int64) & 0x7FFFFFFF) / 2**31 * line.length
         where = (start.reshape(*sizes[:2], 1) + at) % line.length
         period = pattern.size + pattern.stride
         group = (pattern.repeat or 1) * period - pattern.stride

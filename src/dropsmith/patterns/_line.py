@@ -9,10 +9,12 @@ in eager and compiled code and on any device.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import Any
 
 _TURN = 1 << 31
+
+Integers = Any
+"""int32 of torch, or of NumPy where they are few on a CPU: operators are all that is used here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,7 @@ class Line:
         """The chance that a position is inside a run."""
         return (self.repeat or 1) * self.size / self.length
 
-    def arcs(self, position: Sequence[tuple[Tensor, float]], place: Tensor) -> list["Arc"]:
+    def arcs(self, position: Sequence[tuple[Integers, float]], place: Integers) -> list["Arc"]:
         """Parts of turns, in all of which a position is where a run covers it.
 
         Args:
@@ -77,7 +79,7 @@ class Line:
         """From where the first run begins to where the last one ends."""
         return (self.repeat or 1) * self._period - self.stride
 
-    def _turned(self, place: Tensor) -> Tensor:
+    def _turned(self, place: Integers) -> Integers:
         """Places as fractions of a turn."""
         if not self.whole:
             return place
@@ -90,29 +92,32 @@ class Line:
 class Arc:
     """The first `length` of a turn, and where on it positions are, counted from places."""
 
-    position: Tensor
-    place: Tensor
+    position: Integers
+    place: Integers
     length: int
 
-    def signs(self) -> Tensor:
+    def signs(self) -> Integers:
         """int32 that are negative where a position is on the arc; positions against places."""
         # Comparing costs ten times what these cost, of which only the first makes a new tensor.
-        return (self.place + self.position).bitwise_and_(_TURN - 1).sub_(self.length)
+        at = self.place + self.position
+        at &= _TURN - 1
+        at += -self.length
+        return at
 
     def of_rows(self, start: int, count: int) -> "Arc":
         """The arc for some rows of the batch, which is dimension 0."""
         alike = self.place.shape[0] == 1
-        place = self.place if alike else self.place.narrow(0, start, count)
+        place = self.place if alike else self.place[start : start + count]
         return Arc(self.position, place, self.length)
 
 
 def _arc(
-    position: Sequence[tuple[Tensor, float]], place: Tensor, length: float, covered: int
+    position: Sequence[tuple[Integers, float]], place: Integers, length: float, covered: int
 ) -> Arc:
     steps = [(count, _turn(each / length)) for count, each in position]
     # What a position does not move along the turn must not make the mask larger.
     moved = [count * step for count, step in steps if step]
-    at = sum(moved[1:], moved[0]) if moved else position[0][0].new_zeros(())
+    at = sum(moved[1:], moved[0]) if moved else 0
     return Arc(at, place, min(round(covered / length * _TURN), _TURN))
 
 

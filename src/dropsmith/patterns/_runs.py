@@ -1,20 +1,15 @@
-"""What patterns made of runs have in common: their settings, their places, their scale."""
+"""What patterns made of runs have in common: how their settings are checked, where runs begin."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from dropsmith.axes import Axes
 from dropsmith.errors import PatternError, did_you_mean
-from dropsmith.patterns._again import again
-from dropsmith.patterns._line import Arc
-from dropsmith.patterns._pattern import Pattern, check_shared, rows_of_each
-from dropsmith.rng import Source, words
-
-PART = 1 << 17
-"""Units whose masks stay in cache while they are made."""
+from dropsmith.patterns._line import Integers
+from dropsmith.patterns._pattern import Pattern, check_shared
+from dropsmith.rng import Source, numpy_serves, words
 
 
 def check_count(pattern: Pattern, name: str, value: object, least: int) -> None:
@@ -43,79 +38,18 @@ def check_places(pattern: Pattern, shared: str, fresh: str, along: tuple[str, ..
 
 def places(
     source: Source, axes: Axes, shared: str, held: tuple[int, ...], count: int = 1
-) -> Sequence[Tensor]:
+) -> Sequence[Integers]:
     """Random int32, `count` for each index of the dimensions that are neither shared nor `held`."""
     shape = axes.collapse(shared)
     free = tuple(1 if dim in held else size for dim, size in enumerate(shape))
-    return words(source, (count, *free)).unbind()
+    drawn = words(source, (count, *free))
+    return list(drawn.numpy() if numpy_serves(source.device) else drawn)
 
 
-def counted(axes: Axes, shared: str, dim: int, device: torch.device) -> Tensor:
+def counted(axes: Axes, shared: str, dim: int, device: torch.device) -> Integers:
     """Positions along a dimension, shaped to broadcast; the first alone where it is shared."""
     shape = [1] * len(axes.sizes)
     shape[dim] = axes.collapse(shared)[dim]
+    if numpy_serves(device):
+        return np.arange(shape[dim], dtype=np.int32).reshape(shape)
     return torch.arange(shape[dim], dtype=torch.int32, device=device).view(shape)
-
-
-def mask_of(arcs: Sequence[Arc], axes: Axes) -> Tensor:
-    """The mask of what lies on all arcs: each row divided by its kept share, or left whole."""
-    dropped, kept, size = _dropped(arcs, axes)
-    some = kept > 0
-    scale = torch.where(some, size / kept, 1.0).view(torch.int32)
-    # Chosen by bits, which costs half of what it costs by products.
-    return dropped.bitwise_and_(scale * some).bitwise_xor_(scale).view(torch.float32)
-
-
-def rows_spared(arcs: Sequence[Arc], axes: Axes) -> Tensor:
-    """Which rows keep nothing, and are left whole; broadcasts to the rows of the batch."""
-    return _dropped(arcs, axes)[1] == 0
-
-
-def _dropped(arcs: Sequence[Arc], axes: Axes) -> tuple[Tensor, Tensor, int]:
-    """-1 where a unit is dropped, else 0; how many each row keeps, and of how many."""
-    signs = arcs[0].signs()
-    for arc in arcs[1:]:
-        signs = signs & arc.signs()
-    dropped = signs.bitwise_right_shift_(31)
-    rest = [dim for dim, name in enumerate(axes.names) if name != "batch"]
-    size = math.prod([dropped.shape[dim] for dim in rest])
-    # Counted in integers, so that no order of adding up can matter.
-    lost = dropped.sum(dim=rest, keepdim=True, dtype=torch.int32) if rest else dropped
-    return dropped, lost + size, size
-
-
-def worth_parts(x: Tensor, names: tuple[str, ...], shared: str) -> bool:
-    """Whether a mask is large enough, and rows are where, for `drop_in_parts`."""
-    if x.device.type != "cpu" or torch.compiler.is_compiling() or names[0] != "batch":
-        return False
-    return math.prod(Axes(names, tuple(x.shape)).collapse(shared)) > PART
-
-
-def drop_in_parts(
-    x: Tensor, names: tuple[str, ...], sources: Sequence[Source], arcs: Callable[..., list[Arc]]
-) -> Tensor:
-    """`x`, whose rows are dimension 0, times its mask, some rows at a time.
-
-    The mask of as many rows as stay in cache is made and used before the next: on a CPU what is new
-    and large costs far more than what is computed.
-
-    Args:
-        arcs: makes the arcs of a pattern from axes and a source.
-    """
-    rows = rows_of_each(len(sources), x.shape[0])
-    shape, views = tuple(x.shape[1:]), tuple(sources)
-    part = max(1, PART // math.prod(shape))
-
-    def multiply(y: Tensor) -> Tensor:
-        out = torch.empty_like(y)
-        for view, source in enumerate(views):
-            found = arcs(Axes(names, (rows, *shape)), source)
-            for start in range(0, rows, part):
-                count = min(part, rows - start)
-                axes = Axes(names, (count, *shape))
-                mask = mask_of([arc.of_rows(start, count) for arc in found], axes)
-                first = view * rows + start
-                torch.mul(y[first : first + count], mask, out=out[first : first + count])
-        return out
-
-    return again(x, multiply)

@@ -8,17 +8,9 @@ from torch import Tensor
 from dropsmith.axes import UNKNOWN, Axes
 from dropsmith.errors import AxisError
 from dropsmith.patterns._line import Arc, Line
+from dropsmith.patterns._masks import drop_in_parts, mask_of, rows_spared, worth_parts
 from dropsmith.patterns._pattern import Pattern
-from dropsmith.patterns._runs import (
-    check_count,
-    check_places,
-    counted,
-    drop_in_parts,
-    mask_of,
-    places,
-    rows_spared,
-    worth_parts,
-)
+from dropsmith.patterns._runs import check_count, check_places, counted, places
 from dropsmith.rng import Source
 
 
