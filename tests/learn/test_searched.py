@@ -50,6 +50,11 @@ def test_different_plans_are_ranked_each_by_the_trial_that_scored_it_best():
     assert found.by(ranked[1]) is FOUND
 
 
+def test_tokens_that_make_one_plan_are_one_plan():
+    found = searches(searched(trial(0, (0, 0, 2), 0.5), trial(1, (2, 1, 2), 0.4)))
+    assert [one.number for one in found.ranked()] == [1]
+
+
 def test_a_file_of_another_problem_is_refused(tmp_path):
     problem().settle(tmp_path)
     FOUND.save(tmp_path, problem(seeds=2))

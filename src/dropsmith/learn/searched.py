@@ -97,8 +97,8 @@ class Searches:
     def ranked(self) -> tuple[Trial, ...]:
         """Different plans from the best score on, each in the trial that scored it best."""
         every = sorted((t for one in self.found for t in one.finished), key=score_of)
-        first = {trial.tokens: trial for trial in reversed(every)}
-        return tuple(trial for trial in every if first[trial.tokens] is trial)
+        first = {trial.plan: trial for trial in reversed(every)}
+        return tuple(trial for trial in every if first[trial.plan] is trial)
 
     @classmethod
     def load(cls, folder: Path) -> "Searches":
