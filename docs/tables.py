@@ -3,10 +3,11 @@
     python docs/tables.py
 
 Text between `<!-- results: NAME -->` and `<!-- /results: NAME -->` is written by this script and
-by nothing else. NAME is a folder of results (its whole table), a method (its row of every one), a
-case of the benchmarks (its newest run on each device), `monte-carlo-prediction` (what the mean of
-samples gave in all comparisons), `price` (what saving on further views cost and gained in all), or
-`recipes` (the published numbers of all, and those of our runs in results/recipes).
+by nothing else. NAME is a folder of results (its whole table; of a search its best plans, and what
+the best was worth on the test set), a method (its row of every one), a case of the benchmarks (its
+newest run on each device), `monte-carlo-prediction` (what the mean of samples gave in all
+comparisons), `price` (what saving on further views cost and gained in all), or `recipes` (the
+published numbers of all, and those of our runs in results/recipes).
 """
 
 import json
@@ -16,8 +17,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dropsmith.compare import Comparison
-from dropsmith.report import main_grid, markdown_table, price_grid, write_between
+from dropsmith.compare import FILE, Comparison
+from dropsmith.learn import FILE as PROBLEM
+from dropsmith.learn import RETRAINED, Searches
+from dropsmith.report import (
+    main_grid,
+    markdown_table,
+    plan_grid,
+    price_grid,
+    search_findings,
+    write_between,
+)
 from dropsmith.report.cells import Grid, control_grid, sampled_grid
 from dropsmith.report.findings import findings
 from dropsmith_recipes import RECIPES
@@ -58,6 +68,16 @@ def of_all(known: dict[str, Comparison], make: Callable[[Comparison], Grid | Non
     grids = {name: make(found) for name, found in known.items()}
     parts = [f"`results/{name}`:\n\n{markdown_table(g)}" for name, g in grids.items() if g]
     return "\n" + ("\n\n".join(parts) or "Not run yet.") + "\n"
+
+
+def of_search(folder: Path) -> str:
+    """The best plans token by token, what the search says, and the comparison afterwards."""
+    searches = Searches.load(folder)
+    said = "\n".join(f"- {sentence}" for sentence in search_findings(searches))
+    parts = [markdown_table(plan_grid(searches)), said]
+    if (folder / RETRAINED / FILE).exists():
+        parts.append(whole(Comparison.load(folder / RETRAINED)).strip())
+    return "\n" + "\n\n".join(parts) + "\n"
 
 
 def _rows(grid: Grid, names: tuple[str, ...]) -> Grid:
@@ -128,6 +148,8 @@ def _text(name: str, known: dict[str, Comparison], results: Path) -> str:
         return of_all(known, price_grid)
     if measured := benchmarks(results).get(name):
         return of_benchmark(measured)
+    if (results / name / PROBLEM).exists():
+        return of_search(results / name)
     return whole(known[name]) if name in known else of_method(name, known)
 
 
