@@ -3,9 +3,15 @@
 import shutil
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+
+from compare import synthetic
+from dropsmith.compare import Comparison, Row
+from dropsmith.sites import Plan, records_of, source
+from learn.small import SPACE, problem, searched, trial
 
 ROOT = Path(__file__).parent.parent
 
@@ -32,3 +38,51 @@ def test_every_table_in_the_documents_is_the_one_its_records_give(refilled):
 
 def test_the_pages_that_show_numbers_are_filled(refilled):
     assert "| dropout |" in (refilled / "README.md").read_text().replace("**", "")
+
+
+def script(name):
+    """A script of docs/, as a module."""
+    spec = spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def of_a_search(tmp_path):
+    """A folder in which a search ended and its plan was trained anew with three seeds."""
+    plan = SPACE.plan((1, 0, 1))
+    problem().settle(tmp_path)
+    searched(trial(0, (1, 0, 1), 0.25)).save(tmp_path, problem())
+    plan.save(tmp_path / "plan.json")
+    made = synthetic.design(("learned",), plans=(("learned", plan),))
+    (setting,) = made.settings("learned")
+    runs = tuple(synthetic.record(made.setup("learned", setting, seed)) for seed in range(3))
+    for run in runs:
+        run.save(tmp_path / "retrained")
+    row = Row(method="learned", trials=(), setting=setting, records=runs)
+    Comparison(task="digits", rows=(row,)).save(tmp_path / "retrained")
+    return tmp_path
+
+
+def test_a_search_in_the_documents_is_its_plans_its_sentences_and_what_they_were_worth(of_a_search):
+    text = script("tables").of_search(of_a_search)
+    assert "| 1 | 0.2500 controller trial 0 | convs | 2 | – | blocks |" in text.replace("**", "")
+    assert "- The best plan has validation NLL 0.2500" in text
+    assert "| learned | decay 0.01 |" in text.replace("**", "")
+
+
+def test_a_learned_plan_is_shipped_with_the_runs_it_rests_on(of_a_search, tmp_path, monkeypatch):
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    script("learned").ship(of_a_search, "small", shelf)
+    monkeypatch.setattr(source, "_folder", lambda: shelf)
+    assert Plan.load("small") == SPACE.plan((1, 0, 1))
+    assert [run.config["seed"] for run in records_of("small")] == [0, 1, 2]
+
+
+def test_a_plan_that_no_run_was_trained_with_is_not_shipped(of_a_search, tmp_path):
+    Plan().save(of_a_search / "plan.json")
+    with pytest.raises(SystemExit, match="were not trained with"):
+        script("learned").ship(of_a_search, "small", tmp_path)
+    assert not (tmp_path / "small.json").exists()
