@@ -1,7 +1,10 @@
 """Masks of what lies on arcs: each row is divided by its kept share, or left whole."""
 
+import functools
 import math
+import operator
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +14,7 @@ from dropsmith.axes import Axes
 from dropsmith.patterns._again import again
 from dropsmith.patterns._line import Arc, Integers
 from dropsmith.patterns._pattern import rows_of_each
-from dropsmith.rng import Source
+from dropsmith.rng import Source, numpy_serves
 
 FEW = 1 << 14
 """Units whose mask is made by NumPy, a call of which costs a third of a torch call."""
@@ -21,69 +24,77 @@ PART = 1 << 17
 
 def mask_of(arcs: Sequence[Arc], axes: Axes) -> Tensor:
     """The mask of what lies on all arcs: each row divided by its kept share, or left whole."""
-    arcs = _fitting(arcs)
     dropped, rest = _dropped(arcs), _within_rows(axes)
-    size = math.prod([dropped.shape[dim] for dim in rest])
-    if isinstance(dropped, np.ndarray):
-        return _few(dropped, rest, size)
-    kept = _sum(dropped, rest) + size
-    some = kept > 0
-    scale = (1 / (torch.where(some, kept, size) / size)).view(torch.int32)
+    scale, cut = _scale(*_kept(dropped, rest))
+    if isinstance(dropped, Tensor):
+        scale, cut = _as_tensor(scale), _as_tensor(cut)
     # Chosen by bits, which costs half of what it costs by products.
-    return dropped.bitwise_and_(scale * some).bitwise_xor_(scale).view(torch.float32)
+    dropped &= cut
+    dropped ^= scale
+    return _as_tensor(dropped).view(torch.float32)
 
 
 def rows_spared(arcs: Sequence[Arc], axes: Axes) -> Tensor:
     """Which rows keep nothing, and are left whole; broadcasts to the rows of the batch."""
-    dropped, rest = _dropped([_as_tensors(arc) for arc in arcs]), _within_rows(axes)
-    return _sum(dropped, rest) == -math.prod([dropped.shape[dim] for dim in rest])
-
-
-def _few(dropped: np.ndarray, rest: tuple[int, ...], size: int) -> Tensor:
-    """The same lines in NumPy."""
-    kept = dropped.sum(axis=rest, keepdims=True, dtype=np.int32) + size
-    some = kept > 0
-    share = np.where(some, kept, size).astype(np.float32) / np.float32(size)
-    scale = (np.float32(1) / share).view(np.int32)
-    dropped &= scale * some
-    dropped ^= scale
-    return torch.from_numpy(dropped.view(np.float32))
+    kept, _ = _kept(_dropped(arcs), _within_rows(axes))
+    return _as_tensor(kept == 0)
 
 
 def _dropped(arcs: Sequence[Arc]) -> Integers:
     """-1 where a unit is dropped, else 0."""
-    signs = arcs[0].signs()
-    for arc in arcs[1:]:
-        signs = signs & arc.signs()
-    signs >>= 31
-    return signs
+    signs = [_fitting(arc).signs() for arc in arcs]
+    if all(isinstance(one, np.ndarray) for one in signs):
+        # Before they meet: there they are fewer.
+        signs = [one >> 31 for one in signs]
+        signs = signs if _broadcast(signs) <= FEW else [_as_tensor(one) for one in signs]
+        return functools.reduce(operator.and_, signs)
+    both = functools.reduce(operator.and_, map(_as_tensor, signs))
+    both >>= 31
+    return both
 
 
-def _sum(dropped: Tensor, rest: tuple[int, ...]) -> Tensor:
+def _kept(dropped: Integers, rest: tuple[int, ...]) -> tuple[Integers, int]:
+    """How many units each row keeps, and of how many."""
+    size = math.prod([dropped.shape[dim] for dim in rest])
     # In integers, so that no order of adding up can matter.
-    return dropped.sum(dim=rest, keepdim=True, dtype=torch.int32) if rest else dropped
+    if isinstance(dropped, np.ndarray):
+        return dropped.sum(axis=rest, keepdims=True, dtype=np.int32) + size, size
+    lost = dropped.sum(dim=rest, keepdim=True, dtype=torch.int32) if rest else dropped
+    return (lost.numpy() if numpy_serves(lost.device) else lost) + size, size
+
+
+def _scale(kept: Integers, size: int) -> tuple[Integers, Integers]:
+    """The bits of what each row's units are multiplied by, and what dropping changes of them."""
+    some = kept > 0
+    if isinstance(kept, np.ndarray):
+        share = np.where(some, kept, size).astype(np.float32) / np.float32(size)
+        scale = (np.float32(1) / share).view(np.int32)
+    else:
+        scale = (1 / (torch.where(some, kept, size) / size)).view(torch.int32)
+    return scale, scale * some
 
 
 def _within_rows(axes: Axes) -> tuple[int, ...]:
     return tuple(dim for dim, name in enumerate(axes.names) if name != "batch")
 
 
-def _fitting(arcs: Sequence[Arc]) -> Sequence[Arc]:
-    """Arcs in NumPy's arrays where what comes of them is small, else in tensors."""
-    if isinstance(arcs[0].place, Tensor):
-        return arcs
-    arrays = [one for arc in arcs for one in (arc.place, arc.position)]
-    if math.prod(np.broadcast_shapes(*(np.shape(one) for one in arrays))) <= FEW:
-        return arcs
-    return [_as_tensors(arc) for arc in arcs]
+def _fitting(arc: Arc) -> Arc:
+    """An arc in NumPy's arrays where what comes of it is small, else in tensors."""
+    place, position = arc.place, arc.position
+    if isinstance(place, Tensor):
+        return arc
+    if isinstance(position, int) or _broadcast((place, position)) <= FEW:
+        return arc
+    return Arc(_as_tensor(position), _as_tensor(place), arc.length)
 
 
-def _as_tensors(arc: Arc) -> Arc:
-    position, place = (
-        torch.from_numpy(one) if isinstance(one, np.ndarray) else one
-        for one in (arc.position, arc.place)
-    )
-    return Arc(position, place, arc.length)
+def _broadcast(arrays: Sequence[Integers]) -> int:
+    """How many units arrays have together. Those of NumPy's own function take as long as a sum."""
+    return math.prod([max(sizes) for sizes in zip(*(one.shape for one in arrays), strict=True)])
+
+
+def _as_tensor(values: Integers) -> Any:
+    return torch.from_numpy(values) if isinstance(values, np.ndarray) else values
 
 
 def worth_parts(x: Tensor, names: tuple[str, ...], shared: str) -> bool:
