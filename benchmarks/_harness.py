@@ -1,7 +1,7 @@
 """Runs one benchmark: its tests first, then its comparisons, then a table and one JSON file.
 
-`python -m benchmarks.<case> [--device cuda] [--rounds 15] [--smoke] [--against FILE]`, from the
-root of the repository.
+`python -m benchmarks.<case> [--device cuda] [--rounds 15] [--clock cpu] [--smoke]
+[--against FILE]`, from the root of the repository.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from benchmarks._measure import Call, Measured, measure
+from benchmarks._measure import CLOCKS, Call, Measured, measure
 from benchmarks._results import read, save, show
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,26 +64,28 @@ def main(case: Case, arguments: Iterable[str] | None = None) -> None:
     """Run a case as the command line asks."""
     asked = _parser(case).parse_args(None if arguments is None else list(arguments))
     device = torch.device(asked.device)
+    if asked.clock == "cpu" and device.type != "cpu":
+        sys.exit(f"--clock cpu says nothing of work on {device.type}")
     _check_tests(case)
     rounds = 2 if asked.smoke else asked.rounds
     earlier = read(asked.against) if asked.against else {}
     outcomes = []
     for comparison in case.comparisons:
-        outcomes.append(_run(comparison, device, rounds))
+        outcomes.append(_run(comparison, device, rounds, asked.clock))
         show(outcomes[-1], earlier)
     if asked.smoke:
         print("a smoke run: too few rounds to mean anything, nothing written")
         return
-    print(f"written: {save(case.name, outcomes, device, rounds, asked.out)}")
+    print(f"written: {save(case.name, outcomes, device, rounds, asked.out, asked.clock)}")
 
 
-def _run(comparison: Comparison, device: torch.device, rounds: int) -> Outcome:
+def _run(comparison: Comparison, device: torch.device, rounds: int, clock: str) -> Outcome:
     before = torch.get_num_threads()
     torch.set_num_threads(comparison.threads)
     try:
         torch.manual_seed(0)
         calls = list(comparison.ways(device).items())
-        return Outcome(comparison=comparison, measured=measure(calls, device, rounds))
+        return Outcome(comparison=comparison, measured=measure(calls, device, rounds, clock))
     finally:
         torch.set_num_threads(before)
 
@@ -104,6 +106,9 @@ def _parser(case: Case) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{case.name}")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--rounds", type=int, default=case.rounds, help="timings of each way")
+    parser.add_argument(
+        "--clock", choices=list(CLOCKS), default="wall", help="cpu: on a CPU that others use too"
+    )
     parser.add_argument("--smoke", action="store_true", help="two rounds, nothing written")
     parser.add_argument("--against", type=Path, help="an earlier result to show beside")
     out = ROOT / "results" / "benchmarks"

@@ -46,7 +46,12 @@ def show(outcome: "Outcome", earlier: Earlier) -> None:
 
 
 def save(
-    case: str, outcomes: Sequence["Outcome"], device: torch.device, rounds: int, folder: Path
+    case: str,
+    outcomes: Sequence["Outcome"],
+    device: torch.device,
+    rounds: int,
+    folder: Path,
+    clock: str = "wall",
 ) -> Path:
     """Write `case_device_date.json` and return its path; a second run of a day gets a number."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,6 +66,7 @@ def save(
         "case": case,
         "time": now.isoformat(timespec="seconds"),
         "rounds": rounds,
+        "clock": clock,
         "command": sys.argv[1:],
         "environment": environment_of(device),
         "comparisons": [_comparison(outcome) for outcome in outcomes],

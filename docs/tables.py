@@ -116,7 +116,8 @@ def _run(run: dict[str, Any]) -> str:
         lines += [[one["key"], *_way(way)] for way in one["ways"]]
     rows = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     chip, count = where["gpu"] or where["cpu"], run["rounds"]
-    said = f"Medians of {count} rounds, {chip}, torch {where['torch']}, {run['time'][:10]}"
+    clock = " of CPU time" if run.get("clock") == "cpu" else ""
+    said = f"Medians of {count} rounds{clock}, {chip}, torch {where['torch']}, {run['time'][:10]}"
     return f"{rows}\n\n{said}; made by `python -m benchmarks.{run['case']}`."
 
 

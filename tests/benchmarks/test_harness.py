@@ -1,6 +1,7 @@
 """The benchmarks are no part of the package: these tests need the root of the repository."""
 
 import json
+import time
 
 import pytest
 import torch
@@ -28,6 +29,18 @@ def test_ways_are_timed_in_turns_and_none_is_always_first(monkeypatch):
     assert [len(one.seconds) for one in got] == [3, 3, 3]
     assert got[0].ratios == (1.0, 1.0, 1.0)
     assert got[1].ratios[0] == got[1].seconds[0] / got[0].seconds[0]
+
+
+def test_the_clock_of_the_process_does_not_count_waiting():
+    calls = [("waits", lambda: time.sleep(0.05)), ("waits too", lambda: time.sleep(0.05))]
+    for clock, least, most in (("wall", 0.05, 5.0), ("cpu", 0.0, 0.02)):
+        for one in measuring.measure(calls, CPU, rounds=2, clock=clock):
+            assert all(least <= seconds < most for seconds in one.seconds)
+
+
+def test_the_clock_of_the_process_is_refused_for_another_device(tmp_path):
+    with pytest.raises(SystemExit, match="says nothing of work on cuda"):
+        harness.main(case(), ["--device", "cuda", "--clock", "cpu", "--out", str(tmp_path)])
 
 
 def test_peak_memory_is_what_a_call_holds_at_once():
@@ -64,7 +77,7 @@ def test_a_run_writes_one_file_that_a_later_run_is_shown_beside(tmp_path, capsys
     (path,) = tmp_path.glob("trial_cpu_*.json")
     values = json.loads(path.read_text())
     (ways,) = (one["ways"] for one in values["comparisons"])
-    assert values["rounds"] == 3
+    assert (values["rounds"], values["clock"]) == (3, "wall")
     assert [way["name"] for way in ways] == ["one", "two"]
     assert [way["target"] for way in ways] == [None, 5.0]
     assert ways[0]["ratio"] == 1
