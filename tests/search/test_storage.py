@@ -5,13 +5,13 @@ import sqlite3
 
 import pytest
 from optuna.storages import InMemoryStorage
-from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from dropsmith.errors import SearchError
 from dropsmith.patterns import Bernoulli
 from dropsmith.search import Choice, ListedSpace, ledger, part, search
+from dropsmith.search.journal import Journal
 from dropsmith.search.storage import Place, opened, place_of
 from dropsmith.sites import rule
 from search.small import SPACE, by_rates, reporting
@@ -126,31 +126,31 @@ def hurry(monkeypatch):
 
 def test_a_full_disk_is_waited_for_and_nothing_is_lost(tmp_path, hurry, monkeypatch, capsys):
     expected = run(f"journal:{tmp_path}/whole.log")
-    append, count = JournalFileBackend.append_logs, iter(range(1000))
+    append, count = Journal.append_logs, iter(range(1000))
 
     def half(self, logs):
         """Every third write leaves half a line, as a disk does that fills up."""
         if next(count) % 3 == 2:
             append(self, logs)
-            with open(self._file_path, "rb+") as file:
+            with open(self._path, "rb+") as file:
                 file.truncate(file.seek(0, 2) - 20)
             raise OSError(errno.ENOSPC, "No space left on device")
         append(self, logs)
 
     path = tmp_path / "full.log"
-    monkeypatch.setattr(JournalFileBackend, "append_logs", half)
+    monkeypatch.setattr(Journal, "append_logs", half)
     with pytest.raises(SearchError, match=r"cannot open a study[\s\S]*No space left"):
         run(f"journal:{path}")  # nothing is lost yet, so nothing is waited for
     found = run(f"journal:{path}")
     assert _course(found) == _course(expected)
     said = capsys.readouterr().err
     assert f"cannot write to journal:{path}: [Errno 28] No space left on device; again in" in said
-    monkeypatch.setattr(JournalFileBackend, "append_logs", append)
+    monkeypatch.setattr(Journal, "append_logs", append)
     assert run(f"journal:{path}") == found
 
 
 def test_a_write_that_failed_after_it_was_made_is_not_made_twice(tmp_path, hurry, monkeypatch):
-    append = JournalFileBackend.append_logs
+    append = Journal.append_logs
 
     def late(self, logs):
         append(self, logs)
@@ -158,7 +158,7 @@ def test_a_write_that_failed_after_it_was_made_is_not_made_twice(tmp_path, hurry
             late.once = True
             raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(JournalFileBackend, "append_logs", late)
+    monkeypatch.setattr(Journal, "append_logs", late)
     found = run(f"journal:{tmp_path}/study.log")
     assert late.once
     assert [(one.number, one.asked, one.retry) for one in found.trials] == [

@@ -63,6 +63,8 @@ class Ledger:
         row = self._rows.pop(trial.number)
         self._keep(lambda: self._set_end(row, trial))
         self._keep(lambda: self._set_state(row, trial))
+        if self._place is not None:
+            self._keep(self._place.settle)
 
     def end_once(self, trial: Trial) -> None:
         """Write how a trial ended if that can be done now; otherwise it will be found running."""

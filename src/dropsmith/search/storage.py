@@ -39,6 +39,13 @@ class Place:
         if self.kind == "journal":
             _cut_partial_line(Path(self.where))
 
+    def settle(self) -> None:
+        """Wait until the disk has what was written; a database has seen to that itself."""
+        if self.kind == "journal":
+            from dropsmith.search.journal import settle
+
+            settle(Path(self.where))
+
 
 def place_of(address: str | Path) -> Place:
     """What an address means.
@@ -155,14 +162,15 @@ def _database(url: str, place: Place, settings: Mapping[str, object]) -> "Iterat
 @contextmanager
 def _journal(place: Place) -> "Iterator[BaseStorage]":
     from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
+
+    from dropsmith.search.journal import Journal
 
     # Left by a coordinator that was killed as it wrote; Optuna would wait half a minute for it.
     with suppress(FileNotFoundError):
         Path(f"{place.where}.lock").unlink()
     try:
         place.mend()
-        storage = JournalStorage(JournalFileBackend(place.where))
+        storage = JournalStorage(Journal(place.where))
     except (OSError, ValueError, KeyError) as error:  # a line that is no JSON, or no step of ours
         raise unusable(place, error) from None
     yield storage
