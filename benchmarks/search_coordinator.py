@@ -178,7 +178,9 @@ def _show(one: dict[str, Any]) -> None:
     for name in ("ask", "tell"):
         ms = {key: f"{1e3 * value:.1f} ms" for key, value in one[name].items()}
         print(f"  {name}: median {ms['median']}, p95 {ms['p95']}, p99 {ms['p99']}")
-    print(f"  peak memory {one['peak_bytes'] / 1e6:.0f} MB, stored {one['stored_bytes'] / 1e6:.0f} MB")
+    print(
+        f"  peak memory {one['peak_bytes'] / 1e6:.0f} MB, stored {one['stored_bytes'] / 1e6:.0f} MB"
+    )
     print(f"  resumed in {one['resume_seconds']:.1f} s")
 
 
