@@ -36,6 +36,11 @@ def test_an_address_says_what_kind_of_place_it_is(address, place):
     assert place_of(address) == place
 
 
+def test_a_password_is_not_printed():
+    assert str(place_of("postgresql://me:se:cret@host/base")).endswith("://me:***@host/base")
+    assert str(place_of("postgresql://me@host/base")).endswith("://me@host/base")
+
+
 @pytest.mark.parametrize("address", ["mysql://me@host/base", "redis://host", ""])
 def test_other_addresses_are_refused_with_those_there_are(address):
     with pytest.raises(SearchError, match=r"journal:FILE, or postgresql://"):

@@ -17,6 +17,7 @@ from dropsmith.search import (
     Reported,
     Stopped,
     search,
+    study,
 )
 from search.small import SPACE, by_rates, reporting
 
@@ -285,3 +286,22 @@ class Falling(Scripted):
             return [Finished(number, value, 1.0)]
         self.step += 1
         return [Reported(number, self.step, value)]
+
+
+def test_the_watch_hears_of_the_best_so_far_and_of_the_time_that_is_left(monkeypatch):
+    now, heard = [100.0], []
+    monkeypatch.setattr(study, "monotonic", lambda: now[0])
+
+    def watch(progress):
+        now[0] += 0 if progress.ended else 10  # a trial has begun, and takes so long
+        heard.append(progress)
+
+    script = [Finished(0, score, 1.0) for score in (0.2, 0.5, 0.4)]
+    scripted(*script, trials=3, progress=watch)
+    ended = [one for one in heard if one.ended]
+    assert [one.best.score for one in ended] == [0.2, 0.5, 0.5]
+    assert [one.ended.score for one in ended] == [0.2, 0.5, 0.4]
+    assert [(one.done, one.total, one.running) for one in ended] == [(n, 3, 0) for n in (1, 2, 3)]
+    assert [one.running for one in heard if not one.ended] == [1, 1, 1]
+    assert [one.seconds_left for one in ended] == [20, 10, 0]
+    assert heard[0].seconds_left is None

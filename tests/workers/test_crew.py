@@ -22,17 +22,6 @@ def ends(made, count):
     return found
 
 
-def test_a_job_waits_for_the_answer_to_what_it_asks():
-    with Crew(errand, 1) as made:
-        made.give(5, "ask")
-        assert made.wait(60) == [Asked(5, "first")]
-        assert made.wait(0.2) == []
-        made.answer(5, "one")
-        assert made.wait(60) == [Asked(5, "second")]
-        made.answer(5, "two")
-        assert made.wait(60) == [Done(5, ["one", "two"])]
-
-
 def test_a_worker_is_kept_for_the_next_job_and_replaced_when_killed_between_jobs():
     with Crew(errand, 1) as made:
         made.give(0, "who")
@@ -68,6 +57,17 @@ def test_a_process_has_time_of_its_own_to_start(monkeypatch, start, end):
         made.give(0, "plain")
         assert isinstance(ends(made, 1)[0], end)
         assert made.free == 1
+
+
+def test_a_job_waits_for_the_answer_to_what_it_asks_and_this_takes_none_of_its_time():
+    with Crew(errand, 1, timeout=2.0) as made:
+        made.give(0, "ask")
+        assert made.wait(60) == [Asked(0, "first")]
+        assert made.wait(3.0) == []
+        made.answer(0, "one")
+        assert made.wait(60) == [Asked(0, "second")]
+        made.answer(0, "two")
+        assert made.wait(60) == [Done(0, ["one", "two"])]
 
 
 def test_a_process_that_will_not_end_is_killed(monkeypatch):

@@ -106,7 +106,7 @@ def search(
             study.run(_maker(executor, score, workers, timeout))
         except KeyboardInterrupt:
             _note(
-                f"interrupted after {study.done} of {trials} trials; they are kept in {where}, and "
+                f"interrupted after {study.done} of {trials} trials; they are kept, and "
                 "the same call goes on with them"
             )
             raise

@@ -59,6 +59,7 @@ class RayExecutor(Executor):
         self._heard: Any = self._mail.take.remote()
         self._running: dict[Any, int] = {}
         self._due: dict[int, float] = {}
+        self._left: dict[int, float] = {}
 
     def submit(self, job: Job) -> None:
         task = self._task.remote(self._score, self._threads, job, self._mail)
@@ -73,6 +74,8 @@ class RayExecutor(Executor):
         return []
 
     def answer(self, number: int, go_on: bool) -> None:
+        if number in self._left:
+            self._due[number] = monotonic() + self._left.pop(number)
         self._mail.answer.remote(number, go_on)
 
     def close(self) -> None:
@@ -97,10 +100,18 @@ class RayExecutor(Executor):
         except RayError:  # it was restarted; the trials that waited for it have failed by now
             heard = []
         self._heard = self._mail.take.remote()
-        if self._timeout is not None:
-            self._due |= {n: monotonic() + self._timeout for n, report in heard if report is None}
         known = set(self._running.values())
-        return [Reported(n, *report) for n, report in heard if report is not None and n in known]
+        return [event for n, report in heard if n in known for event in self._read(n, report)]
+
+    def _read(self, number: int, report: tuple[int, float] | None) -> list[Event]:
+        """What a trial has said: that it has begun, or a score, for whose answer it then waits."""
+        if report is None:
+            if self._timeout is not None:
+                self._due[number] = monotonic() + self._timeout
+            return []
+        if number in self._due:  # how long it waits is not its fault
+            self._left[number] = max(0.0, self._due.pop(number) - monotonic())
+        return [Reported(number, *report)]
 
     def _ended(self, task: Any) -> Ended:
         number = self._forget(task)
@@ -122,7 +133,8 @@ class RayExecutor(Executor):
 
     def _forget(self, task: Any) -> int:
         number = self._running.pop(task)
-        self._due.pop(number, None)
+        for times in (self._due, self._left):
+            times.pop(number, None)
         return number
 
 

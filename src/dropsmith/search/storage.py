@@ -32,7 +32,9 @@ class Place:
     where: str
 
     def __str__(self) -> str:
-        return f"journal:{self.where}" if self.kind == "journal" else self.where
+        if self.kind == "journal":
+            return f"journal:{self.where}"
+        return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", self.where)  # without a password
 
     def mend(self) -> None:
         """Take off what is left of a line that was cut short as it was written."""

@@ -134,7 +134,7 @@ class ExecutorContract:
         if not self.apart:
             return
         with self.make(do, timeout=1.0) as executor:
-            pid = _hang(executor)
+            pid = _hang(executor, pause=1.5)
             (ended,) = _next(executor, 1)
             assert isinstance(ended, Failed), f"a trial that hung came back as {ended!r}"
             assert (ended.why, ended.lost) == ("it took longer than 1 s", False)
@@ -180,11 +180,13 @@ def _next(executor: Executor, least: int) -> list[Ended]:
     return found
 
 
-def _hang(executor: Executor) -> int:
+def _hang(executor: Executor, pause: float = 0.0) -> int:
     """Begin a trial that hangs; the number of its process."""
     executor.submit(_job(0, "hang"))
     (report,) = executor.wait(_PATIENCE)
-    assert isinstance(report, Reported)
+    assert isinstance(report, Reported), f"instead of a report: {report!r}"
+    heard = executor.wait(pause) if pause else []
+    assert not heard, f"a trial that waits for its answer came back as {heard!r}"
     executor.answer(0, go_on=True)
     return int(report.value)
 

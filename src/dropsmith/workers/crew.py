@@ -73,8 +73,8 @@ class Crew:
         worker.give(job, self.timeout)
 
     def answer(self, number: int, reply: Any) -> None:
-        """Answer what job `number` asked."""
-        self._busy[number].send(reply)
+        """Answer what job `number` asked; its time goes on from here."""
+        self._busy[number].answer(reply)
 
     def wait(self, timeout: float | None = None) -> list[Event]:
         """What has happened, as soon as something has; nothing after `timeout` seconds."""
@@ -142,12 +142,16 @@ class _Worker:
         with interrupts_held():
             self.process.start()
         theirs.close()
-        self.began, self.due = False, None
+        self.began, self.due, self.left = False, None, None
 
     def give(self, job: Any, timeout: float | None) -> None:
         self.timeout, self.began = timeout, False
         self.due = None if timeout is None else monotonic() + timeout + _START
         self.send(job)
+
+    def answer(self, reply: Any) -> None:
+        self.due = None if self.left is None else monotonic() + self.left
+        self.send(reply)
 
     def send(self, message: Any) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):  # read() then finds it dead
@@ -166,6 +170,8 @@ class _Worker:
             self.began = True
             self.due = None if self.timeout is None else monotonic() + self.timeout
             return None
+        if kind == "asked":  # how long it waits for an answer is not its fault
+            self.left, self.due = _left(self.due), None
         return {"told": Told, "asked": Asked, "done": Done}[kind](number, content)
 
     def stop(self) -> None:
