@@ -24,7 +24,8 @@ def errand(job, line):
     if job == "wait quietly":
         time.sleep(600)
     if job == "killed, leaving a child":
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(20)"], close_fds=False)
+        child = [sys.executable, "-c", "import time; time.sleep(600)"]
+        line(subprocess.Popen(child, close_fds=False).pid)
         os.kill(os.getpid(), signal.SIGKILL)
     if job == "who":
         return os.getpid()
