@@ -53,8 +53,8 @@ def views(
         mode: `stacked`, `looped`, or `auto` for the rule above.
         quiet: views that run without any noise.
         share: the leading share of the rows that the second and later views see, in (0, 1].
-        trunk: name of the first module that the views do not share: all before it runs once, with
-            the labels of one view.
+        trunk: name of the first module that the views do not share: all before it runs once.
+            Labels in the batch become those of all views, for the model's own loss at the end.
         reads: what to read of each view's Transformer blocks: an objective's `reads`.
 
     Raises:
