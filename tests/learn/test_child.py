@@ -121,3 +121,20 @@ def test_plans_are_scored_on_the_same_first_weights(tmp_path, monkeypatch):
     scorer(Plan(), Listening())
     mine, theirs = ([s for own, s, _ in seeds if own is which] for which in (True, False))
     assert mine == theirs == [TUNING_SEED, TUNING_SEED + 1]
+
+
+def test_what_is_reported_never_rises_again_and_counts_the_children_before(tmp_path, monkeypatch):
+    def overfitting(setup, run, evaluated):
+        run.mkdir(parents=True)
+        for epoch, loss in enumerate((0.9, 0.5, 0.7), start=1):
+            evaluated({"epoch": epoch + 0.01, "validation_nll": loss + (setup.seed % 2)})
+        return Record(config=setup.to_json(), scores={"validation_nll": 0.5 + (setup.seed % 2)})
+
+    monkeypatch.setattr(child, "train", overfitting)
+    trial = Listening()
+    longer = replace(SETUP, budget=replace(SETUP.budget, epochs=3))
+    assert Child(setup=longer, folder=tmp_path, seeds=2)(PLAN, trial) == 1.0
+    assert trial.heard == [
+        *((1, 0.9), (2, 0.5), (3, 0.5)),
+        *((4, pytest.approx(1.2)), (5, 1.0), (6, 1.0)),
+    ]

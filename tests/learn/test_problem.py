@@ -34,6 +34,12 @@ def test_a_folder_holds_searches_of_one_problem(tmp_path):
         problem(config=config | {"limit": 50}).settle(tmp_path)
 
 
+def test_scores_on_other_data_are_kept_apart(tmp_path):
+    problem().settle(tmp_path)
+    with pytest.raises(SearchError, match="made on other data"):
+        problem(environment={"data_sha256": "of other examples"}).settle(tmp_path)
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": "dropsmith.problem", "version": 9}'])
 def test_what_is_no_problem_is_named_by_its_file(tmp_path, text):
     (tmp_path / FILE).write_text(text)

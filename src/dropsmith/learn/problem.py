@@ -151,6 +151,7 @@ def space_of(model: torch.nn.Module, batch: Any, kind: str = "auto") -> Space:
 
 def _check_same(before: Problem, now: Problem, folder: Path) -> None:
     if before.id == now.id:
+        _check_data(before, now, folder)
         return
     old, new = before.config | {"seeds": before.seeds}, now.config | {"seeds": now.seeds}
     other = [key for key in old if old[key] != new.get(key)] or ["the space"]
@@ -160,3 +161,12 @@ def _check_same(before: Problem, now: Problem, folder: Path) -> None:
         f"the searches in {folder} were made with another {first}{said}\n"
         "  keep these apart: --out DIR"
     )
+
+
+def _check_data(before: Problem, now: Problem, folder: Path) -> None:
+    hashes = [one.environment.get("data_sha256") for one in (before, now)]
+    if None not in hashes and hashes[0] != hashes[1]:
+        raise SearchError(
+            f"the searches in {folder} were made on other data: its hash differs\n"
+            "  keep these apart: --out DIR"
+        )
