@@ -31,11 +31,11 @@ def lines(figure):
 def test_the_line_is_the_best_so_far_and_each_end_has_its_mark():
     drawn = lines(scores_figure(searches(curve())))
     assert [y for _, y in drawn["None"]] == [0.9, 0.5, 0.5, 0.4, 0.4, 0.4, 0.4]
-    assert [x for x, _ in drawn["o"]] == [1, 2, 3, 4, 5]
-    assert drawn["x"] == [[7, 0.75]]
-    assert [x for x, _ in drawn["v"]] == [6]
+    assert [x for x, _ in drawn["o"]] == [0, 1, 2, 3, 4]
+    assert drawn["x"] == [[6, 0.75]]
+    assert [x for x, _ in drawn["v"]] == [5]
     ((x, y),) = drawn["^"]
-    assert x == 8
+    assert x == 7
     assert y < 55
 
 
@@ -44,7 +44,7 @@ def test_a_retry_stands_where_its_proposal_stands():
         trial(0, status="lost"), trial(1, (1, 0, 0), 0.5), trial(2, asked=0, retry=1, score=0.4)
     )
     drawn = lines(scores_figure(searches(search)))
-    assert drawn["o"] == [[2, 0.5], [1, 0.4]]
+    assert drawn["o"] == [[1, 0.5], [0, 0.4]]
     assert [y for _, y in drawn["None"]] == [0.4, 0.4, 0.4]
 
 

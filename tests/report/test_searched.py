@@ -49,7 +49,7 @@ def test_the_sentences_name_the_best_the_middle_and_what_went_wrong():
     said = search_findings(searches(mixed()))
     assert said[0] == (
         "The best plan has validation NLL 0.2500, in trial 1 of controller; the median of all 3 "
-        "scores is 0.5000."
+        "scores, of 3 different plans, is 0.5000."
     )
     assert "Of 5 trials 1 stopped early, 1 failed (trial 3: TrainingError: not finite" in said[-1]
 

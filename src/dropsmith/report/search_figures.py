@@ -37,7 +37,7 @@ def scores_figure(searches: Searches) -> "Figure | None":
             _trials(panel, search, colour, high, low)
             _best_so_far(panel, search, colour, label(search, searches))
         panel.set_ylim(low, high)
-        panel.set_xlim(left=0)
+        panel.set_xlim(left=-0.5)
         panel.set_xlabel("trial")
         panel.set_ylabel(f"{score_name(searches)} (less is better)")
         panel.legend(loc="upper right", fontsize=8, frameon=True, edgecolor=FAINT)
@@ -91,8 +91,8 @@ def _best_so_far(panel: Any, search: Searched, colour: str, name: str) -> None:
 
 
 def at(trial: Trial) -> int:
-    """Where a trial stands: by its proposal, of which a retry has the same; from 1."""
-    return trial.asked + 1
+    """Where a trial stands: by its proposal, of which a retry has the same."""
+    return trial.asked
 
 
 def preferred_figure(search: Searched, searches: Searches) -> "Figure | None":
@@ -118,7 +118,7 @@ def preferred_figure(search: Searched, searches: Searches) -> "Figure | None":
             panel.set_axis_off()
         for panel in panels.flat[: len(shown)]:
             panel.set_xticks([])
-        figure.supxlabel(f"trials 1 to {len(first_tries(search))} →", fontsize=10)
+        figure.supxlabel(f"trials 0 to {len(first_tries(search)) - 1} →", fontsize=10)
         bar = figure.colorbar(drawn[-1], ax=panels, fraction=0.02, aspect=30, ticks=[0, 0.5, 1])
         bar.ax.set_yticklabels(["0", "half", "all"], fontsize=8)
         bar.outline.set_visible(False)

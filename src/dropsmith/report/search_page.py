@@ -132,7 +132,7 @@ def _gallery(searches: Searches, record: Record, data: Path | None) -> str:
         "Grey maps of real examples in which the units that the best plans drop are orange, a row "
         "for each rule of a plan.",
         "Validation examples inside the task's model before training: a row for each rule of the "
-        "best plans. Grey: the values that go on; orange: what was dropped. Each draw is anew.",
+        "best plans. Grey: the values that go on; orange: what was dropped. Every pass draws anew.",
     )
 
 

@@ -30,8 +30,8 @@ def search_findings(searches: Searches) -> list[str]:
     scores = [trial.score or 0.0 for search in searches.found for trial in search.finished]
     said = [
         f"The best plan has {score_name(searches)} {best.score:.4f}, in trial {best.number} of "
-        f"{label(searches.by(best), searches)}; the median of all {len(scores)} scores is "
-        f"{median(scores):.4f}.",
+        f"{label(searches.by(best), searches)}; the median of all {len(scores)} scores, of "
+        f"{len(searches.ranked())} different plans, is {median(scores):.4f}.",
         _by_sampler(searches),
         "The best of many scores is better than the plan itself: what it is worth is seen on seeds "
         "and examples that the search has not seen.",
