@@ -77,8 +77,6 @@ def placements(height, width, size, stride, repeat):
         period = size + stride
         group = [step % period < size for step in range(repeat * period - stride)]
         room = len(group) + length - 1
-        if repeat > 1 and stride:
-            room = -(-room // period) * period
         canvas = group + [False] * (2 * room)
         return [[canvas[(place + step) % room] for step in range(length)] for place in range(room)]
 
@@ -112,23 +110,32 @@ def test_upright_tiles_take_each_of_their_placements_equally_often(
 
 def by_definition(pattern, sizes, seed):
     """The picture from the matrices that turn and shear, in float64, and how near to an edge."""
-    axes = Axes.read(IMAGE, sizes)
     angle = radians(pattern.rotate)
     turn = np.array([[cos(angle), -sin(angle)], [sin(angle), cos(angle)]])
     shear_x = np.array([[1, pattern.shear_x], [0, 1]])
     shear_y = np.array([[1, 0], [pattern.shear_y, 1]])
-    y, x = np.mgrid[: sizes[2], : sizes[3]]
-    flat = np.linalg.inv(turn @ shear_x @ shear_y) @ np.stack([x.ravel(), y.ravel()])
-    down, across = places(Source(Key.of(seed)), axes, "", (2, 3), count=2)
-    inside, near = [], []
-    for line, at, place in zip(pattern._lines(axes), flat[::-1], (down, across), strict=True):
-        start = (place.astype(np.int64) & 0x7FFFFFFF) / 2**31 * line.length
-        where = (start.reshape(*sizes[:2], 1) + at) % line.length
-        period = pattern.size + pattern.stride
-        group = (pattern.repeat or 1) * period - pattern.stride
-        inside.append((where < group) & (where % period < pattern.size))
-        near.append(np.abs(where - np.round(where)) < 1e-4)
-    return (inside[0] & inside[1]).reshape(sizes), (near[0] | near[1]).reshape(sizes)
+    matrix, period = turn @ shear_x @ shear_y, pattern.size + pattern.stride
+    words = places(Source(Key.of(seed)), Axes.read(IMAGE, sizes), "", (2, 3), count=2)
+    down, across = (word.astype(np.int64).reshape(*sizes[:2], 1) & 0x7FFFFFFF for word in words)
+    y, x = (one.ravel() for one in np.mgrid[: sizes[2], : sizes[3]])
+    if pattern.repeat is None:
+        # A place along each axis of the tiling.
+        v, u = np.linalg.inv(matrix)[::-1] @ np.stack([x, y])
+        v, u = v + down / 2**31 * period, u + across / 2**31 * period
+        inside = (v % period < pattern.size) & (u % period < pattern.size)
+    else:
+        # A place on a canvas that has room for the corners of the group beside the map.
+        side = pattern.repeat * period - pattern.stride
+        corners = matrix @ np.array([[0, 0, side, side], [0, side, 0, side]])
+        low, long = corners.min(1), np.ptp(corners, axis=1)
+        canvas = np.array([sizes[3], sizes[2]]) - 1 + long
+        away_x = (x + across / 2**31 * canvas[0]) % canvas[0] + low[0]
+        away_y = (y + down / 2**31 * canvas[1]) % canvas[1] + low[1]
+        u, v = np.einsum("ij,j...->i...", np.linalg.inv(matrix), np.stack([away_x, away_y]))
+        within = [(at >= 0) & (at < side) & (at % period < pattern.size) for at in (v, u)]
+        inside = within[0] & within[1]
+    near = [np.abs(at - np.round(at)) < 1e-4 for at in (v, u)]
+    return inside.reshape(sizes), (near[0] | near[1]).reshape(sizes)
 
 
 @pytest.mark.parametrize(

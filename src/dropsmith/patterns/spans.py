@@ -74,7 +74,7 @@ class Spans(Pattern):
         steps = counted(axes, self.shared, dim, source.device)
         runs = Line(size=self.size, stride=self.stride)
         (place,) = places(source, axes, self.shared, held)
-        return runs.arcs([(steps, 1)], place)
+        return [runs.arc([(steps, 1)], place)]
 
 
 def _along(axes: Axes) -> int:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dropsmith.axes import UNKNOWN, Axes
 from dropsmith.errors import AxisError, PatternError
+from dropsmith.patterns._group import Axes2, Group
 from dropsmith.patterns._line import Arc, Line
 from dropsmith.patterns._masks import drop_in_parts, mask_of, rows_spared, worth_parts
 from dropsmith.patterns._pattern import Pattern
@@ -85,7 +86,8 @@ class Tiles(Pattern):
 
     def share(self, axes: Axes) -> float:
         """The chance that a unit of a tensor with these axes is dropped, rows spared aside."""
-        return math.prod(line.share for line in self._lines(axes))
+        group = self._group(axes)
+        return self._line(axes).share ** 2 if group is None else group.share
 
     def draw(self, axes: Axes, source: Source) -> Tensor:
         return mask_of(self._arcs(axes, source), axes)
@@ -108,40 +110,44 @@ class Tiles(Pattern):
         held = tuple(axes.dim(name) for name in _IMAGE if name not in self.fresh.split())
         down, across = (counted(axes, self.shared, dim, source.device) for dim in (y, x))
         drawn = places(source, axes, self.shared, held, count=2)
-        both = zip(self._lines(axes), self._undone(), drawn, strict=True)
+        if (group := self._group(axes)) is not None:
+            return group.arcs(down, across, (drawn[0], drawn[1]))
+        line = self._line(axes)
         return [
-            arc
-            for line, (by_y, by_x), place in both
-            for arc in line.arcs([(down, by_y), (across, by_x)], place)
+            line.arc([(down, by_y), (across, by_x)], place)
+            for (by_y, by_x), place in zip(self._undone(), drawn, strict=True)
         ]
 
-    def _lines(self, axes: Axes) -> tuple[Line, Line]:
-        """The tiling along its own two axes."""
-        height, width = (axes.sizes[dim] for dim in _picture(axes))
-        undone = self._undone()
-        whole = all(each.is_integer() for row in undone for each in row)
-        size, stride = self._sides(min(height, width))
-        first, second = (
-            Line(
-                size=size,
-                stride=stride,
-                repeat=self.repeat,
-                spread=abs(by_y) * (height - 1) + abs(by_x) * (width - 1),
-                whole=whole,
-            )
-            for by_y, by_x in undone
-        )
-        return first, second
+    def _line(self, axes: Axes) -> Line:
+        """Either axis of a tiling of the whole map."""
+        whole = all(each.is_integer() for row in self._undone() for each in row)
+        size, stride = self._sides(axes)
+        return Line(size=size, stride=stride, whole=whole)
 
-    def _sides(self, side: int) -> tuple[int, int]:
-        """Block and gap on a map whose smaller side is `side`."""
+    def _group(self, axes: Axes) -> Group | None:
+        """The blocks, where they are counted."""
+        if self.repeat is None:
+            return None
+        size, stride = self._sides(axes)
+        height, width = (axes.sizes[dim] for dim in _picture(axes))
+        return Group(
+            size=size,
+            stride=stride,
+            repeat=self.repeat,
+            undone=self._undone(),
+            height=height,
+            width=width,
+        )
+
+    def _sides(self, axes: Axes) -> tuple[int, int]:
+        """Block and gap on the map of these axes."""
         if self.side is None:
             return self.size, self.stride
-        scale = side / self.side
+        scale = min(axes.sizes[dim] for dim in _picture(axes)) / self.side
         least = 1 if self.stride else 0
         return max(round(self.size * scale), 1), max(round(self.stride * scale), least)
 
-    def _undone(self) -> tuple[tuple[float, float], tuple[float, float]]:
+    def _undone(self) -> Axes2:
         """What takes a pixel back to the tiling before it was sheared and turned.
 
         For each axis of the tiling, what a pixel of height and one of width move along it.

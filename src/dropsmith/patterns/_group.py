@@ -1,0 +1,142 @@
+"""A group of blocks, turned and sheared, somewhere on a canvas that is larger than the map.
+
+The canvas closes like a torus and is as much larger as the group is long: the group meets the
+map once at most, and each pixel with the same chance. Nothing is drawn on it. A pixel knows how far
+it is from the group's corner, and from there how far along the group's own two axes.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import torch
+
+from dropsmith.patterns._line import TURN, Arc, Integers, arc_length, turns, whole_place
+
+Axes2 = tuple[tuple[float, float], tuple[float, float]]
+"""For each axis of the group, what a pixel of height and one of width move along it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """`repeat` × `repeat` blocks of `size` pixels with gaps of `stride`.
+
+    Args:
+        size: side of a block.
+        stride: length of the gap between two blocks.
+        repeat: blocks along each axis.
+        undone: what takes a pixel back to the group before it was sheared and turned.
+        height: of the map.
+        width: of the map.
+    """
+
+    size: int
+    stride: int
+    repeat: int
+    undone: Axes2
+    height: int
+    width: int
+
+    @property
+    def share(self) -> float:
+        """The chance that a pixel is dropped."""
+        return (self.repeat * self.size) ** 2 / math.prod(self._canvas)
+
+    def arcs(
+        self, down: Integers, across: Integers, places: tuple[Integers, Integers]
+    ) -> list[Arc]:
+        """Parts of turns, in all of which a pixel is where a block covers it.
+
+        Args:
+            down: whole numbers, the pixels' along the height.
+            across: the same along the width.
+            places: random int32 for either.
+        """
+        away = [
+            self._away(pixel, place, length)
+            for pixel, place, length in zip((down, across), places, self._canvas, strict=True)
+        ]
+        return [arc for axis in (0, 1) for arc in self._along(axis, away)]
+
+    @property
+    def whole(self) -> bool:
+        """Whether pixels are at whole numbers of the group, too."""
+        return all(each.is_integer() for row in self.undone for each in row)
+
+    @property
+    def _side(self) -> int:
+        return self.repeat * (self.size + self.stride) - self.stride
+
+    @property
+    def _corners(self) -> list[tuple[float, float]]:
+        """Where on the map the corners of the group are, by height and width."""
+        (yy, yx), (xy, xx) = self.undone
+        # Whole pixels have centres: their corners are those of the last.
+        last = self._side - 1 if self.whole else self._side
+        ends = product((0, last), repeat=2)
+        # The inverse of a matrix that keeps areas.
+        return [(xx * v - yx * u, yy * u - xy * v) for v, u in ends]
+
+    @property
+    def _canvas(self) -> tuple[float, float]:
+        """Height and width of the torus on which the group lies."""
+        more = 0 if self.whole else -1
+        height, width = (
+            size + more + max(ends) - min(ends)
+            for size, ends in zip(
+                (self.height, self.width), zip(*self._corners, strict=True), strict=True
+            )
+        )
+        return height, width
+
+    def _away(self, pixel: Integers, place: Integers, length: float) -> Integers:
+        """How far along the canvas pixels are from the group: in pixels, or as parts of a turn."""
+        if self.whole:
+            return (pixel + whole_place(place, round(length))) % round(length)
+        return (pixel * turns(1 / length) + place) & (TURN - 1)
+
+    def _along(self, axis: int, away: list[Integers]) -> list[Arc]:
+        """The arcs of one axis of the group."""
+        period = self.size + self.stride
+        start, reach = self._reach(axis)
+        periods = math.ceil(reach / period)
+        length = periods * period
+        by = [
+            self._moved(one, each, side, length)
+            for one, each, side in zip(away, self.undone[axis], self._canvas, strict=True)
+        ]
+        begin = turns((start + (0.5 if self.whole else 0.0)) / length)
+        place, position = (
+            (by[0] + begin, by[1]) if not isinstance(by[0], int) else (by[1] + begin, 0)
+        )
+        arcs = [Arc(position, place, arc_length(self._side / length))]
+        if self.repeat > 1 and self.stride:
+            # As many turns of one block and its gap as fit into the turn, at the same place.
+            within = arc_length(self.size / period)
+            arcs.append(Arc(position * periods, place * periods, within))
+        return arcs
+
+    def _reach(self, axis: int) -> tuple[float, float]:
+        """Where on an axis the corner of the canvas is, and how long a turn has to be."""
+        low = [min(ends) for ends in zip(*self._corners, strict=True)]
+        by = self.undone[axis]
+        start = sum(each * one for each, one in zip(by, low, strict=True))
+        moved = [each * one for each, one in zip(by, self._canvas, strict=True)]
+        most, least = (start + sum(f(0.0, one) for one in moved) for f in (max, min))
+        return start, max(most, self._side - least) + 1
+
+    def _moved(self, away: Integers, each: float, side: float, length: float) -> Integers:
+        """How far along an axis, as parts of a turn of `length`; 0 where nothing moves."""
+        if not each:
+            return 0
+        if self.whole:
+            return away * turns(each / length)
+        return _times(away, round(each * side / length * TURN))
+
+
+def _times(parts: Integers, factor: int) -> Integers:
+    """Parts of a turn times a factor, which is one too: a product of 62 bits."""
+    if isinstance(parts, np.ndarray):
+        return ((parts.astype(np.int64) * factor >> 31) & (TURN - 1)).astype(np.int32)
+    return ((parts.long() * factor >> 31) & (TURN - 1)).to(torch.int32)
