@@ -9,7 +9,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dropsmith.errors import ViewError
-from dropsmith.patterns import Bernoulli, Blocks, Gaussian, Native, Path, Weights, Words
+from dropsmith.patterns import (
+    Bernoulli,
+    Blocks,
+    Gaussian,
+    Native,
+    Path,
+    Spans,
+    Tiles,
+    Weights,
+    Words,
+)
 from dropsmith.sites import Plan, noise_of, plan_of, rule, step
 from dropsmith.views import views
 from sites.zoo import (
@@ -67,6 +77,9 @@ PATTERNS = [
     (Path(rate=0.5), SEQUENCE),
     (Blocks(rate=0.3, size=2), SEQUENCE),
     (Blocks(rate=0.3, size=3), IMAGE),
+    (Tiles(size=2, stride=1, rotate=20), IMAGE),
+    (Tiles(size=3, stride=1, repeat=2, shared="channel"), IMAGE),
+    (Spans(size=2, stride=2), SEQUENCE),
     (Bernoulli(rate=0.5, shared="height width"), IMAGE),
 ]
 
