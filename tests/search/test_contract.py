@@ -1,9 +1,11 @@
 """Every sampler keeps what all of them promise."""
 
+from dataclasses import replace
+
 from dropsmith.search import TPE, Controller, Evolution, Learning, RandomSampler
 from dropsmith.testing import SamplerContract
 
-QUICK = Learning(width=8, heads=2, steps=1, memory=8)
+QUICK = Learning(width=8, heads=2, steps=1, memory=8, warmup=2)
 
 
 class TestSamplers(SamplerContract):
@@ -15,9 +17,8 @@ class TestSamplers(SamplerContract):
     )
 
 
+REPEATING = replace(QUICK, distinct=0, clip=None)
+
+
 class TestAControllerThatMayRepeat(SamplerContract):
-    samplers = (
-        lambda space, seed: Controller(
-            space, seed=seed, learning=Learning(width=8, heads=2, steps=1, distinct=0, clip=None)
-        ),
-    )
+    samplers = (lambda space, seed: Controller(space, seed=seed, learning=REPEATING),)

@@ -86,7 +86,7 @@ class Controller(Sampler):
         self._average += (1 - self.learning.decay) * (told.score - self._average)
         self._memory.append(_Seen(tokens, told.proposal.log_probability, told.score))
         del self._memory[: -self.learning.memory]
-        if self._scored % self.learning.every == 0:
+        if self._scored >= self.learning.warmup and self._scored % self.learning.every == 0:
             self._update()
 
     def _none_tried(self) -> Tried:

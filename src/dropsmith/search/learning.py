@@ -13,6 +13,8 @@ class Learning:
         width, layers, heads: of the Transformer.
         temperature: scores of values are divided by it before they become chances.
         rate: Adam's learning rate.
+        warmup: trials with a score before the first update: of two or three, the spread that
+            advantages are measured in is luck.
         every: trials with a score from one update to the next.
         steps: gradient steps of an update.
         memory: how many of the last trials with a score an update learns from.
@@ -28,8 +30,9 @@ class Learning:
     heads: int = 4
     temperature: float = 1.0
     rate: float = 3e-3
-    every: int = 2
-    steps: int = 3
+    warmup: int = 8
+    every: int = 1
+    steps: int = 2
     memory: int = 48
     decay: float = 0.9
     entropy: float = 0.01
@@ -37,7 +40,7 @@ class Learning:
     distinct: int = 1000
 
     def __post_init__(self) -> None:
-        for name in ("width", "layers", "heads", "every", "steps", "memory", "distinct"):
+        for name in ("width", "layers", "heads", "warmup", "every", "steps", "memory", "distinct"):
             value, least = getattr(self, name), 0 if name == "distinct" else 1
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise SearchError(f"{name} is a number of {least} or more, got {value!r}")
