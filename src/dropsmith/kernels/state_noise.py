@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dropsmith.kernels.many_products import many_products
+from dropsmith.kernels.wide_product import wide_product
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ class Recurrence:
         """Takes a step and the gradient of its product to that of the hidden state."""
         batch = self.size[0]
         parts = self.weight.chunk(self.own)
-        products = [many_products(part.t().contiguous(), batch) for part in parts]
+        products = [many_products(part.t(), batch) for part in parts]
 
         def one(step: int, grad: Tensor) -> Tensor:
             if self.own == 1:
@@ -105,9 +106,10 @@ def weight_gradient(grads: Tensor, seen: Tensor) -> Tensor:
     """
     rows, unit = grads.shape[0] * grads.shape[1], grads.shape[3]
     if seen.shape[2] == 1:
-        return grads.reshape(rows, -1).t() @ seen.reshape(rows, unit)
+        return wide_product(grads.reshape(rows, -1).t(), seen.reshape(rows, unit).t())
     each = (grads[:, :, k].reshape(rows, unit).t() for k in range(seen.shape[2]))
-    return torch.cat([d @ seen[:, :, k].reshape(rows, unit) for k, d in enumerate(each)])
+    of = (seen[:, :, k].reshape(rows, unit).t() for k in range(seen.shape[2]))
+    return torch.cat([wide_product(*pair) for pair in zip(each, of, strict=True)])
 
 
 def mixed(before: Tensor, after: Tensor, share: Tensor | None, step: int) -> Tensor:

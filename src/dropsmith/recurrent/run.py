@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from dropsmith.kernels.state_noise import StateNoise
+from dropsmith.kernels.wide_product import wide_linear
 from dropsmith.recurrent.asked import Asked
 from dropsmith.recurrent.cells import Cell, Parameters, States, parameters_of
 from dropsmith.recurrent.places import suffixes
@@ -133,10 +133,10 @@ class _Direction:
             weights = self.own.weight_ih.chunk(gates)
             biases = [None] * gates if bias is None else bias.chunk(gates)
             parts = zip(seen.unbind(2), weights, biases, strict=True)
-            return torch.stack([F.linear(*part) for part in parts], 2)
+            return torch.stack([wide_linear(*part) for part in parts], 2)
         if mask is not None:
             x = x * mask[:, :, 0].to(x.dtype)
-        return F.linear(x, self.own.weight_ih, bias).unflatten(-1, (gates, -1))
+        return wide_linear(x, self.own.weight_ih, bias).unflatten(-1, (gates, -1))
 
     def _noise(self, gates: Tensor, present: Tensor | None) -> StateNoise:
         time, batch, count, unit = gates.shape

@@ -22,7 +22,8 @@ _MARK, _NODE = "_dropsmith_region", "CheckpointFunctionBackward"
 def place() -> Place:
     """Where in its forward the running code is."""
     frame = _held("frame")
-    return None if frame is None else _number(frame), torch.autograd._get_sequence_nr()
+    number = torch.autograd._get_sequence_nr()  # pyright: ignore[reportPrivateImportUsage]
+    return None if frame is None else _number(frame), number
 
 
 def again(places: Sequence[Place]) -> list[int]:
@@ -52,7 +53,8 @@ def _number(frame: Any) -> int:
 
 def _held(name: str) -> Any:
     """What the innermost hooks on saved tensors hold under a name; None where it is not there."""
-    hooks = torch._C._autograd._top_saved_tensors_default_hooks(True)
+    private: Any = torch._C
+    hooks = private._autograd._top_saved_tensors_default_hooks(True)
     if hooks is None:
         return None
     pack = inspect.unwrap(hooks[0])

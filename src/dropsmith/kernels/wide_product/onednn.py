@@ -1,0 +1,47 @@
+"""oneDNN's products, by the operation that `many_products.packed` looks for."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+def allowed() -> bool:
+    """Whether products may be made here: autocast would have them in another type."""
+    return not torch.is_autocast_enabled("cpu")
+
+
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """See `dropsmith.kernels.wide_product.wide_product`."""
+    return torch.ops.mkldnn._linear_pointwise(_dense(a), _dense(b), None, "none", [], "")
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or columns: with gaps a product is far slower."""
+    return matrix if matrix.is_contiguous() or matrix.t().is_contiguous() else matrix.contiguous()
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """See `dropsmith.kernels.wide_product.wide_linear`."""
+    return _Linear.apply(x, weight, bias)  # pyright: ignore
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        x, weight = x.contiguous(), weight.contiguous()
+        ctx.save_for_backward(x, weight)
+        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
+        x, weight = ctx.saved_tensors
+        grad = given[0].reshape(-1, given[0].shape[-1])
+        for_x, for_weight, for_bias = ctx.needs_input_grad
+        return (
+            product(grad, weight.t()).view_as(x) if for_x else None,
+            product(grad.t(), x.reshape(-1, x.shape[-1]).t()) if for_weight else None,
+            grad.sum(0) if for_bias else None,
+        )
