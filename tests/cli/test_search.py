@@ -11,8 +11,9 @@ import pytest
 from compare.workers import pretend
 from dropsmith.compare import running
 from dropsmith.learn import Searches
+from dropsmith.patterns import Bernoulli
 from dropsmith.record import Record
-from dropsmith.sites import Plan
+from dropsmith.sites import Plan, rule
 from dropsmith.workers import Done
 
 SHORT = "search digits --budget 1 --limit 60 --executor serial"
@@ -91,6 +92,17 @@ def test_the_best_plan_is_held_against_others_on_seeds_that_were_not_searched_on
     assert "learned" in out
     assert Path("runs/search-digits/retrained/comparison.json").exists()
     assert 'id="retrained"' in Path("runs/search-digits/report.html").read_text()
+
+
+def test_rules_of_ones_own_stand_beside_what_is_searched(run):
+    own = Plan(rule("hidden.input", Bernoulli(rate=0.5)))
+    own.save("mine.json")
+    code, _, _ = run(f"{SHORT} --trials 1 --sampler random --plan mine.json --out here")
+    assert code == 0
+    assert Plan.load("here/plan.json").rules[:1] == own.rules
+    code, _, err = run(f"{SHORT} --trials 1 --sampler random --out here")
+    assert code == 2
+    assert "with another plan" in err
 
 
 def test_report_writes_the_page_of_a_search_again_and_fills_a_document(run):

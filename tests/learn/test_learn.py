@@ -1,12 +1,15 @@
 """A search over real children, one by one in this process."""
 
+from dataclasses import replace
+
 import pytest
 from optuna import load_study
 
-from dropsmith.errors import SearchError
-from dropsmith.learn import CHILDREN, PLAN, Searches, learn
+from dropsmith.errors import SearchError, SiteError
+from dropsmith.learn import BESIDE, CHILDREN, PLAN, Searches, learn
+from dropsmith.patterns import Bernoulli
 from dropsmith.record import Record
-from dropsmith.sites import Plan
+from dropsmith.sites import Plan, rule
 from learn.small import SETUP
 
 
@@ -76,6 +79,24 @@ def test_the_study_is_one_that_optunas_own_tools_open(tmp_path):
 def test_what_does_not_exist_is_said(tmp_path, change, says):
     with pytest.raises(SearchError, match=says):
         run(tmp_path, **change)
+
+
+def test_rules_beside_the_searched_ones_are_in_every_child_and_in_the_plan(tmp_path):
+    beside = Plan(rule("head.input", Bernoulli(rate=0.5)))
+    setup = replace(SETUP, plan=beside)
+    found = learn(setup, tmp_path, trials=2, sampler="random", executor="serial")
+    children = [Record.load(path) for path in (tmp_path / CHILDREN).glob("*.json")]
+    plans = {Plan.from_json(one.config["plan"]) for one in children}
+    assert plans == {beside + trial.plan for trial in found.found[0].trials}
+    assert Plan.load(tmp_path / PLAN) == found.plan == beside + found.best.plan
+    assert Plan.load(tmp_path / BESIDE) == Searches.load(tmp_path).problem.beside == beside
+
+
+def test_rules_beside_that_match_nothing_are_found_before_anything_runs(tmp_path):
+    setup = replace(SETUP, plan=Plan(rule("nowhere", Bernoulli(rate=0.5))))
+    with pytest.raises(SiteError, match="nowhere"):
+        learn(setup, tmp_path, trials=1, executor="serial")
+    assert not (tmp_path / CHILDREN).exists()
 
 
 def test_other_children_need_another_folder(tmp_path):

@@ -42,6 +42,11 @@ def test_the_best_is_the_least_score_and_the_earlier_of_equals():
     assert searches(searched(TRIALS[1])).best is None
 
 
+def test_without_a_score_there_is_no_plan_to_speak_of():
+    with pytest.raises(DataError, match="no trial came to a score"):
+        _ = searches(searched(TRIALS[1])).plan
+
+
 def test_different_plans_are_ranked_each_by_the_trial_that_scored_it_best():
     found = searches(FOUND, searched(trial(0, (0, 0, 0), 0.2), sampler="random"))
     ranked = found.ranked()

@@ -5,8 +5,10 @@ import re
 import pytest
 
 from compare.synthetic import LOSSES, comparison
+from dropsmith.patterns import Bernoulli
 from dropsmith.report import search_page, write_search_page
 from dropsmith.report.search_page import command
+from dropsmith.sites import Plan, rule
 from learn.small import problem, searched, searches, trial
 from report.test_page import Outline
 
@@ -59,6 +61,15 @@ def test_the_command_holds_what_is_not_usual():
     line = command(found.found[0], found)
     assert "--seeds-per-plan 3 --pruner asha" in line
     assert "--data DIR --model a.b:c --precision bf16 --seed 5" in line
+
+
+def test_rules_that_every_plan_has_are_said_and_typed():
+    beside = {"plan": Plan(rule("head.input", Bernoulli(rate=1 / 3))).to_json()}
+    found = searches(FOUND.found[0], config=problem().config | beside)
+    html = search_page(found)
+    assert "Every plan has beside what is searched: rule(&#x27;head.input&#x27;" in html
+    assert "Bernoulli(rate=0.3333)). Data:" in html
+    assert "--plan beside.json" in command(found.found[0], found)
 
 
 def test_a_page_without_a_comparison_or_the_data_is_whole_all_the_same():

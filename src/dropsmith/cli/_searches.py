@@ -37,7 +37,7 @@ def as_object(
     return {
         "task": searches.problem.task,
         "score": None if best is None else best.score,
-        "plan": None if best is None else best.plan.to_json(),
+        "plan": None if best is None else searches.plan.to_json(),
         "searches": [
             {
                 "sampler": one.sampler,

@@ -64,6 +64,15 @@ SpaceName = Annotated[
         "Transformer blocks.",
     ),
 ]
+Beside = Annotated[
+    str | None,
+    typer.Option(
+        "--plan",
+        metavar="FILE|NAME|hf://…",
+        help="Rules that every plan has beside those that are searched, such as dropout where the "
+        "space has no place for it.",
+    ),
+]
 Pruner = Annotated[
     str | None,
     typer.Option(
@@ -102,6 +111,7 @@ def search(
     executor: ExecutorName = "local",
     seeds_per_plan: Seeds = 1,
     space: SpaceName = "auto",
+    plan: Beside = None,
     pruner: Pruner = None,
     timeout: Timeout = None,
     budget: BudgetName = "full",
@@ -126,6 +136,7 @@ def search(
     from dropsmith.cli._trials_bar import trials_bar
     from dropsmith.learn import child_setup, learn
     from dropsmith.report.numbers import LOSSES
+    from dropsmith.sites import Plan
 
     found = find(task, data, model)
     length, examples = budget_of(found, budget, limit, data)
@@ -136,6 +147,7 @@ def search(
         model=model,
         limit=examples,
         precision=precision,
+        beside=None if plan is None else Plan.load(plan),
     )
     folder = folder_of(out, f"search-{Path(task).name}")
     score = f"validation {LOSSES['mse' if found.kind == 'values' else 'nll']}"
@@ -168,13 +180,13 @@ def _retrained(
     from dropsmith.learn import RETRAINED
     from dropsmith.report import write_page
 
-    if not seeds or searches.best is None:
+    if not seeds:
         return None
     others = tuple(name for name in ("none", "dropout") if METHODS[name].fits(task))
     design = Design(
         task=task,
         methods=(*others, "learned"),
-        plans=(("learned", searches.best.plan),),
+        plans=(("learned", searches.plan),),
         seeds=seeds,
         budget=setup.budget,
         data=setup.data,

@@ -13,6 +13,9 @@ STUDY, PLAN, CHILDREN, RETRAINED = "study.db", "plan.json", "children", "retrain
 """In the folder of a search: the study while it runs, the best plan, the children's records, and
 the comparison of the best plan with other methods on the test set."""
 
+BESIDE = "beside.json"
+"""In that folder, too: the rules that every child has, where there are some."""
+
 
 def learn(
     setup: Setup,
@@ -52,6 +55,8 @@ def learn(
     folder = folder.resolve()
     problem = problem_of(setup, seeds, space)
     problem.settle(folder)
+    if setup.plan.rules:
+        setup.plan.save(folder / BESIDE)
     found = search(
         Child(setup=_from_anywhere(setup), folder=folder / CHILDREN, seeds=seeds),
         problem.space,
@@ -70,8 +75,7 @@ def learn(
     own = Searched(sampler=sampler, seed=seed, pruner=pruner, trials=found.trials)
     own.save(folder, problem)
     searches = Searches.load(folder)
-    if searches.best is not None:
-        searches.best.plan.save(folder / PLAN)
+    searches.plan.save(folder / PLAN)
     return searches
 
 

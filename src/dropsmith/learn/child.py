@@ -27,12 +27,18 @@ def child_setup(
     model: str | None = None,
     limit: int | None = None,
     precision: str = "no",
+    beside: Plan | None = None,
 ) -> Setup:
-    """The run of every child but for its plan and its seed: the test examples are left alone."""
+    """The run of every child but for its plan and its seed: the test examples are left alone.
+
+    Args:
+        task, budget, data, model, limit, precision: as in `Setup`.
+        beside: rules that every child has, before those of the plan that it is scored for.
+    """
     return Setup(
         task=task.name,
         method="child",
-        plan=Plan(),
+        plan=beside or Plan(),
         objective=TaskLoss(),
         budget=budget,
         seed=TUNING_SEED,
@@ -56,7 +62,7 @@ class Child:
     accuracy over few examples stands still, and it is what everything else here is chosen by.
 
     Args:
-        setup: the run of every child; see `child_setup`.
+        setup: the run of every child, with the rules that all have; see `child_setup`.
         folder: where records go, and half-made runs wait to go on.
         seeds: how many children a plan has.
     """
@@ -68,7 +74,8 @@ class Child:
     def __call__(self, plan: Plan, trial: Attempt) -> float:
         losses: list[float] = []
         for index in range(self.seeds):
-            setup = replace(self.setup, plan=plan, seed=self.setup.seed + index)
+            whole = self.setup.plan + plan
+            setup = replace(self.setup, plan=whole, seed=self.setup.seed + index)
             record = self._record(setup, _Reports(trial, self.setup.budget.epochs, losses))
             losses.append(validation_loss(record.scores))
         return fmean(losses)

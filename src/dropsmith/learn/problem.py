@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 import torch
 
+from dropsmith.compare import check_plans
 from dropsmith.errors import DataError, DropsmithError, SearchError, did_you_mean
 from dropsmith.record import config_id
 from dropsmith.search import Space, space_from_json, spaces
+from dropsmith.sites import Plan
 from dropsmith.train import Setup, task_and_data
 from dropsmith.train.environment import environment
 
@@ -45,6 +47,11 @@ class Problem:
     def id(self) -> str:
         """Twelve hexadecimal digits that name the children and the space."""
         return config_id(self._identity())
+
+    @property
+    def beside(self) -> Plan:
+        """The rules that every child has, before those that are searched."""
+        return Plan.from_json(self.config["plan"])
 
     @property
     def task(self) -> str:
@@ -108,6 +115,7 @@ def problem_of(setup: Setup, seeds: int, kind: str = "auto") -> Problem:
         DropsmithError: the task or its data is not there.
     """
     task, data = task_and_data(setup)
+    check_plans(task, data, [setup.plan])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(setup.seed)
         model = task.model(data)
@@ -156,7 +164,8 @@ def _check_same(before: Problem, now: Problem, folder: Path) -> None:
     old, new = before.config | {"seeds": before.seeds}, now.config | {"seeds": now.seeds}
     other = [key for key in old if old[key] != new.get(key)] or ["the space"]
     first = other[0]
-    said = f": {old[first]!r}, and now {new.get(first)!r}" if first in old else ""
+    short = first in old and not isinstance(old[first], dict)
+    said = f": {old[first]!r}, and now {new.get(first)!r}" if short else ""
     raise SearchError(
         f"the searches in {folder} were made with another {first}{said}\n"
         "  keep these apart: --out DIR"

@@ -9,6 +9,7 @@ from typing import Any
 from dropsmith.errors import DataError
 from dropsmith.learn.problem import Problem
 from dropsmith.search import Space, Trial
+from dropsmith.sites import Plan
 
 FORMAT, VERSION = "dropsmith.searched", 1
 SUFFIX = ".search.json"
@@ -89,6 +90,17 @@ class Searches:
         """The trial of least score over all of them."""
         trials = (search.best for search in self.found)
         return min((one for one in trials if one is not None), key=score_of, default=None)
+
+    @property
+    def plan(self) -> Plan:
+        """The best plan, whole: the rules that every child had, and those that were found.
+
+        Raises:
+            DataError: no trial came to a score.
+        """
+        if self.best is None:
+            raise DataError("no trial came to a score, so there is no best plan")
+        return self.problem.beside + self.best.plan
 
     def by(self, trial: Trial) -> Searched:
         """The search that a trial is of."""

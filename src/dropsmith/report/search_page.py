@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dropsmith.compare import Comparison
 from dropsmith.errors import DropsmithError
-from dropsmith.learn import Searched, Searches
+from dropsmith.learn import BESIDE, Searched, Searches
 from dropsmith.record import Record
 from dropsmith.report import pictures
 from dropsmith.report.cells import main_grid
@@ -23,6 +23,7 @@ from dropsmith.report.html import (
     section,
     table,
 )
+from dropsmith.report.numbers import brief
 from dropsmith.report.page import FILE, facts_of
 from dropsmith.report.search_figures import preferred_figure, scores_figure
 from dropsmith.report.searched import (
@@ -89,12 +90,14 @@ def _lead(searches: Searches, record: Record) -> str:
     trials = sum(len(one.trials) for one in searches.found)
     names = ", ".join(label(one, searches) for one in searches.found)
     seeds, budget = searches.problem.seeds, searches.problem.config["budget"]
+    beside = ", ".join(map(brief, searches.problem.beside.rules))
+    also = f" Every plan has beside what is searched: {beside}." if beside else ""
     children = "one model" if seeds == 1 else f"{seeds} models, each with its own seed,"
     return (
         f"{trials} trials, proposed by {names}, from a space of {searches.problem.space.size:,} "
         f"plans. A trial trains {children} under its plan for {budget['epochs']} epochs, and its "
-        f"score is the {score_name(searches)}: less is better. The test set was not looked at. "
-        f"Data: {record.environment.get('data_source', searches.problem.task)}."
+        f"score is the {score_name(searches)}: less is better. The test set was not looked at."
+        f"{also} Data: {record.environment.get('data_source', searches.problem.task)}."
     )
 
 
@@ -178,6 +181,7 @@ def command(search: Searched, searches: Searches, data: Path | None = None) -> s
         "--limit": config["limit"],
         "--data": None if own else place,
         "--model": config["model"],
+        "--plan": BESIDE if problem.beside.rules else None,
         "--precision": config["precision"] if config["precision"] != "no" else None,
         "--seed": search.seed or None,
     }
