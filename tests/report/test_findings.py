@@ -19,8 +19,21 @@ def test_clear_differences_are_named_by_direction_and_the_rest_as_not_told_apart
 
 def test_one_seed_is_said_to_settle_nothing():
     said = findings(comparison({name: losses[:1] for name, losses in LOSSES.items()}))
-    assert "one seed gives no interval" in said[0]
+    assert said[0] == "One seed gives no interval, so no difference can be called clear."
     assert not any("clearly" in sentence for sentence in said)
+
+
+def test_that_one_seed_settles_nothing_is_said_once_and_not_for_every_metric():
+    said = findings(comparison({name: losses[:1] for name, losses in LOSSES.items()}))
+    assert sum("interval" in sentence for sentence in said) == 1
+
+
+def test_a_control_of_one_seed_beside_methods_of_several_is_told_by_itself():
+    losses = LOSSES | {"two-sample": LOSSES["two-sample"][:1]}
+    said = findings(comparison(losses))
+    assert "clearly better" in said[0]
+    assert sum("one seed gives no interval" in sentence for sentence in said) == 1
+    assert "Against two-sample" in next(one for one in said if "one seed" in one)
 
 
 def steady(found):

@@ -16,6 +16,8 @@ a task is judged by one, since a share of its logarithm says little; else the lo
 SIGNIFICANT = 0.05
 """A p-value, corrected for the number of comparisons, below which a difference is called clear."""
 
+_ONE_SEED = "One seed gives no interval, so no difference can be called clear."
+
 _WORDS = {
     "better": "clearly better",
     "worse": "clearly worse",
@@ -38,9 +40,18 @@ _SPOKEN = {
 
 def findings(comparison: Comparison) -> list[str]:
     """Sentences on what methods are judged by, agreement of views, and whether it can tell."""
+    families = [family for family in _families(comparison) if family[2]]
+    alone = [_all_alone(differences) for _, _, differences in families]
+    told = [_ONE_SEED] if alone and all(alone) else [_against(*family) for family in families]
+    said = [*told, _turned(comparison), _failures(comparison)]
+    return [sentence for sentence in said if sentence]
+
+
+def _families(comparison: Comparison) -> list[tuple[str, str, Mapping[str, Difference]]]:
+    """What is told of together: how the sentence starts, the metric, and each method's difference."""
     lines, spoken_of = summarise(comparison), metrics(comparison)
-    said = [
-        _against(
+    found: list[tuple[str, str, Mapping[str, Difference]]] = [
+        (
             f"Against {comparison.baseline}, in {spoken}",
             name,
             {line.method: line.to_baseline[name] for line in lines if name in line.to_baseline},
@@ -49,24 +60,18 @@ def findings(comparison: Comparison) -> list[str]:
         if name in spoken_of
     ]
     main = next(name for name in _SPOKEN if name in spoken_of)
-    control = {line.method: line.to_control for line in lines if line.to_control}
-    said.append(
-        _against(
-            "Against two-sample, which has the same views and nothing to agree on, in "
-            f"{_SPOKEN[main]}",
-            main,
-            {name: found[main] for name, found in control.items()},
-        )
-    )
-    said.append(_turned(comparison))
-    said.append(_failures(comparison))
-    return [sentence for sentence in said if sentence]
+    start = "Against two-sample, which has the same views and nothing to agree on, in "
+    control = {line.method: line.to_control[main] for line in lines if line.to_control}
+    return [*found, (start + _SPOKEN[main], main, control)]
+
+
+def _all_alone(differences: Mapping[str, Difference]) -> bool:
+    """Whether each rests on one pair of runs."""
+    return all(found.low is None for found in differences.values())
 
 
 def _against(start: str, name: str, differences: Mapping[str, Difference]) -> str:
-    if not differences:
-        return ""
-    if all(found.low is None for found in differences.values()):
+    if _all_alone(differences):
         return f"{start}: one seed gives no interval, so no difference can be called clear."
     p_values = corrected(differences)
     groups: dict[str, list[str]] = {}
