@@ -358,21 +358,63 @@ def test_small_heads_are_plain_and_nothing_is_said_of_them(capsys):
         model(**batch)
 
 
-def test_heads_that_others_have_a_hand_in_are_plain():
-    def hooked(model):
-        model[2].register_full_backward_hook(lambda *given: None)
+def hooked(model):
+    model[2].register_full_backward_hook(lambda *given: None)
 
-    def replaced(model):
-        model[2].forward = lambda x: F.linear(x, model[2].weight, model[2].bias)
 
-    def computed(model):
-        nn.utils.parametrizations.weight_norm(model[2])
+def replaced(model):
+    model[2].forward = lambda x: F.linear(x, model[2].weight, model[2].bias)
 
-    for change in (hooked, replaced, computed):
-        model = plain()
-        change(model)
-        model = of_plain(model=model)
-        assert not isinstance(stepped(model, **WORDS)[3].logits, HeadScores)
+
+def computed(model):
+    nn.utils.parametrizations.weight_norm(model[2])
+
+
+class Scaled(nn.Linear):
+    """A head of somebody's own."""
+
+
+def of_its_own_kind(model):
+    model[2] = Scaled(16, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (hooked, "a hook waits for its gradient"),
+        (replaced, "its forward was replaced"),
+        (computed, "it is a ParametrizedLinear, not torch's Linear"),
+        (of_its_own_kind, "it is a Scaled, not torch's Linear"),
+    ],
+)
+def test_heads_that_others_have_a_hand_in_are_plain_and_the_reason_is_said_once(
+    change, why, capsys
+):
+    model = plain()
+    change(model)
+    consistent(model.double().train(), RDrop(alpha=2.0), loss="tokens")
+    assert not isinstance(stepped(model, **WORDS)[3].logits, HeadScores)
+    line = f"dropsmith: the head '2' of 1,100 classes is not fused with the loss: {why}\n"
+    assert capsys.readouterr().err == line
+    restore(model)
+    consistent(model, RDrop(alpha=2.0), loss="tokens", head="fused")
+    with pytest.raises(ViewError, match=why):
+        stepped(model, **WORDS)
+
+
+def test_a_weight_that_a_plan_drops_keeps_its_head_plain_and_that_is_said(capsys):
+    plan = ds.Plan(ds.rule("2.weight", ds.Weights(rate=0.5)))
+    model = consistent(plain().train(), RDrop(alpha=2.0), loss="tokens", plan=plan)
+    assert type(stepped(model, **WORDS)[3].logits) is torch.Tensor
+    assert "is not fused with the loss: " in capsys.readouterr().err
+
+
+def test_a_head_above_a_shared_trunk_is_plain_and_that_is_said_once(capsys):
+    model = consistent(plain().train(), RDrop(alpha=2.0), loss="tokens", trunk="1")
+    assert type(stepped(model, **WORDS)[3].logits) is torch.Tensor
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.endswith("is not fused with the loss: the views share a trunk\n")
 
 
 def test_a_compiled_model_has_the_plain_losses():

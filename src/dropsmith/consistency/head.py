@@ -13,10 +13,21 @@ from torch import Tensor, nn
 from dropsmith.errors import ViewError, did_you_mean
 from dropsmith.kernels.deferred import HeadScores
 from dropsmith.views import Views
-from dropsmith.views.head import LEAST_CLASSES, as_before, head_of, put_off, put_off_still
+from dropsmith.views.head import (
+    LEAST_CLASSES,
+    as_before,
+    head_of,
+    put_off,
+    put_off_still,
+    why_plain,
+)
 
 HeadChoice = Literal["auto", "fused", "plain"]
 CHOICES = ("auto", "fused", "plain")
+_NONE = (
+    "this model has no head to fuse: no nn.Linear of its own, as torch made it, that gives "
+    f"{LEAST_CLASSES:,} scores or more"
+)
 
 
 class FusedHead:
@@ -37,8 +48,8 @@ class FusedHead:
         self.said = False
         self.held: tuple[str, nn.Linear] | None = None
 
-    def begin(self, model: nn.Module) -> None:
-        """Put the head off for the passes of one step."""
+    def begin(self, model: nn.Module, rank: int) -> None:
+        """Put the head off for the passes of one step, or say once why it cannot be."""
         if self.off:
             return
         self.held = head_of(model)
@@ -46,8 +57,20 @@ class FusedHead:
             put_off(self.held[1])
         elif self.choice == "fused":
             raise ViewError(
-                "this model has no head to fuse: no nn.Linear of its own, as torch made it, that "
-                f'gives {LEAST_CLASSES:,} scores or more\n  leave head out, or use head="plain"'
+                (why_plain(model) or _NONE) + '\n  leave head out, or use head="plain"'
+            )
+        elif not self.said and (why := why_plain(model)) is not None:
+            self._say(why, rank)
+
+    def stay(self, model: nn.Module, rank: int) -> None:
+        """Leave the head as it is above a trunk, where its rows are those of several views."""
+        found = None if self.off or self.said else head_of(model)
+        if found is not None:
+            name, head = found
+            self._say(
+                f"the head {name!r} of {head.out_features:,} classes is not fused with the loss: "
+                "the views share a trunk",
+                rank,
             )
 
     def end(self) -> None:

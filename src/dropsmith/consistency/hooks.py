@@ -62,8 +62,10 @@ def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, An
         state.loss.labels(run.batch)
     state.running = run
     state.first.before(module, run)
-    if state.first.over and run.fork is None:
-        state.head.begin(module)
+    if run.fork is not None:
+        state.head.stay(module, noise.rank)
+    elif state.first.over:
+        state.head.begin(module, noise.rank)
     return run.begin()
 
 

@@ -25,22 +25,53 @@ def head_of(model: nn.Module) -> tuple[str, nn.Linear] | None:
     >>> head_of(words)
     ('1', Linear(in_features=8, out_features=5000, bias=True))
     """
+    found = _large(model)
+    if found is None or _unfit(model, *found):
+        return None
+    return found[0] or "root", found[1]
+
+
+def why_plain(model: nn.Module) -> str | None:
+    """Why a model's large head cannot be put off, in a line; None where it can, or is small.
+
+    >>> class Scaled(nn.Linear): ...
+    >>> why_plain(nn.Sequential(nn.Embedding(5000, 8), Scaled(8, 5000)))
+    "the head '1' of 5,000 classes is not fused with the loss: it is a Scaled, not torch's Linear"
+    """
+    found = _large(model)
+    why = None if found is None else _unfit(model, *found)
+    if found is None or why is None:
+        return None
+    name, classes = found[0] or "root", found[1].out_features
+    return f"the head {name!r} of {classes:,} classes is not fused with the loss: {why}"
+
+
+def _large(model: nn.Module) -> tuple[str, Any] | None:
+    """The module that `head_of` takes for the head, whatever its type, by name, if it is large."""
     named = dict(model.named_modules())
     found: Any = None
     if callable(ask := getattr(model, "get_output_embeddings", None)):
         found = ask()
     if found is None:
         found = next((m for m in reversed(named.values()) if isinstance(m, nn.Linear)), None)
-    if type(found) is not nn.Linear or found.out_features < LEAST_CLASSES:
-        return None
+    classes = getattr(found, "out_features", None)
     name = next((name for name, module in named.items() if module is found), None)
-    return None if name is None or _unfit(model, found, name) else (name or "root", found)
+    if name is None or not isinstance(classes, int) or classes < LEAST_CLASSES:
+        return None
+    return name, found
 
 
-def _unfit(model: nn.Module, head: nn.Linear, name: str) -> bool:
-    """Whether somebody else has a hand in how the head runs, or holds its weight elsewhere."""
-    hooked = head._backward_hooks or head._backward_pre_hooks or "forward" in head.__dict__
-    return bool(hooked) or not _whole(head) or _sharded(model, name)
+def _unfit(model: nn.Module, name: str, head: Any) -> str | None:
+    """How somebody else has a hand in how the head runs, or holds its weight elsewhere."""
+    if type(head) is not nn.Linear:
+        return f"it is a {type(head).__name__}, not torch's Linear"
+    if head._backward_hooks or head._backward_pre_hooks:
+        return "a hook waits for its gradient"
+    if "forward" in head.__dict__:
+        return "its forward was replaced"
+    if not _whole(head):
+        return "its weight is dropped, computed or kept elsewhere, and no plain parameter"
+    return "FSDP holds its weight in parts" if _sharded(model, name) else None
 
 
 def _whole(head: nn.Linear) -> bool:
