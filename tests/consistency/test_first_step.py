@@ -63,6 +63,18 @@ def test_an_audit_that_cannot_run_does_not_hide_what_is_wrong():
         model(X, labels=Y)
 
 
+def test_an_encoder_and_a_decoder_are_audited_with_what_the_decoder_makes_of_the_labels():
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+    config = T5Config(vocab_size=30, dropout_rate=0.0, decoder_start_token_id=0, **sizes)
+    model = consistent(T5ForConditionalGeneration(config).train(), RDrop(alpha=1))
+    with pytest.raises(ViewError, match="identical") as raised:
+        model(input_ids=integers(30, 4, 7), labels=integers(30, 4, 7))
+    assert "could not run" not in str(raised.value)
+    assert "encoder.block.0.layer.0.dropout" in str(raised.value)
+
+
 def test_it_is_an_error_again_in_the_next_step():
     model = consistent(net(), RDrop(alpha=1), loss=of_rows)
     for _ in range(2):
