@@ -56,8 +56,9 @@ def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, An
         if state.objective.depends_on_step:
             warn_if_loaded(noise)
         noise.begin(training=True)
-    how = {"mode": state.mode, "trunk": state.trunk}
+    how = {"mode": state.mode, "trunk": state.trunk, "reader": state.reader}
     run = start(module, noise, _forward(state), state.objective, args, kwargs, **how)
+    state.reader = run.reader or state.reader
     if isinstance(state.loss, LabelledLoss):
         state.loss.labels(run.batch)
     state.running = run

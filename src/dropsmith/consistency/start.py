@@ -1,6 +1,6 @@
 """What is to be done in one training forward, decided from the arguments it was called with."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Any
 
@@ -9,7 +9,7 @@ from torch import nn
 from dropsmith.consistency.forward import ITEMS, Forward
 from dropsmith.consistency.run import Running
 from dropsmith.objectives import Objective
-from dropsmith.sites import Noise
+from dropsmith.sites import Noise, Reads
 from dropsmith.sites.batch import rows_of
 from dropsmith.sites.reader import Reader, never
 from dropsmith.views.around import with_own_words
@@ -26,8 +26,12 @@ def start(
     kwargs: Mapping[str, Any],
     mode: str,
     trunk: str | None = None,
+    reader: Reader | None = None,
 ) -> Running:
-    """What is to be done in this forward, for the arguments it was called with."""
+    """What is to be done in this forward, for the arguments it was called with.
+
+    `reader` is that of the forward before, whose hooks are used again where they can be.
+    """
     kwargs = dict(kwargs)
     items = kwargs.pop(ITEMS, None)
     batch = forward.by_name(args, kwargs)
@@ -53,5 +57,16 @@ def start(
         items=items,
         fork=fork,
         reads=reads,
-        reader=Reader(module, reads, begun=True, below=below) if reads is not None else None,
+        reader=_reader(module, reads, below, reader),
     )
+
+
+def _reader(
+    module: nn.Module, reads: Reads | None, below: Callable[[], bool], last: Reader | None
+) -> Reader | None:
+    if reads is None:
+        return None
+    alike = last is not None and last.settled and last.model is module and last.reads == reads
+    if last is not None and alike and below is last.below is never:
+        return last
+    return Reader(module, reads, begun=True, below=below)

@@ -11,6 +11,7 @@ from dropsmith.consistency.head import FusedHead, HeadChoice
 from dropsmith.consistency.run import Running
 from dropsmith.objectives import LossFunction, Objective
 from dropsmith.sites import Plan
+from dropsmith.sites.reader import Reader
 from dropsmith.terms import Terms
 
 
@@ -50,3 +51,8 @@ class Consistent:
         self.first = FirstSteps()
         self.head = FusedHead(head)
         self.warned = False
+        self.reader: Reader | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Hooks that are off now would find their way back into the original and not the copy.
+        return self.__dict__ | {"reader": None}

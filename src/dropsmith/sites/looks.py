@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,6 +16,25 @@ from dropsmith.sites.read_attention import sums_to_one
 
 Seen = Callable[[], Looks | Tensor]
 """Gives what a call looks at, or its probabilities where the model has made them itself."""
+
+
+class BeforeDropout:
+    """What a dropout call was given: probabilities of attention, or something else.
+
+    Its values tell. They are looked at when the forward is over, for a compiler that traces the
+    forward can follow no value.
+    """
+
+    def __init__(self, x: Tensor) -> None:
+        self.x = x
+
+    def __call__(self) -> Tensor:
+        return self.x
+
+    @cached_property
+    def attention(self) -> bool:
+        """Whether it is probabilities."""
+        return sums_to_one(self.x)
 
 
 def seen_in(func: Torch, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Seen | None:
@@ -34,10 +54,9 @@ def seen_in(func: Torch, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Se
 
 
 def seen_before_dropout(x: Any) -> Seen | None:
-    """The probabilities that are about to be dropped, if that is what they are."""
-    if not isinstance(x, Tensor) or not sums_to_one(x):
-        return None
-    return lambda: x
+    """What is about to be dropped, if it has the form of probabilities."""
+    fits = isinstance(x, Tensor) and x.ndim >= 3 and x.is_floating_point()
+    return BeforeDropout(x) if fits else None
 
 
 def _of_fused(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Looks:

@@ -203,7 +203,8 @@ def _counter(site: str, name: str | None) -> str:
 
 
 def _in_backward() -> bool:
-    return region.backward() != -1
+    # Compiled code does not run a checkpointed block by its hooks again.
+    return not torch.compiler.is_compiling() and region.backward() != -1
 
 
 def _recomputed(counter: str, this: Pass) -> int:

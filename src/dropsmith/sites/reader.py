@@ -14,8 +14,9 @@ from dropsmith.errors import SiteError
 from dropsmith.sites._site import ROOT, owner_module, shown
 from dropsmith.sites.attach import _first
 from dropsmith.sites.blocks import Place, below, blocks_among, places
+from dropsmith.sites.hung import Hung
 from dropsmith.sites.layer import Layer, Reads
-from dropsmith.sites.looks import Seen
+from dropsmith.sites.looks import BeforeDropout, Seen
 from dropsmith.sites.own_calls import OwnCalls
 from dropsmith.sites.reader_hooks import Begin, End, Fed, Given, Handle
 from dropsmith.sites.unread import no_attention, no_blocks, no_feed
@@ -50,7 +51,7 @@ def never() -> bool:
 
 
 class Reader:
-    """The hooks of one forward.
+    """The hooks of one forward, or of many, one after the other.
 
     Args:
         model: the root.
@@ -71,20 +72,43 @@ class Reader:
         self.known = known
         self.places = known.places if known else tuple(places(model, reads.blocks))
         self.owners = known.owners if known else tuple(_possible(model))
-        self.open_runs: list[_Run] = []
-        self.runs: list[_Run] = []
         self.handles: list[RemovableHandle] = []
         self.own: list[OwnCalls] = []
+        self.hung: Hung | None = None
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self.open_runs: list[_Run] = []
+        self.runs: list[_Run] = []
+        self.lost: dict[str, SiteError] = {}
         self.with_grad = torch.is_grad_enabled()
+
+    @property
+    def settled(self) -> bool:
+        """Whether it knew where to look, so that the next forward can be read by the same hooks."""
+        return self.known is not None and _FOUND.get(self.model, {}).get(self.reads.blocks) is (
+            self.known
+        )
 
     def open(self) -> None:
         """Hook every place that may be a block, and every module that may attend."""
+        self._begin_anew()
+        if self.hung is None:
+            self._hook()
+        else:
+            self.hung.on_again()
+            self.hung = None
+        if self.begun:
+            for place in self.places:
+                if place.name == ROOT:
+                    self.begin(place)
+
+    def _hook(self) -> None:
         for place in self.places:
             if place.feed is not None and self.reads.hidden == "feed-forward":
                 feed = owner_module(self.model, place.feed)
                 self.handles.append(feed.register_forward_hook(Fed(self, place.feed)))
             if self.begun and place.name == ROOT:
-                self.begin(place)
                 continue
             module = owner_module(self.model, place.name)
             self.handles.append(module.register_forward_pre_hook(Begin(self, place)))
@@ -101,17 +125,16 @@ class Reader:
 
     def close(self) -> None:
         """Take all hooks off."""
-        for handle in self.handles:
-            handle.remove()
-        for own in self.own:
-            own.detach()
-        self.handles.clear()
-        self.own.clear()
+        if self.hung is None:
+            self.hung = Hung(
+                [*self.handles, *(handle for own in self.own for handle in own.handles)]
+            )
 
     def finish(self, output: Any = None) -> tuple[Layer, ...]:
         """What was read, after the forward, which has returned `output`."""
         if self.begun and self.open_runs:
             self.end(self.open_runs[-1].place, output)
+        self._sort_out()
         attended = dict.fromkeys(owner for run in self.runs for owner, _ in run.attention)
         ran = list(dict.fromkeys(run.place for run in self.runs))
         named = self.known is not None or self.reads.blocks is not None
@@ -119,8 +142,16 @@ class Reader:
         if not blocks:
             raise no_blocks(self.model, list(attended))
         self._remember(blocks, list(attended))
-        chosen = set(blocks)
-        return tuple(self._layer(run) for run in self.runs if run.place in chosen)
+        chosen, runs = set(blocks), self.runs
+        self._begin_anew()  # nothing that was read is kept until the next forward
+        return tuple(self._layer(run) for run in runs if run.place in chosen)
+
+    def _sort_out(self) -> None:
+        """Leave out what dropout was given that is no attention."""
+        for run in self.runs:
+            run.attention = [(name, seen) for name, seen in run.attention if _is_attention(seen)]
+            if lost := self.lost.keys() & {name for name, _ in run.attention}:
+                raise self.lost[min(lost)]
 
     def _remember(self, blocks: Sequence[Place], attended: Sequence[str]) -> None:
         """Where to look next time, unless a block was skipped and has not shown its attention."""
@@ -152,21 +183,27 @@ class Reader:
                 run.shared_hidden = self.below()
 
     def attends(self, owner: str, seen: Seen | None) -> None:
-        """An attention call in all places that run now."""
+        """An attention call in all places that run now, or what may prove to be one."""
         if seen is not None:
-            self._kept(None, owner)
+            if (error := self._without_graph(owner)) is not None:
+                self.lost[owner] = error
             for run in self.open_runs:
                 run.attention.append((owner, seen))
                 if self.below():
                     run.shared_attention.append(owner)
 
-    def _kept(self, value: Tensor | None, name: str) -> Tensor | None:
-        if self.with_grad and not torch.is_grad_enabled():
-            raise SiteError(
-                f"{name!r} runs without gradients inside a forward with them, so what is read "
-                "there has no graph\n  checkpoint with use_reentrant=False"
-            )
+    def _kept(self, value: Tensor, name: str) -> Tensor:
+        if (error := self._without_graph(name)) is not None:
+            raise error
         return value
+
+    def _without_graph(self, name: str) -> SiteError | None:
+        if not self.with_grad or torch.is_grad_enabled():
+            return None
+        return SiteError(
+            f"{name!r} runs without gradients inside a forward with them, so what is read "
+            "there has no graph\n  checkpoint with use_reentrant=False"
+        )
 
     def _layer(self, run: _Run) -> Layer:
         name = run.place.name
@@ -182,6 +219,10 @@ class Reader:
         attention = tuple((owner, seen()) for owner, seen in run.attention)
         shared = run.shared_hidden, tuple(run.shared_attention)
         return Layer(name, run.place.stack, hidden, attention, *shared)
+
+
+def _is_attention(seen: Seen) -> bool:
+    return not isinstance(seen, BeforeDropout) or seen.attention
 
 
 def _possible(model: nn.Module) -> Iterator[str]:

@@ -1,0 +1,53 @@
+"""Hooks that come off and go on again under their own numbers, by which compiled code knows them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch.utils.hooks import RemovableHandle
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A hook's place in a dictionary of its module."""
+
+    held_in: Any
+    number: int
+    value: Any
+
+
+class Hung:
+    """Hooks that have been taken off, to be hung on again where and as they were.
+
+    Registered anew, a hook has a new number, and code that was compiled with the old one is
+    compiled again.
+
+    >>> from torch import nn
+    >>> net = nn.Linear(2, 2)
+    >>> handle = net.register_forward_hook(print)
+    >>> hung = Hung([handle])
+    >>> len(net._forward_hooks), hung.on_again(), handle.id in net._forward_hooks
+    (0, None, True)
+
+    Args:
+        handles: the hooks, which are on; they come off now.
+    """
+
+    def __init__(self, handles: Sequence[RemovableHandle]) -> None:
+        self.entries = [entry for handle in handles for entry in _entries(handle)]
+        for handle in handles:
+            handle.remove()
+
+    def on_again(self) -> None:
+        """Hang them on in the order in which they were first."""
+        for entry in self.entries:
+            entry.held_in[entry.number] = entry.value
+
+
+def _entries(handle: RemovableHandle) -> list[_Entry]:
+    dictionaries = [ref() for ref in (handle.hooks_dict_ref, *handle.extra_dict_ref)]
+    return [
+        _Entry(one, handle.id, one[handle.id])
+        for one in dictionaries
+        if one is not None and handle.id in one
+    ]
