@@ -96,11 +96,12 @@ class Key:
 
 @dataclass(frozen=True)
 class Source:
-    """What a draw may depend on: its key, the training step and the device to draw on."""
+    """What a draw may depend on: key, training step, the device to draw on, and the view."""
 
     key: Key
     step: Word = 0
     device: torch.device = _CPU
+    view: int = 0
 
 
 def bits(key: Key, index: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from dropsmith.patterns.blocks import Blocks
 from dropsmith.patterns.gaussian import Gaussian
 from dropsmith.patterns.native import Native, Off
 from dropsmith.patterns.path import Path
+from dropsmith.patterns.per_view import PerView
 from dropsmith.patterns.schedules import ByDepth, Cyclic, Early, Late, Linear
 from dropsmith.patterns.spans import Spans
 from dropsmith.patterns.tiles import Tiles
@@ -27,6 +28,7 @@ __all__ = [
     "Off",
     "Path",
     "Pattern",
+    "PerView",
     "Rate",
     "Schedule",
     "Spans",

@@ -140,7 +140,7 @@ class Noise:
         step = self._step()
         prefix = self._prefixes[name or site].fold(this.domain)
         shown = (0,) * len(this.views) if shared else this.views
-        return tuple(Source(prefix.fold(view, call, step), step, device) for view in shown)
+        return tuple(Source(prefix.fold(view, call, step), step, device, view) for view in shown)
 
     def agree(self, name: str, site: str, sizes: tuple[int, ...]) -> None:
         """Raise `PlanError` where sites that drop by one mask need masks of several sizes."""
