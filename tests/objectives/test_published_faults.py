@@ -16,6 +16,7 @@ from dropsmith.objectives.distances import squared_error, symmetric_kl
 from dropsmith.objectives.losses import classification, regression, tokens
 from dropsmith.terms import Loss, Terms
 from dropsmith.views import Views
+from dropsmith.views.passes import cut
 
 
 def draw(*shape: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -174,6 +175,42 @@ def test_no_side_is_cut_off_from_its_gradient_unasked() -> None:
 
 def test_alpha_is_a_number_and_not_only_an_integer() -> None:
     assert RDrop(alpha=0.7).weight_at(1) == 0.35
+
+
+def test_a_coefficient_is_asked_for_and_not_left_at_zero() -> None:
+    with pytest.raises(TypeError, match="alpha"):
+        RDrop()  # pyright: ignore[reportCallIssue]
+
+
+def test_a_target_of_another_form_than_its_scores_is_refused_and_not_gathered() -> None:
+    a, b = draw(2, 3, 5)
+    flat = torch.zeros(6).long()
+    fault = log_softmax(a, -1).view(-1, 5).gather(-1, torch.zeros(2, 3).long())
+    assert fault.shape == (2, 3)  # of other tokens than those the targets belong to
+    with pytest.raises(ObjectiveError, match="shaped like"):
+        terms(a, b, flat, classification)
+
+
+def test_a_divergence_within_clusters_of_words_is_not_that_of_the_words() -> None:
+    """The adaptive softmax in published code compares tails where the true word lies in one."""
+    a, b = draw(1, 6)
+    head, tail = slice(0, 4), slice(4, 6)
+    parts = [symmetric_kl(a[:, one], b[:, one]).sum() for one in (head, tail)]
+    assert not torch.isclose(sum(parts), symmetric_kl(a, b).sum())
+    found = terms(a, b, torch.tensor([5]), classification)["consistency"].value
+    torch.testing.assert_close(found, symmetric_kl(a, b).mean())
+
+
+def test_rows_that_stand_by_turns_are_other_pairs_than_views_one_after_the_other() -> None:
+    a, b = draw(4, 5)
+    stacked = torch.cat((a, b))
+    fault = symmetric_kl(stacked[::2], stacked[1::2]).mean()
+    right = symmetric_kl(a, b).mean()
+    assert not torch.isclose(fault, right)
+    first, second = cut(stacked, [4, 4])
+    torch.testing.assert_close(
+        terms(first, second, torch.zeros(4).long(), classification)["consistency"].value, right
+    )
 
 
 def test_label_smoothing_touches_the_task_loss_alone() -> None:

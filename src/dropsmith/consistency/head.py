@@ -56,9 +56,7 @@ class FusedHead:
         if self.held is not None:
             put_off(self.held[1])
         elif self.choice == "fused":
-            raise ViewError(
-                (why_plain(model) or _NONE) + '\n  leave head out, or use head="plain"'
-            )
+            raise ViewError((why_plain(model) or _NONE) + '\n  leave head out, or use head="plain"')
         elif not self.said and (why := why_plain(model)) is not None:
             self._say(why, rank)
 

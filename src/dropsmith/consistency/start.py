@@ -38,9 +38,9 @@ def start(
     if not forward.labels:
         kwargs.pop("labels", None)
     rows, n = rows_of(batch), objective.views_at(noise.step)
-    how = choose(module, n, objective.quiet, objective.share) if mode == "auto" else mode
-    some = ceil(rows * objective.share)
-    reads = objective.reads if n > 1 else None
+    some, reads = ceil(rows * objective.share), objective.reads if n > 1 else None
+    auto = mode == "auto"
+    how = choose(module, n, objective.quiet, objective.share, reads) if auto else mode
     fork = Trunk(module, trunk, noise, rows, n) if trunk is not None and n > 1 else None
     below = never if fork is None else fork.below
     return Running(

@@ -48,7 +48,7 @@ def findings(comparison: Comparison) -> list[str]:
 
 
 def _families(comparison: Comparison) -> list[tuple[str, str, Mapping[str, Difference]]]:
-    """What is told of together: how the sentence starts, the metric, and each method's difference."""
+    """What is told of together: a sentence's start, its metric, and each method's difference."""
     lines, spoken_of = summarise(comparison), metrics(comparison)
     found: list[tuple[str, str, Mapping[str, Difference]]] = [
         (

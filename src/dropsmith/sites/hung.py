@@ -1,4 +1,4 @@
-"""Hooks that come off and go on again under their own numbers, by which compiled code knows them."""
+"""Hooks that come off and go on again under their own numbers, which compiled code knows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -71,3 +71,14 @@ def warn_of_batch_norm(model: nn.Module, n: int) -> None:
             '  mode="looped" gives each view statistics of its own',
             stacklevel=3,
         )
+
+
+def drops_layers(model: nn.Module) -> bool:
+    """Whether a model skips whole layers in training, as `layerdrop` of transformers has it."""
+    return any(_layer_drop(module) > 0 for module in model.modules() if module.training)
+
+
+def _layer_drop(module: nn.Module) -> float:
+    own = vars(module)
+    rates = (own.get("layerdrop"), getattr(own.get("config"), "layerdrop", None))
+    return max(rate if isinstance(rate, float) else 0.0 for rate in rates)

@@ -16,7 +16,12 @@ from dropsmith.views._views import Views
 from dropsmith.views.around import labels_of_all_views, with_own_words
 from dropsmith.views.cutting import cut
 from dropsmith.views.layers import cut_layers, seeing
-from dropsmith.views.one_batch import check_told_apart, rows_first, warn_of_batch_norm
+from dropsmith.views.one_batch import (
+    check_told_apart,
+    drops_layers,
+    rows_first,
+    warn_of_batch_norm,
+)
 from dropsmith.views.quiet import Modes, silenced
 from dropsmith.views.trunk import Trunk
 
@@ -37,8 +42,9 @@ def views(
     """Run a model `n` times over one batch, each time with noise of its own.
 
     The passes are stacked into one forward where noise is drawn per row, and made one after the
-    other where it is not: for weights without `views="shared"`, for quiet views, and for a share
-    of the batch under a plan. Both give the same masks. In train mode the step advances once.
+    other where it is not: for weights without `views="shared"`, for whole layers that the model
+    skips, for quiet views, and for a share of the batch under a plan. Both give the same masks. In
+    train mode the step advances once.
 
     >>> net = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5))
     >>> pair = views(net, torch.ones(2, 3))
@@ -65,7 +71,7 @@ def views(
     noise = find_noise(model)
     if noise is not None and model.training:
         noise.begin(training=True)
-    how = mode if mode != "auto" else choose(model, n, quiet, share)
+    how = mode if mode != "auto" else choose(model, n, quiet, share, reads)
     if n > 1 and (trunk is not None or how == "stacked"):
         warn_of_batch_norm(model, n)
     if trunk is not None:
@@ -91,14 +97,21 @@ def _check(n: int, mode: Mode, quiet: tuple[int, ...], share: float, trunk: str 
         )
 
 
-def choose(model: nn.Module, n: int, quiet: tuple[int, ...], share: float) -> Mode:
-    """`stacked` where every view can have its own noise within one batch, else `looped`."""
+def choose(
+    model: nn.Module, n: int, quiet: tuple[int, ...], share: float, reads: Reads | None = None
+) -> Mode:
+    """`stacked` where every view can have its own noise within one batch, else `looped`.
+
+    A model that drops whole layers does so for a whole batch; but views whose blocks are compared
+    must have run the same ones.
+    """
     made = _installed(model)
     per_pass = made is not None and any(
         one.rule.views == "fresh" and one.pattern.goes_on == "weights" for one in made.assignments
     )
     partial = share < 1 and made is not None
-    return "looped" if n == 1 or quiet or per_pass or partial else "stacked"
+    by_pass = per_pass or (reads is None and drops_layers(model))
+    return "looped" if n == 1 or quiet or by_pass or partial else "stacked"
 
 
 def stacked(
