@@ -1,7 +1,10 @@
 """Compiling, checkpointing and autocast change what a step costs, not what it computes."""
 
+from shutil import which
+
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch._dynamo.testing import CompileCounterWithBackend
 
@@ -23,6 +26,9 @@ from consistency.tiny import (
 from dropsmith.consistency import consistent
 from dropsmith.objectives import ExpectationLinear, RDrop
 
+needs_compiler = pytest.mark.skipif(
+    not any(which(name) for name in ("g++", "clang++")), reason="inductor needs a C++ compiler"
+)
 BATCH = {"input_ids": words(), "labels": integers(2, 4)}
 DROPOUT = ds.Plan(
     ds.rule(ds.select(kind="dropout"), ds.Bernoulli(rate=0.3)),
@@ -145,3 +151,83 @@ def test_the_hooks_run_inside_a_larger_compiled_module():
     loss = torch.compile(Outer(), backend="aot_eager")(X, Y)
     expected = consistent(net(), RDrop(alpha=2.0), loss=of_rows, plan=PLAN)(2 * X, labels=Y).loss
     torch.testing.assert_close(loss, 3 * expected)
+
+
+class Block(nn.Module):
+    """Attention and a feed-forward part, each with a branch around it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv, self.out = nn.Linear(8, 24), nn.Linear(8, 8)
+        self.up, self.down = nn.Linear(8, 16), nn.Linear(16, 8)
+
+    def forward(self, x):
+        rows, time, _ = x.shape
+        query, key, value = self.qkv(x).view(rows, time, 3, 2, 4).transpose(1, 3).unbind(2)
+        seen = F.scaled_dot_product_attention(query, key, value)
+        x = x + self.out(seen.transpose(1, 2).reshape(rows, time, 8))
+        return x + self.down(F.relu(self.up(x)))
+
+
+class Reader(nn.Module):
+    """Two such blocks over words, and a head over their mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.head = nn.Embedding(20, 8), nn.Linear(8, 3)
+        self.layers = nn.ModuleList(Block() for _ in range(2))
+
+    def forward(self, x):
+        x = self.words(x)
+        for layer in self.layers:
+            x = layer(x)
+        return self.head(x.mean(1))
+
+
+def reader(objective):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        plan = ds.Plan(ds.rule("layers.*.down", ds.Bernoulli(rate=0.3)))
+        return consistent(Reader(), objective, loss="classification", plan=plan)
+
+
+TEXTS, CLASSES = integers(20, 4, 5), integers(3, 4)
+LR_DROP = ds.LRDrop(attention=10.0)
+
+
+def test_lr_drop_is_compiled_to_whole_graphs_and_not_again_after_the_second_step():
+    """The first step looks for the blocks everywhere, later ones where they were found."""
+    torch._dynamo.reset()
+    counter = CompileCounterWithBackend("aot_eager")
+    eager, model = reader(LR_DROP), reader(LR_DROP)
+    compiled, frames = torch.compile(model, backend=counter), []
+    for _ in range(4):
+        loss, expected = compiled(TEXTS, labels=CLASSES).loss, eager(TEXTS, labels=CLASSES).loss
+        torch.testing.assert_close(loss, expected)
+        assert ds.terms_of(model).keys() == {"task", "consistency", "hidden", "attention"}
+        for name, term in ds.terms_of(eager).items():
+            torch.testing.assert_close(ds.terms_of(model)[name].value, term.value)
+        loss.backward()
+        expected.backward()
+        frames.append(counter.frame_count)
+    assert_equal_gradients(model, eager)
+    assert frames[1:] == [3, 3, 3]  # the step's counter, and the model twice
+    assert compiled.eval()(TEXTS).shape == (4, 3)
+
+
+# Torch's own, on the first import of inductor.
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
+@needs_compiler
+@pytest.mark.parametrize("objective", [RDrop(alpha=2.0), LR_DROP], ids=str)
+def test_inductor_gives_the_eager_loss_terms_and_gradients(objective):
+    torch._dynamo.reset()
+    eager, model = reader(objective), reader(objective)
+    compiled = torch.compile(model, backend="inductor")
+    for _ in range(2):
+        loss, expected = compiled(TEXTS, labels=CLASSES).loss, eager(TEXTS, labels=CLASSES).loss
+        torch.testing.assert_close(loss, expected)
+        loss.backward()
+        expected.backward()
+    for name, term in ds.terms_of(eager).items():
+        torch.testing.assert_close(ds.terms_of(model)[name].value, term.value, rtol=1e-4, atol=1e-6)
+    assert_equal_gradients(model, eager)
