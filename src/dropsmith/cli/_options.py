@@ -33,7 +33,8 @@ ModelName = Annotated[
         "--model",
         metavar="PACKAGE.MODULE:FUNCTION",
         help="A function of yours that makes the model, in place of the task's own; for sentences "
-        "and pairs also a pretrained model by name, such as bert-base-cased, or its folder.",
+        "and pairs, texts that are written and pictures also a pretrained model by name, such as "
+        "bert-base-cased, facebook/bart-large or google/vit-base-patch16-224, or its folder.",
     ),
 ]
 BudgetName = Annotated[
@@ -53,8 +54,9 @@ Limit = Annotated[
     int | None,
     typer.Option(
         "--limit",
-        min=1,
-        help="Use only this many training examples; of running text tokens, of reviews whole ones.",
+        min=0,
+        help="Use only this many training examples, or all for 0; of running text tokens, of "
+        "reviews whole ones.",
     ),
 ]
 Precision = Annotated[
@@ -133,11 +135,14 @@ def budget_of(
 
     if name == "full":
         return task.budget, limit
+    if name == "quick" and limit is None:
+        return task.budget, max(1, _count(task.load(data, None)) // 4)
     if name == "quick":
-        return task.budget, limit or max(1, _count(task.load(data, None)) // 4)
+        return task.budget, limit
     if name == "tiny":
         count = _count(task.load(data, None))
-        return replace(task.budget, epochs=1), limit or max(min(count, LEAST), count // 100)
+        few = max(min(count, LEAST), count // 100)
+        return replace(task.budget, epochs=1), few if limit is None else limit
     if not name.isdigit() or int(name) < 1:
         raise TaskError(f"a budget is tiny, quick, full or a number of epochs, got {name!r}")
     return replace(task.budget, epochs=int(name)), limit

@@ -63,6 +63,8 @@ def recipe_setup(
             f"  leave out {', '.join(given)}, or train the task: dropsmith train {recipe.task}"
         )
     setup = recipe.setup(preset or "cpu", seed=seed, data=None if data is None else str(data))
-    changes = {"limit": limit, "samples": samples, "samples_without": without}
+    changes = {"samples": samples, "samples_without": without}
     own = setup.precision if precision == "no" else precision
-    return replace(setup, precision=own, **{key: value for key, value in changes.items() if value})
+    kept = setup.limit if limit is None else limit
+    more = {key: value for key, value in changes.items() if value}
+    return replace(setup, precision=own, limit=kept, **more)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from dropsmith.tasks.learning_rates import Cosine, Schedule
-from dropsmith.tasks.optimisers import AdamW, Optimiser
+from dropsmith.tasks.optimisers import AdamW, Optimiser, to_json
 
 _ADAMW, _COSINE = AdamW(), Cosine()
 _LATER = ("optimiser", "schedule", "window", "varying")
@@ -55,8 +55,8 @@ class Budget:
         for field in fields(self):
             if field.name in _LATER and values[field.name] == field.default:
                 del values[field.name]
-        for name in ("optimiser", "schedule"):
-            if name in values:
-                value = values[name]
-                values[name] = {"name": type(value).__name__} | asdict(value)
+        if "optimiser" in values:
+            values["optimiser"] = to_json(self.optimiser)
+        if "schedule" in values:
+            values["schedule"] = {"name": type(self.schedule).__name__} | asdict(self.schedule)
         return values

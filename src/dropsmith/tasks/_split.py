@@ -15,6 +15,9 @@ SEED = 2016
 
 PARTS = ("train", "validation", "test")
 
+EVERY = 0
+"""A limit that leaves every training example, where a task's own choice would be fewer."""
+
 
 def round_robin(labels: Sequence[int]) -> Tensor:
     """An order in which every prefix holds the classes about equally, as far as they last.
@@ -68,8 +71,11 @@ def part_of(content: bytes) -> str:
 
 
 def limited(order: Tensor, limit: int | None) -> Tensor:
-    """The first `limit` of the training examples; `TaskError` where there are not so many."""
-    if limit is None:
+    """The first `limit` of the training examples; `TaskError` where there are not so many.
+
+    All of them for None and for `EVERY`.
+    """
+    if limit is None or limit == EVERY:
         return order
     if not 1 <= limit <= len(order):
         raise TaskError(f"limit={limit}, but there are {len(order)} training examples")

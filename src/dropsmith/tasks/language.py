@@ -17,7 +17,7 @@ from dropsmith.objectives.losses import tokens
 from dropsmith.sites import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._hub import from_hub
-from dropsmith.tasks._split import PARTS
+from dropsmith.tasks._split import EVERY, PARTS
 from dropsmith.tasks._task import Data, Task
 from dropsmith.tasks.stream import Stream
 from dropsmith.tasks.words import UNKNOWN, Vocabulary
@@ -118,7 +118,7 @@ def _read(source: LanguageSource, data: Path | None, limit: int | None) -> Data:
 
 def _most(part: str, tokens: int, limit: int | None) -> int | None:
     """How many tokens of a part a limit leaves."""
-    if limit is None:
+    if limit is None or limit == EVERY:
         return None
     if not 2 * HELD_OUT <= limit <= tokens:
         raise TaskError(

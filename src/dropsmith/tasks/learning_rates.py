@@ -84,6 +84,22 @@ class Linear(Schedule):
 
 
 @dataclass(frozen=True, kw_only=True)
+class InverseRoot(Schedule):
+    """A linear rise over the budget's warm-up, then down with the root of the step.
+
+    As in Vaswani et al. (2017), section 5.3, with the learning rate of the budget at its top.
+
+    >>> at = [Moment(step=step, steps=100, warmup=0.04) for step in (1, 4, 16, 64)]
+    >>> [InverseRoot().share(moment) for moment in at]
+    [0.25, 1.0, 0.5, 0.25]
+    """
+
+    def share(self, moment: Moment) -> float:
+        rise = max(1, round(moment.steps * moment.warmup))
+        return moment.step / rise if moment.step <= rise else math.sqrt(rise / moment.step)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Constant(Schedule):
     """The budget's learning rate from the first step to the last.
 

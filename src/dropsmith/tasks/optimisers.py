@@ -5,14 +5,25 @@ Learning rate and weight decay are the budget's, so that a comparison can tune t
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from dropsmith.errors import TaskError
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdamW:
-    """Adam whose weight decay is apart from the gradient (Loshchilov & Hutter, 2019)."""
+    """Adam whose weight decay is apart from the gradient (Loshchilov & Hutter, 2019).
+
+    Args:
+        first, second: how much of its running mean of gradients, and of their squares, is kept at
+            each step: β₁ and β₂.
+        least: what is added to the root that a step is divided by: ε.
+    """
+
+    first: float = 0.9
+    second: float = 0.999
+    least: float = 1e-8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +41,23 @@ class SGD:
     Args:
         shrink: the part every parameter loses after each step whatever the learning rate, as in
             the code of Gal & Ghahramani (2016): 1e-7.
+        momentum: how much of the last step goes into the next: g becomes the sum of all gradients
+            so far, each weighed by as many powers of it.
+        ahead: whether the gradient counts once more beside that sum, as Nesterov's does.
     """
 
     shrink: float = 0.0
+    momentum: float = 0.0
+    ahead: bool = False
 
     def __post_init__(self) -> None:
         _check_shrink(self, self.shrink)
+        if not 0 <= self.momentum < 1:
+            raise TaskError(f"SGD: momentum must be in [0, 1), got {self.momentum}")
+        if self.momentum and self.shrink:
+            raise TaskError("SGD: shrink is for plain steps\n  leave out momentum, or shrink")
+        if self.ahead and not self.momentum:
+            raise TaskError("SGD: ahead is of a momentum, which is 0\n  give one: momentum=0.99")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +100,21 @@ class TriggeredASGD:
 
 Optimiser = AdamW | Adam | SGD | TriggeredASGD
 """How a gradient becomes a step."""
+
+
+def to_json(optimiser: Optimiser) -> dict[str, Any]:
+    """Its name and settings, of later ones those that are not usual: records keep their ids.
+
+    >>> to_json(SGD()), to_json(SGD(momentum=0.9))
+    ({'name': 'SGD', 'shrink': 0.0}, {'name': 'SGD', 'shrink': 0.0, 'momentum': 0.9})
+    """
+    later = {"momentum", "ahead", "first", "second", "least"}
+    kept = {
+        field.name: getattr(optimiser, field.name)
+        for field in fields(optimiser)
+        if field.name not in later or getattr(optimiser, field.name) != field.default
+    }
+    return {"name": type(optimiser).__name__} | kept
 
 
 def _check_shrink(optimiser: SGD | TriggeredASGD, shrink: float) -> None:

@@ -27,7 +27,8 @@ class Setup:
         data: folder or file the task reads, where it does not carry its own. Where data lies is
             no part of what the run is: its examples are, and the record holds their hash.
         model: `package.module:function` that makes the model, or None for the task's own.
-        limit: use only this many training examples, or the task's own choice.
+        limit: use only this many training examples, 0 for all of them, or None for the task's own
+            choice.
         precision: `no` for float32, `bf16` for mixed precision.
         samples: how many noisy passes are averaged for the scores `test_mc_…`, which stand beside
             those of one pass without noise; 0 for none.

@@ -17,6 +17,9 @@ def optimizer_of(model: nn.Module, budget: Budget) -> Optimizer:
     weights, kind = list(model.parameters()), budget.optimiser
     rate, decay = budget.learning_rate, budget.weight_decay
     match kind:
+        case SGD(momentum=momentum) if momentum:
+            settings = {"momentum": momentum, "nesterov": kind.ahead}
+            return torch.optim.SGD(weights, lr=rate, weight_decay=decay, **settings)
         case SGD() | TriggeredASGD():
             return AveragedSGD(weights, lr=rate, weight_decay=decay, shrink=kind.shrink)
         case Adam():
@@ -24,7 +27,8 @@ def optimizer_of(model: nn.Module, budget: Budget) -> Optimizer:
         case AdamW():
             # One pass over each weight where torch has it: about a tenth of a small model's time.
             fused = all(weight.device.type in ("cpu", "cuda") for weight in weights)
-            return torch.optim.AdamW(weights, lr=rate, weight_decay=decay, fused=fused)
+            own = {"betas": (kind.first, kind.second), "eps": kind.least}
+            return torch.optim.AdamW(weights, lr=rate, weight_decay=decay, fused=fused, **own)
 
 
 @contextmanager
