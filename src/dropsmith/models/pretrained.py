@@ -29,10 +29,7 @@ class PretrainedClassifier(nn.Module):
     def __init__(self, checkpoint: str, classes: int) -> None:
         super().__init__()
         made = transformers(checkpoint).AutoModelForSequenceClassification
-        self.net = fetched(checkpoint, made.from_pretrained, num_labels=classes)
-        for module in self.net.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = 0.0
+        self.net = without_noise(fetched(checkpoint, made.from_pretrained, num_labels=classes))
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
@@ -51,6 +48,20 @@ def upper_half_of(checkpoint: str) -> str | None:
         net = library.AutoModelForSequenceClassification.from_config(config)
     found = upper_half(net)
     return None if found is None else f"net.{found}"
+
+
+def without_noise(net: Any) -> Any:
+    """A model of transformers with all of its own dropout at rate 0: where noise is, a plan says.
+
+    Its modules have rates of their own and numbers that their functions read, layer drop included.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        for name, value in vars(module).items():
+            if "drop" in name and isinstance(value, float):
+                setattr(module, name, 0.0)
+    return net
 
 
 def transformers(checkpoint: str) -> Any:

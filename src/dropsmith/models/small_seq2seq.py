@@ -31,13 +31,22 @@ class SmallSeq2Seq(nn.Module):
         heads: how many ways each layer attends.
         layers: how many layers the encoder and the decoder have each.
         longest: most tokens of a text.
+        inner: units between the two products of each feed-forward part; four times the width
+            where None.
 
     Raises:
         MissingExtra: transformers is not installed.
     """
 
     def __init__(
-        self, *, words: int, width: int = 128, heads: int = 4, layers: int = 2, longest: int = 512
+        self,
+        *,
+        words: int,
+        width: int = 128,
+        heads: int = 4,
+        layers: int = 2,
+        longest: int = 512,
+        inner: int | None = None,
     ) -> None:
         super().__init__()
         library = _transformers()
@@ -47,7 +56,7 @@ class SmallSeq2Seq(nn.Module):
             for name, size in (
                 ("layers", layers),
                 ("attention_heads", heads),
-                ("ffn_dim", 4 * width),
+                ("ffn_dim", inner or 4 * width),
             )
         }
         config = library.MarianConfig(

@@ -71,6 +71,20 @@ def _windows(text: Stream) -> Stream:
     return replace(text, window=WINDOW, streams=STREAMS)
 
 
+WIKITEXT103 = CausalTask(
+    name="wikitext103",
+    source=LanguageSource(
+        name="wikitext103",
+        about="WikiText-103, words (Merity et al., 2016)",
+        folder="wikitext103",
+        files=("wiki.{}.tokens", "{}.txt"),
+        hub=("Salesforce/wikitext", "wikitext-103-v1", "text"),
+    ),
+    budget=Budget(epochs=10, batch_size=16, learning_rate=2e-3, weight_decay=0.01),
+    limit=100_000,
+)
+"""The first 100,000 of its 103 million training tokens where no limit is given."""
+
 WIKITEXT2_TRANSFORMER = CausalTask(
     name="wikitext2-transformer",
     source=WIKITEXT2.source,

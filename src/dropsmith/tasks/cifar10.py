@@ -13,6 +13,7 @@ from torch import Tensor
 from dropsmith.errors import DataError
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._hub import from_hub
+from dropsmith.tasks._part import Split
 from dropsmith.tasks._split import limited, round_robin
 from dropsmith.tasks._task import Data
 from dropsmith.tasks.images import ImageTask, image_split
@@ -107,19 +108,20 @@ def _from_hub(limit: int | None) -> Data:
     train = limited(order[:TRAIN], limit if limit is not None else LIMIT)
     return Data.of(
         [
-            image_split(*_rows(loaded["train"], train)),
-            image_split(*_rows(loaded["train"], order[TRAIN:])),
-            image_split(*_rows(loaded["test"], torch.arange(TEST))),
+            hub_split(loaded["train"], train),
+            hub_split(loaded["train"], order[TRAIN:]),
+            hub_split(loaded["test"], torch.arange(TEST)),
         ],
         names=_NAMES,
         source="CIFAR-10 (uoft-cs/cifar10 on the Hub)",
     )
 
 
-def _rows(split: Any, rows: Tensor) -> tuple[Tensor, list[int]]:
-    chosen = split[rows.tolist()]
+def hub_split(part: Any, rows: Tensor, label: str = "label") -> Split:
+    """These images of a part on the Hub, with what its column `label` says of them."""
+    chosen = part[rows.tolist()]
     pixels = np.stack([np.asarray(image.convert("RGB")) for image in chosen["img"]])
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255, list(chosen["label"])
+    return image_split(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255, list(chosen[label]))
 
 
 CIFAR10 = ImageTask(

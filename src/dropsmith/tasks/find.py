@@ -5,22 +5,23 @@ from pathlib import Path
 
 from dropsmith.errors import DataError, TaskError, did_you_mean
 from dropsmith.tasks._task import Task
-from dropsmith.tasks.causal import WIKITEXT2_TRANSFORMER
+from dropsmith.tasks.causal import WIKITEXT2_TRANSFORMER, WIKITEXT103
 from dropsmith.tasks.cifar10 import CIFAR10
 from dropsmith.tasks.cifar10_vit import CIFAR10_VIT
 from dropsmith.tasks.cifar10_wrn import CIFAR10_WRN, CIFAR10_WRN_AUGMENTED, CIFAR10_WRN_RANDAUGMENT
+from dropsmith.tasks.cifar100 import CIFAR100
 from dropsmith.tasks.digits import DIGITS
 from dropsmith.tasks.image_folder import IMAGES
 from dropsmith.tasks.imagenet import IMAGENET, IMAGENET_64
 from dropsmith.tasks.penn_treebank import PENN_TREEBANK
 from dropsmith.tasks.penn_treebank_xl import PENN_TREEBANK_XL
 from dropsmith.tasks.python_docs import PYTHON_DOCS
-from dropsmith.tasks.sentence_pairs import MRPC, QNLI, RTE, STSB, WNLI
+from dropsmith.tasks.sentence_pairs import MNLI, MRPC, QNLI, QQP, RTE, STSB, WNLI
 from dropsmith.tasks.sentences import COLA, RT_POLARITY, SST2, TEXT
 from dropsmith.tasks.sentiment_scale import SENTIMENT_SCALE, SENTIMENT_SCALE_GRU
 from dropsmith.tasks.summarisation import CNN_DAILYMAIL, SAMSUM, SCITLDR
 from dropsmith.tasks.tables import is_table
-from dropsmith.tasks.translation import IWSLT2017, MULTI30K
+from dropsmith.tasks.translation import IWSLT14, IWSLT2017, MULTI30K, WMT14
 from dropsmith.tasks.wikitext2 import WIKITEXT2
 from dropsmith.tasks.wikitext2_xl import WIKITEXT2_XL
 
@@ -32,11 +33,13 @@ TASKS: dict[str, Task] = {
     "wikitext2": WIKITEXT2,
     "wikitext2-transformer": WIKITEXT2_TRANSFORMER,
     "wikitext2-xl": WIKITEXT2_XL,
+    "wikitext103": WIKITEXT103,
     "cifar10": CIFAR10,
     "cifar10-vit": CIFAR10_VIT,
     "cifar10-wrn": CIFAR10_WRN,
     "cifar10-wrn-augmented": CIFAR10_WRN_AUGMENTED,
     "cifar10-wrn-randaugment": CIFAR10_WRN_RANDAUGMENT,
+    "cifar100": CIFAR100,
     "imagenet": IMAGENET,
     "imagenet-64": IMAGENET_64,
     "sst2": SST2,
@@ -45,12 +48,15 @@ TASKS: dict[str, Task] = {
     "mrpc": MRPC,
     "rte": RTE,
     "qnli": QNLI,
+    "qqp": QQP,
+    "mnli": MNLI,
     "wnli": WNLI,
     "stsb": STSB,
     "sentiment-scale": SENTIMENT_SCALE,
     "sentiment-scale-gru": SENTIMENT_SCALE_GRU,
     "multi30k": MULTI30K,
     "iwslt2017": IWSLT2017,
+    **{task.name: task for task in (*IWSLT14, *WMT14)},
     "samsum": SAMSUM,
     "scitldr": SCITLDR,
     "cnn-dailymail": CNN_DAILYMAIL,

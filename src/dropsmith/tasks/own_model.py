@@ -22,8 +22,14 @@ from dropsmith.sites.batch import call
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._part import Part
 from dropsmith.tasks._task import Data, Task
+from dropsmith.tasks.cifar10_vit import PatchTask
+from dropsmith.tasks.imagenet import ImageNetTask
+from dropsmith.tasks.images import ImageTask
 from dropsmith.tasks.meters import Meter
 from dropsmith.tasks.pretrained import with_pretrained
+from dropsmith.tasks.pretrained_images import PretrainedImageTask
+from dropsmith.tasks.pretrained_writer import with_pretrained_writer
+from dropsmith.tasks.seq2seq import Seq2SeqTask
 from dropsmith.tasks.texts import TextTask
 from dropsmith.tasks.written import Written
 from dropsmith.terms import Loss
@@ -91,8 +97,9 @@ _PARTS = ("train", "validation", "test")
 def with_model(task: Task, spec: str, data: Data) -> Task:
     """The task with the model that the named function returns, or with a pretrained one.
 
-    A task of texts takes the name of a pretrained model on the Hub, or its folder, as well: see
-    `tasks.pretrained`.
+    A task of sentences, of texts that are written, or of pictures takes the name of a pretrained
+    model on the Hub, or its folder, as well: see `tasks.pretrained`, `tasks.pretrained_writer` and
+    `tasks.pretrained_images`.
 
     The function is called with the data if it takes an argument. Modules are looked for in the
     working directory too. The model's forward may call its input what it likes where there is
@@ -107,8 +114,8 @@ def with_model(task: Task, spec: str, data: Data) -> Task:
         TaskError: the name cannot be followed, what it names does not make a module, or the
             module's forward does not take what the task has.
     """
-    if isinstance(task, TextTask) and ":" not in spec:
-        return with_pretrained(task, spec)
+    if ":" not in spec and (tuned := _pretrained(task, spec)) is not None:
+        return tuned
     with torch.random.fork_rng():
         model = _made(spec, data)
     places, own_input = AnyModel.of(model), _input(model, data.train)
@@ -125,6 +132,17 @@ def with_model(task: Task, spec: str, data: Data) -> Task:
         blocks=_has_blocks(model, data.train, own_input),
         upper=upper_half(model),
     )
+
+
+def _pretrained(task: Task, checkpoint: str) -> Task | None:
+    """The task with a pretrained model, where there are such for it."""
+    if isinstance(task, TextTask):
+        return with_pretrained(task, checkpoint)
+    if isinstance(task, Seq2SeqTask):
+        return with_pretrained_writer(task, checkpoint)
+    if isinstance(task, ImageTask | PatchTask | ImageNetTask):
+        return PretrainedImageTask(task=task, checkpoint=checkpoint, name=task.name)
+    return None
 
 
 def _has_blocks(model: nn.Module, part: Part, own_input: str | None) -> bool:

@@ -67,7 +67,9 @@ def parts_on_hub(
     """The parts of a data set on the Hub whose labels are not kept secret."""
     loaded = from_hub(path, config, task)
     columns = [text] if second is None else [text, second]
-    every = {part: _rows(loaded[part], columns) for part in PARTS if part in loaded}
+    # Of MNLI, the parts from the same kinds of text as its training sentences.
+    named = {part: name for part in PARTS for name in (f"{part}_matched", part) if name in loaded}
+    every = {part: _rows(loaded[name], columns) for part, name in named.items()}
     return {
         part: rows for part, rows in every.items() if any(float(label) != -1 for _, label in rows)
     }

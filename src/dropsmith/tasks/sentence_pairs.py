@@ -37,6 +37,30 @@ RTE = _task(
     )
 )
 
+QQP = _task(
+    TextSource(
+        name="qqp",
+        about="QQP, do two questions on Quora ask the same (GLUE)",
+        text=("question1",),
+        second="question2",
+        names=(("0", "different"), ("1", "same")),
+        hub=("nyu-mll/glue", "qqp", "question1"),
+    ),
+    "f1",
+)
+
+MNLI = _task(
+    TextSource(
+        name="mnli",
+        about="MNLI, does a text entail a sentence or contradict it (Williams et al., 2018)",
+        text=("premise",),
+        second="hypothesis",
+        names=(("0", "entailment"), ("1", "neutral"), ("2", "contradiction")),
+        hub=("nyu-mll/glue", "mnli", "premise"),
+    )
+)
+"""The matched development pairs are the test."""
+
 QNLI = _task(
     TextSource(
         name="qnli",

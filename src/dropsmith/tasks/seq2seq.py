@@ -13,7 +13,8 @@ from dropsmith.models.small_seq2seq import SEQ2SEQ_NOISES, SmallSeq2Seq, seq2seq
 from dropsmith.objectives.losses import tokens
 from dropsmith.sites import Plan
 from dropsmith.tasks._budget import Budget
-from dropsmith.tasks._split import PARTS, limited
+from dropsmith.tasks._part import Part
+from dropsmith.tasks._split import EVERY, PARTS, limited
 from dropsmith.tasks._task import Data, Task, device_of
 from dropsmith.tasks.sequences import Sequences
 from dropsmith.tasks.subwords import Subwords, text_of
@@ -48,13 +49,20 @@ Reader = Callable[[Path | None], TextPairs]
 """Takes the `data` of `Task.load`."""
 
 
-@lru_cache(maxsize=2)
-def _read(reader: Reader, words: int, data: Path | None, limit: int | None) -> Data:
+def pairs_of(reader: Reader, data: Path | None, limit: int | None) -> TextPairs:
+    """The pairs of each part, as many as a limit leaves; `TaskError` for too high a one."""
     found = reader(data)
     parts = {part: list(found.parts[part]) for part in PARTS}
-    if limit is not None:
+    if limit is not None and limit != EVERY:
         limited(torch.arange(len(parts["train"])), limit)
         parts = {part: pairs[:limit] for part, pairs in parts.items()}
+    return TextPairs(parts=parts, source=found.source)
+
+
+@lru_cache(maxsize=2)
+def _read(reader: Reader, words: int, data: Path | None, limit: int | None) -> Data:
+    found = pairs_of(reader, data, limit)
+    parts = found.parts
     known = Subwords.learnt(
         (one for pair in parts["train"] for one in (pair[0], pair[1][0])), words
     )
@@ -130,17 +138,39 @@ class Seq2SeqTask(Task):
         return {"nll": (float(loss.mean.sum), float(loss.mean.count))}
 
     def written(self, model: nn.Module, data: Data) -> Written:
-        test, device = data.test, device_of(model)
-        write: Callable[..., Tensor] | None = getattr(model, "write", None)
-        assert isinstance(test, Sequences)
-        if write is None:
-            why = f"nothing: {type(model).__name__} has no write(source, beams=, longest=)"
-            return Written(signatures={"written": why})
-        texts = [""] * len(test)
-        for rows in test.lengths.argsort(stable=True).split(_TOGETHER):
-            source = test.rows(rows)["source"].to(device)
-            longest = min(self.longest, 2 * source.shape[1] + 10)
-            found = write(source, beams=self.beams, longest=longest).tolist()
-            for row, numbers in zip(rows.tolist(), found, strict=True):
-                texts[row] = text_of(data.vocabulary, numbers)
-        return self.scorer(texts, test.references)
+        def text(numbers: Sequence[int]) -> str:
+            return text_of(data.vocabulary, numbers)
+
+        writing = {"beams": self.beams, "longest": self.longest}
+        return written_by(model, data.test, self.scorer, text, writing)
+
+
+def written_by(
+    model: nn.Module,
+    test: Part,
+    scorer: Scorer,
+    text: Callable[[Sequence[int]], str],
+    writing: Mapping[str, Any],
+) -> Written:
+    """Scores of what a model writes for every source; nothing of one that has no `write`.
+
+    Args:
+        model: in eval mode.
+        test: the pairs, as `Sequences`.
+        scorer: judges what was written.
+        text: turns the numbers of tokens into a text.
+        writing: what `write` is told: `beams`, `longest` and perhaps more.
+    """
+    write: Callable[..., Tensor] | None = getattr(model, "write", None)
+    assert isinstance(test, Sequences)
+    if write is None:
+        why = f"nothing: {type(model).__name__} has no write(source, beams=, longest=)"
+        return Written(signatures={"written": why})
+    device, texts = device_of(model), [""] * len(test)
+    for rows in test.lengths.argsort(stable=True).split(_TOGETHER):
+        source = test.rows(rows)["source"].to(device)
+        longest = min(writing["longest"], 2 * source.shape[1] + 10)
+        found = write(source, **{**writing, "longest": longest}).tolist()
+        for row, numbers in zip(rows.tolist(), found, strict=True):
+            texts[row] = text(numbers)
+    return scorer(texts, test.references)

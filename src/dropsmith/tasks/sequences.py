@@ -37,11 +37,13 @@ class Sequences(Part):
         source: `[pairs, time]`, each ended by `END` and padded.
         target: `[pairs, time]`, each begun by `BEGIN`, ended by `END` and padded.
         references: what a written target is compared with: one or more texts for each pair.
+        pad: the token that rows are filled up with.
     """
 
     source: Tensor
     target: Tensor
     references: tuple[tuple[str, ...], ...] = ()
+    pad: int = PAD
 
     @classmethod
     def of(
@@ -54,15 +56,15 @@ class Sequences(Part):
         if not sources:
             raise DataError("there are no pairs of texts")
         return cls(
-            _padded([[*tokens, END] for tokens in sources]),
-            _padded([[BEGIN, *tokens, END] for tokens in targets]),
+            padded([[*tokens, END] for tokens in sources]),
+            padded([[BEGIN, *tokens, END] for tokens in targets]),
             tuple(references),
         )
 
     @property
     def lengths(self) -> Tensor:
         """Tokens of the longer text of each pair, ends included."""
-        return torch.maximum((self.source != PAD).sum(1), (self.target != PAD).sum(1) - 1)
+        return torch.maximum(_ends(self.source, self.pad), _ends(self.target, self.pad) - 1)
 
     def stored(self) -> Mapping[str, Tensor]:
         return {"source": self.source, "target": self.target}
@@ -71,8 +73,11 @@ class Sequences(Part):
         return len(self.source)
 
     def rows(self, index: Tensor | slice) -> dict[str, Tensor]:
-        source, target = _trimmed(self.source[index]), _trimmed(self.target[index])
-        labels = target[:, 1:].masked_fill(target[:, 1:] == PAD, IGNORED)
+        source, target = (
+            rows[:, : int(_ends(rows, self.pad).max())]
+            for rows in (self.source[index], self.target[index])
+        )
+        labels = target[:, 1:].masked_fill(target[:, 1:] == self.pad, IGNORED)
         return {"source": source, "target": target[:, :-1], "labels": labels}
 
     def batch(self, step: int, *, seed: int, batch_size: int) -> Batch:
@@ -122,12 +127,14 @@ def _epoch(pairs: Sequences, batch_size: int, seed: int, epoch: int) -> list[Ten
     return [cut[place] for place in turns.argsort(stable=True).tolist()]
 
 
-def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
-    tokens = torch.full((len(rows), max(map(len, rows))), PAD, dtype=torch.long)
+def padded(rows: Sequence[Sequence[int]], pad: int = PAD) -> Tensor:
+    """Rows of numbers as one tensor, the shorter ones filled up with `pad`."""
+    tokens = torch.full((len(rows), max(map(len, rows))), pad, dtype=torch.long)
     for row, ids in zip(tokens, rows, strict=True):
         row[: len(ids)] = torch.tensor(ids, dtype=torch.long)
     return tokens
 
 
-def _trimmed(rows: Tensor) -> Tensor:
-    return rows[:, : int((rows != PAD).sum(1).max())]
+def _ends(rows: Tensor, pad: int) -> Tensor:
+    """How long each row is without what fills it up: a text may begin with that token, too."""
+    return ((rows != pad) * torch.arange(1, rows.shape[1] + 1)).max(1).values

@@ -1,6 +1,7 @@
 """Translation: Multi30k, and the held-out talks of IWSLT 2017."""
 
 import gzip
+from functools import partial
 from pathlib import Path
 
 from dropsmith.errors import DataError
@@ -85,6 +86,35 @@ def _lines(folder: Path, name: str) -> list[str]:
     return [line.strip() for line in text.removesuffix("\n").split("\n")]
 
 
+def _iwslt14(data: Path | None, source: str, target: str) -> TextPairs:
+    """Subtitles of talks (Cettolo et al., 2014) from a folder of aligned lines, in any split."""
+    task = f"iwslt14-{source}-{target}"
+    if data is None:
+        raise DataError(
+            f"the task {task} reads a folder with train.{source}, train.{target}, valid and test "
+            "alike\n  give it: --data DIR"
+        )
+    here = _inside(data, f"iwslt14_{source}_{target}")
+    folder = here if here != data else _inside(data, f"iwslt14_{target}_{source}")
+    names = {"train": "train", "validation": "valid", "test": "test"}
+    parts = {part: _aligned(folder, f"{own}.{{}}", source, target) for part, own in names.items()}
+    about = f"IWSLT 2014, {source} to {target} (Cettolo et al., 2014)"
+    return TextPairs(parts=parts, source=f"{about} ({data.name})")
+
+
+def _wmt14(data: Path | None, config: str, source: str, target: str) -> TextPairs:
+    """News and proceedings (Bojar et al., 2014), from the Hub alone."""
+    task = f"wmt14-{source}-{target}"
+    if data is not None:
+        raise DataError(f"the task {task} reads the Hub and not {data}\n  leave --data out")
+    loaded = from_hub("wmt/wmt14", config, task)
+    parts = {
+        part: [(row[source], (row[target],)) for row in loaded[part]["translation"]]
+        for part in ("train", "validation", "test")
+    }
+    return TextPairs(parts=parts, source=f"WMT 2014, {source} to {target} (Bojar et al., 2014)")
+
+
 _BUDGET = Budget(epochs=12, batch_size=2_048, learning_rate=2e-3, weight_decay=0.01)
 
 MULTI30K = Seq2SeqTask(
@@ -93,3 +123,35 @@ MULTI30K = Seq2SeqTask(
 """The first 10,000 of the 29,000 pairs where no limit is given: few enough to overfit."""
 
 IWSLT2017 = Seq2SeqTask(name="iwslt2017", read=read_iwslt2017, scorer=bleu, budget=_BUDGET)
+
+
+def _iwslt14_task(source: str, target: str) -> Seq2SeqTask:
+    return Seq2SeqTask(
+        name=f"iwslt14-{source}-{target}",
+        read=partial(_iwslt14, source=source, target=target),
+        scorer=bleu,
+        budget=_BUDGET,
+        words=10_000,
+    )
+
+
+def _wmt14_task(config: str, source: str, target: str) -> Seq2SeqTask:
+    return Seq2SeqTask(
+        name=f"wmt14-{source}-{target}",
+        read=partial(_wmt14, config=config, source=source, target=target),
+        scorer=bleu,
+        budget=_BUDGET,
+        words=32_000,
+        beams=4,
+    )
+
+
+IWSLT14 = tuple(
+    _iwslt14_task(*pair)
+    for other in ("de", "fr", "zh", "es")
+    for pair in ((other, "en"), ("en", other))
+)
+"""Eight directions, with 10,000 pieces of words for both languages together."""
+
+WMT14 = (_wmt14_task("de-en", "en", "de"), _wmt14_task("fr-en", "en", "fr"))
+"""With 32,000 pieces of words."""

@@ -1,0 +1,82 @@
+"""Pretrained models of images by name, such as vision Transformers, returning scores alone."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from dropsmith.models._placing import Places, placed
+from dropsmith.models.pretrained import fetched, transformers, without_noise
+from dropsmith.patterns import Bernoulli, Gaussian
+from dropsmith.sites import Plan, rule, select
+
+
+class PretrainedImages(nn.Module):
+    """A pretrained model of images with a new head, without noise of its own.
+
+    Images of any size are brought to the model's own and to the mean and deviation of colours
+    that it was trained on.
+
+    Args:
+        checkpoint: a name on the Hub such as `google/vit-base-patch16-224`, or a folder with its
+            files.
+        classes: how many scores to return.
+
+    Raises:
+        TaskError: the Hub cannot be reached or has no such model.
+        MissingExtra: transformers is not installed.
+    """
+
+    def __init__(self, checkpoint: str, classes: int) -> None:
+        super().__init__()
+        made = transformers(checkpoint).AutoModelForImageClassification
+        # A head of other classes than the checkpoint's is drawn anew.
+        options = {"num_labels": classes, "ignore_mismatched_sizes": True}
+        self.net: Any = without_noise(fetched(checkpoint, made.from_pretrained, **options))
+        mean, deviation = _colours(checkpoint)
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("deviation", deviation, persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Scores `[batch, classes]` of images `[batch, channels, height, width]` in [0, 1]."""
+        size = self.net.config.image_size
+        pixels = interpolate(image, size=size, mode="bicubic", antialias=True).clamp(0, 1)
+        return self.net(pixel_values=(pixels - self.mean) / self.deviation).logits
+
+
+def _colours(checkpoint: str) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each colour, `[channels, 1, 1]`, from beside the weights."""
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    said, _ = fetched(checkpoint, ImageProcessingMixin.get_image_processor_dict)
+    return (
+        torch.tensor(said["image_mean"]).view(-1, 1, 1),
+        torch.tensor(said["image_std"]).view(-1, 1, 1),
+    )
+
+
+_MODULES = select(kind="dropout")
+
+_PLACES: Places = {
+    "dropout": lambda rate: (rule(_MODULES, Bernoulli(rate=rate)),),
+    "gaussian": lambda rate: (rule(_MODULES, Gaussian(rate=rate)),),
+}
+
+PRETRAINED_IMAGE_NOISES = tuple(_PLACES)
+
+
+def pretrained_image_plan(noise: str, rate: float) -> Plan:
+    """Where a pretrained model of images drops what.
+
+    >>> pretrained_image_plan("dropout", 0.1).rules
+    (rule(select('**', kind='dropout'), Bernoulli(rate=0.1)),)
+
+    Args:
+        noise: `dropout` or `gaussian` in every dropout module, and not in attention.
+        rate: chance of dropping, the same everywhere.
+
+    Raises:
+        TaskError: the noise is none of these.
+    """
+    return placed(_PLACES, noise, rate, "a pretrained model of images")

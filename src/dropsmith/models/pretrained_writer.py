@@ -1,0 +1,116 @@
+"""Pretrained encoders with decoders by name, such as BART and T5, returning scores alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dropsmith.errors import TaskError
+from dropsmith.models._placing import Places, placed
+from dropsmith.models.pretrained import fetched, transformers, without_noise
+from dropsmith.patterns import Bernoulli, Native, Words
+from dropsmith.sites import Plan, rule, select
+
+
+class PretrainedWriter(nn.Module):
+    """A pretrained model that writes a text from another, without noise of its own.
+
+    Args:
+        checkpoint: a name on the Hub such as `facebook/bart-large`, or a folder with its files.
+
+    Raises:
+        TaskError: the Hub cannot be reached or has no such model.
+        MissingExtra: transformers is not installed.
+    """
+
+    def __init__(self, checkpoint: str) -> None:
+        super().__init__()
+        made = transformers(checkpoint).AutoModelForSeq2SeqLM
+        self.net: Any = without_noise(fetched(checkpoint, made.from_pretrained))
+        self.pad = int(self.net.config.pad_token_id)
+
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:
+        """Scores `[batch, time, words]` of what follows each token of the target.
+
+        Args:
+            source: `[batch, time]`, padded at its end as the checkpoint pads.
+            target: `[batch, time]`, which begins as the checkpoint's decoder does.
+        """
+        return self.net(
+            input_ids=source,
+            attention_mask=(source != self.pad).long(),
+            decoder_input_ids=target,
+            use_cache=False,
+        ).logits
+
+    def write(self, source: Tensor, *, beams: int, longest: int, **settings: Any) -> Tensor:
+        """The target that beam search finds for each source, `[batch, time]`.
+
+        Args:
+            source: `[batch, time]`.
+            beams: how many targets are followed at a time.
+            longest: most tokens of a target.
+            settings: what else `generate` of transformers takes.
+        """
+        with torch.no_grad():
+            return self.net.generate(
+                input_ids=source,
+                attention_mask=(source != self.pad).long(),
+                num_beams=beams,
+                max_new_tokens=longest,
+                do_sample=False,
+                **settings,
+            )[:, 1:]
+
+
+def _places(kind: str, table: str) -> Places:
+    return {
+        "dropout": lambda rate: (
+            rule(select(kind=kind), Bernoulli(rate=rate)),
+            rule(select(kind="attention"), Native(rate=rate)),
+        ),
+        "locked": lambda rate: (rule(table, Bernoulli(rate=rate, shared="time")),),
+        "words": lambda rate: (rule(table, Words(rate=rate)),),
+    }
+
+
+_BART = _places("functional", "net.model.*.embed_tokens")
+_FAMILIES: Mapping[str, Places] = {
+    **dict.fromkeys(("bart", "mbart", "marian", "pegasus", "blenderbot", "m2m_100"), _BART),
+    **dict.fromkeys(("t5", "mt5"), _places("dropout", "net.*.embed_tokens")),
+}
+"""Where a family of models has dropout of its own: in functions or in modules."""
+
+WRITER_NOISES = tuple(_BART)
+
+
+def writer_family(checkpoint: str) -> str:
+    """What family a checkpoint is of; `TaskError` for one whose places of noise are not known."""
+    made = transformers(checkpoint).AutoConfig
+    family = fetched(checkpoint, made.from_pretrained).model_type
+    if family not in _FAMILIES:
+        raise TaskError(
+            f"{checkpoint!r} is a model of the family {family!r}, which does not write one text "
+            f"from another, or whose dropout is not known here\n  known: {', '.join(_FAMILIES)}"
+        )
+    return family
+
+
+def writer_plan(family: str, noise: str, rate: float) -> Plan:
+    """Where a pretrained encoder and decoder drop what.
+
+    >>> writer_plan("t5", "words", 0.1).rules
+    (rule('net.*.embed_tokens', Words(rate=0.1)),)
+
+    Args:
+        family: of the model: `writer_family` of a checkpoint.
+        noise: `dropout` wherever the model has dropout of its own, and in attention, whose fused
+            kernel stays; `locked` (one mask for all tokens of a text) and `words` (token types) on
+            both tables of words.
+        rate: chance of dropping, the same everywhere.
+
+    Raises:
+        TaskError: the noise is none of these.
+    """
+    return placed(_FAMILIES[family], noise, rate, f"a pretrained {family}")
