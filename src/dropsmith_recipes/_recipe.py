@@ -23,10 +23,11 @@ class Published:
     Args:
         score: what our records call it, such as `test_perplexity`, or `test_mc_perplexity` for
             the mean over samples.
-        value: the number.
+        value: the number, in the unit of our records: shares, where the paper has per cent.
         certainty: where it was seen.
         source: which table or file, in words.
         spread: its standard deviation over the authors' runs, where they give one.
+        digits: how many it is shown with after the point.
     """
 
     score: str
@@ -34,6 +35,7 @@ class Published:
     certainty: Certainty
     source: str
     spread: float | None = None
+    digits: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +46,9 @@ class Preset:
         model: `package.module:function` that makes the model, or None for the task's own.
         plan: where the model drops what.
         budget: how long and with which steps.
-        limit: how many training examples, or None for all.
+        limit: how many training examples, 0 for all, or None for the task's own choice.
         samples: how many noisy passes are averaged for the scores `test_mc_…`; 0 for none.
+        task: the task that stands in for the recipe's where that is too large; None for its own.
     """
 
     model: str | None
@@ -53,6 +56,7 @@ class Preset:
     budget: Budget
     limit: int | None = None
     samples: int = 0
+    task: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +64,7 @@ class Recipe:
     """One row of a paper's table.
 
     Args:
-        task: the task's name.
+        task: the name of the paper's task.
         name: the row's own name; `task/name` is the recipe's.
         about: what it is, in a line.
         source: paper and place.
@@ -107,7 +111,7 @@ class Recipe:
         """
         chosen = self.preset(preset)
         return Setup(
-            task=self.task,
+            task=chosen.task or self.task,
             method=self.name,
             plan=chosen.plan,
             objective=self.objective,

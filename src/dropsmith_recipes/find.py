@@ -1,8 +1,28 @@
 """The recipes by their names on the command line."""
 
 from dropsmith.errors import TaskError, did_you_mean
-from dropsmith_recipes import awd_lstm, fraternal, fraternal_awd, gal, sentiment
+from dropsmith_recipes import (
+    awd_lstm,
+    fraternal,
+    fraternal_awd,
+    gal,
+    lr_drop,
+    r_drop_glue,
+    r_drop_others,
+    r_drop_translation,
+    sentiment,
+)
 from dropsmith_recipes._recipe import Recipe
+
+_TRANSFORMERS = (
+    *r_drop_translation.tables(),
+    *r_drop_translation.ablations(),
+    *r_drop_others.tables(),
+    *r_drop_glue.tables(),
+    *lr_drop.parts(),
+    *lr_drop.choices(),
+    *lr_drop.curve(),
+)
 
 RECIPES: dict[str, Recipe] = {
     "penn-treebank/naive-lstm-medium": gal.naive_medium(),
@@ -28,6 +48,7 @@ RECIPES: dict[str, Recipe] = {
     "sentiment-scale/variational-lstm": sentiment.variational_lstm(),
     "sentiment-scale-gru/naive-gru": sentiment.naive_gru(),
     "sentiment-scale-gru/variational-gru": sentiment.variational_gru(),
+    **{recipe.full_name: recipe for recipe in _TRANSFORMERS},
 }
 
 

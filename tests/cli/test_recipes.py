@@ -14,7 +14,7 @@ MEDIUM = "penn-treebank/variational-lstm-medium"
 
 @pytest.fixture
 def columns():
-    return 140
+    return 170
 
 
 def row_of(out, name):
@@ -26,7 +26,8 @@ def test_every_recipe_is_listed_with_its_published_numbers_and_not_run(run):
     assert code == 0
     for name in RECIPES:
         assert row_of(out, name)[-2:] == ["not", "run"]
-    assert row_of(out, MEDIUM)[1:5] == ["81.9", "79.7", "78.6", "quoted"]
+    assert row_of(out, MEDIUM)[1:6] == ["perplexity", "81.9", "79.7", "78.6", "quoted"]
+    assert row_of(out, "cnn-dailymail/bart-large")[6:11] == ["44.16", "/", "21.28", "/", "40.90"]
 
 
 def test_a_recipe_with_records_shows_the_mean_over_their_seeds(run):

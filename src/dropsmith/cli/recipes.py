@@ -66,9 +66,11 @@ def _show(folders: dict["Recipe", Path]) -> None:
 
     from dropsmith_recipes.table import HEADS, row
 
-    table = Table(*HEADS, box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
+    for head in HEADS:
+        table.add_column(head, no_wrap=head == HEADS[0])
     for recipe, folder in folders.items():
         table.add_row(*row(recipe, folder))
     console = Console(highlight=False)
     console.print(table)
-    console.print("Perplexities as published; to run one: dropsmith train RECIPE --data DIR")
+    console.print("As published, shares in per cent; to run one: dropsmith train RECIPE --data DIR")

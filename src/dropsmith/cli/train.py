@@ -64,7 +64,9 @@ def train(
 
     Example: dropsmith train penn-treebank/variational-lstm-medium --data DIR --preset paper
     """
+    home = None
     if is_recipe(task):
+        home = task.partition("/")[0]
         given = {"--with": with_ != METHOD, "--set": settings, "--plan": plan, "--model": model}
         setup = recipe_setup(
             task,
@@ -95,7 +97,7 @@ def train(
             without=kinds(samples_without),
         )
     check_setup(setup)
-    folder = folder_of(out, setup.task)
+    folder = folder_of(out, home or setup.task)
     record = record_of(setup, folder)
     print(json.dumps(record.to_json(), indent=1)) if as_json else _show(record, folder)
     if record.status != "finished":

@@ -1,0 +1,38 @@
+"""The models of the recipes on Transformers: functions of the data, so that a setup names them."""
+
+from torch import nn
+
+from dropsmith.models.small_gpt import SmallGPT
+from dropsmith.models.small_seq2seq import SmallSeq2Seq
+from dropsmith.tasks import Data
+from dropsmith.tasks.seq2seq import LONGEST
+
+WINDOW = 512
+"""Words that the language models look back on."""
+
+
+def translator(data: Data) -> nn.Module:
+    """Six layers a side of 512, 1,024 inside, four heads: fairseq's `transformer_iwslt_de_en`."""
+    return SmallSeq2Seq(
+        words=data.classes, width=512, heads=4, layers=6, inner=1_024, longest=LONGEST
+    )
+
+
+def big_translator(data: Data) -> nn.Module:
+    """Six layers a side of 1,024 and 4,096 inside, 16 heads: Vaswani et al.'s (2017) big model."""
+    return SmallSeq2Seq(words=data.classes, width=1_024, heads=16, layers=6, longest=LONGEST)
+
+
+def small_translator(data: Data) -> nn.Module:
+    """Their shape for CPU minutes: two layers a side of 128."""
+    return SmallSeq2Seq(words=data.classes, longest=LONGEST)
+
+
+def language_model(data: Data) -> nn.Module:
+    """Twelve layers of 768 and 3,072 inside, twelve heads: fairseq's `transformer_lm_gpt`."""
+    return SmallGPT(words=data.classes, window=WINDOW, width=768, heads=12, layers=12)
+
+
+def small_language_model(data: Data) -> nn.Module:
+    """Its shape for CPU minutes: two layers of 128."""
+    return SmallGPT(words=data.classes, window=WINDOW)
