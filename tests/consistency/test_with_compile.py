@@ -170,12 +170,12 @@ class Block(nn.Module):
 
 
 class Reader(nn.Module):
-    """Two such blocks over words, and a head over their mean."""
+    """Such blocks over words, and a head over their mean."""
 
-    def __init__(self) -> None:
+    def __init__(self, layers: int) -> None:
         super().__init__()
         self.words, self.head = nn.Embedding(20, 8), nn.Linear(8, 3)
-        self.layers = nn.ModuleList(Block() for _ in range(2))
+        self.layers = nn.ModuleList(Block() for _ in range(layers))
 
     def forward(self, x):
         x = self.words(x)
@@ -184,11 +184,11 @@ class Reader(nn.Module):
         return self.head(x.mean(1))
 
 
-def reader(objective):
+def reader(objective, layers=2):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         plan = ds.Plan(ds.rule("layers.*.down", ds.Bernoulli(rate=0.3)))
-        return consistent(Reader(), objective, loss="classification", plan=plan)
+        return consistent(Reader(layers), objective, loss="classification", plan=plan)
 
 
 TEXTS, CLASSES = integers(20, 4, 5), integers(3, 4)
@@ -221,7 +221,7 @@ def test_lr_drop_is_compiled_to_whole_graphs_and_not_again_after_the_second_step
 @pytest.mark.parametrize("objective", [RDrop(alpha=2.0), LR_DROP], ids=str)
 def test_inductor_gives_the_eager_loss_terms_and_gradients(objective):
     torch._dynamo.reset()
-    eager, model = reader(objective), reader(objective)
+    eager, model = reader(objective, layers=1), reader(objective, layers=1)
     compiled = torch.compile(model, backend="inductor")
     for _ in range(2):
         loss, expected = compiled(TEXTS, labels=CLASSES).loss, eager(TEXTS, labels=CLASSES).loss

@@ -28,6 +28,9 @@ class PretrainedImages(nn.Module):
         MissingExtra: transformers is not installed.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, checkpoint: str, classes: int) -> None:
         super().__init__()
         made = transformers(checkpoint).AutoModelForImageClassification
