@@ -59,6 +59,60 @@ def test_pictures_of_the_hub_keep_their_pixels_and_labels(monkeypatch):
     assert torch.equal(colour, 20 * data.train.columns["labels"])
 
 
+def test_a_hundred_kinds_of_pictures_keep_their_fine_labels(monkeypatch):
+    from PIL import Image
+
+    from dropsmith.tasks.cifar100 import read_cifar100
+
+    def pictures(count):
+        labels = [i % 100 for i in range(count)]
+        colours = [Image.new("RGB", (32, 32), (label, 2 * label, 0)) for label in range(100)]
+        table = _Table({"img": [colours[one] for one in labels], "fine_label": labels})
+        table.features = {"fine_label": _Names([f"kind {i}" for i in range(100)])}
+        return table
+
+    loaded = {"train": pictures(50_000), "test": pictures(400)}
+    monkeypatch.setattr(datasets, "load_dataset", lambda *args: loaded)
+    data = read_cifar100(None, 300)
+    assert [len(p) for p in (data.train, data.validation, data.test)] == [300, 2_000, 400]
+    assert (data.classes, data.names[7]) == (100, "kind 7")
+    colour = (data.train.columns["image"][:, 1, 5, 5] * 255).round().long()
+    assert torch.equal(colour, 2 * data.train.columns["labels"])
+
+
+def test_pairs_of_mnli_are_tested_on_the_kinds_of_text_they_were_trained_on(monkeypatch):
+    def table(start, labels):
+        texts = [f"{start} {i}" for i in range(len(labels))]
+        columns = {"premise": texts, "hypothesis": texts, "label": labels}
+        return datasets.Dataset.from_dict(columns)
+
+    loaded = datasets.DatasetDict(
+        train=table("train", [0, 1, 2]),
+        validation_matched=table("matched", [2, 1]),
+        validation_mismatched=table("other", [0, 0]),
+        test_matched=table("secret", [-1, -1]),
+    )
+    monkeypatch.setattr(datasets, "load_dataset", lambda *args: loaded)
+    parts = parts_on_hub("nyu-mll/glue", "mnli", "premise", "mnli", "hypothesis")
+    assert [(part, len(rows)) for part, rows in parts.items()] == [("train", 3), ("validation", 2)]
+    assert parts["validation"][0][0].startswith("matched 0")
+
+
+def test_translations_of_the_hub_are_read_in_the_direction_that_was_asked_for(monkeypatch):
+    rows = [{"de": f"der Satz {i}", "en": f"the sentence {i}"} for i in range(3)]
+    loaded = {part: {"translation": rows} for part in ("train", "validation", "test")}
+    monkeypatch.setattr(datasets, "load_dataset", lambda *args: loaded)
+    task = find_task("wmt14-en-de")
+    assert task.read(None).parts["test"][1] == ("the sentence 1", ("der Satz 1",))
+    with pytest.raises(DataError, match="reads the Hub"):
+        task.read("somewhere")
+
+
+class _Names:
+    def __init__(self, names):
+        self.names = names
+
+
 class _Table(dict):
     """Rows by a list of their numbers, as a data set of the Hub gives them."""
 

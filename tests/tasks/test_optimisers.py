@@ -1,11 +1,15 @@
 import math
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from dropsmith.errors import TaskError
-from dropsmith.tasks.optimisers import SGD, TriggeredASGD
+from dropsmith.tasks import Budget
+from dropsmith.tasks.optimisers import SGD, AdamW, TriggeredASGD
+from dropsmith.train.optimisers import optimizer_of
 
 
 def trigger_by_hand(losses, nonmono):
@@ -46,3 +50,50 @@ def test_weights_that_would_grow_or_vanish_are_refused(kind, shrink):
 def test_a_trigger_needs_at_least_one_evaluation_to_look_past():
     with pytest.raises(TaskError, match="nonmono must be at least 1, got 0"):
         TriggeredASGD(nonmono=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"momentum": 1.0}, r"momentum must be in \[0, 1\)"),
+        ({"momentum": 0.9, "shrink": 0.1}, "leave out momentum, or shrink"),
+        ({"ahead": True}, "momentum, which is 0"),
+    ],
+)
+def test_a_momentum_that_cannot_be_is_refused(settings, says):
+    with pytest.raises(TaskError, match=says):
+        SGD(**settings)
+
+
+def stepped(optimiser, gradients):
+    """A weight of 1 after steps of a tenth against these gradients."""
+    weight = nn.Parameter(torch.ones((), dtype=torch.float64))
+    holder = nn.Module()
+    holder.weight = weight
+    budget = Budget(epochs=1, batch_size=1, learning_rate=0.1, optimiser=optimiser)
+    steps = optimizer_of(holder, budget)
+    for gradient in gradients:
+        weight.grad = torch.tensor(gradient, dtype=torch.float64)
+        steps.step()
+    return weight.item()
+
+
+def test_momentum_sums_gradients_and_looks_ahead_where_it_is_told_to():
+    first, second = 2.0, 3.0
+    sums = (first, 0.9 * first + second)
+    assert stepped(SGD(momentum=0.9), (first, second)) == pytest.approx(1 - 0.1 * sum(sums))
+    ahead = first + 0.9 * sums[0] + second + 0.9 * sums[1]
+    assert stepped(SGD(momentum=0.9, ahead=True), (first, second)) == pytest.approx(1 - 0.1 * ahead)
+
+
+def test_adams_means_are_kept_as_long_as_its_settings_say():
+    first, second, least = 0.5, 0.75, 1e-3
+    mean = square = 0.0
+    weight = 1.0
+    for step, gradient in enumerate((2.0, -1.0), start=1):
+        mean = first * mean + (1 - first) * gradient
+        square = second * square + (1 - second) * gradient**2
+        root = math.sqrt(square / (1 - second**step))
+        weight -= 0.1 * mean / (1 - first**step) / (root + least)
+    found = stepped(AdamW(first=first, second=second, least=least), (2.0, -1.0))
+    assert found == pytest.approx(weight)

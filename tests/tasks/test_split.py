@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropsmith.errors import DataError, TaskError
-from dropsmith.tasks._split import PARTS, check_parts, limited, part_of, round_robin, stratified
+from dropsmith.tasks._split import (
+    EVERY,
+    PARTS,
+    check_parts,
+    limited,
+    part_of,
+    round_robin,
+    stratified,
+)
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=60)
 
@@ -56,9 +64,14 @@ def test_a_hash_sends_seventy_in_a_hundred_to_training():
 
 def test_a_limit_beyond_the_examples_is_refused():
     assert limited(torch.arange(5), 3).tolist() == [0, 1, 2]
-    for limit in (0, 6):
+    for limit in (-1, 6):
         with pytest.raises(TaskError, match=f"limit={limit}, but there are 5"):
             limited(torch.arange(5), limit)
+
+
+@pytest.mark.parametrize("limit", [None, EVERY])
+def test_no_limit_and_that_of_every_example_leave_all(limit):
+    assert limited(torch.arange(5), limit).tolist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ class Adam:
 class SGD:
     """Steps against the gradient: θ ← (1 − shrink)(θ − lr·(g + w·θ)), w the weight decay.
 
-    >>> SGD(shrink=1e-7)
-    SGD(shrink=1e-07)
+    >>> SGD(momentum=0.9) == SGD(shrink=0.0, momentum=0.9, ahead=False)
+    True
 
     Args:
         shrink: the part every parameter loses after each step whatever the learning rate, as in

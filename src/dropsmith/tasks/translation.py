@@ -1,7 +1,7 @@
 """Translation: Multi30k, and the held-out talks of IWSLT 2017."""
 
 import gzip
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 from dropsmith.errors import DataError
@@ -86,33 +86,61 @@ def _lines(folder: Path, name: str) -> list[str]:
     return [line.strip() for line in text.removesuffix("\n").split("\n")]
 
 
-def _iwslt14(data: Path | None, source: str, target: str) -> TextPairs:
-    """Subtitles of talks (Cettolo et al., 2014) from a folder of aligned lines, in any split."""
-    task = f"iwslt14-{source}-{target}"
-    if data is None:
-        raise DataError(
-            f"the task {task} reads a folder with train.{source}, train.{target}, valid and test "
-            "alike\n  give it: --data DIR"
-        )
-    here = _inside(data, f"iwslt14_{source}_{target}")
-    folder = here if here != data else _inside(data, f"iwslt14_{target}_{source}")
-    names = {"train": "train", "validation": "valid", "test": "test"}
-    parts = {part: _aligned(folder, f"{own}.{{}}", source, target) for part, own in names.items()}
-    about = f"IWSLT 2014, {source} to {target} (Cettolo et al., 2014)"
-    return TextPairs(parts=parts, source=f"{about} ({data.name})")
+@dataclass(frozen=True)
+class Iwslt14:
+    """Reads subtitles of talks (Cettolo et al., 2014) from a folder of aligned lines.
+
+    Args:
+        source, target: the languages, as the files end.
+    """
+
+    source: str
+    target: str
+
+    def __call__(self, data: Path | None) -> TextPairs:
+        """The three parts; `DataError` where the folder does not hold them, or none is given."""
+        source, target = self.source, self.target
+        if data is None:
+            raise DataError(
+                f"the task iwslt14-{source}-{target} reads a folder with train.{source}, "
+                f"train.{target}, valid and test alike\n  give it: --data DIR"
+            )
+        here = _inside(data, f"iwslt14_{source}_{target}")
+        folder = here if here != data else _inside(data, f"iwslt14_{target}_{source}")
+        names = {"train": "train", "validation": "valid", "test": "test"}
+        parts = {
+            part: _aligned(folder, f"{own}.{{}}", source, target) for part, own in names.items()
+        }
+        about = f"IWSLT 2014, {source} to {target} (Cettolo et al., 2014)"
+        return TextPairs(parts=parts, source=f"{about} ({data.name})")
 
 
-def _wmt14(data: Path | None, config: str, source: str, target: str) -> TextPairs:
-    """News and proceedings (Bojar et al., 2014), from the Hub alone."""
-    task = f"wmt14-{source}-{target}"
-    if data is not None:
-        raise DataError(f"the task {task} reads the Hub and not {data}\n  leave --data out")
-    loaded = from_hub("wmt/wmt14", config, task)
-    parts = {
-        part: [(row[source], (row[target],)) for row in loaded[part]["translation"]]
-        for part in ("train", "validation", "test")
-    }
-    return TextPairs(parts=parts, source=f"WMT 2014, {source} to {target} (Bojar et al., 2014)")
+@dataclass(frozen=True)
+class Wmt14:
+    """Reads news and proceedings (Bojar et al., 2014) from the Hub.
+
+    Args:
+        config: what the Hub calls the two languages.
+        source, target: the languages.
+    """
+
+    config: str
+    source: str
+    target: str
+
+    def __call__(self, data: Path | None) -> TextPairs:
+        """The three parts; `DataError` where a folder was given, or the Hub cannot be reached."""
+        source, target = self.source, self.target
+        task = f"wmt14-{source}-{target}"
+        if data is not None:
+            raise DataError(f"the task {task} reads the Hub and not {data}\n  leave --data out")
+        loaded = from_hub("wmt/wmt14", self.config, task)
+        parts = {
+            part: [(row[source], (row[target],)) for row in loaded[part]["translation"]]
+            for part in ("train", "validation", "test")
+        }
+        about = f"WMT 2014, {source} to {target} (Bojar et al., 2014)"
+        return TextPairs(parts=parts, source=about)
 
 
 _BUDGET = Budget(epochs=12, batch_size=2_048, learning_rate=2e-3, weight_decay=0.01)
@@ -128,7 +156,7 @@ IWSLT2017 = Seq2SeqTask(name="iwslt2017", read=read_iwslt2017, scorer=bleu, budg
 def _iwslt14_task(source: str, target: str) -> Seq2SeqTask:
     return Seq2SeqTask(
         name=f"iwslt14-{source}-{target}",
-        read=partial(_iwslt14, source=source, target=target),
+        read=Iwslt14(source, target),
         scorer=bleu,
         budget=_BUDGET,
         words=10_000,
@@ -138,7 +166,7 @@ def _iwslt14_task(source: str, target: str) -> Seq2SeqTask:
 def _wmt14_task(config: str, source: str, target: str) -> Seq2SeqTask:
     return Seq2SeqTask(
         name=f"wmt14-{source}-{target}",
-        read=partial(_wmt14, config=config, source=source, target=target),
+        read=Wmt14(config, source, target),
         scorer=bleu,
         budget=_BUDGET,
         words=32_000,
