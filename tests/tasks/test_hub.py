@@ -71,10 +71,10 @@ def test_a_hundred_kinds_of_pictures_keep_their_fine_labels(monkeypatch):
         table.features = {"fine_label": _Names([f"kind {i}" for i in range(100)])}
         return table
 
-    loaded = {"train": pictures(50_000), "test": pictures(400)}
+    loaded = {"train": pictures(50_000), "test": pictures(10_000)}
     monkeypatch.setattr(datasets, "load_dataset", lambda *args: loaded)
     data = read_cifar100(None, 300)
-    assert [len(p) for p in (data.train, data.validation, data.test)] == [300, 2_000, 400]
+    assert [len(p) for p in (data.train, data.validation, data.test)] == [300, 2_000, 10_000]
     assert (data.classes, data.names[7]) == (100, "kind 7")
     colour = (data.train.columns["image"][:, 1, 5, 5] * 255).round().long()
     assert torch.equal(colour, 2 * data.train.columns["labels"])

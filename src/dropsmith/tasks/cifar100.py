@@ -10,7 +10,7 @@ from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._hub import from_hub
 from dropsmith.tasks._split import limited, round_robin
 from dropsmith.tasks._task import Data
-from dropsmith.tasks.cifar10 import hub_split
+from dropsmith.tasks.cifar10 import TEST, hub_split
 from dropsmith.tasks.cifar10_vit import PatchTask
 
 LABEL = "fine_label"
@@ -44,7 +44,7 @@ def _from_hub(limit: int | None) -> Data:
         [
             hub_split(loaded["train"], train, LABEL),
             hub_split(loaded["train"], order[TRAIN:], LABEL),
-            hub_split(loaded["test"], torch.arange(len(loaded["test"])), LABEL),
+            hub_split(loaded["test"], torch.arange(TEST), LABEL),
         ],
         names=tuple(names),
         source="CIFAR-100 (uoft-cs/cifar100 on the Hub)",
