@@ -99,7 +99,7 @@ def _as_tensor(values: Integers) -> Any:
 
 def worth_parts(x: Tensor, names: tuple[str, ...], shared: str) -> bool:
     """Whether a mask is large enough, and rows are where, for `drop_in_parts`."""
-    if x.device.type != "cpu" or torch.compiler.is_compiling() or names[0] != "batch":
+    if not numpy_serves(x.device) or names[:1] != ("batch",):
         return False
     return math.prod(Axes(names, tuple(x.shape)).collapse(shared)) > PART
 
