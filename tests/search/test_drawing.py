@@ -2,7 +2,7 @@
 
 from collections import Counter
 from itertools import product
-from math import exp, sqrt
+from math import exp, log, sqrt
 
 import pytest
 import torch
@@ -84,3 +84,13 @@ def test_what_was_tried_longest_ago_is_forgotten_first():
     for one in (EVERY[0], EVERY[1], EVERY[0], EVERY[2]):
         found.add(one)
     assert list(found.rows) == [EVERY[0], EVERY[2]]
+
+
+@pytest.mark.parametrize("choices", [24, 400])
+def test_a_space_may_be_larger_than_any_number_of_the_machine(choices: int):
+    made = Policy(tuple(Choice(f"c{i}", tuple(range(8))) for i in range(choices)), width=8)
+    without = Tried(choices, 1000)
+    without.add((0,) * choices)
+    tokens, log_probability = drawn(made, [0.0] * choices, without.chances(made))
+    assert tokens not in without.rows
+    assert log_probability == pytest.approx(-choices * log(8), rel=1e-3)

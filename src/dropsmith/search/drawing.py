@@ -17,6 +17,9 @@ from dropsmith.search.space import Tokens
 _LEAST = 1e-9
 """Where less than this share of a prefix's chance is left, differences of chances mean nothing."""
 
+_MANY = 2**1000
+"""More plans than are ever tried, and still a number in float64."""
+
 
 class Tried:
     """What was tried last, and how probable a policy finds it.
@@ -84,7 +87,8 @@ def _left(
         return whole
     taken = torch.zeros_like(whole).index_add_(0, rows[:, place], chances)
     number = torch.bincount(rows[:, place], minlength=len(whole)).double()
-    open_ = prod(counts[place + 1 :]) - number
+    # Of a large space there are more ways to go on than any number of the machine counts.
+    open_ = float(min(prod(counts[place + 1 :]), _MANY)) - number
     left = (whole - taken).clamp(min=0) * (open_ > 0)
     if left.sum() <= _LEAST * whole.sum():
         return open_
