@@ -11,17 +11,16 @@ import sys
 from pathlib import Path
 
 from dropsmith.compare import Comparison
-from dropsmith.learn import PLAN, RETRAINED
+from dropsmith.learn import LEARNED, PLAN, RETRAINED
 from dropsmith.sites import Plan
 
 SHELF = Path(__file__).parent.parent / "src" / "dropsmith" / "sites" / "learned"
-ROW = "learned"
 
 
 def ship(folder: Path, name: str, shelf: Path = SHELF) -> None:
     """Write the plan and its records; `SystemExit` where no run was trained with the plan."""
     plan = Plan.load(folder / PLAN)
-    row = Comparison.load(folder / RETRAINED).row(ROW)
+    row = Comparison.load(folder / RETRAINED).row(LEARNED)
     records = [] if row is None else list(row.finished)
     if not records or any(one.config["plan"] != plan.to_json() for one in records):
         raise SystemExit(f"the runs in {folder / RETRAINED} were not trained with {folder / PLAN}")

@@ -1,10 +1,13 @@
 """The page of a search: one file, nothing from outside, everything said in words too."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
+from compare import synthetic
 from compare.synthetic import LOSSES, comparison
+from dropsmith.compare import Row
 from dropsmith.patterns import Bernoulli
 from dropsmith.report import search_page, write_search_page
 from dropsmith.report.search_page import command
@@ -61,6 +64,28 @@ def test_the_command_holds_what_is_not_usual():
     line = command(found.found[0], found)
     assert "--seeds-per-plan 3 --pruner asha" in line
     assert "--data DIR --model a.b:c --precision bf16 --seed 5" in line
+
+
+def retrained(plan):
+    made = synthetic.design(("dropout", "learned"), plans=(("learned", plan),))
+    (setting,) = made.settings("learned")
+    runs = tuple(synthetic.record(made.setup("learned", setting, seed)) for seed in range(3))
+    own = Row(method="learned", trials=(), setting=setting, records=runs)
+    return replace(
+        comparison({"dropout": [0.1, 0.2, 0.3]}),
+        rows=(synthetic.row(made, "dropout", [0.1, 0.2, 0.3]), own),
+    )
+
+
+def test_it_says_how_many_trials_stand_behind_each_method():
+    html = search_page(FOUND, retrained(FOUND.plan))
+    assert "is the best of 13 scores on validation; each other method tried 3 settings" in html
+
+
+def test_a_comparison_of_a_plan_that_is_no_longer_the_best_says_so():
+    html = search_page(FOUND, retrained(TRIALS[0].plan))
+    assert "is not the best one above, which was found later" in html
+    assert "is the best of 13 scores" not in html
 
 
 def test_rules_that_every_plan_has_are_said_and_typed():

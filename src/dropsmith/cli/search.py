@@ -177,7 +177,7 @@ def _retrained(
     """The best plan against no noise and tuned dropout, on the test set."""
     from dropsmith.cli._progress import runs_bar
     from dropsmith.compare import METHODS, Design, compare, count
-    from dropsmith.learn import RETRAINED
+    from dropsmith.learn import LEARNED, RETRAINED
     from dropsmith.report import write_page
 
     if not seeds:
@@ -185,8 +185,8 @@ def _retrained(
     others = tuple(name for name in ("none", "dropout") if METHODS[name].fits(task))
     design = Design(
         task=task,
-        methods=(*others, "learned"),
-        plans=(("learned", searches.plan),),
+        methods=(*others, LEARNED),
+        plans=((LEARNED, searches.plan),),
         seeds=seeds,
         budget=setup.budget,
         data=setup.data,

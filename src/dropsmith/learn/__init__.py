@@ -1,6 +1,6 @@
 """Learning a pattern on a task: children that are trained under plans, and searches over them."""
 
-from dropsmith.learn._learn import BESIDE, CHILDREN, PLAN, RETRAINED, learn
+from dropsmith.learn._learn import BESIDE, CHILDREN, LEARNED, PLAN, RETRAINED, learn
 from dropsmith.learn.child import Child, child_setup
 from dropsmith.learn.problem import FILE, Problem, space_of
 from dropsmith.learn.searched import Searched, Searches
@@ -9,6 +9,7 @@ __all__ = [
     "BESIDE",
     "CHILDREN",
     "FILE",
+    "LEARNED",
     "PLAN",
     "RETRAINED",
     "Child",

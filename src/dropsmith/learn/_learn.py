@@ -13,6 +13,9 @@ STUDY, PLAN, CHILDREN, RETRAINED = "study.db", "plan.json", "children", "retrain
 """In the folder of a search: the study while it runs, the best plan, the children's records, and
 the comparison of the best plan with other methods on the test set."""
 
+LEARNED = "learned"
+"""What the best plan is called in that comparison."""
+
 BESIDE = "beside.json"
 """In that folder, too: the rules that every child has, where there are some."""
 

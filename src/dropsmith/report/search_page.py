@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dropsmith.compare import Comparison
 from dropsmith.errors import DropsmithError
-from dropsmith.learn import BESIDE, Searched, Searches
+from dropsmith.learn import BESIDE, LEARNED, Searched, Searches
 from dropsmith.record import Record
 from dropsmith.report import pictures
 from dropsmith.report.cells import main_grid
@@ -34,6 +34,7 @@ from dropsmith.report.searched import (
     search_findings,
     trials_grid,
 )
+from dropsmith.sites import Plan
 from dropsmith.tasks import TASKS
 
 
@@ -104,13 +105,27 @@ def _lead(searches: Searches, record: Record) -> str:
 def _retrained(searches: Searches, retrained: Comparison | None) -> str:
     if retrained is None:
         return ""
+    said = items(findings(retrained))
+    return "\n".join(
+        [paragraph(_stands_for(searches, retrained)), said, table(main_grid(retrained))]
+    )
+
+
+def _stands_for(searches: Searches, retrained: Comparison) -> str:
+    """What the plan in the comparison was chosen from, and the others."""
     scores = sum(len(one.finished) for one in searches.found)
     most = max((len(row.trials) for row in retrained.rows), default=0)
-    said = (
+    row = retrained.row(LEARNED)
+    trained = None if row is None else Plan.from_json(row.records[0].config["plan"])
+    if searches.best is None or trained != searches.plan:
+        return (
+            "The learned plan in this table is not the best one above, which was found later. To "
+            "train that one anew, search again with --retrain-seeds."
+        )
+    return (
         f"The learned plan is the best of {scores} scores on validation; each other method tried "
         f"{most} settings there. All were then trained anew, as long as one another."
     )
-    return "\n".join([paragraph(said), items(findings(retrained)), table(main_grid(retrained))])
 
 
 def _gallery(searches: Searches, record: Record, data: Path | None) -> str:
