@@ -57,7 +57,7 @@ def drawn(
         uniforms: a number in [0, 1) for each choice; the draw is a function of them.
         tried: tokens that are not drawn again while others are left, and their probabilities.
     """
-    counts = [int(row.sum()) for row in policy.allowed]
+    counts = policy.counts
     rows, chances = tried
     fresh = len(rows) < prod(counts)
     if not fresh:
@@ -65,6 +65,9 @@ def drawn(
     tokens: list[int] = []
     prefix, log_probability = 1.0, 0.0
     for place, uniform in enumerate(uniforms):
+        if counts[place] == 1:
+            tokens.append(0)
+            continue
         seen = torch.tensor([tokens], dtype=torch.int64).view(1, -1)
         with torch.no_grad():
             step = policy(seen)[0, -1, : counts[place]].double().exp()

@@ -40,7 +40,7 @@ class Policy(nn.Module):
         temperature: float = 1.0,
     ) -> None:
         super().__init__()
-        counts = [len(choice.values) for choice in choices]
+        self.counts = counts = tuple(len(choice.values) for choice in choices)
         self.most, self.temperature = max(counts), temperature
         self.start = nn.Parameter(torch.randn(width) * 0.1)
         self.taken = nn.Parameter(torch.randn(len(counts), self.most, width))
