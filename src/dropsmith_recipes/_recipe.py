@@ -1,13 +1,14 @@
 """What a recipe is: one row of a paper's table, as a value that can be run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import Objective
 from dropsmith.sites import Plan
 from dropsmith.tasks import Budget
-from dropsmith.train import Setup
+from dropsmith.train import Setup, task_and_data
+from dropsmith_recipes.proxy import Proxy
 
 Certainty = Literal["paper", "code", "quoted", "remembered"]
 """Where a number was seen: in the paper, in the authors' repository, in another text that quotes
@@ -49,6 +50,8 @@ class Preset:
         limit: how many training examples, 0 for all, or None for the task's own choice.
         samples: how many noisy passes are averaged for the scores `test_mc_…`; 0 for none.
         task: the task that stands in for the recipe's where that is too large; None for its own.
+        search: how the plan is found, where it is not known: `plan` then holds nothing.
+        whole: whether the final training is on validation examples, too.
     """
 
     model: str | None
@@ -57,6 +60,8 @@ class Preset:
     limit: int | None = None
     samples: int = 0
     task: str | None = None
+    search: Proxy | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,19 +106,32 @@ class Recipe:
             )
         return self.paper if name == "paper" else self.cpu
 
-    def setup(self, preset: str = "cpu", *, seed: int = 0, data: str | None = None) -> Setup:
+    def setup(
+        self,
+        preset: str = "cpu",
+        *,
+        seed: int = 0,
+        data: str | None = None,
+        plan: Plan | None = None,
+    ) -> Setup:
         """The run of a preset with a seed.
 
         Args:
             preset: `paper` or `cpu`.
             seed: decides the initial weights, the windows and all noise.
             data: folder that the task reads.
+            plan: what the preset's search has found; None where there is none to make.
+
+        Raises:
+            TaskError: there is no such preset, a searched plan is missing, or one was given where
+                the recipe has its own.
         """
         chosen = self.preset(preset)
+        self._check_plan(chosen, plan)
         return Setup(
             task=chosen.task or self.task,
             method=self.name,
-            plan=chosen.plan,
+            plan=chosen.plan if plan is None else plan,
             objective=self.objective,
             budget=chosen.budget,
             seed=seed,
@@ -121,4 +139,32 @@ class Recipe:
             model=chosen.model,
             limit=chosen.limit,
             samples=chosen.samples,
+            whole=chosen.whole,
         )
+
+    def carried(self, setup: Setup, preset: str = "cpu") -> Setup:
+        """The run of a preset, its plan carried to the model that is trained in the end.
+
+        Reads the data and makes the model, where the search was on a model of another kind; else
+        the setup as it is.
+
+        Raises:
+            PlanError: a rule of the plan has no place in that model.
+        """
+        search = self.preset(preset).search
+        if search is None or not search.names:
+            return setup
+        return replace(setup, plan=search.carried(setup.plan, *task_and_data(setup)))
+
+    def _check_plan(self, chosen: Preset, plan: Plan | None) -> None:
+        if chosen.search is not None and plan is None:
+            raise TaskError(
+                f"the plan of {self.full_name} is found by a search\n"
+                f"  first: dropsmith search {self.full_name} --data DIR\n"
+                f"  then: dropsmith train {self.full_name} --data DIR --plan FOLDER/plan.json"
+            )
+        if chosen.search is None and plan is not None:
+            raise TaskError(
+                f"the recipe {self.full_name} has a plan of its own\n"
+                f"  leave yours out, or train the task: dropsmith train {self.task} --plan FILE"
+            )

@@ -2,6 +2,8 @@
 
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith_recipes import (
+    auto_dropout,
+    auto_dropout_transfer,
     awd_lstm,
     fraternal,
     fraternal_awd,
@@ -23,6 +25,8 @@ _TRANSFORMERS = (
     *lr_drop.choices(),
     *lr_drop.curve(),
 )
+
+_SEARCHED = (*auto_dropout.tables(), *auto_dropout_transfer.tables())
 
 RECIPES: dict[str, Recipe] = {
     "penn-treebank/naive-lstm-medium": gal.naive_medium(),
@@ -49,6 +53,7 @@ RECIPES: dict[str, Recipe] = {
     "sentiment-scale-gru/naive-gru": sentiment.naive_gru(),
     "sentiment-scale-gru/variational-gru": sentiment.variational_gru(),
     **{recipe.full_name: recipe for recipe in _TRANSFORMERS},
+    **{recipe.full_name: recipe for recipe in _SEARCHED},
 }
 
 

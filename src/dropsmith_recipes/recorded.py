@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dropsmith.record import Record
+from dropsmith.sites import Plan
 from dropsmith_recipes._recipe import Recipe
 
 _NAME = re.compile(r"[0-9a-f]{12}\.json")
@@ -21,15 +22,18 @@ def records_of(recipe: Recipe, preset: str, folder: Path) -> list[Record]:
     Raises:
         DataError: a record there cannot be read.
     """
-    wanted = _settings(recipe.setup(preset).to_json())
+    # A searched plan differs from search to search, and is a run of the recipe all the same.
+    searched = recipe.preset(preset).search is not None
+    free = {"seed", "plan"} if searched else {"seed"}
+    wanted = _settings(recipe.setup(preset, plan=Plan() if searched else None).to_json(), free)
     files = sorted(path for path in folder.glob("*.json") if _NAME.fullmatch(path.name))
-    found = [record for path in files if _is(record := Record.load(path), wanted)]
+    found = [record for path in files if _is(record := Record.load(path), wanted, free)]
     return sorted(found, key=lambda record: record.config["seed"])
 
 
-def _is(record: Record, wanted: dict[str, Any]) -> bool:
-    return record.status == "finished" and _settings(record.config) == wanted
+def _is(record: Record, wanted: dict[str, Any], free: set[str]) -> bool:
+    return record.status == "finished" and _settings(record.config, free) == wanted
 
 
-def _settings(config: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if name != "seed"}
+def _settings(config: dict[str, Any], free: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if name not in free}

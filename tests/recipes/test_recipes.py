@@ -29,6 +29,8 @@ WORDS = {
     "stsb": 1,
 }
 NEVER = Saving(seconds=1e9)
+PLANNED = {name: one for name, one in RECIPES.items() if not one.source.startswith("Pham")}
+"""Those of AutoDropout begin with a search: see test_auto_dropout."""
 
 
 class Enough(Exception):
@@ -83,7 +85,7 @@ def shorter(recipe, data, limit=None):
     return replace(setup, limit=few if limit is None else limit, budget=budget)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", PLANNED)
 def test_every_recipe_runs_twenty_steps_of_its_cpu_preset(name, folder, tmp_path):
     recipe = RECIPES[name]
     with pytest.raises(Enough):
@@ -125,7 +127,7 @@ def test_a_finished_regression_has_its_error_in_the_unit_of_the_ratings(folder, 
     assert 0 < scores["test_mc_rmse"] < 1
 
 
-COUNTED = [name for name, recipe in RECIPES.items() if recipe.parameters is not None]
+COUNTED = [name for name, recipe in PLANNED.items() if recipe.parameters is not None]
 
 
 @pytest.mark.parametrize("name", COUNTED)
@@ -185,13 +187,13 @@ def test_counts_of_transformers_are_those_of_their_published_shapes():
 
 
 def test_only_the_regressors_have_no_published_count():
-    assert {name.partition("/")[0] for name in set(RECIPES) - set(COUNTED)} == {
+    assert {name.partition("/")[0] for name in set(PLANNED) - set(COUNTED)} == {
         "sentiment-scale",
         "sentiment-scale-gru",
     }
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", PLANNED)
 def test_a_recipe_stands_under_its_own_name_and_its_setups_can_be_written_down(name):
     recipe = RECIPES[name]
     assert recipe.full_name == name
@@ -203,7 +205,7 @@ def test_a_recipe_stands_under_its_own_name_and_its_setups_can_be_written_down(n
         assert values["method"] == recipe.name
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", PLANNED)
 def test_the_presets_differ_in_size_and_length_and_in_no_noise(name):
     recipe = RECIPES[name]
     if recipe.cpu.model is None or recipe.paper.model is None or ":" not in recipe.paper.model:

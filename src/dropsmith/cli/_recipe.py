@@ -10,6 +10,10 @@ from dropsmith.errors import TaskError
 if TYPE_CHECKING:
     from dropsmith.sites import Kind
     from dropsmith.train import Setup
+    from dropsmith_recipes import Recipe
+    from dropsmith_recipes.proxy import Proxy
+
+LIST = "to list the recipes: dropsmith recipes"
 
 PresetName = Annotated[
     str | None,
@@ -38,6 +42,7 @@ def recipe_setup(
     precision: str,
     samples: int,
     without: "tuple[Kind, ...]",
+    plan: str | None,
     decided: dict[str, Any],
 ) -> "Setup":
     """The setup of a recipe's run.
@@ -47,6 +52,7 @@ def recipe_setup(
         preset: `cpu`, `paper`, or None for `cpu`.
         seed, data: of the run.
         limit, precision, samples, without: in place of the preset's, where given.
+        plan: the file or name of what a search has found, for recipes that begin with one.
         decided: options that a recipe decides, each with whether it was given.
 
     Raises:
@@ -54,17 +60,48 @@ def recipe_setup(
     """
     from dataclasses import replace
 
+    from dropsmith.sites import Plan
     from dropsmith_recipes import find_recipe
 
     recipe = find_recipe(name)
-    if given := [option for option, value in decided.items() if value]:
-        raise TaskError(
-            f"the recipe {name} decides {', '.join(given)}\n"
-            f"  leave out {', '.join(given)}, or train the task: dropsmith train {recipe.task}"
-        )
-    setup = recipe.setup(preset or "cpu", seed=seed, data=None if data is None else str(data))
+    _check_undecided(recipe, decided)
+    setup = recipe.setup(
+        preset or "cpu",
+        seed=seed,
+        data=None if data is None else str(data),
+        plan=None if plan is None else Plan.load(plan),
+    )
+    setup = recipe.carried(setup, preset or "cpu")
     changes = {"samples": samples, "samples_without": without}
     own = setup.precision if precision == "no" else precision
     kept = setup.limit if limit is None else limit
     more = {key: value for key, value in changes.items() if value}
     return replace(setup, precision=own, limit=kept, **more)
+
+
+def _check_undecided(recipe: "Recipe", decided: dict[str, Any]) -> None:
+    if given := [option for option, value in decided.items() if value]:
+        options = ", ".join(given)
+        raise TaskError(
+            f"the recipe {recipe.full_name} decides {options}\n"
+            f"  leave out {options}, or train the task: dropsmith train {recipe.task}"
+        )
+
+
+def recipe_search(name: str, preset: str | None, decided: dict[str, Any]) -> "Proxy":
+    """The search that a recipe's preset begins with.
+
+    Raises:
+        TaskError: it begins with none, or it was given what a recipe decides.
+    """
+    from dropsmith_recipes import find_recipe
+
+    recipe = find_recipe(name)
+    _check_undecided(recipe, decided)
+    found = recipe.preset(preset or "cpu").search
+    if found is None:
+        raise TaskError(
+            f"the recipe {name} has a plan of its own, and none to search\n"
+            f"  to train it: dropsmith train {name}"
+        )
+    return found

@@ -1,6 +1,7 @@
 """`dropsmith search`: a pattern learned on a task."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,8 @@ from dropsmith.cli._options import (
     find,
     folder_of,
 )
+from dropsmith.cli._recipe import LIST, PresetName, is_recipe, recipe_search
+from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison
@@ -26,8 +29,16 @@ if TYPE_CHECKING:
     from dropsmith.tasks import Task
     from dropsmith.train import Setup
 
+TRIALS = 40
+"""Where neither the command nor a recipe says how many."""
+
 Trials = Annotated[
-    int, typer.Option("--trials", min=1, help="How many plans are tried, earlier ones counted.")
+    int | None,
+    typer.Option(
+        "--trials",
+        min=1,
+        help="How many plans are tried, earlier ones counted. Default: 40, or what a recipe says.",
+    ),
 ]
 SamplerName = Annotated[
     str,
@@ -105,7 +116,7 @@ RetrainSeeds = Annotated[
 
 def search(
     task: TaskName,
-    trials: Trials = 40,
+    trials: Trials = None,
     sampler: SamplerName = "controller",
     workers: Workers = None,
     executor: ExecutorName = "local",
@@ -121,6 +132,7 @@ def search(
     precision: Precision = "no",
     retrain_seeds: RetrainSeeds = 0,
     storage: Storage = None,
+    preset: PresetName = None,
     seed: SearchSeed = 0,
     out: Out = None,
     as_json: AsJson = False,
@@ -129,27 +141,43 @@ def search(
 
     A plan's score is the validation loss of a model trained under it; the test set is not looked
     at. Whatever is interrupted or killed, the same command goes on with it. Searches with other
-    samplers may share a folder, and their page then shows them together.
+    samplers may share a folder, and their page then shows them together. The name of a recipe that
+    begins with a search makes that one; its final training takes what was found.
 
     Example: dropsmith search digits --trials 40
+
+    Example: dropsmith search penn-treebank-xl/auto-dropout --data DIR
     """
     from dropsmith.cli._trials_bar import trials_bar
-    from dropsmith.learn import child_setup, learn
+    from dropsmith.learn import PLAN, child_setup, learn
     from dropsmith.report.numbers import LOSSES
     from dropsmith.sites import Plan
 
-    found = find(task, data, model)
-    length, examples = budget_of(found, budget, limit, data)
-    setup = child_setup(
-        found,
-        length,
-        data=None if data is None else str(data),
-        model=model,
-        limit=examples,
-        precision=precision,
-        beside=None if plan is None else Plan.load(plan),
-    )
-    folder = folder_of(out, f"search-{Path(task).name}")
+    where = None if data is None else str(data)
+    if is_recipe(task):
+        given = {"--budget": budget != "full", "--model": model, "--limit": limit, "--plan": plan}
+        given |= {"--space": space != "auto", "--seeds-per-plan": seeds_per_plan != 1}
+        proxy = recipe_search(task, preset, given)
+        found, setup = find(proxy.task, data, proxy.model), proxy.setup(where)
+        setup = replace(setup, precision=precision)
+        trials, space, seeds_per_plan = trials or proxy.trials, proxy.space, proxy.seeds
+        name = task.replace("/", "-")
+    elif preset is not None:
+        raise TaskError(f"--preset is of recipes, and {task} is a task\n  {LIST}")
+    else:
+        found = find(task, data, model)
+        length, examples = budget_of(found, budget, limit, data)
+        setup = child_setup(
+            found,
+            length,
+            data=where,
+            model=model,
+            limit=examples,
+            precision=precision,
+            beside=None if plan is None else Plan.load(plan),
+        )
+        name = Path(task).name
+    trials, folder = trials or TRIALS, folder_of(out, f"search-{name}")
     score = f"validation {LOSSES['mse' if found.kind == 'values' else 'nll']}"
     with trials_bar(found.name, trials, score) as watch:
         searches = learn(
@@ -169,6 +197,8 @@ def search(
         )
     retrained = _retrained(found, setup, searches, folder, retrain_seeds)
     _finish(searches, retrained, folder, data, as_json)
+    if is_recipe(task) and not as_json:
+        print(f"To train the recipe under it: dropsmith train {task} --plan {folder / PLAN}")
 
 
 def _retrained(

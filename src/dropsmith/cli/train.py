@@ -24,7 +24,7 @@ from dropsmith.cli._options import (
     folder_of,
     kinds,
 )
-from dropsmith.cli._recipe import PresetName, is_recipe, recipe_setup
+from dropsmith.cli._recipe import LIST, PresetName, is_recipe, recipe_setup
 from dropsmith.cli._single import check_setup, record_of, setup_of
 from dropsmith.errors import TaskError
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 METHOD, FULL = "dropout", "full"
 """What is trained, and how long, where nothing is said."""
-
-_LIST = "to list the recipes: dropsmith recipes"
 
 
 def train(
@@ -67,7 +65,7 @@ def train(
     home = None
     if is_recipe(task):
         home = task.partition("/")[0]
-        given = {"--with": with_ != METHOD, "--set": settings, "--plan": plan, "--model": model}
+        given = {"--with": with_ != METHOD, "--set": settings, "--model": model}
         setup = recipe_setup(
             task,
             preset,
@@ -77,10 +75,11 @@ def train(
             precision=precision,
             samples=samples,
             without=kinds(samples_without),
+            plan=plan,
             decided=given | {"--budget": budget != FULL},
         )
     elif preset is not None:
-        raise TaskError(f"--preset is of recipes, and {task} is a task\n  {_LIST}")
+        raise TaskError(f"--preset is of recipes, and {task} is a task\n  {LIST}")
     else:
         setup = setup_of(
             task,

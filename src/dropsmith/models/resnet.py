@@ -53,8 +53,8 @@ class ResNet(nn.Module):
             hidden_sizes=list(widths),
             depths=list(depths),
             layer_type="bottleneck",
-            num_labels=classes,
         )
+        config.num_labels = classes
         self.net: Any = library.ResNetForImageClassification(config)
 
     def forward(self, image: Tensor) -> Tensor:

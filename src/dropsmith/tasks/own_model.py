@@ -67,7 +67,7 @@ class OwnModelTask(Task):
         return replace(loaded, **parts)
 
     def model(self, data: Data) -> nn.Module:
-        return _made(self.spec, data)
+        return made(self.spec, data)
 
     def plan(self, noise: str, rate: float) -> Plan:
         return self.places.plan(noise, rate)
@@ -117,7 +117,7 @@ def with_model(task: Task, spec: str, data: Data) -> Task:
     if ":" not in spec and (tuned := _pretrained(task, spec)) is not None:
         return tuned
     with torch.random.fork_rng():
-        model = _made(spec, data)
+        model = made(spec, data)
     places, own_input = AnyModel.of(model), _input(model, data.train)
     return OwnModelTask(
         task=task,
@@ -156,7 +156,8 @@ def _has_blocks(model: nn.Module, part: Part, own_input: str | None) -> bool:
     return True
 
 
-def _made(spec: str, data: Data) -> nn.Module:
+def made(spec: str, data: Any) -> nn.Module:
+    """The model that the named function returns: see `with_model`."""
     function = _function(spec)
     needed = _needed(function)
     if len(needed) > 1:
@@ -217,7 +218,7 @@ def _needed(function: Callable[..., Any]) -> list[str]:
 
 
 def _input(model: nn.Module, part: Part) -> str | None:
-    columns = [name for name in part.stored() if name != "labels"]
+    columns = [name for name in part.rows(slice(0, 1)) if name != "labels"]
     needed = _needed(model.forward)
     if needed and all(name in columns for name in needed):
         return None
