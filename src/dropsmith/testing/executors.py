@@ -20,7 +20,7 @@ from dropsmith.search import (
 from dropsmith.sites import Plan
 
 _LONG = 600.0
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 """Seconds that a new process may need to import what it runs."""
 
 _DEEDS = ("score", "report", "raise", "nan", "none", "be killed", "hang", "be told")
@@ -192,7 +192,7 @@ def _hang(executor: Executor, pause: float = 0.0) -> int:
 
 
 def _check_gone(pid: int) -> None:
-    until = time.monotonic() + _PATIENCE / 2
+    until = time.monotonic() + _PATIENCE / 4
     while time.monotonic() < until:
         try:
             os.kill(pid, 0)
