@@ -24,6 +24,7 @@ _ONE = Budget(
     clip=0.25,
     window=35,
     varying=True,
+    reset=0.01,
     optimiser=SGD(),
     # The rate falls after more than 20 epochs without a gain, and the run ends below rate 0.1.
     schedule=Plateau(factor=3, patience=21 * VIEWS, least=0.1 / 30),

@@ -1,10 +1,13 @@
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from dropsmith.errors import TaskError
 from dropsmith.models import Scores, SmallLSTM
 from dropsmith.objectives import ExpectationLinear, Fraternal, TaskLoss, TwoSample
 from dropsmith.sites import Plan
@@ -138,6 +141,33 @@ def test_every_view_starts_from_the_state_of_view_0_and_an_epoch_from_none(tmp_p
             assert not any(part.requires_grad for part in state)
     for step in (0, 3):
         assert given[step] == [None] * passes
+
+
+def left(seed, chance, steps=600):
+    """In which steps a long text's windows begin without a state."""
+    model = Counter()
+    state = State(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    one = setup("", plan=Plan(), seed=seed, budget=replace(BUDGET, reset=chance))
+    text = Stream(torch.arange(3 * steps * 2 + 4) % 9, window=2)
+    stepper = Stepper(one, find_task("penn-treebank"), text, Plain())
+    for _ in range(steps):
+        stepper.take(state, 0.0, Path())
+    return [step for step, given in enumerate(model.given) if given is None]
+
+
+def test_a_state_is_left_behind_as_often_as_the_budget_says_and_alike_each_time():
+    assert left(seed=0, chance=0.0) == [0]
+    assert left(seed=0, chance=1.0) == list(range(600))
+    found = left(seed=0, chance=0.2)
+    # Four standard deviations of a count of 599 coins.
+    assert abs(len(found) - 1 - 599 * 0.2) < 4 * (599 * 0.2 * 0.8) ** 0.5
+    assert found == left(seed=0, chance=0.2)
+    assert found != left(seed=1, chance=0.2)
+
+
+def test_a_chance_that_is_none_is_refused():
+    with pytest.raises(TaskError, match=r"got 1\.5"):
+        replace(BUDGET, reset=1.5)
 
 
 def test_the_learning_rate_of_a_step_is_scaled_by_its_windows_length(tmp_path):

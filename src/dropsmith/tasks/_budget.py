@@ -3,11 +3,12 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from dropsmith.errors import TaskError
 from dropsmith.tasks.learning_rates import Cosine, Schedule
 from dropsmith.tasks.optimisers import AdamW, Optimiser, to_json
 
 _ADAMW, _COSINE = AdamW(), Cosine()
-_LATER = ("optimiser", "schedule", "window", "varying")
+_LATER = ("optimiser", "schedule", "window", "varying", "reset")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,8 @@ class Budget:
         window: how many tokens of each text a step sees, for tasks that read a text from end to
             end; None for the task's own.
         varying: whether the lengths of windows are drawn around that: see `tasks.Stream`.
+        reset: the chance that a window in the middle of a text begins without the state of the one
+            before it, as in the code of Zolna et al. (2018), where it is 0.01.
     """
 
     epochs: int
@@ -43,6 +46,11 @@ class Budget:
     schedule: Schedule = _COSINE
     window: int | None = None
     varying: bool = False
+    reset: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.reset <= 1:
+            raise TaskError(f"reset is the chance that a state is left behind, got {self.reset}")
 
     def to_json(self) -> dict[str, Any]:
         """JSON values for a record: without optimiser, schedule and windows where usual.

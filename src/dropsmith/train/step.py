@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import TrainingError
+from dropsmith.rng import Key, Source, uniform
 from dropsmith.tasks import Part, Task
 from dropsmith.terms import Mean, Terms
 from dropsmith.train._setup import Setup
@@ -17,6 +18,9 @@ from dropsmith.train.evaluate import on_device
 from dropsmith.train.state import State
 from dropsmith.views import Views, detached, views
 from dropsmith.views.head import head_of, put_off_still, putting_off
+
+_RESET = 0x7E5E7
+"""What keys of left states are folded with, apart from those of everything else."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Stepper:
         step, budget = state.step + 1, self.setup.budget
         given = self.train.batch(step, seed=self.setup.seed, batch_size=budget.batch_size)
         batch = on_device(given.columns, self.accelerator.device)
-        batch |= state.carried if given.continues else {}
+        batch |= state.carried if given.continues and not self._left_behind(step) else {}
         device, half = self.accelerator.device.type, self.setup.precision == "bf16"
         with torch.autocast(device, dtype=torch.bfloat16, enabled=half):
             made, terms = self._terms(state, batch, step)
@@ -64,6 +68,14 @@ class Stepper:
         found = {name: term.detach() for name, term in terms.items()}
         state.add_beside(found)
         return found["task"]
+
+    def _left_behind(self, step: int) -> bool:
+        """Whether a window begins without the state of the one before it; a resumed run agrees."""
+        chance = self.setup.budget.reset
+        if not chance:
+            return False
+        key = Key.of(self.setup.seed).fold(_RESET, step)
+        return float(uniform(Source(key), (1,))) < chance
 
     def _terms(self, state: State, batch: dict[str, Any], step: int) -> tuple[Views, Terms]:
         """The views and their terms; a large head is fused with the loss of several whole views.
