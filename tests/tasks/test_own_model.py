@@ -97,7 +97,6 @@ def test_blocks_of_an_own_model_are_found_by_running_it(spec, digits, name, bloc
 @pytest.mark.parametrize(
     ("suffix", "message"),
     [
-        ("", "name it as package.module:function"),
         (":", "name it as package.module:function"),
         (":mak", r"no function 'mak'[\s\S]*did you mean 'make'"),
         ("_gone:make", "cannot import 'ownmodels_of_test_gone'"),
@@ -109,3 +108,9 @@ def test_blocks_of_an_own_model_are_found_by_running_it(spec, digits, name, bloc
 def test_a_model_that_cannot_be_used_says_why(spec, digits, suffix, message):
     with pytest.raises(TaskError, match=message):
         with_model(digits, spec + suffix, digits.load())
+
+
+def test_where_no_pretrained_model_fits_a_name_without_a_function_says_how_to_name_one(spec):
+    task = find_task("python-docs")
+    with pytest.raises(TaskError, match=r"name it as package\.module:function"):
+        with_model(task, spec, task.load(None, 500))

@@ -71,7 +71,7 @@ class WideTask(Task):
 CIFAR10_WRN = WideTask(
     name="cifar10-wrn",
     read=read_cifar10,
-    budget=Budget(epochs=10, batch_size=64, learning_rate=3e-3, weight_decay=0.01),
+    budget=Budget(epochs=12, batch_size=64, learning_rate=3e-3, weight_decay=0.01),
     depth=10,
     width=2,
     stride=2,
