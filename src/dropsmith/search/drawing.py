@@ -17,6 +17,9 @@ from dropsmith.search.space import Tokens
 _LEAST = 1e-9
 """Where less than this share of a prefix's chance is left, differences of chances mean nothing."""
 
+_ROWS = 64
+"""So many sequences at a time: what a policy makes of a thousand would be tens of megabytes."""
+
 _MANY = 2**1000
 """More plans than are ever tried, and still a number in float64."""
 
@@ -44,7 +47,8 @@ class Tried:
         """The tokens `[row, choice]` and their probabilities `[row]` in float64."""
         tokens = torch.tensor(list(self.rows), dtype=torch.int64).view(-1, self.width)
         with torch.no_grad():
-            return tokens, policy.log_probabilities(tokens).double().exp()
+            parts = [policy.log_probabilities(part) for part in tokens.split(_ROWS)]
+        return tokens, torch.cat(parts).double().exp()
 
 
 def drawn(
