@@ -18,6 +18,7 @@ BUILT_IN = {
     "DataError": ValueError,
     "TrainingError": RuntimeError,
     "CheckpointError": RuntimeError,
+    "SearchError": ValueError,
     "MissingExtra": ImportError,
 }
 

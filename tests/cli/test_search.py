@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -162,12 +163,20 @@ def test_trials_that_all_fail_end_in_a_sentence(run, monkeypatch):
 
 def test_an_interrupt_says_how_to_go_on_and_the_same_command_does(tmp_path):
     line = [sys.executable, "-m", "dropsmith", *SHORT.split(), "--trials"]
-    with subprocess.Popen([*line, "99"], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as begun:
+    with subprocess.Popen(
+        [*line, "99"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background job, as a test run may be, has its children ignore interrupts.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    ) as begun:
         assert begun.stderr is not None
         next(said for said in begun.stderr if said.startswith("2 of 99 trials"))
         begun.send_signal(signal.SIGINT)
         rest = begun.stderr.read()
     assert begun.returncode == 130
+    assert "of 99 trials, which are kept" in rest
     assert "the same command goes on from here" in rest
     assert "Traceback" not in rest
     again = subprocess.run([*line, "4"], cwd=tmp_path, capture_output=True, text=True, check=True)

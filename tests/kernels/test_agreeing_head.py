@@ -123,11 +123,12 @@ def test_one_view_is_torchs_cross_entropy():
         torch.testing.assert_close(a, b)
 
 
-def test_equal_views_agree_exactly_and_a_shift_of_all_scores_does_not_part_them():
+def test_equal_views_agree_and_a_shift_of_all_scores_does_not_part_them():
     hidden, weight, bias, labels = given()
     same = hidden[:1].expand(2, -1, -1)
     equal = agreeing_head(same, weight, bias, labels, HeadSettings(), Mix((1, 1), 1))
-    assert not equal.agreement.detach().any()
+    # A processor may round the products of the second view's rows otherwise.
+    assert float(equal.agreement.detach()) < 1e-12
     wide = torch.cat([hidden[:1], hidden[:1]])
     wide = torch.cat([wide, torch.tensor([0.0, 3.0]).double().view(2, 1, 1).expand(2, 13, 1)], -1)
     shifted = torch.cat([weight, torch.ones(19, 1, dtype=torch.float64)], 1)

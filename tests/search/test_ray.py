@@ -17,10 +17,13 @@ from search.small import SPACE, by_rates, killed_once
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
     """One cluster for all tests here, as this is what takes the time."""
-    before = dict(os.environ)
-    with RayExecutor(by_rates, 2) as first:
-        assert {n: v for n, v in os.environ.items() if n not in before and "AUTH" in n} == {}
-        yield first
+    with pytest.MonkeyPatch.context() as patch:
+        # Ray's processes look where they were started; the scores of these tests lie in `tests`.
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+        before = dict(os.environ)
+        with RayExecutor(by_rates, 2) as first:
+            assert {n: v for n, v in os.environ.items() if n not in before and "AUTH" in n} == {}
+            yield first
     assert not ray.is_initialized()
 
 

@@ -10,9 +10,11 @@ from optuna.trial import TrialState
 
 from dropsmith.errors import SearchError
 from dropsmith.search import (
+    Controller,
     Executor,
     Failed,
     Finished,
+    Learning,
     RandomSampler,
     Reported,
     Stopped,
@@ -61,9 +63,10 @@ def cut_at(storage, count, after):
     return storage
 
 
-def run(storage, *, trials=TRIALS, score=reporting, **settings):
-    asked = {"sampler": "controller", "executor": "serial", "storage": storage} | settings
-    return search(score, SPACE, trials=trials, **asked)
+def run(storage, *, trials=TRIALS, score=reporting, seed=0, **settings):
+    learner = Controller(SPACE, seed=seed, learning=Learning(warmup=2))
+    asked = {"sampler": learner, "executor": "serial", "storage": storage} | settings
+    return search(score, SPACE, trials=trials, seed=seed, **asked)
 
 
 def course(result):
@@ -219,14 +222,14 @@ def test_where_lower_is_better_the_sampler_is_told_the_opposite_and_the_lowest_i
     assert [told.score for told in sampler.heard] == [-3.0, -1.0, -2.0]
 
 
-def test_an_interrupt_ends_what_runs_and_the_same_call_goes_on(capsys):
+def test_an_interrupt_ends_what_runs_and_the_same_call_goes_on():
     storage = InMemoryStorage()
     script = [Finished(0, 0.5, 1.0), KeyboardInterrupt()]
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as interrupt:
         scripted(*script, storage=storage, trials=3)
-    said = capsys.readouterr().err
+    (said,) = interrupt.value.__notes__
     assert said.startswith("interrupted after 1 of 3 trials")
-    assert "the same call goes on" in said
+    assert "the same search goes on" in said
     executor, found = scripted(*[Finished(0, 0.5, 1.0)] * 2, storage=storage, trials=3)
     assert [one.status for one in found.trials] == ["finished", "interrupted"] + ["finished"] * 2
     assert executor.jobs[0].retry == 0  # nobody's fault: it costs none of the retries

@@ -103,11 +103,9 @@ def _ending_well(command: Callable[..., None]) -> Callable[..., None]:
         except DropsmithError as error:
             print(f"error: {error}", file=sys.stderr)
             raise typer.Exit(WRONG) from None
-        except KeyboardInterrupt:
-            print(
-                "\ninterrupted: nothing is lost\n  the same command goes on from here",
-                file=sys.stderr,
-            )
+        except KeyboardInterrupt as interrupt:
+            said = getattr(interrupt, "__notes__", ["interrupted: nothing is lost"])
+            print("", *said, "  the same command goes on from here", sep="\n", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
 
     return wrapped

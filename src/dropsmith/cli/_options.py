@@ -16,11 +16,14 @@ TaskName = Annotated[
     str,
     typer.Argument(
         metavar="TASK",
-        help="digits, python-docs, penn-treebank, penn-treebank-xl, wikitext2, wikitext2-xl, "
-        "wikitext2-transformer, cifar10, cifar10-vit, cifar10-wrn, cifar10-wrn-augmented, "
-        "cifar10-wrn-randaugment, sst2, rt_polarity, cola, mrpc, rte, qnli, wnli, stsb, multi30k, "
-        "iwslt2017, samsum, scitldr, cnn-dailymail, sentiment-scale, sentiment-scale-gru; or the "
-        "path of a folder of pictures by class, or of a table of texts and labels.",
+        help="digits, python-docs, penn-treebank, penn-treebank-xl, wikitext2, "
+        "wikitext2-transformer, wikitext2-xl, wikitext103, cifar10, cifar10-vit, cifar10-wrn, "
+        "cifar10-wrn-augmented, cifar10-wrn-randaugment, cifar100, imagenet, imagenet-64, sst2, "
+        "rt_polarity, cola, mrpc, rte, qnli, qqp, mnli, wnli, stsb, sentiment-scale, "
+        "sentiment-scale-gru, multi30k, iwslt2017, iwslt14-de-en, iwslt14-en-de, iwslt14-fr-en, "
+        "iwslt14-en-fr, iwslt14-zh-en, iwslt14-en-zh, iwslt14-es-en, iwslt14-en-es, "
+        "wmt14-en-de, wmt14-en-fr, samsum, scitldr, cnn-dailymail; or the path of a folder of "
+        "pictures by class, or of a table of texts and labels.",
     ),
 ]
 DataFolder = Annotated[

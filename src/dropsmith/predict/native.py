@@ -68,9 +68,10 @@ class CallByCall(Drawn):
                 f"site {one.site.name!r} mixes alpha dropout with calls that differ from it\n"
                 "  make each a module (nn.AlphaDropout, nn.Dropout), so that each is a site"
             )
-        return cls(one.noise, one.site, one.pattern, one.shared, one.axes, calls)
+        return cls(one.noise, one.site, one.pattern, one.shared, one.axes, one.one, calls)
 
     def drop(self, x: Tensor, module: nn.Module) -> Tensor:
         index = self.noise.current.calls.get(self.site.name, 0)
-        own = self.calls[min(index, len(self.calls) - 1)]
-        return Drawn(self.noise, self.site, own.pattern, self.shared, own.axes).drop(x, module)
+        call = self.calls[min(index, len(self.calls) - 1)]
+        drawn = Drawn(self.noise, self.site, call.pattern, self.shared, call.axes, self.one)
+        return drawn.drop(x, module)

@@ -104,10 +104,10 @@ def search(
         study = Study(ledger, own, total=trials, sign=sign, retries=retries, watch=progress)
         try:
             study.run(_maker(executor, score, workers, timeout))
-        except KeyboardInterrupt:
-            _note(
-                f"interrupted after {study.done} of {trials} trials; they are kept, and "
-                "the same call goes on with them"
+        except KeyboardInterrupt as interrupt:
+            interrupt.add_note(
+                f"interrupted after {study.done} of {trials} trials, which are kept: "
+                "the same search goes on with them"
             )
             raise
     return _result(study, sign)
