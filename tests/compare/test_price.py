@@ -75,3 +75,14 @@ def test_there_is_no_price_where_nothing_is_saved_or_has_run():
     assert prices(replace(never, rows=tuple(rows))) == ()
     # As the synthetic records are: they do not say how many steps they took.
     assert prices(comparison(LOSSES)) == ()
+
+
+def test_a_row_that_says_nothing_of_its_costs_is_left_out_and_takes_nothing_from_the_others():
+    found = timed(comparison(LOSSES))
+    bare = [
+        replace(row, records=tuple(replace(run, cost={}) for run in row.records))
+        if row.method == "fraternal"
+        else row
+        for row in found.rows
+    ]
+    assert prices(replace(found, rows=tuple(bare))) == prices(found)

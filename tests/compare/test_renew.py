@@ -76,3 +76,11 @@ def test_a_folder_with_a_record_that_cannot_be_read_is_left_alone(aged):
     with pytest.raises(DataError, match=r"0123456789ab"):
         renew(aged)
     assert sorted(path.name for path in aged.iterdir()) == before
+
+
+def test_two_records_of_one_run_are_named_and_both_kept(tmp_path):
+    first, second = FOUND.records[0], replace(FOUND.records[0], scores={"test_nll": 9.0})
+    ids = [age(first, tmp_path, "../data"), age(second, tmp_path, "../../data")]
+    with pytest.raises(DataError, match="records of one run"):
+        renew(tmp_path)
+    assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(ids)

@@ -46,8 +46,9 @@ class Price:
 
 
 def clock(comparison: Comparison) -> str:
-    """Which of the `CLOCKS` all finished runs have."""
-    finished = [record for row in comparison.rows for record in row.finished]
+    """Which of the `CLOCKS` all finished runs have, those aside that say nothing of costs."""
+    rows = [row for row in comparison.rows if _costed(row)]
+    finished = [record for row in rows for record in row.finished]
     return next(name for name in CLOCKS if all(name in record.cost for record in finished))
 
 

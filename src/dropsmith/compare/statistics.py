@@ -45,7 +45,8 @@ class Difference:
         mean: average of (method − baseline).
         low, high: 95 % interval of that average by Student's t; None from fewer than two pairs.
         p: chance of a mean at least this far from zero if there were no difference (two-sided
-            paired t-test), not corrected; None from fewer than two pairs.
+            paired t-test), not corrected; None from fewer than two pairs, and where all pairs
+            differ by the same: then nothing is known of how much they vary.
         pairs: how many seeds both have.
     """
 
@@ -57,8 +58,10 @@ class Difference:
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves zero out."""
-        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+        """Whether the interval leaves zero out; one without width says nothing."""
+        if self.low is None or self.high is None or self.low == self.high:
+            return False
+        return not self.low <= 0 <= self.high
 
 
 def difference(method: Mapping[int, float], baseline: Mapping[int, float]) -> Difference | None:
@@ -82,7 +85,8 @@ def _student(mean: float, error: float, pairs: int) -> Difference:
     from scipy.stats import t
 
     if error == 0:
-        return Difference(mean=mean, low=mean, high=mean, p=float(mean == 0), pairs=pairs)
+        p = None if mean else 1.0
+        return Difference(mean=mean, low=mean, high=mean, p=p, pairs=pairs)
     reach = float(t.ppf(0.975, pairs - 1)) * error
     p = 2 * float(t.sf(abs(mean) / error, pairs - 1))
     return Difference(mean=mean, low=mean - reach, high=mean + reach, p=p, pairs=pairs)
@@ -103,7 +107,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def corrected(differences: Mapping[str, Difference | None]) -> dict[str, float]:
+def corrected(
+    differences: Mapping[str, Difference | None], *, enough: int = ENOUGH_FOR_P
+) -> dict[str, float]:
     """Holm-corrected p-values of the differences that rest on enough pairs, by the same names.
 
     The family is every difference asked for, whether or not it has enough pairs itself.
@@ -116,5 +122,5 @@ def corrected(differences: Mapping[str, Difference | None]) -> dict[str, float]:
     return {
         name: after[name]
         for name, found in differences.items()
-        if found is not None and found.p is not None and found.pairs >= ENOUGH_FOR_P
+        if found is not None and found.p is not None and found.pairs >= enough
     }

@@ -73,12 +73,13 @@ def _all_alone(differences: Mapping[str, Difference]) -> bool:
 def _against(start: str, name: str, differences: Mapping[str, Difference]) -> str:
     if _all_alone(differences):
         return f"{start}: one seed gives no interval, so no difference can be called clear."
-    p_values = corrected(differences)
+    p_values = corrected(differences, enough=2)
     groups: dict[str, list[str]] = {}
     for method, found in differences.items():
         verdict = METRICS[name].verdict(found)
-        # An interval speaks of one comparison; a corrected p-value of all that were made.
-        sure = p_values.get(method, 0.0) < SIGNIFICANT
+        # An interval speaks of one comparison; a corrected p-value of all that were made. From a
+        # few seeds it is too rough to be printed, but no less strict.
+        sure = p_values.get(method, 1.0) < SIGNIFICANT
         groups.setdefault(verdict if sure or not verdict else f"{verdict} alone", []).append(method)
     parts = [f"{words} {', '.join(groups[key])}" for key, words in _WORDS.items() if key in groups]
     return f"{start}: {'; '.join(parts)}."

@@ -23,7 +23,12 @@ def price_grid(comparison: Comparison) -> Grid | None:
     base = comparison.baseline
     heads = ["method", f"a step ÷ {base}", "steps", "a run"]
     heads += [f"Δ {short(name)} to {to}" for to in (base, "full") for name in names]
-    views = fmean(row.cost["example_views"] for one in comparison.rows for row in one.finished)
+    views = fmean(
+        run.cost["example_views"]
+        for row in comparison.rows
+        for run in row.finished
+        if "example_views" in run.cost
+    )
     return Grid(
         f"{comparison.task}: what methods cost and gain that save on their further views, at "
         f"{views:,.0f} example-views a run; full is the same method without saving. Ratios are "
