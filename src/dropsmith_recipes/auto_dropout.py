@@ -24,7 +24,8 @@ OURS = (
     "the values of the tokens, the controller, how many plans are tried and how long a child is "
     "trained are ours: the paper's are not known",
     "optimiser, schedule and length of the final training are ours",
-    "plans are scored by validation loss, the paper's images by accuracy",
+    "plans are scored by validation loss, the paper's by validation performance, remembered to be "
+    "accuracy for images",
 )
 
 _WIDE = Budget(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Literal
 
+from dropsmith.compare.saving import ordinal
 from dropsmith.models.small_seq2seq import seq2seq_plan
 from dropsmith.objectives import Objective, RDrop, TaskLoss, TwoSample
 from dropsmith.patterns import PerView
@@ -15,7 +16,7 @@ from dropsmith_recipes.r_drop import PAPER, Row, for_views, published
 
 ALPHA, RATE = 5.0, 0.3
 _MODELS = "dropsmith_recipes.transformer_models"
-_SETTINGS = "settings from the authors' script"
+_SETTINGS = "settings from the authors' script for German to English"
 
 # 300,000 updates of 4,096 tokens, of which 160,239 pairs make about 1,100 (remembered).
 _IWSLT = Budget(
@@ -46,10 +47,17 @@ _UNLIKE = (
     "label smoothing spreads over all pieces of words",
     "not in half precision",
 )
+_UNLIKE_IWSLT = (
+    "settings and epochs are those of German to English, for this direction's own are not known",
+)
 _UNLIKE_WMT = (
     "a step sees its 65,536 tokens at once; on how many devices the authors had as many is not "
     "known",
-    "settings are those the authors gave when asked, without noise in attention and activations",
+    "settings are those the authors gave for English to German when asked, without noise in "
+    "attention and activations",
+)
+_UNLIKE_FRENCH = (
+    "settings and epochs are those of English to German, for this direction's own are not known",
 )
 
 # Of baseline and R-Drop.
@@ -63,6 +71,9 @@ _TABLE: dict[str, tuple[float, float]] = {
     "es-en": (40.6, 43.2),
     "en-es": (39.0, 41.8),
 }
+_TWO_PLACES = ("de-en", "en-de")
+"""Directions whose numbers are known to two places; those of the others to one."""
+
 _STANDS_IN = {"de-en": "iwslt2017", "en-de": "multi30k", "en-fr": "multi30k"}
 """What there is at a size for CPU minutes, in the same direction or from the same language."""
 
@@ -79,6 +90,7 @@ def _iwslt(
 ) -> Recipe:
     plan = seq2seq_plan("dropout", RATE) if plan is None else plan
     cpu_task = _STANDS_IN.get(direction)
+    digits = 2 if direction in _TWO_PLACES else 1
     return Recipe(
         task=f"iwslt14-{direction}",
         name=name,
@@ -93,9 +105,9 @@ def _iwslt(
             limit=7_000 if cpu_task is None else 5_000,
             task=cpu_task,
         ),
-        published=published(rows, f"{PAPER}, {place}"),
+        published=published(rows, f"{PAPER}, {place}", digits),
         parameters=36_663_296,
-        unlike=_UNLIKE,
+        unlike=_UNLIKE if direction == "de-en" else (*_UNLIKE, *_UNLIKE_IWSLT),
     )
 
 
@@ -132,7 +144,7 @@ def _wmt(name: str, about: str, direction: str, objective: Objective, row: Row) 
         task=f"wmt14-{direction}",
         name=name,
         about=about,
-        source=f"{PAPER}, WMT 2014; settings as the authors gave them when asked",
+        source=f"{PAPER}, WMT 2014; settings as given for English to German",
         objective=objective,
         paper=Preset(
             model=f"{_MODELS}:big_translator", plan=plan, budget=for_views(_WMT, objective)
@@ -146,7 +158,7 @@ def _wmt(name: str, about: str, direction: str, objective: Objective, row: Row) 
         ),
         published=published((row,), f"{PAPER}, WMT 2014"),
         parameters=209_125_376,
-        unlike=(*_UNLIKE, *_UNLIKE_WMT),
+        unlike=(*_UNLIKE, *_UNLIKE_WMT, *(_UNLIKE_FRENCH if direction == "en-fr" else ())),
     )
 
 
@@ -184,7 +196,7 @@ def _steps() -> tuple[Recipe, ...]:
     return tuple(
         _iwslt(
             f"r-drop-every-{every}",
-            f"two views that agree at every {every}th step, one view at the others",
+            f"two views that agree at every {ordinal(every)} step, one view at the others",
             RDrop(alpha=ALPHA, every=every),
             place="k-step R-Drop",
         )

@@ -67,11 +67,16 @@ def test_what_is_saved_is_said_in_words():
     ("name", "message"),
     [
         ("r-drop+trunks", r"nothing is saved by '\+trunks'[\s\S]*\+every-K[\s\S]*'trunk'"),
-        ("r-drop+every-1", r"nothing is saved by '\+every-1'"),
-        ("r-drop+every-x", r"nothing is saved by '\+every-x'"),
-        ("r-drop+share-1", r"nothing is saved by '\+share-1'"),
-        ("r-drop+share-0", r"nothing is saved by '\+share-0'"),
-        ("r-drop+share-nan", r"nothing is saved by '\+share-nan'"),
+        ("r-drop+evry-2", r"nothing is saved by '\+evry-2'\n[\s\S]*did you mean 'every'"),
+        ("r-drop+every-1", r"'\+every-1': every-K takes a whole number of 2 or more, got '1'"),
+        ("r-drop+every-0", r"'\+every-0': every-K takes a whole number of 2 or more, got '0'"),
+        ("r-drop+every", r"'\+every': every-K takes a whole number of 2 or more, got ''"),
+        ("r-drop+every-²", r"'\+every-²': every-K takes a whole number"),
+        ("r-drop+every-x", r"'\+every-x': every-K takes a whole number"),
+        ("r-drop+share-1", r"'\+share-1': share-S takes a number between 0 and 1, got '1'"),
+        ("r-drop+share-0", r"'\+share-0': share-S takes a number between 0 and 1, got '0'"),
+        ("r-drop+share-nan", r"'\+share-nan': share-S takes a number between 0 and 1, got 'nan'"),
+        ("r-drop+trunk-2", r"'\+trunk-2': trunk takes no number, got '2'"),
         ("r-drop+", r"nothing is saved by '\+'"),
         ("r-drop+every-2+every-4", "every is said twice"),
         ("r-dorp+trunk", "no method is called 'r-dorp'"),
@@ -84,6 +89,13 @@ def test_what_is_saved_is_said_in_words():
 def test_what_cannot_be_saved_is_refused_with_what_can(name, message):
     with pytest.raises(TaskError, match=message):
         pick([name], TEXT)
+
+
+@pytest.mark.parametrize("word", ["every", "every-0", "share-2", "trunk-1"])
+def test_a_word_that_is_known_is_not_offered_again(word):
+    with pytest.raises(TaskError) as raised:
+        Saving.of(word)
+    assert "did you mean" not in str(raised.value)
 
 
 def test_a_model_without_layers_to_share_is_refused_by_name():

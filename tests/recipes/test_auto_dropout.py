@@ -126,6 +126,14 @@ def test_children_of_every_search_are_trained_and_never_tested(name, folder, tmp
         train(setup, tmp_path, progress=after(2), saving=NEVER)
 
 
+@pytest.mark.parametrize(("preset", "length"), [("paper", 70), ("cpu", 32)])
+def test_segments_are_as_long_in_what_is_reported_as_in_training(preset, length, folder):
+    setup = RECIPES[TEXT].setup(preset, data=str(folder), plan=Plan())
+    _, data = task_and_data(replace(setup, limit=2_000, model=None))
+    assert [part.window for part in (data.train, data.validation, data.test)] == [length] * 3
+    assert next(data.test.batches(1)).columns["labels"].shape == (1, length)
+
+
 def test_records_under_any_searched_plan_are_runs_of_the_recipe(tmp_path):
     recipe = RECIPES[TEXT]
     for seed, rate in enumerate((0.1, 0.2)):

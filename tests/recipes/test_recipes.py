@@ -2,6 +2,7 @@ import json
 import math
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ from dropsmith.tasks import TASKS, Data, Split
 from dropsmith.tasks.own_model import _function
 from dropsmith.train import Saving, task_and_data, train
 from dropsmith_recipes import RECIPES, Preset, find_recipe, is_recipe
+from dropsmith_recipes.table import row
 from recipes.shapes import untrained
 from recipes.texts import language_folder, pair_folder, review_folder, sentence_folder
 
@@ -284,6 +286,48 @@ def test_windows_are_those_of_the_recipe(folder):
     setup = shorter(RECIPES["penn-treebank/awd-lstm"], folder)
     _, data = task_and_data(setup)
     assert (data.train.window, data.train.varying) == (70, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "preset", "length"),
+    [("wikitext103/r-drop", "paper", 512), ("wikitext103/r-drop", "cpu", 64)],
+)
+def test_a_transformer_is_scored_in_windows_as_long_as_those_it_is_trained_in(
+    name, preset, length, folder
+):
+    setup = replace(RECIPES[name].setup(preset, data=str(folder)), limit=2_000, model=None)
+    _, data = task_and_data(setup)
+    assert [part.window for part in (data.train, data.validation, data.test)] == [length] * 3
+    assert next(data.test.batches(1)).columns["labels"].shape[1] <= length
+
+
+def test_a_recurrent_model_is_scored_in_the_tasks_own_windows(folder):
+    setup = shorter(RECIPES["penn-treebank/awd-lstm"], folder)
+    own = TASKS[setup.task].load(folder, setup.limit)
+    _, data = task_and_data(setup)
+    assert data.train.window == 70
+    assert (data.validation, data.test) == (own.validation, own.test)
+
+
+def test_translations_say_where_they_take_settings_of_another_direction():
+    for name, recipe in RECIPES.items():
+        if name not in R_DROP or not recipe.task.startswith(("iwslt14", "wmt14")):
+            continue
+        taken = any("this direction's own are not known" in one for one in recipe.unlike)
+        assert taken == (recipe.task not in ("iwslt14-de-en", "wmt14-en-de")), name
+
+
+def test_numbers_of_translations_are_shown_to_as_many_places_as_are_known():
+    shown = {name: row(RECIPES[name], Path("nowhere"))[3] for name in R_DROP}
+    assert shown["iwslt14-fr-en/transformer"] == "36.1"
+    assert shown["iwslt14-en-fr/r-drop"] == "38.0"
+    assert shown["iwslt14-de-en/r-drop"] == "37.25"
+    assert shown["iwslt14-de-en/r-drop-views-3"] == "37.30"
+
+
+def test_steps_of_k_step_r_drop_are_named_in_english():
+    about = [RECIPES[f"iwslt14-de-en/r-drop-every-{k}"].about for k in (2, 5, 10)]
+    assert ["2nd" in about[0], "5th" in about[1], "10th" in about[2]] == [True] * 3
 
 
 R_DROP = [name for name, recipe in RECIPES.items() if recipe.source.startswith("Liang")]

@@ -12,6 +12,13 @@ FORMS = (
 )
 
 
+_TAKES = {
+    "every": "every-K takes a whole number of 2 or more",
+    "share": "share-S takes a number between 0 and 1",
+    "trunk": "trunk takes no number",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Saving:
     """Which part of the further views is not made.
@@ -82,13 +89,15 @@ def _read(word: str) -> tuple[str, float | bool]:
     name, _, number = word.partition("-")
     if word == "trunk":
         return "trunk", True
-    if name == "every" and number.isdigit() and int(number) > 1:
+    if name == "every" and number.isdecimal() and int(number) > 1:
         return "every", int(number)
     if name == "share" and (share := _share(number)) is not None:
         return "share", share
+    known = name in _TAKES
+    wrong = f": {_TAKES[name]}, got {number!r}" if known else ""
     raise TaskError(
-        f"nothing is saved by {PLUS + word!r}\n  there are: {FORMS}, such as r-drop+every-4 or "
-        "r-drop+share-0.5" + did_you_mean(name, ("trunk", "every", "share"))
+        f"nothing is saved by {PLUS + word!r}{wrong}\n  there are: {FORMS}, such as r-drop+every-4 "
+        "or r-drop+share-0.5" + ("" if known else did_you_mean(name, _TAKES))
     )
 
 

@@ -58,8 +58,9 @@ class Child:
     of examples; none of these seeds is one that a comparison reports. A plan that was scored
     before keeps its score and costs nothing again. It may be sent to another process or machine.
 
-    The paper scores images by accuracy (Pham & Le, 2021). The loss is ours: it moves where
-    accuracy over few examples stands still, and it is what everything else here is chosen by.
+    The paper scores by validation performance (Pham & Le, 2021), remembered to be accuracy for
+    images. The loss is ours: it moves where accuracy over few examples stands still, and it is
+    what everything else here is chosen by.
 
     Args:
         setup: the run of every child, with the rules that all have; see `child_setup`.

@@ -21,15 +21,15 @@ class Budget:
         batch_size: examples a step sees, or all of them where there are fewer.
         learning_rate: the optimiser's, at the top of its schedule.
         weight_decay: the optimiser's.
-        warmup: the share of all steps over which the learning rate of `Cosine` rises; the other
-            schedules have no rise.
+        warmup: the share of all steps over which the learning rate of `Cosine`, `Linear` and
+            `InverseRoot` rises; the other schedules have no rise.
         clip: longest gradient, as the norm over all parameters; None for any length.
         patience: stop after this many evaluations in a row without a better validation
             likelihood; None to run to the end.
         optimiser: how a gradient becomes a step.
         schedule: which share of the learning rate each step has.
         window: how many tokens of each text a step sees, for tasks that read a text from end to
-            end; None for the task's own.
+            end; None for the task's own. Transformers are also scored in windows of that length.
         varying: whether the lengths of windows are drawn around that: see `tasks.Stream`.
         reset: the chance that a window in the middle of a text begins without the state of the one
             before it, as in the code of Zolna et al. (2018), where it is 0.01.

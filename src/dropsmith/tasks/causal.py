@@ -68,7 +68,7 @@ class CausalTask(Task):
 
 
 def _windows(text: Stream) -> Stream:
-    return replace(text, window=WINDOW, streams=STREAMS)
+    return replace(text, window=WINDOW, streams=STREAMS, bounded=True)
 
 
 WIKITEXT103 = CausalTask(

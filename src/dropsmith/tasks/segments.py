@@ -78,4 +78,4 @@ class SegmentTask(Task):
 
 
 def _segments(text: Stream) -> Stream:
-    return replace(text, window=SEGMENT)
+    return replace(text, window=SEGMENT, bounded=True)

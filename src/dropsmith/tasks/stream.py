@@ -37,6 +37,8 @@ class Stream(Part):
         varying: whether training draws the windows' lengths, as AWD-LSTM does: about normal
             around `window`, or around half of it in one of twenty; from the seed and the epoch.
         streams: into how many texts evaluation cuts it.
+        bounded: whether its reader looks back no further than its window or a memory, so that the
+            window's length changes what is scored: see `scored_in_windows`.
         input: what the model's forward calls the tokens.
     """
 
@@ -44,6 +46,7 @@ class Stream(Part):
     window: int = 35
     varying: bool = False
     streams: int = 1
+    bounded: bool = False
     input: str = "tokens"
 
     def __post_init__(self) -> None:
@@ -127,3 +130,23 @@ def in_windows(part: Part, window: int | None, varying: bool) -> Part:
             "from end to end\n  leave both out of the budget, or train on penn-treebank"
         )
     return replace(part, window=window or part.window, varying=varying)
+
+
+def scored_in_windows(part: Part, window: int | None) -> Part:
+    """What is scored, in windows of the length that is trained with where that changes a score.
+
+    A recurrent model's state reaches over windows of any length, and its text stays as it is.
+
+    >>> text = Stream(torch.arange(99), window=35)
+    >>> scored_in_windows(text, 70).window
+    35
+    >>> scored_in_windows(replace(text, bounded=True), 70).window
+    70
+
+    Args:
+        part: what validation or test scores.
+        window: the length; None for the stream's own.
+    """
+    if isinstance(part, Stream) and part.bounded:
+        return in_windows(part, window, varying=False)
+    return part

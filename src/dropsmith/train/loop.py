@@ -16,7 +16,7 @@ import torch
 from dropsmith.errors import CheckpointError, TrainingError
 from dropsmith.record import Record, config_id
 from dropsmith.tasks import Data, Task, find_task, with_model
-from dropsmith.tasks.stream import in_windows
+from dropsmith.tasks.stream import in_windows, scored_in_windows
 from dropsmith.train._setup import Setup
 from dropsmith.train.bar import Evaluated, Progress
 from dropsmith.train.checkpoint import FILE, Checkpoint, Saving
@@ -77,8 +77,13 @@ def task_and_data(setup: Setup) -> tuple[Task, Data]:
         task = with_model(task, setup.model, task.load(path, setup.limit))
     data = task.load(path, setup.limit)
     train = data.train.joined(data.validation) if setup.whole else data.train
-    train = in_windows(train, setup.budget.window, setup.budget.varying)
-    return task, replace(data, train=train)
+    window = setup.budget.window
+    return task, replace(
+        data,
+        train=in_windows(train, window, setup.budget.varying),
+        validation=scored_in_windows(data.validation, window),
+        test=scored_in_windows(data.test, window),
+    )
 
 
 def steps_of(setup: Setup) -> int:
