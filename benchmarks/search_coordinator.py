@@ -11,7 +11,7 @@ import argparse
 import json
 import random
 import resource
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -35,6 +35,7 @@ from dropsmith.search import (
     Job,
     Proposal,
     Sampler,
+    Tokens,
     Told,
     search,
     spaces,
@@ -82,9 +83,9 @@ class Timed(Sampler):
         self.asked: list[float] = []
         self.told: list[float] = []
 
-    def ask(self, number: int) -> Proposal:
+    def ask(self, number: int, running: Sequence[Tokens] = ()) -> Proposal:
         self.asked.append(perf_counter())
-        return self.own.ask(number)
+        return self.own.ask(number, running)
 
     def tell(self, told: Told) -> None:
         self.own.tell(told)

@@ -115,6 +115,34 @@ def test_the_log_probability_of_a_proposal_is_that_of_its_tokens_when_it_may_rep
     assert asked.log_probability == pytest.approx(found.item(), abs=1e-5)
 
 
+def test_what_runs_is_not_proposed_again_while_anything_else_is_left():
+    space, _ = planted(0, choices=2, values=3)
+    controller = Controller(space, seed=1)
+    tokens = [asked.tokens for asked in run(controller, 0, 3)]
+    running = []
+    for number in range(3, 9):
+        running.append(controller.ask(number, [*running, *running[:1]]).tokens)
+    assert set(tokens + running) == set(space.every())
+    # All are tried or run: then what has ended is proposed again, and not what runs.
+    assert {controller.ask(number, running).tokens for number in range(9, 60)} == set(tokens)
+    every = list(space.every())
+    assert {controller.ask(number, every).tokens for number in range(9, 200)} == set(every)
+
+
+def test_what_ran_once_is_left_out_of_no_later_proposal():
+    space, _ = planted(0, choices=2, values=3)
+    often, once = Controller(space, seed=1), Controller(space, seed=1)
+    often.ask(0, list(space.every())[:5])
+    assert run(often, 0, 9) == run(once, 0, 9)
+
+
+def test_what_runs_may_be_proposed_where_what_was_tried_may():
+    space, _ = planted(0, choices=2, values=3)
+    controller = Controller(space, learning=Learning(distinct=0))
+    running = [controller.ask(0).tokens]
+    assert controller.ask(0, running) == controller.ask(0)
+
+
 def test_the_baseline_is_the_moving_average_of_what_was_told():
     space, _ = planted(0, choices=4, values=3)
     controller = Controller(space, learning=Learning(decay=0.5))

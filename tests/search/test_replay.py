@@ -1,6 +1,7 @@
 """Searches over a table of scores."""
 
 import random
+from collections.abc import Sequence
 
 import pytest
 
@@ -13,6 +14,7 @@ from dropsmith.search import (
     Sampler,
     Space,
     State,
+    Tokens,
     Told,
 )
 from dropsmith.search.replay import Curves, first, replay, shuffled
@@ -30,7 +32,7 @@ class InOrder(Sampler):
         self.space, self.seed = space, seed
         self.every, self.heard = list(space.every()), []
 
-    def ask(self, number: int) -> Proposal:
+    def ask(self, number: int, running: Sequence[Tokens] = ()) -> Proposal:
         return Proposal(self.every[(number + self.seed) % len(self.every)])
 
     def tell(self, told: Told) -> None:

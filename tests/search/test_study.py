@@ -167,6 +167,40 @@ class Scripted(Executor):
         self.script = None
 
 
+class Crowded(Scripted):
+    """Four trials at a time, of which the last to begin ends first."""
+
+    slots = 4
+
+    def __init__(self):
+        super().__init__()
+        self.running, self.twice = [], 0
+
+    def submit(self, job):
+        self.twice += any(job.plan == other.plan for other in self.running)
+        self.running.append(job)
+
+    def wait(self, timeout=None):
+        job = self.running.pop()
+        return [Finished(job.number, by_rates(job.plan), 1.0)]
+
+
+def test_of_several_workers_no_two_try_the_same_plan_at_once():
+    """Of the space all but six plans are tried."""
+    executor, learner = Crowded(), Controller(SPACE, learning=Learning(entropy=0.0))
+    trials = SPACE.size - 6
+    found = search(
+        by_rates,
+        SPACE,
+        trials=trials,
+        sampler=learner,
+        executor=executor,
+        storage=InMemoryStorage(),
+    )
+    assert executor.twice == 0
+    assert len({one.tokens for one in found.trials}) == trials
+
+
 DIED = Failed(0, "its process ended with signal 9", lost=True)
 
 

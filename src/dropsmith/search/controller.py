@@ -5,7 +5,9 @@ language model is the paper's; it was never published as code. That it learns by
 weights for trials of older policies is how the paper is remembered. All numbers here are ours.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
+from math import prod
 from typing import Any, ClassVar
 
 import torch
@@ -65,13 +67,11 @@ class Controller(Sampler):
         """The moving average of the scores told so far."""
         return self._average / (1 - self.learning.decay**self._scored) if self._scored else 0.0
 
-    def ask(self, number: int) -> Proposal:
-        """What to try in trial `number`."""
-        if self._chances is None:
-            self._chances = self._tried.chances(self.policy)
+    def ask(self, number: int, running: Sequence[Tokens] = ()) -> Proposal:
+        """What to try in trial `number`; nothing that runs now while anything else is left."""
         source = Source(Key.of(self.seed).fold(number))
         draws = uniform(source, (len(self.space.choices),)).tolist()
-        tokens, log_probability = drawn(self.policy, draws, self._chances)
+        tokens, log_probability = drawn(self.policy, draws, self._taken(running))
         return Proposal(tokens, self.version, log_probability)
 
     def tell(self, told: Told) -> None:
@@ -88,6 +88,22 @@ class Controller(Sampler):
         del self._memory[: -self.learning.memory]
         if self._scored >= self.learning.warmup and self._scored % self.learning.every == 0:
             self._update()
+
+    def _taken(self, running: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+        """What is not to be proposed, and its chances: what was tried, and what runs now."""
+        if self._chances is None:
+            self._chances = self._tried.chances(self.policy)
+        if not running or not self.learning.distinct:
+            return self._chances
+        tried, now = self._tried.rows, Tried(len(self.space.choices), len(running))
+        fresh = len(tried.keys() | set(running)) < prod(self.policy.counts)
+        for tokens in running:
+            if not (fresh and tokens in tried):
+                now.add(tokens)
+        rows, chances = now.chances(self.policy)
+        if not fresh:  # something is proposed twice: better what has ended than what runs
+            return rows, chances
+        return torch.cat([self._chances[0], rows]), torch.cat([self._chances[1], chances])
 
     def _none_tried(self) -> Tried:
         return Tried(len(self.space.choices), self.learning.distinct)

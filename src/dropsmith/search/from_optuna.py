@@ -7,6 +7,7 @@ are categories: what is learned about one value says nothing about the next.
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dropsmith.errors import SearchError
@@ -37,8 +38,8 @@ class _FromOptuna(Sampler):
     def _settings(self) -> dict[str, Any]:
         """What `__init__` takes beside space and seed."""
 
-    def ask(self, number: int) -> Proposal:
-        """What to try in trial `number`."""
+    def ask(self, number: int, running: Sequence[Tokens] = ()) -> Proposal:
+        """What to try in trial `number`; what runs now makes no difference."""
         from optuna.trial import TrialState
 
         self._study.sampler = self._sampler(_number_of(self.seed, number))

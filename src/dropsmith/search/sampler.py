@@ -1,6 +1,7 @@
 """What proposes the next trial, and learns from how the last ones went."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, ClassVar
@@ -55,8 +56,8 @@ class Told:
 class Sampler(ABC):
     """Ask and tell: it sees tokens and numbers, never models.
 
-    `ask` is a function of the seed, the trial's number, and what was told so far in the order it
-    was told: asking again gives the same proposal, and asking changes nothing.
+    `ask` is a function of the seed, the trial's number, what runs now, and what was told so far in
+    the order it was told: asking again gives the same proposal, and asking changes nothing.
 
     Attributes:
         name: what it is called in `SAMPLERS` and in a study.
@@ -69,8 +70,13 @@ class Sampler(ABC):
     seed: int
 
     @abstractmethod
-    def ask(self, number: int) -> Proposal:
-        """What to try in trial `number`."""
+    def ask(self, number: int, running: Sequence[Tokens] = ()) -> Proposal:
+        """What to try in trial `number`.
+
+        Args:
+            number: the trial's.
+            running: the tokens of the trials that run now, which a sampler may avoid.
+        """
 
     @abstractmethod
     def tell(self, told: Told) -> None:

@@ -101,7 +101,8 @@ class Study:
 
     def _ask(self) -> Trial:
         number, space = self._asked, self._sampler.space
-        proposal = self._sampler.ask(number)
+        running = [self.trials[one].tokens for one in sorted(self._running)]
+        proposal = self._sampler.ask(number, running)
         self._asked += 1
         return Trial(
             number=-1,

@@ -71,6 +71,13 @@ class SamplerContract:
         tokens = {sampler.ask(number).tokens for number in range(20)}
         assert len(tokens) > 1, f"{sampler.name} proposes {tokens} to twenty workers at once"
 
+    def test_it_may_be_asked_while_trials_run(self, make: Make) -> None:
+        sampler = make(self.space, 13)
+        running = [sampler.ask(number).tokens for number in range(3)]
+        first = sampler.ask(3, running)
+        self.space.check(first.tokens)
+        assert first == sampler.ask(3, running), f"{sampler.name} proposes two plans for one trial"
+
     def test_a_snapshot_goes_on_exactly_where_it_was_taken(
         self, make: Make, tmp_path: Path
     ) -> None:
