@@ -22,12 +22,14 @@ def test_records_made_before_there_were_optimisers_to_choose_keep_their_ids():
         "schedule",
         "window",
         "varying",
+        "reset",
     }
 
 
 def test_windows_are_written_down_where_they_are_not_the_tasks_own():
     assert replace(USUAL, window=70).to_json() == USUAL.to_json() | {"window": 70}
     assert replace(USUAL, varying=True).to_json() == USUAL.to_json() | {"varying": True}
+    assert replace(USUAL, reset=0.01).to_json() == USUAL.to_json() | {"reset": 0.01}
 
 
 def test_another_optimiser_or_schedule_is_written_down_with_its_settings():

@@ -30,7 +30,7 @@ def test_a_worker_is_kept_for_the_next_job_and_replaced_when_killed_between_jobs
         (second,) = ends(made, 1)
         assert first.result == second.result
         os.kill(first.result, signal.SIGKILL)
-        _gone(first.result)
+        _reaped(first.result)
         made.give(2, "who")
         (third,) = ends(made, 1)
         assert third.job == 2
@@ -128,6 +128,14 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
 
 def test_there_is_at_least_one_core():
     assert cores() >= 1
+
+
+def _reaped(pid, patience=30.0):
+    """Wait until a child's exit code is known: a while after its first thread has ended."""
+    until = time.monotonic() + patience
+    while any(child.pid == pid for child in multiprocessing.active_children()):
+        assert time.monotonic() < until, f"process {pid} is still there"
+        time.sleep(0.05)
 
 
 def _gone(pid, patience=30.0):
