@@ -33,3 +33,11 @@ def data_dir(request: pytest.FixtureRequest) -> Path:
 def one_thread() -> None:
     """One thread: sums then go in one order everywhere, and small models run faster."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def seeded_on_gpus(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The seeds given to the generators of GPUs, whether there are any here or not."""
+    seeds: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    return seeds

@@ -1,12 +1,14 @@
 """Recipes on the command line: listed with what was published, run by name."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from dropsmith.record import Record
 from dropsmith_recipes import RECIPES
+from dropsmith_recipes.table import row
 from recipes.texts import language_folder
 
 MEDIUM = "penn-treebank/variational-lstm-medium"
@@ -28,6 +30,36 @@ def test_every_recipe_is_listed_with_its_published_numbers_and_not_run(run):
         assert row_of(out, name)[-2:] == ["not", "run"]
     assert row_of(out, MEDIUM)[1:6] == ["perplexity", "81.9", "79.7", "78.6", "quoted"]
     assert row_of(out, "cnn-dailymail/bart-large")[6:11] == ["44.16", "/", "21.28", "/", "40.90"]
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """The output is taken for a terminal."""
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+
+
+@pytest.mark.parametrize("columns", [80])
+def test_a_terminal_of_80_columns_shows_every_number_and_name_whole(run, columns, terminal):
+    _, out, _ = run("recipes")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", out).splitlines()
+    assert max(map(len, lines)) <= columns
+    assert "…" not in out
+    # What stands in the first column, its folds put together again.
+    end = next(one.index("score") for one in lines if "score" in one)
+    names = "".join(one[:end].strip() for one in lines if not one.startswith("As published"))
+    words = " ".join(lines).split()
+    for recipe in RECIPES.values():
+        cells = row(recipe, Path("nowhere"))
+        assert cells[0] in names
+        assert set(" ".join(cells[1:6]).split()) <= set(words)
+    assert "86.2" in words
+
+
+@pytest.mark.parametrize("columns", [40])
+def test_what_is_piped_has_a_line_for_each_recipe_however_narrow_the_terminal(run):
+    _, out, _ = run("recipes")
+    assert row_of(out, "cnn-dailymail/bart-large")[6:11] == ["44.16", "/", "21.28", "/", "40.90"]
+    assert max(len(one.rstrip()) for one in out.splitlines()) < 200
 
 
 def test_a_recipe_with_records_shows_the_mean_over_their_seeds(run):

@@ -56,6 +56,13 @@ def test_digits_have_a_space_of_tilings_over_both_resolutions():
     assert json.dumps(made.to_json())
 
 
+def test_making_the_model_leaves_torchs_generators(seeded_on_gpus):
+    before = torch.get_rng_state()
+    problem_of(SETUP, seeds=2)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert seeded_on_gpus == []
+
+
 def test_transformer_blocks_have_a_space_of_runs():
     model = SmallTransformer(words=9, classes=2, length=9, width=16, heads=2, layers=2)
     assert isinstance(space_of(model, torch.ones(2, 7, dtype=torch.long)), SequenceSpace)

@@ -49,3 +49,19 @@ def test_it_comes_back_from_json_with_its_rates():
 def test_rates_that_mean_nothing_are_refused(rates, says):
     with pytest.raises(PatternError, match=says):
         PerView(rates=rates)
+
+
+def test_one_rate_alone_is_told_to_be_a_tuple():
+    with pytest.raises(PatternError, match=r"one number for each view, got 0\.3\n.*\(0\.1, 0\.3\)"):
+        PerView(rates=0.3)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("mode", ["stacked", "looped"])
+def test_in_a_prediction_samples_have_the_rates_in_order(mode):
+    net = nn.Sequential(nn.Identity())
+    plan = ds.Plan(ds.rule("0", PerView(rates=RATES)))
+    batch = torch.ones(ROWS, UNITS)
+    found = ds.predict(net, batch, samples=3, plan=plan, mode=mode, kind="values", keep=True)
+    for sample, rate in zip(found.draws, (*RATES, RATES[-1]), strict=True):
+        bound = 5 * sqrt(rate * (1 - rate) / sample.numel())
+        assert abs((sample == 0).double().mean().item() - rate) < bound

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from compare.synthetic import TASK
 from dropsmith.report.figures import png
@@ -18,6 +19,13 @@ ORANGE = np.array([0.90, 0.42, 0.10])
 def test_every_noise_of_the_task_is_drawn_over_validation_examples():
     assert tuple(BY_NOISE) == TASK.noises
     assert BATCH["image"].equal(DATA.validation.columns["image"][:8])
+
+
+def test_drawing_them_leaves_torchs_generators(seeded_on_gpus):
+    before = torch.get_rng_state()
+    drawn_masks(TASK, DATA, rows=8)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert seeded_on_gpus == []
 
 
 def test_units_are_dropped_one_by_one_at_the_stated_rate_zeros_of_the_input_among_them():

@@ -75,6 +75,14 @@ def run(controller: Controller, begin: int, end: int) -> list[Proposal]:
     return asked
 
 
+def test_making_one_leaves_torchs_generators(seeded_on_gpus):
+    space, _ = planted(0, choices=4, values=3)
+    before = torch.get_rng_state()
+    Controller(space, seed=3)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert seeded_on_gpus == []
+
+
 def test_restored_it_goes_on_bit_by_bit():
     space, _ = planted(0, choices=4, values=3)
     whole, again = Controller(space, seed=3), Controller(space, seed=3)

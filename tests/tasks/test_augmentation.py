@@ -112,6 +112,16 @@ def test_random_operations_come_back_with_their_key_and_leave_torchs_generator(k
     assert first.max() <= 1
 
 
+def test_random_operations_leave_the_generators_of_gpus(monkeypatch, seeded_on_gpus):
+    from dropsmith.tasks import augmentation
+
+    monkeypatch.setattr(augmentation, "_kornia", lambda *_: lambda x: x + torch.rand(()))
+    x, change = torch.zeros(2, 3, 8, 8), RandAugment()
+    assert torch.equal(change(x, Key.of(1)), change(x, Key.of(1)))
+    assert not torch.equal(change(x, Key.of(1)), change(x, Key.of(2)))
+    assert seeded_on_gpus == []
+
+
 def test_kornia_is_told_how_many_operations_of_what_strength_on_how_many_images(
     kornia, monkeypatch
 ):

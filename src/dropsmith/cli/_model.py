@@ -21,7 +21,7 @@ def model_and_batch(
 
     loaded = task.load(data, None)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         model = task.model(loaded)
     return model.train(), loaded.train.rows(slice(0, ROWS))
 

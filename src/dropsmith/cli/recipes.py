@@ -9,8 +9,13 @@ import typer
 from dropsmith.cli._options import AsJson
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from dropsmith.record import Record
     from dropsmith_recipes import Recipe
+
+_PIPED = 1000
+"""Columns that hold every row, where there is no terminal to fit into."""
 
 Runs = Annotated[
     Path | None,
@@ -60,17 +65,32 @@ def _run(record: "Record") -> dict[str, Any]:
 
 
 def _show(folders: dict["Recipe", Path]) -> None:
-    from rich import box
     from rich.console import Console
+
+    from dropsmith_recipes.table import row
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # What is piped has no edge to fold at: one line for each recipe.
+        console.width = _PIPED
+    rows = [row(recipe, folder) for recipe, folder in folders.items()]
+    table = _table(rows)
+    wanted = console.measure(table, options=console.options.update(width=_PIPED)).maximum
+    console.print(table if wanted <= console.width else _table(rows, narrow=True))
+    console.print("As published, shares in per cent; to run one: dropsmith train RECIPE --data DIR")
+
+
+def _table(rows: "list[tuple[str, ...]]", narrow: bool = False) -> "Table":
+    """Names and what was run may fold, numbers never; `narrow` sets several one below another."""
+    from rich import box
     from rich.table import Table
 
-    from dropsmith_recipes.table import HEADS, row
+    from dropsmith_recipes.table import HEADS
 
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, padding=0 if narrow else (0, 1))
     for head in HEADS:
-        table.add_column(head, no_wrap=head == HEADS[0])
-    for recipe, folder in folders.items():
-        table.add_row(*row(recipe, folder))
-    console = Console(highlight=False)
-    console.print(table)
-    console.print("As published, shares in per cent; to run one: dropsmith train RECIPE --data DIR")
+        name = head.replace(", ", ",\n") if narrow else head
+        table.add_column(name, no_wrap=head not in (HEADS[0], HEADS[-1]), overflow="fold")
+    for cells in rows:
+        table.add_row(*(cell.replace(" / ", " /\n") if narrow else cell for cell in cells))
+    return table

@@ -117,7 +117,7 @@ def problem_of(setup: Setup, seeds: int, kind: str = "auto") -> Problem:
     task, data = task_and_data(setup)
     check_plans(task, data, [setup.plan])
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(setup.seed)
+        torch.default_generator.manual_seed(setup.seed)
         model = task.model(data)
     space = space_of(model, data.train.rows(slice(0, _ROWS)), kind)
     found = environment(data, torch.device("cpu")) | {"data_given": setup.data_given}

@@ -16,7 +16,8 @@ class PerView(Pattern):
     """Drop units as `Bernoulli` does, each view of a batch with a rate of its own.
 
     Liang, Wu et al. (2021) vary two rates for the two views of R-Drop. Views that a rule lets
-    share a mask have the first rate.
+    share a mask have the first rate. In a prediction, sample 0 has that of view 0, and so on: every
+    sample beyond the rates has the last.
 
     >>> from dropsmith.rng import Key
     >>> two, axes = PerView(rates=(0.1, 0.5)), Axes.read("batch unit", (400, 50))
@@ -34,6 +35,11 @@ class PerView(Pattern):
     shared: str = ""
 
     def __post_init__(self) -> None:
+        if isinstance(self.rates, int | float):
+            raise PatternError(
+                f"PerView: rates is one number for each view, got {self.rates!r}\n"
+                "  give them together: rates=(0.1, 0.3)"
+            )
         object.__setattr__(self, "rates", tuple(self.rates))
         if not self.rates:
             raise PatternError(

@@ -108,7 +108,7 @@ def _at(
 
 def _new_model(task: Task, data: Data) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         return task.model(data)
 
 

@@ -155,7 +155,7 @@ class Controller(Sampler):
 
 def _policy(space: Space, seed: int, learning: Learning) -> Policy:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return Policy(
             space.choices,
             width=learning.width,

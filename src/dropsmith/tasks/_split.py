@@ -93,5 +93,6 @@ def check_parts(labels: Mapping[str, Sequence[int]], names: Sequence[str], where
         if not labels[part]:
             sizes = ", ".join(f"{name} {len(labels[name])}" for name in PARTS)
             raise DataError(f"too few examples in {where}: no {part} examples ({sizes})")
-    if missing := [name for index, name in enumerate(names) if index not in set(labels["train"])]:
+    trained = set(labels["train"])
+    if missing := [name for index, name in enumerate(names) if index not in trained]:
         raise DataError(f"no training example of class {missing[0]!r} in {where}: add more of it")

@@ -128,7 +128,7 @@ class RandAugment(Augmentation):
         change = _kornia(self.operations, self.magnitude)
         # Kornia draws from torch's own generator, which is lent to it and put back.
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.manual_seed((int(key.first) << 32) | int(key.second))
+            torch.default_generator.manual_seed((int(key.first) << 32) | int(key.second))
             return torch.cat([change(few) for few in images.split(self.together)])
 
 

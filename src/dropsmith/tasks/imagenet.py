@@ -77,7 +77,8 @@ def _read(folder: Path, limit: int | None, size: int) -> Data:
     names = sorted({file.parent.name for file in train})
     if strange := sorted({file.parent.name for file in test} - set(names)):
         raise DataError(f"no training pictures of class {strange[0]!r} in {folder / 'train'}")
-    order = round_robin([names.index(file.parent.name) for file in train]).tolist()
+    classes = {name: index for index, name in enumerate(names)}
+    order = round_robin([classes[file.parent.name] for file in train]).tolist()
     held = min(VALIDATION, len(train) // 10)
     kept = limited(torch.arange(len(train) - held), limit).tolist()
     files = {
@@ -85,7 +86,7 @@ def _read(folder: Path, limit: int | None, size: int) -> Data:
         "validation": [train[i] for i in order[:held]],
         "test": test,
     }
-    labels = {part: [names.index(file.parent.name) for file in own] for part, own in files.items()}
+    labels = {part: [classes[file.parent.name] for file in own] for part, own in files.items()}
     check_parts(labels, names, str(folder))
     parts = [Pictures(own, torch.tensor(labels[part]), size) for part, own in files.items()]
     found = Data.of(parts, names=names, source=f"photographs in {folder.name}")
