@@ -95,6 +95,16 @@ def test_the_best_plan_is_held_against_others_on_seeds_that_were_not_searched_on
     assert 'id="retrained"' in Path("runs/search-digits/report.html").read_text()
 
 
+def test_a_search_after_a_comparison_leaves_that_on_the_page(run, made):
+    run(f"{SHORT} --trials 1 --sampler random --retrain-seeds 2")
+    trained = len(made)
+    code, out, _ = run(f"{SHORT} --trials 2 --sampler random --json")
+    assert code == 0
+    assert len(made) == trained
+    assert json.loads(out)["retrained"] is not None
+    assert 'id="retrained"' in Path("runs/search-digits/report.html").read_text()
+
+
 def test_rules_of_ones_own_stand_beside_what_is_searched(run):
     own = Plan(rule("hidden.input", Bernoulli(rate=0.5)))
     own.save("mine.json")

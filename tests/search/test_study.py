@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import optuna
 import pytest
+import torch
 from optuna.storages import InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
@@ -199,6 +200,28 @@ def test_of_several_workers_no_two_try_the_same_plan_at_once():
     )
     assert executor.twice == 0
     assert len({one.tokens for one in found.trials}) == trials
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_score_in_this_process_has_the_threads_that_torch_has_there():
+    asked = random({"executor": "serial"})
+    assert search(lambda plan: torch.get_num_threads(), SPACE, trials=1, **asked).score == 2
+    assert torch.get_num_threads() == 2
+
+
+def test_an_executor_that_does_not_exist_is_said_before_a_study_is_made():
+    storage = InMemoryStorage()
+    with pytest.raises(SearchError, match="did you mean 'local'"):
+        search(by_rates, SPACE, trials=1, sampler="random", executor="lcoal", storage=storage)
+    assert optuna.get_all_study_names(storage) == []
 
 
 DIED = Failed(0, "its process ended with signal 9", lost=True)

@@ -26,6 +26,15 @@ def show(searches: "Searches", retrained: "Comparison | None", folder: Path, pag
     console.print(f"The page: {page.resolve().as_uri()}", soft_wrap=True)
 
 
+def retrained_in(folder: Path) -> "Comparison | None":
+    """The comparison of a search's plan on the test set, where one was made in its folder."""
+    from dropsmith.compare import FILE, Comparison
+    from dropsmith.learn import RETRAINED
+
+    made = (folder / RETRAINED / FILE).exists()
+    return Comparison.load(folder / RETRAINED) if made else None
+
+
 def as_object(
     searches: "Searches", retrained: "Comparison | None", folder: Path, page: Path
 ) -> dict[str, Any]:

@@ -54,14 +54,12 @@ def report(
 
 
 def _searches(runs: Path, data: Path | None, into: Path | None, as_json: bool) -> None:
-    from dropsmith.cli._searches import as_object, show
-    from dropsmith.compare import FILE, Comparison
-    from dropsmith.learn import RETRAINED, Searches
+    from dropsmith.cli._searches import as_object, retrained_in, show
+    from dropsmith.learn import Searches
     from dropsmith.report import markdown_table, plan_grid, write_between, write_search_page
 
     searches = Searches.load(runs)
-    compared = (runs / RETRAINED / FILE).exists()
-    retrained = Comparison.load(runs / RETRAINED) if compared else None
+    retrained = retrained_in(runs)
     if into is not None:
         write_between(into, runs.resolve().name, markdown_table(plan_grid(searches)))
     page = write_search_page(searches, runs, retrained, data)

@@ -197,6 +197,8 @@ def search(
         )
     retrained = _retrained(found, setup, searches, folder, retrain_seeds)
     _finish(searches, retrained, folder, data, as_json)
+    if retrain_seeds and retrained is not None and any(row.failed for row in retrained.rows):
+        raise typer.Exit(1)
     if is_recipe(task) and not as_json:
         print(f"To train the recipe under it: dropsmith train {task} --plan {folder / PLAN}")
 
@@ -206,12 +208,13 @@ def _retrained(
 ) -> "Comparison | None":
     """The best plan against no noise and tuned dropout, on the test set."""
     from dropsmith.cli._progress import runs_bar
+    from dropsmith.cli._searches import retrained_in
     from dropsmith.compare import METHODS, Design, compare, count
     from dropsmith.learn import LEARNED, RETRAINED
     from dropsmith.report import write_page
 
     if not seeds:
-        return None
+        return retrained_in(folder)
     others = tuple(name for name in ("none", "dropout") if METHODS[name].fits(task))
     design = Design(
         task=task,
@@ -245,5 +248,3 @@ def _finish(
         print(json.dumps(as_object(searches, retrained, folder, page), indent=1))
     else:
         show(searches, retrained, folder, page)
-    if retrained is not None and any(row.failed for row in retrained.rows):
-        raise typer.Exit(1)

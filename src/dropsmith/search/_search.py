@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -50,7 +50,8 @@ def search(
 
     The study is written down as it goes. Whatever is killed, the same call goes on with it: a trial
     that was half run is tried again with the same plan and seed, and the sampler knows again all
-    that it was told. With one worker an interrupted search and one that was not are the same.
+    that it was told. With one worker an interrupted search and one that was not are the same
+    where there is no pruner or it is `"median"`; under `"asha"` and `"hyperband"` they may differ.
 
     >>> from dropsmith.patterns import Bernoulli
     >>> from dropsmith.search import Choice, ListedSpace, part
@@ -97,13 +98,15 @@ def search(
     _check(trials, name, direction)
     own = _sampler(sampler, space, seed)
     sign, where = SIGNS[direction], DEFAULT if storage is None else storage
+    make = _maker(executor, score, workers, timeout)
+    here = isinstance(executor, Executor) or executor == "serial"
     with (
-        _one_thread(),
+        nullcontext() if here else _one_thread(),  # scores of this process keep their threads
         ledger_at(where, name, own, direction, pruner_of(pruner), _note) as ledger,
     ):
         study = Study(ledger, own, total=trials, sign=sign, retries=retries, watch=progress)
         try:
-            study.run(_maker(executor, score, workers, timeout))
+            study.run(make)
         except KeyboardInterrupt as interrupt:
             interrupt.add_note(
                 f"interrupted after {study.done} of {trials} trials, which are kept: "
