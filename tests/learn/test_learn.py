@@ -7,10 +7,12 @@ from optuna import load_study
 
 from dropsmith.errors import SearchError, SiteError
 from dropsmith.learn import BESIDE, CHILDREN, PLAN, Searches, learn
+from dropsmith.learn._learn import _name
 from dropsmith.patterns import Bernoulli
 from dropsmith.record import Record
+from dropsmith.search import search
 from dropsmith.sites import Plan, rule
-from learn.small import SETUP
+from learn.small import SETUP, SPACE, problem
 
 
 def run(folder, trials=3, **change):
@@ -51,6 +53,15 @@ def test_more_trials_go_on_where_the_last_ended(tmp_path, monkeypatch):
     tokens = [[t.tokens for t in one.found[0].trials] for one in (whole, parts)]
     assert tokens[0] == tokens[1]
     assert [t.score for t in whole.found[0].trials] == [t.score for t in parts.found[0].trials]
+
+
+def test_a_folder_with_punctuation_in_its_name_can_be_searched(tmp_path):
+    config = SETUP.to_json() | {"task": "/data/bees (2, small) & ants"}
+    named = _name(problem(config=config), "random", 0)
+    assert named.startswith("bees__2__small____ants-")
+    search(
+        lambda plan: 0.0, SPACE, trials=1, executor="serial", name=named, storage=tmp_path / "s.db"
+    )
 
 
 def test_the_study_is_one_that_optunas_own_tools_open(tmp_path):

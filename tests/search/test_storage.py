@@ -12,7 +12,7 @@ from dropsmith.errors import SearchError
 from dropsmith.patterns import Bernoulli
 from dropsmith.search import Choice, ListedSpace, ledger, part, search
 from dropsmith.search.journal import Journal
-from dropsmith.search.storage import Place, opened, place_of
+from dropsmith.search.storage import Place, opened, place_of, unusable
 from dropsmith.sites import rule
 from search.small import SPACE, by_rates, reporting
 
@@ -36,9 +36,40 @@ def test_an_address_says_what_kind_of_place_it_is(address, place):
     assert place_of(address) == place
 
 
-def test_a_password_is_not_printed():
-    assert str(place_of("postgresql://me:se:cret@host/base")).endswith("://me:***@host/base")
-    assert str(place_of("postgresql://me@host/base")).endswith("://me@host/base")
+@pytest.mark.parametrize(
+    ("address", "printed"),
+    [
+        ("postgresql://me@host:5432/base", "://me@host:5432/base"),
+        ("postgresql://me:se:cret@host/base", "://me:***@host/base"),
+        ("postgresql://me:se@cret@host/base", "://me:***@host/base"),
+        ("postgresql://host/base?user=me&password=secret", "://host/base?user=me&password=***"),
+        (
+            "postgresql://me@host:5432/base?password=se@cret&connect_timeout=3",
+            "://me@host:5432/base?password=***&connect_timeout=3",
+        ),
+    ],
+)
+def test_a_password_is_not_printed(address, printed):
+    assert str(place_of(address)).endswith(printed)
+
+
+def test_a_password_at_an_address_that_is_refused_is_not_printed():
+    with pytest.raises(SearchError, match=r"at 'mysql://me:\*\*\*@host/base'"):
+        place_of("mysql://me:secret@host/base")
+
+
+def test_a_password_that_is_cut_by_its_own_at_is_not_repeated_in_the_reason():
+    place = place_of("postgresql://me:se@cret@host/base")
+    said = str(unusable(place, OSError("failed to resolve host 'cret@host'")))
+    assert "cret" not in said
+    assert "%40" in said
+    place = place_of("postgresql://me@there:secret@host/base")
+    assert str(unusable(place, OSError("no such host"))).endswith("***@host/base\n  no such host")
+
+
+def test_a_port_that_is_no_number_is_said_to_be_none():
+    with pytest.raises(SearchError, match=r"cannot open a study in .*://me:\*\*\*@host:abc/base"):
+        run("postgresql://me:secret@host:abc/base")
 
 
 @pytest.mark.parametrize("address", ["mysql://me@host/base", "redis://host", ""])
@@ -203,3 +234,5 @@ def test_where_nothing_can_be_written_a_search_does_not_begin(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(SearchError, match="cannot open a study"):
         run(tmp_path / "file" / "study.db")
+    with pytest.raises(SearchError, match=r"cannot open a study[\s\S]*too long"):
+        run(tmp_path / ("a" * 250))  # the file could be made, but not the lock beside it

@@ -1,5 +1,6 @@
 """A pattern learned on a task: a search whose trials are children, and the plan it came to."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,4 +91,5 @@ def _from_anywhere(setup: Setup) -> Setup:
 
 def _name(problem: Problem, sampler: str, seed: int) -> str:
     # A server may hold studies of several tasks and budgets, each by a name of its own.
-    return f"{Path(problem.task).name}-{problem.id[:6]}-{sampler}-{seed}".replace(" ", "_")
+    name = f"{Path(problem.task).name}-{problem.id[:6]}-{sampler}-{seed}"
+    return re.sub(r"[^\w.-]", "_", name)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any, final
 
-from dropsmith.errors import MissingExtra
+from dropsmith.errors import MissingExtra, SearchError
 from dropsmith.search.attempt import Score, attempt, takes_trial
 from dropsmith.search.executor import Ended, Event, Executor, Failed, Job, Reported
 from dropsmith.workers import cores
@@ -34,6 +34,9 @@ class RayExecutor(Executor):
         address: of a running cluster, such as `"auto"` or `"ray://head:10001"`.
         timeout: seconds that a trial may take once it has begun; then its task is ended.
         cpus, gpus: what each trial is given; torch uses as many threads as processors.
+
+    Raises:
+        SearchError: there is no cluster at the address.
     """
 
     def __init__(
@@ -173,7 +176,10 @@ def _run(score: Score, threads: int, job: Job, mail: Any) -> Ended:
 
 def _connect(address: str | None, cpus: int) -> None:
     if address is not None:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+        except (ValueError, ConnectionError, RuntimeError) as error:
+            raise SearchError(f"no Ray cluster at {address!r}\n  {error}") from None
         return
     with _without_token():
         ray.init(

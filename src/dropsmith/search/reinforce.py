@@ -2,7 +2,8 @@
 
 A trial that finishes late was proposed by an older policy, and each trial serves several updates.
 So its term is weighted by how much more probable its tokens are now than then; without a limit on
-the weight, the gradient is that of the expected score under the policy of now.
+the weight, the gradient is that of the expected score under the policy of now, as long as every
+plan could be drawn: where those that were tried are not drawn again, theirs is missing from it.
 """
 
 from torch import Tensor

@@ -20,7 +20,7 @@ class Proposal:
     Args:
         tokens: for each choice, the index of its value.
         version: how many updates the policy that proposed it had seen; 0 where none is learned.
-        log_probability: of these tokens under that policy; 0 where none is learned.
+        log_probability: with which they were drawn; 0 where none is learned.
     """
 
     tokens: Tokens

@@ -5,7 +5,7 @@ from threading import Thread
 from typing import final
 
 from dropsmith.search.attempt import Score, attempt, takes_trial
-from dropsmith.search.executor import Event, Executor, Job, Reported
+from dropsmith.search.executor import Event, Executor, Failed, Job, Reported
 
 
 @final
@@ -47,4 +47,7 @@ class SerialExecutor(Executor):
             self._events.put(Reported(job.number, *report))
             return self._verdicts.get()
 
-        self._events.put(attempt(self._score, job, ask))
+        try:
+            self._events.put(attempt(self._score, job, ask))
+        except BaseException as error:  # such as `sys.exit`, which would end this thread in silence
+            self._events.put(Failed(job.number, f"{type(error).__name__}: {error}"))

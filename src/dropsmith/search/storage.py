@@ -34,7 +34,7 @@ class Place:
     def __str__(self) -> str:
         if self.kind == "journal":
             return f"journal:{self.where}"
-        return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", self.where)  # without a password
+        return _hidden(self.where)
 
     def mend(self) -> None:
         """Take off what is left of a line that was cut short as it was written."""
@@ -67,7 +67,7 @@ def place_of(address: str | Path) -> Place:
         return Place("postgresql", re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text))
     if "://" in text or not text:
         raise SearchError(
-            f"a study cannot be stored at {text!r}\n"
+            f"a study cannot be stored at {_hidden(text)!r}\n"
             "  give a file, journal:FILE, or postgresql://USER@HOST/DATABASE"
         )
     return Place("sqlite", text)
@@ -108,6 +108,8 @@ def _alone(path: str, place: Place, study: str) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise _taken(place, study) from None
+    except OSError as error:  # after `Timeout`, which is one
+        raise unusable(place, error) from None
     try:
         yield
     finally:
@@ -152,7 +154,7 @@ def _database(url: str, place: Place, settings: Mapping[str, object]) -> "Iterat
         storage = RDBStorage(url, engine_kwargs=dict(settings))
     except ImportError:
         raise MissingExtra("a study in PostgreSQL", "psycopg", "postgresql") from None
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, OSError, ValueError) as error:  # the last: a port that is no number
         raise unusable(place, error) from None
     try:
         yield storage
@@ -180,7 +182,10 @@ def _journal(place: Place) -> "Iterator[BaseStorage]":
 
 def unusable(place: Place, error: BaseException) -> SearchError:
     """What is said of a place that cannot be opened or written to."""
-    return SearchError(f"cannot open a study in {place}\n  {why(error)}")
+    # What follows the first @ is read as the host, which a driver repeats in what it says.
+    cut = re.search(r"://[^:/]*:.*@.*@", place.where)
+    said = "an @ in a name or a password is written %40" if cut else why(error)
+    return SearchError(f"cannot open a study in {place}\n  {said}")
 
 
 def writing_errors() -> tuple[type[Exception], ...]:
@@ -196,6 +201,12 @@ def why(error: BaseException) -> str:
     cause = error.__cause__ or error
     said = str(getattr(cause, "orig", None) or cause)
     return next(iter(said.splitlines()), type(cause).__name__)
+
+
+def _hidden(address: str) -> str:
+    """An address without its password, wherever it stands, and up to the last @ it may hold."""
+    asked = re.sub(r"([?&](?:ssl)?password=)[^&]*", r"\1***", address)
+    return re.sub(r"(://[^:/]*):.*@", r"\1:***@", asked)
 
 
 def _cut_partial_line(path: Path) -> None:

@@ -23,7 +23,7 @@ class Trial:
         chosen: the same as values by name.
         plan: the same as a plan.
         version: how many updates the policy that proposed it had seen.
-        log_probability: of the tokens under that policy.
+        log_probability: with which the tokens were drawn.
         seed: what its randomness was to depend on.
         retry: how many tries of the same were lost before it.
         retry_of: the number of the last of them.

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import ClassVar
@@ -23,7 +24,7 @@ _LONG = 600.0
 _PATIENCE = 120.0
 """Seconds that a new process may need to import what it runs."""
 
-_DEEDS = ("score", "report", "raise", "nan", "none", "be killed", "hang", "be told")
+_DEEDS = ("score", "report", "raise", "nan", "none", "be killed", "hang", "be told", "exit")
 
 
 def do(plan: Plan, trial: Attempt) -> float:
@@ -34,6 +35,8 @@ def do(plan: Plan, trial: Attempt) -> float:
             trial.report(step, step / 4)
     if deed == "raise":
         raise ValueError("this trial\ncannot be scored")
+    if deed == "exit":
+        sys.exit(3)
     if deed == "be killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if deed == "hang":
@@ -102,6 +105,11 @@ class ExecutorContract:
             (ended,) = self._ended(deed)
             assert isinstance(ended, Failed), f"{deed}: came back as {ended!r}"
             assert (ended.why, ended.lost) == (why, False), f"{deed}: {ended!r}"
+
+    def test_a_trial_that_exits_fails_and_costs_nothing_else(self) -> None:
+        gone, after = (self._ended(deed)[0] for deed in ("exit", "score"))
+        assert isinstance(gone, Failed), f"a trial that called sys.exit came back as {gone!r}"
+        assert isinstance(after, Finished), f"after one that exited, a trial came back as {after!r}"
 
     def test_a_report_waits_until_it_is_told_to_go_on(self) -> None:
         executor = self._shared()
