@@ -92,6 +92,16 @@ def test_what_does_not_exist_is_said(tmp_path, change, says):
         run(tmp_path, **change)
 
 
+@pytest.mark.parametrize(
+    "change", [{"sampler": "contoller"}, {"pruner": "medain"}, {"executor": "lcoal"}]
+)
+def test_what_is_mistyped_leaves_the_folder_to_other_children(tmp_path, change):
+    asked = {"trials": 1, "executor": "serial"} | change
+    with pytest.raises(SearchError, match="did you mean"):
+        learn(SETUP, tmp_path, **asked)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_rules_beside_the_searched_ones_are_in_every_child_and_in_the_plan(tmp_path):
     beside = Plan(rule("head.input", Bernoulli(rate=0.5)))
     setup = replace(SETUP, plan=beside)

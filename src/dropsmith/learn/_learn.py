@@ -8,6 +8,8 @@ from dropsmith.learn.child import Child
 from dropsmith.learn.problem import Problem, problem_of
 from dropsmith.learn.searched import Searched, Searches
 from dropsmith.search import Watch, search
+from dropsmith.search._search import maker_of, sampler_of
+from dropsmith.search.pruning import pruner_of
 from dropsmith.train import Setup
 
 STUDY, PLAN, CHILDREN, RETRAINED = "study.db", "plan.json", "children", "retrained"
@@ -58,11 +60,16 @@ def learn(
     """
     folder = folder.resolve()
     problem = problem_of(setup, seeds, space)
+    child = Child(setup=_from_anywhere(setup), folder=folder / CHILDREN, seeds=seeds)
+    # What is mistyped must not bind a new folder to these children.
+    sampler_of(sampler, problem.space, seed)
+    maker_of(executor, child, workers, timeout)
+    pruner_of(pruner)
     problem.settle(folder)
     if setup.plan.rules:
         setup.plan.save(folder / BESIDE)
     found = search(
-        Child(setup=_from_anywhere(setup), folder=folder / CHILDREN, seeds=seeds),
+        child,
         problem.space,
         trials=trials,
         sampler=sampler,

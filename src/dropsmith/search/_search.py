@@ -96,9 +96,9 @@ def search(
     """
     takes_trial(score)
     _check(trials, name, direction)
-    own = _sampler(sampler, space, seed)
+    own = sampler_of(sampler, space, seed)
     sign, where = SIGNS[direction], DEFAULT if storage is None else storage
-    make = _maker(executor, score, workers, timeout)
+    make = maker_of(executor, score, workers, timeout)
     here = isinstance(executor, Executor) or executor == "serial"
     with (
         nullcontext() if here else _one_thread(),  # scores of this process keep their threads
@@ -154,7 +154,8 @@ def _check(trials: int, name: str, direction: str) -> None:
         )
 
 
-def _sampler(asked: str | Sampler, space: Space, seed: int) -> Sampler:
+def sampler_of(asked: str | Sampler, space: Space, seed: int) -> Sampler:
+    """The sampler of a name, new, or a sampler as it is where it is of this space."""
     if isinstance(asked, Sampler):
         if asked.space != space:
             raise SearchError("the sampler proposes from another space than the one searched")
@@ -167,7 +168,7 @@ def _sampler(asked: str | Sampler, space: Space, seed: int) -> Sampler:
     return SAMPLERS[asked](space, seed=seed)  # pyright: ignore[reportCallIssue]
 
 
-def _maker(
+def maker_of(
     asked: str | Executor, score: Score, workers: int | None, timeout: float | None
 ) -> Callable[[], Executor]:
     """What makes the executor, once it is known that there is something to run."""
