@@ -63,6 +63,7 @@ class RayExecutor(Executor):
         self._running: dict[Any, int] = {}
         self._due: dict[int, float] = {}
         self._left: dict[int, float] = {}
+        self._begun: set[int] = set()
 
     def submit(self, job: Job) -> None:
         task = self._task.remote(self._score, self._threads, job, self._mail)
@@ -108,9 +109,11 @@ class RayExecutor(Executor):
 
     def _read(self, number: int, report: tuple[int, float] | None) -> list[Event]:
         """What a trial has said: that it has begun, or a score, for whose answer it then waits."""
-        if report is None:
+        if number not in self._begun:  # what is said first need not be heard first
+            self._begun.add(number)
             if self._timeout is not None:
                 self._due[number] = monotonic() + self._timeout
+        if report is None:
             return []
         if number in self._due:  # how long it waits is not its fault
             self._left[number] = max(0.0, self._due.pop(number) - monotonic())
@@ -136,6 +139,7 @@ class RayExecutor(Executor):
 
     def _forget(self, task: Any) -> int:
         number = self._running.pop(task)
+        self._begun.discard(number)
         for times in (self._due, self._left):
             times.pop(number, None)
         return number
