@@ -115,3 +115,12 @@ def test_every_way_of_an_r_drop_step_computes_the_same_loss():
         torch.manual_seed(1)
         losses.append(loss().item())
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-4)
+
+
+@pytest.mark.parametrize("words", ["--rounds 3 --out here", "--out here --rounds 3"])
+def test_a_result_holds_what_was_asked_for_but_not_where_it_was_written(
+    words, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("sys.argv", ["benchmark", *words.split()])
+    path = results.save("trial", [], CPU, 3, tmp_path)
+    assert json.loads(path.read_text())["command"] == ["--rounds", "3"]
