@@ -15,6 +15,7 @@ from dropsmith.errors import SearchError
 from dropsmith.search import LocalExecutor, search
 from search.endless import TRIALS
 from search.small import SPACE, by_rates, greedy, killed_once
+from workers.processes import gone
 
 TESTS = Path(__file__).parents[1]
 
@@ -91,17 +92,3 @@ def until_the_third_trial(running):
 def course(result):
     told = [one for one in result.trials if one.told is not None]
     return [(t.asked, t.tokens, t.version, t.log_probability, t.seed, t.score) for t in told]
-
-
-def gone(pid, patience=30.0):
-    """Wait until a process is no more, or only its exit code is left to read."""
-    until = time.monotonic() + patience
-    while time.monotonic() < until:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return
-        if state == "Z":
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"process {pid} is still there")

@@ -12,6 +12,7 @@ import pytest
 
 from dropsmith.workers import Asked, Crew, Died, Done, Overdue, Told, cores, crew
 from workers.errands import Unloadable, errand, stubborn
+from workers.processes import gone
 
 
 def ends(made, count):
@@ -123,7 +124,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    _gone(worker)
+    gone(worker)
 
 
 def test_there_is_at_least_one_core():
@@ -136,17 +137,3 @@ def _reaped(pid, patience=30.0):
     while any(child.pid == pid for child in multiprocessing.active_children()):
         assert time.monotonic() < until, f"process {pid} is still there"
         time.sleep(0.05)
-
-
-def _gone(pid, patience=30.0):
-    """Wait until a process is no more, or only its exit code is left to read."""
-    until = time.monotonic() + patience
-    while time.monotonic() < until:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return
-        if state == "Z":
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"process {pid} is still there")
