@@ -11,6 +11,7 @@ from dropsmith.compare import Row
 from dropsmith.patterns import Bernoulli
 from dropsmith.report import search_page, write_search_page
 from dropsmith.report.search_page import command
+from dropsmith.search import ConvSpace, SequenceSpace
 from dropsmith.sites import Plan, rule
 from learn.small import problem, searched, searches, trial
 from report.test_page import Outline
@@ -64,6 +65,14 @@ def test_the_command_holds_what_is_not_usual():
     line = command(found.found[0], found)
     assert "--seeds-per-plan 3 --pruner asha" in line
     assert "--data DIR --model a.b:c --precision bf16 --seed 5" in line
+
+
+@pytest.mark.parametrize(("kind", "name"), [(ConvSpace, "conv"), (SequenceSpace, "sequence")])
+def test_the_command_names_the_space_that_auto_may_have_chosen(kind, name):
+    found = searches(searched(TRIALS[0]))
+    space = kind(found.problem.space.choices, ())
+    found = replace(found, problem=replace(found.problem, space=space))
+    assert f"--space {name}" in command(found.found[0], found)
 
 
 def retrained(plan):

@@ -34,6 +34,7 @@ from dropsmith.report.searched import (
     search_findings,
     trials_grid,
 )
+from dropsmith.search import ConvSpace, SequenceSpace
 from dropsmith.sites import Plan
 from dropsmith.tasks import TASKS
 
@@ -182,6 +183,9 @@ def _trials(searches: Searches) -> str:
     return folded(f"All {sum(len(one.trials) for one in searches.found)} trials", table(grid))
 
 
+_SPACES = {ConvSpace: "conv", SequenceSpace: "sequence"}
+
+
 def command(search: Searched, searches: Searches, data: Path | None = None) -> str:
     """What to type to make a search again; DIR stands for data of a place not known."""
     problem, config = searches.problem, searches.problem.config
@@ -190,6 +194,7 @@ def command(search: Searched, searches: Searches, data: Path | None = None) -> s
     options = {
         "--trials": 1 + max(trial.asked for trial in search.trials),
         "--sampler": search.sampler,
+        "--space": _SPACES.get(type(problem.space)),
         "--seeds-per-plan": problem.seeds if problem.seeds > 1 else None,
         "--pruner": search.pruner,
         "--budget": config["budget"]["epochs"],
