@@ -3,7 +3,8 @@
 The fewest passes that serve, in place and over some items at a time, so that they stay in a
 processor's cache: with r = log p − log q, the gradient by the first view's scores is
 p [w₁ + h (1 − KL(p‖q) + r)] − h q, with h half the weight of the distance and w₁ that of the
-cross-entropy, and the second's is its mirror image.
+cross-entropy, and the second's is its mirror image. Logarithms of probabilities are never written
+out: r is the difference of the scores less that of their normalisers.
 """
 
 from typing import Any
@@ -14,11 +15,11 @@ from torch import Tensor
 from dropsmith.kernels.agreeing_head.closed_form import Parts
 from dropsmith.kernels.agreeing_head.settings import HeadSettings, Mix
 
-_BLOCK = 2**22
-"""How many scores of a view are worked on at a time: 16 MB of float32.
+_BLOCK, _SHARED_BLOCK = 2**20, 2**22
+"""How many scores of a view one thread, or several, work on at a time: 4 and 16 MB of float32.
 
-Fewer stay nearer to the processor, and threads wait for one another more often, which on a machine
-that others use costs more than it saves.
+Fewer stay nearer to the processor; but several threads wait for one another after every operation,
+which on a machine that others use costs more than it saves.
 """
 
 
@@ -29,7 +30,7 @@ def blockwise(
 
     `spare` is flat, with `room_for` as many items.
     """
-    block = max(1, _BLOCK // scores.shape[-1])
+    block = _items_at_a_time(scores.shape[-1])
     task, agreement = scores.new_zeros(2), scores.new_zeros(())
     for first in range(0, len(labels), block):
         some = slice(first, first + block)
@@ -44,7 +45,11 @@ def blockwise(
 
 def room_for(items: int, classes: int) -> int:
     """How many numbers of spare room so many items take."""
-    return 2 * classes * min(items, max(1, _BLOCK // classes))
+    return 2 * classes * min(items, _items_at_a_time(classes))
+
+
+def _items_at_a_time(classes: int) -> int:
+    return max(1, (_BLOCK if torch.get_num_threads() == 1 else _SHARED_BLOCK) // classes)
 
 
 def two_views(
@@ -61,28 +66,29 @@ def two_views(
         graded: whether a gradient is wanted.
     """
     chosen = labels.expand(2, -1).unsqueeze(-1)
-    log_p = torch.ops.aten._log_softmax.out(scores, -1, False, out=spare)
-    task = _task(log_p, chosen, settings)
-    p, q = torch.exp(log_p, out=scores).unbind()
-    ratio, other = torch.sub(log_p[0], log_p[1], out=spare[0]), spare[1]
+    top = scores.amax(-1, keepdim=True)
+    p, q = torch.ops.aten._softmax.out(scores, -1, False, out=spare).unbind()
+    normalisers = top - spare.amax(-1, keepdim=True).log()
+    task = _task(scores, normalisers, chosen, settings)
+    ratio, other = scores
+    ratio.sub_(other).sub_(normalisers[0] - normalisers[1])
     there, back = _dots(p, ratio), -_dots(q, ratio)
     agreement = (there.clamp(min=0) + back.clamp(min=0)).sum() / 2
     if graded:
         half = mix.agreement / 2
-        torch.add(mix.task[0] + half * (1 - there), ratio, alpha=half, out=other).mul_(p)
-        torch.sub(mix.task[1] + half * (1 - back), ratio, alpha=half, out=ratio).mul_(q)
-        other.sub_(q, alpha=half)
-        torch.sub(ratio, p, alpha=half, out=q)
-        p.copy_(other)
+        torch.sub(mix.task[1] + half * (1 - back), ratio, alpha=half, out=other)
+        other.mul_(q).sub_(p, alpha=half)
+        torch.add(mix.task[0] + half * (1 - there), ratio, alpha=half, out=ratio)
+        ratio.mul_(p).sub_(q, alpha=half)
         _towards(scores, chosen, settings, mix)
     return task, agreement
 
 
-def _task(log_p: Tensor, chosen: Tensor, settings: HeadSettings) -> Tensor:
-    picked = -log_p.gather(-1, chosen).sum((1, 2))
+def _task(scores: Tensor, normalisers: Tensor, chosen: Tensor, settings: HeadSettings) -> Tensor:
+    picked = (normalisers - scores.gather(-1, chosen)).sum((1, 2))
     if not settings.smoothing:
         return picked
-    spread = -log_p.mean(-1).sum(-1)
+    spread = (normalisers - scores.mean(-1, keepdim=True)).sum((1, 2))
     return (1 - settings.smoothing) * picked + settings.smoothing * spread
 
 
