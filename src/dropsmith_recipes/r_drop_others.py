@@ -1,15 +1,14 @@
-"""Liang, Wu et al. (2021), R-Drop: summarisation, language models and images."""
+"""Liang, Wu et al. (2021), R-Drop: summarisation and images."""
 
 from dataclasses import dataclass, replace
 
 from dropsmith.models.pretrained_images import pretrained_image_plan
 from dropsmith.models.pretrained_writer import writer_plan
-from dropsmith.models.small_gpt import gpt_plan
 from dropsmith.models.small_seq2seq import seq2seq_plan
 from dropsmith.models.small_vit import vit_plan
 from dropsmith.objectives import Objective, RDrop, TaskLoss
 from dropsmith.tasks import Budget
-from dropsmith.tasks.learning_rates import Cosine, InverseRoot, Linear
+from dropsmith.tasks.learning_rates import Cosine, Linear
 from dropsmith.tasks.optimisers import SGD, AdamW
 from dropsmith_recipes._recipe import Certainty, Preset, Recipe
 from dropsmith_recipes.r_drop import PAPER, for_views, published
@@ -30,17 +29,6 @@ _NEWS = Budget(
     optimiser=AdamW(),
     schedule=Linear(),
 )
-# 50,000 updates of 256,000 tokens, of 103 million.
-_WORDS = Budget(
-    epochs=124,
-    batch_size=500,
-    learning_rate=5e-4,
-    warmup=4_000 / 50_000,
-    clip=None,
-    window=512,
-    optimiser=AdamW(second=0.98),
-    schedule=InverseRoot(),
-)
 # Of 512 images; a data set says how long.
 _IMAGES = Budget(
     epochs=0,
@@ -55,7 +43,7 @@ _IMAGES = Budget(
 
 def tables() -> tuple[Recipe, ...]:
     """Both rows of each model."""
-    return (*_news(), *_words(), *_images())
+    return (*_news(), *_images())
 
 
 def _news() -> tuple[Recipe, ...]:
@@ -98,51 +86,6 @@ def _summariser(
             "20,000 updates are taken for about five epochs",
             "ROUGE is that of rouge-score with stems, and not of the original script",
             "activations are dropped, too, where BART's functions are",
-            _PRECISION,
-        ),
-    )
-
-
-def _words() -> tuple[Recipe, ...]:
-    return (
-        _language_model("transformer", "GPT-2's layers with dropout", TaskLoss(), (25.76, 26.62)),
-        _language_model("r-drop", "two views that agree", RDrop(alpha=1.0), (23.97, 24.94)),
-    )
-
-
-def _language_model(
-    name: str, about: str, objective: Objective, perplexities: tuple[float, float]
-) -> Recipe:
-    plan = gpt_plan("dropout", RATE)
-    small = replace(_WORDS, epochs=4, batch_size=8, learning_rate=2e-3, window=64, clip=1.0)
-    scores = zip(("validation_perplexity", "test_perplexity"), perplexities, strict=True)
-    return Recipe(
-        task="wikitext103",
-        name=name,
-        about=about,
-        source=f"{PAPER}, WikiText-103; {_SCRIPT}",
-        objective=objective,
-        paper=Preset(
-            model=f"{_MODELS}:language_model",
-            plan=plan,
-            budget=for_views(_WORDS, objective),
-            limit=0,
-        ),
-        cpu=Preset(
-            model=f"{_MODELS}:small_language_model",
-            plan=plan,
-            budget=for_views(small, objective),
-            limit=100_000,
-            task="wikitext2-transformer",
-        ),
-        published=published(
-            [(score, value, "remembered") for score, value in scores], f"{PAPER}, WikiText-103"
-        ),
-        parameters=291_069_696,
-        unlike=(
-            "every window is read by itself in evaluation, which costs its first words their past",
-            "schedule, its rise and β₂ are of fairseq's own example (remembered)",
-            "dropout is not in attention",
             _PRECISION,
         ),
     )

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from dropsmith.models.adaptive_lm import AdaptiveLM
 from dropsmith.models.small_gpt import SmallGPT
 from dropsmith.models.small_seq2seq import SmallSeq2Seq
 from dropsmith.tasks import Data
@@ -36,3 +37,21 @@ def language_model(data: Data) -> nn.Module:
 def small_language_model(data: Data) -> nn.Module:
     """Its shape for CPU minutes: two layers of 128."""
     return SmallGPT(words=data.classes, window=WINDOW)
+
+
+def adaptive_language_model(data: Data) -> nn.Module:
+    """Sixteen layers of 1,024 and 4,096 inside, eight heads: fairseq's `transformer_lm_wiki103`.
+
+    The 20,000 commonest words have vectors of 1,024 units, 40,000 more of 256, the rest of 64.
+    """
+    return AdaptiveLM(
+        words=data.classes, width=1_024, heads=8, layers=16, inner=4_096, cutoffs=(20_000, 60_000)
+    )
+
+
+def small_adaptive_language_model(data: Data) -> nn.Module:
+    """Its shape for CPU minutes: two layers of 128, and about the same shares of the words."""
+    words = data.classes
+    return AdaptiveLM(
+        words=words, width=128, heads=4, layers=2, inner=512, cutoffs=(words // 13, words // 4)
+    )

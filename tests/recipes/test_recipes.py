@@ -290,7 +290,11 @@ def test_windows_are_those_of_the_recipe(folder):
 
 @pytest.mark.parametrize(
     ("name", "preset", "length"),
-    [("wikitext103/r-drop", "paper", 512), ("wikitext103/r-drop", "cpu", 64)],
+    [
+        ("wikitext103/r-drop", "paper", 512),
+        ("wikitext103/r-drop", "cpu", 64),
+        ("wikitext103/adaptive-r-drop", "paper", 3_072),
+    ],
 )
 def test_a_transformer_is_scored_in_windows_as_long_as_those_it_is_trained_in(
     name, preset, length, folder
@@ -340,7 +344,7 @@ def test_r_drop_is_above_its_baseline_in_every_row_that_was_published():
         if name in R_DROP and recipe.published
         for base in BASELINES.get(recipe.name, ())
     ]
-    assert len(pairs) == 8 + 2 + 16 + 1 + 1 + 4
+    assert len(pairs) == 8 + 2 + 16 + 1 + 2 + 4
     for name, base in pairs:
         ours, theirs = numbers(name), {one.score: one.value for one in base.published}
         assert ours.keys() == theirs.keys()
@@ -352,6 +356,7 @@ def test_r_drop_is_above_its_baseline_in_every_row_that_was_published():
 BASELINES = {
     "r-drop": ("transformer",),
     "r-drop-big": ("transformer-big",),
+    "adaptive-r-drop": ("adaptive",),
     "bart-large-r-drop": ("bart-large",),
     "bert-base-r-drop": ("bert-base",),
     "roberta-large-r-drop": ("roberta-large",),

@@ -1,6 +1,7 @@
 """Small models without noise of their own, and where a plan may put noise in them."""
 
 from dropsmith.models._scores import Scores, layers_first, rows_first
+from dropsmith.models.adaptive_lm import AdaptiveLM, adaptive_plan
 from dropsmith.models.any_model import AnyModel
 from dropsmith.models.recurrent_lm import RecurrentLM, RecurrentScores
 from dropsmith.models.recurrent_plans import (
@@ -17,6 +18,7 @@ from dropsmith.models.transformer_xl import TransformerXL, xl_plan
 from dropsmith.models.wide_resnet import WideResNet, wide_plan
 
 __all__ = [
+    "AdaptiveLM",
     "AnyModel",
     "RecurrentLM",
     "RecurrentScores",
@@ -27,6 +29,7 @@ __all__ = [
     "SmallTransformer",
     "TransformerXL",
     "WideResNet",
+    "adaptive_plan",
     "awd_plan",
     "conv_plan",
     "fraternal_plan",

@@ -13,11 +13,10 @@ from torch import Tensor, nn
 from dropsmith.errors import TaskError
 from dropsmith.models._placing import Places, placed
 from dropsmith.models._scores import Scores
+from dropsmith.models._waves import waves as waves_of
 from dropsmith.patterns import Bernoulli, Gaussian, Path, Words
 from dropsmith.patterns._pattern import Pattern
 from dropsmith.sites import Plan, Rule, rule
-
-_LONGEST_WAVE = 10_000
 
 
 class TransformerXL(nn.Module):
@@ -80,7 +79,8 @@ class TransformerXL(nn.Module):
         width = self.embedding.embedding_dim
         x = self.embedding(tokens) * math.sqrt(width)
         before = state if state is not None else (x[:, :0].detach(),) * len(self.layers)
-        waves = _waves(before[0].shape[1] + x.shape[1], width, x)
+        places = before[0].shape[1] + x.shape[1]
+        waves = waves_of(torch.arange(places - 1, -1, -1, device=x.device), width, x)
         after = []
         for layer, memory in zip(self.layers, before, strict=True):
             seen = torch.cat([memory, x], dim=1)
@@ -149,16 +149,6 @@ def _future(time: int, seen: Tensor) -> Tensor:
     """Which places each of the last `time` places must not see, `[time, places]`."""
     place = torch.arange(seen.shape[1], device=seen.device)
     return place > place[-time:].unsqueeze(1)
-
-
-def _waves(places: int, width: int, like: Tensor) -> Tensor:
-    """The sinusoids of each distance, the longest first, `[places, width]`."""
-    # Half precision has no numbers for distances beyond a few hundred.
-    exact = torch.promote_types(like.dtype, torch.float32)
-    distance = torch.arange(places - 1, -1, -1, device=like.device, dtype=exact)
-    even = torch.arange(0, width, 2, device=like.device, dtype=exact)
-    angle = distance.unsqueeze(1) * _LONGEST_WAVE ** (-even / width)
-    return torch.cat([angle.sin(), angle.cos()], dim=1).to(like.dtype)
 
 
 def _check(width: int, heads: int, memory: int) -> None:

@@ -1,0 +1,34 @@
+"""The definition: the log-probability of every word."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def adaptive_log_softmax(
+    states: Sequence[Tensor], tables: Sequence[Tensor], clusters: Tensor
+) -> Tensor:
+    """The log-probability of every word, `[..., words]`.
+
+    One softmax is over the words of the first band and over the other bands, one more over the
+    words of each of those: a rare word has the product of its band's probability and its own in it.
+    Together that is a distribution, so a softmax over what is returned changes nothing.
+
+    >>> states, tables = [torch.ones(4), torch.ones(2)], [torch.zeros(3, 4), torch.zeros(5, 2)]
+    >>> adaptive_log_softmax(states, tables, torch.zeros(1, 4)).exp()
+    tensor([0.2500, 0.2500, 0.2500, 0.0500, 0.0500, 0.0500, 0.0500, 0.0500])
+
+    Args:
+        states: what each band's words are scored from, `[..., width of the band]`.
+        tables: the vectors of each band's words, `[words of the band, width of the band]`.
+        clusters: the vector of each band after the first, `[bands - 1, width of the first]`.
+    """
+    common = torch.cat([F.linear(states[0], tables[0]), F.linear(states[0], clusters)], dim=-1)
+    words, bands = common.log_softmax(-1).split([len(tables[0]), len(clusters)], dim=-1)
+    rare = [
+        F.linear(state, table).log_softmax(-1) + band
+        for state, table, band in zip(states[1:], tables[1:], bands.split(1, dim=-1), strict=True)
+    ]
+    return torch.cat([words, *rare], dim=-1)
