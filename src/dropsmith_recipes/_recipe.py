@@ -5,9 +5,10 @@ from typing import Literal
 
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import Objective
+from dropsmith.record import config_id
 from dropsmith.sites import Plan
 from dropsmith.tasks import Budget
-from dropsmith.train import Setup, task_and_data
+from dropsmith.train import Setup, Start, task_and_data
 from dropsmith_recipes.proxy import Proxy
 
 Certainty = Literal["paper", "code", "quoted", "remembered"]
@@ -79,6 +80,7 @@ class Recipe:
         published: the numbers beside it, none where none are known.
         parameters: how many the published model has, where that is known.
         unlike: what is known to differ from the authors' code.
+        after: the recipe whose best weights this one begins from; None where weights are drawn.
     """
 
     task: str
@@ -91,6 +93,7 @@ class Recipe:
     published: tuple[Published, ...] = ()
     parameters: int | None = None
     unlike: tuple[str, ...] = ()
+    after: "Recipe | None" = None
 
     @property
     def full_name(self) -> str:
@@ -113,6 +116,7 @@ class Recipe:
         seed: int = 0,
         data: str | None = None,
         plan: Plan | None = None,
+        start: Start | None = None,
     ) -> Setup:
         """The run of a preset with a seed.
 
@@ -121,13 +125,16 @@ class Recipe:
             seed: decides the initial weights, the windows and all noise.
             data: folder that the task reads.
             plan: what the preset's search has found; None where there is none to make.
+            start: the best weights of the recipe that this one is `after`; None where it is after
+                none.
 
         Raises:
-            TaskError: there is no such preset, a searched plan is missing, or one was given where
-                the recipe has its own.
+            TaskError: there is no such preset, a searched plan or the weights to begin from are
+                missing, or one was given where the recipe has its own.
         """
         chosen = self.preset(preset)
         self._check_plan(chosen, plan)
+        self._check_start(preset, seed, start)
         return Setup(
             task=chosen.task or self.task,
             method=self.name,
@@ -140,7 +147,14 @@ class Recipe:
             limit=chosen.limit,
             samples=chosen.samples,
             whole=chosen.whole,
+            start=start,
         )
+
+    def first_id(self, preset: str, seed: int) -> str | None:
+        """The id of the run that this one begins from; None where it is after none."""
+        if self.after is None:
+            return None
+        return config_id(self.after.setup(preset, seed=seed).to_json())
 
     def carried(self, setup: Setup, preset: str = "cpu") -> Setup:
         """The run of a preset, its plan carried to the model that is trained in the end.
@@ -167,4 +181,20 @@ class Recipe:
             raise TaskError(
                 f"the recipe {self.full_name} has a plan of its own\n"
                 f"  leave yours out, or train the task: dropsmith train {self.task} --plan FILE"
+            )
+
+    def _check_start(self, preset: str, seed: int, start: Start | None) -> None:
+        if self.after is not None and start is None:
+            asked = " --data DIR" + (f" --preset {preset}" if preset != PRESETS[0] else "")
+            asked += f" --seed {seed}" if seed else ""
+            first = f"runs/{self.after.task}/{self.first_id(preset, seed)}"
+            raise TaskError(
+                f"{self.full_name} begins from the best weights of {self.after.full_name}\n"
+                f"  first: dropsmith train {self.after.full_name}{asked}\n"
+                f"  then: dropsmith train {self.full_name}{asked} --start {first}"
+            )
+        if self.after is None and start is not None:
+            raise TaskError(
+                f"the recipe {self.full_name} begins from weights that are drawn\n"
+                f"  leave yours out, or train the task: dropsmith train {self.task} --start RUN"
             )

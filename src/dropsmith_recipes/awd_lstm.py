@@ -1,4 +1,7 @@
-"""Merity, Keskar & Socher (2018), AWD-LSTM: weight drop, locked masks, AR, TAR and NT-ASGD."""
+"""Merity, Keskar & Socher (2018), AWD-LSTM: weight drop, locked masks, AR, TAR and NT-ASGD.
+
+The phase that follows is in `fine_tuning`.
+"""
 
 from dataclasses import replace
 
@@ -9,7 +12,7 @@ from dropsmith.tasks.learning_rates import Constant
 from dropsmith.tasks.optimisers import TriggeredASGD
 from dropsmith_recipes._recipe import Preset, Published, Recipe
 
-_README = "README of salesforce/awd-lstm-lm, before fine-tuning"
+README = "README of salesforce/awd-lstm-lm"
 _PTB = Budget(
     epochs=500,
     batch_size=20,
@@ -22,14 +25,22 @@ _PTB = Budget(
     schedule=Constant(),
 )
 _SMALL = replace(_PTB, epochs=20, learning_rate=10.0, optimiser=TriggeredASGD(nonmono=2))
-_UNLIKE = (
+UNLIKE = (
     "the average has no lag behind the rate of a window, and counts the first weights",
-    "without the fine-tuning and the cache that follow in the paper",
+    "windows end at 80, where the code sets no bound",
 )
 
 
+def perplexities(validation: float, test: float, source: str) -> tuple[Published, ...]:
+    """Two numbers from the README of some authors' code."""
+    rows = {"validation_perplexity": validation, "test_perplexity": test}
+    return tuple(
+        Published(score=score, value=value, certainty="code", source=source)
+        for score, value in rows.items()
+    )
+
+
 def _recipe(task: str, paper: Preset, numbers: tuple[float, float], parameters: int) -> Recipe:
-    rows = zip(("validation_perplexity", "test_perplexity"), numbers, strict=True)
     return Recipe(
         task=task,
         name="awd-lstm",
@@ -40,12 +51,9 @@ def _recipe(task: str, paper: Preset, numbers: tuple[float, float], parameters: 
         cpu=replace(
             paper, model="dropsmith_recipes.models:awd_small", budget=_SMALL, limit=100_000
         ),
-        published=tuple(
-            Published(score=score, value=value, certainty="code", source=_README)
-            for score, value in rows
-        ),
+        published=perplexities(*numbers, f"{README}, before fine-tuning"),
         parameters=parameters,
-        unlike=_UNLIKE,
+        unlike=UNLIKE,
     )
 
 

@@ -5,6 +5,7 @@ from dropsmith_recipes import (
     auto_dropout,
     auto_dropout_transfer,
     awd_lstm,
+    fine_tuning,
     fraternal,
     fraternal_awd,
     gal,
@@ -54,6 +55,7 @@ RECIPES: dict[str, Recipe] = {
     "sentiment-scale/variational-lstm": sentiment.variational_lstm(),
     "sentiment-scale-gru/naive-gru": sentiment.naive_gru(),
     "sentiment-scale-gru/variational-gru": sentiment.variational_gru(),
+    **{recipe.full_name: recipe for recipe in fine_tuning.tables()},
     **{recipe.full_name: recipe for recipe in _TRANSFORMERS},
     **{recipe.full_name: recipe for recipe in _SEARCHED},
 }

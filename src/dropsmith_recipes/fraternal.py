@@ -13,9 +13,10 @@ from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import Plateau
 from dropsmith.tasks.optimisers import SGD
 from dropsmith_recipes._recipe import Preset, Published, Recipe
+from dropsmith_recipes.awd_lstm import perplexities
 
 VIEWS = 2
-_README = "README of kondiz/fraternal-dropout"
+README = "README of kondiz/fraternal-dropout"
 _ONE = Budget(
     epochs=1000 * VIEWS,
     batch_size=64,
@@ -37,21 +38,10 @@ _ONE_SMALL = replace(
     schedule=Plateau(factor=3, patience=2 * VIEWS),
 )
 _UNLIKE_ONE = (
-    "an epoch begins from a state of zeros; the code also zeroes the state of one window in a "
-    "hundred, and cuts windows off at 45",
     "the word with number 0 has an input embedding that learns",
     "the best weights are kept over a fall of the rate",
 )
 QUIET = "the quiet view sends gradients into the embedding, too"
-
-
-def perplexities(validation: float, test: float) -> tuple[Published, ...]:
-    """Two numbers from the authors' README."""
-    rows = {"validation_perplexity": validation, "test_perplexity": test}
-    return tuple(
-        Published(score=score, value=value, certainty="code", source=_README)
-        for score, value in rows.items()
-    )
 
 
 def _one_layer(
@@ -85,7 +75,7 @@ def one_layer() -> Recipe:
         "fraternal-lstm",
         "two views whose scores should be near, all masks drawn anew",
         Fraternal(kappa=0.15),
-        published=perplexities(67.5, 64.9),
+        published=perplexities(67.5, 64.9, README),
     )
 
 
@@ -101,7 +91,7 @@ def one_layer_same_input() -> Recipe:
 
 def one_layer_same_weights() -> Recipe:
     """Both views drop the same recurrent weights: `same_mask_w`, which the authors found better."""
-    return _same("weights", perplexities(66.9, 64.6))
+    return _same("weights", perplexities(66.9, 64.6, README))
 
 
 def one_layer_same_output() -> Recipe:

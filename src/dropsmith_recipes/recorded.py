@@ -6,6 +6,7 @@ from typing import Any
 
 from dropsmith.record import Record
 from dropsmith.sites import Plan
+from dropsmith.train import Start
 from dropsmith_recipes._recipe import Recipe
 
 _NAME = re.compile(r"[0-9a-f]{12}\.json")
@@ -22,17 +23,32 @@ def records_of(recipe: Recipe, preset: str, folder: Path) -> list[Record]:
     Raises:
         DataError: a record there cannot be read.
     """
-    # A searched plan differs from search to search, and is a run of the recipe all the same.
-    searched = recipe.preset(preset).search is not None
-    free = {"seed", "plan"} if searched else {"seed"}
-    wanted = _settings(recipe.setup(preset, plan=Plan() if searched else None).to_json(), free)
+    # A searched plan differs from search to search, and is a run of the recipe all the same; so do
+    # weights from run to run.
+    plan = None if recipe.preset(preset).search is None else Plan()
+    start = None if recipe.after is None else Start(weights=Path(), sha256="")
+    free = (
+        {"seed"}
+        | ({"plan"} if plan is not None else set())
+        | ({"start"} if start is not None else set())
+    )
+    wanted = _settings(recipe.setup(preset, plan=plan, start=start).to_json(), free)
     files = sorted(path for path in folder.glob("*.json") if _NAME.fullmatch(path.name))
     found = [record for path in files if _is(record := Record.load(path), wanted, free)]
-    return sorted(found, key=lambda record: record.config["seed"])
+    mine = [record for record in found if _begun(record, recipe, preset)]
+    return sorted(mine, key=lambda record: record.config["seed"])
 
 
 def _is(record: Record, wanted: dict[str, Any], free: set[str]) -> bool:
     return record.status == "finished" and _settings(record.config, free) == wanted
+
+
+def _begun(record: Record, recipe: Recipe, preset: str) -> bool:
+    """Whether a run began from what its recipe begins from: a run of the one before it."""
+    first = record.environment.get("start", {})
+    seed = first.get("seed")
+    known = None if seed is None else recipe.first_id(preset, seed)
+    return recipe.after is None or (known is not None and known == first.get("record"))
 
 
 def _settings(config: dict[str, Any], free: set[str]) -> dict[str, Any]:

@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropsmith.errors import TaskError
-from dropsmith.tasks.learning_rates import Constant, Cosine, Moment, Plateau, Staircase
+from dropsmith.tasks.learning_rates import (
+    Constant,
+    Cosine,
+    Moment,
+    Plateau,
+    Staircase,
+    UntilWorse,
+)
+from tasks.test_worsening import by_hand
 
 NAN = math.nan
 
@@ -29,6 +37,19 @@ def test_the_fall_is_half_a_cosine():
 
 def test_a_constant_rate_is_constant():
     assert {Constant().share(Moment(step=s, steps=9)) for s in range(1, 10)} == {1.0}
+
+
+@given(st.lists(st.floats(1, 9), max_size=20), st.sampled_from([1, 2, 5]))
+def test_a_rate_that_holds_until_validation_is_worse_ends_there_and_is_constant(losses, nonmono):
+    schedule = UntilWorse(nonmono=nonmono)
+    assert schedule.ends(losses) == (by_hand(losses, nonmono) is not None)
+    assert not schedule.returns(losses)
+    assert {schedule.share(Moment(step=s, steps=9, losses=losses)) for s in (1, 9)} == {1.0}
+
+
+def test_a_run_cannot_end_at_its_first_evaluation():
+    with pytest.raises(TaskError, match="UntilWorse: nonmono must be at least 1, got 0"):
+        UntilWorse(nonmono=0)
 
 
 def test_a_staircase_divides_as_the_loop_of_the_papers_code_does():

@@ -12,8 +12,8 @@ from dropsmith.models import SmallLSTM
 from dropsmith.objectives import TaskLoss
 from dropsmith.sites import Plan
 from dropsmith.tasks import Budget, find_task
-from dropsmith.tasks.learning_rates import Constant, Plateau
-from dropsmith.tasks.optimisers import SGD, Adam, AdamW, TriggeredASGD
+from dropsmith.tasks.learning_rates import Constant, Plateau, UntilWorse
+from dropsmith.tasks.optimisers import ASGD, SGD, Adam, AdamW, TriggeredASGD
 from dropsmith.train import WEIGHTS, Saving, Setup, train
 from dropsmith.train.averaging import AveragedSGD
 from dropsmith.train.optimisers import optimizer_of
@@ -35,6 +35,7 @@ SHORT = Budget(
         (Adam(), torch.optim.Adam),
         (SGD(shrink=0.25), AveragedSGD),
         (TriggeredASGD(shrink=0.25), AveragedSGD),
+        (ASGD(shrink=0.25), AveragedSGD),
     ],
 )
 def test_an_optimiser_is_made_with_the_budgets_numbers(optimiser, kind):
@@ -100,6 +101,23 @@ def test_from_the_trigger_on_the_mean_is_evaluated_and_kept_and_steps_go_on_as_e
         assert not torch.allclose(averaged.shown[evaluation], plain.shown[evaluation])
     best = torch.cat([w.flatten() for w in ordered(tmp_path / "averaged")])
     assert torch.equal(best, averaged.shown[4])
+
+
+def test_an_average_from_the_start_is_of_the_first_weights_and_all_that_follow(
+    tmp_path, monkeypatch
+):
+    watched = Watched(monkeypatch, [5.0, 4.0, 3.0, 2.0, 1.0, 0.5])
+    run(tmp_path, optimiser=ASGD())
+    for evaluation in range(6):
+        mean = torch.stack(watched.steps[: 5 * (evaluation + 1) + 1]).double().mean(0)
+        torch.testing.assert_close(watched.shown[evaluation].double(), mean, rtol=0, atol=1e-6)
+    assert not torch.allclose(watched.shown[0], watched.steps[5])
+
+
+def test_a_run_ends_where_validation_has_got_worse(tmp_path, monkeypatch):
+    Watched(monkeypatch, [3.0, 2.0, 2.5, 2.6, 0.1, 0.1])
+    record = run(tmp_path, schedule=UntilWorse(nonmono=1))
+    assert [row["validation_nll"] for row in record.curve] == [3.0, 2.0, 2.5, 2.6]
 
 
 def ordered(folder):

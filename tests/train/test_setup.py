@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from dropsmith.errors import TaskError
-from dropsmith.tasks.learning_rates import Plateau
+from dropsmith.tasks.learning_rates import Plateau, UntilWorse
 from dropsmith.tasks.optimisers import TriggeredASGD
 from train.setups import SHORT, digits
 
@@ -13,7 +13,7 @@ def test_its_json_holds_every_setting_and_decides_the_records_id():
     from dropsmith.record import config_id
 
     values = json.loads(json.dumps(digits().to_json()))
-    unwritten = {"data", "samples", "samples_without", "tested", "trunk", "whole"}
+    unwritten = {"data", "samples", "samples_without", "tested", "trunk", "whole", "start"}
     assert set(values) == set(digits().__dataclass_fields__) - unwritten
     assert values["plan"] == digits().plan.to_json()
     ids = [config_id(one.to_json()) for one in (digits(), digits(seed=1), digits(noise=False))]
@@ -89,6 +89,7 @@ def test_training_on_all_of_training_is_part_of_the_run():
     [
         ({"patience": 3}, "patience"),
         ({"schedule": Plateau(factor=3, patience=2)}, "Plateau"),
+        ({"schedule": UntilWorse()}, "UntilWorse"),
         ({"optimiser": TriggeredASGD()}, "TriggeredASGD"),
     ],
 )

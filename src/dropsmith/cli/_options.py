@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dropsmith.compare import Setting
     from dropsmith.sites import Kind, Plan
     from dropsmith.tasks import Budget, Data, Task
+    from dropsmith.train import Start
 
 TaskName = Annotated[
     str,
@@ -90,6 +91,15 @@ PlanSource = Annotated[
         "hf://USER/REPO/plan.json on the Hub.",
     ),
 ]
+StartFrom = Annotated[
+    Path | None,
+    typer.Option(
+        "--start",
+        metavar="RUN|FILE",
+        help="Begin from the best weights of a finished run, given by its folder runs/TASK/ID, or "
+        "from a .safetensors file; they are kept until others are better on validation.",
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
@@ -120,6 +130,13 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Decides weights, order
 def kinds(given: str | None) -> "tuple[Kind, ...]":
     """The kinds of sites in a list with commas; a run says which of them do not exist."""
     return tuple(name.strip() for name in given.split(",")) if given else ()  # pyright: ignore
+
+
+def start_of(place: Path | None) -> "Start | None":
+    """The weights at a place; `DataError` where there are none."""
+    from dropsmith.train import Start
+
+    return None if place is None else Start.of(place)
 
 
 def find(name: str, data: Path | None, model: str | None) -> "Task":

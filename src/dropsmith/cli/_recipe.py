@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dropsmith.cli._options import start_of
 from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def recipe_setup(
     samples: int,
     without: "tuple[Kind, ...]",
     plan: str | None,
+    start: Path | None,
     decided: dict[str, Any],
 ) -> "Setup":
     """The setup of a recipe's run.
@@ -53,6 +55,7 @@ def recipe_setup(
         seed, data: of the run.
         limit, precision, samples, without: in place of the preset's, where given.
         plan: the file or name of what a search has found, for recipes that begin with one.
+        start: the first run's folder, for recipes that are a second one.
         decided: options that a recipe decides, each with whether it was given.
 
     Raises:
@@ -70,6 +73,7 @@ def recipe_setup(
         seed=seed,
         data=None if data is None else str(data),
         plan=None if plan is None else Plan.load(plan),
+        start=start_of(start),
     )
     setup = recipe.carried(setup, preset or "cpu")
     changes = {"samples": samples, "samples_without": without}

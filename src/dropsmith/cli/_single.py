@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropsmith.cli._options import budget_of, find, numbers, setting_of
+from dropsmith.cli._options import budget_of, find, numbers, setting_of, start_of
 
 if TYPE_CHECKING:
     from dropsmith.record import Record
@@ -25,6 +25,7 @@ def setup_of(
     precision: str = "no",
     samples: int = 0,
     without: "tuple[Kind, ...]" = (),
+    start: Path | None = None,
 ) -> "Setup":
     """The setup of a run: equal to the one that a comparison with these options makes."""
     from dataclasses import replace
@@ -48,16 +49,25 @@ def setup_of(
     )
     setup = design.setup(name, setting_of(name, numbers(settings or [])), seed)
     own = setup.plan if plan is None else Plan.load(plan)
-    return replace(setup, plan=own, samples=samples, samples_without=without)
+    begun = start_of(start)
+    return replace(setup, plan=own, samples=samples, samples_without=without, start=begun)
 
 
 def check_setup(setup: "Setup") -> None:
-    """Read the data and put the plan on the model once, so that what cannot be is said at once."""
+    """Read the data and put the plan on the model once, so that what cannot be is said at once.
+
+    So are the weights that the run begins from.
+    """
+    import torch
+
     from dropsmith.compare import check_plans
     from dropsmith.train import task_and_data
 
     task, data = task_and_data(setup)
     check_plans(task, data, [setup.plan], [] if setup.trunk is None else [setup.trunk])
+    if setup.start is not None:
+        with torch.random.fork_rng(devices=[]):
+            setup.start.put_into(task.model(data), data)
 
 
 def record_of(setup: "Setup", folder: Path) -> "Record":

@@ -17,6 +17,7 @@ from dropsmith.cli._options import (
     Precision,
     Seed,
     Settings,
+    StartFrom,
     TaskName,
     folder_of,
 )
@@ -33,6 +34,7 @@ def predict(
     with_: MethodName = "dropout",
     settings: Settings = None,
     plan: PlanSource = None,
+    start: StartFrom = None,
     samples: Samples = 50,
     seed: Seed = 0,
     budget: BudgetName = "full",
@@ -62,6 +64,7 @@ def predict(
         model=model,
         limit=limit,
         precision=precision,
+        start=start,
     )
     check_setup(setup)
     check_items(setup)

@@ -50,6 +50,7 @@ def _line(recipe: "Recipe", folder: Path) -> dict[str, Any]:
         "recipe": recipe.full_name,
         "about": recipe.about,
         "source": recipe.source,
+        "after": None if recipe.after is None else recipe.after.full_name,
         "parameters": recipe.parameters,
         "published": [asdict(one) for one in recipe.published],
         "unlike": list(recipe.unlike),

@@ -20,6 +20,7 @@ from dropsmith.cli._options import (
     Precision,
     Seed,
     Settings,
+    StartFrom,
     TaskName,
     folder_of,
     kinds,
@@ -40,6 +41,7 @@ def train(
     with_: MethodName = METHOD,
     settings: Settings = None,
     plan: PlanSource = None,
+    start: StartFrom = None,
     seed: Seed = 0,
     budget: BudgetName = FULL,
     data: DataFolder = None,
@@ -60,6 +62,8 @@ def train(
 
     Example: dropsmith train digits --with r-drop --set rate=0.3 --set alpha=1
 
+    Example: dropsmith train digits --with r-drop --start runs/digits/ID
+
     Example: dropsmith train penn-treebank/variational-lstm-medium --data DIR --preset paper
     """
     home = None
@@ -76,6 +80,7 @@ def train(
             samples=samples,
             without=kinds(samples_without),
             plan=plan,
+            start=start,
             decided=given | {"--budget": budget != FULL},
         )
     elif preset is not None:
@@ -94,6 +99,7 @@ def train(
             precision=precision,
             samples=samples,
             without=kinds(samples_without),
+            start=start,
         )
     check_setup(setup)
     folder = folder_of(out, home or setup.task)

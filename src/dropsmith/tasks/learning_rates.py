@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dropsmith.errors import TaskError
+from dropsmith.tasks.worsening import worse_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +110,33 @@ class Constant(Schedule):
 
     def share(self, moment: Moment) -> float:
         return 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class UntilWorse(Schedule):
+    """The budget's learning rate, and the end of the run where validation gets worse.
+
+    That is at an evaluation whose loss is above the best of all but the last `nonmono` before it,
+    where `TriggeredASGD` would begin to average. A budget's `patience` counts all of them instead.
+
+    >>> [UntilWorse(nonmono=1).ends([3.0, 2.0, 2.5, 2.6][:n]) for n in range(5)]
+    [False, False, False, False, True]
+
+    Args:
+        nonmono: how many evaluations before the present one do not count.
+    """
+
+    nonmono: int = 5
+
+    def __post_init__(self) -> None:
+        if self.nonmono < 1:
+            raise TaskError(f"UntilWorse: nonmono must be at least 1, got {self.nonmono}")
+
+    def share(self, moment: Moment) -> float:
+        return 1.0
+
+    def ends(self, losses: Sequence[float]) -> bool:
+        return worse_at(losses, self.nonmono) is not None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,12 @@
 Learning rate and weight decay are the budget's, so that a comparison can tune them for any.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from dropsmith.errors import TaskError
+from dropsmith.tasks.worsening import worse_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +91,28 @@ class TriggeredASGD:
         Args:
             losses: the validation loss of every evaluation so far.
         """
-        for index in range(self.nonmono + 1, len(losses)):
-            earlier = losses[: index - self.nonmono]
-            if losses[index] > min((x for x in earlier if not math.isnan(x)), default=math.inf):
-                return index
-        return None
+        return worse_at(losses, self.nonmono)
 
 
-Optimiser = AdamW | Adam | SGD | TriggeredASGD
+@dataclass(frozen=True, kw_only=True)
+class ASGD:
+    """SGD, and from its first step on the average of its weights (Polyak & Juditsky, 1992).
+
+    As `TriggeredASGD` after its trigger: the mean of the weights before the first step and after
+    every step is what is evaluated and kept. For runs that begin from trained weights, such as the
+    second phase of Merity et al. (2018).
+
+    Args:
+        shrink: as for `SGD`.
+    """
+
+    shrink: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_shrink(self, self.shrink)
+
+
+Optimiser = AdamW | Adam | SGD | TriggeredASGD | ASGD
 """How a gradient becomes a step."""
 
 
@@ -117,6 +131,6 @@ def to_json(optimiser: Optimiser) -> dict[str, Any]:
     return {"name": type(optimiser).__name__} | kept
 
 
-def _check_shrink(optimiser: SGD | TriggeredASGD, shrink: float) -> None:
+def _check_shrink(optimiser: SGD | TriggeredASGD | ASGD, shrink: float) -> None:
     if not 0 <= shrink < 1:
         raise TaskError(f"{type(optimiser).__name__}: shrink must be in [0, 1), got {shrink}")

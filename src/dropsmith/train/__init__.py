@@ -2,10 +2,10 @@
 
 from dropsmith.train._setup import Setup
 from dropsmith.train.bar import Evaluated, Progress, bar
-from dropsmith.train.checkpoint import Checkpoint, Saving
+from dropsmith.train.checkpoint import WEIGHTS, Checkpoint, Saving
 from dropsmith.train.evaluate import evaluate
 from dropsmith.train.loop import steps_of, task_and_data, train
-from dropsmith.train.run import WEIGHTS
+from dropsmith.train.start import Start
 
 __all__ = [
     "WEIGHTS",
@@ -14,6 +14,7 @@ __all__ = [
     "Progress",
     "Saving",
     "Setup",
+    "Start",
     "bar",
     "evaluate",
     "steps_of",

@@ -7,8 +7,9 @@ from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import Objective
 from dropsmith.sites import KINDS, Kind, Plan
 from dropsmith.tasks import TASKS, Budget, plain_name
-from dropsmith.tasks.learning_rates import Plateau
+from dropsmith.tasks.learning_rates import Plateau, UntilWorse
 from dropsmith.tasks.optimisers import TriggeredASGD
+from dropsmith.train.start import Start
 
 PRECISIONS = ("no", "bf16")
 
@@ -39,6 +40,8 @@ class Setup:
             The last weights are then kept, and nothing is scored before test.
         trunk: the first module that the views of a step do not share, or None where each is whole;
             what is below it runs once, with one draw of its noise.
+        start: weights to begin with, or None for those that the seed draws. They are kept until
+            others have a better validation loss.
     """
 
     task: str
@@ -56,6 +59,7 @@ class Setup:
     tested: bool = True
     whole: bool = False
     trunk: str | None = None
+    start: Start | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -82,7 +86,7 @@ class Setup:
             name
             for name, goes_by_it in (
                 ("patience", budget.patience is not None),
-                (type(budget.schedule).__name__, isinstance(budget.schedule, Plateau)),
+                (type(budget.schedule).__name__, isinstance(budget.schedule, Plateau | UntilWorse)),
                 (type(budget.optimiser).__name__, isinstance(budget.optimiser, TriggeredASGD)),
             )
             if goes_by_it
@@ -115,7 +119,7 @@ class Setup:
         """The resolved configuration as JSON values, without paths of data.
 
         Of `samples`, `whole` and `trunk` it holds what was asked for, and `tested` only where it is
-        not.
+        not; of `start` the hash.
         """
         values = {
             "task": plain_name(self.task),
@@ -138,4 +142,6 @@ class Setup:
             values["whole"] = True
         if self.trunk is not None:
             values["trunk"] = self.trunk
+        if self.start is not None:
+            values["start"] = self.start.sha256
         return values

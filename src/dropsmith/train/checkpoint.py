@@ -19,6 +19,9 @@ from dropsmith.errors import CheckpointError
 
 FILE, FORMAT, VERSION = "checkpoint.safetensors", "dropsmith.checkpoint", 1
 
+WEIGHTS = "model.safetensors"
+"""The file in a run's folder that holds its best weights."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Saving:

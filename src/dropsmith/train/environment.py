@@ -1,5 +1,6 @@
 """What a run ran on, for its record."""
 
+import hashlib
 import platform
 import subprocess
 from importlib.metadata import version
@@ -25,7 +26,14 @@ def environment(data: Data, device: torch.device) -> dict[str, Any]:
         "platform": platform.platform(),
         "data_sha256": data.sha256,
         "data_source": data.source,
+        **({"vocabulary_sha256": known} if (known := words_hash(data)) else {}),
     }
+
+
+def words_hash(data: Data) -> str | None:
+    """A hash of the words of a text in the order of their numbers; None where there are none."""
+    words = "\n".join(data.vocabulary)
+    return hashlib.sha256(words.encode()).hexdigest() if words else None
 
 
 def device_name(device: torch.device) -> str:

@@ -42,6 +42,7 @@ def train(
 
     Validation is scored after every epoch of example-views; the weights of least validation loss
     are kept, and they alone are scored on test, once, at the end, if the setup asks for it.
+    Weights that a run begins from are scored before its first step, as row 0 of its curve.
 
     Args:
         setup: what to run.
@@ -55,7 +56,8 @@ def train(
         TrainingError: the loss or its gradient is not finite. The error names the step, and the
             batch is kept in `folder`.
         CheckpointError: the checkpoint in `folder` is of another run, or on other data.
-        TaskError, DataError: the setup names what is not there.
+        TaskError, DataError: the setup names what is not there, or begins from weights of another
+            model.
     """
     task, data = task_and_data(setup)
     identity = {"config": setup.to_json(), "data_sha256": data.sha256}
@@ -119,7 +121,10 @@ def _opened(
     forked = torch.random.fork_rng([torch.cuda.current_device()] if device.type == "cuda" else [])
     with forked, flushed(), torch.backends.cudnn.flags(enabled=True, deterministic=True):
         torch.manual_seed(setup.seed)
-        model = task.model(data).to(device).train()
+        model = task.model(data)
+        if setup.start is not None:
+            setup.start.put_into(model, data)
+        model = model.to(device).train()
         example = on_device(data.train.rows(slice(0, 2)), device)
         with setup.plan.installed(model, example, seed=setup.seed):
             yield Run(

@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from dropsmith.tasks import Budget
-from dropsmith.tasks.optimisers import SGD, Adam, AdamW, TriggeredASGD
+from dropsmith.tasks.optimisers import ASGD, SGD, Adam, AdamW, TriggeredASGD
 from dropsmith.train.averaging import AveragedSGD
 
 
@@ -20,8 +20,11 @@ def optimizer_of(model: nn.Module, budget: Budget) -> Optimizer:
         case SGD(momentum=momentum) if momentum:
             settings = {"momentum": momentum, "nesterov": kind.ahead}
             return torch.optim.SGD(weights, lr=rate, weight_decay=decay, **settings)
-        case SGD() | TriggeredASGD():
-            return AveragedSGD(weights, lr=rate, weight_decay=decay, shrink=kind.shrink)
+        case SGD() | TriggeredASGD() | ASGD():
+            made = AveragedSGD(weights, lr=rate, weight_decay=decay, shrink=kind.shrink)
+            if isinstance(kind, ASGD):
+                made.start_averaging()
+            return made
         case Adam():
             return torch.optim.Adam(weights, lr=rate, weight_decay=decay)
         case AdamW():

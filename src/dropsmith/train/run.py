@@ -12,7 +12,7 @@ from dropsmith.record import Record, validation_loss
 from dropsmith.tasks import Budget, Data, device_of
 from dropsmith.tasks.written import Written
 from dropsmith.train.bar import Evaluated, Progress
-from dropsmith.train.checkpoint import FILE, Saving, write
+from dropsmith.train.checkpoint import FILE, WEIGHTS, Saving, write
 from dropsmith.train.environment import environment
 from dropsmith.train.evaluate import evaluate, evaluating
 from dropsmith.train.length import Length, learning_rate
@@ -20,9 +20,6 @@ from dropsmith.train.memory import forget_peak, peak_bytes
 from dropsmith.train.optimisers import after_evaluation, shown
 from dropsmith.train.state import State
 from dropsmith.train.step import Stepper
-
-WEIGHTS = "model.safetensors"
-"""The file in a run's folder that holds its best weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +46,7 @@ class Run:
         """Every step that is left, then the scores."""
         state, saved = self.state, time.monotonic()
         forget_peak(self._device)
+        self._judge_start(evaluated)
         while state.step < self.length.steps and not self._gives_up():
             self._step()
             if self.length.evaluates(state.step):
@@ -60,6 +58,15 @@ class Run:
                 saved = time.monotonic()
             progress(state.step / self.length.steps)
         return self._finish()
+
+    def _judge_start(self, evaluated: Evaluated) -> None:
+        """Weights that were given are the best until there are better ones."""
+        setup, state = self.stepper.setup, self.state
+        if setup.start is None or setup.whole or state.step:
+            return
+        row = {"step": 0, "epoch": 0.0, "views": 0, "seconds": 0.0}
+        state.curve.append(row | self._kept())
+        evaluated(state.curve[-1])
 
     @property
     def _device(self) -> torch.device:
@@ -143,6 +150,11 @@ class Run:
         own = {f"test_{name}": value for name, value in written.scores.items()}
         return written, self._scores("test") | self._sampled() | own
 
+    def _begun(self) -> dict[str, Any]:
+        """Whose weights it began from, where they were given."""
+        start = self.stepper.setup.start
+        return {} if start is None else {"start": start.told}
+
     def _fused(self) -> dict[str, str]:
         """The head that was fused with the loss, where one was."""
         name = self.state.fused_head
@@ -169,6 +181,7 @@ class Run:
             environment=environment(self.data, self._device)
             | {"data_given": self.stepper.setup.data_given}
             | signed
+            | self._begun()
             | self._fused(),
             curve=tuple(state.curve),
             scores=scores,

@@ -54,8 +54,12 @@ class State:
 
     @property
     def losses(self) -> list[float]:
-        """The validation loss of every evaluation so far; none where nothing is validated on."""
-        return [validation_loss(row) for row in self.curve if chosen_by(row) is not None]
+        """The validation loss after every epoch so far; none where nothing is validated on.
+
+        That of weights a run began from is not among them: its steps have no part in it.
+        """
+        made = [row for row in self.curve if row["step"]]
+        return [validation_loss(row) for row in made if chosen_by(row) is not None]
 
     def add_beside(self, terms: Terms) -> None:
         """Count in the terms of a step that are not the task's."""

@@ -1,0 +1,163 @@
+"""Weights that a run begins from: those of another run, or of a file."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from dropsmith.errors import DataError, TaskError
+from dropsmith.record import Record
+from dropsmith.tasks import Data
+from dropsmith.train.checkpoint import FILE, WEIGHTS
+from dropsmith.train.environment import words_hash
+
+_SHOWN = 3
+"""Names of weights that an error shows of each kind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """The weights that a run begins with, in place of those drawn from its seed.
+
+    `Start.of` makes one. A run is the same wherever its first weights lie: their hash is part of
+    its configuration, as `sha256sum model.safetensors` prints it, and their place is not.
+
+    Args:
+        weights: their file, in the safetensors format.
+        sha256: the hash of that file.
+    """
+
+    weights: Path
+    sha256: str
+
+    @classmethod
+    def of(cls, place: Path) -> "Start":
+        """The weights of a finished run or of a file, read once for their hash.
+
+        Args:
+            place: the folder of a run (`runs/TASK/ID`), its record beside that (`ID.json`), or a
+                file of weights.
+
+        Raises:
+            DataError: there are none.
+        """
+        path = _found(place)
+        try:
+            return cls(weights=path, sha256=_hash(path))
+        except OSError as error:
+            raise DataError(f"cannot read weights from {path}\n  {error.strerror}") from None
+
+    @property
+    def record(self) -> Record | None:
+        """That of the run the weights are of, where they lie in its folder."""
+        home = self.weights.resolve().parent
+        path = home.parent / f"{home.name}.json"
+        try:
+            return Record.load(path) if path.exists() else None
+        except DataError:  # a file of somebody else's
+            return None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What a record says of them, beside the hash in its configuration."""
+        record = self.record
+        if record is None:
+            return {"file": self.weights.name}
+        named = {name: record.config.get(name) for name in ("task", "method", "seed")}
+        return {"record": record.id} | named
+
+    def put_into(self, model: nn.Module, data: Data) -> None:
+        """Give a model these weights.
+
+        Raises:
+            DataError: they cannot be read, have changed, or know other words than the data.
+            TaskError: they are of another model.
+        """
+        self._check_words(data)
+        there, here = self._read(), model.state_dict()
+        if differing := _differences(there, here):
+            lines = "\n  ".join((*differing, *self._origin(), "begin from weights of this model"))
+            raise TaskError(f"the weights in {self.weights} are of another model\n  {lines}")
+        model.load_state_dict(there)
+
+    def _read(self) -> dict[str, Tensor]:
+        try:
+            if _hash(self.weights) != self.sha256:
+                raise DataError(f"{self.weights} has changed since this run was asked for")
+            return load_file(self.weights)
+        except (OSError, SafetensorError) as error:
+            raise DataError(
+                f"cannot read weights from {self.weights}\n  {error}\n"
+                f"  looked for: a file in the safetensors format, such as a run's {WEIGHTS}"
+            ) from None
+
+    def _check_words(self, data: Data) -> None:
+        """The same words under the same numbers, where both are known: no shape would tell."""
+        record = self.record
+        known = None if record is None else record.environment.get("vocabulary_sha256")
+        if known not in (None, words_hash(data)):
+            raise DataError(
+                f"the weights in {self.weights} know other words, or by other numbers\n"
+                "  a vocabulary is that of the training text: begin from a run on the same text, "
+                "with the same --limit"
+            )
+
+    def _origin(self) -> list[str]:
+        record = self.record
+        if record is None:
+            return []
+        config = record.config
+        model = config.get("model") or "the task's own"
+        return [f"they are of {config.get('task')} with {config.get('method')}, model: {model}"]
+
+
+def _found(place: Path) -> Path:
+    if place.is_dir() and (place / WEIGHTS).is_file():
+        return place / WEIGHTS
+    if place.suffix == ".json" and (place.with_suffix("") / WEIGHTS).is_file():
+        return place.with_suffix("") / WEIGHTS
+    if place.is_file() and place.suffix != ".json":
+        return place
+    raise DataError(f"no weights to begin from in {place}\n  {_why(place)}")
+
+
+def _why(place: Path) -> str:
+    runs = sorted(path.parent for path in place.glob(f"*/{WEIGHTS}")) if place.is_dir() else []
+    if runs:
+        return f"the runs in there, of which one is to be named: {_few(map(str, runs))}"
+    if (place / FILE).exists():
+        return "the run has not come to its end: the command that began it goes on"
+    if place.exists():
+        return f"looked for: {WEIGHTS}, which a run leaves in its folder when it ends"
+    return "there is nothing of this name: give the folder of a run, or a .safetensors file"
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _differences(there: Mapping[str, Tensor], here: Mapping[str, Tensor]) -> list[str]:
+    """What keeps weights from being those of a model, a line for each kind."""
+    shapes = [
+        f"{name} {tuple(there[name].shape)} there, {tuple(own.shape)} here"
+        for name, own in here.items()
+        if name in there and there[name].shape != own.shape
+    ]
+    found = {
+        "of another shape": shapes,
+        "not there": [name for name in here if name not in there],
+        "only there": [name for name in there if name not in here],
+    }
+    return [f"{what}: {_few(names)}" for what, names in found.items() if names]
+
+
+def _few(names: Any) -> str:
+    every = list(names)
+    more = f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
+    return "; ".join(every[:_SHOWN]) + more
