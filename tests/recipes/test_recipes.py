@@ -13,7 +13,8 @@ from dropsmith.objectives import from_json
 from dropsmith.sites import Plan
 from dropsmith.tasks import TASKS, Data, Split
 from dropsmith.tasks.own_model import _function
-from dropsmith.train import Saving, task_and_data, train
+from dropsmith.train import Saving, Start, task_and_data, train
+from dropsmith.train.checkpoint import write
 from dropsmith_recipes import RECIPES, Preset, find_recipe, is_recipe
 from dropsmith_recipes.table import row
 from recipes.shapes import untrained
@@ -77,8 +78,16 @@ FEW = {"sentiment-scale": 30, "sentiment-scale-gru": 30, "cifar10-vit": None}
 """Examples of tasks that do not read running text."""
 
 
+ANY = Start(weights=Path("anywhere"), sha256="0")
+
+
+def given(recipe):
+    """What a recipe's setup needs beside its preset, to be written down and not run."""
+    return {} if recipe.after is None else {"start": ANY}
+
+
 def shorter(recipe, data, limit=None):
-    setup = recipe.setup("cpu", data=str(data))
+    setup = recipe.setup("cpu", data=str(data), **given(recipe))
     task = TASKS[setup.task]
     running = hasattr(task, "source") and task.perplexity
     few = 2_000 if running else FEW.get(setup.task, 20)
@@ -87,11 +96,21 @@ def shorter(recipe, data, limit=None):
     return replace(setup, limit=few if limit is None else limit, budget=budget)
 
 
+def begun(setup, path):
+    """The setup, beginning from a file of new weights of its model."""
+    task, data = task_and_data(setup)
+    write(path, task.model(data).state_dict())
+    return replace(setup, start=Start.of(path))
+
+
 @pytest.mark.parametrize("name", PLANNED)
 def test_every_recipe_runs_twenty_steps_of_its_cpu_preset(name, folder, tmp_path):
     recipe = RECIPES[name]
+    setup = shorter(recipe, folder)
+    if recipe.after is not None:
+        setup = begun(setup, tmp_path / "first.safetensors")
     with pytest.raises(Enough):
-        train(shorter(recipe, folder), tmp_path, progress=after(20), saving=NEVER)
+        train(setup, tmp_path, progress=after(20), saving=NEVER)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +219,7 @@ def test_a_recipe_stands_under_its_own_name_and_its_setups_can_be_written_down(n
     recipe = RECIPES[name]
     assert recipe.full_name == name
     for preset in ("paper", "cpu"):
-        setup = recipe.setup(preset)
+        setup = recipe.setup(preset, **given(recipe))
         values = json.loads(json.dumps(setup.to_json(), allow_nan=False))
         assert Plan.from_json(values["plan"]) == setup.plan
         assert from_json(values["objective"]) == setup.objective

@@ -1,4 +1,7 @@
+from pathlib import Path
+
 from dropsmith.record import Record
+from dropsmith.train import Start
 from dropsmith_recipes import RECIPES
 from dropsmith_recipes.table import HEADS, NOT_RUN, row
 
@@ -36,3 +39,28 @@ def test_a_run_with_a_setting_of_its_own_is_no_run_of_the_recipe(tmp_path):
     setup = MEDIUM.setup("cpu").to_json() | {"limit": 7}
     Record(config=setup, scores={"test_perplexity": 1.0}).save(tmp_path)
     assert row(MEDIUM, tmp_path)[-1] == NOT_RUN
+
+
+TUNED = RECIPES["penn-treebank/awd-lstm-finetuned"]
+
+
+def tuned(folder, seed, first, perplexity):
+    """A run of the second phase that says it began from the run `first`."""
+    start = Start(weights=Path("lost"), sha256=f"{seed}")
+    config = TUNED.setup("cpu", seed=seed, start=start).to_json()
+    scores = {"test_perplexity": perplexity}
+    Record(config=config, environment={"start": first}, scores=scores).save(folder)
+
+
+def test_a_second_run_counts_where_it_began_from_a_run_of_the_first_recipe(tmp_path):
+    for seed in (3, 4):
+        first = Record(config=TUNED.after.setup("cpu", seed=seed).to_json())
+        tuned(tmp_path, seed, {"record": first.id, "seed": seed}, 100.0 + seed)
+    assert row(TUNED, tmp_path)[-1] == "cpu 103.5 ± 0.7, 2 seeds"
+
+
+def test_a_second_run_from_other_weights_is_no_run_of_the_recipe(tmp_path):
+    other = Record(config=TUNED.after.setup("paper", seed=0).to_json())
+    tuned(tmp_path, 0, {"record": other.id, "seed": 0}, 100.0)
+    tuned(tmp_path, 1, {"file": "mine.safetensors"}, 100.0)
+    assert row(TUNED, tmp_path)[-1] == NOT_RUN
