@@ -1,5 +1,6 @@
 """Jobs that other processes can import by name."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -27,8 +28,23 @@ def errand(job, line):
         child = [sys.executable, "-c", "import time; time.sleep(600)"]
         line(subprocess.Popen(child, close_fds=False).pid)
         os.kill(os.getpid(), signal.SIGKILL)
+    if job == "tell and ask":
+        line(0.5)
+        answer = line.ask("now")
+        line(0.75)
+        return answer
+    if job == "tell for ever":
+        while True:
+            line(0.5)
+    if job.startswith("with a child"):
+        child = multiprocessing.Process(target=time.sleep, args=(600,), daemon=True)
+        child.start()
+        line(child.pid)
+        time.sleep(600)
     if job == "who":
         return os.getpid()
+    if job == "how":
+        return multiprocessing.get_start_method()
     return f"{job} done"
 
 

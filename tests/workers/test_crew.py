@@ -71,6 +71,24 @@ def test_a_job_waits_for_the_answer_to_what_it_asks_and_this_takes_none_of_its_t
         assert made.wait(60) == [Done(0, ["one", "two"])]
 
 
+def test_what_was_said_in_time_counts_however_late_it_is_heard():
+    with Crew(errand, 1, timeout=2.0) as made:
+        made.give(0, "tell and ask")
+        assert made.wait(60) == [Told(0, 0.5)]
+        time.sleep(2.2)  # as where a coordinator waits for its disk
+        assert made.wait(60) == [Asked(0, "now")]
+        made.answer(0, "so late")
+        time.sleep(2.2)
+        assert made.wait(60) == [Told(0, 0.75)]
+        assert made.wait(60) == [Done(0, "so late")]
+
+
+def test_a_job_that_says_more_than_can_be_heard_is_ended_all_the_same():
+    with Crew(errand, 1, timeout=0.3) as made:
+        made.give(0, "tell for ever")
+        assert ends(made, 1) == [Overdue(0, 0.3)]
+
+
 def test_a_process_that_will_not_end_is_killed(monkeypatch):
     monkeypatch.setattr(crew, "_PATIENCE", 0.3)
     with Crew(stubborn, 1) as made:
@@ -89,6 +107,23 @@ def test_a_death_is_seen_although_a_child_of_the_dead_holds_its_pipe():
             os.kill(int(told.share), signal.SIGKILL)
 
 
+@pytest.mark.parametrize("timeout", [0.5, None])
+def test_what_a_job_has_started_ends_when_it_is_ended(timeout):
+    with Crew(errand, 1, timeout=timeout) as made:
+        made.give(0, "with a child")
+        (told,) = made.wait(60)
+        if timeout is not None:
+            assert ends(made, 1) == [Overdue(0, timeout)]
+            gone(told.share)
+    gone(told.share)
+
+
+def test_the_processes_of_a_job_start_as_they_would_here():
+    with Crew(errand, 1) as made:
+        made.give(0, "how")
+        assert ends(made, 1) == [Done(0, multiprocessing.get_start_method())]
+
+
 def test_what_cannot_be_loaded_is_told_from_what_died(capfd):
     with Crew(errand, 1) as made:
         made.give(0, Unloadable())
@@ -103,7 +138,7 @@ def test_more_jobs_than_workers_are_refused():
             made.give(1, "plain")
 
 
-def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+def test_workers_and_what_they_started_end_with_a_parent_that_is_killed(tmp_path):
     code = f"""if __name__ == "__main__":
     import sys
     sys.path.insert(0, {str(Path(__file__).parents[1])!r})
@@ -113,18 +148,21 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     made.give(0, "who")
     (done,) = made.wait()
     print(done.result, flush=True)
-    made.give(1, "wait quietly")
+    made.give(1, "with a child")
+    (told,) = made.wait()
+    print(told.share, flush=True)
     made.wait()
 """
     script = tmp_path / "parent.py"
     script.write_text(code)
     parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
-    worker = int(parent.stdout.readline())
+    worker, child = (int(parent.stdout.readline()) for _ in range(2))
     parent.kill()
     parent.wait()
     parent.stdout.close()
     gone(worker)
+    gone(child)
 
 
 def test_there_is_at_least_one_core():

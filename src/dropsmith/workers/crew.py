@@ -3,6 +3,9 @@
 `concurrent.futures` gives up every job when one process is killed (out of memory, a fault in a
 kernel). Here each worker has a pipe of its own, so the job it died with is known, and a new worker
 takes its place.
+
+A job's time is that between what its worker has sent, however late it is read here, and without
+what it waited for answers.
 """
 
 import multiprocessing
@@ -15,6 +18,7 @@ from time import monotonic
 from typing import Any
 
 from dropsmith.workers.events import Asked, Died, Done, Event, Overdue, Told
+from dropsmith.workers.family import end_all, family_of
 from dropsmith.workers.serve import Work, interrupts_held, serve
 
 _PATIENCE = 5.0
@@ -36,6 +40,9 @@ def cores() -> int:
 
 class Crew:
     """Processes that each do one job at a time and are kept for the next.
+
+    A job may start processes of its own, as a `DataLoader` does. They end with the worker when it is
+    ended, or when the process that holds the crew is killed.
 
     Args:
         work: a function at the top of a module, as processes start by importing it.
@@ -95,7 +102,7 @@ class Crew:
         workers = [*self._busy.values(), *self._idle]
         self._busy, self._idle = {}, []
         for worker in workers:
-            worker.process.terminate()
+            worker.end()
         for worker in workers:
             worker.stop()
 
@@ -126,7 +133,7 @@ class Crew:
 
     def _end_overdue(self) -> list[Event]:
         now = monotonic()
-        late = [n for n, one in self._busy.items() if one.due is not None and one.due <= now]
+        late = [number for number, worker in self._busy.items() if worker.late(now)]
         for number in late:
             self._busy.pop(number).stop()
         return [Overdue(number, self.timeout or 0.0) for number in late]
@@ -138,15 +145,17 @@ class _Worker:
     def __init__(self, work: Work) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=serve, args=(theirs, work), daemon=True)
+        told = (theirs, work, multiprocessing.get_start_method(allow_none=True))
+        self.process: BaseProcess = context.Process(target=serve, args=told, daemon=True)
         with interrupts_held():
             self.process.start()
         theirs.close()
         self.began, self.due, self.left = False, None, None
+        self.said, self.family = monotonic(), []
 
     def give(self, job: Any, timeout: float | None) -> None:
-        self.timeout, self.began = timeout, False
-        self.due = None if timeout is None else monotonic() + timeout + _START
+        self.timeout, self.began, self.said = timeout, False, monotonic()
+        self.due = None if timeout is None else self.said + timeout + _START
         self.send(job)
 
     def answer(self, reply: Any) -> None:
@@ -162,24 +171,38 @@ class _Worker:
         try:
             if not self.pipe.poll():
                 return None if code is None else Died(number, code, self.began)
-            kind, content = self.pipe.recv()
+            kind, content, self.said = self.pipe.recv()
         except (EOFError, ConnectionResetError):
             self.process.join()
             return Died(number, self.process.exitcode, self.began)
         if kind == "began":
             self.began = True
-            self.due = None if self.timeout is None else monotonic() + self.timeout
+            self.due = None if self.timeout is None else self.said + self.timeout
             return None
         if kind == "asked":  # how long it waits for an answer is not its fault
-            self.left, self.due = _left(self.due), None
+            self.left = None if self.due is None else max(0.0, self.due - self.said)
+            self.due = None
         return {"told": Told, "asked": Asked, "done": Done}[kind](number, content)
+
+    def late(self, now: float) -> bool:
+        """Whether its time is over, and all is read that it has sent before."""
+        if self.due is None or self.due > now:
+            return False
+        return self.said > self.due or not self.pipe.poll()
+
+    def end(self) -> None:
+        """Ask it to end; it need not have when this returns."""
+        if self.process.exitcode is None:
+            self.family += family_of(self.process.pid)
+        self.process.terminate()
 
     def stop(self) -> None:
         self.pipe.close()
-        self.process.terminate()
+        self.end()
         self.process.join(_PATIENCE)
         self.process.kill()
         self.process.join()
+        end_all(self.family)
 
 
 def _least(times: Iterable[float | None]) -> float | None:

@@ -4,10 +4,13 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import parent_process
+from multiprocessing import current_process, parent_process, set_start_method
 from multiprocessing.connection import Connection, wait
 from threading import Thread
+from time import monotonic
 from typing import Any, NoReturn
+
+from dropsmith.workers.family import end_all, family_of
 
 GONE = 70
 """The exit code of a worker whose parent is gone."""
@@ -23,29 +26,42 @@ class Line:
         self._pipe = pipe
 
     def __call__(self, share: float) -> None:
-        self._pipe.send(("told", share))
+        self.say("told", share)
 
     def ask(self, question: Any) -> Any:
         """What the other side answers."""
-        self._pipe.send(("asked", question))
+        self.say("asked", question)
         return self._pipe.recv()
+
+    def say(self, kind: str, content: Any) -> None:
+        """Send what happens, and when it did: by a clock that all processes of a machine share."""
+        self._pipe.send((kind, content, monotonic()))
 
 
 Work = Callable[[Any, Line], Any]
 """Does one job, and may speak while it runs."""
 
 
-def serve(pipe: Connection, work: Work) -> None:
-    """Do jobs from `pipe` until it is closed; end at once if the parent is killed."""
+def serve(pipe: Connection, work: Work, start_method: str | None) -> None:
+    """Do jobs from `pipe` until it is closed; end at once if the parent is killed.
+
+    Args:
+        pipe: to whoever gives the jobs.
+        work: what does them.
+        start_method: how a job's own processes start where it does not say; None for as usual.
+    """
     # An interrupt at the terminal reaches every process; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _let_interrupts_through()
+    current_process().daemon = False  # one may have no children, and jobs may load data in some
+    set_start_method(start_method, force=True)  # and not as this process was started
     Thread(target=_end_with_parent, daemon=True).start()
+    line = Line(pipe)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone: so go
         while True:
             job = pipe.recv()
-            pipe.send(("began", None))
-            pipe.send(("done", work(job, Line(pipe))))
+            line.say("began", None)
+            line.say("done", work(job, line))
 
 
 @contextmanager
@@ -72,4 +88,7 @@ def _end_with_parent() -> NoReturn:
     parent = parent_process()
     assert parent is not None
     wait([parent.sentinel])
-    os._exit(GONE)
+    try:
+        end_all(family_of(os.getpid()))
+    finally:
+        os._exit(GONE)
