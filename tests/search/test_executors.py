@@ -2,14 +2,10 @@
 
 import sys
 
-import pytest
-
-from dropsmith.errors import SearchError
-from dropsmith.search import Job, LocalExecutor, SerialExecutor
-from dropsmith.search.ray import RayExecutor
+from dropsmith.search import Finished, Job, LocalExecutor, SerialExecutor
 from dropsmith.sites import Plan
 from dropsmith.testing import ExecutorContract
-from search.small import by_rates
+from search.small import loaded
 
 
 class TestSerial(ExecutorContract):
@@ -31,6 +27,9 @@ def test_a_score_that_exits_is_a_failure_of_its_trial_that_says_how():
     assert (failed.number, failed.why, failed.lost) == (5, "SystemExit: 3", False)
 
 
-def test_an_address_without_a_cluster_is_named():
-    with pytest.raises(SearchError, match="no Ray cluster at 'nonsense'"):
-        RayExecutor(by_rates, address="nonsense")
+def test_a_score_may_load_its_data_in_processes_of_its_own():
+    with LocalExecutor(loaded, 1) as executor:
+        executor.submit(Job(0, Plan(), 0))
+        (ended,) = executor.wait(120)
+    assert isinstance(ended, Finished), ended
+    assert ended.score == sum(range(8))

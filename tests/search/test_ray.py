@@ -69,7 +69,7 @@ def test_without_ray_the_extra_is_named(monkeypatch):
 
 def test_a_report_that_overtakes_the_word_of_its_beginning_stops_the_clock_all_the_same(cluster):
     with RayExecutor(by_rates, 1, timeout=0.0) as executor:
-        (report,) = executor._read(0, (1, 0.5))
+        (report,) = executor._read(0, (1, 0.5), 0.0)
         assert (report.step, report.value) == (1, 0.5)
-        assert executor._read(0, None) == []
+        assert executor._read(0, None, 0.0) == []
         assert not executor._due  # its time stands still until it is answered

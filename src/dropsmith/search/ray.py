@@ -1,16 +1,13 @@
 """Trials as tasks of a Ray cluster: one started here, or one of many machines."""
 
-import asyncio
-import logging
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import monotonic
 from typing import Any, final
 
-from dropsmith.errors import MissingExtra, SearchError
-from dropsmith.search.attempt import Score, attempt, takes_trial
+from dropsmith.errors import MissingExtra
+from dropsmith.search.attempt import Score, takes_trial
+from dropsmith.search.cluster import connect
 from dropsmith.search.executor import Ended, Event, Executor, Failed, Job, Reported
+from dropsmith.search.mailbox import Mailbox, Word, run
 from dropsmith.workers import cores
 
 try:
@@ -32,7 +29,9 @@ class RayExecutor(Executor):
         workers: how many trials run at the same time; as many as the cluster has room for where
             None.
         address: of a running cluster, such as `"auto"` or `"ray://head:10001"`.
-        timeout: seconds that a trial may take once it has begun; then its task is ended.
+        timeout: seconds that a trial may take once it has begun; then its task is ended. What it
+            has taken up to a report is what it says itself, however late that is heard here; time
+            in which it waited for a verdict is not counted.
         cpus, gpus: what each trial is given; torch uses as many threads as processors.
 
     Raises:
@@ -52,13 +51,13 @@ class RayExecutor(Executor):
         takes_trial(score)
         self._mine = not ray.is_initialized()
         if self._mine:
-            _connect(address, (workers or cores()) * cpus)
+            connect(address, (workers or cores()) * cpus)
         self.slots = workers or max(1, int(ray.cluster_resources().get("CPU", 1) // cpus))
         self._timeout = timeout
         self._score = ray.put(score)
-        self._task = ray.remote(max_retries=0, num_cpus=cpus, num_gpus=gpus)(_run)
+        self._task = ray.remote(max_retries=0, num_cpus=cpus, num_gpus=gpus)(run)
         self._threads = cpus
-        self._mail: Any = ray.remote(num_cpus=0, max_restarts=-1)(_Mailbox).remote()
+        self._mail: Any = ray.remote(num_cpus=0, max_restarts=-1)(Mailbox).remote()
         self._heard: Any = self._mail.take.remote()
         self._running: dict[Any, int] = {}
         self._due: dict[int, float] = {}
@@ -94,30 +93,46 @@ class RayExecutor(Executor):
         left = None if until is None else max(0.0, until - monotonic())
         ready, _ = ray.wait([self._heard, *self._running], timeout=left, fetch_local=True)
         events = self._reports() if self._heard in ready else []
-        return (
-            events + [self._ended(task) for task in ready if task in self._running] + self._late()
-        )
+        events += [self._ended(task) for task in ready if task in self._running]
+        return events + self._late()
 
     def _reports(self) -> list[Event]:
-        try:
-            heard = ray.get(self._heard)
-        except RayError:  # it was restarted; the trials that waited for it have failed by now
-            heard = []
-        self._heard = self._mail.take.remote()
-        known = set(self._running.values())
-        return [event for n, report in heard if n in known for event in self._read(n, report)]
+        return self._events(self._take())
 
-    def _read(self, number: int, report: tuple[int, float] | None) -> list[Event]:
+    def _all_reports(self) -> list[Event]:
+        """The reports that were sent until now, of which a first take need not hold all."""
+        self._mail.mark.remote()
+        heard: list[Word | None] = []
+        while None not in heard:
+            heard += self._take()
+        return self._events(heard)
+
+    def _take(self) -> list[Word | None]:
+        try:
+            return ray.get(self._heard)
+        except RayError:  # it was restarted; the trials that waited for it have failed by now
+            return [None]
+        finally:
+            self._heard = self._mail.take.remote()
+
+    def _events(self, heard: list[Word | None]) -> list[Event]:
+        known = set(self._running.values())
+        words = [word for word in heard if word is not None and word[0] in known]
+        return [event for word in words for event in self._read(*word)]
+
+    def _read(self, number: int, report: tuple[int, float] | None, seconds: float) -> list[Event]:
         """What a trial has said: that it has begun, or a score, for whose answer it then waits."""
+        if report is not None:
+            self._begun.add(number)
+            self._due.pop(number, None)
+            if self._timeout is not None:
+                self._left[number] = max(0.0, self._timeout - seconds)
+            return [Reported(number, *report)]
         if number not in self._begun:  # what is said first need not be heard first
             self._begun.add(number)
             if self._timeout is not None:
                 self._due[number] = monotonic() + self._timeout
-        if report is None:
-            return []
-        if number in self._due:  # how long it waits is not its fault
-            self._left[number] = max(0.0, self._due.pop(number) - monotonic())
-        return [Reported(number, *report)]
+        return []
 
     def _ended(self, task: Any) -> Ended:
         number = self._forget(task)
@@ -129,13 +144,20 @@ class RayExecutor(Executor):
             return Failed(number, f"its task ended with {type(error).__name__}", lost=True)
 
     def _late(self) -> list[Event]:
+        """End the trials whose time is over, when all is heard that was said until now."""
         now = monotonic()
+        if all(due > now for due in self._due.values()):
+            return []
+        events = self._all_reports()
+        done, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
+        events += [self._ended(task) for task in done]
         late = [task for task, n in self._running.items() if self._due.get(n, now + 1) <= now]
         for task in late:
             ray.cancel(task, force=True)
         numbers = [self._forget(task) for task in late]
         limit = self._timeout or 0.0
-        return [Failed(n, f"it took longer than {limit:g} s", seconds=limit) for n in numbers]
+        why = f"it took longer than {limit:g} s"
+        return events + [Failed(number, why, seconds=limit) for number in numbers]
 
     def _forget(self, task: Any) -> int:
         number = self._running.pop(task)
@@ -143,67 +165,6 @@ class RayExecutor(Executor):
         for times in (self._due, self._left):
             times.pop(number, None)
         return number
-
-
-class _Mailbox:
-    """Carries reports to the study and verdicts back; the only thing that both sides know."""
-
-    def __init__(self) -> None:
-        self._reports: asyncio.Queue[tuple[int, tuple[int, float] | None]] = asyncio.Queue()
-        self._verdicts: dict[int, asyncio.Future[bool]] = {}
-
-    async def begin(self, number: int) -> None:
-        await self._reports.put((number, None))
-
-    async def ask(self, number: int, report: tuple[int, float]) -> bool:
-        verdict = self._verdicts[number] = asyncio.get_running_loop().create_future()
-        await self._reports.put((number, report))
-        return await verdict
-
-    async def answer(self, number: int, go_on: bool) -> None:
-        self._verdicts.pop(number).set_result(go_on)
-
-    async def take(self) -> list[tuple[int, tuple[int, float] | None]]:
-        heard = [await self._reports.get()]
-        while not self._reports.empty():
-            heard.append(self._reports.get_nowait())
-        return heard
-
-
-def _run(score: Score, threads: int, job: Job, mail: Any) -> Ended:
-    import torch
-
-    torch.set_num_threads(threads)
-    mail.begin.remote(job.number)
-    return attempt(score, job, lambda report: ray.get(mail.ask.remote(job.number, report)))
-
-
-def _connect(address: str | None, cpus: int) -> None:
-    if address is not None:
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
-        except (ValueError, ConnectionError, RuntimeError) as error:
-            raise SearchError(f"no Ray cluster at {address!r}\n  {error}") from None
-        return
-    with _without_token():
-        ray.init(
-            num_cpus=cpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-        )
-
-
-@contextmanager
-def _without_token() -> Iterator[None]:
-    # A cluster that lives and dies with this process needs no token file in the user's home.
-    before = os.environ.get("RAY_AUTH_MODE")
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["RAY_AUTH_MODE"]
 
 
 def _least(*times: float | None) -> float | None:

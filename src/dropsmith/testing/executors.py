@@ -148,6 +148,20 @@ class ExecutorContract:
             assert (ended.why, ended.lost) == ("it took longer than 1 s", False)
             _check_gone(pid)
 
+    def test_what_a_trial_said_in_time_counts_however_late_it_is_heard(self) -> None:
+        if not self.apart:
+            return
+        with self.make(do, timeout=2.0) as executor:
+            executor.submit(_job(0, "report"))
+            for step in range(3):
+                heard = executor.wait(_PATIENCE)
+                assert heard == [Reported(0, step, step / 4)], f"report {step} came as {heard!r}"
+                executor.answer(0, go_on=True)
+                if step:  # a study may wait for its disk, once for a report, once for the end
+                    time.sleep(2.2)
+            (ended,) = _next(executor, 1)
+            assert isinstance(ended, Finished), f"a trial that was in time came back as {ended!r}"
+
     def test_closing_ends_a_trial_that_runs(self) -> None:
         if not self.apart:
             return

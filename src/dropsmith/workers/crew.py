@@ -41,8 +41,8 @@ def cores() -> int:
 class Crew:
     """Processes that each do one job at a time and are kept for the next.
 
-    A job may start processes of its own, as a `DataLoader` does. They end with the worker when it is
-    ended, or when the process that holds the crew is killed.
+    A job may start processes of its own, as a `DataLoader` does. They end with the worker, when it
+    is ended or the process that holds the crew is killed.
 
     Args:
         work: a function at the top of a module, as processes start by importing it.
