@@ -27,6 +27,8 @@ def test_a_search_of_a_recipe_finds_a_plan_that_its_final_training_takes(
     where = "runs/search-penn-treebank-xl-auto-dropout/plan.json"
     assert where in found
     assert f"dropsmith train {TEXT} --plan {where}" in out
+    page = (tmp_path / "runs/search-penn-treebank-xl-auto-dropout/report.html").read_text()
+    assert f"<code>dropsmith search {TEXT} --sampler random --data {folder}</code>" in page
     code, out, _ = run(f"train {TEXT} --data {folder} --plan {where} --json")
     assert code == 0
     record = Record.from_json(json.loads(out))

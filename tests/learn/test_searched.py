@@ -1,6 +1,7 @@
 """What searches found comes back from their files, and the best is the least."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -21,6 +22,7 @@ FOUND = searched(*TRIALS, pruner="median")
 def test_a_search_comes_back_from_its_file(tmp_path):
     problem().settle(tmp_path)
     other = searched(trial(0, (1, 1, 1), 0.4), sampler="random", seed=3)
+    other = replace(other, typed=("cifar10/auto-dropout", "--seed", "3"))
     FOUND.save(tmp_path, problem())
     path = other.save(tmp_path, problem())
     assert path.name == "random-3.search.json"

@@ -10,14 +10,17 @@ from compare.synthetic import LOSSES, comparison
 from dropsmith.compare import Row
 from dropsmith.patterns import Bernoulli
 from dropsmith.report import search_page, write_search_page
-from dropsmith.report.search_page import command
+from dropsmith.report.search_again import command
 from dropsmith.search import ConvSpace, SequenceSpace
 from dropsmith.sites import Plan, rule
-from learn.small import problem, searched, searches, trial
+from learn.small import DIGITS, problem, searched, searches, trial
 from report.test_page import Outline
 
 TRIALS = [trial(n, (n % 3, n % 2, n % 3), 1 / (n + 1)) for n in range(12)]
-FOUND = searches(searched(*TRIALS), searched(trial(0, (1, 0, 1), 0.5), sampler="random"))
+CONFIG = problem().config | {"budget": replace(DIGITS.budget, epochs=2).to_json()}
+FOUND = searches(
+    searched(*TRIALS), searched(trial(0, (1, 0, 1), 0.5), sampler="random"), config=CONFIG
+)
 HTML = search_page(FOUND, comparison(LOSSES))
 
 
@@ -52,6 +55,19 @@ def test_it_says_how_to_make_each_search_again():
     options = "--budget 2 --limit 60</code>"
     assert f"dropsmith search digits --trials 12 --sampler controller {options}" in HTML
     assert f"dropsmith search digits --trials 1 --sampler random {options}" in HTML
+
+
+def test_of_a_recipe_it_says_what_was_typed_and_where_data_is_looked_for():
+    own = replace(FOUND.found[0], typed=("cifar10/auto-dropout", "--trials", "3"))
+    given = {"config": problem().config, "environment": {"data_given": True}}
+    html = search_page(searches(own, **given))
+    assert "<code>dropsmith search cifar10/auto-dropout --trials 3 --data DIR</code>" in html
+
+
+def test_what_no_command_says_has_none():
+    html = search_page(searches(FOUND.found[0], config=problem().config))
+    assert "dropsmith search digits" not in html
+    assert "dropsmith.learn.learn, with the configuration in problem.json" in html
 
 
 def test_the_command_holds_what_is_not_usual():

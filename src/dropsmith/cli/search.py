@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from dropsmith.tasks import Task
     from dropsmith.train import Setup
 
-TRIALS = 40
-"""Where neither the command nor a recipe says how many."""
+TRIALS, SAMPLER = 40, "controller"
+"""Where neither the command nor a recipe says how many; what proposes them, where it does not."""
 
 Trials = Annotated[
     int | None,
@@ -117,7 +117,7 @@ RetrainSeeds = Annotated[
 def search(
     task: TaskName,
     trials: Trials = None,
-    sampler: SamplerName = "controller",
+    sampler: SamplerName = SAMPLER,
     workers: Workers = None,
     executor: ExecutorName = "local",
     seeds_per_plan: Seeds = 1,
@@ -160,6 +160,7 @@ def search(
         proxy = recipe_search(task, preset, given)
         found, setup = find(proxy.task, data, proxy.model), proxy.setup(where)
         setup = replace(setup, precision=precision)
+        typed = _typed(task, preset, trials, sampler, pruner, precision, seed)
         trials, space, seeds_per_plan = trials or proxy.trials, proxy.space, proxy.seeds
         name = task.replace("/", "-")
     elif preset is not None:
@@ -176,7 +177,7 @@ def search(
             precision=precision,
             beside=None if plan is None else Plan.load(plan),
         )
-        name = Path(task).name
+        name, typed = Path(task).name, ()
     trials, folder = trials or TRIALS, folder_of(out, f"search-{name}")
     score = f"validation {LOSSES['mse' if found.kind == 'values' else 'nll']}"
     with trials_bar(found.name, trials, score) as watch:
@@ -193,6 +194,7 @@ def search(
             pruner=pruner,
             timeout=timeout,
             storage=storage,
+            typed=typed,
             progress=watch,
         )
     retrained = _retrained(found, setup, searches, folder, retrain_seeds)
@@ -201,6 +203,28 @@ def search(
         raise typer.Exit(1)
     if is_recipe(task) and not as_json:
         print(f"To train the recipe under it: dropsmith train {task} --plan {folder / PLAN}")
+
+
+def _typed(
+    recipe: str,
+    preset: str | None,
+    trials: int | None,
+    sampler: str,
+    pruner: str | None,
+    precision: str,
+    seed: int,
+) -> tuple[str, ...]:
+    """The words that mean a recipe's search again: its name, and what was not as usual."""
+    options = {
+        "--preset": preset,
+        "--trials": trials,
+        "--sampler": None if sampler == SAMPLER else sampler,
+        "--pruner": pruner,
+        "--precision": None if precision == "no" else precision,
+        "--seed": seed or None,
+    }
+    given = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
+    return (recipe, *given)
 
 
 def _retrained(

@@ -8,7 +8,7 @@ from dropsmith.learn.child import Child
 from dropsmith.learn.problem import Problem, problem_of
 from dropsmith.learn.searched import Searched, Searches
 from dropsmith.search import Watch, search
-from dropsmith.search._search import maker_of, sampler_of
+from dropsmith.search.asked import maker_of, sampler_of
 from dropsmith.search.pruning import pruner_of
 from dropsmith.train import Setup
 
@@ -37,6 +37,7 @@ def learn(
     pruner: str | None = None,
     timeout: float | None = None,
     storage: str | None = None,
+    typed: tuple[str, ...] = (),
     progress: Watch | None = None,
 ) -> Searches:
     """Search for the plan whose children have the least validation loss; it is left in `plan.json`.
@@ -53,6 +54,8 @@ def learn(
         space: `conv`, `sequence`, or `auto` to see what suits the model.
         seed: what the proposals depend on.
         storage: an address in place of the folder's own `study.db`.
+        typed: the words after `dropsmith search` that mean all this, where a recipe does; they are
+            what the page says then.
 
     Raises:
         SearchError: something asked for does not exist, or the folder holds searches with other
@@ -83,7 +86,7 @@ def learn(
         timeout=timeout,
         progress=progress,
     )
-    own = Searched(sampler=sampler, seed=seed, pruner=pruner, trials=found.trials)
+    own = Searched(sampler=sampler, seed=seed, pruner=pruner, trials=found.trials, typed=typed)
     own.save(folder, problem)
     searches = Searches.load(folder)
     searches.plan.save(folder / PLAN)

@@ -27,12 +27,15 @@ class Searched:
         seed: what its proposals depended on.
         pruner: what stopped trials early, or None.
         trials: all of them, in the order they were begun.
+        typed: the words after `dropsmith search` that it is made of, but for where data lies, where
+            they say what no setting here does: the name of a recipe.
     """
 
     sampler: str
     seed: int
     pruner: str | None
     trials: tuple[Trial, ...]
+    typed: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -56,7 +59,9 @@ class Searched:
     def to_json(self, problem: Problem) -> dict[str, Any]:
         """A JSON object; tokens stand for plans, which the problem's space makes of them."""
         head = {"format": FORMAT, "version": VERSION, "problem": problem.id}
-        own = {"sampler": self.sampler, "seed": self.seed, "pruner": self.pruner}
+        own: dict[str, Any] = {"sampler": self.sampler, "seed": self.seed, "pruner": self.pruner}
+        if self.typed:
+            own["typed"] = list(self.typed)
         return head | own | {"trials": [_trial_to_json(trial) for trial in self.trials]}
 
     @classmethod
@@ -68,7 +73,7 @@ class Searched:
             raise DataError(f"a search of version {values.get('version')!r}; read is {VERSION}")
         trials = tuple(_trial_from_json(one, space) for one in values["trials"])
         own = {name: values[name] for name in ("sampler", "seed", "pruner")}
-        return cls(**own, trials=trials)
+        return cls(**own, trials=trials, typed=tuple(values.get("typed", ())))
 
     def save(self, folder: Path, problem: Problem) -> Path:
         """Write it into a folder, whole or not at all, and return its path."""

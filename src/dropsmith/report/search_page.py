@@ -1,18 +1,16 @@
 """One HTML page that holds the searches of a problem: the best plans, scores, preferences."""
 
-import shlex
 from pathlib import Path
 
 from dropsmith.compare import Comparison
 from dropsmith.errors import DropsmithError
-from dropsmith.learn import BESIDE, LEARNED, Searched, Searches
+from dropsmith.learn import LEARNED, Searched, Searches
 from dropsmith.record import Record
 from dropsmith.report import pictures
 from dropsmith.report.cells import main_grid
 from dropsmith.report.figures import svg
 from dropsmith.report.findings import findings
 from dropsmith.report.html import (
-    code,
     document,
     facts,
     folded,
@@ -25,6 +23,7 @@ from dropsmith.report.html import (
 )
 from dropsmith.report.numbers import brief
 from dropsmith.report.page import FILE, facts_of
+from dropsmith.report.search_again import again
 from dropsmith.report.search_figures import preferred_figure, scores_figure
 from dropsmith.report.searched import (
     SHOWN,
@@ -34,9 +33,7 @@ from dropsmith.report.searched import (
     search_findings,
     trials_grid,
 )
-from dropsmith.search import ConvSpace, SequenceSpace
 from dropsmith.sites import Plan
-from dropsmith.tasks import TASKS
 
 
 def write_search_page(
@@ -80,7 +77,7 @@ def search_page(
         section(
             "again",
             "How to run it again",
-            *(code(command(one, searches, data)) for one in found),
+            *(again(one, searches, data) for one in found),
             facts(facts_of(record)),
         ),
     ]
@@ -181,30 +178,3 @@ def _preferred(search: Searched, searches: Searches) -> str:
 def _trials(searches: Searches) -> str:
     grid = trials_grid(searches)
     return folded(f"All {sum(len(one.trials) for one in searches.found)} trials", table(grid))
-
-
-_SPACES = {ConvSpace: "conv", SequenceSpace: "sequence"}
-
-
-def command(search: Searched, searches: Searches, data: Path | None = None) -> str:
-    """What to type to make a search again; DIR stands for data of a place not known."""
-    problem, config = searches.problem, searches.problem.config
-    place = str(data or "DIR") if problem.environment.get("data_given") else None
-    own = config["task"] not in TASKS
-    options = {
-        "--trials": 1 + max(trial.asked for trial in search.trials),
-        "--sampler": search.sampler,
-        "--space": _SPACES.get(type(problem.space)),
-        "--seeds-per-plan": problem.seeds if problem.seeds > 1 else None,
-        "--pruner": search.pruner,
-        "--budget": config["budget"]["epochs"],
-        "--limit": config["limit"],
-        "--data": None if own else place,
-        "--model": config["model"],
-        "--plan": BESIDE if problem.beside.rules else None,
-        "--precision": config["precision"] if config["precision"] != "no" else None,
-        "--seed": search.seed or None,
-    }
-    words = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
-    task = place if own and place else config["task"]
-    return shlex.join(["dropsmith", "search", task, *words])
