@@ -1,7 +1,6 @@
 """A plan comes from a file, from a name or from the Hub, and reading it runs no code."""
 
 import json
-import logging
 
 import huggingface_hub
 import pytest
@@ -107,24 +106,6 @@ def test_without_a_network_it_says_to_give_a_file(monkeypatch):
     assert "LocalEntryNotFoundError: cannot reach it\n" in str(caught.value)
     assert "give a file instead" in str(caught.value)
     assert "much more" not in str(caught.value)
-
-
-def test_the_clients_retries_are_not_told_beside_the_error(monkeypatch, caplog):
-    logger = logging.getLogger("huggingface_hub")
-    before = logger.level
-    monkeypatch.setattr(logger, "propagate", True)
-
-    def download(repo, path, *, revision=None):
-        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s")
-        raise LocalEntryNotFoundError("cannot reach it")
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    with pytest.raises(DataError, match="cannot reach it"):
-        Plan.load("hf://user/repo/plan.json")
-    assert caplog.messages == []
-    assert logger.level == before
-    logger.warning("told again")
-    assert caplog.messages == ["told again"]
 
 
 def test_a_fetched_file_that_names_anything_but_a_pattern_is_refused(hub, tmp_path):

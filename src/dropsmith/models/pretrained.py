@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import MissingExtra, TaskError
+from dropsmith.hub import retries_said_once
 from dropsmith.models._placing import Places, placed
 from dropsmith.models.upper import upper_half
 from dropsmith.patterns import Bernoulli, Gaussian, Native, Words
@@ -77,7 +78,8 @@ def transformers(checkpoint: str) -> Any:
 def fetched(checkpoint: str, fetch: Callable[..., Any], **options: Any) -> Any:
     """What a `from_pretrained` of transformers returns, or an error that says what to do."""
     try:
-        return fetch(checkpoint, **options)
+        with retries_said_once():
+            return fetch(checkpoint, **options)
     except (OSError, ValueError) as error:
         why = str(error).partition("\n")[0]
         raise TaskError(

@@ -1,16 +1,14 @@
 """Where a plan is read from: a file, the name of one that was learned here, or the Hub."""
 
 import json
-import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from dropsmith.errors import DataError, PlanError, did_you_mean
+from dropsmith.hub import retries_said_once
 from dropsmith.record import Record
 
 HUB = "hf://"
@@ -81,7 +79,7 @@ def _fetched(address: str) -> Path:
     from huggingface_hub import hf_hub_download
 
     try:
-        with _quiet():
+        with retries_said_once():
             return Path(hf_hub_download(found["repo"], found["path"], revision=found["revision"]))
     except Exception as error:  # the kinds of failure offline are many, and not its own to list
         why = str(error).partition("\n")[0]
@@ -89,15 +87,3 @@ def _fetched(address: str) -> Path:
             f"cannot fetch {address} from the Hub\n  {type(error).__name__}: {why}\n"
             "  give a file instead: a plan is a small JSON file"
         ) from None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the client's lines about every retry: what came of them is said once, after."""
-    logger = logging.getLogger("huggingface_hub")
-    before = logger.level
-    logger.setLevel(max(before, logging.ERROR))
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

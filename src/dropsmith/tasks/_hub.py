@@ -3,6 +3,7 @@
 from typing import Any
 
 from dropsmith.errors import DataError, MissingExtra
+from dropsmith.hub import retries_said_once
 
 
 def from_hub(path: str, config: str | None, task: str) -> Any:
@@ -17,7 +18,8 @@ def from_hub(path: str, config: str | None, task: str) -> Any:
     except ImportError:
         raise MissingExtra(f"the task {task} without --data", "datasets", "transformers") from None
     try:
-        return datasets.load_dataset(path, config)
+        with retries_said_once():
+            return datasets.load_dataset(path, config)
     except Exception as error:  # the kinds of failure offline are many, and not its own to list
         why = str(error).partition("\n")[0]
         raise DataError(
