@@ -47,6 +47,15 @@ class Mean:
         count = torch.as_tensor(self.count, dtype=self.sum.dtype, device=self.sum.device)
         return self.sum / torch.where(count > 0, count, torch.ones_like(count))
 
+    @property
+    def numbers(self) -> tuple[float, float]:
+        """Sum and count without graph or device, as scores are added up.
+
+        >>> Mean.of(torch.tensor([1.0, 2.0])).numbers
+        (3.0, 2.0)
+        """
+        return float(self.sum), float(self.count)
+
     def __add__(self, other: "Mean") -> "Mean":
         return Mean(self.sum + other.sum, self.count + other.count)
 

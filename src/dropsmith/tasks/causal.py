@@ -1,7 +1,7 @@
 """Language models that look back on a window and carry nothing: small causal Transformers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,8 @@ from dropsmith.models.small_gpt import GPT_NOISES, SmallGPT, gpt_plan
 from dropsmith.objectives.losses import tokens
 from dropsmith.sites import Plan
 from dropsmith.tasks._budget import Budget
-from dropsmith.tasks._split import PARTS
 from dropsmith.tasks._task import Data, Task
-from dropsmith.tasks.language import LanguageSource
-from dropsmith.tasks.stream import Stream
+from dropsmith.tasks.language import LanguageSource, in_windows
 from dropsmith.tasks.wikitext2 import WIKITEXT2
 from dropsmith.terms import Loss
 from dropsmith.views import logits_of
@@ -51,7 +49,7 @@ class CausalTask(Task):
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         found = self.source.read(data, self.limit if limit is None else limit)
-        return replace(found, **{part: _windows(getattr(found, part)) for part in PARTS})
+        return in_windows(found, window=WINDOW, streams=STREAMS)
 
     def model(self, data: Data) -> nn.Module:
         return SmallGPT(words=data.classes, window=LONGEST)
@@ -63,12 +61,7 @@ class CausalTask(Task):
         return tokens(logits_of(output), batch["labels"])
 
     def score(self, output: Any, batch: Mapping[str, Tensor]) -> dict[str, tuple[float, float]]:
-        loss = self.loss(output, batch)
-        return {"nll": (float(loss.mean.sum), float(loss.mean.count))}
-
-
-def _windows(text: Stream) -> Stream:
-    return replace(text, window=WINDOW, streams=STREAMS, bounded=True)
+        return {"nll": self.loss(output, batch).mean.numbers}
 
 
 WIKITEXT103 = CausalTask(

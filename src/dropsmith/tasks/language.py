@@ -2,7 +2,7 @@
 
 import gzip
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,12 @@ def _words(lines: list[str]) -> Iterator[str]:
         yield END
 
 
+def in_windows(data: Data, **reading: int) -> Data:
+    """The same texts read in windows that a budget may lengthen, whose settings are `Stream`'s."""
+    parts = {part: replace(getattr(data, part), bounded=True, **reading) for part in PARTS}
+    return replace(data, **parts)
+
+
 @lru_cache(maxsize=4)
 def _read(source: LanguageSource, data: Path | None, limit: int | None) -> Data:
     words = {part: list(_words(lines)) for part, lines in source.lines(data).items()}
@@ -167,5 +173,4 @@ class LanguageTask(Task):
         return {} if state is None else {"state": state}
 
     def score(self, output: Any, batch: Mapping[str, Tensor]) -> dict[str, tuple[float, float]]:
-        loss = self.loss(output, batch)
-        return {"nll": (float(loss.mean.sum), float(loss.mean.count))}
+        return {"nll": self.loss(output, batch).mean.numbers}

@@ -1,7 +1,7 @@
 """Language models that read a text segment by segment and remember: small Transformer-XLs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,8 @@ from dropsmith.models.transformer_xl import XL_NOISES, TransformerXL, xl_plan
 from dropsmith.objectives.losses import tokens
 from dropsmith.sites import Plan
 from dropsmith.tasks._budget import Budget
-from dropsmith.tasks._split import PARTS
 from dropsmith.tasks._task import Data, Task
-from dropsmith.tasks.language import LanguageSource
-from dropsmith.tasks.stream import Stream
+from dropsmith.tasks.language import LanguageSource, in_windows
 from dropsmith.terms import Loss
 from dropsmith.views import logits_of, state_of
 
@@ -49,7 +47,7 @@ class SegmentTask(Task):
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         found = self.source.read(data, self.limit if limit is None else limit)
-        return replace(found, **{part: _segments(getattr(found, part)) for part in PARTS})
+        return in_windows(found, window=SEGMENT)
 
     def model(self, data: Data) -> nn.Module:
         return TransformerXL(
@@ -73,9 +71,4 @@ class SegmentTask(Task):
         return {} if state is None else {"state": state}
 
     def score(self, output: Any, batch: Mapping[str, Tensor]) -> dict[str, tuple[float, float]]:
-        loss = self.loss(output, batch)
-        return {"nll": (float(loss.mean.sum), float(loss.mean.count))}
-
-
-def _segments(text: Stream) -> Stream:
-    return replace(text, window=SEGMENT, bounded=True)
+        return {"nll": self.loss(output, batch).mean.numbers}

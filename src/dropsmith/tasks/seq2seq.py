@@ -135,7 +135,7 @@ class Seq2SeqTask(Task):
 
     def score(self, output: Any, batch: Mapping[str, Tensor]) -> dict[str, tuple[float, float]]:
         loss = tokens(logits_of(output), batch["labels"])
-        return {"nll": (float(loss.mean.sum), float(loss.mean.count))}
+        return {"nll": loss.mean.numbers}
 
     def written(self, model: nn.Module, data: Data) -> Written:
         def text(numbers: Sequence[int]) -> str:
