@@ -7,7 +7,7 @@ import dropsmith
 
 SOURCE = Path(dropsmith.__file__).parent
 ROOMS = [
-    *("errors", "axes", "rng", "terms", "record"),
+    *("errors", "axes", "rng", "terms", "record", "hub"),
     *(
         "kernels",
         "patterns",
@@ -55,6 +55,27 @@ def test_a_room_uses_only_the_rooms_before_it():
         if used not in ROOMS or ROOMS.index(used) > ROOMS.index(room)
     ]
     assert backward == []
+
+
+def private_imports(path: Path) -> list[str]:
+    """What a file imports from behind another room's `_`; recipes are a room of their own here."""
+    own = room_of(path) if path.is_relative_to(SOURCE) else None
+    tree = ast.parse(path.read_text())
+    plain = [alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names]
+    named = [
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
+    other = [name for name in plain + named if name.startswith("dropsmith.") and "._" in name]
+    return [name for name in other if name.split(".")[1] not in (own, "_version", "__version__")]
+
+
+def test_a_room_enters_another_by_its_public_doors():
+    every = [*SOURCE.rglob("*.py"), *(SOURCE.parent / "dropsmith_recipes").rglob("*.py")]
+    private = {str(path.relative_to(SOURCE.parent)): private_imports(path) for path in every}
+    assert {path: found for path, found in private.items() if found} == {}
 
 
 def test_the_architecture_page_names_every_room():

@@ -8,8 +8,7 @@ from dataclasses import replace
 
 from dropsmith.objectives import TaskLoss
 from dropsmith.sites import Plan
-from dropsmith.tasks import Budget
-from dropsmith.tasks._split import EVERY
+from dropsmith.tasks import EVERY, Budget
 from dropsmith.tasks.optimisers import SGD
 from dropsmith_recipes._recipe import Preset, Published, Recipe
 from dropsmith_recipes.proxy import Proxy

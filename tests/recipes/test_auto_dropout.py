@@ -16,8 +16,7 @@ from dropsmith.errors import TaskError
 from dropsmith.learn import space_of
 from dropsmith.record import Record
 from dropsmith.sites import Plan
-from dropsmith.tasks import TASKS, Data, Split
-from dropsmith.tasks._split import EVERY
+from dropsmith.tasks import EVERY, TASKS, Data, Split
 from dropsmith.tasks.own_model import _function
 from dropsmith.train import Saving, task_and_data, train
 from dropsmith_recipes import RECIPES

@@ -6,8 +6,8 @@ from torch import nn
 from dropsmith.errors import AxisError, PlanError, SiteError
 from dropsmith.patterns import Bernoulli, ByDepth, Native, Off, Path, Weights, Words
 from dropsmith.sites import Plan, Site, rule, select
-from dropsmith.sites._site import static_sites
 from dropsmith.sites.rule import assign, rule_from_json, unmatched
+from dropsmith.sites.site import static_sites
 from sites.zoo import mlp
 
 HALF, FIFTH = Bernoulli(rate=0.5), Bernoulli(rate=0.2)

@@ -211,8 +211,8 @@ def everywhere(rate: float = 0.3) -> tuple[Rule, ...]:
 
 def fitting(model: nn.Module) -> Plan:
     """Those of `everywhere` that the model has a site for."""
-    from dropsmith.sites._site import static_sites
     from dropsmith.sites.install import _possible
+    from dropsmith.sites.site import static_sites
 
     known = static_sites(model)
     known += _possible(model, known)

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import MissingExtra
 from dropsmith.models._placing import Places, placed
-from dropsmith.patterns import Bernoulli, Blocks, Gaussian
-from dropsmith.patterns._pattern import Pattern
+from dropsmith.patterns import Bernoulli, Blocks, Gaussian, Pattern
 from dropsmith.sites import Plan, Rule, rule
 
 

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import MissingExtra
 from dropsmith.models._placing import Places, placed
-from dropsmith.patterns import Bernoulli, Gaussian, Path, Words
-from dropsmith.patterns._pattern import Pattern
+from dropsmith.patterns import Bernoulli, Gaussian, Path, Pattern, Words
 from dropsmith.sites import Plan, Rule, rule
 
 PAD, BEGIN, END = 0, 1, 2

@@ -14,8 +14,7 @@ from dropsmith.errors import TaskError
 from dropsmith.models._placing import Places, placed
 from dropsmith.models._scores import Scores
 from dropsmith.models._waves import waves as waves_of
-from dropsmith.patterns import Bernoulli, Gaussian, Path, Words
-from dropsmith.patterns._pattern import Pattern
+from dropsmith.patterns import Bernoulli, Gaussian, Path, Pattern, Words
 from dropsmith.sites import Plan, Rule, rule
 
 

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import TaskError
 from dropsmith.models._placing import Places, placed
-from dropsmith.patterns import Bernoulli, Blocks, Gaussian, Path
-from dropsmith.patterns._pattern import Pattern
+from dropsmith.patterns import Bernoulli, Blocks, Gaussian, Path, Pattern
 from dropsmith.sites import Plan, Rule, rule
 
 STEM = 16

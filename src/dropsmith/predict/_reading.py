@@ -13,8 +13,7 @@ from dropsmith.patterns import Off
 from dropsmith.predict._predict import bare, budget_of, parts_of
 from dropsmith.predict.probe import Probe, probe
 from dropsmith.predict.sampler import Sampler, sampling
-from dropsmith.sites import Plan, plan_of, rule, select, sites
-from dropsmith.sites._site import Kind
+from dropsmith.sites import Kind, Plan, plan_of, rule, select, sites
 from dropsmith.sites.batch import map_rows, one_more_row, rows_of
 from dropsmith.views import logits_of
 

@@ -10,11 +10,11 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode
 
 from dropsmith.patterns import Bernoulli, Native, Pattern
-from dropsmith.sites._site import Kind, shown
 from dropsmith.sites.batch import call
 from dropsmith.sites.calls import ATTENTION, DROPOUTS, MULTI_HEAD, RECURRENT
-from dropsmith.sites.find import _watched, unchanged
+from dropsmith.sites.find import unchanged, watched
 from dropsmith.sites.names import call_name
+from dropsmith.sites.site import Kind, shown
 
 _CHANNELS = (F.dropout1d, F.dropout2d, F.dropout3d)
 _ALPHA = (F.alpha_dropout, F.feature_alpha_dropout)
@@ -49,7 +49,7 @@ def declared_calls(model: nn.Module, batch: Any) -> Calls:
     The model is run in train mode, because many models pass rate 0 in eval mode.
     """
     trace = _Trace()
-    with _watched(model, trace), unchanged(model), torch.no_grad(), trace:  # pyright: ignore
+    with watched(model, trace), unchanged(model), torch.no_grad(), trace:
         model.train()
         call(model, batch)
     return {name: tuple(made) for name, made in trace.calls.items()}
@@ -72,6 +72,9 @@ class _Trace(TorchFunctionMode):
         # What another dropout class does is its own affair, and alpha dropout has no mask.
         if isinstance(module, _DropoutNd) and type(module).forward not in _KEYED:
             self._add(shown(name), Declared(Native(rate=float(module.p))))
+
+    def given(self, args: Any, kwargs: Any) -> None:
+        """Shapes are of no matter here."""
 
     def leave(self, name: str, output: Any) -> None:
         self.stack.pop()

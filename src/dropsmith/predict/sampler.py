@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import PlanError
-from dropsmith.patterns._schedule import Schedule
+from dropsmith.patterns import Schedule
 from dropsmith.predict.aside import aside
 from dropsmith.predict.declared import Calls, declared_calls
 from dropsmith.predict.native import CallByCall, mixed, native_rules

@@ -7,7 +7,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from dropsmith.search.group import Group, Tied, compact
 from dropsmith.sites import Selector, Site
-from dropsmith.sites._site import owner_module
+from dropsmith.sites.site import owner_module
 
 SHORTCUTS = ("shortcut", "downsample", "skip", "residual", "identity")
 """Names under which models keep what stands beside a layer; ours."""

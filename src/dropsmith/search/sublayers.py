@@ -8,9 +8,9 @@ from torch import nn
 
 from dropsmith.search.group import Group, Tied, compact
 from dropsmith.sites import Layer, Reads, Selector, Site, reading
-from dropsmith.sites._site import ROOT, owner_module
 from dropsmith.sites.batch import call
 from dropsmith.sites.find import unchanged
+from dropsmith.sites.site import ROOT, owner_module
 
 
 def blocks_of(model: nn.Module, batch: Any, blocks: str | None) -> tuple[Layer, ...]:

@@ -1,6 +1,5 @@
 """Where noise is: finding sites, naming them, and putting a plan on them."""
 
-from dropsmith.sites._site import KINDS, Kind, Site
 from dropsmith.sites.find import sites
 from dropsmith.sites.layer import Layer, Reads
 from dropsmith.sites.noise import Noise, Pass, find_noise, noise_of, step
@@ -8,6 +7,7 @@ from dropsmith.sites.plan import Plan, plan_of
 from dropsmith.sites.reading import reading
 from dropsmith.sites.rule import Rule, rule
 from dropsmith.sites.select import Selector, select
+from dropsmith.sites.site import KINDS, Kind, Site
 from dropsmith.sites.source import learned, records_of
 from dropsmith.sites.taps import Taps, taps
 

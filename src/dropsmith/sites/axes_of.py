@@ -3,8 +3,8 @@
 from torch import nn
 
 from dropsmith.axes import UNKNOWN
-from dropsmith.sites._site import Kind
 from dropsmith.sites.places import NamesAxes
+from dropsmith.sites.site import Kind
 
 _SPATIAL = {
     3: ("batch", "channel", "time"),

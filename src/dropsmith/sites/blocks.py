@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from torch import nn
 
 from dropsmith.errors import SiteError
-from dropsmith.sites._site import ROOT, owner_module, shown
 from dropsmith.sites.rule import nearest
 from dropsmith.sites.select import Selector, compiled
+from dropsmith.sites.site import ROOT, owner_module, shown
 
 _BLOCKS = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
 

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dropsmith.sites._site import Kind
 from dropsmith.sites.attach import Attachment
 from dropsmith.sites.attention import attend
 from dropsmith.sites.drawn import Drawn
 from dropsmith.sites.layers import dropped_between
 from dropsmith.sites.own_calls import CallMode, OwnCalls, Torch
+from dropsmith.sites.site import Kind
 
 DROPOUTS = (F.dropout, torch.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout,
             F.feature_alpha_dropout)  # fmt: skip

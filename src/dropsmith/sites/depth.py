@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from torch import nn
 
-from dropsmith.sites._site import static_sites
 from dropsmith.sites.rule import Rule
 from dropsmith.sites.select import Selector, compiled, number_in
+from dropsmith.sites.site import static_sites
 
 _CALL = re.compile(r"\.\w+\(\)$")
 

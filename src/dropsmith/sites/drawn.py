@@ -10,9 +10,9 @@ from dropsmith.errors import AxisError, ViewError
 from dropsmith.patterns import Pattern
 from dropsmith.patterns.words import Words
 from dropsmith.rng import Source
-from dropsmith.sites._site import Site
 from dropsmith.sites.axes_of import names_of
 from dropsmith.sites.noise import Noise
+from dropsmith.sites.site import Site
 
 
 @dataclass(eq=False)

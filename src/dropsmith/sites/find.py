@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode
 
-from dropsmith.sites._site import Kind, Site, owner_module, shown, static_sites
 from dropsmith.sites.axes_of import confirmed, names_of
 from dropsmith.sites.batch import call, one_more_column, one_more_row
 from dropsmith.sites.calls import (
@@ -22,6 +21,7 @@ from dropsmith.sites.calls import (
 )
 from dropsmith.sites.names import call_name
 from dropsmith.sites.noise import find_noise
+from dropsmith.sites.site import Kind, Site, owner_module, shown, static_sites
 
 
 def sites(model: nn.Module, batch: Any) -> list[Site]:
@@ -108,21 +108,37 @@ class _Trace(TorchFunctionMode):
 
 def _run(model: nn.Module, batch: Any) -> _Trace:
     trace = _Trace()
-    with _watched(model, trace), unchanged(model), torch.no_grad(), trace:
+    with watched(model, trace), unchanged(model), torch.no_grad(), trace:
         model.train()
         call(model, batch)
     return trace
 
 
+class Watcher(Protocol):
+    """Is told as the modules of a model begin and end."""
+
+    def enter(self, name: str, module: nn.Module) -> None:
+        """A module of this name begins."""
+        ...
+
+    def given(self, args: Any, kwargs: Any) -> None:
+        """What it was handed."""
+        ...
+
+    def leave(self, name: str, output: Any) -> None:
+        """It ends, whether it returned this or failed."""
+        ...
+
+
 @contextmanager
-def _watched(model: nn.Module, trace: _Trace) -> Iterator[None]:
+def watched(model: nn.Module, trace: Watcher) -> Iterator[None]:
+    """Tell `trace` of every module that runs in here."""
     handles = []
     for name, module in model.named_modules():
 
         def before(m: nn.Module, args: Any, kwargs: Any, *, name: str = name) -> None:
             trace.enter(name, m)
-            if isinstance(trace, _Trace):
-                trace.given(args, kwargs)
+            trace.given(args, kwargs)
 
         def after(m: nn.Module, args: Any, output: Any, *, name: str = name) -> None:
             trace.leave(name, output)

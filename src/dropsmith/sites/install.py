@@ -10,7 +10,6 @@ from torch.utils.hooks import RemovableHandle
 
 from dropsmith.errors import PlanError, SiteError
 from dropsmith.patterns import Native, Off, Path
-from dropsmith.sites._site import Kind, Site, owner_module, static_sites
 from dropsmith.sites.attach import Attachment, Input, Keyed, Output, Retuned, Weight, Word
 from dropsmith.sites.batch import tensors_in
 from dropsmith.sites.calls import Calls, CallSite
@@ -23,6 +22,7 @@ from dropsmith.sites.noise import ATTRIBUTE, Noise
 from dropsmith.sites.path import Skipping
 from dropsmith.sites.places import Declares
 from dropsmith.sites.rule import Assignment, Rule, assign, no_site, unmatched
+from dropsmith.sites.site import Kind, Site, owner_module, static_sites
 
 INSTALLED = "_dropsmith_installed"
 

@@ -6,8 +6,8 @@ from dropsmith.axes import Axes
 from dropsmith.errors import AxisError, PatternError
 from dropsmith.patterns import Native, Off, Pattern
 from dropsmith.rng import Key, Source
-from dropsmith.sites._site import Site
 from dropsmith.sites.rule import Rule, nearest
+from dropsmith.sites.site import Site
 
 _IMAGE = ("height", "width")
 

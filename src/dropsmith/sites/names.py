@@ -1,6 +1,6 @@
 """How the sites that are calls are named."""
 
-from dropsmith.sites._site import Kind
+from dropsmith.sites.site import Kind
 
 _CALLS = {"functional": "dropout()", "attention": "attention()", "between": "between()"}
 

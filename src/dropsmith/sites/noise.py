@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from dropsmith.errors import NoiseError, PlanError
 from dropsmith.rng import Key, Source
 from dropsmith.sites import region
-from dropsmith.sites._site import Kind
 from dropsmith.sites.region import Place
+from dropsmith.sites.site import Kind
 
 TRAINING, PREDICTION, PROBE = 0, 1, 2
 Observer = Callable[[str, Kind, Tensor, Tensor], None]

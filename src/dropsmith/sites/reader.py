@@ -11,7 +11,6 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.utils.hooks import RemovableHandle
 
 from dropsmith.errors import SiteError
-from dropsmith.sites._site import ROOT, owner_module, shown
 from dropsmith.sites.attach import _first
 from dropsmith.sites.blocks import Place, below, blocks_among, places
 from dropsmith.sites.hung import Hung
@@ -19,6 +18,7 @@ from dropsmith.sites.layer import Layer, Reads
 from dropsmith.sites.looks import BeforeDropout, Seen
 from dropsmith.sites.own_calls import OwnCalls
 from dropsmith.sites.reader_hooks import Begin, End, Fed, Given, Handle
+from dropsmith.sites.site import ROOT, owner_module, shown
 from dropsmith.sites.unread import no_attention, no_blocks, no_feed
 
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from dropsmith.axes import NAMES, UNKNOWN
 from dropsmith.errors import AxisError, PlanError, SiteError, did_you_mean
 from dropsmith.patterns import Native, Off, Pattern, from_json
-from dropsmith.sites._site import Site
 from dropsmith.sites.select import Selector, selector_from_json
+from dropsmith.sites.site import Site
 
 Sharing = Literal["fresh", "shared"]
 Masks = Literal["own", "one"]

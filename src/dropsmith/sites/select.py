@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from dropsmith.errors import PlanError
-from dropsmith.sites._site import ROOT, Site
+from dropsmith.sites.site import ROOT, Site
 
 
 @dataclass(frozen=True, kw_only=True)

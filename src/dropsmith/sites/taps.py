@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from dropsmith.errors import SiteError
-from dropsmith.sites._site import Site, owner_module, static_sites
 from dropsmith.sites.attach import _first
 from dropsmith.sites.calls import ATTENTION, DROPOUTS, MULTI_HEAD
 from dropsmith.sites.install import _possible
@@ -19,6 +18,7 @@ from dropsmith.sites.own_calls import OwnCalls, Torch
 from dropsmith.sites.read_attention import of_fused, of_multi_head, sums_to_one
 from dropsmith.sites.rule import nearest
 from dropsmith.sites.select import Selector
+from dropsmith.sites.site import Site, owner_module, static_sites
 
 
 @dataclass(eq=False)

@@ -14,11 +14,11 @@ from typing import Any
 from torch import nn
 
 from dropsmith.errors import PlanError
-from dropsmith.sites._site import Site
 from dropsmith.sites.depth import deeper_or_shallower
 from dropsmith.sites.find import sites
 from dropsmith.sites.misfit import misfit
 from dropsmith.sites.rule import Rule
+from dropsmith.sites.site import Site
 
 Names = Mapping[str, str | Sequence[str]]
 """Parts of names in one model, and what they are called in another: one name, or several."""

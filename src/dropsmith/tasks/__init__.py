@@ -3,6 +3,7 @@
 from dropsmith.tasks import learning_rates, optimisers
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._part import Batch, Part, Split
+from dropsmith.tasks._split import EVERY
 from dropsmith.tasks._task import Data, Task, device_of
 from dropsmith.tasks.find import TASKS, find_task, plain_name
 from dropsmith.tasks.images import ImageTask
@@ -17,6 +18,7 @@ from dropsmith.tasks.texts import TextSource, TextTask
 from dropsmith.tasks.written import Written
 
 __all__ = [
+    "EVERY",
     "TASKS",
     "Batch",
     "Budget",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.predict import reading
-from dropsmith.sites._site import Kind
+from dropsmith.sites import Kind
 from dropsmith.sites.batch import call
 from dropsmith.tasks import Part, Task, device_of
 from dropsmith.views import logits_of

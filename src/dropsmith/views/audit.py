@@ -11,11 +11,11 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from dropsmith.errors import AxisError, SiteError, ViewError, did_you_mean
 from dropsmith.patterns import Off
 from dropsmith.sites import Pass, Plan, Site, find_noise, plan_of, sites
-from dropsmith.sites._site import Kind, shown
 from dropsmith.sites.batch import call, rows_of, tensors_in
 from dropsmith.sites.find import unchanged
 from dropsmith.sites.install import installation_of
 from dropsmith.sites.rule import Rule
+from dropsmith.sites.site import Kind, shown
 from dropsmith.views.draws import Draw, told_apart
 from dropsmith.views.passes import choose, looped, running, stacked
 from dropsmith.views.reasons import SKIPPED, how_drawn, left_whole, reason, reason_never

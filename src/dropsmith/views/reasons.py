@@ -4,8 +4,8 @@ from torch import nn
 
 from dropsmith.patterns import Native, Off, Spans, Tiles
 from dropsmith.sites import Site
-from dropsmith.sites._site import owner_module
 from dropsmith.sites.rule import Rule
+from dropsmith.sites.site import owner_module
 
 SKIPPED = "a call like this skips it: fused fast path"
 

@@ -11,7 +11,6 @@ from torch.overrides import TorchFunctionMode
 
 from dropsmith.patterns import Native, Off
 from dropsmith.sites import find_noise
-from dropsmith.sites._site import Kind, shown
 from dropsmith.sites.attention import probabilities
 from dropsmith.sites.calls import (
     ATTENTION,
@@ -24,6 +23,7 @@ from dropsmith.sites.calls import (
 from dropsmith.sites.install import installation_of
 from dropsmith.sites.names import call_name
 from dropsmith.sites.read_attention import of_multi_head
+from dropsmith.sites.site import Kind, shown
 
 See = Callable[[str, Kind, Tensor, Tensor], None]
 
