@@ -126,7 +126,7 @@ def test_a_record_says_which_run_it_began_from_or_which_file(first, tmp_path):
 def test_a_file_in_the_working_folder_is_found_by_its_name_alone(first, tmp_path, monkeypatch):
     shutil.copy(first / WEIGHTS, tmp_path)
     monkeypatch.chdir(tmp_path)
-    for place in (Path(WEIGHTS), Path()):
+    for place in (Path(WEIGHTS), Path(), WEIGHTS, "."):
         assert Start.of(place).told == {"file": WEIGHTS}
 
 

@@ -102,6 +102,9 @@ class ASGD:
     every step is what is evaluated and kept. For runs that begin from trained weights, such as the
     second phase of Merity et al. (2018).
 
+    >>> to_json(ASGD())
+    {'name': 'ASGD', 'shrink': 0.0}
+
     Args:
         shrink: as for `SGD`.
     """

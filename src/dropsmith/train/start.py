@@ -1,7 +1,7 @@
 """Weights that a run begins from: those of another run, or of a file."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,13 @@ class Start:
     `Start.of` makes one. A run is the same wherever its first weights lie: their hash is part of
     its configuration, as `sha256sum model.safetensors` prints it, and their place is not.
 
+    >>> import tempfile
+    >>> from safetensors.torch import save_file
+    >>> path = Path(tempfile.mkdtemp()) / "mine.safetensors"
+    >>> save_file(nn.Linear(2, 1).state_dict(), path)
+    >>> Start.of(path).told
+    {'file': 'mine.safetensors'}
+
     Args:
         weights: their file, in the safetensors format.
         sha256: the hash of that file.
@@ -36,7 +43,7 @@ class Start:
     sha256: str
 
     @classmethod
-    def of(cls, place: Path) -> "Start":
+    def of(cls, place: str | Path) -> "Start":
         """The weights of a finished run or of a file, read once for their hash.
 
         Args:
@@ -46,7 +53,7 @@ class Start:
         Raises:
             DataError: there are none.
         """
-        path = _found(place)
+        path = _found(Path(place))
         try:
             return cls(weights=path, sha256=_hash(path))
         except OSError as error:
@@ -157,7 +164,7 @@ def _differences(there: Mapping[str, Tensor], here: Mapping[str, Tensor]) -> lis
     return [f"{what}: {_few(names)}" for what, names in found.items() if names]
 
 
-def _few(names: Any) -> str:
+def _few(names: Iterable[str]) -> str:
     every = list(names)
     more = f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
     return "; ".join(every[:_SHOWN]) + more
