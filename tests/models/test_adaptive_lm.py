@@ -2,11 +2,13 @@ import math
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import dropsmith as ds
+from dropsmith.kernels.deferred import Deferred
 from dropsmith.models._waves import waves
 from dropsmith.models.adaptive_lm import AdaptiveLM, adaptive_plan
-from dropsmith.objectives import RDrop
+from dropsmith.objectives import RDrop, TaskLoss
 from dropsmith.objectives.losses import tokens
 from dropsmith.views import views
 
@@ -85,3 +87,68 @@ def test_r_drop_of_two_views_is_the_mean_loss_and_the_agreement_over_all_words(n
     total = objective.total(terms, 1).double()
     torch.testing.assert_close(total, task + apart / 2, rtol=1e-4, atol=1e-6)
     assert apart > 0.01
+
+
+class Whole(TorchDispatchMode):
+    """Whether any operation made a tensor of all words' scores for every item."""
+
+    def __init__(self, words, items):
+        super().__init__()
+        self.least, self.seen = words * items, False
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, torch.Tensor) and not isinstance(made, Deferred):
+            self.seen |= made.numel() >= self.least
+        return made
+
+
+@pytest.mark.parametrize("objective", [TaskLoss(), RDrop(alpha=1.0)])
+def test_steps_and_evaluation_never_hold_the_scores_of_a_whole_batch(objective):
+    words, rows, time = 3_000, 20, 60
+    net = AdaptiveLM(words=words, width=8, heads=2, layers=1, inner=8, cutoffs=(30,), factor=2)
+    drawn = torch.randint(words, (rows, time + 1), generator=torch.Generator().manual_seed(0))
+    batch = {"tokens": drawn[:, :-1], "labels": drawn[:, 1:]}
+
+    def loss(output, given):
+        return tokens(output, given["labels"])
+
+    with PLAN.installed(net, batch), Whole(words, rows * time) as seen:
+        terms = objective.terms(views(net, batch, n=objective.views_at(1)), loss)
+        objective.total(terms, 1).backward()
+    assert not seen.seen
+    with torch.no_grad(), Whole(words, rows * time) as seen:
+        float(loss(net.eval()(batch["tokens"]), batch).mean.sum)
+        assert not seen.seen
+        net(batch["tokens"]) + 0
+        assert seen.seen
+
+
+def test_noise_on_the_rarer_bands_alone_is_seen_by_an_audit(net):
+    batch = {"tokens": TOKENS.repeat(8, 1)}
+    plan = ds.Plan(ds.rule("head.narrowed.2", ds.Bernoulli(rate=0.5)))
+    with plan.installed(net, batch):
+        assert ds.audit(net, batch).outputs_differ
+
+
+def test_samples_of_it_are_averaged_as_of_any_model(net):
+    batch = {"tokens": TOKENS}
+    with PLAN.installed(net.eval(), batch):
+        found = ds.predict(net, batch, samples=8)
+    torch.testing.assert_close(found.mean.sum(-1), torch.ones(2, 5))
+    assert bool((found.mutual_information > 0).all())
+
+
+def test_a_consistent_model_trains_on_its_put_off_scores_in_silence(net, capsys):
+    batch = {"tokens": TOKENS, "labels": TOKENS.flip(0)}
+    ds.Plan(ds.rule("embedded head.narrowed.2", ds.Bernoulli(rate=0.3))).install(net, batch)
+    model = ds.consistent(net, RDrop(alpha=8.0), loss=lambda x, own: tokens(x, own["labels"]))
+    found = []
+    for _ in range(2):
+        ds.step(model, 7)
+        found.append(model(**batch))
+    # The first step looks at the scores, to see that the views differ; later ones do not.
+    assert not found[0].logits.untouched
+    assert found[1].logits.untouched
+    torch.testing.assert_close(found[1].loss, found[0].loss)
+    assert capsys.readouterr().err == ""

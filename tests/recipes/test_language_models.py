@@ -1,14 +1,18 @@
 """The adaptive rows of R-Drop's table: their size, their steps, and what is said of the code."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
+import dropsmith as ds
+from dropsmith.train import Saving, train
 from dropsmith.train.optimisers import optimizer_of
 from dropsmith_recipes import RECIPES
 from dropsmith_recipes.transformer_models import small_adaptive_language_model
+from recipes.texts import language_folder
 
 PLAIN, TWICE = (RECIPES[f"wikitext103/{name}"] for name in ("adaptive", "adaptive-r-drop"))
 TOKENS = 103_227_020
@@ -71,3 +75,27 @@ def test_the_small_model_has_bands_of_any_vocabulary(words):
     assert sum(sizes) == words
     assert sizes[0] / words == pytest.approx(20_000 / 267_735, abs=0.02)
     assert (sizes[0] + sizes[1]) / words == pytest.approx(60_000 / 267_735, abs=0.03)
+
+
+class Stop(Exception):
+    pass
+
+
+def test_a_run_that_was_stopped_ends_with_the_published_scores_of_one_that_was_not(tmp_path):
+    setup = TWICE.setup("cpu", data=str(language_folder(tmp_path)))
+    budget = replace(setup.budget, epochs=2, batch_size=4, window=32)
+    # Without the attention's noise, which is torch's own and does not come back by key.
+    plan = ds.Plan(*(one for one in setup.plan.rules if not isinstance(one.pattern, ds.Native)))
+    setup = replace(setup, limit=600, budget=budget, plan=plan)
+    whole = train(setup, tmp_path / "whole")
+    steps = iter(range(3))
+
+    def stopping(share, /):
+        if next(steps, None) is None:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(setup, tmp_path / "parts", progress=stopping, saving=Saving(steps=1))
+    again = train(setup, tmp_path / "parts")
+    assert {one.score for one in TWICE.published} <= whole.scores.keys()
+    assert again.scores == whole.scores

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import TaskError
 from dropsmith.kernels.adaptive_softmax import adaptive_log_softmax
+from dropsmith.kernels.deferred import Bands, BandScores
 
 
 class AdaptiveEmbedding(nn.Module):
@@ -66,7 +67,8 @@ def _of_band(tokens: Tensor, start: int, table: Tensor, projection: Tensor) -> T
 class AdaptiveHead(nn.Module):
     """Log-probabilities of all words, from the tables and projections of an embedding.
 
-    They are scores like any other: a softmax over them changes nothing. The only weights of its
+    They are scores like any other: a softmax over them changes nothing. They are put off until
+    somebody looks at them; losses and agreeing objectives do without. The only weights of its
     own are the vectors of the bands after the first. What a band's words are scored from passes
     a module `narrowed.1`, `narrowed.2`, …, where a plan may put noise.
 
@@ -78,6 +80,8 @@ class AdaptiveHead(nn.Module):
     Args:
         embedding: whose weights it shares.
     """
+
+    puts_off = True
 
     def __init__(self, embedding: AdaptiveEmbedding) -> None:
         super().__init__()
@@ -93,7 +97,9 @@ class AdaptiveHead(nn.Module):
             narrowed(F.linear(hidden, self.projections[int(band)].t()))
             for band, narrowed in self.narrowed.items()
         ]
-        return adaptive_log_softmax([hidden, *rare], list(self.tables), self.clusters)
+        if torch.compiler.is_compiling():
+            return adaptive_log_softmax([hidden, *rare], list(self.tables), self.clusters)
+        return BandScores.of([hidden, *rare], Bands.of(list(self.tables), self.clusters))
 
 
 def _check(ends: Sequence[int], width: int, factor: int) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from dropsmith.errors import ObjectiveError
 from dropsmith.kernels.agreeing_head import HeadSettings, HeadSums, Mix, agreeing_head
 from dropsmith.kernels.agreeing_head.settings import Distance as HeadDistance
-from dropsmith.kernels.deferred import Deferred, HeadScores
+from dropsmith.kernels.deferred import BandScores, Deferred, HeadScores, PutOffScores
 from dropsmith.objectives.distances import (
     Distance,
     jensen_shannon,
@@ -50,7 +50,7 @@ class Wanted:
 class CrossEntropySum(Deferred):
     """A sum of cross-entropy over items whose scores are put off, put off itself."""
 
-    scores: HeadScores
+    scores: PutOffScores
     labels: Tensor
     smoothing: float
     ignore_index: int
@@ -63,7 +63,7 @@ class CrossEntropySum(Deferred):
 
 def put_off(
     loss: Callable[..., Loss],
-    scores: HeadScores,
+    scores: PutOffScores,
     labels: Tensor,
     smoothing: float,
     ignore_index: int,
@@ -71,6 +71,10 @@ def put_off(
     """What `loss` returns for these scores, its sum put off like them."""
 
     def make() -> Tensor:
+        if scores.untouched and not smoothing:
+            direct = scores.cross_entropy(labels, ignore_index)
+            if direct is not None:
+                return direct
         return loss(scores.present(), labels, smoothing, ignore_index).mean.sum
 
     dtype = torch.promote_types(scores.dtype, torch.float32)
@@ -101,22 +105,21 @@ def from_head(views: Views, losses: Sequence[Loss], wanted: Wanted | None) -> li
 
 def _fits(
     views: Views,
-    scores: Sequence[HeadScores],
+    scores: Sequence[PutOffScores],
     sums: Sequence[CrossEntropySum],
     wanted: Wanted,
 ) -> bool:
     carriers = [view for view in wanted.carriers or range(len(views)) if view < len(views)]
-    if not all(isinstance(one, HeadScores) and one.untouched for one in scores):
+    if not all(isinstance(one, PutOffScores) and one.untouched for one in scores):
         return False
-    exact = all(torch.promote_types(one.dtype, one.head.dtype) == one.dtype for one in scores)
     own = all(one.scores is scores[view] for view, one in zip(carriers, sums, strict=True))
-    heads = all(one.head.same(scores[0].head) and one.shape == scores[0].shape for one in scores)
+    heads = all(one.alike(scores[0]) for one in scores)
     whole = all(batch is views.batches[0] for batch in views.batches)
     alike = all(one.untouched and sums[0].alike(one) for one in sums)
-    return exact and own and heads and whole and alike
+    return own and heads and whole and alike
 
 
-def _means(scores: Sequence[HeadScores], task: CrossEntropySum, wanted: Wanted) -> list[Mean]:
+def _means(scores: Sequence[PutOffScores], task: CrossEntropySum, wanted: Wanted) -> list[Mean]:
     count = len(scores)
     labels = task.labels.flatten().long()
     items = max(1, int((labels != task.ignore_index).sum()))
@@ -130,10 +133,21 @@ def _means(scores: Sequence[HeadScores], task: CrossEntropySum, wanted: Wanted) 
     settings = HeadSettings(
         distance=wanted.distance, smoothing=task.smoothing, ignore_index=task.ignore_index
     )
-    hidden = torch.stack([one.hidden.flatten(0, -2) for one in scores])
-    weight, bias = scores[0].head.cast()
-    sums = agreeing_head(hidden, weight, bias, labels, settings, mix)
-    return _as_means(sums, carriers)
+    return _as_means(_sums(scores, labels, settings, mix), carriers)
+
+
+def _sums(
+    scores: Sequence[PutOffScores], labels: Tensor, settings: HeadSettings, mix: Mix
+) -> HeadSums:
+    first = scores[0]
+    if isinstance(first, BandScores):
+        every = zip(*(one.states for one in scores if isinstance(one, BandScores)), strict=True)
+        states = [torch.stack([one.flatten(0, -2) for one in band]) for band in every]
+        return first.bands.agreed(states, labels, settings)
+    assert isinstance(first, HeadScores)
+    hidden = torch.stack([one.parts[0].flatten(0, -2) for one in scores])
+    weight, bias = first.head.cast()
+    return agreeing_head(hidden, weight, bias, labels, settings, mix)
 
 
 def _as_means(sums: HeadSums, carriers: tuple[int, ...]) -> list[Mean]:

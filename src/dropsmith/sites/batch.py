@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from dropsmith.errors import ViewError
-from dropsmith.kernels.deferred import Deferred, HeadScores
+from dropsmith.kernels.deferred import Deferred, PutOffScores
 
 _WRAPPED = ("module", "_orig_mod")
 """Where DistributedDataParallel and torch.compile keep the model whose arguments they pass on."""
@@ -54,8 +54,8 @@ def tensors_in(value: Any) -> list[Tensor]:
     """
     found: list[Tensor] = []
     for leaf in pytree.tree_leaves(_plain(value)):
-        if isinstance(leaf, HeadScores) and leaf.untouched:
-            found.append(leaf.hidden)
+        if isinstance(leaf, PutOffScores) and leaf.untouched:
+            found += leaf.parts
         elif isinstance(leaf, Tensor) and not (isinstance(leaf, Deferred) and leaf.untouched):
             found.append(leaf)
         elif is_dataclass(leaf) and not isinstance(leaf, type):

@@ -1,5 +1,34 @@
 """Probabilities of very many words, the rarer ones in bands (Grave et al., 2017)."""
 
-from dropsmith.kernels.adaptive_softmax.reference import adaptive_log_softmax
+from collections.abc import Sequence
 
-__all__ = ["adaptive_log_softmax"]
+from torch import Tensor
+
+from dropsmith.kernels.adaptive_softmax.chunked import agreeing_bands as _chunked
+from dropsmith.kernels.adaptive_softmax.reference import adaptive_log_softmax
+from dropsmith.kernels.agreeing_head import HeadSettings, HeadSums
+
+__all__ = ["adaptive_log_softmax", "agreeing_bands"]
+
+
+def agreeing_bands(
+    states: Sequence[Tensor],
+    tables: Sequence[Tensor],
+    clusters: Tensor,
+    labels: Tensor,
+    settings: HeadSettings,
+) -> HeadSums:
+    """Sums over items of each view's cross-entropy and of how far the views are apart.
+
+    What `agreeing_scores` makes of `adaptive_log_softmax`, which is made for some items at a time,
+    and again in the backward pass. Of one view without label smoothing, words of a rarer band are
+    scored where the label lies in it, and nowhere else.
+
+    Args:
+        states: what each band's words are scored from, `[views, items, width of the band]`.
+        tables: the vectors of each band's words, `[words of the band, width of the band]`.
+        clusters: the vector of each band after the first, `[bands - 1, width of the first]`.
+        labels: the word of each item, `[items]`.
+        settings: smoothing, which items count, the cap of the scores, the distance.
+    """
+    return _chunked(states, tables, clusters, labels, settings)

@@ -14,7 +14,8 @@ def adaptive_log_softmax(
 
     One softmax is over the words of the first band and over the other bands, one more over the
     words of each of those: a rare word has the product of its band's probability and its own in it.
-    Together that is a distribution, so a softmax over what is returned changes nothing.
+    Together that is a distribution, so a softmax over what is returned changes nothing. Half
+    precision is widened to float32.
 
     >>> states, tables = [torch.ones(4), torch.ones(2)], [torch.zeros(3, 4), torch.zeros(5, 2)]
     >>> adaptive_log_softmax(states, tables, torch.zeros(1, 4)).exp()
@@ -25,10 +26,16 @@ def adaptive_log_softmax(
         tables: the vectors of each band's words, `[words of the band, width of the band]`.
         clusters: the vector of each band after the first, `[bands - 1, width of the first]`.
     """
-    common = torch.cat([F.linear(states[0], tables[0]), F.linear(states[0], clusters)], dim=-1)
-    words, bands = common.log_softmax(-1).split([len(tables[0]), len(clusters)], dim=-1)
+    common = of_common(states[0], tables[0], clusters)
+    words, bands = common.split([len(tables[0]), len(clusters)], dim=-1)
     rare = [
-        F.linear(state, table).log_softmax(-1) + band
+        F.linear(state, table).log_softmax(-1, dtype=common.dtype) + band
         for state, table, band in zip(states[1:], tables[1:], bands.split(1, dim=-1), strict=True)
     ]
     return torch.cat([words, *rare], dim=-1)
+
+
+def of_common(state: Tensor, table: Tensor, clusters: Tensor) -> Tensor:
+    """The log-probability of each word of the first band, then of each later band as a whole."""
+    scores = torch.cat([F.linear(state, table), F.linear(state, clusters)], dim=-1)
+    return scores.log_softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))

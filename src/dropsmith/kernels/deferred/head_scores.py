@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dropsmith.errors import KernelError
 from dropsmith.kernels.deferred.deferred import Deferred, converted
+from dropsmith.kernels.deferred.put_off import PutOffScores
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ class Head:
             return F.linear(hidden, *self.cast())
 
 
-class HeadScores(Deferred):
+class HeadScores(PutOffScores):
     """What a head returns for some hidden states, made when somebody looks at it.
 
     Slices, reshapes and other types of it, a constant added to its classes, and cross-entropy of
@@ -107,8 +108,17 @@ class HeadScores(Deferred):
     def untouched(self) -> bool:
         return self.made is None and (self.source is None or self.source.untouched)
 
-    def cut(self, sizes: list[int], dim: int) -> list["HeadScores"]:
-        """Parts along a leading dimension; looking at one of them does not make the others."""
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        return (self.hidden,)
+
+    def alike(self, other: PutOffScores) -> bool:
+        if not isinstance(other, HeadScores) or self.shape != other.shape:
+            return False
+        exact = torch.promote_types(self.dtype, self.head.dtype) == self.dtype
+        return exact and self.head.same(other.head)
+
+    def cut(self, sizes: list[int], dim: int) -> list[PutOffScores]:
         parts = self.hidden.split(sizes, dim)
         return [HeadScores.of(part, self.head)._as(self.dtype) for part in parts]
 
