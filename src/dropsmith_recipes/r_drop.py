@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from dropsmith.objectives import Objective
 from dropsmith.tasks import Budget
+from dropsmith.tasks.optimisers import SGD
 from dropsmith_recipes._recipe import Certainty, Published
 
 PAPER = "Liang, Wu et al. (2021)"
@@ -36,3 +37,27 @@ def for_views(budget: Budget, objective: Objective) -> Budget:
     every = getattr(objective, "every", 1)
     views = [objective.views_at(step) for step in range(1, every + 1)]
     return replace(budget, epochs=round(budget.epochs * sum(views) / every))
+
+
+def as_added(budget: Budget, objective: Objective) -> Budget:
+    """The budget whose steps are those of the authors', who add up their two views' losses.
+
+    Ours is their mean, which has half the gradient: it is clipped at half the length, and where a
+    step goes by the gradient's length, at twice the rate.
+
+    >>> from dropsmith.objectives import RDrop
+    >>> one = Budget(epochs=1, batch_size=1, learning_rate=0.1, optimiser=SGD())
+    >>> made = as_added(one, RDrop(alpha=5))
+    >>> made.learning_rate, made.clip
+    (0.2, 0.5)
+
+    Args:
+        budget: with the authors' own numbers.
+        objective: one view leaves the budget as it is.
+    """
+    if objective.views_at(1) == 1:
+        return budget
+    rate = budget.learning_rate * (2 if isinstance(budget.optimiser, SGD) else 1)
+    return replace(
+        budget, learning_rate=rate, clip=None if budget.clip is None else budget.clip / 2
+    )

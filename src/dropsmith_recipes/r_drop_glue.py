@@ -9,7 +9,7 @@ from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import Linear
 from dropsmith.tasks.optimisers import AdamW
 from dropsmith_recipes._recipe import Certainty, Preset, Recipe
-from dropsmith_recipes.r_drop import PAPER, for_views, published
+from dropsmith_recipes.r_drop import PAPER, as_added, for_views, published
 
 RATE, ALPHA = 0.1, 0.5
 _SOURCE = f"{PAPER}, GLUE development sets; settings from the authors' script"
@@ -89,7 +89,7 @@ def presets(model: str, task: str, objective: Objective, limit: int = 0) -> tupl
     paper = Preset(
         model=CHECKPOINTS[model],
         plan=pretrained_plan("dropout", RATE),
-        budget=for_views(fine_tuning(task), objective),
+        budget=as_added(for_views(fine_tuning(task), objective), objective),
         limit=limit,
     )
     cpu = Preset(

@@ -11,7 +11,7 @@ from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import Cosine, Linear
 from dropsmith.tasks.optimisers import SGD, AdamW
 from dropsmith_recipes._recipe import Certainty, Preset, Recipe
-from dropsmith_recipes.r_drop import PAPER, for_views, published
+from dropsmith_recipes.r_drop import PAPER, as_added, for_views, published
 
 RATE = 0.1
 _MODELS = "dropsmith_recipes.transformer_models"
@@ -68,7 +68,7 @@ def _summariser(
         paper=Preset(
             model="facebook/bart-large",
             plan=writer_plan("bart", "dropout", RATE),
-            budget=for_views(_NEWS, objective),
+            budget=as_added(for_views(_NEWS, objective), objective),
             limit=0,
         ),
         cpu=Preset(
@@ -160,7 +160,7 @@ def _vit(task: str, model: str, objective: Objective, percent: float) -> Recipe:
         paper=Preset(
             model=checkpoint,
             plan=pretrained_image_plan("dropout", RATE),
-            budget=for_views(replace(_IMAGES, epochs=one.epochs), objective),
+            budget=as_added(for_views(replace(_IMAGES, epochs=one.epochs), objective), objective),
             limit=0,
         ),
         cpu=Preset(
