@@ -143,7 +143,7 @@ class Wmt14:
         return TextPairs(parts=parts, source=about)
 
 
-_BUDGET = Budget(epochs=12, batch_size=2_048, learning_rate=2e-3, weight_decay=0.01)
+_BUDGET = Budget(epochs=12, batch_size=1_024, learning_rate=2e-3, weight_decay=0.01)
 
 MULTI30K = Seq2SeqTask(
     name="multi30k", read=read_multi30k, scorer=bleu, budget=_BUDGET, limit=10_000
