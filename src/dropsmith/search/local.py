@@ -16,6 +16,7 @@ class LocalExecutor(Executor):
     """Runs each trial in a process of its own, which is kept for the next.
 
     A process that is killed, by a person or for want of memory, costs its trial alone.
+    A trial may load its data in processes of its own; they end with the trial's.
 
     Args:
         score: a function at the top of a module, as processes start by importing it.
