@@ -2,16 +2,17 @@
 
 import os
 import sys
+import time
 
 import pytest
 import ray
 from optuna.storages import InMemoryStorage
 
 from dropsmith.errors import MissingExtra
-from dropsmith.search import search
+from dropsmith.search import Job, search
 from dropsmith.search.ray import RayExecutor
 from dropsmith.testing import ExecutorContract
-from search.small import SPACE, by_rates, killed_once
+from search.small import SPACE, by_rates, killed_once, reporting
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -65,6 +66,18 @@ def test_without_ray_the_extra_is_named(monkeypatch):
     monkeypatch.delitem(sys.modules, "dropsmith.search.ray")
     with pytest.raises(MissingExtra, match=r"needs ray[\s\S]*dropsmith\[ray\]"):
         search(by_rates, SPACE, trials=1, executor="ray", storage=InMemoryStorage())
+
+
+def test_what_was_said_in_time_counts_although_another_was_heard_first(cluster):
+    with RayExecutor(reporting, 2, timeout=2.0) as executor:
+        for number in range(2):
+            executor.submit(Job(number, SPACE.plan((0, 0, 0)), 0))
+            assert [one.number for one in executor.wait(120)] == [number]
+        for number, pause in enumerate((0.5, 2.2)):  # what is taken first holds but the first
+            executor.answer(number, go_on=True)
+            time.sleep(pause)
+        heard = executor.wait(120)
+        assert sorted((one.number, one.step) for one in heard) == [(0, 2), (1, 2)]
 
 
 def test_a_report_that_overtakes_the_word_of_its_beginning_stops_the_clock_all_the_same(cluster):
