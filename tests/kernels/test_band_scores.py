@@ -65,6 +65,21 @@ def test_what_takes_it_in_without_looking_passes_its_gradient_on():
         torch.testing.assert_close(x, y)
 
 
+def test_what_takes_it_in_under_autocast_passes_its_gradient_on_as_well():
+    states, tables, clusters, _ = given(2, dtype=torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        narrow = [states[0], *(state.bfloat16() for state in states[1:])]
+        one, other = BandScores.of(narrow, Bands.of(tables, clusters)).cut([1, 1], 0)
+        found = symmetric_kl(one, other).sum()
+        dense = adaptive_log_softmax(narrow, tables, clusters)
+        want = symmetric_kl(dense[:1], dense[1:]).sum()
+    torch.testing.assert_close(found, want)
+    mine = torch.autograd.grad(found, [*states, *tables, clusters], retain_graph=True)
+    theirs = torch.autograd.grad(want, [*states, *tables, clusters])
+    for x, y in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(x, y, rtol=0.02, atol=0.02 * float(y.abs().max()))
+
+
 def test_looking_at_one_part_leaves_the_others():
     later, (states, tables, clusters), _ = scores()
     one, other = later.cut([1, 1], 0)
@@ -91,6 +106,7 @@ def test_scores_without_gradients_have_none_wherever_they_are_made():
     loss = tokens(later, labels.expand(2, -1))
     assert not loss.mean.value.requires_grad
     assert not (later + 0).requires_grad
+    assert not any(part.requires_grad for part in later.cut([1, 1], 0))
 
 
 def test_scores_of_another_head_or_another_time_are_not_alike():

@@ -97,7 +97,7 @@ class BandScores(PutOffScores):
                 return bands.on(*states)
 
         new = lambda: cls(make, sizes, dtype, states[0].device, graded)  # noqa: E731
-        scores = _Linked.apply(new, len(states), *states, *weights) if graded else new()
+        scores = _Linked.apply(new, bands, len(states), *states, *weights) if graded else new()
         scores.states, scores.bands = states, bands
         return scores
 
@@ -107,7 +107,8 @@ class BandScores(PutOffScores):
 
     def cut(self, sizes: list[int], dim: int) -> list[PutOffScores]:
         parts = zip(*(state.split(sizes, dim) for state in self.states), strict=True)
-        return [BandScores.of(part, self.bands) for part in parts]
+        with torch.set_grad_enabled(self.graded and torch.is_grad_enabled()):
+            return [BandScores.of(part, self.bands) for part in parts]
 
     def alike(self, other: PutOffScores) -> bool:
         return (
@@ -131,18 +132,18 @@ class _Linked(torch.autograd.Function):
     """The graph of scores that are put off, for what takes them in without looking at them."""
 
     @staticmethod
-    def forward(ctx: Any, new: Any, states: int, *needed: Tensor) -> BandScores:
+    def forward(ctx: Any, new: Any, bands: Bands, states: int, *needed: Tensor) -> BandScores:
         ctx.save_for_backward(*needed)
-        ctx.states = states
+        ctx.bands, ctx.states = bands, states
         return new()
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> Any:
-        needed, wanted = ctx.saved_tensors, ctx.needs_input_grad[2:]
-        with torch.enable_grad():
+        needed, wanted = ctx.saved_tensors, ctx.needs_input_grad[3:]
+        with torch.enable_grad(), ctx.bands.as_called():
             own = [x.detach().requires_grad_(w) for x, w in zip(needed, wanted, strict=True)]
             states, (*tables, clusters) = own[: ctx.states], own[ctx.states :]
             made = adaptive_log_softmax(states, tables, clusters)
         asked = [x for x in own if x.requires_grad]
         found = iter(torch.autograd.grad(made, asked, given[0].to(made.dtype)))
-        return None, None, *(next(found) if w else None for w in wanted)
+        return None, None, None, *(next(found) if w else None for w in wanted)
