@@ -28,6 +28,12 @@ def test_every_word_has_the_vector_of_its_own_band():
     torch.testing.assert_close(embedding(tokens)[0], want)
 
 
+@pytest.mark.parametrize("token", [-1, WORDS])
+def test_a_number_that_is_no_words_is_refused(token):
+    with pytest.raises(IndexError, match="out of range"):
+        pair()[0](torch.tensor([[3, token]]))
+
+
 def test_only_rows_of_words_that_were_read_have_a_gradient():
     embedding, _ = pair()
     embedding(torch.tensor([[1, 6, 6], [4, 22, 1]])).sum().backward()

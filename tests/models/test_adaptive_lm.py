@@ -5,12 +5,14 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import dropsmith as ds
+from dropsmith.errors import TaskError
 from dropsmith.kernels.deferred import Deferred
 from dropsmith.models._waves import waves
 from dropsmith.models.adaptive_lm import AdaptiveLM, adaptive_plan
 from dropsmith.objectives import RDrop, TaskLoss
 from dropsmith.objectives.losses import tokens
 from dropsmith.views import views
+from dropsmith.views.head import LEAST_CLASSES, head_of
 
 TOKENS = torch.tensor([[3, 4, 15, 6, 7], [8, 29, 1, 12, 0]])
 PLAN = adaptive_plan(branches=0.3, inner=0.1, attention=0.1, head=0.2)
@@ -45,6 +47,12 @@ def test_scores_are_the_same_in_evaluation_and_a_distribution(net):
 
 def test_it_has_no_noise_of_its_own(net):
     assert torch.equal(net(TOKENS), net(TOKENS))
+
+
+@pytest.mark.parametrize(("width", "heads"), [(15, 3), (16, 3)])
+def test_a_width_without_pairs_of_waves_or_whole_heads_is_refused(width, heads):
+    with pytest.raises(TaskError, match=f"a width of {width} does not serve"):
+        AdaptiveLM(words=30, width=width, heads=heads, layers=1, inner=8, cutoffs=(6, 14), factor=2)
 
 
 def test_places_are_sines_and_cosines_of_falling_speed():
@@ -122,6 +130,15 @@ def test_steps_and_evaluation_never_hold_the_scores_of_a_whole_batch(objective):
         assert not seen.seen
         net(batch["tokens"]) + 0
         assert seen.seen
+
+
+def test_no_layer_is_taken_for_its_head_however_wide():
+    with torch.device("meta"):
+        wide = AdaptiveLM(
+            words=9_000, width=LEAST_CLASSES, heads=2, layers=1, inner=8, cutoffs=(6, 14)
+        )
+    assert head_of(wide) is None
+    assert head_of(wide.layers[0]) is not None
 
 
 def test_noise_on_the_rarer_bands_alone_is_seen_by_an_audit(net):

@@ -52,14 +52,17 @@ class AdaptiveEmbedding(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Vectors `[..., width]` of tokens `[...]`."""
-        bands = zip(self.starts, self.tables, self.projections, strict=True)
-        first, *rest = (_of_band(tokens, *band) for band in bands)
+        # A number that is no word's falls to the first band or the last, whose table refuses it.
+        bands = sum((tokens >= start for start in self.starts[1:]), torch.zeros_like(tokens))
+        parts = zip(self.starts, self.tables, self.projections, strict=True)
+        first, *rest = (_of_band(tokens, bands == i, *part) for i, part in enumerate(parts))
         return sum(rest, first)
 
 
-def _of_band(tokens: Tensor, start: int, table: Tensor, projection: Tensor) -> Tensor:
+def _of_band(
+    tokens: Tensor, inside: Tensor, start: int, table: Tensor, projection: Tensor
+) -> Tensor:
     """Vectors of the tokens in a band, and zeros for the others."""
-    inside = (tokens >= start) & (tokens < start + len(table))
     found = F.embedding((tokens - start).where(inside, 0), table)
     return F.linear(found * inside.unsqueeze(-1), projection)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from dropsmith.errors import TaskError
 from dropsmith.models._waves import waves
 from dropsmith.models.adaptive import AdaptiveEmbedding, AdaptiveHead
 from dropsmith.patterns import Bernoulli, Native
@@ -33,7 +34,7 @@ class AdaptiveLM(nn.Module):
         factor: how many times narrower the vectors of each next band are.
 
     Raises:
-        TaskError: the cutoffs do not fit the vocabulary or the width.
+        TaskError: the cutoffs do not fit the vocabulary or the width, or the width not the heads.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class AdaptiveLM(nn.Module):
         factor: int = 4,
     ) -> None:
         super().__init__()
+        _check(width, heads)
         self.embedding = AdaptiveEmbedding(words=words, width=width, cutoffs=cutoffs, factor=factor)
         self.embedded = nn.Identity()
         self.layers = nn.ModuleList(
@@ -72,6 +74,14 @@ class AdaptiveLM(nn.Module):
         for layer in self.layers:
             x = layer(x, src_mask=future, is_causal=True)
         return self.head(x)
+
+
+def _check(width: int, heads: int) -> None:
+    if width % 2 or width % heads:
+        raise TaskError(
+            f"a width of {width} does not serve: places take an even one, and {heads} heads one "
+            "that they divide"
+        )
 
 
 def adaptive_plan(*, branches: float, inner: float, attention: float, head: float) -> Plan:

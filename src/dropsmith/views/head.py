@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +13,6 @@ from dropsmith.kernels.deferred import Head, HeadScores
 
 LEAST_CLASSES = 1024
 """A head of fewer classes is not put off: its scores are small, and one product is faster."""
-
-
-@runtime_checkable
-class PutsOff(Protocol):
-    """A head that puts its scores off by itself: beside one, nothing is left to do here."""
-
-    puts_off: bool
 
 
 def head_of(model: nn.Module) -> tuple[str, nn.Linear] | None:
@@ -56,7 +49,8 @@ def why_plain(model: nn.Module) -> str | None:
 def _large(model: nn.Module) -> tuple[str, Any] | None:
     """The module that `head_of` takes for the head, whatever its type, by name, if it is large."""
     named = dict(model.named_modules())
-    if any(isinstance(module, PutsOff) for module in named.values()):
+    # Asked in every step, and of types: a module takes long to say what it has not.
+    if any(getattr(type(module), "puts_off", False) for module in named.values()):
         return None
     found: Any = None
     if callable(ask := getattr(model, "get_output_embeddings", None)):
