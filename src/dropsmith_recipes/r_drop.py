@@ -43,7 +43,7 @@ def as_added(budget: Budget, objective: Objective) -> Budget:
     """The budget whose steps are those of the authors', who add up their two views' losses.
 
     Ours is their mean, which has half the gradient: it is clipped at half the length, and where a
-    step goes by the gradient's length, at twice the rate.
+    step goes by the gradient's length, at twice the rate and with half the decay.
 
     >>> from dropsmith.objectives import RDrop
     >>> one = Budget(epochs=1, batch_size=1, learning_rate=0.1, optimiser=SGD())
@@ -57,7 +57,8 @@ def as_added(budget: Budget, objective: Objective) -> Budget:
     """
     if objective.views_at(1) == 1:
         return budget
-    rate = budget.learning_rate * (2 if isinstance(budget.optimiser, SGD) else 1)
-    return replace(
-        budget, learning_rate=rate, clip=None if budget.clip is None else budget.clip / 2
-    )
+    own = replace(budget, clip=None if budget.clip is None else budget.clip / 2)
+    if not isinstance(budget.optimiser, SGD):
+        return own
+    rate, decay = 2 * budget.learning_rate, budget.weight_decay / 2
+    return replace(own, learning_rate=rate, weight_decay=decay)
