@@ -10,7 +10,8 @@ from dropsmith.objectives import TaskLoss
 from dropsmith.sites import Plan
 from dropsmith.tasks import EVERY, Budget
 from dropsmith.tasks.optimisers import SGD
-from dropsmith_recipes._recipe import Preset, Published, Recipe
+from dropsmith_recipes._preset import Preset, Published
+from dropsmith_recipes._recipe import Recipe
 from dropsmith_recipes.proxy import Proxy
 
 NAME = "auto-dropout"

@@ -11,7 +11,8 @@ from dropsmith.sites import Plan
 from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import InverseRoot
 from dropsmith.tasks.optimisers import AdamW
-from dropsmith_recipes._recipe import Preset, Published, Recipe
+from dropsmith_recipes._preset import Preset, Published
+from dropsmith_recipes._recipe import Recipe
 from dropsmith_recipes.auto_dropout import MODELS, NAME, OURS, PAPER, penn_treebank, published
 from dropsmith_recipes.proxy import Proxy
 

@@ -10,7 +10,8 @@ from dropsmith.objectives import ActivationNorm, TaskLoss
 from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import Constant
 from dropsmith.tasks.optimisers import TriggeredASGD
-from dropsmith_recipes._recipe import Preset, Published, Recipe
+from dropsmith_recipes._preset import Preset, Published
+from dropsmith_recipes._recipe import Recipe
 
 README = "README of salesforce/awd-lstm-lm"
 _PTB = Budget(

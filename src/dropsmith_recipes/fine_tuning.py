@@ -15,7 +15,8 @@ from dropsmith.objectives import ActivationNorm, TaskLoss
 from dropsmith.tasks.learning_rates import UntilWorse
 from dropsmith.tasks.optimisers import ASGD
 from dropsmith_recipes import awd_lstm, fraternal, fraternal_awd
-from dropsmith_recipes._recipe import Published, Recipe
+from dropsmith_recipes._preset import Published
+from dropsmith_recipes._recipe import Recipe
 from dropsmith_recipes.awd_lstm import perplexities
 
 _AWD_UNLIKE = (*awd_lstm.UNLIKE, "without the cache that follows in the paper")

@@ -12,7 +12,8 @@ from dropsmith.objectives import ExpectationLinear, Fraternal, Objective, PiMode
 from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import Plateau
 from dropsmith.tasks.optimisers import SGD
-from dropsmith_recipes._recipe import Preset, Published, Recipe
+from dropsmith_recipes._preset import Preset, Published
+from dropsmith_recipes._recipe import Recipe
 from dropsmith_recipes.awd_lstm import perplexities
 
 VIEWS = 2

@@ -11,7 +11,8 @@ from dropsmith.objectives import ExpectationLinear, Fraternal, Objective, PiMode
 from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import Constant
 from dropsmith.tasks.optimisers import TriggeredASGD
-from dropsmith_recipes._recipe import Preset, Published, Recipe
+from dropsmith_recipes._preset import Preset, Published
+from dropsmith_recipes._recipe import Recipe
 from dropsmith_recipes.awd_lstm import perplexities
 from dropsmith_recipes.fraternal import QUIET, README, VIEWS
 

@@ -13,7 +13,8 @@ from dropsmith.sites import Plan
 from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import Staircase
 from dropsmith.tasks.optimisers import SGD
-from dropsmith_recipes._recipe import Certainty, Preset, Published, Recipe
+from dropsmith_recipes._preset import Certainty, Preset, Published
+from dropsmith_recipes._recipe import Recipe
 
 WINDOW = 35
 _TABLE = "Gal & Ghahramani (2016), Table 1"

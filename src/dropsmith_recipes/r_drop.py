@@ -10,7 +10,7 @@ from dataclasses import replace
 from dropsmith.objectives import Objective
 from dropsmith.tasks import Budget
 from dropsmith.tasks.optimisers import SGD
-from dropsmith_recipes._recipe import Certainty, Published
+from dropsmith_recipes._preset import Certainty, Published
 
 PAPER = "Liang, Wu et al. (2021)"
 

@@ -8,7 +8,8 @@ from dropsmith.objectives import Objective, RDrop, TaskLoss
 from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import Linear
 from dropsmith.tasks.optimisers import AdamW
-from dropsmith_recipes._recipe import Certainty, Preset, Recipe
+from dropsmith_recipes._preset import Certainty, Preset
+from dropsmith_recipes._recipe import Recipe
 from dropsmith_recipes.r_drop import PAPER, as_added, for_views, published
 
 RATE, ALPHA = 0.1, 0.5

@@ -9,7 +9,8 @@ from dropsmith.sites import Plan
 from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import Cosine, InverseRoot
 from dropsmith.tasks.optimisers import SGD, AdamW
-from dropsmith_recipes._recipe import Preset, Recipe
+from dropsmith_recipes._preset import Preset
+from dropsmith_recipes._recipe import Recipe
 from dropsmith_recipes.r_drop import PAPER, Row, as_added, for_views, published
 
 _TABLE = f"{PAPER}, WikiText-103"

@@ -10,7 +10,8 @@ from dropsmith.objectives import Objective, RDrop, TaskLoss
 from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import Cosine, Linear
 from dropsmith.tasks.optimisers import SGD, AdamW
-from dropsmith_recipes._recipe import Certainty, Preset, Recipe
+from dropsmith_recipes._preset import Certainty, Preset
+from dropsmith_recipes._recipe import Recipe
 from dropsmith_recipes.r_drop import PAPER, as_added, for_views, published
 
 RATE = 0.1

@@ -11,7 +11,8 @@ from dropsmith.sites import Plan, Rule
 from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import InverseRoot
 from dropsmith.tasks.optimisers import AdamW
-from dropsmith_recipes._recipe import Preset, Recipe
+from dropsmith_recipes._preset import Preset
+from dropsmith_recipes._recipe import Recipe
 from dropsmith_recipes.r_drop import PAPER, Row, for_views, published
 
 ALPHA, RATE = 5.0, 0.3

@@ -12,7 +12,8 @@ from dropsmith.sites import Plan, rule
 from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import Constant
 from dropsmith.tasks.optimisers import Adam
-from dropsmith_recipes._recipe import Preset, Recipe
+from dropsmith_recipes._preset import Preset
+from dropsmith_recipes._recipe import Recipe
 
 RATE, SAMPLES = 0.5, 50
 _LONG, _SHORT, _CPU = 1250, 250, 20

@@ -6,7 +6,8 @@ from statistics import fmean, stdev
 
 from dropsmith.compare.summary import JUDGED_BY
 from dropsmith.record import Record
-from dropsmith_recipes._recipe import PRESETS, Published, Recipe
+from dropsmith_recipes._preset import PRESETS, Published
+from dropsmith_recipes._recipe import Recipe
 from dropsmith_recipes.recorded import records_of
 
 _PARTS = {"validation": "validation_", "test": "test_", "test, samples": "test_mc_"}

@@ -123,6 +123,15 @@ def test_a_record_says_which_run_it_began_from_or_which_file(first, tmp_path):
     assert Start.of(tmp_path / "mine.safetensors").told == {"file": "mine.safetensors"}
 
 
+def test_other_weights_in_the_folder_of_a_run_are_not_taken_for_its_own(first, tmp_path):
+    shutil.copytree(first, tmp_path / first.name)
+    shutil.copy(first.with_suffix(".json"), tmp_path)
+    other = tmp_path / first.name / "other.safetensors"
+    save_file({name: value + 1 for name, value in weights(first).items()}, other)
+    assert Start.of(other).told == {"file": "other.safetensors"}
+    assert Start.of(tmp_path / first.name).told["record"] == first.name
+
+
 def test_a_file_in_the_working_folder_is_found_by_its_name_alone(first, tmp_path, monkeypatch):
     shutil.copy(first / WEIGHTS, tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -1,6 +1,5 @@
 """A run being made: its steps, what it is scored on and when, and the record it ends in."""
 
-import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,9 @@ import torch
 from dropsmith.record import Record, validation_loss
 from dropsmith.tasks import Budget, Data, device_of
 from dropsmith.tasks.written import Written
+from dropsmith.train.account import cost, surroundings
 from dropsmith.train.bar import Evaluated, Progress
 from dropsmith.train.checkpoint import FILE, WEIGHTS, Saving, write
-from dropsmith.train.environment import environment
 from dropsmith.train.evaluate import evaluate, evaluating
 from dropsmith.train.length import Length, learning_rate
 from dropsmith.train.memory import forget_peak, peak_bytes
@@ -150,22 +149,6 @@ class Run:
         own = {f"test_{name}": value for name, value in written.scores.items()}
         return written, self._scores("test") | self._sampled() | own
 
-    def _begun(self) -> dict[str, Any]:
-        """Whose weights it began from, where they were given."""
-        start = self.stepper.setup.start
-        return {} if start is None else {"start": start.told}
-
-    def _fused(self) -> dict[str, str]:
-        """The head that was fused with the loss, where one was."""
-        name = self.state.fused_head
-        return {} if name is None else {"fused_head": name}
-
-    def _processor(self) -> dict[str, float]:
-        """What processors worked, which tells the price of a step where they do all of it."""
-        worked = self.state.processor_seconds
-        known = self._device.type == "cpu" and not math.isnan(worked)
-        return {"processor_seconds": worked} if known else {}
-
     def _remember_peak(self) -> None:
         self.state.peak_bytes = max(self.state.peak_bytes, peak_bytes(self._device))
 
@@ -175,23 +158,12 @@ class Run:
         state.model.load_state_dict(state.best)
         written, tested = self._tested() if self.stepper.setup.tested else (Written(), {})
         scores = ({} if self.stepper.setup.whole else self._scores("validation")) | tested
-        signed = {"signatures": dict(written.signatures)} if written.signatures else {}
         record = Record(
             config=self.identity["config"],
-            environment=environment(self.data, self._device)
-            | {"data_given": self.stepper.setup.data_given}
-            | signed
-            | self._begun()
-            | self._fused(),
+            environment=surroundings(self.stepper.setup, state, self.data, written.signatures),
             curve=tuple(state.curve),
             scores=scores,
-            cost={
-                "seconds": state.seconds,
-                **self._processor(),
-                "peak_memory_bytes": state.peak_bytes,
-                "example_views": self.length.views[state.step],
-                "steps": state.step,
-            },
+            cost=cost(state, self.length.views[state.step]),
         )
         write(self.folder / WEIGHTS, state.best)
         record.save(self.folder)

@@ -61,11 +61,11 @@ class Start:
 
     @property
     def record(self) -> Record | None:
-        """That of the run the weights are of, where they lie in its folder."""
-        home = self.weights.resolve().parent
-        path = home.parent / f"{home.name}.json"
+        """That of the run whose best weights they are, where they lie as it left them."""
+        own = self.weights.resolve()
+        path = own.parent.with_name(f"{own.parent.name}.json")
         try:
-            return Record.load(path) if path.exists() else None
+            return Record.load(path) if own.name == WEIGHTS and path.exists() else None
         except DataError:  # a file of somebody else's
             return None
 
