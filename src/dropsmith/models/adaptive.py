@@ -71,7 +71,8 @@ class AdaptiveHead(nn.Module):
     """Log-probabilities of all words, from the tables and projections of an embedding.
 
     They are scores like any other: a softmax over them changes nothing. They are put off until
-    somebody looks at them; losses and agreeing objectives do without. The only weights of its
+    somebody looks at them; losses and agreeing objectives do without; compiled code makes them
+    at once. The only weights of its
     own are the vectors of the bands after the first. What a band's words are scored from passes
     a module `narrowed.1`, `narrowed.2`, …, where a plan may put noise.
 
