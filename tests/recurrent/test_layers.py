@@ -160,12 +160,41 @@ def test_masks_between_layers_at_the_output_and_on_weights_multiply_there():
         ({"recurrent_l1": torch.ones(1, 1, 1, 1)}, "no place 'recurrent_l1'"),
         ({"recurrent_l0": torch.ones(3, 7)}, "batch, gate, time, unit"),
         ({"hidden_update_l0": torch.ones(2, 1, 1)}, "does not fit"),
+        ({"weight_hh_l0": torch.ones(3, 3)}, r"does not fit \(28, 7\)"),
+        ({"weight_hh_l0": torch.ones(7)}, "its axes are those of the weight"),
     ],
 )
 def test_a_mask_that_has_no_place_or_does_not_fit_is_an_error(masks, words):
     layer = built(LSTM)
     with pytest.raises(SiteError, match=words):
         layer(batch(layer), masks=masks)
+
+
+@pytest.mark.parametrize("place", ["recurrent_l0", "hidden_update_l0", "cell_update_l0"])
+def test_a_mask_of_the_state_that_asks_for_a_gradient_is_refused_and_not_left_without(place):
+    layer = built(LSTM)
+    mask = torch.full((1,) * (4 if place.startswith("rec") else 3), 0.5, requires_grad=True)
+    with pytest.raises(SiteError, match=rf"have none\n  give {place}\.detach\(\)"):
+        layer(batch(layer), masks={place: mask})
+    layer(batch(layer), masks={place: mask.detach()})
+    with torch.no_grad():
+        layer(batch(layer), masks={place: mask})
+
+
+def test_masks_of_input_output_and_weights_have_gradients():
+    layer = built(LSTM)
+    sizes = {"input_l0": (1, 4, 1, 5), "output": (1, 1, 7), "weight_hh_l0": (1, 7)}
+    masks = {name: torch.ones(size, requires_grad=True) for name, size in sizes.items()}
+    layer(batch(layer), masks=masks)[0].sum().backward()
+    assert all(mask.grad is not None and bool(mask.grad.any()) for mask in masks.values())
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+def test_a_rule_inside_a_layer_with_projections_says_why_there_is_no_such_site():
+    model = nn.Sequential(built(LSTM, proj_size=3))
+    plan = ds.Plan(ds.rule("0.recurrent", ds.Bernoulli(rate=0.5, shared="time")))
+    with pytest.raises(SiteError, match=r"matched no site[\s\S]*proj_size have no noise inside"):
+        plan.install(model, batch(built(LSTM)))
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")

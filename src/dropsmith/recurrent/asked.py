@@ -95,12 +95,20 @@ class Asked:
     def weights(self, flat: list[Tensor]) -> list[Tensor]:
         """Torch's flat list of weights under the masks given for them."""
         named = zip(self.module._flat_weights_names, flat, strict=True)
-        return [w * self.given[name] if name in self.given else w for name, w in named]
+        return [self._weight(name, weight) for name, weight in named]
+
+    def _weight(self, name: str, weight: Tensor) -> Tensor:
+        if (mask := self.given.get(name)) is None:
+            return weight
+        _check_fits(name, mask, tuple(weight.shape))
+        return weight * mask
 
     def _mask(self, place: str, sizes: tuple[int, ...]) -> Tensor | None:
         mask, drawn = self.given.get(place), self.left.get(place)
         if mask is not None:
             _check_fits(place, mask, sizes)
+            if is_inside(place):
+                _check_constant(place, mask)
         elif drawn is not None and _active(drawn, self.module):
             device = next(self.module.parameters()).device
             mask = drawn.mask(sizes, device)
@@ -138,11 +146,23 @@ def _check_places(module: nn.RNNBase, masks: Mapping[str, Tensor]) -> None:
             )
 
 
+_AXES = {4: "batch, gate, time, unit", 3: "batch, time, unit"}
+
+
 def _check_fits(place: str, mask: Tensor, sizes: tuple[int, ...]) -> None:
     pairs = zip(mask.shape, sizes, strict=False)
     if mask.ndim != len(sizes) or any(have not in (1, size) for have, size in pairs):
-        axes = "batch, gate, time, unit" if len(sizes) == 4 else "batch, time, unit"
+        axes = _AXES.get(len(sizes), "those of the weight")
         raise SiteError(
             f"the mask {place!r} has sizes {tuple(mask.shape)} and does not fit {sizes}\n"
             f"  its axes are {axes}; each has its full size or 1"
+        )
+
+
+def _check_constant(place: str, mask: Tensor) -> None:
+    """Steps of ours have no gradient by the masks of the state; the other places do."""
+    if mask.requires_grad and torch.is_grad_enabled() and not place.startswith("input"):
+        raise SiteError(
+            f"the mask {place!r} asks for a gradient, and masks of the state have none\n"
+            f"  give {place}.detach(), or learn a mask of input, output or weights"
         )

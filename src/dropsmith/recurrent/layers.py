@@ -63,7 +63,12 @@ class LSTM(nn.LSTM):
                 `[batch, gate, time, unit]`; `between_l0` and `output`: `[batch, time, unit]`;
                 `hidden_update_l0` and `cell_update_l0` (the share of the update that is taken):
                 `[batch, time, unit]`; `weight_hh_l0` and the other weights: as the weight. They
-                take the place of what a plan would draw there, in either mode.
+                take the place of what a plan would draw there, in either mode. A gradient by a
+                mask is that of `input_l0`, `between_l0`, `output` or a weight; those of the state
+                have none.
+
+        Raises:
+            SiteError: a mask has no place here, does not fit, or asks for a gradient of the state.
         """
         return _forward(self, super().forward, LongShortTerm(self.kernel), (input, hx), masks)
 

@@ -91,7 +91,12 @@ def remove(model: nn.Module) -> None:
 
 def _hint(model: nn.Module) -> str:
     """What opens more sites, where something does."""
-    layers = (m for m in model.modules() if isinstance(m, nn.RNNBase))
+    layers = [m for m in model.modules() if isinstance(m, nn.RNNBase)]
+    if any(isinstance(layer, Declares) and layer.proj_size for layer in layers):
+        return (
+            "\n  recurrent layers with proj_size have no noise inside: leave it out, or drop at "
+            "their input, their output or their weights"
+        )
     if all(isinstance(layer, Declares) for layer in layers):
         return ""
     return (

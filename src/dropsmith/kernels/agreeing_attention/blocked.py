@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from dropsmith.kernels.agreeing_attention.closed_form import DISTANCES
 from dropsmith.kernels.agreeing_attention.parts import Grads, Part, wide_type
 from dropsmith.kernels.agreeing_attention.settings import AttentionSettings, AttentionSums, Looks
+from dropsmith.kernels.once import once
 
 
 def agreeing_attention(
@@ -124,7 +124,7 @@ class _Blocked(torch.autograd.Function):
         return total, count
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
         grads = [
             None if one is None else (one * given[0]).to(dtype)

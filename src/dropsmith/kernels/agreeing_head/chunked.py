@@ -6,7 +6,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from dropsmith.kernels.agreeing_head.classes import Classes
 from dropsmith.kernels.agreeing_head.closed_form import Parts, parts_of
@@ -14,6 +13,7 @@ from dropsmith.kernels.agreeing_head.settings import HeadSettings, HeadSums, Mix
 from dropsmith.kernels.agreeing_head.triton import check_runs, parts_by_triton
 from dropsmith.kernels.agreeing_head.triton_settings import Triton
 from dropsmith.kernels.agreeing_head.two_views import blockwise, room_for
+from dropsmith.kernels.once import once
 
 _HALF = 256.0
 """The largest weight while float16 is multiplied: gradients of scores stay far below 65 504."""
@@ -189,7 +189,7 @@ class _Head(torch.autograd.Function):
         return task, agreement
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
         hidden, weight, bias, labels, rows, *held = ctx.saved_tensors
         asked = Mix(tuple(given[0].tolist()), float(given[1]))

@@ -4,11 +4,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from dropsmith.kernels.agreeing_head.classes import Classes
 from dropsmith.kernels.agreeing_head.closed_form import Parts, parts_of
 from dropsmith.kernels.agreeing_head.settings import HeadSettings, HeadSums, Mix
+from dropsmith.kernels.once import once
 
 
 def agreeing_scores(scores: Tensor, labels: Tensor, settings: HeadSettings) -> HeadSums:
@@ -54,7 +54,7 @@ class _Scores(torch.autograd.Function):
         return task, agreement
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
         scores, labels, rows = ctx.saved_tensors
         mix = Mix(tuple(given[0].tolist()), float(given[1]))

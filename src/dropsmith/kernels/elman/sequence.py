@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from dropsmith.kernels.once import once
 from dropsmith.kernels.state_noise import NO_NOISE, Recurrence, StateNoise, mixed, parted
 
 
@@ -42,7 +42,7 @@ class _Sequence(torch.autograd.Function):
         return hiddens[1:].clone()
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
         (d_states,) = given
         acts, hiddens, weight = ctx.saved_tensors

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from dropsmith.kernels.once import once
 from dropsmith.kernels.state_noise import NO_NOISE, Recurrence, StateNoise, mixed, parted
 
 
@@ -49,7 +49,7 @@ class _Sequence(torch.autograd.Function):
         return hiddens[1:].clone(), cells[time].clone()
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
         d_states, d_cell = given
         acts, squashed, hiddens, cells, weight = ctx.saved_tensors

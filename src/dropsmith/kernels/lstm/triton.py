@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from dropsmith.errors import KernelError, MissingExtra
 from dropsmith.kernels.lstm.triton_settings import Precision, Tiles, Triton
+from dropsmith.kernels.once import once
 from dropsmith.kernels.state_noise import NO_NOISE, StateNoise, weight_gradient
 
 TYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -53,7 +53,7 @@ class _Sequence(torch.autograd.Function):
         return hiddens[1:].clone(), cells[-1].to(gates.dtype, copy=True)
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
         acts, hiddens, cells, weight, *masks = ctx.saved_tensors
         d_states, d_cell = (grad.contiguous() for grad in given)

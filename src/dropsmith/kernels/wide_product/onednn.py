@@ -4,7 +4,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from dropsmith.kernels.once import once
 
 
 def allowed() -> bool:
@@ -35,7 +36,7 @@ class _Linear(torch.autograd.Function):
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
         x, weight = ctx.saved_tensors
         grad = given[0].reshape(-1, given[0].shape[-1])
