@@ -41,4 +41,6 @@ def sites(
 def _sizes(site: "Site") -> str:
     if not site.axes:
         return " × ".join(map(str, site.sizes))
+    if not site.sizes:  # a place inside a module's forward, which names its axes itself
+        return " ".join(site.axes)
     return " ".join(f"{axis}={n}" for axis, n in zip(site.axes, site.sizes, strict=True))
