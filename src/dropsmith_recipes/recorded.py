@@ -25,14 +25,13 @@ def records_of(recipe: Recipe, preset: str, folder: Path) -> list[Record]:
     """
     # A searched plan differs from search to search, and is a run of the recipe all the same; so do
     # weights from run to run.
-    plan = None if recipe.preset(preset).search is None else Plan()
-    start = None if recipe.after is None else Start(weights=Path(), sha256="")
-    free = (
-        {"seed"}
-        | ({"plan"} if plan is not None else set())
-        | ({"start"} if start is not None else set())
-    )
-    wanted = _settings(recipe.setup(preset, plan=plan, start=start).to_json(), free)
+    own: dict[str, Any] = {}
+    if recipe.preset(preset).search is not None:
+        own["plan"] = Plan()
+    if recipe.after is not None:
+        own["start"] = Start(weights=Path(), sha256="")
+    free = {"seed", *own}
+    wanted = _settings(recipe.setup(preset, **own).to_json(), free)
     files = sorted(path for path in folder.glob("*.json") if _NAME.fullmatch(path.name))
     found = [record for path in files if _is(record := Record.load(path), wanted, free)]
     mine = [record for record in found if _begun(record, recipe, preset)]
