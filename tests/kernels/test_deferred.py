@@ -106,6 +106,12 @@ def test_parts_cut_for_views_do_not_make_one_another():
     assert second.untouched
 
 
+def test_parts_of_scores_that_were_made_without_gradients_have_none():
+    with torch.no_grad():
+        _, scores, _ = made()
+    assert not any(part.requires_grad for part in scores.cut([1, 3], 0))
+
+
 class Twice(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):

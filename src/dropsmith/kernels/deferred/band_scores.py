@@ -105,10 +105,9 @@ class BandScores(PutOffScores):
     def parts(self) -> tuple[Tensor, ...]:
         return self.states
 
-    def cut(self, sizes: list[int], dim: int) -> list[PutOffScores]:
+    def _cut(self, sizes: list[int], dim: int) -> list[PutOffScores]:
         parts = zip(*(state.split(sizes, dim) for state in self.states), strict=True)
-        with torch.set_grad_enabled(self.graded and torch.is_grad_enabled()):
-            return [BandScores.of(part, self.bands) for part in parts]
+        return [BandScores.of(part, self.bands) for part in parts]
 
     def alike(self, other: PutOffScores) -> bool:
         return (

@@ -118,7 +118,7 @@ class HeadScores(PutOffScores):
         exact = torch.promote_types(self.dtype, self.head.dtype) == self.dtype
         return exact and self.head.same(other.head)
 
-    def cut(self, sizes: list[int], dim: int) -> list[PutOffScores]:
+    def _cut(self, sizes: list[int], dim: int) -> list[PutOffScores]:
         parts = self.hidden.split(sizes, dim)
         return [HeadScores.of(part, self.head)._as(self.dtype) for part in parts]
 
