@@ -73,6 +73,29 @@ def test_options_reach_the_runs(made, run):
     assert Path("there/comparison.json").exists()
 
 
+def test_rates_are_tried_in_place_of_ours_and_stand_in_the_command_of_the_page(made, run):
+    run("compare digits --with none,dropout,r-drop --seeds 1 --rates 0.05,0.15")
+    assert len(made) == 4 * (2 + 1)
+    noisy = [one for one in made if one.plan.rules]
+    assert {one.plan.rules[0].pattern.rate for one in noisy} == {0.05, 0.15}
+    assert "--rates 0.05,0.15" in Path("runs/digits/report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("0.1,x", "rates are numbers with commas, such as 0.1,0.3, got '0.1,x'"),
+        ("0.1,1.5", "1.5"),
+        ("0.1,0.2 --trials 3", "got 0.1, 0.2 for 3 trials"),
+    ],
+)
+def test_rates_that_cannot_be_are_one_sentence_and_nothing_is_run(made, run, given, said):
+    code, _, err = run(f"compare digits --with dropout --rates {given}")
+    assert code == 2
+    assert said in err
+    assert made == []
+
+
 @pytest.mark.parametrize("line", ["train digits", "compare digits --with dropout --seeds 1"])
 def test_a_precision_reaches_every_run_and_is_written_down(made, run, line):
     run(f"{line} --precision bf16")

@@ -51,6 +51,27 @@ def test_numbers_that_cannot_be_are_refused(changes):
         design(**changes)
 
 
+def test_rates_that_are_given_are_those_that_every_noisy_method_tries_beside_its_other_numbers():
+    made = design(("none", "dropout", "two-sample", "r-drop"), trials=2, rates=(0.05, 0.25))
+    assert (
+        made.settings("dropout") == made.settings("two-sample") == ({"rate": 0.05}, {"rate": 0.25})
+    )
+    usual = METHODS["r-drop"].settings
+    assert made.settings("r-drop") == (
+        {"rate": 0.05, "alpha": usual[0]["alpha"]},
+        {"rate": 0.25, "alpha": usual[1]["alpha"]},
+    )
+    assert made.settings("none") == METHODS["none"].settings[:2]
+    rates = [one.plan.rules[0].pattern.rate for one in made.trial_setups("r-drop")]
+    assert rates == [0.05, 0.05, 0.25, 0.25]
+
+
+@pytest.mark.parametrize("rates", [(0.1,), (0.1, 0.1), (0.1, 0.2, 0.3)])
+def test_rates_that_are_not_one_for_each_trial_are_refused(rates):
+    with pytest.raises(TaskError, match="as many different rates as trials"):
+        design(trials=2, rates=rates)
+
+
 def trials(*losses):
     """A trial for each loss, or list of losses by tuning seed; None for a run that failed."""
     return [

@@ -231,6 +231,14 @@ def setting_of(method: str, changes: "Setting") -> "Setting":
     return usual | changes
 
 
+def rates_of(given: str | None) -> tuple[float, ...]:
+    """The rates in a list with commas."""
+    try:
+        return tuple(float(rate) for rate in given.split(",")) if given else ()
+    except ValueError:
+        raise TaskError(f"rates are numbers with commas, such as 0.1,0.3, got {given!r}") from None
+
+
 def folder_of(out: Path | None, task: str) -> Path:
     """Where the records of a task go; `DataError` at once where that can be no folder."""
     from dropsmith.tasks import plain_name

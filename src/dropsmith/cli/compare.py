@@ -21,6 +21,7 @@ from dropsmith.cli._options import (
     folder_of,
     kinds,
     named_plans,
+    rates_of,
 )
 
 if TYPE_CHECKING:
@@ -41,7 +42,19 @@ With = Annotated[
 ]
 Seeds = Annotated[int, typer.Option("--seeds", help="How many seeds are reported.")]
 Trials = Annotated[
-    int, typer.Option("--trials", help="How many settings each method tries on validation.")
+    int | None,
+    typer.Option(
+        "--trials",
+        help="How many settings each method tries on validation. Default: 3, or --rates.",
+    ),
+]
+Rates = Annotated[
+    str | None,
+    typer.Option(
+        "--rates",
+        metavar="RATE,…",
+        help="The rates that every method with noise tries, in place of ours: as many as trials.",
+    ),
 ]
 TuningSeeds = Annotated[
     int, typer.Option("--tuning-seeds", help="On how many seeds each of these settings is tried.")
@@ -72,7 +85,8 @@ def compare(
     with_: With = None,
     seeds: Seeds = 3,
     budget: BudgetName = "full",
-    trials: Trials = 3,
+    trials: Trials = None,
+    rates: Rates = None,
     tuning_seeds: TuningSeeds = 1,
     data: DataFolder = None,
     model: ModelName = None,
@@ -102,11 +116,13 @@ def compare(
     chosen, examples = budget_of(found, budget, limit, data)
     names = usual(found) if with_ is None else tuple(with_.split(","))
     own = named_plans(plans or [])
+    tried = rates_of(rates)
     design = Design(
         task=found,
         methods=(*pick(names, found), *(name for name, _ in own)),
         seeds=seeds,
-        trials=trials,
+        trials=trials if trials is not None else len(tried) or 3,
+        rates=tried,
         tuning_seeds=tuning_seeds,
         budget=chosen,
         data=None if data is None else str(data),

@@ -31,6 +31,8 @@ class Design:
             stand among them.
         seeds: how many seeds are reported, counted from 0.
         trials: how many of its settings each method tries.
+        rates: the rates of these trials, in their order, for every method that has a rate; its own
+            where there are none. What else is tuned stays as it is.
         tuning_seeds: on how many seeds each setting is tried; the least mean validation loss over
             them is chosen.
         budget: epochs of a one-view method, batch size, optimiser settings.
@@ -46,6 +48,7 @@ class Design:
     budget: Budget
     seeds: int = 3
     trials: int = 3
+    rates: tuple[float, ...] = ()
     tuning_seeds: int = 2
     data: str | None = None
     model: str | None = None
@@ -66,6 +69,7 @@ class Design:
                 f"trials must be from 1 to {MOST_TRIALS}, the settings each method has, "
                 f"got {self.trials}"
             )
+        self._check_rates()
         if others := [name for name in self.samples_of if name not in self.methods]:
             raise TaskError(
                 f"samples of {others[0]!r}, which is not compared\n"
@@ -73,6 +77,16 @@ class Design:
                 + did_you_mean(others[0], self.methods)
             )
         self._check_plans()
+
+    def _check_rates(self) -> None:
+        if not self.rates:
+            return
+        if len(set(self.rates)) != self.trials or len(self.rates) != self.trials:
+            given = ", ".join(f"{rate:g}" for rate in self.rates)
+            raise TaskError(
+                f"each trial has a rate of its own: got {given} for {self.trials} trials\n"
+                f"  give as many different rates as trials"
+            )
 
     def _check_plans(self) -> None:
         for name, _ in self.plans:
@@ -96,7 +110,10 @@ class Design:
 
     def settings(self, method: str) -> tuple[Setting, ...]:
         """What a method tries."""
-        return self.method(method).settings[: self.trials]
+        usual = self.method(method).settings[: self.trials]
+        if not self.rates or "rate" not in usual[0]:
+            return usual
+        return tuple(one | {"rate": rate} for one, rate in zip(usual, self.rates, strict=True))
 
     def setup(self, method: str, setting: Setting, seed: int) -> Setup:
         """One run of a method under a setting."""

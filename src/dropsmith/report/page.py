@@ -129,6 +129,7 @@ def command(comparison: Comparison, data: Path | None = None) -> str:
         "--with": ",".join(one.method for one in comparison.rows if full(one.method) in METHODS),
         "--seeds": len(row.records),
         "--trials": len(tried) or 1,
+        "--rates": _rates(comparison),
         "--tuning-seeds": len(tried[0].records) if tried else None,
         "--budget": config["budget"]["epochs"],
         "--limit": config["limit"],
@@ -144,6 +145,17 @@ def command(comparison: Comparison, data: Path | None = None) -> str:
     words += [word for name in plans for word in ("--plan", f"{name}={name}.json")]
     task = place if own and place else config["task"]
     return shlex.join(["dropsmith", "compare", task, *words])
+
+
+def _rates(comparison: Comparison) -> str | None:
+    """The rates that were tried, where they are not the usual ones."""
+    for row in comparison.rows:
+        tried = [one.setting for one in row.trials] or [row.setting]
+        if full(row.method) in METHODS and "rate" in tried[0]:
+            rates = [one["rate"] for one in tried]
+            usual = [one["rate"] for one in find_method(row.method).settings[: len(tried)]]
+            return None if rates == usual else ",".join(f"{rate:g}" for rate in rates)
+    return None
 
 
 def _sampled_alone(comparison: Comparison) -> str | None:
