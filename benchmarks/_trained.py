@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -23,6 +23,8 @@ from dropsmith.sites import Plan
 from dropsmith.tasks import find_task
 from dropsmith.train import Setup, train
 from dropsmith.workers import Done, Tell, spread
+
+_J = TypeVar("_J")
 
 TASK = "digits"
 
@@ -84,12 +86,12 @@ def trained(
 ) -> dict[str, Row]:
     """What each job gave, by id: what is in the file is read, the rest trained and added to it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    found = {row["id"]: row for row in _read(path)}
+    found = {row["id"]: row for row in whole_lines(path)}
     todo = [job for job in {job.id: job for job in jobs}.values() if job.id not in found]
     say(f"{len(jobs)} runs asked for, {len(todo)} to make")
     began = monotonic()
     with closing(spread(_work, todo, processes)) as events, path.open("a") as file:
-        for count, (job, row) in enumerate(_finished(events, todo), start=1):
+        for count, (job, row) in enumerate(done(events, todo), start=1):
             file.write(json.dumps(row) + "\n")
             file.flush()
             found[job.id] = row
@@ -107,8 +109,8 @@ def table(
     return {tokens: score for tokens, score in scores.items() if score is not None}
 
 
-def _read(path: Path) -> Iterator[Row]:
-    """The whole lines of a file: a run that was killed may have left half of one."""
+def whole_lines(path: Path) -> Iterator[Row]:
+    """The whole lines of a file; half of one, which a killed run may have left, is cut off."""
     if not path.exists():
         return
     text = path.read_text()
@@ -119,7 +121,8 @@ def _read(path: Path) -> Iterator[Row]:
         yield json.loads(line)
 
 
-def _finished(events: Any, jobs: Sequence[Job]) -> Iterator[tuple[Job, Row]]:
+def done(events: Any, jobs: Sequence[_J]) -> Iterator[tuple[_J, Any]]:
+    """Each job that is done and its result; `SystemExit` where the process of one died."""
     for event in events:
         if isinstance(event, Done):
             yield jobs[event.job], event.result

@@ -21,11 +21,12 @@ import torch
 from benchmarks._harness import ROOT
 from benchmarks._results import environment_of
 from benchmarks._sampler_picture import picture
-from benchmarks._trained import FEW, TOKENS, Job, space, table, trained
+from benchmarks._trained import FEW, TOKENS, Job, done, space, table, trained, whole_lines
 
+from dropsmith.record import config_id
 from dropsmith.search import SAMPLERS, Controller, Learning, Sampler, Space, Tokens, space_from_json
 from dropsmith.search.replay import Curves, Found, replay, shuffled
-from dropsmith.workers import Done, Tell, spread
+from dropsmith.workers import Tell, spread
 
 SHUFFLED, REPEATING = "random order", "controller, may repeat"
 ROWS = (*SAMPLERS, REPEATING, SHUFFLED)
@@ -68,19 +69,14 @@ def searched(
     jobs: Sequence[Search], path: Path, processes: int, say: Callable[[str], None] = print
 ) -> dict[str, Found]:
     """What each search found, by key: what is in the file is read, the rest searched."""
-    found: dict[str, Found] = {}
-    if path.exists():
-        rows = (json.loads(line) for line in path.read_text().splitlines() if line.endswith("}"))
-        found = {row["key"]: tuple(row["found"]) for row in rows}
+    found: dict[str, Found] = {row["key"]: tuple(row["found"]) for row in whole_lines(path)}
     todo = [job for job in jobs if job.key not in found]
     say(f"{len(jobs)} searches asked for, {len(todo)} to make")
     with closing(spread(search, todo, processes)) as events, path.open("a") as file:
-        for event in events:
-            if isinstance(event, Done):
-                key = todo[event.job].key
-                found[key] = tuple(event.result)
-                file.write(json.dumps({"key": key, "found": list(event.result)}) + "\n")
-                file.flush()
+        for job, best in done(events, todo):
+            found[job.key] = tuple(best)
+            file.write(json.dumps({"key": job.key, "found": list(best)}) + "\n")
+            file.flush()
     return {job.key: found[job.key] for job in jobs}
 
 
@@ -114,8 +110,8 @@ def main(arguments: Iterable[str] | None = None) -> None:
         for row in ROWS
         for seed in range(seeds)
     ]
-    name = f"searches-{of.version}.jsonl"
-    found = searched(todo, asked.work / name, asked.processes)
+    of_table = config_id({"space": of.version, "scores": sorted(scores.items())})
+    found = searched(todo, asked.work / f"searches-{of_table}.jsonl", asked.processes)
     curves = [
         Curves(name=row, found=tuple(found[job.key] for job in todo if job.row == row))
         for row in ROWS

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dropsmith.workers import Done
+from dropsmith.workers import Died, Done
 
 trained = pytest.importorskip("benchmarks._trained", reason="run from the repository's root")
 samplers = pytest.importorskip("benchmarks.samplers_on_digits")
@@ -51,7 +51,7 @@ def test_one_plan_is_trained_once_and_what_is_in_the_file_not_again(tmp_path):
 def test_half_a_line_of_a_killed_run_is_cut_off(tmp_path):
     path = tmp_path / "digits.jsonl"
     path.write_text('{"id": "a", "score": 1}\n{"id": "b", "sc')
-    assert [row["id"] for row in trained._read(path)] == ["a"]
+    assert [row["id"] for row in trained.whole_lines(path)] == ["a"]
     assert path.read_text() == '{"id": "a", "score": 1}\n'
 
 
@@ -72,6 +72,33 @@ def test_samplers_are_compared_on_a_table_that_is_there(lines, tmp_path):
         assert all(a <= b for a, b in zip(low, high, strict=True))
     assert found["needed"]["random"]["random"]["median"] <= 8
     assert (tmp_path / "samplers-on-digits.svg").read_text().startswith("<?xml")
+
+
+def test_searches_that_were_killed_in_the_middle_of_a_line_go_on(lines, tmp_path):
+    asked = ["--smoke", "--processes", "1", "--work", str(tmp_path), "--out", str(tmp_path)]
+    samplers.main(asked)
+    first = json.loads((tmp_path / "samplers-on-digits.json").read_text())["curves"]
+    (path,) = tmp_path.glob("searches-*.jsonl")
+    path.write_text(path.read_text()[:-9])
+    for _ in range(2):
+        samplers.main(asked)
+        assert json.loads((tmp_path / "samplers-on-digits.json").read_text())["curves"] == first
+
+
+def test_searches_over_other_scores_are_made_anew(lines, tmp_path):
+    asked = ["--smoke", "--processes", "1", "--work", str(tmp_path), "--out", str(tmp_path)]
+    samplers.main(asked)
+    lines.write_text(lines.read_text().replace('"score": -', '"score": -1'))
+    samplers.main(asked)
+    found = json.loads((tmp_path / "samplers-on-digits.json").read_text())
+    best, worst = found["scores"]["best"], found["scores"]["worst"]
+    rows = [one["bands"]["0.5"] for one in found["curves"]]
+    assert all(worst <= score <= best for row in rows for score in row)
+
+
+def test_a_process_that_dies_ends_the_script_with_what_it_was_doing():
+    with pytest.raises(SystemExit, match="'a' died with -9"):
+        list(trained.done([Died(0, -9)], ["a"]))
 
 
 def test_plans_for_the_noise_of_scores_differ():
