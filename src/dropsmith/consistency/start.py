@@ -40,7 +40,7 @@ def start(
     rows, n = rows_of(batch), objective.views_at(noise.step)
     some, reads = ceil(rows * objective.share), objective.reads if n > 1 else None
     auto = mode == "auto"
-    how = choose(module, n, objective.quiet, objective.share, reads) if auto else mode
+    how = choose(module, batch, n, objective.quiet, objective.share, reads) if auto else mode
     fork = Trunk(module, trunk, noise, rows, n) if trunk is not None and n > 1 else None
     below = never if fork is None else fork.below
     return Running(

@@ -17,6 +17,7 @@ from dropsmith.predict.sampler import Sampler
 from dropsmith.predict.silent import no_noise
 from dropsmith.predict.uses import Uses, is_open, tensors_of
 from dropsmith.sites.batch import rows_of
+from dropsmith.sites.packed import has_packed
 from dropsmith.views.passes import Mode
 
 _CLOSE = {torch.float64: 1e-10, torch.float32: 1e-4}
@@ -77,7 +78,9 @@ def _observed(sampler: Sampler, few: Any, numbers: tuple[int, ...]) -> _Trial:
 def _pair(sampler: Sampler, few: Any, alone: _Trial, mode: Mode) -> _Trial | None:
     """Two samples stacked, or None where they do not stack."""
     why = "some of the noise is torch's own draw, which has no sample of its own in one batch"
-    if not sampler.used_torch:
+    if has_packed(few):
+        why = "packed sequences lie step by step, those of all samples together"
+    elif not sampler.used_torch:
         try:
             pair = _observed(sampler, few, (0, 1))
         except (AxisError, ViewError):

@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 
 from dropsmith.errors import ViewError
 from dropsmith.kernels.deferred import Deferred, PutOffScores
+from dropsmith.sites.packed import is_packed, packed_rows, with_rows
 
 _WRAPPED = ("module", "_orig_mod")
 """Where DistributedDataParallel and torch.compile keep the model whose arguments they pass on."""
@@ -30,7 +31,7 @@ def arguments(model: nn.Module, batch: Any) -> tuple[tuple[Any, ...], dict[str, 
     if isinstance(batch, Mapping):
         taken = _names(model)
         return (), {k: v for k, v in batch.items() if taken is None or k in taken}
-    if isinstance(batch, tuple | list):
+    if isinstance(batch, tuple | list) and not is_packed(batch):
         return tuple(batch), {}
     return (batch,), {}
 
@@ -38,12 +39,17 @@ def arguments(model: nn.Module, batch: Any) -> tuple[tuple[Any, ...], dict[str, 
 def rows_of(batch: Any) -> int:
     """How many rows a batch has: the size of dimension 0 of its first tensor.
 
+    Those of packed sequences are the sequences.
+
     >>> rows_of({"x": torch.ones(3, 2)})
     3
     """
-    for leaf in tensors_in(batch):
-        if leaf.ndim:
-            return leaf.shape[0]
+    for part in pytree.tree_leaves(_plain(batch), is_leaf=is_packed):
+        if is_packed(part):
+            return packed_rows(part)
+        for leaf in tensors_in(part):
+            if leaf.ndim:
+                return leaf.shape[0]
     raise ViewError(f"found no tensor with rows in the batch, a {type(batch).__name__}")
 
 
@@ -67,7 +73,7 @@ def map_rows(change: Callable[[Tensor], Tensor], batch: Any) -> Any:
     """The batch with `change` applied to each tensor that holds one entry per row.
 
     Rows are in dimension 0; those of a recurrent state, `[layers, rows, units]`, in dimension 1,
-    and it is handed to `change` with its rows first.
+    and it is handed to `change` with its rows first, as are packed sequences, padded.
 
     >>> x, state = torch.ones(3, 5), torch.ones(2, 3, 4)
     >>> [tuple(part.shape) for part in map_rows(lambda rows: rows[:1], (x, state))]
@@ -76,6 +82,8 @@ def map_rows(change: Callable[[Tensor], Tensor], batch: Any) -> Any:
     rows = rows_of(batch)
 
     def one(leaf: Any) -> Any:
+        if is_packed(leaf) and packed_rows(leaf) == rows:
+            return with_rows(change, leaf)
         if not isinstance(leaf, Tensor) or not leaf.ndim:
             return leaf
         if leaf.shape[0] == rows:
@@ -84,7 +92,7 @@ def map_rows(change: Callable[[Tensor], Tensor], batch: Any) -> Any:
             return change(leaf.transpose(0, 1)).transpose(0, 1).contiguous()
         return leaf
 
-    return pytree.tree_map(one, _plain(batch))
+    return pytree.tree_map(one, _plain(batch), is_leaf=is_packed)
 
 
 def one_more_row(batch: Any) -> Any:
@@ -97,12 +105,14 @@ def one_more_column(batch: Any) -> Any:
     columns = next(x.shape[1] for x in tensors_in(batch) if x.ndim > 1)
 
     def one(leaf: Any) -> Any:
+        if is_packed(leaf) and packed_rows(leaf) == columns:
+            return one_more_row(leaf)
         dim = min(leaf.ndim, 2) - 1 if isinstance(leaf, Tensor) else -1
         if dim < 0 or leaf.shape[dim] != columns:
             return leaf
         return torch.cat([leaf, leaf.narrow(dim, 0, 1)], dim)
 
-    return pytree.tree_map(one, _plain(batch))
+    return pytree.tree_map(one, _plain(batch), is_leaf=is_packed)
 
 
 def _plain(batch: Any) -> Any:

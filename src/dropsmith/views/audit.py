@@ -120,7 +120,7 @@ Draws = dict[tuple[str, Kind], list[Draw]]
 def _two_views(model: nn.Module, batch: Any, known: Mapping[str, Site]) -> Draws:
     # Halves of one batch also show noise that is the same for every row; a model that holds time
     # in dimension 0 or takes an axis for another cannot be run that way.
-    if choose(model, 2, (), 1.0) == "stacked":
+    if choose(model, batch, 2, (), 1.0) == "stacked":
         try:
             return _seen(model, batch, known, stacked)
         except (AxisError, ViewError):

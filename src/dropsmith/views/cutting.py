@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from dropsmith.kernels.deferred import PutOffScores
+from dropsmith.sites.packed import is_packed, packed_rows, with_rows
 
 
 def cut(output: Any, sizes: list[int], shared: int | None = None) -> tuple[Any, ...]:
@@ -17,7 +18,7 @@ def cut(output: Any, sizes: list[int], shared: int | None = None) -> tuple[Any, 
         sizes: how many rows each view has.
         shared: how many rows that belongs to all views has, or None where nothing does.
     """
-    leaves, spec = pytree.tree_flatten(output)
+    leaves, spec = pytree.tree_flatten(output, is_leaf=is_packed)
     parts = [_cut_leaf(leaf, sizes, shared) for leaf in leaves]
     return tuple(
         pytree.tree_unflatten([part[view] for part in parts], spec) for view in range(len(sizes))
@@ -25,6 +26,8 @@ def cut(output: Any, sizes: list[int], shared: int | None = None) -> tuple[Any, 
 
 
 def _cut_leaf(leaf: Any, sizes: list[int], shared: int | None) -> list[Any]:
+    if is_packed(leaf) and packed_rows(leaf) == sum(sizes):
+        return [with_rows(lambda x, i=i: x.split(sizes)[i], leaf) for i in range(len(sizes))]
     if isinstance(leaf, Tensor) and not (leaf.ndim and leaf.shape[0] == shared):
         # Recurrent states have their rows in dimension 1.
         for dim in range(min(leaf.ndim, 2)):

@@ -12,6 +12,7 @@ from dropsmith.errors import ViewError
 from dropsmith.sites import Noise, Pass, Reads, find_noise
 from dropsmith.sites.batch import call, map_rows, rows_of
 from dropsmith.sites.install import Installation, installation_of
+from dropsmith.sites.packed import has_packed
 from dropsmith.views._views import Views
 from dropsmith.views.around import labels_of_all_views, with_own_words
 from dropsmith.views.cutting import cut
@@ -43,8 +44,8 @@ def views(
 
     The passes are stacked into one forward where noise is drawn per row, and made one after the
     other where it is not: for weights without `views="shared"`, for whole layers that the model
-    skips, for quiet views, and for a share of the batch under a plan. Both give the same masks. In
-    train mode the step advances once.
+    skips, for quiet views, for packed sequences, and for a share of the batch under a plan. Both
+    give the same masks. In train mode the step advances once.
 
     >>> net = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5))
     >>> pair = views(net, torch.ones(2, 3))
@@ -71,7 +72,7 @@ def views(
     noise = find_noise(model)
     if noise is not None and model.training:
         noise.begin(training=True)
-    how = mode if mode != "auto" else choose(model, n, quiet, share, reads)
+    how = mode if mode != "auto" else choose(model, batch, n, quiet, share, reads)
     if n > 1 and (trunk is not None or how == "stacked"):
         warn_of_batch_norm(model, n)
     if trunk is not None:
@@ -98,12 +99,17 @@ def _check(n: int, mode: Mode, quiet: tuple[int, ...], share: float, trunk: str 
 
 
 def choose(
-    model: nn.Module, n: int, quiet: tuple[int, ...], share: float, reads: Reads | None = None
+    model: nn.Module,
+    batch: Any,
+    n: int,
+    quiet: tuple[int, ...],
+    share: float,
+    reads: Reads | None = None,
 ) -> Mode:
     """`stacked` where every view can have its own noise within one batch, else `looped`.
 
     A model that drops whole layers does so for a whole batch; but views whose blocks are compared
-    must have run the same ones.
+    must have run the same ones. Packed sequences lie step by step, those of all views together.
     """
     made = _installed(model)
     per_pass = made is not None and any(
@@ -111,7 +117,8 @@ def choose(
     )
     partial = share < 1 and made is not None
     by_pass = per_pass or (reads is None and drops_layers(model))
-    return "looped" if n == 1 or quiet or by_pass or partial else "stacked"
+    one_by_one = bool(quiet) or by_pass or partial or has_packed(batch)
+    return "looped" if n == 1 or one_by_one else "stacked"
 
 
 def stacked(

@@ -17,6 +17,7 @@ from torch.utils.hooks import RemovableHandle
 from dropsmith.errors import SiteError, ViewError, did_you_mean
 from dropsmith.sites import Noise
 from dropsmith.sites.batch import tensors_in
+from dropsmith.sites.packed import is_packed, packed_rows, with_rows
 
 
 class Trunk:
@@ -77,12 +78,15 @@ class Trunk:
         if module is self.first and not self.forked:
             self.forked = True
             entering = tensors_in((args, kwargs))
-            self._check(entering)
+            self._check(entering, (args, kwargs))
             self._fork(entering)
-        return pytree.tree_map(self._repeat, (args, kwargs)) if self.forked else None
+        given = (args, kwargs)
+        return pytree.tree_map(self._repeat, given, is_leaf=is_packed) if self.forked else None
 
-    def _check(self, entering: list[Tensor]) -> None:
-        if not any(x.ndim and x.shape[0] == self.rows for x in entering):
+    def _check(self, entering: list[Tensor], given: Any) -> None:
+        packed = filter(is_packed, pytree.tree_leaves(given, is_leaf=is_packed))
+        rows = [*(x.shape[0] for x in entering if x.ndim), *map(packed_rows, packed)]
+        if self.rows not in rows:
             sizes = ", ".join(str(tuple(x.shape)) for x in entering) or "no tensor"
             raise ViewError(
                 f"module {self.name!r}, where the trunk ends, is given nothing of the batch's "
@@ -101,6 +105,8 @@ class Trunk:
             self.noise.current = replace(self.noise.current, views=views, rows=rows)
 
     def _repeat(self, leaf: Any) -> Any:
+        if is_packed(leaf) and packed_rows(leaf) == self.rows:
+            return with_rows(lambda x: torch.cat([x] * self.n), leaf)
         if isinstance(leaf, Tensor) and leaf.ndim and leaf.shape[0] == self.rows:
             return torch.cat([leaf] * self.n)
         return leaf
