@@ -115,6 +115,20 @@ def test_another_mix_than_the_one_foreseen_is_exact_too(asked):
     assert_same(given(), HeadSettings(), Mix((0.5, 0.5), 1.0), asked)
 
 
+@pytest.mark.parametrize("factor", [1.0, 3.0])
+def test_a_gradient_that_is_changed_in_place_does_not_reach_the_next_one(factor):
+    hidden, weight, _, labels = given()
+    mix = Mix((0.5, 0.5), 1.0)
+    sums = agreeing_head(hidden, weight, None, labels, HeadSettings(), mix)
+    total = factor * (0.5 * sums.task.sum() + sums.agreement)
+    total.backward(retain_graph=True)
+    first = weight.grad.clone()
+    weight.grad.zero_()
+    total.backward(retain_graph=True)
+    total.backward()
+    torch.testing.assert_close(weight.grad, 2 * first, rtol=1e-12, atol=0)
+
+
 def test_gradients_are_those_of_finite_differences():
     hidden, weight, bias = (
         x.requires_grad_() for x in (drawn(1, 2, 4, 3), drawn(2, 5, 3), drawn(3, 5))

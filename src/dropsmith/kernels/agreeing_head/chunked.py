@@ -163,9 +163,14 @@ class _Grads:
             self.weight.add_(flat.t() @ seen)
 
     def times(self, factor: float) -> "tuple[Tensor | None, ...]":
-        return tuple(
-            None if g is None else g * factor for g in (self.hidden, self.weight, self.bias)
-        )
+        return tuple(_times(g, factor) for g in (self.hidden, self.weight, self.bias))
+
+
+def _times(grad: Tensor | None, factor: float) -> Tensor | None:
+    """The product, or what is there where the factor is 1 but for its rounding."""
+    if grad is None or abs(factor - 1) <= torch.finfo(grad.dtype).eps:
+        return grad
+    return grad * factor
 
 
 class _Head(torch.autograd.Function):

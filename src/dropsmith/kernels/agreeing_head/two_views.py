@@ -67,19 +67,26 @@ def two_views(
     """
     chosen = labels.expand(2, -1).unsqueeze(-1)
     top = scores.amax(-1, keepdim=True)
-    p, q = torch.ops.aten._softmax.out(scores, -1, False, out=spare).unbind()
+    for own, room in zip(scores, spare, strict=True):
+        # Both at once would be copied first: they do not lie together in memory.
+        torch.softmax(own, -1, out=room)
+    p, q = spare
     normalisers = top - spare.amax(-1, keepdim=True).log()
     task = _task(scores, normalisers, chosen, settings)
-    ratio, other = scores
-    ratio.sub_(other).sub_(normalisers[0] - normalisers[1])
-    there, back = _dots(p, ratio), -_dots(q, ratio)
-    agreement = (there.clamp(min=0) + back.clamp(min=0)).sum() / 2
+    forth, back = scores
+    torch.sub(forth, back, out=back).sub_(normalisers[0] - normalisers[1])
+    torch.mul(p, back, out=forth)
+    back.mul_(q)
+    there, again = forth.sum(-1, keepdim=True), -back.sum(-1, keepdim=True)
+    agreement = (there.clamp(min=0) + again.clamp(min=0)).sum() / 2
     if graded:
         half = mix.agreement / 2
-        torch.sub(mix.task[1] + half * (1 - back), ratio, alpha=half, out=other)
-        other.mul_(q).sub_(p, alpha=half)
-        torch.add(mix.task[0] + half * (1 - there), ratio, alpha=half, out=ratio)
-        ratio.mul_(p).sub_(q, alpha=half)
+        forth.sub_(q)
+        back.add_(p)
+        p.mul_(mix.task[0] + half * (1 - there))
+        q.mul_(mix.task[1] + half * (1 - again))
+        torch.add(p, forth, alpha=half, out=forth)
+        torch.sub(q, back, alpha=half, out=back)
         _towards(scores, chosen, settings, mix)
     return task, agreement
 
@@ -99,8 +106,3 @@ def _towards(scores: Tensor, chosen: Tensor, settings: HeadSettings, mix: Mix) -
             grad.sub_(weight * settings.smoothing / grad.shape[-1])
         taken: Any = -weight * (1 - settings.smoothing)
         grad.scatter_add_(-1, own, torch.full_like(own, taken, dtype=grad.dtype))
-
-
-def _dots(a: Tensor, b: Tensor) -> Tensor:
-    """The product of each row with its like, `[rows, 1]`."""
-    return torch.bmm(a.unsqueeze(1), b.unsqueeze(2)).view(-1, 1)
