@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 import dropsmith as ds
-from dropsmith.errors import SiteError
+from dropsmith.errors import KernelError, SiteError
 from dropsmith.recurrent import GRU, LSTM, RNN
 
 PAIRS = [(LSTM, nn.LSTM), (GRU, nn.GRU), (RNN, nn.RNN)]
@@ -57,6 +57,23 @@ def test_with_every_mask_off_outputs_and_gradients_are_those_of_torch(ours, thei
         others = torch.autograd.grad(expected[0].square().sum(), list(native.parameters()))
         for a, b in zip(grads, others, strict=True):
             torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+@pytest.mark.parametrize("first", [False, True])
+def test_sequences_without_a_step_are_an_error_as_they_are_to_torch(ours, theirs, first):
+    mine, native = (built(kind, batch_first=first) for kind in (ours, theirs))
+    with pytest.raises(RuntimeError, match="sequence length to be larger than 0"):
+        native(batch(native, time=0))
+    with pytest.raises(KernelError, match=rf"a {ours.__name__} was given sequences without a step"):
+        mine(batch(mine, time=0), masks=ones(mine))
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+def test_a_batch_without_a_row_is_run_as_torch_runs_it(ours, theirs):
+    mine, native = built(ours, bidirectional=True), built(theirs, bidirectional=True)
+    found, expected = mine(batch(mine, rows=0), masks=ones(mine)), native(batch(native, rows=0))
+    assert [one.shape for one in flat(found)] == [one.shape for one in flat(expected)]
 
 
 @pytest.mark.parametrize("settings", SETTINGS[:2], ids=str)

@@ -69,6 +69,7 @@ class LSTM(nn.LSTM):
 
         Raises:
             SiteError: a mask has no place here, does not fit, or asks for a gradient of the state.
+            KernelError: the sequences have no step.
         """
         return _forward(self, super().forward, LongShortTerm(self.kernel), (input, hx), masks)
 

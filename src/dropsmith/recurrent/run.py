@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from dropsmith.errors import KernelError
 from dropsmith.kernels.state_noise import StateNoise
 from dropsmith.kernels.wide_product import wide_linear
 from dropsmith.recurrent.asked import Asked
@@ -43,6 +44,9 @@ def run(cell: Cell, asked: Asked, args: tuple[Any, ...], torchs: Torch) -> tuple
         args: what torch's function takes: a padded batch, or the rows of all steps and how many
             rows each step has.
         torchs: that function, which still runs every layer that has no noise inside.
+
+    Raises:
+        KernelError: there is no step to run.
     """
     module = asked.module
     packed = not isinstance(args[3], bool)
@@ -51,6 +55,12 @@ def run(cell: Cell, asked: Asked, args: tuple[Any, ...], torchs: Torch) -> tuple
     sizes = args[1] if packed else None
     state, flat = (args[2], args[3]) if packed else (args[1], args[2])
     sequences = _sequences(args[0], sizes, module.batch_first)
+    if not len(sequences.x):
+        raise KernelError(
+            f"a {type(module).__name__} was given sequences without a step: "
+            f"{tuple(args[0].shape)}, time in dimension {int(module.batch_first)}\n"
+            "  torch's own takes none either: leave the call out where there is nothing to read"
+        )
     states = tuple(state) if isinstance(state, tuple | list) else (state,)
     layers = parameters_of(asked.weights(list(flat)), 4 if module.bias else 2)
     output, last = _layers(cell, asked, sequences, states, layers)

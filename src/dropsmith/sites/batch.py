@@ -107,8 +107,10 @@ def one_more_column(batch: Any) -> Any:
     def one(leaf: Any) -> Any:
         if is_packed(leaf) and packed_rows(leaf) == columns:
             return one_more_row(leaf)
-        dim = min(leaf.ndim, 2) - 1 if isinstance(leaf, Tensor) else -1
-        if dim < 0 or leaf.shape[dim] != columns:
+        if not isinstance(leaf, Tensor) or not leaf.ndim:
+            return leaf
+        dim = min(leaf.ndim, 2) - 1
+        if leaf.shape[dim] != columns:
             return leaf
         return torch.cat([leaf, leaf.narrow(dim, 0, 1)], dim)
 
