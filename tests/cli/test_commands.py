@@ -170,6 +170,15 @@ def test_train_makes_the_very_run_of_a_comparison(made, run):
     assert json.loads(out)["config"] == made[0].to_json()
 
 
+def test_runs_are_counted_in_whole_numbers_when_they_are_made(made, run):
+    _, _, err = run("train digits")
+    assert "1 of 1 run; dropout, seed 0: validation" in " ".join(err.split())
+    _, _, err = run("compare digits --with none,dropout --seeds 1 --trials 1 --out there")
+    said = " ".join(err.split())
+    assert "1 of 2 runs; none, seed 0" in said
+    assert "2 of 2 runs; dropout, seed 0" in said
+
+
 def test_train_takes_numbers_and_a_plan_of_ones_own(made, run):
     Plan().save("plan.json")
     run("train digits --with r-drop --set alpha=2 --seed 4 --plan plan.json")

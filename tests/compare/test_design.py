@@ -2,8 +2,11 @@
 
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from compare.synthetic import TASK, design, record
 from dropsmith.compare import METHODS, TUNING_SEED, Trial, check
@@ -12,6 +15,7 @@ from dropsmith.errors import PlanError, SiteError, TaskError
 from dropsmith.patterns import Bernoulli, Early
 from dropsmith.sites import Plan, rule
 from dropsmith.tasks import Task
+from dropsmith.train import Start
 
 SETUP = design().setup("dropout", {"rate": 0.3}, TUNING_SEED)
 
@@ -139,6 +143,21 @@ def test_a_plan_that_matches_nothing_is_found_before_anything_runs():
     check(design(("none", "dropout")))
     with pytest.raises((SiteError, PlanError), match="matched no site"):
         check(replace(design(), task=Elsewhere()))
+
+
+def test_trials_and_reported_runs_begin_from_the_weights_that_are_given():
+    start = Start(weights=Path("model.safetensors"), sha256="ab")
+    made = design(("none", "r-drop"), start=start)
+    for method in made.methods:
+        chosen = made.settings(method)[0]
+        setups = made.trial_setups(method) + made.reported_setups(method, chosen)
+        assert {setup.start for setup in setups} == {start}
+
+
+def test_weights_of_another_model_are_found_before_anything_runs(tmp_path):
+    save_file({"weight": torch.ones(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(TaskError, match="are of another model"):
+        check(design(("none",), start=Start.of(tmp_path / "other.safetensors")))
 
 
 def test_a_plan_is_a_method_with_nothing_to_tune_beside_those_that_are_tuned():

@@ -65,3 +65,16 @@ def test_it_is_written_into_the_folder_of_the_runs(tmp_path):
     path = write_runs_page(RUNS, tmp_path)
     assert path == tmp_path / "report.html"
     assert path.read_text() == runs_page(RUNS)
+
+
+def test_it_says_whose_weights_a_run_began_from():
+    told = {"record": "0123456789ab", "task": "digits", "method": "dropout", "seed": 4}
+    for start, said in (
+        (told, "the best weights of 0123456789ab (digits with dropout, seed 4)"),
+        ({"file": "mine.safetensors"}, "the weights in mine.safetensors, SHA-256 ffffffffffff…"),
+        (None, "weights of SHA-256 ffffffffffff…"),  # of a run that did not come to its end
+    ):
+        environment = RUNS[0].environment | ({} if start is None else {"start": start})
+        run = replace(RUNS[0], config=RUNS[0].config | {"start": 64 * "f"}, environment=environment)
+        assert f"<li>{run.id} began from {said}.</li>" in runs_page((run, *RUNS[1:]))
+    assert "began from" not in runs_page(RUNS)

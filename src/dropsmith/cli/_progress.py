@@ -27,22 +27,33 @@ def runs_bar(title: str, total: int) -> Iterator["Watch"]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:.1f} of {task.total} runs"),
+        TextColumn("{task.fields[said]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        line = bar.add_task(title, total=total)
+        line = bar.add_task(title, total=total, said=_so_far(0.0, total))
 
         def watch(done: float, total: int, record: "Record | None") -> None:
-            bar.update(line, completed=done, total=total)
+            bar.update(line, completed=done, total=total, said=_so_far(done, total))
             failed = record is not None and record.status != "finished"
             if record is not None and (failed or not console.is_terminal):
-                said = f"{done:.1f} of {total} runs; {_said(record)}"
+                said = f"{_so_far(done, total)}; {_said(record)}"
                 console.print(said, style="red" if failed else "", highlight=False)
 
         yield watch
+
+
+def _so_far(done: float, total: int) -> str:
+    """Of several runs also how far those have come that are being made.
+
+    >>> _so_far(0.4, 1), _so_far(1.0, 1), _so_far(2.44, 9), _so_far(3.0, 9)
+    ('0 of 1 run', '1 of 1 run', '2.4 of 9 runs', '3 of 9 runs')
+    """
+    if total == 1:
+        return f"{int(done)} of 1 run"
+    return f"{f'{done:.1f}'.removesuffix('.0')} of {total} runs"
 
 
 def _said(record: "Record") -> str:

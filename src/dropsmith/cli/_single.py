@@ -46,11 +46,11 @@ def setup_of(
         precision=precision,
         samples=samples,
         samples_without=without,
+        start=start_of(start),
     )
     setup = design.setup(name, setting_of(name, numbers(settings or [])), seed)
     own = setup.plan if plan is None else Plan.load(plan)
-    begun = start_of(start)
-    return replace(setup, plan=own, samples=samples, samples_without=without, start=begun)
+    return replace(setup, plan=own, samples=samples, samples_without=without)
 
 
 def check_setup(setup: "Setup") -> None:
@@ -58,16 +58,12 @@ def check_setup(setup: "Setup") -> None:
 
     So are the weights that the run begins from.
     """
-    import torch
-
     from dropsmith.compare import check_plans
     from dropsmith.train import task_and_data
 
     task, data = task_and_data(setup)
-    check_plans(task, data, [setup.plan], [] if setup.trunk is None else [setup.trunk])
-    if setup.start is not None:
-        with torch.random.fork_rng(devices=[]):
-            setup.start.put_into(task.model(data), data)
+    trunks = [] if setup.trunk is None else [setup.trunk]
+    check_plans(task, data, [setup.plan], trunks, setup.start)
 
 
 def record_of(setup: "Setup", folder: Path) -> "Record":

@@ -15,6 +15,7 @@ from dropsmith.cli._options import (
     ModelName,
     Out,
     Precision,
+    StartFrom,
     TaskName,
     budget_of,
     find,
@@ -22,6 +23,7 @@ from dropsmith.cli._options import (
     kinds,
     named_plans,
     rates_of,
+    start_of,
 )
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ def compare(
     samples_without: AveragedWithout = None,
     samples_of: SamplesOf = None,
     plans: Plans = None,
+    start: StartFrom = None,
     processes: Processes = None,
     out: Out = None,
     as_json: AsJson = False,
@@ -133,6 +136,7 @@ def compare(
         samples_without=kinds(samples_without),
         samples_of=tuple(samples_of.split(",")) if samples_of else (),
         plans=own,
+        start=start_of(start),
     )
     check(design)
     folder = folder_of(out, task)

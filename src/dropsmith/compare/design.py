@@ -13,7 +13,7 @@ from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import TaskLoss
 from dropsmith.sites import Kind, Plan
 from dropsmith.tasks import Budget, Data, Task
-from dropsmith.train import Setup, steps_of
+from dropsmith.train import Setup, Start, steps_of
 from dropsmith.views.trunk import upper
 
 TUNING_SEED = 1_000_000
@@ -41,6 +41,7 @@ class Design:
         samples_of: of these methods alone, or of all where there are none.
         plans: plans that are methods of their own, such as a learned one, by their names. They
             hold their own rates: nothing of them is tuned.
+        start: weights that every run begins with, trials too; None for those that its seed draws.
     """
 
     task: Task
@@ -58,6 +59,7 @@ class Design:
     samples_without: tuple[Kind, ...] = ()
     samples_of: tuple[str, ...] = ()
     plans: tuple[tuple[str, Plan], ...] = ()
+    start: Start | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.seeds < TUNING_SEED:
@@ -135,6 +137,7 @@ class Design:
             samples=self.samples if sampled else 0,
             samples_without=self.samples_without if sampled else (),
             trunk=made.trunk(self.task),
+            start=self.start,
         )
         if made.schedule is None:
             return setup
@@ -162,19 +165,28 @@ def check(design: Design) -> None:
 
     Raises:
         DropsmithError: a setting is not one, the data is not there, the model cannot be made, a
-            plan matches nothing, or the module is not there at which views part.
+            plan matches nothing, the weights to begin from are of another model, or the module
+            is not there at which views part.
     """
     setups = [design.setup(name, design.settings(name)[0], 0) for name in design.methods]
     where = None if design.data is None else Path(design.data)
     data = design.task.load(where, design.limit)
     trunks = [setup.trunk for setup in setups if setup.trunk is not None]
-    check_plans(design.task, data, [setup.plan for setup in setups], trunks)
+    check_plans(design.task, data, [setup.plan for setup in setups], trunks, design.start)
 
 
-def check_plans(task: Task, data: Data, plans: Sequence[Plan], trunks: Sequence[str] = ()) -> None:
-    """Put each plan on the task's model and take it off, and find each trunk; errors as `check`."""
+def check_plans(
+    task: Task,
+    data: Data,
+    plans: Sequence[Plan],
+    trunks: Sequence[str] = (),
+    start: Start | None = None,
+) -> None:
+    """Put weights and each plan on the task's model, and find each trunk; errors as `check`."""
     with torch.random.fork_rng(devices=[]):
         model = task.model(data)
+    if start is not None:
+        start.put_into(model, data)
     for name in dict.fromkeys(trunks):
         upper(model, name)
     example = data.train.rows(slice(0, 2))

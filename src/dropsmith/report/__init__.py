@@ -5,7 +5,7 @@ from dropsmith.report.findings import findings
 from dropsmith.report.markdown import markdown_table, write_between
 from dropsmith.report.page import page, write_page
 from dropsmith.report.price import price_grid
-from dropsmith.report.runs import runs_grid, runs_in
+from dropsmith.report.runs import begun, runs_grid, runs_in
 from dropsmith.report.runs_page import runs_page, write_runs_page
 from dropsmith.report.search_page import search_page, write_search_page
 from dropsmith.report.searched import plan_grid, search_findings, trials_grid
@@ -14,6 +14,7 @@ from dropsmith.report.table import rich_table
 __all__ = [
     "Cell",
     "Grid",
+    "begun",
     "control_grid",
     "findings",
     "main_grid",

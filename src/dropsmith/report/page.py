@@ -22,6 +22,7 @@ from dropsmith.report.html import (
     table,
 )
 from dropsmith.report.price import price_grid
+from dropsmith.report.runs import begun
 from dropsmith.sites import Plan
 from dropsmith.tasks import TASKS
 
@@ -96,10 +97,12 @@ def _lead(comparison: Comparison, record: Record) -> str:
         if trials
         else "Settings are the usual ones of each method, not tuned"
     )
+    whose = begun(record)
+    first = "" if whose is None else f" Every run began from {whose}."
     return (
         f"{len(comparison.rows)} methods, {seeds} seed{'s' if seeds > 1 else ''} each, "
         f"{views:,.0f} example-views a run for every method. {tuned}; the numbers are from the "
-        f"test set. Data: {record.environment.get('data_source', comparison.task)}."
+        f"test set.{first} Data: {record.environment.get('data_source', comparison.task)}."
     )
 
 
@@ -136,6 +139,7 @@ def command(comparison: Comparison, data: Path | None = None) -> str:
         "--data": None if own else place,
         "--model": config["model"],
         "--precision": None if config["precision"] == "no" else config["precision"],
+        "--start": _start(comparison),
         "--samples": means[0].samples if means else None,
         "--samples-of": _sampled_alone(comparison),
         "--samples-without": ",".join(means[0].without) or None if means else None,
@@ -156,6 +160,15 @@ def _rates(comparison: Comparison) -> str | None:
             usual = [one["rate"] for one in find_method(row.method).settings[: len(tried)]]
             return None if rates == usual else ",".join(f"{rate:g}" for rate in rates)
     return None
+
+
+def _start(comparison: Comparison) -> str | None:
+    """What to begin from: the place where a run leaves its weights if nothing else is said."""
+    said = (record.environment.get("start") for record in comparison.records)
+    told = next(filter(None, said), None)
+    if told is None:
+        return None
+    return f"runs/{told['task']}/{told['record']}" if "record" in told else told["file"]
 
 
 def _sampled_alone(comparison: Comparison) -> str | None:

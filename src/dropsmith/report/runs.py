@@ -33,6 +33,20 @@ def runs_grid(records: tuple[Record, ...]) -> Grid:
     )
 
 
+def begun(record: Record) -> str | None:
+    """Whose weights a run began from, in words; None where its seed drew them."""
+    sha256 = record.config.get("start")
+    if sha256 is None:
+        return None
+    told, named = record.environment.get("start", {}), f"SHA-256 {sha256[:12]}…"
+    if "file" in told:
+        return f"the weights in {told['file']}, {named}"
+    if not told:
+        return f"weights of {named}"
+    run = f"{told['task']} with {told['method']}, seed {told['seed']}"
+    return f"the best weights of {told['record']} ({run})"
+
+
 def _row(record: Record, names: list[str]) -> tuple[Cell, ...]:
     config, cost = record.config, record.cost
     scores = (

@@ -5,9 +5,18 @@ from pathlib import Path
 
 from dropsmith.record import Record
 from dropsmith.report import pictures
-from dropsmith.report.html import document, facts, folded, heading, paragraph, section, table
+from dropsmith.report.html import (
+    document,
+    facts,
+    folded,
+    heading,
+    items,
+    paragraph,
+    section,
+    table,
+)
 from dropsmith.report.page import facts_of, keep
-from dropsmith.report.runs import runs_grid
+from dropsmith.report.runs import begun, runs_grid
 from dropsmith.sites import Plan
 
 
@@ -33,11 +42,16 @@ def runs_page(records: Sequence[Record], data: Path | None = None) -> str:
             "differences are drawn; dropsmith compare runs methods on equal terms.",
             "lead",
         ),
-        section("runs", "The runs", table(runs_grid(tuple(records)))),
+        section("runs", "The runs", table(runs_grid(tuple(records))), _begun(records)),
         *(_task(task, runs, data) for task, runs in _by_task(records).items()),
         section("settings", "What each was made with", *map(_settings, records)),
     ]
     return document(f"{title} · dropsmith", "\n".join(part for part in body if part))
+
+
+def _begun(records: Sequence[Record]) -> str:
+    said = ((record.id, begun(record)) for record in records)
+    return items(f"{name} began from {whose}." for name, whose in said if whose is not None)
 
 
 def _task(task: str, records: Sequence[Record], data: Path | None) -> str:
