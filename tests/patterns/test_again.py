@@ -2,7 +2,7 @@
 
 import torch
 
-from dropsmith.patterns._again import times
+from dropsmith.patterns._again import SMALL, times
 from dropsmith.testing import kept_for_backward
 
 
@@ -27,6 +27,22 @@ def test_nothing_is_kept():
     with kept_for_backward() as kept:
         times(x, lambda: torch.tensor([0.0, 2.0, 2.0]))
     assert kept == []
+
+
+def test_a_mask_that_is_far_smaller_than_what_it_multiplies_is_drawn_once():
+    drawn = []
+
+    def draw():
+        drawn.append(None)
+        return torch.tensor([[0.0], [2.0]])
+
+    x = torch.ones(2, SMALL, requires_grad=True)
+    out = times(x, draw)
+    (first,) = torch.autograd.grad(out.square().sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), x)
+    assert len(drawn) == 1
+    assert first.tolist() == [[0.0] * SMALL, [8.0] * SMALL]
+    assert second.tolist() == [[0.0] * SMALL, [8.0] * SMALL]
 
 
 def test_the_result_has_the_type_of_the_input():

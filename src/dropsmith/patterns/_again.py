@@ -6,9 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+SMALL = 16
+"""A mask is kept where `x` is so many times larger: there it costs more to draw than to hold."""
+
 
 def times(x: Tensor, draw: Callable[[], Tensor]) -> Tensor:
-    """`x` times the mask that `draw` returns, with nothing kept for the backward pass.
+    """`x` times the mask that `draw` returns, with nothing large kept for the backward pass.
 
     The mask is its own derivative, so backward is the same product on the gradient. A compiler
     sees the plain product and decides for itself what to compute again.
@@ -16,7 +19,12 @@ def times(x: Tensor, draw: Callable[[], Tensor]) -> Tensor:
     Args:
         draw: returns the same mask at every call; it should hold neither `x` nor a mask.
     """
-    return again(x, lambda part: _product(part, draw()))
+    mask = draw()
+    if torch.compiler.is_compiling():
+        return _product(x, mask)
+    if mask.numel() * SMALL <= x.numel():
+        return _Again.apply(x, lambda part: _product(part, mask))  # pyright: ignore
+    return _Again.apply(x, lambda part: _product(part, draw()), mask)  # pyright: ignore
 
 
 def again(x: Tensor, multiply: Callable[[Tensor], Tensor]) -> Tensor:
@@ -32,14 +40,17 @@ def again(x: Tensor, multiply: Callable[[Tensor], Tensor]) -> Tensor:
 
 class _Again(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, multiply: Callable[[Tensor], Tensor]) -> Tensor:
-        ctx.multiply = multiply
-        return multiply(x)
+    def forward(
+        ctx: Any, x: Tensor, multiply: Callable[[Tensor], Tensor], mask: Tensor | None = None
+    ) -> Tensor:
+        ctx.multiply, ctx.drawn = multiply, mask is not None
+        return multiply(x) if mask is None else _product(x, mask)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         # Through `apply`, so that a second derivative passes the same mask again.
-        return _Again.apply(grads[0], ctx.multiply), None  # pyright: ignore[reportReturnType]
+        passed: Any = _Again.apply(grads[0], ctx.multiply)
+        return passed, None, *([None] if ctx.drawn else [])
 
 
 def _product(x: Tensor, mask: Tensor) -> Tensor:
