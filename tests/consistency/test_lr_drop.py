@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 import dropsmith as ds
+from consistency.hugging_face import VOCABULARY, seed_and_make
 from consistency.transformers_zoo import LABELLED, MODELS, REAL, TIME, Batch, ids
 from dropsmith.errors import PlanError, SiteError
 from dropsmith.models import SmallTransformer, transformer_plan
@@ -205,6 +206,71 @@ def test_a_plain_encoder_and_a_plain_layer_are_read():
         assert int(terms["attention"].count) == PAIRS * 2 * layers
         # Attention of a first layer sees no noise yet, and so is the same in both views.
         assert (terms["attention"].sum > 0) == (layers == 2)
+
+
+class Turning(nn.Module):
+    """Torch's encoder as it is made unasked, with time in dimension 0 inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(16, 2, 24, 0.2)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+    def forward(self, x: Tensor, padding: Tensor) -> Tensor:
+        return self.encoder(x.transpose(0, 1), src_key_padding_mask=padding).transpose(0, 1)
+
+
+def xlnet() -> nn.Module:
+    from transformers import XLNetConfig
+
+    sizes = {"vocab_size": VOCABULARY, "d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 24}
+    return seed_and_make("XLNetForSequenceClassification", XLNetConfig(**sizes, dropout=0.2))
+
+
+def time_first(name: str, time: int) -> tuple[nn.Module, list[nn.Module], Batch, Any]:
+    """A model that keeps time in dimension 0, the ends of its feed-forward parts, and a batch."""
+    real = REAL[:, :time]
+    if name == "torch":
+        x, model = torch.randn(3, time, 16), Turning()
+        feeds = [layer.linear2 for layer in model.encoder.layers]
+        how = {"objective": ds.LRDrop(kind="values"), "loss": "regression"}
+        return model, feeds, {"x": x, "padding": real == 0, "labels": x}, how
+    model: Any = xlnet()
+    batch = {"input_ids": ids()[:, :time], "attention_mask": real, "labels": torch.arange(3) % 2}
+    feeds = [layer.ff.layer_2 for layer in model.transformer.layer]
+    return model, feeds, batch, {"objective": ds.LRDrop()}
+
+
+# Stacked the batch has six rows, looped three. As many words as rows tell nothing by their sizes,
+# but of torch's own layers it is known.
+@pytest.mark.parametrize(
+    ("name", "mode", "time"),
+    [
+        ("torch", "auto", 6),
+        ("torch", "auto", 5),
+        ("torch", "looped", 3),
+        ("torch", "looped", 6),
+        ("xlnet", "auto", 5),
+        ("xlnet", "looped", 6),
+    ],
+)
+def test_states_of_layers_that_keep_time_first_are_compared_word_by_word(name, mode, time):
+    model, feeds, batch, how = time_first(name, time)
+    seen: list[Tensor] = []
+    handles = [f.register_forward_hook(lambda m, a, out: seen.append(out)) for f in feeds]
+    terms, _ = trained(model, how.pop("objective"), batch, mode=mode, **how)
+    for handle in handles:
+        handle.remove()
+    layers = len(feeds)
+    pairs = (
+        [state.chunk(2, 1) for state in seen]
+        if mode == "auto"
+        else list(zip(seen[:layers], seen[layers:], strict=True))
+    )
+    words = REAL[:, :time].nonzero()
+    gaps = torch.stack([a[t, row] - b[t, row] for a, b in pairs for row, t in words])
+    torch.testing.assert_close(terms["hidden"].value, gaps.square().mean().detach())
+    assert int(terms["hidden"].count) == gaps.numel()
 
 
 def test_our_own_small_transformer_is_read():

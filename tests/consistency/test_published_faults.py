@@ -14,10 +14,12 @@ from torch import nn
 from torch.nn.functional import cross_entropy, dropout
 
 import dropsmith as ds
-from consistency.hugging_face import gpt2, seed_and_make, words
+from consistency.hugging_face import bert, gpt2, seed_and_make, words
 from consistency.tiny import X, Y, integers
+from consistency.transformers_zoo import MODELS as TRANSFORMERS
 from dropsmith.consistency import consistent
-from dropsmith.errors import TaskError, ViewError
+from dropsmith.errors import ObjectiveError, TaskError, ViewError
+from dropsmith.kernels.agreeing_attention.reference import matrix
 from dropsmith.objectives import RDrop
 from dropsmith.sites import Plan
 from dropsmith.tasks import Budget, find_task
@@ -176,6 +178,86 @@ def test_layers_that_are_compared_run_in_all_views_or_in_none():
         with contextlib.suppress(ViewError):  # where not even rounding tells the views apart
             model(input_ids=words(), labels=words())
     assert all(float(t.value) < 1e-6 for name, t in ds.terms_of(model).items() if name != "task")
+
+
+class Skipping(nn.Module):
+    """Skips its branch for the whole batch, as torchvision's `StochasticDepth("batch")` does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.p, self.mode = 0.5, "batch"
+        self.branch, self.head = nn.Linear(6, 6), nn.Linear(6, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        skipped = self.training and bool(torch.rand(()) < self.p)
+        return self.head(x if skipped else x + self.branch(x))
+
+
+def test_branches_that_a_whole_batch_skips_are_skipped_in_each_view_by_itself():
+    model, apart = Skipping(), []
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for _ in range(20):
+            first, second = model(torch.cat([X, X])).chunk(2)
+            torch.testing.assert_close(first, second)  # one draw for both
+            one, other = views(model, X).outputs
+            apart.append(not torch.allclose(one, other))
+    assert any(apart)
+    assert not all(apart)
+
+
+class Weakened(nn.Module):
+    """Drops its weight by code of its own, one mask for a batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.head = nn.Linear(6, 20), nn.Linear(20, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight = dropout(self.layer.weight, 0.5, self.training)
+        return self.head(nn.functional.linear(x, weight, self.layer.bias))
+
+
+def test_noise_that_a_models_own_code_draws_once_for_a_batch_is_named_and_can_be_looped():
+    with pytest.raises(ViewError, match=r"root\.dropout\(\) .*one mask for the whole batch"):
+        consistent(Weakened(), R_DROP, loss="classification")(X, labels=Y)
+    model = consistent(Weakened(), R_DROP, loss="classification", mode="looped")
+    model(X, labels=Y)
+    assert float(ds.terms_of(model)["consistency"].value) > 1e-4
+
+
+def attentive(how: str) -> nn.Module:
+    return TRANSFORMERS["bert"][0](how, rate=0.5)
+
+
+def test_attention_that_a_fused_kernel_does_not_return_is_compared_all_the_same():
+    """Asked for it, the fused kernels of transformers return nothing, of which the sum is zero."""
+    batch = TRANSFORMERS["bert"][1]()
+    assert sum(attentive("sdpa")(**batch, output_attentions=True).attentions) == 0
+    model = consistent(attentive("sdpa"), ds.LRDrop())
+    model(**batch)
+    term = ds.terms_of(model)["attention"]
+    assert term.count > 0
+    assert term.sum > 0
+
+
+@pytest.mark.parametrize("how", ["sdpa", "eager"])
+def test_attention_is_compared_before_its_dropout(how):
+    """What transformers return in train mode is after it, and its rows do not sum to one."""
+    batch = TRANSFORMERS["bert"][1]()
+    returned = attentive("eager")(**batch, output_attentions=True).attentions[0]
+    assert not torch.allclose(returned.sum(-1), torch.ones(()))
+    seen = views(attentive(how), batch, reads=ds.LRDrop().reads).layers[0][0].attention[0][1]
+    assert isinstance(seen, torch.Tensor) == (how == "eager")
+    read = seen if isinstance(seen, torch.Tensor) else matrix(seen)
+    torch.testing.assert_close(read.sum(-1), torch.ones(read.shape[:-1]))
+
+
+def test_classes_that_are_trained_as_values_are_an_error():
+    """A published script leaves its flag for regression on in a task of two classes."""
+    model = bert("ForSequenceClassification", num_labels=2, problem_type="regression")
+    with pytest.raises(ObjectiveError, match=r"the task is regression, .* compares classes"):
+        consistent(model, R_DROP)
 
 
 class Normalising(nn.Module):

@@ -74,6 +74,11 @@ def blocks_among(
     return [place for place in ran if any(place in found for found in chosen)]
 
 
+def time_first(block: nn.Module) -> bool:
+    """Whether it is one of torch's own layers that keep time in dimension 0, as they do unasked."""
+    return isinstance(block, _BLOCKS) and not block.self_attn.batch_first
+
+
 def _listed(known: dict[str, nn.Module], name: str) -> bool:
     parent = known.get(shown(name.rpartition(".")[0])) if name != ROOT else None
     return isinstance(parent, nn.ModuleList | nn.Sequential)

@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 
 from dropsmith.errors import SiteError
 from dropsmith.sites.attach import _first
-from dropsmith.sites.blocks import Place, below, blocks_among, places
+from dropsmith.sites.blocks import Place, below, blocks_among, places, time_first
 from dropsmith.sites.hung import Hung
 from dropsmith.sites.layer import Layer, Reads
 from dropsmith.sites.looks import BeforeDropout, Seen
@@ -206,19 +206,25 @@ class Reader:
         )
 
     def _layer(self, run: _Run) -> Layer:
-        name = run.place.name
-        hidden = run.hidden
-        if self.reads.hidden == "feed-forward":
-            # Rows may differ where views part between the two.
-            if run.feed is None or hidden is None or run.feed.shape[1:] != hidden.shape[1:]:
-                raise no_feed(name, run.place.feed, run.feed, hidden)
-            hidden = run.feed
+        name, hidden = run.place.name, self._hidden(run)
         if self.reads.attention and not run.attention:
             _FOUND.pop(self.model, None)
             raise no_attention(self.model, name)
         attention = tuple((owner, seen()) for owner, seen in run.attention)
         shared = run.shared_hidden, tuple(run.shared_attention)
         return Layer(name, run.place.stack, hidden, attention, *shared)
+
+    def _hidden(self, run: _Run) -> Tensor | None:
+        """The states that are wanted of a block; rows first where time is known to be."""
+        name, hidden = run.place.name, run.hidden
+        if self.reads.hidden == "feed-forward":
+            # Rows may differ where views part between the two.
+            if run.feed is None or hidden is None or run.feed.shape[1:] != hidden.shape[1:]:
+                raise no_feed(name, run.place.feed, run.feed, hidden)
+            hidden = run.feed
+        if hidden is None or hidden.ndim != 3 or not time_first(owner_module(self.model, name)):
+            return hidden
+        return hidden.transpose(0, 1)
 
 
 def _is_attention(seen: Seen) -> bool:

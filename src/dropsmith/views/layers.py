@@ -32,7 +32,8 @@ def cut_layers(read: Sequence[Layer], sizes: Sequence[int]) -> tuple[Layers, ...
         sizes: how many rows of the batch each view has, in order.
 
     Raises:
-        ViewError: a block holds something else than so many rows, or a multiple of them.
+        ViewError: of several views, a block holds something else than so many rows, or a multiple
+            of them.
     """
     return tuple(tuple(_layer(one, sizes, view) for one in read) for view in range(len(sizes)))
 
@@ -40,12 +41,22 @@ def cut_layers(read: Sequence[Layer], sizes: Sequence[int]) -> tuple[Layers, ...
 def _layer(layer: Layer, sizes: Sequence[int], view: int) -> Layer:
     hidden, shared = layer.hidden, layer.shared_attention
     if hidden is not None and not layer.shared_hidden:
-        hidden = _rows(hidden, sizes, view, layer.name)
+        hidden = _rows(_rows_first(hidden, layer, sum(sizes)), sizes, view, layer.name)
     attention = (
         (owner, seen if owner in shared else _attention(seen, sizes, view, owner))
         for owner, seen in layer.attention
     )
     return replace(layer, hidden=hidden, attention=tuple(attention))
+
+
+def _rows_first(hidden: Tensor, layer: Layer, rows: int) -> Tensor:
+    """The states with their rows in dimension 0, where those of attention tell them from time."""
+    if not layer.attention:
+        return hidden
+    _, seen = layer.attention[0]
+    time = (seen.query if isinstance(seen, Looks) else seen).shape[-2]
+    turned = time != rows and hidden.ndim == 3 and tuple(hidden.shape[:2]) == (time, rows)
+    return hidden.transpose(0, 1) if turned else hidden
 
 
 def _attention(seen: Looks | Tensor, sizes: Sequence[int], view: int, owner: str) -> Looks | Tensor:
@@ -59,6 +70,8 @@ def _attention(seen: Looks | Tensor, sizes: Sequence[int], view: int, owner: str
 
 
 def _rows(x: Tensor, sizes: Sequence[int], view: int, name: str) -> Tensor:
+    if len(sizes) == 1:  # all of it is this view's, wherever its rows are
+        return x
     times, rest = divmod(len(x), sum(sizes))
     if rest or not times:
         raise ViewError(

@@ -78,7 +78,18 @@ def drops_layers(model: nn.Module) -> bool:
     return any(_layer_drop(module) > 0 for module in model.modules() if module.training)
 
 
+def drops_branches(model: nn.Module) -> bool:
+    """Whether it skips branches for a whole batch, as torchvision's `StochasticDepth` may."""
+    return any(_branch_drop(module) > 0 for module in model.modules() if module.training)
+
+
 def _layer_drop(module: nn.Module) -> float:
     own = vars(module)
     rates = (own.get("layerdrop"), getattr(own.get("config"), "layerdrop", None))
     return max(rate if isinstance(rate, float) else 0.0 for rate in rates)
+
+
+def _branch_drop(module: nn.Module) -> float:
+    own = vars(module)
+    rate = own.get("p") if own.get("mode") == "batch" else None
+    return rate if isinstance(rate, float) else 0.0

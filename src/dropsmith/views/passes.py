@@ -19,6 +19,7 @@ from dropsmith.views.cutting import cut
 from dropsmith.views.layers import cut_layers, seeing
 from dropsmith.views.one_batch import (
     check_told_apart,
+    drops_branches,
     drops_layers,
     rows_first,
     warn_of_batch_norm,
@@ -43,9 +44,10 @@ def views(
     """Run a model `n` times over one batch, each time with noise of its own.
 
     The passes are stacked into one forward where noise is drawn per row, and made one after the
-    other where it is not: for weights without `views="shared"`, for whole layers that the model
-    skips, for quiet views, for packed sequences, and for a share of the batch under a plan. Both
-    give the same masks. In train mode the step advances once.
+    other where it is known not to be: for weights without `views="shared"`, for whole layers or
+    branches that the model skips, for quiet views, for packed sequences, and for a share of the
+    batch under a plan. Both give the same masks. What else a model's own code drops once for a
+    batch is the same in stacked views; `audit` says where. In train mode the step advances once.
 
     >>> net = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5))
     >>> pair = views(net, torch.ones(2, 3))
@@ -116,7 +118,7 @@ def choose(
         one.rule.views == "fresh" and one.pattern.goes_on == "weights" for one in made.assignments
     )
     partial = share < 1 and made is not None
-    by_pass = per_pass or (reads is None and drops_layers(model))
+    by_pass = per_pass or drops_branches(model) or (reads is None and drops_layers(model))
     one_by_one = bool(quiet) or by_pass or partial or has_packed(batch)
     return "looped" if n == 1 or one_by_one else "stacked"
 
