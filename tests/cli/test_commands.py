@@ -81,6 +81,21 @@ def test_rates_are_tried_in_place_of_ours_and_stand_in_the_command_of_the_page(m
     assert "--rates 0.05,0.15" in Path("runs/digits/report.html").read_text()
 
 
+@pytest.mark.parametrize("command", ["compare", "train", "predict"])
+def test_a_batch_size_and_a_learning_rate_reach_the_runs_of_every_command(made, run, command):
+    more = "--seeds 1 --trials 1" if command == "compare" else ""
+    run(f"{command} digits --with dropout --batch-size 20 --learning-rate 0.004 {more}")
+    assert {(one.budget.batch_size, one.budget.learning_rate) for one in made} == {(20, 0.004)}
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "nan"])
+def test_a_learning_rate_that_cannot_be_is_one_sentence(made, run, rate):
+    code, _, err = run(f"train digits --learning-rate {rate}")
+    assert code == 2
+    assert "--learning-rate is a number above 0" in err
+    assert made == []
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

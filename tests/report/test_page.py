@@ -19,7 +19,6 @@ from compare.synthetic import (
 from dropsmith.compare import Row
 from dropsmith.patterns import Bernoulli
 from dropsmith.report import page, write_page
-from dropsmith.report.page import command
 from dropsmith.sites import Plan, rule
 
 FOUND = comparison(LOSSES)
@@ -142,25 +141,6 @@ def given(found):
 def test_records_hold_no_path_so_masks_need_one_where_the_data_was_given():
     found = given(comparison({"dropout": [0.1, 0.2]}))
     assert "give --data DIR" in page(found)
-    assert "--data DIR" in command(found)
-
-
-def test_a_path_that_is_given_is_in_the_command_of_a_task_and_is_the_task_of_ones_own(tmp_path):
-    found = given(comparison({"dropout": [0.1, 0.2]}))
-    assert command(found, tmp_path).startswith("dropsmith compare digits --with dropout")
-    assert command(found, tmp_path).endswith(f" --data {tmp_path}")
-    for record in found.records:
-        record.config["task"] = "cats"
-    assert command(found, tmp_path).startswith(f"dropsmith compare {tmp_path} --with dropout")
-    assert "--data" not in command(found, tmp_path)
-
-
-def test_a_precision_that_is_not_the_usual_one_is_in_the_command():
-    found = comparison({"dropout": [0.1, 0.2]})
-    assert "--precision" not in command(found)
-    for record in found.records:
-        record.config["precision"] = "bf16"
-    assert command(found).endswith(" --precision bf16")
 
 
 def test_masks_are_not_drawn_over_other_data_than_that_of_the_runs():

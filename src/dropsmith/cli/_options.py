@@ -51,6 +51,19 @@ BudgetName = Annotated[
         "Epochs count example-views: a two-view method makes half the steps.",
     ),
 ]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size",
+        min=1,
+        help="Examples of a step, in place of the task's own number; of texts that are written, "
+        "tokens.",
+    ),
+]
+LearningRate = Annotated[
+    float | None,
+    typer.Option("--learning-rate", help="The optimiser's, in place of the task's own."),
+]
 LEAST = 64
 """Examples that a tiny budget has, at least."""
 
@@ -148,9 +161,27 @@ def find(name: str, data: Path | None, model: str | None) -> "Task":
 
 
 def budget_of(
+    task: "Task",
+    name: str,
+    limit: int | None,
+    data: Path | None,
+    *,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+) -> "tuple[Budget, int | None]":
+    """The budget and the number of training examples that the options mean together."""
+    from dataclasses import replace
+
+    if learning_rate is not None and not 0 < learning_rate < float("inf"):
+        raise TaskError(f"--learning-rate is a number above 0, got {learning_rate:g}")
+    length, examples = _length_of(task, name, limit, data)
+    given = {"batch_size": batch_size, "learning_rate": learning_rate}
+    return replace(length, **{k: v for k, v in given.items() if v is not None}), examples
+
+
+def _length_of(
     task: "Task", name: str, limit: int | None, data: Path | None
 ) -> "tuple[Budget, int | None]":
-    """The budget and the number of training examples that `--budget` and `--limit` mean."""
     from dataclasses import replace
 
     if name == "full":

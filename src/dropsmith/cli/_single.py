@@ -26,6 +26,8 @@ def setup_of(
     samples: int = 0,
     without: "tuple[Kind, ...]" = (),
     start: Path | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
 ) -> "Setup":
     """The setup of a run: equal to the one that a comparison with these options makes."""
     from dataclasses import replace
@@ -35,7 +37,9 @@ def setup_of(
 
     found = find(task, data, model)
     name = pick([method], found)[-1]
-    length, examples = budget_of(found, budget, limit, data)
+    length, examples = budget_of(
+        found, budget, limit, data, batch_size=batch_size, learning_rate=learning_rate
+    )
     design = Design(
         task=found,
         methods=(name,),

@@ -9,8 +9,10 @@ from dropsmith.cli._options import (
     AsJson,
     Averaged,
     AveragedWithout,
+    BatchSize,
     BudgetName,
     DataFolder,
+    LearningRate,
     Limit,
     ModelName,
     Out,
@@ -87,6 +89,8 @@ def compare(
     with_: With = None,
     seeds: Seeds = 3,
     budget: BudgetName = "full",
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
     trials: Trials = None,
     rates: Rates = None,
     tuning_seeds: TuningSeeds = 1,
@@ -116,7 +120,9 @@ def compare(
     from dropsmith.tasks import TASKS
 
     found = find(task, data, model)
-    chosen, examples = budget_of(found, budget, limit, data)
+    chosen, examples = budget_of(
+        found, budget, limit, data, batch_size=batch_size, learning_rate=learning_rate
+    )
     names = usual(found) if with_ is None else tuple(with_.split(","))
     own = named_plans(plans or [])
     tried = rates_of(rates)

@@ -7,8 +7,10 @@ import typer
 
 from dropsmith.cli._options import (
     AsJson,
+    BatchSize,
     BudgetName,
     DataFolder,
+    LearningRate,
     Limit,
     MethodName,
     ModelName,
@@ -38,6 +40,8 @@ def predict(
     samples: Samples = 50,
     seed: Seed = 0,
     budget: BudgetName = "full",
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
     data: DataFolder = None,
     model: ModelName = None,
     limit: Limit = None,
@@ -60,6 +64,8 @@ def predict(
         plan=plan,
         seed=seed,
         budget=budget,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
         data=data,
         model=model,
         limit=limit,

@@ -10,8 +10,10 @@ from dropsmith.cli._options import (
     AsJson,
     Averaged,
     AveragedWithout,
+    BatchSize,
     BudgetName,
     DataFolder,
+    LearningRate,
     Limit,
     MethodName,
     ModelName,
@@ -44,6 +46,8 @@ def train(
     start: StartFrom = None,
     seed: Seed = 0,
     budget: BudgetName = FULL,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
     data: DataFolder = None,
     model: ModelName = None,
     limit: Limit = None,
@@ -70,6 +74,7 @@ def train(
     if is_recipe(task):
         home = task.partition("/")[0]
         given = {"--with": with_ != METHOD, "--set": settings, "--model": model}
+        given |= {"--batch-size": batch_size, "--learning-rate": learning_rate}
         setup = recipe_setup(
             task,
             preset,
@@ -93,6 +98,8 @@ def train(
             plan=plan,
             seed=seed,
             budget=budget,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
             data=data,
             model=model,
             limit=limit,

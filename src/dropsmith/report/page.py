@@ -1,13 +1,12 @@
 """One HTML page that holds a whole comparison: sentences, tables, pictures, how to run it again."""
 
-import shlex
 from pathlib import Path
 from typing import Any
 
-from dropsmith.compare import METHODS, Comparison, Row, Trial, find_method, full
-from dropsmith.compare.summary import sampled
+from dropsmith.compare import METHODS, Comparison, Row, find_method, full
 from dropsmith.record import Record
 from dropsmith.report import pictures
+from dropsmith.report.again import command, tried_of
 from dropsmith.report.cells import control_grid, main_grid, sampled_grid, trial_grid
 from dropsmith.report.findings import findings
 from dropsmith.report.html import (
@@ -24,7 +23,6 @@ from dropsmith.report.html import (
 from dropsmith.report.price import price_grid
 from dropsmith.report.runs import begun
 from dropsmith.sites import Plan
-from dropsmith.tasks import TASKS
 
 FILE = "report.html"
 
@@ -87,7 +85,7 @@ def _sections(comparison: Comparison, record: Record, data: Path | None) -> list
 
 
 def _lead(comparison: Comparison, record: Record) -> str:
-    seeds, trials = len(comparison.rows[0].records), _tried(comparison)
+    seeds, trials = len(comparison.rows[0].records), tried_of(comparison)
     views = next(
         (r.cost["example_views"] for r in comparison.records if "example_views" in r.cost), 0
     )
@@ -106,11 +104,6 @@ def _lead(comparison: Comparison, record: Record) -> str:
     )
 
 
-def _tried(comparison: Comparison) -> tuple[Trial, ...]:
-    """The trials of one method, of which any has as many that has something to tune."""
-    return next((row.trials for row in comparison.rows if row.trials), ())
-
-
 def _seeds(count: int) -> str:
     return "a seed that is" if count == 1 else f"{count} seeds that are"
 
@@ -118,68 +111,6 @@ def _seeds(count: int) -> str:
 def _trials(comparison: Comparison) -> str:
     grid = trial_grid(comparison)
     return "" if grid is None else folded(f"All {len(grid.rows)} trials", table(grid))
-
-
-def command(comparison: Comparison, data: Path | None = None) -> str:
-    """What to type to make the comparison again; DIR stands for data of a place not known."""
-    row, tried = comparison.rows[0], _tried(comparison)
-    config = comparison.records[-1].config
-    given = any(record.environment.get("data_given") for record in comparison.records)
-    place = str(data or "DIR") if given else None
-    own = config["task"] not in TASKS
-    means = sampled(comparison)
-    options = {
-        "--with": ",".join(one.method for one in comparison.rows if full(one.method) in METHODS),
-        "--seeds": len(row.records),
-        "--trials": len(tried) or 1,
-        "--rates": _rates(comparison),
-        "--tuning-seeds": len(tried[0].records) if tried else None,
-        "--budget": config["budget"]["epochs"],
-        "--limit": config["limit"],
-        "--data": None if own else place,
-        "--model": config["model"],
-        "--precision": None if config["precision"] == "no" else config["precision"],
-        "--start": _start(comparison),
-        "--samples": means[0].samples if means else None,
-        "--samples-of": _sampled_alone(comparison),
-        "--samples-without": ",".join(means[0].without) or None if means else None,
-    }
-    plans = [one.method for one in comparison.rows if full(one.method) not in METHODS]
-    words = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
-    words += [word for name in plans for word in ("--plan", f"{name}={name}.json")]
-    task = place if own and place else config["task"]
-    return shlex.join(["dropsmith", "compare", task, *words])
-
-
-def _rates(comparison: Comparison) -> str | None:
-    """The rates that were tried, where they are not the usual ones."""
-    for row in comparison.rows:
-        tried = [one.setting for one in row.trials] or [row.setting]
-        if full(row.method) in METHODS and "rate" in tried[0]:
-            rates = [one["rate"] for one in tried]
-            usual = [one["rate"] for one in find_method(row.method).settings[: len(tried)]]
-            return None if rates == usual else ",".join(f"{rate:g}" for rate in rates)
-    return None
-
-
-def _start(comparison: Comparison) -> str | None:
-    """What to begin from: the place where a run leaves its weights if nothing else is said."""
-    said = (record.environment.get("start") for record in comparison.records)
-    told = next(filter(None, said), None)
-    if told is None:
-        return None
-    return f"runs/{told['task']}/{told['record']}" if "record" in told else told["file"]
-
-
-def _sampled_alone(comparison: Comparison) -> str | None:
-    """The methods that were sampled, where others with noise were not."""
-    names = [line.method for line in sampled(comparison)]
-    noisy = [row.method for row in comparison.rows if row.finished and _noisy(row.finished[0])]
-    return ",".join(names) if names and names != noisy else None
-
-
-def _noisy(record: Record) -> bool:
-    return bool(record.config["plan"]["rules"])
 
 
 def _methods(comparison: Comparison) -> dict[str, str]:
