@@ -378,6 +378,11 @@ def of_its_own_kind(model):
     model[2] = Scaled(16, CLASSES)
 
 
+def of_the_same_name(model):
+    """As adapters of PEFT have one."""
+    model[2] = type("Linear", (nn.Linear,), {})(16, CLASSES)
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -385,6 +390,7 @@ def of_its_own_kind(model):
         (replaced, "its forward was replaced"),
         (computed, "it is a ParametrizedLinear, not torch's Linear"),
         (of_its_own_kind, "it is a Scaled, not torch's Linear"),
+        (of_the_same_name, f"it is {__name__}.Linear, not torch's Linear"),
     ],
 )
 def test_heads_that_others_have_a_hand_in_are_plain_and_the_reason_is_said_once(

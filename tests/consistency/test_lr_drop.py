@@ -386,6 +386,35 @@ def test_attention_that_is_not_seen_never_passes_for_agreement():
     assert "attention" not in terms
 
 
+def test_a_projection_of_attention_is_not_taken_for_a_feed_forward_part():
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.out = nn.Linear(16, 16)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.out(F.scaled_dot_product_attention(x, x, x))
+
+    class Turned(nn.Module):
+        """Made in another order than it runs in."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.feed, self.attention = nn.Linear(16, 16), Attention()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.feed(x + self.attention(x))
+
+    x = torch.randn(3, TIME, 16)
+    model = nn.Sequential(nn.Dropout(0.3), nn.Sequential(Turned(), Turned()))
+    batch, how = {"input": x, "labels": x}, {"loss": "regression"}
+    with pytest.raises(SiteError, match=r"last projection of block '1\.0', '1\.0\.attention\.out'"):
+        trained(model, ds.LRDrop(kind="values"), batch, **how)
+    ds.restore(model)
+    terms, _ = trained(model, ds.LRDrop(kind="values", hidden_at="block"), batch, **how)
+    assert terms["hidden"].sum > 0
+
+
 def test_without_coefficients_for_layers_it_is_r_drop():
     make, batch = MODELS["bert"]
     found = [

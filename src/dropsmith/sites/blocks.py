@@ -79,6 +79,13 @@ def time_first(block: nn.Module) -> bool:
     return isinstance(block, _BLOCKS) and not block.self_attn.batch_first
 
 
+def ends_with_attention(model: nn.Module, place: Place, attended: Iterable[str]) -> bool:
+    """Whether the last projection of a block is of its attention, though it has others beside."""
+    inside = {owner for owner in attended if owner != place.name and below(owner, place.name)}
+    last = place.feed is not None and _within_any(place.feed, inside)
+    return last and _fed(model, place.name, inside)
+
+
 def _listed(known: dict[str, nn.Module], name: str) -> bool:
     parent = known.get(shown(name.rpartition(".")[0])) if name != ROOT else None
     return isinstance(parent, nn.ModuleList | nn.Sequential)

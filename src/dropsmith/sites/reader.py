@@ -12,14 +12,21 @@ from torch.utils.hooks import RemovableHandle
 
 from dropsmith.errors import SiteError
 from dropsmith.sites.attach import _first
-from dropsmith.sites.blocks import Place, below, blocks_among, places, time_first
+from dropsmith.sites.blocks import (
+    Place,
+    below,
+    blocks_among,
+    ends_with_attention,
+    places,
+    time_first,
+)
 from dropsmith.sites.hung import Hung
 from dropsmith.sites.layer import Layer, Reads
 from dropsmith.sites.looks import BeforeDropout, Seen
 from dropsmith.sites.own_calls import OwnCalls
 from dropsmith.sites.reader_hooks import Begin, End, Fed, Given, Handle
 from dropsmith.sites.site import ROOT, owner_module, shown
-from dropsmith.sites.unread import no_attention, no_blocks, no_feed
+from dropsmith.sites.unread import no_attention, no_blocks, no_feed, of_attention
 
 
 @dataclass(frozen=True)
@@ -141,6 +148,10 @@ class Reader:
         blocks = blocks_among(self.model, ran, attended, named)
         if not blocks:
             raise no_blocks(self.model, list(attended))
+        if self.reads.hidden == "feed-forward" and self.known is None:
+            for place in blocks:
+                if ends_with_attention(self.model, place, attended):
+                    raise of_attention(place.name, place.feed)
         self._remember(blocks, list(attended))
         chosen, runs = set(blocks), self.runs
         self._begin_anew()  # nothing that was read is kept until the next forward

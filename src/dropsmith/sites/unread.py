@@ -44,3 +44,10 @@ def no_feed(name: str, feed: str | None, found: Tensor | None, hidden: Tensor | 
         f"last projection gave {gave}, the block {wants}\n  read what blocks return: "
         'hidden_at="block"'
     )
+
+
+def of_attention(name: str, feed: str | None) -> SiteError:
+    return SiteError(
+        f"the last projection of block {name!r}, {feed!r}, is part of its attention, so its "
+        'feed-forward part cannot be told\n  read what blocks return: hidden_at="block"'
+    )

@@ -67,7 +67,7 @@ def _large(model: nn.Module) -> tuple[str, Any] | None:
 def _unfit(model: nn.Module, name: str, head: Any) -> str | None:
     """How somebody else has a hand in how the head runs, or holds its weight elsewhere."""
     if type(head) is not nn.Linear:
-        return f"it is a {type(head).__name__}, not torch's Linear"
+        return f"it is {_kind(head)}, not torch's Linear"
     if head._backward_hooks or head._backward_pre_hooks:
         return "a hook waits for its gradient"
     if "forward" in head.__dict__:
@@ -75,6 +75,12 @@ def _unfit(model: nn.Module, name: str, head: Any) -> str | None:
     if not _whole(head):
         return "its weight is dropped, computed or kept elsewhere, and no plain parameter"
     return "FSDP holds its weight in parts" if _sharded(model, name) else None
+
+
+def _kind(head: nn.Module) -> str:
+    """What it is called, so that it cannot be taken for torch's: adapters have a Linear, too."""
+    name = type(head).__name__
+    return f"{type(head).__module__}.{name}" if name == nn.Linear.__name__ else f"a {name}"
 
 
 def _whole(head: nn.Linear) -> bool:
