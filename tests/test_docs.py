@@ -1,5 +1,6 @@
 """What the documents show is what the records in results/ say."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -70,6 +71,56 @@ def test_a_search_in_the_documents_is_its_plans_its_sentences_and_what_they_were
     assert "| 1 | 0.2500 controller trial 0 | convs | 2 | – | blocks |" in text.replace("**", "")
     assert "- The best plan has validation NLL 0.2500" in text
     assert "| learned | decay 0.01 |" in text.replace("**", "")
+
+
+ENVIRONMENT = {"device": "cpu", "gpu": None, "cpu": "a chip", "torch": "2"}
+
+
+def written(path, **values):
+    """A benchmark's file, as the benchmark writes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = {"time": "2026-01-02T03:04:05", "environment": ENVIRONMENT} | values
+    path.write_text(json.dumps(values))
+
+
+def test_a_coordinator_stands_beside_the_cases_of_the_benchmarks(tmp_path):
+    step = {"median": 0.0021, "p95": 0.003, "p99": 0.0042}
+    one = {"sampler": "random", "storage": "journal", "choices": 27, "workers": 1000}
+    one |= {"trials": 10000, "trials_per_second": 81.25, "ask": step, "tell": step}
+    one |= {"peak_bytes": 5e8, "stored_bytes": 4e7, "resume_seconds": 12.34}
+    files = tmp_path / "benchmarks"
+    written(
+        files / "search_coordinator_cpu.json", format="dropsmith.search-coordinator", runs=[one]
+    )
+    way = {"name": "plain", "target": 1.1, "ratio": 1.2, "peak_bytes": 1e6}
+    made = [{"key": "a step · 1 thread", "ways": [way]}]
+    written(files / "step_cpu.json", case="step", rounds=5, comparisons=made)
+    found = script("measured").measured(tmp_path, tmp_path.parent / "page.md")
+    assert (
+        "| random | 81.2 | 2.1, 4.2 | 2.1, 4.2 | 500 | 40 | 12.3 |" in found["search_coordinator"]
+    )
+    assert "10,000 trials of 27 choices, 1,000 simulated workers" in found["search_coordinator"]
+    assert "| a step · 1 thread | plain | 1.20 (missed) | ≤ 1.1 | 1.0 |" in found["step"]
+
+
+def test_samplers_on_a_table_are_shown_with_their_picture(tmp_path):
+    bands = {"0.5": [float(trial) for trial in range(40)]}
+    curves = [{"name": name, "searches": 100, "bands": bands} for name in ("controller", "random")]
+    when = {"controller": {"median": 12, "searches_that_did": 99}}
+    when["random"] = {"median": None, "searches_that_did": 50}
+    path = tmp_path / "results" / "search" / "samplers-on-digits.json"
+    about = {"plans": 441, "score": "likelihood", "scores": {"best": 2.0}, "curves": curves}
+    written(path, needed={"random": when}, **about)
+    path.with_suffix(".svg").write_text("<svg/>")
+    page = tmp_path / "docs" / "methods" / "page.md"
+    text = script("measured").measured(tmp_path / "results", page)["samplers-on-digits"]
+    assert "| sampler | after 10 | after 30 | as good as random |" in text
+    assert "| controller | 9.0000 | 29.0000 | 12 (99) |" in text
+    assert "| random | 9.0000 | 29.0000 | never (50) |" in text
+    assert "](../../results/search/samplers-on-digits.svg)" in text
+    other = tmp_path / "README.md"
+    text = script("measured").measured(tmp_path / "results", other)["samplers-on-digits"]
+    assert "](results/search/samplers-on-digits.svg)" in text
 
 
 def test_a_learned_plan_is_shipped_with_the_runs_it_rests_on(of_a_search, tmp_path, monkeypatch):

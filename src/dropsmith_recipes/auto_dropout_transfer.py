@@ -17,6 +17,8 @@ from dropsmith_recipes.auto_dropout import MODELS, NAME, OURS, PAPER, penn_treeb
 from dropsmith_recipes.proxy import Proxy
 
 NAMES = (
+    ("embedding", "net.model.*.embed_tokens"),
+    ("head", "net.lm_head"),
     ("layers", ("net.model.encoder.layers", "net.model.decoder.layers")),
     ("query", "*.q_proj"),
     ("key", "*.k_proj"),
@@ -25,7 +27,7 @@ NAMES = (
     ("feed", "fc1"),
     ("fed", "fc2"),
 )
-"""Sub-layers of `TransformerXL` in a Marian; a decoder's two attentions take after one."""
+"""Parts of `TransformerXL` in a Marian; a decoder's two attentions take after one."""
 
 # A hundred epochs and thirty, of 4,096 and 65,536 tokens a step.
 _IWSLT = Budget(

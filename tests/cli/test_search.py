@@ -95,6 +95,29 @@ def test_the_best_plan_is_held_against_others_on_seeds_that_were_not_searched_on
     assert 'id="retrained"' in Path("runs/search-digits/report.html").read_text()
 
 
+def test_what_it_is_held_against_may_be_named(run, made):
+    line = f"{SHORT} --trials 1 --sampler random --retrain-seeds 1 --retrain-with spatial,blocks"
+    code, out, _ = run(line)
+    assert code == 0
+    assert {"spatial", "blocks", "learned"} == {setup.method for setup in made}
+    assert "blocks" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("--retrain-seeds 1 --retrain-with blokcs", "did you mean 'blocks'"),
+        ("--retrain-seeds 1 --retrain-with locked", "has no place for locked noise"),
+        ("--retrain-with blocks", "say with how many seeds: --retrain-seeds"),
+    ],
+)
+def test_what_it_cannot_be_held_against_is_said_before_the_search(run, made, options, says):
+    code, _, err = run(f"{SHORT} --trials 1 --sampler random {options}")
+    assert code == 2
+    assert says in err
+    assert not Path("runs/search-digits").exists()
+
+
 def test_a_search_after_a_comparison_leaves_that_on_the_page(run, made):
     run(f"{SHORT} --trials 1 --sampler random --retrain-seeds 2")
     trained = len(made)

@@ -14,12 +14,15 @@ from PIL import Image
 import dropsmith as ds
 from dropsmith.errors import TaskError
 from dropsmith.learn import space_of
+from dropsmith.models.small_seq2seq import SmallSeq2Seq
 from dropsmith.record import Record
 from dropsmith.sites import Plan
 from dropsmith.tasks import EVERY, TASKS, Data, Split
 from dropsmith.tasks.own_model import _function
 from dropsmith.train import Saving, task_and_data, train
 from dropsmith_recipes import RECIPES
+from dropsmith_recipes.auto_dropout_models import transformer_xl_small
+from dropsmith_recipes.auto_dropout_transfer import NAMES
 from dropsmith_recipes.recorded import records_of
 from recipes.texts import language_folder, pair_folder
 
@@ -175,6 +178,18 @@ def test_a_plan_of_a_language_model_is_carried_to_both_sides_of_a_translator(fol
             assert [rule.pattern for rule in new] == [old.pattern]
     same = RECIPES[TEXT].setup("cpu", data=str(folder), plan=plan)
     assert RECIPES[TEXT].carried(same, "cpu") is same
+
+
+def test_rules_beside_what_was_searched_are_carried_to_a_translator_too():
+    net, child = SmallSeq2Seq(words=50), transformer_xl_small(SimpleNamespace(classes=50))
+    batch = {name: torch.randint(3, 50, (2, 7)) for name in ("source", "target")}
+    plan = TASKS["penn-treebank-xl"].plan("dropout", 0.1)
+    found = plan.fitted(net, batch, made_for=child, names=dict(NAMES))
+    places = [one.selector.name for one in found.rules]
+    assert (places[0], places[-1]) == ("net.model.*.embed_tokens", "net.lm_head.input")
+    assert len(found.rules) == 6  # both branches of a layer, in encoder and decoder
+    with found.installed(net, batch):
+        assert all(row.on for row in ds.audit(net, batch).rows if row.how == "keyed")
 
 
 WORDS = {

@@ -1,6 +1,7 @@
 """The page of a search: one file, nothing from outside, everything said in words too."""
 
 import re
+import sys
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from compare import synthetic
 from compare.synthetic import LOSSES, comparison
 from dropsmith.compare import Row
-from dropsmith.patterns import Bernoulli
+from dropsmith.patterns import Bernoulli, Blocks
 from dropsmith.report import search_page, write_search_page
 from dropsmith.report.search_again import command
 from dropsmith.search import ConvSpace, SequenceSpace
@@ -135,6 +136,25 @@ def test_plans_that_drop_nothing_are_said_to():
     )
 
 
+def test_a_plan_that_drops_nothing_leaves_the_others_their_numbers(monkeypatch):
+    from dropsmith.report import gallery
+
+    shown = []
+    draw = gallery.gallery_figure
+    monkeypatch.setattr(gallery, "gallery_figure", lambda b, d, v: shown.extend(d) or draw(b, d, v))
+    best, second = trial(0, (0, 0, 2), 0.1), trial(1, (2, 0, 1), 0.2)
+    html = search_page(searches(searched(best, second)))
+    assert [(one.noise, one.rule) for one in shown] == [("plan 2", second.plan.rules[0])]
+    assert "Plan 1 drops nothing." in html
+
+
+def test_rules_that_are_not_drawn_are_counted(monkeypatch):
+    monkeypatch.setattr(sys.modules[search_page.__module__], "_ROWS", 1)
+    plan = Plan(*(rule(f"convs.{layer}", Blocks(rate=0.2, size=1)) for layer in (0, 1)))
+    html = search_page(searches(searched(replace(trial(0, (0, 0, 0), 0.1), plan=plan))))
+    assert "Rules of plan 1 not drawn: 1." in html
+
+
 def test_it_is_the_same_each_time_and_written_whole(tmp_path):
     path = write_search_page(FOUND, tmp_path, comparison(LOSSES))
     assert path.name == "report.html"
@@ -151,7 +171,7 @@ def test_what_is_drawn_is_what_the_plans_say():
     data = DIGITS.load(None, 60)
     batch = examples(data)
     plan = SPACE.plan((2, 0, 1))
-    (drawn,) = drawn_by(DIGITS, data, batch, plan, "plan 1")
+    (drawn,) = drawn_by(DIGITS, data, batch, plan, "plan 1", most=1)
     assert (drawn.rule, drawn.site.name, drawn.noise) == (plan.rules[0], "convs.0", "plan 1")
     assert drawn.dropped.any()
     assert not drawn.dropped.all()

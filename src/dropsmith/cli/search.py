@@ -21,13 +21,12 @@ from dropsmith.cli._options import (
     folder_of,
 )
 from dropsmith.cli._recipe import LIST, PresetName, is_recipe, recipe_search
+from dropsmith.cli._retrained import RetrainSeeds, RetrainWith, retrained, rivals
 from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison
     from dropsmith.learn import Searches
-    from dropsmith.tasks import Task
-    from dropsmith.train import Setup
 
 TRIALS, SAMPLER = 40, "controller"
 """Where neither the command nor a recipe says how many; what proposes them, where it does not."""
@@ -103,15 +102,6 @@ Storage = Annotated[
     ),
 ]
 SearchSeed = Annotated[int, typer.Option("--seed", min=0, help="Decides which plans are proposed.")]
-RetrainSeeds = Annotated[
-    int,
-    typer.Option(
-        "--retrain-seeds",
-        min=0,
-        help="Afterwards compare the best plan with no noise and with tuned dropout on the test "
-        "set, with this many seeds that the search has not seen; 0 for no comparison.",
-    ),
-]
 
 
 def search(
@@ -131,6 +121,7 @@ def search(
     limit: Limit = None,
     precision: Precision = "no",
     retrain_seeds: RetrainSeeds = 0,
+    retrain_with: RetrainWith = None,
     storage: Storage = None,
     preset: PresetName = None,
     seed: SearchSeed = 0,
@@ -178,6 +169,7 @@ def search(
             beside=None if plan is None else Plan.load(plan),
         )
         name, typed = Path(task).name, ()
+    others = rivals(found, retrain_seeds, retrain_with)
     trials, folder = trials or TRIALS, folder_of(out, f"search-{name}")
     score = f"validation {LOSSES['mse' if found.kind == 'values' else 'nll']}"
     with trials_bar(found.name, trials, score) as watch:
@@ -197,9 +189,9 @@ def search(
             typed=typed,
             progress=watch,
         )
-    retrained = _retrained(found, setup, searches, folder, retrain_seeds)
-    _finish(searches, retrained, folder, data, as_json)
-    if retrain_seeds and retrained is not None and any(row.failed for row in retrained.rows):
+    compared = retrained(found, setup, searches, folder, retrain_seeds, others)
+    _finish(searches, compared, folder, data, as_json)
+    if retrain_seeds and compared is not None and any(row.failed for row in compared.rows):
         raise typer.Exit(1)
     if is_recipe(task) and not as_json:
         print(f"To train the recipe under it: dropsmith train {task} --plan {folder / PLAN}")
@@ -227,39 +219,9 @@ def _typed(
     return (recipe, *given)
 
 
-def _retrained(
-    task: "Task", setup: "Setup", searches: "Searches", folder: Path, seeds: int
-) -> "Comparison | None":
-    """The best plan against no noise and tuned dropout, on the test set."""
-    from dropsmith.cli._progress import runs_bar
-    from dropsmith.cli._searches import retrained_in
-    from dropsmith.compare import METHODS, Design, compare, count
-    from dropsmith.learn import LEARNED, RETRAINED
-    from dropsmith.report import write_page
-
-    if not seeds:
-        return retrained_in(folder)
-    others = tuple(name for name in ("none", "dropout") if METHODS[name].fits(task))
-    design = Design(
-        task=task,
-        methods=(*others, LEARNED),
-        plans=((LEARNED, searches.plan),),
-        seeds=seeds,
-        budget=setup.budget,
-        data=setup.data,
-        model=setup.model,
-        limit=setup.limit,
-        precision=setup.precision,
-    )
-    with runs_bar(f"{task.name}, retrained", count(design)) as watch:
-        comparison = compare(design, folder / RETRAINED, watch=watch)
-    write_page(comparison, folder / RETRAINED, None if setup.data is None else Path(setup.data))
-    return comparison
-
-
 def _finish(
     searches: "Searches",
-    retrained: "Comparison | None",
+    compared: "Comparison | None",
     folder: Path,
     data: Path | None,
     as_json: bool,
@@ -267,8 +229,8 @@ def _finish(
     from dropsmith.cli._searches import as_object, show
     from dropsmith.report import write_search_page
 
-    page = write_search_page(searches, folder, retrained, data)
+    page = write_search_page(searches, folder, compared, data)
     if as_json:
-        print(json.dumps(as_object(searches, retrained, folder, page), indent=1))
+        print(json.dumps(as_object(searches, compared, folder, page), indent=1))
     else:
-        show(searches, retrained, folder, page)
+        show(searches, compared, folder, page)

@@ -73,7 +73,7 @@ def _drawn(task: Task, data: Data, batch: Mapping[str, Tensor], noise: str) -> D
 
 
 def drawn_by(
-    task: Task, data: Data, batch: Mapping[str, Tensor], plan: Plan, name: str, most: int = 4
+    task: Task, data: Data, batch: Mapping[str, Tensor], plan: Plan, name: str, most: int
 ) -> list[Drawn]:
     """What the rules of a plan do to a batch, each at the first site it means.
 

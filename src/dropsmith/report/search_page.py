@@ -1,5 +1,7 @@
 """One HTML page that holds the searches of a problem: the best plans, scores, preferences."""
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from dropsmith.compare import Comparison
@@ -34,6 +36,9 @@ from dropsmith.report.searched import (
     trials_grid,
 )
 from dropsmith.sites import Plan
+
+_ROWS = 8
+"""Rules of a plan that are drawn, at most."""
 
 
 def write_search_page(
@@ -135,21 +140,32 @@ def _gallery(searches: Searches, record: Record, data: Path | None) -> str:
     except DropsmithError as error:
         return paragraph(f"Masks are not shown: {error}")
     batch = examples(found)
-    ranked = [trial for trial in searches.ranked()[:SHOWN] if trial.plan.rules]
+    plans = {f"plan {rank}": one.plan for rank, one in enumerate(searches.ranked()[:SHOWN], 1)}
     drawn = [
         one
-        for rank, trial in enumerate(ranked, start=1)
-        for one in drawn_by(task, found, batch, trial.plan, f"plan {rank}")
+        for name, plan in plans.items()
+        for one in (drawn_by(task, found, batch, plan, name, _ROWS) if plan.rules else ())
     ]
     if not drawn:
-        return paragraph("The best plans drop nothing.")
+        dropping = any(plan.rules for plan in plans.values())
+        return paragraph(f"The best plans drop nothing{' that can be drawn' * dropping}.")
     return picture(
         svg(gallery_figure(batch, drawn, found.vocabulary)),
         "Grey maps of real examples in which the units that the best plans drop are orange, a row "
         "for each rule of a plan.",
         "Validation examples inside the task's model before training: a row for each rule of the "
-        "best plans. Grey: the values that go on; orange: what was dropped. Every pass draws anew.",
+        "best plans, at the first place it means. Grey: the values that go on; orange: what was "
+        "dropped. Every pass draws anew." + _not_drawn(plans, Counter(one.noise for one in drawn)),
     )
+
+
+def _not_drawn(plans: Mapping[str, Plan], rows: Mapping[str, int]) -> str:
+    """What of the best plans has no row."""
+    nothing = [name for name, plan in plans.items() if not plan.rules]
+    left = {name: len(plan.rules) - rows.get(name, 0) for name, plan in plans.items()}
+    said = [f" {name.capitalize()} drops nothing." for name in nothing]
+    said += [f" Rules of {name} not drawn: {count}." for name, count in left.items() if count]
+    return "".join(said)
 
 
 def _scores(searches: Searches) -> str:

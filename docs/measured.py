@@ -1,0 +1,155 @@
+"""Tables of what the benchmarks measured, out of the JSON files that they write."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+Run = dict[str, Any]
+
+COORDINATOR, SAMPLERS, NOISE = "search_coordinator", "samplers-on-digits", "score-noise-on-digits"
+
+
+def measured(results: Path, page: Path) -> dict[str, str]:
+    """What stands on a page for each benchmark that has run, by the name in its marker."""
+    known = {case: of_cases(runs) for case, runs in _newest(results, "case").items()}
+    simulated = _newest(results, "format").get("dropsmith.search-coordinator")
+    if simulated:
+        known[COORDINATOR] = of_coordinator(simulated[0])
+    for name, make in ((SAMPLERS, of_samplers), (NOISE, of_noise)):
+        path = results / "search" / f"{name}.json"
+        if path.exists():
+            known[name] = make(json.loads(path.read_text()))
+    picture = results / "search" / f"{SAMPLERS}.svg"
+    if picture.exists():
+        known[SAMPLERS] += _picture(picture, page)
+    return known
+
+
+def _newest(results: Path, key: str) -> dict[str, list[Run]]:
+    """The newest run on each device, by what stands under `key` in its file."""
+    runs = [json.loads(path.read_text()) for path in results.glob("benchmarks/*.json")]
+    newest: dict[tuple[str, str], Run] = {}
+    for run in sorted((run for run in runs if key in run), key=lambda run: run["time"]):
+        newest[run[key], run["environment"]["device"]] = run
+    found: dict[str, list[Run]] = {}
+    for (name, _), run in sorted(newest.items()):
+        found.setdefault(name, []).append(run)
+    return found
+
+
+def of_cases(runs: list[Run]) -> str:
+    """Times of every way as ratios within one run, with the peak memory of each."""
+    return "\n" + "\n\n".join(map(_case, runs)) + "\n"
+
+
+def _case(run: Run) -> str:
+    heads = ("work", "way", "time as a ratio", "asked", "peak memory (MB)")
+    rows = [(one["key"], *_way(way)) for one in run["comparisons"] for way in one["ways"]]
+    count = run["rounds"]
+    clock = " of CPU time" if run.get("clock") == "cpu" else ""
+    said = f"Medians of {count} rounds{clock}, {_where(run)}"
+    return f"{_table(heads, rows, left=2)}\n\n{said}; made by `python -m benchmarks.{run['case']}`."
+
+
+def _way(way: Run) -> tuple[str, ...]:
+    asked = "" if way["target"] is None else f"≤ {way['target']:g}"
+    missed = bool(asked) and way["ratio"] > way["target"]
+    ratio = f"{way['ratio']:.2f}" + (" (missed)" if missed else "")
+    return way["name"], ratio, asked, f"{way['peak_bytes'] / 1e6:.1f}"
+
+
+def of_coordinator(run: Run) -> str:
+    """How fast a coordinator is alone, for each sampler."""
+    heads = (
+        "sampler",
+        "trials a second",
+        "to ask (ms)",
+        "to tell (ms)",
+        "peak memory (MB)",
+        "stored (MB)",
+        "to know all again (s)",
+    )
+    rows = [
+        (
+            one["sampler"],
+            f"{one['trials_per_second']:.1f}",
+            *(f"{1e3 * one[x]['median']:.1f}, {1e3 * one[x]['p99']:.1f}" for x in ("ask", "tell")),
+            *(f"{one[size] / 1e6:.0f}" for size in ("peak_bytes", "stored_bytes")),
+            f"{one['resume_seconds']:.1f}",
+        )
+        for one in run["runs"]
+    ]
+    one = run["runs"][0]
+    said = (
+        f"{one['trials']:,} trials of {one['choices']} choices, {one['workers']:,} simulated "
+        f"workers, {one['storage']} storage; of asking and telling, the median and what 99 % stay "
+        f"below. {_where(run)}; made by `python -m benchmarks.{COORDINATOR}`."
+    )
+    return f"\n{_table(heads, rows)}\n\n{said}\n"
+
+
+def of_noise(result: Run) -> str:
+    """How much of a plan's score is the seed's."""
+    found = result["found"]
+    between, within = f"{found['between']:.4f}", f"{found['within']:.4f}"
+    share, low, high = (f"{found[name]:.0%}" for name in ("share", "low", "high"))
+    return (
+        f"\n{found['plans']} plans of the table's space, drawn at random, {found['seeds']} seeds "
+        f"each, {result['task']}; score: {result['score']}.\n\n"
+        f"- From plan to plan it has a standard deviation of {between}, from seed to seed of one "
+        f"plan {within}.\n"
+        f"- Of the variance of a score of one seed {share} is the seed's "
+        f"(95 % interval {low} to {high}).\n"
+        f"- For a fifth, a score is to be averaged over {found['seeds_for_a_fifth']:.1f} seeds.\n"
+    )
+
+
+def of_samplers(result: Run) -> str:
+    """When the median search of each sampler has found how much, and what random search has."""
+    length = len(result["curves"][0]["bands"]["0.5"])
+    after = [count for count in (10, 30, 100, 300) if count <= length]
+    goals = result["needed"].items()
+    heads = (
+        "sampler",
+        *(f"after {n}" for n in after),
+        *(f"as good as {name}" for name, _ in goals),
+    )
+    rows = [
+        (
+            one["name"],
+            *(f"{one['bands']['0.5'][n - 1]:.4f}" for n in after),
+            *(_needed(goal[one["name"]]) for _, goal in goals),
+        )
+        for one in result["curves"]
+    ]
+    said = (
+        f"Medians of {result['curves'][0]['searches']} searches of {length} trials each over a "
+        f"table of {result['plans']} plans; score: {result['score']}, at best "
+        f"{result['scores']['best']:.4f}. On the right: the trials until the median search has "
+        "what that of the named one has after all of its own, and how many searches have it."
+    )
+    return f"\n{_table(heads, rows)}\n\n{said}\n"
+
+
+def _needed(goal: Run) -> str:
+    trials = "never" if goal["median"] is None else goal["median"]
+    return f"{trials} ({goal['searches_that_did']})"
+
+
+def _picture(picture: Path, page: Path) -> str:
+    up = "../" * len(page.parent.relative_to(picture.parents[2]).parts)
+    place = picture.relative_to(picture.parents[2])
+    return f"\n![The best score so far of each sampler, over trials]({up}{place.as_posix()})\n"
+
+
+def _where(run: Run) -> str:
+    on = run["environment"]
+    return f"{on['gpu'] or on['cpu']}, torch {on['torch']}, {run['time'][:10]}"
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]], left: int = 1) -> str:
+    """A table in Markdown, whose first columns are words and the others numbers."""
+    heads = list(heads)
+    ruler = ["---"] * left + ["---:"] * (len(heads) - left)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, ruler, *rows))

@@ -1,0 +1,83 @@
+"""The comparison after a search: its best plan against other methods, on the test set."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dropsmith.errors import TaskError
+
+if TYPE_CHECKING:
+    from dropsmith.compare import Comparison
+    from dropsmith.learn import Searches
+    from dropsmith.tasks import Task
+    from dropsmith.train import Setup
+
+_USUAL = ("none", "dropout")
+"""What the best plan is compared with where nothing else is named."""
+
+RetrainSeeds = Annotated[
+    int,
+    typer.Option(
+        "--retrain-seeds",
+        min=0,
+        help="Afterwards compare the best plan with other methods, each tuned, on the test set, "
+        "with this many seeds that the search has not seen; 0 for no comparison.",
+    ),
+]
+RetrainWith = Annotated[
+    str | None,
+    typer.Option(
+        "--retrain-with",
+        metavar="METHOD,METHOD,…",
+        help="These methods, as in compare --with. Default: none,dropout.",
+    ),
+]
+
+
+def rivals(task: "Task", seeds: int, asked: str | None) -> tuple[str, ...]:
+    """What the best plan is compared with, found before a search is made that takes hours."""
+    from dropsmith.compare import METHODS, pick
+
+    if asked is None:
+        return tuple(name for name in _USUAL if METHODS[name].fits(task))
+    if not seeds:
+        raise TaskError(
+            f"--retrain-with {asked} is of a comparison that is not asked for\n"
+            "  say with how many seeds: --retrain-seeds 3"
+        )
+    return pick(asked.split(","), task)
+
+
+def retrained(
+    task: "Task",
+    setup: "Setup",
+    searches: "Searches",
+    folder: Path,
+    seeds: int,
+    others: tuple[str, ...],
+) -> "Comparison | None":
+    """The best plan against other methods, on the test set."""
+    from dropsmith.cli._progress import runs_bar
+    from dropsmith.cli._searches import retrained_in
+    from dropsmith.compare import Design, compare, count
+    from dropsmith.learn import LEARNED, RETRAINED
+    from dropsmith.report import write_page
+
+    if not seeds:
+        return retrained_in(folder)
+    design = Design(
+        task=task,
+        methods=(*others, LEARNED),
+        plans=((LEARNED, searches.plan),),
+        seeds=seeds,
+        budget=setup.budget,
+        data=setup.data,
+        model=setup.model,
+        limit=setup.limit,
+        precision=setup.precision,
+    )
+    with runs_bar(f"{task.name}, retrained", count(design)) as watch:
+        comparison = compare(design, folder / RETRAINED, watch=watch)
+    write_page(comparison, folder / RETRAINED, None if setup.data is None else Path(setup.data))
+    return comparison
