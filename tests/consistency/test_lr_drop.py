@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 import dropsmith as ds
 from consistency.hugging_face import VOCABULARY, seed_and_make
-from consistency.transformers_zoo import LABELLED, MODELS, REAL, TIME, Batch, ids
+from consistency.transformers_zoo import LABELLED, MODELS, REAL, TIME, Batch, bart_like, ids
 from dropsmith.errors import PlanError, SiteError
 from dropsmith.models import SmallTransformer, transformer_plan
 from dropsmith.objectives.losses import regression
@@ -139,6 +139,15 @@ def test_only_real_tokens_and_pairs_are_counted(name, attention):
         pairs = CAUSAL
     assert counts["hidden"] == words * width * layers
     assert counts["attention"] == pairs * heads * layers
+
+
+def test_a_decoder_that_classifies_has_the_padding_of_what_its_encoder_reads():
+    model = bart_like("Bart", "BartForSequenceClassification")()
+    ends = ids().scatter(1, REAL.sum(1, keepdim=True) - 1, 2)  # its score is read off the end
+    batch = {"input_ids": ends, "attention_mask": REAL, "labels": torch.tensor([0, 1, 2])}
+    terms, _ = trained(model, ds.LRDrop(), batch)
+    hidden = [int(term.count) for name, term in terms.items() if name.startswith("hidden")]
+    assert hidden == [WORDS * 16 * 2] * 2
 
 
 @pytest.mark.parametrize("name", ["bert", "gpt2", "t5"])

@@ -18,7 +18,9 @@ def real_tokens(
 
     A token is real where its stack's own attention may look at it, and where the batch's
     `attention_mask` (`decoder_attention_mask` for a decoder that looks at an encoder) does not say
-    otherwise. Such a decoder is commonly given no mask at all; there a token must have a label too.
+    otherwise. Such a decoder is commonly given no mask at all; there a token must have a label too,
+    or, where labels are not those of its tokens, be one that its encoder reads as well: a decoder
+    that classifies makes its words of the encoder's.
 
     Args:
         layers: of one view of a stack.
@@ -28,11 +30,14 @@ def real_tokens(
     first = layers[0]
     sizes = _sizes(first)
     decoder = len({owner for owner, _ in first.attention}) > 1
-    given = batch.get("decoder_attention_mask" if decoder else "attention_mask")
+    fits = labelled is not None and tuple(labelled.shape) == sizes
+    given = batch.get("attention_mask")
+    if decoder and (fits or "decoder_input_ids" in batch or "decoder_attention_mask" in batch):
+        given = batch.get("decoder_attention_mask")
     found = [
         _seen(first.attention[0][1]) if first.attention else None,
         given != 0 if isinstance(given, Tensor) and given.shape == sizes else None,
-        labelled if decoder and labelled is not None and labelled.shape == sizes else None,
+        labelled if decoder and fits else None,
     ]
     masks = [_fitting(mask, sizes, first) for mask in found if mask is not None]
     kept = [mask for mask in masks if mask is not None]

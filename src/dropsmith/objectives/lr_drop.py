@@ -44,7 +44,8 @@ class LRDrop(Objective):
     compared by these. A block that shows no attention is an error.
 
     Padding counts in no mean: tokens that attention is masked for, that the batch's
-    `attention_mask` leaves out, or, in a decoder that looks at an encoder, that have no label.
+    `attention_mask` leaves out, or, in a decoder that looks at an encoder, that have no label (if
+    it classifies whole texts: that the encoder does not read).
 
     Views that share a trunk are the same below its end. Agreement there is exactly 0 and is not
     counted: the means are over the layers above, and `layers` counts all of them.
