@@ -1,4 +1,4 @@
-"""A model sharded over two processes (FSDP2) trains on halves of a batch as one on the whole."""
+"""Two processes on halves of a batch train as one on the whole: FSDP2, DistributedDataParallel."""
 
 import pytest
 import torch
