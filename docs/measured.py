@@ -7,12 +7,15 @@ from typing import Any
 
 Run = dict[str, Any]
 
-COORDINATOR, SAMPLERS, NOISE = "search_coordinator", "samplers-on-digits", "score-noise-on-digits"
+THROUGHPUT, COORDINATOR = "search_throughput", "search_coordinator"
+SAMPLERS, NOISE = "samplers-on-digits", "score-noise-on-digits"
 
 
 def measured(results: Path, page: Path) -> dict[str, str]:
     """What stands on a page for each benchmark that has run, by the name in its marker."""
     known = {case: of_cases(runs) for case, runs in _newest(results, "case").items()}
+    if THROUGHPUT in known:
+        known[THROUGHPUT] = of_throughput(_newest(results, "case")[THROUGHPUT][0])
     simulated = _newest(results, "format").get("dropsmith.search-coordinator")
     if simulated:
         known[COORDINATOR] = of_coordinator(simulated[0])
@@ -57,6 +60,24 @@ def _way(way: Run) -> tuple[str, ...]:
     missed = bool(asked) and way["ratio"] > way["target"]
     ratio = f"{way['ratio']:.2f}" + (" (missed)" if missed else "")
     return way["name"], ratio, asked, f"{way['peak_bytes'] / 1e6:.1f}"
+
+
+def of_throughput(run: Run) -> str:
+    """What a trial takes through each executor."""
+    heads = ("work", "way", "ms a trial", "time as a ratio", "asked")
+    rows = [
+        (one["key"], way["name"], _each(one, way), *_way(way)[1:3])
+        for one in run["comparisons"]
+        for way in one["ways"]
+    ]
+    said = f"Medians of {run['rounds']} rounds, {_where(run)}"
+    made = f"made by `python -m benchmarks.{run['case']}`"
+    return f"\n{_table(heads, rows, left=2)}\n\n{said}; {made}.\n"
+
+
+def _each(comparison: Run, way: Run) -> str:
+    # Its name begins with how many trials it runs.
+    return f"{1e3 * way['median_seconds'] / int(comparison['name'].split()[0]):.1f}"
 
 
 def of_coordinator(run: Run) -> str:

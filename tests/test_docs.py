@@ -103,6 +103,15 @@ def test_a_coordinator_stands_beside_the_cases_of_the_benchmarks(tmp_path):
     assert "| a step · 1 thread | plain | 1.20 (missed) | ≤ 1.1 | 1.0 |" in found["step"]
 
 
+def test_what_an_executor_costs_is_said_for_a_trial(tmp_path):
+    ray = {"name": "Ray", "target": None, "ratio": 4.0, "peak_bytes": 1e6, "median_seconds": 0.75}
+    made = [{"key": "100 empty trials · 1 thread", "name": "100 empty trials", "ways": [ray]}]
+    path = tmp_path / "benchmarks" / "search_throughput_cpu.json"
+    written(path, case="search_throughput", rounds=5, comparisons=made)
+    found = script("measured").measured(tmp_path, tmp_path.parent / "page.md")["search_throughput"]
+    assert "| 100 empty trials · 1 thread | Ray | 7.5 | 4.00 |  |" in found
+
+
 def test_samplers_on_a_table_are_shown_with_their_picture(tmp_path):
     bands = {"0.5": [float(trial) for trial in range(40)]}
     curves = [{"name": name, "searches": 100, "bands": bands} for name in ("controller", "random")]
