@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import time
 from functools import partial
 
 from dropsmith.patterns import Bernoulli
@@ -43,6 +44,11 @@ def reporting(plan, trial):
     trial.report(1, found / 2)
     trial.report(2, found)
     return found
+
+
+def endless(plan):
+    """Says nothing and does not end."""
+    time.sleep(600)
 
 
 def loaded(plan):

@@ -9,10 +9,10 @@ import ray
 from optuna.storages import InMemoryStorage
 
 from dropsmith.errors import MissingExtra
-from dropsmith.search import Job, search
+from dropsmith.search import Failed, Job, Reported, post, search
 from dropsmith.search.ray import RayExecutor
 from dropsmith.testing import ExecutorContract
-from search.small import SPACE, by_rates, killed_once, reporting
+from search.small import SPACE, by_rates, endless, killed_once, reporting
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -86,3 +86,56 @@ def test_a_report_that_overtakes_the_word_of_its_beginning_stops_the_clock_all_t
         assert (report.step, report.value) == (1, 0.5)
         assert executor._read(0, None, 0.0) == []
         assert not executor._due  # its time stands still until it is answered
+
+
+def test_a_trial_whose_report_goes_down_with_the_mailbox_is_lost_and_the_next_is_heard(cluster):
+    with RayExecutor(reporting, 1) as executor:
+        executor.submit(Job(0, SPACE.plan((0, 0, 0)), 0))
+        assert [type(one) for one in executor.wait(120)] == [Reported]
+        ray.kill(executor._post.mail, no_restart=False)
+        (ended,) = executor.wait(120)
+        assert isinstance(ended, Failed)
+        assert ended.lost
+        assert ended.why.startswith("what it reported was lost with Actor")
+        executor.answer(0, go_on=True)  # which nobody waits for
+        executor.submit(Job(1, SPACE.plan((0, 0, 0)), 0, retry=1))
+        assert [(one.number, one.step) for one in executor.wait(120)] == [(1, 1)]
+
+
+def test_a_trial_whose_first_word_is_lost_is_not_left_without_a_clock(cluster):
+    with RayExecutor(endless, 1, timeout=0.5) as executor:
+        ray.kill(executor._post.mail)  # for good
+        job = Job(0, SPACE.plan((0, 0, 0)), 0)
+        executor.submit(job)
+        lost = Failed(0, "word of its beginning may be lost", lost=True)
+        assert executor.wait(120) == [lost]
+        executor.submit(job)
+        assert executor.wait(120) == [Failed(0, "it took longer than 0.5 s", seconds=0.5)]
+
+
+def test_a_mark_that_the_mailbox_has_forgotten_is_made_again(cluster, monkeypatch):
+    monkeypatch.setattr(post, "_AGAIN", 0.1)
+    made = post.Post()
+    ray.get(made.mail.begin.remote(3))
+    monkeypatch.setattr(made.mail.mark, "remote", _once_into_nothing(made.mail.mark.remote))
+    assert (3, None, 0.0) in made.take_all()
+    made.close()
+
+
+def test_a_mailbox_that_stays_silent_is_not_asked_for_ever(cluster, monkeypatch):
+    monkeypatch.setattr(post, "_AGAIN", 0.1)
+    monkeypatch.setattr(post, "_PATIENCE", 0.3)
+    made = post.Post()
+    monkeypatch.setattr(made, "_mark", lambda: 1)
+    assert made.take_all() == []
+    made.close()
+
+
+def _once_into_nothing(send):
+    sent = []
+
+    def remote(number):
+        sent.append(number)
+        return send(number) if len(sent) > 1 else None
+
+    return remote

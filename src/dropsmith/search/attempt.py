@@ -22,6 +22,10 @@ class Pruned(Exception):
     """The study has seen enough of this trial."""
 
 
+class Unheard(Exception):
+    """What this trial has asked is lost, and so is the trial; another try may be heard."""
+
+
 @final
 class Attempt:
     """What a scoring function may know of its trial, if it takes an argument called `trial`.
@@ -54,6 +58,9 @@ def attempt(score: Score, job: Job, ask: Ask) -> Ended:
         found = score(job.plan, **asked)
     except Pruned:
         return Stopped(job.number, perf_counter() - start, here())
+    except Unheard as error:
+        seconds = perf_counter() - start
+        return Failed(job.number, str(error), lost=True, seconds=seconds, worker=here())
     except Exception as error:  # a search outlives any fault of one trial
         why = f"{type(error).__name__}: {_first_line(error)}"
     else:

@@ -7,12 +7,14 @@ from dropsmith.errors import MissingExtra
 from dropsmith.search.attempt import Score, takes_trial
 from dropsmith.search.cluster import connect
 from dropsmith.search.executor import Ended, Event, Executor, Failed, Job, Reported
-from dropsmith.search.mailbox import Mailbox, Word, run
+from dropsmith.search.mailbox import Said, run
 from dropsmith.workers import cores
 
 try:
     import ray
     from ray.exceptions import RayError, TaskCancelledError
+
+    from dropsmith.search.post import Post
 except ImportError:
     raise MissingExtra("a search on a Ray cluster", "ray", "ray") from None
 
@@ -20,6 +22,9 @@ except ImportError:
 @final
 class RayExecutor(Executor):
     """Runs each trial as a task of Ray, once: what is to be done about a lost one is the study's.
+
+    Reports go through an actor that Ray restarts if it dies. What it knew is then lost, and so are
+    the trials that waited for it.
 
     Without an address it takes the cluster this process is connected to, or else starts one on
     this machine, which ends with it.
@@ -57,15 +62,14 @@ class RayExecutor(Executor):
         self._score = ray.put(score)
         self._task = ray.remote(max_retries=0, num_cpus=cpus, num_gpus=gpus)(run)
         self._threads = cpus
-        self._mail: Any = ray.remote(num_cpus=0, max_restarts=-1)(Mailbox).remote()
-        self._heard: Any = self._mail.take.remote()
+        self._post = Post()
         self._running: dict[Any, int] = {}
         self._due: dict[int, float] = {}
         self._left: dict[int, float] = {}
         self._begun: set[int] = set()
 
     def submit(self, job: Job) -> None:
-        task = self._task.remote(self._score, self._threads, job, self._mail)
+        task = self._task.remote(self._score, self._threads, job, self._post.mail)
         self._running[task] = job.number
 
     def wait(self, timeout: float | None = None) -> list[Event]:
@@ -79,46 +83,42 @@ class RayExecutor(Executor):
     def answer(self, number: int, go_on: bool) -> None:
         if number in self._left:
             self._due[number] = monotonic() + self._left.pop(number)
-        self._mail.answer.remote(number, go_on)
+        self._post.mail.answer.remote(number, go_on)
 
     def close(self) -> None:
         for task in self._running:
             ray.cancel(task, force=True)
         self._running = {}
-        ray.kill(self._mail)
+        self._post.close()
         if self._mine:
             ray.shutdown()
 
     def _look(self, until: float | None) -> list[Event]:
         left = None if until is None else max(0.0, until - monotonic())
-        ready, _ = ray.wait([self._heard, *self._running], timeout=left, fetch_local=True)
-        events = self._reports() if self._heard in ready else []
+        heard = self._post.heard
+        ready, _ = ray.wait([heard, *self._running], timeout=left, fetch_local=True)
+        events = self._events(self._post.take()) if heard in ready else []
         events += [self._ended(task) for task in ready if task in self._running]
         return events + self._late()
 
-    def _reports(self) -> list[Event]:
-        return self._events(self._take())
-
-    def _all_reports(self) -> list[Event]:
-        """The reports that were sent until now, of which a first take need not hold all."""
-        self._mail.mark.remote()
-        heard: list[Word | None] = []
-        while None not in heard:
-            heard += self._take()
-        return self._events(heard)
-
-    def _take(self) -> list[Word | None]:
-        try:
-            return ray.get(self._heard)
-        except RayError:  # it was restarted; the trials that waited for it have failed by now
-            return [None]
-        finally:
-            self._heard = self._mail.take.remote()
-
-    def _events(self, heard: list[Word | None]) -> list[Event]:
+    def _events(self, said: list[Said]) -> list[Event]:
         known = set(self._running.values())
-        words = [word for word in heard if word is not None and word[0] in known]
-        return [event for word in words for event in self._read(*word)]
+        words = [word for word in said if isinstance(word, tuple) and word[0] in known]
+        events = [event for word in words for event in self._read(*word)]
+        return events + self._unheard() if None in said else events
+
+    def _unheard(self) -> list[Event]:
+        """End the trials that may have begun without a word of it left: no clock would end them.
+
+        Those that waited for a verdict have ended by themselves.
+        """
+        if self._timeout is None:
+            return []
+        tasks = [task for task, n in self._running.items() if n not in self._begun]
+        for task in tasks:
+            ray.cancel(task, force=True)
+        why = "word of its beginning may be lost"
+        return [Failed(self._forget(task), why, lost=True) for task in tasks]
 
     def _read(self, number: int, report: tuple[int, float] | None, seconds: float) -> list[Event]:
         """What a trial has said: that it has begun, or a score, for whose answer it then waits."""
@@ -148,7 +148,7 @@ class RayExecutor(Executor):
         now = monotonic()
         if all(due > now for due in self._due.values()):
             return []
-        events = self._all_reports()
+        events = self._events(self._post.take_all())
         done, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
         events += [self._ended(task) for task in done]
         late = [task for task, n in self._running.items() if self._due.get(n, now + 1) <= now]

@@ -42,7 +42,8 @@ class Crew:
     """Processes that each do one job at a time and are kept for the next.
 
     A job may start processes of its own, as a `DataLoader` does. They end with the worker, when it
-    is ended or the process that holds the crew is killed.
+    is ended or the process that holds the crew is killed. Of a worker that is itself killed nobody
+    knows them any more; torch's look for their parent, and are gone after some five seconds.
 
     Args:
         work: a function at the top of a module, as processes start by importing it.
