@@ -10,7 +10,7 @@ from dropsmith.search.executor import Ended, Failed, Job
 Word = tuple[int, tuple[int, float] | None, float]
 """A trial's number, its report or None where it has but begun, and how many seconds it has run."""
 
-_PATIENCE = 30.0
+_PATIENCE = 120.0
 """Seconds that a trial waits for a mailbox that is being restarted."""
 
 Said = Word | int | None

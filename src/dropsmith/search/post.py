@@ -11,7 +11,7 @@ from dropsmith.search.mailbox import Mailbox, Said
 _AGAIN = 2.0
 """Seconds after which a mailbox is asked once more: it may have forgotten what it was asked."""
 
-_PATIENCE = 30.0
+_PATIENCE = 120.0
 """Seconds after which it is not asked again."""
 
 
