@@ -2,6 +2,8 @@
 
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +20,7 @@ HERE = (
     "with_seq2seq_trainer",
     "with_trainer",
     "with_trl",
+    "with_two_processes",
 )
 
 
@@ -161,3 +164,14 @@ def test_trl_logs_the_term(
         given = f" --data {request.getfixturevalue('data_dir') / 'wikitext2'}"
     text = printed("with_trl", f"--limit 40 --steps 2 --width 16{given}", capsys)
     assert len(numbers(r"consistency (\d\.\d+)", text)) == 2
+
+
+def test_two_processes_that_share_a_model_train_on_the_term() -> None:
+    script = str(EXAMPLES / "with_two_processes.py")
+    settings = ["--sharded", "--limit", "100", "--epochs", "1"]
+    text = subprocess.run(
+        [sys.executable, script, *settings], capture_output=True, text=True, check=True
+    ).stdout
+    assert sorted(numbers(r"process (\d), its last batch: .*consistency", text)) == [0, 1]
+    (share,) = numbers(r"test accuracy ([\d.]+)%", text)
+    assert 0 <= share <= 100

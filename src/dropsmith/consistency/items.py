@@ -9,7 +9,9 @@ from dropsmith.terms import Mean, Terms
 def of_all(terms: Terms, items: Tensor | int | None, count: Tensor | float) -> Terms:
     """The terms, averaged over all items of an optimiser step and not over these alone.
 
-    The parts of all its micro-batches then add up to the mean over all of them.
+    The parts of all its micro-batches then add up to the mean over all of them. So do terms over
+    something else than items, such as states of layers, if each item has as many of it; else each
+    micro-batch's mean weighs as its share of the items.
 
     Args:
         terms: sums and counts of this micro-batch.
