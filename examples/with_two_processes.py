@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Start both processes and wait for them."""
     args = arguments(argv)
     with tempfile.TemporaryDirectory() as folder:
-        multiprocessing.spawn(work, args=(folder, args), nprocs=PROCESSES)
+        start = multiprocessing.spawn  # pyright: ignore[reportPrivateImportUsage]
+        start(work, args=(folder, args), nprocs=PROCESSES)
 
 
 def work(rank: int, folder: str, args: argparse.Namespace) -> None:
@@ -42,7 +43,7 @@ def work(rank: int, folder: str, args: argparse.Namespace) -> None:
     data, plan = task.load(limit=args.limit), task.plan("dropout", args.rate)
     objective = ds.RDrop(alpha=args.alpha)
     model = ds.consistent(task.model(data), objective, loss="classification", plan=plan, rank=rank)
-    parallel = fully_shard(model) if args.sharded else DistributedDataParallel(model)
+    parallel = sharded(model) if args.sharded else DistributedDataParallel(model)
     train(parallel, data, rank, args.epochs)
     parts = ", ".join(f"{name} {mean.value:.3f}" for name, mean in ds.terms_of(model).items())
     print(f"process {rank}, its last batch: {parts}")
@@ -50,6 +51,12 @@ def work(rank: int, folder: str, args: argparse.Namespace) -> None:
     if rank == 0:
         print(f"test accuracy {right:.1%}")
     dist.destroy_process_group()
+
+
+def sharded(model: nn.Module) -> nn.Module:
+    """The same model, of whose weights each process holds a part."""
+    fully_shard(model)
+    return model
 
 
 def train(model: nn.Module, data: Data, rank: int, epochs: int) -> None:

@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -27,6 +28,20 @@ def test_without_a_network_the_error_says_to_give_a_folder(monkeypatch):
         DataError, match=r"for the task cola\n  ConnectionError: no route\n  give a l"
     ):
         find_task("cola").load()
+
+
+@pytest.mark.parametrize("name", ["cnn-dailymail", "wmt14-en-de", "cifar100"])
+def test_a_task_that_reads_no_folder_names_those_that_do(name, monkeypatch):
+    def offline(*args):
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(datasets, "load_dataset", offline)
+    with pytest.raises(DataError, match="no route\n  it is on the Hub alone") as raised:
+        find_task(name).load()
+    *_, named = str(raised.value).partition("read by ")
+    for other in named.split(" and "):
+        with pytest.raises(DataError, match="nowhere"):  # looks there
+            find_task(other).load(Path("nowhere"))
 
 
 def test_a_part_whose_labels_are_kept_secret_is_left_out(monkeypatch):

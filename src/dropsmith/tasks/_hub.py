@@ -6,8 +6,13 @@ from dropsmith.errors import DataError, MissingExtra
 from dropsmith.hub import retries_said_once
 
 
-def from_hub(path: str, config: str | None, task: str) -> Any:
+def from_hub(path: str, config: str | None, task: str, instead: str | None = None) -> Any:
     """The splits of a data set by name.
+
+    Args:
+        path, config: what `datasets` calls it.
+        task: whose data it is, for messages.
+        instead: tasks like it that read a folder, where this one reads the Hub alone.
 
     Raises:
         MissingExtra: `datasets` is not installed.
@@ -25,5 +30,11 @@ def from_hub(path: str, config: str | None, task: str) -> Any:
         raise DataError(
             f"cannot fetch {path!r} from the Hub for the task {task}\n"
             f"  {type(error).__name__}: {why}\n"
-            "  give a local folder instead: --data DIR"
+            f"  {_instead(instead)}"
         ) from None
+
+
+def _instead(tasks: str | None) -> str:
+    if tasks is None:
+        return "give a local folder instead: --data DIR"
+    return f"it is on the Hub alone; a folder is read by {tasks}"

@@ -36,7 +36,7 @@ def read_cifar100(data: Path | None = None, limit: int | None = None) -> Data:
 
 @lru_cache(maxsize=2)
 def _from_hub(limit: int | None) -> Data:
-    loaded = from_hub("uoft-cs/cifar100", None, "cifar100")
+    loaded = from_hub("uoft-cs/cifar100", None, "cifar100", "cifar10-vit and cifar10")
     order = round_robin(list(loaded["train"][LABEL]))
     train = limited(order[:TRAIN], limit)
     names = loaded["train"].features[LABEL].names

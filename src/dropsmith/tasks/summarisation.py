@@ -53,7 +53,7 @@ def read_cnn_dailymail(data: Path | None) -> TextPairs:
     """
     if data is not None:
         raise DataError(f"the task cnn-dailymail reads the Hub and not {data}\n  leave --data out")
-    loaded = from_hub("abisee/cnn_dailymail", "3.0.0", "cnn-dailymail")
+    loaded = from_hub("abisee/cnn_dailymail", "3.0.0", "cnn-dailymail", "samsum and scitldr")
     rows = {part: list(loaded[part]) for part in PARTS}
     parts = _each(rows, "article", "highlights")
     return TextPairs(parts=parts, source="CNN/DailyMail articles (See et al., 2017)")

@@ -134,7 +134,7 @@ class Wmt14:
         task = f"wmt14-{source}-{target}"
         if data is not None:
             raise DataError(f"the task {task} reads the Hub and not {data}\n  leave --data out")
-        loaded = from_hub("wmt/wmt14", self.config, task)
+        loaded = from_hub("wmt/wmt14", self.config, task, "multi30k and iwslt14-de-en")
         parts = {
             part: [(row[source], (row[target],)) for row in loaded[part]["translation"]]
             for part in ("train", "validation", "test")
