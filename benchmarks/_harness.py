@@ -44,12 +44,14 @@ class Case:
         tests: what must pass before any speed is printed.
         comparisons: what is measured.
         rounds: how often each way is timed.
+        elsewhere: whether its work is done in other processes, which this one's clock leaves out.
     """
 
     name: str
     tests: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
     rounds: int = 15
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,8 @@ def main(case: Case, arguments: Iterable[str] | None = None) -> None:
     device = torch.device(asked.device)
     if asked.clock == "cpu" and device.type != "cpu":
         sys.exit(f"--clock cpu says nothing of work on {device.type}")
+    if asked.clock == "cpu" and case.elsewhere:
+        sys.exit(f"--clock cpu says nothing of {case.name}, whose work other processes do")
     _check_tests(case)
     rounds = 2 if asked.smoke else asked.rounds
     earlier = read(asked.against) if asked.against else {}

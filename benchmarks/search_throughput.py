@@ -99,6 +99,7 @@ CASE = Case(
         Comparison(name=f"{EMPTY} trials that cost nothing", ways=overhead),
     ),
     rounds=5,
+    elsewhere=True,
 )
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -41,6 +42,12 @@ def test_the_clock_of_the_process_does_not_count_waiting():
 def test_the_clock_of_the_process_is_refused_for_another_device(tmp_path):
     with pytest.raises(SystemExit, match="says nothing of work on cuda"):
         harness.main(case(), ["--device", "cuda", "--clock", "cpu", "--out", str(tmp_path)])
+
+
+def test_the_clock_of_the_process_is_refused_for_the_work_of_other_processes(tmp_path):
+    elsewhere = replace(case(), elsewhere=True)
+    with pytest.raises(SystemExit, match="says nothing of trial, whose work other processes do"):
+        harness.main(elsewhere, ["--clock", "cpu", "--out", str(tmp_path)])
 
 
 def test_peak_memory_is_what_a_call_holds_at_once():

@@ -1,6 +1,7 @@
 """Tables: their cells are the records' numbers, in the terminal, in Markdown and on the page."""
 
 import re
+from collections import Counter
 from io import StringIO
 
 import pytest
@@ -46,6 +47,17 @@ def test_the_main_table_has_scores_differences_and_the_bill():
     assert cells[3].detail == "± 0.020"
     assert cells[-1].detail == "400 MB"
     assert cells[5].verdict == "better"
+
+
+def test_a_narrow_terminal_breaks_words_and_loses_none():
+    grid = main_grid(comparison(LOSSES))
+    said = in_terminal(grid, 44)
+    assert "…" not in said
+    letters = Counter(
+        "".join(grid.heads) + "".join(c.text + c.detail for r in grid.rows for c in r)
+    )
+    shown = Counter(said)
+    assert all(shown[one] >= count for one, count in letters.items() if not one.isspace())
 
 
 def test_the_baseline_is_not_compared_with_itself():

@@ -47,7 +47,8 @@ def trials_bar(title: str, total: int, score: str) -> Iterator["Watch"]:
             better = best is not None and best.number == trial.number
             if better or trial.why or not console.is_terminal:
                 style = "red" if trial.status in ENDED_BADLY else ""
-                console.print(_line(progress, trial, better, score), style=style)
+                left = "" if console.is_terminal else _left(progress)
+                console.print(_line(progress, trial, better, score, left), style=style)
 
         yield watch
 
@@ -55,14 +56,17 @@ def trials_bar(title: str, total: int, score: str) -> Iterator["Watch"]:
 def _said(now: "Progress", ended: Counter[str]) -> str:
     counted = [f", {ended[name]} {name}" for name in ("stopped", "failed", "lost") if ended[name]]
     best = "" if now.best is None else f", best {now.best.score:.4f}"
-    left = "" if now.seconds_left is None else f", {_time(now.seconds_left)} left"
-    return "".join(counted) + best + left
+    return "".join(counted) + best + _left(now)
 
 
-def _line(now: "Progress", trial: "Trial", better: bool, score: str) -> str:
+def _left(now: "Progress") -> str:
+    return "" if now.seconds_left is None else f", {_time(now.seconds_left)} left"
+
+
+def _line(now: "Progress", trial: "Trial", better: bool, score: str, left: str) -> str:
     from dropsmith.report.numbers import brief
 
-    start = f"{now.done} of {now.total} trials; trial {trial.number}: "
+    start = f"{now.done} of {now.total} trials{left}; trial {trial.number}: "
     if trial.score is None:
         return f"{start}{trial.status}{': ' if trial.why else ''}{trial.why}"
     if not better:
