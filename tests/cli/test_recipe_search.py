@@ -21,14 +21,15 @@ def test_a_search_of_a_recipe_finds_a_plan_that_its_final_training_takes(
     search = replace(recipe.cpu.search, budget=budget, limit=500, trials=2, sampler="random")
     cpu = replace(recipe.cpu, budget=budget, limit=500, search=search)
     monkeypatch.setitem(RECIPES, TEXT, replace(recipe, cpu=cpu))
-    code, out, _ = run(f"search {TEXT} --data {folder} --executor serial --sampler random")
+    code, out, _ = run(f"search {TEXT} --data {folder} --executor serial")
     assert code == 0
     found = next(line for line in out.splitlines() if "plan.json" in line)
     where = "runs/search-penn-treebank-xl-auto-dropout/plan.json"
     assert where in found
     assert f"dropsmith train {TEXT} --plan {where}" in out
     page = (tmp_path / "runs/search-penn-treebank-xl-auto-dropout/report.html").read_text()
-    assert f"<code>dropsmith search {TEXT} --sampler random --data {folder}</code>" in page
+    assert f"<code>dropsmith search {TEXT} --data {folder}</code>" in page
+    assert "proposed by random" in page  # as the recipe says
     code, out, _ = run(f"train {TEXT} --data {folder} --plan {where} --json")
     assert code == 0
     record = Record.from_json(json.loads(out))

@@ -40,12 +40,12 @@ Trials = Annotated[
     ),
 ]
 SamplerName = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--sampler",
         metavar="NAME",
         help="What proposes plans: controller (learned, as in AutoDropout), random, tpe or "
-        "evolution.",
+        "evolution. Default: controller, or what a recipe says.",
     ),
 ]
 ExecutorName = Annotated[
@@ -107,7 +107,7 @@ SearchSeed = Annotated[int, typer.Option("--seed", min=0, help="Decides which pl
 def search(
     task: TaskName,
     trials: Trials = None,
-    sampler: SamplerName = SAMPLER,
+    sampler: SamplerName = None,
     workers: Workers = None,
     executor: ExecutorName = "local",
     seeds_per_plan: Seeds = 1,
@@ -152,7 +152,8 @@ def search(
         found, setup = find(proxy.task, data, proxy.model), proxy.setup(where)
         setup = replace(setup, precision=precision)
         typed = _typed(task, preset, trials, sampler, pruner, precision, seed)
-        trials, space, seeds_per_plan = trials or proxy.trials, proxy.space, proxy.seeds
+        trials, sampler = trials or proxy.trials, sampler or proxy.sampler
+        space, seeds_per_plan = proxy.space, proxy.seeds
         name = task.replace("/", "-")
     elif preset is not None:
         raise TaskError(f"--preset is of recipes, and {task} is a task\n  {LIST}")
@@ -177,7 +178,7 @@ def search(
             setup,
             folder,
             trials=trials,
-            sampler=sampler,
+            sampler=sampler or SAMPLER,
             seeds=seeds_per_plan,
             space=space,
             seed=seed,
@@ -201,7 +202,7 @@ def _typed(
     recipe: str,
     preset: str | None,
     trials: int | None,
-    sampler: str,
+    sampler: str | None,
     pruner: str | None,
     precision: str,
     seed: int,
@@ -210,7 +211,7 @@ def _typed(
     options = {
         "--preset": preset,
         "--trials": trials,
-        "--sampler": None if sampler == SAMPLER else sampler,
+        "--sampler": sampler,
         "--pruner": pruner,
         "--precision": None if precision == "no" else precision,
         "--seed": seed or None,
