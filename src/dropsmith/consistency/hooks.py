@@ -33,11 +33,7 @@ FUSED = "fused_lm_head"
 @torch.compiler.disable
 def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
     """Stack the batch, or begin the first of several passes."""
-    if kwargs.get(FUSED) and module.training and torch.is_grad_enabled():
-        raise ObjectiveError(
-            "this trainer asks the model for a fused head, which keeps no scores to compare\n"
-            "  use the trainer of dropsmith.adapters.trl, which takes the model's own loss"
-        )
+    _refuse(module, kwargs)
     if not torch.is_grad_enabled():
         return _as_forward_takes(state, args, kwargs)
     noise: Noise = module.__dict__[ATTRIBUTE]
@@ -47,27 +43,7 @@ def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, An
     if not module.training:
         _warn_of_eval(state, kwargs)
         return _as_forward_takes(state, args, kwargs)
-    if getattr(module, "_is_replica", False):
-        raise ViewError(
-            "nn.DataParallel copies the model at every step, and its copies do not count steps\n"
-            "  use DistributedDataParallel, also with several devices on one machine"
-        )
-    if installation_of(module) is None:
-        if state.objective.depends_on_step:
-            warn_if_loaded(noise)
-        noise.begin(training=True)
-    how = {"mode": state.mode, "trunk": state.trunk, "reader": state.reader}
-    run = start(module, noise, _forward(state), state.objective, args, kwargs, **how)
-    state.reader = run.reader or state.reader
-    if isinstance(state.loss, LabelledLoss):
-        state.loss.labels(run.batch)
-    state.running = run
-    state.first.before(module, run)
-    if run.fork is not None:
-        state.head.stay(module, noise.rank)
-    elif state.first.over:
-        state.head.begin(module, noise.rank)
-    return run.begin()
+    return _begin(state, module, noise, args, kwargs)
 
 
 @torch.compiler.disable
@@ -89,6 +65,44 @@ def after(state: Consistent, module: nn.Module, args: Any, kwargs: Any, output: 
         state.head.end()
         run.end()
     return _with_loss(views.outputs[0], loss, state.forward.labels)
+
+
+def _refuse(module: nn.Module, kwargs: Mapping[str, Any]) -> None:
+    """Refuse to train in ways in which the term could not be there."""
+    if not module.training or not torch.is_grad_enabled():
+        return
+    if kwargs.get(FUSED):
+        raise ObjectiveError(
+            "this trainer asks the model for a fused head, which keeps no scores to compare\n"
+            "  use the trainer of dropsmith.adapters.trl, which takes the model's own loss"
+        )
+    if getattr(module, "_is_replica", False):
+        raise ViewError(
+            "nn.DataParallel copies the model at every step, and its copies do not count steps\n"
+            "  use DistributedDataParallel, also with several devices on one machine"
+        )
+
+
+def _begin(
+    state: Consistent, module: nn.Module, noise: Noise, args: Any, kwargs: dict[str, Any]
+) -> Any:
+    """Count the step, and begin its first pass; what forward is to be given."""
+    if installation_of(module) is None:
+        if state.objective.depends_on_step:
+            warn_if_loaded(noise)
+        noise.begin(training=True)
+    how = {"mode": state.mode, "trunk": state.trunk, "reader": state.reader}
+    run = start(module, noise, _forward(state), state.objective, args, kwargs, **how)
+    state.reader = run.reader or state.reader
+    if isinstance(state.loss, LabelledLoss):
+        state.loss.labels(run.batch)
+    state.running = run
+    state.first.before(module, run)
+    if run.fork is not None:
+        state.head.stay(module, noise.rank)
+    elif state.first.over:
+        state.head.begin(module, noise.rank)
+    return run.begin()
 
 
 def _forward(state: Consistent) -> Forward:

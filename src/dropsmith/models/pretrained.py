@@ -86,7 +86,8 @@ def fetched(checkpoint: str, fetch: Callable[..., Any], **options: Any) -> Any:
             f"cannot fetch the pretrained model {checkpoint!r} from the Hub\n"
             f"  {type(error).__name__}: {why}\n"
             "  give a folder that holds its files (--model DIR), or train the task's own small "
-            "model: leave --model out"
+            "model: leave --model out\n  a recipe, which takes no other model, has a small one in "
+            "its preset for a CPU: leave --preset out"
         ) from None
 
 

@@ -1,9 +1,7 @@
 """How far the Transformer blocks of two views are apart, stack by stack, where tokens are real."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +15,8 @@ from dropsmith.kernels.agreeing_attention import (
     agreeing_matrices,
 )
 from dropsmith.objectives._padding import real_tokens
+from dropsmith.objectives._stacks import Stack, cut_rows, leading_batch, stacks_of
 from dropsmith.sites import Layer
-from dropsmith.sites.batch import rows_of
 from dropsmith.terms import Mean, Terms, total
 from dropsmith.views import Views
 
@@ -42,14 +40,6 @@ class LayerAgreement:
     stop_gradient: int | None
 
 
-@dataclass(frozen=True)
-class _Stack:
-    """The blocks of one stack that are compared: of each view, in order."""
-
-    name: str
-    views: tuple[tuple[Layer, ...], ...]
-
-
 def layer_terms(views: Views, how: LayerAgreement, labelled: Tensor | None) -> Terms:
     """A mean over the blocks of each stack: `hidden`, `attention` and `cross`, each with its stack.
 
@@ -62,9 +52,9 @@ def layer_terms(views: Views, how: LayerAgreement, labelled: Tensor | None) -> T
         labelled: which tokens view 0's loss counts.
     """
     terms: Terms = {}
-    stacks = _stacks(views, how)
+    stacks = stacks_of(views, how.layers, how.stop_gradient)
     for stack in stacks:
-        real = real_tokens(stack.views[0], _leading_batch(views), _cut(labelled, views, 0))
+        real = real_tokens(stack.views[0], leading_batch(views), cut_rows(labelled, views, 0))
         suffix = f" {stack.name}" if len(stacks) > 1 else ""
         for part, means in _parts(stack, how, real).items():
             if means:
@@ -89,7 +79,7 @@ def _check_any(terms: Terms, views: Views, how: LayerAgreement) -> None:
             )
 
 
-def _parts(stack: _Stack, how: LayerAgreement, real: Tensor | None) -> dict[str, list[Mean]]:
+def _parts(stack: Stack, how: LayerAgreement, real: Tensor | None) -> dict[str, list[Mean]]:
     found: dict[str, list[Mean]] = {"hidden": [], "attention": [], "cross": []}
     for alike in zip(*stack.views, strict=True):
         for one, other in combinations(alike, 2):
@@ -142,82 +132,3 @@ def _queries(real: Tensor | None, rows: int, times: int) -> Tensor | None:
     if real is None or real.shape[1] != times or rows % len(real):
         return None
     return real.repeat_interleave(rows // len(real), 0)
-
-
-def _stacks(views: Views, how: LayerAgreement) -> list[_Stack]:
-    if len(views.layers) != len(views):
-        raise ObjectiveError(
-            "these views hold no layers to compare\n"
-            "  make them with views(model, batch, reads=objective.reads)"
-        )
-    names = list(dict.fromkeys(layer.stack for layer in views.layers[0]))
-    return [_stack(name, views, how) for name in names]
-
-
-def _stack(name: str, views: Views, how: LayerAgreement) -> _Stack:
-    own = [
-        _chosen([layer for layer in layers if layer.stack == name], name, how.layers)
-        for layers in views.layers
-    ]
-    if len({tuple(layer.name for layer in layers) for layers in own}) > 1:
-        raise ObjectiveError(
-            f"not the same blocks of {name!r} ran in every view, so they cannot be compared\n"
-            "  turn the model's layer drop off, or stack the views"
-        )
-    return _Stack(
-        name,
-        tuple(
-            tuple(_leading(layer, views, view, view == how.stop_gradient) for layer in layers)
-            for view, layers in enumerate(own)
-        ),
-    )
-
-
-def _chosen(layers: Sequence[Layer], stack: str, numbers: tuple[int, ...] | None) -> list[Layer]:
-    if numbers is None:
-        return list(layers)
-    for number in numbers:
-        if not -len(layers) <= number < len(layers):
-            raise ObjectiveError(
-                f"no layer {number} in {stack!r}: it has {len(layers)}, numbered from 0, "
-                "or from -1 backward"
-            )
-    places = {number % len(layers) for number in numbers}
-    return [layer for place, layer in enumerate(layers) if place in places]
-
-
-def _leading(layer: Layer, views: Views, view: int, held: bool) -> Layer:
-    """The rows of a layer that all views share, as a constant if it is held."""
-
-    def change(x: Tensor | None) -> Tensor | None:
-        x = _cut(x, views, view)
-        return x.detach() if held and x is not None else x
-
-    def attention(seen: Looks | Tensor) -> Looks | Tensor:
-        if isinstance(seen, Tensor):
-            return change(seen)  # pyright: ignore[reportReturnType]
-        mask = seen.mask
-        if mask is not None:
-            whole = mask.ndim < 4 or len(mask) == 1
-            mask = (mask.detach() if held else mask) if whole else change(mask)
-        return replace(seen, query=change(seen.query), key=change(seen.key), mask=mask)
-
-    seen = tuple((owner, attention(one)) for owner, one in layer.attention)
-    return replace(layer, hidden=change(layer.hidden), attention=seen)
-
-
-def _cut(x: Tensor | None, views: Views, view: int) -> Tensor | None:
-    rows = rows_of(views.batches[view])
-    if x is None or rows == views.shared_rows:
-        return x
-    return x[: views.shared_rows * (len(x) // rows)]
-
-
-def _leading_batch(views: Views) -> Mapping[str, Any]:
-    batch = views.batches[0]
-    if not isinstance(batch, Mapping):
-        return {}
-    return {
-        name: _cut(value, views, 0) if isinstance(value, Tensor) and value.ndim else value
-        for name, value in batch.items()
-    }
