@@ -35,6 +35,7 @@ def picture(curves: Sequence[Curves], best: float) -> str:
         axes.set_xscale("log")
         ticks = [tick for tick in (1, 3, 10, 30, 100, 300, 1000) if tick <= len(curves[0].median)]
         axes.set_xticks(ticks, labels=[str(tick) for tick in ticks])
+        axes.minorticks_off()
         # The first trials of any sampler are luck; what differs is at the top.
         axes.set_ylim(bottom=min(one.at(0.25)[min(4, len(one.median) - 1)] for one in curves))
         axes.grid(visible=True, lw=0.6)
