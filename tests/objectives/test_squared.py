@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from dropsmith.errors import ObjectiveError
 from dropsmith.objectives import ExpectationLinear, Fraternal, PiModel, SquaredDistance
-from dropsmith.objectives.losses import classification, tokens
+from dropsmith.objectives.losses import classification, multi_label, tokens
 from dropsmith.views import Views
 
 LABELS = torch.arange(6) % 5
@@ -34,6 +34,16 @@ def test_fraternal_is_the_mean_task_loss_and_the_mean_over_time_batch_and_vocabu
     task = [cross_entropy(one.flatten(0, 1), labels.flatten()) for one in (first, second)]
     want = (task[0] + task[1]) / 2 + 0.15 * (first - second).pow(2).mean()
     torch.testing.assert_close(total(Fraternal(kappa=0.15), (first, second), labels), want)
+
+
+def test_of_separate_labels_those_that_count_are_compared() -> None:
+    first, second = draw(2, 3, 4)
+    labels = torch.tensor([[1, 0, 1, -100], [0, 0, 1, 1], [-100, 1, 0, 0]])
+    views = Views(outputs=(first, second), batches=(labels, labels), shared_rows=3)
+    found = Fraternal(kappa=0.15).terms(views, multi_label)["consistency"]
+    gaps = [(first[i, j] - second[i, j]) ** 2 for i, j in (labels != -100).nonzero()]
+    torch.testing.assert_close(found.value, torch.stack(gaps).mean())
+    assert found.count == 10
 
 
 @pytest.mark.parametrize("kind", [PiModel, ExpectationLinear])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dropsmith.errors import ObjectiveError, ViewError
-from dropsmith.objectives.distances import Distance
+from dropsmith.objectives.distances import Distance, squared_distance, squared_error
 from dropsmith.sites.batch import rows_of
 from dropsmith.terms import Mean, total
 from dropsmith.views import Views
@@ -48,6 +48,8 @@ def consistency(
     kept = _counted([mask[rows] for mask in masks if mask is not None], scores[0])
     if kept is not None:
         scores = [torch.where(kept, score, 0) for score in scores]
+    if distance is squared_distance and kept is not None and kept.shape[-1] > 1:
+        distance = squared_error  # the loss counts each score by itself
     if stop_gradient is not None:
         scores[stop_gradient] = scores[stop_gradient].detach()
     pairs = combinations(range(len(scores)), 2)
