@@ -1,5 +1,6 @@
 """The loss inferred from a Hugging Face class is the one its own forward computes."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -7,11 +8,12 @@ import torch
 from torch import nn
 
 from consistency.hugging_face import VOCABULARY, bert, gpt2, seed_and_make, some_labels, words
-from consistency.tiny import integers, net, seeded
+from consistency.tiny import PLAN, X, Y, integers, net, seeded
 from dropsmith.consistency import consistent, terms_of
 from dropsmith.consistency.task_loss import LabelledLoss, problem_of, task_loss
 from dropsmith.errors import ObjectiveError
 from dropsmith.objectives import RDrop, TaskLoss
+from dropsmith.views import views
 
 transformers = pytest.importorskip("transformers")
 THREE = integers(3, 4)
@@ -255,6 +257,25 @@ def test_a_loss_can_be_given_by_the_name_of_its_problem():
     loss = task_loss("classification", nn.Linear(2, 2))(output, batch)
     want = nn.functional.cross_entropy(output, batch["labels"])
     torch.testing.assert_close(loss.mean.value, want)
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), nn.functional.cross_entropy])
+def test_a_loss_of_torch_is_an_error_that_says_what_to_give(loss):
+    with pytest.raises(ObjectiveError, match=r"ross_?[eE]ntropy.* is of torch[\s\S]*loss=\"class"):
+        consistent(net(), RDrop(alpha=1), loss=loss)
+
+
+def test_a_loss_function_that_returns_a_number_alone_is_told_what_it_lacks():
+    def number(output, batch):
+        return nn.functional.cross_entropy(output, batch["labels"])
+
+    model = consistent(net(), RDrop(alpha=1), loss=number, plan=PLAN)
+    with pytest.raises(ObjectiveError, match=r"returned a Tensor, and no Loss[\s\S]*losses\."):
+        model(X, labels=Y)
+    batch = {"input": X, "labels": Y}
+    made = views(net(), X)
+    with pytest.raises(ObjectiveError, match="returned a Tensor, and no Loss"):
+        RDrop(alpha=1).terms(replace(made, batches=(batch, batch)), number)
 
 
 def test_spans_average_over_starts_and_ends_and_leave_out_what_was_cut_off_the_text():

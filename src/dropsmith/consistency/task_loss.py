@@ -10,7 +10,14 @@ from torch import Tensor, nn
 
 from dropsmith.errors import ObjectiveError, did_you_mean
 from dropsmith.objectives import LossFunction
-from dropsmith.objectives.losses import classification, multi_label, regression, tokens
+from dropsmith.objectives.losses import (
+    WANTED,
+    checked,
+    classification,
+    multi_label,
+    regression,
+    tokens,
+)
 from dropsmith.terms import Loss
 from dropsmith.views import logits_of
 
@@ -92,7 +99,7 @@ class Counting:
 
     def __call__(self, output: Any, batch: Any) -> Loss:
         try:
-            loss = self.loss(output, batch)
+            loss = checked(self.loss(output, batch))
         except KeyError as error:
             raise ObjectiveError(
                 f"the loss function looked for {error} in the batch\n  {_given(batch)}"
@@ -119,6 +126,12 @@ def task_loss(
     """The loss that was given, by name or as a function, or else the model's own."""
     if loss is None:
         return LabelledLoss(problem_of(model), label_smoothing)
+    if getattr(loss, "__module__", "").startswith("torch.nn."):
+        raise ObjectiveError(
+            f"{getattr(loss, '__name__', type(loss).__name__)} is of torch, which is given scores "
+            "and labels; a loss function here is given what the model returned for one view, and "
+            f"that view's batch\n  {WANTED}"
+        )
     if not isinstance(loss, str):
         if label_smoothing:
             raise ObjectiveError(

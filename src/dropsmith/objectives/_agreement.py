@@ -11,6 +11,7 @@ from dropsmith.objectives._from_head import HEAD_DISTANCES, Wanted, from_head
 from dropsmith.objectives._objective import LossFunction, Objective
 from dropsmith.objectives.consistency import consistency
 from dropsmith.objectives.distances import Distance
+from dropsmith.objectives.losses import checked
 from dropsmith.terms import Loss, Mean, Terms, total
 from dropsmith.views import Views
 
@@ -117,7 +118,8 @@ def task_losses(
 ) -> list[Loss]:
     """The task loss of each view in `carriers`, or of every view; of those that were made."""
     wanted = range(len(views)) if carriers is None else carriers
-    return [loss(views.outputs[i], views.batches[i]) for i in wanted if i < len(views)]
+    pairs = [(views.outputs[i], views.batches[i]) for i in wanted if i < len(views)]
+    return [checked(loss(output, batch)) for output, batch in pairs]
 
 
 def task_terms(views: Views, loss: LossFunction) -> Terms:

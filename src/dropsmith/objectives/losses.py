@@ -5,6 +5,8 @@ are used: not-a-number in padding reaches neither the loss nor its gradient. Hal
 are widened to float32.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -14,6 +16,22 @@ from dropsmith.kernels.deferred import PutOffScores
 from dropsmith.objectives._from_head import put_off
 from dropsmith.objectives._symmetric import wide
 from dropsmith.terms import Loss, Mean
+
+WANTED = (
+    "return losses.classification(output.logits, batch['labels']), or another of "
+    'dropsmith.objectives.losses; or, in consistent, name the task: loss="classification"'
+)
+"""What a loss function should do, in words."""
+
+
+def checked(found: Any) -> Loss:
+    """What a loss function has returned; `ObjectiveError` where that is no `Loss`."""
+    if isinstance(found, Loss):
+        return found
+    raise ObjectiveError(
+        f"the loss function returned a {type(found).__name__}, and no Loss, which says how much "
+        f"was counted and what\n  {WANTED}"
+    )
 
 
 def classification(
