@@ -15,11 +15,10 @@ from torch import Tensor
 from dropsmith.kernels.agreeing_head.closed_form import Parts
 from dropsmith.kernels.agreeing_head.settings import HeadSettings, Mix
 
-_BLOCK, _SHARED_BLOCK = 2**20, 2**22
-"""How many scores of a view one thread, or several, work on at a time: 4 and 16 MB of float32.
+_BLOCK = 2**20
+"""How many scores of a view are worked on at a time: 4 MB of float32.
 
-Fewer stay nearer to the processor; but several threads wait for one another after every operation,
-which on a machine that others use costs more than it saves.
+Fewer stay nearer to the processor; but several threads wait for one another after every operation.
 """
 
 
@@ -49,7 +48,7 @@ def room_for(items: int, classes: int) -> int:
 
 
 def _items_at_a_time(classes: int) -> int:
-    return max(1, (_BLOCK if torch.get_num_threads() == 1 else _SHARED_BLOCK) // classes)
+    return max(1, _BLOCK // classes)
 
 
 def two_views(
