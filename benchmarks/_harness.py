@@ -27,12 +27,14 @@ class Comparison:
         ways: makes a call for each way by name; the first is what the others are compared with.
         threads: of torch, on a CPU.
         targets: the ratio to the first way that a way should not exceed.
+        only: the kind of device it is for, where it is too large or says nothing elsewhere.
     """
 
     name: str
     ways: Callable[[torch.device], dict[str, Call]]
     threads: int = 1
     targets: dict[str, float] | None = None
+    only: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,9 @@ def main(case: Case, arguments: Iterable[str] | None = None) -> None:
     earlier = read(asked.against) if asked.against else {}
     outcomes = []
     for comparison in case.comparisons:
+        if comparison.only not in (None, device.type):
+            print(f"left out, for it needs {comparison.only}: {comparison.name}")
+            continue
         outcomes.append(_run(comparison, device, rounds, asked.clock))
         show(outcomes[-1], earlier)
     if asked.smoke:

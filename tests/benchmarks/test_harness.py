@@ -44,6 +44,16 @@ def test_the_clock_of_the_process_is_refused_for_another_device(tmp_path):
         harness.main(case(), ["--device", "cuda", "--clock", "cpu", "--out", str(tmp_path)])
 
 
+def test_a_comparison_for_another_device_is_left_out_and_said(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(harness, "_check_tests", lambda case: None)
+    here = case().comparisons[0]
+    both = replace(case(), comparisons=(here, replace(here, name="large", only="cuda")))
+    harness.main(both, ["--out", str(tmp_path)])
+    (written,) = tmp_path.glob("*.json")
+    assert [one["name"] for one in json.loads(written.read_text())["comparisons"]] == ["nothing"]
+    assert "left out, for it needs cuda: large" in capsys.readouterr().out
+
+
 def test_the_clock_of_the_process_is_refused_for_the_work_of_other_processes(tmp_path):
     elsewhere = replace(case(), elsewhere=True)
     with pytest.raises(SystemExit, match="says nothing of trial, whose work other processes do"):
