@@ -13,10 +13,12 @@ SAMPLERS, NOISE = "samplers-on-digits", "score-noise-on-digits"
 
 def measured(results: Path, page: Path) -> dict[str, str]:
     """What stands on a page for each benchmark that has run, by the name in its marker."""
-    known = {case: of_cases(runs) for case, runs in _newest(results, "case").items()}
-    if THROUGHPUT in known:
-        known[THROUGHPUT] = of_throughput(_newest(results, "case")[THROUGHPUT][0])
-    simulated = _newest(results, "format").get("dropsmith.search-coordinator")
+    files = [json.loads(path.read_text()) for path in results.glob("benchmarks/*.json")]
+    cases = _newest(files, "case")
+    known = {case: of_cases(runs) for case, runs in cases.items()}
+    if THROUGHPUT in cases:
+        known[THROUGHPUT] = of_throughput(cases[THROUGHPUT][0])
+    simulated = _newest(files, "format").get("dropsmith.search-coordinator")
     if simulated:
         known[COORDINATOR] = of_coordinator(simulated[0])
     for name, make in ((SAMPLERS, of_samplers), (NOISE, of_noise)):
@@ -29,9 +31,8 @@ def measured(results: Path, page: Path) -> dict[str, str]:
     return known
 
 
-def _newest(results: Path, key: str) -> dict[str, list[Run]]:
-    """The newest run on each device, by what stands under `key` in its file."""
-    runs = [json.loads(path.read_text()) for path in results.glob("benchmarks/*.json")]
+def _newest(runs: list[Run], key: str) -> dict[str, list[Run]]:
+    """The newest run on each device, by what stands under `key`."""
     newest: dict[tuple[str, str], Run] = {}
     for run in sorted((run for run in runs if key in run), key=lambda run: run["time"]):
         newest[run[key], run["environment"]["device"]] = run

@@ -97,21 +97,24 @@ def fill(root: Path, results: Path) -> list[Path]:
     pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
     filled = [page for page in pages if page.exists() and MARKER.search(page.read_text())]
     for page in filled:
+        benchmarks = measured(results, page)
         for name in MARKER.findall(page.read_text()):
-            text = _text(name, page, known, results)
+            text = _text(name, known, benchmarks, results)
             write_between(page, f"results: {name}", text)
     return filled
 
 
-def _text(name: str, page: Path, known: dict[str, Comparison], results: Path) -> str:
+def _text(
+    name: str, known: dict[str, Comparison], benchmarks: dict[str, str], results: Path
+) -> str:
     if name == "recipes":
         return of_recipes(results / "recipes")
     if name == "monte-carlo-prediction":
         return of_all(known, sampled_grid)
     if name == "price":
         return of_all(known, price_grid)
-    if found := measured(results, page).get(name):
-        return found
+    if name in benchmarks:
+        return benchmarks[name]
     if (results / name / PROBLEM).exists():
         return of_search(results / name)
     return whole(known[name]) if name in known else of_method(name, known)
