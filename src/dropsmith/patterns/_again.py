@@ -23,7 +23,7 @@ def times(x: Tensor, draw: Callable[[], Tensor]) -> Tensor:
     if torch.compiler.is_compiling():
         return _product(x, mask)
     if mask.numel() * SMALL <= x.numel():
-        return _Again.apply(x, lambda part: _product(part, mask))  # pyright: ignore
+        return _Again.apply(x, lambda part: _product(part, mask), None)  # pyright: ignore
     return _Again.apply(x, lambda part: _product(part, draw()), mask)  # pyright: ignore
 
 
@@ -35,22 +35,22 @@ def again(x: Tensor, multiply: Callable[[Tensor], Tensor]) -> Tensor:
     """
     if torch.compiler.is_compiling():
         return multiply(x)
-    return _Again.apply(x, multiply)  # pyright: ignore[reportReturnType]
+    return _Again.apply(x, multiply, None)  # pyright: ignore[reportReturnType]
 
 
 class _Again(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, multiply: Callable[[Tensor], Tensor], mask: Tensor | None = None
+        ctx: Any, x: Tensor, multiply: Callable[[Tensor], Tensor], mask: Tensor | None
     ) -> Tensor:
-        ctx.multiply, ctx.drawn = multiply, mask is not None
+        ctx.multiply = multiply
         return multiply(x) if mask is None else _product(x, mask)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None, None]:
         # Through `apply`, so that a second derivative passes the same mask again.
-        passed: Any = _Again.apply(grads[0], ctx.multiply)
-        return passed, None, *([None] if ctx.drawn else [])
+        passed: Any = _Again.apply(grads[0], ctx.multiply, None)
+        return passed, None, None
 
 
 def _product(x: Tensor, mask: Tensor) -> Tensor:
