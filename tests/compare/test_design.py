@@ -76,6 +76,11 @@ def test_rates_that_are_not_one_for_each_trial_are_refused(rates):
         design(trials=2, rates=rates)
 
 
+def test_rates_that_no_method_would_try_are_refused():
+    with pytest.raises(TaskError, match="no method that has one: none"):
+        design(("none",), trials=2, rates=(0.1, 0.2))
+
+
 def trials(*losses):
     """A trial for each loss, or list of losses by tuning seed; None for a run that failed."""
     return [

@@ -87,7 +87,12 @@ class Design:
             given = ", ".join(f"{rate:g}" for rate in self.rates)
             raise TaskError(
                 f"each trial has a rate of its own: got {given} for {self.trials} trials\n"
-                f"  give as many different rates as trials"
+                "  give as many different rates as trials"
+            )
+        if not any("rate" in self.method(name).settings[0] for name in self.methods):
+            raise TaskError(
+                f"rates to try, and no method that has one: {', '.join(self.methods)}\n"
+                "  leave rates out, or compare a method with noise, such as dropout"
             )
 
     def _check_plans(self) -> None:
