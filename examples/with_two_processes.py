@@ -46,10 +46,11 @@ def work(rank: int, folder: str, args: argparse.Namespace) -> None:
     parallel = sharded(model) if args.sharded else DistributedDataParallel(model)
     train(parallel, data, rank, args.epochs)
     parts = ", ".join(f"{name} {mean.value:.3f}" for name, mean in ds.terms_of(model).items())
-    print(f"process {rank}, its last batch: {parts}")
+    said = [""] * PROCESSES
+    dist.all_gather_object(said, f"process {rank}, its last batch: {parts}")
     right = accuracy(parallel, data)
-    if rank == 0:
-        print(f"test accuracy {right:.1%}")
+    if rank == 0:  # one process writes, so that no line runs into another's
+        print(*said, f"test accuracy {right:.1%}", sep="\n")
     dist.destroy_process_group()
 
 
