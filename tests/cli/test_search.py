@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from compare.workers import pretend
-from dropsmith.compare import running
+from dropsmith.compare import TUNING_SEED, running
 from dropsmith.learn import Searches
 from dropsmith.patterns import Bernoulli
 from dropsmith.record import Record
 from dropsmith.sites import Plan, rule
 from dropsmith.workers import Done
 
+BEST = Path("runs/search-digits")
 SHORT = "search digits --budget 1 --limit 60 --executor serial"
 
 
@@ -84,13 +85,16 @@ def test_the_best_plan_is_held_against_others_on_seeds_that_were_not_searched_on
     code, out, _ = run(f"{SHORT} --trials 2 --sampler random --retrain-seeds 2")
     assert code == 0
     plan = Plan.load("runs/search-digits/plan.json")
-    own = [setup for setup in made if setup.method == "learned"]
+    own = [run for run in made if run.method == "learned" and run.seed < TUNING_SEED]
     assert [(setup.plan, setup.seed, setup.tested) for setup in own] == [
         (plan, 0, True),
         (plan, 1, True),
     ]
     assert {(setup.limit, setup.budget.epochs) for setup in made} == {(60, 1)}
     assert {"none", "dropout", "learned"} == {setup.method for setup in made}
+    tried = [run for run in made if run.method == "learned" and run.seed >= TUNING_SEED]
+    assert [run.plan for run in tried[::2]] == list(Searches.load(BEST).finalists(3))
+    assert TUNING_SEED not in {run.seed for run in tried}
     assert "learned" in out
     assert Path("runs/search-digits/retrained/comparison.json").exists()
     assert 'id="retrained"' in Path("runs/search-digits/report.html").read_text()

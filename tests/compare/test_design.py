@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from compare.synthetic import TASK, design, record
-from dropsmith.compare import METHODS, TUNING_SEED, Trial, check
+from dropsmith.compare import METHODS, TUNING_SEED, Trial, check, spelled
 from dropsmith.compare.design import best
 from dropsmith.errors import PlanError, SiteError, TaskError
 from dropsmith.patterns import Bernoulli, Early
@@ -176,6 +176,23 @@ def test_a_plan_is_a_method_with_nothing_to_tune_beside_those_that_are_tuned():
         (plan, 0, TASK.budget),
         (plan, 1, TASK.budget),
     ]
+
+
+def test_of_several_plans_each_is_tried_on_seeds_that_did_not_choose_them():
+    plans = tuple(Plan(rule("convs.*", Bernoulli(rate=rate))) for rate in (0.1, 0.2, 0.3, 0.4))
+    made = design(("dropout", "learned"), plans=(("learned", plans),), plans_seen=2)
+    tried = made.trial_setups("learned")
+    assert [run.plan for run in tried[::2]] == list(plans[: made.trials])
+    assert [run.seed - TUNING_SEED for run in tried[:2]] == [2, 3]
+    assert {run.seed - TUNING_SEED for run in made.trial_setups("dropout")} == {0, 1}
+    second = made.settings("learned")[1]
+    assert spelled(second) == "decay 0.01, plan 2"
+    assert {run.plan for run in made.reported_setups("learned", second)} == {plans[1]}
+
+
+def test_a_method_of_no_plans_is_refused():
+    with pytest.raises(TaskError, match="'learned' has no plan"):
+        design(("learned",), plans=(("learned", ()),))
 
 
 @pytest.mark.parametrize(

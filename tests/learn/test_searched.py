@@ -57,6 +57,13 @@ def test_different_plans_are_ranked_each_by_the_trial_that_scored_it_best():
     assert found.by(ranked[1]) is FOUND
 
 
+def test_finalists_are_whole_plans_from_the_best_score_on():
+    found = searches(FOUND, searched(trial(0, (0, 0, 0), 0.2), sampler="random"))
+    beside = found.problem.beside
+    assert found.finalists(1) == (found.plan,)
+    assert found.finalists(9) == tuple(beside + one.plan for one in found.ranked())
+
+
 def test_tokens_that_make_one_plan_are_one_plan():
     found = searches(searched(trial(0, (0, 0, 2), 0.5), trial(1, (2, 1, 2), 0.4)))
     assert [one.number for one in found.ranked()] == [1]

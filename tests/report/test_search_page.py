@@ -8,7 +8,7 @@ import pytest
 
 from compare import synthetic
 from compare.synthetic import LOSSES, comparison
-from dropsmith.compare import Row
+from dropsmith.compare import Row, Trial
 from dropsmith.patterns import Bernoulli, Blocks
 from dropsmith.report import search_page, write_search_page
 from dropsmith.report.search_again import command
@@ -106,6 +106,25 @@ def retrained(plan):
 def test_it_says_how_many_trials_stand_behind_each_method():
     html = search_page(FOUND, retrained(FOUND.plan))
     assert "is the best of 13 scores on validation; each other method tried 3 settings" in html
+
+
+def test_it_says_which_of_the_best_plans_new_seeds_chose():
+    plans = FOUND.finalists(3)
+    made = synthetic.design(("dropout", "learned"), plans=(("learned", plans),))
+    tried = [
+        Trial(
+            setting=setting,
+            records=tuple(
+                synthetic.record(made.setup("learned", setting, seed)) for seed in (7, 8)
+            ),
+        )
+        for setting in made.settings("learned")
+    ]
+    setting = made.settings("learned")[1]
+    runs = tuple(synthetic.record(made.setup("learned", setting, seed)) for seed in range(3))
+    own = Row(method="learned", trials=tuple(tried), setting=setting, records=runs)
+    html = search_page(FOUND, replace(retrained(FOUND.plan), rows=(own,)))
+    assert "is number 2 above: of the 3 best it has the least loss on 2 seeds that" in html
 
 
 def test_a_comparison_of_a_plan_that_is_no_longer_the_best_says_so():

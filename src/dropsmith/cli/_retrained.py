@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 _USUAL = ("none", "dropout")
 """What the best plan is compared with where nothing else is named."""
 
+FINALISTS = 3
+"""Plans of best score that new seeds choose from: as many as each other method has settings."""
+
 RetrainSeeds = Annotated[
     int,
     typer.Option(
         "--retrain-seeds",
         min=0,
-        help="Afterwards compare the best plan with other methods, each tuned, on the test set, "
-        "with this many seeds that the search has not seen; 0 for no comparison.",
+        help="Afterwards choose among the three best plans on seeds that the search has not seen, "
+        "and compare the one chosen with other methods, each tuned, on the test set, with this "
+        "many seeds; 0 for no comparison.",
     ),
 ]
 RetrainWith = Annotated[
@@ -57,19 +61,24 @@ def retrained(
     seeds: int,
     others: tuple[str, ...],
 ) -> "Comparison | None":
-    """The best plan against other methods, on the test set."""
+    """The best plans, of which new seeds choose one, against other methods on the test set.
+
+    The one that is chosen is then the plan that the search leaves.
+    """
     from dropsmith.cli._progress import runs_bar
     from dropsmith.cli._searches import retrained_in
     from dropsmith.compare import Design, compare, count
-    from dropsmith.learn import LEARNED, RETRAINED
+    from dropsmith.learn import LEARNED, PLAN, RETRAINED
     from dropsmith.report import write_page
+    from dropsmith.sites import Plan
 
     if not seeds:
         return retrained_in(folder)
     design = Design(
         task=task,
         methods=(*others, LEARNED),
-        plans=((LEARNED, searches.plan),),
+        plans=((LEARNED, searches.finalists(FINALISTS)),),
+        plans_seen=searches.problem.seeds,
         seeds=seeds,
         budget=setup.budget,
         data=setup.data,
@@ -79,5 +88,8 @@ def retrained(
     )
     with runs_bar(f"{task.name}, retrained", count(design)) as watch:
         comparison = compare(design, folder / RETRAINED, watch=watch)
+    row = comparison.row(LEARNED)
+    if row is not None:
+        Plan.from_json(row.records[0].config["plan"]).save(folder / PLAN)
     write_page(comparison, folder / RETRAINED, None if setup.data is None else Path(setup.data))
     return comparison

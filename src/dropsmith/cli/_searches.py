@@ -41,12 +41,13 @@ def as_object(
     """The best plan, how each search went, and where the plan and the page are."""
     from dropsmith.cli._output import as_object as compared
     from dropsmith.learn import PLAN
+    from dropsmith.sites import Plan
 
     best = searches.best
     return {
         "task": searches.problem.task,
         "score": None if best is None else best.score,
-        "plan": None if best is None else searches.plan.to_json(),
+        "plan": None if best is None else Plan.load(folder / PLAN).to_json(),
         "searches": [
             {
                 "sampler": one.sampler,

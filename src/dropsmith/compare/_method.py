@@ -96,7 +96,10 @@ class Method:
         return replace(budget, weight_decay=setting["weight_decay"])
 
 
-_NOT_THE_OBJECTIVES = ("rate", "share", "weight_decay")
+PLAN = "plan"
+"""Stands in a setting for which of several plans a method has, counted from 1."""
+
+_NOT_THE_OBJECTIVES = ("rate", "share", "weight_decay", PLAN)
 
 
 _SHORT = {"weight_decay": "decay"}

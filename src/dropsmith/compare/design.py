@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from dropsmith.compare._method import Method, Setting
+from dropsmith.compare._method import PLAN, Method, Setting
 from dropsmith.compare.comparison import Trial
 from dropsmith.compare.methods import METHODS, MOST_TRIALS, find_method, full
 from dropsmith.errors import TaskError, did_you_mean
@@ -40,7 +40,10 @@ class Design:
         samples, samples_without: as in `Setup`, for the reported runs of methods with noise.
         samples_of: of these methods alone, or of all where there are none.
         plans: plans that are methods of their own, such as a learned one, by their names. They
-            hold their own rates: nothing of them is tuned.
+            hold their own rates, so nothing of one is tuned; of several under one name the first
+            `trials` are tried, and the best on validation is the method's plan.
+        plans_seen: how many tuning seeds several plans of a name were chosen by before. They are
+            tried on those after, where none has been lucky yet.
         start: weights that every run begins with, trials too; None for those that its seed draws.
     """
 
@@ -58,7 +61,8 @@ class Design:
     samples: int = 0
     samples_without: tuple[Kind, ...] = ()
     samples_of: tuple[str, ...] = ()
-    plans: tuple[tuple[str, Plan], ...] = ()
+    plans: tuple[tuple[str, Plan | tuple[Plan, ...]], ...] = ()
+    plans_seen: int = 0
     start: Start | None = None
 
     def __post_init__(self) -> None:
@@ -96,7 +100,9 @@ class Design:
             )
 
     def _check_plans(self) -> None:
-        for name, _ in self.plans:
+        for name, given in self.plans:
+            if given == ():
+                raise TaskError(f"the method {name!r} has no plan\n  give one, or leave it out")
             if full(name) in METHODS:
                 raise TaskError(f"a plan cannot be called {name!r}, for a method is called so")
             if name not in self.methods:
@@ -106,13 +112,15 @@ class Design:
         """The method of a name; a plan is one with the budget's own settings."""
         if name not in dict(self.plans):
             return find_method(name)
+        own = {"weight_decay": self.budget.weight_decay}
+        count = len(self._plans(name))
         return Method(
             about="a plan that is given",
             source="its own rules",
             noise=None,
             objective=TaskLoss,
             views=1,
-            settings=({"weight_decay": self.budget.weight_decay},),
+            settings=tuple(own | {PLAN: k + 1.0} for k in range(count)) if count > 1 else (own,),
         )
 
     def settings(self, method: str) -> tuple[Setting, ...]:
@@ -125,7 +133,10 @@ class Design:
     def setup(self, method: str, setting: Setting, seed: int) -> Setup:
         """One run of a method under a setting."""
         made = self.method(method)
-        plan = dict(self.plans).get(method) or made.plan(self.task, setting)
+        if method in dict(self.plans):
+            plan = self._plans(method)[round(setting.get(PLAN, 1)) - 1]
+        else:
+            plan = made.plan(self.task, setting)
         wanted = not self.samples_of or method in self.samples_of
         sampled = plan.rules and seed < TUNING_SEED and wanted
         setup = Setup(
@@ -155,7 +166,8 @@ class Design:
         """
         if len(self.settings(method)) == 1:
             return []
-        seeds = range(TUNING_SEED, TUNING_SEED + self.tuning_seeds)
+        first = TUNING_SEED + (self.plans_seen if method in dict(self.plans) else 0)
+        seeds = range(first, first + self.tuning_seeds)
         return [
             self.setup(method, found, seed) for found in self.settings(method) for seed in seeds
         ]
@@ -163,6 +175,10 @@ class Design:
     def reported_setups(self, method: str, setting: Setting) -> list[Setup]:
         """The runs whose numbers are shown."""
         return [self.setup(method, setting, seed) for seed in range(self.seeds)]
+
+    def _plans(self, name: str) -> tuple[Plan, ...]:
+        given = dict(self.plans)[name]
+        return (given,) if isinstance(given, Plan) else given
 
 
 def check(design: Design) -> None:

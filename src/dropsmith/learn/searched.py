@@ -107,6 +107,10 @@ class Searches:
             raise DataError("no trial came to a score, so there is no best plan")
         return self.problem.beside + self.best.plan
 
+    def finalists(self, most: int) -> tuple[Plan, ...]:
+        """The best plans, whole, from the best score on. A score is one draw: see `score_noise`."""
+        return tuple(self.problem.beside + trial.plan for trial in self.ranked()[:most])
+
     def by(self, trial: Trial) -> Searched:
         """The search that a trial is of."""
         return next(one for one in self.found if any(trial is own for own in one.trials))

@@ -120,14 +120,23 @@ def _stands_for(searches: Searches, retrained: Comparison) -> str:
     most = max((len(row.trials) for row in retrained.rows), default=0)
     row = retrained.row(LEARNED)
     trained = None if row is None else Plan.from_json(row.records[0].config["plan"])
-    if searches.best is None or trained != searches.plan:
+    finalists = searches.finalists(max(1, len(row.trials))) if row is not None else ()
+    if trained not in finalists:
         return (
             "The learned plan in this table is not the best one above, which was found later. To "
             "train that one anew, search again with --retrain-seeds."
         )
+    which = "The learned plan is the best"
+    if row is not None and row.trials:
+        seeds = len(row.trials[0].records)
+        which = (
+            f"The learned plan is number {finalists.index(trained) + 1} above: of the "
+            f"{len(finalists)} best it has the least loss on {seeds} seed{'s' * (seeds > 1)} that "
+            "the search has not seen. They are the best"
+        )
     return (
-        f"The learned plan is the best of {scores} scores on validation; each other method tried "
-        f"{most} settings there. All were then trained anew, as long as one another."
+        f"{which} of {scores} scores on validation; each other method tried {most} settings there. "
+        "All were then trained anew, as long as one another."
     )
 
 
