@@ -7,9 +7,9 @@ form is that of the paper's authors: scores of both views in one buffer, and two
 log-softmaxes and two calls of `kl_div` over its halves.
 
 On a GPU, 8,192 rows, 128,256 classes and 4,096 units in bfloat16 should take less than 4 GB beyond
-what is there, and at 1,024 rows no more time than the published form. Triton's kernel stands beside
-torch's operations there, and liger-kernel where it is installed: its fused cross-entropy, and its
-fused Jensen-Shannon divergence once for each view, since it moves only the first of two.
+what is there, and at 1,024 rows no more time than the published form. Ours is Triton's kernel
+there. liger-kernel stands beside it where it is installed: its fused cross-entropy, and its fused
+Jensen-Shannon divergence once for each view, since it moves only the first of two.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,6 @@ from torch import Tensor
 from dropsmith.kernels.agreeing_head import (
     HeadSettings,
     Mix,
-    Triton,
     agreeing_head,
     agreeing_scores,
 )
@@ -69,17 +68,12 @@ def by_liger(hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
     return task + WEIGHT * (forth + back) / 2
 
 
-def fused(hidden: Tensor, weight: Tensor, labels: Tensor, kernel: Triton | None = None) -> Tensor:
+def fused(hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
     """Ours."""
     count = len(labels)
     mix = Mix((0.5 / count,) * 2, WEIGHT / count)
-    sums = agreeing_head(hidden, weight, None, labels, HeadSettings(), mix, kernel)
+    sums = agreeing_head(hidden, weight, None, labels, HeadSettings(), mix)
     return sums.task.sum() / (2 * count) + WEIGHT * sums.agreement / count
-
-
-def by_triton(hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
-    """Ours, with Triton's kernel for loss and gradient."""
-    return fused(hidden, weight, labels, Triton())
 
 
 def from_scores(hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
@@ -104,10 +98,8 @@ def ways_on(device: torch.device) -> dict[str, Way]:
     if hasattr(F, "linear_cross_entropy"):
         known["F.linear_cross_entropy"] = chunked_by_torch
     known |= {"published": published, "ours": fused, "ours, from scores": from_scores}
-    if device.type == "cuda":
-        known["ours, by Triton"] = by_triton
-        if find_spec("liger_kernel") is not None:
-            known["liger-kernel"] = by_liger
+    if device.type == "cuda" and find_spec("liger_kernel") is not None:
+        known["liger-kernel"] = by_liger
     return known
 
 

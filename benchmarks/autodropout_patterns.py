@@ -4,8 +4,10 @@ On Wide-ResNet-28-10 tilings are on what every BatchNorm of a block returns, at 
 Transformer-XL of the size that is trained on Penn Treebank spans are on what each half of a layer
 adds to the sum, at 32 places, where the paper of Transformer-XL has dropout; and then on all eight
 sub-layers, at 128 places. At most 1.03 and 1.02 times a step without noise is asked. Plain keyed
-dropout at the same places stands beside them. Batches are small, for a CPU: what a draw costs
-whatever its size weighs more here than in training.
+dropout at the same places stands beside them. On a CPU batches are small: what a draw costs
+whatever its size weighs more there than in training. On a GPU they are those of training, in
+bfloat16, with channels together behind the picture; and since a step then waits for launches, the
+same models stand there compiled, too.
 """
 
 from copy import deepcopy
@@ -21,7 +23,9 @@ from dropsmith.models import TransformerXL, WideResNet
 from dropsmith.patterns import Bernoulli, Pattern, Spans, Tiles
 from dropsmith.sites import Plan, rule
 
-IMAGES, WORDS = 8, (8, 70)
+SMALL = {"images": 8, "texts": 8}
+LARGE = {"images": 128, "texts": 60}
+TIME = 70
 TILES = {
     "Tiles, one for all channels": Tiles(size=4, stride=8, side=32, shared="channel"),
     "Tiles, turned, one for all channels": Tiles(
@@ -42,6 +46,10 @@ INSIDE = ("layers.*.query", "layers.*.key", "layers.*.value", "layers.*.feed")
 SHORTCUTS = ("layers.*.attention_shortcut", "layers.*.feed_shortcut")
 
 
+FEW = ("Spans, one for each unit", "Spans, locked")
+COMPILED = ("Tiles, one for all channels", "Tiles, turned, one for each channel", "Bernoulli")
+
+
 def planned(model: nn.Module, where: tuple[str, ...], pattern: Pattern) -> nn.Module:
     """A copy of a model with the pattern at some places."""
     made = deepcopy(model)
@@ -49,63 +57,107 @@ def planned(model: nn.Module, where: tuple[str, ...], pattern: Pattern) -> nn.Mo
     return made
 
 
-def images(device: torch.device) -> dict[str, Call]:
+def sizes(device: torch.device) -> dict[str, int]:
+    """Of a batch."""
+    return LARGE if device.type == "cuda" else SMALL
+
+
+def half(device: torch.device) -> torch.autocast:
+    """bfloat16 on a GPU."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+
+
+def images(device: torch.device, compiled: bool = False) -> dict[str, Call]:
     """A step on images, without noise and with each kind of tiling."""
     torch.manual_seed(0)
     model = WideResNet(depth=28, width=10, classes=10).to(device).train()
-    x, labels = torch.randn(IMAGES, 3, 32, 32, device=device), torch.arange(IMAGES, device=device)
+    if device.type == "cuda":
+        model = model.to(memory_format=torch.channels_last)  # pyright: ignore
+    rows = sizes(device)["images"]
+    x, labels = torch.randn(rows, 3, 32, 32, device=device), torch.arange(rows, device=device)
 
     def step(model: nn.Module) -> Call:
+        if compiled:
+            model.compile()
+
         def call() -> None:
-            F.cross_entropy(model(x), labels % 10).backward()
+            with half(device):
+                loss = F.cross_entropy(model(x), labels % 10)
+            loss.backward()
             model.zero_grad(set_to_none=True)
 
         return call
 
     where = ("stages.*.*.norm1", "stages.*.*.norm2")
-    ways = {name: step(planned(model, where, pattern)) for name, pattern in TILES.items()}
-    return {"no noise": step(model)} | ways
+    kinds = {name: TILES[name] for name in (COMPILED if compiled else TILES)}
+    made = {name: planned(model, where, pattern) for name, pattern in kinds.items()}
+    return {name: step(one) for name, one in ({"no noise": model} | made).items()}
 
 
-def texts(device: torch.device, where: tuple[str, ...] = ADDED) -> dict[str, Call]:
+def texts(
+    device: torch.device, where: tuple[str, ...] = ADDED, compiled: bool = False
+) -> dict[str, Call]:
     """A step on a segment of text after another, without noise and with each kind of spans."""
     torch.manual_seed(0)
     model = TransformerXL(words=10_000, width=380, heads=10, layers=16, feed=900, memory=70)
     model = model.to(device).train()
-    tokens = torch.randint(10_000, WORDS, device=device)
-    with torch.no_grad():
+    tokens = torch.randint(10_000, (sizes(device)["texts"], TIME), device=device)
+    with torch.no_grad(), half(device):
         state = model(tokens).state
 
     def step(model: nn.Module) -> Call:
+        if compiled:
+            model.compile()
+
         def call() -> None:
-            scores = model(tokens, state).logits
-            F.cross_entropy(scores.flatten(0, 1), tokens.flatten()).backward()
+            with half(device):
+                scores = model(tokens, state).logits
+                loss = F.cross_entropy(scores.flatten(0, 1), tokens.flatten())
+            loss.backward()
             model.zero_grad(set_to_none=True)
 
         return call
 
-    ways = {name: step(planned(model, where, pattern)) for name, pattern in SPANS.items()}
-    return {"no noise": step(model)} | ways
+    kinds = {name: SPANS[name] for name in (FEW if compiled else SPANS)}
+    made = {name: planned(model, where, pattern) for name, pattern in kinds.items()}
+    return {name: step(one) for name, one in ({"no noise": model} | made).items()}
 
 
-TRANSFORMER = f"Transformer-XL, 16 layers of 380, {WORDS[0]} × {WORDS[1]} words"
-ASKED = dict.fromkeys((name for name in SPANS if "Spans" in name), 1.02)
+def on(kind: str, compiled: bool = False) -> tuple[Comparison, ...]:
+    """All comparisons with the sizes of one kind of device."""
+    batch = LARGE if kind == "cuda" else SMALL
+    how = ", compiled" if compiled else ""
+    network = f"Transformer-XL, 16 layers of 380{how}, {batch['texts']} × {TIME} words"
+    asked = dict.fromkeys((name for name in SPANS if "Spans" in name), 1.02)
+    everywhere = (*ADDED, *INSIDE, *SHORTCUTS)
+    found = (
+        Comparison(
+            name=f"Wide-ResNet-28-10{how}, {batch['images']} images, 24 places: one step",
+            ways=partial(images, compiled=compiled),
+            targets=dict.fromkeys((name for name in TILES if "Tiles" in name), 1.03),
+            only=kind,
+        ),
+        Comparison(
+            name=f"{network}, 32 places: one step",
+            ways=partial(texts, compiled=compiled),
+            targets=asked,
+            only=kind,
+        ),
+        Comparison(
+            name=f"{network}, 128 places: one step",
+            ways=partial(texts, where=everywhere),
+            targets=asked,
+            only=kind,
+        ),
+    )
+    # All 128 places take minutes to compile.
+    return found[:2] if compiled else found
+
+
 CASE = Case(
     name="autodropout_patterns",
     tests=("tests/patterns/test_tiles.py", "tests/patterns/test_spans.py"),
-    comparisons=(
-        Comparison(
-            name=f"Wide-ResNet-28-10, {IMAGES} images, 24 places: one step",
-            ways=images,
-            targets=dict.fromkeys((name for name in TILES if "Tiles" in name), 1.03),
-        ),
-        Comparison(name=f"{TRANSFORMER}, 32 places: one step", ways=texts, targets=ASKED),
-        Comparison(
-            name=f"{TRANSFORMER}, 128 places: one step",
-            ways=partial(texts, where=(*ADDED, *INSIDE, *SHORTCUTS)),
-            targets=ASKED,
-        ),
-    ),
+    comparisons=(*on("cpu"), *on("cuda"), *on("cuda", compiled=True)),
     rounds=5,
 )
 

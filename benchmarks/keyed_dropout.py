@@ -70,6 +70,7 @@ def comparison(sizes: tuple[int, ...], threads: int, compiled: bool) -> Comparis
         ways=ways,
         threads=threads,
         targets={"kernel": most, "site": most} if large else None,
+        only=None if threads == 1 else "cpu",
     )
 
 

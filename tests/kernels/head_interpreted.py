@@ -8,7 +8,7 @@ from dropsmith.kernels.agreeing_head import HeadSettings, Mix, Triton, agreeing_
 from dropsmith.kernels.agreeing_head.reference import agreeing_head as by_definition
 from kernels.test_agreeing_head import CLOSE, given, results
 
-TILES = [Triton(rows=8, classes=16), Triton(rows=4, classes=32)]
+TILES = [Triton(items=14, rows=8, classes=16), Triton(rows=4, classes=32)]
 CLOSE_TO = CLOSE | {torch.float16: 4e-3}
 
 
@@ -104,13 +104,3 @@ def test_what_it_has_not_is_an_error_that_says_what_it_has():
         agreeing_head(*given(dtype=torch.float32), settings, mix, Triton())
     with pytest.raises(KernelError, match="no float64"):
         agreeing_head(*given(), HeadSettings(), mix, Triton())
-
-
-def test_its_first_use_says_that_it_is_untimed(capsys):
-    from dropsmith.kernels.agreeing_head import triton
-
-    triton._say.cache_clear()
-    for _ in range(2):
-        mix = Mix((1.0, 1.0), 1.0)
-        agreeing_head(*given(dtype=torch.float32), HeadSettings(), mix, TILES[0])
-    assert capsys.readouterr().err.count("has not been timed on a GPU") == 1

@@ -36,8 +36,9 @@ class LSTM(nn.LSTM):
     an update, a rate is the chance that the state stays as it was (Krueger et al. 2017), and in
     eval mode the mean of the two is taken.
 
-    With `layer.kernel = Triton()` steps with noise inside run as Triton's, on a GPU and untimed so
-    far; with None, as it is, as torch's operations. Without such noise the layer is torch's.
+    On a GPU steps with noise inside run as Triton's, and elsewhere as torch's operations. Where
+    sequences are of few lengths, `layer.kernel = Triton(graphs=Graphs())` captures them once for
+    each and replays them, which is faster. Without such noise the layer is torch's.
 
     >>> layer = LSTM(3, 4)
     >>> held = torch.ones(2, 1, 1, 4)

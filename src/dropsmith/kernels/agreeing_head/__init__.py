@@ -32,8 +32,8 @@ def agreeing_head(
         labels: the class of each item, `[items]`.
         settings: smoothing, which items count, the cap of the scores, the distance.
         mix: the multiples of the sums that backward will most likely ask for.
-        kernel: Triton's, on a GPU only and untimed so far, which its first use prints; None is
-            torch's own operations, on any device.
+        kernel: Triton's, on a GPU only. None takes it there, where it has what is asked for, and
+            elsewhere torch's own operations.
 
     Raises:
         KernelError: Triton's kernel cannot run on these tensors.

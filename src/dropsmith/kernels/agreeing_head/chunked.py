@@ -1,6 +1,7 @@
 """Some items at a time, on any device: their gradient is made while their scores are there."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,9 +11,10 @@ from torch import Tensor
 from dropsmith.kernels.agreeing_head.classes import Classes
 from dropsmith.kernels.agreeing_head.closed_form import Parts, parts_of
 from dropsmith.kernels.agreeing_head.settings import HeadSettings, HeadSums, Mix
-from dropsmith.kernels.agreeing_head.triton import check_runs, parts_by_triton
+from dropsmith.kernels.agreeing_head.triton import check_runs, has, parts_by_triton
 from dropsmith.kernels.agreeing_head.triton_settings import Triton
 from dropsmith.kernels.agreeing_head.two_views import blockwise, room_for
+from dropsmith.kernels.by_triton import there
 from dropsmith.kernels.once import once
 
 _HALF = 256.0
@@ -31,6 +33,8 @@ def agreeing_head(
     """See `dropsmith.kernels.agreeing_head.agreeing_head`."""
     if kernel is not None:
         check_runs(hidden, settings)
+    elif hidden.is_cuda and has(hidden, settings) and there():
+        kernel = Triton()
     rows = (labels != settings.ignore_index).nonzero().squeeze(-1)
     how = settings, mix, kernel
     task, agreement = _Head.apply(hidden, weight, bias, labels, rows, how)  # pyright: ignore
@@ -60,10 +64,13 @@ class _Work:
         wide = torch.promote_types(self.hidden.dtype, torch.float32)
         task = self.hidden.new_zeros(views, dtype=wide)
         agreement = self.hidden.new_zeros((), dtype=wide)
-        grads = _Grads.of(self.hidden, self.weight, self.bias, wide, wanted)
         classes = Classes.of_head(self.weight, self.bias)
-        most = min(max(1, self.settings.items // views), max(1, len(self.rows)))
-        room = self.hidden.new_empty(views * most * classes.count, dtype=wide)
+        items = self.settings.items if self.kernel is None else self.kernel.items
+        most = min(max(1, items // views), max(1, len(self.rows)))
+        whole = most >= len(self.rows)
+        grads = _Grads.of(self.hidden, self.weight, self.bias, wide, wanted, whole)
+        kept = wide if self.kernel is None else self.hidden.dtype
+        room = self.hidden.new_empty(views * most * classes.count, dtype=kept)
         spare = room.new_empty(room_for(most, classes.count) if self._usual(classes) else 0)
         for rows in self.rows.split(most):
             given = self.hidden[:, rows]
@@ -72,7 +79,7 @@ class _Work:
             task += parts.task
             agreement += parts.agreement
             if parts.grads is not None:
-                grads.add(rows, given, parts.grads, self.weight)
+                grads.add(rows, given, parts.grads, self.weight, whole)
         return task, agreement, grads
 
     def _scores(self, given: Tensor, room: Tensor) -> Tensor:
@@ -142,22 +149,27 @@ class _Grads:
         bias: Tensor | None,
         wide: torch.dtype,
         wanted: tuple[bool, bool, bool],
+        whole: bool,
     ) -> "_Grads":
+        # The one product of all items at once is rounded no more often than their sum would be.
+        made = torch.empty_like if whole else partial(torch.zeros_like, dtype=wide)
         return cls(
             torch.zeros_like(hidden, dtype=wide) if wanted[0] else None,
-            torch.zeros_like(weight, dtype=wide) if wanted[1] else None,
+            made(weight) if wanted[1] else None,
             torch.zeros_like(bias, dtype=wide) if wanted[2] and bias is not None else None,
         )
 
-    def add(self, rows: Tensor, given: Tensor, grad: Tensor, weight: Tensor) -> None:
+    def add(self, rows: Tensor, given: Tensor, grad: Tensor, weight: Tensor, whole: bool) -> None:
         """What some items give, by the gradient of their scores `[views, items, classes]`."""
         flat = grad.view(-1, grad.shape[-1])
         if self.bias is not None:
-            self.bias.add_(flat.sum(0))
+            self.bias.add_(flat.sum(0, dtype=self.bias.dtype))
         flat, seen = flat.to(weight.dtype), given.reshape(-1, given.shape[-1])
         if self.hidden is not None:
             self.hidden[:, rows] = (flat @ weight).to(self.hidden.dtype).view_as(given)
-        if self.weight is not None and self.weight.dtype == flat.dtype:
+        if self.weight is not None and whole:
+            torch.mm(flat.t(), seen, out=self.weight)
+        elif self.weight is not None and self.weight.dtype == flat.dtype:
             self.weight.addmm_(flat.t(), seen)
         elif self.weight is not None:
             self.weight.add_(flat.t() @ seen)

@@ -1,7 +1,5 @@
-"""`closed_form` as one launch of a Triton kernel for some items. Untimed: see `Triton`."""
+"""`closed_form` as one launch of a Triton kernel for some items: see `Triton`."""
 
-import sys
-from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -24,14 +22,17 @@ def parts_by_triton(
     graded: bool,
     kernel: Triton,
 ) -> Parts:
-    """`parts_of` of float32 scores, before any cap; the gradient takes their place."""
+    """`parts_of` of scores of any type but float64, before any cap.
+
+    All is summed in float32; the gradient takes the scores' place, in their type.
+    """
     from dropsmith.kernels.agreeing_head.triton_rows import agree
 
     views, items, count = scores.shape
     two, there = views == 2, count
     if classes.gone is not None:
         there = count - int(classes.gone.sum())
-    sums = scores.new_zeros(3, items)
+    sums = scores.new_zeros(3, items, dtype=torch.float32)
     weights = (mix.task[0], mix.task[1] if two else 0.0, mix.agreement)
     launch: Any = agree[(-(-items // kernel.rows),)]
     # Triton launches on the current device, which need not be the tensors'.
@@ -59,8 +60,14 @@ def parts_by_triton(
     return Parts(task, agreement, scores if graded else None)
 
 
+def has(hidden: Tensor, settings: HeadSettings) -> bool:
+    """Whether the kernel has this distance of so many views in this type."""
+    few = len(hidden) <= 2 and settings.distance != "jensen_shannon"
+    return few and hidden.dtype != torch.float64
+
+
 def check_runs(hidden: Tensor, settings: HeadSettings) -> None:
-    """Raise `KernelError` or `MissingExtra` where the kernel cannot run; else say that it does."""
+    """Raise `KernelError` or `MissingExtra` where the kernel cannot run."""
     if find_spec("triton") is None:
         raise MissingExtra("the head's Triton kernel", "triton", "triton")
     if len(hidden) > 2 or settings.distance == "jensen_shannon":
@@ -78,13 +85,6 @@ def check_runs(hidden: Tensor, settings: HeadSettings) -> None:
             f"the head's Triton kernel runs on a GPU, and this is on {hidden.device}\n"
             "  move the tensors to one, or leave kernel at None"
         )
-    _say()
-
-
-@lru_cache(maxsize=1)
-def _say() -> None:
-    line = "dropsmith: the head's Triton kernel has not been timed on a GPU yet"
-    print(line, file=sys.stderr)
 
 
 def _interpreted() -> bool:

@@ -12,7 +12,7 @@ import triton.language as tl
 @triton.jit
 def _tile(scores, columns, inside, cap, capped: tl.constexpr):
     """Scores, −inf where there is no class, and where that is; and what a cap does to a slope."""
-    z = tl.load(scores + columns, mask=inside, other=float("-inf"))
+    z = tl.load(scores + columns, mask=inside, other=float("-inf")).to(tl.float32)
     gone = z == float("-inf")
     slope = tl.full(z.shape, 1.0, tl.float32)
     if capped:

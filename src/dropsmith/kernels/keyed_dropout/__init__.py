@@ -7,6 +7,8 @@ from dropsmith.errors import ViewError
 from dropsmith.kernels.keyed_dropout.chunked import keyed_dropout as _chunked
 from dropsmith.kernels.keyed_dropout.reference import keyed_dropout as _reference
 from dropsmith.kernels.keyed_dropout.regenerated import keyed_dropout as _regenerated
+from dropsmith.kernels.keyed_dropout.triton import keyed_dropout as _drawn
+from dropsmith.kernels.keyed_dropout.triton import serves
 from dropsmith.rng import Key
 
 __all__ = ["keyed_dropout"]
@@ -35,4 +37,6 @@ def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> Ten
     # A subclass may hold no memory, as while shapes are propagated.
     if x.device.type == "cpu" and type(x) in (Tensor, nn.Parameter):
         return _chunked(x, keys, float(rate))
+    if serves(x, keys, rate):
+        return _drawn(x, keys, float(rate))
     return _regenerated(x, keys, rate)

@@ -1,8 +1,11 @@
 """A long short-term memory over a whole sequence, with noise on its state."""
 
+import torch
 from torch import Tensor
 
+from dropsmith.kernels.by_triton import there
 from dropsmith.kernels.lstm.sequence import lstm as _sequence
+from dropsmith.kernels.lstm.triton import has
 from dropsmith.kernels.lstm.triton import lstm as _triton
 from dropsmith.kernels.lstm.triton_graphs import Graphs
 from dropsmith.kernels.lstm.triton_settings import Tiles, Triton
@@ -28,8 +31,8 @@ def lstm(
         cell: the cell before it, `[batch, unit]`; it is never masked.
         weight: of the recurrence, `[4 * unit, unit]`.
         noise: masks of the state; they have no gradient.
-        kernel: Triton's steps, on a GPU only and untimed so far; None is torch's own operations,
-            on any device.
+        kernel: Triton's steps, on a GPU only. None takes them there, with products of float32 in
+            TF32 where torch lets cuDNN do so, and elsewhere torch's own operations.
 
     Returns:
         The hidden states `[time, batch, unit]`, and hidden state and cell after the last step.
@@ -38,6 +41,8 @@ def lstm(
         KernelError: Triton's steps cannot run on these tensors.
         MissingExtra: Triton is not installed.
     """
+    if kernel is None and gates.is_cuda and has(gates) and there():
+        kernel = Triton(precision="tf32" if torch.backends.cudnn.allow_tf32 else "ieee")
     if kernel is not None:
         return _triton(gates, hidden, cell, weight, noise, kernel)
     return _sequence(gates, hidden, cell, weight, noise)

@@ -1,6 +1,6 @@
 """One autograd function over the whole sequence, whose steps are one Triton kernel each.
 
-Untimed: see `Triton`. As in `sequence`, the weight's gradient is one product after the loop.
+As in `sequence`, the weight's gradient is one product after the loop.
 """
 
 from importlib.util import find_spec
@@ -157,6 +157,12 @@ def _interpreted() -> bool:
     from dropsmith.kernels.lstm.triton_forward import forward_step
 
     return not isinstance(forward_step, triton.JITFunction)
+
+
+def has(gates: Tensor) -> bool:
+    """Whether there is a kernel for this type and for so large a step."""
+    _, batch, _, unit = gates.shape
+    return gates.dtype in TYPES and max(4 * batch * unit, unit * unit) < 2**31
 
 
 def _check_runs(gates: Tensor, kernel: Triton) -> None:

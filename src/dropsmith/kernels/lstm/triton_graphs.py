@@ -1,7 +1,4 @@
-"""Steps captured as a CUDA graph, so that a whole sequence is launched at once.
-
-NOT YET RUN: this needs a GPU, and had none so far. Nothing uses it unless it is asked for.
-"""
+"""Steps captured as a CUDA graph, so that a whole sequence is launched at once."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence

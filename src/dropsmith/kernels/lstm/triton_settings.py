@@ -41,9 +41,8 @@ class Tiles:
 
 @dataclass(frozen=True, kw_only=True)
 class Triton:
-    """Run an LSTM's steps with noise in Triton on a GPU. Untimed: opt-in until it was timed on one.
+    """Run an LSTM's steps with noise in Triton on a GPU.
 
-    The kernel was tested in Triton's interpreter and compiled for a GPU, but has not run on one.
     It works on float32, bfloat16 and float16, sums in float32 and holds the cell in float32. The
     weight's gradient is torch's own product, which follows torch's settings.
 

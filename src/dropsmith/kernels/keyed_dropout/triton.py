@@ -1,0 +1,75 @@
+"""The mask drawn in a GPU's registers, where it is used and nowhere else: one launch each way."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dropsmith.kernels.by_triton import there
+from dropsmith.rng import Key, threshold
+
+TYPES = (torch.float32, torch.bfloat16, torch.float16)
+TILE = 1024
+_Words = tuple[int, int]
+
+
+def serves(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> bool:
+    """Whether the kernel can run: on a GPU, with keys and a rate that are numbers."""
+    words = [word for key in keys for word in (key.first, key.second)]
+    plain = type(x) in (Tensor, nn.Parameter) and all(isinstance(word, int) for word in words)
+    small = x.dtype in TYPES and x.numel() < 2**31 - TILE
+    return x.is_cuda and plain and small and isinstance(rate, int | float) and there()
+
+
+def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
+    """See `dropsmith.kernels.keyed_dropout.keyed_dropout`."""
+    words = tuple((_signed(int(key.first)), _signed(int(key.second))) for key in keys)
+    return _Drawn.apply(x, words, float(rate))  # pyright: ignore[reportReturnType]
+
+
+class _Drawn(torch.autograd.Function):
+    """Multiplication by a mask that is its own derivative, so backward is forward again."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, keys: tuple[_Words, ...], rate: float) -> Tensor:
+        ctx.keys, ctx.rate = keys, rate
+        return _masked(x, keys, rate)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None, None]:
+        # Through `apply`, so that a second derivative passes the same mask again.
+        return _Drawn.apply(grads[0], ctx.keys, ctx.rate), None, None  # pyright: ignore
+
+
+def _masked(given: Tensor, keys: tuple[_Words, ...], rate: float) -> Tensor:
+    from dropsmith.kernels.keyed_dropout.triton_drop import drop
+
+    together = _together(given)
+    x = given if together else given.contiguous()
+    out, length = torch.empty_like(x), x.numel() // len(keys)
+    channels, pixels = (x.shape[1], x.shape[2] * x.shape[3]) if together else (1, 1)
+    launch: Any = drop[(-(-length // TILE),)]
+    # Triton launches on the current device, which need not be the tensors'.
+    with torch.cuda.device_of(x):
+        for view, key in enumerate(keys if length else ()):
+            part = slice(view * length, (view + 1) * length)
+            source, target = (_in_memory(one)[part] for one in (x, out))
+            numbers = length, *key, int(threshold(rate)), 1 / (1 - rate), channels, pixels
+            launch(source, target, *numbers, together=together, tile=TILE, num_warps=4)
+    return out
+
+
+def _together(x: Tensor) -> bool:
+    if x.ndim != 4 or x.is_contiguous():
+        return False
+    return x.is_contiguous(memory_format=torch.channels_last)
+
+
+def _in_memory(x: Tensor) -> Tensor:
+    """The elements in the order in which they lie."""
+    return x.detach().as_strided((x.numel(),), (1,))
+
+
+def _signed(word: int) -> int:
+    word &= 0xFFFFFFFF
+    return word - (1 << 32) if word >> 31 else word
