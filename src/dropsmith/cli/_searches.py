@@ -13,7 +13,7 @@ def show(searches: "Searches", retrained: "Comparison | None", folder: Path, pag
     from rich.console import Console
 
     from dropsmith.learn import PLAN
-    from dropsmith.report import main_grid, plan_grid, rich_table, search_findings
+    from dropsmith.report import main_grid, plan_grid, rich_table, search_findings, stands_for
 
     console = Console(highlight=False)
     console.print(rich_table(plan_grid(searches)))
@@ -22,6 +22,7 @@ def show(searches: "Searches", retrained: "Comparison | None", folder: Path, pag
         console.print(f"• {sentence}")
     if retrained is not None:
         console.print(rich_table(main_grid(retrained)))
+        console.print(f"\n{stands_for(searches, retrained)}")
     console.print(f"\nThe plan: {folder / PLAN}", soft_wrap=True)
     console.print(f"The page: {page.resolve().as_uri()}", soft_wrap=True)
 

@@ -7,7 +7,7 @@ from dropsmith.report.page import page, write_page
 from dropsmith.report.price import price_grid
 from dropsmith.report.runs import begun, runs_grid, runs_in
 from dropsmith.report.runs_page import runs_page, write_runs_page
-from dropsmith.report.search_page import search_page, write_search_page
+from dropsmith.report.search_page import search_page, stands_for, write_search_page
 from dropsmith.report.searched import plan_grid, search_findings, trials_grid
 from dropsmith.report.table import rich_table
 
@@ -29,6 +29,7 @@ __all__ = [
     "sampled_grid",
     "search_findings",
     "search_page",
+    "stands_for",
     "trial_grid",
     "trials_grid",
     "write_between",

@@ -110,11 +110,11 @@ def _retrained(searches: Searches, retrained: Comparison | None) -> str:
         return ""
     said = items(findings(retrained))
     return "\n".join(
-        [paragraph(_stands_for(searches, retrained)), said, table(main_grid(retrained))]
+        [paragraph(stands_for(searches, retrained)), said, table(main_grid(retrained))]
     )
 
 
-def _stands_for(searches: Searches, retrained: Comparison) -> str:
+def stands_for(searches: Searches, retrained: Comparison) -> str:
     """What the plan in the comparison was chosen from, and the others."""
     scores = sum(len(one.finished) for one in searches.found)
     most = max((len(row.trials) for row in retrained.rows), default=0)
