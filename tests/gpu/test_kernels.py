@@ -8,7 +8,13 @@ from torch import Tensor
 
 from dropsmith.kernels.agreeing_attention import AttentionSettings, Looks, agreeing_attention
 from dropsmith.kernels.agreeing_attention.reference import agreeing_attention as whole_matrices
-from dropsmith.kernels.agreeing_head import HeadSettings, Mix, Triton, agreeing_head
+from dropsmith.kernels.agreeing_head import (
+    HeadSettings,
+    Mix,
+    Triton,
+    agreeing_head,
+    agreeing_scores,
+)
 from dropsmith.kernels.agreeing_head.reference import agreeing_head as by_definition
 from dropsmith.kernels.keyed_dropout import keyed_dropout, reference, triton
 from dropsmith.kernels.lstm import Graphs, Tiles, lstm
@@ -111,6 +117,27 @@ def test_the_head_is_its_definition_in_float64(gpu, items, classes, dtype, dista
     want, grads = summed(by_definition(*exact, tensors[3], settings, mix), mix, exact)
     made = agreeing_head(*mine, tensors[3].to(gpu), settings, mix, kernel)
     found, others = summed(made, mix, mine)
+    for a, b in zip([*found, *others], [*want, *grads], strict=True):
+        assert_close(a, b, dtype)
+
+
+@pytest.mark.parametrize("lacking", [False, True])
+@pytest.mark.parametrize("distance", ["symmetric_kl", "squared", "jensen_shannon"])
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+def test_sums_of_scores_are_those_of_a_head_that_gives_them(gpu, dtype, distance, lacking):
+    scores, labels = drawn(1, 2, 70, 301).to(dtype), torch.arange(70) % 300
+    labels[3] = -100
+    if lacking:
+        scores[:, 5, 300] = -torch.inf
+    settings, mix = HeadSettings(distance=distance, items=50), Mix((0.5, 0.25), 1.5)
+    (mine,) = inputs = [scores.to(gpu).requires_grad_()]
+    found, others = summed(agreeing_scores(mine, labels.to(gpu), settings), mix, inputs)
+    (exact,) = inputs = [scores.double().requires_grad_()]
+    want, grads = summed(agreeing_scores(exact, labels, settings), mix, inputs)
+    if not lacking:
+        identity = torch.eye(301, dtype=torch.float64)
+        direct = by_definition(exact, identity, None, labels, settings, mix)
+        torch.testing.assert_close(direct.task, want[0])
     for a, b in zip([*found, *others], [*want, *grads], strict=True):
         assert_close(a, b, dtype)
 

@@ -8,6 +8,9 @@ from torch import Tensor
 from dropsmith.kernels.agreeing_head.classes import Classes
 from dropsmith.kernels.agreeing_head.closed_form import Parts, parts_of
 from dropsmith.kernels.agreeing_head.settings import HeadSettings, HeadSums, Mix
+from dropsmith.kernels.agreeing_head.triton import has, parts_by_triton
+from dropsmith.kernels.agreeing_head.triton_settings import Triton
+from dropsmith.kernels.by_triton import there
 from dropsmith.kernels.once import once
 
 
@@ -22,8 +25,12 @@ def _some(
     scores: Tensor, labels: Tensor, rows: Tensor, settings: HeadSettings, mix: Mix, graded: bool
 ) -> Parts:
     """Of some rows; the gradient is that by the scores as they were given."""
-    given = scores[:, rows].to(torch.promote_types(scores.dtype, torch.float32))
-    classes, slope = Classes.of_scores(given), None
+    given, slope = scores[:, rows], None
+    classes = Classes.of_scores(given)
+    if _by_triton(given, settings) and classes.gone is None:
+        own = settings, mix, classes, graded, Triton()
+        return parts_by_triton(given, labels[rows], *own)
+    given = given.to(torch.promote_types(scores.dtype, torch.float32))
     if settings.cap is not None:
         squeezed = given.div_(settings.cap).tanh_()
         slope = 1 - squeezed * squeezed
@@ -36,6 +43,15 @@ def _some(
     return parts
 
 
+def _by_triton(scores: Tensor, settings: HeadSettings) -> bool:
+    return scores.is_cuda and has(scores, settings) and there()
+
+
+def _at_a_time(scores: Tensor, settings: HeadSettings) -> int:
+    items = Triton().items if _by_triton(scores, settings) else settings.items
+    return max(1, items // len(scores))
+
+
 class _Scores(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -45,7 +61,7 @@ class _Scores(torch.autograd.Function):
         mix = Mix((0.0,) * views, 0.0)
         wide = torch.promote_types(scores.dtype, torch.float32)
         task, agreement = scores.new_zeros(views, dtype=wide), scores.new_zeros((), dtype=wide)
-        for some in rows.split(max(1, settings.items // views)):
+        for some in rows.split(_at_a_time(scores, settings)):
             parts = _some(scores, labels, some, settings, mix, False)
             task += parts.task
             agreement += parts.agreement
@@ -59,7 +75,7 @@ class _Scores(torch.autograd.Function):
         scores, labels, rows = ctx.saved_tensors
         mix = Mix(tuple(given[0].tolist()), float(given[1]))
         grads = torch.zeros_like(scores)
-        for some in rows.split(max(1, ctx.settings.items // len(scores))):
+        for some in rows.split(_at_a_time(scores, ctx.settings)):
             parts = _some(scores, labels, some, ctx.settings, mix, True)
             assert parts.grads is not None
             grads[:, some] = parts.grads.to(grads.dtype)
