@@ -42,6 +42,10 @@ def number(data):
 
 def pair():
     return Pair()
+
+def wider(data):
+    from dropsmith.models import SmallConv
+    return SmallConv(channels=1, size=8, classes=data.classes, widths=(8, 16))
 """
 
 
@@ -78,6 +82,14 @@ def test_noise_goes_where_the_model_has_dropout(spec, digits):
         model(x)
     assert seen[0].unique().tolist() == pytest.approx([0, 10])
     assert task.noises == ("dropout", "gaussian")
+
+
+def test_a_model_of_the_tasks_own_class_has_noise_where_the_tasks_model_has_it(spec, digits):
+    wider = with_model(digits, f"{spec}:wider", digits.load())
+    assert (wider.noises, wider.paired) == (digits.noises, digits.paired)
+    for noise in digits.noises:
+        assert wider.plan(noise, 0.2) == digits.plan(noise, 0.2)
+    assert wider.model(digits.load()).convs[0].out_channels == 8  # pyright: ignore
 
 
 def test_looking_at_the_model_leaves_torchs_generator_and_the_search_path_alone(spec, digits):

@@ -42,17 +42,18 @@ class OwnModelTask(Task):
     Args:
         task: whose data and loss.
         spec: `package.module:function`.
-        places: where the model can take noise.
-        name, budget, noises, perplexity, kind, blocks, upper: as for any task.
+        places: where the model can take noise: the task says so of a model of its own kind.
+        name, budget, noises, paired, perplexity, kind, blocks, upper: as for any task.
         input: what the model's forward calls the one input, where the task calls it otherwise.
     """
 
     task: Task
     spec: str
-    places: AnyModel
+    places: AnyModel | Task
     name: str
     budget: Budget
     noises: tuple[str, ...]
+    paired: str = "dropout"
     perplexity: bool = False
     input: str | None = None
     kind: Literal["classes", "values"] = "classes"
@@ -103,7 +104,8 @@ def with_model(task: Task, spec: str, data: Data) -> Task:
 
     The function is called with the data if it takes an argument. Modules are looked for in the
     working directory too. The model's forward may call its input what it likes where there is
-    only one. Noise goes where the types of its modules allow: see `models.AnyModel`.
+    only one. Noise goes where the types of its modules allow, see `models.AnyModel`; in a model of
+    the class of the task's own, of another size, it goes where it goes in that one.
 
     Args:
         task: whose data and loss to use.
@@ -118,7 +120,8 @@ def with_model(task: Task, spec: str, data: Data) -> Task:
         return tuned
     with torch.random.fork_rng():
         model = made(spec, data)
-    places, own_input = AnyModel.of(model), _input(model, data.train)
+        own = type(model) is type(task.model(data))
+    places, own_input = task if own else AnyModel.of(model), _input(model, data.train)
     return OwnModelTask(
         task=task,
         spec=spec,
@@ -126,6 +129,7 @@ def with_model(task: Task, spec: str, data: Data) -> Task:
         name=task.name,
         budget=task.budget,
         noises=places.noises,
+        paired=task.paired if own else OwnModelTask.paired,
         perplexity=task.perplexity,
         input=own_input,
         kind=task.kind,
