@@ -134,6 +134,14 @@ def test_a_search_after_a_comparison_leaves_that_on_the_page(run, made):
     assert 'id="retrained"' in Path("runs/search-digits/report.html").read_text()
 
 
+def test_children_step_as_they_are_told_and_the_page_says_how(run):
+    code, _, _ = run(f"{SHORT} --trials 1 --sampler random --batch-size 30 --learning-rate 0.002")
+    assert code == 0
+    budget = Searches.load(BEST).problem.config["budget"]
+    assert (budget["batch_size"], budget["learning_rate"]) == (30, 0.002)
+    assert "--batch-size 30 --learning-rate 0.002" in (BEST / "report.html").read_text()
+
+
 def test_rules_of_ones_own_stand_beside_what_is_searched(run):
     own = Plan(rule("hidden.input", Bernoulli(rate=0.5)))
     own.save("mine.json")

@@ -66,13 +66,15 @@ def test_of_a_recipe_it_says_what_was_typed_and_where_data_is_looked_for():
 
 
 def test_what_no_command_says_has_none():
-    html = search_page(searches(FOUND.found[0], config=problem().config))
+    config = problem().config | {"budget": problem().config["budget"] | {"weight_decay": 0.5}}
+    html = search_page(searches(FOUND.found[0], config=config))
     assert "dropsmith search digits" not in html
     assert "dropsmith.learn.learn, with the configuration in problem.json" in html
 
 
 def test_the_command_holds_what_is_not_usual():
     config = problem().config | {"task": "cifar10", "model": "a.b:c", "precision": "bf16"}
+    config["budget"] = config["budget"] | {"batch_size": 8, "learning_rate": 0.5}
     found = searches(
         searched(TRIALS[0], seed=5, pruner="asha"),
         config=config,
@@ -81,6 +83,7 @@ def test_the_command_holds_what_is_not_usual():
     )
     line = command(found.found[0], found)
     assert "--seeds-per-plan 3 --pruner asha" in line
+    assert "--batch-size 8 --learning-rate 0.5" in line
     assert "--data DIR --model a.b:c --precision bf16 --seed 5" in line
 
 

@@ -9,8 +9,10 @@ import typer
 
 from dropsmith.cli._options import (
     AsJson,
+    BatchSize,
     BudgetName,
     DataFolder,
+    LearningRate,
     Limit,
     ModelName,
     Out,
@@ -27,6 +29,8 @@ from dropsmith.errors import TaskError
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison
     from dropsmith.learn import Searches
+    from dropsmith.tasks import Budget, Task
+    from dropsmith.train import Setup
 
 TRIALS, SAMPLER = 40, "controller"
 """Where neither the command nor a recipe says how many; what proposes them, where it does not."""
@@ -116,6 +120,8 @@ def search(
     pruner: Pruner = None,
     timeout: Timeout = None,
     budget: BudgetName = "full",
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
     data: DataFolder = None,
     model: ModelName = None,
     limit: Limit = None,
@@ -140,15 +146,15 @@ def search(
     Example: dropsmith search penn-treebank-xl/auto-dropout --data DIR
     """
     from dropsmith.cli._trials_bar import trials_bar
-    from dropsmith.learn import PLAN, child_setup, learn
+    from dropsmith.learn import PLAN, learn
     from dropsmith.report.numbers import LOSSES
-    from dropsmith.sites import Plan
 
     where = None if data is None else str(data)
     if is_recipe(task):
-        given = {"--budget": budget != "full", "--model": model, "--limit": limit, "--plan": plan}
-        given |= {"--space": space != "auto", "--seeds-per-plan": seeds_per_plan != 1}
-        proxy = recipe_search(task, preset, given)
+        decided = {"--budget": budget != "full", "--model": model, "--limit": limit, "--plan": plan}
+        decided |= {"--batch-size": batch_size, "--learning-rate": learning_rate}
+        decided |= {"--space": space != "auto", "--seeds-per-plan": seeds_per_plan != 1}
+        proxy = recipe_search(task, preset, decided)
         found, setup = find(proxy.task, data, proxy.model), proxy.setup(where)
         setup = replace(setup, precision=precision)
         typed = _typed(task, preset, trials, sampler, pruner, precision, seed)
@@ -158,18 +164,11 @@ def search(
     elif preset is not None:
         raise TaskError(f"--preset is of recipes, and {task} is a task\n  {LIST}")
     else:
-        found = find(task, data, model)
-        length, examples = budget_of(found, budget, limit, data)
-        setup = child_setup(
-            found,
-            length,
-            data=where,
-            model=model,
-            limit=examples,
-            precision=precision,
-            beside=None if plan is None else Plan.load(plan),
+        found, typed, name = find(task, data, model), (), Path(task).name
+        length, examples = budget_of(
+            found, budget, limit, data, batch_size=batch_size, learning_rate=learning_rate
         )
-        name, typed = Path(task).name, ()
+        setup = _child(found, length, where, model, examples, precision, plan)
     others = rivals(found, retrain_seeds, retrain_with)
     trials, folder = trials or TRIALS, folder_of(out, f"search-{name}")
     score = f"validation {LOSSES['mse' if found.kind == 'values' else 'nll']}"
@@ -196,6 +195,25 @@ def search(
         raise typer.Exit(1)
     if is_recipe(task) and not as_json:
         print(f"To train the recipe under it: dropsmith train {task} --plan {folder / PLAN}")
+
+
+def _child(
+    task: "Task",
+    budget: "Budget",
+    data: str | None,
+    model: str | None,
+    limit: int | None,
+    precision: str,
+    beside: str | None,
+) -> "Setup":
+    """The run of every child, with the plan at a place beside what is searched."""
+    from dropsmith.learn import child_setup
+    from dropsmith.sites import Plan
+
+    rules = None if beside is None else Plan.load(beside)
+    return child_setup(
+        task, budget, data=data, model=model, limit=limit, precision=precision, beside=rules
+    )
 
 
 def _typed(

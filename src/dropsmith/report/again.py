@@ -25,8 +25,8 @@ def command(comparison: Comparison, data: Path | None = None) -> str:
         "--rates": _rates(comparison),
         "--tuning-seeds": len(tried[0].records) if tried else None,
         "--budget": config["budget"]["epochs"],
-        "--batch-size": _unusual(config, "batch_size"),
-        "--learning-rate": _unusual(config, "learning_rate"),
+        "--batch-size": unusual(config, "batch_size"),
+        "--learning-rate": unusual(config, "learning_rate"),
         "--limit": config["limit"],
         "--data": None if own else place,
         "--model": config["model"],
@@ -43,7 +43,7 @@ def command(comparison: Comparison, data: Path | None = None) -> str:
     return shlex.join(["dropsmith", "compare", task, *words])
 
 
-def _unusual(config: dict[str, Any], name: str) -> Any:
+def unusual(config: dict[str, Any], name: str) -> Any:
     """What a budget has in place of the task's own; None where it is the same, or not known."""
     task, value = TASKS.get(config["task"]), config["budget"][name]
     return None if task is None or value == getattr(task.budget, name) else value

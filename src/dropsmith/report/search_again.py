@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 
 from dropsmith.learn import BESIDE, FILE, Searched, Searches
+from dropsmith.report.again import unusual
 from dropsmith.report.html import code, paragraph
 from dropsmith.search import ConvSpace, SequenceSpace
 from dropsmith.tasks import TASKS
@@ -36,6 +37,8 @@ def command(search: Searched, searches: Searches, data: Path | None = None) -> s
         "--seeds-per-plan": problem.seeds if problem.seeds > 1 else None,
         "--pruner": search.pruner,
         "--budget": config["budget"]["epochs"],
+        "--batch-size": unusual(config, "batch_size"),
+        "--learning-rate": unusual(config, "learning_rate"),
         "--limit": config["limit"],
         "--data": None if own else place,
         "--model": config["model"],
@@ -49,7 +52,8 @@ def command(search: Searched, searches: Searches, data: Path | None = None) -> s
 
 
 def _as_the_task_steps(searches: Searches) -> bool:
-    """Whether children have their task's budget but for its epochs, as those of a command have."""
+    """Whether children have their task's budget but for what a command can say of it."""
     config = searches.problem.config
     task = TASKS.get(config["task"])
-    return task is None or task.budget.to_json() | {"epochs": 0} == config["budget"] | {"epochs": 0}
+    said = {"epochs": 0, "batch_size": 0, "learning_rate": 0}
+    return task is None or task.budget.to_json() | said == config["budget"] | said
