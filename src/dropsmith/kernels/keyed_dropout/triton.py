@@ -52,8 +52,7 @@ def _masked(given: Tensor, keys: tuple[_Words, ...], rate: float) -> Tensor:
     # Triton launches on the current device, which need not be the tensors'.
     with torch.cuda.device_of(x):
         for view, key in enumerate(keys if length else ()):
-            part = slice(view * length, (view + 1) * length)
-            source, target = (_in_memory(one)[part] for one in (x, out))
+            source, target = (_of_view(one, view, length) for one in (x, out))
             numbers = length, *key, int(threshold(rate)), 1 / (1 - rate), channels, pixels
             launch(source, target, *numbers, together=together, tile=TILE, num_warps=4)
     return out
@@ -65,9 +64,11 @@ def _together(x: Tensor) -> bool:
     return x.is_contiguous(memory_format=torch.channels_last)
 
 
-def _in_memory(x: Tensor) -> Tensor:
-    """The elements in the order in which they lie."""
-    return x.detach().as_strided((x.numel(),), (1,))
+def _of_view(x: Tensor, view: int, length: int) -> Tensor:
+    """A tensor whose memory begins with that of a view, which is all that a kernel is told."""
+    if not view:
+        return x
+    return x.detach().as_strided((length,), (1,), x.storage_offset() + view * length)
 
 
 def _signed(word: int) -> int:
