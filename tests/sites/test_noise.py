@@ -1,6 +1,7 @@
 """A mask depends on its key and on nothing else, and comes back whenever the key does."""
 
 import pickle
+import sys
 from copy import deepcopy
 
 import pytest
@@ -9,6 +10,7 @@ from torch import nn
 
 from dropsmith.errors import NoiseError
 from dropsmith.sites import Pass, Plan, find_noise, noise_of, rule, step
+from dropsmith.sites.noise import TRAINING, Noise
 from sites.zoo import FLIPS, KINDS, ONES, Functional, mirrors, mlp
 
 
@@ -165,3 +167,21 @@ def test_noise_is_found_through_a_wrapper():
     net = mlp()
     Plan(rule("1", FLIPS)).install(net)
     assert find_noise(nn.Sequential(net)) is noise_of(net)
+
+
+def test_keys_that_are_held_are_those_that_are_folded_anew_and_no_more_than_few(monkeypatch):
+    monkeypatch.setattr(sys.modules[Noise.__module__], "_MOST", 3)
+    state = Noise(seed=5, rank=1)
+    state.prepare("a")
+    for number in range(1, 4):
+        state.begin(training=True)
+        for call in range(4):
+            (source,) = state.sources("a", False, torch.device("cpu"))
+            fresh = state._prefixes["a"].fold(TRAINING, 0, call, number)
+            assert source.key == fresh
+    assert len(state._folded) <= 3
+    state.seed = 6
+    state.prepare("a")
+    state.begin(training=True)
+    (source,) = state.sources("a", False, torch.device("cpu"))
+    assert source.key == state._prefixes["a"].fold(TRAINING, 0, 0, 4)

@@ -3,7 +3,6 @@
 from torch import nn
 
 from dropsmith.axes import UNKNOWN
-from dropsmith.sites.places import NamesAxes
 from dropsmith.sites.site import Kind
 
 _SPATIAL = {
@@ -34,15 +33,16 @@ _LAST_IS_UNIT = (nn.Linear, nn.LayerNorm, nn.Embedding)
 
 
 def names_of(module: nn.Module, kind: Kind, ndim: int) -> tuple[str, ...]:
-    """The axes of a tensor at a site; `?` where the type does not tell.
+    """The axes of a tensor at a site; `?` where neither its `output_axes` nor the type tells.
 
     >>> names_of(nn.Conv2d(1, 1, 3), "output", 4)
     ('batch', 'channel', 'height', 'width')
     >>> names_of(nn.ReLU(), "output", 4)
     ('batch', '?', '?', '?')
     """
-    if kind == "output" and isinstance(module, NamesAxes) and len(module.output_axes) == ndim:
-        return module.output_axes
+    said: tuple[str, ...] | None = getattr(module, "output_axes", None)
+    if kind == "output" and said is not None and len(said) == ndim:
+        return said
     if kind == "attention":
         return ("batch", "head", "time", "time") if ndim == 4 else ("batch", "time", "time")
     if kind == "functional" and ndim == 4:

@@ -23,6 +23,8 @@ TRAINING, PREDICTION, PROBE = 0, 1, 2
 Observer = Callable[[str, Kind, Tensor, Tensor], None]
 """Takes a site's name and kind, and what it was given and returned."""
 ATTRIBUTE = "_dropsmith_noise"
+_MOST = 4096
+"""Keys that are held, at most: a module in a loop over long texts has one for each of its calls."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Noise:
         self.observer: Observer | None = None
         self.loaded = False
         self._prefixes: dict[str, Key] = {}
+        self._folded: dict[tuple[str, int, int, int], Key] = {}
 
     @property
     def step(self) -> int:
@@ -96,6 +99,7 @@ class Noise:
         """Fold what does not change during training once, at install."""
         name = int.from_bytes(blake2s(site.encode(), digest_size=4).digest(), "big")
         self._prefixes[site] = Key.of(self.seed).fold(self.rank, name)
+        self._folded.clear()
 
     def begin(self, training: bool) -> None:
         """A forward of the root starts: count it if it trains, and draw afresh."""
@@ -138,9 +142,9 @@ class Noise:
         this = self.current
         call = self._call(site, name)
         step = self._step()
-        prefix = self._prefixes[name or site].fold(this.domain)
         shown = (0,) * len(this.views) if shared else this.views
-        return tuple(Source(prefix.fold(view, call, step), step, device, view) for view in shown)
+        keys = [self._key(name or site, view, call).fold(step) for view in shown]
+        return tuple(Source(key, step, device, view) for key, view in zip(keys, shown, strict=True))
 
     def agree(self, name: str, site: str, sizes: tuple[int, ...]) -> None:
         """Raise `PlanError` where sites that drop by one mask need masks of several sizes."""
@@ -170,6 +174,18 @@ class Noise:
         for tensor in tensors:
             if tensor.requires_grad:
                 tensor.register_hook(_Restore(self, this))
+
+    def _key(self, name: str, view: int, call: int) -> Key:
+        """A site's key for a view and call, but for the step, which alone differs from the last."""
+        domain = self.current.domain
+        if torch.compiler.is_compiling():
+            return self._prefixes[name].fold(domain, view, call)
+        known = name, domain, view, call
+        if known not in self._folded:
+            if len(self._folded) >= _MOST:
+                self._folded.clear()
+            self._folded[known] = self._prefixes[name].fold(domain, view, call)
+        return self._folded[known]
 
     def _step(self) -> int | Tensor:
         if self.current.step is not None:

@@ -30,10 +30,3 @@ class Declares(Protocol):
     def noise_places(self) -> tuple[Place, ...]:
         """Where, in the order of its layers."""
         ...
-
-
-@runtime_checkable
-class NamesAxes(Protocol):
-    """A module whose type says nothing of what it returns, and that says so itself."""
-
-    output_axes: tuple[str, ...]
