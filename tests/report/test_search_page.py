@@ -136,6 +136,12 @@ def test_a_comparison_of_a_plan_that_is_no_longer_the_best_says_so():
     assert "is the best of 13 scores" not in html
 
 
+def test_a_comparison_without_the_learned_plan_says_so():
+    others = retrained(FOUND.plan)
+    html = search_page(FOUND, replace(others, rows=others.rows[:1]))
+    assert "The learned plan is not in this table" in html
+
+
 def test_rules_that_every_plan_has_are_said_and_typed():
     beside = {"plan": Plan(rule("head.input", Bernoulli(rate=1 / 3))).to_json()}
     found = searches(FOUND.found[0], config=problem().config | beside)

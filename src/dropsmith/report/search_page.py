@@ -119,15 +119,20 @@ def stands_for(searches: Searches, retrained: Comparison) -> str:
     scores = sum(len(one.finished) for one in searches.found)
     most = max((len(row.trials) for row in retrained.rows), default=0)
     row = retrained.row(LEARNED)
-    trained = None if row is None else Plan.from_json(row.records[0].config["plan"])
-    finalists = searches.finalists(max(1, len(row.trials))) if row is not None else ()
+    if row is None:
+        return (
+            "The learned plan is not in this table. To train it beside these, search again with "
+            "--retrain-seeds."
+        )
+    trained = Plan.from_json(row.records[0].config["plan"])
+    finalists = searches.finalists(max(1, len(row.trials)))
     if trained not in finalists:
         return (
             "The learned plan in this table is not the best one above, which was found later. To "
             "train that one anew, search again with --retrain-seeds."
         )
     which = "The learned plan is the best"
-    if row is not None and row.trials:
+    if row.trials:
         seeds = len(row.trials[0].records)
         which = (
             f"The learned plan is number {finalists.index(trained) + 1} above: of the "
