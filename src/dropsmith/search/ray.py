@@ -19,6 +19,10 @@ except ImportError:
     raise MissingExtra("a search on a Ray cluster", "ray", "ray") from None
 
 
+_ASKED, _HEARD = 5, 2.0
+"""How often a task is told to end, and the seconds it is given to have heard."""
+
+
 @final
 class RayExecutor(Executor):
     """Runs each trial as a task of Ray, once: what is to be done about a lost one is the study's.
@@ -86,8 +90,7 @@ class RayExecutor(Executor):
         self._post.mail.answer.remote(number, go_on)
 
     def close(self) -> None:
-        for task in self._running:
-            ray.cancel(task, force=True)
+        _end(list(self._running))
         self._running = {}
         self._post.close()
         if self._mine:
@@ -115,8 +118,7 @@ class RayExecutor(Executor):
         if self._timeout is None:
             return []
         tasks = [task for task, n in self._running.items() if n not in self._begun]
-        for task in tasks:
-            ray.cancel(task, force=True)
+        _end(tasks)
         why = "word of its beginning may be lost"
         return [Failed(self._forget(task), why, lost=True) for task in tasks]
 
@@ -152,8 +154,7 @@ class RayExecutor(Executor):
         done, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
         events += [self._ended(task) for task in done]
         late = [task for task, n in self._running.items() if self._due.get(n, now + 1) <= now]
-        for task in late:
-            ray.cancel(task, force=True)
+        _end(late)
         numbers = [self._forget(task) for task in late]
         limit = self._timeout or 0.0
         why = f"it took longer than {limit:g} s"
@@ -165,6 +166,15 @@ class RayExecutor(Executor):
         for times in (self._due, self._left):
             times.pop(number, None)
         return number
+
+
+def _end(tasks: list[Any]) -> None:
+    """Cancel tasks until they have ended: one that is just being handed over may not hear it."""
+    for _ in range(_ASKED):
+        for task in tasks:
+            ray.cancel(task, force=True)
+        if tasks:
+            _, tasks = ray.wait(tasks, num_returns=len(tasks), timeout=_HEARD, fetch_local=False)
 
 
 def _least(*times: float | None) -> float | None:
