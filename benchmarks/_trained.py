@@ -89,15 +89,11 @@ def trained(
     found = {row["id"]: row for row in whole_lines(path)}
     todo = [job for job in {job.id: job for job in jobs}.values() if job.id not in found]
     say(f"{len(jobs)} runs asked for, {len(todo)} to make")
-    began = monotonic()
     with closing(spread(_work, todo, processes)) as events, path.open("a") as file:
-        for count, (job, row) in enumerate(done(events, todo), start=1):
+        for job, row in done(events, todo, say, every=20):
             file.write(json.dumps(row) + "\n")
             file.flush()
             found[job.id] = row
-            if count % 20 == 0:
-                left = (monotonic() - began) / count * (len(todo) - count)
-                say(f"{count} of {len(todo)}, {left / 60:.0f} minutes left")
     return {job.id: found[job.id] for job in jobs}
 
 
@@ -121,11 +117,21 @@ def whole_lines(path: Path) -> Iterator[Row]:
         yield json.loads(line)
 
 
-def done(events: Any, jobs: Sequence[_J]) -> Iterator[tuple[_J, Any]]:
-    """Each job that is done and its result; `SystemExit` where the process of one died."""
+def done(
+    events: Any, jobs: Sequence[_J], say: Callable[[str], None], every: int
+) -> Iterator[tuple[_J, Any]]:
+    """Each job that is done and its result; `SystemExit` where the process of one died.
+
+    After `every` so many it says how many there are and how long the rest will take.
+    """
+    began, count = monotonic(), 0
     for event in events:
         if isinstance(event, Done):
             yield jobs[event.job], event.result
+            count += 1
+            if count % every == 0:
+                left = (monotonic() - began) / count * (len(jobs) - count)
+                say(f"{count} of {len(jobs)}, {left / 60:.0f} minutes left")
         elif hasattr(event, "code"):
             raise SystemExit(f"the process of {jobs[event.job]!r} died with {event.code}")
 

@@ -21,12 +21,7 @@ from benchmarks._harness import Case, Comparison, main
 from benchmarks._measure import Call
 from torch import Tensor
 
-from dropsmith.kernels.agreeing_head import (
-    HeadSettings,
-    Mix,
-    agreeing_head,
-    agreeing_scores,
-)
+from dropsmith.kernels.agreeing_head import HeadSettings, Mix, agreeing_head, agreeing_scores
 
 WEIGHT = 2.5
 """Of the agreement: alpha 5."""

@@ -57,9 +57,9 @@ def planned(model: nn.Module, where: tuple[str, ...], pattern: Pattern) -> nn.Mo
     return made
 
 
-def sizes(device: torch.device) -> dict[str, int]:
-    """Of a batch."""
-    return LARGE if device.type == "cuda" else SMALL
+def sizes(kind: str) -> dict[str, int]:
+    """Of a batch on a kind of device."""
+    return LARGE if kind == "cuda" else SMALL
 
 
 def half(device: torch.device) -> torch.autocast:
@@ -73,7 +73,7 @@ def images(device: torch.device, compiled: bool = False) -> dict[str, Call]:
     model = WideResNet(depth=28, width=10, classes=10).to(device).train()
     if device.type == "cuda":
         model = model.to(memory_format=torch.channels_last)  # pyright: ignore
-    rows = sizes(device)["images"]
+    rows = sizes(device.type)["images"]
     x, labels = torch.randn(rows, 3, 32, 32, device=device), torch.arange(rows, device=device)
 
     def step(model: nn.Module) -> Call:
@@ -101,7 +101,7 @@ def texts(
     torch.manual_seed(0)
     model = TransformerXL(words=10_000, width=380, heads=10, layers=16, feed=900, memory=70)
     model = model.to(device).train()
-    tokens = torch.randint(10_000, (sizes(device)["texts"], TIME), device=device)
+    tokens = torch.randint(10_000, (sizes(device.type)["texts"], TIME), device=device)
     with torch.no_grad(), half(device):
         state = model(tokens).state
 
@@ -125,7 +125,7 @@ def texts(
 
 def on(kind: str, compiled: bool = False) -> tuple[Comparison, ...]:
     """All comparisons with the sizes of one kind of device."""
-    batch = LARGE if kind == "cuda" else SMALL
+    batch = sizes(kind)
     how = ", compiled" if compiled else ""
     network = f"Transformer-XL, 16 layers of 380{how}, {batch['texts']} × {TIME} words"
     asked = dict.fromkeys((name for name in SPANS if "Spans" in name), 1.02)

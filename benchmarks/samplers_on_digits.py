@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import torch
@@ -74,14 +73,10 @@ def searched(
     todo = [job for job in jobs if job.key not in found]
     say(f"{len(jobs)} searches asked for, {len(todo)} to make")
     with closing(spread(search, todo, processes)) as events, path.open("a") as file:
-        began = monotonic()
-        for count, (job, best) in enumerate(done(events, todo), start=1):
+        for job, best in done(events, todo, say, every=50):
             found[job.key] = tuple(best)
             file.write(json.dumps({"key": job.key, "found": list(best)}) + "\n")
             file.flush()
-            if count % 50 == 0:
-                left = (monotonic() - began) / count * (len(todo) - count)
-                say(f"{count} of {len(todo)}, {left / 60:.0f} minutes left")
     return {job.key: found[job.key] for job in jobs}
 
 

@@ -98,7 +98,14 @@ def test_searches_over_other_scores_are_made_anew(lines, tmp_path):
 
 def test_a_process_that_dies_ends_the_script_with_what_it_was_doing():
     with pytest.raises(SystemExit, match="'a' died with -9"):
-        list(trained.done([Died(0, -9)], ["a"]))
+        list(trained.done([Died(0, -9)], ["a"], print, every=1))
+
+
+def test_it_is_said_how_many_are_done_after_every_so_many():
+    said = []
+    events = [Done(index, index) for index in range(5)]
+    assert list(trained.done(events, "abcde", said.append, every=2))[4] == ("e", 4)
+    assert [line.split(",")[0] for line in said] == ["2 of 5", "4 of 5"]
 
 
 def test_plans_for_the_noise_of_scores_differ():

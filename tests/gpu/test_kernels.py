@@ -62,11 +62,13 @@ def test_one_compiled_kernel_serves_keys_of_any_size(gpu):
     from dropsmith.kernels.keyed_dropout.triton_drop import drop
 
     x = torch.ones(100, device=gpu)
+    keyed_dropout(x, KEYS[:1], 0.5)
+    kernels = drop.device_caches[x.device.index][0]
+    before = len(kernels)
     for seed in range(20):
         found = keyed_dropout(x, (Key.of(seed),), 0.5)
         assert torch.equal(found.cpu(), reference.keyed_dropout(x.cpu(), (Key.of(seed),), 0.5))
-    kept = drop.device_caches[x.device.index][0]
-    assert len(kept) <= 24, "every key compiles a kernel of its own"
+    assert len(kernels) == before, "some keys compile a kernel of their own"
 
 
 def test_keyed_dropout_compiled_drops_the_same(gpu):

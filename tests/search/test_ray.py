@@ -10,7 +10,7 @@ from optuna.storages import InMemoryStorage
 
 from dropsmith.errors import MissingExtra
 from dropsmith.search import Failed, Job, Reported, post, search
-from dropsmith.search.ray import RayExecutor
+from dropsmith.search.ray import RayExecutor, end
 from dropsmith.testing import ExecutorContract
 from search.small import SPACE, by_rates, endless, killed_once, reporting
 
@@ -139,3 +139,16 @@ def _once_into_nothing(send):
         return send(number) if len(sent) > 1 else None
 
     return remote
+
+
+def test_a_task_that_does_not_hear_that_it_is_to_end_is_told_again(monkeypatch):
+    told = []
+
+    def wait(tasks, **how):
+        deaf = [task for task in tasks if told.count(task) < 3]
+        return [task for task in tasks if task not in deaf], deaf
+
+    monkeypatch.setattr(ray, "cancel", lambda task, force: told.append(task))
+    monkeypatch.setattr(ray, "wait", wait)
+    end(["one", "two"])
+    assert told == 3 * ["one", "two"]

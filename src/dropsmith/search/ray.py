@@ -90,7 +90,7 @@ class RayExecutor(Executor):
         self._post.mail.answer.remote(number, go_on)
 
     def close(self) -> None:
-        _end(list(self._running))
+        end(list(self._running))
         self._running = {}
         self._post.close()
         if self._mine:
@@ -118,7 +118,7 @@ class RayExecutor(Executor):
         if self._timeout is None:
             return []
         tasks = [task for task, n in self._running.items() if n not in self._begun]
-        _end(tasks)
+        end(tasks)
         why = "word of its beginning may be lost"
         return [Failed(self._forget(task), why, lost=True) for task in tasks]
 
@@ -154,7 +154,7 @@ class RayExecutor(Executor):
         done, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
         events += [self._ended(task) for task in done]
         late = [task for task, n in self._running.items() if self._due.get(n, now + 1) <= now]
-        _end(late)
+        end(late)
         numbers = [self._forget(task) for task in late]
         limit = self._timeout or 0.0
         why = f"it took longer than {limit:g} s"
@@ -168,7 +168,7 @@ class RayExecutor(Executor):
         return number
 
 
-def _end(tasks: list[Any]) -> None:
+def end(tasks: list[Any]) -> None:
     """Cancel tasks until they have ended: one that is just being handed over may not hear it."""
     for _ in range(_ASKED):
         for task in tasks:

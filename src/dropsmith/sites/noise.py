@@ -143,8 +143,10 @@ class Noise:
         call = self._call(site, name)
         step = self._step()
         shown = (0,) * len(this.views) if shared else this.views
-        keys = [self._key(name or site, view, call).fold(step) for view in shown]
-        return tuple(Source(key, step, device, view) for key, view in zip(keys, shown, strict=True))
+        own = name or site
+        return tuple(
+            Source(self._key(own, view, call).fold(step), step, device, view) for view in shown
+        )
 
     def agree(self, name: str, site: str, sizes: tuple[int, ...]) -> None:
         """Raise `PlanError` where sites that drop by one mask need masks of several sizes."""

@@ -62,15 +62,18 @@ def parts_by_triton(
 
 def has(hidden: Tensor, settings: HeadSettings) -> bool:
     """Whether the kernel has this distance of so many views in this type."""
-    few = len(hidden) <= 2 and settings.distance != "jensen_shannon"
-    return few and hidden.dtype != torch.float64
+    return _has_distance(hidden, settings) and hidden.dtype != torch.float64
+
+
+def _has_distance(hidden: Tensor, settings: HeadSettings) -> bool:
+    return len(hidden) <= 2 and settings.distance != "jensen_shannon"
 
 
 def check_runs(hidden: Tensor, settings: HeadSettings) -> None:
     """Raise `KernelError` or `MissingExtra` where the kernel cannot run."""
     if find_spec("triton") is None:
         raise MissingExtra("the head's Triton kernel", "triton", "triton")
-    if len(hidden) > 2 or settings.distance == "jensen_shannon":
+    if not _has_distance(hidden, settings):
         raise KernelError(
             f"the head's Triton kernel has no {settings.distance} of {len(hidden)} views\n"
             "  it has symmetric_kl and squared of one or two; for others leave kernel at None"

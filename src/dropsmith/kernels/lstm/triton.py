@@ -161,8 +161,12 @@ def _interpreted() -> bool:
 
 def has(gates: Tensor) -> bool:
     """Whether there is a kernel for this type and for so large a step."""
+    return gates.dtype in TYPES and not _too_large(gates)
+
+
+def _too_large(gates: Tensor) -> bool:
     _, batch, _, unit = gates.shape
-    return gates.dtype in TYPES and max(4 * batch * unit, unit * unit) < 2**31
+    return max(4 * batch * unit, unit * unit) >= 2**31
 
 
 def _check_runs(gates: Tensor, kernel: Triton) -> None:
@@ -174,8 +178,8 @@ def _check_runs(gates: Tensor, kernel: Triton) -> None:
             f"the LSTM's Triton kernel has no {str(gates.dtype).removeprefix('torch.')}\n"
             f"  it has {named}; for others leave the layer's kernel at None"
         )
-    _, batch, _, unit = gates.shape
-    if max(4 * batch * unit, unit * unit) >= 2**31:
+    if _too_large(gates):
+        _, batch, _, unit = gates.shape
         raise KernelError(
             f"a step of {batch} rows and {unit} units is too large for the LSTM's Triton kernel\n"
             "  split the batch, or leave the layer's kernel at None"
