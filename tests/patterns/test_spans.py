@@ -9,7 +9,7 @@ from dropsmith.axes import Axes
 from dropsmith.errors import AxisError, PatternError
 from dropsmith.models import TransformerXL
 from dropsmith.patterns import Bernoulli, Spans
-from dropsmith.patterns._masks import PART
+from dropsmith.patterns._on_arcs import PART
 from dropsmith.rng import Key, Source
 from dropsmith.sites import Plan, rule
 from dropsmith.views import audit

@@ -10,7 +10,7 @@ import torch
 from dropsmith.axes import Axes
 from dropsmith.errors import AxisError, PatternError
 from dropsmith.patterns import Bernoulli, Blocks, Tiles
-from dropsmith.patterns._masks import PART
+from dropsmith.patterns._on_arcs import PART
 from dropsmith.patterns._runs import places
 from dropsmith.rng import Key, Source
 

@@ -110,11 +110,11 @@ class Group:
         place, position = (
             (by[0] + begin, by[1]) if not isinstance(by[0], int) else (by[1] + begin, 0)
         )
-        arcs = [Arc(position, place, arc_length(self._side / length))]
+        arcs = [Arc.of(position, place, arc_length(self._side / length))]
         if self.repeat > 1 and self.stride:
             # As many turns of one block and its gap as fit into the turn, at the same place.
             within = arc_length(self.size / period)
-            arcs.append(Arc(position * periods, place * periods, within))
+            arcs.append(Arc.of(position * periods, place * periods, within))
         return arcs
 
     def _reach(self, axis: int) -> tuple[float, float]:

@@ -6,11 +6,15 @@ over the turn gives every position the same chance. All of it is integer arithme
 in eager and compiled code and on any device.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 TURN = 1 << 31
+_LEAST = -TURN
 
 Integers = Any
 """int32 of torch, or of NumPy where they are few on a CPU: operators are all that is used here."""
@@ -18,19 +22,39 @@ Integers = Any
 
 @dataclass(frozen=True)
 class Arc:
-    """The first `length` of a turn, and where on it positions are, counted from places."""
+    """Part of a turn, and where on it positions are, counted from places.
+
+    A turn is all of int32, from the least: numbers wrap around where it does, and nothing has to
+    take them back.
+
+    Args:
+        position: what a position adds to a place.
+        place: where the first position is.
+        end: the arc is all that is less.
+    """
 
     position: Integers
     place: Integers
-    length: int
+    end: int
+
+    @classmethod
+    def of(cls, position: Integers, place: Integers, length: int) -> "Arc":
+        """The first `length` of a turn, where all are 31-bit fractions of it."""
+        return cls(position << 1, (place << 1) ^ _LEAST, 2 * length + _LEAST)
+
+    def at(self) -> Integers:
+        """Where on the turn positions are, always new; positions against places."""
+        return self.place + self.position
 
     def signs(self) -> Integers:
         """int32 that are negative where a position is on the arc; positions against places."""
-        # Comparing costs ten times what these cost, of which only the first makes a new tensor.
-        at = self.place + self.position
-        at &= TURN - 1
-        at += -self.length
-        return at
+        return before(self.at(), self.end)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers it is made of."""
+        parts = (self.position, self.place)
+        return sum([math.prod(one.shape) for one in parts if not isinstance(one, int)])
 
     def of_rows(self, start: int, count: int) -> "Arc":
         """The arc for some rows of the batch, which is dimension 0."""
@@ -38,7 +62,21 @@ class Arc:
             one if isinstance(one, int) or one.shape[0] == 1 else one[start : start + count]
             for one in (self.position, self.place)
         )
-        return Arc(position, place, self.length)
+        return Arc(position, place, self.end)
+
+
+def before(at: Integers, end: int) -> Integers:
+    """int32 that are negative where `at`, which is written over, is less than `end`.
+
+    Comparing costs several times what these operations cost.
+    """
+    # Clipped at -1, on the side that is clear by then, no difference can wrap around.
+    if isinstance(at, np.ndarray):
+        (np.minimum if end < 0 else np.maximum)(at, -1, out=at)
+    else:
+        at = at.clamp_(max=-1) if end < 0 else at.clamp_(min=-1)
+    at -= min(end, TURN - 1)
+    return at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +109,7 @@ class Line:
         # What a position does not move along the turn must not make the mask larger.
         moved = [count * step for count, step in steps if step]
         at = sum(moved[1:], moved[0]) if moved else 0
-        return Arc(at, self._turned(place), arc_length(self.share))
+        return Arc.of(at, self._turned(place), arc_length(self.share))
 
     @property
     def _period(self) -> int:

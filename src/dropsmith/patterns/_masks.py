@@ -3,7 +3,8 @@
 import functools
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,71 +12,121 @@ import torch
 from torch import Tensor
 
 from dropsmith.axes import Axes
-from dropsmith.patterns._again import again
-from dropsmith.patterns._line import Arc, Integers
-from dropsmith.patterns._pattern import rows_of_each
-from dropsmith.rng import Source, numpy_serves
+from dropsmith.patterns._line import Arc, Integers, before
+from dropsmith.rng import numpy_serves
 
 FEW = 1 << 14
 """Units whose mask is made by NumPy, a call of which costs a third of a torch call."""
-PART = 1 << 17
-"""Units whose masks stay in cache while they are made."""
+FEWER = 4
+"""Covers stay apart where they are together so many times smaller than what they cover."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The bits of what each row's units are multiplied by, and what dropping changes of them."""
+
+    scale: Integers
+    cut: Integers
 
 
 def mask_of(arcs: Sequence[Arc], axes: Axes) -> Tensor:
     """The mask of what lies on all arcs: each row divided by its kept share, or left whole."""
-    dropped, rest = _dropped(arcs), _within_rows(axes)
-    scale, cut = _scale(*_kept(dropped, rest))
-    if isinstance(dropped, Tensor):
-        scale, cut = _as_tensor(scale), _as_tensor(cut)
-    # Chosen by bits, which costs half of what it costs by products.
-    dropped &= cut
-    dropped ^= scale
-    return _as_tensor(dropped).view(torch.float32)
+    covers = covers_of(arcs)
+    return mask_under(covers, rows_under(covers, axes))
 
 
 def rows_spared(arcs: Sequence[Arc], axes: Axes) -> Tensor:
     """Which rows keep nothing, and are left whole; broadcasts to the rows of the batch."""
-    kept, _ = _kept(_dropped(arcs), _within_rows(axes))
-    return _as_tensor(kept == 0)
+    lost, size = _lost(covers_of(arcs), axes)
+    return _as_tensor(lost == size)
 
 
-def _dropped(arcs: Sequence[Arc]) -> Integers:
-    """-1 where a unit is dropped, else 0."""
-    signs = [_fitting(arc).signs() for arc in arcs]
-    if all(isinstance(one, np.ndarray) for one in signs):
-        # Before they meet: there they are fewer.
-        signs = [one >> 31 for one in signs]
-        signs = signs if _broadcast(signs) <= FEW else [_as_tensor(one) for one in signs]
-        return functools.reduce(operator.and_, signs)
-    both = functools.reduce(operator.and_, map(_as_tensor, signs))
+def covers_of(arcs: Sequence[Arc]) -> list[Integers]:
+    """Integers that are -1 or 0: a unit is dropped where it is under all of these.
+
+    Either all are NumPy's arrays or all are tensors, and all are new.
+    """
+    found = [(_fitting(arc).at(), arc.end) for arc in arcs]
+    whole = _broadcast([at for at, _ in found])
+    few = whole <= FEW and all(isinstance(at, np.ndarray) for at, _ in found)
+    if sum([math.prod(at.shape) for at, _ in found]) * FEWER <= whole:
+        # A rectangle is known from its sides.
+        covers = [before(at, end) >> 31 for at, end in found]
+        return covers if few else [_as_tensor(one) for one in covers]
+    return [_met(found if few else [(_as_tensor(at), end) for at, end in found])]
+
+
+def _met(found: list[tuple[Integers, int]]) -> Integers:
+    """-1 where all positions are below their ends, else 0."""
+    furthest: dict[int, Integers] = {}
+    for at, end in found:
+        furthest[end] = _larger(furthest[end], at) if end in furthest else at
+    signs = [before(at, end) for end, at in furthest.items()]
+    both = functools.reduce(operator.and_, signs)
     both >>= 31
     return both
 
 
-def _kept(dropped: Integers, rest: tuple[int, ...]) -> tuple[Integers, int]:
-    """How many units each row keeps, and of how many."""
-    size = math.prod([dropped.shape[dim] for dim in rest])
-    # In integers, so that no order of adding up can matter.
-    if isinstance(dropped, np.ndarray):
-        return dropped.sum(axis=rest, keepdims=True, dtype=np.int32) + size, size
-    lost = dropped.sum(dim=rest, keepdim=True, dtype=torch.int32) if rest else dropped
-    return (lost.numpy() if numpy_serves(lost.device) else lost) + size, size
+def _larger(one: Integers, other: Integers) -> Integers:
+    return np.maximum(one, other) if isinstance(one, np.ndarray) else torch.maximum(one, other)
 
 
-def _scale(kept: Integers, size: int) -> tuple[Integers, Integers]:
-    """The bits of what each row's units are multiplied by, and what dropping changes of them."""
+def rows_under(covers: Sequence[Integers], axes: Axes) -> Rows:
+    """What the rows of a mask are multiplied by."""
+    lost, size = _lost(covers, axes)
+    kept = size - lost
     some = kept > 0
     if isinstance(kept, np.ndarray):
         share = np.where(some, kept, size).astype(np.float32) / np.float32(size)
         scale = (np.float32(1) / share).view(np.int32)
     else:
         scale = (1 / (torch.where(some, kept, size) / size)).view(torch.int32)
-    return scale, scale * some
+    return Rows(scale, scale * some)
 
 
-def _within_rows(axes: Axes) -> tuple[int, ...]:
-    return tuple(dim for dim, name in enumerate(axes.names) if name != "batch")
+def mask_under(covers: Sequence[Integers], rows: Rows) -> Tensor:
+    """The mask of what is under all covers, which are written over."""
+    first, *others = covers
+    scale, cut = rows.scale, rows.cut
+    if isinstance(first, Tensor):
+        scale, cut = _as_tensor(scale), _as_tensor(cut)
+    # Chosen by bits, which costs half of what it costs by products.
+    if others:
+        first = functools.reduce(operator.and_, others, first & cut)
+    else:
+        first &= cut
+    first ^= scale
+    return _as_tensor(first).view(torch.float32)
+
+
+def _lost(covers: Sequence[Integers], axes: Axes) -> tuple[Integers, int]:
+    """How many units of each row are dropped, and of how many.
+
+    In integers, so that no order of adding up can matter.
+    """
+    rest = tuple(dim for dim, name in enumerate(axes.names) if name != "batch")
+    size = math.prod([max([one.shape[dim] for one in covers]) for dim in rest])
+    if len(covers) == 1:
+        lost = -_sum(covers[0], rest)
+    else:
+        # Where one cover alone varies it is added up before they meet.
+        sides = [-_sum(one, _alone(one, covers, rest)) for one in covers]
+        lost = _sum(functools.reduce(operator.mul, sides), rest)
+    few = isinstance(lost, Tensor) and numpy_serves(lost.device)
+    return (lost.numpy() if few else lost), size
+
+
+def _alone(cover: Integers, covers: Sequence[Integers], rest: tuple[int, ...]) -> tuple[int, ...]:
+    """The dimensions along which no other cover varies."""
+    others = [one for one in covers if one is not cover]
+    return tuple(dim for dim in rest if all(one.shape[dim] == 1 for one in others))
+
+
+def _sum(values: Integers, dims: tuple[int, ...]) -> Integers:
+    if isinstance(values, np.ndarray):
+        return values.sum(axis=dims, keepdims=True, dtype=np.int32)
+    # Torch takes no dimensions for all of them.
+    return values.sum(dim=dims, keepdim=True, dtype=torch.int32) if dims else values
 
 
 def _fitting(arc: Arc) -> Arc:
@@ -85,7 +136,7 @@ def _fitting(arc: Arc) -> Arc:
         return arc
     if isinstance(position, int) or _broadcast((place, position)) <= FEW:
         return arc
-    return Arc(_as_tensor(position), _as_tensor(place), arc.length)
+    return Arc(_as_tensor(position), _as_tensor(place), arc.end)
 
 
 def _broadcast(arrays: Sequence[Integers]) -> int:
@@ -95,40 +146,3 @@ def _broadcast(arrays: Sequence[Integers]) -> int:
 
 def _as_tensor(values: Integers) -> Any:
     return torch.from_numpy(values) if isinstance(values, np.ndarray) else values
-
-
-def worth_parts(x: Tensor, names: tuple[str, ...], shared: str) -> bool:
-    """Whether a mask is large enough, and rows are where, for `drop_in_parts`."""
-    if not numpy_serves(x.device) or names[:1] != ("batch",):
-        return False
-    return math.prod(Axes(names, tuple(x.shape)).collapse(shared)) > PART
-
-
-def drop_in_parts(
-    x: Tensor, names: tuple[str, ...], sources: Sequence[Source], arcs: Callable[..., list[Arc]]
-) -> Tensor:
-    """`x`, whose rows are dimension 0, times its mask, some rows at a time.
-
-    The mask of as many rows as stay in cache is made and used before the next: on a CPU what is new
-    and large costs far more than what is computed.
-
-    Args:
-        arcs: makes the arcs of a pattern from axes and a source.
-    """
-    rows = rows_of_each(len(sources), x.shape[0])
-    shape, views = tuple(x.shape[1:]), tuple(sources)
-    part = max(1, PART // math.prod(shape))
-
-    def multiply(y: Tensor) -> Tensor:
-        out = torch.empty_like(y)
-        for view, source in enumerate(views):
-            found = arcs(Axes(names, (rows, *shape)), source)
-            for start in range(0, rows, part):
-                count = min(part, rows - start)
-                axes = Axes(names, (count, *shape))
-                mask = mask_of([arc.of_rows(start, count) for arc in found], axes)
-                first = view * rows + start
-                torch.mul(y[first : first + count], mask, out=out[first : first + count])
-        return out
-
-    return again(x, multiply)

@@ -1,7 +1,7 @@
 """What a pattern is: a frozen value that draws a mask from a source and nothing else."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
@@ -76,12 +76,22 @@ class Pattern(ABC):
         self, shape: tuple[int, ...], names: tuple[str, ...], sources: Sequence[Source]
     ) -> Tensor:
         """The mask of a tensor of a shape whose batch holds a view for each source, in order."""
-        if len(sources) == 1:
-            return self.draw(Axes(names, shape), sources[0])
-        dim = Axes(names, shape).dim("batch")
-        rows = rows_of_each(len(sources), shape[dim])
-        axes = Axes(names, (*shape[:dim], rows, *shape[dim + 1 :]))
-        return torch.cat([_along(self.draw(axes, source), dim, rows) for source in sources], dim)
+        return masks_of(self.draw, shape, names, sources)
+
+
+def masks_of(
+    draw: Callable[[Axes, Source], Tensor],
+    shape: tuple[int, ...],
+    names: tuple[str, ...],
+    sources: Sequence[Source],
+) -> Tensor:
+    """The masks that `draw` returns for each source, one view of the batch after the other."""
+    if len(sources) == 1:
+        return draw(Axes(names, shape), sources[0])
+    dim = Axes(names, shape).dim("batch")
+    rows = rows_of_each(len(sources), shape[dim])
+    axes = Axes(names, (*shape[:dim], rows, *shape[dim + 1 :]))
+    return torch.cat([_along(draw(axes, source), dim, rows) for source in sources], dim)
 
 
 def rows_of_each(views: int, rows: int) -> int:

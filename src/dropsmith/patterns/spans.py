@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from dropsmith.axes import UNKNOWN, Axes
 from dropsmith.errors import AxisError
 from dropsmith.patterns._line import Arc, Line
-from dropsmith.patterns._masks import drop_in_parts, mask_of, rows_spared, worth_parts
+from dropsmith.patterns._masks import mask_of, rows_spared
+from dropsmith.patterns._on_arcs import drop_in_parts, drop_on_arcs, worth_parts
 from dropsmith.patterns._pattern import Pattern
 from dropsmith.patterns._runs import check_count, check_places, counted, places
 from dropsmith.rng import Source
@@ -64,9 +66,10 @@ class Spans(Pattern):
         return rows_spared(self._arcs(axes, source), axes)
 
     def drop(self, x: Tensor, names: tuple[str, ...], sources: Sequence[Source]) -> Tensor:
-        if not worth_parts(x, names, self.shared):
+        if torch.compiler.is_compiling():
             return super().drop(x, names, sources)
-        return drop_in_parts(x, names, sources, self._arcs)
+        product = drop_in_parts if worth_parts(x, names, self.shared) else drop_on_arcs
+        return product(x, names, sources, self._arcs)
 
     def _arcs(self, axes: Axes, source: Source) -> list[Arc]:
         dim = _along(axes)

@@ -16,7 +16,8 @@ from dropsmith.axes import UNKNOWN, Axes
 from dropsmith.errors import AxisError, PatternError
 from dropsmith.patterns._group import Axes2, Group
 from dropsmith.patterns._line import Arc, Line
-from dropsmith.patterns._masks import drop_in_parts, mask_of, rows_spared, worth_parts
+from dropsmith.patterns._masks import mask_of, rows_spared
+from dropsmith.patterns._on_arcs import drop_in_parts, drop_on_arcs, worth_parts
 from dropsmith.patterns._pattern import Pattern
 from dropsmith.patterns._runs import check_count, check_places, counted, places
 from dropsmith.rng import Source
@@ -97,8 +98,10 @@ class Tiles(Pattern):
         return rows_spared(self._arcs(axes, source), axes)
 
     def drop(self, x: Tensor, names: tuple[str, ...], sources: Sequence[Source]) -> Tensor:
-        if not worth_parts(x, names, self.shared):
+        if torch.compiler.is_compiling():
             return super().drop(x, names, sources)
+        if not worth_parts(x, names, self.shared):
+            return drop_on_arcs(x, names, sources, self._arcs)
         if x.ndim == 4 and not self.fresh and x.is_contiguous(memory_format=torch.channels_last):
             # In the order of memory. Places are counted by row and channel, in either order alike.
             turned = tuple(names[dim] for dim in _LAST)

@@ -1,0 +1,62 @@
+"""What is small of a draw is kept for backward, what is large is drawn again."""
+
+import pytest
+import torch
+
+from dropsmith.axes import Axes
+from dropsmith.patterns import Spans, Tiles
+from dropsmith.patterns._on_arcs import PART, drop_in_parts, drop_on_arcs
+from dropsmith.rng import Key, Source
+
+IMAGE = ("batch", "channel", "height", "width")
+
+
+def counted(pattern):
+    """The arcs of a pattern, and a list of the sources they were asked for."""
+    asked = []
+
+    def arcs(axes, source):
+        asked.append(source)
+        return pattern._arcs(axes, source)
+
+    return arcs, asked
+
+
+@pytest.mark.parametrize("product", [drop_in_parts, drop_on_arcs])
+@pytest.mark.parametrize("views", [1, 2])
+@pytest.mark.parametrize(
+    ("pattern", "sizes", "times"),
+    [
+        (Tiles(size=2, stride=5, rotate=20), (4, 33, 40, 31), 1),
+        (Tiles(size=2, stride=5), (4, 33, 40, 31), 1),
+        # As many places as units, and on a map of nine pixels nearly so.
+        (Tiles(size=2, stride=5, fresh="height width"), (4, 33, 40, 31), 2),
+        (Tiles(size=1, stride=1, rotate=20), (6, 6000, 3, 3), 2),
+    ],
+    ids=repr,
+)
+def test_places_are_drawn_again_only_where_they_are_many(product, views, pattern, sizes, times):
+    x = torch.rand(sizes, requires_grad=True)
+    sources = [Source(Key.of(seed)) for seed in range(views)]
+    arcs, asked = counted(pattern)
+    out = product(x, IMAGE, sources, arcs)
+    assert len(asked) == views
+    (first,) = torch.autograd.grad(out.square().sum(), x, create_graph=True)
+    assert len(asked) == times * views
+    rows = Axes(IMAGE, (sizes[0] // views, *sizes[1:]))
+    mask = torch.cat([pattern.draw(rows, source) for source in sources])
+    assert x.numel() > PART
+    assert torch.equal(out, x * mask)
+    torch.testing.assert_close(first, 2 * x * mask.square())
+    (second,) = torch.autograd.grad(first.sum(), x)
+    torch.testing.assert_close(second, 2 * mask.square())
+
+
+def test_runs_in_a_batch_that_is_not_first_have_gradients_of_their_mask():
+    pattern, names = Spans(size=2, stride=5), ("time", "batch", "unit")
+    x = torch.rand(50, 4, 300, requires_grad=True)
+    out = pattern.drop(x, names, [Source(Key.of(1)), Source(Key.of(2))])
+    out.sum().backward()
+    mask = pattern.masks((50, 4, 300), names, [Source(Key.of(1)), Source(Key.of(2))])
+    assert torch.equal(out, x * mask)
+    assert torch.equal(x.grad, mask)
