@@ -10,7 +10,8 @@ from torch import nn
 
 from dropsmith.errors import NoiseError
 from dropsmith.sites import Pass, Plan, find_noise, noise_of, rule, step
-from dropsmith.sites.noise import TRAINING, Noise
+from dropsmith.sites.noise import Noise
+from dropsmith.sites.this_pass import TRAINING
 from sites.zoo import FLIPS, KINDS, ONES, Functional, mirrors, mlp
 
 

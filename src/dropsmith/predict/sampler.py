@@ -16,12 +16,13 @@ from dropsmith.predict.declared import Calls, declared_calls
 from dropsmith.predict.native import CallByCall, mixed, native_rules
 from dropsmith.rng import Key
 from dropsmith.sites import Pass, Plan, find_noise, plan_of
-from dropsmith.sites.attach import Attachment, Keyed
+from dropsmith.sites.attach import Attachment
+from dropsmith.sites.attach_declared import Keyed
 from dropsmith.sites.batch import call, map_rows, rows_of
 from dropsmith.sites.calls import Calls as CallsOf
 from dropsmith.sites.find import unchanged
 from dropsmith.sites.install import Installation, check_fired, install, installation_of, remove
-from dropsmith.sites.noise import PREDICTION
+from dropsmith.sites.this_pass import PREDICTION
 from dropsmith.views import logits_of
 
 

@@ -20,7 +20,7 @@ from dropsmith.sites.calls import (
     multi_head_arguments,
 )
 from dropsmith.sites.names import call_name
-from dropsmith.sites.noise import find_noise
+from dropsmith.sites.noise_of import find_noise
 from dropsmith.sites.site import Kind, Site, owner_module, shown, static_sites
 
 

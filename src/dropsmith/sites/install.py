@@ -10,7 +10,9 @@ from torch.utils.hooks import RemovableHandle
 
 from dropsmith.errors import PlanError, SiteError
 from dropsmith.patterns import Native, Off, Path
-from dropsmith.sites.attach import Attachment, Input, Keyed, Output, Retuned, Weight, Word
+from dropsmith.sites.attach import Attachment, Input, Output, Word
+from dropsmith.sites.attach_declared import Keyed, Retuned
+from dropsmith.sites.attach_weight import Weight
 from dropsmith.sites.batch import tensors_in
 from dropsmith.sites.calls import Calls, CallSite
 from dropsmith.sites.drawn import Drawn

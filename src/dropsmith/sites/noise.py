@@ -6,54 +6,23 @@ tensor, so that compiled code need not be compiled again as training goes on.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from hashlib import blake2s
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dropsmith.errors import NoiseError, PlanError
 from dropsmith.rng import Key, Source
 from dropsmith.sites import region
-from dropsmith.sites.region import Place
 from dropsmith.sites.site import Kind
+from dropsmith.sites.this_pass import Pass, counter_of, in_backward, recomputed
 
-TRAINING, PREDICTION, PROBE = 0, 1, 2
 Observer = Callable[[str, Kind, Tensor, Tensor], None]
 """Takes a site's name and kind, and what it was given and returned."""
 ATTRIBUTE = "_dropsmith_noise"
 _MOST = 4096
 """Keys that are held, at most: a module in a loop over long texts has one for each of its calls."""
-
-
-@dataclass(frozen=True)
-class Pass:
-    """One run of the model: what its masks depend on beside the site.
-
-    Args:
-        views: the views stacked in the batch, in order.
-        quiet: those of them that run without noise.
-        domain: training, prediction or probing; each has masks of its own.
-        step: the step to draw for, or None for the model's own counter.
-        sampling: whether noise is on although modules are in eval mode.
-        rows: how many rows the stacked batch has, where that is known.
-        calls: how often each site has drawn.
-        places: where in the forward each of these calls was made.
-        again: how often each site has drawn in a part that was run again, by its first call there
-            and the number of the backward pass.
-    """
-
-    views: tuple[int, ...] = (0,)
-    quiet: tuple[int, ...] = ()
-    domain: int = TRAINING
-    step: int | None = None
-    sampling: bool = False
-    rows: int | None = None
-    calls: dict[str, int] = field(default_factory=dict, compare=False)
-    places: dict[str, list[Place]] = field(default_factory=dict, compare=False)
-    again: dict[tuple[str, int, int], int] = field(default_factory=dict, compare=False)
-    held: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict, compare=False)
 
 
 class Noise:
@@ -150,9 +119,9 @@ class Noise:
 
     def agree(self, name: str, site: str, sizes: tuple[int, ...]) -> None:
         """Raise `PlanError` where sites that drop by one mask need masks of several sizes."""
-        if not torch.compiler.is_compiling() and _in_backward():
+        if not torch.compiler.is_compiling() and in_backward():
             return
-        call = self.current.calls.get(_counter(site, name), 1)
+        call = self.current.calls.get(counter_of(site, name), 1)
         first, want = self.current.held.setdefault(f"{call} {name}", (site, sizes))
         if sizes != want:
             raise PlanError(
@@ -195,11 +164,11 @@ class Noise:
         return self.counter if torch.compiler.is_compiling() else int(self.counter)
 
     def _call(self, site: str, name: str | None) -> int:
-        calls, counter = self.current.calls, _counter(site, name)
+        calls, counter = self.current.calls, counter_of(site, name)
         if not torch.compiler.is_compiling():
             self.fired[site] = self.fired.get(site, 0) + 1
-            if _in_backward():
-                return _recomputed(counter, self.current)
+            if in_backward():
+                return recomputed(counter, self.current)
         call = calls.get(counter, 0)
         calls[counter] = call + 1
         if not torch.compiler.is_compiling():
@@ -213,61 +182,3 @@ class _Restore:
 
     def __call__(self, grad: Tensor) -> None:
         self.noise.current = self.this
-
-
-def _counter(site: str, name: str | None) -> str:
-    # An embedding is one name for two sites, of which one may have its own mask.
-    return site if name is None else f"{site} of {name}"
-
-
-def _in_backward() -> bool:
-    # Compiled code does not run a checkpointed block by its hooks again.
-    return not torch.compiler.is_compiling() and region.backward() != -1
-
-
-def _recomputed(counter: str, this: Pass) -> int:
-    """Which call of the forward a call in backward is the second run of."""
-    if this.calls.get(counter, 1) == 1:
-        return 0
-    meant = region.again(this.places[counter])
-    key = counter, min(meant, default=0), region.backward()
-    done = this.again.get(key, 0)
-    if done >= len(meant):
-        raise NoiseError(
-            f"site {counter!r} drew {this.calls[counter]} masks in one forward and is now run "
-            "again for backward, where it cannot be told which of them is meant\n"
-            "  torch.utils.checkpoint tells it; leave other hooks on saved tensors out of what it "
-            "runs, or the module that is used several times out of checkpointing"
-        )
-    this.again[key] = done + 1
-    return meant[done]
-
-
-def noise_of(model: nn.Module) -> Noise:
-    """The noise state of a model, also through a wrapper such as DistributedDataParallel.
-
-    >>> noise_of(nn.Linear(2, 2))
-    Traceback (most recent call last):
-    dropsmith.errors.NoiseError: this model has no noise of ours: install a plan first
-    """
-    found = find_noise(model)
-    if found is None:
-        raise NoiseError("this model has no noise of ours: install a plan first")
-    return found
-
-
-def find_noise(model: nn.Module) -> Noise | None:
-    """Like `noise_of`, or None."""
-    for module in model.modules():
-        found: Any = module.__dict__.get(ATTRIBUTE)
-        if found is not None:
-            return found
-    return None
-
-
-def step(model: nn.Module, number: int) -> None:
-    """Tell a model that training forward `number` was the last, so that noise goes on from there.
-
-    A resumed run whose trainer carries no step of ours calls this once before it goes on.
-    """
-    noise_of(model).step = number

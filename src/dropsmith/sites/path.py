@@ -8,9 +8,10 @@ from torch.utils import _pytree as pytree
 
 from dropsmith.errors import SiteError
 from dropsmith.patterns import Path
-from dropsmith.sites.attach import Attachment, Output, _first, _with_first
+from dropsmith.sites.attach import Attachment, Output
 from dropsmith.sites.axes_of import names_of
 from dropsmith.sites.drawn import Drawn
+from dropsmith.sites.leading import first_of, with_first
 
 
 class Skipping(Attachment):
@@ -60,7 +61,7 @@ class Skipping(Attachment):
             return self.output(self.module, (), output)
         kept, self.kept = self.kept, None
         count = max(int(kept.sum()), 1)
-        first = _first(output, self.drawn.site.name) / (1 - self.rate)
+        first = first_of(output, self.drawn.site.name) / (1 - self.rate)
         if first.shape[:1] != (count,):
             raise SiteError(
                 f"site {self.drawn.site.name!r} took {count} rows and returned a tensor of sizes "
@@ -71,7 +72,7 @@ class Skipping(Attachment):
         def put_back(leaf: Any) -> Any:
             return _put_back(leaf, kept) if _tensor(leaf) and leaf.shape[:1] == (count,) else leaf
 
-        return pytree.tree_map(put_back, _with_first(output, first))
+        return pytree.tree_map(put_back, with_first(output, first))
 
     def _rows_first(self, args: Any, kwargs: Any) -> bool:
         """Whether rows are dimension 0 of what the module takes and returns."""

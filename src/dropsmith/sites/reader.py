@@ -11,7 +11,6 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.utils.hooks import RemovableHandle
 
 from dropsmith.errors import SiteError
-from dropsmith.sites.attach import _first
 from dropsmith.sites.blocks import (
     Place,
     below,
@@ -22,6 +21,7 @@ from dropsmith.sites.blocks import (
 )
 from dropsmith.sites.hung import Hung
 from dropsmith.sites.layer import Layer, Reads
+from dropsmith.sites.leading import first_of
 from dropsmith.sites.looks import BeforeDropout, Seen
 from dropsmith.sites.own_calls import OwnCalls
 from dropsmith.sites.reader_hooks import Begin, End, Fed, Given, Handle
@@ -181,7 +181,7 @@ class Reader:
         """It has run."""
         run = self.open_runs.pop()
         if self.reads.hidden is not None:
-            run.hidden = self._kept(_first(output, place.name), place.name)
+            run.hidden = self._kept(first_of(output, place.name), place.name)
         if self.reads.hidden == "block":
             run.shared_hidden = self.below()
         self.runs.append(run)
@@ -190,7 +190,7 @@ class Reader:
         """The feed-forward part of the places that run now has returned something."""
         for run in self.open_runs:
             if run.place.feed == name:
-                run.feed = self._kept(_first(output, name), name)
+                run.feed = self._kept(first_of(output, name), name)
                 run.shared_hidden = self.below()
 
     def attends(self, owner: str, seen: Seen | None) -> None:

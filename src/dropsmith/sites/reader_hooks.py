@@ -11,8 +11,8 @@ from torch import nn
 from dropsmith.sites.blocks import Place
 from dropsmith.sites.calls import DROPOUTS
 from dropsmith.sites.looks import Seen, seen_before_dropout, seen_in
-from dropsmith.sites.noise import _in_backward
 from dropsmith.sites.own_calls import Torch
+from dropsmith.sites.this_pass import in_backward
 
 
 class Told(Protocol):
@@ -38,13 +38,13 @@ class _Hook:
 
 class Begin(_Hook):
     def __call__(self, module: nn.Module, args: Any) -> None:
-        if not _in_backward():
+        if not in_backward():
             self.reader.begin(self.place)
 
 
 class End(_Hook):
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
-        if not _in_backward():
+        if not in_backward():
             self.reader.end(self.place, output)
 
 
@@ -53,7 +53,7 @@ class Fed:
         self.reader, self.name = reader, name
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
-        if not _in_backward():
+        if not in_backward():
             self.reader.fed(self.name, output)
 
 
@@ -62,7 +62,7 @@ class Given:
         self.reader, self.owner = reader, owner
 
     def __call__(self, module: nn.Module, args: Any) -> None:
-        if args and not _in_backward():
+        if args and not in_backward():
             self.reader.attends(self.owner, seen_before_dropout(args[0]))
 
 
@@ -73,7 +73,7 @@ class Handle:
         self.reader, self.owner = reader, owner
 
     def __call__(self, func: Torch, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        if not _in_backward():
+        if not in_backward():
             if func in DROPOUTS:
                 x = args[0] if args else kwargs["input"]
                 self.reader.attends(self.owner, seen_before_dropout(x))

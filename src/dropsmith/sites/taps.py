@@ -10,15 +10,15 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from dropsmith.errors import SiteError
-from dropsmith.sites.attach import _first
 from dropsmith.sites.calls import ATTENTION, DROPOUTS, MULTI_HEAD
 from dropsmith.sites.install import _possible
-from dropsmith.sites.noise import _in_backward
+from dropsmith.sites.leading import first_of
 from dropsmith.sites.own_calls import OwnCalls, Torch
 from dropsmith.sites.read_attention import of_fused, of_multi_head, sums_to_one
 from dropsmith.sites.rule import nearest
 from dropsmith.sites.select import Selector
 from dropsmith.sites.site import Site, owner_module, static_sites
+from dropsmith.sites.this_pass import in_backward
 
 
 @dataclass(eq=False)
@@ -121,7 +121,7 @@ class _Tap:
 
     def keep(self, into: dict[str, Tensor], name: str, value: Tensor) -> None:
         """Remember what a site gave, in the forward and not where it is run again for backward."""
-        if _in_backward():
+        if in_backward():
             return
         if self.with_grad and not torch.is_grad_enabled():
             raise SiteError(
@@ -183,7 +183,7 @@ class _Output:
         self.tap, self.name = tap, name
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
-        self.tap.keep(self.tap.read.hidden, self.name, _first(output, self.name))
+        self.tap.keep(self.tap.read.hidden, self.name, first_of(output, self.name))
 
 
 class _Given:
