@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropsmith.cli._options import budget_of, find
 from dropsmith.cli._recipe import LIST, is_recipe, recipe_search
+from dropsmith.cli._values import budget_of, find
 from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:

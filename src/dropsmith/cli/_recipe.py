@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dropsmith.cli._options import start_of
+from dropsmith.cli._values import start_of
 from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:

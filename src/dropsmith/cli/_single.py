@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropsmith.cli._options import budget_of, find, numbers, setting_of, start_of
+from dropsmith.cli._values import budget_of, find, numbers, setting_of, start_of
 
 if TYPE_CHECKING:
     from dropsmith.record import Record

@@ -13,9 +13,8 @@ from dropsmith.cli._options import (
     PlanSource,
     Rate,
     TaskName,
-    find,
-    plan_of,
 )
+from dropsmith.cli._values import find, plan_of
 
 if TYPE_CHECKING:
     from dropsmith.views import Audit

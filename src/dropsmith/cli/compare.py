@@ -19,14 +19,8 @@ from dropsmith.cli._options import (
     Precision,
     StartFrom,
     TaskName,
-    budget_of,
-    find,
-    folder_of,
-    kinds,
-    named_plans,
-    rates_of,
-    start_of,
 )
+from dropsmith.cli._values import budget_of, find, folder_of, kinds, named_plans, rates_of, start_of
 
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison, Design

@@ -21,10 +21,10 @@ from dropsmith.cli._options import (
     Settings,
     StartFrom,
     TaskName,
-    folder_of,
 )
 from dropsmith.cli._single import check_setup, record_of, setup_of
 from dropsmith.cli._uncertainty import check_items, uncertainty
+from dropsmith.cli._values import folder_of
 
 Samples = Annotated[
     int, typer.Option("--samples", min=2, help="How many noisy passes are averaged.")

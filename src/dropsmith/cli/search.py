@@ -18,7 +18,6 @@ from dropsmith.cli._options import (
     Out,
     Precision,
     TaskName,
-    folder_of,
 )
 from dropsmith.cli._recipe import PresetName, is_recipe
 from dropsmith.cli._retrained import RetrainSeeds, RetrainWith, retrained, rivals
@@ -35,6 +34,7 @@ from dropsmith.cli._search_options import (
     Trials,
     Workers,
 )
+from dropsmith.cli._values import folder_of
 
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison

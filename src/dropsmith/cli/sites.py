@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from dropsmith.cli._options import AsJson, DataFolder, ModelName, TaskName, find
+from dropsmith.cli._options import AsJson, DataFolder, ModelName, TaskName
+from dropsmith.cli._values import find
 
 if TYPE_CHECKING:
     from dropsmith.sites import Site

@@ -24,11 +24,10 @@ from dropsmith.cli._options import (
     Settings,
     StartFrom,
     TaskName,
-    folder_of,
-    kinds,
 )
 from dropsmith.cli._recipe import LIST, PresetName, is_recipe, recipe_setup
 from dropsmith.cli._single import check_setup, record_of, setup_of
+from dropsmith.cli._values import folder_of, kinds
 from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:

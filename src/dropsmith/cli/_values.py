@@ -1,0 +1,170 @@
+"""How what was typed becomes values of the library."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dropsmith.errors import DataError, PlanError, TaskError, did_you_mean
+
+if TYPE_CHECKING:
+    from dropsmith.compare import Setting
+    from dropsmith.sites import Kind, Plan
+    from dropsmith.tasks import Budget, Data, Task
+    from dropsmith.train import Start
+
+LEAST = 64
+"""Examples that a tiny budget has, at least."""
+
+
+def kinds(given: str | None) -> "tuple[Kind, ...]":
+    """The kinds of sites in a list with commas; a run says which of them do not exist."""
+    return tuple(name.strip() for name in given.split(",")) if given else ()  # pyright: ignore
+
+
+def start_of(place: Path | None) -> "Start | None":
+    """The weights at a place; `DataError` where there are none."""
+    from dropsmith.train import Start
+
+    return None if place is None else Start.of(place)
+
+
+def find(name: str, data: Path | None, model: str | None) -> "Task":
+    """The task of a name or path, with a model of the user's own where one is named."""
+    from dropsmith.tasks import find_task, with_model
+
+    task = find_task(name, data)
+    return task if model is None else with_model(task, model, task.load(data, None))
+
+
+def budget_of(
+    task: "Task",
+    name: str,
+    limit: int | None,
+    data: Path | None,
+    *,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+) -> "tuple[Budget, int | None]":
+    """The budget and the number of training examples that the options mean together."""
+    if learning_rate is not None and not 0 < learning_rate < float("inf"):
+        raise TaskError(f"--learning-rate is a number above 0, got {learning_rate:g}")
+    length, examples = _length_of(task, name, limit, data)
+    given = {"batch_size": batch_size, "learning_rate": learning_rate}
+    return replace(length, **{k: v for k, v in given.items() if v is not None}), examples
+
+
+def _length_of(
+    task: "Task", name: str, limit: int | None, data: Path | None
+) -> "tuple[Budget, int | None]":
+    if name == "full":
+        return task.budget, limit
+    if name == "quick" and limit is None:
+        return task.budget, max(1, _count(task.load(data, None)) // 4)
+    if name == "quick":
+        return task.budget, limit
+    if name == "tiny":
+        count = _count(task.load(data, None))
+        few = max(min(count, LEAST), count // 100)
+        return replace(task.budget, epochs=1), few if limit is None else limit
+    if not name.isdigit() or int(name) < 1:
+        raise TaskError(f"a budget is tiny, quick, full or a number of epochs, got {name!r}")
+    return replace(task.budget, epochs=int(name)), limit
+
+
+def _count(data: "Data") -> int:
+    """How many training examples there are, in what a limit counts."""
+    return data.most or len(data.train)
+
+
+def plan_of(
+    task: "Task",
+    method: str,
+    rate: float | None,
+    source: str | None,
+    *,
+    data: Path | None,
+    model: str | None,
+) -> "Plan":
+    """The plan at a source, or the one a method has at a rate over the task's own budget."""
+    from dropsmith.compare import Design, pick
+    from dropsmith.sites import Plan
+
+    if source is not None:
+        if rate is not None:
+            raise PlanError("give --rate or --plan, not both: a plan holds its own rates")
+        return Plan.load(source)
+    name = pick([method], task)[-1]
+    changes = {} if rate is None else {"rate": rate}
+    design = Design(
+        task=task,
+        methods=(name,),
+        budget=task.budget,
+        data=None if data is None else str(data),
+        model=model,
+    )
+    return design.setup(name, setting_of(name, changes), 0).plan
+
+
+def named_plans(given: list[str]) -> "tuple[tuple[str, Plan], ...]":
+    """`--plan name=source`, several times, as plans by name."""
+    from dropsmith.sites import Plan
+
+    found: dict[str, Plan] = {}
+    for text in given:
+        name, equals, source = text.partition("=")
+        if not (name and equals and source):
+            raise PlanError(f"a plan is NAME=SOURCE, such as learned=plan.json, got {text!r}")
+        if name in found:
+            raise PlanError(f"two plans are called {name!r}: give each its own name")
+        found[name] = Plan.load(source)
+    return tuple(found.items())
+
+
+def setting_of(method: str, changes: "Setting") -> "Setting":
+    """A method's usual setting with some of its numbers changed."""
+    from dropsmith.compare import find_method
+
+    usual = find_method(method).settings[0]
+    for name in changes:
+        if name not in usual:
+            raise TaskError(
+                f"{method} has no {name!r} to set\n  it has: {', '.join(usual)}"
+                + did_you_mean(name, usual)
+            )
+    return usual | changes
+
+
+def rates_of(given: str | None) -> tuple[float, ...]:
+    """The rates in a list with commas."""
+    try:
+        return tuple(float(rate) for rate in given.split(",")) if given else ()
+    except ValueError:
+        raise TaskError(f"rates are numbers with commas, such as 0.1,0.3, got {given!r}") from None
+
+
+def folder_of(out: Path | None, task: str) -> Path:
+    """Where the records of a task go; `DataError` at once where that can be no folder."""
+    from dropsmith.tasks import plain_name
+
+    folder = out or Path("runs") / plain_name(task)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"records cannot go into {folder}\n  {error.strerror}\n  name another folder: --out DIR"
+        ) from None
+    return folder
+
+
+def numbers(settings: list[str]) -> "Setting":
+    """`--set name=value`, several times, as a setting."""
+    found: dict[str, float] = {}
+    for text in settings:
+        name, given, value = text.partition("=")
+        try:
+            found[name.strip().replace("-", "_")] = float(value)
+        except ValueError:
+            given = ""
+        if not given:
+            raise TaskError(f"a setting is name=number, such as rate=0.3, got {text!r}")
+    return found
