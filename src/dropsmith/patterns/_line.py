@@ -51,6 +51,14 @@ class Arc:
         return before(self.at(), self.end)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes that positions against places have."""
+        shape = tuple(self.place.shape)
+        if isinstance(self.position, int):
+            return shape
+        return tuple([max(sizes) for sizes in zip(shape, self.position.shape, strict=True)])
+
+    @property
     def numbers(self) -> int:
         """How many numbers it is made of."""
         parts = (self.position, self.place)
@@ -58,11 +66,15 @@ class Arc:
 
     def of_rows(self, start: int, count: int) -> "Arc":
         """The arc for some rows of the batch, which is dimension 0."""
-        position, place = (
-            one if isinstance(one, int) or one.shape[0] == 1 else one[start : start + count]
-            for one in (self.position, self.place)
-        )
-        return Arc(position, place, self.end)
+        position, place = self.position, self.place
+        if not isinstance(position, int):
+            position = of_rows(position, start, count)
+        return Arc(position, of_rows(place, start, count), self.end)
+
+
+def of_rows(values: Integers, start: int, count: int) -> Integers:
+    """Values of some rows, in dimension 0, where not all have the same."""
+    return values if values.shape[0] == 1 else values[start : start + count]
 
 
 def before(at: Integers, end: int) -> Integers:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dropsmith.axes import Axes
-from dropsmith.patterns._line import Arc, Integers, before
+from dropsmith.patterns._line import Arc, Integers, before, of_rows
 from dropsmith.rng import numpy_serves
 
 FEW = 1 << 14
@@ -27,6 +27,10 @@ class Rows:
 
     scale: Integers
     cut: Integers
+
+    def part(self, start: int, count: int) -> "Rows":
+        """Those of `count` rows from `start`, in dimension 0."""
+        return Rows(of_rows(self.scale, start, count), of_rows(self.cut, start, count))
 
 
 def mask_of(arcs: Sequence[Arc], axes: Axes) -> Tensor:
@@ -46,14 +50,21 @@ def covers_of(arcs: Sequence[Arc]) -> list[Integers]:
 
     Either all are NumPy's arrays or all are tensors, and all are new.
     """
+    if (sides := sides_of(arcs)) is not None:
+        return sides
     found = [(_fitting(arc).at(), arc.end) for arc in arcs]
-    whole = _broadcast([at for at, _ in found])
-    few = whole <= FEW and all(isinstance(at, np.ndarray) for at, _ in found)
-    if sum([math.prod(at.shape) for at, _ in found]) * FEWER <= whole:
-        # A rectangle is known from its sides.
-        covers = [before(at, end) >> 31 for at, end in found]
-        return covers if few else [_as_tensor(one) for one in covers]
-    return [_met(found if few else [(_as_tensor(at), end) for at, end in found])]
+    if not _few([at for at, _ in found]):
+        found = [(_as_tensor(at), end) for at, end in found]
+    return [_met(found)]
+
+
+def sides_of(arcs: Sequence[Arc]) -> list[Integers] | None:
+    """The covers where they are far smaller than what is under all of them: sides of rectangles."""
+    shapes = [arc.shape for arc in arcs]
+    if sum([math.prod(shape) for shape in shapes]) * FEWER > _together(shapes):
+        return None
+    covers = [before(_fitting(arc).at(), arc.end) >> 31 for arc in arcs]
+    return covers if _few(covers) else [_as_tensor(one) for one in covers]
 
 
 def _met(found: list[tuple[Integers, int]]) -> Integers:
@@ -85,7 +96,7 @@ def rows_under(covers: Sequence[Integers], axes: Axes) -> Rows:
 
 
 def mask_under(covers: Sequence[Integers], rows: Rows) -> Tensor:
-    """The mask of what is under all covers, which are written over."""
+    """The mask of what is under all covers; one that is alone is written over."""
     first, *others = covers
     scale, cut = rows.scale, rows.cut
     if isinstance(first, Tensor):
@@ -134,14 +145,20 @@ def _fitting(arc: Arc) -> Arc:
     place, position = arc.place, arc.position
     if isinstance(place, Tensor):
         return arc
-    if isinstance(position, int) or _broadcast((place, position)) <= FEW:
+    if isinstance(position, int) or _together((place.shape, position.shape)) <= FEW:
         return arc
     return Arc(_as_tensor(position), _as_tensor(place), arc.end)
 
 
-def _broadcast(arrays: Sequence[Integers]) -> int:
-    """How many units arrays have together. Those of NumPy's own function take as long as a sum."""
-    return math.prod([max(sizes) for sizes in zip(*(one.shape for one in arrays), strict=True)])
+def _few(arrays: Sequence[Integers]) -> bool:
+    """Whether all are NumPy's, and few together."""
+    shapes = [one.shape for one in arrays]
+    return all(isinstance(one, np.ndarray) for one in arrays) and _together(shapes) <= FEW
+
+
+def _together(shapes: Sequence[tuple[int, ...]]) -> int:
+    """How many units there are together. NumPy's own function takes as long as a sum."""
+    return math.prod([max(sizes) for sizes in zip(*shapes, strict=True)])
 
 
 def _as_tensor(values: Integers) -> Any:

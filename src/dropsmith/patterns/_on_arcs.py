@@ -8,8 +8,8 @@ from torch import Tensor
 
 from dropsmith.axes import Axes
 from dropsmith.patterns._again import SMALL, again, times
-from dropsmith.patterns._line import Arc
-from dropsmith.patterns._masks import Rows, covers_of, mask_under, rows_under
+from dropsmith.patterns._line import Arc, Integers, of_rows
+from dropsmith.patterns._masks import Rows, covers_of, mask_under, rows_under, sides_of
 from dropsmith.patterns._pattern import masks_of, rows_of_each
 from dropsmith.rng import Source, numpy_serves
 
@@ -20,34 +20,59 @@ Arcs = Callable[[Axes, Source], list[Arc]]
 """Makes the arcs of a pattern from axes and a source."""
 
 
+class Laid:
+    """Arcs laid over a view: its mask, whole or by parts, as often as it is asked for."""
+
+    def __init__(self, arcs: list[Arc], axes: Axes) -> None:
+        self._arcs, self._axes = arcs, axes
+        self._sides = sides_of(arcs)
+        self._rows: dict[int, Rows] = {}
+        if self._sides is not None:
+            self._rows[0] = rows_under(self._sides, axes)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers are held by it, or by its sides, which have fewer."""
+        return sum(arc.numbers for arc in self._arcs)
+
+    def mask(self) -> Tensor:
+        """The mask of all rows."""
+        return self._mask(self._sides or covers_of(self._arcs), 0, self._axes)
+
+    def part(self, start: int, count: int) -> Tensor:
+        """The mask of `count` rows from `start`, which are in dimension 0."""
+        if self._sides is not None:
+            sides = [of_rows(one, start, count) for one in self._sides]
+            return mask_under(sides, self._rows[0].part(start, count))
+        covers = covers_of([arc.of_rows(start, count) for arc in self._arcs])
+        return self._mask(covers, start, Axes(self._axes.names, (count, *self._axes.sizes[1:])))
+
+    def _mask(self, covers: list[Integers], start: int, axes: Axes) -> Tensor:
+        if start not in self._rows:
+            self._rows[start] = rows_under(covers, axes)
+        return mask_under(covers, self._rows[start])
+
+
 class Draws:
-    """What a product needs of its draws; of that, what is small is kept, for backward asks again.
+    """The draws of one product, which backward asks for again: what is small is kept until then.
 
     Args:
         arcs: makes the arcs of a pattern from axes and a source.
-        room: how many numbers of them may be kept.
+        room: how many numbers of a draw may be kept.
     """
 
     def __init__(self, arcs: Arcs, room: int) -> None:
         self._arcs, self._room = arcs, room
-        self._found: dict[Source, list[Arc]] = {}
-        self._rows: dict[tuple[Source, int], Rows] = {}
+        self._kept: dict[Source, Laid] = {}
 
-    def arcs(self, axes: Axes, source: Source) -> list[Arc]:
-        """The arcs of a view."""
-        if source in self._found:
-            return self._found[source]
-        arcs = self._arcs(axes, source)
-        if sum(arc.numbers for arc in arcs) <= self._room:
-            self._found[source] = arcs
-        return arcs
-
-    def mask(self, arcs: list[Arc], axes: Axes, source: Source, start: int = 0) -> Tensor:
-        """The mask of the rows of a view from `start` on, whose arcs these are."""
-        covers = covers_of(arcs)
-        if (source, start) not in self._rows:
-            self._rows[source, start] = rows_under(covers, axes)
-        return mask_under(covers, self._rows[source, start])
+    def of(self, axes: Axes, source: Source) -> Laid:
+        """What was drawn for a view."""
+        if source in self._kept:
+            return self._kept[source]
+        laid = Laid(self._arcs(axes, source), axes)
+        if laid.numbers <= self._room:
+            self._kept[source] = laid
+        return laid
 
 
 def drop_on_arcs(
@@ -58,7 +83,7 @@ def drop_on_arcs(
     draws = Draws(arcs, x.numel() // (SMALL * len(views)))
 
     def draw(axes: Axes, source: Source) -> Tensor:
-        return draws.mask(draws.arcs(axes, source), axes, source)
+        return draws.of(axes, source).mask()
 
     return times(x, lambda: masks_of(draw, shape, names, views))
 
@@ -86,12 +111,10 @@ def drop_in_parts(
     def multiply(y: Tensor) -> Tensor:
         out = torch.empty_like(y)
         for view, source in enumerate(views):
-            found = draws.arcs(Axes(names, (rows, *shape)), source)
+            laid = draws.of(Axes(names, (rows, *shape)), source)
             for start in range(0, rows, part):
                 count = min(part, rows - start)
-                of_part = [arc.of_rows(start, count) for arc in found]
-                mask = draws.mask(of_part, Axes(names, (count, *shape)), source, start)
-                first = view * rows + start
+                mask, first = laid.part(start, count), view * rows + start
                 torch.mul(y[first : first + count], mask, out=out[first : first + count])
         return out
 
