@@ -4,20 +4,23 @@ On Wide-ResNet-28-10 tilings are on what every BatchNorm of a block returns, at 
 Transformer-XL of the size that is trained on Penn Treebank spans are on what each half of a layer
 adds to the sum, at 32 places, where the paper of Transformer-XL has dropout; and then on all eight
 sub-layers, at 128 places. At most 1.03 and 1.02 times a step without noise is asked. Plain keyed
-dropout at the same places stands beside them. On a CPU batches are small: what a draw costs
-whatever its size weighs more there than in training. On a GPU they are those of training, in
-bfloat16, with channels together behind the picture; and since a step then waits for launches, the
-same models stand there compiled, too.
+dropout at the same places stands beside them, and torch's own; and so does the least that noise
+with a mask for each unit can cost, a product with one that is there. On a CPU batches are small:
+what a draw costs whatever its size weighs more there than in training. On a GPU they are those of
+training, in bfloat16, with channels together behind the picture; and since a step then waits for
+launches, the same models stand there compiled, too.
 """
 
 from copy import deepcopy
+from fnmatch import fnmatch
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from benchmarks._harness import Case, Comparison, main
 from benchmarks._measure import Call
-from torch import nn
+from torch import Tensor, nn
 
 from dropsmith.models import TransformerXL, WideResNet
 from dropsmith.patterns import Bernoulli, Pattern, Spans, Tiles
@@ -57,6 +60,30 @@ def planned(model: nn.Module, where: tuple[str, ...], pattern: Pattern) -> nn.Mo
     return made
 
 
+class Plain:
+    """A hook for torch's own dropout, or for a product with a mask that is there already."""
+
+    def __init__(self, rate: float | None) -> None:
+        self.rate = rate
+        self.mask: Tensor | None = None
+
+    def __call__(self, module: nn.Module, given: Any, output: Tensor) -> Tensor:
+        if self.rate is not None:
+            return F.dropout(output, self.rate)
+        if self.mask is None:
+            self.mask = torch.ones_like(output)
+        return output * self.mask
+
+
+def hooked(model: nn.Module, where: tuple[str, ...], rate: float | None) -> nn.Module:
+    """A copy of a model with `Plain` on the modules at some places."""
+    made = deepcopy(model)
+    for name, module in made.named_modules():
+        if any(fnmatch(name, one) for one in where):
+            module.register_forward_hook(Plain(rate))
+    return made
+
+
 def sizes(kind: str) -> dict[str, int]:
     """Of a batch on a kind of device."""
     return LARGE if kind == "cuda" else SMALL
@@ -91,7 +118,18 @@ def images(device: torch.device, compiled: bool = False) -> dict[str, Call]:
     where = ("stages.*.*.norm1", "stages.*.*.norm2")
     kinds = {name: TILES[name] for name in (COMPILED if compiled else TILES)}
     made = {name: planned(model, where, pattern) for name, pattern in kinds.items()}
+    made |= beside(model, where, 0.1, compiled)
     return {name: step(one) for name, one in ({"no noise": model} | made).items()}
+
+
+def beside(
+    model: nn.Module, where: tuple[str, ...], rate: float, compiled: bool
+) -> dict[str, nn.Module]:
+    """The peer, and the limit."""
+    if compiled:
+        return {}
+    found = {"F.dropout": rate, "a product with a mask that is there": None}
+    return {name: hooked(model, where, one) for name, one in found.items()}
 
 
 def texts(
@@ -120,6 +158,7 @@ def texts(
 
     kinds = {name: SPANS[name] for name in (FEW if compiled else SPANS)}
     made = {name: planned(model, where, pattern) for name, pattern in kinds.items()}
+    made |= beside(model, where, 0.125, compiled)
     return {name: step(one) for name, one in ({"no noise": model} | made).items()}
 
 
