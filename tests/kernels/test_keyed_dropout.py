@@ -95,16 +95,23 @@ def test_elements_count_in_reading_order_whatever_the_memory_order():
         assert torch.equal(keyed_dropout(view, (KEY,), 0.4), want)
 
 
-def test_images_whose_channels_lie_together_stay_so_and_drop_the_same():
-    x = torch.randn(2, 3, 5, 7, generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize(
+    ("sizes", "views"),
+    [((2, 3, 5, 7), 1), ((6, 33, 41, 31), 2), ((6, 33, 41, 31), 3), ((2, CHUNK + 3, 1, 2), 2)],
+)
+def test_images_whose_channels_lie_together_stay_so_and_drop_the_same(sizes, views, dtype):
+    x = torch.randn(sizes, generator=torch.Generator().manual_seed(0)).to(dtype)
+    keys = tuple(Key.of(seed) for seed in range(views))
     together = x.contiguous(memory_format=torch.channels_last).requires_grad_()
-    dropped = keyed_dropout(together, (Key.of(3),), 0.4)
-    assert torch.equal(dropped, keyed_dropout(x, (Key.of(3),), 0.4))
+    dropped = keyed_dropout(together, keys, 0.4)
+    assert torch.equal(dropped, keyed_dropout(x, keys, 0.4))
     assert dropped.is_contiguous(memory_format=torch.channels_last)
     seen = []
     together.register_hook(seen.append)
     dropped.backward(x.contiguous(memory_format=torch.channels_last))
     assert seen[0].is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(seen[0], keyed_dropout(x, keys, 0.4))
 
 
 def test_the_input_is_left_alone():

@@ -5,6 +5,7 @@ torch call, which is what small tensors pay for. Selecting by AND with all ones 
 several times faster than comparing and multiplying, and turns a dropped infinity into zero.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -44,46 +45,94 @@ class _Regenerated(torch.autograd.Function):
 
 
 def _masked(given: Tensor, keys: tuple[tuple[int, int], ...], rate: float) -> Tensor:
-    x = given.contiguous()
-    out = torch.empty_like(x, memory_format=torch.contiguous_format)
+    # Convolution and normalisation are slower where one map lies by channels and the other by rows.
+    together = _together(given)
+    x = given if together else given.contiguous()
+    out = torch.empty_like(x)
     integer = _INTEGER[x.element_size()]
-    source = x.detach().view(-1).view(integer).numpy()
-    target = out.view(-1).view(integer).numpy()
+    source, target = (_memory(one, together).view(integer).numpy() for one in (x.detach(), out))
     length = x.numel() // len(keys)
+    units = _Together.of(x, len(keys)) if together and length else _InOrder()
     for view, key in enumerate(keys):
         part = slice(view * length, (view + 1) * length)
-        _select(source[part], target[part], key, rate)
-    return _laid_out_as(given, out.mul_(1 / (1 - rate)))
+        _select(source[part], target[part], key, rate, units)
+    return out.mul_(1 / (1 - rate))
 
 
-def _laid_out_as(given: Tensor, out: Tensor) -> Tensor:
-    # Convolution and normalisation are slower where one map lies by channels and the other by rows.
-    if given.is_contiguous() or given.ndim != 4:
-        return out
-    together = given.is_contiguous(memory_format=torch.channels_last)
-    return out.contiguous(memory_format=torch.channels_last) if together else out
+def _together(x: Tensor) -> bool:
+    """Whether channels lie together, behind the picture."""
+    if x.ndim != 4 or x.is_contiguous():
+        return False
+    return x.is_contiguous(memory_format=torch.channels_last)
 
 
-def _select(source: Integers, target: Integers, key: tuple[int, int], rate: float) -> None:
+def _memory(x: Tensor, together: bool) -> Tensor:
+    return (x.permute(0, 2, 3, 1) if together else x).view(-1)
+
+
+class _InOrder:
+    """Units that lie in the order in which they count."""
+
+    step = CHUNK
+
+    def write(self, start: int, word: Words) -> None:
+        """Write the numbers of the units that lie at `start` and behind it."""
+        np.add(_counting()[: len(word)], np.uint32(start), word)
+
+
+@dataclass(frozen=True)
+class _Together:
+    """Units of a view whose channels lie together, behind the picture, and count in reading order.
+
+    Args:
+        pixels: what the first unit of each pixel counts, row after row.
+        channels: what each channel adds.
+        step: units of whole pixels.
+    """
+
+    pixels: Words
+    channels: Words
+    step: int
+
+    @classmethod
+    def of(cls, x: Tensor, views: int) -> "_Together":
+        """Those of a batch of several views."""
+        rows, channels, height, width = x.shape[0] // views, *x.shape[1:]
+        picture = np.arange(height * width, dtype=np.uint32)
+        first = np.arange(rows, dtype=np.uint32) * np.uint32(channels * height * width)
+        pixels = (first[:, None] + picture).ravel()
+        beside = np.arange(channels, dtype=np.uint32) * np.uint32(height * width)
+        return cls(pixels, beside, max(CHUNK // channels, 1) * channels)
+
+    def write(self, start: int, word: Words) -> None:
+        """Write the numbers of the units that lie at `start` and behind it."""
+        first, count = start // len(self.channels), len(word) // len(self.channels)
+        pixels = self.pixels[first : first + count, None]
+        np.add(pixels, self.channels, word.reshape(count, len(self.channels)))
+
+
+def _select(
+    source: Integers,
+    target: Integers,
+    key: tuple[int, int],
+    rate: float,
+    units: _InOrder | _Together,
+) -> None:
     """Copy the elements that are kept and put zeros where the others were."""
     limit = np.uint32(threshold(rate))
-    index = _counting()
-    word, spare = np.empty((2, min(CHUNK, len(source))), np.uint32)
-    for start in range(0, len(source), CHUNK):
-        stop = min(start + CHUNK, len(source))
-        count = stop - start
-        kept = _kept(index[:count], start, word[:count], spare[:count], key, limit)
+    word, spare = np.empty((2, min(units.step, len(source))), np.uint32)
+    for start in range(0, len(source), units.step):
+        stop = min(start + units.step, len(source))
+        units.write(start, word[: stop - start])
+        kept = _kept(word[: stop - start], spare[: stop - start], key, limit)
         # All ones stay all ones when widened by sign extension or narrowed by truncation.
         np.bitwise_and(
             source[start:stop], kept.astype(source.dtype, copy=False), target[start:stop]
         )
 
 
-def _kept(
-    index: Words, start: int, word: Words, spare: Words, key: tuple[int, int], limit: np.uint32
-) -> Integers:
-    """All ones where the element is kept and zero where it is dropped, in place of `word`."""
-    np.add(index, np.uint32(start), word)
+def _kept(word: Words, spare: Words, key: tuple[int, int], limit: np.uint32) -> Integers:
+    """All ones where the element is kept and zero where it is dropped, in place of its number."""
     np.bitwise_xor(word, np.uint32(key[0]), word)
     mix_in_place(word, spare)
     np.add(word, np.uint32(key[1]), word)
