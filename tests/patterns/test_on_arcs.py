@@ -1,11 +1,15 @@
 """What is small of a draw is kept for backward, what is large is drawn again."""
 
+import numpy as np
 import pytest
 import torch
 
 from dropsmith.axes import Axes
 from dropsmith.patterns import Spans, Tiles
-from dropsmith.patterns._on_arcs import PART, drop_in_parts, drop_on_arcs
+from dropsmith.patterns._again import SMALL
+from dropsmith.patterns._line import Arc
+from dropsmith.patterns._masks import Rows
+from dropsmith.patterns._on_arcs import PART, Draws, drop_in_parts, drop_on_arcs
 from dropsmith.rng import Key, Source
 
 IMAGE = ("batch", "channel", "height", "width")
@@ -60,3 +64,28 @@ def test_runs_in_a_batch_that_is_not_first_have_gradients_of_their_mask():
     mask = pattern.masks((50, 4, 300), names, [Source(Key.of(1)), Source(Key.of(2))])
     assert torch.equal(out, x * mask)
     assert torch.equal(x.grad, mask)
+
+
+def numbers_in(value):
+    """How many numbers are held by a value and all that it holds."""
+    if isinstance(value, torch.Tensor):
+        return value.numel()
+    if isinstance(value, np.ndarray):
+        return value.size
+    if isinstance(value, dict):
+        return sum(numbers_in(one) for one in value.values())
+    if isinstance(value, list | tuple):
+        return sum(numbers_in(one) for one in value)
+    return numbers_in(vars(value)) if isinstance(value, Arc | Rows | Draws) else 0
+
+
+@pytest.mark.parametrize("rotate", [0, 20])
+@pytest.mark.parametrize("side", [3, 8, 32])
+def test_what_is_kept_for_backward_is_at_most_a_sixteenth_and_two_numbers_a_row(rotate, side):
+    rows, channels, source = 4, 50_000 // side**2, Source(Key.of(1))
+    axes = Axes(IMAGE, (rows, channels, side, side))
+    room = rows * channels * side**2 // SMALL
+    draws = Draws(Tiles(size=1, stride=2, rotate=rotate)._arcs, room)
+    for start in range(rows):
+        draws.of(axes, source).part(start, 1)
+    assert 2 * rows <= numbers_in(draws) <= room + 2 * rows

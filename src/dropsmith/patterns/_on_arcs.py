@@ -21,19 +21,19 @@ Arcs = Callable[[Axes, Source], list[Arc]]
 
 
 class Laid:
-    """Arcs laid over a view: its mask, whole or by parts, as often as it is asked for."""
+    """Arcs laid over a view: its mask, whole or by parts.
 
-    def __init__(self, arcs: list[Arc], axes: Axes) -> None:
-        self._arcs, self._axes = arcs, axes
+    Args:
+        arcs: of the view.
+        axes: of the view.
+        rows: what rows are multiplied by, by the first of a part; what is not there is written.
+    """
+
+    def __init__(self, arcs: list[Arc], axes: Axes, rows: dict[int, Rows]) -> None:
+        self._arcs, self._axes, self._rows = arcs, axes, rows
         self._sides = sides_of(arcs)
-        self._rows: dict[int, Rows] = {}
-        if self._sides is not None:
-            self._rows[0] = rows_under(self._sides, axes)
-
-    @property
-    def numbers(self) -> int:
-        """How many numbers are held by it, or by its sides, which have fewer."""
-        return sum(arc.numbers for arc in self._arcs)
+        if self._sides is not None and 0 not in rows:
+            rows[0] = rows_under(self._sides, axes)
 
     def mask(self) -> Tensor:
         """The mask of all rows."""
@@ -58,21 +58,20 @@ class Draws:
 
     Args:
         arcs: makes the arcs of a pattern from axes and a source.
-        room: how many numbers of a draw may be kept.
+        room: how many numbers of a view's arcs may be kept.
     """
 
     def __init__(self, arcs: Arcs, room: int) -> None:
         self._arcs, self._room = arcs, room
-        self._kept: dict[Source, Laid] = {}
+        self._kept: dict[Source, list[Arc]] = {}
+        self._rows: dict[Source, dict[int, Rows]] = {}
 
     def of(self, axes: Axes, source: Source) -> Laid:
         """What was drawn for a view."""
-        if source in self._kept:
-            return self._kept[source]
-        laid = Laid(self._arcs(axes, source), axes)
-        if laid.numbers <= self._room:
-            self._kept[source] = laid
-        return laid
+        arcs = self._kept.get(source) or self._arcs(axes, source)
+        if sum(arc.numbers for arc in arcs) <= self._room:
+            self._kept[source] = arcs
+        return Laid(arcs, axes, self._rows.setdefault(source, {}))
 
 
 def drop_on_arcs(
