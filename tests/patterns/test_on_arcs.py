@@ -81,7 +81,7 @@ def numbers_in(value):
 
 @pytest.mark.parametrize("rotate", [0, 20])
 @pytest.mark.parametrize("side", [3, 8, 32])
-def test_what_is_kept_for_backward_is_at_most_a_sixteenth_and_two_numbers_a_row(rotate, side):
+def test_of_arcs_and_of_rows_at_most_a_sixteenth_is_kept_for_backward(rotate, side):
     rows, channels, source = 4, 50_000 // side**2, Source(Key.of(1))
     axes = Axes(IMAGE, (rows, channels, side, side))
     room = rows * channels * side**2 // SMALL
@@ -89,3 +89,27 @@ def test_what_is_kept_for_backward_is_at_most_a_sixteenth_and_two_numbers_a_row(
     for start in range(rows):
         draws.of(axes, source).part(start, 1)
     assert 2 * rows <= numbers_in(draws) <= room + 2 * rows
+
+
+def test_rows_as_many_as_units_are_not_kept():
+    axes, source = Axes(("batch", "time"), (9_000, 2)), Source(Key.of(1))
+    draws = Draws(Spans(size=2, stride=3)._arcs, 18_000 // SMALL)
+    first, again = (draws.of(axes, source).mask().clone() for _ in range(2))
+    assert numbers_in(draws) == 0
+    assert torch.equal(first, again)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("sizes", [(4, 0, 8, 8), (0, 3, 8, 8)])
+@pytest.mark.parametrize("rotate", [0, 20])
+def test_rows_without_units_and_batches_without_rows_stay_as_they_are(sizes, rotate):
+    pattern = Tiles(size=2, stride=3, rotate=rotate)
+    assert pattern.drop(torch.empty(sizes), IMAGE, [Source(Key.of(1))]).shape == sizes
+
+
+def test_a_tensor_without_a_batch_is_one_row():
+    x, source = torch.rand(40, 30, requires_grad=True), Source(Key.of(1))
+    out = Spans(size=2, stride=3).drop(x, ("time", "unit"), [source])
+    (gradient,) = torch.autograd.grad(out.sum(), x)
+    kept = (out > 0).double().mean().item()
+    torch.testing.assert_close(gradient, (out > 0) / kept, check_dtype=False)

@@ -17,7 +17,7 @@ TURN = 1 << 31
 _LEAST = -TURN
 
 Integers = Any
-"""int32 of torch, or of NumPy where they are few on a CPU: operators are all that is used here."""
+"""int32 of torch, or of NumPy where they are few on a CPU."""
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,8 @@ def rows_under(covers: Sequence[Integers], axes: Axes) -> Rows:
     kept = size - lost
     some = kept > 0
     if isinstance(kept, np.ndarray):
+        # A row without units keeps none of none.
+        size = max(size, 1)
         share = np.where(some, kept, size).astype(np.float32) / np.float32(size)
         scale = (np.float32(1) / share).view(np.int32)
     else:

@@ -58,7 +58,7 @@ class Draws:
 
     Args:
         arcs: makes the arcs of a pattern from axes and a source.
-        room: how many numbers of a view's arcs may be kept.
+        room: how many numbers may be kept of a view's arcs, and how many for its rows.
     """
 
     def __init__(self, arcs: Arcs, room: int) -> None:
@@ -71,7 +71,9 @@ class Draws:
         arcs = self._kept.get(source) or self._arcs(axes, source)
         if sum(arc.numbers for arc in arcs) <= self._room:
             self._kept[source] = arcs
-        return Laid(arcs, axes, self._rows.setdefault(source, {}))
+        sizes = zip(axes.names, axes.sizes, strict=True)
+        few = 2 * math.prod([size for name, size in sizes if name == "batch"]) <= self._room
+        return Laid(arcs, axes, self._rows.setdefault(source, {}) if few else {})
 
 
 def drop_on_arcs(
