@@ -11,6 +11,7 @@ training, in bfloat16, with channels together behind the picture; and since a st
 launches, the same models stand there compiled, too.
 """
 
+from collections.abc import Callable
 from copy import deepcopy
 from fnmatch import fnmatch
 from functools import partial
@@ -60,28 +61,41 @@ def planned(model: nn.Module, where: tuple[str, ...], pattern: Pattern) -> nn.Mo
     return made
 
 
-class Plain:
-    """A hook for torch's own dropout, or for a product with a mask that is there already."""
+Hook = Callable[[nn.Module, Any, Tensor], Tensor]
 
-    def __init__(self, rate: float | None) -> None:
-        self.rate = rate
+
+def dropout(rate: float) -> Hook:
+    """Torch's own dropout, as a hook."""
+    return lambda module, given, output: F.dropout(output, rate)
+
+
+class Product:
+    """A product with a mask that is there already, as a hook."""
+
+    def __init__(self) -> None:
         self.mask: Tensor | None = None
 
     def __call__(self, module: nn.Module, given: Any, output: Tensor) -> Tensor:
-        if self.rate is not None:
-            return F.dropout(output, self.rate)
         if self.mask is None:
             self.mask = torch.ones_like(output)
         return output * self.mask
 
 
-def hooked(model: nn.Module, where: tuple[str, ...], rate: float | None) -> nn.Module:
-    """A copy of a model with `Plain` on the modules at some places."""
+def hooked(model: nn.Module, where: tuple[str, ...], hook: Callable[[], Hook]) -> nn.Module:
+    """A copy of a model with a hook of its own on each module at some places."""
     made = deepcopy(model)
     for name, module in made.named_modules():
         if any(fnmatch(name, one) for one in where):
-            module.register_forward_hook(Plain(rate))
+            module.register_forward_hook(hook())
     return made
+
+
+def beside(model: nn.Module, where: tuple[str, ...], rate: float) -> dict[str, nn.Module]:
+    """The peer, and the limit."""
+    return {
+        "F.dropout": hooked(model, where, lambda: dropout(rate)),
+        "a product with a mask that is there": hooked(model, where, Product),
+    }
 
 
 def sizes(kind: str) -> dict[str, int]:
@@ -118,18 +132,9 @@ def images(device: torch.device, compiled: bool = False) -> dict[str, Call]:
     where = ("stages.*.*.norm1", "stages.*.*.norm2")
     kinds = {name: TILES[name] for name in (COMPILED if compiled else TILES)}
     made = {name: planned(model, where, pattern) for name, pattern in kinds.items()}
-    made |= beside(model, where, 0.1, compiled)
+    if not compiled:
+        made |= beside(model, where, 0.1)
     return {name: step(one) for name, one in ({"no noise": model} | made).items()}
-
-
-def beside(
-    model: nn.Module, where: tuple[str, ...], rate: float, compiled: bool
-) -> dict[str, nn.Module]:
-    """The peer, and the limit."""
-    if compiled:
-        return {}
-    found = {"F.dropout": rate, "a product with a mask that is there": None}
-    return {name: hooked(model, where, one) for name, one in found.items()}
 
 
 def texts(
@@ -158,7 +163,8 @@ def texts(
 
     kinds = {name: SPANS[name] for name in (FEW if compiled else SPANS)}
     made = {name: planned(model, where, pattern) for name, pattern in kinds.items()}
-    made |= beside(model, where, 0.125, compiled)
+    if not compiled:
+        made |= beside(model, where, 0.125)
     return {name: step(one) for name, one in ({"no noise": model} | made).items()}
 
 

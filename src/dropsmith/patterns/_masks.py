@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dropsmith.axes import Axes
-from dropsmith.patterns._line import Arc, Integers, before, of_rows
+from dropsmith.patterns._line import Arc, Integers, before, of_rows, together
 from dropsmith.rng import numpy_serves
 
 FEW = 1 << 14
@@ -50,21 +50,24 @@ def covers_of(arcs: Sequence[Arc]) -> list[Integers]:
 
     Either all are NumPy's arrays or all are tensors, and all are new.
     """
-    if (sides := sides_of(arcs)) is not None:
-        return sides
-    found = [(_fitting(arc).at(), arc.end) for arc in arcs]
-    if not _few([at for at, _ in found]):
-        found = [(_as_tensor(at), end) for at, end in found]
-    return [_met(found)]
+    return sides_of(arcs) or [cover_of(arcs)]
 
 
 def sides_of(arcs: Sequence[Arc]) -> list[Integers] | None:
     """The covers where they are far smaller than what is under all of them: sides of rectangles."""
     shapes = [arc.shape for arc in arcs]
-    if sum([math.prod(shape) for shape in shapes]) * FEWER > _together(shapes):
+    if sum([math.prod(shape) for shape in shapes]) * FEWER > math.prod(together(shapes)):
         return None
-    covers = [before(_fitting(arc).at(), arc.end) >> 31 for arc in arcs]
+    covers = [_fitting(arc).signs() >> 31 for arc in arcs]
     return covers if _few(covers) else [_as_tensor(one) for one in covers]
+
+
+def cover_of(arcs: Sequence[Arc]) -> Integers:
+    """What is under all arcs, as one cover."""
+    found = [(_fitting(arc).at(), arc.end) for arc in arcs]
+    if not _few([at for at, _ in found]):
+        found = [(_as_tensor(at), end) for at, end in found]
+    return _met(found)
 
 
 def _met(found: list[tuple[Integers, int]]) -> Integers:
@@ -118,7 +121,8 @@ def _lost(covers: Sequence[Integers], axes: Axes) -> tuple[Integers, int]:
     In integers, so that no order of adding up can matter.
     """
     rest = tuple(dim for dim, name in enumerate(axes.names) if name != "batch")
-    size = math.prod([max([one.shape[dim] for one in covers]) for dim in rest])
+    whole = together([tuple(one.shape) for one in covers])
+    size = math.prod([whole[dim] for dim in rest])
     if len(covers) == 1:
         lost = -_sum(covers[0], rest)
     else:
@@ -147,20 +151,16 @@ def _fitting(arc: Arc) -> Arc:
     place, position = arc.place, arc.position
     if isinstance(place, Tensor):
         return arc
-    if isinstance(position, int) or _together((place.shape, position.shape)) <= FEW:
+    if isinstance(position, int) or math.prod(arc.shape) <= FEW:
         return arc
     return Arc(_as_tensor(position), _as_tensor(place), arc.end)
 
 
 def _few(arrays: Sequence[Integers]) -> bool:
     """Whether all are NumPy's, and few together."""
-    shapes = [one.shape for one in arrays]
-    return all(isinstance(one, np.ndarray) for one in arrays) and _together(shapes) <= FEW
-
-
-def _together(shapes: Sequence[tuple[int, ...]]) -> int:
-    """How many units there are together. NumPy's own function takes as long as a sum."""
-    return math.prod([max(sizes) for sizes in zip(*shapes, strict=True)])
+    if not all(isinstance(one, np.ndarray) for one in arrays):
+        return False
+    return math.prod(together([one.shape for one in arrays])) <= FEW
 
 
 def _as_tensor(values: Integers) -> Any:

@@ -9,7 +9,7 @@ from torch import Tensor
 from dropsmith.axes import Axes
 from dropsmith.patterns._again import SMALL, again, times
 from dropsmith.patterns._line import Arc, Integers, of_rows
-from dropsmith.patterns._masks import Rows, covers_of, mask_under, rows_under, sides_of
+from dropsmith.patterns._masks import Rows, cover_of, mask_under, rows_under, sides_of
 from dropsmith.patterns._pattern import masks_of, rows_of_each
 from dropsmith.rng import Source, numpy_serves
 
@@ -37,15 +37,15 @@ class Laid:
 
     def mask(self) -> Tensor:
         """The mask of all rows."""
-        return self._mask(self._sides or covers_of(self._arcs), 0, self._axes)
+        return self._mask(self._sides or [cover_of(self._arcs)], 0, self._axes)
 
     def part(self, start: int, count: int) -> Tensor:
         """The mask of `count` rows from `start`, which are in dimension 0."""
         if self._sides is not None:
             sides = [of_rows(one, start, count) for one in self._sides]
             return mask_under(sides, self._rows[0].part(start, count))
-        covers = covers_of([arc.of_rows(start, count) for arc in self._arcs])
-        return self._mask(covers, start, Axes(self._axes.names, (count, *self._axes.sizes[1:])))
+        cover = cover_of([arc.of_rows(start, count) for arc in self._arcs])
+        return self._mask([cover], start, Axes(self._axes.names, (count, *self._axes.sizes[1:])))
 
     def _mask(self, covers: list[Integers], start: int, axes: Axes) -> Tensor:
         if start not in self._rows:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dropsmith.kernels.keyed_dropout.layout import channels_last
 from dropsmith.rng import Key, Words, mix_in_place, threshold
 
 # Large enough that the cost of a call is spread, small enough that the buffers stay in cache.
@@ -46,7 +47,7 @@ class _Regenerated(torch.autograd.Function):
 
 def _masked(given: Tensor, keys: tuple[tuple[int, int], ...], rate: float) -> Tensor:
     # Convolution and normalisation are slower where one map lies by channels and the other by rows.
-    together = _together(given)
+    together = channels_last(given)
     x = given if together else given.contiguous()
     out = torch.empty_like(x)
     integer = _INTEGER[x.element_size()]
@@ -57,13 +58,6 @@ def _masked(given: Tensor, keys: tuple[tuple[int, int], ...], rate: float) -> Te
         part = slice(view * length, (view + 1) * length)
         _select(source[part], target[part], key, rate, units)
     return out.mul_(1 / (1 - rate))
-
-
-def _together(x: Tensor) -> bool:
-    """Whether channels lie together, behind the picture."""
-    if x.ndim != 4 or x.is_contiguous():
-        return False
-    return x.is_contiguous(memory_format=torch.channels_last)
 
 
 def _memory(x: Tensor, together: bool) -> Tensor:

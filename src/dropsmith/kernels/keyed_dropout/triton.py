@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.kernels.by_triton import there
+from dropsmith.kernels.keyed_dropout.layout import channels_last
 from dropsmith.rng import Key, threshold
 
 TYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -44,7 +45,7 @@ class _Drawn(torch.autograd.Function):
 def _masked(given: Tensor, keys: tuple[_Words, ...], rate: float) -> Tensor:
     from dropsmith.kernels.keyed_dropout.triton_drop import drop
 
-    together = _together(given)
+    together = channels_last(given)
     x = given if together else given.contiguous()
     out, length = torch.empty_like(x), x.numel() // len(keys)
     channels, pixels = (x.shape[1], x.shape[2] * x.shape[3]) if together else (1, 1)
@@ -56,12 +57,6 @@ def _masked(given: Tensor, keys: tuple[_Words, ...], rate: float) -> Tensor:
             numbers = length, *key, int(threshold(rate)), 1 / (1 - rate), channels, pixels
             launch(source, target, *numbers, together=together, tile=TILE, num_warps=4)
     return out
-
-
-def _together(x: Tensor) -> bool:
-    if x.ndim != 4 or x.is_contiguous():
-        return False
-    return x.is_contiguous(memory_format=torch.channels_last)
 
 
 def _of_view(x: Tensor, view: int, length: int) -> Tensor:
