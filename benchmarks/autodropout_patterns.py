@@ -25,7 +25,8 @@ from torch import Tensor, nn
 
 from dropsmith.models import TransformerXL, WideResNet
 from dropsmith.patterns import Bernoulli, Pattern, Spans, Tiles
-from dropsmith.sites import Plan, rule
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
 
 SMALL = {"images": 8, "texts": 8}
 LARGE = {"images": 128, "texts": 60}

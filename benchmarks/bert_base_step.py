@@ -37,7 +37,7 @@ def cheaper(device: torch.device) -> dict[str, Call]:
 SIZES = f"BERT-base's shape, {LAYERS} layers, {ROWS} × {TIME} words"
 CASE = Case(
     name="bert_base_step",
-    tests=("tests/objectives/test_r_drop.py", "tests/views/test_trunk.py"),
+    tests=("tests/objectives/test_r_drop.py", "tests/passes/test_trunk.py"),
     comparisons=(
         Comparison(name=f"{SIZES}: one step", ways=exact, targets={"R-Drop": 1.03}),
         Comparison(

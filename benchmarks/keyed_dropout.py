@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from dropsmith.kernels.keyed_dropout import keyed_dropout
 from dropsmith.patterns import Bernoulli
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
 from dropsmith.rng import Key
-from dropsmith.sites import Plan, rule
 
 RATE = 0.1
 SIZES = ((32, 128, 768), (20, 650))

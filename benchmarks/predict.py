@@ -6,7 +6,7 @@ from benchmarks._measure import Call
 from benchmarks._models import Encoder
 from torch import Tensor, nn
 
-from dropsmith.predict import predict
+from dropsmith.prediction.run_predict import predict
 
 SAMPLES = 50
 
@@ -56,7 +56,7 @@ def texts(rows: int) -> Tensor:
 
 CASE = Case(
     name="predict",
-    tests=("tests/predict",),
+    tests=("tests/prediction",),
     comparisons=(
         comparison("6 layers, noise in the top 2, 8 texts", Encoder(layers=6, noisy=2), texts(8)),
         comparison("6 layers, noise in all, 8 texts", Encoder(layers=6), texts(8)),

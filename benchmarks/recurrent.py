@@ -20,8 +20,9 @@ from benchmarks._measure import Call
 from torch import Tensor, nn
 
 from dropsmith.patterns import Bernoulli, Weights
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
 from dropsmith.recurrent import LSTM, Graphs, Triton
-from dropsmith.sites import Plan, rule
 
 RATE = 0.3
 TIME, BATCH = 35, 20

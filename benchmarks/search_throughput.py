@@ -10,8 +10,9 @@ from torch import Tensor
 
 from dropsmith.models import SmallConv
 from dropsmith.patterns import Blocks
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
 from dropsmith.search import Executor, Finished, Job, LocalExecutor, SerialExecutor
-from dropsmith.sites import Plan, rule
 
 TRIALS, EMPTY = 8, 100
 PLAN = Plan(rule("convs.*", Blocks(rate=0.1, size=2)))

@@ -6,8 +6,8 @@ from benchmarks._measure import Call
 from benchmarks._models import Encoder
 from torch import Tensor, nn
 
-from dropsmith.views import Views, views
-from dropsmith.views.passes import Mode
+from dropsmith.passes.make_views import Mode, views
+from dropsmith.passes.view_values import Views
 
 LAYERS = 6
 
@@ -45,7 +45,7 @@ def comparison(noisy: int) -> Comparison:
 
 CASE = Case(
     name="shared_trunk",
-    tests=("tests/views",),
+    tests=("tests/passes",),
     comparisons=tuple(comparison(noisy) for noisy in (1, 2, 4)),
 )
 

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.objectives.losses import classification
-from dropsmith.predict import Prediction, predict, reliability
+from dropsmith.prediction.calibration import reliability
+from dropsmith.prediction.prediction import Prediction
+from dropsmith.prediction.run_predict import predict
 from dropsmith.tasks import Data, find_task
 
 SHADES = " .:-=+*#%@"

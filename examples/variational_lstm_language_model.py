@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 import dropsmith as ds
 from dropsmith.objectives import losses
-from dropsmith.predict import predict, reliability
+from dropsmith.prediction.calibration import reliability
+from dropsmith.prediction.run_predict import predict
 from dropsmith.tasks import Split, find_task
 
 Batch = dict[str, Tensor]

@@ -11,7 +11,9 @@ import pytest
 
 from compare import synthetic
 from dropsmith.compare import Comparison, Row
-from dropsmith.sites import Plan, records_of, source
+from dropsmith.plans import library
+from dropsmith.plans.library import records_of
+from dropsmith.plans.plan import Plan
 from learn.small import SPACE, problem, searched, trial
 
 ROOT = Path(__file__).parent.parent
@@ -136,7 +138,7 @@ def test_a_learned_plan_is_shipped_with_the_runs_it_rests_on(of_a_search, tmp_pa
     shelf = tmp_path / "shelf"
     shelf.mkdir()
     script("learned").ship(of_a_search, "small", shelf)
-    monkeypatch.setattr(source, "_folder", lambda: shelf)
+    monkeypatch.setattr(library, "_folder", lambda: shelf)
     assert Plan.load("small") == SPACE.plan((1, 0, 1))
     assert [run.config["seed"] for run in records_of("small")] == [0, 1, 2]
 

@@ -12,7 +12,7 @@ from huggingface_hub.utils import http_backoff
 from dropsmith.errors import DataError, TaskError
 from dropsmith.hub import retries_said_once
 from dropsmith.models.pretrained import fetched
-from dropsmith.sites import Plan
+from dropsmith.plans.plan import Plan
 from dropsmith.tasks import find_task
 
 CLIENT = logging.getLogger("huggingface_hub.utils._http")

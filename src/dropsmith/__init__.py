@@ -2,8 +2,10 @@
 
 from dropsmith import recurrent
 from dropsmith._version import __version__
+from dropsmith.activations import taps
 from dropsmith.consistency import consistent, restore, terms_of
 from dropsmith.errors import DropsmithError
+from dropsmith.noise import noise_of, plan_of, sites, step
 from dropsmith.objectives import (
     ExpectationLinear,
     Fraternal,
@@ -14,6 +16,7 @@ from dropsmith.objectives import (
     TaskLoss,
     TwoSample,
 )
+from dropsmith.passes import Audit, Views, audit, views
 from dropsmith.patterns import (
     Bernoulli,
     Blocks,
@@ -32,11 +35,10 @@ from dropsmith.patterns import (
     Weights,
     Words,
 )
-from dropsmith.predict import Prediction, predict
+from dropsmith.plans import Plan, Rule, Site, rule, select
+from dropsmith.prediction import Prediction, predict
 from dropsmith.record import Record
 from dropsmith.search import search, spaces
-from dropsmith.sites import Plan, Rule, Site, noise_of, plan_of, rule, select, sites, step, taps
-from dropsmith.views import Audit, Views, audit, views
 
 __all__ = [
     "Audit",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from dropsmith.sites import Plan
+from dropsmith.plans import Plan
 from dropsmith.tasks import Budget
 from dropsmith_recipes.proxy import Proxy
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import Objective
+from dropsmith.plans import Plan
 from dropsmith.record import config_id
-from dropsmith.sites import Plan
 from dropsmith.train import Setup, Start, task_and_data
 from dropsmith_recipes._preset import PRESETS, Preset, Published
 

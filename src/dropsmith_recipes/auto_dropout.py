@@ -7,7 +7,7 @@ search and training are ours, which each recipe says.
 from dataclasses import replace
 
 from dropsmith.objectives import TaskLoss
-from dropsmith.sites import Plan
+from dropsmith.plans import Plan
 from dropsmith.tasks import EVERY, Budget
 from dropsmith.tasks.optimisers import SGD
 from dropsmith_recipes._preset import Preset, Published

@@ -7,7 +7,7 @@ Transformer-XL goes to that sub-layer of encoder and decoder. How it is carried 
 from dataclasses import replace
 
 from dropsmith.objectives import TaskLoss
-from dropsmith.sites import Plan
+from dropsmith.plans import Plan
 from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import InverseRoot
 from dropsmith.tasks.optimisers import AdamW

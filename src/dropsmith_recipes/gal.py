@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from dropsmith.models import naive_plan, variational_plan
 from dropsmith.objectives import TaskLoss
-from dropsmith.sites import Plan
+from dropsmith.plans import Plan
 from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import Staircase
 from dropsmith.tasks.optimisers import SGD

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from torch import nn
 
 from dropsmith.learn import child_setup
-from dropsmith.sites import Plan
+from dropsmith.plans import Plan
 from dropsmith.tasks import Budget, Data, Task, find_task
 from dropsmith.tasks.own_model import made
 from dropsmith.train import Setup

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from dropsmith.models.adaptive_lm import adaptive_plan
 from dropsmith.models.small_gpt import gpt_plan
 from dropsmith.objectives import Objective, RDrop, TaskLoss
-from dropsmith.sites import Plan
+from dropsmith.plans import Plan
 from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import Cosine, InverseRoot
 from dropsmith.tasks.optimisers import SGD, AdamW

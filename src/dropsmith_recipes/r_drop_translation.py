@@ -7,7 +7,7 @@ from dropsmith.compare.saving import ordinal
 from dropsmith.models.small_seq2seq import seq2seq_plan
 from dropsmith.objectives import Objective, RDrop, TaskLoss, TwoSample
 from dropsmith.patterns import PerView
-from dropsmith.sites import Plan, Rule
+from dropsmith.plans import Plan, Rule
 from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import InverseRoot
 from dropsmith.tasks.optimisers import AdamW

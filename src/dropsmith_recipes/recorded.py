@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from dropsmith.plans import Plan
 from dropsmith.record import Record
-from dropsmith.sites import Plan
 from dropsmith.train import Start
 from dropsmith_recipes._recipe import Recipe
 

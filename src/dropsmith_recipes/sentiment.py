@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from dropsmith.objectives import TaskLoss
 from dropsmith.patterns import Bernoulli, Words
-from dropsmith.sites import Plan, rule
+from dropsmith.plans import Plan, rule
 from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import Constant
 from dropsmith.tasks.optimisers import Adam

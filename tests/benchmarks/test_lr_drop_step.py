@@ -4,7 +4,8 @@ import pytest
 import torch
 
 import dropsmith as ds
-from dropsmith.sites import Pass, noise_of
+from dropsmith.noise.forward_pass import ForwardPass
+from dropsmith.noise.lookup import noise_of
 
 pytest.importorskip("transformers")
 case = pytest.importorskip("benchmarks.lr_drop_step", reason="run from the repository's root")
@@ -35,7 +36,7 @@ def test_the_loss_of_matrices_is_that_of_lr_drop():
     NOISE.install(eager)
     noise = noise_of(eager)
     noise.begin(training=True)
-    with noise.passing(Pass(views=(0, 1), rows=4)):
+    with noise.passing(ForwardPass(views=(0, 1), rows=4)):
         other = case.by_matrices(eager, ids, labels)
     other.backward()
     assert all(ds.terms_of(fused)[name].sum > 0 for name in ("hidden", "attention"))

@@ -9,7 +9,8 @@ import pytest
 from dropsmith.cli._app import COMMANDS
 from dropsmith.compare.methods import METHODS
 from dropsmith.patterns import Bernoulli
-from dropsmith.sites import Plan, rule
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
 from dropsmith.tasks.find import TASKS
 
 

@@ -15,8 +15,9 @@ from compare.workers import pretend
 from dropsmith.cli import main
 from dropsmith.compare import TUNING_SEED, running
 from dropsmith.patterns import Bernoulli
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
 from dropsmith.record import Record
-from dropsmith.sites import Plan, rule
 from dropsmith.workers import Done
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from dropsmith.plans.plan import Plan
 from dropsmith.record import Record
-from dropsmith.sites import Plan
 from dropsmith_recipes import RECIPES
 from recipes.texts import language_folder
 

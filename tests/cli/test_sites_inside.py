@@ -2,7 +2,7 @@ import torch
 
 from dropsmith.cli.sites import _sizes
 from dropsmith.models import SmallLSTM
-from dropsmith.sites import sites
+from dropsmith.noise.find_sites import sites
 
 
 def test_places_inside_a_recurrent_layer_are_told_by_their_axes():

@@ -10,8 +10,9 @@ from compare.synthetic import TASK, design
 from compare.workers import pretend
 from dropsmith.compare import TUNING_SEED, Comparison, compare, count, running
 from dropsmith.patterns import Bernoulli
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
 from dropsmith.record import Record
-from dropsmith.sites import Plan, rule
 from dropsmith.workers import Done
 
 

@@ -13,7 +13,8 @@ from dropsmith.compare import METHODS, TUNING_SEED, Trial, check, spelled
 from dropsmith.compare.design import best
 from dropsmith.errors import PlanError, SiteError, TaskError
 from dropsmith.patterns import Bernoulli, Early
-from dropsmith.sites import Plan, rule
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
 from dropsmith.tasks import Task
 from dropsmith.train import Start
 

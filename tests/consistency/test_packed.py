@@ -5,7 +5,7 @@ import torch
 from consistency.tiny import of_rows
 from dropsmith.consistency import consistent, terms_of
 from dropsmith.objectives import RDrop
-from sites.sequences import LENGTHS, PACKED, PADDED, Reader, planned
+from noise.sequences import LENGTHS, PACKED, PADDED, Reader, planned
 
 LABELS = torch.tensor([0, 2, 1, 0])
 

@@ -21,12 +21,12 @@ from dropsmith.consistency import consistent
 from dropsmith.errors import ObjectiveError, TaskError, ViewError
 from dropsmith.kernels.agreeing_attention.reference import matrix
 from dropsmith.objectives import RDrop
-from dropsmith.sites import Plan
+from dropsmith.passes.make_views import views
+from dropsmith.plans.plan import Plan
 from dropsmith.tasks import Budget, find_task
 from dropsmith.tasks.written import bleu
 from dropsmith.train import Setup, task_and_data, train
 from dropsmith.train.evaluate import evaluate
-from dropsmith.views import views
 
 R_DROP = RDrop(alpha=1.0)
 
@@ -180,7 +180,7 @@ def test_layers_that_are_compared_run_in_all_views_or_in_none():
     assert all(float(t.value) < 1e-6 for name, t in ds.terms_of(model).items() if name != "task")
 
 
-class Skipping(nn.Module):
+class SkippedRows(nn.Module):
     """Skips its branch for the whole batch, as torchvision's `StochasticDepth("batch")` does."""
 
     def __init__(self) -> None:
@@ -194,7 +194,7 @@ class Skipping(nn.Module):
 
 
 def test_branches_that_a_whole_batch_skips_are_skipped_in_each_view_by_itself():
-    model, apart = Skipping(), []
+    model, apart = SkippedRows(), []
     with torch.random.fork_rng():
         torch.manual_seed(0)
         for _ in range(20):

@@ -13,7 +13,7 @@ from dropsmith.consistency import consistent, terms_of
 from dropsmith.consistency.task_loss import LabelledLoss, problem_of, task_loss
 from dropsmith.errors import ObjectiveError
 from dropsmith.objectives import RDrop, TaskLoss
-from dropsmith.views import views
+from dropsmith.passes.make_views import views
 
 transformers = pytest.importorskip("transformers")
 THREE = integers(3, 4)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from dropsmith.learn import Problem, Searched, Searches, child_setup
 from dropsmith.patterns import Blocks, Tiles
+from dropsmith.plans.rule import rule
 from dropsmith.search import Choice, ListedSpace, Trial, part
-from dropsmith.sites import rule
 from dropsmith.tasks import find_task
 
 DIGITS = find_task("digits")

@@ -10,9 +10,10 @@ from dropsmith.compare import TUNING_SEED
 from dropsmith.errors import TrainingError
 from dropsmith.learn import Child, child
 from dropsmith.patterns import Bernoulli
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
 from dropsmith.record import Record
 from dropsmith.search import Pruned
-from dropsmith.sites import Plan, rule
 from dropsmith.train import train
 from learn.small import SETUP
 

@@ -9,9 +9,10 @@ from dropsmith.errors import SearchError, SiteError
 from dropsmith.learn import BESIDE, CHILDREN, PLAN, Searches, learn
 from dropsmith.learn._learn import _name
 from dropsmith.patterns import Bernoulli
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
 from dropsmith.record import Record
 from dropsmith.search import search
-from dropsmith.sites import Plan, rule
 from learn.small import SETUP, SPACE, problem
 
 

@@ -11,8 +11,8 @@ from dropsmith.models._waves import waves
 from dropsmith.models.adaptive_lm import AdaptiveLM, adaptive_plan
 from dropsmith.objectives import RDrop, TaskLoss
 from dropsmith.objectives.losses import tokens
-from dropsmith.views import views
-from dropsmith.views.head import LEAST_CLASSES, head_of
+from dropsmith.passes.fused_head import LEAST_CLASSES, head_of
+from dropsmith.passes.make_views import views
 
 TOKENS = torch.tensor([[3, 4, 15, 6, 7], [8, 29, 1, 12, 0]])
 PLAN = adaptive_plan(branches=0.3, inner=0.1, attention=0.1, head=0.2)

@@ -7,7 +7,7 @@ from torch import nn
 
 from dropsmith.errors import TaskError
 from dropsmith.models import RecurrentLM
-from dropsmith.views import views
+from dropsmith.passes.make_views import views
 
 TOKENS = torch.tensor([[1, 2, 3, 1, 4, 2], [5, 5, 1, 2, 0, 3], [3, 2, 1, 0, 4, 6]])
 

@@ -9,9 +9,10 @@ from dropsmith.models import (
     naive_plan,
     variational_plan,
 )
-from dropsmith.sites import Plan
-from dropsmith.sites.install import installation_of
-from dropsmith.views import audit, views
+from dropsmith.noise.lookup import installation_of
+from dropsmith.passes.make_views import views
+from dropsmith.passes.run_audit import audit
+from dropsmith.plans.plan import Plan
 
 TOKENS = torch.tensor([[1, 2, 3, 1, 4, 2], [5, 5, 1, 2, 0, 3], [3, 2, 1, 0, 4, 6]])
 DEPTH = {"words": 0.2, "input": 0.3, "recurrent": 0.4, "output": 0.5}

@@ -4,7 +4,7 @@ import torch
 from dropsmith.errors import TaskError
 from dropsmith.models import SmallRegressor, regressor_plan
 from dropsmith.models.small_regressor import REGRESSOR_NOISES
-from dropsmith.views import views
+from dropsmith.passes.make_views import views
 
 TEXTS = torch.tensor([[4, 5, 6, 7], [7, 3, 0, 0], [9, 0, 0, 0]])
 

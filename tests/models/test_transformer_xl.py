@@ -7,7 +7,7 @@ from torch.func import functional_call
 import dropsmith as ds
 from dropsmith.errors import TaskError
 from dropsmith.models.transformer_xl import XL_NOISES, TransformerXL, shifted, xl_plan
-from dropsmith.views import views
+from dropsmith.passes.make_views import views
 
 BOTH = pytest.mark.parametrize("norm_first", [False, True])
 

@@ -15,9 +15,9 @@ from dropsmith.objectives import (
     TaskLoss,
 )
 from dropsmith.objectives.losses import tokens
+from dropsmith.passes.view_values import Views
 from dropsmith.terms import Terms
 from dropsmith.testing.objective import ObjectiveContract, Rows
-from dropsmith.views import Views
 
 
 @dataclass(frozen=True)

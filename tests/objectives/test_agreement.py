@@ -11,7 +11,7 @@ from dropsmith.errors import ObjectiveError
 from dropsmith.objectives import Fraternal, RDrop, SquaredDistance
 from dropsmith.objectives.distances import squared_distance, symmetric_kl
 from dropsmith.objectives.losses import classification
-from dropsmith.views import Views
+from dropsmith.passes.view_values import Views
 
 KINDS = [RDrop(alpha=2), Fraternal(kappa=1), SquaredDistance(kappa=1)]
 LABELS = torch.arange(8) % 5

@@ -16,7 +16,7 @@ from dropsmith.objectives.distances import (
     squared_error,
     symmetric_kl,
 )
-from dropsmith.views import Views
+from dropsmith.passes.view_values import Views
 
 
 def draw(n: int, *shape: int) -> tuple[Tensor, ...]:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from dropsmith.activations.block_outputs import Layer
 from dropsmith.kernels.agreeing_attention import Looks
 from dropsmith.objectives import (
     ExpectationLinear,
@@ -19,10 +20,9 @@ from dropsmith.objectives import (
     TwoSample,
 )
 from dropsmith.objectives.losses import classification, multi_label, regression, tokens
-from dropsmith.sites import Layer
+from dropsmith.passes.view_values import Views
 from dropsmith.terms import Loss
 from dropsmith.testing.objective import ObjectiveContract, Rows
-from dropsmith.views import Views
 
 
 class TestOnTokens(ObjectiveContract):

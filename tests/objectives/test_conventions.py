@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax, softmax
 from dropsmith.errors import ObjectiveError
 from dropsmith.objectives import RDrop, conventions
 from dropsmith.objectives.losses import classification
-from dropsmith.views import Views
+from dropsmith.passes.view_values import Views
 
 Parts = tuple[Tensor, Tensor]
 Published = Callable[[Tensor, Tensor, Tensor], Parts]

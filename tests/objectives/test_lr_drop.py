@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from dropsmith.activations.block_outputs import Layer
 from dropsmith.errors import ObjectiveError
 from dropsmith.kernels.agreeing_attention import Looks
 from dropsmith.kernels.agreeing_attention.reference import matrix
 from dropsmith.objectives import LRDrop, RDrop, from_json
 from dropsmith.objectives.losses import tokens
-from dropsmith.sites import Layer
-from dropsmith.views import Views
+from dropsmith.passes.view_values import Views
 
 ROWS, TIME, WIDTH = 3, 5, 6
 REAL = torch.ones(ROWS, TIME, dtype=torch.bool)

@@ -14,9 +14,9 @@ from dropsmith.errors import ObjectiveError
 from dropsmith.objectives import RDrop
 from dropsmith.objectives.distances import squared_error, symmetric_kl
 from dropsmith.objectives.losses import classification, regression, tokens
+from dropsmith.passes.make_views import cut
+from dropsmith.passes.view_values import Views
 from dropsmith.terms import Loss, Terms
-from dropsmith.views import Views
-from dropsmith.views.passes import cut
 
 
 def draw(*shape: int, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from torch.nn.functional import (
 from dropsmith.errors import ObjectiveError
 from dropsmith.objectives import RDrop, losses
 from dropsmith.objectives.distances import jensen_shannon, per_label, symmetric_kl
-from dropsmith.views import Views
+from dropsmith.passes.view_values import Views
 
 
 def draw(n: int = 2, *shape: int) -> tuple[Tensor, ...]:

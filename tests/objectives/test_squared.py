@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from dropsmith.errors import ObjectiveError
 from dropsmith.objectives import ExpectationLinear, Fraternal, PiModel, SquaredDistance
 from dropsmith.objectives.losses import classification, multi_label, tokens
-from dropsmith.views import Views
+from dropsmith.passes.view_values import Views
 
 LABELS = torch.arange(6) % 5
 

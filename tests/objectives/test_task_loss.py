@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 from dropsmith.errors import ObjectiveError
 from dropsmith.objectives import TaskLoss, TwoSample
 from dropsmith.objectives.losses import classification
-from dropsmith.views import Views
+from dropsmith.passes.view_values import Views
 
 LABELS = torch.tensor([0, 1, 2, 0])
 

@@ -8,11 +8,12 @@ import torch
 from dropsmith.axes import Axes
 from dropsmith.errors import AxisError, PatternError
 from dropsmith.models import TransformerXL
+from dropsmith.passes.run_audit import audit
 from dropsmith.patterns import Bernoulli, Spans
 from dropsmith.patterns._on_arcs import PART
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
 from dropsmith.rng import Key, Source
-from dropsmith.sites import Plan, rule
-from dropsmith.views import audit
 from patterns.test_tiles import check_independent, check_shares, subsets
 
 TEXT = "batch time unit"

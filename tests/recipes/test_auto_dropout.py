@@ -15,8 +15,8 @@ import dropsmith as ds
 from dropsmith.errors import TaskError
 from dropsmith.learn import space_of
 from dropsmith.models.small_seq2seq import SmallSeq2Seq
+from dropsmith.plans.plan import Plan
 from dropsmith.record import Record
-from dropsmith.sites import Plan
 from dropsmith.tasks import EVERY, TASKS, Data, Split
 from dropsmith.tasks.own_model import _function
 from dropsmith.train import Saving, task_and_data, train

@@ -10,7 +10,7 @@ import torch
 
 from dropsmith.errors import TaskError
 from dropsmith.objectives import from_json
-from dropsmith.sites import Plan
+from dropsmith.plans.plan import Plan
 from dropsmith.tasks import TASKS, Data, Split
 from dropsmith.tasks.own_model import _function
 from dropsmith.train import Saving, Start, task_and_data, train

@@ -36,7 +36,7 @@ def batch(layer: nn.RNNBase, time: int = 6, rows: int = 3) -> Tensor:
 def ones(layer: Any) -> dict[str, Tensor]:
     """Masks everywhere that change nothing, which send the layer along its own path."""
     held = (1, 1, 1, 1)
-    return {place.name: torch.ones(held[: len(place.axes)]) for place in layer.noise_places()}
+    return {place.name: torch.ones(held[: len(place.axes)]) for place in layer.noise_slots()}
 
 
 def flat(result: Any) -> list[Tensor]:
@@ -217,7 +217,7 @@ def test_a_rule_inside_a_layer_with_projections_says_why_there_is_no_such_site()
 @pytest.mark.filterwarnings("ignore:LSTM with projections")
 def test_a_layer_with_projections_refuses_noise_inside_and_is_torchs_otherwise():
     layer = built(LSTM, proj_size=3)
-    assert layer.noise_places() == ()
+    assert layer.noise_slots() == ()
     assert torch.equal(layer(batch(layer))[0], built(nn.LSTM, proj_size=3)(batch(layer))[0])
     with pytest.raises(SiteError, match="leave out proj_size"):
         layer(batch(layer), masks={"recurrent_l0": torch.ones(1, 1, 1, 1)})
@@ -382,7 +382,7 @@ def test_a_rule_between_the_layers_reaches_padded_and_packed_batches(packed):
     plan = ds.Plan(ds.rule("root.between()", ds.Bernoulli(rate=0.5, shared="time")))
     with plan.installed(layer, seed=5):
         assert not torch.equal(layer(given)[0][0], layer(given)[0][0])
-        assert ds.noise_of(layer).fired["root.between()"] == 2
+        assert ds.noise_of(layer).draw_counts["root.between()"] == 2
 
 
 def test_autocast_and_half_precision_stay_near_float32():

@@ -18,8 +18,9 @@ from compare.synthetic import (
 )
 from dropsmith.compare import Row
 from dropsmith.patterns import Bernoulli
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
 from dropsmith.report import page, write_page
-from dropsmith.sites import Plan, rule
 
 FOUND = comparison(LOSSES)
 HTML = page(FOUND)

@@ -10,10 +10,11 @@ from compare import synthetic
 from compare.synthetic import LOSSES, comparison
 from dropsmith.compare import Row, Trial
 from dropsmith.patterns import Bernoulli, Blocks
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
 from dropsmith.report import search_page, write_search_page
 from dropsmith.report.search_again import command
 from dropsmith.search import ConvSpace, SequenceSpace
-from dropsmith.sites import Plan, rule
 from learn.small import DIGITS, problem, searched, searches, trial
 from report.test_page import Outline
 

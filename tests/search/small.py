@@ -7,8 +7,8 @@ import time
 from functools import partial
 
 from dropsmith.patterns import Bernoulli
+from dropsmith.plans.rule import rule
 from dropsmith.search import Choice, ListedSpace, part
-from dropsmith.sites import rule
 
 RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 NAMES = ("first", "second", "third")

@@ -2,8 +2,8 @@
 
 import sys
 
+from dropsmith.plans.plan import Plan
 from dropsmith.search import Finished, Job, LocalExecutor, SerialExecutor
-from dropsmith.sites import Plan
 from dropsmith.testing import ExecutorContract
 from search.small import loaded
 

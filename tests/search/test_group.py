@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dropsmith.plans.selector import select
+from dropsmith.plans.site import Site
 from dropsmith.search.group import Group, compact, group_from_json
-from dropsmith.sites import Site, select
 from dropsmith.testing import check_frozen, check_json
 
 NAMES = [

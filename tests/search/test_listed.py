@@ -6,8 +6,9 @@ import pytest
 
 from dropsmith.errors import PatternError, PlanError, SearchError
 from dropsmith.patterns import Bernoulli, Blocks
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
 from dropsmith.search import Choice, ListedSpace, part, space_from_json
-from dropsmith.sites import Plan, rule
 from dropsmith.testing import check_frozen, check_json
 
 KIND = Choice("convs.kind", ("none", "plain", "blocks"))

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from dropsmith.errors import SearchError
 from dropsmith.patterns import Bernoulli
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
 from dropsmith.search import Choice, Space, Tokens
 from dropsmith.search.space import check_choices, choice_from_json
-from dropsmith.sites import Plan, rule
 from dropsmith.testing import check_frozen, check_json, check_repr
 
 

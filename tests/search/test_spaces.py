@@ -8,9 +8,10 @@ import dropsmith as ds
 from dropsmith.errors import SearchError, SiteError
 from dropsmith.models import SmallConv, SmallTransformer, WideResNet
 from dropsmith.patterns import Bernoulli, Blocks, Pattern, Spans, Tiles
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.selector import select
 from dropsmith.search import ConvTokens, SequenceTokens, Space, Tokens, Value, space_from_json
 from dropsmith.search.spaces import conv, sequence
-from dropsmith.sites import Plan, select
 from dropsmith.testing import check_frozen, check_json
 
 IMAGES, TEXTS = torch.rand(2, 3, 16, 16), torch.tensor([[3, 4, 5, 0], [5, 2, 1, 4]])

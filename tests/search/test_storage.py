@@ -10,10 +10,10 @@ from sqlalchemy.engine import Engine
 
 from dropsmith.errors import SearchError
 from dropsmith.patterns import Bernoulli
+from dropsmith.plans.rule import rule
 from dropsmith.search import Choice, ListedSpace, ledger, part, search
 from dropsmith.search.journal import Journal
 from dropsmith.search.storage import Place, opened, place_of, unusable
-from dropsmith.sites import rule
 from search.small import SPACE, by_rates, reporting
 
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from dropsmith.objectives import RDrop
+from dropsmith.passes.make_views import views
 from dropsmith.tasks import find_task
-from dropsmith.views import views
 
 pytest.importorskip("transformers")
 

@@ -1,7 +1,7 @@
 """Small runs that tests of this room share."""
 
 from dropsmith.objectives import RDrop, TaskLoss
-from dropsmith.sites import Plan
+from dropsmith.plans.plan import Plan
 from dropsmith.tasks import Budget, find_task
 from dropsmith.train import Setup
 

@@ -10,7 +10,7 @@ from torch import nn
 from dropsmith.errors import TaskError
 from dropsmith.models import Scores, SmallLSTM
 from dropsmith.objectives import ExpectationLinear, Fraternal, TaskLoss, TwoSample
-from dropsmith.sites import Plan
+from dropsmith.plans.plan import Plan
 from dropsmith.tasks import Budget, Stream, find_task
 from dropsmith.train import WEIGHTS, Saving, Setup, evaluate, train
 from dropsmith.train.carried import flat, packed, unpacked

@@ -6,8 +6,9 @@ from torch import nn
 
 from dropsmith.models import SmallLSTM, lstm_plan
 from dropsmith.patterns import Bernoulli
-from dropsmith.predict import predict
-from dropsmith.sites import Plan, rule
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
+from dropsmith.prediction.run_predict import predict
 from dropsmith.tasks import Split, Stream, find_task
 from dropsmith.train import evaluate
 from dropsmith.train.evaluate import ROWS

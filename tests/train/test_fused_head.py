@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from dropsmith.objectives import Fraternal, RDrop, TaskLoss
-from dropsmith.sites import Plan
+from dropsmith.plans.plan import Plan
 from dropsmith.tasks import Budget, find_task
 from dropsmith.train import WEIGHTS, Setup, train
 
@@ -25,7 +25,9 @@ def folder(tmp_path_factory):
 
 
 def run(folder, into, objective, least, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("dropsmith.views.head"), "LEAST_CLASSES", least)
+    monkeypatch.setattr(
+        importlib.import_module("dropsmith.passes.fused_head"), "LEAST_CLASSES", least
+    )
     plan: Plan = find_task("penn-treebank").plan("dropout", 0.3)
     setup = Setup(
         task="penn-treebank",

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 import dropsmith.train.run
 from dropsmith.models import SmallLSTM
 from dropsmith.objectives import TaskLoss
-from dropsmith.sites import Plan
+from dropsmith.plans.plan import Plan
 from dropsmith.tasks import Budget, find_task
 from dropsmith.tasks.learning_rates import Constant, Plateau, UntilWorse
 from dropsmith.tasks.optimisers import ASGD, SGD, Adam, AdamW, TriggeredASGD

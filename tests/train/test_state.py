@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from dropsmith.noise.lookup import find_noise
 from dropsmith.patterns import Bernoulli
-from dropsmith.sites import Plan, find_noise, rule
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
 from dropsmith.train.checkpoint import Checkpoint
 from dropsmith.train.state import State
 

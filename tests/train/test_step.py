@@ -8,7 +8,7 @@ from torch import nn
 
 from dropsmith.errors import TrainingError
 from dropsmith.objectives import RDrop, TaskLoss
-from dropsmith.sites import Plan
+from dropsmith.plans.plan import Plan
 from dropsmith.tasks import Split, find_task
 from dropsmith.tasks._order import rows_at
 from dropsmith.train.state import State

@@ -4,7 +4,7 @@ import warnings
 from typing import Any
 
 from dropsmith.errors import MissingExtra
-from dropsmith.sites import noise_of
+from dropsmith.noise import noise_of
 
 try:
     from lightning import Callback, LightningModule, Trainer

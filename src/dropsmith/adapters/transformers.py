@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from dropsmith.errors import MissingExtra
-from dropsmith.sites import Noise, noise_of
+from dropsmith.noise import Noise, noise_of
 
 try:
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments

@@ -135,7 +135,7 @@ def _of_task(asked: Asked) -> Children:
 def _child(asked: Asked, task: "Task") -> "Setup":
     """The run of every child, with the plan at a place beside what is searched."""
     from dropsmith.learn import child_setup
-    from dropsmith.sites import Plan
+    from dropsmith.plans import Plan
 
     length, examples = budget_of(
         task,

@@ -9,7 +9,7 @@ from dropsmith.cli._values import start_of
 from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
-    from dropsmith.sites import Kind
+    from dropsmith.plans import Kind
     from dropsmith.train import Setup
     from dropsmith_recipes import Recipe
     from dropsmith_recipes.proxy import Proxy
@@ -63,7 +63,7 @@ def recipe_setup(
     """
     from dataclasses import replace
 
-    from dropsmith.sites import Plan
+    from dropsmith.plans import Plan
     from dropsmith_recipes import find_recipe
 
     recipe = find_recipe(name)

@@ -69,8 +69,8 @@ def retrained(
     from dropsmith.cli._searches import retrained_in
     from dropsmith.compare import Design, compare, count
     from dropsmith.learn import LEARNED, PLAN, RETRAINED
+    from dropsmith.plans import Plan
     from dropsmith.report import write_page
-    from dropsmith.sites import Plan
 
     if not seeds:
         return retrained_in(folder)

@@ -42,7 +42,7 @@ def as_object(
     """The best plan, how each search went, and where the plan and the page are."""
     from dropsmith.cli._output import as_object as compared
     from dropsmith.learn import PLAN
-    from dropsmith.sites import Plan
+    from dropsmith.plans import Plan
 
     best = searches.best
     return {

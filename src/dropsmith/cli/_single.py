@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from dropsmith.cli._values import budget_of, find, numbers, setting_of, start_of
 
 if TYPE_CHECKING:
+    from dropsmith.plans import Kind
     from dropsmith.record import Record
-    from dropsmith.sites import Kind
     from dropsmith.train import Setup
 
 
@@ -33,7 +33,7 @@ def setup_of(
     from dataclasses import replace
 
     from dropsmith.compare import Design, pick
-    from dropsmith.sites import Plan
+    from dropsmith.plans import Plan
 
     found = find(task, data, model)
     name = pick([method], found)[-1]

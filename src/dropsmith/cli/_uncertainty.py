@@ -37,7 +37,7 @@ def uncertainty(setup: "Setup", record: "Record", folder: Path, samples: int) ->
     Entropy and mutual information are means in nats, over all items and over those predicted
     right and wrong.
     """
-    from dropsmith.predict import reliability
+    from dropsmith.prediction import reliability
 
     mean, entropy, information, labels = _items(setup, folder / record.id, samples)
     right = mean.argmax(-1) == labels
@@ -75,7 +75,7 @@ def _items(setup: "Setup", run: Path, samples: int) -> "tuple[Tensor, Tensor, Te
     import torch
 
     from dropsmith.cli._model import trained
-    from dropsmith.predict import predict
+    from dropsmith.prediction import predict
 
     model, test = trained(setup, run)
     parts = []

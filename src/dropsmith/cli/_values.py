@@ -8,7 +8,7 @@ from dropsmith.errors import DataError, PlanError, TaskError, did_you_mean
 
 if TYPE_CHECKING:
     from dropsmith.compare import Setting
-    from dropsmith.sites import Kind, Plan
+    from dropsmith.plans import Kind, Plan
     from dropsmith.tasks import Budget, Data, Task
     from dropsmith.train import Start
 
@@ -87,7 +87,7 @@ def plan_of(
 ) -> "Plan":
     """The plan at a source, or the one a method has at a rate over the task's own budget."""
     from dropsmith.compare import Design, pick
-    from dropsmith.sites import Plan
+    from dropsmith.plans import Plan
 
     if source is not None:
         if rate is not None:
@@ -107,7 +107,7 @@ def plan_of(
 
 def named_plans(given: list[str]) -> "tuple[tuple[str, Plan], ...]":
     """`--plan name=source`, several times, as plans by name."""
-    from dropsmith.sites import Plan
+    from dropsmith.plans import Plan
 
     found: dict[str, Plan] = {}
     for text in given:

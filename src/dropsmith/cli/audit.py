@@ -17,7 +17,7 @@ from dropsmith.cli._options import (
 from dropsmith.cli._values import find, plan_of
 
 if TYPE_CHECKING:
-    from dropsmith.views import Audit
+    from dropsmith.passes import Audit
 
 Eval = Annotated[bool, typer.Option("--eval", help="Audit the model in eval mode.")]
 
@@ -42,7 +42,7 @@ def audit(
     import json
 
     from dropsmith.cli._model import model_and_batch
-    from dropsmith.views import audit as audit_of
+    from dropsmith.passes import audit as audit_of
 
     found = find(task, data, model)
     made = plan_of(found, with_, rate, plan, data=data, model=model)

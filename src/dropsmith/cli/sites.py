@@ -6,7 +6,7 @@ from dropsmith.cli._options import AsJson, DataFolder, ModelName, TaskName
 from dropsmith.cli._values import find
 
 if TYPE_CHECKING:
-    from dropsmith.sites import Site
+    from dropsmith.plans import Site
 
 
 def sites(
@@ -22,7 +22,7 @@ def sites(
     from dataclasses import asdict
 
     from dropsmith.cli._model import model_and_batch
-    from dropsmith.sites import sites as sites_of
+    from dropsmith.noise import sites as sites_of
 
     found = sites_of(*model_and_batch(find(task, data, model), data))
     if as_json:

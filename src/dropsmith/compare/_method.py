@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from dropsmith.compare.saving import NOTHING, Saving
 from dropsmith.objectives import Objective
 from dropsmith.patterns import Schedule
-from dropsmith.sites import Plan
+from dropsmith.plans import Plan
 from dropsmith.tasks import Budget, Task
 
 PAIRED = "paired"

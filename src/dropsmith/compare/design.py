@@ -11,10 +11,10 @@ from dropsmith.compare.comparison import Trial
 from dropsmith.compare.methods import METHODS, MOST_TRIALS, find_method, full
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import TaskLoss
-from dropsmith.sites import Kind, Plan
+from dropsmith.passes import upper
+from dropsmith.plans import Kind, Plan
 from dropsmith.tasks import Budget, Data, Task
 from dropsmith.train import Setup, Start, steps_of
-from dropsmith.views.trunk import upper
 
 TUNING_SEED = 1_000_000
 """The first seed of every trial, from which the others count up. None of them is reported:

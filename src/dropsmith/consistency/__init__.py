@@ -3,4 +3,9 @@
 from dropsmith.consistency.consistent import consistent, restore, terms_of
 from dropsmith.consistency.state import ConsistentOutput
 
-__all__ = ["ConsistentOutput", "consistent", "restore", "terms_of"]
+__all__ = [
+    "ConsistentOutput",
+    "consistent",
+    "restore",
+    "terms_of",
+]

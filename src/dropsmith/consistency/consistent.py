@@ -14,15 +14,13 @@ from dropsmith.consistency.forward import Forward
 from dropsmith.consistency.head import HeadChoice
 from dropsmith.consistency.state import Consistent
 from dropsmith.consistency.task_loss import LabelledLoss, Problem, apart, task_loss
-from dropsmith.consistency.told import tell_trainers, untell_trainers
+from dropsmith.consistency.told import reset_trainer_attributes, set_trainer_attributes
 from dropsmith.errors import ObjectiveError, PlanError, ViewError
+from dropsmith.noise import ATTRIBUTE, Noise, find_noise, installation_of, plan_of, watch_loading
 from dropsmith.objectives import LossFunction, Objective
-from dropsmith.sites import Noise, Plan, find_noise, plan_of
-from dropsmith.sites.install import installation_of
-from dropsmith.sites.loaded import watch_loading
-from dropsmith.sites.noise import ATTRIBUTE
+from dropsmith.passes import upper
+from dropsmith.plans import Plan
 from dropsmith.terms import Mean
-from dropsmith.views.trunk import upper
 
 STATE = "_dropsmith_consistent"
 Model = TypeVar("Model", bound=nn.Module)
@@ -104,7 +102,7 @@ def consistent(
     _own_noise(model, state, seed, rank)
     model.__dict__[STATE] = state
     _hook(model, state)
-    tell_trainers(model, state)
+    set_trainer_attributes(model, state)
     return model
 
 
@@ -120,7 +118,7 @@ def restore(model: Model) -> Model:
         raise PlanError("this model is not consistent: there is nothing to restore")
     for handle in state.handles:
         handle.remove()
-    untell_trainers(model, state)
+    reset_trainer_attributes(model, state)
     _give_noise_back(model, state)
     if state.plan is not None and plan_of(model) == state.plan:
         state.plan.remove(model)

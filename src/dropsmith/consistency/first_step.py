@@ -11,13 +11,18 @@ from torch import Tensor, nn
 from dropsmith.consistency.run import Running
 from dropsmith.consistency.task_loss import LabelledLoss
 from dropsmith.errors import ObjectiveError, ViewError
+from dropsmith.noise import ForwardPass, Noise, installation_of
 from dropsmith.objectives import LossFunction
+from dropsmith.passes import (
+    Audit,
+    Views,
+    audit,
+    check_batch_dim_unambiguous,
+    rows_first,
+    warn_of_batch_norm,
+)
 from dropsmith.patterns import Native, Off
-from dropsmith.sites import Noise, Pass
-from dropsmith.sites.install import installation_of
 from dropsmith.terms import total
-from dropsmith.views import Audit, Views, audit
-from dropsmith.views.one_batch import check_told_apart, rows_first, warn_of_batch_norm
 
 
 class FirstSteps:
@@ -43,7 +48,7 @@ class FirstSteps:
         self.guards.close()
         if run.together and not self.laid_out and output is not None:
             own = run.rows if run.fork is not None else None
-            check_told_apart(module, output, sum(run.sizes), own)
+            check_batch_dim_unambiguous(module, output, sum(run.sizes), own)
             self.laid_out = True
 
     def check(self, module: nn.Module, run: Running, views: Views, loss: LossFunction) -> None:
@@ -70,7 +75,7 @@ def check_differ(views: Views, module: nn.Module, noise: Noise, trunk: str | Non
     if _drawn_afresh(module, noise):
         return False
     try:
-        with noise.passing(Pass()):
+        with noise.passing(ForwardPass()):
             # With its labels, from which some models make what their decoder is given.
             report: Audit | str = audit(module, views.batches[0])
     except Exception as error:
@@ -123,7 +128,7 @@ def _drawn_afresh(module: nn.Module, noise: Noise) -> bool:
         one.rule.views == "fresh"
         and not isinstance(one.pattern, Off | Native)
         and getattr(one.pattern, "rate", 1) != 0
-        and noise.fired.get(one.site.name)
+        and noise.draw_counts.get(one.site.name)
         for one in made.assignments
     )
 

@@ -1,8 +1,8 @@
 """Whether a consistent model's head is fused with its loss, and the line that says so.
 
-After the first steps the head's scores are put off: `dropsmith.views.head` says how. The objective
-makes its terms without them where it can. Where it cannot, or where the model or its output has
-looked at them, they were made as always, and the head is left alone from then on.
+After the first steps the head's scores are put off: `dropsmith.passes.fused_head` says how. The
+objective makes its terms without them where it can. Where it cannot, or where the model or its
+output has looked at them, they were made as always, and the head is left alone from then on.
 """
 
 import sys
@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from dropsmith.errors import ViewError, did_you_mean
 from dropsmith.kernels.deferred import HeadScores
-from dropsmith.views import Views
-from dropsmith.views.head import (
+from dropsmith.passes import (
     LEAST_CLASSES,
+    Views,
     as_before,
     head_of,
     put_off,

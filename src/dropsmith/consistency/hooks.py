@@ -14,17 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.consistency.forward import ITEMS, Forward
-from dropsmith.consistency.items import of_all
+from dropsmith.consistency.items import scale_to_accumulated_batch
 from dropsmith.consistency.run import Running
 from dropsmith.consistency.start import start
 from dropsmith.consistency.state import Consistent, ConsistentOutput
 from dropsmith.consistency.task_loss import Counting, LabelledLoss
 from dropsmith.errors import ObjectiveError, ViewError
-from dropsmith.sites import Noise
-from dropsmith.sites.install import installation_of
-from dropsmith.sites.loaded import warn_if_loaded
-from dropsmith.sites.noise import ATTRIBUTE
-from dropsmith.views import Views
+from dropsmith.noise import ATTRIBUTE, Noise, installation_of, warn_if_loaded
+from dropsmith.passes import Views
 
 FUSED = "fused_lm_head"
 """What TRL's trainers ask a causal model for instead of its scores."""
@@ -117,7 +114,9 @@ def _loss(state: Consistent, run: Running, views: Views) -> Tensor:
     terms = state.objective.terms(views, counting)
     state.head.judge(scores, run.noise.rank)
     state.terms = {name: term.detach() for name, term in terms.items()}
-    return state.objective.total(of_all(terms, run.items, counting.first), run.step)
+    return state.objective.total(
+        scale_to_accumulated_batch(terms, run.items, counting.first), run.step
+    )
 
 
 def _with_loss(output: Any, loss: Tensor, takes_labels: bool) -> Any:

@@ -6,7 +6,9 @@ from torch import Tensor
 from dropsmith.terms import Mean, Terms
 
 
-def of_all(terms: Terms, items: Tensor | int | None, count: Tensor | float) -> Terms:
+def scale_to_accumulated_batch(
+    terms: Terms, items: Tensor | int | None, count: Tensor | float
+) -> Terms:
     """The terms, averaged over all items of an optimiser step and not over these alone.
 
     The parts of all its micro-batches then add up to the mean over all of them. So do terms over

@@ -7,16 +7,20 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dropsmith.consistency.rows import cut_caches, leading, stacked
-from dropsmith.sites import Noise, Pass, Reads
-from dropsmith.sites.reader import Reader
-from dropsmith.views import Views
-from dropsmith.views.around import labels_of_all_views
-from dropsmith.views.cutting import cut
-from dropsmith.views.layers import Layers, cut_layers, seeing
-from dropsmith.views.passes import running
-from dropsmith.views.quiet import Modes, silenced
-from dropsmith.views.trunk import Trunk
+from dropsmith.activations import Reader, Reads
+from dropsmith.batches import cut, cut_caches, leading, stacked
+from dropsmith.noise import ForwardPass, Noise
+from dropsmith.passes import (
+    Layers,
+    Modes,
+    Trunk,
+    Views,
+    cut_layers,
+    labels_of_all_views,
+    noise_disabled,
+    running,
+    seeing,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +64,13 @@ class Running:
         if self.reader is not None:
             self.reader.open()
         if self.fork is not None:
-            self.noise.current = Pass(rows=self.rows)
+            self.noise.current = ForwardPass(rows=self.rows)
             self.fork.__enter__()
             return self.args, labels_of_all_views(self.kwargs, self.n)
         if not self.stacked:
-            self.noise.current = Pass(views=(0,), quiet=self.quiet)
+            self.noise.current = ForwardPass(views=(0,), quiet=self.quiet)
             return self.args, self.kwargs
-        self.noise.current = Pass(views=tuple(range(self.n)), rows=sum(self.sizes))
+        self.noise.current = ForwardPass(views=tuple(range(self.n)), rows=sum(self.sizes))
         return stacked((self.args, self.kwargs), self.sizes)
 
     def end(self) -> None:
@@ -108,8 +112,8 @@ class Running:
         self, module: nn.Module, view: int, args: Any, kwargs: Any
     ) -> tuple[Any, tuple[Layers, ...]]:
         """One more forward of the root, and the blocks that were read in it."""
-        silence = silenced(module) if view in self.quiet else nullcontext()
-        passing = running(self.noise, Pass(views=(view,), quiet=self.quiet))
+        silence = noise_disabled(module) if view in self.quiet else nullcontext()
+        passing = running(self.noise, ForwardPass(views=(view,), quiet=self.quiet))
         with passing, silence, seeing(module, self.reads) as read:
             output = module(*args, **kwargs)
         return output, cut_layers(read.layers, [self.some]) if read is not None else ()

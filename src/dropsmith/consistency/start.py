@@ -6,15 +6,13 @@ from typing import Any
 
 from torch import nn
 
+from dropsmith.activations import Reader, Reads, never
+from dropsmith.batches import rows_of
 from dropsmith.consistency.forward import ITEMS, Forward
 from dropsmith.consistency.run import Running
+from dropsmith.noise import Noise
 from dropsmith.objectives import Objective
-from dropsmith.sites import Noise, Reads
-from dropsmith.sites.batch import rows_of
-from dropsmith.sites.reader import Reader, never
-from dropsmith.views.around import with_own_words
-from dropsmith.views.passes import choose
-from dropsmith.views.trunk import Trunk
+from dropsmith.passes import Trunk, choose, with_own_words
 
 
 def start(

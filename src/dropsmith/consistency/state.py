@@ -5,13 +5,13 @@ from typing import Any, Literal, NamedTuple
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
+from dropsmith.activations import Reader
 from dropsmith.consistency.first_step import FirstSteps
 from dropsmith.consistency.forward import Forward
 from dropsmith.consistency.head import FusedHead, HeadChoice
 from dropsmith.consistency.run import Running
 from dropsmith.objectives import LossFunction, Objective
-from dropsmith.sites import Plan
-from dropsmith.sites.reader import Reader
+from dropsmith.plans import Plan
 from dropsmith.terms import Terms
 
 

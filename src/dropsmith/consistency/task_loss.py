@@ -18,8 +18,8 @@ from dropsmith.objectives.losses import (
     regression,
     tokens,
 )
+from dropsmith.passes import logits_of
 from dropsmith.terms import Loss
-from dropsmith.views import logits_of
 
 Problem = Literal["classification", "tokens", "causal", "regression", "multi_label", "spans"]
 PROBLEMS: tuple[Problem, ...] = get_args(Problem)

@@ -13,7 +13,7 @@ from dropsmith.consistency.state import Consistent
 from dropsmith.consistency.task_loss import LabelledLoss, without_adapters
 
 
-def tell_trainers(model: nn.Module, state: Consistent) -> None:
+def set_trainer_attributes(model: nn.Module, state: Consistent) -> None:
     """Say that the loss takes the number of items, and that a causal one shifts its labels."""
     model = without_adapters(model)
     said: dict[str, Any] = {"accepts_loss_kwargs": True}
@@ -25,7 +25,7 @@ def tell_trainers(model: nn.Module, state: Consistent) -> None:
         model.__dict__[name] = value
 
 
-def untell_trainers(model: nn.Module, state: Consistent) -> None:
+def reset_trainer_attributes(model: nn.Module, state: Consistent) -> None:
     """Take back what was said."""
     model = without_adapters(model)
     for name, (was_there, value) in state.told.items():

@@ -12,9 +12,9 @@ from filelock import FileLock
 from dropsmith.compare import TUNING_SEED
 from dropsmith.compare.running import setup_id, stored
 from dropsmith.objectives import TaskLoss
+from dropsmith.plans import Plan
 from dropsmith.record import Record, validation_loss
 from dropsmith.search import Attempt, Pruned
-from dropsmith.sites import Plan
 from dropsmith.tasks import Budget, Task
 from dropsmith.train import Setup, train
 

@@ -9,9 +9,9 @@ import torch
 
 from dropsmith.compare import check_plans
 from dropsmith.errors import DataError, DropsmithError, SearchError, did_you_mean
+from dropsmith.plans import Plan
 from dropsmith.record import config_id
 from dropsmith.search import Space, space_from_json, spaces
-from dropsmith.sites import Plan
 from dropsmith.train import Setup, task_and_data
 from dropsmith.train.environment import environment
 

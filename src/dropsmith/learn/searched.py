@@ -8,8 +8,8 @@ from typing import Any
 
 from dropsmith.errors import DataError
 from dropsmith.learn.problem import Problem
+from dropsmith.plans import Plan
 from dropsmith.search import Space, Trial
-from dropsmith.sites import Plan
 
 FORMAT, VERSION = "dropsmith.searched", 1
 SUFFIX = ".search.json"

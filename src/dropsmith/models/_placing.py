@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from dropsmith.errors import TaskError, did_you_mean
-from dropsmith.sites import Plan, Rule
+from dropsmith.plans import Plan, Rule
 
 Place = Callable[[float], tuple[Rule, ...]]
 """Makes the rules that place one kind of noise at a given rate."""

@@ -10,7 +10,7 @@ from dropsmith.errors import TaskError
 from dropsmith.models._waves import waves
 from dropsmith.models.adaptive import AdaptiveEmbedding, AdaptiveHead
 from dropsmith.patterns import Bernoulli, Native
-from dropsmith.sites import Plan, rule, select
+from dropsmith.plans import Plan, rule, select
 
 
 class AdaptiveLM(nn.Module):

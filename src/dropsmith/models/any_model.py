@@ -7,7 +7,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from dropsmith.models._placing import Place, Places, placed
 from dropsmith.patterns import Bernoulli, Blocks, Gaussian, Words
-from dropsmith.sites import Plan, Selector, rule, select
+from dropsmith.plans import Plan, Selector, rule, select
 
 _DROPOUT = select(kind="dropout")
 _LINEAR = select("**.input", type="Linear")

@@ -12,7 +12,7 @@ from dropsmith.hub import retries_said_once
 from dropsmith.models._placing import Places, placed
 from dropsmith.models.upper import upper_half
 from dropsmith.patterns import Bernoulli, Gaussian, Native, Words
-from dropsmith.sites import Plan, rule, select
+from dropsmith.plans import Plan, rule, select
 
 
 class PretrainedClassifier(nn.Module):

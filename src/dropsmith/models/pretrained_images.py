@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 from dropsmith.models._placing import Places, placed
 from dropsmith.models.pretrained import fetched, transformers, without_noise
 from dropsmith.patterns import Bernoulli, Gaussian
-from dropsmith.sites import Plan, rule, select
+from dropsmith.plans import Plan, rule, select
 
 
 class PretrainedImages(nn.Module):

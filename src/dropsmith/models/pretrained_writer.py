@@ -10,7 +10,7 @@ from dropsmith.errors import TaskError
 from dropsmith.models._placing import Places, placed
 from dropsmith.models.pretrained import fetched, transformers, without_noise
 from dropsmith.patterns import Bernoulli, Native, Words
-from dropsmith.sites import Plan, rule, select
+from dropsmith.plans import Plan, rule, select
 
 
 class PretrainedWriter(nn.Module):

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.patterns import Bernoulli, Weights, Words
-from dropsmith.sites import Plan, Rule, Selector, rule, select
-from dropsmith.sites.rule import Sharing
+from dropsmith.plans import Plan, Rule, Selector, Sharing, rule, select
 
 GROUPS = ("words", "input", "weights", "output")
 """The four kinds of mask of Fraternal Dropout's one-layer model: its code's e, i, w and o."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from dropsmith.errors import MissingExtra
 from dropsmith.models._placing import Places, placed
 from dropsmith.patterns import Bernoulli, Blocks, Gaussian, Pattern
-from dropsmith.sites import Plan, Rule, rule
+from dropsmith.plans import Plan, Rule, rule
 
 
 class ResNet(nn.Module):

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dropsmith.models._placing import Places, placed
 from dropsmith.patterns import Bernoulli, Blocks, Gaussian
-from dropsmith.sites import Plan, rule
+from dropsmith.plans import Plan, rule
 
 SMALLEST = 4
 """Maps are halved after a convolution while they are larger than this."""

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from dropsmith.models._placing import Places, placed
 from dropsmith.models._scores import Scores, layers_first, rows_first
 from dropsmith.patterns import Bernoulli, Gaussian, Weights, Words
+from dropsmith.plans import Plan, Rule, rule
 from dropsmith.recurrent import LSTM
-from dropsmith.sites import Plan, Rule, rule
 
 
 class SmallLSTM(nn.Module):

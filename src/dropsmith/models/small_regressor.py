@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from dropsmith.models._cells import cell_named
 from dropsmith.models._placing import Places, placed
 from dropsmith.patterns import Bernoulli, Gaussian, Weights, Words
-from dropsmith.sites import Plan, Rule, rule
+from dropsmith.plans import Plan, Rule, rule
 
 
 class SmallRegressor(nn.Module):

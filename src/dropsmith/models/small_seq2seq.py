@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from dropsmith.errors import MissingExtra
 from dropsmith.models._placing import Places, placed
 from dropsmith.patterns import Bernoulli, Gaussian, Path, Pattern, Words
-from dropsmith.sites import Plan, Rule, rule
+from dropsmith.plans import Plan, Rule, rule
 
 PAD, BEGIN, END = 0, 1, 2
 """Tokens that fill a row up, begin what is written, and end any text."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dropsmith.models._placing import Places, placed
 from dropsmith.patterns import Bernoulli, Gaussian, Path, Words
-from dropsmith.sites import Plan, rule
+from dropsmith.plans import Plan, rule
 
 PAD = 0
 """The token that fills a row up and counts nowhere."""

@@ -15,7 +15,7 @@ from dropsmith.models._placing import Places, placed
 from dropsmith.models._scores import Scores
 from dropsmith.models._waves import waves as waves_of
 from dropsmith.patterns import Bernoulli, Gaussian, Path, Pattern, Words
-from dropsmith.sites import Plan, Rule, rule
+from dropsmith.plans import Plan, Rule, rule
 
 
 class TransformerXL(nn.Module):

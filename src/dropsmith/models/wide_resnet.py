@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dropsmith.errors import TaskError
 from dropsmith.models._placing import Places, placed
 from dropsmith.patterns import Bernoulli, Blocks, Gaussian, Path, Pattern
-from dropsmith.sites import Plan, Rule, rule
+from dropsmith.plans import Plan, Rule, rule
 
 STEM = 16
 """Channels of the first convolution, and of the first stage before it is widened."""

@@ -12,8 +12,8 @@ from dropsmith.objectives._objective import LossFunction, Objective
 from dropsmith.objectives.consistency import consistency
 from dropsmith.objectives.distances import Distance
 from dropsmith.objectives.losses import checked
+from dropsmith.passes import Views
 from dropsmith.terms import Loss, Mean, Terms, total
-from dropsmith.views import Views
 
 TASK = "task"
 CONSISTENCY = "consistency"

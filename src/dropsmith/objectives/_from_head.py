@@ -21,8 +21,8 @@ from dropsmith.objectives.distances import (
     squared_distance,
     symmetric_kl,
 )
+from dropsmith.passes import Views
 from dropsmith.terms import Loss, Mean
-from dropsmith.views import Views
 
 HEAD_DISTANCES: dict[Distance, HeadDistance] = {
     symmetric_kl: "symmetric_kl",

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dropsmith.activations import Layer
 from dropsmith.errors import ObjectiveError
 from dropsmith.kernels.agreeing_attention import (
     AttentionSettings,
@@ -16,9 +17,8 @@ from dropsmith.kernels.agreeing_attention import (
 )
 from dropsmith.objectives._padding import real_tokens
 from dropsmith.objectives._stacks import Stack, cut_rows, leading_batch, stacks_of
-from dropsmith.sites import Layer
+from dropsmith.passes import Views
 from dropsmith.terms import Mean, Terms, total
-from dropsmith.views import Views
 
 
 @dataclass(frozen=True, kw_only=True)

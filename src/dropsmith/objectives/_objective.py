@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from dropsmith.sites import Reads
+from dropsmith.activations import Reads
+from dropsmith.passes import Views
 from dropsmith.terms import Loss, Terms
-from dropsmith.views import Views
 
 LossFunction = Callable[[Any, Any], Loss]
 """Takes what the model returned for one view and that view's batch."""

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dropsmith.activations import Layer
 from dropsmith.errors import ObjectiveError
 from dropsmith.kernels.agreeing_attention import Looks, open_places
-from dropsmith.sites import Layer
 
 
 def real_tokens(

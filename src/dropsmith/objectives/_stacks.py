@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
+from dropsmith.activations import Layer
+from dropsmith.batches import rows_of
 from dropsmith.errors import ObjectiveError
 from dropsmith.kernels.agreeing_attention import Looks
-from dropsmith.sites import Layer
-from dropsmith.sites.batch import rows_of
-from dropsmith.views import Views
+from dropsmith.passes import Views
 
 
 @dataclass(frozen=True)

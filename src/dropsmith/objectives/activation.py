@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dropsmith.activations import Reads
 from dropsmith.errors import ObjectiveError
 from dropsmith.objectives._checks import check_number
 from dropsmith.objectives._objective import LossFunction, Objective
-from dropsmith.sites import Reads
+from dropsmith.passes import Views
 from dropsmith.terms import Loss, Mean, Terms
-from dropsmith.views import Views
 
 ACTIVATION = "activation"
 TEMPORAL = "temporal"

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dropsmith.batches import rows_of
 from dropsmith.errors import ObjectiveError, ViewError
 from dropsmith.objectives.distances import Distance, squared_distance, squared_error
-from dropsmith.sites.batch import rows_of
+from dropsmith.passes import Views
 from dropsmith.terms import Mean, total
-from dropsmith.views import Views
 
 
 def consistency(

@@ -5,14 +5,14 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from dropsmith.activations import Reads
 from dropsmith.errors import ObjectiveError, did_you_mean
 from dropsmith.objectives._checks import check_number, check_view
 from dropsmith.objectives._layers import LayerAgreement, layer_terms
 from dropsmith.objectives._objective import LossFunction, Objective
 from dropsmith.objectives.r_drop import Kind, RDrop
-from dropsmith.sites import Reads
+from dropsmith.passes import Views
 from dropsmith.terms import Loss, Terms
-from dropsmith.views import Views
 
 HIDDEN, ATTENTION = ("hidden",), ("attention", "cross")
 
@@ -38,8 +38,8 @@ class LRDrop(Objective):
     the mean over layers; every distance; all defaults. That the hidden states are those of the
     feed-forward part, before they are dropped, added and normalised, is how it is reported.
 
-    Blocks are found by where attention runs, see `dropsmith.sites.reading`. Fused attention stays
-    fused: agreement is computed again from queries and keys, some at a time, with memory that
+    Blocks are found by where attention runs, see `dropsmith.activations.read_blocks`. Fused
+    attention stays fused: agreement is computed again from queries and keys, with memory that
     grows with the length and not with its square. A model that writes its probabilities out is
     compared by these. A block that shows no attention is an error.
 

@@ -7,8 +7,8 @@ from torch import Tensor
 from dropsmith.objectives._agreement import TASK, task_terms
 from dropsmith.objectives._checks import check_integer
 from dropsmith.objectives._objective import LossFunction, Objective
+from dropsmith.passes import Views
 from dropsmith.terms import Terms
-from dropsmith.views import Views
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -8,9 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dropsmith.errors import SiteError, did_you_mean
+from dropsmith.noise import SiteNoise, inner_noise_of
 from dropsmith.recurrent.places import BETWEEN, OUTPUT, is_inside, is_update, mask_places
-from dropsmith.sites.drawn import Drawn
-from dropsmith.sites.left import noise_left_with
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Asked:
 
     module: nn.RNNBase
     given: Mapping[str, Tensor]
-    left: Mapping[str, Drawn]
+    left: Mapping[str, SiteNoise]
     order: Tensor | None = None
 
     @classmethod
@@ -36,7 +35,7 @@ class Asked:
         Raises:
             SiteError: a mask has no place in the layer, or the layer has no places.
         """
-        left = noise_left_with(module)
+        left = inner_noise_of(module)
         # Zoneout also works in eval mode: there the state's update is its mean.
         if not masks and not any(is_update(n) or _active(d, module) for n, d in left.items()):
             return None
@@ -116,13 +115,13 @@ class Asked:
             return mask
         return mask[self.order]
 
-    def _dropped(self, drawn: Drawn, x: Tensor) -> Tensor:
+    def _dropped(self, drawn: SiteNoise, x: Tensor) -> Tensor:
         if self.order is None:
             return drawn.drop(x, self.module)
         return drawn.drop(x[:, self.order.argsort()], self.module)[:, self.order]
 
 
-def _active(drawn: Drawn, module: nn.RNNBase) -> bool:
+def _active(drawn: SiteNoise, module: nn.RNNBase) -> bool:
     return drawn.noise.active(module.training)
 
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from dropsmith.errors import SiteError
 from dropsmith.kernels.lstm import Triton
+from dropsmith.noise import inner_noise_of
 from dropsmith.recurrent.layers import GRU, LSTM, RNN
-from dropsmith.sites.left import noise_left_with
 
 _OURS: dict[type[nn.RNNBase], type[nn.RNNBase]] = {nn.LSTM: LSTM, nn.GRU: GRU, nn.RNN: RNN}
 _TORCHS = {ours: theirs for theirs, ours in _OURS.items()}
@@ -50,7 +50,7 @@ def revert(model: nn.Module) -> tuple[str, ...]:
         SiteError: a plan has noise inside such a layer; it has to be removed first.
     """
     for name, module in model.named_modules():
-        if type(module) in _TORCHS and noise_left_with(module):
+        if type(module) in _TORCHS and inner_noise_of(module):
             raise SiteError(
                 f"a plan has noise inside {name or 'root'!r}\n  remove it first: plan.remove(model)"
             )

@@ -10,11 +10,11 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
 from dropsmith.kernels.lstm import Triton
+from dropsmith.noise import NoiseSlot
 from dropsmith.recurrent.asked import Asked
 from dropsmith.recurrent.cells import Cell, Elman, Gated, LongShortTerm
 from dropsmith.recurrent.places import places_of
 from dropsmith.recurrent.run import run
-from dropsmith.sites.places import Place
 
 Masks = Mapping[str, Tensor]
 """Masks by the name of their place, such as `recurrent_l0`."""
@@ -50,7 +50,7 @@ class LSTM(nn.LSTM):
 
     kernel: Triton | None = None
 
-    def noise_places(self) -> tuple[Place, ...]:
+    def noise_slots(self) -> tuple[NoiseSlot, ...]:
         """Where this layer asks for noise."""
         return places_of(self)
 
@@ -78,7 +78,7 @@ class LSTM(nn.LSTM):
 class GRU(nn.GRU):
     """`torch.nn.GRU` with noise inside; see `LSTM`. It has three gates and no cell."""
 
-    def noise_places(self) -> tuple[Place, ...]:
+    def noise_slots(self) -> tuple[NoiseSlot, ...]:
         """Where this layer asks for noise."""
         return places_of(self)
 
@@ -90,7 +90,7 @@ class GRU(nn.GRU):
 class RNN(nn.RNN):
     """`torch.nn.RNN` with noise inside; see `LSTM`. It has one gate and no cell."""
 
-    def noise_places(self) -> tuple[Place, ...]:
+    def noise_slots(self) -> tuple[NoiseSlot, ...]:
         """Where this layer asks for noise."""
         return places_of(self)
 

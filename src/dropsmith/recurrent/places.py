@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from dropsmith.sites.places import Place
+from dropsmith.noise import NoiseSlot
 
 BETWEEN, OUTPUT = "between", "output"
 _GATES = ("batch", "gate", "time", "unit")
@@ -24,7 +24,7 @@ def suffixes(module: nn.RNNBase) -> list[str]:
     return [f"l{layer}{way}" for layer in range(module.num_layers) for way in directions]
 
 
-def places_of(module: nn.RNNBase) -> tuple[Place, ...]:
+def places_of(module: nn.RNNBase) -> tuple[NoiseSlot, ...]:
     """The places of all layers that rules may mean; a layer with projections has none."""
     return () if module.proj_size else tuple(_places(module))
 
@@ -46,10 +46,10 @@ def is_inside(place: str) -> bool:
     return place.startswith(tuple(f"{name}_l" for name in _GROUPS))
 
 
-def _places(module: nn.RNNBase) -> Iterator[Place]:
+def _places(module: nn.RNNBase) -> Iterator[NoiseSlot]:
     has_cell = isinstance(module, nn.LSTM)
     for suffix in suffixes(module):
         for name, group in _GROUPS.items():
             if name != "cell_update" or has_cell:
                 axes = _STATES if is_update(name) else _GATES
-                yield Place(name=f"{name}_{suffix}", axes=axes, group=group)
+                yield NoiseSlot(name=f"{name}_{suffix}", axes=axes, group=group)

@@ -11,10 +11,10 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from dropsmith.errors import KernelError
 from dropsmith.kernels.state_noise import StateNoise
 from dropsmith.kernels.wide_product import wide_linear
+from dropsmith.noise import layer_by_layer
 from dropsmith.recurrent.asked import Asked
 from dropsmith.recurrent.cells import Cell, Parameters, States, parameters_of
 from dropsmith.recurrent.places import suffixes
-from dropsmith.sites.layers import layer_by_layer
 
 
 @dataclass(frozen=True)

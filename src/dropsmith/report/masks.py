@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.sites import Plan, Site, sites
-from dropsmith.sites.rule import Assignment, Rule, assign
+from dropsmith.noise import sites
+from dropsmith.plans import Assignment, Plan, Rule, Site, assign
 from dropsmith.tasks import Data, Split, Task
 
 RATE = 0.3

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from dropsmith.compare import METHODS, Comparison, Row, find_method, full
+from dropsmith.plans import Plan
 from dropsmith.record import Record
 from dropsmith.report import pictures
 from dropsmith.report.again import command, tried_of
@@ -22,7 +23,6 @@ from dropsmith.report.html import (
 )
 from dropsmith.report.price import price_grid
 from dropsmith.report.runs import begun
-from dropsmith.sites import Plan
 
 FILE = "report.html"
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from dropsmith.plans import Plan
 from dropsmith.record import Record
 from dropsmith.report import pictures
 from dropsmith.report.html import (
@@ -17,7 +18,6 @@ from dropsmith.report.html import (
 )
 from dropsmith.report.page import facts_of, keep
 from dropsmith.report.runs import begun, runs_grid
-from dropsmith.sites import Plan
 
 
 def write_runs_page(records: Sequence[Record], folder: Path, data: Path | None = None) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 from dropsmith.compare import Comparison
 from dropsmith.errors import DropsmithError
 from dropsmith.learn import LEARNED, Searched, Searches
+from dropsmith.plans import Plan
 from dropsmith.record import Record
 from dropsmith.report import pictures
 from dropsmith.report.cells import main_grid
@@ -35,7 +36,6 @@ from dropsmith.report.searched import (
     search_findings,
     trials_grid,
 )
-from dropsmith.sites import Plan
 
 _ROWS = 8
 """Rules of a plan that are drawn, at most."""

@@ -11,9 +11,9 @@ from typing import Any
 
 from dropsmith.errors import SearchError
 from dropsmith.patterns import Bernoulli, Blocks, Pattern, Tiles
+from dropsmith.plans import Plan, Rule, rule
 from dropsmith.search.group import Group, group_from_json
 from dropsmith.search.space import Choice, Space, Tokens, Value, check_choices
-from dropsmith.sites import Plan, Rule, rule
 
 ALL = "all"
 """The value of `repeat` that tiles the whole map."""

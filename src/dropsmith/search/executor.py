@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from dropsmith.sites import Plan
+from dropsmith.plans import Plan
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any, Literal
 
 from dropsmith.errors import SearchError
-from dropsmith.sites import Selector, Site
+from dropsmith.plans import Selector, Site
 
 Tied = Literal["resolution", "none"]
 

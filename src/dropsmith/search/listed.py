@@ -6,9 +6,8 @@ from typing import Any
 
 from dropsmith.errors import SearchError, did_you_mean
 from dropsmith.patterns import Pattern
+from dropsmith.plans import Plan, Rule, rule_from_json
 from dropsmith.search.space import Choice, Space, Tokens, Value, check_choices
-from dropsmith.sites import Plan, Rule
-from dropsmith.sites.rule import rule_from_json
 
 Pairs = tuple[tuple[str, Value], ...]
 
@@ -49,7 +48,7 @@ def part(
     """A `Part`, its settings and conditions given as mappings.
 
     >>> from dropsmith.patterns import Bernoulli
-    >>> from dropsmith.sites import rule
+    >>> from dropsmith.plans.rule import rule
     >>> part(rule("hidden", Bernoulli(rate=0.1)), sets={"rate": "hidden.rate"}).sets
     (('rate', 'hidden.rate'),)
     """
@@ -61,7 +60,7 @@ class ListedSpace(Space):
     """Choices, and the parts of a plan that they decide.
 
     >>> from dropsmith.patterns import Bernoulli
-    >>> from dropsmith.sites import rule
+    >>> from dropsmith.plans.rule import rule
     >>> rate = Choice("hidden.rate", (0.1, 0.5))
     >>> hidden = part(rule("hidden", Bernoulli(rate=0.1)), sets={"rate": "hidden.rate"})
     >>> ListedSpace((rate,), (hidden,)).plan((1,)).rules

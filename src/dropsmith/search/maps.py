@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from dropsmith.noise import owner_module
+from dropsmith.plans import Selector, Site
 from dropsmith.search.group import Group, Tied, compact
-from dropsmith.sites import Selector, Site
-from dropsmith.sites.site import owner_module
 
 SHORTCUTS = ("shortcut", "downsample", "skip", "residual", "identity")
 """Names under which models keep what stands beside a layer; ours."""

@@ -8,8 +8,8 @@ from math import prod
 from typing import Any
 
 from dropsmith.errors import SearchError, did_you_mean
+from dropsmith.plans import Plan
 from dropsmith.record import config_id
-from dropsmith.sites import Plan
 
 FORMAT, VERSION = "dropsmith.space", 1
 

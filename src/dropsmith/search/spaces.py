@@ -5,12 +5,13 @@ from typing import Any
 from torch import nn
 
 from dropsmith.errors import SearchError
+from dropsmith.noise import sites
+from dropsmith.plans import Selector, select
 from dropsmith.search.conv_space import ConvSpace, ConvTokens
 from dropsmith.search.group import Tied, check_tied
 from dropsmith.search.maps import SHORTCUTS, maps
 from dropsmith.search.sequence_space import SequenceSpace, SequenceTokens
 from dropsmith.search.sublayers import blocks_of, sublayers
-from dropsmith.sites import Selector, select, sites
 
 
 def conv(

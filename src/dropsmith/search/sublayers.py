@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from dropsmith.activations import Layer, Reads, reading
+from dropsmith.batches import call
+from dropsmith.noise import owner_module, unchanged
+from dropsmith.plans import ROOT, Selector, Site
 from dropsmith.search.group import Group, Tied, compact
-from dropsmith.sites import Layer, Reads, Selector, Site, reading
-from dropsmith.sites.batch import call
-from dropsmith.sites.find import unchanged
-from dropsmith.sites.site import ROOT, owner_module
 
 
 def blocks_of(model: nn.Module, batch: Any, blocks: str | None) -> tuple[Layer, ...]:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from dropsmith.plans import Plan
 from dropsmith.search.sampler import Proposal, Told
 from dropsmith.search.space import Tokens, Value
-from dropsmith.sites import Plan
 
 Status = Literal["running", "finished", "stopped", "failed", "lost", "interrupted"]
 """How far a trial came. `stopped`: pruned. `lost`: went down with its process or with the search,

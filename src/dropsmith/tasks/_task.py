@@ -11,13 +11,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from dropsmith.sites import Plan
+from dropsmith.passes import logits_of
+from dropsmith.plans import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._part import Part
 from dropsmith.tasks.meters import Meter
 from dropsmith.tasks.written import Written
 from dropsmith.terms import Loss
-from dropsmith.views import logits_of
 
 Kind = Literal["classes", "values"]
 

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from dropsmith.models.small_gpt import GPT_NOISES, SmallGPT, gpt_plan
 from dropsmith.objectives.losses import tokens
-from dropsmith.sites import Plan
+from dropsmith.passes import logits_of
+from dropsmith.plans import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._task import Data, Task
 from dropsmith.tasks.language import LanguageSource, in_windows
 from dropsmith.tasks.wikitext2 import WIKITEXT2
 from dropsmith.terms import Loss
-from dropsmith.views import logits_of
 
 WINDOW, LONGEST = 64, 256
 """Words that are read at a time, and the most that a budget may ask for instead."""

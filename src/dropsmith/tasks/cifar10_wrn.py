@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from dropsmith.models.wide_resnet import WIDE_NOISES, WideResNet, wide_plan
 from dropsmith.objectives.losses import classification
-from dropsmith.sites import Plan
+from dropsmith.passes import logits_of
+from dropsmith.plans import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._task import Data, Task
 from dropsmith.tasks.augmentation import Augmentation, Crops, Flips, RandAugment
@@ -17,7 +18,6 @@ from dropsmith.tasks.augmented import Augmented
 from dropsmith.tasks.cifar10 import read_cifar10
 from dropsmith.tasks.images import Reader
 from dropsmith.terms import Loss
-from dropsmith.views import logits_of
 
 
 @dataclass(frozen=True, kw_only=True)

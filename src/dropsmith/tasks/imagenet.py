@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from dropsmith.errors import DataError
 from dropsmith.models.resnet import RESNET_NOISES, ResNet, resnet_plan
 from dropsmith.objectives.losses import classification
-from dropsmith.sites import Plan
+from dropsmith.passes import logits_of
+from dropsmith.plans import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._split import check_parts, limited, round_robin
 from dropsmith.tasks._task import Data, Task
@@ -21,7 +22,6 @@ from dropsmith.tasks.augmented import Augmented
 from dropsmith.tasks.image_folder import SUFFIXES
 from dropsmith.tasks.pictures import Pictures
 from dropsmith.terms import Loss
-from dropsmith.views import logits_of
 
 VALIDATION = 5_000
 """Training pictures that are held out, at most; never more than one in ten."""

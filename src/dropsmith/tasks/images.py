@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from dropsmith.models import SmallConv, conv_plan
 from dropsmith.models.small_conv import CONV_NOISES
 from dropsmith.objectives.losses import classification
-from dropsmith.sites import Plan
+from dropsmith.passes import logits_of
+from dropsmith.plans import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._part import Split
 from dropsmith.tasks._task import Data, Task
 from dropsmith.terms import Loss
-from dropsmith.views import logits_of
 
 Reader = Callable[[Path | None, int | None], Data]
 """Takes the `data` and `limit` of `Task.load`."""

@@ -14,7 +14,8 @@ from dropsmith.errors import DataError, TaskError
 from dropsmith.models import SmallLSTM, lstm_plan
 from dropsmith.models.small_lstm import LSTM_NOISES
 from dropsmith.objectives.losses import tokens
-from dropsmith.sites import Plan
+from dropsmith.passes import logits_of, state_of
+from dropsmith.plans import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._hub import from_hub
 from dropsmith.tasks._split import EVERY, PARTS
@@ -22,7 +23,6 @@ from dropsmith.tasks._task import Data, Task
 from dropsmith.tasks.stream import Stream
 from dropsmith.tasks.words import UNKNOWN, Vocabulary
 from dropsmith.terms import Loss
-from dropsmith.views import logits_of, state_of
 
 END = "<eos>"
 """Stands after every line, and is a word like any other."""

@@ -14,11 +14,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from dropsmith.activations import Reads, reading
+from dropsmith.batches import call
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.models import AnyModel
 from dropsmith.models.upper import upper_half
-from dropsmith.sites import Plan, Reads, reading
-from dropsmith.sites.batch import call
+from dropsmith.plans import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._part import Part
 from dropsmith.tasks._task import Data, Task

@@ -17,7 +17,7 @@ from dropsmith.models.pretrained import (
     transformers,
     upper_half_of,
 )
-from dropsmith.sites import Plan
+from dropsmith.plans import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._part import Split
 from dropsmith.tasks._split import PARTS

@@ -12,7 +12,7 @@ from dropsmith.models.pretrained_images import (
     PretrainedImages,
     pretrained_image_plan,
 )
-from dropsmith.sites import Plan
+from dropsmith.plans import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._task import Data, Task
 from dropsmith.tasks.cifar10_vit import PatchTask

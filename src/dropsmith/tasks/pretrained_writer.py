@@ -15,7 +15,7 @@ from dropsmith.models.pretrained_writer import (
     writer_family,
     writer_plan,
 )
-from dropsmith.sites import Plan
+from dropsmith.plans import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._split import PARTS
 from dropsmith.tasks._task import Data, Task

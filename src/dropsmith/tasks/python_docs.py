@@ -19,14 +19,14 @@ from dropsmith.errors import DataError, TaskError
 from dropsmith.models import SmallLSTM, lstm_plan
 from dropsmith.models.small_lstm import LSTM_NOISES
 from dropsmith.objectives.losses import tokens
-from dropsmith.sites import Plan
+from dropsmith.passes import logits_of
+from dropsmith.plans import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._part import Split
 from dropsmith.tasks._split import limited
 from dropsmith.tasks._task import Data, Task
 from dropsmith.tasks.words import UNKNOWN, Vocabulary, tokenise
 from dropsmith.terms import Loss
-from dropsmith.views import logits_of
 
 WINDOW = 35
 END = "<end>"

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from dropsmith.models.transformer_xl import XL_NOISES, TransformerXL, xl_plan
 from dropsmith.objectives.losses import tokens
-from dropsmith.sites import Plan
+from dropsmith.passes import logits_of, state_of
+from dropsmith.plans import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._task import Data, Task
 from dropsmith.tasks.language import LanguageSource, in_windows
 from dropsmith.terms import Loss
-from dropsmith.views import logits_of, state_of
 
 SEGMENT, MEMORY = 32, 32
 """Words that are read at a time, and words before them that every layer attends to."""

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from dropsmith.errors import DataError
 from dropsmith.models.small_regressor import REGRESSOR_NOISES, SmallRegressor, regressor_plan
 from dropsmith.objectives.losses import regression
-from dropsmith.sites import Plan
+from dropsmith.passes import logits_of
+from dropsmith.plans import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._part import Split
 from dropsmith.tasks._split import PARTS, SEED, limited, stratified
@@ -25,7 +26,6 @@ from dropsmith.tasks._task import Data, Task
 from dropsmith.tasks.tables import read_table
 from dropsmith.tasks.words import PAD, UNKNOWN, Vocabulary
 from dropsmith.terms import Loss
-from dropsmith.views import logits_of
 
 PIECE, WORDS = 200, 20_000
 """Words in a piece of a review, the last of which is shorter, and in the vocabulary, at most."""

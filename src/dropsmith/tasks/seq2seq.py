@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from dropsmith.models.small_seq2seq import SEQ2SEQ_NOISES, SmallSeq2Seq, seq2seq_plan
 from dropsmith.objectives.losses import tokens
-from dropsmith.sites import Plan
+from dropsmith.passes import logits_of
+from dropsmith.plans import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._part import Part
 from dropsmith.tasks._split import EVERY, PARTS, limited
@@ -20,7 +21,6 @@ from dropsmith.tasks.sequences import Sequences
 from dropsmith.tasks.subwords import Subwords, text_of
 from dropsmith.tasks.written import Scorer, Written
 from dropsmith.terms import Loss
-from dropsmith.views import logits_of
 
 Pair = tuple[str, tuple[str, ...]]
 """A text, and what may be written from it: the first is what is learnt."""

@@ -13,7 +13,8 @@ from dropsmith.errors import DataError
 from dropsmith.models import SmallTransformer, transformer_plan
 from dropsmith.models.small_transformer import TRANSFORMER_NOISES
 from dropsmith.objectives.losses import classification, regression
-from dropsmith.sites import Plan
+from dropsmith.passes import logits_of
+from dropsmith.plans import Plan
 from dropsmith.tasks._budget import Budget
 from dropsmith.tasks._part import Split
 from dropsmith.tasks._split import PARTS, limited, round_robin
@@ -24,7 +25,6 @@ from dropsmith.tasks.parts import Parts, parts_in, parts_on_hub, settled
 from dropsmith.tasks.tables import BETWEEN
 from dropsmith.tasks.words import PAD, UNKNOWN, Vocabulary, tokenise
 from dropsmith.terms import Loss
-from dropsmith.views import logits_of
 
 LONGEST, WORDS = 64, 10_000
 """Words kept of a sentence, and words in the vocabulary, at most."""

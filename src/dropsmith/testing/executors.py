@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
+from dropsmith.plans import Plan
 from dropsmith.search import (
     Attempt,
     Ended,
@@ -18,7 +19,6 @@ from dropsmith.search import (
     Score,
     Stopped,
 )
-from dropsmith.sites import Plan
 
 _LONG = 600.0
 _PATIENCE = 120.0

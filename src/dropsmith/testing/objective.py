@@ -12,9 +12,9 @@ from torch import Tensor
 import dropsmith.objectives
 from dropsmith.objectives import Objective, from_json
 from dropsmith.objectives.losses import tokens
+from dropsmith.passes import Views
 from dropsmith.terms import Loss, Terms, total
 from dropsmith.testing._values import check_frozen, check_json, check_repr
-from dropsmith.views import Views
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import Objective
-from dropsmith.sites import KINDS, Kind, Plan
+from dropsmith.plans import KINDS, Kind, Plan
 from dropsmith.tasks import TASKS, Budget, plain_name
 from dropsmith.tasks.learning_rates import Plateau, UntilWorse
 from dropsmith.tasks.optimisers import TriggeredASGD

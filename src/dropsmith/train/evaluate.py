@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.predict import reading
-from dropsmith.sites import Kind
-from dropsmith.sites.batch import call
+from dropsmith.batches import call
+from dropsmith.passes import logits_of
+from dropsmith.plans import Kind
+from dropsmith.prediction import reading
 from dropsmith.tasks import Part, Task, device_of
-from dropsmith.views import logits_of
 
 ROWS = 256
 """Examples in a pass; scores are sums, so it does not change them."""

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from dropsmith.noise import find_noise
 from dropsmith.record import chosen_by, validation_loss
-from dropsmith.sites import find_noise
 from dropsmith.terms import Terms
 from dropsmith.train.carried import packed, unpacked
 from dropsmith.train.checkpoint import Checkpoint

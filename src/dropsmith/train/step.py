@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import TrainingError
+from dropsmith.passes import Views, detached, head_of, put_off_still, putting_off, views
 from dropsmith.rng import Key, Source, uniform
 from dropsmith.tasks import Part, Task
 from dropsmith.terms import Mean, Terms
@@ -16,8 +17,6 @@ from dropsmith.train.carried import flat
 from dropsmith.train.checkpoint import write
 from dropsmith.train.evaluate import on_device
 from dropsmith.train.state import State
-from dropsmith.views import Views, detached, views
-from dropsmith.views.head import head_of, put_off_still, putting_off
 
 _RESET = 0x7E5E7
 """What keys of left states are folded with, apart from those of everything else."""

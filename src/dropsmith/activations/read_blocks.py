@@ -1,0 +1,51 @@
+"""Reading Transformer blocks while a model runs: hidden states, and what their attention looks at.
+
+`taps` reads places that are named; this finds the blocks itself, in their order, as objectives
+want them that compare views layer by layer.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+from dropsmith.activations.block_outputs import Layer, Reads
+from dropsmith.activations.block_reader import Reader, never
+
+
+class Reading:
+    """What one forward has shown so far; `layers` are there when it is over."""
+
+    def __init__(self) -> None:
+        self.layers: tuple[Layer, ...] = ()
+
+
+@contextmanager
+def reading(model: nn.Module, reads: Reads, below: Callable[[], bool] = never) -> Iterator[Reading]:
+    """Read the blocks of the one forward inside a `with` block.
+
+    The first forward of a model looks everywhere; later ones where blocks were found.
+
+    >>> import torch
+    >>> net = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    >>> with reading(net, Reads()) as read:
+    ...     y = net(torch.ones(3, 5, 8))
+    >>> [(layer.name, tuple(layer.hidden.shape)) for layer in read.layers]
+    [('root', (3, 5, 8))]
+
+    Args:
+        model: the root; install a plan, if any, before.
+        reads: what is wanted.
+        below: whether what runs now is one for several views, whose trunk has not ended yet.
+
+    Raises:
+        SiteError: no block was found, one has not shown what is wanted, or what it shows has no
+            gradient because its activations are checkpointed with `use_reentrant=True`.
+    """
+    reader, read = Reader(model, reads, below=below), Reading()
+    reader.open()
+    try:
+        yield read
+        read.layers = reader.finish()
+    finally:
+        reader.close()

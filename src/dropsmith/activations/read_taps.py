@@ -1,0 +1,207 @@
+"""Reading a model while it runs: hidden states, and attention probabilities before any dropout."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from dropsmith.activations.attention import of_fused, of_multi_head, sums_to_one
+from dropsmith.batches import leading_tensor
+from dropsmith.errors import SiteError
+from dropsmith.interception import ATTENTION, DROPOUTS, MULTI_HEAD, OwnCalls, Torch
+from dropsmith.noise import in_backward, owner_module, possible_calls, static_sites
+from dropsmith.plans import Selector, Site, nearest
+
+
+@dataclass(eq=False)
+class Taps:
+    """What was read in the last forward, by site, each tensor with its graph.
+
+    A site that ran several times in it has its later tensors under `name#1`, `name#2`, and so on.
+
+    Args:
+        hidden: what modules passed on, with the noise of a plan that was there before the taps.
+        attention: probabilities `[batch, head, time, time]`, or with the heads folded into the
+            batch where the model has them so; rows sum to one, or to zero where a query may look
+            nowhere.
+    """
+
+    hidden: dict[str, Tensor] = field(default_factory=dict)
+    attention: dict[str, Tensor] = field(default_factory=dict)
+
+
+@contextmanager
+def taps(
+    model: nn.Module,
+    hidden: str | Selector | None = None,
+    attention: str | Selector | None = None,
+) -> Iterator[Taps]:
+    """Hidden states and attention probabilities of every forward inside a `with` block.
+
+    Probabilities are read before dropout, whatever computes them: fused attention,
+    `nn.MultiheadAttention`, or a model that writes its attention out and then calls functional
+    dropout or a dropout module on it. Fused attention does not show them, so they are computed
+    beside it.
+
+    >>> from dropsmith.plans.selector import select
+    >>> net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    >>> with taps(net, hidden=select(type="Linear")) as read:
+    ...     y = net(torch.ones(5, 3))
+    >>> [(name, tuple(value.shape)) for name, value in read.hidden.items()]
+    [('0', (5, 4)), ('2', (5, 2))]
+
+    Args:
+        model: the root; install a plan, if any, before the taps.
+        hidden: the modules whose outputs to read, by name, glob or `select(...)`.
+        attention: the `attention()` and `dropout()` sites, and dropout modules, whose
+            probabilities to read; of those that drop something else, nothing is read.
+
+    Raises:
+        SiteError: nothing was asked for, a selector means no site, or no site of it ran.
+    """
+    tap = _Tap(model, Taps(), _selector(hidden), _selector(attention))
+    try:
+        tap.open()
+        yield tap.read
+        tap.check_ran()
+    finally:
+        tap.close()
+
+
+def _selector(asked: str | Selector | None) -> Selector | None:
+    return Selector(name=asked) if isinstance(asked, str) else asked
+
+
+class _Tap:
+    """The hooks of one `with taps(...)` block."""
+
+    def __init__(
+        self, model: nn.Module, read: Taps, hidden: Selector | None, attention: Selector | None
+    ) -> None:
+        if hidden is None and attention is None:
+            raise SiteError("taps reads hidden=... or attention=..., and was given neither")
+        self.model, self.read, self.hidden, self.attention = model, read, hidden, attention
+        self.handles: list[RemovableHandle] = []
+        self.owned: list[OwnCalls] = []
+        self.ran = self.with_grad = False
+
+    def open(self) -> None:
+        """Hook every place that is asked for."""
+        known = static_sites(self.model)
+        if self.hidden is not None:
+            outputs = [site for site in known if site.kind in ("output", "dropout")]
+            for site in _meant(self.hidden, outputs):
+                keep = _Output(self, site.name)
+                self._add(owner_module(self.model, site.owner).register_forward_hook(keep))
+        if self.attention is not None:
+            drops = [site for site in known if site.kind in ("dropout", "attention")]
+            self._open_attention(_meant(self.attention, drops + possible_calls(self.model, known)))
+        self._add(self.model.register_forward_pre_hook(self._begin, prepend=True))
+        self._add(self.model.register_forward_hook(self._end))
+
+    def close(self) -> None:
+        """Take all hooks off."""
+        for handle in self.handles:
+            handle.remove()
+        for own in self.owned:
+            own.detach()
+
+    def check_ran(self) -> None:
+        """Raise `SiteError` where the model never ran, so that an empty reading is not used."""
+        if not self.ran:
+            raise SiteError("taps read nothing: the model did not run inside the with block")
+
+    def keep(self, into: dict[str, Tensor], name: str, value: Tensor) -> None:
+        """Remember what a site gave, in the forward and not where it is run again for backward."""
+        if in_backward():
+            return
+        if self.with_grad and not torch.is_grad_enabled():
+            raise SiteError(
+                f"site {name!r} runs without gradients inside a forward with them, so what is "
+                "read there has no graph\n  checkpoint with use_reentrant=False, or read elsewhere"
+            )
+        again = sum(key == name or key.startswith(f"{name}#") for key in into)
+        into[f"{name}#{again}" if again else name] = value
+
+    def keep_attention(self, name: str, value: Tensor) -> None:
+        """Remember what is about to be dropped, where it is probabilities."""
+        if sums_to_one(value):
+            self.keep(self.read.attention, name, value)
+
+    def _open_attention(self, sites: Sequence[Site]) -> None:
+        calls: dict[str, dict[str, str]] = {}
+        for site in sites:
+            if site.kind == "dropout":
+                keep = _Given(self, site.name)
+                owner = owner_module(self.model, site.owner)
+                self._add(owner.register_forward_pre_hook(keep))
+            else:
+                calls.setdefault(site.owner, {})[site.kind] = site.name
+        for owner, names in calls.items():
+            own = OwnCalls(owner_module(self.model, owner), _Handle(self, names))
+            self.owned.append(own)
+            own.attach()
+
+    def _add(self, handle: RemovableHandle) -> None:
+        self.handles.append(handle)
+
+    def _begin(self, module: nn.Module, args: Any) -> None:
+        self.with_grad = torch.is_grad_enabled()
+        self.read.hidden.clear()
+        self.read.attention.clear()
+
+    def _end(self, module: nn.Module, args: Any, output: Any) -> None:
+        self.ran = True
+        parts = (self.hidden, self.read.hidden), (self.attention, self.read.attention)
+        for asked, found in parts:
+            if asked is not None and not found:
+                raise SiteError(
+                    f"taps read nothing at {asked!r}: what it means did not run in this forward, "
+                    "or held no attention probabilities\n"
+                    "  to list the sites that run: dropsmith.sites(model, batch)"
+                )
+
+
+def _meant(asked: Selector, sites: Sequence[Site]) -> list[Site]:
+    found = [site for site in sites if asked.matches(site)]
+    if not found:
+        names = [site.name for site in sites]
+        raise SiteError(f"taps: {asked!r} matched no site\n  nearest: {nearest(asked, names)}")
+    return found
+
+
+class _Output:
+    def __init__(self, tap: _Tap, name: str) -> None:
+        self.tap, self.name = tap, name
+
+    def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
+        self.tap.keep(self.tap.read.hidden, self.name, leading_tensor(output, self.name))
+
+
+class _Given:
+    def __init__(self, tap: _Tap, name: str) -> None:
+        self.tap, self.name = tap, name
+
+    def __call__(self, module: nn.Module, args: Any) -> None:
+        if args and isinstance(args[0], Tensor):
+            self.tap.keep_attention(self.name, args[0])
+
+
+class _Handle:
+    """Looks at the noisy calls of one module and lets them go on to whatever is below."""
+
+    def __init__(self, tap: _Tap, names: Mapping[str, str]) -> None:
+        self.tap, self.names = tap, names
+
+    def __call__(self, func: Torch, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        if func in DROPOUTS and "functional" in self.names:
+            x = args[0] if args else kwargs["input"]
+            self.tap.keep_attention(self.names["functional"], x)
+        if func in (ATTENTION, MULTI_HEAD) and "attention" in self.names:
+            read = of_fused if func is ATTENTION else of_multi_head
+            self.tap.keep(self.tap.read.attention, self.names["attention"], read(args, kwargs))
+        return func(*args, **kwargs)

@@ -1,0 +1,158 @@
+"""Which modules of a model are its Transformer blocks: told from where attention runs."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from torch import nn
+
+from dropsmith.errors import SiteError
+from dropsmith.noise import owner_module
+from dropsmith.plans import ROOT, Selector, compiled, nearest, shown
+
+_BLOCKS = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
+
+
+@dataclass(frozen=True)
+class BlockCandidate:
+    """A module that may be a Transformer block.
+
+    Args:
+        name: the module's.
+        stack: the name of the list it stands in, or its own.
+        feed: the last projection below it, with adapters on it: what its feed-forward part
+            returns, in a block that ends with one; None where it has no projection.
+    """
+
+    name: str
+    stack: str
+    feed: str | None
+
+
+def places(model: nn.Module, blocks: str | None = None) -> list[BlockCandidate]:
+    """Every element of every list of modules, and torch's own layers; or what `blocks` matches.
+
+    Raises:
+        SiteError: `blocks` matches no module.
+    """
+    known = {shown(name): module for name, module in model.named_modules()}
+    if blocks is None:
+        names = [name for name in known if _listed(known, name) or isinstance(known[name], _BLOCKS)]
+    else:
+        names = [name for name in known if compiled(blocks).fullmatch(name)]
+        if not names:
+            near = nearest(Selector(name=blocks), list(known))
+            raise SiteError(f"no module is called {blocks!r}, to be a block\n  nearest: {near}")
+    return [BlockCandidate(name, _stack(known, name), _feed(known[name], name)) for name in names]
+
+
+def blocks_among(
+    model: nn.Module, ran: Iterable[BlockCandidate], attended: Iterable[str], named: bool
+) -> list[BlockCandidate]:
+    """Those of the places that are blocks.
+
+    The elements of a list are blocks where attention runs in each of them that ran, and they hold
+    projections beside it, such as those of a feed-forward part; of lists within lists the inner.
+    Where no list has such elements (a model may write attention and feed-forward part in one
+    module), they are those of the outermost list in each of whose elements attention runs.
+
+    Args:
+        model: the root.
+        ran: the places that ran in a forward.
+        attended: the modules in which attention ran.
+        named: whether somebody named the places: then all of them are blocks.
+    """
+    ran, owners = list(ran), set(attended)
+    if named:
+        return ran
+    stacks: dict[str, list[BlockCandidate]] = {}
+    for place in ran:
+        stacks.setdefault(place.stack, []).append(place)
+    attending = [s for s in stacks.values() if all(_inside(p.name, owners) for p in s)]
+    fed = [found for found in attending if all(_fed(model, p.name, owners) for p in found)]
+    chosen = _innermost(fed) if fed else _outermost(attending)
+    return [place for place in ran if any(place in found for found in chosen)]
+
+
+def time_first(block: nn.Module) -> bool:
+    """Whether it is one of torch's own layers that keep time in dimension 0, as they do unasked."""
+    return isinstance(block, _BLOCKS) and not block.self_attn.batch_first
+
+
+def ends_with_attention(model: nn.Module, place: BlockCandidate, attended: Iterable[str]) -> bool:
+    """Whether the last projection of a block is of its attention, though it has others beside."""
+    inside = {owner for owner in attended if owner != place.name and below(owner, place.name)}
+    last = place.feed is not None and _within_any(place.feed, inside)
+    return last and _fed(model, place.name, inside)
+
+
+def _listed(known: dict[str, nn.Module], name: str) -> bool:
+    parent = known.get(shown(name.rpartition(".")[0])) if name != ROOT else None
+    return isinstance(parent, nn.ModuleList | nn.Sequential)
+
+
+def _stack(known: dict[str, nn.Module], name: str) -> str:
+    return shown(name.rpartition(".")[0]) if _listed(known, name) else name
+
+
+def _inside(name: str, owners: Iterable[str]) -> bool:
+    return any(below(owner, name) for owner in owners)
+
+
+def below(name: str, top: str) -> bool:
+    """Whether a module is another one, or in it."""
+    return top == ROOT or name == top or name.startswith(f"{top}.")
+
+
+def _projections(module: nn.Module) -> Iterator[str]:
+    """The modules below with a matrix of their own that is not a table of words, by their path."""
+    for own, inner in module.named_modules():
+        weight = inner._parameters.get("weight")
+        if weight is not None and weight.ndim == 2 and not isinstance(inner, nn.Embedding):
+            yield own
+
+
+def _joined(name: str, own: str) -> str:
+    return shown(own) if name == ROOT else f"{name}.{own}" if own else name
+
+
+def _fed(model: nn.Module, name: str, owners: Iterable[str]) -> bool:
+    found = (_joined(name, own) for own in _projections(owner_module(model, name)))
+    return any(not _within_any(one, owners) for one in found)
+
+
+def _within_any(name: str, tops: Iterable[str]) -> bool:
+    return any(below(name, top) for top in tops)
+
+
+def _feed(module: nn.Module, name: str) -> str | None:
+    """The last projection, or the adapter around it: its own last matrix is the adapter's."""
+    last = next(reversed(list(_projections(module))), None)
+    if last is None:
+        return None
+    parts = last.split(".")
+    for count in range(1, len(parts)):
+        outer = ".".join(parts[:count])
+        if hasattr(module.get_submodule(outer), "base_layer"):
+            return _joined(name, outer)
+    return _joined(name, last)
+
+
+def _innermost(stacks: list[list[BlockCandidate]]) -> list[list[BlockCandidate]]:
+    return [
+        own
+        for own in stacks
+        if not any(_within(other, own) for other in stacks if other is not own)
+    ]
+
+
+def _outermost(stacks: list[list[BlockCandidate]]) -> list[list[BlockCandidate]]:
+    return [
+        own
+        for own in stacks
+        if not any(_within(own, other) for other in stacks if other is not own)
+    ]
+
+
+def _within(inner: list[BlockCandidate], outer: list[BlockCandidate]) -> bool:
+    """Whether the blocks of one list are below those of another."""
+    return any(below(i.name, o.name) and i.name != o.name for i in inner for o in outer)

@@ -1,0 +1,80 @@
+"""Attachments: hooks that are put on a module and taken off again, picklable with the model."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+
+class Attachment(ABC):
+    """Noise at one site of one module, until it is detached."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.handles: list[RemovableHandle] = []
+
+    @abstractmethod
+    def attach(self) -> None:
+        """Put the noise on."""
+
+    def detach(self) -> None:
+        """Take the noise off and leave the module as it was."""
+        for handle in self.handles:
+            handle.remove()
+        self.handles.clear()
+
+    def returning(self) -> Callable[[], None]:
+        """What puts back, after `detach`, whatever is not a hook, just as it is now."""
+        return _nothing
+
+
+def _nothing() -> None: ...
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A hook's place in a dictionary of its module."""
+
+    held_in: Any
+    number: int
+    value: Any
+
+
+class DetachedHooks:
+    """Hooks that have been taken off, to be hung on again where and as they were.
+
+    Registered anew, a hook has a new number, and code that was compiled with the old one is
+    compiled again.
+
+    >>> from torch import nn
+    >>> net = nn.Linear(2, 2)
+    >>> handle = net.register_forward_hook(print)
+    >>> hung = DetachedHooks([handle])
+    >>> len(net._forward_hooks), hung.reattach(), handle.id in net._forward_hooks
+    (0, None, True)
+
+    Args:
+        handles: the hooks, which are on; they come off now.
+    """
+
+    def __init__(self, handles: Sequence[RemovableHandle]) -> None:
+        self.entries = [entry for handle in handles for entry in _entries(handle)]
+        for handle in handles:
+            handle.remove()
+
+    def reattach(self) -> None:
+        """Hang them on in the order in which they were first."""
+        for entry in self.entries:
+            entry.held_in[entry.number] = entry.value
+
+
+def _entries(handle: RemovableHandle) -> list[_Entry]:
+    dictionaries = [ref() for ref in (handle.hooks_dict_ref, *handle.extra_dict_ref)]
+    return [
+        _Entry(one, handle.id, one[handle.id])
+        for one in dictionaries
+        if one is not None and handle.id in one
+    ]

@@ -1,0 +1,58 @@
+"""Noise: a plan on a model, and the state that its masks are drawn from."""
+
+from dropsmith.noise.between_layers import layer_by_layer
+from dropsmith.noise.find_sites import sites
+from dropsmith.noise.forward_pass import PREDICTION, ForwardPass, in_backward
+from dropsmith.noise.install import install, remove
+from dropsmith.noise.lookup import (
+    Installation,
+    find_noise,
+    installation_of,
+    noise_of,
+    plan_of,
+    step,
+)
+from dropsmith.noise.native_hooks import KeyedDropout
+from dropsmith.noise.noise_slots import NoiseSlot, inner_noise_of
+from dropsmith.noise.plan_suspended import plan_suspended
+from dropsmith.noise.probing import unchanged
+from dropsmith.noise.root_hooks import check_rules_ran, warn_if_loaded, watch_loading
+from dropsmith.noise.site_noise import SiteNoise
+from dropsmith.noise.state import ATTRIBUTE, Noise
+from dropsmith.noise.static_sites import owner_module, possible_calls, static_sites
+from dropsmith.noise.torch_calls import Calls, functional_kind
+from dropsmith.noise.transfer import LayerNames, transferred
+
+__all__ = [
+    "ATTRIBUTE",
+    "PREDICTION",
+    "Calls",
+    "ForwardPass",
+    "Installation",
+    "KeyedDropout",
+    "LayerNames",
+    "Noise",
+    "NoiseSlot",
+    "SiteNoise",
+    "check_rules_ran",
+    "find_noise",
+    "functional_kind",
+    "in_backward",
+    "inner_noise_of",
+    "install",
+    "installation_of",
+    "layer_by_layer",
+    "noise_of",
+    "owner_module",
+    "plan_of",
+    "plan_suspended",
+    "possible_calls",
+    "remove",
+    "sites",
+    "static_sites",
+    "step",
+    "transferred",
+    "unchanged",
+    "warn_if_loaded",
+    "watch_loading",
+]

@@ -1,0 +1,107 @@
+"""The layers of one model that lie at the depth of another's, by their numbers."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from torch import nn
+
+from dropsmith.noise.static_sites import static_sites
+from dropsmith.plans import Rule, Selector, compiled, number_in
+
+_CALL = re.compile(r"\.\w+\(\)$")
+
+
+def counterparts(layer: int, count: int, here: int) -> range:
+    """Which of `here` layers take after layer `layer` of `count`.
+
+    Each takes after the one that its middle lies in, both stacks drawn to one height. So in a
+    deeper model several take after one, and in a shallower some layers have nobody.
+
+    >>> counterparts(0, 2, 4), counterparts(0, 4, 2), counterparts(1, 4, 2)
+    (range(0, 2), range(0, 0), range(0, 1))
+    """
+    found = [one for one in range(here) if (2 * one + 1) * count // (2 * here) == layer]
+    return range(found[0], found[-1] + 1) if found else range(0)
+
+
+def layers_in(model: nn.Module, name: str) -> int:
+    """How many layers the module of a name (or glob) holds: children of one class, by number.
+
+    0 where there is no such module, or where its children are no layers but steps of other kinds.
+
+    >>> layers_in(nn.ModuleDict({"blocks": nn.ModuleList(nn.Linear(1, 1) for _ in range(3))}), "*")
+    3
+    """
+    modules = (own for full, own in model.named_modules() if compiled(name).fullmatch(full))
+    return max((_alike(module) for module in modules), default=0)
+
+
+def _alike(module: nn.Module) -> int:
+    children = [child for name, child in module.named_children() if name.isdigit()]
+    return len(children) if len({type(child) for child in children}) == 1 else 0
+
+
+def deeper_or_shallower(
+    one: Rule, there: nn.Module, here: nn.Module, names: Iterable[str]
+) -> Iterator[Rule]:
+    """The rules for one model that say what a rule says of another.
+
+    Args:
+        one: the rule.
+        there: the model it was made for.
+        here: the model it is wanted for.
+        names: what the places of its name are called here.
+    """
+    counts = _counts(there, one.selector.name)
+    for name in names:
+        for full in _numbered(here, name.split("."), counts):
+            yield from _within(replace(one, selector=replace(one.selector, name=full)), there, here)
+
+
+def _counts(model: nn.Module, name: str) -> list[int]:
+    """For each number in a name, of how many layers it counts one."""
+    parts = name.split(".")
+    numbers = [index for index, part in enumerate(parts) if part.isdigit()]
+    return [layers_in(model, ".".join(parts[:index])) for index in numbers]
+
+
+def _numbered(
+    model: nn.Module, parts: Sequence[str], counts: Sequence[int], done: tuple[str, ...] = ()
+) -> Iterator[str]:
+    """The name with each number of a layer carried over, the outer ones first."""
+    if not parts:
+        yield ".".join(done)
+        return
+    first, rest = parts[0], parts[1:]
+    if not first.isdigit():
+        yield from _numbered(model, rest, counts, (*done, first))
+        return
+    count, here = (counts or [0])[0], layers_in(model, ".".join(done))
+    same = range(int(first), int(first) + 1)
+    for number in counterparts(int(first), count, here) if count and here else same:
+        yield from _numbered(model, rest, counts[1:], (*done, str(number)))
+
+
+def _within(one: Rule, there: nn.Module, here: nn.Module) -> Iterator[Rule]:
+    """The rule with its range of depths, where it has one, drawn to the height of this model."""
+    if one.selector.depth is None:
+        yield one
+        return
+    start, end = one.selector.depth
+    count, own = _height(one.selector, there), _height(one.selector, here)
+    layers = [n for old in range(start, end) for n in counterparts(old, count, own)]
+    if not count or not own:
+        yield one
+    elif layers:
+        depth = (min(layers), max(layers) + 1)
+        yield replace(one, selector=replace(one.selector, depth=depth))
+
+
+def _height(selector: Selector, model: nn.Module) -> int:
+    """How many layers there are among the places that a selector means at any depth."""
+    # A call is named by its module, and cannot be told without running the model.
+    meant = compiled(_CALL.sub("", selector.name))
+    names = {name for name, _ in model.named_modules()} | {s.name for s in static_sites(model)}
+    numbers = (number_in(name) for name in names if meant.fullmatch(name))
+    return max((number + 1 for number in numbers if number is not None), default=0)

@@ -1,0 +1,83 @@
+"""Hooks on the root of a model with noise: a pass begins, and its rules are seen to have run."""
+
+import warnings
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from dropsmith.batches import tensors_in
+from dropsmith.errors import SiteError
+from dropsmith.noise.lookup import Installation
+from dropsmith.noise.state import Noise
+from dropsmith.patterns import Native, Off
+
+
+class _Enter:
+    def __init__(self, noise: Noise) -> None:
+        self.noise = noise
+
+    def __call__(self, module: nn.Module, args: Any) -> None:
+        if self.noise.held:
+            return
+        if module.training and not torch.compiler.is_compiling():
+            warn_if_loaded(self.noise)
+        self.noise.begin(module.training)
+
+
+class _Exit:
+    def __init__(self, made: Installation) -> None:
+        self.made = made
+
+    def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
+        # What runs in compiled code is not counted, and is not run again but compiled for backward.
+        if torch.compiler.is_compiling():
+            return
+        noise = self.made.noise
+        if not noise.checked and noise.active(module.training):
+            noise.checked = True
+            check_rules_ran(self.made)
+        noise.restore_in_backward(tensors_in(output))
+
+
+def check_rules_ran(made: Installation) -> None:
+    """Raise `SiteError` for the first rule of which no site ran."""
+    for index, one in enumerate(made.rules):
+        own = [a.site.name for a in made.assignments if a.rule is one]
+        # A retuned module may be read instead of called, as Hugging Face attention reads its own.
+        silent = isinstance(one.pattern, Off | Native) or getattr(one.pattern, "rate", 1) == 0
+        if own and not silent and not any(made.noise.draw_counts.get(name) for name in own):
+            raise SiteError(
+                f"rule {index + 1} of the plan has noise at {', '.join(own[:3])}, which never ran\n"
+                f"  rule: {one!r}\n"
+                "  a module whose settings are read but which is not called drops elsewhere: look "
+                "for its attention() or dropout() site with dropsmith.sites(model, batch)"
+            )
+
+
+class Loaded:
+    """A hook that notes when weights are loaded before the first training step."""
+
+    def __init__(self, noise: Noise) -> None:
+        self.noise = noise
+
+    def __call__(self, module: nn.Module, keys: Any) -> None:
+        self.noise.loaded = self.noise.step == 0
+
+
+def watch_loading(model: nn.Module, noise: Noise) -> RemovableHandle:
+    """Note from now on when weights are loaded into the model."""
+    return model.register_load_state_dict_post_hook(Loaded(noise))
+
+
+def warn_if_loaded(noise: Noise) -> None:
+    """Say once, as training begins, that nobody has said at which step it goes on."""
+    if noise.loaded and noise.step == 0:
+        warnings.warn(
+            "weights were loaded into a model whose step is 0: if this run goes on with another, "
+            "its masks and schedules begin again\n  ds.step(model, number) says where it was; "
+            "dropsmith.adapters has what carries it through a trainer's checkpoints",
+            stacklevel=4,
+        )
+    noise.loaded = False

@@ -1,0 +1,137 @@
+"""A pattern at its site: asks the model's noise for sources and multiplies."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dropsmith.axes import UNKNOWN, Axes
+from dropsmith.errors import AxisError, ViewError
+from dropsmith.noise.state import Noise
+from dropsmith.patterns import Pattern
+from dropsmith.patterns.words import Words
+from dropsmith.plans import Site, names_of
+from dropsmith.rng import Source
+
+
+@dataclass(eq=False)
+class SiteNoise:
+    """What one site does to a tensor; picklable, and nothing but values and the model's noise.
+
+    Args:
+        noise: the counters of the model.
+        site: where this is.
+        pattern: what is dropped, with its rate resolved for the site's depth.
+        shared: whether the views of a batch share one mask.
+        axes: the names given in the rule, or None.
+        one: what the sites that drop by one mask are called together, or None.
+    """
+
+    noise: Noise
+    site: Site
+    pattern: Pattern
+    shared: bool = False
+    axes: str | None = None
+    one: str | None = None
+
+    def drop(self, x: Tensor, module: nn.Module) -> Tensor:
+        """`x` with this site's noise, in the pass that is running."""
+        return self._observed(x, self._drop(x, module))
+
+    def sources(self, device: torch.device) -> tuple[Source, ...]:
+        """What the next mask is drawn from, for each view of the pass."""
+        return self.noise.sources(self.site.name, self.shared, device, self.one)
+
+    def _drop(self, x: Tensor, module: nn.Module) -> Tensor:
+        sources = self.sources(x.device)
+        if len(sources) == 1 and self.noise.noise_free_views()[0]:
+            return x
+        names = self._names(module, x)
+        self._agree(names, tuple(x.shape))
+        if len(sources) == 1:
+            return self.pattern.drop(x, names, sources)
+        dim = self._batch_dim(names, tuple(x.shape), len(sources))
+        dropped = self.pattern.drop(x, names, sources)
+        return self._quietened(x, dropped, dim)
+
+    def weight(self, weight: Tensor) -> Tensor:
+        """A parameter with this site's noise; one pass has one mask for it."""
+        sources = self.sources(weight.device)
+        quiet = self.noise.noise_free_views()
+        if len(set(sources)) > 1 or len(set(quiet)) > 1:
+            raise ViewError(
+                f"site {self.site.name!r} is a weight: the views of a stacked batch would share "
+                'its mask\n  use mode="looped", or rule(..., views="shared")'
+            )
+        if quiet[0]:
+            return weight
+        sizes = tuple(weight.shape)
+        names = Axes.read(self.axes, sizes).names if self.axes else (UNKNOWN,) * len(sizes)
+        self._agree(names, sizes)
+        dropped = self.pattern.drop(weight, names, sources[:1])
+        return self._observed(weight, dropped)
+
+    def mask(self, sizes: tuple[int, ...], device: torch.device) -> Tensor:
+        """A mask for a tensor of these sizes; whoever asks for it multiplies."""
+        sources = self.sources(device)
+        names = Axes.read(self.axes, sizes).names if self.axes is not None else self.site.axes
+        self._agree(names, sizes)
+        dim = self._batch_dim(names, sizes, len(sources))
+        found = self.pattern.masks(sizes, names, sources)
+        found = self._quietened(torch.ones_like(found), found, dim)
+        return self._observed(torch.ones_like(found), found)
+
+    def words(self, rows: Tensor, ids: Tensor) -> Tensor:
+        """Embedded words with whole word types dropped; `rows` is `ids` with one more axis."""
+        assert isinstance(self.pattern, Words)
+        sources = self.sources(rows.device)
+        names = tuple(self.axes.split()) if self.axes is not None else self.site.axes
+        dim = self._batch_dim(names or ("batch",), tuple(ids.shape), len(sources))
+        dropped = self.pattern.drop_rows(rows, ids, sources, dim)
+        return self._observed(rows, self._quietened(rows, dropped, dim))
+
+    def _agree(self, names: tuple[str, ...], sizes: tuple[int, ...]) -> None:
+        if self.one is not None:
+            wanted = self.pattern.mask_sizes(Axes(names, sizes))
+            self.noise.agree(self.one, self.site.name, wanted)
+
+    def _names(self, module: nn.Module, x: Tensor) -> tuple[str, ...]:
+        if self.axes is not None:
+            return Axes.read(self.axes, tuple(x.shape)).names
+        if len(self.site.axes) == x.ndim:
+            return self.site.axes
+        return names_of(module, self.site.kind, x.ndim)
+
+    def _batch_dim(self, names: tuple[str, ...], sizes: tuple[int, ...], views: int) -> int:
+        if "batch" not in names:
+            if views == 1:
+                return 0
+            raise ViewError(
+                f"site {self.site.name!r} has no batch axis, so views stacked in one batch would "
+                f'share its mask (sizes {sizes})\n  use mode="looped"'
+            )
+        dim = names.index("batch")
+        rows = self.noise.current.rows
+        # Heads, or whatever a person who names the axes knows of, may be folded into the rows.
+        may_fold = self.axes is not None or self.site.kind in ("attention", "functional")
+        unlike = rows and (sizes[dim] % rows if may_fold else sizes[dim] != rows)
+        if sizes[dim] % views or unlike:
+            raise AxisError(
+                f"site {self.site.name!r} was taken to be '{' '.join(names)}', but its batch axis "
+                f"has {sizes[dim]} rows where the batch has {rows} (sizes {sizes})\n"
+                '  name its axes: rule(..., axes="time batch unit"), or use mode="looped"'
+            )
+        return dim
+
+    def _observed(self, before: Tensor, after: Tensor) -> Tensor:
+        if self.noise.observer is not None:
+            self.noise.observer(self.site.name, self.site.kind, before, after)
+        return after
+
+    def _quietened(self, x: Tensor, dropped: Tensor, dim: int) -> Tensor:
+        quiet = self.noise.noise_free_views()
+        if not any(quiet):
+            return dropped
+        before, after = x.chunk(len(quiet), dim), dropped.chunk(len(quiet), dim)
+        parts = [a if off else b for off, a, b in zip(quiet, before, after, strict=True)]
+        return torch.cat(parts, dim)

@@ -1,0 +1,72 @@
+"""Sites that can be told without running a model."""
+
+from collections.abc import Iterator, Sequence
+
+from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
+
+from dropsmith.noise.noise_slots import HasNoiseSlots
+from dropsmith.plans import ROOT, Kind, Site, call_name, shown
+
+
+def owner_module(model: nn.Module, owner: str) -> nn.Module:
+    """The module with a shown name."""
+    return model if owner == ROOT else model.get_submodule(owner)
+
+
+def static_sites(model: nn.Module) -> list[Site]:
+    """Every site that can be told without running the model, in the order of its modules."""
+    return [site for name, module in model.named_modules() for site in _of_module(name, module)]
+
+
+def _of_module(name: str, module: nn.Module) -> Iterator[Site]:
+    base, kind = shown(name), type(module).__name__
+    if isinstance(module, _DropoutNd):
+        yield Site(name=base, kind="dropout", owner=base, type=kind, rate=float(module.p))
+        return
+    if isinstance(module, nn.Embedding | nn.EmbeddingBag):
+        yield Site(name=base, kind="words", owner=base, type=kind)
+    yield Site(name=base, kind="output", owner=base, type=kind)
+    yield Site(name=f"{base}.input", kind="input", owner=base, type=kind)
+    yield from _built_in(base, module)
+    if isinstance(module, HasNoiseSlots):
+        yield from _declared(base, module)
+    for parameter, value in module.named_parameters(recurse=False):
+        if value.is_floating_point():
+            full = f"{name}.{parameter}" if name else parameter
+            yield Site(name=full, kind="weight", owner=base, type=kind, sizes=tuple(value.shape))
+
+
+def _declared(base: str, module: HasNoiseSlots) -> Iterator[Site]:
+    for place in module.noise_slots():
+        yield Site(
+            name=f"{base}.{place.name}",
+            kind="state",
+            owner=base,
+            type=type(module).__name__,
+            axes=place.axes,
+            group=f"{base}.{place.group}",
+        )
+
+
+def _built_in(base: str, module: nn.Module) -> Iterator[Site]:
+    kind = type(module).__name__
+    if isinstance(module, nn.MultiheadAttention):
+        rate = float(module.dropout)
+        yield Site(name=f"{base}.attention()", kind="attention", owner=base, type=kind, rate=rate)
+    if isinstance(module, nn.RNNBase) and module.num_layers > 1:
+        rate = float(module.dropout)
+        yield Site(name=f"{base}.between()", kind="between", owner=base, type=kind, rate=rate)
+
+
+def possible_calls(model: nn.Module, known: Sequence[Site]) -> list[Site]:
+    """Calls that a module of the user's may make; torch's own layers make none but the known."""
+    names = {site.name for site in known}
+    kinds: tuple[Kind, ...] = ("functional", "attention")
+    return [
+        Site(name=full, kind=kind, owner=owner, type=type(module).__name__)
+        for owner, module in ((n or "root", m) for n, m in model.named_modules())
+        if not type(module).__module__.startswith("torch.nn.modules.")
+        for kind in kinds
+        if (full := call_name(owner, kind)) not in names
+    ]

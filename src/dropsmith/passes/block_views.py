@@ -1,0 +1,79 @@
+"""Reading Transformer blocks in passes of several views, and cutting what was read by view."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from dropsmith.activations import Layer, Reading, Reads, never, reading
+from dropsmith.errors import ViewError
+from dropsmith.kernels.agreeing_attention import Looks
+
+Layers = tuple[Layer, ...]
+
+
+def seeing(
+    model: nn.Module, reads: Reads | None, below: Callable[[], bool] = never
+) -> AbstractContextManager[Reading | None]:
+    """Read the blocks of a forward, where something wants them; `below` as in `reading`."""
+    return nullcontext() if reads is None else reading(model, reads, below)
+
+
+def cut_layers(read: Sequence[Layer], sizes: Sequence[int]) -> tuple[Layers, ...]:
+    """The blocks of each view, from those of a pass over all their rows.
+
+    What all views share is whole in each of them.
+
+    Args:
+        read: in the order in which they ran.
+        sizes: how many rows of the batch each view has, in order.
+
+    Raises:
+        ViewError: of several views, a block holds something else than so many rows, or a multiple
+            of them.
+    """
+    return tuple(tuple(_layer(one, sizes, view) for one in read) for view in range(len(sizes)))
+
+
+def _layer(layer: Layer, sizes: Sequence[int], view: int) -> Layer:
+    hidden, shared = layer.hidden, layer.shared_attention
+    if hidden is not None and not layer.shared_hidden:
+        hidden = _rows(_rows_first(hidden, layer, sum(sizes)), sizes, view, layer.name)
+    attention = (
+        (owner, seen if owner in shared else _attention(seen, sizes, view, owner))
+        for owner, seen in layer.attention
+    )
+    return replace(layer, hidden=hidden, attention=tuple(attention))
+
+
+def _rows_first(hidden: Tensor, layer: Layer, rows: int) -> Tensor:
+    """The states with their rows in dimension 0, where those of attention tell them from time."""
+    if not layer.attention:
+        return hidden
+    _, seen = layer.attention[0]
+    time = (seen.query if isinstance(seen, Looks) else seen).shape[-2]
+    turned = time != rows and hidden.ndim == 3 and tuple(hidden.shape[:2]) == (time, rows)
+    return hidden.transpose(0, 1) if turned else hidden
+
+
+def _attention(seen: Looks | Tensor, sizes: Sequence[int], view: int, owner: str) -> Looks | Tensor:
+    if isinstance(seen, Tensor):
+        return _rows(seen if seen.ndim == 4 else seen.unsqueeze(1), sizes, view, owner)
+    mask = seen.mask
+    if mask is not None and mask.ndim == 4 and len(mask) > 1:
+        mask = _rows(mask, sizes, view, owner)
+    query, key = (_rows(x, sizes, view, owner) for x in (seen.query, seen.key))
+    return replace(seen, query=query, key=key, mask=mask)
+
+
+def _rows(x: Tensor, sizes: Sequence[int], view: int, name: str) -> Tensor:
+    if len(sizes) == 1:  # all of it is this view's, wherever its rows are
+        return x
+    times, rest = divmod(len(x), sum(sizes))
+    if rest or not times:
+        raise ViewError(
+            f"{name!r} holds {len(x)} rows in a batch of {sum(sizes)}, so those of one view cannot "
+            'be told from another\'s\n  layers that keep time in dimension 0 need mode="looped"'
+        )
+    return x.split([size * times for size in sizes])[view]

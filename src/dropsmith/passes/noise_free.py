@@ -1,0 +1,76 @@
+"""Passes without any noise, torch's own included, also where backward runs their layers again."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+from torch.autograd import Variable
+
+from dropsmith.batches import tensors_in
+
+
+@contextmanager
+def noise_disabled(model: nn.Module) -> Iterator[None]:
+    """Every module in eval mode, so that torch's own noise is off too, except BatchNorm."""
+    woken = _silence(model)
+    try:
+        yield
+    finally:
+        _wake(woken)
+
+
+class Modes:
+    """Puts the model in the mode of each looped view when backward comes to it.
+
+    Activation checkpointing runs layers again during backward; those of a quiet view must then be
+    quiet, and those of the others loud. When backward ends, also by an error, all are as they were.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.silent: list[nn.Module] = []
+
+    def remember(self, output: Any, *, quiet: bool) -> None:
+        """Hook what a pass returned, which backward reaches before any layer of that pass."""
+        for tensor in tensors_in(output):
+            if tensor.requires_grad:
+                tensor.register_hook(self._hush if quiet else self._speak)
+
+    def _hush(self, grad: Tensor) -> None:
+        if not self.silent:
+            self.silent = _silence(self.model)
+            Variable._execution_engine.queue_callback(_AtEnd(self._speak))
+
+    def _speak(self, grad: Tensor | None = None) -> None:
+        _wake(self.silent)
+        self.silent = []
+
+
+class _AtEnd:
+    """Does something when backward is over.
+
+    The engine calls it back only from a backward that succeeds; of one that fails it lets go, too.
+    """
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        self.do = do
+
+    def __call__(self) -> None:
+        self.do()
+
+    def __del__(self) -> None:
+        self.do()
+
+
+def _silence(model: nn.Module) -> list[nn.Module]:
+    norms = nn.modules.batchnorm._BatchNorm
+    woken = [m for m in model.modules() if m.training and not isinstance(m, norms)]
+    for module in woken:
+        module.training = False
+    return woken
+
+
+def _wake(modules: list[nn.Module]) -> None:
+    for module in modules:
+        module.training = True

@@ -1,0 +1,199 @@
+"""Is the noise on? Counted from tensors, site by site, never read from settings."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+from dropsmith.batches import call, rows_of, tensors_in
+from dropsmith.errors import AxisError, SiteError, ViewError, did_you_mean
+from dropsmith.noise import ForwardPass, find_noise, installation_of, plan_of, sites, unchanged
+from dropsmith.passes.audit_measure import Draw, masks_differ
+from dropsmith.passes.audit_reasons import SKIPPED, how_drawn, left_whole, reason, reason_never
+from dropsmith.passes.audit_watch import watched
+from dropsmith.passes.make_views import choose, looped, running, stacked
+from dropsmith.patterns import Off
+from dropsmith.plans import Kind, Plan, Rule, Site, shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditRow:
+    """What was seen at one site.
+
+    Args:
+        site: the place.
+        how: `keyed` (drawn by us), `retuned` (torch's draw at a rate of ours), `torch` or `off`.
+        on: whether anything was changed there in a run like the ones being audited.
+        dropped: the measured share of non-zero elements that became zero, None if it never ran.
+        elements: how many elements that share was counted over.
+        differ: whether two views of the batch were dropped differently; None if it cannot be told.
+        whole: of how many rows, over both views, nothing was changed.
+        why: why it is off or the views agree, or nothing.
+    """
+
+    site: Site
+    how: str
+    on: bool
+    dropped: float | None
+    elements: int
+    differ: bool | None
+    whole: int
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """All sites with noise, declared or installed, and whether the model's outputs vary."""
+
+    rows: tuple[AuditRow, ...]
+    outputs_differ: bool
+    mode: str
+
+    def __getitem__(self, name: str) -> AuditRow:
+        """The row of a site by name; `SiteError` where there is none."""
+        found = next((row for row in self.rows if row.site.name == name), None)
+        if found is not None:
+            return found
+        names = [row.site.name for row in self.rows]
+        raise SiteError(f"the audit has no site {name!r} with noise" + did_you_mean(name, names))
+
+    def __str__(self) -> str:
+        head = ("site", "how", "on", "dropped", "views", "why")
+        lines = [head, *(_cells(row) for row in self.rows)]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+        text = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in lines]
+        verdict = "differ" if self.outputs_differ else "are identical"
+        return "\n".join(
+            [line.rstrip() for line in text]
+            + [f"two passes over this batch in {self.mode} mode {verdict}"]
+        )
+
+
+def audit(model: nn.Module, batch: Any) -> Audit:
+    """Run a model as it is now, twice over one batch, and report what noise was on.
+
+    Mode (train or eval) and gradient mode are taken as they are when this is called, so that
+    what is reported is what a call in the same place would have. Torch's generator, buffers and
+    the model's step are put back.
+
+    >>> net = nn.Sequential(nn.Linear(4, 64), nn.Dropout(0.5))
+    >>> audit(net.eval(), torch.ones(8, 4))["1"].why
+    'eval mode'
+
+    Args:
+        model: any module, with or without a plan.
+        batch: what it takes: a tensor, a tuple of arguments, or a mapping of them by name.
+    """
+    with unchanged(model):
+        known = _all_sites(model, batch)
+        draws = _two_views(model, batch, {site.name: site for site in known})
+        differ, called = _as_called(model, batch)
+    plan = plan_of(model) or Plan()
+    rules = [(site, _rule_of(plan, site)) for site in known]
+    rows = tuple(
+        _row(model, site, rule, draws.get((site.name, site.kind), ()), called)
+        for site, rule in rules
+        if site.native or rule is not None
+    )
+    mode = "train" if model.training else "eval"
+    return Audit(rows=rows, outputs_differ=differ, mode=mode)
+
+
+def _all_sites(model: nn.Module, batch: Any) -> list[Site]:
+    """Also the calls that a rule has replaced, which a run no longer shows as torch's."""
+    found = sites(model, batch)
+    names = {site.name for site in found}
+    made = installation_of(model)
+    replaced = [one.site for one in made.assignments] if made is not None else []
+    return found + [site for site in replaced if site.name not in names]
+
+
+Draws = dict[tuple[str, Kind], list[Draw]]
+
+
+def _two_views(model: nn.Module, batch: Any, known: Mapping[str, Site]) -> Draws:
+    # Halves of one batch also show noise that is the same for every row; a model that holds time
+    # in dimension 0 or takes an axis for another cannot be run that way.
+    if choose(model, batch, 2, (), 1.0) == "stacked":
+        try:
+            return _seen(model, batch, known, stacked)
+        except (AxisError, ViewError):
+            pass
+    return _seen(model, batch, known, looped)
+
+
+def _seen(
+    model: nn.Module, batch: Any, known: Mapping[str, Site], make: Callable[..., Any]
+) -> Draws:
+    draws: Draws = {}
+    rows = 2 * rows_of(batch) if make is stacked else None
+
+    def see(name: str, kind: Kind, before: Tensor, after: Tensor) -> None:
+        axes = known[name].axes if name in known else ()
+        halved = None if kind == "weight" else rows
+        draws.setdefault((name, kind), []).append(Draw.of(before, after, axes, halved))
+
+    with watched(model, see):
+        make(model, batch, 2, find_noise(model))
+    return draws
+
+
+def _row(
+    model: nn.Module, site: Site, rule: Rule | None, draws: Sequence[Draw], called: set[str]
+) -> AuditRow:
+    valid = sum(draw.valid for draw in draws)
+    on = any(draw.changed for draw in draws)
+    skipped = on and site.owner not in called
+    apart = masks_differ(draws) if draws else None
+    why = reason(model, site, rule, on, apart) if draws else reason_never(model, site, rule)
+    whole, rows = (sum(draw.whole[i] for draw in draws) for i in (0, 1))
+    return AuditRow(
+        site=site,
+        how=how_drawn(rule),
+        on=on and not skipped,
+        dropped=sum(draw.dropped for draw in draws) / max(valid, 1) if draws else None,
+        elements=valid,
+        differ=apart,
+        whole=whole,
+        why=SKIPPED if skipped else why or left_whole(rule, whole, rows),
+    )
+
+
+def _rule_of(plan: Plan, site: Site) -> Rule | None:
+    fitting = [one for one in plan.rules if one.fits(site)]
+    if fitting and isinstance(fitting[-1].pattern, Off) and not site.native:
+        return None
+    return fitting[-1] if fitting else None
+
+
+def _as_called(model: nn.Module, batch: Any) -> tuple[bool, set[str]]:
+    """Whether two calls as a user makes them differ, and which modules such a call runs.
+
+    A hook on a module keeps torch's encoder layer from its fused fast path, which runs none of
+    its parts; a global hook does not.
+    """
+    names = {module: shown(name) for name, module in model.named_modules()}
+    called: set[str] = set()
+
+    def note(module: nn.Module, args: Any) -> None:
+        called.add(names.get(module, ""))
+
+    with register_module_forward_pre_hook(note):
+        first, second = [_plain_call(model, batch, view) for view in range(2)]
+    pairs = zip(first, second, strict=True)
+    return any(not torch.equal(a, b) for a, b in pairs), called
+
+
+def _plain_call(model: nn.Module, batch: Any, view: int) -> list[Tensor]:
+    with running(find_noise(model), ForwardPass(views=(view,))):
+        return tensors_in(call(model, batch))
+
+
+def _cells(row: AuditRow) -> tuple[str, ...]:
+    dropped = "–" if row.dropped is None else f"{row.dropped:.3f}"
+    views = {True: "differ", False: "same", None: "?"}[row.differ] if row.on else "–"
+    on = "yes" if row.on else "–" if row.dropped is None else "NO"
+    return row.site.name, row.how, on, dropped, views, row.why

@@ -1,0 +1,36 @@
+"""Plans: which sites drop, and what is dropped there, as values."""
+
+from dropsmith.plans.assignment import Assignment, assign, nearest, no_site, unmatched
+from dropsmith.plans.axis_names import confirmed, names_of
+from dropsmith.plans.library import learned, records_of
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import Rule, Sharing, rule, rule_from_json
+from dropsmith.plans.selector import Selector, compiled, number_in, select
+from dropsmith.plans.site import KINDS, ROOT, Kind, Site, call_name, shown
+
+__all__ = [
+    "KINDS",
+    "ROOT",
+    "Assignment",
+    "Kind",
+    "Plan",
+    "Rule",
+    "Selector",
+    "Sharing",
+    "Site",
+    "assign",
+    "call_name",
+    "compiled",
+    "confirmed",
+    "learned",
+    "names_of",
+    "nearest",
+    "no_site",
+    "number_in",
+    "records_of",
+    "rule",
+    "rule_from_json",
+    "select",
+    "shown",
+    "unmatched",
+]

@@ -1,0 +1,85 @@
+"""What the dimensions of a module's tensor are called, from the module's type and a test run."""
+
+from torch import nn
+
+from dropsmith.axes import UNKNOWN
+from dropsmith.plans.site import Kind
+
+_SPATIAL = {
+    3: ("batch", "channel", "time"),
+    4: ("batch", "channel", "height", "width"),
+    5: ("batch", "channel", "time", "height", "width"),
+}
+
+
+_IMAGE = (
+    nn.modules.conv._ConvNd,
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+    nn.modules.pooling._MaxPoolNd,
+    nn.modules.pooling._AvgPoolNd,
+    nn.modules.pooling._AdaptiveAvgPoolNd,
+    nn.modules.pooling._AdaptiveMaxPoolNd,
+    nn.modules.dropout.Dropout1d,
+    nn.modules.dropout.Dropout2d,
+    nn.modules.dropout.Dropout3d,
+    nn.GroupNorm,
+    nn.Upsample,
+)
+
+
+_SEQUENCE = {
+    1: ("batch",),
+    2: ("batch", "unit"),
+    3: ("batch", "time", "unit"),
+}
+
+
+_LAST_IS_UNIT = (nn.Linear, nn.LayerNorm, nn.Embedding)
+
+
+def names_of(module: nn.Module, kind: Kind, ndim: int) -> tuple[str, ...]:
+    """The axes of a tensor at a site; `?` where neither its `output_axes` nor the type tells.
+
+    >>> names_of(nn.Conv2d(1, 1, 3), "output", 4)
+    ('batch', 'channel', 'height', 'width')
+    >>> names_of(nn.ReLU(), "output", 4)
+    ('batch', '?', '?', '?')
+    """
+    said: tuple[str, ...] | None = getattr(module, "output_axes", None)
+    if kind == "output" and said is not None and len(said) == ndim:
+        return said
+    if kind == "attention":
+        return ("batch", "head", "time", "time") if ndim == 4 else ("batch", "time", "time")
+    if kind == "functional" and ndim == 4:
+        return ("batch", UNKNOWN, UNKNOWN, UNKNOWN)
+    if isinstance(module, _IMAGE) and ndim in _SPATIAL:
+        return _SPATIAL[ndim]
+    if isinstance(module, nn.RNNBase) and ndim == 3 and not module.batch_first:
+        return ("time", "batch", "unit")
+    if isinstance(module, nn.MultiheadAttention) and ndim == 3 and not module.batch_first:
+        return ("time", "batch", "unit")
+    if isinstance(module, _LAST_IS_UNIT) and ndim == 4:
+        return ("batch", "height", "width", "unit")
+    return _SEQUENCE.get(ndim, ("batch",) + (UNKNOWN,) * (ndim - 1))
+
+
+def confirmed(
+    names: tuple[str, ...], few: tuple[int, ...], more: tuple[int, ...]
+) -> tuple[str, ...]:
+    """The names after a run with B and one with B + 1 rows: only what grew is the batch.
+
+    >>> confirmed(("batch", "time", "unit"), (7, 2, 5), (7, 3, 5))
+    ('time', 'batch', 'unit')
+    >>> confirmed(("batch", "unit"), (7, 5), (7, 5))
+    ('?', 'unit')
+    """
+    if len(few) != len(more):
+        return (UNKNOWN,) * len(names)
+    grew = [dim for dim, (a, b) in enumerate(zip(few, more, strict=True)) if a != b]
+    if len(grew) == 1 and names[grew[0]] == "batch":
+        return names
+    rest = [name for name in names if name != "batch"]
+    if len(grew) == 1 and len(rest) == len(names) - 1:
+        return (*rest[: grew[0]], "batch", *rest[grew[0] :])
+    return tuple(UNKNOWN if name == "batch" else name for name in names)

@@ -1,0 +1,93 @@
+"""Where a plan is read from: a file, the name of one that was learned here, or the Hub."""
+
+import json
+import re
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from dropsmith.errors import DataError, PlanError, did_you_mean
+from dropsmith.hub import retries_said_once
+from dropsmith.record import Record
+
+HUB = "hf://"
+
+
+_ADDRESS = re.compile(r"hf://(?P<repo>[^/@]+/[^/@]+)(?:@(?P<revision>[^/]+))?/(?P<path>.+)")
+
+
+_RECORDS = ".records.json"
+
+
+def learned() -> tuple[str, ...]:
+    """The names of the plans that were learned here, which `Plan.load` takes."""
+    names = (one.name for one in _folder().iterdir() if one.name.endswith(".json"))
+    return tuple(sorted(n.removesuffix(".json") for n in names if not n.endswith(_RECORDS)))
+
+
+def records_of(name: str) -> tuple[Record, ...]:
+    """The runs that a learned plan rests on: trained with it, and what they scored.
+
+    Raises:
+        PlanError: no plan of that name was learned here.
+    """
+    _check_learned(name)
+    text = (_folder() / f"{name}{_RECORDS}").read_text()
+    return tuple(Record.from_json(one) for one in json.loads(text))
+
+
+def values_at(source: str | Path) -> Any:
+    """The JSON values that a plan is made of, from wherever it is; see `Plan.load`."""
+    address = str(source)
+    if isinstance(source, str) and address.startswith(HUB):
+        return _read(_fetched(address), address)
+    if isinstance(source, Path) or Path(address).exists() or not _is_name(address):
+        return _read(Path(address), address)
+    _check_learned(address)
+    return json.loads((_folder() / f"{address}.json").read_text())
+
+
+def _is_name(address: str) -> bool:
+    return "/" not in address and not address.endswith(".json")
+
+
+def _folder() -> Traversable:
+    return files("dropsmith.plans") / "learned"
+
+
+def _check_learned(name: str) -> None:
+    known = learned()
+    if name not in known:
+        raise PlanError(
+            f"no file is called {name!r}, and no plan of that name was learned here\n"
+            f"  learned here: {', '.join(known) or 'none'}" + did_you_mean(name, known)
+        )
+
+
+def _read(path: Path, where: str) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise PlanError(f"cannot read a plan from {where}\n  {error}") from None
+
+
+def _fetched(address: str) -> Path:
+    """The file at an address on the Hub, as its client keeps it: text, and never code."""
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
+        raise PlanError(
+            f"not the address of a plan on the Hub: {address}\n"
+            "  it is hf://USER/REPO/plan.json, or hf://USER/REPO@REVISION/plan.json"
+        )
+    from huggingface_hub import hf_hub_download
+
+    try:
+        with retries_said_once():
+            return Path(hf_hub_download(found["repo"], found["path"], revision=found["revision"]))
+    except Exception as error:  # the kinds of failure offline are many, and not its own to list
+        why = str(error).partition("\n")[0]
+        raise DataError(
+            f"cannot fetch {address} from the Hub\n  {type(error).__name__}: {why}\n"
+            "  give a file instead: a plan is a small JSON file"
+        ) from None

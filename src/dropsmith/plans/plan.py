@@ -1,0 +1,175 @@
+"""A plan: ordered rules, which a person writes, a checkpoint stores and a report prints."""
+
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from dropsmith.errors import PlanError
+from dropsmith.patterns import Pattern
+from dropsmith.plans.library import values_at
+from dropsmith.plans.rule import Rule, rule_from_json
+
+if TYPE_CHECKING:
+    from dropsmith.noise import LayerNames
+
+FORMAT, VERSION = "dropsmith.plan", 1
+
+
+@dataclass(frozen=True, init=False)
+class Plan:
+    """Where ← what: rules in order, of which the last that means a site decides there.
+
+    >>> from dropsmith.patterns import Bernoulli
+    >>> from dropsmith.plans.rule import rule
+    >>> plan = Plan(rule("hidden", Bernoulli(rate=0.5)))
+    >>> Plan.from_json(plan.to_json()) == plan
+    True
+    """
+
+    rules: tuple[Rule, ...]
+
+    def __init__(self, *rules: Rule) -> None:
+        for one in rules:
+            if not isinstance(one, Rule):
+                raise PlanError(f"a plan holds rules, got {one!r}\n  write rule(selector, pattern)")
+        object.__setattr__(self, "rules", rules)
+
+    def __add__(self, other: "Plan") -> "Plan":
+        return Plan(*self.rules, *other.rules)
+
+    def __repr__(self) -> str:
+        lines = "".join(f"\n    {one!r}," for one in self.rules)
+        return f"Plan({lines}\n)" if lines else "Plan()"
+
+    def install(self, model: nn.Module, batch: Any = None, *, seed: int = 0, rank: int = 0) -> None:
+        """Put the plan on a model; its parameters, buffers and state-dict keys stay as they are.
+
+        Args:
+            model: the root module whose forwards count steps.
+            batch: an example of what the model takes; with it, the axes of every site are
+                confirmed and a rule for a functional call that does not exist is found now
+                rather than at the first forward.
+            seed: masks are a function of it.
+            rank: the process, in distributed training, so that each draws its own masks.
+
+        Raises:
+            SiteError: a rule matches no site, or (at the first forward) sites that never run.
+            PlanError: the model has a plan already.
+        """
+        from dropsmith.noise import install
+
+        install(model, self.rules, batch, seed, rank)
+
+    def remove(self, model: nn.Module) -> None:
+        """Take the plan off; the model is then as it was before `install`, bit for bit."""
+        from dropsmith.noise import installation_of, remove
+
+        made = installation_of(model)
+        if made is not None and made.rules != self.rules:
+            raise PlanError(
+                "another plan is installed on this model\n" + Plan(*made.rules).diff(self)
+            )
+        remove(model)
+
+    @contextmanager
+    def installed(
+        self, model: nn.Module, batch: Any = None, *, seed: int = 0, rank: int = 0
+    ) -> Iterator[nn.Module]:
+        """The model with the plan on it for the length of a `with` block."""
+        self.install(model, batch, seed=seed, rank=rank)
+        try:
+            yield model
+        finally:
+            self.remove(model)
+
+    def fitted(
+        self,
+        model: nn.Module,
+        batch: Any,
+        *,
+        made_for: nn.Module | None = None,
+        names: "LayerNames | None" = None,
+    ) -> "Plan":
+        """The plan for another model than the one it was made for: wider, deeper, of another task.
+
+        Rules keep their patterns and their order. A rule that names one layer goes to the layers
+        at the same share of the depth, so that a deeper model has several of it, and a shallower
+        one takes the rules of some layers only. What fits nowhere is refused, not left out. How
+        this is done is ours: see `dropsmith.noise.transfer`.
+
+        >>> import torch
+        >>> from dropsmith.patterns import Bernoulli
+        >>> from dropsmith.plans.rule import rule
+        >>> small, large = (nn.Sequential(*(nn.Linear(4, 4) for _ in range(n))) for n in (2, 4))
+        >>> plan = Plan(rule("0", Bernoulli(rate=0.1)), rule("1", Bernoulli(rate=0.3)))
+        >>> [(one.selector.name, one.pattern.rate)
+        ...  for one in plan.fitted(large, torch.ones(2, 4), made_for=small).rules]
+        [('0', 0.1), ('1', 0.1), ('2', 0.3), ('3', 0.3)]
+
+        Args:
+            model: the one it is wanted for.
+            batch: an example of what that takes.
+            made_for: the one it was made for, whose layers are counted; without it, layers keep
+                their numbers.
+            names: parts of names there, and what they are called here, as in
+                `{"blocks": ("encoder.layers", "decoder.layers")}`.
+
+        Raises:
+            PlanError: rules do not fit, listing which and why: no site is called so, the site is
+                of another kind or has other axes, or a size is larger than the map.
+        """
+        from dropsmith.noise import transferred
+
+        return Plan(*transferred(self.rules, model, batch, made_for, names))
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object from which `from_json` makes an equal plan."""
+        rules = [one.to_json() for one in self.rules]
+        return {"format": FORMAT, "version": VERSION, "rules": rules}
+
+    @classmethod
+    def from_json(cls, values: Any, patterns: Sequence[type[Pattern]] = ()) -> "Plan":
+        """The plan in a JSON object; `patterns` are classes of yours that it may name."""
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise PlanError(f"not a plan: its format is not {FORMAT!r}")
+        if values.get("version") != VERSION:
+            raise PlanError(f"a plan of version {values.get('version')!r}; read here is {VERSION}")
+        if not isinstance(values.get("rules"), list):
+            raise PlanError("not a plan: it has no list of rules")
+        return cls(*(rule_from_json(one, patterns) for one in values["rules"]))
+
+    def save(self, path: str | Path) -> None:
+        """Write the plan as JSON, one rule a line."""
+        rules = ",\n".join("  " + json.dumps(one.to_json()) for one in self.rules)
+        head = f'{{"format": "{FORMAT}", "version": {VERSION}, "rules": ['
+        Path(path).write_text(f"{head}\n{rules}\n]}}\n" if rules else f"{head}]}}\n")
+
+    @classmethod
+    def load(cls, source: str | Path, patterns: Sequence[type[Pattern]] = ()) -> "Plan":
+        """The plan in a file, of a name, or at an address on the Hub; reading one runs no code.
+
+        Args:
+            source: a path; the name of a plan that was learned here (`plans.learned()` lists
+                them); or `hf://USER/REPO/plan.json`, with `@REVISION` after `REPO` where wanted.
+            patterns: classes of yours that the plan may name.
+
+        Raises:
+            PlanError: there is no plan, naming where it was looked for.
+            DataError: the Hub cannot be reached, or holds no such file.
+        """
+        values = values_at(source)
+        try:
+            return cls.from_json(values, patterns)
+        except ValueError as error:
+            raise PlanError(f"cannot read a plan from {source}\n  {error}") from None
+
+    def diff(self, other: "Plan") -> str:
+        """What changes from this plan to the other, rule by rule, in the form of `diff`."""
+        mine, theirs = ([repr(one) for one in plan.rules] for plan in (self, other))
+        return "\n".join(difflib.unified_diff(mine, theirs, "this", "other", lineterm="", n=1))

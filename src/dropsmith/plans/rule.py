@@ -1,0 +1,127 @@
+"""Rules: a pattern, and the sites it goes on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dropsmith.axes import NAMES, UNKNOWN
+from dropsmith.errors import AxisError, PlanError, did_you_mean
+from dropsmith.patterns import Native, Off, Pattern, from_json
+from dropsmith.plans.selector import Selector, selector_from_json
+from dropsmith.plans.site import Site
+
+Sharing = Literal["fresh", "shared"]
+
+
+Masks = Literal["own", "one"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is dropped at the sites a selector means.
+
+    Args:
+        selector: which sites.
+        pattern: what is dropped there.
+        views: whether each view draws its own mask, or all views of a batch share one.
+        axes: the names of the tensor's dimensions, where they cannot be told.
+        mask: whether each site draws its own mask, or all sites of the rule drop by one.
+    """
+
+    selector: Selector
+    pattern: Pattern
+    views: Sharing = "fresh"
+    axes: str | None = None
+    mask: Masks = "own"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.pattern, Pattern):
+            raise PlanError(f"a rule takes a pattern, got {self.pattern!r}")
+        if self.views not in ("fresh", "shared"):
+            raise PlanError(f"views is 'fresh' or 'shared', got {self.views!r}")
+        for word in (self.axes or "").split():
+            if word not in (*NAMES, UNKNOWN):
+                raise AxisError(f"no axis is called {word!r}" + did_you_mean(word, NAMES))
+        self._check_mask()
+
+    def _check_mask(self) -> None:
+        if self.mask not in ("own", "one"):
+            raise PlanError(f"mask is 'own' or 'one', got {self.mask!r}")
+        if self.mask == "own":
+            return
+        if isinstance(self.pattern, Native):
+            raise PlanError(
+                f"torch's own noise is drawn by each site: {self.pattern!r} cannot be one mask\n"
+                f"  draw it here instead: Bernoulli(rate={self.pattern.rate})"
+            )
+        if self.pattern.at_depth(0, 2) != self.pattern.at_depth(1, 2):
+            raise PlanError(
+                f"one mask has one rate, and {self.pattern!r} has another at each depth\n"
+                "  leave mask= out, or write a rule for each depth"
+            )
+
+    def fits(self, site: Site) -> bool:
+        """Whether the rule means this site and its pattern can go there."""
+        return self.selector.matches(site) and _goes_on(self.pattern, site)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object from which `rule_from_json` makes an equal rule."""
+        values: dict[str, Any] = {"sites": self.selector.to_json()} | self.pattern.to_json()
+        if self.views != "fresh":
+            values["views"] = self.views
+        if self.mask != "own":
+            values["mask"] = self.mask
+        return values | ({"axes": self.axes} if self.axes else {})
+
+    def __repr__(self) -> str:
+        simple = self.selector == Selector(name=self.selector.name)
+        parts = [repr(self.selector.name) if simple else repr(self.selector), repr(self.pattern)]
+        parts += [f"views={self.views!r}"] if self.views != "fresh" else []
+        parts += [f"axes={self.axes!r}"] if self.axes else []
+        parts += [f"mask={self.mask!r}"] if self.mask != "own" else []
+        return f"rule({', '.join(parts)})"
+
+
+def rule(
+    selector: str | Selector,
+    pattern: Pattern,
+    *,
+    views: Sharing = "fresh",
+    axes: str | None = None,
+    mask: Masks = "own",
+) -> Rule:
+    """Where ← what: a `Rule`, its sites given by name, glob or `select(...)`.
+
+    >>> from dropsmith.patterns import Bernoulli
+    >>> rule("encoder.*.output", Bernoulli(rate=0.1), views="shared")
+    rule('encoder.*.output', Bernoulli(rate=0.1), views='shared')
+
+    With `mask="one"` all sites of the rule have the same realised mask in a pass: what is dropped
+    of a residual branch is dropped of the branch beside it. A site that runs several times draws
+    once for each time; sites whose masks have other sizes are a `PlanError` when they run.
+    """
+    chosen = Selector(name=selector) if isinstance(selector, str) else selector
+    if not isinstance(chosen, Selector):
+        raise PlanError(f"a rule selects by a name or select(...), got {selector!r}")
+    return Rule(chosen, pattern, views, axes, mask)
+
+
+def rule_from_json(values: Any, patterns: Sequence[type[Pattern]] = ()) -> Rule:
+    """The rule in a JSON object; `patterns` are classes of yours that it may name."""
+    if not isinstance(values, dict) or not {"sites", "pattern"} <= set(values):
+        raise PlanError(f"a rule is an object with 'sites' and 'pattern', got {values!r}")
+    rest = dict(values)
+    selector = selector_from_json(rest.pop("sites"))
+    views, axes = rest.pop("views", "fresh"), rest.pop("axes", None)
+    mask = rest.pop("mask", "own")
+    return Rule(selector, from_json(rest, patterns), views, axes, mask)
+
+
+def _goes_on(pattern: Pattern, site: Site) -> bool:
+    if isinstance(pattern, Native):
+        return site.native
+    if isinstance(pattern, Off):
+        return True
+    if pattern.goes_on == "activations":
+        return site.kind not in ("weight", "words")
+    return {"weights": "weight", "words": "words"}[pattern.goes_on] == site.kind

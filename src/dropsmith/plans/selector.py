@@ -1,0 +1,133 @@
+"""Which sites a rule means: by name or glob, type, kind, depth, or any predicate."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from dropsmith.errors import PlanError
+from dropsmith.plans.site import ROOT, Site
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selector:
+    """A question every site answers with yes or no; all the parts that are given must agree.
+
+    >>> select("encoder.layer.*.output", depth=(0, 6))
+    select('encoder.layer.*.output', depth=(0, 6))
+
+    Args:
+        name: a site's name; `*` stands for anything within one part of it, `**` for any number
+            of parts: `a.**.b` means `a.b` too, and `a.**` all that is below `a`. Several names,
+            separated by spaces, mean the sites of each.
+            An input is only meant where the name ends in `.input`, and what the whole model
+            returns only by its own name, `root`. A place that a module declares inside itself is
+            only meant where the last part of the name is more than a wildcard.
+        type: class name of the module.
+        kind: kind of the site.
+        depth: the layers from the first to before the second, counted by the first number in
+            the site's name.
+        where: any function of a `Site`; a plan that holds one has no JSON.
+    """
+
+    name: str = "**"
+    type: str | None = None
+    kind: str | None = None
+    depth: tuple[int, int] | None = None
+    where: Callable[[Site], bool] | None = None
+
+    def matches(self, site: Site) -> bool:
+        """Whether the site is meant."""
+        return (
+            any(self._means(name, site) for name in self.name.split())
+            and self.type in (None, site.type)
+            and self.kind in (None, site.kind)
+            and _within(self.depth, site.name)
+            and (self.where is None or self.where(site))
+        )
+
+    def _means(self, own: str, site: Site) -> bool:
+        if site.kind == "input" and not own.endswith(".input"):
+            return False
+        if site.kind == "state" != self.kind and own.rpartition(".")[2] in ("*", "**"):
+            return False
+        if site.kind == "output" and site.name == ROOT != own:
+            return False
+        return any(compiled(own).fullmatch(name) for name in (site.name, site.group) if name)
+
+    def to_json(self) -> str | dict[str, Any]:
+        """The name alone where that is all, else an object of the parts given."""
+        if self.where is not None:
+            raise PlanError(
+                f"a rule that selects by a function cannot be written down: {self!r}\n"
+                "  select by name, type, kind or depth instead"
+            )
+        parts = {"type": self.type, "kind": self.kind, "depth": self.depth}
+        given = {key: value for key, value in parts.items() if value is not None}
+        if not given:
+            return self.name
+        if self.depth is not None:
+            given["depth"] = list(self.depth)
+        return {"name": self.name} | given
+
+    def __repr__(self) -> str:
+        given = {"type": self.type, "kind": self.kind, "depth": self.depth, "where": self.where}
+        parts = [repr(self.name)] + [f"{k}={v!r}" for k, v in given.items() if v is not None]
+        return f"select({', '.join(parts)})"
+
+
+def select(
+    name: str = "**",
+    *,
+    type: str | None = None,
+    kind: str | None = None,
+    depth: tuple[int, int] | None = None,
+    where: Callable[[Site], bool] | None = None,
+) -> Selector:
+    """A `Selector` with these parts."""
+    return Selector(name=name, type=type, kind=kind, depth=depth, where=where)
+
+
+def selector_from_json(value: Any) -> Selector:
+    """The selector a JSON value stands for; `PlanError` for anything else."""
+    if isinstance(value, str):
+        return Selector(name=value)
+    known = {"name", "type", "kind", "depth"}
+    if not isinstance(value, dict) or not set(value) <= known:
+        raise PlanError(f"not a selector: {value!r}\n  give a name, or any of {sorted(known)}")
+    depth = value.get("depth")
+    given: dict[str, Any] = value | {"depth": tuple(depth) if depth is not None else None}
+    return Selector(**given)
+
+
+@lru_cache(maxsize=1024)
+def compiled(name: str) -> re.Pattern[str]:
+    """The regular expression of a glob: `*` stays in one part, `**` spans any number, even none."""
+    text, rest = "", re.sub(r"\*\*(\.\*\*)+", "**", name)
+    if rest.startswith("**."):
+        text, rest = r"(?:.*\.)?", rest[3:]
+    while rest:
+        own = rest[0], re.escape(rest[0])
+        for glob, pattern in ((".**.", r"\.(?:.*\.)?"), ("**", ".*"), ("*", "[^.]*"), own):
+            if rest.startswith(glob):
+                text, rest = text + pattern, rest[len(glob) :]
+                break
+    return re.compile(text)
+
+
+def number_in(name: str) -> int | None:
+    """The first number among the parts of a name, by which its depth is told.
+
+    >>> number_in("encoder.layer.3.output"), number_in("head")
+    (3, None)
+    """
+    found = re.search(r"(?:^|\.)(\d+)(?:\.|$)", name)
+    return None if found is None else int(found.group(1))
+
+
+def _within(depth: tuple[int, int] | None, name: str) -> bool:
+    if depth is None:
+        return True
+    number = number_in(name)
+    return number is not None and depth[0] <= number < depth[1]

@@ -1,0 +1,79 @@
+"""Sites: places in a model where noise is, or could be, by name."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Kind = Literal[
+    "output",
+    "input",
+    "weight",
+    "words",
+    "state",
+    "dropout",
+    "functional",
+    "attention",
+    "between",
+]
+
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+NATIVE: tuple[Kind, ...] = ("dropout", "functional", "attention", "between")
+
+
+ROOT = "root"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """A place where noise is or could be.
+
+    Args:
+        name: the module's name for its output, `<module>.input`, a parameter's name for its
+            weight, `<module>.dropout()` for functional dropout, `<module>.attention()` for fused
+            attention, `<module>.between()` between the layers of an `nn.LSTM`,
+            `<module>.<place>` where a module declares a place of its own.
+        kind: `output`, `input`, `weight`, `words` (an embedding's rows), `state` (a place a
+            module declares), or noise the model already has: `dropout` (a module), `functional`,
+            `attention`, `between`.
+        owner: the module that is hooked.
+        type: the class name of that module.
+        axes: the names of the tensor's dimensions, where a run has shown them.
+        sizes: its sizes in that run.
+        rate: the rate the model declares, for noise it already has. NativeCall, not measured:
+            `audit` measures.
+        group: another name, which means every site that has it: `lstm.recurrent` is the recurrent
+            state of all layers and directions.
+    """
+
+    name: str
+    kind: Kind
+    owner: str
+    type: str
+    axes: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
+    rate: float | None = None
+    group: str = ""
+
+    @property
+    def native(self) -> bool:
+        """Whether the model drops here by itself."""
+        return self.kind in NATIVE
+
+
+def shown(name: str) -> str:
+    """A module's name for people: the root has none of its own."""
+    return name or ROOT
+
+
+_CALLS = {"functional": "dropout()", "attention": "attention()", "between": "between()"}
+
+
+def call_name(owner: str, kind: Kind) -> str:
+    """The name of the site of an owner's calls of one kind.
+
+    >>> call_name("encoder.layer.0", "attention")
+    'encoder.layer.0.attention()'
+    """
+    return f"{owner}.{_CALLS[kind]}"

@@ -1,0 +1,77 @@
+"""The noise a model already has, written as a plan: every native site at the rate it declares."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from dropsmith.errors import NoiseError
+from dropsmith.noise import SiteNoise
+from dropsmith.patterns import Native
+from dropsmith.plans import Plan, Rule, rule
+from dropsmith.prediction.native_dropout import Calls, NativeCall, native_calls
+
+
+def native_plan(model: nn.Module, batch: Any) -> Plan:
+    """The model's own noise as a plan: a rule for each native site that drops, at its own rate.
+
+    Masks are drawn by key, so they come back; whole channels stay whole (`nn.Dropout2d` and its
+    like). What has no mask to multiply by (alpha dropout, a dropout class of the user's, the
+    layers of an LSTM fed with packed sequences) keeps torch's own draw. Sites that declare rate 0
+    or never run have no rule. The model is run in train mode, without gradients or traces.
+
+    >>> import torch
+    >>> net = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.2), nn.Linear(8, 2))
+    >>> native_plan(net, torch.ones(3, 4))
+    Plan(
+        rule('1', Bernoulli(rate=0.2)),
+    )
+
+    Args:
+        model: any module.
+        batch: what it takes: a tensor, a tuple of arguments, or a mapping of them by name.
+
+    Raises:
+        NoiseError: calls of one site differ, which a rule cannot say. `predict` takes such models.
+    """
+    calls = native_calls(model, batch)
+    for name, made in mixed(calls).items():
+        raise NoiseError(
+            f"site {name!r} drops differently from call to call, and a rule has one pattern\n"
+            f"  its calls: {', '.join(repr(one.pattern) for one in made)}"
+        )
+    return Plan(*native_rules(calls))
+
+
+def native_rules(calls: Calls) -> list[Rule]:
+    """A rule for each native site that drops; where its calls differ, that of the highest rate."""
+    most = {name: max(made, key=lambda one: one.rate) for name, made in calls.items()}
+    return [rule(name, one.pattern, axes=one.axes) for name, one in most.items() if one.rate]
+
+
+def mixed(calls: Calls) -> Calls:
+    """The sites whose calls do not all drop alike."""
+    return {name: made for name, made in calls.items() if len(set(made)) > 1}
+
+
+@dataclass(eq=False)
+class CallByCall(SiteNoise):
+    """Noise at a site whose calls, counted within a pass, do not all drop alike."""
+
+    calls: tuple[NativeCall, ...] = ()
+
+    @classmethod
+    def of(cls, one: SiteNoise, calls: tuple[NativeCall, ...]) -> "CallByCall":
+        """The noise of `one`, each call with the pattern it declares."""
+        if any(isinstance(call.pattern, Native) for call in calls):
+            raise NoiseError(
+                f"site {one.site.name!r} mixes alpha dropout with calls that differ from it\n"
+                "  make each a module (nn.AlphaDropout, nn.Dropout), so that each is a site"
+            )
+        return cls(one.noise, one.site, one.pattern, one.shared, one.axes, one.one, calls)
+
+    def drop(self, x: Tensor, module: nn.Module) -> Tensor:
+        index = self.noise.current.calls.get(self.site.name, 0)
+        call = self.calls[min(index, len(self.calls) - 1)]
+        drawn = SiteNoise(self.noise, self.site, call.pattern, self.shared, call.axes, self.one)
+        return drawn.drop(x, module)

@@ -1,0 +1,123 @@
+"""What many noisy passes over one batch say, as a value, and how it is summed up on the way.
+
+Nothing grows with the number of samples: means and squared deviations are carried along sample by
+sample (Welford, 1962), in float32, or float64 where the model computes in it.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from dropsmith.errors import NoiseError, did_you_mean
+from dropsmith.prediction.rounding import alike
+
+Kind = Literal["classes", "labels", "values"]
+
+
+KINDS: tuple[Kind, ...] = ("classes", "labels", "values")
+
+
+_ROUNDED = 64
+"""Units in the last place of the largest score that rounding may come to."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prediction:
+    """The average of many samples of a model's noise, and how far they disagree.
+
+    Entropies are in nats. `entropy` is what is unsure in all; `expected_entropy` the part that each
+    sample is unsure about by itself (noise in the data); `mutual_information`, their difference,
+    the part on which the samples disagree (what the model does not know; Houlsby et al. 2011).
+
+    Args:
+        kind: `classes` (softmax over the last axis), `labels` (a sigmoid each) or `values`.
+        mean: probabilities, or values for regression: `[batch, ..., classes]`.
+        variance: of the samples around their mean, divided by samples less one; same shape.
+        entropy: of the mean: `[batch, ...]` for classes, the shape of `mean` for labels, None for
+            values, which have no distribution.
+        expected_entropy: mean of the samples' entropies; shaped alike.
+        mutual_information: between the outcome and the noise, never negative; shaped alike.
+        samples: how many passes were averaged.
+        draws: every sample, `[samples, batch, ..., classes]`, where they were kept.
+    """
+
+    kind: Kind
+    mean: Tensor
+    variance: Tensor
+    entropy: Tensor | None
+    expected_entropy: Tensor | None
+    mutual_information: Tensor | None
+    samples: int
+    draws: Tensor | None = None
+
+
+class Running:
+    """Sums over the samples so far.
+
+    Args:
+        kind: what the outputs are.
+        keep: whether to hold on to every sample.
+    """
+
+    def __init__(self, kind: Kind, keep: bool = False) -> None:
+        if kind not in KINDS:
+            raise NoiseError(
+                f"predict: no kind of output is called {kind!r}\n  there are: {', '.join(KINDS)}"
+                + did_you_mean(str(kind), KINDS)
+            )
+        self.kind: Kind = kind
+        self.count = 0
+        self.differ = False
+        self.first = self.mean = self.squares = self.entropies = torch.zeros(())
+        self.draws: list[Tensor] | None = [] if keep else None
+
+    def add(self, logits: Tensor) -> None:
+        """Take in the scores of one sample."""
+        sample, entropy = _read(logits, self.kind)
+        if not self.count:
+            self.first = logits.clone()
+            self.mean, self.squares = torch.zeros_like(sample), torch.zeros_like(sample)
+            self.entropies = torch.zeros_like(entropy)
+        self.count += 1
+        rounded = _ROUNDED * torch.finfo(logits.dtype).eps
+        self.differ = self.differ or not alike(logits, self.first, rounded)
+        away = sample - self.mean
+        self.mean += away / self.count
+        self.squares += away * (sample - self.mean)
+        self.entropies += (entropy - self.entropies) / self.count
+        if self.draws is not None:
+            self.draws.append(sample)
+
+    def prediction(self) -> Prediction:
+        """What the samples so far amount to."""
+        unsure = _entropy(self.mean, self.kind)
+        has = self.kind != "values"
+        return Prediction(
+            kind=self.kind,
+            mean=self.mean,
+            variance=self.squares / max(self.count - 1, 1),
+            entropy=unsure if has else None,
+            expected_entropy=self.entropies if has else None,
+            # Jensen's inequality; rounding alone could bring it below zero.
+            mutual_information=(unsure - self.entropies).clamp(min=0) if has else None,
+            samples=self.count,
+            draws=torch.stack(self.draws) if self.draws is not None else None,
+        )
+
+
+def _read(logits: Tensor, kind: Kind) -> tuple[Tensor, Tensor]:
+    scores = logits if logits.dtype == torch.float64 else logits.float()
+    if kind == "values":
+        return scores, scores.new_zeros(())
+    mean = scores.softmax(-1) if kind == "classes" else scores.sigmoid()
+    return mean, _entropy(mean, kind)
+
+
+def _entropy(probability: Tensor, kind: Kind) -> Tensor:
+    if kind == "classes":
+        return torch.special.entr(probability).sum(-1)
+    if kind == "labels":
+        return torch.special.entr(probability) + torch.special.entr(1 - probability)
+    return probability.new_zeros(())

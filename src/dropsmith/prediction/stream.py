@@ -1,0 +1,136 @@
+"""The mean of many noisy passes over batch after batch, each sample with a state of its own."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from dropsmith.batches import map_rows, one_more_row, rows_of
+from dropsmith.errors import NoiseError
+from dropsmith.noise import plan_of, sites
+from dropsmith.passes import logits_of
+from dropsmith.patterns import Off
+from dropsmith.plans import Kind, Plan, rule, select
+from dropsmith.prediction.probe import Probe, probe
+from dropsmith.prediction.run_predict import bare, budget_of, parts_of
+from dropsmith.prediction.sampler import Sampler, sampling
+
+Carry = Callable[[Any], Mapping[str, Any]]
+"""Takes what the model returned; returns what it is given beside the next batch, rows first."""
+
+
+class Reading:
+    """Reads batches in order and returns the mean over the samples; see `reading`.
+
+    Args:
+        sampler: runs the model.
+        samples: how many passes.
+        found: how they may be run.
+        carry: what a sample hands on.
+        kind: what the scores are.
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        samples: int,
+        found: Probe,
+        carry: Carry,
+        kind: Literal["classes", "values"],
+    ) -> None:
+        self.sampler, self.samples, self.found = sampler, samples, found
+        self.carry, self.kind = carry, kind
+        self.numbers: list[tuple[int, ...]] = []
+        self.carried: dict[int, dict[str, Any]] = {}
+
+    def read(self, batch: Mapping[str, Tensor], continues: bool) -> Tensor:
+        """The logarithm of the mean probabilities, or the mean of values, of one batch.
+
+        Args:
+            batch: arguments by name.
+            continues: whether each sample starts from the state in which it ended the batch before.
+        """
+        if not continues or not self.numbers:
+            self.numbers, self.carried = self._parts(rows_of(batch)), {}
+        total = None
+        for index, numbers in enumerate(self.numbers):
+            copies = len(numbers)
+            whole = map_rows(lambda x, n=copies: torch.cat([x] * n), dict(batch))
+            output = self.sampler.output(whole | self.carried.get(index, {}), numbers)
+            self.carried[index] = dict(self.carry(output))
+            part = self._sum(logits_of(output), copies)
+            total = part if total is None else self._add(total, part)
+        assert total is not None
+        return total - math.log(self.samples) if self.kind == "classes" else total / self.samples
+
+    def _parts(self, rows: int) -> list[tuple[int, ...]]:
+        most = int(budget_of(self.sampler.model) / (self.found.row_bytes * rows))
+        return list(parts_of(range(self.samples), max(most, 1) if self.found.stack else 1))
+
+    def _sum(self, scores: Tensor, copies: int) -> Tensor:
+        scores = scores.float().unflatten(0, (copies, -1))
+        # Of probabilities, but as logarithms: a label that no sample expects is not impossible.
+        return scores.log_softmax(-1).logsumexp(0) if self.kind == "classes" else scores.sum(0)
+
+    def _add(self, total: Tensor, part: Tensor) -> Tensor:
+        return torch.logaddexp(total, part) if self.kind == "classes" else total + part
+
+
+@contextmanager
+def reading(
+    model: nn.Module,
+    few: Mapping[str, Tensor],
+    samples: int,
+    carry: Carry = lambda output: {},
+    *,
+    kind: Literal["classes", "values"] = "classes",
+    seed: int = 0,
+    without: tuple[Kind, ...] = (),
+) -> Iterator[Reading]:
+    """The means of many noisy passes over batches that may follow each other, for a `with` block.
+
+    Each sample has masks of its own, a function of `seed` and its number, and the same in every
+    batch: where batches are the windows of one text, a sample reads all of it under one mask, from
+    the state in which it ended the window before. Only running means are held. The model is in
+    eval mode in the block, and afterwards as it was.
+
+    >>> from dropsmith.patterns import Bernoulli
+    >>> net = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    >>> plan, few = Plan(rule("0", Bernoulli(rate=0.5))), {"input": torch.ones(2, 3)}
+    >>> with plan.installed(net, few), reading(net, few, samples=8) as one:
+    ...     one.read(few, continues=False).shape
+    torch.Size([2, 2])
+
+    Args:
+        model: its installed plan is the noise, beside its own.
+        few: a batch of a few rows, to find out how samples may be run.
+        samples: how many passes, at least 1.
+        carry: what one pass hands to the next over the batch that continues.
+        kind: `classes` averages probabilities, `values` predictions.
+        seed: of the masks.
+        without: kinds of sites that are left without noise, such as `words`.
+
+    Raises:
+        NoiseError: nothing random happens in the model.
+    """
+    model = bare(model)
+    few = few if rows_of(few) > 1 else one_more_row(few)
+    plan = _without(model, few, without) if without else None
+    with sampling(model, few, plan, seed) as sampler:
+        found = probe(sampler, few, "auto", replay=False)
+        yield Reading(sampler, samples, found, carry, kind)
+
+
+def _without(model: nn.Module, few: Any, kinds: tuple[Kind, ...]) -> Plan:
+    """The installed plan with no noise at the sites of some kinds."""
+    plan = plan_of(model) or Plan()
+    there = {site.kind for site in sites(model, few)}
+    if missing := [kind for kind in kinds if kind not in there]:
+        raise NoiseError(
+            f"this model has no site of kind {missing[0]!r} to leave without noise\n"
+            f"  its kinds are: {', '.join(sorted(there))}"
+        )
+    return Plan(*plan.rules, *(rule(select(kind=kind), Off()) for kind in kinds))

@@ -1,0 +1,112 @@
+"""What noise did to a tensor is counted element by element, and told view from view."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dropsmith.passes.audit_measure import FEW, Draw, masks_differ
+from noise.zoo import seeded
+
+X = seeded(8, 10)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.0]), min_size=40, max_size=40))
+def test_counts_are_those_of_a_loop_over_the_elements(mask):
+    before, factor = X.flatten()[:40], torch.tensor(mask)
+    draw = Draw.of(before, before * factor)
+    assert draw.valid == 40
+    assert draw.dropped == sum(value == 0 for value in mask)
+    assert draw.changed == sum(value != 1 for value in mask)
+
+
+def test_what_was_zero_or_infinite_before_says_nothing():
+    before = torch.tensor([0.0, -torch.inf, torch.nan, 1.0, 2.0])
+    draw = Draw.of(before, torch.tensor([0.0, 0.0, 0.0, 0.0, 4.0]))
+    assert (draw.valid, draw.dropped, draw.changed) == (2, 1, 2)
+
+
+def test_what_nearly_vanished_says_nothing_either():
+    before = torch.tensor([1e-44, 1.0])
+    assert Draw.of(before, torch.tensor([0.0, 1.0])).changed == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_a_rounding_is_no_noise(dtype):
+    before = X.to(dtype)
+    after = before * (1 + torch.finfo(dtype).eps)
+    assert not torch.equal(before, after)
+    assert Draw.of(before, after).changed == 0
+
+
+def test_alpha_dropout_drops_to_another_value_than_zero():
+    torch.manual_seed(0)
+    x = seeded(100, 100)
+    after = F.alpha_dropout(x, 0.3, training=True)
+    draw = Draw.of(x, after)
+    dropped = int((after == after.flatten().mode().values).sum())
+    assert draw.dropped == dropped
+    assert abs(dropped / 10_000 - 0.3) < 5 * (0.21 / 10_000) ** 0.5
+
+
+def test_noise_that_only_scales_drops_nothing():
+    draw = Draw.of(X, X * (1 + 0.1 * seeded(8, 10, seed=1)))
+    assert (draw.dropped, draw.changed > 0) == (0, True)
+    ones = torch.ones(50)
+    assert Draw.of(ones, ones * 2).dropped == 0
+
+
+@pytest.mark.parametrize(
+    ("sizes", "axes", "dim"),
+    [
+        ((8, 10), ("batch", "unit"), 0),
+        ((5, 8, 3), ("time", "batch", "unit"), 1),
+        ((8, 8, 3), ("time", "batch", "unit"), 1),
+        ((5, 8, 3), (), 1),
+        ((16, 5, 5), (), 0),
+    ],
+)
+def test_views_are_cut_along_the_axis_that_counts_rows(sizes, axes, dim):
+    before = seeded(*sizes)
+    after = before.clone()
+    after.narrow(dim, 0, 1).zero_()
+    first, second = Draw.of(before, after, axes, stacked=8).patterns
+    assert not torch.equal(first, second)
+    assert bool((second == second.flatten()[0]).all())
+
+
+def test_a_tensor_without_rows_and_a_pass_of_one_view_are_not_cut():
+    assert len(Draw.of(X, X, (), stacked=3).patterns) == 1
+    assert len(Draw.of(X, X).patterns) == 1
+
+
+def test_views_differ_where_their_patterns_do():
+    same, other = X * 2, X.clone()
+    other[4:] = 0
+    assert masks_differ([Draw.of(X, same, (), 8)]) is False
+    assert masks_differ([Draw.of(X, other, (), 8)]) is True
+
+
+def test_looped_passes_are_compared_call_by_call():
+    first, second = Draw.of(X, X * 2), Draw.of(X, X * 0)
+    assert masks_differ([first, second, first, second]) is False
+    assert masks_differ([first, second, second, second]) is True
+
+
+def test_too_few_elements_cannot_tell():
+    few = torch.ones(FEW - 1)
+    assert masks_differ([Draw.of(few, few * 2)]) is None
+    assert masks_differ([Draw.of(few, few)]) is False
+
+
+def test_rows_of_which_nothing_was_changed_are_counted_where_rows_can_be_told():
+    after = X.clone()
+    after[2] = 0
+    assert Draw.of(X, after, ("batch", "unit")).whole == (7, 8)
+    assert Draw.of(X, after, ("unit", "batch")).whole == (0, 10)
+    assert Draw.of(X, after).whole == (0, 0)
+    dead = X.clone()
+    dead[3] = 0
+    assert Draw.of(dead, dead.clone(), ("batch", "unit")).whole == (7, 7)
