@@ -55,7 +55,7 @@ def _one_layer(
     plan = fraternal_plan(shared=shared)
     models = "dropsmith_recipes.models:one_layer"
     paper = Preset(model=models, plan=plan, budget=_ONE)
-    quiet = (QUIET,) if objective.quiet else ()
+    noise_free = (QUIET,) if objective.noise_free else ()
     return Recipe(
         task="penn-treebank",
         name=name,
@@ -66,7 +66,7 @@ def _one_layer(
         cpu=replace(paper, model=f"{models}_small", budget=_ONE_SMALL, limit=100_000),
         published=published,
         parameters=9_997_440,
-        unlike=(*_UNLIKE_ONE, *quiet),
+        unlike=(*_UNLIKE_ONE, *noise_free),
     )
 
 

@@ -45,7 +45,7 @@ def _three_layers(
     models = "dropsmith_recipes.models:awd"
     budget = replace(_PTB, batch_size=40) if wikitext else _PTB
     paper = Preset(model=models, plan=plan, budget=budget)
-    quiet = (QUIET,) if objective.quiet else ()
+    noise_free = (QUIET,) if objective.noise_free else ()
     return Recipe(
         task=task,
         name=name,
@@ -56,7 +56,7 @@ def _three_layers(
         cpu=replace(paper, model=f"{models}_small", budget=_SMALL, limit=100_000),
         published=published,
         parameters=33_556_078 if wikitext else 24_221_600,
-        unlike=(*UNLIKE, *quiet),
+        unlike=(*UNLIKE, *noise_free),
     )
 
 

@@ -30,10 +30,10 @@ def test_names_in_a_comparison_are_spelled_that_way_and_count_once():
     ("name", "objective"),
     [
         ("r-drop+every-4", RDrop(alpha=1.0, every=4)),
-        ("r-drop+share-0.5", RDrop(alpha=1.0, share=0.5)),
+        ("r-drop+share-0.5", RDrop(alpha=1.0, batch_fraction=0.5)),
         ("r-drop+trunk", RDrop(alpha=1.0)),
         ("fraternal+every-2", Fraternal(kappa=0.03, every=2)),
-        ("pi+share-0.25", PiModel(kappa=0.03, share=0.25)),
+        ("pi+share-0.25", PiModel(kappa=0.03, batch_fraction=0.25)),
         ("lr-drop+every-2", LRDrop(hidden=1.0, attention=100.0, output=1.0, every=2)),
     ],
 )
@@ -46,7 +46,7 @@ def test_the_objective_is_the_methods_own_and_saves(name, objective):
 
 def test_values_are_agreed_on_in_a_share_of_the_batch_too():
     goal = find_method("r-drop+share-0.5").goal({"rate": 0.3, "alpha": 2.0}, "values")
-    assert goal == RDrop(alpha=2.0, kind="values", share=0.5)
+    assert goal == RDrop(alpha=2.0, kind="values", batch_fraction=0.5)
 
 
 def test_only_a_trunk_names_a_module_and_it_is_the_tasks():

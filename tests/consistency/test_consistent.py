@@ -39,7 +39,7 @@ DEFINITIONS = [
     (TwoSample(views=3), lambda z, step: cross_entropy(z)),
     (RDrop(alpha=2.0), lambda z, step: cross_entropy(z) + symmetric(z)),
     (RDrop(alpha=2.0, views=3), lambda z, step: cross_entropy(z) + symmetric(z)),
-    (RDrop(alpha=2.0, share=0.5), lambda z, step: cross_entropy(z) + symmetric(z)),
+    (RDrop(alpha=2.0, batch_fraction=0.5), lambda z, step: cross_entropy(z) + symmetric(z)),
     (RDrop(alpha=2.0, warmup=4), lambda z, step: cross_entropy(z) + step / 4 * symmetric(z)),
     (
         RDrop(alpha=2.0, every=2),
@@ -104,7 +104,7 @@ def test_a_share_of_the_batch_is_one_forward_where_the_model_s_own_dropout_is_th
     expected = cross_entropy(scores) + symmetric(scores)
     rows = []
     model[0].register_forward_hook(lambda module, args, output: rows.append(len(output)))
-    consistent(model, RDrop(alpha=2.0, share=0.5), loss=of_rows)
+    consistent(model, RDrop(alpha=2.0, batch_fraction=0.5), loss=of_rows)
     torch.manual_seed(3)
     output = model(X, labels=Y)
     torch.testing.assert_close(output.loss, expected)

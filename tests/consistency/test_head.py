@@ -189,8 +189,8 @@ def test_objectives_that_the_kernel_has_not_look_at_the_scores(objective, capsys
     found = [stepped(of_plain(objective, head), **WORDS) for head in ("auto", "plain")]
     assert_alike(*found)
     assert "not fused with the loss: the loss or the objective" in capsys.readouterr().err
-    share = RDrop(alpha=2.0, share=0.5)
-    assert_alike(*[stepped(of_plain(share, head), **WORDS) for head in ("auto", "plain")])
+    batch_fraction = RDrop(alpha=2.0, batch_fraction=0.5)
+    assert_alike(*[stepped(of_plain(batch_fraction, head), **WORDS) for head in ("auto", "plain")])
 
 
 def by_hand(output, batch):

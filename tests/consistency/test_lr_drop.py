@@ -448,7 +448,7 @@ def test_layers_that_are_chosen_are_the_only_ones():
 
 def test_a_share_of_the_batch_and_other_steps_are_those_of_the_objective():
     make, batch = MODELS["bert"]
-    terms, _ = trained(make(), ds.LRDrop(share=0.5), batch())
+    terms, _ = trained(make(), ds.LRDrop(batch_fraction=0.5), batch())
     rows = REAL[:2].sum(1).tolist()
     assert int(terms["hidden"].count) == sum(rows) * 16 * 2
     assert int(terms["attention"].count) == sum(n * n for n in rows) * 2 * 2

@@ -79,8 +79,8 @@ def test_scores_are_taken_without_dropout_however_the_model_was_left():
         noisy = cross_entropy(dropout(model.eval()(image), 0.2), rows["labels"])
         found = evaluate(model.train(), task, data.test)
         assert model.training
-    quiet = evaluate(model.eval(), task, data.test)
-    assert found == quiet
+    noise_free = evaluate(model.eval(), task, data.test)
+    assert found == noise_free
     assert noisy != cross_entropy(model(image), rows["labels"])
 
 

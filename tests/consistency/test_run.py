@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from dropsmith.consistency.forward import Forward
 from torch import nn
 
 import dropsmith as ds
@@ -19,7 +20,6 @@ from consistency.tiny import (
     token_net,
 )
 from dropsmith.consistency import ConsistentOutput, consistent, terms_of
-from dropsmith.consistency.forward import Forward
 from dropsmith.errors import AxisError, ObjectiveError
 from dropsmith.objectives import Fraternal, PiModel, RDrop, TwoSample
 
@@ -65,8 +65,10 @@ def test_counting_all_items_of_one_batch_is_the_same_as_not_counting(objective):
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5])
-def test_parts_of_an_optimiser_step_weigh_by_their_items_also_for_a_share_of_the_rows(share):
-    objective = RDrop(alpha=2.0, share=share)
+def test_parts_of_an_optimiser_step_weigh_by_their_items_also_for_a_share_of_the_rows(
+    batch_fraction,
+):
+    objective = RDrop(alpha=2.0, batch_fraction=batch_fraction)
     model = consistent(net(), objective, loss=of_rows, plan=ALIKE)
     alone = [model(x, labels=y).loss for x, y in ((X, Y), (X[:2], Y[:2]))]
     ds.step(model, 0)
@@ -107,7 +109,7 @@ def test_a_batch_said_twice_has_the_same_loss_and_gradients(objective):
 
 
 def test_later_views_see_the_leading_share_of_the_rows_rounded_up():
-    model = consistent(net(), RDrop(alpha=1, share=0.3), loss=of_rows, plan=PLAN)
+    model = consistent(net(), RDrop(alpha=1, batch_fraction=0.3), loss=of_rows, plan=PLAN)
     model(X, labels=Y)
     terms = terms_of(model)
     assert (terms["task"].count, terms["consistency"].count) == (8 + 3, 3)

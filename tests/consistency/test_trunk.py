@@ -126,7 +126,10 @@ def test_a_forward_that_fails_leaves_no_fork_behind():
 def test_what_a_trunk_cannot_do_is_an_error_before_training():
     with pytest.raises(SiteError, match="no module 'encoder'"):
         consistent(deep(), RDrop(alpha=1), loss="classification", trunk="encoder")
-    for objective, mode in ((RDrop(alpha=1, share=0.5), "auto"), (RDrop(alpha=1), "looped")):
+    for objective, mode in (
+        (RDrop(alpha=1, batch_fraction=0.5), "auto"),
+        (RDrop(alpha=1), "looped"),
+    ):
         with pytest.raises(ViewError, match="share a trunk are stacked above it"):
             consistent(deep(), objective, loss="classification", trunk="2", mode=mode)
     with pytest.raises(ViewError, match="share a trunk"):

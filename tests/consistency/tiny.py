@@ -59,9 +59,13 @@ def with_plan(model: nn.Module, plan: ds.Plan = PLAN, step: int = 0) -> nn.Modul
 def passes(model: nn.Module, objective: Objective, x: Tensor = X) -> list[Tensor]:
     """The scores of each view in the next step, one forward after the other."""
     step = ds.noise_of(model).step + 1
-    n, share = objective.views_at(step), objective.share
-    quiet = tuple(view for view in objective.quiet if view < n)
-    return list(ds.views(model, x, n, mode="looped", quiet=quiet, share=share).outputs)
+    n, batch_fraction = objective.views_at(step), objective.batch_fraction
+    noise_free = tuple(view for view in objective.noise_free if view < n)
+    return list(
+        ds.views(
+            model, x, n, mode="looped", noise_free=noise_free, batch_fraction=batch_fraction
+        ).outputs
+    )
 
 
 def cross_entropy(scores: list[Tensor], labels: Tensor = Y) -> Tensor:

@@ -165,7 +165,7 @@ def test_a_weight_cannot_be_quiet_in_one_of_the_stacked_views():
         Plan(rule("0.weight", Weights(rate=0.5), views="shared")).installed(net),
         pytest.raises(ViewError, match="is a weight"),
     ):
-        run(net, ROWS, ForwardPass(views=(0, 1), quiet=(1,), rows=8))
+        run(net, ROWS, ForwardPass(views=(0, 1), noise_free=(1,), rows=8))
 
 
 def test_a_quiet_view_alone_has_no_noise_of_any_kind():
@@ -175,8 +175,8 @@ def test_a_quiet_view_alone_has_no_noise_of_any_kind():
     Plan(rule("0", Words(rate=0.5)), rule("1.weight", Weights(rate=0.5)), rule("1", FLIPS)).install(
         net
     )
-    assert torch.equal(run(net, ids, ForwardPass(views=(1,), quiet=(1,))), want)
-    assert not torch.equal(run(net, ids, ForwardPass(views=(0,), quiet=(1,))), want)
+    assert torch.equal(run(net, ids, ForwardPass(views=(1,), noise_free=(1,))), want)
+    assert not torch.equal(run(net, ids, ForwardPass(views=(0,), noise_free=(1,))), want)
 
 
 def test_the_observer_is_told_the_site_its_kind_and_both_tensors():

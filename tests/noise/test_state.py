@@ -129,9 +129,9 @@ def test_there_is_no_noise_in_eval_mode_unless_a_pass_samples():
 def test_a_quiet_view_has_no_noise():
     net = nn.Sequential(nn.Identity())
     Plan(rule("0", FLIPS)).install(net)
-    with noise_of(net).passing(ForwardPass(views=(0, 1), quiet=(1,), rows=4)):
-        loud, quiet = net(ONES).chunk(2)
-    assert torch.equal(quiet, ONES[:2])
+    with noise_of(net).passing(ForwardPass(views=(0, 1), noise_free=(1,), rows=4)):
+        loud, noise_free = net(ONES).chunk(2)
+    assert torch.equal(noise_free, ONES[:2])
     assert not torch.equal(loud, ONES[:2])
 
 

@@ -146,9 +146,9 @@ def test_hugging_face_attention_is_retuned_silenced_and_drawn(make, attention):
     sites = "**.attention()" if attention == "sdpa" else "**.{}.dropout()".format(
         "self" if make is tiny_bert else "attn"
     )  # fmt: skip
-    quiet = rule("**", Off())
+    noise_free = rule("**", Off())
     for pattern, equal in ((Off(), True), (NEVER, True), (FLIPS, False), (Native(rate=0.5), False)):
         model = make(attention, rate=0.3)
-        with Plan(quiet, rule(sites, pattern)).installed(model):
+        with Plan(noise_free, rule(sites, pattern)).installed(model):
             got = model(**batch).last_hidden_state
         assert torch.allclose(got, want, atol=1e-5) == equal, pattern

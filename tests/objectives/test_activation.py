@@ -33,7 +33,7 @@ class Regularised(ObjectiveContract):
     objectives = (
         ActivationNorm(of=TaskLoss()),
         ActivationNorm(of=Fraternal(kappa=0.15), alpha=0.5, beta=3.0),
-        ActivationNorm(of=RDrop(alpha=1, share=0.5), alpha=0.0),
+        ActivationNorm(of=RDrop(alpha=1, batch_fraction=0.5), alpha=0.0),
         ActivationNorm(of=ExpectationLinear(kappa=0.25), beta=0.0),
     )
 
@@ -136,9 +136,9 @@ def test_the_first_view_alone_is_regularised():
 
 
 def test_it_asks_for_the_views_of_the_objective_it_is_added_to():
-    objective = ActivationNorm(of=ExpectationLinear(kappa=0.25, every=2, share=0.5))
+    objective = ActivationNorm(of=ExpectationLinear(kappa=0.25, every=2, batch_fraction=0.5))
     assert [objective.views_at(step) for step in (1, 2)] == [1, 2]
-    assert (objective.quiet, objective.share) == ((1,), 0.5)
+    assert (objective.noise_free, objective.batch_fraction) == ((1,), 0.5)
 
 
 def test_a_window_of_one_step_has_no_change():

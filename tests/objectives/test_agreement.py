@@ -59,7 +59,7 @@ def test_a_step_without_the_term_is_the_plain_task_loss() -> None:
 
 
 def test_carriers_that_a_step_does_not_make_are_left_out() -> None:
-    objective = SquaredDistance(kappa=1, views=3, carriers=(0, 2), every=2)
+    objective = SquaredDistance(kappa=1, views=3, task_loss_views=(0, 2), every=2)
     first, second, third = draw(3)
     torch.testing.assert_close(total(objective, first), cross_entropy(first, LABELS))
     task = objective.terms(views_of(first, second, third), classification)["task"]
@@ -74,14 +74,14 @@ def test_one_view_where_the_term_is_due_is_an_error() -> None:
 
 def test_every_example_of_every_view_weighs_the_same_in_the_task_loss() -> None:
     first, second = draw(2)
-    objective = RDrop(alpha=0, share=0.25)
+    objective = RDrop(alpha=0, batch_fraction=0.25)
     items = torch.cat((first, second[:2])), torch.cat((LABELS, LABELS[:2]))
     torch.testing.assert_close(total(objective, first, second[:2]), cross_entropy(*items))
 
 
 def test_the_term_is_a_mean_over_the_share_of_the_batch() -> None:
     first, second = draw(2)
-    terms = RDrop(alpha=1, share=0.25).terms(views_of(first, second[:2]), classification)
+    terms = RDrop(alpha=1, batch_fraction=0.25).terms(views_of(first, second[:2]), classification)
     want = symmetric_kl(first[:2], second[:2]).mean()
     torch.testing.assert_close(terms["consistency"].value, want)
 

@@ -22,7 +22,7 @@ def test_presets_keep_their_names() -> None:
 
 
 def test_what_is_written_is_plain_json() -> None:
-    values = SquaredDistance(kappa=1, carriers=(0,), quiet=(1,)).to_json()
+    values = SquaredDistance(kappa=1, task_loss_views=(0,), noise_free=(1,)).to_json()
     assert json.loads(json.dumps(values)) == values
 
 

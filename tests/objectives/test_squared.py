@@ -61,18 +61,18 @@ def test_gradients_reach_both_views_of_each() -> None:
 
 
 def test_only_expectation_linear_has_a_quiet_view() -> None:
-    assert ExpectationLinear(kappa=1).quiet == (1,)
-    assert Fraternal(kappa=1).quiet == PiModel(kappa=1).quiet == ()
+    assert ExpectationLinear(kappa=1).noise_free == (1,)
+    assert Fraternal(kappa=1).noise_free == PiModel(kappa=1).noise_free == ()
 
 
 @pytest.mark.parametrize(
     ("preset", "general"),
     [
         (Fraternal(kappa=0.3), SquaredDistance(kappa=0.3)),
-        (PiModel(kappa=0.3, views=3), SquaredDistance(kappa=0.3, views=3, carriers=(0,))),
+        (PiModel(kappa=0.3, views=3), SquaredDistance(kappa=0.3, views=3, task_loss_views=(0,))),
         (
             ExpectationLinear(kappa=0.3, warmup=7),
-            SquaredDistance(kappa=0.3, warmup=7, carriers=(0,), quiet=(1,)),
+            SquaredDistance(kappa=0.3, warmup=7, task_loss_views=(0,), noise_free=(1,)),
         ),
     ],
     ids=repr,
@@ -80,13 +80,13 @@ def test_only_expectation_linear_has_a_quiet_view() -> None:
 def test_each_is_a_preset_of_one_squared_distance(preset: Any, general: Any) -> None:
     outputs = draw(preset.views)
     assert torch.equal(total(preset, outputs), total(general, outputs))
-    assert preset.quiet == general.quiet
+    assert preset.noise_free == general.noise_free
     assert preset.weight_at(1) == general.weight_at(1)
 
 
 def test_a_constant_target_gets_its_gradient_from_the_task_alone() -> None:
     first, second = draw()
-    objective = SquaredDistance(kappa=1, carriers=(0,), stop_gradient=1)
+    objective = SquaredDistance(kappa=1, task_loss_views=(0,), stop_gradient=1)
     slopes = torch.autograd.grad(
         total(objective, (first, second)), (first, second), materialize_grads=True
     )
@@ -96,7 +96,9 @@ def test_a_constant_target_gets_its_gradient_from_the_task_alone() -> None:
 
 def test_lists_from_json_become_tuples() -> None:
     read: Any = [0]
-    assert SquaredDistance(kappa=1, carriers=read) == SquaredDistance(kappa=1, carriers=(0,))
+    assert SquaredDistance(kappa=1, task_loss_views=read) == SquaredDistance(
+        kappa=1, task_loss_views=(0,)
+    )
 
 
 @pytest.mark.parametrize(

@@ -306,16 +306,16 @@ def test_a_quiet_view_is_the_model_in_eval_mode(site):
     pattern = Weights(rate=0.5) if "weight" in site else FLIPS
     for plan in (Plan(), Plan(rule(site, pattern))):
         with plan.installed(net):
-            loud, quiet = views(net, X, quiet=(1,)).outputs
-        assert torch.equal(quiet, want)
+            loud, noise_free = views(net, X, noise_free=(1,)).outputs
+        assert torch.equal(noise_free, want)
         assert not torch.equal(loud, want)
     assert all(module.training for module in net.modules())
 
 
 def test_a_quiet_view_keeps_batch_norm_in_training():
     net = nn.Sequential(nn.Linear(WIDTH, 9), nn.BatchNorm1d(9), nn.Dropout(0.5))
-    _, quiet = views(net, X, quiet=(1,)).outputs
-    torch.testing.assert_close(quiet.mean(0), torch.zeros(9), atol=1e-6, rtol=0)
+    _, noise_free = views(net, X, noise_free=(1,)).outputs
+    torch.testing.assert_close(noise_free.mean(0), torch.zeros(9), atol=1e-6, rtol=0)
     assert int(net[1].num_batches_tracked) == 2
 
 
@@ -328,7 +328,7 @@ def test_modes_come_back_when_a_quiet_view_fails():
 
     net = nn.Sequential(Fails())
     with pytest.raises(ValueError, match="quiet"):
-        views(net, X, quiet=(1,))
+        views(net, X, noise_free=(1,))
     assert net[0].training
 
 
@@ -336,7 +336,7 @@ def test_modes_come_back_when_a_quiet_view_fails():
 def test_a_share_of_the_batch_is_its_leading_rows(planned):
     net = mlp()
     with (Plan(rule("1", FLIPS)) if planned else Plan()).installed(net):
-        made = views(net, (X,), 3, share=0.6)
+        made = views(net, (X,), 3, batch_fraction=0.6)
     assert [out.shape[0] for out in made.outputs] == [4, 3, 3]
     assert made.shared_rows == 3
     assert all(torch.equal(batch[0], X[:3]) for batch in made.batches[1:])
@@ -397,8 +397,8 @@ def test_retuned_noise_is_fresh_in_every_view():
     Plan(rule("0", Native(rate=0.5))).install(net)
     for mode in ("stacked", "looped"):
         first, second = views(net, torch.ones(4, 100), mode=mode).outputs
-        share = (first == 0).double().mean().item()
-        assert abs(share - 0.5) < 5 * 0.5 / 400**0.5
+        batch_fraction = (first == 0).double().mean().item()
+        assert abs(batch_fraction - 0.5) < 5 * 0.5 / 400**0.5
         assert not torch.equal(first, second)
 
 

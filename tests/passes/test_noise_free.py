@@ -32,13 +32,13 @@ class Checkpointed(nn.Module):
 @pytest.mark.parametrize("reentrant", [True, False])
 @pytest.mark.parametrize("quiet", [(1,), (0,), (0, 2)])
 @pytest.mark.parametrize("plan", [Plan(), Plan(rule("body.1", Bernoulli(rate=0.5)))])
-def test_gradients_are_those_without_checkpointing_to_the_bit(plan, quiet, reentrant):
+def test_gradients_are_those_without_checkpointing_to_the_bit(plan, noise_free, reentrant):
     found = []
     for how in (None, reentrant):
         model = Checkpointed(how)
         with plan.installed(model):
             torch.manual_seed(1)
-            first, second, third = views(model, X, 3, quiet=quiet).outputs
+            first, second, third = views(model, X, 3, noise_free=noise_free).outputs
             ((first - second).square().sum() + (second * third).sum()).backward()
         assert all(module.training for module in model.modules())
         found.append([p.grad for p in model.parameters()])
@@ -47,7 +47,7 @@ def test_gradients_are_those_without_checkpointing_to_the_bit(plan, quiet, reent
 
 @pytest.mark.parametrize("reentrant", [True, False])
 @pytest.mark.parametrize("quiet", [(0,), (1,)])
-def test_a_backward_that_fails_leaves_no_module_silent(quiet, reentrant):
+def test_a_backward_that_fails_leaves_no_module_silent(noise_free, reentrant):
     model, runs = Checkpointed(reentrant), []
 
     def fail(module, args):
@@ -56,7 +56,7 @@ def test_a_backward_that_fails_leaves_no_module_silent(quiet, reentrant):
             raise MemoryError("on running again")
 
     model.body.register_forward_pre_hook(fail)
-    first, second = views(model, X, 2, quiet=quiet).outputs
+    first, second = views(model, X, 2, noise_free=noise_free).outputs
     with pytest.raises(MemoryError, match="on running again"):
         (first - second).square().sum().backward()
     assert runs[-1] is False

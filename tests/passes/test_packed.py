@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from dropsmith.batches.cutting import cut
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from dropsmith.batches.cutting import cut
 from dropsmith.passes.make_views import views
 from dropsmith.passes.run_audit import audit
 from noise.sequences import BATCHES, LENGTHS, PACKED, PADDED, Reader, Tagger, planned, unpacked
@@ -13,9 +13,11 @@ from noise.zoo import near
 
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("share", [1.0, 0.5])
-def test_views_of_packed_sequences_are_those_of_padded_ones(batch, share):
-    found = views(planned(Reader()), batch, share=share)
-    expected = views(planned(Reader()), (PADDED, LENGTHS), share=share, mode="looped")
+def test_views_of_packed_sequences_are_those_of_padded_ones(batch, batch_fraction):
+    found = views(planned(Reader()), batch, batch_fraction=batch_fraction)
+    expected = views(
+        planned(Reader()), (PADDED, LENGTHS), batch_fraction=batch_fraction, mode="looped"
+    )
     torch.testing.assert_close(found.outputs, expected.outputs)
     assert found.shared_rows == expected.shared_rows
     assert not torch.equal(found.outputs[0][:2], found.outputs[1][:2])

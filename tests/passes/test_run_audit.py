@@ -160,10 +160,10 @@ def test_it_prints_a_table_with_a_verdict():
     assert lines[1].split()[:3] == ["1", "torch", "yes"]
     assert lines[1].split()[-1] == "differ"
     assert lines[-1] == "two passes over this batch in train mode differ"
-    quiet = str(audit(net.eval(), seeded(ROWS, WIDTH))).splitlines()
-    assert "NO" in quiet[1]
-    assert quiet[1].endswith("eval mode")
-    assert quiet[-1] == "two passes over this batch in eval mode are identical"
+    noise_free = str(audit(net.eval(), seeded(ROWS, WIDTH))).splitlines()
+    assert "NO" in noise_free[1]
+    assert noise_free[1].endswith("eval mode")
+    assert noise_free[-1] == "two passes over this batch in eval mode are identical"
 
 
 def test_a_model_without_any_noise_has_an_empty_table():

@@ -361,7 +361,7 @@ def test_shared_views_agree_and_a_quiet_view_is_torchs():
         first, second = (view[0] for view in ds.views(layer, x).outputs)
         torch.testing.assert_close(first, second)
     with VARIATIONAL.installed(layer, x):
-        pair = ds.views(layer, x, quiet=(1,))
+        pair = ds.views(layer, x, noise_free=(1,))
         torch.testing.assert_close(pair.outputs[1][0], native(x)[0])
 
 

@@ -1,26 +1,38 @@
 """Batches: which of their tensors have rows, and how rows are mapped, stacked and cut."""
 
-from dropsmith.batches.arguments import call
-from dropsmith.batches.batch import map_rows, one_more_column, one_more_row, rows_of, tensors_in
-from dropsmith.batches.cutting import cut
-from dropsmith.batches.leading import leading_tensor, with_leading_tensor
-from dropsmith.batches.packed import has_packed, is_packed, packed_rows, with_rows
-from dropsmith.batches.views_of_rows import cut_caches, leading, stacked
+from dropsmith.batches.arguments import Arguments, argument_names, arguments, call
+from dropsmith.batches.compare_rows import alike_within, close
+from dropsmith.batches.find_layout import Trial, find_layout
+from dropsmith.batches.layout import Layout, Name, OutputAxes, copied
+from dropsmith.batches.leaf_rows import Axis
+from dropsmith.batches.packed import is_packed, packed_rows, with_rows
+from dropsmith.batches.structure import (
+    leading_tensor,
+    leaves_of,
+    map_leaves,
+    tensors_in,
+    with_leading_tensor,
+)
 
 __all__ = [
+    "Arguments",
+    "Axis",
+    "Layout",
+    "Name",
+    "OutputAxes",
+    "Trial",
+    "alike_within",
+    "argument_names",
+    "arguments",
     "call",
-    "cut",
-    "cut_caches",
-    "has_packed",
+    "close",
+    "copied",
+    "find_layout",
     "is_packed",
-    "leading",
     "leading_tensor",
-    "map_rows",
-    "one_more_column",
-    "one_more_row",
+    "leaves_of",
+    "map_leaves",
     "packed_rows",
-    "rows_of",
-    "stacked",
     "tensors_in",
     "with_leading_tensor",
     "with_rows",

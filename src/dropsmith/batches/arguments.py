@@ -2,11 +2,19 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
 from dropsmith.batches.packed import is_packed
+
+
+class Arguments(NamedTuple):
+    """The arguments of one call of a model, by position and by name."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
 
 _WRAPPED = ("module", "_orig_mod")
 """Where DistributedDataParallel and torch.compile keep the model whose arguments they pass on."""
@@ -21,20 +29,24 @@ def call(model: nn.Module, batch: Any) -> Any:
     return model(*args, **kwargs)
 
 
-def arguments(model: nn.Module, batch: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def arguments(model: nn.Module, batch: Any) -> Arguments:
     """The positional and named arguments a batch stands for."""
+    if isinstance(batch, Arguments):
+        return batch
     if isinstance(batch, Mapping):
-        taken = _names(model)
-        return (), {k: v for k, v in batch.items() if taken is None or k in taken}
+        names = argument_names(model)
+        return Arguments((), {k: v for k, v in batch.items() if names is None or k in names})
+    # A named tuple is one argument only where it is packed sequences.
     if isinstance(batch, tuple | list) and not is_packed(batch):
-        return tuple(batch), {}
-    return (batch,), {}
+        return Arguments(tuple(batch), {})
+    return Arguments((batch,), {})
 
 
-def _names(model: nn.Module) -> set[str] | None:
+def argument_names(model: nn.Module) -> set[str] | None:
+    """The names that `forward` takes, that of a wrapped model too; None where it takes any."""
     parameters = inspect.signature(model.forward).parameters.values()
     if all(p.kind is not inspect.Parameter.VAR_KEYWORD for p in parameters):
         return {p.name for p in parameters}
-    inside = (getattr(model, name, None) for name in _WRAPPED)
-    inner = next((one for one in inside if isinstance(one, nn.Module)), None)
-    return None if inner is None else _names(inner)
+    inner = (getattr(model, name, None) for name in _WRAPPED)
+    wrapped = next((module for module in inner if isinstance(module, nn.Module)), None)
+    return None if wrapped is None else argument_names(wrapped)

@@ -1,21 +1,21 @@
 """Packed sequences by their rows: padded, changed and packed again, in the order they came in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeGuard
 
+import torch
 from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
-from torch.utils import _pytree as pytree
+from torch.nn.utils.rnn import (
+    PackedSequence,
+    pack_padded_sequence,
+    pad_packed_sequence,
+    pad_sequence,
+)
 
 
 def is_packed(value: Any) -> TypeGuard[PackedSequence]:
     """Whether this is a `PackedSequence`, a tuple whose first tensor counts steps and not rows."""
     return isinstance(value, PackedSequence)
-
-
-def has_packed(batch: Any) -> bool:
-    """Whether any part of a batch is packed."""
-    return any(map(is_packed, pytree.tree_leaves(batch, is_leaf=is_packed)))
 
 
 def packed_rows(packed: PackedSequence) -> int:
@@ -27,11 +27,22 @@ def with_rows(change: Callable[[Tensor], Tensor], packed: PackedSequence) -> Pac
     """The sequences after `change`, which is handed a tensor with one entry for each.
 
     >>> from torch.nn.utils.rnn import pack_sequence
-    >>> import torch
     >>> packed = pack_sequence([torch.ones(3, 2), torch.ones(1, 2)])
     >>> with_rows(lambda rows: rows[1:], packed).data.shape
     torch.Size([1, 2])
     """
     padded, lengths = pad_packed_sequence(packed, batch_first=True)
-    rows, their_lengths = change(padded), change(lengths)
-    return pack_padded_sequence(rows, their_lengths, batch_first=True, enforce_sorted=False)
+    rows, row_lengths = change(padded), change(lengths)
+    return pack_padded_sequence(rows, row_lengths, batch_first=True, enforce_sorted=False)
+
+
+def joined_sequences(parts: Sequence[PackedSequence]) -> PackedSequence:
+    """The sequences of all parts after one another."""
+    padded, lengths = zip(*(pad_packed_sequence(p, batch_first=True) for p in parts), strict=True)
+    rows = pad_sequence([row for part in padded for row in part], batch_first=True)
+    return pack_padded_sequence(rows, torch.cat(lengths), batch_first=True, enforce_sorted=False)
+
+
+def taken_sequences(packed: PackedSequence, numbers: Sequence[int]) -> PackedSequence:
+    """Some of the sequences, by their numbers."""
+    return with_rows(lambda rows: rows[list(numbers)], packed)

@@ -245,7 +245,7 @@ def _check_saving(base: str, found: Method, saves: Saving) -> None:
             f"{base!r} {kind}, so nothing of its further views can be saved\n"
             f"  methods that can: {', '.join(able)}"
         )
-    if saves.trunk and found.goal(found.settings[0]).quiet:
+    if saves.trunk and found.goal(found.settings[0]).noise_free:
         raise TaskError(
             f"{base!r} has a view without noise, and views that share a trunk are all noisy\n"
             f"  leave out {PLUS}trunk"

@@ -10,13 +10,21 @@ from typing import Literal, TypeVar
 
 from torch import nn
 
-from dropsmith.consistency.forward import Forward
 from dropsmith.consistency.head import HeadChoice
+from dropsmith.consistency.signature import Signature
 from dropsmith.consistency.state import Consistent
 from dropsmith.consistency.task_loss import LabelledLoss, Problem, apart, task_loss
 from dropsmith.consistency.told import reset_trainer_attributes, set_trainer_attributes
 from dropsmith.errors import ObjectiveError, PlanError, ViewError
-from dropsmith.noise import ATTRIBUTE, Noise, find_noise, installation_of, plan_of, watch_loading
+from dropsmith.noise import (
+    ATTRIBUTE,
+    Noise,
+    RowAxes,
+    find_noise,
+    installation_of,
+    plan_of,
+    watch_loading,
+)
 from dropsmith.objectives import LossFunction, Objective
 from dropsmith.passes import upper
 from dropsmith.plans import Plan
@@ -36,6 +44,7 @@ def consistent(
     trunk: str | None = None,
     label_smoothing: float = 0.0,
     head: HeadChoice = "auto",
+    rows: RowAxes | None = None,
     seed: int = 0,
     rank: int = 0,
 ) -> Model:
@@ -76,6 +85,9 @@ def consistent(
             second step on, which one line on standard error says; the logits in the output are
             then made if somebody looks at them, which has to be before the optimiser's step.
             `fused` to make it an error where that cannot be done; `plain` to leave the head be.
+        rows: the axes on which arguments have their rows, by name, where somebody says them; None
+            for an argument without rows, as in `{"mask": None}`. Otherwise they are found by
+            running the model on a few rows, when a kind of batch is met for the first time.
         seed: of the plan's masks.
         rank: of this process, for the plan's masks.
 
@@ -95,7 +107,8 @@ def consistent(
         raise ViewError("a fused head needs whole views\n  leave out trunk, or head")
     own = task_loss(loss, model, label_smoothing)
     _check_kind(objective, own)
-    state = Consistent(objective, own, Forward.of(model), mode, trunk, head, apart(own, model))
+    signature = Signature.of(model)
+    state = Consistent(objective, own, signature, mode, trunk, rows, head, apart(own, model))
     if plan is not None:
         plan.install(model, seed=seed, rank=rank)
         state.plan = plan
@@ -140,7 +153,7 @@ def terms_of(model: nn.Module) -> dict[str, Mean]:
 def _check_trunk(model: nn.Module, objective: Objective, mode: str, trunk: str | None) -> None:
     if trunk is None:
         return
-    if mode == "looped" or objective.quiet or objective.share < 1:
+    if mode == "looped" or objective.noise_free or objective.batch_fraction < 1:
         raise ViewError(
             "views that share a trunk are stacked above it, over the whole batch and all noisy\n"
             "  leave out trunk, or leave out mode, share and objectives with a quiet view"

@@ -1,66 +1,41 @@
 """What is looked at once, in the first training steps: that the term can do what it is for."""
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dropsmith.consistency.run import Running
 from dropsmith.consistency.task_loss import LabelledLoss
 from dropsmith.errors import ObjectiveError, ViewError
 from dropsmith.noise import ForwardPass, Noise, installation_of
 from dropsmith.objectives import LossFunction
-from dropsmith.passes import (
-    Audit,
-    Views,
-    audit,
-    check_batch_dim_unambiguous,
-    rows_first,
-    warn_of_batch_norm,
-)
+from dropsmith.passes import Audit, ViewRun, Views, audit
 from dropsmith.patterns import Native, Off
 from dropsmith.terms import total
 
 
 class FirstSteps:
-    """Which looks have been taken, so that each is taken once."""
+    """Checks that are made once: that the views differ, and that the model's own loss is ours."""
 
     def __init__(self) -> None:
-        self.laid_out = self.compared = self.differed = self.met = False
-        self.guards = ExitStack()
+        self.compared = self.differed = self.met = False
 
     @property
     def over(self) -> bool:
         """Whether there is nothing left to look at."""
         return self.met and self.differed
 
-    def before(self, module: nn.Module, run: Running) -> None:
-        """Look at how the first stacked batch is laid out, while it runs."""
-        if run.stacked and not self.laid_out:
-            warn_of_batch_norm(module, run.n)
-            self.guards.enter_context(rows_first(module, sum(run.sizes)))
-
-    def after(self, module: nn.Module, run: Running, output: Any) -> None:
-        """Look at what the first stacked batch became; None where the forward raised."""
-        self.guards.close()
-        if run.together and not self.laid_out and output is not None:
-            own = run.rows if run.fork is not None else None
-            check_batch_dim_unambiguous(module, output, sum(run.sizes), own)
-            self.laid_out = True
-
-    def check(self, module: nn.Module, run: Running, views: Views, loss: LossFunction) -> None:
+    def check(self, module: nn.Module, run: ViewRun, views: Views, loss: LossFunction) -> None:
         """Look at the views, until they were seen to differ, and at the model's own loss."""
         if not self.compared and isinstance(loss, LabelledLoss):
-            self.compared = check_loss(views, loss, run.stacked or run.fork is not None)
+            self.compared = check_loss(views, loss, run.together)
         if not self.met:
             none = not isinstance(loss, LabelledLoss) or _own_loss(views.outputs[0]) is None
             self.met = self.compared or none
         if not self.differed and len(views) > 1:
-            trunk = run.fork.name if run.fork is not None else None
-            self.differed = check_differ(views, module, run.noise, trunk)
+            self.differed = check_differ(views, module, run.noise, run.trunk)
 
 
 def check_differ(views: Views, module: nn.Module, noise: Noise, trunk: str | None = None) -> bool:

@@ -60,7 +60,7 @@ class FusedHead:
         elif not self.said and (why := why_plain(model)) is not None:
             self._say(why, rank)
 
-    def stay(self, model: nn.Module, rank: int) -> None:
+    def leave_whole(self, model: nn.Module, rank: int) -> None:
         """Leave the head as it is above a trunk, where its rows are those of several views."""
         found = None if self.off or self.said else head_of(model)
         if found is not None:

@@ -13,15 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.consistency.forward import ITEMS, Forward
+from dropsmith.batches import Arguments
 from dropsmith.consistency.items import scale_to_accumulated_batch
-from dropsmith.consistency.run import Running
-from dropsmith.consistency.start import start
-from dropsmith.consistency.state import Consistent, ConsistentOutput
+from dropsmith.consistency.signature import ITEMS, takes_labels
+from dropsmith.consistency.state import Consistent, ConsistentOutput, StepRun
 from dropsmith.consistency.task_loss import Counting, LabelledLoss
 from dropsmith.errors import ObjectiveError, ViewError
 from dropsmith.noise import ATTRIBUTE, Noise, installation_of, warn_if_loaded
-from dropsmith.passes import Views
+from dropsmith.passes import Views, plan_run
 
 FUSED = "fused_lm_head"
 """What TRL's trainers ask a causal model for instead of its scores."""
@@ -46,22 +45,21 @@ def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, An
 @torch.compiler.disable
 def after(state: Consistent, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
     """Add the term to the loss and cut the outputs to view 0."""
-    run, state.running = state.running, None
-    if run is None:
+    step, state.running = state.running, None
+    if step is None:
         return None
     try:
-        state.first.after(module, run, output)
         if output is None:
             return None
-        views = run.views(module, output)
+        views = replace(step.run.finish(output), step=step.number)
         if not state.first.over:
-            state.first.check(module, run, views, state.loss)
+            state.first.check(module, step.run, views, state.loss)
         state.head.end()
-        loss = _loss(state, run, views)
+        loss = _loss(state, step, views)
     finally:
         state.head.end()
-        run.end()
-    return _with_loss(views.outputs[0], loss, state.forward.labels)
+        step.run.close()
+    return _with_loss(views.outputs[0], loss, bool(state.forward.labels))
 
 
 def _refuse(module: nn.Module, kwargs: Mapping[str, Any]) -> None:
@@ -88,35 +86,34 @@ def _begin(
         if state.objective.depends_on_step:
             warn_if_loaded(noise)
         noise.begin(training=True)
-    how = {"mode": state.mode, "trunk": state.trunk, "reader": state.reader}
-    run = start(module, noise, _forward(state), state.objective, args, kwargs, **how)
-    state.reader = run.reader or state.reader
+    number = noise.step
+    items = kwargs.get(ITEMS)
+    kwargs = {name: value for name, value in kwargs.items() if name != ITEMS}
+    if state.forward.labels is None:
+        state.forward = replace(state.forward, labels=takes_labels(module, args, kwargs))
+    batch = state.forward.by_name(args, kwargs)
     if isinstance(state.loss, LabelledLoss):
-        state.loss.labels(run.batch)
-    state.running = run
-    state.first.before(module, run)
-    if run.fork is not None:
-        state.head.stay(module, noise.rank)
+        state.loss.labels(batch)
+    if not state.forward.labels or (state.apart and state.first.over):
+        # No labels once the model's own loss is known to equal ours.
+        kwargs.pop("labels", None)
+    names = state.forward.position_names(len(args))
+    run = plan_run(module, state.request_at(number), Arguments(args, kwargs), batch, noise, names)
+    state.running = StepRun(run, number, items)
+    if run.trunk is not None:
+        state.head.leave_whole(module, noise.rank)
     elif state.first.over:
         state.head.begin(module, noise.rank)
-    return run.begin()
+    return tuple(run.begin(state.reader_for(module, run)))
 
 
-def _forward(state: Consistent) -> Forward:
-    """What to hand to the model itself: no labels once its own loss is known to equal ours."""
-    return (
-        replace(state.forward, labels=False) if state.apart and state.first.over else state.forward
-    )
-
-
-def _loss(state: Consistent, run: Running, views: Views) -> Tensor:
+def _loss(state: Consistent, step: StepRun, views: Views) -> Tensor:
     counting, scores = Counting(state.loss), state.head.scores(views)
     terms = state.objective.terms(views, counting)
-    state.head.judge(scores, run.noise.rank)
+    state.head.judge(scores, step.run.noise.rank)
     state.terms = {name: term.detach() for name, term in terms.items()}
-    return state.objective.total(
-        scale_to_accumulated_batch(terms, run.items, counting.first), run.step
-    )
+    terms = scale_to_accumulated_batch(terms, step.items, counting.first)
+    return state.objective.total(terms, step.number)
 
 
 def _with_loss(output: Any, loss: Tensor, takes_labels: bool) -> Any:
@@ -132,7 +129,7 @@ def _with_loss(output: Any, loss: Tensor, takes_labels: bool) -> Any:
 
 def _as_forward_takes(state: Consistent, args: Any, kwargs: dict[str, Any]) -> Any:
     """Without labels and item counts where forward takes none: trainers give them in evaluation."""
-    taken = {"labels": state.forward.labels, ITEMS: state.forward.items}
+    taken = {"labels": state.forward.labels is not False, ITEMS: state.forward.items}
     extra = {name for name in kwargs if not taken.get(name, True)}
     return (args, {k: v for k, v in kwargs.items() if k not in extra}) if extra else None
 

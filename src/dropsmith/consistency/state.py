@@ -1,16 +1,17 @@
-"""What a consistent model carries from step to step, and what it returns."""
+"""The state of a consistent model from step to step, and what it returns."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from dropsmith.activations import Reader
+from dropsmith.activations import Reader, never
 from dropsmith.consistency.first_step import FirstSteps
-from dropsmith.consistency.forward import Forward
 from dropsmith.consistency.head import FusedHead, HeadChoice
-from dropsmith.consistency.run import Running
+from dropsmith.consistency.signature import Signature
+from dropsmith.noise import RowAxes
 from dropsmith.objectives import LossFunction, Objective
+from dropsmith.passes import Mode, ViewRequest, ViewRun
 from dropsmith.plans import Plan
 from dropsmith.terms import Terms
 
@@ -27,6 +28,20 @@ class ConsistentOutput(NamedTuple):
     logits: Any
 
 
+class StepRun(NamedTuple):
+    """One training step that is running: what the hook before the forward leaves for that after it.
+
+    Args:
+        run: the passes.
+        number: of the step.
+        items: over how many items a trainer averages, of which these are a part; or None.
+    """
+
+    run: ViewRun
+    number: int
+    items: Tensor | int | None
+
+
 class Consistent:
     """What `consistent` put on a model; reached by `terms_of` and taken off by `restore`."""
 
@@ -34,17 +49,19 @@ class Consistent:
         self,
         objective: Objective,
         loss: LossFunction,
-        forward: Forward,
-        mode: Literal["auto", "looped"],
+        forward: Signature,
+        mode: Mode,
         trunk: str | None,
+        rows: RowAxes | None = None,
         head: HeadChoice = "auto",
         apart: bool = False,
     ) -> None:
         self.objective, self.loss, self.forward, self.mode = objective, loss, forward, mode
-        self.trunk, self.apart = trunk, apart
+        self.trunk, self.apart, self.rows = trunk, apart, rows
+        self.requests: dict[int, ViewRequest] = {}
         self.told: dict[str, tuple[bool, Any]] = {}
         self.handles: list[RemovableHandle] = []
-        self.running: Running | None = None
+        self.running: StepRun | None = None
         self.terms: Terms = {}
         self.plan: Plan | None = None
         self.had_noise = False
@@ -52,6 +69,34 @@ class Consistent:
         self.head = FusedHead(head)
         self.warned = False
         self.reader: Reader | None = None
+
+    def request_at(self, step: int) -> ViewRequest:
+        """What the objective asks of the passes of a training step."""
+        n = self.objective.views_at(step)
+        request = self.requests.get(n)
+        if request is None:
+            several = n > 1
+            request = self.requests[n] = ViewRequest(
+                views=n,
+                mode=self.mode,
+                noise_free=tuple(view for view in self.objective.noise_free if view < n),
+                batch_fraction=self.objective.batch_fraction if several else 1.0,
+                trunk=self.trunk if several else None,
+                reads=self.objective.reads if several else None,
+                rows=self.rows,
+            )
+        return request
+
+    def reader_for(self, model: nn.Module, run: ViewRun) -> Reader | None:
+        """A reader of the pass that the root has begun; that of the step before where it fits."""
+        reads = run.request.reads
+        if reads is None:
+            return None
+        last = self.reader
+        fits = last is not None and last.settled and last.model is model and last.reads == reads
+        if not fits or run.below is not never or last is None or last.below is not never:
+            self.reader = Reader(model, reads, begun=True, below=run.below)
+        return self.reader
 
     def __getstate__(self) -> dict[str, Any]:
         # Hooks that are off now would find their way back into the original and not the copy.

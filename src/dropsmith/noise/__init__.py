@@ -17,6 +17,7 @@ from dropsmith.noise.noise_slots import NoiseSlot, inner_noise_of
 from dropsmith.noise.plan_suspended import plan_suspended
 from dropsmith.noise.probing import unchanged
 from dropsmith.noise.root_hooks import check_rules_ran, warn_if_loaded, watch_loading
+from dropsmith.noise.row_layout import RowAxes, evaluating, forget_layouts, layout_of
 from dropsmith.noise.site_noise import SiteNoise
 from dropsmith.noise.state import ATTRIBUTE, Noise
 from dropsmith.noise.static_sites import owner_module, possible_calls, static_sites
@@ -33,15 +34,19 @@ __all__ = [
     "LayerNames",
     "Noise",
     "NoiseSlot",
+    "RowAxes",
     "SiteNoise",
     "check_rules_ran",
+    "evaluating",
     "find_noise",
+    "forget_layouts",
     "functional_kind",
     "in_backward",
     "inner_noise_of",
     "install",
     "installation_of",
     "layer_by_layer",
+    "layout_of",
     "noise_of",
     "owner_module",
     "plan_of",

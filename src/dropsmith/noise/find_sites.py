@@ -8,20 +8,21 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode
 
-from dropsmith.batches import call, one_more_column, one_more_row
+from dropsmith.batches import Arguments, arguments
 from dropsmith.interception import ATTENTION, DROPOUTS, MULTI_HEAD, multi_head_arguments, watched
 from dropsmith.noise.probing import unchanged
+from dropsmith.noise.row_layout import RowAxes, layout_of
 from dropsmith.noise.static_sites import owner_module, static_sites
 from dropsmith.noise.torch_calls import functional_kind
 from dropsmith.plans import Kind, Site, call_name, confirmed, names_of, shown
 
 
-def sites(model: nn.Module, batch: Any) -> list[Site]:
+def sites(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> list[Site]:
     """Every site of a model, in order, its axes confirmed by running B and B + 1 rows.
 
     The model is run in train mode without gradients; modes, buffers (BatchNorm statistics among
-    them), torch's generator and the step are put back after. Rows are counted along dimension 0
-    of the batch, or along 1 where a recurrent or attention layer shows that time comes first.
+    them), random generators and the step are put back after. Where the rows of the batch lie is
+    found by running, too.
 
     >>> net = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.2))
     >>> [(site.name, site.kind, site.rate) for site in sites(net, torch.ones(2, 3))][-1]
@@ -30,10 +31,19 @@ def sites(model: nn.Module, batch: Any) -> list[Site]:
     Args:
         model: any module.
         batch: what it takes: a tensor, a tuple of arguments, or a mapping of them by name.
+        rows: the axes on which arguments have their rows, by name, where somebody says them; None
+            for an argument without rows, as in `{"mask": None}`.
     """
-    few, more = _run(model, batch), _run(model, one_more_row(batch))
-    if _time_first(model, few.shapes, more.shapes):
-        more = _run(model, one_more_column(batch))
+    inputs = arguments(model, batch)
+    with unchanged(model):
+        model.train()
+        layout = layout_of(model, inputs, rows)
+    one = layout.taken_arguments(inputs, [0]) if layout.divisible else inputs
+    few = _run(model, layout.fresh(inputs))
+    try:
+        more = _run(model, layout.combined([inputs, one])) if layout.grows else few
+    except Exception:  # rows that look at each other may take no more of them
+        more = few
     static = [_seen(site, model, few.shapes, more.shapes) for site in static_sites(model)]
     known = {site.name for site in static}
     found = [_seen(site, model, few.shapes, more.shapes) for site in few.calls]
@@ -98,11 +108,11 @@ class _Trace(TorchFunctionMode):
             self.shapes.setdefault(shown(name), tuple(first.shape))
 
 
-def _run(model: nn.Module, batch: Any) -> _Trace:
+def _run(model: nn.Module, inputs: Arguments) -> _Trace:
     trace = _Trace()
     with watched(model, trace), unchanged(model), torch.no_grad(), trace:
         model.train()
-        call(model, batch)
+        model(*inputs[0], **inputs[1])
     return trace
 
 
@@ -114,21 +124,6 @@ def _seen(site: Site, model: nn.Module, few: dict[str, Any], more: dict[str, Any
         return site
     names = names_of(owner_module(model, site.owner), site.kind, len(sizes))
     return replace(site, sizes=sizes, axes=confirmed(names, sizes, more.get(place, sizes)))
-
-
-def _time_first(model: nn.Module, few: dict[str, Any], more: dict[str, Any]) -> bool:
-    """Whether dimension 0, which grew, is time to a layer that takes `[time, batch, unit]`."""
-    return any(
-        _grew(few.get(place), more.get(place)) == [0]
-        for name, module in model.named_modules()
-        if isinstance(module, nn.RNNBase | nn.MultiheadAttention) and not module.batch_first
-        if len(few.get(place := f"{shown(name)}.input", ())) == 3
-    )
-
-
-def _grew(few: tuple[int, ...] | None, more: tuple[int, ...] | None) -> list[int]:
-    pairs = zip(few or (), more or (), strict=False)
-    return [dim for dim, (a, b) in enumerate(pairs) if a != b]
 
 
 def _argument(args: Any, kwargs: Any, index: int, name: str, default: float) -> float:

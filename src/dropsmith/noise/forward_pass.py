@@ -28,7 +28,7 @@ class ForwardPass:
     """
 
     views: tuple[int, ...] = (0,)
-    quiet: tuple[int, ...] = ()
+    noise_free: tuple[int, ...] = ()
     domain: int = TRAINING
     step: int | None = None
     sampling: bool = False

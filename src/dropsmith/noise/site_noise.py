@@ -57,13 +57,13 @@ class SiteNoise:
     def weight(self, weight: Tensor) -> Tensor:
         """A parameter with this site's noise; one pass has one mask for it."""
         sources = self.sources(weight.device)
-        quiet = self.noise.noise_free_views()
-        if len(set(sources)) > 1 or len(set(quiet)) > 1:
+        noise_free = self.noise.noise_free_views()
+        if len(set(sources)) > 1 or len(set(noise_free)) > 1:
             raise ViewError(
                 f"site {self.site.name!r} is a weight: the views of a stacked batch would share "
                 'its mask\n  use mode="looped", or rule(..., views="shared")'
             )
-        if quiet[0]:
+        if noise_free[0]:
             return weight
         sizes = tuple(weight.shape)
         names = Axes.read(self.axes, sizes).names if self.axes else (UNKNOWN,) * len(sizes)
@@ -129,9 +129,9 @@ class SiteNoise:
         return after
 
     def _quietened(self, x: Tensor, dropped: Tensor, dim: int) -> Tensor:
-        quiet = self.noise.noise_free_views()
-        if not any(quiet):
+        noise_free = self.noise.noise_free_views()
+        if not any(noise_free):
             return dropped
-        before, after = x.chunk(len(quiet), dim), dropped.chunk(len(quiet), dim)
-        parts = [a if off else b for off, a, b in zip(quiet, before, after, strict=True)]
+        before, after = x.chunk(len(noise_free), dim), dropped.chunk(len(noise_free), dim)
+        parts = [a if off else b for off, a, b in zip(noise_free, before, after, strict=True)]
         return torch.cat(parts, dim)

@@ -137,7 +137,7 @@ class Noise:
 
     def noise_free_views(self) -> tuple[bool, ...]:
         """Which of the stacked views run without noise."""
-        return tuple(view in self.current.quiet for view in self.current.views)
+        return tuple(view in self.current.noise_free for view in self.current.views)
 
     def restore_in_backward(self, tensors: list[Tensor]) -> None:
         """Come back to this pass when the backward pass reaches what it returned.

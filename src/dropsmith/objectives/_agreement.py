@@ -26,13 +26,13 @@ class Agreement:
     Args:
         weight: what the mean of the term is multiplied with before it joins the mean task loss.
         distance: one number per item, from the scores of two views.
-        carriers: the views that carry the task loss, or None for all.
+        task_loss_views: the views that carry the task loss, or None for all.
         stop_gradient: the view that is a constant in the term, or None.
     """
 
     weight: float
     distance: Distance
-    carriers: tuple[int, ...] | None = None
+    task_loss_views: tuple[int, ...] | None = None
     stop_gradient: int | None = None
 
 
@@ -45,14 +45,14 @@ class Agreeing(Objective):
         warmup: over how many steps the weight rises linearly to its full value, from the first.
         every: the term is made at every step divisible by this, with the same weight; other steps
             are one view and its task loss.
-        share: the leading share of the batch that views after the first see, in (0, 1]; the term is
-            a mean over it.
+        batch_fraction: the leading share of the batch that views after the first see, in (0, 1];
+            the term is a mean over it.
     """
 
     views: int = 2
     warmup: int = 0
     every: int = 1
-    share: float = 1.0  # pyright: ignore[reportIncompatibleMethodOverride] - here it is a setting
+    batch_fraction: float = 1.0  # pyright: ignore[reportIncompatibleMethodOverride] - here it is a setting
 
     @property
     @abstractmethod
@@ -63,9 +63,11 @@ class Agreeing(Objective):
         check_integer(self, "views", at_least=2)
         check_integer(self, "warmup", at_least=0)
         check_integer(self, "every", at_least=1)
-        check_number(self, "share")
-        if not 0 < self.share <= 1:
-            raise ObjectiveError(f"{self}: share must be in (0, 1], got {self.share}")
+        check_number(self, "batch_fraction")
+        if not 0 < self.batch_fraction <= 1:
+            raise ObjectiveError(
+                f"{self}: batch_fraction must be in (0, 1], got {self.batch_fraction}"
+            )
         _ = self.agreement  # making it checks the settings it is made of
 
     def views_at(self, step: int) -> int:
@@ -80,7 +82,7 @@ class Agreeing(Objective):
         return self.agreement.weight * min(1.0, step / self.warmup if self.warmup else 1.0)
 
     def terms(self, views: Views, loss: LossFunction) -> Terms:
-        losses = task_losses(views, loss, self.agreement.carriers)
+        losses = task_losses(views, loss, self.agreement.task_loss_views)
         if (sums := from_head(views, losses, self._wanted(views))) is not None:
             return dict(zip((TASK, CONSISTENCY), sums, strict=False))
         terms = {TASK: task_mean(losses)}
@@ -100,7 +102,9 @@ class Agreeing(Objective):
         if len(views) > 1 and (name is None or term.stop_gradient is not None):
             return None
         weight = term.weight if step is None else self.weight_at(step)
-        return Wanted(distance=name or "symmetric_kl", weight=weight, carriers=term.carriers)
+        return Wanted(
+            distance=name or "symmetric_kl", weight=weight, task_loss_views=term.task_loss_views
+        )
 
     def total(self, terms: Terms, step: int) -> Tensor:
         if self.views_at(step) == 1:
@@ -114,10 +118,10 @@ class Agreeing(Objective):
 
 
 def task_losses(
-    views: Views, loss: LossFunction, carriers: tuple[int, ...] | None = None
+    views: Views, loss: LossFunction, task_loss_views: tuple[int, ...] | None = None
 ) -> list[Loss]:
-    """The task loss of each view in `carriers`, or of every view; of those that were made."""
-    wanted = range(len(views)) if carriers is None else carriers
+    """The task loss of each view in `task_loss_views`, or of every view that was made."""
+    wanted = range(len(views)) if task_loss_views is None else task_loss_views
     pairs = [(views.outputs[i], views.batches[i]) for i in wanted if i < len(views)]
     return [checked(loss(output, batch)) for output, batch in pairs]
 
@@ -125,7 +129,9 @@ def task_losses(
 def task_terms(views: Views, loss: LossFunction) -> Terms:
     """The mean task loss over all views, and nothing else."""
     losses = task_losses(views, loss)
-    sums = from_head(views, losses, Wanted(distance="symmetric_kl", weight=0.0, carriers=None))
+    sums = from_head(
+        views, losses, Wanted(distance="symmetric_kl", weight=0.0, task_loss_views=None)
+    )
     return {TASK: task_mean(losses) if sums is None else sums[0]}
 
 

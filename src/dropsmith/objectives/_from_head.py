@@ -39,12 +39,12 @@ class Wanted:
     Args:
         distance: its name for the distance.
         weight: what the mean distance is multiplied with beside the mean task loss.
-        carriers: the views that carry the task loss, or None for all.
+        task_loss_views: the views that carry the task loss, or None for all.
     """
 
     distance: HeadDistance
     weight: float
-    carriers: tuple[int, ...] | None
+    task_loss_views: tuple[int, ...] | None
 
 
 class CrossEntropySum(Deferred):
@@ -109,10 +109,12 @@ def _fits(
     sums: Sequence[CrossEntropySum],
     wanted: Wanted,
 ) -> bool:
-    carriers = [view for view in wanted.carriers or range(len(views)) if view < len(views)]
+    task_loss_views = [
+        view for view in wanted.task_loss_views or range(len(views)) if view < len(views)
+    ]
     if not all(isinstance(one, PutOffScores) and one.untouched for one in scores):
         return False
-    own = all(one.scores is scores[view] for view, one in zip(carriers, sums, strict=True))
+    own = all(one.scores is scores[view] for view, one in zip(task_loss_views, sums, strict=True))
     heads = all(one.alike(scores[0]) for one in scores)
     whole = all(batch is views.batches[0] for batch in views.batches)
     alike = all(one.untouched and sums[0].alike(one) for one in sums)
@@ -123,17 +125,17 @@ def _means(scores: Sequence[PutOffScores], task: CrossEntropySum, wanted: Wanted
     count = len(scores)
     labels = task.labels.flatten().long()
     items = max(1, int((labels != task.ignore_index).sum()))
-    carriers = wanted.carriers or tuple(range(count))
-    carriers = tuple(view for view in carriers if view < count)
-    share = 1 / (items * len(carriers))
+    task_loss_views = wanted.task_loss_views or tuple(range(count))
+    task_loss_views = tuple(view for view in task_loss_views if view < count)
+    batch_fraction = 1 / (items * len(task_loss_views))
     mix = Mix(
-        tuple(share if view in carriers else 0.0 for view in range(count)),
+        tuple(batch_fraction if view in task_loss_views else 0.0 for view in range(count)),
         wanted.weight / items if count > 1 else 0.0,
     )
     settings = HeadSettings(
         distance=wanted.distance, smoothing=task.smoothing, ignore_index=task.ignore_index
     )
-    return _as_means(_sums(scores, labels, settings, mix), carriers)
+    return _as_means(_sums(scores, labels, settings, mix), task_loss_views)
 
 
 def _sums(
@@ -150,9 +152,9 @@ def _sums(
     return agreeing_head(hidden, weight, bias, labels, settings, mix)
 
 
-def _as_means(sums: HeadSums, carriers: tuple[int, ...]) -> list[Mean]:
-    kept, pairs = sum(sums.task[view] for view in carriers), comb(len(sums.task), 2)
-    found = [Mean(torch.as_tensor(kept), sums.counted * len(carriers))]
+def _as_means(sums: HeadSums, task_loss_views: tuple[int, ...]) -> list[Mean]:
+    kept, pairs = sum(sums.task[view] for view in task_loss_views), comb(len(sums.task), 2)
+    found = [Mean(torch.as_tensor(kept), sums.counted * len(task_loss_views))]
     if pairs:
         if bool(sums.agreement.detach().isinf()):
             raise ObjectiveError(

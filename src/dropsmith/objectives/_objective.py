@@ -13,6 +13,8 @@ from dropsmith.terms import Loss, Terms
 
 LossFunction = Callable[[Any, Any], Loss]
 """Takes what the model returned for one view and that view's batch."""
+WRITTEN = {"batch_fraction": "share", "task_loss_views": "carriers", "noise_free": "quiet"}
+"""Settings that have another name in JSON, by which the ids of older records hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +31,12 @@ class Objective(ABC):
         """How many views training step `step` (from 1) needs; one means the task alone."""
 
     @property
-    def quiet(self) -> tuple[int, ...]:
+    def noise_free(self) -> tuple[int, ...]:
         """The views that run with all noise off."""
         return ()
 
     @property
-    def share(self) -> float:
+    def batch_fraction(self) -> float:
         """The leading share of the batch that the second and later views see, in (0, 1]."""
         return 1.0
 
@@ -59,7 +61,7 @@ class Objective(ABC):
     def to_json(self) -> dict[str, Any]:
         """A JSON object from which `objectives.from_json` makes an equal objective."""
         return {"objective": type(self).__name__} | {
-            name: list(value) if isinstance(value, tuple) else value
+            WRITTEN.get(name, name): list(value) if isinstance(value, tuple) else value
             for name, value in self._settings()
         }
 

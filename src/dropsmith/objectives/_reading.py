@@ -5,7 +5,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from dropsmith.errors import ObjectiveError, did_you_mean
-from dropsmith.objectives._objective import Objective
+from dropsmith.objectives._objective import WRITTEN, Objective
 from dropsmith.objectives.activation import ActivationNorm
 from dropsmith.objectives.lr_drop import LRDrop
 from dropsmith.objectives.r_drop import RDrop
@@ -39,7 +39,8 @@ def from_json(values: dict[str, Any], extra: Iterable[type[Objective]] = ()) -> 
         raise ObjectiveError(
             f'not an objective: {values!r}\n  it looks like {{"objective": "RDrop", "alpha": 5}}'
         )
-    settings = dict(values)
+    names = {written: name for name, written in WRITTEN.items()}
+    settings = {names.get(key, key): value for key, value in values.items()}
     name = settings.pop("objective")
     extra = list(extra)
     known = OBJECTIVES | {kind.__name__: kind for kind in extra}

@@ -7,7 +7,6 @@ from typing import Any
 from torch import Tensor
 
 from dropsmith.activations import Layer
-from dropsmith.batches import rows_of
 from dropsmith.errors import ObjectiveError
 from dropsmith.kernels.agreeing_attention import Looks
 from dropsmith.passes import Views
@@ -95,18 +94,13 @@ def _leading(layer: Layer, views: Views, view: int, held: bool) -> Layer:
 
 def cut_rows(x: Tensor | None, views: Views, view: int) -> Tensor | None:
     """The rows of one view's tensor that all views share; rows may be folded with others."""
-    rows = rows_of(views.batches[view])
-    if x is None or rows == views.shared_rows:
+    rows = views.rows if view == 0 else views.shared_rows
+    if x is None or not rows or not views.shared_rows or rows == views.shared_rows:
         return x
     return x[: views.shared_rows * (len(x) // rows)]
 
 
 def leading_batch(views: Views) -> Mapping[str, Any]:
-    """The first view's batch by name, in the rows that all views share; empty without names."""
-    batch = views.batches[0]
-    if not isinstance(batch, Mapping):
-        return {}
-    return {
-        name: cut_rows(value, views, 0) if isinstance(value, Tensor) and value.ndim else value
-        for name, value in batch.items()
-    }
+    """The batch by name, in the rows that all views share; empty without names."""
+    batch = views.batches[-1]
+    return batch if isinstance(batch, Mapping) else {}

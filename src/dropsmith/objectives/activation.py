@@ -51,12 +51,12 @@ class ActivationNorm(Objective):
         return self.of.views_at(step)
 
     @property
-    def quiet(self) -> tuple[int, ...]:
-        return self.of.quiet
+    def noise_free(self) -> tuple[int, ...]:
+        return self.of.noise_free
 
     @property
-    def share(self) -> float:
-        return self.of.share
+    def batch_fraction(self) -> float:
+        return self.of.batch_fraction
 
     @property
     def reads(self) -> Reads | None:

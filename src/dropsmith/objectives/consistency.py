@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import combinations
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from dropsmith.batches import rows_of
-from dropsmith.errors import ObjectiveError, ViewError
+from dropsmith.errors import ObjectiveError
 from dropsmith.objectives.distances import Distance, squared_distance, squared_error
 from dropsmith.passes import Views
 from dropsmith.terms import Mean, total
@@ -63,26 +61,18 @@ def _shared_rows(views: Views) -> slice:
         raise ObjectiveError(
             "consistency needs at least 2 views, there is 1\n  make them with views(model, batch)"
         )
-    shapes = [tuple(scores.shape) for scores in views.logits]
-    rows = [_rows(batch) for batch in views.batches]
     # Nothing is cut from whole batches, so their outputs may have any layout, flattened tokens too.
-    if len(set(shapes)) == 1 and set(rows) == {views.shared_rows}:
+    if views.shared_rows is None or views.shared_rows == views.rows:
         return slice(None)
-    for shape, own in zip(shapes, rows, strict=True):
-        if shape[0] < views.shared_rows or own not in (None, shape[0]):
+    for view, scores in enumerate(views.logits):
+        rows = views.rows if view == 0 else views.shared_rows
+        if scores.shape[0] < views.shared_rows or (views.rows and scores.shape[0] != rows):
             raise ObjectiveError(
                 f"cannot find the {views.shared_rows} rows that the views share in logits of "
-                f"shape {shape}, from a batch of {own} rows\n"
-                "  return logits whose first dimension is the batch, or use share=1.0"
+                f"shape {tuple(scores.shape)}, from a batch of {rows} rows\n"
+                "  return logits whose first dimension is the batch, or use batch_fraction=1.0"
             )
     return slice(views.shared_rows)
-
-
-def _rows(batch: Any) -> int | None:
-    try:
-        return rows_of(batch)
-    except ViewError:
-        return None
 
 
 def _counted(masks: Sequence[Tensor], scores: Tensor) -> Tensor | None:

@@ -93,7 +93,7 @@ class LRDrop(Objective):
     views: int = 2
     warmup: int = 0
     every: int = 1
-    share: float = 1.0  # pyright: ignore[reportIncompatibleMethodOverride] - here it is a setting
+    batch_fraction: float = 1.0  # pyright: ignore[reportIncompatibleMethodOverride] - here it is a setting
 
     def __post_init__(self) -> None:
         for name in ("hidden", "attention", "output"):
@@ -172,7 +172,7 @@ class LRDrop(Objective):
             views=self.views,
             warmup=self.warmup,
             every=self.every,
-            share=self.share,
+            batch_fraction=self.batch_fraction,
         )
 
     @property

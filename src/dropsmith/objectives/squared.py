@@ -18,32 +18,34 @@ from dropsmith.objectives.distances import squared_distance
 class SquaredDistance(Agreeing):
     """Mean task loss + kappa × mean squared difference of scores, with every choice left open.
 
-    >>> SquaredDistance(kappa=0.15, carriers=(0,), stop_gradient=0)
-    SquaredDistance(kappa=0.15, carriers=(0,), stop_gradient=0)
+    >>> SquaredDistance(kappa=0.15, task_loss_views=(0,), stop_gradient=0)
+    SquaredDistance(kappa=0.15, task_loss_views=(0,), stop_gradient=0)
 
     Args:
         kappa: weight of the term.
-        carriers: the views that carry the task loss, view 0 among them; None for all.
-        quiet: the views that run with all noise off; never view 0, which is the model's output.
+        task_loss_views: the views that carry the task loss, view 0 among them; None for all.
+        noise_free: the views that run with all noise off; never view 0, the model's output.
         stop_gradient: the view that is a constant target in the term, or None.
     """
 
     kappa: float
-    carriers: tuple[int, ...] | None = None
-    quiet: tuple[int, ...] = ()  # pyright: ignore[reportIncompatibleMethodOverride] - a setting
+    task_loss_views: tuple[int, ...] | None = None
+    noise_free: tuple[int, ...] = ()  # pyright: ignore[reportIncompatibleMethodOverride] - a setting
     stop_gradient: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number(self, "kappa")
-        if self.carriers is not None:
-            object.__setattr__(self, "carriers", tuple(self.carriers))
-        object.__setattr__(self, "quiet", tuple(self.quiet))
-        for view in (*(self.carriers or ()), *self.quiet, self.stop_gradient):
+        if self.task_loss_views is not None:
+            object.__setattr__(self, "task_loss_views", tuple(self.task_loss_views))
+        object.__setattr__(self, "noise_free", tuple(self.noise_free))
+        for view in (*(self.task_loss_views or ()), *self.noise_free, self.stop_gradient):
             check_view(self, view)
-        if self.carriers is not None and 0 not in self.carriers:
-            raise ObjectiveError(f"{self}: view 0 must carry the task loss, add 0 to carriers")
-        if 0 in self.quiet:
+        if self.task_loss_views is not None and 0 not in self.task_loss_views:
+            raise ObjectiveError(
+                f"{self}: view 0 must carry the task loss, add 0 to task_loss_views"
+            )
+        if 0 in self.noise_free:
             raise ObjectiveError(f"{self}: view 0 must be noisy, make another view quiet")
 
     @property
@@ -51,7 +53,7 @@ class SquaredDistance(Agreeing):
         return Agreement(
             weight=self.kappa,
             distance=squared_distance,
-            carriers=self.carriers,
+            task_loss_views=self.task_loss_views,
             stop_gradient=self.stop_gradient,
         )
 
@@ -94,7 +96,7 @@ class PiModel(Agreeing):
 
     @property
     def agreement(self) -> Agreement:
-        return SquaredDistance(kappa=self.kappa, carriers=(0,)).agreement
+        return SquaredDistance(kappa=self.kappa, task_loss_views=(0,)).agreement
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -104,7 +106,7 @@ class ExpectationLinear(Agreeing):
     The quiet view is no constant: gradients reach the model through it too, as in the code of
     Zolna et al. (2018), whose default is kappa 0.25.
 
-    >>> ExpectationLinear(kappa=0.25).quiet
+    >>> ExpectationLinear(kappa=0.25).noise_free
     (1,)
 
     Args:
@@ -114,9 +116,9 @@ class ExpectationLinear(Agreeing):
     kappa: float
 
     @property
-    def quiet(self) -> tuple[int, ...]:
+    def noise_free(self) -> tuple[int, ...]:
         return (1,)
 
     @property
     def agreement(self) -> Agreement:
-        return SquaredDistance(kappa=self.kappa, carriers=(0,)).agreement
+        return SquaredDistance(kappa=self.kappa, task_loss_views=(0,)).agreement

@@ -6,33 +6,38 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from dropsmith.activations import Layer, Reading, Reads, never, reading
+from dropsmith.activations import Layer, Reader, Reading, Reads, reading
 from dropsmith.errors import ViewError
 from dropsmith.kernels.agreeing_attention import Looks
 
 Layers = tuple[Layer, ...]
 
 
-def seeing(
-    model: nn.Module, reads: Reads | None, below: Callable[[], bool] = never
-) -> AbstractContextManager[Reading | None]:
-    """Read the blocks of a forward, where something wants them; `below` as in `reading`."""
-    return nullcontext() if reads is None else reading(model, reads, below)
+def reading_blocks(model: nn.Module, reads: Reads | None) -> AbstractContextManager[Reading | None]:
+    """Read the blocks of a forward, where something wants them."""
+    return nullcontext() if reads is None else reading(model, reads)
 
 
-def cut_layers(read: Sequence[Layer], sizes: Sequence[int]) -> tuple[Layers, ...]:
+def reader_of(model: nn.Module, reads: Reads | None, below: Callable[[], bool]) -> Reader | None:
+    """A reader of the blocks of one forward, if something wants them; `below` as in `reading`."""
+    return None if reads is None else Reader(model, reads, below=below)
+
+
+def cut_layers(read: Sequence[Layer], sizes: Sequence[int] | None) -> tuple[Layers, ...]:
     """The blocks of each view, from those of a pass over all their rows.
 
     What all views share is whole in each of them.
 
     Args:
         read: in the order in which they ran.
-        sizes: how many rows of the batch each view has, in order.
+        sizes: how many rows of the batch each view has, in order; None for one view of all rows.
 
     Raises:
         ViewError: of several views, a block holds something else than so many rows, or a multiple
             of them.
     """
+    if sizes is None:
+        return (tuple(read),)
     return tuple(tuple(_layer(one, sizes, view) for one in read) for view in range(len(sizes)))
 
 

@@ -31,11 +31,11 @@ class Modes:
         self.model = model
         self.silent: list[nn.Module] = []
 
-    def remember(self, output: Any, *, quiet: bool) -> None:
+    def remember(self, output: Any, *, noise_free: bool) -> None:
         """Hook what a pass returned, which backward reaches before any layer of that pass."""
         for tensor in tensors_in(output):
             if tensor.requires_grad:
-                tensor.register_hook(self._hush if quiet else self._speak)
+                tensor.register_hook(self._hush if noise_free else self._speak)
 
     def _hush(self, grad: Tensor) -> None:
         if not self.silent:

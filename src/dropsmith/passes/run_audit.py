@@ -1,6 +1,7 @@
 """Is the noise on? Counted from tensors, site by site, never read from settings."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +9,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from dropsmith.batches import call, rows_of, tensors_in
-from dropsmith.errors import AxisError, SiteError, ViewError, did_you_mean
-from dropsmith.noise import ForwardPass, find_noise, installation_of, plan_of, sites, unchanged
+from dropsmith.batches import Arguments, arguments, copied, tensors_in
+from dropsmith.errors import SiteError, did_you_mean
+from dropsmith.noise import (
+    ForwardPass,
+    Noise,
+    RowAxes,
+    find_noise,
+    installation_of,
+    plan_of,
+    sites,
+    unchanged,
+)
 from dropsmith.passes.audit_measure import Draw, masks_differ
 from dropsmith.passes.audit_reasons import SKIPPED, how_drawn, left_whole, reason, reason_never
 from dropsmith.passes.audit_watch import watched
-from dropsmith.passes.make_views import choose, looped, running, stacked
+from dropsmith.passes.request import ViewRequest
+from dropsmith.passes.runner import plan_run
 from dropsmith.patterns import Off
 from dropsmith.plans import Kind, Plan, Rule, Site, shown
 
@@ -72,7 +83,7 @@ class Audit:
         )
 
 
-def audit(model: nn.Module, batch: Any) -> Audit:
+def audit(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> Audit:
     """Run a model as it is now, twice over one batch, and report what noise was on.
 
     Mode (train or eval) and gradient mode are taken as they are when this is called, so that
@@ -86,25 +97,27 @@ def audit(model: nn.Module, batch: Any) -> Audit:
     Args:
         model: any module, with or without a plan.
         batch: what it takes: a tensor, a tuple of arguments, or a mapping of them by name.
+        rows: the axes on which arguments have their rows, by name, where somebody says them.
     """
+    inputs = arguments(model, batch)
     with unchanged(model):
-        known = _all_sites(model, batch)
-        draws = _two_views(model, batch, {site.name: site for site in known})
-        differ, called = _as_called(model, batch)
+        known = _all_sites(model, batch, rows)
+        draws = _two_views(model, inputs, {site.name: site for site in known}, rows)
+        differ, called = _as_called(model, inputs)
     plan = plan_of(model) or Plan()
     rules = [(site, _rule_of(plan, site)) for site in known]
-    rows = tuple(
+    table = tuple(
         _row(model, site, rule, draws.get((site.name, site.kind), ()), called)
         for site, rule in rules
         if site.native or rule is not None
     )
     mode = "train" if model.training else "eval"
-    return Audit(rows=rows, outputs_differ=differ, mode=mode)
+    return Audit(rows=table, outputs_differ=differ, mode=mode)
 
 
-def _all_sites(model: nn.Module, batch: Any) -> list[Site]:
+def _all_sites(model: nn.Module, batch: Any, rows: RowAxes | None) -> list[Site]:
     """Also the calls that a rule has replaced, which a run no longer shows as torch's."""
-    found = sites(model, batch)
+    found = sites(model, batch, rows=rows)
     names = {site.name for site in found}
     made = installation_of(model)
     replaced = [one.site for one in made.assignments] if made is not None else []
@@ -114,30 +127,26 @@ def _all_sites(model: nn.Module, batch: Any) -> list[Site]:
 Draws = dict[tuple[str, Kind], list[Draw]]
 
 
-def _two_views(model: nn.Module, batch: Any, known: Mapping[str, Site]) -> Draws:
-    # Halves of one batch also show noise that is the same for every row; a model that holds time
-    # in dimension 0 or takes an axis for another cannot be run that way.
-    if choose(model, batch, 2, (), 1.0) == "stacked":
-        try:
-            return _seen(model, batch, known, stacked)
-        except (AxisError, ViewError):
-            pass
-    return _seen(model, batch, known, looped)
-
-
-def _seen(
-    model: nn.Module, batch: Any, known: Mapping[str, Site], make: Callable[..., Any]
+def _two_views(
+    model: nn.Module, inputs: Arguments, known: Mapping[str, Site], rows: RowAxes | None
 ) -> Draws:
+    """What two views drew: halves of one batch also show noise that is the same for every row."""
     draws: Draws = {}
-    rows = 2 * rows_of(batch) if make is stacked else None
+    noise = find_noise(model) or Noise()
+    run = plan_run(model, ViewRequest(rows=rows, report=False), inputs, inputs, noise)
+    total = sum(run.sizes or ()) if run.together else None
 
     def see(name: str, kind: Kind, before: Tensor, after: Tensor) -> None:
         axes = known[name].axes if name in known else ()
-        halved = None if kind == "weight" else rows
+        halved = None if kind == "weight" else total
         draws.setdefault((name, kind), []).append(Draw.of(before, after, axes, halved))
 
     with watched(model, see):
-        make(model, batch, 2, find_noise(model))
+        try:
+            args, kwargs = run.begin()
+            run.finish(model(*args, **kwargs))
+        finally:
+            run.close()
     return draws
 
 
@@ -169,7 +178,7 @@ def _rule_of(plan: Plan, site: Site) -> Rule | None:
     return fitting[-1] if fitting else None
 
 
-def _as_called(model: nn.Module, batch: Any) -> tuple[bool, set[str]]:
+def _as_called(model: nn.Module, inputs: Arguments) -> tuple[bool, set[str]]:
     """Whether two calls as a user makes them differ, and which modules such a call runs.
 
     A hook on a module keeps torch's encoder layer from its fused fast path, which runs none of
@@ -182,14 +191,17 @@ def _as_called(model: nn.Module, batch: Any) -> tuple[bool, set[str]]:
         called.add(names.get(module, ""))
 
     with register_module_forward_pre_hook(note):
-        first, second = [_plain_call(model, batch, view) for view in range(2)]
+        first, second = [_plain_call(model, inputs, view) for view in range(2)]
     pairs = zip(first, second, strict=True)
     return any(not torch.equal(a, b) for a, b in pairs), called
 
 
-def _plain_call(model: nn.Module, batch: Any, view: int) -> list[Tensor]:
-    with running(find_noise(model), ForwardPass(views=(view,))):
-        return tensors_in(call(model, batch))
+def _plain_call(model: nn.Module, inputs: Arguments, view: int) -> list[Tensor]:
+    noise = find_noise(model)
+    holding = nullcontext() if noise is None else noise.passing(ForwardPass(views=(view,)))
+    with holding:
+        args, kwargs = copied(inputs)
+        return tensors_in(model(*args, **kwargs))
 
 
 def _cells(row: AuditRow) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What goes around a trunk into one forward: labels of all views, a decoder's own words."""
+"""Inputs that go around a trunk into one forward: labels of all views, a decoder's own words."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,8 +9,6 @@ from torch import Tensor, nn
 from dropsmith.errors import ViewError
 
 LABELS = ("labels", "start_positions", "end_positions")
-
-
 _WORDS = ("decoder_input_ids", "decoder_inputs_embeds")
 
 
@@ -20,7 +18,7 @@ def labels_of_all_views(given: Mapping[str, Any], n: int) -> dict[str, Any]:
     return {**given, **{k: torch.cat([v] * n) for k, v in labels.items()}}
 
 
-def with_own_words(model: nn.Module, given: Mapping[str, Any]) -> dict[str, Any]:
+def decoder_inputs(model: nn.Module, given: Mapping[str, Any]) -> dict[str, Any]:
     """What is given by name, and what a decoder reads where it would make that from the labels.
 
     Labels are those of all views, and so would be what is made from them inside; a trunk wants

@@ -19,17 +19,19 @@ class Views:
     Args:
         outputs: one per view, exactly as the model returns them for that view's batch.
         batches: one per view; a later one may hold only the first rows of the first.
-        shared_rows: how many leading rows all views have in common.
+        shared_rows: how many leading rows all views have in common; None where all are whole.
         layers: the Transformer blocks of each view, in the order in which they ran, where an
             objective reads them; nothing otherwise.
         step: the training step they were made in, where that is known.
+        rows: how many rows the first view has; None where that is not known.
     """
 
     outputs: tuple[Any, ...]
     batches: tuple[Any, ...]
-    shared_rows: int
+    shared_rows: int | None = None
     layers: tuple[tuple[Layer, ...], ...] = ()
     step: int | None = None
+    rows: int | None = None
 
     def __len__(self) -> int:
         return len(self.outputs)

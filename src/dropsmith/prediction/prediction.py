@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from dropsmith.batches import alike_within
 from dropsmith.errors import NoiseError, did_you_mean
-from dropsmith.prediction.rounding import alike
 
 Kind = Literal["classes", "labels", "values"]
 
@@ -82,7 +82,7 @@ class Running:
             self.entropies = torch.zeros_like(entropy)
         self.count += 1
         rounded = _ROUNDED * torch.finfo(logits.dtype).eps
-        self.differ = self.differ or not alike(logits, self.first, rounded)
+        self.differ = self.differ or not alike_within(logits, self.first, rounded)
         away = sample - self.mean
         self.mean += away / self.count
         self.squares += away * (sample - self.mean)

@@ -4,23 +4,18 @@ Each shortcut is tried on these rows against the plain way, and taken only where
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from dropsmith.batches import has_packed, rows_of
+from dropsmith.batches import close
 from dropsmith.errors import AxisError, ViewError
 from dropsmith.passes import Mode
 from dropsmith.prediction.peak_memory import PeakMemory
 from dropsmith.prediction.replay import Entry, Player, Recorder, Script, through
-from dropsmith.prediction.rounding import alike
 from dropsmith.prediction.sampler import Sampler
 from dropsmith.prediction.silent import no_noise
 from dropsmith.prediction.tensor_usage import TensorUsage, is_open, tensors_of
-
-_CLOSE = {torch.float64: 1e-10, torch.float32: 1e-4}
-
 
 _LOOPED = '\n  use mode="looped"'
 
@@ -44,52 +39,53 @@ class Probe:
 class _Trial:
     """One observed pass."""
 
-    logits: Tensor
+    logits: list[Tensor]
     entries: list[Entry]
     peak: int
 
 
-def probe(sampler: Sampler, few: Any, mode: Mode, replay: bool) -> Probe:
+def probe(sampler: Sampler, mode: Mode, replay: bool) -> Probe:
     """Try the shortcuts on a few rows.
 
     Raises:
         NoiseError: nothing random happens in the model.
         ViewError: samples are to be stacked and cannot be.
     """
-    alone = _observed(sampler, few, (0,))
+    alone = _observed(sampler, (0,))
     sampler.check_rules_ran()
     if not sampler.drawn:
-        raise no_noise(sampler.model, few)
-    pair = None if mode == "looped" else _pair(sampler, few, alone, mode)
-    script = _script(sampler, few, alone, pair) if replay else None
+        raise no_noise(sampler.model, sampler.few)
+    pair = None if mode == "looped" else _pair(sampler, alone, mode)
+    script = _script(sampler, alone, pair) if replay else None
     # Scores are also copied, turned into probabilities and summed up.
-    floor = 4 * alone.logits.numel() * alone.logits.element_size()
+    floor = 4 * alone.logits[0].numel() * alone.logits[0].element_size()
     more = max(pair.peak - alone.peak if pair is not None else 0, floor)
-    return Probe(stack=pair is not None, script=script, row_bytes=more / rows_of(few))
+    rows = sampler.layout.argument_rows(sampler.few)
+    return Probe(stack=pair is not None, script=script, row_bytes=more / rows)
 
 
-def _observed(sampler: Sampler, few: Any, numbers: tuple[int, ...]) -> _Trial:
-    live = PeakMemory(lambda: sampler.drawn)
-    recorder = Recorder(lambda: sampler.drawn, told=live.leave_out)
-    with through(sampler.model, recorder), live:
-        logits = sampler.run(few, numbers)
-    return _Trial(logits=logits, entries=recorder.entries, peak=live.peak)
+def _observed(sampler: Sampler, numbers: tuple[int, ...]) -> _Trial:
+    memory = PeakMemory(lambda: sampler.drawn)
+    recorder = Recorder(lambda: sampler.drawn, told=memory.leave_out)
+    with through(sampler.model, recorder), memory:
+        logits = sampler.run(sampler.few, numbers)
+    return _Trial(logits=logits, entries=recorder.entries, peak=memory.peak)
 
 
-def _pair(sampler: Sampler, few: Any, alone: _Trial, mode: Mode) -> _Trial | None:
+def _pair(sampler: Sampler, alone: _Trial, mode: Mode) -> _Trial | None:
     """Two samples stacked, or None where they do not stack."""
-    why = "some of the noise is torch's own draw, which has no sample of its own in one batch"
-    if has_packed(few):
-        why = "packed sequences lie step by step, those of all samples together"
-    elif not sampler.used_torch:
+    why = sampler.layout.dependence
+    if sampler.used_torch:
+        why = "some of the noise is torch's own draw, which has no sample of its own in one batch"
+    if not why:
+        other = sampler.run(sampler.few, (1,))
         try:
-            pair = _observed(sampler, few, (0, 1))
+            pair = _observed(sampler, (0, 1))
         except (AxisError, ViewError):
             if mode == "stacked":
                 raise
             return None
-        first = pair.logits.chunk(2)[0] if pair.logits.ndim else pair.logits
-        if _same(first, alone.logits):
+        if _same(pair.logits, [*alone.logits, *other]):
             return pair
         why = "rows of this model change what other rows return"
     if mode == "stacked":
@@ -97,7 +93,7 @@ def _pair(sampler: Sampler, few: Any, alone: _Trial, mode: Mode) -> _Trial | Non
     return None
 
 
-def _script(sampler: Sampler, few: Any, alone: _Trial, pair: _Trial | None) -> Script | None:
+def _script(sampler: Sampler, alone: _Trial, pair: _Trial | None) -> Script | None:
     """What can be replayed; None where nothing can, or replaying changes the scores."""
     dims = _dims(alone.entries, pair.entries if pair is not None else None)
     if not dims:
@@ -105,18 +101,18 @@ def _script(sampler: Sampler, few: Any, alone: _Trial, pair: _Trial | None) -> S
     player = Player(alone.entries, Script(dims=dims, needed=frozenset(dims)))
     player.uses = TensorUsage()
     with player.uses:
-        if not _same(_replayed(sampler, few, player), alone.logits):
+        if not _same(_replayed(sampler, player), alone.logits):
             return None
     # Now without what is not needed: code that torch does not show may have looked at it.
     script = Script(dims=dims, needed=frozenset(player.uses.needed))
     copies, expected = (2, pair.logits) if pair is not None else (1, alone.logits)
-    again = _replayed(sampler, few, Player(alone.entries, script, copies))
+    again = _replayed(sampler, Player(alone.entries, script, copies))
     return script if _same(again, expected) else None
 
 
-def _replayed(sampler: Sampler, few: Any, player: Player) -> Tensor:
+def _replayed(sampler: Sampler, player: Player) -> list[Tensor]:
     with through(sampler.model, player):
-        return sampler.run(few, tuple(range(player.copies)))
+        return sampler.run(sampler.few, tuple(range(player.copies)))
 
 
 def _dims(alone: list[Entry], pair: list[Entry] | None) -> dict[int, list[int | None]] | None:
@@ -143,15 +139,12 @@ def _row_dim(alone: Tensor, pair: Tensor) -> int | None:
     if alone.shape == pair.shape:
         return None
     for dim in range(min(alone.ndim, pair.ndim)):
-        if _same(torch.cat([alone, alone], dim), pair):
+        joined = torch.cat([alone, alone], dim)
+        if joined.shape == pair.shape and close(joined, pair):
             return dim
     return _UNCLEAR
 
 
-def _same(a: Tensor, b: Tensor) -> bool:
+def _same(first: list[Tensor], second: list[Tensor]) -> bool:
     """Equal up to the rounding of products over other numbers of rows."""
-    if a.shape != b.shape or a.dtype != b.dtype:
-        return False
-    if not a.is_floating_point():
-        return torch.equal(a, b)
-    return alike(b, a, _CLOSE.get(a.dtype, 0.03))
+    return all(close(b, a) for a, b in zip(first, second, strict=True))

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.batches import map_rows, one_more_row, rows_of
+from dropsmith.batches import Arguments, arguments
 from dropsmith.errors import NoiseError
+from dropsmith.noise import RowAxes
 from dropsmith.passes import Mode
 from dropsmith.plans import Plan
 from dropsmith.prediction.prediction import Kind, Prediction, Running
@@ -33,6 +34,7 @@ def predict(
     keep: bool = False,
     mode: Mode = "auto",
     replay: bool = True,
+    rows: RowAxes | None = None,
 ) -> Prediction:
     """The mean of many noisy passes over a batch, and how unsure the model is of it.
 
@@ -65,6 +67,7 @@ def predict(
         keep: whether the samples themselves are kept, `draws` of the prediction.
         mode: `stacked`, `looped`, or `auto` for stacked where it can be.
         replay: whether the work before the first draw is done once, or anew for every sample.
+        rows: the axes on which arguments have their rows, by name, where somebody says them.
 
     Raises:
         NoiseError: all samples would be equal, with the reason at each site.
@@ -73,13 +76,13 @@ def predict(
     if samples < 2:
         raise NoiseError(f"predict takes at least 2 samples, got {samples}: one shows no spread")
     model, running = bare(model), Running(kind, keep)
-    few = map_rows(lambda x: x[:2], batch if rows_of(batch) > 1 else one_more_row(batch))
-    with sampling(model, few, plan, seed) as sampler:
-        found = probe(sampler, few, mode, replay)
-        for logits in _samples(sampler, batch, samples, found, memory):
+    inputs = arguments(model, batch)
+    with sampling(model, inputs, plan, seed, rows) as sampler:
+        found = probe(sampler, mode, replay)
+        for logits in _samples(sampler, inputs, samples, found, memory):
             running.add(logits)
         if not running.differ:
-            raise no_effect(model, few, samples, sorted(sampler.noise.draw_counts))
+            raise no_effect(model, sampler.few, samples, sorted(sampler.noise.draw_counts))
     return running.prediction()
 
 
@@ -92,32 +95,34 @@ def bare(model: nn.Module) -> nn.Module:
 
 
 def _samples(
-    sampler: Sampler, batch: Any, samples: int, found: Probe, memory: int | None
+    sampler: Sampler, inputs: Arguments, samples: int, found: Probe, memory: int | None
 ) -> Iterator[Tensor]:
     """The scores of each sample in order."""
     entries, start = [], 0
     if found.script is not None:
         recorder = Recorder(lambda: sampler.drawn, found.script)
         with through(sampler.model, recorder):
-            logits = sampler.run(batch, (0,))
+            (logits,) = sampler.run(inputs, (0,))
         # A path other than the one that was tried is not replayed.
         entries = recorder.entries if recorder.as_tried else []
         start = 1
         yield logits
     budget = budget_of(sampler.model) if memory is None else memory
-    most = int(budget / (found.row_bytes * rows_of(batch))) if found.stack else 1
+    most = (
+        int(budget / (found.row_bytes * sampler.layout.argument_rows(inputs))) if found.stack else 1
+    )
     for numbers in parts_of(range(start, samples), max(most, 1)):
-        logits = _run(sampler, batch, numbers, found, entries)
-        yield from logits.chunk(len(numbers)) if len(numbers) > 1 else (logits,)
+        logits = _run(sampler, inputs, numbers, found, entries)
+        yield from logits
 
 
 def _run(
-    sampler: Sampler, batch: Any, numbers: tuple[int, ...], found: Probe, entries: list[Any]
-) -> Tensor:
+    sampler: Sampler, inputs: Arguments, numbers: tuple[int, ...], found: Probe, entries: list[Any]
+) -> list[Tensor]:
     if found.script is None:
-        return sampler.run(batch, numbers)
+        return sampler.run(inputs, numbers)
     with through(sampler.model, Player(entries, found.script, len(numbers))):
-        return sampler.run(batch, numbers)
+        return sampler.run(inputs, numbers)
 
 
 def parts_of(numbers: range, most: int) -> Iterator[tuple[int, ...]]:

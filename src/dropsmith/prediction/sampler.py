@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.batches import call, map_rows, rows_of
+from dropsmith.batches import Arguments, Layout, copied
 from dropsmith.errors import PlanError
 from dropsmith.interception import Attachment
 from dropsmith.noise import (
@@ -17,10 +17,12 @@ from dropsmith.noise import (
     ForwardPass,
     Installation,
     KeyedDropout,
+    RowAxes,
     check_rules_ran,
     find_noise,
     install,
     installation_of,
+    layout_of,
     plan_of,
     plan_suspended,
     remove,
@@ -44,11 +46,21 @@ class Sampler:
         own: how many of its leading rules are the model's own noise.
         seed: of the masks.
         step: the training step to draw for, which only rates on a schedule depend on.
+        layout: of the batch.
+        few: the arguments for a few rows of it, or for all where rows cannot be taken alone.
     """
 
     def __init__(
-        self, model: nn.Module, made: Installation, own: int, seed: int, step: int
+        self,
+        model: nn.Module,
+        made: Installation,
+        own: int,
+        seed: int,
+        step: int,
+        layout: Layout,
+        few: Arguments,
     ) -> None:
+        self.layout, self.few = layout, few
         self.model, self.made, self.own, self.step = model, made, own, step
         self.noise, self.key = made.noise, Key.of(seed).fold(PREDICTION)
         devices = {p.device.index or 0 for p in model.parameters() if p.is_cuda}
@@ -56,13 +68,24 @@ class Sampler:
         self.generators = [torch.default_generator, *cuda]
         self.states = [generator.get_state() for generator in self.generators]
 
-    def run(self, batch: Any, numbers: tuple[int, ...]) -> Tensor:
-        """The scores of these samples, stacked along the rows of the batch."""
+    def run(self, inputs: Arguments, numbers: tuple[int, ...]) -> list[Tensor]:
+        """The scores of each of these samples, for one copy of the batch."""
         copies = len(numbers)
-        whole = map_rows(lambda x: torch.cat([x] * copies), batch) if copies > 1 else batch
-        return logits_of(self.output(whole, numbers)).detach()
+        output = self.output(inputs, numbers)
+        outputs = (
+            [output] if copies == 1 else self.layout.cut(output, [self._rows(inputs)] * copies)
+        )
+        return [logits_of(one).detach() for one in outputs]
 
-    def output(self, whole: Any, numbers: tuple[int, ...]) -> Any:
+    def output(self, inputs: Arguments, numbers: tuple[int, ...]) -> Any:
+        """All that the model returns where these samples are stacked, of one copy of the batch."""
+        copies = len(numbers)
+        rows = self._rows(inputs)
+        if copies > 1:
+            inputs = self.layout.combined([inputs] * copies)
+        return self.stacked_output(inputs, numbers, rows * copies)
+
+    def stacked_output(self, inputs: Arguments, numbers: tuple[int, ...], rows: int) -> Any:
         """All that the model returns for a batch in which these samples are stacked already.
 
         A sample's masks are the same in every batch, so that a text read in several has one.
@@ -72,11 +95,15 @@ class Sampler:
             domain=PREDICTION,
             step=self.step,
             sampling=True,
-            rows=rows_of(whole),
+            rows=rows,
         )
         self._start(numbers[0])
         with self.noise.passing(this), torch.no_grad():
-            return call(self.model, whole)
+            args, kwargs = self.layout.fresh(inputs)
+            return self.model(*args, **kwargs)
+
+    def _rows(self, inputs: Arguments) -> int:
+        return self.layout.argument_rows(inputs)
 
     def _start(self, number: int) -> None:
         self.noise.draw_counts = {}
@@ -111,20 +138,29 @@ class Sampler:
 
 
 @contextmanager
-def sampling(model: nn.Module, few: Any, plan: Plan | None, seed: int) -> Iterator[Sampler]:
+def sampling(
+    model: nn.Module,
+    inputs: Arguments,
+    plan: Plan | None,
+    seed: int,
+    rows: RowAxes | None = None,
+) -> Iterator[Sampler]:
     """A `Sampler` of a model for the length of a `with` block; the model is as it was after.
 
     Args:
         model: the root module, not a wrapper.
-        few: a batch of few rows, to find the model's noise with.
+        inputs: the arguments of a batch, to find the model's noise with.
         plan: the noise beside the model's own, in place of the plan that is installed.
         seed: of the masks.
+        rows: the axes on which arguments have their rows, where somebody says them.
     """
     chosen = plan if plan is not None else plan_of(model) or Plan()
     _check_root(model)
     step = _step_of(model, chosen)
     with unchanged(model), plan_suspended(model), _eager(model), _no_fast_path():
         model.eval()
+        layout = layout_of(model, inputs, rows)
+        few = few_rows(model, layout, inputs)
         calls = native_calls(model, few)
         own = native_rules(calls)
         # A mask that the views of a batch share in training would be one mask for all samples.
@@ -133,9 +169,24 @@ def sampling(model: nn.Module, few: Any, plan: Plan | None, seed: int) -> Iterat
         made.noise.checked = True
         try:
             _call_by_call(made, mixed(calls), len(own))
-            yield Sampler(model, made, len(own), seed, step)
+            yield Sampler(model, made, len(own), seed, step, layout, few)
         finally:
             remove(model)
+
+
+def few_rows(model: nn.Module, layout: Layout, inputs: Arguments) -> Arguments:
+    """Two rows of a batch; the whole batch where rows cannot be taken without the others."""
+    rows = layout.argument_rows(inputs)
+    if not layout.divisible or not layout.grows:
+        return inputs
+    few = layout.taken_arguments(inputs, [0, min(1, rows - 1)])
+    try:
+        with unchanged(model), torch.no_grad():
+            args, kwargs = copied(few)
+            model(*args, **kwargs)
+    except Exception:
+        return inputs
+    return few
 
 
 def _check_root(model: nn.Module) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from dropsmith.batches import map_rows, one_more_row, rows_of
+from dropsmith.batches import Arguments, arguments
 from dropsmith.errors import NoiseError
 from dropsmith.noise import plan_of, sites
 from dropsmith.passes import logits_of
@@ -53,13 +53,15 @@ class Reading:
             batch: arguments by name.
             continues: whether each sample starts from the state in which it ended the batch before.
         """
+        inputs, layout = arguments(self.sampler.model, batch), self.sampler.layout
         if not continues or not self.numbers:
-            self.numbers, self.carried = self._parts(rows_of(batch)), {}
+            self.numbers, self.carried = self._parts(layout.argument_rows(inputs)), {}
         total = None
         for index, numbers in enumerate(self.numbers):
             copies = len(numbers)
-            whole = map_rows(lambda x, n=copies: torch.cat([x] * n), dict(batch))
-            output = self.sampler.output(whole | self.carried.get(index, {}), numbers)
+            kwargs = layout.combined([inputs] * copies).kwargs | self.carried.get(index, {})
+            rows = layout.argument_rows(inputs) * copies
+            output = self.sampler.stacked_output(Arguments((), kwargs), numbers, rows)
             self.carried[index] = dict(self.carry(output))
             part = self._sum(logits_of(output), copies)
             total = part if total is None else self._add(total, part)
@@ -117,10 +119,9 @@ def reading(
         NoiseError: nothing random happens in the model.
     """
     model = bare(model)
-    few = few if rows_of(few) > 1 else one_more_row(few)
     plan = _without(model, few, without) if without else None
-    with sampling(model, few, plan, seed) as sampler:
-        found = probe(sampler, few, "auto", replay=False)
+    with sampling(model, arguments(model, few), plan, seed) as sampler:
+        found = probe(sampler, "auto", replay=False)
         yield Reading(sampler, samples, found, carry, kind)
 
 

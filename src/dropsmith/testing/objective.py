@@ -96,9 +96,12 @@ class ObjectiveContract:
     def test_it_says_which_views_it_needs(self, objective: Objective) -> None:
         counts = {objective.views_at(step) for step in range(1, 100)}
         assert min(counts) >= 1, f"{objective!r} asks for {min(counts)} views"
-        assert 0 < objective.share <= 1, f"{objective!r} has a share of {objective.share}"
-        assert all(0 < view < max(counts) for view in objective.quiet), (
-            f"{objective!r} has quiet views {objective.quiet} of {max(counts)}; view 0 is noisy"
+        assert 0 < objective.batch_fraction <= 1, (
+            f"{objective!r} has a share of {objective.batch_fraction}"
+        )
+        assert all(0 < view < max(counts) for view in objective.noise_free), (
+            f"{objective!r} has noise-free views {objective.noise_free} of {max(counts)}; "
+            "view 0 is noisy"
         )
 
     def test_views_that_agree_cost_the_task_loss_and_no_more(self, objective: Objective) -> None:
@@ -190,7 +193,7 @@ class ObjectiveContract:
         scores = []
         for view in range(objective.views_at(self.step(objective))):
             noise = torch.randn(draw, generator=generator, dtype=torch.float64)
-            kept = rows if view == 0 else ceil(rows * objective.share)
+            kept = rows if view == 0 else ceil(rows * objective.batch_fraction)
             scores.append((common + noise / 2).view(rows, *self.shape)[:kept])
         return Rows(tuple(scores), self.labels(rows, generator))
 

@@ -25,8 +25,8 @@ class Length:
     def of(cls, budget: Budget, objective: Objective, train: Part, seed: int = 0) -> "Length":
         """The fewest steps that see the budget's example-views.
 
-        A step of n views of B examples sees B for the first and `objective.share` of B for each
-        of the others, so a two-view method makes half the steps of a one-view method.
+        A step of n views of B examples sees B for the first and `objective.batch_fraction` of B
+        for each of the others, so a two-view method makes half the steps of a one-view method.
 
         >>> import torch
         >>> from dropsmith.objectives import TaskLoss, TwoSample
@@ -41,7 +41,7 @@ class Length:
         while views[-1] < budget.epochs * len(train):
             step = len(views)
             more = objective.views_at(step) - 1
-            part = seen(step, share=objective.share) if more else 0
+            part = seen(step, share=objective.batch_fraction) if more else 0
             views.append(views[-1] + seen(step) + part * more)
         return cls(tuple(views), len(train))
 

@@ -94,11 +94,19 @@ class Stepper:
     def _views(self, model: nn.Module, batch: dict[str, Any], step: int) -> Views:
         objective = self.setup.objective
         count = objective.views_at(step)
-        quiet = tuple(view for view in objective.quiet if view < count)
-        share = objective.share if count > 1 else 1.0
+        noise_free = tuple(view for view in objective.noise_free if view < count)
+        batch_fraction = objective.batch_fraction if count > 1 else 1.0
         reads = objective.reads if count > 1 else None
         trunk = self.setup.trunk if count > 1 else None
-        return views(model, batch, count, quiet=quiet, share=share, trunk=trunk, reads=reads)
+        return views(
+            model,
+            batch,
+            count,
+            noise_free=noise_free,
+            batch_fraction=batch_fraction,
+            trunk=trunk,
+            reads=reads,
+        )
 
 
 def _not_finite(

@@ -1,0 +1,219 @@
+"""Where the rows of a kind of batch lie: on which axis of each leaf, of inputs and of outputs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from dropsmith.batches.arguments import Arguments
+from dropsmith.batches.leaf_rows import Axis, joined, rows_along, split, taken
+from dropsmith.batches.packed import is_packed
+from dropsmith.batches.structure import leaves_of, map_leaves, parts_of, rebuilt
+from dropsmith.errors import ViewError
+
+Name = int | str
+"""The position or the name of an argument."""
+OutputAxes = Axis | tuple["OutputAxes", ...]
+"""The axes of an output: of a leaf its axis, of a container those of its parts.
+
+A list with an axis of its own holds one entry a row.
+"""
+Column = Callable[[Name, Any], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What is known of a model and a kind of batch, from running it.
+
+    Args:
+        axes: of the leaves of each argument, in order, by its position or name.
+        counted: the argument and the number of its leaf by which rows are counted.
+        lists: whether a list in an argument holds one entry a row, and is a leaf.
+        divisible: whether some rows can be taken without the others. Leaves such as packed pictures
+            hold other numbers of entries for each row, and only go with the whole batch.
+        outputs: the axes of what the model returns.
+        grows: whether the model was seen to run on more rows.
+        dependence: why views of the batch cannot share one forward; empty where they can.
+        in_place: whether the model writes into what it is given.
+    """
+
+    axes: Mapping[Name, tuple[Axis, ...]]
+    counted: tuple[Name, int]
+    lists: bool = False
+    divisible: bool = True
+    outputs: OutputAxes = None
+    grows: bool = True
+    dependence: str = ""
+    in_place: bool = False
+
+    @property
+    def stackable(self) -> bool:
+        """Whether views may share one forward: each row's output depends on that row alone."""
+        return not self.dependence
+
+    def rows(self, batch: Any) -> int:
+        """How many rows a batch of this kind has."""
+        name, number = self.counted
+        column = next((value for key, value in columns_of(batch) if key == name), None)
+        if column is None:
+            raise ViewError(f"the batch has no argument {name!r}, by which its rows are counted")
+        return self._rows_in(column, number)
+
+    def argument_rows(self, arguments: Arguments) -> int:
+        """How many rows the arguments of a call have."""
+        name, number = self.counted
+        args, kwargs = arguments
+        return self._rows_in(args[name] if isinstance(name, int) else kwargs[name], number)
+
+    def stacked(self, arguments: Arguments, sizes: Sequence[int]) -> Arguments:
+        """The leading rows of the arguments, as many as each view has, view after view."""
+        rows = self.argument_rows(arguments)
+        if all(size == rows for size in sizes):
+            return self.combined([arguments] * len(sizes))
+        return self.combined([self.leading_arguments(arguments, size) for size in sizes])
+
+    def combined(self, calls: Sequence[Arguments]) -> Arguments:
+        """The rows of the arguments of several calls of this kind after one another."""
+        args, kwargs = calls[0]
+        return Arguments(
+            tuple(self._joined(i, [call[0][i] for call in calls]) for i in range(len(args))),
+            {name: self._joined(name, [call[1][name] for call in calls]) for name in kwargs},
+        )
+
+    def leading_arguments(self, arguments: Arguments, rows: int) -> Arguments:
+        """The leading rows of the arguments of a call."""
+        if rows == self.argument_rows(arguments):
+            return arguments
+        return self.taken_arguments(arguments, slice(rows))
+
+    def taken_arguments(self, arguments: Arguments, rows: Sequence[int] | slice) -> Arguments:
+        """Some rows of the arguments of a call, by their numbers or as a slice."""
+        self.check_divisible()
+        args, kwargs = arguments
+        return Arguments(
+            tuple(self._taken(i, value, rows) for i, value in enumerate(args)),
+            {name: self._taken(name, value, rows) for name, value in kwargs.items()},
+        )
+
+    def leading(self, batch: Any, rows: int) -> Any:
+        """The leading rows of a batch, with columns such as labels that no argument takes."""
+        total = self.rows(batch)
+        if rows == total:
+            return batch
+        self.check_divisible()
+
+        def shortened(name: Name, value: Any) -> Any:
+            if name in self.axes:
+                return self._taken(name, value, slice(rows))
+            return map_leaves(lambda leaf: _leading(leaf, total, rows), value, lists=True)
+
+        return with_columns(batch, shortened)
+
+    def named(self, names: Sequence[str]) -> "Layout":
+        """The layout with the names of arguments that are given by position, beside these."""
+        if not names:
+            return self
+        axes = {names[i]: axes for i, axes in self.axes.items() if isinstance(i, int)}
+        name, number = self.counted
+        counted = names[name] if isinstance(name, int) else name
+        return replace(self, axes={**self.axes, **axes}, counted=(counted, number))
+
+    def fresh(self, arguments: Arguments) -> Arguments:
+        """The arguments, copied where the model would write into them."""
+        return copied(arguments) if self.in_place else arguments
+
+    def cut(self, output: Any, sizes: Sequence[int], shared: int | None = None) -> list[Any]:
+        """What a stacked pass returned, once for each view; what has no rows goes to every view.
+
+        Args:
+            output: of one pass over all views.
+            sizes: how many rows each view has.
+            shared: how many rows there are in what is one for all views, because it comes from
+                below the end of a shared trunk; None without a trunk.
+
+        Raises:
+            ViewError: it has another structure than the outputs that the layout is of.
+        """
+        if isinstance(output, Tensor) and isinstance(self.outputs, int) and shared is None:
+            return split(output, self.outputs, sizes)
+        try:
+            return _cut(output, self.outputs, sizes, shared)
+        except (ValueError, TypeError) as error:
+            raise ViewError(
+                "the views of a stacked batch cannot be told apart in what the model returned\n"
+                f'  {error}\n  use mode="looped"'
+            ) from error
+
+    def check_divisible(self) -> None:
+        """Raise `ViewError` where some rows cannot be taken without the others."""
+        if not self.divisible:
+            raise ViewError(
+                "some rows of this batch cannot be taken alone: an input holds another number of "
+                "entries for each row\n  use the whole batch: batch_fraction=1"
+            )
+
+    def _rows_in(self, column: Any, number: int) -> int:
+        axis = self.axes[self.counted[0]][number]
+        if isinstance(column, Tensor) and axis is not None:
+            return column.shape[axis]
+        return rows_along(list(leaves_of(column, self.lists))[number], axis or 0)
+
+    def _joined(self, name: Name, values: Sequence[Any]) -> Any:
+        axes = self.axes.get(name, ())
+        if isinstance(values[0], Tensor) and len(axes) == 1:
+            return joined(values, axes[0])
+        columns = zip(*(leaves_of(value, self.lists) for value in values), strict=True)
+        leaves = iter([joined(c, axis) for c, axis in zip(columns, axes, strict=True)])
+        return map_leaves(lambda leaf: next(leaves), values[0], self.lists)
+
+    def _taken(self, name: Name, value: Any, rows: Sequence[int] | slice) -> Any:
+        axes = iter(self.axes.get(name, ()))
+        return map_leaves(lambda leaf: taken(leaf, next(axes), rows), value, self.lists)
+
+
+def columns_of(batch: Any) -> list[tuple[Name, Any]]:
+    """The columns of a batch by their names, or by their positions."""
+    if isinstance(batch, Mapping):
+        return list(batch.items())
+    if isinstance(batch, tuple | list) and not is_packed(batch):
+        return list(enumerate(batch))
+    return [(0, batch)]
+
+
+def with_columns(batch: Any, change: Column) -> Any:
+    """A batch of the same form whose columns went through `change`."""
+    values = [change(name, value) for name, value in columns_of(batch)]
+    if isinstance(batch, Mapping):
+        return dict(zip(batch, values, strict=True))
+    if isinstance(batch, tuple | list) and not is_packed(batch):
+        return rebuilt(batch, values)
+    return values[0]
+
+
+def copied(value: Any) -> Any:
+    """The same value with copies of its tensors."""
+    return map_leaves(lambda leaf: leaf.clone() if isinstance(leaf, Tensor) else leaf, value)
+
+
+def _leading(leaf: Any, total: int, rows: int) -> Any:
+    """The leading rows of a column that the model does not take: it has rows where it says so."""
+    if isinstance(leaf, list):
+        return leaf[:rows] if len(leaf) == total else leaf
+    rowwise = isinstance(leaf, Tensor) and leaf.ndim and leaf.shape[0] == total
+    return leaf[:rows] if rowwise else leaf
+
+
+def _cut(output: Any, axes: OutputAxes, sizes: Sequence[int], shared: int | None) -> list[Any]:
+    if not isinstance(axes, tuple):
+        below = shared is not None and isinstance(axes, int) and _is_shared(output, axes, shared)
+        return split(output, None if below else axes, sizes)
+    parts = parts_of(output)
+    if parts is None or len(parts) != len(axes):
+        raise ValueError(f"it is a {type(output).__name__}, which it was not when it was tried")
+    views = zip(*(_cut(p, a, sizes, shared) for p, a in zip(parts, axes, strict=True)), strict=True)
+    return [rebuilt(output, list(view)) for view in views] or [output] * len(sizes)
+
+
+def _is_shared(leaf: Any, axis: int, shared: int) -> bool:
+    return isinstance(leaf, Tensor) and leaf.shape[axis] == shared

@@ -1,0 +1,86 @@
+"""Rows of one leaf: joined, taken and counted along the axis where they lie.
+
+The axis of a leaf is the dimension of a tensor that counts rows; 0 of packed sequences, which hold
+one sequence a row, and of lists that hold one entry a row; None of what has no rows.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from dropsmith.batches.packed import joined_sequences, packed_rows, taken_sequences
+from dropsmith.kernels.deferred import PutOffScores
+
+Axis = int | None
+
+
+def rows_along(leaf: Any, axis: int) -> int:
+    """How many rows a leaf has."""
+    if isinstance(leaf, PackedSequence):
+        return packed_rows(leaf)
+    return len(leaf) if isinstance(leaf, list) else leaf.shape[axis]
+
+
+def joined(leaves: Sequence[Any], axis: Axis) -> Any:
+    """The rows of all leaves after one another; of leaves without rows the first.
+
+    >>> joined([torch.ones(2, 3), torch.zeros(1, 3)], 0).shape
+    torch.Size([3, 3])
+    """
+    first = leaves[0]
+    if axis is None:
+        return first
+    if isinstance(first, PackedSequence):
+        return joined_sequences(leaves)
+    if isinstance(first, list):
+        return [entry for leaf in leaves for entry in leaf]
+    if first.is_nested:
+        rows = [row for leaf in leaves for row in leaf.unbind()]
+        return torch.nested.as_nested_tensor(rows, layout=first.layout)
+    return torch.cat(list(leaves), axis)
+
+
+def taken(leaf: Any, axis: Axis, rows: Sequence[int] | slice) -> Any:
+    """Some rows of a leaf, by their numbers or as a slice."""
+    if axis is None:
+        return leaf
+    numbers = list(range(rows_along(leaf, axis))[rows]) if isinstance(rows, slice) else list(rows)
+    if isinstance(leaf, PackedSequence):
+        return taken_sequences(leaf, numbers)
+    if isinstance(leaf, list):
+        return [leaf[number] for number in numbers]
+    if leaf.is_nested:
+        parts = leaf.unbind()
+        return torch.nested.as_nested_tensor([parts[n] for n in numbers], layout=leaf.layout)
+    if isinstance(rows, slice) and leaf.layout == torch.strided:
+        start, stop, _ = rows.indices(leaf.shape[axis])
+        return leaf.narrow(axis, start, stop - start)
+    return leaf.index_select(axis, torch.tensor(numbers, device=leaf.device))
+
+
+def split(leaf: Any, axis: Axis, sizes: Sequence[int]) -> list[Any]:
+    """A leaf of a pass over several views, once for each view.
+
+    A leaf that holds several entries for each row, such as flattened tokens, is split by shares.
+
+    Raises:
+        ValueError: its size along the axis is no multiple of the rows.
+    """
+    if axis is None:
+        return [leaf] * len(sizes)
+    times, rest = divmod(rows_along(leaf, axis), sum(sizes))
+    if rest:
+        raise ValueError(f"{rows_along(leaf, axis)} entries for {sum(sizes)} rows")
+    shares = [size * times for size in sizes]
+    if isinstance(leaf, PutOffScores) and leaf.untouched:
+        return list(leaf.cut(shares, axis))
+    if isinstance(leaf, Tensor) and leaf.layout == torch.strided and not leaf.is_nested:
+        return list(leaf.split(shares, axis))
+    starts = [sum(shares[:view]) for view in range(len(shares))]
+    return [
+        taken(leaf, axis, slice(start, start + share))
+        for start, share in zip(starts, shares, strict=True)
+    ]

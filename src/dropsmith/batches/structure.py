@@ -1,0 +1,125 @@
+"""The structure of what a model takes and returns: leaves in containers, taken apart and rebuilt.
+
+Containers are mappings (those of Hugging Face too), tuples, named tuples, lists, dataclasses, and
+caches of keys, values or recurrent states, whose classes say `Cache` in their names. Everything
+else is a leaf: tensors, packed sequences, numbers, `None`.
+"""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from dropsmith.errors import SiteError
+from dropsmith.kernels.deferred import Deferred, PutOffScores
+
+_LEAVES = (Tensor, PackedSequence, torch.Size, str, bytes, int, float, bool, type, type(None))
+
+
+def parts_of(value: Any) -> list[Any] | None:
+    """The parts of a container in order; None for a leaf.
+
+    >>> parts_of({"x": 1, "y": 2}), parts_of(torch.ones(2))
+    ([1, 2], None)
+    """
+    if isinstance(value, _LEAVES):
+        return None
+    if isinstance(value, Mapping):
+        return list(value.values())
+    if isinstance(value, tuple | list):
+        return list(value)
+    if is_dataclass(value):
+        return [getattr(value, field.name) for field in fields(value)]
+    return list(vars(value).values()) if is_cache(value) else None
+
+
+def rebuilt(value: Any, parts: list[Any]) -> Any:
+    """A container like `value` that holds `parts` in place of its own."""
+    if isinstance(value, Mapping):
+        return _mapping(value, dict(zip(value, parts, strict=True)))
+    if hasattr(value, "_fields"):
+        return type(value)(*parts)
+    if isinstance(value, tuple | list):
+        return type(value)(parts)
+    names = [f.name for f in fields(value)] if is_dataclass(value) else list(vars(value))
+    twin = copy.copy(value)
+    for name, part in zip(names, parts, strict=True):
+        object.__setattr__(twin, name, part)
+    return twin
+
+
+def is_cache(value: Any) -> bool:
+    """Whether an object is a cache of a generating model, or a layer of one."""
+    return hasattr(value, "__dict__") and any("Cache" in t.__name__ for t in type(value).__mro__)
+
+
+def leaves_of(value: Any, lists: bool = False) -> Iterator[Any]:
+    """The leaves of a value in order; with `lists`, a list is a leaf, too.
+
+    >>> list(leaves_of({"a": (1, [2]), "b": 3})), list(leaves_of((1, [2]), lists=True))
+    ([1, 2, 3], [1, [2]])
+    """
+    parts = None if lists and type(value) is list else parts_of(value)
+    if parts is None:
+        yield value
+        return
+    for part in parts:
+        yield from leaves_of(part, lists)
+
+
+def map_leaves(change: Callable[[Any], Any], value: Any, lists: bool = False) -> Any:
+    """A value of the same structure whose leaves went through `change`, in order."""
+    parts = None if lists and type(value) is list else parts_of(value)
+    if parts is None:
+        return change(value)
+    return rebuilt(value, [map_leaves(change, part, lists) for part in parts])
+
+
+def tensors_in(value: Any) -> list[Tensor]:
+    """The tensors in what a model takes or returns, those inside packed sequences too.
+
+    In place of scores that are put off stands what they will be made of.
+    """
+    tensors: list[Tensor] = []
+    for leaf in leaves_of(value):
+        if isinstance(leaf, PutOffScores) and leaf.untouched:
+            tensors += leaf.parts
+        elif isinstance(leaf, Tensor) and not (isinstance(leaf, Deferred) and leaf.untouched):
+            tensors.append(leaf)
+        elif isinstance(leaf, PackedSequence):
+            tensors.append(leaf.data)
+    return tensors
+
+
+def leading_tensor(output: Any, site: str) -> Tensor:
+    """The tensor that noise at a site goes on; `SiteError` where there is none."""
+    parts = parts_of(output)
+    first = output if parts is None else parts[0] if parts else None
+    if isinstance(first, Tensor):
+        return first
+    raise SiteError(
+        f"site {site!r} returned a {type(output).__name__} without a leading tensor to drop\n"
+        "  choose the module inside it whose output is the tensor"
+    )
+
+
+def with_leading_tensor(output: Any, tensor: Tensor) -> Any:
+    """What a module returned, with another leading tensor."""
+    if isinstance(output, Tensor):
+        return tensor
+    return rebuilt(output, [tensor, *(parts_of(output) or [])[1:]])
+
+
+def _mapping(value: Mapping[str, Any], items: dict[str, Any]) -> Any:
+    if type(value) is dict:
+        return items
+    if hasattr(value, "to_tuple"):  # an output of transformers, whose fields are arguments
+        return type(value)(**items)
+    twin: Any = copy.copy(value)
+    for name, item in items.items():
+        twin[name] = item
+    return twin

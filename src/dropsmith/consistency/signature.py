@@ -1,0 +1,66 @@
+"""The signature of a model's forward, read before trainers put their own functions in its place."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from dropsmith.noise import evaluating, unchanged
+
+ITEMS = "num_items_in_batch"
+"""What trainers call the number of items that they average over."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a model's forward takes.
+
+    Args:
+        names: of its arguments by position.
+        labels: whether it takes labels; None where it takes any name, and has to be asked.
+        items: whether it takes the number of items.
+    """
+
+    names: tuple[str, ...]
+    labels: bool | None
+    items: bool
+
+    @classmethod
+    def of(cls, model: nn.Module) -> "Signature":
+        """Read once: trainers put functions of their own in place of `forward` later."""
+        parameters = inspect.signature(model.forward).parameters.values()
+        anything = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        names = tuple(p.name for p in parameters if p.kind in kinds)
+        known = {p.name for p in parameters}
+        labels = "labels" in known or (None if anything else False)
+        return cls(names, labels, anything or ITEMS in known)
+
+    def position_names(self, count: int) -> tuple[str, ...]:
+        """The names of arguments given by position; those of `*args` are numbered.
+
+        >>> Signature(("x",), False, False).position_names(3)
+        ('x', 'argument 1', 'argument 2')
+        """
+        rest = (f"argument {number}" for number in range(len(self.names), count))
+        return (*self.names[:count], *rest)
+
+    def by_name(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """All arguments under their names."""
+        return {**dict(zip(self.position_names(len(args)), args, strict=True)), **kwargs}
+
+
+def takes_labels(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a forward that takes any name does not refuse labels, by running it without noise."""
+    given = {name: value for name, value in kwargs.items() if name != ITEMS}
+    with unchanged(model), evaluating(model), torch.no_grad():
+        try:
+            model(*args, **given)
+        except TypeError as error:
+            if "unexpected keyword argument 'labels'" in str(error):
+                return False
+            raise
+    return True

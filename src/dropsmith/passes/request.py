@@ -1,0 +1,61 @@
+"""What is asked of the passes over one batch: how many views, and how each of them is made."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dropsmith.activations import Reads
+from dropsmith.errors import ViewError
+from dropsmith.noise import RowAxes
+
+Mode = Literal["auto", "stacked", "looped"]
+MODES: tuple[Mode, ...] = ("auto", "stacked", "looped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewRequest:
+    """Several views of one batch.
+
+    Args:
+        views: how many.
+        mode: `stacked` into one forward, `looped`, or `auto` for stacked where that gives the same.
+        noise_free: the views that run without any noise.
+        batch_fraction: the leading share of the rows that views after the first see, in (0, 1].
+        trunk: the first module that the views do not share, by name; None for no trunk.
+        reads: what to read of each view's Transformer blocks; None for nothing.
+        rows: the axes on which arguments have their rows, where somebody says them.
+        report: whether a line says so where views that could be stacked are not.
+    """
+
+    views: int = 2
+    mode: Mode = "auto"
+    noise_free: tuple[int, ...] = ()
+    batch_fraction: float = 1.0
+    trunk: str | None = None
+    reads: Reads | None = None
+    rows: RowAxes | None = None
+    report: bool = True
+
+    def __post_init__(self) -> None:
+        n, fraction = self.views, self.batch_fraction
+        if n < 1 or not 0 < fraction <= 1:
+            raise ViewError(
+                "views takes n >= 1 and batch_fraction in (0, 1], "
+                f"got n={n} and batch_fraction={fraction}"
+            )
+        if self.mode not in MODES:
+            raise ViewError(f"mode is one of {', '.join(MODES)}, got {self.mode!r}")
+        if any(not 0 <= view < n for view in self.noise_free):
+            raise ViewError(
+                f"noise_free={self.noise_free} names a view that does not exist: there are {n}, "
+                "from 0"
+            )
+        if self.mode == "stacked" and self.noise_free:
+            raise ViewError(
+                "a noise-free view cannot be stacked: torch's own noise falls on every row of a "
+                'batch\n  use mode="looped"'
+            )
+        if self.trunk is not None and (self.noise_free or fraction < 1 or self.mode == "looped"):
+            raise ViewError(
+                "views that share a trunk are stacked above it, over the whole batch and all noisy"
+                "\n  leave out trunk, or leave out noise_free, batch_fraction and mode"
+            )

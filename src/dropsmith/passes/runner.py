@@ -1,0 +1,265 @@
+"""The runner of passes: before the root's forward it says what to give it, after it what came out.
+
+`views` calls the model in between; a consistent model's own forward runs in between. Where the
+views are made one after the other, the root's forward is view 0, and the runner makes the others.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import nullcontext
+from itertools import chain
+from math import ceil
+from typing import Any
+
+from torch import nn
+
+from dropsmith.activations import Layer, Reader, never
+from dropsmith.batches import Arguments, Layout
+from dropsmith.errors import ViewError
+from dropsmith.noise import ForwardPass, Noise, forget_layouts, layout_of
+from dropsmith.passes.block_views import cut_layers, reading_blocks
+from dropsmith.passes.model_state import ModelState
+from dropsmith.passes.noise_free import Modes, noise_disabled
+from dropsmith.passes.request import ViewRequest
+from dropsmith.passes.strategy import stacked_layout
+from dropsmith.passes.trunk import Trunk
+from dropsmith.passes.trunk_inputs import decoder_inputs, labels_of_all_views
+from dropsmith.passes.view_values import Views
+
+Layers = tuple[tuple[Layer, ...], ...]
+
+
+class ViewRun(ABC):
+    """The passes over one batch.
+
+    Args:
+        model: the root.
+        request: which views.
+        arguments: of the root's forward, for one view.
+        batch: the same as the caller gave it, with columns that the model does not take.
+        noise: the model's, or one that nothing draws from.
+        names: of the arguments that are given by position, where the batch is by name.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        request: ViewRequest,
+        arguments: Arguments,
+        batch: Any,
+        noise: Noise,
+        names: tuple[str, ...] = (),
+    ) -> None:
+        self.model, self.request, self.arguments = model, request, arguments
+        self.batch, self.noise, self.names = batch, noise, names
+        self.reader: Reader | None = None
+        self.below: Callable[[], bool] = never
+        self._before = noise.current, noise.held
+
+    together = False
+    """Whether the root's own forward makes all views."""
+    trunk: str | None = None
+
+    def begin(self, reader: Reader | None = None) -> Arguments:
+        """Start the root's pass; what its forward is to be given."""
+        self.reader = reader
+        self.noise.held = True
+        if reader is not None:
+            reader.open()
+        return self._begin()
+
+    def finish(self, output: Any) -> Views:
+        """The views in what the root's forward returned, and those still to be made."""
+        layers = self._read(output)
+        return self._finish(output, layers)
+
+    def close(self) -> None:
+        """The passes are over, well or badly: the next forward of the root begins its own."""
+        self.noise.current, self.noise.held = self._before
+        if self.reader is not None:
+            self.reader.close()
+
+    @property
+    @abstractmethod
+    def sizes(self) -> list[int] | None:
+        """How many rows each view has that the root's own forward makes; None where unknown."""
+
+    @abstractmethod
+    def _begin(self) -> Arguments: ...
+
+    @abstractmethod
+    def _finish(self, output: Any, layers: Layers) -> Views: ...
+
+    def _read(self, output: Any) -> Layers:
+        if self.reader is None:
+            return ()
+        self.reader.close()
+        return cut_layers(self.reader.finish(output), self.sizes)
+
+    def _layout(self) -> Layout:
+        return layout_of(self.model, self.arguments, self.request.rows)
+
+    def _part(self, layout: Layout, rows: int) -> Any:
+        return layout.named(self.names).leading(self.batch, rows)
+
+
+class StackedRun(ViewRun):
+    """All views as one batch, in one forward."""
+
+    together = True
+
+    def __init__(self, layout: Layout, *rest: Any) -> None:
+        super().__init__(*rest)
+        self.layout = layout
+        self.rows = layout.argument_rows(self.arguments)
+        self.shared = ceil(self.rows * self.request.batch_fraction)
+
+    @property
+    def sizes(self) -> list[int]:
+        return [self.rows] + [self.shared] * (self.request.views - 1)
+
+    def _begin(self) -> Arguments:
+        numbers = tuple(range(self.request.views))
+        self.noise.current = ForwardPass(views=numbers, rows=sum(self.sizes))
+        return self.layout.stacked(self.arguments, self.sizes)
+
+    def _finish(self, output: Any, layers: Layers) -> Views:
+        part = self.batch
+        if self.shared != self.rows:
+            part = self._part(self.layout, self.shared)
+        return Views(
+            outputs=tuple(self._cut(output)),
+            batches=(self.batch,) + (part,) * (self.request.views - 1),
+            rows=self.rows,
+            shared_rows=self.shared,
+            layers=layers,
+        )
+
+    def _cut(self, output: Any) -> list[Any]:
+        try:
+            return self.layout.cut(output, self.sizes)
+        except ViewError:
+            # The model returns something else than when it was tried: it is tried once more.
+            forget_layouts(self.model)
+            self.layout = self._layout()
+            return self.layout.cut(output, self.sizes)
+
+
+class LoopedRun(ViewRun):
+    """One forward for each view."""
+
+    def __init__(self, *rest: Any) -> None:
+        super().__init__(*rest)
+        self.rows = self.shared = None
+        if self.request.batch_fraction < 1 or self.request.reads is not None:
+            layout = self._layout()
+            self.rows = layout.argument_rows(self.arguments)
+            self.shared = ceil(self.rows * self.request.batch_fraction)
+        self.state = ModelState(self.model) if self.request.views > 1 else None
+
+    @property
+    def sizes(self) -> list[int] | None:
+        return None if self.rows is None else [self.rows]
+
+    def _begin(self) -> Arguments:
+        self.noise.current = ForwardPass(views=(0,), noise_free=self.request.noise_free)
+        return self._fresh(self.arguments)
+
+    def _finish(self, output: Any, layers: Layers) -> Views:
+        arguments, part = self.arguments, self.batch
+        if self.shared != self.rows and self.shared is not None:
+            layout = self._layout()
+            arguments = layout.leading_arguments(arguments, self.shared)
+            part = self._part(layout, self.shared)
+        last = self.state.now() if self.state is not None else None
+        passes = [self._pass(view, arguments) for view in range(1, self.request.views)]
+        if last is not None:
+            last.restart()
+        outputs = (output, *(other for other, _ in passes))
+        self._remember_modes(outputs)
+        return Views(
+            outputs=outputs,
+            batches=(self.batch,) + (part,) * (self.request.views - 1),
+            rows=self.rows,
+            shared_rows=self.shared,
+            layers=layers + tuple(chain(*(read for _, read in passes))),
+        )
+
+    def _pass(self, view: int, arguments: Arguments) -> tuple[Any, Layers]:
+        """One more forward of the root, and the blocks that were read in it."""
+        assert self.state is not None
+        self.state.restart()
+        self.noise.current = ForwardPass(views=(view,), noise_free=self.request.noise_free)
+        silence = view in self.request.noise_free
+        reading = reading_blocks(self.model, self.request.reads)
+        with noise_disabled(self.model) if silence else nullcontext(), reading as read:
+            args, kwargs = self._fresh(arguments)
+            output = self.model(*args, **kwargs)
+        sizes = None if self.shared is None else [self.shared]
+        return output, cut_layers(read.layers, sizes) if read is not None else ()
+
+    def _fresh(self, arguments: Arguments) -> Arguments:
+        return self._layout().fresh(arguments) if self.request.views > 1 else arguments
+
+    def _remember_modes(self, outputs: tuple[Any, ...]) -> None:
+        if self.request.noise_free:
+            modes = Modes(self.model)
+            for view, output in enumerate(outputs):
+                modes.remember(output, noise_free=view in self.request.noise_free)
+
+
+class ForkedRun(ViewRun):
+    """One forward whose rows become those of all views where the trunk ends."""
+
+    together = True
+
+    def __init__(self, *rest: Any) -> None:
+        super().__init__(*rest)
+        self.layout = self._layout()
+        self.rows = self.layout.argument_rows(self.arguments)
+        self.trunk, n = self.request.trunk, self.request.views
+        assert self.trunk is not None
+        self.fork = Trunk(self.model, self.trunk, self.noise, self.rows, n)
+        self.below = self.fork.below
+
+    @property
+    def sizes(self) -> list[int]:
+        return [self.rows] * self.request.views
+
+    def _begin(self) -> Arguments:
+        self.noise.current = ForwardPass(rows=self.rows)
+        self.fork.__enter__()
+        args, kwargs = self.arguments
+        given = decoder_inputs(self.model, kwargs)
+        return Arguments(args, labels_of_all_views(given, self.request.views))
+
+    def close(self) -> None:
+        super().close()
+        self.fork.detach()
+
+    def _finish(self, output: Any, layers: Layers) -> Views:
+        self.fork.__exit__(None)
+        self.fork.fork_again_in_backward(output)
+        return Views(
+            outputs=tuple(self.layout.cut(output, self.sizes, self.rows)),
+            batches=(self.batch,) * self.request.views,
+            rows=self.rows,
+            shared_rows=self.rows,
+            layers=layers,
+        )
+
+
+def plan_run(
+    model: nn.Module,
+    request: ViewRequest,
+    arguments: Arguments,
+    batch: Any,
+    noise: Noise,
+    names: tuple[str, ...] = (),
+) -> ViewRun:
+    """The run that makes the views: stacked, forked at a trunk, or one after the other."""
+    rest = (model, request, arguments, batch, noise, names)
+    if request.trunk is not None and request.views > 1:
+        return ForkedRun(*rest)
+    layout = stacked_layout(model, request, arguments, noise.rank)
+    return LoopedRun(*rest) if layout is None else StackedRun(layout, *rest)

@@ -1,0 +1,95 @@
+"""The choice between views stacked into one forward and views made one after the other."""
+
+import sys
+from weakref import WeakKeyDictionary
+
+from torch import nn
+
+from dropsmith.batches import Arguments, Layout
+from dropsmith.errors import ViewError
+from dropsmith.noise import installation_of, layout_of
+from dropsmith.passes.request import ViewRequest
+
+_REPORTED: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
+
+
+def stacked_layout(
+    model: nn.Module, request: ViewRequest, arguments: Arguments, rank: int = 0
+) -> Layout | None:
+    """The layout by which views are stacked; None where they are made one after the other.
+
+    Raises:
+        ViewError: they are to be stacked and cannot be.
+    """
+    if request.views == 1 or request.mode == "looped":
+        return None
+    reason = _drawn_once(model, request)
+    if reason and request.mode == "auto":
+        return None
+    layout = layout_of(model, arguments, request.rows)
+    if request.mode == "stacked":
+        if layout.outputs is None or reason == _PARTIAL:
+            why = reason if reason == _PARTIAL else layout.dependence
+            raise ViewError(f'views cannot be stacked in one batch: {why}\n  use mode="looped"')
+        return layout
+    if layout.stackable:
+        return layout
+    if request.report:
+        _report(model, layout.dependence, rank)
+    return None
+
+
+_PARTIAL = "later views see a fraction of the batch, and a plan draws masks for whole views"
+
+
+def _drawn_once(model: nn.Module, request: ViewRequest) -> str:
+    """What is known to be drawn once for a whole batch, before anything runs; empty for nothing.
+
+    A model that drops whole layers does so for a whole batch; but views whose blocks are compared
+    must have run the same ones.
+    """
+    installation = find_installation(model)
+    if request.noise_free:
+        return "a view without noise"
+    if installation is not None and any(
+        assignment.rule.views == "fresh" and assignment.pattern.goes_on == "weights"
+        for assignment in installation.assignments
+    ):
+        return "weights are dropped once for a batch"
+    if drops_branches(model) or (request.reads is None and drops_layers(model)):
+        return "layers or branches are skipped once for a batch"
+    return _PARTIAL if request.batch_fraction < 1 and installation is not None else ""
+
+
+def find_installation(model: nn.Module):
+    """What is installed on a model, or on the model inside a wrapper; None for nothing."""
+    return next((i for m in model.modules() if (i := installation_of(m)) is not None), None)
+
+
+def drops_layers(model: nn.Module) -> bool:
+    """Whether a model skips whole layers in training, as `layerdrop` of transformers has it."""
+    return any(_layer_drop(module) > 0 for module in model.modules() if module.training)
+
+
+def drops_branches(model: nn.Module) -> bool:
+    """Whether it skips branches for a whole batch, as torchvision's `StochasticDepth` may."""
+    return any(_branch_drop(module) > 0 for module in model.modules() if module.training)
+
+
+def _layer_drop(module: nn.Module) -> float:
+    values = vars(module)
+    rates = (values.get("layerdrop"), getattr(values.get("config"), "layerdrop", None))
+    return max(rate if isinstance(rate, float) else 0.0 for rate in rates)
+
+
+def _branch_drop(module: nn.Module) -> float:
+    values = vars(module)
+    rate = values.get("p") if values.get("mode") == "batch" else None
+    return rate if isinstance(rate, float) else 0.0
+
+
+def _report(model: nn.Module, reason: str, rank: int) -> None:
+    reported = _REPORTED.setdefault(model, set())
+    if reason not in reported and rank == 0:
+        print(f"dropsmith: views are made one after the other: {reason}", file=sys.stderr)
+    reported.add(reason)
