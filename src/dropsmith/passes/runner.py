@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from dropsmith.activations import Layer, Reader, never
-from dropsmith.batches import Arguments, Layout
+from dropsmith.batches import Arguments, Layout, copied
 from dropsmith.errors import ViewError
 from dropsmith.noise import ForwardPass, Noise, forget_layouts, layout_of
 from dropsmith.passes.block_views import cut_layers, reading_blocks
@@ -163,7 +163,7 @@ class LoopedRun(ViewRun):
 
     def _begin(self) -> Arguments:
         self.noise.current = ForwardPass(views=(0,), noise_free=self.request.noise_free)
-        return self._fresh(self.arguments)
+        return self._copied(self.arguments)
 
     def _finish(self, output: Any, layers: Layers) -> Views:
         arguments, part = self.arguments, self.batch
@@ -193,13 +193,14 @@ class LoopedRun(ViewRun):
         silence = view in self.request.noise_free
         reading = reading_blocks(self.model, self.request.reads)
         with noise_disabled(self.model) if silence else nullcontext(), reading as read:
-            args, kwargs = self._fresh(arguments)
+            args, kwargs = self._copied(arguments)
             output = self.model(*args, **kwargs)
         sizes = None if self.shared is None else [self.shared]
         return output, cut_layers(read.layers, sizes) if read is not None else ()
 
-    def _fresh(self, arguments: Arguments) -> Arguments:
-        return self._layout().fresh(arguments) if self.request.views > 1 else arguments
+    def _copied(self, arguments: Arguments) -> Arguments:
+        """Arguments of a view's own, for a model may write into what it is given."""
+        return copied(arguments) if self.request.views > 1 else arguments
 
     def _remember_modes(self, outputs: tuple[Any, ...]) -> None:
         if self.request.noise_free:
