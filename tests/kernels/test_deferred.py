@@ -112,6 +112,17 @@ def test_parts_of_scores_that_were_made_without_gradients_have_none():
     assert not any(part.requires_grad for part in scores.cut([1, 3], 0))
 
 
+@pytest.mark.parametrize("name", LATER)
+def test_looking_without_gradients_first_takes_none_away(name):
+    inputs, scores, (hidden, weight, bias) = made()
+    found = LATER[name](scores)
+    with torch.no_grad():
+        assert not (found + 0).requires_grad
+    grads = torch.autograd.grad(found.square().sum(), inputs)
+    others = torch.autograd.grad(LATER[name](F.linear(hidden, weight, bias)).square().sum(), inputs)
+    torch.testing.assert_close(grads, others)
+
+
 class Twice(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):

@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dropsmith.errors import KernelError
 from dropsmith.kernels.agreeing_attention.closed_form import DISTANCES
 from dropsmith.kernels.agreeing_attention.parts import Grads, Part, wide_type
+from dropsmith.kernels.agreeing_attention.reference import from_logarithms
 from dropsmith.kernels.agreeing_attention.settings import AttentionSettings, AttentionSums, Looks
-from dropsmith.kernels.once import once
+from dropsmith.kernels.double_backward import reference_gradients
 
 
 def agreeing_attention(
@@ -108,6 +110,48 @@ def _left(gone: Tensor | None, items: int, like: Tensor) -> Tensor:
     return items - gone.sum() * (items // gone.numel())
 
 
+@dataclass(frozen=True)
+class _Call:
+    """A call without its queries and keys, and how often its mask had been changed in place."""
+
+    mask: Tensor | None
+    version: int
+    causal: bool
+    scale: float | None
+
+    @classmethod
+    def of(cls, looks: Looks) -> "_Call":
+        version = 0 if looks.mask is None else looks.mask._version
+        return cls(looks.mask, version, looks.causal, looks.scale)
+
+    def on(self, query: Tensor, key: Tensor, bias: Tensor | None, rows: Tensor) -> Looks:
+        """What some of its rows look at."""
+        mask = self.mask if bias is None else bias
+        if self.mask is not None and self.mask._version != self.version:
+            raise KernelError(
+                "an attention mask was changed in place between forward and a second derivative\n"
+                "  write mask = mask + ... instead of mask += ..."
+            )
+        if mask is not None and mask.ndim == 4 and len(mask) > 1:
+            mask = mask[rows]
+        return Looks(query[rows], key[rows], mask, self.causal, self.scale)
+
+
+def _with_graph(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    inputs, counted = ctx.saved_tensors[6:], ctx.counted
+    rows = torch.arange(len(inputs[0]), device=grad.device)
+    if counted is not None:
+        rows = rows[counted.any(-1)]
+        counted = counted[rows]
+
+    def reference(*inputs: Any) -> tuple[Tensor]:
+        calls = zip(ctx.calls, (inputs[:3], inputs[3:]), strict=True)
+        first, second = (call.on(*given, rows) for call, given in calls)
+        return (from_logarithms(first, second, counted, ctx.settings),)
+
+    return reference_gradients(reference, inputs, ctx.needs_input_grad[:6], (grad,))
+
+
 class _Blocked(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *given: Any) -> tuple[Tensor, Tensor]:
@@ -118,16 +162,21 @@ class _Blocked(torch.autograd.Function):
                 (wanted[:3], wanted[3:6])
             )
         held = [tensor for grad in grads for tensor in grad.tensors]
-        ctx.save_for_backward(*held)
+        # For second derivatives; the attention call itself holds its queries and keys, too.
+        biases = [x if want else None for x, want in zip(given[2:6:3], wanted[2:6:3], strict=True)]
+        ctx.save_for_backward(*held, *given[:2], biases[0], *given[3:5], biases[1])
+        ctx.calls = [_Call.of(looks) for looks in (first, second)]
+        ctx.counted, ctx.settings = counted, settings
         ctx.types = [None if one is None else one.dtype for one in given[:6]]
         ctx.mark_non_differentiable(count)
         return total, count
 
     @staticmethod
-    @once
     def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
+        if torch.is_grad_enabled():
+            return (*_with_graph(ctx, given[0]), None, None, None, None)
         grads = [
             None if one is None else (one * given[0]).to(dtype)
-            for one, dtype in zip(ctx.saved_tensors, ctx.types, strict=True)
+            for one, dtype in zip(ctx.saved_tensors[:6], ctx.types, strict=True)
         ]
         return (*grads, None, None, None, None)

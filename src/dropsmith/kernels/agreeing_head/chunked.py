@@ -10,12 +10,13 @@ from torch import Tensor
 
 from dropsmith.kernels.agreeing_head.classes import Classes
 from dropsmith.kernels.agreeing_head.closed_form import Parts, parts_of
+from dropsmith.kernels.agreeing_head.reference import agreeing_head as by_definition
 from dropsmith.kernels.agreeing_head.settings import HeadSettings, HeadSums, Mix
 from dropsmith.kernels.agreeing_head.triton import check_runs, has, parts_by_triton
 from dropsmith.kernels.agreeing_head.triton_settings import Triton
 from dropsmith.kernels.agreeing_head.two_views import blockwise, room_for
 from dropsmith.kernels.by_triton import there
-from dropsmith.kernels.once import once
+from dropsmith.kernels.double_backward import reference_gradients
 
 _HALF = 256.0
 """The largest weight while float16 is multiplied: gradients of scores stay far below 65 504."""
@@ -206,9 +207,16 @@ class _Head(torch.autograd.Function):
         return task, agreement
 
     @staticmethod
-    @once
     def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
         hidden, weight, bias, labels, rows, *held = ctx.saved_tensors
+        inputs = hidden, weight, bias
+        if torch.is_grad_enabled():
+
+            def reference(hidden: Tensor, weight: Tensor, bias: Any) -> tuple[Tensor, Tensor]:
+                return by_definition(hidden, weight, bias, labels, ctx.how[0], ctx.mix)[:2]
+
+            grads = reference_gradients(reference, inputs, ctx.wanted, given)
+            return (*grads, None, None, None)
         asked = Mix(tuple(given[0].tolist()), float(given[1]))
         factor = _factor(asked, ctx.mix)
         if factor is None:
@@ -217,8 +225,7 @@ class _Head(torch.autograd.Function):
             found = work.run(asked.times(stretch), ctx.wanted)[2].times(1 / stretch)
         else:
             found = _Grads(*held).times(factor)
-        own = (hidden, weight, bias)
-        cast = [None if g is None else g.to(x.dtype) for g, x in zip(found, own, strict=True)]
+        cast = [None if g is None else g.to(x.dtype) for g, x in zip(found, inputs, strict=True)]
         return (*cast, None, None, None)
 
 

@@ -7,11 +7,12 @@ from torch import Tensor
 
 from dropsmith.kernels.agreeing_head.classes import Classes
 from dropsmith.kernels.agreeing_head.closed_form import Parts, parts_of
+from dropsmith.kernels.agreeing_head.reference import agreeing_scores as by_definition
 from dropsmith.kernels.agreeing_head.settings import HeadSettings, HeadSums, Mix
 from dropsmith.kernels.agreeing_head.triton import has, parts_by_triton
 from dropsmith.kernels.agreeing_head.triton_settings import Triton
 from dropsmith.kernels.by_triton import there
-from dropsmith.kernels.once import once
+from dropsmith.kernels.double_backward import reference_gradients
 
 
 def agreeing_scores(scores: Tensor, labels: Tensor, settings: HeadSettings) -> HeadSums:
@@ -70,9 +71,14 @@ class _Scores(torch.autograd.Function):
         return task, agreement
 
     @staticmethod
-    @once
     def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
         scores, labels, rows = ctx.saved_tensors
+        if torch.is_grad_enabled():
+
+            def reference(scores: Tensor) -> tuple[Tensor, Tensor]:
+                return by_definition(scores, labels, ctx.settings)[:2]
+
+            return (*reference_gradients(reference, (scores,), (True,), given), None, None, None)
         mix = Mix(tuple(given[0].tolist()), float(given[1]))
         grads = torch.zeros_like(scores)
         for some in rows.split(_at_a_time(scores, ctx.settings)):

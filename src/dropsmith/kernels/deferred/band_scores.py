@@ -12,6 +12,7 @@ from dropsmith.errors import KernelError
 from dropsmith.kernels.adaptive_softmax import adaptive_log_softmax, agreeing_bands
 from dropsmith.kernels.agreeing_head import HeadSettings, HeadSums
 from dropsmith.kernels.deferred.put_off import PutOffScores
+from dropsmith.kernels.double_backward import reference_gradients
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +93,7 @@ class BandScores(PutOffScores):
         sizes = (*states[0].shape[:-1], sum(len(table) for table in bands.tables))
         dtype = torch.promote_types(states[0].dtype, torch.float32)
 
-        def make() -> Tensor:
-            with torch.set_grad_enabled(graded):
-                return bands.on(*states)
-
+        make = lambda: bands.on(*states)  # noqa: E731
         new = lambda: cls(make, sizes, dtype, states[0].device, graded)  # noqa: E731
         scores = _Linked.apply(new, bands, len(states), *states, *weights) if graded else new()
         scores.states, scores.bands = states, bands
@@ -138,11 +136,10 @@ class _Linked(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> Any:
-        needed, wanted = ctx.saved_tensors, ctx.needs_input_grad[3:]
-        with torch.enable_grad(), ctx.bands.as_called():
-            own = [x.detach().requires_grad_(w) for x, w in zip(needed, wanted, strict=True)]
-            states, (*tables, clusters) = own[: ctx.states], own[ctx.states :]
-            made = adaptive_log_softmax(states, tables, clusters)
-        asked = [x for x in own if x.requires_grad]
-        found = iter(torch.autograd.grad(made, asked, given[0].to(made.dtype)))
-        return None, None, None, *(next(found) if w else None for w in wanted)
+        def reference(*inputs: Tensor) -> tuple[Tensor]:
+            states, (*tables, clusters) = inputs[: ctx.states], inputs[ctx.states :]
+            with ctx.bands.as_called():
+                return (adaptive_log_softmax(states, tables, clusters),)
+
+        wanted = ctx.needs_input_grad[3:]
+        return None, None, None, *reference_gradients(reference, ctx.saved_tensors, wanted, given)

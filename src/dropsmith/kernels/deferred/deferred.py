@@ -67,7 +67,9 @@ class Deferred(Tensor):
     def present(self) -> Tensor:
         """The tensor itself, made now if it is not there."""
         if self.made is None:
-            self.made = self.make()
+            # Whoever looks first may do so without gradients; others want the graph.
+            with torch.set_grad_enabled(self.graded):
+                self.made = self.make()
         return self.made
 
     def later(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> "Deferred | None":

@@ -1,11 +1,13 @@
 """One autograd function over the whole sequence; see `dropsmith.kernels.lstm.sequence`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dropsmith.kernels.once import once
+from dropsmith.kernels.double_backward import Activation, outline, replay_gradients
+from dropsmith.kernels.gru.reference import gru as by_definition
 from dropsmith.kernels.state_noise import NO_NOISE, Recurrence, StateNoise, mixed, parted
 
 
@@ -37,16 +39,18 @@ class _Sequence(torch.autograd.Function):
             act[:, 2].mul_(act[:, 0]).add_(gates[step, :, 2]).tanh_()
             made = torch.lerp(act[:, 2], before, act[:, 1])
             hiddens[step + 1] = mixed(before, made, noise.hidden_update, step)
-        ctx.save_for_backward(acts, back, hiddens, weight, bias)
-        ctx.recurrence, ctx.noise = recurrence, noise
+        ctx.save_for_backward(acts, back, hiddens, hidden, weight, bias)
+        ctx.recurrence, ctx.noise, ctx.outline = recurrence, noise, outline(gates)
         return hiddens[1:].clone()
 
     @staticmethod
-    @once
     def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
         (d_states,) = given
-        acts, back, hiddens, weight, bias = ctx.saved_tensors
+        acts, back, hiddens, hidden, weight, bias = ctx.saved_tensors
         noise: StateNoise = ctx.noise
+        if torch.is_grad_enabled():
+            inputs = ctx.outline, hidden, weight, bias
+            return (*_replay(acts, inputs, noise, ctx.needs_input_grad[:4], given), None)
         product = ctx.recurrence.backward()
         grads, of_new = _derivatives(acts, back, hiddens)
         update = acts[:, :, 1]
@@ -66,6 +70,19 @@ class _Sequence(torch.autograd.Function):
         d_bias = grads.sum((0, 1)).view(-1).to(bias.dtype)
         d_gates = torch.cat([grads[:, :, :2], of_new[:, :, None]], 2)
         return d_gates, d_hidden, d_weight, d_bias, None
+
+
+def _replay(
+    acts: Tensor,
+    inputs: Sequence[Tensor],
+    noise: StateNoise,
+    needed: Sequence[bool],
+    grads: Sequence[Tensor],
+) -> tuple[Tensor | None, ...]:
+    def loop(gates: Any, hidden: Any, weight: Any, bias: Any, activation: Activation) -> Any:
+        return by_definition(gates, hidden, weight, bias, noise, activation)[:1]
+
+    return replay_gradients(loop, acts, inputs, needed, grads)
 
 
 def _derivatives(acts: Tensor, back: Tensor, hiddens: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,11 +3,17 @@
 import torch
 from torch import Tensor
 
+from dropsmith.kernels.double_backward import Activation, activated
 from dropsmith.kernels.state_noise import NO_NOISE, StateNoise, at, mixed
 
 
 def lstm(
-    gates: Tensor, hidden: Tensor, cell: Tensor, weight: Tensor, noise: StateNoise = NO_NOISE
+    gates: Tensor,
+    hidden: Tensor,
+    cell: Tensor,
+    weight: Tensor,
+    noise: StateNoise = NO_NOISE,
+    activation: Activation = activated,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """See `dropsmith.kernels.lstm.lstm`."""
     matrices = weight.unflatten(0, (4, -1))
@@ -17,9 +23,11 @@ def lstm(
         if noise.recurrent is not None:
             seen = seen * at(noise.recurrent, step)
         score = score + torch.einsum("bgi,goi->bgo", seen, matrices)
-        enter, forget, new, leave = score.unbind(1)
-        made = forget.sigmoid() * cell + enter.sigmoid() * new.tanh()
-        hidden = mixed(hidden, leave.sigmoid() * made.tanh(), noise.hidden_update, step)
+        enter, forget = activation("sigmoid", score[:, :2], step, slice(0, 2)).unbind(1)
+        new = activation("tanh", score[:, 2:3], step, slice(2, 3))[:, 0]
+        leave = activation("sigmoid", score[:, 3:], step, slice(3, 4))[:, 0]
+        made = forget * cell + enter * new
+        hidden = mixed(hidden, leave * made.tanh(), noise.hidden_update, step)
         cell = mixed(cell, made, noise.cell_update, step)
         states.append(hidden)
     return torch.stack(states), hidden, cell

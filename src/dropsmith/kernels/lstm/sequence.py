@@ -4,12 +4,14 @@ Backward computes the local derivatives of all steps at once, and the weight's g
 product after its loop; what is left in the loop is what a step needs of the one before it.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dropsmith.kernels.once import once
+from dropsmith.kernels.double_backward import Activation, outline, replay_gradients
+from dropsmith.kernels.lstm.reference import lstm as by_definition
 from dropsmith.kernels.state_noise import NO_NOISE, Recurrence, StateNoise, mixed, parted
 
 
@@ -44,16 +46,18 @@ class _Sequence(torch.autograd.Function):
             torch.tanh(made, out=squashed[step])
             torch.mul(act[:, 3], squashed[step], out=hiddens[step + 1])
             _zone_out(noise, step, hiddens, cells)
-        ctx.save_for_backward(acts, squashed, hiddens, cells, weight)
-        ctx.recurrence, ctx.noise = recurrence, noise
+        ctx.save_for_backward(acts, squashed, hiddens, cells, hidden, cell, weight)
+        ctx.recurrence, ctx.noise, ctx.outline = recurrence, noise, outline(gates)
         return hiddens[1:].clone(), cells[time].clone()
 
     @staticmethod
-    @once
     def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
         d_states, d_cell = given
-        acts, squashed, hiddens, cells, weight = ctx.saved_tensors
+        acts, squashed, hiddens, cells, *inputs, weight = ctx.saved_tensors
         noise: StateNoise = ctx.noise
+        if torch.is_grad_enabled():
+            inputs = ctx.outline, *inputs, weight
+            return (*replay(acts, inputs, noise, ctx.needs_input_grad[:4], given), None)
         product = ctx.recurrence.backward()
         grads = _derivatives(acts, squashed, cells)
         leave, forget = acts[:, :, 3], acts[:, :, 1]
@@ -77,6 +81,22 @@ class _Sequence(torch.autograd.Function):
         if ctx.needs_input_grad[3]:
             d_weight = ctx.recurrence.weight_gradient(grads, hiddens[:-1]).to(weight.dtype)
         return grads, d_hidden, d_cell, d_weight, None
+
+
+def replay(
+    acts: Tensor,
+    inputs: Sequence[Tensor],
+    noise: StateNoise,
+    needed: Sequence[bool],
+    grads: Sequence[Tensor],
+) -> tuple[Tensor | None, ...]:
+    """The gradients of the gates' outline, states and weight with a graph of their own."""
+
+    def loop(gates: Any, hidden: Any, cell: Any, weight: Any, activation: Activation) -> Any:
+        states, _, last = by_definition(gates, hidden, cell, weight, noise, activation)
+        return states, last
+
+    return replay_gradients(loop, acts, inputs, needed, grads)
 
 
 def _zone_out(noise: StateNoise, step: int, hiddens: Tensor, cells: Tensor) -> None:

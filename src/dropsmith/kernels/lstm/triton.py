@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from dropsmith.errors import KernelError, MissingExtra
+from dropsmith.kernels.double_backward import outline
+from dropsmith.kernels.lstm.sequence import replay
 from dropsmith.kernels.lstm.triton_settings import Precision, Tiles, Triton
-from dropsmith.kernels.once import once
 from dropsmith.kernels.state_noise import NO_NOISE, StateNoise, weight_gradient
 
 TYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -48,22 +49,25 @@ class _Sequence(torch.autograd.Function):
         masks = _whole(noise, gates)
         given = gates.contiguous(), hidden, cell, matrix, *masks
         acts, hiddens, cells = _run(_forward, kernel, given)
-        ctx.save_for_backward(acts, hiddens, cells, matrix, *masks)
-        ctx.kernel, ctx.type = kernel, weight.dtype
+        ctx.save_for_backward(acts, hiddens, cells, hidden, cell, weight, matrix, *masks)
+        ctx.kernel, ctx.noise, ctx.outline = kernel, noise, outline(gates)
         return hiddens[1:].clone(), cells[-1].to(gates.dtype, copy=True)
 
     @staticmethod
-    @once
     def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
-        acts, hiddens, cells, weight, *masks = ctx.saved_tensors
+        acts, hiddens, cells, *inputs, matrix = ctx.saved_tensors[:7]
+        if torch.is_grad_enabled():
+            inputs = ctx.outline, *inputs
+            return (*replay(acts, inputs, ctx.noise, ctx.needs_input_grad[:4], given), None, None)
+        weight, masks = inputs[-1], ctx.saved_tensors[7:]
         d_states, d_cell = (grad.contiguous() for grad in given)
-        tensors = acts, cells, d_states, d_cell, weight, *masks
+        tensors = acts, cells, d_states, d_cell, matrix, *masks
         grads, d_hidden, d_cell = _run(_backward, ctx.kernel, tensors)
         d_weight = None
         if ctx.needs_input_grad[3]:
             seen = hiddens[:-1, :, None]
             seen = seen if masks[0] is None else seen * masks[0]
-            d_weight = weight_gradient(grads, seen).to(ctx.type)
+            d_weight = weight_gradient(grads, seen).to(weight.dtype)
         return grads, d_hidden, d_cell, d_weight, None, None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from dropsmith.kernels.double_backward import refuse_gradients
 from dropsmith.kernels.many_products.packed import packed, packs
 from dropsmith.kernels.many_products.reference import plain
 
@@ -13,6 +14,8 @@ __all__ = ["many_products"]
 def many_products(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
     """A function that takes `x` of `[rows, in]` to `x @ weight.T`; it has no gradient.
 
+    A weight or an `x` that requires one raises `KernelError`.
+
     Where oneDNN serves (float32 on the CPU) the weight is laid out once for that many rows, which
     makes each product up to four times faster.
 
@@ -20,6 +23,12 @@ def many_products(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
         weight: `[out, in]`.
         rows: how many rows each `x` has.
     """
-    if type(weight) in (Tensor, nn.Parameter) and packs(weight):
-        return packed(weight, rows)
-    return plain(weight)
+    refuse_gradients("many_products", "torch.nn.functional.linear", weight)
+    packable = type(weight) in (Tensor, nn.Parameter) and packs(weight)
+    product = packed(weight, rows) if packable else plain(weight)
+
+    def multiply(x: Tensor) -> Tensor:
+        refuse_gradients("many_products", "torch.nn.functional.linear", x)
+        return product(x)
+
+    return multiply

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from dropsmith.kernels.double_backward import refuse_gradients
 from dropsmith.kernels.many_products.packed import packs
 from dropsmith.kernels.wide_product import onednn, reference
 
@@ -10,7 +11,7 @@ __all__ = ["wide_linear", "wide_product"]
 
 
 def wide_product(a: Tensor, b: Tensor) -> Tensor:
-    """`a @ b.T`, without a gradient.
+    """`a @ b.T`, without a gradient: a tensor that requires one raises `KernelError`.
 
     Where oneDNN serves (float32 on the CPU) it makes the product, as it does for `torch.nn.LSTM`;
     on some processors torch's own product takes half as long again.
@@ -19,11 +20,12 @@ def wide_product(a: Tensor, b: Tensor) -> Tensor:
         a: `[m, k]`.
         b: `[n, k]`.
     """
+    refuse_gradients("wide_product", "a @ b.T", a, b)
     return (onednn if _serves(a, b) else reference).product(a.detach(), b.detach())
 
 
 def wide_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`x @ weight.T + bias`, whose gradients are wide products as well; differentiable once.
+    """`x @ weight.T + bias`, whose gradients are wide products as well.
 
     Args:
         x: `[..., in]`.

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dropsmith.kernels.once import once
+from dropsmith.kernels.wide_product import reference
 
 
 def allowed() -> bool:
@@ -25,24 +25,24 @@ def _dense(matrix: Tensor) -> Tensor:
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """See `dropsmith.kernels.wide_product.wide_linear`."""
-    return _Linear.apply(x, weight, bias)  # pyright: ignore
+    # Here rather than in forward, so that what is saved is an input, with its place in the graph.
+    return _Linear.apply(x.contiguous(), weight.contiguous(), bias)  # pyright: ignore
 
 
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        x, weight = x.contiguous(), weight.contiguous()
         ctx.save_for_backward(x, weight)
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
 
     @staticmethod
-    @once
     def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
         x, weight = ctx.saved_tensors
         grad = given[0].reshape(-1, given[0].shape[-1])
+        multiply = reference.product if torch.is_grad_enabled() else product
         for_x, for_weight, for_bias = ctx.needs_input_grad
         return (
-            product(grad, weight.t()).view_as(x) if for_x else None,
-            product(grad.t(), x.reshape(-1, x.shape[-1]).t()) if for_weight else None,
+            multiply(grad, weight.t()).view_as(x) if for_x else None,
+            multiply(grad.t(), x.reshape(-1, x.shape[-1]).t()) if for_weight else None,
             grad.sum(0) if for_bias else None,
         )
