@@ -12,18 +12,27 @@ from torch import Tensor, nn
 
 import dropsmith.kernels
 from dropsmith.errors import KernelError
-from dropsmith.kernels.adaptive_softmax import agreeing_bands
-from dropsmith.kernels.agreeing_attention import AttentionSettings, Looks, agreeing_attention
-from dropsmith.kernels.agreeing_head import HeadSettings, Mix, agreeing_head, agreeing_scores
-from dropsmith.kernels.deferred import Bands, BandScores, Head, HeadScores
+from dropsmith.kernels.adaptive_softmax import adaptive_softmax_consistency
+from dropsmith.kernels.attention_divergence import (
+    AttentionInputs,
+    AttentionSettings,
+    attention_divergence,
+)
 from dropsmith.kernels.elman import elman
+from dropsmith.kernels.fused_linear_consistency import (
+    HeadSettings,
+    Mix,
+    consistency_from_scores,
+    fused_linear_consistency,
+)
 from dropsmith.kernels.gru import gru
 from dropsmith.kernels.keyed_dropout import keyed_dropout
 from dropsmith.kernels.keyed_dropout import regenerated as regenerated_dropout
+from dropsmith.kernels.large_matmul import large_linear, large_matmul
+from dropsmith.kernels.lazy_logits import Bands, BandScores, Head, HeadScores
 from dropsmith.kernels.lstm import lstm
-from dropsmith.kernels.many_products import many_products
+from dropsmith.kernels.prepacked_matmul import prepacked_matmul
 from dropsmith.kernels.state_noise import StateNoise
-from dropsmith.kernels.wide_product import wide_linear, wide_product
 from dropsmith.recurrent import GRU, LSTM, RNN
 from dropsmith.rng import Key
 
@@ -71,7 +80,7 @@ def head(views: int = 2, lacking: bool = False, **settings) -> Case:
 
     def run(hidden: Tensor, weight: Tensor, bias: Tensor) -> Outputs:
         bias = bias + LACKING if lacking else bias
-        return agreeing_head(hidden, weight, bias, LABELS, chosen, mix)[:2]
+        return fused_linear_consistency(hidden, weight, bias, LABELS, chosen, mix)[:2]
 
     return Case(run, ((views, *HEAD[0][1:]), *HEAD[1:]))
 
@@ -83,7 +92,7 @@ def scores(lacking: bool = False, **settings) -> Case:
         given = (
             given if gone is None else given.masked_fill(gone & (LABELS[:, None] < 0), -torch.inf)
         )
-        return agreeing_scores(given, LABELS, HeadSettings(items=4, **settings))[:2]
+        return consistency_from_scores(given, LABELS, HeadSettings(items=4, **settings))[:2]
 
     return Case(run, ((2, 5, 6),))
 
@@ -98,9 +107,9 @@ def attention(distance: str, bias: bool = False, causal: bool = False, mask: boo
         masks = list(given[4:]) or [OPEN if mask else None] * 2
         if mask and bias:
             masks = [x.masked_fill(~OPEN, -torch.inf) for x in given[4:]]
-        sides = [Looks(*given[i : i + 2], masks[i // 2], causal, 0.7) for i in (0, 2)]
+        sides = [AttentionInputs(*given[i : i + 2], masks[i // 2], causal, 0.7) for i in (0, 2)]
         settings = AttentionSettings(distance=distance, elements=16)
-        return agreeing_attention(*sides, COUNTED, settings).sum
+        return attention_divergence(*sides, COUNTED, settings).sum
 
     return Case(run, ATTENTION + ((1, 4, 3, 4), (3, 1, 3, 4)) * bias)
 
@@ -128,7 +137,7 @@ def bands(hidden: Tensor, rare: Tensor, first: Tensor, second: Tensor, clusters:
 
 def agreed_bands(hidden: Tensor, rare: Tensor, *tables: Tensor) -> Outputs:
     given = [hidden, rare], tables[:2], tables[2][:1], LABELS
-    return agreeing_bands(*given, HeadSettings(items=4))[:2]
+    return adaptive_softmax_consistency(*given, HeadSettings(items=4))[:2]
 
 
 def linear_scores(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -149,7 +158,7 @@ CASES: dict[str, list[Case]] = {
         Case(lambda *a, bend=bend: elman(*a, noise(1), bend), recurrence(1, 1))
         for bend in ("tanh", "relu")
     ],
-    "agreeing_head.chunked._Head": [
+    "fused_linear_consistency.chunked._Head": [
         *(head(distance=x) for x in ("symmetric_kl", "jensen_shannon", "squared")),
         *(head(views) for views in (1, 3)),
         head(smoothing=0.1, cap=2.0),
@@ -158,11 +167,11 @@ CASES: dict[str, list[Case]] = {
             for x in ("symmetric_kl", "jensen_shannon", "squared")
         ),
     ],
-    "agreeing_head.from_scores._Scores": [
+    "fused_linear_consistency.from_scores._Scores": [
         *(scores(distance=x) for x in ("symmetric_kl", "jensen_shannon", "squared")),
         scores(smoothing=0.1, cap=2.0, lacking=True),
     ],
-    "agreeing_attention.blocked._Blocked": [
+    "attention_divergence.blocked._BlockedDivergence": [
         attention(distance, **more)
         for distance in ("squared", "symmetric_kl", "jensen_shannon")
         for more in (
@@ -172,23 +181,23 @@ CASES: dict[str, list[Case]] = {
             {"bias": True, "mask": True},
         )
     ],
-    "deferred.head_scores._Linked": [
+    "lazy_logits.head_scores._LazyGraph": [
         Case(
             lambda *a: Squares.apply(linear_scores(*a)),
             HEAD,
             lambda hidden, *a: F.linear(hidden, *a).square(),
         )
     ],
-    "deferred.band_scores._Linked": [
+    "lazy_logits.band_scores._LazyGraph": [
         Case(lambda *a: Squares.apply(bands(*a)), ((2, 5, 4), (2, 5, 2), *TABLES)),
     ],
     "adaptive_softmax, which is checkpointed": [
         Case(agreed_bands, ((views, 5, 4), (views, 5, 2), *TABLES)) for views in (1, 2)
     ],
-    "wide_product.onednn._Linear": [
-        Case(wide_linear, ((5, 2, 64), (80, 64), (80,)), F.linear, torch.float32),
+    "large_matmul.onednn._Linear": [
+        Case(large_linear, ((5, 2, 64), (80, 64), (80,)), F.linear, torch.float32),
         Case(
-            lambda x, w, b: wide_linear(x.transpose(0, 1), w, b),
+            lambda x, w, b: large_linear(x.transpose(0, 1), w, b),
             ((5, 2, 64), (80, 64), (80,)),
             lambda x, w, b: F.linear(x.transpose(0, 1), w, b),
             torch.float32,
@@ -203,7 +212,7 @@ CASES: dict[str, list[Case]] = {
 }
 ELSEWHERE = {
     "double_backward._Outline": ("test_double_backward", "third_derivatives_are_those"),
-    "double_backward._Recorded": ("test_double_backward", "third_derivatives_are_those"),
+    "double_backward._ActivationLookup": ("test_double_backward", "third_derivatives_are_those"),
     "lstm.triton._Sequence": ("lstm_interpreted", "second_derivatives_are_those_of_the_loop"),
     "keyed_dropout.triton._Drawn": ("dropout_interpreted", "the_gradient_is_the_mask_and_so_is"),
 }
@@ -333,12 +342,12 @@ def test_a_penalty_on_gradients_of_a_layer_with_noise_is_that_of_torchs_own(kind
 def test_classes_and_keys_all_but_impossible_leave_second_derivatives_finite():
     far = torch.tensor([[[0.0, -400.0, 200.0]], [[3.0, 500.0, -90.0]]], requires_grad=True)
     for distance in ("symmetric_kl", "jensen_shannon"):
-        sums = agreeing_scores(far, torch.tensor([0]), HeadSettings(distance=distance))
+        sums = consistency_from_scores(far, torch.tensor([0]), HeadSettings(distance=distance))
         (first,) = torch.autograd.grad(sums.agreement, far, create_graph=True)
         assert torch.autograd.grad(first.square().sum(), far)[0].isfinite().all()
         keys = [view.view(1, 1, 3, 1) for view in far]
-        sides = [Looks(torch.ones(1, 1, 1, 1), key) for key in keys]
-        total = agreeing_attention(*sides, None, AttentionSettings(distance=distance)).sum
+        sides = [AttentionInputs(torch.ones(1, 1, 1, 1), key) for key in keys]
+        total = attention_divergence(*sides, None, AttentionSettings(distance=distance)).sum
         (first,) = torch.autograd.grad(total, far, create_graph=True)
         assert torch.autograd.grad(first.square().sum(), far)[0].isfinite().all()
 
@@ -346,8 +355,8 @@ def test_classes_and_keys_all_but_impossible_leave_second_derivatives_finite():
 def test_a_mask_that_was_changed_in_place_is_an_error_of_second_derivatives_alone():
     mask = torch.zeros(1, 1, 3, 4, dtype=torch.float64)
     tensors = [drawn(i, *size).requires_grad_() for i, size in enumerate(ATTENTION)]
-    sides = [Looks(*tensors[i : i + 2], mask) for i in (0, 2)]
-    total = agreeing_attention(*sides, None, AttentionSettings()).sum
+    sides = [AttentionInputs(*tensors[i : i + 2], mask) for i in (0, 2)]
+    total = attention_divergence(*sides, None, AttentionSettings()).sum
     mask.add_(1)
     torch.autograd.grad(total, tensors, retain_graph=True)
     with pytest.raises(KernelError, match=r"write mask = mask \+ "):
@@ -358,9 +367,9 @@ def test_a_mask_that_was_changed_in_place_is_an_error_of_second_derivatives_alon
 def test_products_without_a_gradient_refuse_what_requires_one(which):
     pair = [drawn(1, 5, 6), drawn(2, 7, 6)]
     pair[which].requires_grad_()
-    with pytest.raises(KernelError, match="wide_product has no gradient"):
-        wide_product(*pair)
+    with pytest.raises(KernelError, match="large_matmul has no gradient"):
+        large_matmul(*pair)
     with pytest.raises(KernelError, match="or detach the tensor"):
-        many_products(pair[1], 5)(pair[0])
+        prepacked_matmul(pair[1], 5)(pair[0])
     with torch.no_grad():
-        many_products(pair[1], 5)(pair[0])
+        prepacked_matmul(pair[1], 5)(pair[0])

@@ -22,7 +22,7 @@ Activation = Callable[[str, Tensor, int, slice], Tensor]
 def reference_gradients(
     reference: Callable[..., Sequence[Tensor]],
     inputs: Sequence[Tensor | None],
-    needed: Sequence[bool],
+    needs: Sequence[bool],
     grads: Sequence[Tensor],
 ) -> tuple[Tensor | None, ...]:
     """The gradients of a kernel's inputs; None for those that need none.
@@ -32,10 +32,10 @@ def reference_gradients(
     Args:
         reference: takes the inputs to the outputs that have gradients.
         inputs: the kernel's, as saved for backward: with their place in the graph.
-        needed: which of the inputs need a gradient.
+        needs: which of the inputs need a gradient.
         grads: the gradients of the outputs.
     """
-    graph, pairs = torch.is_grad_enabled(), list(zip(inputs, needed, strict=True))
+    graph, pairs = torch.is_grad_enabled(), list(zip(inputs, needs, strict=True))
     # As views, so that of inputs made of one another none takes the other's gradient too.
     views = [x.view_as(x) if need and x is not None else x for x, need in pairs]
     if not graph:
@@ -43,11 +43,13 @@ def reference_gradients(
     with torch.enable_grad(), torch.autocast(grads[0].device.type, enabled=False):
         outputs = reference(*views)
         wide = [grad.to(x.dtype) for grad, x in zip(grads, outputs, strict=True)]
-    wanted = [x for x, need in zip(views, needed, strict=True) if x is not None and need]
+    differentiated = [x for x, need in zip(views, needs, strict=True) if x is not None and need]
     gradients = iter(
-        torch.autograd.grad(outputs, wanted, wide, create_graph=graph, materialize_grads=True)
+        torch.autograd.grad(
+            outputs, differentiated, wide, create_graph=graph, materialize_grads=True
+        )
     )
-    return tuple(next(gradients) if need else None for need in needed)
+    return tuple(next(gradients) if need else None for need in needs)
 
 
 def refuse_gradients(operation: str, instead: str, *tensors: Tensor) -> None:
@@ -82,18 +84,18 @@ class _Outline(torch.autograd.Function):
         return grads[0]
 
 
-def activated(name: str, scores: Tensor, step: int, gates: slice) -> Tensor:
+def compute_activation(name: str, scores: Tensor, step: int, gates: slice) -> Tensor:
     """The `Activation` that computes: `sigmoid`, `tanh` or `relu` of the scores."""
     return getattr(torch, name)(scores)
 
 
-def recorded(activations: Tensor) -> Activation:
+def look_up_activation(activations: Tensor) -> Activation:
     """The `Activation` that looks values up, whatever the scores, and differentiates as they would.
 
     Args:
         activations: of all steps, `[time, batch, gate, unit]`.
     """
-    return lambda name, scores, step, gates: _Recorded.apply(  # pyright: ignore[reportReturnType]
+    return lambda name, scores, step, gates: _ActivationLookup.apply(  # pyright: ignore[reportReturnType]
         scores, activations[step, :, gates], name
     )
 
@@ -102,7 +104,7 @@ def replay_gradients(
     loop: Callable[..., Sequence[Tensor]],
     activations: Tensor,
     inputs: Sequence[Tensor],
-    needed: Sequence[bool],
+    needs: Sequence[bool],
     grads: Sequence[Tensor],
 ) -> tuple[Tensor | None, ...]:
     """`reference_gradients` of a recurrence of which the activations are known, not the gates.
@@ -111,16 +113,19 @@ def replay_gradients(
         loop: takes the inputs and an `Activation` to the states that have gradients.
         activations: of all steps, `[time, batch, gate, unit]`.
         inputs: the gates' outline and what else the kernel was given.
-        needed, grads: as there.
+        needs, grads: as there.
     """
 
-    def reference(*given: Tensor) -> Sequence[Tensor]:
-        return loop(*(x.to(activations.dtype) for x in given), activation=recorded(activations))
+    def reference(*inputs_of_loop: Tensor) -> Sequence[Tensor]:
+        return loop(
+            *(x.to(activations.dtype) for x in inputs_of_loop),
+            activation=look_up_activation(activations),
+        )
 
-    return reference_gradients(reference, inputs, needed, grads)
+    return reference_gradients(reference, inputs, needs, grads)
 
 
-class _Recorded(torch.autograd.Function):
+class _ActivationLookup(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, scores: Tensor, values: Tensor, name: str) -> Tensor:
         activations = values.clone()
