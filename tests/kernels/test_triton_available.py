@@ -2,11 +2,11 @@
 
 import importlib
 
-from dropsmith.kernels.triton_available import triton_available
+from dropsmith.kernels import triton_available
 
 
 def test_without_triton_it_is_said_once(monkeypatch, capsys):
-    module = importlib.import_module("dropsmith.kernels.triton_available")
+    module = importlib.import_module("dropsmith.kernels")
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     triton_available.cache_clear()
     assert [triton_available() for _ in range(2)] == [False, False]

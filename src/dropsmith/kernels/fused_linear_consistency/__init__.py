@@ -6,8 +6,7 @@ from dropsmith.kernels.fused_linear_consistency.chunked import fused_linear_cons
 from dropsmith.kernels.fused_linear_consistency.from_scores import (
     consistency_from_scores as _from_scores,
 )
-from dropsmith.kernels.fused_linear_consistency.settings import HeadSettings, HeadSums, Mix
-from dropsmith.kernels.fused_linear_consistency.triton_settings import Triton
+from dropsmith.kernels.fused_linear_consistency.settings import HeadSettings, HeadSums, Mix, Triton
 
 __all__ = [
     "HeadSettings",

@@ -8,17 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dropsmith.kernels import triton_available
 from dropsmith.kernels.double_backward import reference_gradients
 from dropsmith.kernels.fused_linear_consistency.classes import Classes
 from dropsmith.kernels.fused_linear_consistency.closed_form import Parts, parts_of
 from dropsmith.kernels.fused_linear_consistency.reference import (
     fused_linear_consistency as by_definition,
 )
-from dropsmith.kernels.fused_linear_consistency.settings import HeadSettings, HeadSums, Mix
+from dropsmith.kernels.fused_linear_consistency.settings import HeadSettings, HeadSums, Mix, Triton
 from dropsmith.kernels.fused_linear_consistency.triton import check_runs, supports, triton_parts
-from dropsmith.kernels.fused_linear_consistency.triton_settings import Triton
 from dropsmith.kernels.fused_linear_consistency.two_views import blockwise, room_for
-from dropsmith.kernels.triton_available import triton_available
 
 _HALF = 256.0
 """The largest weight while float16 is multiplied: gradients of scores stay far below 65 504."""

@@ -5,16 +5,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dropsmith.kernels import triton_available
 from dropsmith.kernels.double_backward import reference_gradients
 from dropsmith.kernels.fused_linear_consistency.classes import Classes
 from dropsmith.kernels.fused_linear_consistency.closed_form import Parts, parts_of
 from dropsmith.kernels.fused_linear_consistency.reference import (
     consistency_from_scores as by_definition,
 )
-from dropsmith.kernels.fused_linear_consistency.settings import HeadSettings, HeadSums, Mix
+from dropsmith.kernels.fused_linear_consistency.settings import HeadSettings, HeadSums, Mix, Triton
 from dropsmith.kernels.fused_linear_consistency.triton import supports, triton_parts
-from dropsmith.kernels.fused_linear_consistency.triton_settings import Triton
-from dropsmith.kernels.triton_available import triton_available
 
 
 def consistency_from_scores(scores: Tensor, labels: Tensor, settings: HeadSettings) -> HeadSums:

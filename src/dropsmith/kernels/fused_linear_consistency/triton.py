@@ -9,8 +9,7 @@ from torch import Tensor
 from dropsmith.errors import KernelError, MissingExtra
 from dropsmith.kernels.fused_linear_consistency.classes import Classes
 from dropsmith.kernels.fused_linear_consistency.closed_form import Parts
-from dropsmith.kernels.fused_linear_consistency.settings import HeadSettings, Mix
-from dropsmith.kernels.fused_linear_consistency.triton_settings import Triton
+from dropsmith.kernels.fused_linear_consistency.settings import HeadSettings, Mix, Triton
 
 
 def triton_parts(

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dropsmith.kernels import triton_available
 from dropsmith.kernels.keyed_dropout.layout import channels_last
-from dropsmith.kernels.triton_available import triton_available
 from dropsmith.rng import Key, threshold
 
 TYPES = (torch.float32, torch.bfloat16, torch.float16)

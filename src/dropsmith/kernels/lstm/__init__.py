@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
+from dropsmith.kernels import triton_available
 from dropsmith.kernels.lstm.sequence import lstm as _sequence
 from dropsmith.kernels.lstm.triton import lstm as _triton
 from dropsmith.kernels.lstm.triton import supports
 from dropsmith.kernels.lstm.triton_graphs import Graphs
 from dropsmith.kernels.lstm.triton_settings import Tiles, Triton
 from dropsmith.kernels.state_noise import NO_NOISE, StateNoise
-from dropsmith.kernels.triton_available import triton_available
 
 __all__ = ["Graphs", "Tiles", "Triton", "lstm"]
 

@@ -6,7 +6,6 @@ from torch import Tensor, nn
 
 from dropsmith.kernels.double_backward import refuse_gradients
 from dropsmith.kernels.prepacked_matmul.onednn import can_prepack, prepack
-from dropsmith.kernels.prepacked_matmul.reference import plain_matmul
 
 __all__ = ["prepacked_matmul"]
 
@@ -32,3 +31,9 @@ def prepacked_matmul(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
         return product(x)
 
     return multiply
+
+
+def plain_matmul(weight: Tensor) -> Callable[[Tensor], Tensor]:
+    """The definition of `prepacked_matmul`."""
+    transposed = weight.detach().t()
+    return lambda x: x @ transposed
