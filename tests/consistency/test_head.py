@@ -14,7 +14,7 @@ from consistency.heads import BATCH, CLASSES, IDS, LABELS, Around, bert, gpt2, m
 from consistency.tiny import integers
 from dropsmith.consistency import consistent, restore, terms_of
 from dropsmith.errors import KernelError, ViewError
-from dropsmith.kernels.deferred import HeadScores
+from dropsmith.kernels.lazy_logits import HeadScores
 from dropsmith.objectives import ActivationNorm, Fraternal, PiModel, RDrop, TaskLoss, TwoSample
 from dropsmith.terms import Loss, Mean
 
@@ -60,7 +60,7 @@ def assert_alike(found, expected):
 
 
 def fused(output) -> bool:
-    return isinstance(output.logits, HeadScores) and output.logits.untouched
+    return isinstance(output.logits, HeadScores) and output.logits.not_materialised
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=str)

@@ -19,7 +19,7 @@ from consistency.tiny import X, Y, integers
 from consistency.transformers_zoo import MODELS as TRANSFORMERS
 from dropsmith.consistency import consistent
 from dropsmith.errors import ObjectiveError, TaskError, ViewError
-from dropsmith.kernels.agreeing_attention.reference import matrix
+from dropsmith.kernels.attention_divergence.reference import matrix
 from dropsmith.objectives import RDrop
 from dropsmith.sites import Plan
 from dropsmith.tasks import Budget, find_task

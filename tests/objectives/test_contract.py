@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dropsmith.kernels.agreeing_attention import Looks
+from dropsmith.kernels.attention_divergence import AttentionInputs
 from dropsmith.objectives import (
     ExpectationLinear,
     Fraternal,
@@ -88,7 +88,7 @@ def _layers(scores: Tensor, labels: Tensor) -> tuple[Layer, ...]:
     states = scores[..., :7]
     query = states.unsqueeze(1).clamp(-50, 50)
     real = labels != -100
-    looks = Looks(query, query * 0.5, real[:, None, None], causal=True)
+    looks = AttentionInputs(query, query * 0.5, real[:, None, None], causal=True)
     return tuple(
         Layer(f"layers.{i}", "layers", states / (i + 1), (("own", looks),)) for i in (0, 1)
     )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import TaskError
 from dropsmith.kernels.adaptive_softmax import adaptive_log_softmax
-from dropsmith.kernels.deferred import Bands, BandScores
+from dropsmith.kernels.lazy_logits import Bands, BandScores
 
 
 class AdaptiveEmbedding(nn.Module):

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from dropsmith.errors import ObjectiveError
-from dropsmith.kernels.agreeing_attention import Looks
+from dropsmith.kernels.attention_divergence import AttentionInputs
 from dropsmith.sites import Layer
 from dropsmith.sites.batch import rows_of
 from dropsmith.views import Views
@@ -80,7 +80,7 @@ def _leading(layer: Layer, views: Views, view: int, held: bool) -> Layer:
         x = cut_rows(x, views, view)
         return x.detach() if held and x is not None else x
 
-    def attention(seen: Looks | Tensor) -> Looks | Tensor:
+    def attention(seen: AttentionInputs | Tensor) -> AttentionInputs | Tensor:
         if isinstance(seen, Tensor):
             return change(seen)  # pyright: ignore[reportReturnType]
         mask = seen.mask

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from dropsmith.errors import ViewError
-from dropsmith.kernels.deferred import Deferred, PutOffScores
+from dropsmith.kernels.lazy_logits import LazyLogits, LazyTensor
 from dropsmith.sites.packed import is_packed, packed_rows, with_rows
 
 _WRAPPED = ("module", "_orig_mod")
@@ -60,9 +60,11 @@ def tensors_in(value: Any) -> list[Tensor]:
     """
     found: list[Tensor] = []
     for leaf in pytree.tree_leaves(_plain(value)):
-        if isinstance(leaf, PutOffScores) and leaf.untouched:
+        if isinstance(leaf, LazyLogits) and leaf.not_materialised:
             found += leaf.parts
-        elif isinstance(leaf, Tensor) and not (isinstance(leaf, Deferred) and leaf.untouched):
+        elif isinstance(leaf, Tensor) and not (
+            isinstance(leaf, LazyTensor) and leaf.not_materialised
+        ):
             found.append(leaf)
         elif is_dataclass(leaf) and not isinstance(leaf, type):
             found += tensors_in([getattr(leaf, field.name) for field in fields(leaf)])

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from dropsmith.kernels.deferred import PutOffScores
+from dropsmith.kernels.lazy_logits import LazyLogits
 from dropsmith.sites.packed import is_packed, packed_rows, with_rows
 
 
@@ -32,7 +32,7 @@ def _cut_leaf(leaf: Any, sizes: list[int], shared: int | None) -> list[Any]:
         # Recurrent states have their rows in dimension 1.
         for dim in range(min(leaf.ndim, 2)):
             if leaf.shape[dim] == sum(sizes):
-                if isinstance(leaf, PutOffScores) and leaf.untouched:
+                if isinstance(leaf, LazyLogits) and leaf.not_materialised:
                     return list(leaf.cut(sizes, dim))
                 return list(leaf.split(sizes, dim))
     if is_dataclass(leaf) and not isinstance(leaf, type):

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.kernels.by_triton import there
+from dropsmith.kernels import triton_available
 from dropsmith.kernels.keyed_dropout.layout import channels_last
 from dropsmith.rng import Key, threshold
 
@@ -19,7 +19,7 @@ def serves(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> bool:
     words = [word for key in keys for word in (key.first, key.second)]
     plain = type(x) in (Tensor, nn.Parameter) and all(isinstance(word, int) for word in words)
     small = x.dtype in TYPES and x.numel() < 2**31 - TILE
-    return x.is_cuda and plain and small and isinstance(rate, int | float) and there()
+    return x.is_cuda and plain and small and isinstance(rate, int | float) and triton_available()
 
 
 def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
