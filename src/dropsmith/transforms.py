@@ -21,6 +21,14 @@ transforms_active = torch._C._are_functorch_transforms_active  # pyright: ignore
 """Whether code runs under `torch.func.grad`, `vjp`, `jvp`, `vmap` or what is made of them."""
 
 
+def transformed(x: Tensor) -> bool:
+    """Whether a transform is active, or a tensor is one of gradients that autograd batches.
+
+    The latter is `torch.autograd.grad(..., is_grads_batched=True)`, which is older than `torch.func`.
+    """
+    return transforms_active() or _functorch.is_legacy_batchedtensor(x)
+
+
 @contextmanager
 def outside_transforms() -> Iterator[None]:
     """Run a block as if no transform were active: what it makes are plain tensors.

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dropsmith.transforms import outside_transforms, transforms_active
+from dropsmith.transforms import outside_transforms, transformed
 
 Product = Callable[[Tensor], Tensor]
 """Multiplies a tensor by a mask, the same mask at every call."""
@@ -43,10 +43,10 @@ class _SelfAdjoint(torch.autograd.Function):
 
 
 def _derivative(tangent: Tensor, multiply: Product) -> Tensor:
-    if not transforms_active():
+    if not transformed(tangent):
         return self_adjoint(tangent, multiply)
     # As where `vmap` runs the backward pass for many gradients at once: one mask for all of them.
     dtype = torch.promote_types(tangent.dtype, torch.float32)
     with outside_transforms():
         mask = multiply(torch.ones(tangent.shape, dtype=dtype, device=tangent.device))
-    return torch.where(mask == 0, 0, tangent * mask).to(tangent.dtype)
+    return (tangent * mask).to(tangent.dtype)

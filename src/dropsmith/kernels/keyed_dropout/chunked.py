@@ -16,6 +16,7 @@ from dropsmith.kernels.keyed_dropout.memory_order import (
     PermutedOrder,
     ReadingOrder,
     dense,
+    empty_as,
     order_of,
 )
 from dropsmith.kernels.self_adjoint import self_adjoint
@@ -38,7 +39,7 @@ def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
 def _masked(x: Tensor, keys: tuple[tuple[int, int], ...], rate: float) -> Tensor:
     x = x.detach()
     x = x if dense(x) else x.clone()
-    order, out = order_of(x), torch.empty_like(x)
+    order, out = order_of(x), empty_as(x)
     slowest = next((dim for dim in order if x.shape[dim] != 1), 0)
     if len(keys) > 1 and slowest:
         # Views do not lie one behind the other.

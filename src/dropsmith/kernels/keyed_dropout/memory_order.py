@@ -38,6 +38,16 @@ def dense(x: Tensor) -> bool:
     return x.permute(order_of(x)).is_contiguous()
 
 
+def empty_as(x: Tensor) -> Tensor:
+    """Memory of the layout that torch's own dropout gives to its result."""
+    # Where a dimension has one element, an order that has a name is told by it alone.
+    if x.is_contiguous():
+        return torch.empty_like(x, memory_format=torch.contiguous_format)
+    if channels_last(x):
+        return torch.empty_like(x, memory_format=torch.channels_last)
+    return torch.empty_like(x)
+
+
 class ReadingOrder:
     """Elements that lie in the order in which they count.
 
