@@ -116,7 +116,7 @@ class Key:
 
         Everywhere else it is this key. Raise `NoiseError` under a `vmap` that allows no noise.
         """
-        if torch.compiler.is_compiling() or not transforms_active():
+        if not transforms_active():
             return self
         indices = example_indices(device)
         return self.example(*indices) if indices else self

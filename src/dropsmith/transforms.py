@@ -24,7 +24,7 @@ transforms_active = torch._C._are_functorch_transforms_active  # pyright: ignore
 def transformed(x: Tensor) -> bool:
     """Whether a transform is active, or a tensor is one of gradients that autograd batches.
 
-    The latter is `torch.autograd.grad(..., is_grads_batched=True)`, which is older than `torch.func`.
+    The latter are those of `torch.autograd.grad(..., is_grads_batched=True)`.
     """
     return transforms_active() or _functorch.is_legacy_batchedtensor(x)
 

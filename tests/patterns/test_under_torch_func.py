@@ -7,7 +7,7 @@ from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vjp,
 
 from dropsmith.axes import Axes
 from dropsmith.errors import NoiseError
-from dropsmith.patterns import Bernoulli, Blocks, Gaussian, Path, PerView, Spans, Tiles, Words
+from dropsmith.patterns import Bernoulli, Blocks, Gaussian, Path, PerView, Tiles, Words
 from dropsmith.rng import Key, Source
 
 # Torch's own, at the first forward-mode derivative.

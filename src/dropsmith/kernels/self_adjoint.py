@@ -12,6 +12,9 @@ from torch import Tensor
 
 from dropsmith.transforms import outside_transforms, transformed
 
+KEPT = 1 << 16
+"""Bytes of a mask that is kept for backward all the same: 64 KiB cost less to hold than to draw."""
+
 Product = Callable[[Tensor], Tensor]
 """Multiplies a tensor by a mask, the same mask at every call."""
 

@@ -5,13 +5,11 @@ from functools import partial
 
 from torch import Tensor
 
-from dropsmith.kernels.self_adjoint import self_adjoint
+from dropsmith.kernels.self_adjoint import KEPT, self_adjoint
 from dropsmith.rng import traced
 
 SMALL = 16
 """A mask is kept where `x` is so many times larger: there it costs more to draw than to hold."""
-KEPT = 1 << 16
-"""Bytes of a mask that is kept whatever the size of `x`: 64 KiB."""
 
 
 def times(x: Tensor, draw: Callable[[], Tensor]) -> Tensor:

@@ -11,10 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dropsmith.kernels.self_adjoint import KEPT
 from dropsmith.rng import Key, Words, mix_in_place, threshold
 
-KEPT = 1 << 16
-"""Bytes of the largest mask that is kept: 64 KiB."""
 _SELECT = torch.ops.aten.threshold_backward.default
 _NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 _TYPES = (*_NUMPY, torch.float16, torch.bfloat16)
@@ -27,7 +26,7 @@ def serves(x: Tensor) -> bool:
 
 def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
     """See `dropsmith.kernels.keyed_dropout.keyed_dropout`."""
-    kept, scale = _kept(x, keys, 2 * threshold(rate)), 1 / (1 - rate)
+    kept, scale = _kept(x, keys, 2 * int(threshold(rate))), 1 / (1 - rate)
     number = _NUMPY.get(x.dtype)
     if number is None:
         # A half's mask holds ones: rounding 1 / (1 - rate) to a half is off by up to 0.4 %.
