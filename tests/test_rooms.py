@@ -7,7 +7,7 @@ import dropsmith
 
 SOURCE = Path(dropsmith.__file__).parent
 ROOMS = [
-    *("errors", "axes", "rng", "terms", "record", "hub"),
+    *("errors", "axes", "transforms", "rng", "terms", "record", "hub"),
     *(
         "kernels",
         "patterns",

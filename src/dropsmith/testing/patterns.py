@@ -11,6 +11,7 @@ from torch import Tensor
 import dropsmith.patterns
 from dropsmith.axes import Axes
 from dropsmith.errors import ViewError
+from dropsmith.kernels.self_adjoint import KEPT
 from dropsmith.patterns import Pattern, from_json
 from dropsmith.rng import Key, Source
 from dropsmith.testing._memory import kept_for_backward
@@ -113,11 +114,14 @@ class PatternContract:
         (gradient,) = torch.autograd.grad(dropped.sum(), x)
         torch.testing.assert_close(gradient, mask.contiguous())
 
-    def test_nothing_is_kept_for_the_backward_pass(self, pattern: Pattern) -> None:
-        x = self._x().requires_grad_()
+    def test_nothing_large_is_kept_for_the_backward_pass(self, pattern: Pattern) -> None:
+        count = KEPT // self._x().nbytes + 1
+        x = self._stack([self._x()] * count).requires_grad_()
+        sources = [_source(0)] if pattern.goes_on == "weights" else list(map(_source, range(count)))
         with kept_for_backward() as kept:
-            self.drop(pattern, x, [_source(0)])
-        assert not kept, f"{pattern!r} keeps {[tuple(t.shape) for t in kept]} for backward"
+            self.drop(pattern, x, sources)
+        large = sum(tensor.nbytes for tensor in kept) > KEPT
+        assert not large, f"{pattern!r} keeps {[tuple(t.shape) for t in kept]} for backward"
 
     def test_stacked_views_equal_views_one_by_one(self, pattern: Pattern) -> None:
         sources = [_source(0), _source(1), _source(2)]
