@@ -18,7 +18,7 @@ ROOMS = [
         "consistency",
         "predict",
         "workers",
-        "search",
+        "pattern_search",
     ),
     *("models", "tasks", "train", "compare", "learn", "report", "cli"),
     *("adapters", "testing"),

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from dropsmith.learn import Problem, Searched, Searches, child_setup
+from dropsmith.pattern_search import Choice, ListedSpace, Trial, part
 from dropsmith.patterns import Blocks, Tiles
-from dropsmith.search import Choice, ListedSpace, Trial, part
 from dropsmith.sites import rule
 from dropsmith.tasks import find_task
 
@@ -48,13 +48,13 @@ def trial(number, tokens=(0, 0, 0), score=None, status="finished", **rest):
     """A trial of the space by hand."""
     return Trial(
         number=number,
-        asked=rest.pop("asked", number),
+        proposal_index=rest.pop("proposal_index", number),
         tokens=tokens,
         chosen=SPACE.describe(tokens),
         plan=SPACE.plan(tokens),
         score=score,
         status=status,
-        told=number,
+        tell_order=number,
         **rest,
     )
 

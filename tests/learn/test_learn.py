@@ -8,9 +8,9 @@ from optuna import load_study
 from dropsmith.errors import SearchError, SiteError
 from dropsmith.learn import BESIDE, CHILDREN, PLAN, Searches, learn
 from dropsmith.learn._learn import _name
+from dropsmith.pattern_search import search
 from dropsmith.patterns import Bernoulli
 from dropsmith.record import Record
-from dropsmith.search import search
 from dropsmith.sites import Plan, rule
 from learn.small import SETUP, SPACE, problem
 

@@ -10,7 +10,7 @@ from dropsmith.errors import DataError, SearchError
 from dropsmith.learn import FILE, Problem, space_of
 from dropsmith.learn.problem import problem_of
 from dropsmith.models import SmallConv, SmallTransformer
-from dropsmith.search import ConvSpace, SequenceSpace
+from dropsmith.pattern_search import ConvSpace, SequenceSpace
 from dropsmith.testing import check_json
 from learn.small import SETUP, problem
 

@@ -14,7 +14,7 @@ TRIALS = (
     trial(1, (1, 1, 1), None, "failed", why="TrainingError: not finite"),
     trial(2, (2, 0, 1), 0.3, version=1, log_probability=-2.5),
     trial(3, (0, 1, 0), None, "stopped", reports=((1, 0.9),)),
-    trial(4, (2, 0, 1), 0.3, retry=1, retry_of=1, asked=1),
+    trial(4, (2, 0, 1), 0.3, retry=1, retry_of=1, proposal_index=1),
 )
 FOUND = searched(*TRIALS, pruner="median")
 

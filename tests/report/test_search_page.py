@@ -9,10 +9,10 @@ import pytest
 from compare import synthetic
 from compare.synthetic import LOSSES, comparison
 from dropsmith.compare import Row, Trial
+from dropsmith.pattern_search import ConvSpace, SequenceSpace
 from dropsmith.patterns import Bernoulli, Blocks
 from dropsmith.report import search_page, write_search_page
 from dropsmith.report.search_again import command
-from dropsmith.search import ConvSpace, SequenceSpace
 from dropsmith.sites import Plan, rule
 from learn.small import DIGITS, problem, searched, searches, trial
 from report.test_page import Outline

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dropsmith.search import Progress, Trial, Watch
+    from dropsmith.pattern_search import Progress, Trial, Watch
 
 ENDED_BADLY = ("failed", "lost")
 

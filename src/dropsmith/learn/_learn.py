@@ -7,9 +7,13 @@ from pathlib import Path
 from dropsmith.learn.child import Child
 from dropsmith.learn.problem import Problem, problem_of
 from dropsmith.learn.searched import Searched, Searches
-from dropsmith.search import Watch, search
-from dropsmith.search.asked import maker_of, sampler_of
-from dropsmith.search.pruning import pruner_of
+from dropsmith.pattern_search import (
+    Watch,
+    executor_factory,
+    make_pruner,
+    make_sampler,
+    search,
+)
 from dropsmith.train import Setup
 
 STUDY, PLAN, CHILDREN, RETRAINED = "study.db", "plan.json", "children", "retrained"
@@ -65,9 +69,9 @@ def learn(
     problem = problem_of(setup, seeds, space)
     child = Child(setup=_from_anywhere(setup), folder=folder / CHILDREN, seeds=seeds)
     # What is mistyped must not bind a new folder to these children.
-    sampler_of(sampler, problem.space, seed)
-    maker_of(executor, child, workers, timeout)
-    pruner_of(pruner)
+    make_sampler(sampler, problem.space, seed)
+    executor_factory(executor, child, workers, timeout)
+    make_pruner(pruner)
     problem.settle(folder)
     if setup.plan.rules:
         setup.plan.save(folder / BESIDE)

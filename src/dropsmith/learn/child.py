@@ -12,8 +12,8 @@ from filelock import FileLock
 from dropsmith.compare import TUNING_SEED
 from dropsmith.compare.running import setup_id, stored
 from dropsmith.objectives import TaskLoss
+from dropsmith.pattern_search import Pruned, TrialContext
 from dropsmith.record import Record, validation_loss
-from dropsmith.search import Attempt, Pruned
 from dropsmith.sites import Plan
 from dropsmith.tasks import Budget, Task
 from dropsmith.train import Setup, train
@@ -72,7 +72,7 @@ class Child:
     folder: Path
     seeds: int = 1
 
-    def __call__(self, plan: Plan, trial: Attempt) -> float:
+    def __call__(self, plan: Plan, trial: TrialContext) -> float:
         losses: list[float] = []
         for index in range(self.seeds):
             whole = self.setup.plan + plan
@@ -102,7 +102,7 @@ class Child:
 class _Reports:
     """Hands a child's validation losses on, the children before it among the mean."""
 
-    def __init__(self, trial: Attempt, epochs: int, before: list[float]) -> None:
+    def __init__(self, trial: TrialContext, epochs: int, before: list[float]) -> None:
         self._trial, self._epochs, self._before = trial, epochs, list(before)
         self._least = inf
 

@@ -9,8 +9,8 @@ import torch
 
 from dropsmith.compare import check_plans
 from dropsmith.errors import DataError, DropsmithError, SearchError, did_you_mean
+from dropsmith.pattern_search import Space, space_from_json, spaces
 from dropsmith.record import config_id
-from dropsmith.search import Space, space_from_json, spaces
 from dropsmith.sites import Plan
 from dropsmith.train import Setup, task_and_data
 from dropsmith.train.environment import environment
@@ -153,7 +153,7 @@ def space_of(model: torch.nn.Module, batch: Any, kind: str = "auto") -> Space:
     raise SearchError(
         f"no space of plans suits {type(model).__name__}\n"
         + "".join(f"  {one}\n" for one in why)
-        + "  write one by hand: dropsmith.search.ListedSpace"
+        + "  write one by hand: dropsmith.pattern_search.ListedSpace"
     )
 
 

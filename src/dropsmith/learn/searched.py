@@ -8,7 +8,7 @@ from typing import Any
 
 from dropsmith.errors import DataError
 from dropsmith.learn.problem import Problem
-from dropsmith.search import Space, Trial
+from dropsmith.pattern_search import STORED_NAMES, Space, Trial
 from dropsmith.sites import Plan
 
 FORMAT, VERSION = "dropsmith.searched", 1
@@ -156,7 +156,7 @@ def _read(path: Path, problem: Problem) -> Searched:
 def _trial_to_json(trial: Trial) -> dict[str, Any]:
     """What differs from a trial's defaults."""
     return {
-        each.name: value
+        STORED_NAMES.get(each.name, each.name): value
         for each in fields(trial)
         if each.name not in _UNWRITTEN and (value := getattr(trial, each.name)) != each.default
     }
@@ -165,5 +165,7 @@ def _trial_to_json(trial: Trial) -> dict[str, Any]:
 def _trial_from_json(values: dict[str, Any], space: Space) -> Trial:
     tokens = tuple(values["tokens"])
     reports = tuple((int(step), float(score)) for step, score in values.get("reports", ()))
-    own = values | {"tokens": tokens, "reports": reports}
-    return Trial(**own, plan=space.plan(tokens), chosen=space.describe(tokens))
+    stored = values | {"tokens": tokens, "reports": reports}
+    names = {key: name for name, key in STORED_NAMES.items()}
+    entries = {names.get(key, key): value for key, value in stored.items()}
+    return Trial(**entries, plan=space.plan(tokens), chosen=space.describe(tokens))

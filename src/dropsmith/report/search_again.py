@@ -4,9 +4,9 @@ import shlex
 from pathlib import Path
 
 from dropsmith.learn import BESIDE, FILE, Searched, Searches
+from dropsmith.pattern_search import ConvSpace, SequenceSpace
 from dropsmith.report.again import unusual
 from dropsmith.report.html import code, paragraph
-from dropsmith.search import ConvSpace, SequenceSpace
 from dropsmith.tasks import TASKS
 
 _SPACES = {ConvSpace: "conv", SequenceSpace: "sequence"}
@@ -31,7 +31,7 @@ def command(search: Searched, searches: Searches, data: Path | None = None) -> s
         where = () if place is None else ("--data", place)
         return shlex.join(["dropsmith", "search", *search.typed, *where])
     options = {
-        "--trials": 1 + max(trial.asked for trial in search.trials),
+        "--trials": 1 + max(trial.proposal_index for trial in search.trials),
         "--sampler": search.sampler,
         "--space": _SPACES.get(type(problem.space)),
         "--seeds-per-plan": problem.seeds if problem.seeds > 1 else None,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dropsmith.learn import Searched, Searches
+from dropsmith.pattern_search import Trial, Value
 from dropsmith.report.figures import BETTER, BLUE, FAINT, ORANGE, WORSE, blank, drawing
 from dropsmith.report.searched import first_tries, label, score_name, spelled_value
-from dropsmith.search import Trial, Value
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,7 +92,7 @@ def _best_so_far(panel: Any, search: Searched, colour: str, name: str) -> None:
 
 def at(trial: Trial) -> int:
     """Where a trial stands: by its proposal, of which a retry has the same."""
-    return trial.asked
+    return trial.proposal_index
 
 
 def preferred_figure(search: Searched, searches: Searches) -> "Figure | None":

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from statistics import median
 
 from dropsmith.learn import Searched, Searches
+from dropsmith.pattern_search import Space, Tokens, Trial, Value
 from dropsmith.report.cells import Cell, Grid
 from dropsmith.report.numbers import LOSSES, brief, seconds
-from dropsmith.search import Space, Tokens, Trial, Value
 
 SHOWN = 3
 """Plans that are shown, from the best on."""
@@ -96,7 +96,7 @@ def late_preferences(search: Searched, searches: Searches) -> list[tuple[str, Va
 
 def first_tries(search: Searched) -> list[Trial]:
     """One trial for each proposal, in the order in which they were asked for."""
-    by_proposal = {trial.asked: trial for trial in reversed(search.trials)}
+    by_proposal = {trial.proposal_index: trial for trial in reversed(search.trials)}
     return [by_proposal[number] for number in sorted(by_proposal)]
 
 
