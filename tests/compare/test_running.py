@@ -10,7 +10,7 @@ from compare.workers import broken_train, diverging_train, pretend
 from dropsmith.compare import running
 from dropsmith.errors import CheckpointError
 from dropsmith.record import Record
-from dropsmith.workers import Died, Done, Told
+from dropsmith.workers import Died, Done, JobProgress
 
 SETTING = {"rate": 0.3}
 
@@ -29,7 +29,7 @@ def here(monkeypatch):
             made.append(job.setup.seed)
             told = []
             result = work(job, told.append)
-            yield from (Told(index, share) for share in told)
+            yield from (JobProgress(index, share) for share in told)
             yield Done(index, result)
 
     monkeypatch.setattr(running, "spread", spread)

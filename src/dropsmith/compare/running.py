@@ -10,7 +10,7 @@ from dropsmith.errors import CheckpointError, TrainingError
 from dropsmith.record import Record, config_id
 from dropsmith.tasks import find_task
 from dropsmith.train import Setup, train
-from dropsmith.workers import Died, Done, Tell, Told, cores, spread
+from dropsmith.workers import Died, Done, JobProgress, Tell, cores, spread
 
 CRASHED = "crashed"
 
@@ -62,7 +62,7 @@ def run(
     done = _Done(len(todo) - len(jobs), len(todo), [0.0] * len(jobs), watch)
     with closing(spread(make or make_record, jobs, processes or cores())) as events:
         for event in events:
-            record = None if isinstance(event, Told) else _record(event, jobs[event.job].setup)
+            record = None if isinstance(event, JobProgress) else _record(event, jobs[event.job].setup)
             if record is not None:
                 record.save(folder)
                 found[record.id] = record
@@ -110,8 +110,8 @@ class _Done:
     shares: list[float]
     watch: Watch | None
 
-    def tell(self, event: Told | Done | Died, record: Record | None) -> None:
-        self.shares[event.job] = event.share if isinstance(event, Told) else 1.0
+    def tell(self, event: JobProgress | Done | Died, record: Record | None) -> None:
+        self.shares[event.job] = event.share if isinstance(event, JobProgress) else 1.0
         if self.watch is not None:
             self.watch(self.before + sum(self.shares), self.total, record)
 

@@ -16,7 +16,7 @@ from dropsmith.pattern_search.executors.executor import (
     Reported,
 )
 from dropsmith.pattern_search.executors.trial_context import Score, run_trial, takes_trial
-from dropsmith.workers import Asked, Crew, Died, Done, Line, Overdue, Told, cores
+from dropsmith.workers import Crew, Died, Done, JobProgress, JobQuestion, Line, Overdue, cores
 from dropsmith.workers import Event as WorkersEvent
 
 
@@ -76,7 +76,7 @@ def _work(score: Score, threads: int, job: Job, line: Line) -> Ended:
 
 def _read(event: WorkersEvent) -> Event:
     match event:
-        case Asked(number, (step, value)):
+        case JobQuestion(number, (step, value)):
             return Reported(number, step, value)
         case Done(_, result):
             return result
@@ -90,7 +90,7 @@ def _read(event: WorkersEvent) -> Event:
             )
         case Died(number, code):
             return Failed(number, f"its process ended with {_exit_reason(code)}", lost=True)
-        case Told() | Asked():
+        case JobProgress() | JobQuestion():
             raise TypeError(f"a trial says nothing of this kind: {event!r}")
 
 

@@ -1,8 +1,8 @@
-"""What runs inside a worker process: jobs, one after the other, until its pipe is closed."""
+"""The inside of a worker process: it does jobs, one after the other, until its pipe is closed."""
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import current_process, parent_process, set_start_method
 from multiprocessing.connection import Connection, wait
@@ -10,31 +10,31 @@ from threading import Thread
 from time import monotonic
 from typing import Any, NoReturn
 
-from dropsmith.workers.family import end_all, family_of
+import psutil
 
 GONE = 70
 """The exit code of a worker whose parent is gone."""
 
 
 class Line:
-    """How a job speaks to the process that gave it.
+    """The line of a job to the process that gave it.
 
-    Called with a share, it tells how much of the job is done and goes on; `ask` waits.
+    A call with a share sends how much of the job is done, and goes on; `ask` waits for an answer.
     """
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
     def __call__(self, share: float) -> None:
-        self.say("told", share)
+        self.send("progress", share)
 
     def ask(self, question: Any) -> Any:
-        """What the other side answers."""
-        self.say("asked", question)
+        """Ask the other side, and wait for its answer."""
+        self.send("question", question)
         return self._pipe.recv()
 
-    def say(self, kind: str, content: Any) -> None:
-        """Send what happens, and when it did: by a clock that all processes of a machine share."""
+    def send(self, kind: str, content: Any) -> None:
+        """Send an event with its time, by a clock that all processes of a machine share."""
         self._pipe.send((kind, content, monotonic()))
 
 
@@ -47,34 +47,34 @@ def serve(pipe: Connection, work: Work, start_method: str | None) -> None:
 
     Args:
         pipe: to whoever gives the jobs.
-        work: what does them.
-        start_method: how a job's own processes start where it does not say; None for as usual.
+        work: does one.
+        start_method: how a job's own processes start where it does not say; None for the default.
     """
     # An interrupt at the terminal reaches every process; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _let_interrupts_through()
-    current_process().daemon = False  # one may have no children, and jobs may load data in some
+    current_process().daemon = False  # a daemon has no children, and jobs may load data in some
     set_start_method(start_method, force=True)  # and not as this process was started
     Thread(target=_end_with_parent, daemon=True).start()
     line = Line(pipe)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone: so go
         while True:
             job = pipe.recv()
-            line.say("began", None)
-            line.say("done", work(job, line))
+            line.send("begin", None)
+            line.send("done", work(job, line))
 
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """No interrupt reaches a process that is started in here before it can ignore it."""
+    """Hold interrupts back from a process that is started in here until it can ignore them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _let_interrupts_through() -> None:
@@ -89,6 +89,20 @@ def _end_with_parent() -> NoReturn:
     assert parent is not None
     wait([parent.sentinel])
     try:
-        end_all(family_of(os.getpid()))
+        end_all(descendants_of(os.getpid()))
     finally:
         os._exit(GONE)
+
+
+def descendants_of(process: int | None) -> list[psutil.Process]:
+    """The children of a process and theirs, while it lives: later nobody knows whose they were."""
+    with suppress(psutil.Error):
+        return psutil.Process(process).children(recursive=True)
+    return []
+
+
+def end_all(processes: Iterable[psutil.Process]) -> None:
+    """End each at once; another process that has got its number since is left alone."""
+    for process in processes:
+        with suppress(psutil.Error):
+            process.kill()
