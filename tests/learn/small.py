@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from dropsmith.learn import Problem, Searched, Searches, child_setup
+from dropsmith.learn import Problem, Searches, SearchRun, child_setup
 from dropsmith.pattern_search import Choice, ListedSpace, Trial, part
 from dropsmith.patterns import Blocks, Tiles
 from dropsmith.sites import rule
@@ -60,7 +60,7 @@ def trial(number, tokens=(0, 0, 0), score=None, status="finished", **rest):
 
 
 def searched(*trials, sampler="controller", seed=0, pruner=None):
-    return Searched(sampler=sampler, seed=seed, pruner=pruner, trials=tuple(trials))
+    return SearchRun(sampler=sampler, seed=seed, pruner=pruner, trials=tuple(trials))
 
 
 def searches(*found, **change):

@@ -84,7 +84,7 @@ def test_a_short_search_has_no_windows():
 
 
 @pytest.mark.parametrize(
-    "figure", [scores_figure, lambda found: preferred_figure(found.found[0], found)]
+    "figure", [scores_figure, lambda found: preferred_figure(found.runs[0], found)]
 )
 def test_pictures_are_drawn_the_same_each_time(figure):
     found = searches(searched(*(trial(n, (n % 3, 0, 0), 1 / (n + 1)) for n in range(12))))

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from dropsmith.compare._method import Setting
 from dropsmith.compare.comparison import Comparison, Row, Trial
 from dropsmith.compare.design import Design, best
-from dropsmith.compare.running import Make, Watch, run
+from dropsmith.compare.method import Setting
+from dropsmith.compare.runs import Make, Watch, run
 from dropsmith.record import Record
 from dropsmith.tasks import plain_name
 from dropsmith.train import Setup
@@ -30,24 +30,25 @@ def compare(
     Args:
         design: the terms; see `Design`.
         folder: where records, checkpoints and `comparison.json` go.
-        processes, make: see `running.run`.
-        watch: is told about all runs, trials and reported ones together.
+        processes, make: see `runs.run`.
+        watch: is called with the progress of all runs, trials and reported ones together.
     """
     runs = _Runs(design, folder, processes, watch, make)
     trials = runs.per_method([design.trial_setups(method) for method in design.methods])
-    tried = [
-        _trials(design, method, found) for method, found in zip(design.methods, trials, strict=True)
+    tried_settings = [
+        _trials(design, method, records)
+        for method, records in zip(design.methods, trials, strict=True)
     ]
-    chosen = [_choice(design, *pair) for pair in zip(design.methods, tried, strict=True)]
-    reported = runs.per_method(
-        [design.reported_setups(*pair) for pair in zip(design.methods, chosen, strict=True)]
+    settings = [_choice(design, *pair) for pair in zip(design.methods, tried_settings, strict=True)]
+    records = runs.per_method(
+        [design.reported_setups(*pair) for pair in zip(design.methods, settings, strict=True)]
     )
     comparison = Comparison(
         task=plain_name(design.task.name),
         rows=tuple(
-            Row(method=method, trials=each, setting=setting, records=tuple(records))
-            for method, each, setting, records in zip(
-                design.methods, tried, chosen, reported, strict=True
+            Row(method=method, trials=tried, setting=setting, records=tuple(runs_of_seeds))
+            for method, tried, setting, runs_of_seeds in zip(
+                design.methods, tried_settings, settings, records, strict=True
             )
         ),
     )
@@ -56,7 +57,7 @@ def compare(
 
 
 def count(design: Design) -> int:
-    """How many runs a comparison makes, trials among them."""
+    """The number of runs a comparison makes, trials among them."""
     return sum(len(design.trial_setups(method)) + design.seeds for method in design.methods)
 
 
@@ -71,12 +72,12 @@ def _trials(design: Design, method: str, records: Sequence[Record]) -> tuple[Tri
 
 
 def _choice(design: Design, method: str, trials: tuple[Trial, ...]) -> Setting:
-    found = best(trials)
-    return design.settings(method)[0] if found is None else found.setting
+    trial = best(trials)
+    return design.settings(method)[0] if trial is None else trial.setting
 
 
 class _Runs:
-    """Rounds of runs that share a folder and one count of what is done."""
+    """Rounds of runs that share a folder and one count of progress."""
 
     def __init__(
         self,
@@ -88,17 +89,17 @@ class _Runs:
     ) -> None:
         self.folder, self.processes, self.watch, self.make = folder, processes, watch, make
         self.total = count(design)
-        self.before = 0
+        self.previous = 0
 
     def per_method(self, setups: list[list[Setup]]) -> list[list[Record]]:
         """One round: the records of each method's setups, made in turns over the methods."""
-        flat = [setup for several in setups for setup in several]
+        flat = [setup for group in setups for setup in group]
         records = iter(
             run(flat, self.folder, processes=self.processes, watch=self._watch, make=self.make)
         )
-        self.before += len(flat)
-        return [list(islice(records, len(several))) for several in setups]
+        self.previous += len(flat)
+        return [list(islice(records, len(group))) for group in setups]
 
     def _watch(self, done: float, total: int, record: Record | None) -> None:
         if self.watch is not None:
-            self.watch(self.before + done, self.total, record)
+            self.watch(self.previous + done, self.total, record)

@@ -1,9 +1,9 @@
-"""What a method is: noise in the task's model, what its views should agree on, settings to try."""
+"""A method: noise in the task's model, an objective over its views, and settings to try."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from dropsmith.compare.saving import NOTHING, Saving
+from dropsmith.compare.cost_reduction import NO_REDUCTION, CostReduction
 from dropsmith.objectives import Objective
 from dropsmith.patterns import Schedule
 from dropsmith.sites import Plan
@@ -21,20 +21,20 @@ class Method:
     """One row of a comparison, before anything is run.
 
     Args:
-        about: what it does, in a line for the report.
+        about: its description, in a line for the report.
         source: the paper the idea is from.
-        noise: what kind of noise it places, one of the task's `noises`, or `PAIRED`; None for no
+        noise: the kind of noise it places, one of the task's `noises`, or `PAIRED`; None for no
             noise.
         objective: makes the objective from the numbers of a setting that are its own.
-        views: how many passes of a batch it trains on.
+        views: the number of passes of a batch it trains on.
         kinds: the kinds of task whose outputs its views can agree on.
         blocks: whether it reads Transformer blocks.
-        schedule: what the rates of its plan become over a run: made of a rate and the number of
+        schedule: makes the schedule of a rate of its plan, of the rate and the number of
             steps after which it changes, the setting's `share` of all. None for rates that stay.
-        told: whether its objective is told the kind where that is not classes.
-        saves: what of its further views it does not make.
-        settings: what tuning may try. The first is the usual one, the first three span the range,
-            and every method has equally many.
+        takes_kind: whether its objective takes the kind where that is not classes.
+        reduction: the part of its further views that it does not make.
+        settings: those that tuning may try. The first is the usual one, the first three span the
+            range, and every method has equally many.
     """
 
     about: str
@@ -45,49 +45,51 @@ class Method:
     settings: tuple[Setting, ...]
     kinds: tuple[str, ...] = ("classes", "values")
     blocks: bool = False
-    told: bool = False
+    takes_kind: bool = False
     schedule: Callable[[float, int], Schedule] | None = None
-    saves: Saving = NOTHING
+    reduction: CostReduction = NO_REDUCTION
 
     def fits(self, task: Task) -> bool:
-        """Whether the task's model has a place for the noise, and shows what can be compared."""
+        """True if the task's model has a place for the noise and outputs that can be compared."""
         noise = self.noise_in(task)
-        placed = noise is None or noise in task.noises
-        halved = not self.saves.trunk or task.upper is not None
-        return placed and task.kind in self.kinds and (task.blocks or not self.blocks) and halved
+        has_place = noise is None or noise in task.noises
+        has_trunk = not self.reduction.trunk or task.upper is not None
+        return (
+            has_place and task.kind in self.kinds and (task.blocks or not self.blocks) and has_trunk
+        )
 
     def trunk(self, task: Task) -> str | None:
         """The first module that its views do not share, or None where they share none."""
-        return task.upper if self.saves.trunk else None
+        return task.upper if self.reduction.trunk else None
 
     def noise_in(self, task: Task) -> str | None:
         """The kind of noise it places in this task's model."""
         return task.paired if self.noise == PAIRED else self.noise
 
     def plan(self, task: Task, setting: Setting) -> Plan:
-        """Where the task's model drops what under a setting, at rates that stay."""
+        """The plan of the task's model under a setting, at rates that stay."""
         noise = self.noise_in(task)
         return Plan() if noise is None else task.plan(noise, setting["rate"])
 
-    def scheduled(self, plan: Plan, setting: Setting, steps: int) -> Plan:
+    def with_schedule(self, plan: Plan, setting: Setting, steps: int) -> Plan:
         """The plan with its rates on this method's schedule, over a run of so many steps."""
         if self.schedule is None:
             return plan
-        after = max(1, round(setting["share"] * steps))
+        steps_until = max(1, round(setting["share"] * steps))
         rules = []
-        for one in plan.rules:
-            rate = self.schedule(getattr(one.pattern, "rate"), after)  # noqa: B009 - as Pattern does
-            rules.append(replace(one, pattern=replace(one.pattern, rate=rate)))  # pyright: ignore
+        for rule in plan.rules:
+            rate = self.schedule(getattr(rule.pattern, "rate"), steps_until)  # noqa: B009 - as Pattern does
+            rules.append(replace(rule, pattern=replace(rule.pattern, rate=rate)))  # pyright: ignore
         return Plan(*rules)
 
     def goal(self, setting: Setting, kind: str = "classes") -> Objective:
         """The objective under a setting, for a task of this kind."""
-        own: dict[str, float | str] = {
+        arguments: dict[str, float | str] = {
             name: value for name, value in setting.items() if name not in _NOT_THE_OBJECTIVES
         }
-        if self.told and kind != "classes":
-            own["kind"] = kind
-        return self.objective(**own, **self.saves.settings)
+        if self.takes_kind and kind != "classes":
+            arguments["kind"] = kind
+        return self.objective(**arguments, **self.reduction.settings)
 
     def budget(self, budget: Budget, setting: Setting) -> Budget:
         """The budget under a setting: only `weight_decay` is ever tuned, and never the length."""
@@ -97,7 +99,7 @@ class Method:
 
 
 PLAN = "plan"
-"""Stands in a setting for which of several plans a method has, counted from 1."""
+"""Stands in a setting for the number of one of a method's several plans, from 1."""
 
 _NOT_THE_OBJECTIVES = ("rate", "share", "weight_decay", PLAN)
 
@@ -105,10 +107,10 @@ _NOT_THE_OBJECTIVES = ("rate", "share", "weight_decay", PLAN)
 _SHORT = {"weight_decay": "decay"}
 
 
-def spelled(setting: Setting) -> str:
+def spell_setting(setting: Setting) -> str:
     """A setting as a reader would write it; `decay` is the weight decay.
 
-    >>> spelled({"rate": 0.3, "alpha": 1.0})
+    >>> spell_setting({"rate": 0.3, "alpha": 1.0})
     'rate 0.3, alpha 1'
     """
     return ", ".join(f"{_SHORT.get(name, name)} {value:g}" for name, value in setting.items())

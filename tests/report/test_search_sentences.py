@@ -3,7 +3,8 @@
 import pytest
 
 from dropsmith.report import plan_grid, search_findings, trials_grid
-from dropsmith.report.searched import acting_choices, late_preferences
+from dropsmith.report.search_grids import acting_choices
+from dropsmith.report.search_sentences import late_preferences
 from learn.small import SPACE, searched, searches, trial
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from compare.synthetic import design, record
 from compare.workers import broken_train, diverging_train, pretend
-from dropsmith.compare import running
+from dropsmith.compare import runs, stored_record
 from dropsmith.errors import CheckpointError
 from dropsmith.record import Record
 from dropsmith.workers import Died, Done, JobProgress
@@ -32,20 +32,20 @@ def here(monkeypatch):
             yield from (JobProgress(index, share) for share in told)
             yield Done(index, result)
 
-    monkeypatch.setattr(running, "spread", spread)
+    monkeypatch.setattr(runs, "spread", spread)
     return made
 
 
 def test_records_come_back_in_the_order_asked_and_lie_on_disk(here, tmp_path):
     asked = [setups(3)[seed] for seed in (2, 0, 1)]
-    records = running.run(asked, tmp_path, make=pretend)
+    records = runs.run(asked, tmp_path, make=pretend)
     assert [record.config["seed"] for record in records] == [2, 0, 1]
     assert [Record.load(tmp_path / f"{one.id}.json") for one in records] == records
 
 
 def test_what_is_on_disk_is_not_run_again(here, tmp_path):
-    first = running.run(setups(2), tmp_path, make=pretend)
-    again = running.run(setups(3), tmp_path, make=pretend)
+    first = runs.run(setups(2), tmp_path, make=pretend)
+    again = runs.run(setups(3), tmp_path, make=pretend)
     assert here == [0, 1, 2]
     assert again[:2] == first
 
@@ -55,21 +55,21 @@ def test_a_run_on_other_data_is_refused_rather_than_reused(here, tmp_path):
     found = record(setup)
     replace(found, environment={"data_sha256": "of something else"}).save(tmp_path)
     with pytest.raises(CheckpointError, match=r"made on other data[\s\S]*--out"):
-        running.run([setup], tmp_path, make=pretend)
+        runs.run([setup], tmp_path, make=pretend)
 
 
 def test_a_run_that_stopped_on_other_data_is_refused_too(here, tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "train", diverging_train)
-    monkeypatch.setattr(running, "data_hash", lambda setup: "of something else")
+    monkeypatch.setattr(runs, "train", diverging_train)
+    monkeypatch.setattr(runs, "data_hash", lambda setup: "of something else")
     (setup,) = setups(1)
-    running.make_record(running.Job(setup, tmp_path), lambda share: None).save(tmp_path)
+    runs.make_record(runs.Job(setup, tmp_path), lambda share: None).save(tmp_path)
     monkeypatch.undo()
     with pytest.raises(CheckpointError, match="made on other data"):
-        running.stored(setup, tmp_path)
+        stored_record(setup, tmp_path)
 
 
 def test_a_setup_asked_for_twice_is_run_once(here, tmp_path):
-    records = running.run(setups(1) * 2, tmp_path, make=pretend)
+    records = runs.run(setups(1) * 2, tmp_path, make=pretend)
     assert here == [0]
     assert records[0] == records[1]
 
@@ -81,7 +81,7 @@ def test_a_run_that_crashed_is_made_again_and_one_that_diverged_is_not(
     here, tmp_path, status, again
 ):
     record(setups(1)[0], status=status).save(tmp_path)
-    (found,) = running.run(setups(1), tmp_path, make=pretend)
+    (found,) = runs.run(setups(1), tmp_path, make=pretend)
     assert (found.status == "finished") is again
 
 
@@ -92,23 +92,23 @@ def test_interrupted_runs_that_were_done_are_kept(here, tmp_path):
         return pretend(job, tell)
 
     with pytest.raises(KeyboardInterrupt):
-        running.run(setups(3), tmp_path, make=interrupted)
-    running.run(setups(3), tmp_path, make=pretend)
+        runs.run(setups(3), tmp_path, make=interrupted)
+    runs.run(setups(3), tmp_path, make=pretend)
     assert here == [0, 1, 1, 2]
 
 
 def test_the_watch_hears_of_parts_and_of_records_up_to_the_whole(here, tmp_path):
     heard = []
-    running.run(setups(1), tmp_path, make=pretend)
-    running.run(setups(3), tmp_path, make=pretend, watch=lambda *news: heard.append(news))
+    runs.run(setups(1), tmp_path, make=pretend)
+    runs.run(setups(3), tmp_path, make=pretend, watch=lambda *news: heard.append(news))
     assert [done for done, _, _ in heard] == [1.5, 2.0, 2.5, 3.0]
     assert {total for _, total, _ in heard} == {3}
     assert [one is not None for _, _, one in heard] == [False, True, False, True]
 
 
 def test_a_process_that_dies_leaves_a_record_that_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr(running, "spread", lambda *_: iter_of(Died(0, -9)))
-    (found,) = running.run(setups(1), tmp_path, make=pretend)
+    monkeypatch.setattr(runs, "spread", lambda *_: iter_of(Died(0, -9)))
+    (found,) = runs.run(setups(1), tmp_path, make=pretend)
     assert found.status == "crashed: its process ended with signal 9"
     assert json.loads((tmp_path / f"{found.id}.json").read_text())["status"] == found.status
 
@@ -125,7 +125,7 @@ def iter_of(*events):
     ],
 )
 def test_what_goes_wrong_in_training_becomes_the_status(monkeypatch, tmp_path, train, status):
-    monkeypatch.setattr(running, "train", train)
-    found = running.make_record(running.Job(setups(1)[0], tmp_path), lambda share: None)
+    monkeypatch.setattr(runs, "train", train)
+    found = runs.make_record(runs.Job(setups(1)[0], tmp_path), lambda share: None)
     assert found.status == status
     assert found.config == setups(1)[0].to_json()

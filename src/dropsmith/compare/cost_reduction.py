@@ -1,11 +1,11 @@
-"""What a method of several views may save, said in its name: `r-drop+trunk`, `r-drop+every-4`."""
+"""The cost reduction of a method of several views, as its name says: `r-drop+every-4+trunk`."""
 
 from dataclasses import dataclass
 
 from dropsmith.errors import TaskError, did_you_mean
 
 PLUS = "+"
-"""Stands between a method's name and each thing it saves."""
+"""Stands between a method's name and each reduction of its cost."""
 
 FORMS = (
     "+every-K (the term at every K-th step), +share-S (of the batch), +trunk (lower layers once)"
@@ -20,12 +20,12 @@ _TAKES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Saving:
-    """Which part of the further views is not made.
+class CostReduction:
+    """The part of the further views that a method does not make.
 
-    >>> Saving.of("trunk", "every-4")
-    Saving(every=4, share=1.0, trunk=True)
-    >>> Saving.of("trunk", "every-4").ending
+    >>> CostReduction.of("trunk", "every-4")
+    CostReduction(every=4, share=1.0, trunk=True)
+    >>> CostReduction.of("trunk", "every-4").ending
     '+every-4+trunk'
 
     Args:
@@ -39,19 +39,19 @@ class Saving:
     trunk: bool = False
 
     @classmethod
-    def of(cls, *words: str) -> "Saving":
-        """What some words say, in any order; `TaskError` for one that says nothing."""
-        found: dict[str, float | bool] = {}
+    def of(cls, *words: str) -> "CostReduction":
+        """The reduction of some words in any order; `TaskError` for a word that means none."""
+        settings: dict[str, float | bool] = {}
         for word in words:
             name, value = _read(word)
-            if name in found:
+            if name in settings:
                 raise TaskError(f"{name} is said twice: {PLUS.join(words)}")
-            found[name] = value
-        return cls(**found)  # pyright: ignore[reportArgumentType]
+            settings[name] = value
+        return cls(**settings)  # pyright: ignore[reportArgumentType]
 
     @property
     def ending(self) -> str:
-        """What follows the method's name: nothing where nothing is saved."""
+        """The text that follows the method's name: empty without a reduction."""
         words = [f"every-{self.every}"] if self.every > 1 else []
         words += [f"share-{self.share:g}"] if self.share < 1 else []
         words += ["trunk"] if self.trunk else []
@@ -67,12 +67,12 @@ class Saving:
 
     @property
     def settings(self) -> dict[str, float]:
-        """What the objective is told."""
-        told = {"every": self.every, "share": self.share}
-        return {name: value for name, value in told.items() if value != 1}
+        """The arguments of the objective."""
+        values = {"every": self.every, "share": self.share}
+        return {name: value for name, value in values.items() if value != 1}
 
 
-NOTHING = Saving()
+NO_REDUCTION = CostReduction()
 
 
 def ordinal(number: int) -> str:
@@ -93,11 +93,11 @@ def _read(word: str) -> tuple[str, float | bool]:
         return "every", int(number)
     if name == "share" and (share := _share(number)) is not None:
         return "share", share
-    known = name in _TAKES
-    wrong = f": {_TAKES[name]}, got {number!r}" if known else ""
+    is_known = name in _TAKES
+    wrong = f": {_TAKES[name]}, got {number!r}" if is_known else ""
     raise TaskError(
         f"nothing is saved by {PLUS + word!r}{wrong}\n  there are: {FORMS}, such as r-drop+every-4 "
-        "or r-drop+share-0.5" + ("" if known else did_you_mean(name, _TAKES))
+        "or r-drop+share-0.5" + ("" if is_known else did_you_mean(name, _TAKES))
     )
 
 

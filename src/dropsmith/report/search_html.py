@@ -6,12 +6,13 @@ from pathlib import Path
 
 from dropsmith.compare import Comparison
 from dropsmith.errors import DropsmithError
-from dropsmith.learn import LEARNED, Searched, Searches
+from dropsmith.learn import LEARNED, Searches, SearchRun
 from dropsmith.record import Record
 from dropsmith.report import pictures
-from dropsmith.report.cells import main_grid
+from dropsmith.report.comparison_grids import main_grid
+from dropsmith.report.comparison_html import facts_of
+from dropsmith.report.comparison_sentences import findings
 from dropsmith.report.figures import svg
-from dropsmith.report.findings import findings
 from dropsmith.report.html import (
     document,
     facts,
@@ -20,20 +21,19 @@ from dropsmith.report.html import (
     items,
     paragraph,
     picture,
+    save_page,
     section,
     table,
 )
 from dropsmith.report.numbers import brief
-from dropsmith.report.page import FILE, facts_of
-from dropsmith.report.search_again import again
+from dropsmith.report.reproduce_command import search_command_html
 from dropsmith.report.search_figures import preferred_figure, scores_figure
-from dropsmith.report.searched import (
-    SHOWN,
+from dropsmith.report.search_grids import plan_grid, trials_grid
+from dropsmith.report.search_sentences import (
+    PLANS_SHOWN,
     label,
-    plan_grid,
     score_name,
     search_findings,
-    trials_grid,
 )
 from dropsmith.sites import Plan
 
@@ -50,15 +50,12 @@ def write_search_page(
     """Write `report.html` into `folder` and return its path.
 
     Args:
-        searches: what the page shows.
-        folder: where it goes.
+        searches: shown on the page.
+        folder: of the page.
         retrained: the best plan against other methods on the test set, where that was run.
-        data: what the task reads, over which plans are drawn; searches hold no paths.
+        data: the data of the task, for pictures of the plans; searches hold no paths.
     """
-    path = folder / FILE
-    partial = path.with_suffix(".partial")
-    partial.write_text(search_page(searches, retrained, data), encoding="utf-8")
-    return partial.replace(path)
+    return save_page(search_page(searches, retrained, data), folder)
 
 
 def search_page(
@@ -66,7 +63,6 @@ def search_page(
 ) -> str:
     """The page as text; arguments as in `write_search_page`."""
     record = Record(config=searches.problem.config, environment=searches.problem.environment)
-    found = searches.found
     body = [
         heading(f"{searches.problem.task}: a pattern learned"),
         paragraph(_lead(searches, record), "lead"),
@@ -77,12 +73,14 @@ def search_page(
         section("plans", "The best plans, token by token", table(plan_grid(searches))),
         section("masks", "What they drop", _gallery(searches, record, data)),
         section("scores", "Scores over trials", _scores(searches)),
-        section("preferred", "What was preferred", *(_preferred(s, searches) for s in found)),
+        section(
+            "preferred", "What was preferred", *(_preferred(s, searches) for s in searches.runs)
+        ),
         section("trials", "Every trial", _trials(searches)),
         section(
             "again",
             "How to run it again",
-            *(again(one, searches, data) for one in found),
+            *(search_command_html(run, searches, data) for run in searches.runs),
             facts(facts_of(record)),
         ),
     ]
@@ -91,11 +89,11 @@ def search_page(
 
 
 def _lead(searches: Searches, record: Record) -> str:
-    trials = sum(len(one.trials) for one in searches.found)
-    names = ", ".join(label(one, searches) for one in searches.found)
+    trials = sum(len(run.trials) for run in searches.runs)
+    names = ", ".join(label(run, searches) for run in searches.runs)
     seeds, budget = searches.problem.seeds, searches.problem.config["budget"]
-    beside = ", ".join(map(brief, searches.problem.beside.rules))
-    also = f" Every plan has beside what is searched: {beside}." if beside else ""
+    fixed_rules = ", ".join(map(brief, searches.problem.fixed_plan.rules))
+    also = f" Every plan has beside what is searched: {fixed_rules}." if fixed_rules else ""
     children = "one model" if seeds == 1 else f"{seeds} models, each with its own seed,"
     return (
         f"{trials} trials, proposed by {names}, from a space of {searches.problem.space.size:,} "
@@ -108,25 +106,25 @@ def _lead(searches: Searches, record: Record) -> str:
 def _retrained(searches: Searches, retrained: Comparison | None) -> str:
     if retrained is None:
         return ""
-    said = items(findings(retrained))
+    sentences = items(findings(retrained))
     return "\n".join(
-        [paragraph(stands_for(searches, retrained)), said, table(main_grid(retrained))]
+        [paragraph(stands_for(searches, retrained)), sentences, table(main_grid(retrained))]
     )
 
 
 def stands_for(searches: Searches, retrained: Comparison) -> str:
-    """What the plan in the comparison was chosen from, and the others."""
-    scores = sum(len(one.finished) for one in searches.found)
-    most = max((len(row.trials) for row in retrained.rows), default=0)
+    """The choice of the plan in the comparison, and of the others' settings."""
+    scores = sum(len(run.finished) for run in searches.runs)
+    trial_count = max((len(row.trials) for row in retrained.rows), default=0)
     row = retrained.row(LEARNED)
     if row is None:
         return (
             "The learned plan is not in this table. To train it beside these, search again with "
             "--retrain-seeds."
         )
-    trained = Plan.from_json(row.records[0].config["plan"])
+    plan = Plan.from_json(row.records[0].config["plan"])
     finalists = searches.finalists(max(1, len(row.trials)))
-    if trained not in finalists:
+    if plan not in finalists:
         return (
             "The learned plan in this table is not the best one above, which was found later. To "
             "train that one anew, search again with --retrain-seeds."
@@ -135,51 +133,59 @@ def stands_for(searches: Searches, retrained: Comparison) -> str:
     if row.trials:
         seeds = len(row.trials[0].records)
         which = (
-            f"The learned plan is number {finalists.index(trained) + 1} above: of the "
+            f"The learned plan is number {finalists.index(plan) + 1} above: of the "
             f"{len(finalists)} best it has the least loss on {seeds} seed{'s' * (seeds > 1)} that "
             "the search has not seen. They are the best"
         )
     return (
-        f"{which} of {scores} scores on validation; each other method tried {most} settings there. "
+        f"{which} of {scores} scores on validation; each other method tried {trial_count} settings "
+        "there. "
         "All were then trained anew, as long as one another."
     )
 
 
 def _gallery(searches: Searches, record: Record, data: Path | None) -> str:
     from dropsmith.report.gallery import gallery_figure
-    from dropsmith.report.masks import drawn_by, examples
+    from dropsmith.report.masks import examples, plan_mask_examples
 
     try:
-        task, found = pictures.task_and_data(record, data)
+        task, task_data = pictures.task_and_data(record, data)
     except DropsmithError as error:
         return paragraph(f"Masks are not shown: {error}")
-    batch = examples(found)
-    plans = {f"plan {rank}": one.plan for rank, one in enumerate(searches.ranked()[:SHOWN], 1)}
-    drawn = [
-        one
+    batch = examples(task_data)
+    plans = {
+        f"plan {rank}": trial.plan for rank, trial in enumerate(searches.ranked()[:PLANS_SHOWN], 1)
+    }
+    masks = [
+        mask
         for name, plan in plans.items()
-        for one in (drawn_by(task, found, batch, plan, name, _ROWS) if plan.rules else ())
+        for mask in (
+            plan_mask_examples(task, task_data, batch, plan, name, _ROWS) if plan.rules else ()
+        )
     ]
-    if not drawn:
+    if not masks:
         dropping = any(plan.rules for plan in plans.values())
         return paragraph(f"The best plans drop nothing{' that can be drawn' * dropping}.")
     return picture(
-        svg(gallery_figure(batch, drawn, found.vocabulary)),
+        svg(gallery_figure(batch, masks, task_data.vocabulary)),
         "Grey maps of real examples in which the units that the best plans drop are orange, a row "
         "for each rule of a plan.",
         "Validation examples inside the task's model before training: a row for each rule of the "
         "best plans, at the first place it means. Grey: the values that go on; orange: what was "
-        "dropped. Every pass draws anew." + _not_drawn(plans, Counter(one.noise for one in drawn)),
+        "dropped. Every pass draws anew."
+        + _not_drawn(plans, Counter(mask.noise for mask in masks)),
     )
 
 
 def _not_drawn(plans: Mapping[str, Plan], rows: Mapping[str, int]) -> str:
-    """What of the best plans has no row."""
-    nothing = [name for name, plan in plans.items() if not plan.rules]
-    left = {name: len(plan.rules) - rows.get(name, 0) for name, plan in plans.items()}
-    said = [f" {name.capitalize()} drops nothing." for name in nothing]
-    said += [f" Rules of {name} not drawn: {count}." for name, count in left.items() if count]
-    return "".join(said)
+    """The parts of the best plans without a row."""
+    empty = [name for name, plan in plans.items() if not plan.rules]
+    missing = {name: len(plan.rules) - rows.get(name, 0) for name, plan in plans.items()}
+    sentences = [f" {name.capitalize()} drops nothing." for name in empty]
+    sentences += [
+        f" Rules of {name} not drawn: {count}." for name, count in missing.items() if count
+    ]
+    return "".join(sentences)
 
 
 def _scores(searches: Searches) -> str:
@@ -194,7 +200,7 @@ def _scores(searches: Searches) -> str:
     )
 
 
-def _preferred(search: Searched, searches: Searches) -> str:
+def _preferred(search: SearchRun, searches: Searches) -> str:
     figure = preferred_figure(search, searches)
     return picture(
         svg(figure) if figure else None,
@@ -207,4 +213,4 @@ def _preferred(search: Searched, searches: Searches) -> str:
 
 def _trials(searches: Searches) -> str:
     grid = trials_grid(searches)
-    return folded(f"All {sum(len(one.trials) for one in searches.found)} trials", table(grid))
+    return folded(f"All {sum(len(run.trials) for run in searches.runs)} trials", table(grid))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from compare.synthetic import LOSSES, comparison
-from dropsmith.compare import FILE, Comparison, renew
+from dropsmith.compare import FILE, Comparison, migrate_records
 from dropsmith.errors import DataError
 from dropsmith.record import config_id
 
@@ -57,16 +57,16 @@ def test_a_renewed_folder_has_the_files_that_this_version_writes(aged, tmp_path_
     for record in FOUND.records:
         given(record).save(fresh)
     FOUND.save(fresh)
-    assert renew(aged) == len(FOUND.records)
+    assert migrate_records(aged) == len(FOUND.records)
     assert {path.name: path.read_text() for path in aged.iterdir()} == {
         path.name: path.read_text() for path in fresh.iterdir()
     }
 
 
 def test_renewing_twice_is_renewing_once(aged):
-    renew(aged)
+    migrate_records(aged)
     before = {path.name: path.read_text() for path in aged.iterdir()}
-    assert renew(aged) == 0
+    assert migrate_records(aged) == 0
     assert {path.name: path.read_text() for path in aged.iterdir()} == before
 
 
@@ -74,7 +74,7 @@ def test_a_folder_with_a_record_that_cannot_be_read_is_left_alone(aged):
     (aged / "0123456789ab.json").write_text("{}")
     before = sorted(path.name for path in aged.iterdir())
     with pytest.raises(DataError, match=r"0123456789ab"):
-        renew(aged)
+        migrate_records(aged)
     assert sorted(path.name for path in aged.iterdir()) == before
 
 
@@ -82,5 +82,5 @@ def test_two_records_of_one_run_are_named_and_both_kept(tmp_path):
     first, second = FOUND.records[0], replace(FOUND.records[0], scores={"test_nll": 9.0})
     ids = [age(first, tmp_path, "../data"), age(second, tmp_path, "../../data")]
     with pytest.raises(DataError, match="records of one run"):
-        renew(tmp_path)
+        migrate_records(tmp_path)
     assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(ids)

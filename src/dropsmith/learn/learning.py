@@ -1,4 +1,4 @@
-"""A pattern learned on a task: a search whose trials are children, and the plan it came to."""
+"""A pattern learned on a task: a search whose trials are children, and its best plan."""
 
 import re
 from dataclasses import replace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dropsmith.learn.child import Child
 from dropsmith.learn.problem import Problem, problem_of
-from dropsmith.learn.searched import Searched, Searches
+from dropsmith.learn.search_runs import Searches, SearchRun
 from dropsmith.pattern_search import (
     Watch,
     executor_factory,
@@ -21,9 +21,9 @@ STUDY, PLAN, CHILDREN, RETRAINED = "study.db", "plan.json", "children", "retrain
 the comparison of the best plan with other methods on the test set."""
 
 LEARNED = "learned"
-"""What the best plan is called in that comparison."""
+"""The name of the best plan in that comparison."""
 
-BESIDE = "beside.json"
+FIXED_PLAN = "beside.json"
 """In that folder, too: the rules that every child has, where there are some."""
 
 
@@ -41,7 +41,7 @@ def learn(
     pruner: str | None = None,
     timeout: float | None = None,
     storage: str | None = None,
-    typed: tuple[str, ...] = (),
+    command_words: tuple[str, ...] = (),
     progress: Watch | None = None,
 ) -> Searches:
     """Search for the plan whose children have the least validation loss; it is left in `plan.json`.
@@ -51,18 +51,18 @@ def learn(
 
     Args:
         setup: the run of every child but for its plan; see `child_setup`.
-        folder: where everything goes.
-        trials: how many proposals to try, those of earlier runs among them.
+        folder: of all files.
+        trials: the number of proposals to try, those of earlier runs among them.
         sampler, executor, workers, pruner, timeout, progress: see `dropsmith.search`.
-        seeds: how many children a plan has, whose scores are averaged.
-        space: `conv`, `sequence`, or `auto` to see what suits the model.
-        seed: what the proposals depend on.
+        seeds: the number of children of a plan, whose scores are averaged.
+        space: `conv`, `sequence`, or `auto` for the one that suits the model.
+        seed: of the proposals.
         storage: an address in place of the folder's own `study.db`.
-        typed: the words after `dropsmith search` that mean all this, where a recipe does; they are
-            what the page says then.
+        command_words: the words after `dropsmith search` that mean all this, where a recipe does;
+            the page shows them then.
 
     Raises:
-        SearchError: something asked for does not exist, or the folder holds searches with other
+        SearchError: a name does not exist, or the folder holds searches with other
             children.
     """
     folder = folder.resolve()
@@ -72,10 +72,10 @@ def learn(
     make_sampler(sampler, problem.space, seed)
     executor_factory(executor, child, workers, timeout)
     make_pruner(pruner)
-    problem.settle(folder)
+    problem.bind(folder)
     if setup.plan.rules:
-        setup.plan.save(folder / BESIDE)
-    found = search(
+        setup.plan.save(folder / FIXED_PLAN)
+    result = search(
         child,
         problem.space,
         trials=trials,
@@ -90,8 +90,14 @@ def learn(
         timeout=timeout,
         progress=progress,
     )
-    own = Searched(sampler=sampler, seed=seed, pruner=pruner, trials=found.trials, typed=typed)
-    own.save(folder, problem)
+    run = SearchRun(
+        sampler=sampler,
+        seed=seed,
+        pruner=pruner,
+        trials=result.trials,
+        command_words=command_words,
+    )
+    run.save(folder, problem)
     searches = Searches.load(folder)
     searches.plan.save(folder / PLAN)
     return searches

@@ -1,4 +1,4 @@
-"""What searches of one problem found, as values that a page is made of."""
+"""The searches of one problem and their trials, as values that a page is made of."""
 
 import json
 from dataclasses import dataclass, fields
@@ -14,32 +14,32 @@ from dropsmith.sites import Plan
 FORMAT, VERSION = "dropsmith.searched", 1
 SUFFIX = ".search.json"
 
-# Which machine ran a trial is of no use to who reads it later; what the space says is not repeated.
+# The machine of a trial is of no use to a later reader; the space has the plans and values.
 _UNWRITTEN = ("worker", "plan", "chosen")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Searched:
-    """How one sampler's search went.
+class SearchRun:
+    """One sampler's search with all its trials.
 
     Args:
         sampler: its name.
-        seed: what its proposals depended on.
-        pruner: what stopped trials early, or None.
+        seed: of its proposals.
+        pruner: the name of the pruner, or None.
         trials: all of them, in the order they were begun.
-        typed: the words after `dropsmith search` that it is made of, but for where data lies, where
-            they say what no setting here does: the name of a recipe.
+        command_words: the words after `dropsmith search` that make it, without the place of data,
+            where no setting here says the same: for a recipe, its name.
     """
 
     sampler: str
     seed: int
     pruner: str | None
     trials: tuple[Trial, ...]
-    typed: tuple[str, ...] = ()
+    command_words: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """What its file is called, and what it is called beside other searches."""
+        """The name of its file, and its name among other searches."""
         return f"{self.sampler}-{self.seed}"
 
     @property
@@ -53,27 +53,31 @@ class Searched:
         return min(self.finished, key=score_of, default=None)
 
     def count(self, status: str) -> int:
-        """How many trials ended like this."""
+        """The number of trials with this status."""
         return sum(trial.status == status for trial in self.trials)
 
     def to_json(self, problem: Problem) -> dict[str, Any]:
         """A JSON object; tokens stand for plans, which the problem's space makes of them."""
         head = {"format": FORMAT, "version": VERSION, "problem": problem.id}
-        own: dict[str, Any] = {"sampler": self.sampler, "seed": self.seed, "pruner": self.pruner}
-        if self.typed:
-            own["typed"] = list(self.typed)
-        return head | own | {"trials": [_trial_to_json(trial) for trial in self.trials]}
+        settings: dict[str, Any] = {
+            "sampler": self.sampler,
+            "seed": self.seed,
+            "pruner": self.pruner,
+        }
+        if self.command_words:
+            settings["typed"] = list(self.command_words)
+        return head | settings | {"trials": [_trial_to_json(trial) for trial in self.trials]}
 
     @classmethod
-    def from_json(cls, values: Any, space: Space) -> "Searched":
+    def from_json(cls, values: Any, space: Space) -> "SearchRun":
         """The search in a JSON object; `DataError` for anything else."""
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise DataError(f"not a search: its format is not {FORMAT!r}")
         if values.get("version") != VERSION:
             raise DataError(f"a search of version {values.get('version')!r}; read is {VERSION}")
-        trials = tuple(_trial_from_json(one, space) for one in values["trials"])
-        own = {name: values[name] for name in ("sampler", "seed", "pruner")}
-        return cls(**own, trials=trials, typed=tuple(values.get("typed", ())))
+        trials = tuple(_trial_from_json(trial, space) for trial in values["trials"])
+        settings = {name: values[name] for name in ("sampler", "seed", "pruner")}
+        return cls(**settings, trials=trials, command_words=tuple(values.get("typed", ())))
 
     def save(self, folder: Path, problem: Problem) -> Path:
         """Write it into a folder, whole or not at all, and return its path."""
@@ -88,38 +92,38 @@ class Searches:
     """All searches of one problem, by sampler and seed."""
 
     problem: Problem
-    found: tuple[Searched, ...]
+    runs: tuple[SearchRun, ...]
 
     @property
     def best(self) -> Trial | None:
         """The trial of least score over all of them."""
-        trials = (search.best for search in self.found)
-        return min((one for one in trials if one is not None), key=score_of, default=None)
+        trials = (run.best for run in self.runs)
+        return min((trial for trial in trials if trial is not None), key=score_of, default=None)
 
     @property
     def plan(self) -> Plan:
-        """The best plan, whole: the rules that every child had, and those that were found.
+        """The best plan, complete: the fixed rules that every child had, and the searched ones.
 
         Raises:
             DataError: no trial came to a score.
         """
         if self.best is None:
             raise DataError("no trial came to a score, so there is no best plan")
-        return self.problem.beside + self.best.plan
+        return self.problem.fixed_plan + self.best.plan
 
-    def finalists(self, most: int) -> tuple[Plan, ...]:
-        """The best plans, whole, from the best score on. A score is one draw: see `score_noise`."""
-        return tuple(self.problem.beside + trial.plan for trial in self.ranked()[:most])
+    def finalists(self, count: int) -> tuple[Plan, ...]:
+        """The best complete plans, by score. A score is one draw: see `score_noise`."""
+        return tuple(self.problem.fixed_plan + trial.plan for trial in self.ranked()[:count])
 
-    def by(self, trial: Trial) -> Searched:
-        """The search that a trial is of."""
-        return next(one for one in self.found if any(trial is own for own in one.trials))
+    def run_of(self, trial: Trial) -> SearchRun:
+        """The search that a trial belongs to."""
+        return next(run for run in self.runs if any(trial is member for member in run.trials))
 
     def ranked(self) -> tuple[Trial, ...]:
         """Different plans from the best score on, each in the trial that scored it best."""
-        every = sorted((t for one in self.found for t in one.finished), key=score_of)
-        first = {trial.plan: trial for trial in reversed(every)}
-        return tuple(trial for trial in every if first[trial.plan] is trial)
+        trials = sorted((trial for run in self.runs for trial in run.finished), key=score_of)
+        first = {trial.plan: trial for trial in reversed(trials)}
+        return tuple(trial for trial in trials if first[trial.plan] is trial)
 
     @classmethod
     def load(cls, folder: Path) -> "Searches":
@@ -134,7 +138,7 @@ class Searches:
             raise DataError(
                 f"no search in {folder} has come to its end\n  the command that began it goes on"
             )
-        return cls(problem=problem, found=tuple(_read(path, problem) for path in paths))
+        return cls(problem=problem, runs=tuple(_read(path, problem) for path in paths))
 
 
 def score_of(trial: Trial) -> float:
@@ -142,23 +146,23 @@ def score_of(trial: Trial) -> float:
     return inf if trial.score is None else trial.score
 
 
-def _read(path: Path, problem: Problem) -> Searched:
+def _read(path: Path, problem: Problem) -> SearchRun:
     try:
         values = json.loads(path.read_text())
-        found = Searched.from_json(values, problem.space)
+        run = SearchRun.from_json(values, problem.space)
         if values["problem"] != problem.id:
             raise DataError(f"it is of problem {values['problem']!r}, and here is {problem.id!r}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"cannot read a search from {path}\n  {error}") from None
-    return found
+    return run
 
 
 def _trial_to_json(trial: Trial) -> dict[str, Any]:
-    """What differs from a trial's defaults."""
+    """The fields that differ from a trial's defaults."""
     return {
-        STORED_NAMES.get(each.name, each.name): value
-        for each in fields(trial)
-        if each.name not in _UNWRITTEN and (value := getattr(trial, each.name)) != each.default
+        STORED_NAMES.get(field.name, field.name): value
+        for field in fields(trial)
+        if field.name not in _UNWRITTEN and (value := getattr(trial, field.name)) != field.default
     }
 
 

@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 
 from compare.synthetic import LOSSES, comparison, of_language, of_values, rescored
-from dropsmith.compare.summary import summarise
-from dropsmith.report.bill import bill_figure
+from dropsmith.compare import summarise
+from dropsmith.report.comparison_figures import cost_figure, forest_figure
 from dropsmith.report.curves import curve_of, curves_figure
 from dropsmith.report.figures import png, svg
-from dropsmith.report.forest import forest_figure
 
 FOUND = comparison(LOSSES)
 ONE = comparison({"dropout": [0.2]})
@@ -56,7 +55,7 @@ def test_the_forest_draws_each_mean_in_the_metrics_units():
 
 
 def test_the_bill_has_a_bar_of_seconds_and_of_memory_per_method():
-    time, memory = bill_figure(FOUND).axes
+    time, memory = cost_figure(FOUND).axes
     assert [bar.get_width() for bar in time.patches] == [6.0] * 3 + [7.0] * 3
     assert {bar.get_width() for bar in memory.patches} == {4e8}
 
@@ -65,10 +64,10 @@ def test_nothing_to_draw_is_none():
     assert forest_figure(ONE) is None
     empty = comparison({"dropout": [0.2]}, failed=(0,))
     assert curves_figure(empty) is None
-    assert bill_figure(empty) is None
+    assert cost_figure(empty) is None
 
 
-@pytest.mark.parametrize("make", [curves_figure, forest_figure, bill_figure])
+@pytest.mark.parametrize("make", [curves_figure, forest_figure, cost_figure])
 def test_a_picture_is_the_same_each_time_and_leaves_no_setting_behind(make):
     before = dict(mpl.rcParams)
     assert svg(make(FOUND)) == svg(make(FOUND))

@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 
 from dropsmith.compare import CONTROL, METHODS, find_method, full, pick
-from dropsmith.compare.saving import NOTHING, Saving
+from dropsmith.compare.cost_reduction import NO_REDUCTION, CostReduction
 from dropsmith.errors import TaskError
 from dropsmith.objectives import Fraternal, LRDrop, PiModel, RDrop
 from dropsmith.tasks import TASKS
@@ -16,9 +16,9 @@ BUDGETS = {"budget": TEXT.budget, "task": TEXT}
 
 @pytest.mark.parametrize("words", list(permutations(("every-4", "share-0.25", "trunk"))))
 def test_what_is_saved_has_one_spelling_whatever_the_order_it_is_said_in(words):
-    made = Saving.of(*words)
-    assert made == Saving(every=4, share=0.25, trunk=True)
-    assert Saving.of(*made.ending.split("+")[1:]) == made
+    made = CostReduction.of(*words)
+    assert made == CostReduction(every=4, share=0.25, trunk=True)
+    assert CostReduction.of(*made.ending.split("+")[1:]) == made
 
 
 def test_names_in_a_comparison_are_spelled_that_way_and_count_once():
@@ -52,7 +52,7 @@ def test_values_are_agreed_on_in_a_share_of_the_batch_too():
 def test_only_a_trunk_names_a_module_and_it_is_the_tasks():
     assert find_method("r-drop+trunk").trunk(TEXT) == TEXT.upper == "layers.1"
     assert find_method("r-drop+every-2").trunk(TEXT) is None
-    assert find_method("r-drop").saves == NOTHING
+    assert find_method("r-drop").reduction == NO_REDUCTION
 
 
 def test_what_is_saved_is_said_in_words():
@@ -94,7 +94,7 @@ def test_what_cannot_be_saved_is_refused_with_what_can(name, message):
 @pytest.mark.parametrize("word", ["every", "every-0", "share-2", "trunk-1"])
 def test_a_word_that_is_known_is_not_offered_again(word):
     with pytest.raises(TaskError) as raised:
-        Saving.of(word)
+        CostReduction.of(word)
     assert "did you mean" not in str(raised.value)
 
 

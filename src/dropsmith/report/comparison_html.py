@@ -6,9 +6,14 @@ from typing import Any
 from dropsmith.compare import METHODS, Comparison, Row, find_method, full
 from dropsmith.record import Record
 from dropsmith.report import pictures
-from dropsmith.report.again import command, tried_of
-from dropsmith.report.cells import control_grid, main_grid, sampled_grid, trial_grid
-from dropsmith.report.findings import findings
+from dropsmith.report.comparison_grids import (
+    control_grid,
+    main_grid,
+    price_grid,
+    sampled_grid,
+    trial_grid,
+)
+from dropsmith.report.comparison_sentences import findings
 from dropsmith.report.html import (
     code,
     document,
@@ -17,14 +22,13 @@ from dropsmith.report.html import (
     heading,
     items,
     paragraph,
+    save_page,
     section,
     table,
 )
-from dropsmith.report.price import price_grid
-from dropsmith.report.runs import begun
+from dropsmith.report.reproduce_command import comparison_command, trials_of
+from dropsmith.report.runs import starting_weights
 from dropsmith.sites import Plan
-
-FILE = "report.html"
 
 
 def write_page(comparison: Comparison, folder: Path, data: Path | None = None) -> Path:
@@ -33,19 +37,11 @@ def write_page(comparison: Comparison, folder: Path, data: Path | None = None) -
     The page is one file: it opens from disk and asks for nothing from anywhere.
 
     Args:
-        comparison: what it shows.
-        folder: where it goes.
-        data: what the task reads, for pictures of what is dropped; records hold no paths.
+        comparison: shown on the page.
+        folder: of the page.
+        data: the data of the task, for pictures of dropped units; records hold no paths.
     """
-    return keep(page(comparison, data), folder)
-
-
-def keep(text: str, folder: Path) -> Path:
-    """Write a page into a folder, whole or not at all, and return its path."""
-    path = folder / FILE
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    return partial.replace(path)
+    return save_page(page(comparison, data), folder)
 
 
 def page(comparison: Comparison, data: Path | None = None) -> str:
@@ -75,31 +71,34 @@ def _sections(comparison: Comparison, record: Record, data: Path | None) -> list
         section("samples", "The mean of many passes", table(sampled_grid(comparison))),
         section("curves", "Learning curves", pictures.curves(comparison)),
         section("masks", "What is dropped", pictures.gallery(record, data)),
-        section("bill", "What it costs", pictures.bill(comparison), table(price_grid(comparison))),
+        section("bill", "What it costs", pictures.costs(comparison), table(price_grid(comparison))),
         section("choices", "How settings were chosen", _trials(comparison)),
         section("methods", "The methods", facts(_methods(comparison))),
         section(
-            "again", "How to run it again", code(command(comparison, data)), facts(facts_of(record))
+            "again",
+            "How to run it again",
+            code(comparison_command(comparison, data)),
+            facts(facts_of(record)),
         ),
     ]
 
 
 def _lead(comparison: Comparison, record: Record) -> str:
-    seeds, trials = len(comparison.rows[0].records), tried_of(comparison)
+    seeds, trials = len(comparison.rows[0].records), trials_of(comparison)
     views = next(
         (r.cost["example_views"] for r in comparison.records if "example_views" in r.cost), 0
     )
-    tuned = (
+    tuning = (
         f"Each method's setting is the best of {len(trials)} on validation, tried with "
         f"{_seeds(len(trials[0].records))} not reported"
         if trials
         else "Settings are the usual ones of each method, not tuned"
     )
-    whose = begun(record)
-    first = "" if whose is None else f" Every run began from {whose}."
+    weights = starting_weights(record)
+    first = "" if weights is None else f" Every run began from {weights}."
     return (
         f"{len(comparison.rows)} methods, {seeds} seed{'s' if seeds > 1 else ''} each, "
-        f"{views:,.0f} example-views a run for every method. {tuned}; the numbers are from the "
+        f"{views:,.0f} example-views a run for every method. {tuning}; the numbers are from the "
         f"test set.{first} Data: {record.environment.get('data_source', comparison.task)}."
     )
 
@@ -126,12 +125,12 @@ def _about(row: Row) -> str:
 
 
 def facts_of(record: Record) -> dict[str, str]:
-    """What a run was made with and on, by name, as text."""
+    """The settings and the circumstances of a run, by name, as text."""
     budget = record.config["budget"]
-    shown = {name: record.config[name] for name in ("task", "model", "limit")}
-    shown |= {name.replace("_", " "): value for name, value in budget.items()}
-    shown |= {name.replace("_", " "): value for name, value in record.environment.items()}
-    return {name: _plain(value) for name, value in shown.items() if value is not None}
+    facts = {name: record.config[name] for name in ("task", "model", "limit")}
+    facts |= {name.replace("_", " "): value for name, value in budget.items()}
+    facts |= {name.replace("_", " "): value for name, value in record.environment.items()}
+    return {name: _plain(value) for name, value in facts.items() if value is not None}
 
 
 def _plain(value: Any) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dropsmith.errors import DataError
-from dropsmith.learn import Searched, Searches
+from dropsmith.learn import Searches, SearchRun
 from learn.small import SPACE, problem, searched, searches, trial
 
 TRIALS = (
@@ -22,7 +22,7 @@ FOUND = searched(*TRIALS, pruner="median")
 def test_a_search_comes_back_from_its_file(tmp_path):
     problem().settle(tmp_path)
     other = searched(trial(0, (1, 1, 1), 0.4), sampler="random", seed=3)
-    other = replace(other, typed=("cifar10/auto-dropout", "--seed", "3"))
+    other = replace(other, command_words=("cifar10/auto-dropout", "--seed", "3"))
     FOUND.save(tmp_path, problem())
     path = other.save(tmp_path, problem())
     assert path.name == "random-3.search.json"
@@ -34,7 +34,7 @@ def test_its_file_says_of_no_machine_and_repeats_no_plan():
     text = json.dumps(noted.to_json(problem()))
     assert "somebody" not in text
     assert "Tiles" not in text
-    assert Searched.from_json(json.loads(text), SPACE).trials[0].plan == SPACE.plan((0, 0, 0))
+    assert SearchRun.from_json(json.loads(text), SPACE).trials[0].plan == SPACE.plan((0, 0, 0))
 
 
 def test_the_best_is_the_least_score_and_the_earlier_of_equals():
@@ -53,13 +53,13 @@ def test_different_plans_are_ranked_each_by_the_trial_that_scored_it_best():
     found = searches(FOUND, searched(trial(0, (0, 0, 0), 0.2), sampler="random"))
     ranked = found.ranked()
     assert [(one.score, one.tokens) for one in ranked] == [(0.2, (0, 0, 0)), (0.3, (2, 0, 1))]
-    assert found.by(ranked[0]).sampler == "random"
-    assert found.by(ranked[1]) is FOUND
+    assert found.run_of(ranked[0]).sampler == "random"
+    assert found.run_of(ranked[1]) is FOUND
 
 
 def test_finalists_are_whole_plans_from_the_best_score_on():
     found = searches(FOUND, searched(trial(0, (0, 0, 0), 0.2), sampler="random"))
-    beside = found.problem.beside
+    beside = found.problem.fixed_plan
     assert found.finalists(1) == (found.plan,)
     assert found.finalists(9) == tuple(beside + one.plan for one in found.ranked())
 

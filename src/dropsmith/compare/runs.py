@@ -1,4 +1,4 @@
-"""Runs spread over processes, each made once: what is already on disk is read, not run again."""
+"""Runs spread over processes, each made once: a run whose record is on disk is not made again."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -6,17 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from dropsmith.errors import CheckpointError, TrainingError
-from dropsmith.record import Record, config_id
-from dropsmith.tasks import find_task
+from dropsmith.compare.stored_records import CRASHED, data_hash, setup_id, stored_record
+from dropsmith.errors import TrainingError
+from dropsmith.record import Record
 from dropsmith.train import Setup, train
 from dropsmith.workers import Died, Done, JobProgress, Tell, cores, spread
 
-CRASHED = "crashed"
-
 
 class Watch(Protocol):
-    """Is told how far a list of runs has come."""
+    """A function that is called with the progress of a list of runs."""
 
     def __call__(self, done: float, total: int, record: Record | None) -> None:
         """`done` of `total` runs are made, parts of runs counted; `record` has just been made."""
@@ -49,71 +47,42 @@ def run(
     status says why, and the others go on.
 
     Args:
-        setups: what to run.
+        setups: of the runs.
         folder: where `<id>.json` and the checkpoints are kept.
-        processes: how many runs at the same time, each on one thread; as many as processors
+        processes: the number of runs at the same time, each on one thread; as many as processors
             where None.
-        watch: is told after each record and now and then in between.
-        make: what makes a record of a job; `dropsmith.train.train` where None.
+        watch: is called after each record and now and then in between.
+        make: makes the record of a job; `dropsmith.train.train` where None.
     """
-    found = {setup_id(setup): stored(setup, folder) for setup in setups}
+    records = {setup_id(setup): stored_record(setup, folder) for setup in setups}
     todo = {setup_id(setup): setup for setup in setups}
-    jobs = [Job(setup, folder) for name, setup in todo.items() if found[name] is None]
-    done = _Done(len(todo) - len(jobs), len(todo), [0.0] * len(jobs), watch)
+    jobs = [Job(setup, folder) for name, setup in todo.items() if records[name] is None]
+    progress = _Progress(len(todo) - len(jobs), len(todo), [0.0] * len(jobs), watch)
     with closing(spread(make or make_record, jobs, processes or cores())) as events:
         for event in events:
-            record = None if isinstance(event, JobProgress) else _record(event, jobs[event.job].setup)
+            record = (
+                None if isinstance(event, JobProgress) else _record(event, jobs[event.job].setup)
+            )
             if record is not None:
                 record.save(folder)
-                found[record.id] = record
-            done.tell(event, record)
-    return [record for setup in setups if (record := found[setup_id(setup)]) is not None]
-
-
-def setup_id(setup: Setup) -> str:
-    """The id of the record that this setup leads to."""
-    return config_id(setup.to_json())
-
-
-def stored(setup: Setup, folder: Path) -> Record | None:
-    """The record of an earlier run of this setup, unless that run crashed.
-
-    Raises:
-        CheckpointError: that run was made on other data.
-    """
-    path = folder / f"{setup_id(setup)}.json"
-    if not path.exists():
-        return None
-    record = Record.load(path)
-    if record.status.startswith(CRASHED):
-        return None
-    if record.environment.get("data_sha256", data_hash(setup)) != data_hash(setup):
-        raise CheckpointError(
-            f"the run in {path} was made on other data: its hash differs\n"
-            "  keep the runs on the new data apart: --out DIR"
-        )
-    return record
-
-
-def data_hash(setup: Setup) -> str:
-    """The hash of the examples a setup is run on, which are read once per process."""
-    where = None if setup.data is None else Path(setup.data)
-    return find_task(setup.task, where).load(where, setup.limit).sha256
+                records[record.id] = record
+            progress.add(event, record)
+    return [record for setup in setups if (record := records[setup_id(setup)]) is not None]
 
 
 @dataclass(frozen=True)
-class _Done:
-    """How far the runs have come: those that were there before, and the share of each other."""
+class _Progress:
+    """The progress of runs: the number on disk at the start, and the share of each other run."""
 
-    before: int
+    on_disk: int
     total: int
     shares: list[float]
     watch: Watch | None
 
-    def tell(self, event: JobProgress | Done | Died, record: Record | None) -> None:
+    def add(self, event: JobProgress | Done | Died, record: Record | None) -> None:
         self.shares[event.job] = event.share if isinstance(event, JobProgress) else 1.0
         if self.watch is not None:
-            self.watch(self.before + sum(self.shares), self.total, record)
+            self.watch(self.on_disk + sum(self.shares), self.total, record)
 
 
 def _record(event: Done | Died, setup: Setup) -> Record:

@@ -12,10 +12,10 @@ from dropsmith.compare import Row, Trial
 from dropsmith.pattern_search import ConvSpace, SequenceSpace
 from dropsmith.patterns import Bernoulli, Blocks
 from dropsmith.report import search_page, write_search_page
-from dropsmith.report.search_again import command
+from dropsmith.report.reproduce_command import search_command
 from dropsmith.sites import Plan, rule
 from learn.small import DIGITS, problem, searched, searches, trial
-from report.test_page import Outline
+from report.test_comparison_html import Outline
 
 TRIALS = [trial(n, (n % 3, n % 2, n % 3), 1 / (n + 1)) for n in range(12)]
 CONFIG = problem().config | {"budget": replace(DIGITS.budget, epochs=2).to_json()}
@@ -59,7 +59,7 @@ def test_it_says_how_to_make_each_search_again():
 
 
 def test_of_a_recipe_it_says_what_was_typed_and_where_data_is_looked_for():
-    own = replace(FOUND.found[0], typed=("cifar10/auto-dropout", "--trials", "3"))
+    own = replace(FOUND.runs[0], command_words=("cifar10/auto-dropout", "--trials", "3"))
     given = {"config": problem().config, "environment": {"data_given": True}}
     html = search_page(searches(own, **given))
     assert "<code>dropsmith search cifar10/auto-dropout --trials 3 --data DIR</code>" in html
@@ -67,7 +67,7 @@ def test_of_a_recipe_it_says_what_was_typed_and_where_data_is_looked_for():
 
 def test_what_no_command_says_has_none():
     config = problem().config | {"budget": problem().config["budget"] | {"weight_decay": 0.5}}
-    html = search_page(searches(FOUND.found[0], config=config))
+    html = search_page(searches(FOUND.runs[0], config=config))
     assert "dropsmith search digits" not in html
     assert "dropsmith.learn.learn, with the configuration in problem.json" in html
 
@@ -81,7 +81,7 @@ def test_the_command_holds_what_is_not_usual():
         seeds=3,
         environment={"data_given": True},
     )
-    line = command(found.found[0], found)
+    line = search_command(found.runs[0], found)
     assert "--seeds-per-plan 3 --pruner asha" in line
     assert "--batch-size 8 --learning-rate 0.5" in line
     assert "--data DIR --model a.b:c --precision bf16 --seed 5" in line
@@ -92,7 +92,7 @@ def test_the_command_names_the_space_that_auto_may_have_chosen(kind, name):
     found = searches(searched(TRIALS[0]))
     space = kind(found.problem.space.choices, ())
     found = replace(found, problem=replace(found.problem, space=space))
-    assert f"--space {name}" in command(found.found[0], found)
+    assert f"--space {name}" in search_command(found.runs[0], found)
 
 
 def retrained(plan):
@@ -144,15 +144,15 @@ def test_a_comparison_without_the_learned_plan_says_so():
 
 def test_rules_that_every_plan_has_are_said_and_typed():
     beside = {"plan": Plan(rule("head.input", Bernoulli(rate=1 / 3))).to_json()}
-    found = searches(FOUND.found[0], config=problem().config | beside)
+    found = searches(FOUND.runs[0], config=problem().config | beside)
     html = search_page(found)
     assert "Every plan has beside what is searched: rule(&#x27;head.input&#x27;" in html
     assert "Bernoulli(rate=0.3333)). Data:" in html
-    assert "--plan beside.json" in command(found.found[0], found)
+    assert "--plan beside.json" in search_command(found.runs[0], found)
 
 
 def test_a_page_without_a_comparison_or_the_data_is_whole_all_the_same():
-    lost = searches(FOUND.found[0], environment={"data_given": True})
+    lost = searches(FOUND.runs[0], environment={"data_given": True})
     html = search_page(lost)
     assert "Masks are not shown: they are drawn over the data" in html
     assert 'id="retrained"' not in html
@@ -193,14 +193,14 @@ def test_it_is_the_same_each_time_and_written_whole(tmp_path):
 
 
 def test_what_is_drawn_is_what_the_plans_say():
-    from dropsmith.report.masks import drawn_by, examples
+    from dropsmith.report.masks import examples, plan_mask_examples
     from learn.small import DIGITS, SPACE
 
     data = DIGITS.load(None, 60)
     batch = examples(data)
     plan = SPACE.plan((2, 0, 1))
-    (drawn,) = drawn_by(DIGITS, data, batch, plan, "plan 1", most=1)
+    (drawn,) = plan_mask_examples(DIGITS, data, batch, plan, "plan 1", most=1)
     assert (drawn.rule, drawn.site.name, drawn.noise) == (plan.rules[0], "convs.0", "plan 1")
     assert drawn.dropped.any()
     assert not drawn.dropped.all()
-    assert drawn_by(DIGITS, data, batch, plan, "plan 1", most=0) == []
+    assert plan_mask_examples(DIGITS, data, batch, plan, "plan 1", most=0) == []

@@ -6,8 +6,8 @@ import pytest
 from optuna import load_study
 
 from dropsmith.errors import SearchError, SiteError
-from dropsmith.learn import BESIDE, CHILDREN, PLAN, Searches, learn
-from dropsmith.learn._learn import _name
+from dropsmith.learn import CHILDREN, FIXED_PLAN, PLAN, Searches, learn
+from dropsmith.learn.learning import _name
 from dropsmith.pattern_search import search
 from dropsmith.patterns import Bernoulli
 from dropsmith.record import Record
@@ -21,7 +21,7 @@ def run(folder, trials=3, **change):
 
 def test_it_leaves_the_best_plan_the_trials_and_the_children(tmp_path):
     found = run(tmp_path, sampler="random")
-    (search,) = found.found
+    (search,) = found.runs
     assert len(search.finished) == 3
     scores = [trial.score for trial in search.trials]
     assert found.best.score == min(scores)
@@ -35,7 +35,7 @@ def test_it_leaves_the_best_plan_the_trials_and_the_children(tmp_path):
 def test_another_sampler_joins_and_the_plan_is_the_best_of_both(tmp_path):
     first = run(tmp_path, sampler="random")
     both = run(tmp_path, trials=2, sampler="controller")
-    assert [one.sampler for one in both.found] == ["controller", "random"]
+    assert [one.sampler for one in both.runs] == ["controller", "random"]
     assert both.best.score <= first.best.score
     assert Plan.load(tmp_path / PLAN) == both.best.plan
 
@@ -50,9 +50,9 @@ def test_more_trials_go_on_where_the_last_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(child, "train", lambda *a, **k: trained.append(a) or train(*a, **k))
     parts = run(tmp_path / "parts", sampler="controller")
     assert len(trained) == 2
-    tokens = [[t.tokens for t in one.found[0].trials] for one in (whole, parts)]
+    tokens = [[t.tokens for t in one.runs[0].trials] for one in (whole, parts)]
     assert tokens[0] == tokens[1]
-    assert [t.score for t in whole.found[0].trials] == [t.score for t in parts.found[0].trials]
+    assert [t.score for t in whole.runs[0].trials] == [t.score for t in parts.runs[0].trials]
 
 
 def test_a_folder_with_punctuation_in_its_name_can_be_searched(tmp_path):
@@ -108,9 +108,9 @@ def test_rules_beside_the_searched_ones_are_in_every_child_and_in_the_plan(tmp_p
     found = learn(setup, tmp_path, trials=2, sampler="random", executor="serial")
     children = [Record.load(path) for path in (tmp_path / CHILDREN).glob("*.json")]
     plans = {Plan.from_json(one.config["plan"]) for one in children}
-    assert plans == {beside + trial.plan for trial in found.found[0].trials}
+    assert plans == {beside + trial.plan for trial in found.runs[0].trials}
     assert Plan.load(tmp_path / PLAN) == found.plan == beside + found.best.plan
-    assert Plan.load(tmp_path / BESIDE) == Searches.load(tmp_path).problem.beside == beside
+    assert Plan.load(tmp_path / FIXED_PLAN) == Searches.load(tmp_path).problem.fixed_plan == beside
 
 
 def test_rules_beside_that_match_nothing_are_found_before_anything_runs(tmp_path):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from compare.synthetic import comparison
 from dropsmith.report import runs_page, write_runs_page
 from dropsmith.report.curves import run_curves_figure
-from report.test_page import Outline
+from report.test_comparison_html import Outline
 
 FOUND = comparison({"dropout": [0.2, 0.3], "r-drop": [0.1]}, failed=(1,))
 RUNS = tuple(record for row in FOUND.rows for record in row.records)
