@@ -97,7 +97,7 @@ def test_a_trial_whose_report_goes_down_with_the_mailbox_is_lost_and_the_next_is
         (ended,) = executor.wait(120)
         assert isinstance(ended, Failed)
         assert ended.lost
-        assert ended.why.startswith("what it reported was lost with Actor")
+        assert ended.why.startswith("its report was lost with Actor")
         executor.answer(0, go_on=True)  # which nobody waits for
         executor.submit(Job(1, SPACE.plan((0, 0, 0)), 0, retry=1))
         assert [(one.number, one.step) for one in executor.wait(120)] == [(1, 1)]
@@ -108,7 +108,7 @@ def test_a_trial_whose_first_word_is_lost_is_not_left_without_a_clock(cluster):
         ray.kill(executor._receiver.mailbox)  # for good
         job = Job(0, SPACE.plan((0, 0, 0)), 0)
         executor.submit(job)
-        lost = Failed(0, "word of its beginning may be lost", lost=True)
+        lost = Failed(0, "the message of its beginning may be lost", lost=True)
         assert executor.wait(120) == [lost]
         executor.submit(job)
         assert executor.wait(120) == [Failed(0, "it took longer than 0.5 s", seconds=0.5)]

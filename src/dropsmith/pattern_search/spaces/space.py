@@ -133,7 +133,7 @@ def check_choices(choices: tuple[Choice, ...]) -> None:
 
 def _index(choice: Choice, values: Mapping[str, Value]) -> int:
     if choice.name not in values:
-        raise SearchError(f"no value is given for {choice.name!r}\n  one of: {choice.values!r}")
+        raise SearchError(f"nothing is chosen for {choice.name!r}\n  one of: {choice.values!r}")
     target = values[choice.name]
     for index, value in enumerate(choice.values):
         if value == target and isinstance(value, bool) == isinstance(target, bool):
