@@ -64,4 +64,4 @@ def searched(*trials, sampler="controller", seed=0, pruner=None):
 
 
 def searches(*found, **change):
-    return Searches(problem=problem(**change), found=found)
+    return Searches(problem=problem(**change), runs=found)

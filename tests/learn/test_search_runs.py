@@ -20,13 +20,13 @@ FOUND = searched(*TRIALS, pruner="median")
 
 
 def test_a_search_comes_back_from_its_file(tmp_path):
-    problem().settle(tmp_path)
+    problem().bind(tmp_path)
     other = searched(trial(0, (1, 1, 1), 0.4), sampler="random", seed=3)
     other = replace(other, command_words=("cifar10/auto-dropout", "--seed", "3"))
     FOUND.save(tmp_path, problem())
     path = other.save(tmp_path, problem())
     assert path.name == "random-3.search.json"
-    assert Searches.load(tmp_path) == Searches(problem=problem(), found=(FOUND, other))
+    assert Searches.load(tmp_path) == Searches(problem=problem(), runs=(FOUND, other))
 
 
 def test_its_file_says_of_no_machine_and_repeats_no_plan():
@@ -35,6 +35,21 @@ def test_its_file_says_of_no_machine_and_repeats_no_plan():
     assert "somebody" not in text
     assert "Tiles" not in text
     assert SearchRun.from_json(json.loads(text), SPACE).trials[0].plan == SPACE.plan((0, 0, 0))
+
+
+def test_files_keep_the_first_names_of_a_trials_place_and_order():
+    written = FOUND.to_json(problem())["trials"]
+    assert [one["asked"] for one in written] == [0, 1, 2, 3, 1]
+    assert [one["told"] for one in written] == [0, 1, 2, 3, 4]
+    assert not {"proposal_index", "tell_order"} & set().union(*written)
+    read = SearchRun.from_json({**FOUND.to_json(problem()), "trials": written}, SPACE)
+    assert [(one.proposal_index, one.tell_order) for one in read.trials] == [
+        (0, 0),
+        (1, 1),
+        (2, 2),
+        (3, 3),
+        (1, 4),
+    ]
 
 
 def test_the_best_is_the_least_score_and_the_earlier_of_equals():
@@ -70,7 +85,7 @@ def test_tokens_that_make_one_plan_are_one_plan():
 
 
 def test_a_file_of_another_problem_is_refused(tmp_path):
-    problem().settle(tmp_path)
+    problem().bind(tmp_path)
     FOUND.save(tmp_path, problem(seeds=2))
     with pytest.raises(DataError, match=r"controller-0\.search\.json\n .*it is of problem"):
         Searches.load(tmp_path)
@@ -78,13 +93,13 @@ def test_a_file_of_another_problem_is_refused(tmp_path):
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": "dropsmith.searched", "version": 7}'])
 def test_what_is_no_search_is_named_by_its_file(tmp_path, text):
-    problem().settle(tmp_path)
+    problem().bind(tmp_path)
     (tmp_path / "tpe-0.search.json").write_text(text)
     with pytest.raises(DataError, match=r"cannot read a search from .*tpe-0\.search\.json"):
         Searches.load(tmp_path)
 
 
 def test_a_folder_whose_search_has_not_ended_says_so(tmp_path):
-    problem().settle(tmp_path)
+    problem().bind(tmp_path)
     with pytest.raises(DataError, match=r"no search in .* has come to its end"):
         Searches.load(tmp_path)
