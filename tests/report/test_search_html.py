@@ -199,8 +199,8 @@ def test_what_is_drawn_is_what_the_plans_say():
     data = DIGITS.load(None, 60)
     batch = examples(data)
     plan = SPACE.plan((2, 0, 1))
-    (drawn,) = plan_mask_examples(DIGITS, data, batch, plan, "plan 1", most=1)
+    (drawn,) = plan_mask_examples(DIGITS, data, batch, plan, "plan 1", limit=1)
     assert (drawn.rule, drawn.site.name, drawn.noise) == (plan.rules[0], "convs.0", "plan 1")
     assert drawn.dropped.any()
     assert not drawn.dropped.all()
-    assert plan_mask_examples(DIGITS, data, batch, plan, "plan 1", most=0) == []
+    assert plan_mask_examples(DIGITS, data, batch, plan, "plan 1", limit=0) == []
