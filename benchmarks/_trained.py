@@ -17,8 +17,8 @@ import torch
 
 from dropsmith.errors import TrainingError
 from dropsmith.objectives import TaskLoss
+from dropsmith.pattern_search import ConvSpace, ConvTokens, Tokens, spaces
 from dropsmith.record import config_id
-from dropsmith.search import ConvSpace, ConvTokens, Tokens, spaces
 from dropsmith.sites import Plan
 from dropsmith.tasks import find_task
 from dropsmith.train import Setup, train

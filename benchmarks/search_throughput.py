@@ -9,8 +9,8 @@ from benchmarks._measure import Call
 from torch import Tensor
 
 from dropsmith.models import SmallConv
+from dropsmith.pattern_search import Executor, Finished, Job, LocalExecutor, SerialExecutor
 from dropsmith.patterns import Blocks
-from dropsmith.search import Executor, Finished, Job, LocalExecutor, SerialExecutor
 from dropsmith.sites import Plan, rule
 
 TRIALS, EMPTY = 8, 100
@@ -69,7 +69,7 @@ def workers(device: torch.device) -> dict[str, Call]:
 
 def overhead(device: torch.device) -> dict[str, Call]:
     """Empty trials, one at a time, through each executor; divide by their number."""
-    from dropsmith.search.ray import RayExecutor
+    from dropsmith.pattern_search.executors.ray_executor import RayExecutor
 
     return {
         "this process": through(SerialExecutor(empty), EMPTY),

@@ -14,6 +14,7 @@ from dropsmith.objectives import (
     TaskLoss,
     TwoSample,
 )
+from dropsmith.pattern_search import search, spaces
 from dropsmith.patterns import (
     Bernoulli,
     Blocks,
@@ -34,7 +35,6 @@ from dropsmith.patterns import (
 )
 from dropsmith.predict import Prediction, predict
 from dropsmith.record import Record
-from dropsmith.search import search, spaces
 from dropsmith.sites import Plan, Rule, Site, noise_of, plan_of, rule, select, sites, step, taps
 from dropsmith.views import Audit, Views, audit, views
 

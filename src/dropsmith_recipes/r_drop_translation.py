@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Literal
 
-from dropsmith.compare.saving import ordinal
+from dropsmith.compare import ordinal
 from dropsmith.models.small_seq2seq import seq2seq_plan
 from dropsmith.objectives import Objective, RDrop, TaskLoss, TwoSample
 from dropsmith.patterns import PerView

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean, stdev
 
-from dropsmith.compare.summary import JUDGED_BY
+from dropsmith.compare import JUDGED_BY
 from dropsmith.record import Record
 from dropsmith_recipes._preset import PRESETS, Published
 from dropsmith_recipes._recipe import Recipe

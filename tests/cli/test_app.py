@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from dropsmith.cli._app import COMMANDS
-from dropsmith.compare.methods import METHODS
+from dropsmith.compare import METHODS
 from dropsmith.patterns import Bernoulli
 from dropsmith.sites import Plan, rule
 from dropsmith.tasks.find import TASKS

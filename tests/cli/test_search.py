@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from compare.workers import pretend
-from dropsmith.compare import TUNING_SEED, running
+from dropsmith.compare import TUNING_SEED, runs
 from dropsmith.learn import Searches
 from dropsmith.patterns import Bernoulli
 from dropsmith.record import Record
@@ -32,7 +32,7 @@ def made(monkeypatch):
             setups.append(job.setup)
             yield Done(index, pretend(job, lambda share: None))
 
-    monkeypatch.setattr(running, "spread", spread)
+    monkeypatch.setattr(runs, "spread", spread)
     return setups
 
 
@@ -41,7 +41,7 @@ def test_it_tries_plans_prints_the_best_and_leaves_plan_page_and_study(run):
     assert code == 0
     folder = Path("runs/search-digits")
     found = Searches.load(folder)
-    assert len(found.found[0].finished) == 3
+    assert len(found.runs[0].finished) == 3
     assert Plan.load(folder / "plan.json") == found.best.plan
     assert f"{found.best.score:.4f}" in out
     assert "runs/search-digits/plan.json" in out
@@ -228,4 +228,4 @@ def test_an_interrupt_says_how_to_go_on_and_the_same_command_does(tmp_path):
     assert "Traceback" not in rest
     again = subprocess.run([*line, "4"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert not re.search(r"1 of 4 trials.*; trial", again.stderr)
-    assert len(Searches.load(tmp_path / "runs/search-digits").found[0].finished) >= 4
+    assert len(Searches.load(tmp_path / "runs/search-digits").runs[0].finished) >= 4

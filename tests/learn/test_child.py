@@ -9,9 +9,9 @@ import torch
 from dropsmith.compare import TUNING_SEED
 from dropsmith.errors import TrainingError
 from dropsmith.learn import Child, child
+from dropsmith.pattern_search import Pruned
 from dropsmith.patterns import Bernoulli
 from dropsmith.record import Record
-from dropsmith.search import Pruned
 from dropsmith.sites import Plan, rule
 from dropsmith.train import train
 from learn.small import SETUP

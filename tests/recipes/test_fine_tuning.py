@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dropsmith.compare.running import setup_id
+from dropsmith.compare import setup_id
 from dropsmith.errors import TaskError
 from dropsmith.tasks.optimisers import ASGD
 from dropsmith.train import WEIGHTS, Saving, Start, train

@@ -152,5 +152,5 @@ def _child(asked: Asked, task: "Task") -> "Setup":
         model=asked.model,
         limit=examples,
         precision=asked.precision,
-        beside=None if asked.beside is None else Plan.load(asked.beside),
+        fixed_plan=None if asked.beside is None else Plan.load(asked.beside),
     )

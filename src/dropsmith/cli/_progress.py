@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dropsmith.compare.running import Watch
+    from dropsmith.compare import Watch
     from dropsmith.record import Record
 
 
@@ -59,7 +59,7 @@ def _so_far(done: float, total: int) -> str:
 def _said(record: "Record") -> str:
     from dropsmith.compare import TUNING_SEED
     from dropsmith.record import chosen_by, validation_loss
-    from dropsmith.report.numbers import LOSSES
+    from dropsmith.report import LOSSES
 
     seed = record.config["seed"]
     run = f"{record.config['method']}, {'a trial' if seed >= TUNING_SEED else f'seed {seed}'}"

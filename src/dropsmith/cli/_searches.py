@@ -59,7 +59,7 @@ def as_object(
                 "failed": one.count("failed"),
                 "score": None if one.best is None else one.best.score,
             }
-            for one in searches.found
+            for one in searches.runs
         ],
         "retrained": None if retrained is None else compared(retrained, page),
         "plan_file": str(folder / PLAN),

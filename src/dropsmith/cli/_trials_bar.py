@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dropsmith.search import Progress, Trial, Watch
+    from dropsmith.pattern_search import Progress, Trial, Watch
 
 ENDED_BADLY = ("failed", "lost")
 
@@ -64,7 +64,7 @@ def _left(now: "Progress") -> str:
 
 
 def _line(now: "Progress", trial: "Trial", better: bool, score: str, left: str) -> str:
-    from dropsmith.report.numbers import brief
+    from dropsmith.report import brief
 
     start = f"{now.done} of {now.total} trials{left}; trial {trial.number}: "
     if trial.score is None:

@@ -80,7 +80,7 @@ def search(
     """
     from dropsmith.cli._trials_bar import trials_bar
     from dropsmith.learn import PLAN, learn
-    from dropsmith.report.numbers import LOSSES
+    from dropsmith.report import LOSSES
 
     asked = Asked(
         task=task,
@@ -118,7 +118,7 @@ def search(
             pruner=pruner,
             timeout=timeout,
             storage=storage,
-            typed=children.typed,
+            command_words=children.typed,
             progress=watch,
         )
     compared = retrained(children.task, children.setup, searches, folder, retrain_seeds, others)

@@ -116,7 +116,7 @@ def train(
 
 
 def _show(record: "Record", folder: Path) -> None:
-    from dropsmith.report import begun
+    from dropsmith.report import starting_weights
     from dropsmith.train import WEIGHTS
 
     if record.status != "finished":
@@ -124,7 +124,7 @@ def _show(record: "Record", folder: Path) -> None:
         return
     for name, value in (record.scores | record.cost).items():
         print(f"{name.replace('_', ' '):>28}  {value:.6g}")
-    if whose := begun(record):
+    if whose := starting_weights(record):
         print(f"\nIt began from {whose}.")
     print(f"\nThe record: {folder / record.id}.json")
     print(f"The weights: {folder / record.id / WEIGHTS}")

@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
-from dropsmith.search import (
-    Attempt,
+from dropsmith.pattern_search import (
     Ended,
     Executor,
     Failed,
@@ -17,6 +16,7 @@ from dropsmith.search import (
     Reported,
     Score,
     Stopped,
+    TrialContext,
 )
 from dropsmith.sites import Plan
 
@@ -27,7 +27,7 @@ _PATIENCE = 120.0
 _DEEDS = ("score", "report", "raise", "nan", "none", "be killed", "hang", "be told", "exit")
 
 
-def do(plan: Plan, trial: Attempt) -> float:
+def do(plan: Plan, trial: TrialContext) -> float:
     """A scoring function whose trial's seed says what it does."""
     deed = _DEEDS[trial.seed]
     if deed == "report":
@@ -50,7 +50,7 @@ def do(plan: Plan, trial: Attempt) -> float:
 class ExecutorContract:
     """Tests of an executor: faults, reports, verdicts, deaths and silence.
 
-    >>> from dropsmith.search import SerialExecutor
+    >>> from dropsmith.pattern_search import SerialExecutor
     >>> class TestMine(ExecutorContract):
     ...     apart = False
     ...

@@ -4,8 +4,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from dropsmith.search import Choice, ListedSpace, Proposal, Sampler, Space, Told
-from dropsmith.search.snapshot import load_state, save_state
+from dropsmith.pattern_search import (
+    Choice,
+    ListedSpace,
+    Proposal,
+    Sampler,
+    Space,
+    TrialResult,
+    load_state,
+    save_state,
+)
 
 Make = Callable[[Space, int], Sampler]
 """Makes a sampler of a space and a seed."""
@@ -24,7 +32,7 @@ SPACE = ListedSpace(
 class SamplerContract:
     """Tests that pytest runs once for each of your `samplers`.
 
-    >>> from dropsmith.search import RandomSampler
+    >>> from dropsmith.pattern_search import RandomSampler
     >>> class TestMine(SamplerContract):
     ...     samplers = [lambda space, seed: RandomSampler(space, seed=seed)]
 
@@ -48,8 +56,8 @@ class SamplerContract:
         return sum(token * 0.5**place for place, token in enumerate(proposal.tokens))
 
     def test_every_token_is_one_of_its_choice(self, make: Make) -> None:
-        for told in self._run(make(self.space, 1), self.trials):
-            self.space.check(told.proposal.tokens)
+        for result in self._run(make(self.space, 1), self.trials):
+            self.space.check(result.proposal.tokens)
 
     def test_asking_twice_gives_the_same_and_changes_nothing(self, make: Make) -> None:
         often, once = make(self.space, 2), make(self.space, 2)
@@ -104,7 +112,7 @@ class SamplerContract:
         for number in range(self.trials):
             proposal = sampler.ask(number)
             assert proposal.version == 0, "a policy was updated by trials that all failed"
-            sampler.tell(Told(number, proposal, None))
+            sampler.tell(TrialResult(number, proposal, None))
         self.space.check(sampler.ask(self.trials).tokens)
 
     def test_versions_never_go_back(self, make: Make) -> None:
@@ -116,21 +124,21 @@ class SamplerContract:
         asked = [sampler.ask(number) for number in range(self.trials)]
         for number in reversed(range(self.trials)):
             score = self.score(asked[number]) if number % 3 else None
-            sampler.tell(Told(number, asked[number], score))
+            sampler.tell(TrialResult(number, asked[number], score))
         self.space.check(sampler.ask(self.trials).tokens)
 
     def test_tokens_of_another_space_are_refused(self, make: Make) -> None:
         tokens = (0,) * (len(self.space.choices) + 1)
         try:
-            make(self.space, 12).tell(Told(0, Proposal(tokens), 1.0))
+            make(self.space, 12).tell(TrialResult(0, Proposal(tokens), 1.0))
         except ValueError:
             return
         raise AssertionError(f"tokens {tokens} were taken for some of {self.space!r}")
 
-    def _run(self, sampler: Sampler, until: int, begin: int = 0) -> list[Told]:
+    def _run(self, sampler: Sampler, until: int, begin: int = 0) -> list[TrialResult]:
         return [self._tell(sampler, n, sampler.ask(n)) for n in range(begin, until)]
 
-    def _tell(self, sampler: Sampler, number: int, proposal: Proposal) -> Told:
-        told = Told(number, proposal, None if number % 7 == 5 else self.score(proposal))
-        sampler.tell(told)
-        return told
+    def _tell(self, sampler: Sampler, number: int, proposal: Proposal) -> TrialResult:
+        result = TrialResult(number, proposal, None if number % 7 == 5 else self.score(proposal))
+        sampler.tell(result)
+        return result
