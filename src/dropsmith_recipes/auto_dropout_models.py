@@ -7,7 +7,7 @@ from dropsmith.models.small_seq2seq import SmallSeq2Seq
 from dropsmith.models.transformer_xl import TransformerXL
 from dropsmith.models.wide_resnet import WideResNet
 from dropsmith.tasks import Data
-from dropsmith.tasks.seq2seq import LONGEST
+from dropsmith.tasks.seq2seq.seq2seq_task import LONGEST
 
 
 def wide_28_10(data: Data) -> nn.Module:

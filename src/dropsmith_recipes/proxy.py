@@ -8,7 +8,7 @@ from torch import nn
 from dropsmith.learn import child_setup
 from dropsmith.sites import Plan
 from dropsmith.tasks import Budget, Data, Task, find_task
-from dropsmith.tasks.own_model import made
+from dropsmith.tasks.model_function import made
 from dropsmith.train import Setup
 
 

@@ -6,7 +6,7 @@ from dropsmith.models.adaptive_lm import AdaptiveLM
 from dropsmith.models.small_gpt import SmallGPT
 from dropsmith.models.small_seq2seq import SmallSeq2Seq
 from dropsmith.tasks import Data
-from dropsmith.tasks.seq2seq import LONGEST
+from dropsmith.tasks.seq2seq.seq2seq_task import LONGEST
 
 WINDOW = 512
 """Words that the language models look back on."""

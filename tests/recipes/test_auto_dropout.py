@@ -18,7 +18,7 @@ from dropsmith.models.small_seq2seq import SmallSeq2Seq
 from dropsmith.record import Record
 from dropsmith.sites import Plan
 from dropsmith.tasks import EVERY, TASKS, Data, Split
-from dropsmith.tasks.own_model import _function
+from dropsmith.tasks.model_function import _function
 from dropsmith.train import Saving, task_and_data, train
 from dropsmith_recipes import RECIPES
 from dropsmith_recipes.auto_dropout_models import transformer_xl_small

@@ -12,7 +12,7 @@ from dropsmith.errors import TaskError
 from dropsmith.objectives import from_json
 from dropsmith.sites import Plan
 from dropsmith.tasks import TASKS, Data, Split
-from dropsmith.tasks.own_model import _function
+from dropsmith.tasks.model_function import _function
 from dropsmith.train import Saving, Start, task_and_data, train
 from dropsmith.train.checkpoint import write
 from dropsmith_recipes import RECIPES, Preset, find_recipe, is_recipe

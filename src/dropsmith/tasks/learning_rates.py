@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dropsmith.errors import TaskError
-from dropsmith.tasks.worsening import worse_at
+from dropsmith.tasks.optimisers import worse_at
 
 
 @dataclass(frozen=True, kw_only=True)

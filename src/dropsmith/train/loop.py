@@ -16,7 +16,7 @@ import torch
 from dropsmith.errors import CheckpointError, TrainingError
 from dropsmith.record import Record, config_id
 from dropsmith.tasks import Data, Task, find_task, with_model
-from dropsmith.tasks.stream import in_windows, scored_in_windows
+from dropsmith.tasks.language.stream import in_windows, scored_in_windows
 from dropsmith.train._setup import Setup
 from dropsmith.train.bar import Evaluated, Progress
 from dropsmith.train.checkpoint import FILE, Checkpoint, Saving

@@ -9,7 +9,7 @@ import torch
 
 from dropsmith.record import Record, validation_loss
 from dropsmith.tasks import Budget, Data, device_of
-from dropsmith.tasks.written import Written
+from dropsmith.tasks.generation import Written
 from dropsmith.train.account import cost, surroundings
 from dropsmith.train.bar import Evaluated, Progress
 from dropsmith.train.checkpoint import FILE, WEIGHTS, Saving, write
