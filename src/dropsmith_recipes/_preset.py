@@ -15,7 +15,7 @@ PRESETS = ("cpu", "paper")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
+class PublishedScore:
     """A number that a paper reports for a row.
 
     Args:

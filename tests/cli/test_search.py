@@ -86,7 +86,7 @@ def test_the_best_plan_is_held_against_others_on_seeds_that_were_not_searched_on
     assert code == 0
     plan = Plan.load("runs/search-digits/plan.json")
     own = [run for run in made if run.method == "learned" and run.seed < TUNING_SEED]
-    assert [(setup.plan, setup.seed, setup.tested) for setup in own] == [
+    assert [(setup.plan, setup.seed, setup.score_test) for setup in own] == [
         (plan, 0, True),
         (plan, 1, True),
     ]

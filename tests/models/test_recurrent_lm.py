@@ -81,14 +81,14 @@ def test_a_tied_head_is_the_embedding():
 
 
 def test_all_parameters_are_drawn_from_zarembas_interval():
-    net = model(words=200, embedded=64, widths=(64, 64), uniform=0.05)
+    net = model(words=200, embedding_width=64, widths=(64, 64), uniform=0.05)
     for name, parameter in net.named_parameters():
         # 256 draws and more: the chance that none is in the outer fifth is below 1e-24.
         assert 0.8 * 0.05 < float(parameter.detach().abs().max()) <= 0.05, name
 
 
 def test_awd_lstm_draws_tables_wider_than_layers_and_starts_without_a_bias():
-    net = model(words=200, embedded=256, widths=(256,), tied=True)
+    net = model(words=200, embedding_width=256, widths=(256,), tied=True)
     assert not net.head.bias.any()
     assert 0.09 < float(net.embedding.weight.detach().abs().max()) <= 0.1
     assert 0.05 < float(net.layers[0].weight_hh_l0.detach().abs().max()) <= 256**-0.5

@@ -3,7 +3,7 @@
 import torch
 
 from dropsmith.patterns._again import SMALL, times
-from dropsmith.testing import kept_for_backward
+from dropsmith.testing import record_saved_tensors
 
 
 def test_the_mask_is_drawn_once_forward_and_once_backward():
@@ -24,7 +24,7 @@ def test_the_mask_is_drawn_once_forward_and_once_backward():
 
 def test_nothing_is_kept():
     x = torch.ones(3, requires_grad=True)
-    with kept_for_backward() as kept:
+    with record_saved_tensors() as kept:
         times(x, lambda: torch.tensor([0.0, 2.0, 2.0]))
     assert kept == []
 

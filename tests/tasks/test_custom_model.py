@@ -86,7 +86,7 @@ def test_noise_goes_where_the_model_has_dropout(spec, digits):
 
 def test_a_model_of_the_tasks_own_class_has_noise_where_the_tasks_model_has_it(spec, digits):
     wider = with_model(digits, f"{spec}:wider", digits.load())
-    assert (wider.noises, wider.paired) == (digits.noises, digits.paired)
+    assert (wider.noises, wider.paired_noise) == (digits.noises, digits.paired_noise)
     for noise in digits.noises:
         assert wider.plan(noise, 0.2) == digits.plan(noise, 0.2)
     assert wider.model(digits.load()).convs[0].out_channels == 8  # pyright: ignore

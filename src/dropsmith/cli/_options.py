@@ -110,7 +110,7 @@ Settings = Annotated[
         help="One of the method's numbers, such as rate=0.3 or alpha=1; may be given again.",
     ),
 ]
-Averaged = Annotated[
+SampleCount = Annotated[
     int,
     typer.Option(
         "--samples",
@@ -118,7 +118,7 @@ Averaged = Annotated[
         help="Also score the mean of this many noisy passes over the test set; 0 for none.",
     ),
 ]
-AveragedWithout = Annotated[
+NoiseFreeKinds = Annotated[
     str | None,
     typer.Option(
         "--samples-without",

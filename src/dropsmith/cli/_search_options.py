@@ -47,7 +47,7 @@ SpaceName = Annotated[
         "Transformer blocks.",
     ),
 ]
-Beside = Annotated[
+ExtraPlan = Annotated[
     str | None,
     typer.Option(
         "--plan",

@@ -7,16 +7,16 @@ import typer
 
 from dropsmith.cli._options import (
     AsJson,
-    Averaged,
-    AveragedWithout,
     BatchSize,
     BudgetName,
     DataFolder,
     LearningRate,
     Limit,
     ModelName,
+    NoiseFreeKinds,
     Out,
     Precision,
+    SampleCount,
     StartFrom,
     TaskName,
 )
@@ -92,8 +92,8 @@ def compare(
     model: ModelName = None,
     limit: Limit = None,
     precision: Precision = "no",
-    samples: Averaged = 0,
-    samples_without: AveragedWithout = None,
+    samples: SampleCount = 0,
+    samples_without: NoiseFreeKinds = None,
     samples_of: SamplesOf = None,
     plans: Plans = None,
     start: StartFrom = None,
@@ -113,21 +113,21 @@ def compare(
     from dropsmith.compare import Design, check, pick, usual
     from dropsmith.tasks import TASKS
 
-    found = find(task, data, model)
-    chosen, examples = budget_of(
-        found, budget, limit, data, batch_size=batch_size, learning_rate=learning_rate
+    comparison_task = find(task, data, model)
+    length, examples = budget_of(
+        comparison_task, budget, limit, data, batch_size=batch_size, learning_rate=learning_rate
     )
-    names = usual(found) if with_ is None else tuple(with_.split(","))
-    own = named_plans(plans or [])
-    tried = rates_of(rates)
+    names = usual(comparison_task) if with_ is None else tuple(with_.split(","))
+    plans_by_name = named_plans(plans or [])
+    rate_values = rates_of(rates)
     design = Design(
-        task=found,
-        methods=(*pick(names, found), *(name for name, _ in own)),
+        task=comparison_task,
+        methods=(*pick(names, comparison_task), *(name for name, _ in plans_by_name)),
         seeds=seeds,
-        trials=trials if trials is not None else len(tried) or 3,
-        rates=tried,
+        trials=trials if trials is not None else len(rate_values) or 3,
+        rates=rate_values,
         tuning_seeds=tuning_seeds,
-        budget=chosen,
+        budget=length,
         data=None if data is None else str(data),
         model=model,
         limit=examples,
@@ -135,13 +135,13 @@ def compare(
         samples=samples,
         samples_without=kinds(samples_without),
         samples_of=tuple(samples_of.split(",")) if samples_of else (),
-        plans=own,
+        plans=plans_by_name,
         start=start_of(start),
     )
     check(design)
     folder = folder_of(out, task)
-    where = data or (None if task in TASKS else Path(task))
-    _finish(_run(design, folder, processes), folder, where, as_json)
+    data_place = data or (None if task in TASKS else Path(task))
+    _finish(_run(design, folder, processes), folder, data_place, as_json)
 
 
 def _run(design: "Design", folder: Path, processes: int | None) -> "Comparison":

@@ -62,7 +62,7 @@ class Method:
 
     def noise_in(self, task: Task) -> str | None:
         """The kind of noise it places in this task's model."""
-        return task.paired if self.noise == PAIRED else self.noise
+        return task.paired_noise if self.noise == PAIRED else self.noise
 
     def plan(self, task: Task, setting: Setting) -> Plan:
         """Where the task's model drops what under a setting, at rates that stay."""

@@ -8,7 +8,7 @@ from dropsmith.tasks.learning_rates import Cosine, Schedule
 from dropsmith.tasks.optimisers import AdamW, Optimiser, to_json
 
 _ADAMW, _COSINE = AdamW(), Cosine()
-_LATER = ("optimiser", "schedule", "window", "varying", "reset")
+_OPTIONAL_FIELDS = ("optimiser", "schedule", "window", "varying", "reset")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class Budget:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         # Records made before there was a choice keep their ids.
         for field in fields(self):
-            if field.name in _LATER and values[field.name] == field.default:
+            if field.name in _OPTIONAL_FIELDS and values[field.name] == field.default:
                 del values[field.name]
         if "optimiser" in values:
             values["optimiser"] = to_json(self.optimiser)

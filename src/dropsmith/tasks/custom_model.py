@@ -9,18 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import TaskError
-from dropsmith.models import AnyModel
-from dropsmith.models.upper import upper_half
+from dropsmith.models import AnyModel, upper_half
 from dropsmith.sites import Plan, Reads, reading
 from dropsmith.sites.batch import call
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.part import Part
-from dropsmith.tasks.generation import Written
+from dropsmith.tasks.generation import GenerationScores
 from dropsmith.tasks.images.image_task import ImageTask, PatchTask
 from dropsmith.tasks.images.imagenet import ImageNetTask
 from dropsmith.tasks.images.pretrained import PretrainedImageTask
 from dropsmith.tasks.meters import Meter
-from dropsmith.tasks.model_function import _needed, made
+from dropsmith.tasks.model_function import build_model, required_parameters
 from dropsmith.tasks.seq2seq.pretrained import with_pretrained_writer
 from dropsmith.tasks.seq2seq.seq2seq_task import Seq2SeqTask
 from dropsmith.tasks.task import Data, Task
@@ -30,14 +29,14 @@ from dropsmith.terms import Loss
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnModelTask(Task):
+class CustomModelTask(Task):
     """A task's data and loss with another model: see `with_model`.
 
     Args:
         task: whose data and loss.
         spec: `package.module:function`.
         places: where the model can take noise: the task says so of a model of its own kind.
-        name, budget, noises, paired, perplexity, kind, blocks, upper: as for any task.
+        name, budget, noises, paired_noise, perplexity, kind, blocks, upper: as for any task.
         input: what the model's forward calls the one input, where the task calls it otherwise.
     """
 
@@ -47,7 +46,7 @@ class OwnModelTask(Task):
     name: str
     budget: Budget
     noises: tuple[str, ...]
-    paired: str = "dropout"
+    paired_noise: str = "dropout"
     perplexity: bool = False
     input: str | None = None
     kind: Literal["classes", "values"] = "classes"
@@ -55,14 +54,14 @@ class OwnModelTask(Task):
     upper: str | None = None
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        loaded = self.task.load(data, limit)
+        data_as_task = self.task.load(data, limit)
         if self.input is None:
-            return loaded
-        parts = {part: getattr(loaded, part).renamed(self.input) for part in _PARTS}
-        return replace(loaded, **parts)
+            return data_as_task
+        parts = {part: getattr(data_as_task, part).rename_input(self.input) for part in _PARTS}
+        return replace(data_as_task, **parts)
 
     def model(self, data: Data) -> nn.Module:
-        return made(self.spec, data)
+        return build_model(self.spec, data)
 
     def plan(self, noise: str, rate: float) -> Plan:
         return self.places.plan(noise, rate)
@@ -76,8 +75,8 @@ class OwnModelTask(Task):
     def meters(self) -> dict[str, Meter]:
         return self.task.meters()
 
-    def written(self, model: nn.Module, data: Data) -> Written:
-        return self.task.written(model, data)
+    def score_generation(self, model: nn.Module, data: Data) -> GenerationScores:
+        return self.task.score_generation(model, data)
 
     def measures(self, means: Mapping[str, float], part: Part) -> dict[str, float]:
         return self.task.measures(means, part)
@@ -110,29 +109,29 @@ def with_model(task: Task, spec: str, data: Data) -> Task:
         TaskError: the name cannot be followed, what it names does not make a module, or the
             module's forward does not take what the task has.
     """
-    if ":" not in spec and (tuned := _pretrained(task, spec)) is not None:
-        return tuned
+    if ":" not in spec and (pretrained_task := _pretrained_task(task, spec)) is not None:
+        return pretrained_task
     with torch.random.fork_rng():
-        model = made(spec, data)
-        own = type(model) is type(task.model(data))
-    places, own_input = task if own else AnyModel.of(model), _input(model, data.train)
-    return OwnModelTask(
+        model = build_model(spec, data)
+        same_class = type(model) is type(task.model(data))
+    places, input_name = task if same_class else AnyModel.of(model), _input(model, data.train)
+    return CustomModelTask(
         task=task,
         spec=spec,
         places=places,
         name=task.name,
         budget=task.budget,
         noises=places.noises,
-        paired=task.paired if own else OwnModelTask.paired,
+        paired_noise=task.paired_noise if same_class else CustomModelTask.paired_noise,
         perplexity=task.perplexity,
-        input=own_input,
+        input=input_name,
         kind=task.kind,
-        blocks=_has_blocks(model, data.train, own_input),
+        blocks=_has_blocks(model, data.train, input_name),
         upper=upper_half(model),
     )
 
 
-def _pretrained(task: Task, checkpoint: str) -> Task | None:
+def _pretrained_task(task: Task, checkpoint: str) -> Task | None:
     """The task with a pretrained model, where there are such for it."""
     if isinstance(task, TextTask):
         return with_pretrained(task, checkpoint)
@@ -143,12 +142,12 @@ def _pretrained(task: Task, checkpoint: str) -> Task | None:
     return None
 
 
-def _has_blocks(model: nn.Module, part: Part, own_input: str | None) -> bool:
+def _has_blocks(model: nn.Module, part: Part, input_name: str | None) -> bool:
     """Whether its Transformer blocks can be read, from a run over two rows."""
     try:
         with torch.no_grad(), torch.random.fork_rng(), reading(model, Reads()):
-            named = part if own_input is None else part.renamed(own_input)
-            call(model, named.rows(slice(0, 2)))
+            model_part = part if input_name is None else part.rename_input(input_name)
+            call(model, model_part.rows(slice(0, 2)))
     except Exception:  # the user's own code, which fails where its run can say so better
         return False
     return True
@@ -156,12 +155,12 @@ def _has_blocks(model: nn.Module, part: Part, own_input: str | None) -> bool:
 
 def _input(model: nn.Module, part: Part) -> str | None:
     columns = [name for name in part.rows(slice(0, 1)) if name != "labels"]
-    needed = _needed(model.forward)
-    if needed and all(name in columns for name in needed):
+    required = required_parameters(model.forward)
+    if required and all(name in columns for name in required):
         return None
-    if len(needed) != 1 or len(columns) != 1:
+    if len(required) != 1 or len(columns) != 1:
         raise TaskError(
-            f"forward of {type(model).__name__} takes {', '.join(needed) or 'nothing'}\n"
+            f"forward of {type(model).__name__} takes {', '.join(required) or 'nothing'}\n"
             f"  the columns of this task are: {', '.join(columns)}"
         )
-    return needed[0]
+    return required[0]

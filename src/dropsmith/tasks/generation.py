@@ -11,7 +11,7 @@ References = Sequence[tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
+class GenerationScores:
     """Scores of what a model wrote; nothing of a task in which nothing is written.
 
     Args:
@@ -25,10 +25,10 @@ class Written:
     texts: tuple[str, ...] = ()
 
 
-Scorer = Callable[[Sequence[str], References], Written]
+Scorer = Callable[[Sequence[str], References], GenerationScores]
 
 
-def bleu(texts: Sequence[str], references: References) -> Written:
+def bleu(texts: Sequence[str], references: References) -> GenerationScores:
     """BLEU of all texts together, 0 to 100 (Papineni et al., 2002), by sacreBLEU (Post, 2018).
 
     >>> bleu(["a man walks on the beach"], [("a man walks on the beach",)]).scores["bleu"] > 99.9
@@ -42,12 +42,16 @@ def bleu(texts: Sequence[str], references: References) -> Written:
     except ImportError:
         raise MissingExtra("BLEU", "sacrebleu", "generation") from None
     metric = BLEU()
-    found = metric.corpus_score(list(texts), [list(one) for one in zip(*references, strict=True)])
+    result = metric.corpus_score(
+        list(texts), [list(column) for column in zip(*references, strict=True)]
+    )
     signature = str(metric.get_signature())
-    return Written(scores={"bleu": found.score}, signatures={"BLEU": signature}, texts=tuple(texts))
+    return GenerationScores(
+        scores={"bleu": result.score}, signatures={"BLEU": signature}, texts=tuple(texts)
+    )
 
 
-def rouge(texts: Sequence[str], references: References) -> Written:
+def rouge(texts: Sequence[str], references: References) -> GenerationScores:
     """Mean F of ROUGE-1, -2 and -L, each text against its best reference (Lin, 2004).
 
     >>> round(rouge(["the cats sat"], [("a dog", "the cat sat")]).scores["rouge1"], 3)
@@ -65,9 +69,11 @@ def rouge(texts: Sequence[str], references: References) -> Written:
     kinds = ("rouge1", "rouge2", "rougeL")
     scorer = RougeScorer(list(kinds), use_stemmer=True)
     pairs = zip(texts, references, strict=True)
-    found = [scorer.score_multi(list(wanted), text) for text, wanted in pairs]
-    return Written(
-        scores={k.lower(): sum(one[k].fmeasure for one in found) / len(found) for k in kinds},
+    results = [scorer.score_multi(list(targets), text) for text, targets in pairs]
+    return GenerationScores(
+        scores={
+            k.lower(): sum(result[k].fmeasure for result in results) / len(results) for k in kinds
+        },
         signatures={
             "ROUGE": f"F, Porter's stems, best reference, rouge-score {version('rouge-score')}"
         },

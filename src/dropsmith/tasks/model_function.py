@@ -14,14 +14,16 @@ from torch import nn
 from dropsmith.errors import TaskError, did_you_mean
 
 
-def made(spec: str, data: Any) -> nn.Module:
+def build_model(spec: str, data: Any) -> nn.Module:
     """The model that the named function returns: see `with_model`."""
-    function = _function(spec)
-    needed = _needed(function)
-    if len(needed) > 1:
-        raise TaskError(f"{spec} needs {', '.join(needed)}: it may take the data and nothing else")
+    function = import_function(spec)
+    required = required_parameters(function)
+    if len(required) > 1:
+        raise TaskError(
+            f"{spec} needs {', '.join(required)}: it may take the data and nothing else"
+        )
     try:
-        model = function(data) if needed else function()
+        model = function(data) if required else function()
     except Exception as error:  # the user's own code, whatever it does
         raise TaskError(f"{spec} failed: {type(error).__name__}: {error}{_line(error)}") from error
     if not isinstance(model, nn.Module):
@@ -35,13 +37,13 @@ def _line(error: BaseException) -> str:
     return f"\n  at {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
 
 
-def _function(spec: str) -> Callable[..., Any]:
+def import_function(spec: str) -> Callable[..., Any]:
     module, colon, name = spec.partition(":")
     if not (module and colon and name):
         raise TaskError(f"not a model: {spec!r}\n  name it as package.module:function")
     try:
         with _working_directory():
-            found = importlib.import_module(module)
+            imported = importlib.import_module(module)
     except ImportError as error:
         raise TaskError(f"cannot import {module!r} for the model {spec!r}\n  {error}") from error
     except Exception as error:  # the module's own code
@@ -49,10 +51,10 @@ def _function(spec: str) -> Callable[..., Any]:
             f"cannot import {module!r} for the model {spec!r}\n"
             f"  {type(error).__name__}: {error}{_line(error)}"
         ) from error
-    function = getattr(found, name, None)
+    function = getattr(imported, name, None)
     if not callable(function):
         raise TaskError(
-            f"module {module!r} has no function {name!r}" + did_you_mean(name, dir(found))
+            f"module {module!r} has no function {name!r}" + did_you_mean(name, dir(imported))
         )
     return function
 
@@ -60,15 +62,15 @@ def _function(spec: str) -> Callable[..., Any]:
 @contextmanager
 def _working_directory() -> Iterator[None]:
     # A console script does not look there, and a user's model stands there more often than not.
-    here = os.getcwd()
-    sys.path.insert(0, here)
+    directory = os.getcwd()
+    sys.path.insert(0, directory)
     try:
         yield
     finally:
-        sys.path.remove(here)
+        sys.path.remove(directory)
 
 
-def _needed(function: Callable[..., Any]) -> list[str]:
+def required_parameters(function: Callable[..., Any]) -> list[str]:
     """The positional arguments without a default."""
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = inspect.signature(function).parameters.values()

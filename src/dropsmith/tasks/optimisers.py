@@ -125,13 +125,13 @@ def to_json(optimiser: Optimiser) -> dict[str, Any]:
     >>> to_json(SGD()), to_json(SGD(momentum=0.9))
     ({'name': 'SGD', 'shrink': 0.0}, {'name': 'SGD', 'shrink': 0.0, 'momentum': 0.9})
     """
-    later = {"momentum", "ahead", "first", "second", "least"}
-    kept = {
+    optional = {"momentum", "ahead", "first", "second", "least"}
+    settings = {
         field.name: getattr(optimiser, field.name)
         for field in fields(optimiser)
-        if field.name not in later or getattr(optimiser, field.name) != field.default
+        if field.name not in optional or getattr(optimiser, field.name) != field.default
     }
-    return {"name": type(optimiser).__name__} | kept
+    return {"name": type(optimiser).__name__} | settings
 
 
 def _check_shrink(optimiser: SGD | TriggeredASGD | ASGD, shrink: float) -> None:

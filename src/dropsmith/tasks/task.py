@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.part import Part
-from dropsmith.tasks.generation import Written
+from dropsmith.tasks.generation import GenerationScores
 from dropsmith.tasks.meters import Meter
 from dropsmith.terms import Loss
 from dropsmith.views import logits_of
@@ -33,8 +33,8 @@ class Data:
         sha256: hash of the examples and their split.
         source: where they come from, in words for the report.
         vocabulary: the words of a text by their number; empty where examples hold none.
-        most: how many training examples there are without a limit, in what a limit counts, where
-            that is not what a step counts.
+        full_size: how many training examples there are without a limit, in what a limit counts,
+            where that is not what a step counts.
     """
 
     train: Part
@@ -45,7 +45,7 @@ class Data:
     sha256: str
     source: str
     vocabulary: tuple[str, ...] = ()
-    most: int | None = None
+    full_size: int | None = None
 
     @classmethod
     def of(
@@ -55,7 +55,7 @@ class Data:
         names: Sequence[str],
         source: str,
         vocabulary: tuple[str, ...] = (),
-        most: int | None = None,
+        full_size: int | None = None,
     ) -> "Data":
         """Data of the three parts train, validation and test, their hash taken here."""
         train, validation, test = parts
@@ -68,14 +68,14 @@ class Data:
             sha256=_hash(parts, (*names, *vocabulary)),
             source=source,
             vocabulary=vocabulary,
-            most=most,
+            full_size=full_size,
         )
 
 
 def _hash(parts: Sequence[Part], names: Sequence[str]) -> str:
     digest = hashlib.sha256(repr(tuple(names)).encode())
     for part in parts:
-        for name, column in sorted(part.stored().items()):
+        for name, column in sorted(part.tensors().items()):
             digest.update(f"{name} {column.dtype} {tuple(column.shape)}".encode())
             digest.update(column.contiguous().numpy().data)
     return digest.hexdigest()
@@ -86,7 +86,7 @@ class Task(ABC):
 
     A task carries, as class or instance attributes, its `name` on the command line, its
     `noises` (the kinds that `plan` can place in its model), which of them methods of two views
-    are run on (`paired`), its `budget` (which trains its model
+    are run on (`paired_noise`), its `budget` (which trains its model
     in a short while on two cores), whether `perplexity` is shown for it, its `kind`: whether
     what the model returns are scores of `classes` or predicted `values`, whether its model is
     made of Transformer `blocks` that objectives can read, and where the `upper` half of its layers
@@ -95,7 +95,7 @@ class Task(ABC):
 
     name: str
     noises: tuple[str, ...]
-    paired: str = "dropout"
+    paired_noise: str = "dropout"
     budget: Budget
     perplexity: bool = False
     blocks: bool = False
@@ -154,12 +154,12 @@ class Task(ABC):
         """New meters of scores that are no means over examples; none, unless a task has some."""
         return {}
 
-    def written(self, model: nn.Module, data: Data) -> Written:
+    def score_generation(self, model: nn.Module, data: Data) -> GenerationScores:
         """Scores of what the trained model writes for the test examples, and how they came about.
 
         Nothing, unless texts are written. The model is in eval mode.
         """
-        return Written()
+        return GenerationScores()
 
     def measures(self, means: Mapping[str, float], part: Part) -> dict[str, float]:
         """The scores of a part of the data, from the means of `score` over it.
@@ -167,12 +167,12 @@ class Task(ABC):
         A perplexity task adds exp(nll); values add the root of the squared error, in the unit of
         the data.
         """
-        found = dict(means)
+        scores = dict(means)
         if self.perplexity:
-            found["perplexity"] = math.exp(min(means["nll"], 700.0))
+            scores["perplexity"] = math.exp(min(means["nll"], 700.0))
         if self.kind == "values":
-            found["rmse"] = part.unit * math.sqrt(means["mse"])
-        return found
+            scores["rmse"] = part.unit * math.sqrt(means["mse"])
+        return scores
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from dropsmith.errors import DataError, TaskError
 from dropsmith.tasks.data.selection import (
-    EVERY,
+    NO_LIMIT,
     PARTS,
+    apply_limit,
     check_parts,
-    limited,
     part_of,
     round_robin,
     rows_at,
-    stratified,
+    stratify,
 )
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=60)
@@ -35,14 +35,14 @@ def test_every_prefix_of_a_round_robin_is_as_balanced_as_it_can_be(labels):
 
 @given(LABELS, st.floats(0, 1))
 def test_parts_are_disjoint_whole_and_of_the_sizes_asked_for(labels, share):
-    first, rest = stratified(labels, (share, 1 - share))
+    first, rest = stratify(labels, (share, 1 - share))
     assert sorted(first.tolist() + rest.tolist()) == list(range(len(labels)))
     assert len(first) == round(share * len(labels))
 
 
 def test_each_part_has_the_mix_of_the_whole():
     labels = [0] * 100 + [1] * 300 + [2] * 20
-    for part in stratified(labels, (0.5, 0.3, 0.2)):
+    for part in stratify(labels, (0.5, 0.3, 0.2)):
         counts = Counter(labels[i] for i in part.tolist())
         for label, share in ((0, 100 / 420), (1, 300 / 420), (2, 20 / 420)):
             assert abs(counts[label] - share * len(part)) <= 2
@@ -50,9 +50,9 @@ def test_each_part_has_the_mix_of_the_whole():
 
 def test_choices_do_not_depend_on_torchs_generator():
     torch.manual_seed(1)
-    first = stratified([0, 1] * 20, (0.5, 0.5)), round_robin([0, 1] * 20)
+    first = stratify([0, 1] * 20, (0.5, 0.5)), round_robin([0, 1] * 20)
     torch.manual_seed(2)
-    second = stratified([0, 1] * 20, (0.5, 0.5)), round_robin([0, 1] * 20)
+    second = stratify([0, 1] * 20, (0.5, 0.5)), round_robin([0, 1] * 20)
     assert torch.equal(first[0][0], second[0][0])
     assert torch.equal(first[1], second[1])
 
@@ -65,15 +65,15 @@ def test_a_hash_sends_seventy_in_a_hundred_to_training():
 
 
 def test_a_limit_beyond_the_examples_is_refused():
-    assert limited(torch.arange(5), 3).tolist() == [0, 1, 2]
+    assert apply_limit(torch.arange(5), 3).tolist() == [0, 1, 2]
     for limit in (-1, 6):
         with pytest.raises(TaskError, match=f"limit={limit}, but there are 5"):
-            limited(torch.arange(5), limit)
+            apply_limit(torch.arange(5), limit)
 
 
-@pytest.mark.parametrize("limit", [None, EVERY])
+@pytest.mark.parametrize("limit", [None, NO_LIMIT])
 def test_no_limit_and_that_of_every_example_leave_all(limit):
-    assert limited(torch.arange(5), limit).tolist() == [0, 1, 2, 3, 4]
+    assert apply_limit(torch.arange(5), limit).tolist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import torch
 
 from dropsmith.errors import DataError, MissingExtra
 from dropsmith.tasks import find_task
-from dropsmith.tasks.data.sources import from_hub
+from dropsmith.tasks.data.sources import load_from_hub
 from dropsmith.tasks.images.cifar10 import _from_hub
-from dropsmith.tasks.text.parts import parts_on_hub
+from dropsmith.tasks.text.parts import load_hub_parts
 
 datasets = pytest.importorskip("datasets")
 
@@ -16,7 +16,7 @@ datasets = pytest.importorskip("datasets")
 def test_without_the_library_the_error_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MissingExtra, match=r"sst2 without --data[\s\S]*dropsmith\[transformers\]"):
-        from_hub("stanfordnlp/sst2", None, "sst2")
+        load_from_hub("stanfordnlp/sst2", None, "sst2")
 
 
 def test_without_a_network_the_error_says_to_give_a_folder(monkeypatch):
@@ -52,7 +52,7 @@ def test_a_part_whose_labels_are_kept_secret_is_left_out(monkeypatch):
         train=table([0, 1]), validation=table([1, 0]), test=table([-1, -1])
     )
     monkeypatch.setattr(datasets, "load_dataset", lambda *args: loaded)
-    parts = parts_on_hub("stanfordnlp/sst2", None, "sentence", "sst2")
+    parts = load_hub_parts("stanfordnlp/sst2", None, "sentence", "sst2")
     assert parts == {"train": [("a", "0"), ("b", "1")], "validation": [("a", "1"), ("b", "0")]}
 
 
@@ -108,7 +108,7 @@ def test_pairs_of_mnli_are_tested_on_the_kinds_of_text_they_were_trained_on(monk
         test_matched=table("secret", [-1, -1]),
     )
     monkeypatch.setattr(datasets, "load_dataset", lambda *args: loaded)
-    parts = parts_on_hub("nyu-mll/glue", "mnli", "premise", "mnli", "hypothesis")
+    parts = load_hub_parts("nyu-mll/glue", "mnli", "premise", "mnli", "hypothesis")
     assert [(part, len(rows)) for part, rows in parts.items()] == [("train", 3), ("validation", 2)]
     assert parts["validation"][0][0].startswith("matched 0")
 

@@ -24,8 +24,8 @@ def test_the_commonest_words_come_first_and_ties_go_by_spelling():
 
 def test_a_cap_counts_the_special_words_and_rare_words_may_be_left_out():
     texts = [["a", "a", "b", "b", "b", "c"]]
-    assert Vocabulary.of(texts, special=SPECIAL, most=3).words == (PAD, UNKNOWN, "b")
-    assert Vocabulary.of(texts, special=SPECIAL, least=2).words == (PAD, UNKNOWN, "b", "a")
+    assert Vocabulary.of(texts, special=SPECIAL, max_size=3).words == (PAD, UNKNOWN, "b")
+    assert Vocabulary.of(texts, special=SPECIAL, min_count=2).words == (PAD, UNKNOWN, "b", "a")
 
 
 def test_a_word_it_does_not_know_is_unknown_and_a_special_word_in_a_text_is_not_doubled():

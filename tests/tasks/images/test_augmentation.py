@@ -99,7 +99,7 @@ def kornia():
 
 def test_random_operations_come_back_with_their_key_and_leave_torchs_generator(kornia):
     x = torch.rand(20, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    change = RandAugment(together=8)
+    change = RandAugment(group_size=8)
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -131,7 +131,7 @@ def test_kornia_is_told_how_many_operations_of_what_strength_on_how_many_images(
     monkeypatch.setattr(
         augmentation, "_kornia", lambda *given: lambda x: (told.append((given, len(x))), x)[1]
     )
-    RandAugment(operations=3, magnitude=9, together=4)(torch.rand(10, 3, 8, 8), Key.of(0))
+    RandAugment(operations=3, magnitude=9, group_size=4)(torch.rand(10, 3, 8, 8), Key.of(0))
     assert told == [((3, 9), 4), ((3, 9), 4), ((3, 9), 2)]
     monkeypatch.undo()
     made = augmentation._kornia(3, 9)

@@ -3,11 +3,11 @@ import torch
 from dropsmith.rng import Key
 from dropsmith.tasks import Split
 from dropsmith.tasks.images.augmentation import Augmentation, Crops, Flips
-from dropsmith.tasks.images.augmented_images import Augmented
+from dropsmith.tasks.images.augmented_images import AugmentedImages
 
 IMAGES = torch.rand(30, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 PLAIN = Split({"image": IMAGES, "labels": torch.arange(30)})
-PART = Augmented(PLAIN, (Flips(), Crops()))
+PART = AugmentedImages(PLAIN, (Flips(), Crops()))
 
 
 def batch(step, seed=0, part=PART):
@@ -35,7 +35,7 @@ def test_steps_seeds_and_places_in_the_row_of_augmentations_are_apart():
             return images
 
     noted = []
-    part = Augmented(PLAIN, (Noted(), Noted()))
+    part = AugmentedImages(PLAIN, (Noted(), Noted()))
     for seed in (0, 1):
         for step in (1, 2):
             batch(step, seed, part)
@@ -47,16 +47,16 @@ def test_only_training_steps_see_changed_images():
     assert torch.equal(PART.rows(slice(0, 5))["image"], IMAGES[:5])
     read = torch.cat([one.columns["image"] for one in PART.batches(7)])
     assert torch.equal(read, IMAGES)
-    assert PART.stored() is PLAIN.stored()
-    assert (len(PART), PART.seen(1, seed=0, batch_size=10)) == (30, 10)
+    assert PART.tensors() is PLAIN.tensors()
+    assert (len(PART), PART.count_examples(1, seed=0, batch_size=10)) == (30, 10)
 
 
 def test_a_model_with_another_name_for_its_images_sees_the_same():
-    other = PART.renamed("pixels")
+    other = PART.rename_input("pixels")
     assert torch.equal(batch(2, part=other)["pixels"], batch(2)["image"])
 
 
 def test_images_of_another_part_are_joined_as_they_are_and_changed_alike():
-    both = PART.joined(Augmented(PLAIN, ()))
+    both = PART.concatenate(AugmentedImages(PLAIN, ()))
     assert (len(both), both.augmentations) == (60, PART.augmentations)
-    assert torch.equal(both.stored()["image"], torch.cat([IMAGES, IMAGES]))
+    assert torch.equal(both.tensors()["image"], torch.cat([IMAGES, IMAGES]))

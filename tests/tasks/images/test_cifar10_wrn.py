@@ -66,11 +66,11 @@ def test_a_run_on_changed_images_resumes_to_the_bit(tiny, tmp_path):
 
 def test_training_images_are_changed_and_scored_ones_are_not(tiny):
     _, data = task_and_data(tiny)
-    stored = data.train.stored()["image"]
+    stored = data.train.tensors()["image"]
     step = data.train.batch(1, seed=0, batch_size=8).columns["image"]
     assert not any(torch.equal(one, old) for one in step for old in stored)
     assert torch.equal(
-        next(iter(data.validation.batches(6))).columns["image"], data.validation.stored()["image"]
+        next(iter(data.validation.batches(6))).columns["image"], data.validation.tensors()["image"]
     )
 
 
@@ -86,7 +86,7 @@ def test_changing_images_changes_no_hash_of_the_data():
 
 def test_without_a_limit_it_reads_five_thousand_images_as_many_of_each_class(data_dir):
     data = find_task("cifar10-wrn").load(data_dir / "cifar10")
-    assert data.train.stored()["labels"].bincount().tolist() == [500] * 10
+    assert data.train.tensors()["labels"].bincount().tolist() == [500] * 10
     assert (len(data.validation), len(data.test)) == (2_000, 10_000)
 
 

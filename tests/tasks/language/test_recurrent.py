@@ -80,7 +80,7 @@ def test_the_hubs_parts_are_read_by_line(monkeypatch):
         name: {"sentence": text.removesuffix("\n").split("\n")}
         for name, text in zip(("train", "validation", "test"), TEXTS.values(), strict=True)
     }
-    monkeypatch.setattr(language, "from_hub", lambda *address: rows)
+    monkeypatch.setattr(language, "load_from_hub", lambda *address: rows)
     language._read.cache_clear()
     data = find_task("penn-treebank").load()
     language._read.cache_clear()

@@ -68,10 +68,10 @@ def test_each_row_goes_on_where_it_ended_in_the_window_before(text, size):
 @given(TEXTS, st.integers(1, 8), st.integers(1, 20), st.floats(0.01, 1))
 def test_the_examples_a_step_sees_are_the_labels_that_count(text, size, step, share):
     labels = text.batch(step, seed=1, batch_size=size).columns["labels"]
-    whole = text.seen(step, seed=1, batch_size=size)
+    whole = text.count_examples(step, seed=1, batch_size=size)
     assert whole == int((labels != -100).sum())
     some = -int(-len(labels) * share // 1)
-    part = text.seen(step, seed=1, batch_size=size, share=share)
+    part = text.count_examples(step, seed=1, batch_size=size, share=share)
     assert part == int((labels[:some] != -100).sum())
 
 
@@ -124,9 +124,9 @@ def test_rows_to_look_at_are_whole_windows_also_of_a_short_text():
 
 
 def test_a_model_may_call_the_tokens_what_it_likes():
-    text = Stream(torch.arange(8)).renamed("input_ids")
+    text = Stream(torch.arange(8)).rename_input("input_ids")
     assert set(text.batch(1, seed=0, batch_size=2).columns) == {"input_ids", "labels"}
-    assert set(text.stored()) == {"input_ids"}
+    assert set(text.tensors()) == {"input_ids"}
 
 
 @pytest.mark.parametrize("change", [{"tokens": torch.arange(1)}, {"window": 0}, {"streams": 0}])

@@ -95,7 +95,7 @@ def test_what_was_written_stands_in_the_order_of_the_test_examples(data_dir):
     data = task.load(data_dir, 12)
     torch.manual_seed(0)
     net = task.model(data).eval()
-    texts = task.written(net, data).texts
+    texts = task.score_generation(net, data).texts
     row = data.test.rows(slice(7, 8))["source"]
     alone = net.write(row, beams=task.beams, longest=2 * row.shape[1] + 10)[0].tolist()
     assert text_of(data.vocabulary, alone)[:10] == texts[7][:10]
@@ -103,7 +103,7 @@ def test_what_was_written_stands_in_the_order_of_the_test_examples(data_dir):
 
 def test_of_another_model_that_cannot_write_the_record_says_so(data_dir):
     task = find_task("multi30k")
-    found = task.written(torch.nn.Linear(2, 2), task.load(data_dir, 12))
+    found = task.score_generation(torch.nn.Linear(2, 2), task.load(data_dir, 12))
     assert not found.scores
     assert found.signatures["written"].startswith("nothing: Linear has no write")
 

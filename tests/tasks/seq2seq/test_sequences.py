@@ -73,8 +73,8 @@ def test_the_views_of_a_step_are_its_pairs_and_a_share_of_them():
     pairs = some()
     for step in (1, 5, 9):
         rows = len(pairs.batch(step, seed=SEED, batch_size=24).columns["source"])
-        assert pairs.seen(step, seed=SEED, batch_size=24) == rows
-        assert pairs.seen(step, seed=SEED, batch_size=24, share=0.5) == -(-rows // 2)
+        assert pairs.count_examples(step, seed=SEED, batch_size=24) == rows
+        assert pairs.count_examples(step, seed=SEED, batch_size=24, share=0.5) == -(-rows // 2)
 
 
 def test_labels_are_the_target_one_step_on_and_padding_counts_nowhere():

@@ -7,7 +7,7 @@ TEXTS = ["Zwei junge Männer sind im Freien.", "Ein Mann läuft über die Straß
 
 @pytest.fixture(scope="module")
 def known():
-    return Subwords.learnt(TEXTS, size=300)
+    return Subwords.learn(TEXTS, size=300)
 
 
 @pytest.mark.parametrize(
@@ -29,4 +29,4 @@ def test_a_word_of_training_takes_fewer_pieces_than_an_unknown_one(known):
 
 
 def test_learning_twice_gives_the_same_pieces(known):
-    assert Subwords.learnt(TEXTS, size=300).tokens == known.tokens
+    assert Subwords.learn(TEXTS, size=300).tokens == known.tokens

@@ -144,15 +144,14 @@ def test_without_the_hub_a_name_is_an_error_that_says_what_to_do(monkeypatch, ta
 
 
 def test_the_upper_half_begins_at_the_middle_layer_of_its_configuration(checkpoint):
-    from dropsmith.models.pretrained import PretrainedClassifier, upper_half_of
-    from dropsmith.models.upper import upper_half
+    from dropsmith.models.pretrained import PretrainedClassifier, pretrained_upper_half, upper_half
 
-    assert upper_half_of(str(checkpoint)) is None
+    assert pretrained_upper_half(str(checkpoint)) is None
     config = transformers.AutoConfig.from_pretrained(checkpoint)
     config.num_hidden_layers = 4
     deep = transformers.AutoModelForSequenceClassification.from_config(config)
     folder = checkpoint.parent / "deep"
     deep.save_pretrained(folder)
-    found = upper_half_of(str(folder))
+    found = pretrained_upper_half(str(folder))
     assert found == upper_half(PretrainedClassifier(str(folder), 2))
     assert found.endswith("encoder.layer.2")

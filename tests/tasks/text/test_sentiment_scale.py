@@ -96,7 +96,7 @@ def test_a_limit_counts_reviews_and_leaves_validation_and_test_whole(folder):
     whole, few = task.load(folder), task.load(folder, 10)
     assert len(set(raw(few, few.train).mul(COUNT).round().tolist())) == 10
     assert len(few.test) == len(whole.test)
-    assert whole.most == few.most == 48
+    assert whole.full_size == few.full_size == 48
     with pytest.raises(TaskError, match="limit=49, but there are 48"):
         task.load(folder, 49)
 
@@ -153,7 +153,7 @@ def test_a_method_that_compares_probabilities_compares_its_values_instead():
 def test_the_real_reviews(data_dir):
     data = find_task("sentiment-scale").load(data_dir / "sentiment_scale")
     assert len(data.vocabulary) == 20_000
-    assert data.most == 3_967
+    assert data.full_size == 3_967
     assert isinstance(data.train, Split)
     # No whole piece of a test review is among the training pieces; endings may be stock words.
     known = {row.tobytes() for row in data.train.columns["tokens"].numpy()}

@@ -38,7 +38,7 @@ class Part(ABC):
     unit: float = 1.0
 
     @abstractmethod
-    def stored(self) -> Mapping[str, Tensor]:
+    def tensors(self) -> Mapping[str, Tensor]:
         """All of it by name."""
 
     @abstractmethod
@@ -53,7 +53,7 @@ class Part(ABC):
         """What training step `step` (from 1) sees: a function of its arguments."""
 
     @abstractmethod
-    def seen(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
+    def count_examples(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
         """How many examples are in the leading `share` of the rows of that batch."""
 
     @abstractmethod
@@ -61,10 +61,10 @@ class Part(ABC):
         """Every example once, in order, about `rows` rows at a time."""
 
     @abstractmethod
-    def renamed(self, name: str) -> "Part":
+    def rename_input(self, name: str) -> "Part":
         """The same examples for a model that calls its one input `name`."""
 
-    def joined(self, other: "Part") -> "Part":
+    def concatenate(self, part: "Part") -> "Part":
         """These examples and then those of another part, seen as these are.
 
         Raises:
@@ -81,24 +81,24 @@ class Split(Part):
     """Aligned columns: row i of every tensor belongs to example i.
 
     >>> import torch
-    >>> texts = Split({"tokens": torch.tensor([[5, 6, 7], [8, 0, 0]])}, padded=("tokens",))
+    >>> texts = Split({"tokens": torch.tensor([[5, 6, 7], [8, 0, 0]])}, padded_columns=("tokens",))
     >>> texts.rows(slice(1, 2))
     {'tokens': tensor([[8]])}
 
     Args:
         columns: what the model's forward takes, by argument name, and `labels`.
-        padded: columns whose rows are filled up with zeros; a batch keeps no more of them than
-            its longest row needs.
+        padded_columns: columns whose rows are filled up with zeros; a batch keeps no more of them
+            than its longest row needs.
         unit: what one unit of `labels` is in the data's own, where they were scaled.
-        together: whether a batch keeps as much of one padded column as of any other.
+        equal_widths: whether a batch keeps as much of one padded column as of any other.
     """
 
     columns: Mapping[str, Tensor]
-    padded: tuple[str, ...] = ()
+    padded_columns: tuple[str, ...] = ()
     unit: float = 1.0
-    together: bool = False
+    equal_widths: bool = False
 
-    def stored(self) -> Mapping[str, Tensor]:
+    def tensors(self) -> Mapping[str, Tensor]:
         return self.columns
 
     def __len__(self) -> int:
@@ -107,8 +107,8 @@ class Split(Part):
     def rows(self, index: Tensor | slice) -> dict[str, Tensor]:
         """The batch that holds these rows."""
         batch = {name: column[index] for name, column in self.columns.items()}
-        widths = {name: _width(batch[name]) for name in self.padded}
-        if self.together:
+        widths = {name: _width(batch[name]) for name in self.padded_columns}
+        if self.equal_widths:
             widths = dict.fromkeys(widths, max(widths.values()))
         return batch | {name: batch[name][:, :width] for name, width in widths.items()}
 
@@ -117,30 +117,33 @@ class Split(Part):
         rows = rows_at(step, seed=seed, batch_size=batch_size, examples=len(self))
         return Batch(columns=self.rows(rows))
 
-    def seen(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
+    def count_examples(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
         return ceil(min(batch_size, len(self)) * share)
 
     def batches(self, rows: int) -> Iterator[Batch]:
         for start in range(0, len(self), rows):
             yield Batch(columns=self.rows(slice(start, start + rows)))
 
-    def renamed(self, name: str) -> "Split":
-        columns = {key if key == "labels" else name: one for key, one in self.columns.items()}
-        return replace(self, columns=columns, padded=tuple(name for _ in self.padded))
+    def rename_input(self, name: str) -> "Split":
+        columns = {key if key == "labels" else name: column for key, column in self.columns.items()}
+        return replace(
+            self, columns=columns, padded_columns=tuple(name for _ in self.padded_columns)
+        )
 
-    def joined(self, other: Part) -> "Split":
-        more = other.stored()
+    def concatenate(self, part: Part) -> "Split":
+        tail = part.tensors()
         columns = {
-            name: _below(own, more[name], name in self.padded) for name, own in self.columns.items()
+            name: _stack_rows(column, tail[name], name in self.padded_columns)
+            for name, column in self.columns.items()
         }
         return replace(self, columns=columns)
 
 
-def _below(first: Tensor, second: Tensor, padded: bool) -> Tensor:
-    if not padded:
+def _stack_rows(first: Tensor, second: Tensor, pad: bool) -> Tensor:
+    if not pad:
         return torch.cat([first, second])
     width = max(first.shape[1], second.shape[1])
-    return torch.cat([F.pad(part, (0, width - part.shape[1])) for part in (first, second)])
+    return torch.cat([F.pad(rows, (0, width - rows.shape[1])) for rows in (first, second)])
 
 
 def _width(rows: Tensor) -> int:

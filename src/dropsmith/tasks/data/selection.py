@@ -17,7 +17,7 @@ SEED = 2016
 
 PARTS = ("train", "validation", "test")
 
-EVERY = 0
+NO_LIMIT = 0
 """A limit that leaves every training example, where a task's own choice would be fewer."""
 
 
@@ -28,18 +28,18 @@ def round_robin(labels: Sequence[int]) -> Tensor:
     True
     """
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(SEED)).tolist()
-    seen: Counter[int] = Counter()
+    counts: Counter[int] = Counter()
     turns = []
     for place, index in enumerate(order):
-        turns.append((seen[labels[index]], place, index))
-        seen[labels[index]] += 1
+        turns.append((counts[labels[index]], place, index))
+        counts[labels[index]] += 1
     return torch.tensor([index for _, _, index in sorted(turns)], dtype=torch.long)
 
 
-def stratified(labels: Sequence[int], shares: Sequence[float]) -> list[Tensor]:
+def stratify(labels: Sequence[int], shares: Sequence[float]) -> list[Tensor]:
     """Disjoint indices that make up all examples, each part with the whole's mix of classes.
 
-    >>> first, rest = stratified([0, 0, 0, 0, 1, 1], (0.5, 0.5))
+    >>> first, rest = stratify([0, 0, 0, 0, 1, 1], (0.5, 0.5))
     >>> sorted(first.tolist() + rest.tolist()), sum(i > 3 for i in first.tolist())
     ([0, 1, 2, 3, 4, 5], 1)
 
@@ -48,15 +48,15 @@ def stratified(labels: Sequence[int], shares: Sequence[float]) -> list[Tensor]:
         shares: the share of all examples in each part; they add up to one.
     """
     generator = torch.Generator().manual_seed(SEED)
-    every = torch.as_tensor(labels)
-    spread = torch.empty(len(every), dtype=torch.float64)
-    for label in every.unique():
-        mine = (every == label).nonzero().squeeze(1)
-        order = torch.randperm(len(mine), generator=generator)
+    classes = torch.as_tensor(labels)
+    spread = torch.empty(len(classes), dtype=torch.float64)
+    for label in classes.unique():
+        members = (classes == label).nonzero().squeeze(1)
+        order = torch.randperm(len(members), generator=generator)
         # Each class is spread evenly over [0, 1): a cut anywhere takes its share of every class.
-        spread[mine] = (order.double() + 0.5) / len(mine)
+        spread[members] = (order.double() + 0.5) / len(members)
     order = spread.argsort(stable=True)
-    bounds = [round(end * len(every)) for end in accumulate(shares, initial=0.0)]
+    bounds = [round(end * len(classes)) for end in accumulate(shares, initial=0.0)]
     return [order[a:b].sort().values for a, b in pairwise(bounds)]
 
 
@@ -72,32 +72,32 @@ def part_of(content: bytes) -> str:
     return "train" if share < 0.7 else "validation" if share < 0.85 else "test"
 
 
-def limited(order: Tensor, limit: int | None) -> Tensor:
+def apply_limit(order: Tensor, limit: int | None) -> Tensor:
     """The first `limit` of the training examples; `TaskError` where there are not so many.
 
-    All of them for None and for `EVERY`.
+    All of them for None and for `NO_LIMIT`.
     """
-    if limit is None or limit == EVERY:
+    if limit is None or limit == NO_LIMIT:
         return order
     if not 1 <= limit <= len(order):
         raise TaskError(f"limit={limit}, but there are {len(order)} training examples")
     return order[:limit]
 
 
-def check_parts(labels: Mapping[str, Sequence[int]], names: Sequence[str], where: str) -> None:
+def check_parts(labels: Mapping[str, Sequence[int]], names: Sequence[str], source: str) -> None:
     """Raise `DataError` unless each part has examples, and train has them of every class."""
     if len(names) < 2:
         raise DataError(
-            f"only one class in {where}: {', '.join(names) or 'none'}\n"
+            f"only one class in {source}: {', '.join(names) or 'none'}\n"
             "  telling classes apart takes at least two"
         )
     for part in PARTS:
         if not labels[part]:
             sizes = ", ".join(f"{name} {len(labels[name])}" for name in PARTS)
-            raise DataError(f"too few examples in {where}: no {part} examples ({sizes})")
-    trained = set(labels["train"])
-    if missing := [name for index, name in enumerate(names) if index not in trained]:
-        raise DataError(f"no training example of class {missing[0]!r} in {where}: add more of it")
+            raise DataError(f"too few examples in {source}: no {part} examples ({sizes})")
+    train_classes = set(labels["train"])
+    if missing := [name for index, name in enumerate(names) if index not in train_classes]:
+        raise DataError(f"no training example of class {missing[0]!r} in {source}: add more of it")
 
 
 def rows_at(step: int, *, seed: int, batch_size: int, examples: int) -> Tensor:

@@ -6,13 +6,13 @@ from dropsmith.errors import DataError, MissingExtra
 from dropsmith.hub import retries_said_once
 
 
-def from_hub(path: str, config: str | None, task: str, instead: str | None = None) -> Any:
+def load_from_hub(path: str, config: str | None, task: str, alternatives: str | None = None) -> Any:
     """The splits of a data set by name.
 
     Args:
         path, config: what `datasets` calls it.
         task: whose data it is, for messages.
-        instead: tasks like it that read a folder, where this one reads the Hub alone.
+        alternatives: tasks like it that read a folder, where this one reads the Hub alone.
 
     Raises:
         MissingExtra: `datasets` is not installed.
@@ -26,15 +26,15 @@ def from_hub(path: str, config: str | None, task: str, instead: str | None = Non
         with retries_said_once():
             return datasets.load_dataset(path, config)
     except Exception as error:  # the kinds of failure offline are many, and not its own to list
-        why = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0]
         raise DataError(
             f"cannot fetch {path!r} from the Hub for the task {task}\n"
-            f"  {type(error).__name__}: {why}\n"
-            f"  {_instead(instead)}"
+            f"  {type(error).__name__}: {reason}\n"
+            f"  {_advice(alternatives)}"
         ) from None
 
 
-def _instead(tasks: str | None) -> str:
+def _advice(tasks: str | None) -> str:
     if tasks is None:
         return "give a local folder instead: --data DIR"
     return f"it is on the Hub alone; a folder is read by {tasks}"

@@ -19,7 +19,7 @@ def tokenise(text: str) -> list[str]:
     >>> tokenise("well ... --- !?")
     ['well', '...', '---', '!', '?']
     """
-    return [found.group() for found in _WORD.finditer(text.lower())]
+    return [match.group() for match in _WORD.finditer(text.lower())]
 
 
 @dataclass(frozen=True)
@@ -42,21 +42,21 @@ class Vocabulary:
         texts: Iterable[Sequence[str]],
         *,
         special: tuple[str, ...],
-        most: int | None = None,
-        least: int = 1,
+        max_size: int | None = None,
+        min_count: int = 1,
     ) -> "Vocabulary":
         """The words of some texts, the commonest first, after the special ones.
 
         Args:
             texts: words of each.
             special: what stands first, such as `<unk>`.
-            most: how many words to have at most, the special ones included.
-            least: how often a word must occur.
+            max_size: how many words to have at most, the special ones included.
+            min_count: how often a word must occur.
         """
         counts = Counter(word for text in texts for word in text)
-        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        known = [word for word, count in ranked if count >= least and word not in special]
-        return cls((*special, *known)[:most])
+        by_frequency = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        words = [word for word, count in by_frequency if count >= min_count and word not in special]
+        return cls((*special, *words)[:max_size])
 
     def __len__(self) -> int:
         return len(self.words)

@@ -34,8 +34,8 @@ class Flips(Augmentation):
     """
 
     def __call__(self, images: Tensor, key: Key) -> Tensor:
-        turned = uniform(Source(key, device=images.device), (len(images), 1, 1, 1)) < 0.5
-        return torch.where(turned, images.flip(3), images)
+        mirror = uniform(Source(key, device=images.device), (len(images), 1, 1, 1)) < 0.5
+        return torch.where(mirror, images.flip(3), images)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,17 +56,17 @@ class Crops(Augmentation):
 
     def __call__(self, images: Tensor, key: Key) -> Tensor:
         height, width = images.shape[2:]
-        padded = F.pad(images, (self.border,) * 4)
-        top, left = (
+        canvas = F.pad(images, (self.border,) * 4)
+        top, offset = (
             _integers(key.fold(axis), len(images), 2 * self.border + 1, images.device)
             for axis in range(2)
         )
         rows = top.unsqueeze(1) + torch.arange(height, device=images.device)
-        columns = left.unsqueeze(1) + torch.arange(width, device=images.device)
+        columns = offset.unsqueeze(1) + torch.arange(width, device=images.device)
         image = torch.arange(len(images), device=images.device)[:, None, None]
         # Indices on both sides of a slice put what they pick in front: channels come last.
-        picked = padded[image, :, rows[:, :, None], columns[:, None, :]]
-        return picked.permute(0, 3, 1, 2).contiguous()
+        window = canvas[image, :, rows[:, :, None], columns[:, None, :]]
+        return window.permute(0, 3, 1, 2).contiguous()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,15 +109,15 @@ class RandAugment(Augmentation):
     Args:
         operations: how many different ones are applied in a row.
         magnitude: their strength, above 0 and below 30.
-        together: how many images of a batch have the same operations.
+        group_size: how many images of a batch have the same operations.
     """
 
     operations: int = 2
     magnitude: int = 15
-    together: int = 8
+    group_size: int = 8
 
     def __post_init__(self) -> None:
-        if self.operations < 1 or self.together < 1 or not 0 < self.magnitude < 30:
+        if self.operations < 1 or self.group_size < 1 or not 0 < self.magnitude < 30:
             raise TaskError(
                 f"RandAugment takes at least one operation on at least one image, of a magnitude "
                 f"above 0 and below 30; got {self}"
@@ -129,7 +129,7 @@ class RandAugment(Augmentation):
         # Kornia draws from torch's own generator, which is lent to it and put back.
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.default_generator.manual_seed((int(key.first) << 32) | int(key.second))
-            return torch.cat([change(few) for few in images.split(self.together)])
+            return torch.cat([change(group) for group in images.split(self.group_size)])
 
 
 @lru_cache(maxsize=4)
@@ -141,8 +141,8 @@ def _kornia(operations: int, magnitude: int) -> Any:
     return auto.RandAugment(n=operations, m=magnitude, transformation_matrix_mode="skip")
 
 
-def _integers(key: Key, count: int, below: int, device: torch.device) -> Tensor:
-    return (uniform(Source(key, device=device), (count,)) * below).long()
+def _integers(key: Key, count: int, limit: int, device: torch.device) -> Tensor:
+    return (uniform(Source(key, device=device), (count,)) * limit).long()
 
 
 def _check_pixels(owner: str, name: str, value: int) -> None:

@@ -14,7 +14,7 @@ _DOMAIN = 0x494D4147
 
 
 @dataclass(frozen=True)
-class Augmented(Part):
+class AugmentedImages(Part):
     """Images that training sees changed, and everyone else as they are.
 
     How they are changed is a function of seed and step, so a run that is resumed sees what it
@@ -24,7 +24,7 @@ class Augmented(Part):
     >>> from dropsmith.tasks import Split
     >>> from dropsmith.tasks.images.augmentation import Flips
     >>> images = torch.arange(48.0).view(8, 1, 2, 3)
-    >>> part = Augmented(Split({"image": images, "labels": torch.arange(8)}), (Flips(),))
+    >>> part = AugmentedImages(Split({"image": images, "labels": torch.arange(8)}), (Flips(),))
     >>> first, again = (part.batch(1, seed=0, batch_size=8).columns["image"] for _ in range(2))
     >>> torch.equal(first, again), torch.equal(part.rows(slice(0, 8))["image"], images)
     (True, True)
@@ -39,8 +39,8 @@ class Augmented(Part):
     augmentations: Sequence[Augmentation]
     column: str = "image"
 
-    def stored(self) -> Mapping[str, Tensor]:
-        return self.part.stored()
+    def tensors(self) -> Mapping[str, Tensor]:
+        return self.part.tensors()
 
     def __len__(self) -> int:
         return len(self.part)
@@ -50,20 +50,20 @@ class Augmented(Part):
 
     def batch(self, step: int, *, seed: int, batch_size: int) -> Batch:
         """The batch of the part, its images changed."""
-        given = self.part.batch(step, seed=seed, batch_size=batch_size)
-        images = given.columns[self.column]
+        batch = self.part.batch(step, seed=seed, batch_size=batch_size)
+        images = batch.columns[self.column]
         for index, change in enumerate(self.augmentations):
             images = change(images, Key.of(seed).fold(_DOMAIN, step, index))
-        return replace(given, columns=given.columns | {self.column: images})
+        return replace(batch, columns=batch.columns | {self.column: images})
 
-    def seen(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
-        return self.part.seen(step, seed=seed, batch_size=batch_size, share=share)
+    def count_examples(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
+        return self.part.count_examples(step, seed=seed, batch_size=batch_size, share=share)
 
     def batches(self, rows: int) -> Iterator[Batch]:
         return self.part.batches(rows)
 
-    def renamed(self, name: str) -> "Augmented":
-        return replace(self, part=self.part.renamed(name), column=name)
+    def rename_input(self, name: str) -> "AugmentedImages":
+        return replace(self, part=self.part.rename_input(name), column=name)
 
-    def joined(self, other: Part) -> "Augmented":
-        return replace(self, part=self.part.joined(other))
+    def concatenate(self, part: Part) -> "AugmentedImages":
+        return replace(self, part=self.part.concatenate(part))

@@ -13,8 +13,8 @@ from torch import Tensor
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.part import Split
-from dropsmith.tasks.data.selection import limited, round_robin
-from dropsmith.tasks.data.sources import from_hub
+from dropsmith.tasks.data.selection import apply_limit, round_robin
+from dropsmith.tasks.data.sources import load_from_hub
 from dropsmith.tasks.images.image_task import ImageTask, PatchTask, image_split
 from dropsmith.tasks.task import Data
 
@@ -49,7 +49,7 @@ def read_cifar10(data: Path | None = None, limit: int | None = None) -> Data:
 @lru_cache(maxsize=2)
 def _from_folder(folder: Path, limit: int | None) -> Data:
     labels = _labels(folder)
-    order = limited(torch.arange(TRAIN), limit if limit is not None else LIMIT)
+    order = apply_limit(torch.arange(TRAIN), limit if limit is not None else LIMIT)
     validation = torch.arange(TRAIN, TRAIN + VALIDATION)
     parts = (
         ("train", "avif", order),
@@ -103,14 +103,14 @@ def _tiles(path: Path) -> Tensor:
 
 @lru_cache(maxsize=2)
 def _from_hub(limit: int | None) -> Data:
-    loaded = from_hub("uoft-cs/cifar10", None, "cifar10")
-    order = round_robin(list(loaded["train"]["label"]))
-    train = limited(order[:TRAIN], limit if limit is not None else LIMIT)
+    splits = load_from_hub("uoft-cs/cifar10", None, "cifar10")
+    order = round_robin(list(splits["train"]["label"]))
+    train = apply_limit(order[:TRAIN], limit if limit is not None else LIMIT)
     return Data.of(
         [
-            hub_split(loaded["train"], train),
-            hub_split(loaded["train"], order[TRAIN:]),
-            hub_split(loaded["test"], torch.arange(TEST)),
+            hub_split(splits["train"], train),
+            hub_split(splits["train"], order[TRAIN:]),
+            hub_split(splits["test"], torch.arange(TEST)),
         ],
         names=_NAMES,
         source="CIFAR-10 (uoft-cs/cifar10 on the Hub)",
@@ -119,9 +119,9 @@ def _from_hub(limit: int | None) -> Data:
 
 def hub_split(part: Any, rows: Tensor, label: str = "label") -> Split:
     """These images of a part on the Hub, with what its column `label` says of them."""
-    chosen = part[rows.tolist()]
-    pixels = np.stack([np.asarray(image.convert("RGB")) for image in chosen["img"]])
-    return image_split(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255, list(chosen[label]))
+    examples = part[rows.tolist()]
+    pixels = np.stack([np.asarray(image.convert("RGB")) for image in examples["img"]])
+    return image_split(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255, list(examples[label]))
 
 
 CIFAR10 = ImageTask(

@@ -7,8 +7,8 @@ import torch
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
-from dropsmith.tasks.data.selection import limited, round_robin
-from dropsmith.tasks.data.sources import from_hub
+from dropsmith.tasks.data.selection import apply_limit, round_robin
+from dropsmith.tasks.data.sources import load_from_hub
 from dropsmith.tasks.images.cifar10 import TEST, hub_split
 from dropsmith.tasks.images.image_task import PatchTask
 from dropsmith.tasks.task import Data
@@ -36,15 +36,15 @@ def read_cifar100(data: Path | None = None, limit: int | None = None) -> Data:
 
 @lru_cache(maxsize=2)
 def _from_hub(limit: int | None) -> Data:
-    loaded = from_hub("uoft-cs/cifar100", None, "cifar100", "cifar10-vit and cifar10")
-    order = round_robin(list(loaded["train"][LABEL]))
-    train = limited(order[:TRAIN], limit)
-    names = loaded["train"].features[LABEL].names
+    splits = load_from_hub("uoft-cs/cifar100", None, "cifar100", "cifar10-vit and cifar10")
+    order = round_robin(list(splits["train"][LABEL]))
+    train = apply_limit(order[:TRAIN], limit)
+    names = splits["train"].features[LABEL].names
     return Data.of(
         [
-            hub_split(loaded["train"], train, LABEL),
-            hub_split(loaded["train"], order[TRAIN:], LABEL),
-            hub_split(loaded["test"], torch.arange(TEST), LABEL),
+            hub_split(splits["train"], train, LABEL),
+            hub_split(splits["train"], order[TRAIN:], LABEL),
+            hub_split(splits["test"], torch.arange(TEST), LABEL),
         ],
         names=tuple(names),
         source="CIFAR-100 (uoft-cs/cifar100 on the Hub)",

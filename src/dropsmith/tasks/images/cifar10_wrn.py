@@ -7,12 +7,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dropsmith.models.wide_resnet import WIDE_NOISES, WideResNet, wide_plan
+from dropsmith.models import WIDE_NOISES, WideResNet, wide_plan
 from dropsmith.objectives.losses import classification
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.images.augmentation import Augmentation, Crops, Flips, RandAugment
-from dropsmith.tasks.images.augmented_images import Augmented
+from dropsmith.tasks.images.augmented_images import AugmentedImages
 from dropsmith.tasks.images.cifar10 import read_cifar10
 from dropsmith.tasks.images.image_task import Reader
 from dropsmith.tasks.task import Data, Task
@@ -46,13 +46,13 @@ class WideTask(Task):
     noises: tuple[str, ...] = WIDE_NOISES
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        found = self.read(data, self.limit if limit is None else limit)
+        data_as_read = self.read(data, self.limit if limit is None else limit)
         if not self.augmentations:
-            return found
-        return replace(found, train=Augmented(found.train, self.augmentations))
+            return data_as_read
+        return replace(data_as_read, train=AugmentedImages(data_as_read.train, self.augmentations))
 
     def model(self, data: Data) -> nn.Module:
-        channels = data.train.stored()["image"].shape[1]
+        channels = data.train.tensors()["image"].shape[1]
         return WideResNet(
             depth=self.depth,
             width=self.width,

@@ -7,7 +7,7 @@ import torch
 
 from dropsmith.errors import TaskError
 from dropsmith.tasks.budget import Budget
-from dropsmith.tasks.data.selection import limited, round_robin, stratified
+from dropsmith.tasks.data.selection import apply_limit, round_robin, stratify
 from dropsmith.tasks.images.image_task import ImageTask, image_split
 from dropsmith.tasks.task import Data
 
@@ -37,8 +37,8 @@ def _read(limit: int | None) -> Data:
     pixels = torch.from_numpy(source.images).unsqueeze(1) / 16  # pyright: ignore
     labels = torch.from_numpy(source.target)  # pyright: ignore
     shares = ((COUNT - VALIDATION - TEST) / COUNT, VALIDATION / COUNT, TEST / COUNT)
-    train, validation, test = stratified(labels.tolist(), shares)
-    train = train[limited(round_robin(labels[train].tolist()), limit)]
+    train, validation, test = stratify(labels.tolist(), shares)
+    train = train[apply_limit(round_robin(labels[train].tolist()), limit)]
     return Data.of(
         [image_split(pixels[rows], labels[rows]) for rows in (train, validation, test)],
         names=[str(digit) for digit in range(10)],

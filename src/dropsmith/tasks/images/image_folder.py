@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
-from dropsmith.tasks.data.selection import PARTS, check_parts, limited, part_of, round_robin
+from dropsmith.tasks.data.selection import PARTS, apply_limit, check_parts, part_of, round_robin
 from dropsmith.tasks.images.image_task import ImageTask, image_split
 from dropsmith.tasks.task import Data
 
@@ -47,25 +47,29 @@ def read_image_folder(data: Path | None = None, limit: int | None = None) -> Dat
 
 @lru_cache(maxsize=2)
 def _read(folder: Path, limit: int | None) -> Data:
-    found = _in_parts(folder)
-    names = sorted({path.parent.name for paths in found.values() for path in paths})
-    labels = {part: [names.index(p.parent.name) for p in found[part]] for part in PARTS}
+    files = _in_parts(folder)
+    names = sorted({path.parent.name for paths in files.values() for path in paths})
+    labels = {part: [names.index(p.parent.name) for p in files[part]] for part in PARTS}
     check_parts(labels, names, str(folder))
-    kept = limited(round_robin(labels["train"]), limit).tolist()
-    found["train"] = [found["train"][i] for i in kept]
-    labels["train"] = [labels["train"][i] for i in kept]
-    splits = [image_split(torch.stack([_picture(p) for p in found[k]]), labels[k]) for k in PARTS]
+    selection = apply_limit(round_robin(labels["train"]), limit).tolist()
+    files["train"] = [files["train"][i] for i in selection]
+    labels["train"] = [labels["train"][i] for i in selection]
+    splits = [image_split(torch.stack([_picture(p) for p in files[k]]), labels[k]) for k in PARTS]
     return Data.of(splits, names=names, source=f"pictures in {folder.name}")
 
 
 def _in_parts(folder: Path) -> dict[str, list[Path]]:
-    own = {
+    folders = {
         part: next((folder / n for n in names if (folder / n).is_dir()), None)
         for part, names in _PART_NAMES.items()
     }
-    if all(own.values()):
-        return {part: _pictures(where) for part, where in own.items() if where is not None}
-    if own["train"] and own["test"]:
+    if all(folders.values()):
+        return {
+            part: _pictures(part_folder)
+            for part, part_folder in folders.items()
+            if part_folder is not None
+        }
+    if folders["train"] and folders["test"]:
         raise DataError(
             f"{folder} holds train and test folders, but none for validation\n"
             "  add a folder called validation, or point at one folder of classes to have it split"
@@ -77,13 +81,13 @@ def _in_parts(folder: Path) -> dict[str, list[Path]]:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    found = [p for p in sorted(folder.glob("*/*")) if p.suffix.lower() in SUFFIXES]
-    if not found:
+    files = [p for p in sorted(folder.glob("*/*")) if p.suffix.lower() in SUFFIXES]
+    if not files:
         raise DataError(
             f"no pictures in {folder}\n"
             f"  looked for: <class>/<picture> with a name in {', '.join(SUFFIXES)}"
         )
-    return found
+    return files
 
 
 def _picture(path: Path) -> Tensor:

@@ -8,9 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.models import SmallConv, conv_plan
-from dropsmith.models.small_conv import CONV_NOISES
-from dropsmith.models.small_vit import VIT_NOISES, SmallViT, vit_plan
+from dropsmith.models import CONV_NOISES, VIT_NOISES, SmallConv, SmallViT, conv_plan, vit_plan
 from dropsmith.objectives.losses import classification
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
@@ -46,7 +44,7 @@ class ImageTask(Task):
         return self.read(data if data is not None else self.home, limit)
 
     def model(self, data: Data) -> nn.Module:
-        channels, height, width = data.train.stored()["image"].shape[1:]
+        channels, height, width = data.train.tensors()["image"].shape[1:]
         if height != width:
             raise ValueError(f"images are squares, got {height} × {width} pixels")
         return SmallConv(channels=channels, size=height, classes=data.classes, widths=self.widths)
@@ -85,7 +83,7 @@ class PatchTask(Task):
         return self.read(data, limit)
 
     def model(self, data: Data) -> nn.Module:
-        channels, size, _ = data.train.stored()["image"].shape[1:]
+        channels, size, _ = data.train.tensors()["image"].shape[1:]
         return SmallViT(channels=channels, size=size, classes=data.classes)
 
     def plan(self, noise: str, rate: float) -> Plan:

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import DataError
-from dropsmith.models.resnet import RESNET_NOISES, ResNet, resnet_plan
+from dropsmith.models import RESNET_NOISES, ResNet, resnet_plan
 from dropsmith.objectives.losses import classification
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
-from dropsmith.tasks.data.selection import check_parts, limited, round_robin
+from dropsmith.tasks.data.selection import apply_limit, check_parts, round_robin
 from dropsmith.tasks.images.augmentation import Flips
-from dropsmith.tasks.images.augmented_images import Augmented
+from dropsmith.tasks.images.augmented_images import AugmentedImages
 from dropsmith.tasks.images.image_folder import SUFFIXES
 from dropsmith.tasks.images.pictures import Pictures
 from dropsmith.tasks.task import Data, Task
@@ -79,26 +79,31 @@ def _read(folder: Path, limit: int | None, size: int) -> Data:
         raise DataError(f"no training pictures of class {strange[0]!r} in {folder / 'train'}")
     classes = {name: index for index, name in enumerate(names)}
     order = round_robin([classes[file.parent.name] for file in train]).tolist()
-    held = min(VALIDATION, len(train) // 10)
-    kept = limited(torch.arange(len(train) - held), limit).tolist()
+    validation_size = min(VALIDATION, len(train) // 10)
+    selection = apply_limit(torch.arange(len(train) - validation_size), limit).tolist()
     files = {
-        "train": [train[order[held + i]] for i in kept],
-        "validation": [train[i] for i in order[:held]],
+        "train": [train[order[validation_size + i]] for i in selection],
+        "validation": [train[i] for i in order[:validation_size]],
         "test": test,
     }
-    labels = {part: [classes[file.parent.name] for file in own] for part, own in files.items()}
+    labels = {
+        part: [classes[file.parent.name] for file in part_files]
+        for part, part_files in files.items()
+    }
     check_parts(labels, names, str(folder))
-    parts = [Pictures(own, torch.tensor(labels[part]), size) for part, own in files.items()]
-    found = Data.of(parts, names=names, source=f"photographs in {folder.name}")
-    return replace(found, train=Augmented(found.train, (Flips(),)))
+    parts = [
+        Pictures(part_files, torch.tensor(labels[part]), size) for part, part_files in files.items()
+    ]
+    data = Data.of(parts, names=names, source=f"photographs in {folder.name}")
+    return replace(data, train=AugmentedImages(data.train, (Flips(),)))
 
 
 def _pictures(folder: Path, part: str) -> list[Path]:
     files = (folder / part).glob("*/*")
-    found = sorted(file for file in files if file.suffix.lower() in SUFFIXES)
-    if not found:
+    pictures = sorted(file for file in files if file.suffix.lower() in SUFFIXES)
+    if not pictures:
         raise DataError(f"no pictures in {folder / part}\n  looked for: {_LAYOUT}")
-    return found
+    return pictures
 
 
 IMAGENET = ImageNetTask(

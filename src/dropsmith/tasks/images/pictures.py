@@ -49,7 +49,7 @@ class Pictures(Part):
     size: int = 224
     column: str = "image"
 
-    def stored(self) -> Mapping[str, Tensor]:
+    def tensors(self) -> Mapping[str, Tensor]:
         names = torch.tensor([_number(f"{file.parent.name}/{file.name}") for file in self.files])
         sizes = torch.tensor([file.stat().st_size for file in self.files])
         return {"names": names, "sizes": sizes, "labels": self.labels}
@@ -67,27 +67,29 @@ class Pictures(Part):
         cuts = _cuts(Key.of(seed).fold(_DOMAIN, step), len(rows))
         return Batch(columns=self._read(rows, cuts))
 
-    def seen(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
+    def count_examples(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
         return ceil(min(batch_size, len(self)) * share)
 
     def batches(self, rows: int) -> Iterator[Batch]:
         for start in range(0, len(self), rows):
             yield Batch(columns=self.rows(slice(start, start + rows)))
 
-    def renamed(self, name: str) -> "Pictures":
+    def rename_input(self, name: str) -> "Pictures":
         return replace(self, column=name)
 
-    def joined(self, other: Part) -> "Pictures":
-        assert isinstance(other, Pictures)
-        labels = torch.cat([self.labels, other.labels])
-        return replace(self, files=(*self.files, *other.files), labels=labels)
+    def concatenate(self, part: Part) -> "Pictures":
+        assert isinstance(part, Pictures)
+        labels = torch.cat([self.labels, part.labels])
+        return replace(self, files=(*self.files, *part.files), labels=labels)
 
     def _read(self, rows: Tensor, cut: "Cut") -> dict[str, Tensor]:
-        numbered = list(enumerate(rows.tolist()))
+        places = list(enumerate(rows.tolist()))
         # Pillow reads without holding up other threads.
         with ThreadPoolExecutor() as pool:
             images = list(
-                pool.map(lambda one: picture(self.files[one[1]], self.size, cut, one[0]), numbered)
+                pool.map(
+                    lambda place: picture(self.files[place[1]], self.size, cut, place[0]), places
+                )
             )
         return {self.column: torch.stack(images), "labels": self.labels[rows]}
 

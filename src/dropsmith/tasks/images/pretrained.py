@@ -7,11 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dropsmith.models.pretrained_images import (
-    PRETRAINED_IMAGE_NOISES,
-    PretrainedImages,
-    pretrained_image_plan,
-)
+from dropsmith.models import PRETRAINED_IMAGE_NOISES, PretrainedImages, pretrained_image_plan
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.images.image_task import ImageTask, PatchTask

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dropsmith.models.small_gpt import GPT_NOISES, SmallGPT, gpt_plan
+from dropsmith.models import GPT_NOISES, SmallGPT, gpt_plan
 from dropsmith.objectives.losses import tokens
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
@@ -48,8 +48,8 @@ class CausalTask(Task):
     upper: str | None = "net.transformer.h.1"
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        found = self.source.read(data, self.limit if limit is None else limit)
-        return in_windows(found, window=WINDOW, streams=STREAMS)
+        streams = self.source.read(data, self.limit if limit is None else limit)
+        return in_windows(streams, window=WINDOW, streams=STREAMS)
 
     def model(self, data: Data) -> nn.Module:
         return SmallGPT(words=data.classes, window=LONGEST)

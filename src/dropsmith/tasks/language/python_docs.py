@@ -16,13 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import DataError, TaskError
-from dropsmith.models import SmallLSTM, lstm_plan
-from dropsmith.models.small_lstm import LSTM_NOISES
+from dropsmith.models import LSTM_NOISES, SmallLSTM, lstm_plan
 from dropsmith.objectives.losses import tokens
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.part import Split
-from dropsmith.tasks.data.selection import limited
+from dropsmith.tasks.data.selection import apply_limit
 from dropsmith.tasks.data.vocabulary import UNKNOWN, Vocabulary, tokenise
 from dropsmith.tasks.task import Data, Task
 from dropsmith.terms import Loss
@@ -58,14 +57,14 @@ def _read(limit: int | None) -> Data:
     topics = _topics()
     digest = hashlib.sha256("\n".join(topics).encode()).hexdigest()
     texts = _parts(_paragraphs(topics))
-    known = Vocabulary.of([texts[0]], special=(UNKNOWN, END), least=_LEAST)
-    train, validation, test = (_windows(known.ids(text)) for text in texts)
-    train = train[limited(torch.arange(len(train)), limit)]
+    vocabulary = Vocabulary.of([texts[0]], special=(UNKNOWN, END), min_count=_LEAST)
+    train, validation, test = (_windows(vocabulary.ids(text)) for text in texts)
+    train = train[apply_limit(torch.arange(len(train)), limit)]
     return Data.of(
         [Split({"tokens": w[:, :-1], "labels": w[:, 1:]}) for w in (train, validation, test)],
-        names=known.words,
+        names=vocabulary.words,
         source=f"pydoc_data.topics of Python {platform.python_version()}, sha256 {digest}",
-        vocabulary=known.words,
+        vocabulary=vocabulary.words,
     )
 
 
@@ -82,20 +81,20 @@ def _topics() -> list[str]:
 
 def _paragraphs(topics: Sequence[str]) -> list[list[str]]:
     """The words of every paragraph, in order, each paragraph once."""
-    every = (tokenise(part) for topic in topics for part in topic.split("\n\n"))
-    once = dict.fromkeys(tuple(words) for words in every if words)
-    return [[*words, END] for words in once]
+    paragraphs = (tokenise(part) for topic in topics for part in topic.split("\n\n"))
+    distinct = dict.fromkeys(tuple(words) for words in paragraphs if words)
+    return [[*words, END] for words in distinct]
 
 
 def _parts(paragraphs: Sequence[Sequence[str]]) -> list[list[str]]:
     """The words of each part; a paragraph belongs where its first word falls."""
     total = sum(map(len, paragraphs))
     parts: list[list[str]] = [[] for _ in _SHARES]
-    seen = 0
+    position = 0
     for words in paragraphs:
         ends = [sum(_SHARES[: k + 1]) * total for k in range(len(_SHARES) - 1)]
-        parts[sum(seen >= end for end in ends)].extend(words)
-        seen += len(words)
+        parts[sum(position >= end for end in ends)].extend(words)
+        position += len(words)
     return parts
 
 

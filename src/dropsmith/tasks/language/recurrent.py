@@ -7,8 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dropsmith.models import SmallLSTM, lstm_plan
-from dropsmith.models.small_lstm import LSTM_NOISES
+from dropsmith.models import LSTM_NOISES, SmallLSTM, lstm_plan
 from dropsmith.objectives.losses import tokens
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
@@ -38,7 +37,7 @@ class LanguageTask(Task):
     source: LanguageSource
     budget: Budget
     noises: tuple[str, ...] = LSTM_NOISES
-    paired: str = "awd"
+    paired_noise: str = "awd"
     perplexity: bool = True
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:

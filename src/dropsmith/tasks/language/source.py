@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from dropsmith.errors import DataError, TaskError
-from dropsmith.tasks.data.selection import EVERY, PARTS
-from dropsmith.tasks.data.sources import from_hub
+from dropsmith.tasks.data.selection import NO_LIMIT, PARTS
+from dropsmith.tasks.data.sources import load_from_hub
 from dropsmith.tasks.data.vocabulary import UNKNOWN, Vocabulary
 from dropsmith.tasks.language.stream import Stream
 from dropsmith.tasks.task import Data
@@ -54,22 +54,22 @@ class LanguageSource:
         """The lines of each part, from a folder or the Hub."""
         if data is None:
             address, config, column = self.hub
-            loaded = from_hub(address, config, self.name)
-            return {part: list(loaded[part][column]) for part in PARTS}
+            splits = load_from_hub(address, config, self.name)
+            return {part: list(splits[part][column]) for part in PARTS}
         inside = data / self.folder
         folder = inside if inside.is_dir() else data
         return {part: self._file(folder, part) for part in PARTS}
 
     def _file(self, folder: Path, part: str) -> list[str]:
         short = "valid" if part == "validation" else part
-        wanted = [name.format(short) for name in self.files]
-        for name in wanted:
-            for path in (folder / name, folder / f"{name}.gz"):
+        names = [file_name.format(short) for file_name in self.files]
+        for file_name in names:
+            for path in (folder / file_name, folder / f"{file_name}.gz"):
                 if path.is_file():
                     return _lines(path)
         raise DataError(
             f"no {part} text of {self.name} in {folder}\n"
-            f"  looked for: {', '.join(wanted)}, perhaps .gz"
+            f"  looked for: {', '.join(names)}, perhaps .gz"
         )
 
 
@@ -91,31 +91,31 @@ def _words(lines: list[str]) -> Iterator[str]:
 
 def in_windows(data: Data, **reading: int) -> Data:
     """The same texts read in windows that a budget may lengthen, whose settings are `Stream`'s."""
-    parts = {part: replace(getattr(data, part), bounded=True, **reading) for part in PARTS}
+    parts = {part: replace(getattr(data, part), limited_context=True, **reading) for part in PARTS}
     return replace(data, **parts)
 
 
 @lru_cache(maxsize=4)
 def _read(source: LanguageSource, data: Path | None, limit: int | None) -> Data:
     words = {part: list(_words(lines)) for part, lines in source.lines(data).items()}
-    kept = {part: words[part][: _most(part, len(words["train"]), limit)] for part in PARTS}
-    known = Vocabulary.of([kept["train"]], special=(UNKNOWN, END))
-    ids = {part: torch.tensor(known.ids(kept[part]), dtype=torch.long) for part in PARTS}
+    tokens = {part: words[part][: _token_limit(part, len(words["train"]), limit)] for part in PARTS}
+    vocabulary = Vocabulary.of([tokens["train"]], special=(UNKNOWN, END))
+    ids = {part: torch.tensor(vocabulary.ids(tokens[part]), dtype=torch.long) for part in PARTS}
     return Data.of(
         [
             Stream(ids["train"]),
             Stream(ids["validation"], streams=_VALIDATION_STREAMS),
             Stream(ids["test"]),
         ],
-        names=known.words,
+        names=vocabulary.words,
         source=source.about if data is None else f"{source.about} ({data.name})",
-        vocabulary=known.words,
+        vocabulary=vocabulary.words,
     )
 
 
-def _most(part: str, tokens: int, limit: int | None) -> int | None:
+def _token_limit(part: str, tokens: int, limit: int | None) -> int | None:
     """How many tokens of a part a limit leaves."""
-    if limit is None or limit == EVERY:
+    if limit is None or limit == NO_LIMIT:
         return None
     if not 2 * HELD_OUT <= limit <= tokens:
         raise TaskError(

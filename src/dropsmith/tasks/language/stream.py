@@ -11,7 +11,7 @@ from dropsmith.errors import DataError, TaskError
 from dropsmith.tasks.data.part import Batch, Part
 from dropsmith.tasks.language.windows import Window, course
 
-IGNORED = -100
+IGNORE_INDEX = -100
 """The label of a place that is not counted."""
 
 
@@ -37,8 +37,8 @@ class Stream(Part):
         varying: whether training draws the windows' lengths, as AWD-LSTM does: about normal
             around `window`, or around half of it in one of twenty; from the seed and the epoch.
         streams: into how many texts evaluation cuts it.
-        bounded: whether its reader looks back no further than its window or a memory, so that the
-            window's length changes what is scored: see `scored_in_windows`.
+        limited_context: whether its reader looks back no further than its window or a memory, so
+            that the window's length changes what is scored: see `scored_in_windows`.
         input: what the model's forward calls the tokens.
     """
 
@@ -46,7 +46,7 @@ class Stream(Part):
     window: int = 35
     varying: bool = False
     streams: int = 1
-    bounded: bool = False
+    limited_context: bool = False
     input: str = "tokens"
 
     def __post_init__(self) -> None:
@@ -56,7 +56,7 @@ class Stream(Part):
                 f"{len(self.tokens)} tokens, window={self.window} and streams={self.streams}"
             )
 
-    def stored(self) -> Mapping[str, Tensor]:
+    def tensors(self) -> Mapping[str, Tensor]:
         return {self.input: self.tokens}
 
     def __len__(self) -> int:
@@ -65,8 +65,8 @@ class Stream(Part):
     def rows(self, index: Tensor | slice) -> dict[str, Tensor]:
         """Windows of the usual length, each by itself."""
         window = min(self.window, len(self))
-        every = self.tokens.unfold(0, window + 1, window)[index]
-        return {self.input: every[:, :-1], "labels": every[:, 1:]}
+        windows = self.tokens.unfold(0, window + 1, window)[index]
+        return {self.input: windows[:, :-1], "labels": windows[:, 1:]}
 
     def batch(self, step: int, *, seed: int, batch_size: int) -> Batch:
         """The next window; the first of an epoch starts from nothing.
@@ -76,20 +76,22 @@ class Stream(Part):
         rows = min(batch_size, len(self))
         return self._cut(rows, self._window(step, seed, rows))
 
-    def seen(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
+    def count_examples(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
         rows = min(batch_size, len(self))
         start, end = self._window(step, seed, rows)
-        whole, longer = divmod(len(self), rows)
-        some = ceil(rows * share)
-        return some * (min(end, whole) - start) + (min(some, longer) if end > whole else 0)
+        length, longer = divmod(len(self), rows)
+        leading_rows = ceil(rows * share)
+        return leading_rows * (min(end, length) - start) + (
+            min(leading_rows, longer) if end > length else 0
+        )
 
     def batches(self, rows: int) -> Iterator[Batch]:
         """The whole text in `streams` rows, windows of the usual length; `rows` plays no part."""
-        own = min(self.streams, len(self))
-        for window in course(ceil(len(self) / own), self.window, None).epoch(0):
-            yield self._cut(own, window)
+        streams = min(self.streams, len(self))
+        for window in course(ceil(len(self) / streams), self.window, None).epoch(0):
+            yield self._cut(streams, window)
 
-    def renamed(self, name: str) -> "Stream":
+    def rename_input(self, name: str) -> "Stream":
         return replace(self, input=name)
 
     def _window(self, step: int, seed: int, rows: int) -> Window:
@@ -98,11 +100,11 @@ class Stream(Part):
 
     def _cut(self, rows: int, window: Window) -> Batch:
         """One window of each of `rows` texts, of which the first few may be longer by a token."""
-        whole, longer = divmod(len(self), rows)
+        short, longer = divmod(len(self), rows)
         row, place = torch.arange(rows).unsqueeze(1), torch.arange(*window)
-        counted = place < whole + (row < longer).long()
-        index = torch.where(counted, row * whole + row.clamp(max=longer) + place, 0)
-        labels = torch.where(counted, self.tokens[index + 1], IGNORED)
+        inside = place < short + (row < longer).long()
+        index = torch.where(inside, row * short + row.clamp(max=longer) + place, 0)
+        labels = torch.where(inside, self.tokens[index + 1], IGNORE_INDEX)
         columns = {self.input: self.tokens[index], "labels": labels}
         length = window[1] - window[0]
         return Batch(columns=columns, continues=window[0] > 0, pace=length / self.window)
@@ -140,13 +142,13 @@ def scored_in_windows(part: Part, window: int | None) -> Part:
     >>> text = Stream(torch.arange(99), window=35)
     >>> scored_in_windows(text, 70).window
     35
-    >>> scored_in_windows(replace(text, bounded=True), 70).window
+    >>> scored_in_windows(replace(text, limited_context=True), 70).window
     70
 
     Args:
         part: what validation or test scores.
         window: the length; None for the stream's own.
     """
-    if isinstance(part, Stream) and part.bounded:
+    if isinstance(part, Stream) and part.limited_context:
         return in_windows(part, window, varying=False)
     return part

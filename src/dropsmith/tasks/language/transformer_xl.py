@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dropsmith.models.transformer_xl import XL_NOISES, TransformerXL, xl_plan
+from dropsmith.models import XL_NOISES, TransformerXL, xl_plan
 from dropsmith.objectives.losses import tokens
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
@@ -47,8 +47,8 @@ class SegmentTask(Task):
     blocks: bool = True
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        found = self.source.read(data, self.limit if limit is None else limit)
-        return in_windows(found, window=SEGMENT)
+        streams = self.source.read(data, self.limit if limit is None else limit)
+        return in_windows(streams, window=SEGMENT)
 
     def model(self, data: Data) -> nn.Module:
         return TransformerXL(

@@ -8,7 +8,7 @@ import torch
 
 from dropsmith.rng import Key, Source, normal, uniform
 
-WHOLE, SPREAD, LEAST, MOST = 0.95, 5.0, 5, 10
+FULL_SHARE, SPREAD, LEAST, EXCESS = 0.95, 5.0, 5, 10
 """How often the usual length is aimed at rather than half of it, the standard deviation around
 what is aimed at, the shortest window, and by how much the longest may exceed the usual one: the
 numbers of AWD-LSTM's code (Merity et al., 2018), its longest as in that of Zolna et al. (2018)."""
@@ -25,10 +25,10 @@ def lengths(seed: int, epoch: int, width: int, window: int) -> list[int]:
     """
     least = min(LEAST, window)
     key, count = Key.of(seed).fold(epoch, 1), ceil(width / least)
-    whole = uniform(Source(key.fold(1)), (count,)) < WHOLE
-    base = torch.where(whole, float(window), window / 2)
-    drawn = (base + SPREAD * normal(Source(key.fold(2)), (count,))).floor().long()
-    return drawn.clamp(least, window + MOST).tolist()
+    full = uniform(Source(key.fold(1)), (count,)) < FULL_SHARE
+    base = torch.where(full, float(window), window / 2)
+    draws = (base + SPREAD * normal(Source(key.fold(2)), (count,))).floor().long()
+    return draws.clamp(least, window + EXCESS).tolist()
 
 
 @dataclass(frozen=True)
@@ -44,25 +44,25 @@ class Course:
     width: int
     window: int
     seed: int | None
-    drawn: list[Window] = field(default_factory=list, compare=False)
+    windows: list[Window] = field(default_factory=list, compare=False)
     epochs: list[int] = field(default_factory=list, compare=False)
 
     def at(self, step: int) -> Window:
         """The window of step `step`, from 1."""
-        while len(self.drawn) < step:
-            self.drawn.extend(self.epoch(len(self.epochs)))
-            self.epochs.append(len(self.drawn))
-        return self.drawn[step - 1]
+        while len(self.windows) < step:
+            self.windows.extend(self.epoch(len(self.epochs)))
+            self.epochs.append(len(self.windows))
+        return self.windows[step - 1]
 
     def epoch(self, number: int) -> list[Window]:
         """The windows of one epoch, which end where the rows do."""
-        found, start = [], 0
+        windows, start = [], 0
         sizes = [] if self.seed is None else lengths(self.seed, number, self.width, self.window)
         while start < self.width:
-            length = sizes[len(found)] if sizes else self.window
-            found.append((start, min(start + length, self.width)))
+            length = sizes[len(windows)] if sizes else self.window
+            windows.append((start, min(start + length, self.width)))
             start += length
-        return found
+        return windows
 
 
 @lru_cache(maxsize=16)

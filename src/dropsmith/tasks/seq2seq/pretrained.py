@@ -8,20 +8,27 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dropsmith.models.pretrained import fetched, transformers
-from dropsmith.models.pretrained_writer import (
+from dropsmith.models import (
     WRITER_NOISES,
     PretrainedWriter,
+    load_pretrained,
+    transformers_library,
     writer_family,
     writer_plan,
 )
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.selection import PARTS
-from dropsmith.tasks.generation import Written
+from dropsmith.tasks.generation import GenerationScores
 from dropsmith.tasks.learning_rates import Linear
-from dropsmith.tasks.seq2seq.seq2seq_task import Pair, Reader, Seq2SeqTask, pairs_of, written_by
-from dropsmith.tasks.seq2seq.sequences import Sequences, padded
+from dropsmith.tasks.seq2seq.seq2seq_task import (
+    Pair,
+    Reader,
+    Seq2SeqTask,
+    beam_search_scores,
+    pairs_of,
+)
+from dropsmith.tasks.seq2seq.sequences import Sequences, pad_rows
 from dropsmith.tasks.task import Data, Task
 from dropsmith.terms import Loss
 
@@ -62,9 +69,9 @@ class PretrainedWriterTask(Task):
     writing: Mapping[str, Any] = field(default_factory=dict)
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        where = data.resolve() if data is not None else None
+        path = data.resolve() if data is not None else None
         return _read(
-            self.task.read, self.checkpoint, where, self.task.limit if limit is None else limit
+            self.task.read, self.checkpoint, path, self.task.limit if limit is None else limit
         )
 
     def model(self, data: Data) -> nn.Module:
@@ -80,14 +87,14 @@ class PretrainedWriterTask(Task):
     def score(self, output: Any, batch: Mapping[str, Tensor]) -> dict[str, tuple[float, float]]:
         return self.task.score(output, batch)
 
-    def written(self, model: nn.Module, data: Data) -> Written:
+    def score_generation(self, model: nn.Module, data: Data) -> GenerationScores:
         tokeniser = _tokeniser(self.checkpoint)
 
         def text(numbers: Sequence[int]) -> str:
             return str(tokeniser.decode(numbers, skip_special_tokens=True)).strip()
 
         writing = {"beams": self.task.beams, "longest": self.task.longest, **self.writing}
-        return written_by(model, data.test, self.task.scorer, text, writing)
+        return beam_search_scores(model, data.test, self.task.scorer, text, writing)
 
 
 def with_pretrained_writer(task: Seq2SeqTask, checkpoint: str) -> PretrainedWriterTask:
@@ -115,24 +122,28 @@ _WRITING: Mapping[str, Mapping[str, Any]] = {
 
 @lru_cache(maxsize=2)
 def _read(reader: Reader, checkpoint: str, data: Path | None, limit: int | None) -> Data:
-    tokeniser, found = _tokeniser(checkpoint), pairs_of(reader, data, limit)
+    tokeniser, pairs = _tokeniser(checkpoint), pairs_of(reader, data, limit)
     first, pad = _first_token(checkpoint), int(tokeniser.pad_token_id)
     names = tuple(map(str, tokeniser.convert_ids_to_tokens(range(len(tokeniser)))))
     return Data.of(
-        [_part(tokeniser, found.parts[part], first, pad) for part in PARTS],
+        [_part(tokeniser, pairs.parts[part], first, pad) for part in PARTS],
         names=names,
-        source=f"{found.source}, in tokens of {checkpoint}",
+        source=f"{pairs.source}, in tokens of {checkpoint}",
     )
 
 
 @lru_cache(maxsize=2)
 def _tokeniser(checkpoint: str) -> Any:
-    return fetched(checkpoint, transformers(checkpoint).AutoTokenizer.from_pretrained)
+    return load_pretrained(
+        checkpoint, transformers_library(checkpoint).AutoTokenizer.from_pretrained
+    )
 
 
 def _first_token(checkpoint: str) -> int:
     """What the model's decoder is given first."""
-    config = fetched(checkpoint, transformers(checkpoint).AutoConfig.from_pretrained)
+    config = load_pretrained(
+        checkpoint, transformers_library(checkpoint).AutoConfig.from_pretrained
+    )
     return int(config.decoder_start_token_id)
 
 
@@ -142,8 +153,8 @@ def _part(tokeniser: Any, pairs: Sequence[Pair], first: int, pad: int) -> Sequen
         text_target=[references[0] for _, references in pairs], truncation=True, max_length=TARGET
     )
     return Sequences(
-        padded(sources["input_ids"], pad),
-        padded([[first, *numbers] for numbers in targets["input_ids"]], pad),
+        pad_rows(sources["input_ids"], pad),
+        pad_rows([[first, *numbers] for numbers in targets["input_ids"]], pad),
         tuple(references for _, references in pairs),
         pad,
     )

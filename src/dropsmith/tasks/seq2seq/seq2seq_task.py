@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.models.small_seq2seq import SEQ2SEQ_NOISES, SmallSeq2Seq, seq2seq_plan
+from dropsmith.models import SEQ2SEQ_NOISES, SmallSeq2Seq, seq2seq_plan
 from dropsmith.objectives.losses import tokens
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.part import Part
-from dropsmith.tasks.data.selection import EVERY, PARTS, limited
-from dropsmith.tasks.generation import Scorer, Written
+from dropsmith.tasks.data.selection import NO_LIMIT, PARTS, apply_limit
+from dropsmith.tasks.generation import GenerationScores, Scorer
 from dropsmith.tasks.seq2seq.sequences import Sequences
 from dropsmith.tasks.seq2seq.subwords import Subwords, text_of
 from dropsmith.tasks.task import Data, Task, device_of
@@ -25,10 +25,10 @@ from dropsmith.views import logits_of
 Pair = tuple[str, tuple[str, ...]]
 """A text, and what may be written from it: the first is what is learnt."""
 
-LONGEST = 256
+MAX_TEXT_TOKENS = 256
 """Tokens of a text, at most; what is longer loses its end."""
 
-_TOGETHER = 50
+_BATCH = 50
 """Texts that are written at a time."""
 
 
@@ -51,35 +51,35 @@ Reader = Callable[[Path | None], TextPairs]
 
 def pairs_of(reader: Reader, data: Path | None, limit: int | None) -> TextPairs:
     """The pairs of each part, as many as a limit leaves; `TaskError` for too high a one."""
-    found = reader(data)
-    parts = {part: list(found.parts[part]) for part in PARTS}
-    if limit is not None and limit != EVERY:
-        limited(torch.arange(len(parts["train"])), limit)
+    texts = reader(data)
+    parts = {part: list(texts.parts[part]) for part in PARTS}
+    if limit is not None and limit != NO_LIMIT:
+        apply_limit(torch.arange(len(parts["train"])), limit)
         parts = {part: pairs[:limit] for part, pairs in parts.items()}
-    return TextPairs(parts=parts, source=found.source)
+    return TextPairs(parts=parts, source=texts.source)
 
 
 @lru_cache(maxsize=2)
 def _read(reader: Reader, words: int, data: Path | None, limit: int | None) -> Data:
-    found = pairs_of(reader, data, limit)
-    parts = found.parts
-    known = Subwords.learnt(
-        (one for pair in parts["train"] for one in (pair[0], pair[1][0])), words
+    pairs = pairs_of(reader, data, limit)
+    parts = pairs.parts
+    subwords = Subwords.learn(
+        (text for pair in parts["train"] for text in (pair[0], pair[1][0])), words
     )
     return Data.of(
-        [_part(parts[part], known) for part in PARTS],
-        names=known.tokens,
-        source=found.source,
-        vocabulary=known.tokens,
+        [_part(parts[part], subwords) for part in PARTS],
+        names=subwords.tokens,
+        source=pairs.source,
+        vocabulary=subwords.tokens,
     )
 
 
-def _part(pairs: Sequence[Pair], known: Subwords) -> Sequences:
-    sources = known.numbers([source for source, _ in pairs])
-    targets = known.numbers([references[0] for _, references in pairs])
+def _part(pairs: Sequence[Pair], subwords: Subwords) -> Sequences:
+    sources = subwords.numbers([source for source, _ in pairs])
+    targets = subwords.numbers([references[0] for _, references in pairs])
     return Sequences.of(
-        [numbers[: LONGEST - 1] for numbers in sources],
-        [numbers[: LONGEST - 2] for numbers in targets],
+        [numbers[: MAX_TEXT_TOKENS - 1] for numbers in sources],
+        [numbers[: MAX_TEXT_TOKENS - 2] for numbers in targets],
         [references for _, references in pairs],
     )
 
@@ -120,12 +120,12 @@ class Seq2SeqTask(Task):
     upper: str | None = "net.model.decoder.layers.1"
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        where = data.resolve() if data is not None else None
-        return _read(self.read, self.words, where, self.limit if limit is None else limit)
+        path = data.resolve() if data is not None else None
+        return _read(self.read, self.words, path, self.limit if limit is None else limit)
 
     def model(self, data: Data) -> nn.Module:
         self.scorer(["a"], [("a",)])  # a library that is missing is said before hours of training
-        return SmallSeq2Seq(words=data.classes, longest=LONGEST)
+        return SmallSeq2Seq(words=data.classes, longest=MAX_TEXT_TOKENS)
 
     def plan(self, noise: str, rate: float) -> Plan:
         return seq2seq_plan(noise, rate)
@@ -137,21 +137,21 @@ class Seq2SeqTask(Task):
         loss = tokens(logits_of(output), batch["labels"])
         return {"nll": loss.mean.numbers}
 
-    def written(self, model: nn.Module, data: Data) -> Written:
+    def score_generation(self, model: nn.Module, data: Data) -> GenerationScores:
         def text(numbers: Sequence[int]) -> str:
             return text_of(data.vocabulary, numbers)
 
         writing = {"beams": self.beams, "longest": self.longest}
-        return written_by(model, data.test, self.scorer, text, writing)
+        return beam_search_scores(model, data.test, self.scorer, text, writing)
 
 
-def written_by(
+def beam_search_scores(
     model: nn.Module,
     test: Part,
     scorer: Scorer,
     text: Callable[[Sequence[int]], str],
     writing: Mapping[str, Any],
-) -> Written:
+) -> GenerationScores:
     """Scores of what a model writes for every source; nothing of one that has no `write`.
 
     Args:
@@ -164,13 +164,13 @@ def written_by(
     write: Callable[..., Tensor] | None = getattr(model, "write", None)
     assert isinstance(test, Sequences)
     if write is None:
-        why = f"nothing: {type(model).__name__} has no write(source, beams=, longest=)"
-        return Written(signatures={"written": why})
+        signature = f"nothing: {type(model).__name__} has no write(source, beams=, longest=)"
+        return GenerationScores(signatures={"written": signature})
     device, texts = device_of(model), [""] * len(test)
-    for rows in test.lengths.argsort(stable=True).split(_TOGETHER):
+    for rows in test.lengths.argsort(stable=True).split(_BATCH):
         source = test.rows(rows)["source"].to(device)
         longest = min(writing["longest"], 2 * source.shape[1] + 10)
-        found = write(source, **{**writing, "longest": longest}).tolist()
-        for row, numbers in zip(rows.tolist(), found, strict=True):
+        generated = write(source, **{**writing, "longest": longest}).tolist()
+        for row, numbers in zip(rows.tolist(), generated, strict=True):
             texts[row] = text(numbers)
     return scorer(texts, test.references)

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from dropsmith.errors import DataError
-from dropsmith.models.small_seq2seq import BEGIN, END, PAD
+from dropsmith.models import small_seq2seq
 from dropsmith.rng import Key, bits
 from dropsmith.tasks.data.part import Batch, Part
 from dropsmith.tasks.data.selection import rows_at
-from dropsmith.tasks.language.stream import IGNORED
+from dropsmith.tasks.language.stream import IGNORE_INDEX
 
 ROWS = 64
 """Pairs that are scored at a time, at most: each has as many scores as tokens times the words."""
@@ -43,7 +43,7 @@ class Sequences(Part):
     source: Tensor
     target: Tensor
     references: tuple[tuple[str, ...], ...] = ()
-    pad: int = PAD
+    pad: int = small_seq2seq.PAD
 
     @classmethod
     def of(
@@ -56,8 +56,8 @@ class Sequences(Part):
         if not sources:
             raise DataError("there are no pairs of texts")
         return cls(
-            padded([[*tokens, END] for tokens in sources]),
-            padded([[BEGIN, *tokens, END] for tokens in targets]),
+            pad_rows([[*tokens, small_seq2seq.END] for tokens in sources]),
+            pad_rows([[small_seq2seq.BEGIN, *tokens, small_seq2seq.END] for tokens in targets]),
             tuple(references),
         )
 
@@ -66,7 +66,7 @@ class Sequences(Part):
         """Tokens of the longer text of each pair, ends included."""
         return torch.maximum(_ends(self.source, self.pad), _ends(self.target, self.pad) - 1)
 
-    def stored(self) -> Mapping[str, Tensor]:
+    def tensors(self) -> Mapping[str, Tensor]:
         return {"source": self.source, "target": self.target}
 
     def __len__(self) -> int:
@@ -77,20 +77,20 @@ class Sequences(Part):
             rows[:, : int(_ends(rows, self.pad).max())]
             for rows in (self.source[index], self.target[index])
         )
-        labels = target[:, 1:].masked_fill(target[:, 1:] == self.pad, IGNORED)
+        labels = target[:, 1:].masked_fill(target[:, 1:] == self.pad, IGNORE_INDEX)
         return {"source": source, "target": target[:, :-1], "labels": labels}
 
     def batch(self, step: int, *, seed: int, batch_size: int) -> Batch:
         return Batch(columns=self.rows(self._at(step, seed, batch_size)))
 
-    def seen(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
+    def count_examples(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
         return ceil(len(self._at(step, seed, batch_size)) * share)
 
     def batches(self, rows: int) -> Iterator[Batch]:
         for start in range(0, len(self), min(rows, ROWS)):
             yield Batch(columns=self.rows(slice(start, start + min(rows, ROWS))))
 
-    def renamed(self, name: str) -> "Sequences":
+    def rename_input(self, name: str) -> "Sequences":
         raise DataError("pairs of texts have two inputs: forward(source, target)")
 
     def _at(self, step: int, seed: int, batch_size: int) -> Tensor:
@@ -127,7 +127,7 @@ def _epoch(pairs: Sequences, batch_size: int, seed: int, epoch: int) -> list[Ten
     return [cut[place] for place in turns.argsort(stable=True).tolist()]
 
 
-def padded(rows: Sequence[Sequence[int]], pad: int = PAD) -> Tensor:
+def pad_rows(rows: Sequence[Sequence[int]], pad: int = small_seq2seq.PAD) -> Tensor:
     """Rows of numbers as one tensor, the shorter ones filled up with `pad`."""
     tokens = torch.full((len(rows), max(map(len, rows))), pad, dtype=torch.long)
     for row, ids in zip(tokens, rows, strict=True):

@@ -14,44 +14,44 @@ SPECIAL = ("<pad>", "<s>", "</s>")
 class Subwords:
     """Byte-pair encoding of bytes (Sennrich et al., 2016): no text has an unknown piece.
 
-    >>> known = Subwords.learnt(["a house", "a mouse", "the house"] * 9, size=300)
+    >>> known = Subwords.learn(["a house", "a mouse", "the house"] * 9, size=300)
     >>> known.text(known.numbers(["a mouse in the house"])[0])
     'a mouse in the house'
 
     Args:
         tokens: the pieces by their number.
-        made: the tokeniser of the library.
+        tokenizer: the tokeniser of the library.
     """
 
     tokens: tuple[str, ...]
-    made: Any
+    tokenizer: Any
 
     @classmethod
-    def learnt(cls, texts: Iterable[str], size: int) -> "Subwords":
+    def learn(cls, texts: Iterable[str], size: int) -> "Subwords":
         """At most `size` pieces, learnt from these texts.
 
         Raises:
             MissingExtra: tokenizers is not installed.
         """
         library = _tokenizers()
-        made = library.Tokenizer(library.models.BPE())
-        made.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=True)
-        made.decoder = library.decoders.ByteLevel()
+        tokenizer = library.Tokenizer(library.models.BPE())
+        tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=True)
+        tokenizer.decoder = library.decoders.ByteLevel()
         trainer = library.trainers.BpeTrainer(
             vocab_size=size,
             special_tokens=list(SPECIAL),
             initial_alphabet=sorted(library.pre_tokenizers.ByteLevel.alphabet()),
             show_progress=False,
         )
-        made.train_from_iterator(texts, trainer)
-        made.encode_special_tokens = True  # a text that holds "</s>" holds just that
-        known = sorted(made.get_vocab().items(), key=lambda item: item[1])
-        return cls(tuple(token for token, _ in known), made)
+        tokenizer.train_from_iterator(texts, trainer)
+        tokenizer.encode_special_tokens = True  # a text that holds "</s>" holds just that
+        vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+        return cls(tuple(token for token, _ in vocabulary), tokenizer)
 
     def numbers(self, texts: Sequence[str]) -> list[list[int]]:
         """The numbers of the pieces of each text."""
-        found = self.made.encode_batch(list(texts), add_special_tokens=False)
-        return [one.ids for one in found]
+        encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
 
     def text(self, numbers: Iterable[int]) -> str:
         """The text of some pieces."""

@@ -8,7 +8,7 @@ from typing import Any
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.selection import PARTS
-from dropsmith.tasks.data.sources import from_hub
+from dropsmith.tasks.data.sources import load_from_hub
 from dropsmith.tasks.generation import rouge
 from dropsmith.tasks.seq2seq.seq2seq_task import Pair, Seq2SeqTask, TextPairs
 
@@ -36,13 +36,15 @@ def read_scitldr(data: Path | None) -> TextPairs:
     """
     about = "SciTLDR, abstracts of papers (Cachola et al., 2020)"
     if data is None:
-        loaded = from_hub("allenai/scitldr", "Abstract", "scitldr")
-        rows = {part: list(loaded[part]) for part in PARTS}
-        return TextPairs(parts=_each(rows, "source", "target"), source=about)
+        splits = load_from_hub("allenai/scitldr", "Abstract", "scitldr")
+        rows = {part: list(splits[part]) for part in PARTS}
+        return TextPairs(parts=_pairs_of_parts(rows, "source", "target"), source=about)
     folder = data / "scitldr" if (data / "scitldr").is_dir() else data
     names = {"train": "train", "validation": "dev", "test": "test"}
     rows = {part: _rows(folder / f"{name}.jsonl") for part, name in names.items()}
-    return TextPairs(parts=_each(rows, "source", "target"), source=f"{about} ({data.name})")
+    return TextPairs(
+        parts=_pairs_of_parts(rows, "source", "target"), source=f"{about} ({data.name})"
+    )
 
 
 def read_cnn_dailymail(data: Path | None) -> TextPairs:
@@ -53,14 +55,14 @@ def read_cnn_dailymail(data: Path | None) -> TextPairs:
     """
     if data is not None:
         raise DataError(f"the task cnn-dailymail reads the Hub and not {data}\n  leave --data out")
-    loaded = from_hub("abisee/cnn_dailymail", "3.0.0", "cnn-dailymail", "samsum and scitldr")
-    rows = {part: list(loaded[part]) for part in PARTS}
-    parts = _each(rows, "article", "highlights")
+    splits = load_from_hub("abisee/cnn_dailymail", "3.0.0", "cnn-dailymail", "samsum and scitldr")
+    rows = {part: list(splits[part]) for part in PARTS}
+    parts = _pairs_of_parts(rows, "article", "highlights")
     return TextPairs(parts=parts, source="CNN/DailyMail articles (See et al., 2017)")
 
 
-def _each(rows: dict[str, list[Any]], source: str, target: str) -> dict[str, list[Pair]]:
-    return {part: _pairs(found, source, target) for part, found in rows.items()}
+def _pairs_of_parts(rows: dict[str, list[Any]], source: str, target: str) -> dict[str, list[Pair]]:
+    return {part: _pairs(part_rows, source, target) for part, part_rows in rows.items()}
 
 
 def _pairs(rows: list[Any], source: str, target: str) -> list[Pair]:
@@ -71,20 +73,22 @@ def _pairs(rows: list[Any], source: str, target: str) -> list[Pair]:
 
 def _texts(value: Any) -> tuple[str, ...]:
     """One text or several, with single spaces."""
-    found = (" ".join(one.split()) for one in ([value] if isinstance(value, str) else value))
-    return tuple(one for one in found if one)
+    texts = (" ".join(text.split()) for text in ([value] if isinstance(value, str) else value))
+    return tuple(text for text in texts if text)
 
 
 def _rows(path: Path) -> list[Any]:
-    packed = path.with_name(f"{path.name}.gz")
-    found = next((one for one in (packed, path) if one.is_file()), None)
-    if found is None:
+    gzipped = path.with_name(f"{path.name}.gz")
+    existing = next((candidate for candidate in (gzipped, path) if candidate.is_file()), None)
+    if existing is None:
         raise DataError(f"no file {path.name} in {path.parent}\n  looked for: {path.name}, .gz")
     try:
-        text = gzip.decompress(found.read_bytes()) if found == packed else found.read_bytes()
+        text = (
+            gzip.decompress(existing.read_bytes()) if existing == gzipped else existing.read_bytes()
+        )
         return [json.loads(line) for line in text.decode().split("\n") if line.strip()]
     except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"cannot read {found}\n  {error}") from None
+        raise DataError(f"cannot read {existing}\n  {error}") from None
 
 
 _BUDGET = Budget(epochs=8, batch_size=4_096, learning_rate=2e-3, weight_decay=0.01)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
-from dropsmith.tasks.data.sources import from_hub
+from dropsmith.tasks.data.sources import load_from_hub
 from dropsmith.tasks.generation import bleu
 from dropsmith.tasks.seq2seq.seq2seq_task import Pair, Seq2SeqTask, TextPairs
 
@@ -25,15 +25,17 @@ def read_multi30k(data: Path | None) -> TextPairs:
     """
     about = "Multi30k, English to German (Elliott et al., 2016)"
     if data is None:
-        loaded = from_hub("bentrevett/multi30k", None, "multi30k")
+        splits = load_from_hub("bentrevett/multi30k", None, "multi30k")
         parts = {
-            part: [(row["en"], (row["de"],)) for row in loaded[part]]
+            part: [(row["en"], (row["de"],)) for row in splits[part]]
             for part in ("train", "validation", "test")
         }
         return TextPairs(parts=parts, source=about)
     folder = _inside(data, "multi30k") / "raw"
     names = {"train": "train", "validation": "val", "test": "test_2016_flickr"}
-    parts = {part: _aligned(folder, f"{name}.{{}}", "en", "de") for part, name in names.items()}
+    parts = {
+        part: _aligned_pairs(folder, f"{name}.{{}}", "en", "de") for part, name in names.items()
+    }
     return TextPairs(parts=parts, source=f"{about} ({data.name})")
 
 
@@ -50,11 +52,11 @@ def read_iwslt2017(data: Path | None) -> TextPairs:
     if data is None:
         raise DataError("the task iwslt2017 reads a folder\n  give it: --data DIR")
     folder = _inside(data, "iwslt2017_de_en")
-    every = _aligned(folder, "test.{}", "de", "en")
+    pairs = _aligned_pairs(folder, "test.{}", "de", "en")
     parts = {
-        "train": every[:-HELD_OUT],
-        "validation": every[-HELD_OUT:],
-        "test": _aligned(folder, "validation.{}", "de", "en"),
+        "train": pairs[:-HELD_OUT],
+        "validation": pairs[-HELD_OUT:],
+        "test": _aligned_pairs(folder, "validation.{}", "de", "en"),
     }
     about = "IWSLT 2017, German to English, 7,079 pairs of its test trained on, validation as test"
     return TextPairs(parts=parts, source=f"{about} ({data.name})")
@@ -64,14 +66,18 @@ def _inside(data: Path, name: str) -> Path:
     return data / name if (data / name).is_dir() else data
 
 
-def _aligned(folder: Path, name: str, source: str, target: str) -> list[Pair]:
+def _aligned_pairs(folder: Path, name: str, source: str, target: str) -> list[Pair]:
     first, second = (_lines(folder, name.format(language)) for language in (source, target))
     if len(first) != len(second):
         raise DataError(
             f"{name.format(source)} and {name.format(target)} in {folder} are not aligned: "
             f"{len(first)} and {len(second)} lines"
         )
-    return [(one, (other,)) for one, other in zip(first, second, strict=True) if one and other]
+    return [
+        (source_line, (target_line,))
+        for source_line, target_line in zip(first, second, strict=True)
+        if source_line and target_line
+    ]
 
 
 def _lines(folder: Path, name: str) -> list[str]:
@@ -105,11 +111,16 @@ class Iwslt14:
                 f"the task iwslt14-{source}-{target} reads a folder with train.{source}, "
                 f"train.{target}, valid and test alike\n  give it: --data DIR"
             )
-        here = _inside(data, f"iwslt14_{source}_{target}")
-        folder = here if here != data else _inside(data, f"iwslt14_{target}_{source}")
+        forward_folder = _inside(data, f"iwslt14_{source}_{target}")
+        folder = (
+            forward_folder
+            if forward_folder != data
+            else _inside(data, f"iwslt14_{target}_{source}")
+        )
         names = {"train": "train", "validation": "valid", "test": "test"}
         parts = {
-            part: _aligned(folder, f"{own}.{{}}", source, target) for part, own in names.items()
+            part: _aligned_pairs(folder, f"{file_name}.{{}}", source, target)
+            for part, file_name in names.items()
         }
         about = f"IWSLT 2014, {source} to {target} (Cettolo et al., 2014)"
         return TextPairs(parts=parts, source=f"{about} ({data.name})")
@@ -134,9 +145,9 @@ class Wmt14:
         task = f"wmt14-{source}-{target}"
         if data is not None:
             raise DataError(f"the task {task} reads the Hub and not {data}\n  leave --data out")
-        loaded = from_hub("wmt/wmt14", self.config, task, "multi30k and iwslt14-de-en")
+        splits = load_from_hub("wmt/wmt14", self.config, task, "multi30k and iwslt14-de-en")
         parts = {
-            part: [(row[source], (row[target],)) for row in loaded[part]["translation"]]
+            part: [(row[source], (row[target],)) for row in splits[part]["translation"]]
             for part in ("train", "validation", "test")
         }
         about = f"WMT 2014, {source} to {target} (Bojar et al., 2014)"

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from dropsmith.errors import DataError
-from dropsmith.tasks.data.selection import PARTS, part_of, stratified
-from dropsmith.tasks.data.sources import from_hub
-from dropsmith.tasks.text.tables import BETWEEN, Example, is_table, joined, read_table
+from dropsmith.tasks.data.selection import PARTS, part_of, stratify
+from dropsmith.tasks.data.sources import load_from_hub
+from dropsmith.tasks.text.tables import SEPARATOR, Example, is_table, join_sentences, read_table
 
 CUT = 1_000
 """Validation examples cut from training, at most; never more than 15 in 100."""
@@ -30,7 +30,7 @@ _STEMS = {
 }
 
 
-def parts_in(
+def read_parts(
     path: Path, text: Sequence[str], label: str = "label", second: str | None = None
 ) -> Parts:
     """The parts in a table, or in a folder of tables named after them (`train.tsv.gz`, …).
@@ -47,46 +47,50 @@ def parts_in(
     if not path.is_dir():
         raise DataError(f"no file or folder {path}")
     tables = [table for table in sorted(path.iterdir()) if is_table(table)]
-    found: Parts = {}
+    parts: Parts = {}
     for part, stems in _STEMS.items():
-        mine = [table for table in tables if table.name.lower().startswith(stems)]
-        if mine:
-            found[part] = [row for table in mine for row in read_table(table, text, label, second)]
-    if not found:
+        part_tables = [table for table in tables if table.name.lower().startswith(stems)]
+        if part_tables:
+            parts[part] = [
+                row for table in part_tables for row in read_table(table, text, label, second)
+            ]
+    if not parts:
         raise DataError(
             f"no table in {path}\n"
             "  looked for: train, dev and test, or all, as .csv, .tsv or .jsonl, perhaps .gz"
         )
-    return found
+    return parts
 
 
-def parts_on_hub(
+def load_hub_parts(
     path: str, config: str | None, text: str, task: str, second: str | None = None
 ) -> Parts:
     """The parts of a data set on the Hub whose labels are not kept secret."""
-    loaded = from_hub(path, config, task)
+    splits = load_from_hub(path, config, task)
     columns = [text] if second is None else [text, second]
     # Of MNLI, the parts from the same kinds of text as its training sentences.
-    named = {part: name for part in PARTS for name in (f"{part}_matched", part) if name in loaded}
-    every = {part: _rows(loaded[name], columns) for part, name in named.items()}
+    split_names = {
+        part: name for part in PARTS for name in (f"{part}_matched", part) if name in splits
+    }
+    parts = {part: _rows(splits[name], columns) for part, name in split_names.items()}
     return {
-        part: rows for part, rows in every.items() if any(float(label) != -1 for _, label in rows)
+        part: rows for part, rows in parts.items() if any(float(label) != -1 for _, label in rows)
     }
 
 
 def _rows(split: Any, columns: Sequence[str]) -> list[Example]:
     texts = zip(*(map(str, split[name]) for name in columns), strict=True)
     labels = map(str, split["label"])
-    return [(joined(*text), label) for text, label in zip(texts, labels, strict=True)]
+    return [(join_sentences(*text), label) for text, label in zip(texts, labels, strict=True)]
 
 
-def settled(parts: Parts, pairs: bool = False) -> Parts:
+def partition(parts: Parts, pairs: bool = False) -> Parts:
     """Training, validation and test from the parts there are, without a text in common.
 
     Parts of pairs that are taken as they are may share single sentences, as those of GLUE do.
 
     >>> rows = [(f"text {i}", str(i % 2)) for i in range(100)]
-    >>> parts = settled({"train": rows, "test": [("text 7", "1"), ("new", "0")]})
+    >>> parts = partition({"train": rows, "test": [("text 7", "1"), ("new", "0")]})
     >>> {name: len(part) for name, part in parts.items()}
     {'train': 84, 'validation': 15, 'test': 2}
 
@@ -94,38 +98,40 @@ def settled(parts: Parts, pairs: bool = False) -> Parts:
         parts: those there are, by name.
         pairs: whether texts are pairs of sentences.
     """
-    found = {part: rows for part, rows in parts.items() if rows}
-    held = [part for part in ("validation", "test") if part in found]
-    if len(held) == 2 and "train" in found:
-        return _apart({part: found[part] for part in PARTS})
-    if len(held) == 1 and "train" in found:
-        train, validation = (_cut_between if pairs else _cut)(found["train"])
-        return _apart({"train": train, "validation": validation, "test": found[held[0]]})
-    every = [row for rows in found.values() for row in rows]
-    return _hashed(every, groups(every) if pairs else [text for text, _ in every])
+    present = {part: rows for part, rows in parts.items() if rows}
+    test_parts = [part for part in ("validation", "test") if part in present]
+    if len(test_parts) == 2 and "train" in present:
+        return _without_duplicates({part: present[part] for part in PARTS})
+    if len(test_parts) == 1 and "train" in present:
+        train, validation = (_cut_between if pairs else _cut)(present["train"])
+        return _without_duplicates(
+            {"train": train, "validation": validation, "test": present[test_parts[0]]}
+        )
+    rows = [row for part in present.values() for row in part]
+    return _split_by_hash(rows, sentence_groups(rows) if pairs else [text for text, _ in rows])
 
 
 def _cut(rows: list[Example]) -> tuple[list[Example], list[Example]]:
     names = sorted({label for _, label in rows})
     share = min(CUT / len(rows), 0.15)
-    train, cut = stratified([names.index(label) for _, label in rows], (1 - share, share))
+    train, cut = stratify([names.index(label) for _, label in rows], (1 - share, share))
     return [rows[i] for i in train.tolist()], [rows[i] for i in cut.tolist()]
 
 
 def _cut_between(rows: list[Example]) -> tuple[list[Example], list[Example]]:
     """As `_cut`, but pairs with a sentence in common stay together."""
-    names, wanted = groups(rows), min(CUT, round(0.15 * len(rows)))
+    names, room = sentence_groups(rows), min(CUT, round(0.15 * len(rows)))
     sizes = Counter(names)
-    held: set[str] = set()
+    validation_names: set[str] = set()
     for name in sorted(sizes, key=lambda name: hashlib.sha256(name.encode()).digest()):
-        if wanted >= sizes[name]:
-            held.add(name)
-            wanted -= sizes[name]
-    train = [row for row, name in zip(rows, names, strict=True) if name not in held]
-    return train, [row for row, name in zip(rows, names, strict=True) if name in held]
+        if room >= sizes[name]:
+            validation_names.add(name)
+            room -= sizes[name]
+    train = [row for row, name in zip(rows, names, strict=True) if name not in validation_names]
+    return train, [row for row, name in zip(rows, names, strict=True) if name in validation_names]
 
 
-def _hashed(rows: list[Example], names: Sequence[str]) -> Parts:
+def _split_by_hash(rows: list[Example], names: Sequence[str]) -> Parts:
     """Rows by a hash of the name of each: rows of one name stay together."""
     parts: Parts = {part: [] for part in PARTS}
     for row, name in zip(rows, names, strict=True):
@@ -133,36 +139,36 @@ def _hashed(rows: list[Example], names: Sequence[str]) -> Parts:
     return parts
 
 
-def _apart(parts: Parts) -> Parts:
+def _without_duplicates(parts: Parts) -> Parts:
     """The parts without training and validation texts that are seen again in a later one."""
-    tested = {text for text, _ in parts["test"]}
-    validation = [row for row in parts["validation"] if row[0] not in tested]
-    held = tested | {text for text, _ in validation}
-    train = [row for row in parts["train"] if row[0] not in held]
+    test_texts = {text for text, _ in parts["test"]}
+    validation = [row for row in parts["validation"] if row[0] not in test_texts]
+    later_texts = test_texts | {text for text, _ in validation}
+    train = [row for row in parts["train"] if row[0] not in later_texts]
     return {"train": train, "validation": validation, "test": parts["test"]}
 
 
-def groups(rows: Sequence[Example]) -> list[str]:
+def sentence_groups(rows: Sequence[Example]) -> list[str]:
     """For each pair, a name that it has in common with all pairs that hang together with it.
 
-    >>> groups([("a\\tb", "1"), ("c\\td", "0"), ("e\\tb", "0"), ("e\\tf", "1")])
+    >>> sentence_groups([("a\\tb", "1"), ("c\\td", "0"), ("e\\tb", "0"), ("e\\tf", "1")])
     ['a', 'c', 'a', 'a']
 
     Args:
-        rows: texts with `BETWEEN` between their sentences, and labels.
+        rows: texts with `SEPARATOR` between their sentences, and labels.
     """
-    above: dict[str, str] = {}
+    parents: dict[str, str] = {}
 
     def first(sentence: str) -> str:
-        while above.setdefault(sentence, sentence) != sentence:
-            above[sentence] = above[above[sentence]]
-            sentence = above[sentence]
+        while parents.setdefault(sentence, sentence) != sentence:
+            parents[sentence] = parents[parents[sentence]]
+            sentence = parents[sentence]
         return sentence
 
-    pairs = [text.split(BETWEEN) for text, _ in rows]
+    pairs = [text.split(SEPARATOR) for text, _ in rows]
     for pair in pairs:
         # The name is the least sentence of all, so that it does not hang on the order of rows.
-        least, *others = sorted(map(first, pair))
-        for other in others:
-            above[other] = least
+        least, *roots = sorted(map(first, pair))
+        for root in roots:
+            parents[root] = least
     return [first(pair[0]) for pair in pairs]

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.models.pretrained import (
+from dropsmith.models import (
     PRETRAINED_NOISES,
     PretrainedClassifier,
-    fetched,
+    load_pretrained,
     pretrained_plan,
-    transformers,
-    upper_half_of,
+    pretrained_upper_half,
+    transformers_library,
 )
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
@@ -68,12 +68,12 @@ class PretrainedTextTask(Task):
     @property
     def upper(self) -> str | None:  # pyright: ignore[reportIncompatibleVariableOverride] - when asked
         """The middle of its layers, as its configuration has them."""
-        return upper_half_of(self.checkpoint)
+        return pretrained_upper_half(self.checkpoint)
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        found = data if data is not None else self.task.home
-        where = found.resolve() if found is not None else None
-        return _read(self.task.source, self.checkpoint, where, limit)
+        place = data if data is not None else self.task.home
+        path = place.resolve() if place is not None else None
+        return _read(self.task.source, self.checkpoint, path, limit)
 
     def model(self, data: Data) -> nn.Module:
         return PretrainedClassifier(self.checkpoint, max(data.classes, 1))
@@ -110,32 +110,32 @@ _BUDGETS = {
 
 @lru_cache(maxsize=2)
 def _read(source: TextSource, checkpoint: str, data: Path | None, limit: int | None) -> Data:
-    made = transformers(checkpoint).AutoTokenizer
-    tokeniser = fetched(checkpoint, made.from_pretrained)
-    found = source.examples(data, limit)
+    library = transformers_library(checkpoint).AutoTokenizer
+    tokeniser = load_pretrained(checkpoint, library.from_pretrained)
+    examples = source.examples(data, limit)
     return Data.of(
-        [_split(tokeniser, found, part) for part in PARTS],
-        names=found.names,
-        source=f"{found.source}, in tokens of {checkpoint}",
+        [_split(tokeniser, examples, part) for part in PARTS],
+        names=examples.names,
+        source=f"{examples.source}, in tokens of {checkpoint}",
     )
 
 
-def _split(tokeniser: Any, found: Examples, part: str) -> Split:
-    columns = _tokens(tokeniser, found.texts[part])
+def _split(tokeniser: Any, examples: Examples, part: str) -> Split:
+    columns = _tokens(tokeniser, examples.texts[part])
     return Split(
-        columns | {"labels": found.labels[part]},
-        padded=tuple(columns),
-        unit=found.unit,
-        together=True,
+        columns | {"labels": examples.labels[part]},
+        padded_columns=tuple(columns),
+        unit=examples.unit,
+        equal_widths=True,
     )
 
 
 def _tokens(tokeniser: Any, texts: Sequence[tuple[str, ...]]) -> dict[str, Tensor]:
     sentences = [list(column) for column in zip(*texts, strict=True)]
-    made = tokeniser(
+    encoding = tokeniser(
         *sentences, truncation=True, max_length=LONGEST, padding=True, return_tensors="pt"
     )
-    real = made["attention_mask"].bool()
+    real = encoding["attention_mask"].bool()
     # Zeros where nothing is attended to, whatever the padding token: a batch then keeps no more
     # columns than it needs.
-    return {name: torch.where(real, column, 0) for name, column in made.items()}
+    return {name: torch.where(real, column, 0) for name, column in encoding.items()}

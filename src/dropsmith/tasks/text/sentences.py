@@ -1,18 +1,18 @@
-"""The tasks of single sentences by name, each a table in a folder or a data set on the Hub."""
+"""The tasks of sentences and of sentence pairs, most of them of GLUE (Wang et al., 2019)."""
 
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.text.source import TextSource
 from dropsmith.tasks.text.text_task import TextTask
 
-_BUDGET = Budget(epochs=8, batch_size=64, learning_rate=1e-3, weight_decay=0.01)
+_SENTENCE_BUDGET = Budget(epochs=8, batch_size=64, learning_rate=1e-3, weight_decay=0.01)
 _POLARITY = (("0", "negative"), ("1", "positive"))
 
 
-def _task(source: TextSource, *metrics: str) -> TextTask:
-    return TextTask(name=source.name, source=source, budget=_BUDGET, metrics=metrics)
+def _sentence_task(source: TextSource, *metrics: str) -> TextTask:
+    return TextTask(name=source.name, source=source, budget=_SENTENCE_BUDGET, metrics=metrics)
 
 
-SST2 = _task(
+SST2 = _sentence_task(
     TextSource(
         name="sst2",
         about="SST-2 film review sentences (Socher et al., 2013), as in GLUE",
@@ -23,7 +23,7 @@ SST2 = _task(
 )
 """10,000 balanced training phrases; validation and test are whole sentences of other reviews."""
 
-RT_POLARITY = _task(
+RT_POLARITY = _sentence_task(
     TextSource(
         name="rt_polarity",
         about="film review sentences (Pang & Lee, 2005), split by a hash where none is given",
@@ -32,7 +32,7 @@ RT_POLARITY = _task(
     )
 )
 
-COLA = _task(
+COLA = _sentence_task(
     TextSource(
         name="cola",
         about="CoLA, is a sentence acceptable English (Warstadt et al., 2019)",
@@ -42,21 +42,21 @@ COLA = _task(
     "matthews",
 )
 
-TEXT = _task(TextSource(name="text", about="texts and labels", text=("text", "sentence")))
+TEXT = _sentence_task(TextSource(name="text", about="texts and labels", text=("text", "sentence")))
 """A user's own table, or folder of tables, with columns `text` and `label`."""
 
 
-_BUDGET = Budget(epochs=10, batch_size=32, learning_rate=5e-4, weight_decay=0.01)
+_PAIR_BUDGET = Budget(epochs=10, batch_size=32, learning_rate=5e-4, weight_decay=0.01)
 _ENTAILMENT = (("0", "entailment"), ("1", "not_entailment"))
 
 
-def _task(source: TextSource, *metrics: str) -> TextTask:
+def _pair_task(source: TextSource, *metrics: str) -> TextTask:
     return TextTask(
-        name=source.name, source=source, budget=_BUDGET, metrics=metrics, kind=source.kind
+        name=source.name, source=source, budget=_PAIR_BUDGET, metrics=metrics, kind=source.kind
     )
 
 
-MRPC = _task(
+MRPC = _pair_task(
     TextSource(
         name="mrpc",
         about="MRPC, do two sentences of the news say the same (Dolan & Brockett, 2005)",
@@ -69,7 +69,7 @@ MRPC = _task(
 )
 """The original split; GLUE's cuts its development pairs from the training ones."""
 
-RTE = _task(
+RTE = _pair_task(
     TextSource(
         name="rte",
         about="RTE, does a text entail a sentence (Dagan et al., 2006, and three more)",
@@ -80,7 +80,7 @@ RTE = _task(
     )
 )
 
-QQP = _task(
+QQP = _pair_task(
     TextSource(
         name="qqp",
         about="QQP, do two questions on Quora ask the same (GLUE)",
@@ -92,7 +92,7 @@ QQP = _task(
     "f1",
 )
 
-MNLI = _task(
+MNLI = _pair_task(
     TextSource(
         name="mnli",
         about="MNLI, does a text entail a sentence or contradict it (Williams et al., 2018)",
@@ -104,7 +104,7 @@ MNLI = _task(
 )
 """The matched development pairs are the test."""
 
-QNLI = _task(
+QNLI = _pair_task(
     TextSource(
         name="qnli",
         about="QNLI, does a sentence answer a question (Rajpurkar et al., 2016; GLUE)",
@@ -116,7 +116,7 @@ QNLI = _task(
 )
 """A folder with the development pairs alone is divided so that no sentence is in two parts."""
 
-WNLI = _task(
+WNLI = _pair_task(
     TextSource(
         name="wnli",
         about="WNLI, is a pronoun read rightly (Levesque et al., 2012; GLUE)",
@@ -128,7 +128,7 @@ WNLI = _task(
 )
 """Sentences held out are those of training with other answers: what was learnt by heart harms."""
 
-STSB = _task(
+STSB = _pair_task(
     TextSource(
         name="stsb",
         about="STS-B, how similar are two sentences, 0 to 5 (Cer et al., 2017)",

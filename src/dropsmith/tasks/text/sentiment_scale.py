@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import DataError
-from dropsmith.models.small_regressor import REGRESSOR_NOISES, SmallRegressor, regressor_plan
+from dropsmith.models import REGRESSOR_NOISES, SmallRegressor, regressor_plan
 from dropsmith.objectives.losses import regression
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.part import Split
-from dropsmith.tasks.data.selection import PARTS, SEED, limited, stratified
+from dropsmith.tasks.data.selection import PARTS, SEED, apply_limit, stratify
 from dropsmith.tasks.data.vocabulary import PAD, UNKNOWN, Vocabulary
 from dropsmith.tasks.task import Data, Task
 from dropsmith.tasks.text.tables import read_table
@@ -61,10 +61,10 @@ def read_sentiment_scale(data: Path | None, limit: int | None = None) -> Data:
 
 def _file(data: Path) -> Path:
     inside = (folder / name for folder in (data, data / "sentiment_scale") for name in _NAMES)
-    found = next((path for path in (data, *inside) if path.is_file()), None)
-    if found is None:
+    path = next((candidate for candidate in (data, *inside) if candidate.is_file()), None)
+    if path is None:
         raise DataError(f"no reviews in {data}\n  looked for: {' or '.join(_NAMES)}")
-    return found
+    return path
 
 
 _NAMES = (FILE, f"{FILE}.gz")
@@ -74,21 +74,21 @@ _NAMES = (FILE, f"{FILE}.gz")
 def _read(path: Path, limit: int | None) -> Data:
     reviews = _reviews(path)
     bands = [min(int(rating * _BANDS), _BANDS - 1) for _, rating in reviews]
-    order = dict(zip(PARTS, stratified(bands, _SHARES), strict=True))
-    mixed = order["train"][torch.randperm(len(order["train"]), generator=_generator())]
-    order["train"] = limited(mixed, limit)
+    order = dict(zip(PARTS, stratify(bands, _SHARES), strict=True))
+    shuffled = order["train"][torch.randperm(len(order["train"]), generator=_generator())]
+    order["train"] = apply_limit(shuffled, limit)
     pieces = {part: _pieces([reviews[i] for i in order[part].tolist()]) for part in PARTS}
-    known = Vocabulary.of(pieces["train"][0], special=(PAD, UNKNOWN), most=WORDS)
+    vocabulary = Vocabulary.of(pieces["train"][0], special=(PAD, UNKNOWN), max_size=WORDS)
     ratings = torch.tensor(pieces["train"][1], dtype=torch.float64)
     mean, deviation = float(ratings.mean()), float(ratings.std(correction=0))
     if not deviation:
         raise DataError(f"all training reviews of {path} have one rating, {mean:g}")
     return Data.of(
-        [_split(*pieces[part], known, mean, deviation) for part in PARTS],
+        [_split(*pieces[part], vocabulary, mean, deviation) for part in PARTS],
         names=("rating",),
         source=f"{ABOUT}; standardised by {mean:.4f} ± {deviation:.4f}",
-        vocabulary=known.words,
-        most=len(mixed),
+        vocabulary=vocabulary.words,
+        full_size=len(shuffled),
     )
 
 
@@ -98,12 +98,12 @@ def _generator() -> torch.Generator:
 
 def _reviews(path: Path) -> list[Review]:
     """Each text once, with the rating that stands first."""
-    found: dict[str, float] = {}
+    reviews: dict[str, float] = {}
     for text, rating in read_table(path, ("text",), "rating"):
-        found.setdefault(text, _rating(rating, path))
-    if len(found) < 10:
-        raise DataError(f"{path} has {len(found)} reviews, too few for three parts")
-    return list(found.items())
+        reviews.setdefault(text, _rating(rating, path))
+    if len(reviews) < 10:
+        raise DataError(f"{path} has {len(reviews)} reviews, too few for three parts")
+    return list(reviews.items())
 
 
 def _rating(text: str, path: Path) -> float:
@@ -120,22 +120,26 @@ def _pieces(reviews: Sequence[Review]) -> Pieces:
     """The words of every piece, and the rating of the review it is from."""
     words, ratings = [], []
     for text, rating in reviews:
-        every = text.split()
-        for start in range(0, len(every), PIECE):
-            words.append(every[start : start + PIECE])
+        text_words = text.split()
+        for start in range(0, len(text_words), PIECE):
+            words.append(text_words[start : start + PIECE])
             ratings.append(rating)
     return words, ratings
 
 
 def _split(
-    words: list[list[str]], ratings: list[float], known: Vocabulary, mean: float, deviation: float
+    words: list[list[str]],
+    ratings: list[float],
+    vocabulary: Vocabulary,
+    mean: float,
+    deviation: float,
 ) -> Split:
     tokens = torch.zeros(len(words), PIECE, dtype=torch.long)
     for row, piece in zip(tokens, words, strict=True):
-        row[: len(piece)] = torch.tensor(known.ids(piece), dtype=torch.long)
+        row[: len(piece)] = torch.tensor(vocabulary.ids(piece), dtype=torch.long)
     labels = (torch.tensor(ratings, dtype=torch.float64) - mean) / deviation
     columns = {"tokens": tokens, "labels": labels.float()}
-    return Split(columns, padded=("tokens",), unit=deviation)
+    return Split(columns, padded_columns=("tokens",), unit=deviation)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.data.part import Split
-from dropsmith.tasks.data.selection import PARTS, limited, round_robin
+from dropsmith.tasks.data.selection import PARTS, apply_limit, round_robin
 from dropsmith.tasks.data.vocabulary import PAD, UNKNOWN, Vocabulary, tokenise
 from dropsmith.tasks.task import Data, Kind
 from dropsmith.tasks.text.labels import classes, values
-from dropsmith.tasks.text.parts import Parts, parts_in, parts_on_hub, settled
-from dropsmith.tasks.text.tables import BETWEEN
+from dropsmith.tasks.text.parts import Parts, load_hub_parts, partition, read_parts
+from dropsmith.tasks.text.tables import SEPARATOR
 
 LONGEST, WORDS = 64, 10_000
 """Words kept of a sentence, and words in the vocabulary, at most."""
@@ -64,23 +64,23 @@ class TextSource:
         if data is not None:
             inside = data / self.name
             folder = inside if inside.is_dir() else data
-            return settled(parts_in(folder, self.text, self.label, self.second), pairs)
+            return partition(read_parts(folder, self.text, self.label, self.second), pairs)
         if self.hub is None:
             raise DataError(f"the task {self.name} reads a table of texts\n  give it: --data FILE")
-        return settled(parts_on_hub(*self.hub, self.name, self.second), pairs)
+        return partition(load_hub_parts(*self.hub, self.name, self.second), pairs)
 
     def examples(self, data: Path | None, limit: int | None) -> "Examples":
         """The sentences and labels of each part, of training as many as a limit leaves."""
         parts = self.parts(data)
-        where = str(data) if data is not None else self.about
-        read = classes(parts, dict(self.names or ()), where) if self.kind == "classes" else None
-        labels = read or values(parts, where)
-        most = self.limit if limit is None else limit
-        kept = limited(round_robin(labels.bands), most).tolist()
-        parts["train"] = [parts["train"][i] for i in kept]
-        columns, unit = labels.columns(kept)
+        place = str(data) if data is not None else self.about
+        read = classes(parts, dict(self.names or ()), place) if self.kind == "classes" else None
+        labels = read or values(parts, place)
+        limit_or_default = self.limit if limit is None else limit
+        selection = apply_limit(round_robin(labels.bands), limit_or_default).tolist()
+        parts["train"] = [parts["train"][i] for i in selection]
+        columns, unit = labels.columns(selection)
         return Examples(
-            texts={part: [tuple(t.split(BETWEEN)) for t, _ in parts[part]] for part in PARTS},
+            texts={part: [tuple(t.split(SEPARATOR)) for t, _ in parts[part]] for part in PARTS},
             labels=columns,
             names=labels.names,
             unit=unit,
@@ -109,29 +109,29 @@ class Examples:
 
 @lru_cache(maxsize=4)
 def _read(source: TextSource, data: Path | None, limit: int | None) -> Data:
-    found = source.examples(data, limit)
+    examples = source.examples(data, limit)
     words = {
-        part: [[tokenise(sentence)[:LONGEST] for sentence in text] for text in found.texts[part]]
+        part: [[tokenise(sentence)[:LONGEST] for sentence in text] for text in examples.texts[part]]
         for part in PARTS
     }
     sentences = (sentence for example in words["train"] for sentence in example)
-    known = Vocabulary.of(sentences, special=(PAD, UNKNOWN), most=WORDS)
+    vocabulary = Vocabulary.of(sentences, special=(PAD, UNKNOWN), max_size=WORDS)
     return Data.of(
-        [_split(words[part], found.labels[part], known, found.unit) for part in PARTS],
-        names=found.names,
-        source=found.source,
-        vocabulary=known.words,
+        [_split(words[part], examples.labels[part], vocabulary, examples.unit) for part in PARTS],
+        names=examples.names,
+        source=examples.source,
+        vocabulary=vocabulary.words,
     )
 
 
 def _split(
-    examples: Sequence[Sequence[Sequence[str]]], labels: Tensor, known: Vocabulary, unit: float
+    examples: Sequence[Sequence[Sequence[str]]], labels: Tensor, vocabulary: Vocabulary, unit: float
 ) -> Split:
     columns = {
-        name: _rows([known.ids(words) for words in texts])
+        name: _rows([vocabulary.ids(words) for words in texts])
         for name, texts in zip(COLUMNS, zip(*examples, strict=True), strict=False)
     }
-    return Split(columns | {"labels": labels}, padded=tuple(columns), unit=unit)
+    return Split(columns | {"labels": labels}, padded_columns=tuple(columns), unit=unit)
 
 
 def _rows(numbers: Sequence[Sequence[int]]) -> Tensor:

@@ -12,9 +12,9 @@ from dropsmith.errors import DataError
 SUFFIXES = (".csv", ".tsv", ".jsonl")
 
 Example = tuple[str, str]
-"""A text and its label; the two sentences of a pair are one text with `BETWEEN` in it."""
+"""A text and its label; the two sentences of a pair are one text with `SEPARATOR` in it."""
 
-BETWEEN = "\t"
+SEPARATOR = "\t"
 """Stands between the sentences of a pair: no word holds it, and no cell of a TSV."""
 
 
@@ -57,28 +57,28 @@ def read_table(
 
 
 def _column(path: Path, row: dict[str, str], names: Sequence[str]) -> str:
-    found = next((name for name in names if name in row), None)
-    if found is None:
-        wanted = " or ".join(map(repr, names))
-        raise DataError(f"no column {wanted} in {path}\n  its columns are: {', '.join(row)}")
-    return found
+    column = next((name for name in names if name in row), None)
+    if column is None:
+        choices = " or ".join(map(repr, names))
+        raise DataError(f"no column {choices} in {path}\n  its columns are: {', '.join(row)}")
+    return column
 
 
 def _example(path: Path, number: int, row: dict[str, str], columns: Sequence[str]) -> Example:
     text, label, *second = columns
     if any(name not in row for name in columns) or not row[label].strip():
-        named = " or no ".join(map(repr, (text, *second, label)))
-        raise DataError(f"row {number} of {path} has no {named}: {row}")
-    return joined(*(row[name] for name in (text, *second))), row[label].strip()
+        missing = " or no ".join(map(repr, (text, *second, label)))
+        raise DataError(f"row {number} of {path} has no {missing}: {row}")
+    return join_sentences(*(row[name] for name in (text, *second))), row[label].strip()
 
 
-def joined(*sentences: str) -> str:
+def join_sentences(*sentences: str) -> str:
     """The sentences of an example as one text.
 
-    >>> joined(" one\\ttwo", "three")
+    >>> join_sentences(" one\\ttwo", "three")
     'one two\\tthree'
     """
-    return BETWEEN.join(sentence.strip().replace(BETWEEN, " ") for sentence in sentences)
+    return SEPARATOR.join(sentence.strip().replace(SEPARATOR, " ") for sentence in sentences)
 
 
 def _rows(path: Path, lines: IO[str]) -> Iterator[dict[str, str]]:
@@ -86,12 +86,12 @@ def _rows(path: Path, lines: IO[str]) -> Iterator[dict[str, str]]:
     if kind == ".jsonl":
         yield from _json_rows(path, lines)
     elif kind == ".csv":
-        yield from _named(path, csv.reader(lines))
+        yield from _rows_by_name(path, csv.reader(lines))
     else:
-        yield from _named(path, (line.rstrip("\r\n").split("\t") for line in lines))
+        yield from _rows_by_name(path, (line.rstrip("\r\n").split("\t") for line in lines))
 
 
-def _named(path: Path, cells: Iterator[list[str]]) -> Iterator[dict[str, str]]:
+def _rows_by_name(path: Path, cells: Iterator[list[str]]) -> Iterator[dict[str, str]]:
     names = [name.strip() for name in next(cells, [])]
     for number, row in enumerate(cells, start=2):
         if not row or row == [""]:

@@ -7,12 +7,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dropsmith.models import SmallTransformer, transformer_plan
-from dropsmith.models.small_transformer import TRANSFORMER_NOISES
+from dropsmith.models import TRANSFORMER_NOISES, SmallTransformer, transformer_plan
 from dropsmith.objectives.losses import classification, regression
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
-from dropsmith.tasks.meters import Meter, meters
+from dropsmith.tasks.meters import Meter, create_meters
 from dropsmith.tasks.task import Data, Kind, Task
 from dropsmith.tasks.text.source import LONGEST, TextSource
 from dropsmith.terms import Loss
@@ -57,8 +56,8 @@ class TextTask(Task):
         return transformer_plan(noise, rate)
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
-        wanted = classification if self.kind == "classes" else regression
-        return wanted(logits_of(output), batch["labels"])
+        loss_of = classification if self.kind == "classes" else regression
+        return loss_of(logits_of(output), batch["labels"])
 
     def meters(self) -> dict[str, Meter]:
-        return meters(self.metrics)
+        return create_meters(self.metrics)

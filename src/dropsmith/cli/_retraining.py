@@ -39,44 +39,44 @@ RetrainWith = Annotated[
 ]
 
 
-def rivals(task: "Task", seeds: int, asked: str | None) -> tuple[str, ...]:
+def rivals(task: "Task", seeds: int, methods: str | None) -> tuple[str, ...]:
     """What the best plan is compared with, found before a search is made that takes hours."""
     from dropsmith.compare import METHODS, pick
 
-    if asked is None:
+    if methods is None:
         return tuple(name for name in _USUAL if METHODS[name].fits(task))
     if not seeds:
         raise TaskError(
-            f"--retrain-with {asked} is of a comparison that is not asked for\n"
+            f"--retrain-with {methods} is of a comparison that is not asked for\n"
             "  say with how many seeds: --retrain-seeds 3"
         )
-    return pick(asked.split(","), task)
+    return pick(methods.split(","), task)
 
 
-def retrained(
+def compare_best_plans(
     task: "Task",
     setup: "Setup",
     searches: "Searches",
     folder: Path,
     seeds: int,
-    others: tuple[str, ...],
+    methods: tuple[str, ...],
 ) -> "Comparison | None":
     """The best plans, of which new seeds choose one, against other methods on the test set.
 
     The one that is chosen is then the plan that the search leaves.
     """
     from dropsmith.cli._progress import runs_bar
-    from dropsmith.cli._searches import retrained_in
+    from dropsmith.cli._searches import retraining_comparison
     from dropsmith.compare import Design, compare, count
     from dropsmith.learn import LEARNED, PLAN, RETRAINED
     from dropsmith.report import write_page
     from dropsmith.sites import Plan
 
     if not seeds:
-        return retrained_in(folder)
+        return retraining_comparison(folder)
     design = Design(
         task=task,
-        methods=(*others, LEARNED),
+        methods=(*methods, LEARNED),
         plans=((LEARNED, searches.finalists(FINALISTS)),),
         plans_seen=searches.problem.seeds,
         seeds=seeds,

@@ -4,10 +4,10 @@ import pytest
 from torch import nn
 
 from dropsmith.models import SmallTransformer
+from dropsmith.models.pretrained import upper_half
 from dropsmith.models.small_gpt import SmallGPT
 from dropsmith.models.small_seq2seq import SmallSeq2Seq
 from dropsmith.models.small_vit import SmallViT
-from dropsmith.models.upper import upper_half
 from dropsmith.tasks import TASKS
 
 MODELS = {

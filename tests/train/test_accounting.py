@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from dropsmith.tasks import find_task
-from dropsmith.train.account import cost, surroundings
-from dropsmith.train.environment import environment
+from dropsmith.train.accounting import cost, forget_peak, peak_bytes, surroundings
+from dropsmith.train.environment import describe_environment
 from dropsmith.train.state import State
 from train.setups import digits
 
@@ -32,8 +32,29 @@ def test_processors_that_were_counted_in_part_alone_are_left_out(state):
 
 def test_only_what_there_was_is_told(state):
     data = find_task("digits").load(limit=100)
-    plain = environment(data, torch.device("cpu")) | {"data_given": False}
+    plain = describe_environment(data, torch.device("cpu")) | {"data_given": False}
     assert surroundings(digits(), state, data, {}) == plain
     state.fused_head = "head"
     more = {"signatures": {"BLEU": "x"}, "fused_head": "head"}
     assert surroundings(digits(), state, data, {"BLEU": "x"}) == plain | more
+
+
+CPU = torch.device("cpu")
+
+
+def test_the_peak_holds_what_was_used_and_given_back():
+    forget_peak(CPU)
+    before = peak_bytes(CPU)
+    size = 2**27
+    torch.ones(size // 4)
+    assert peak_bytes(CPU) >= before + size // 2
+
+
+def test_without_the_systems_files_it_is_the_peak_of_the_process(monkeypatch, tmp_path):
+    import resource
+
+    monkeypatch.setattr("dropsmith.train.accounting._STATUS", tmp_path / "no status")
+    monkeypatch.setattr("dropsmith.train.accounting._CLEAR", tmp_path / "no clear")
+    monkeypatch.setattr("sys.platform", "linux")
+    forget_peak(CPU)
+    assert peak_bytes(CPU) == resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,18 +1,36 @@
-"""Where a model that nobody described can take noise: told from the types of its modules."""
+"""Tables of where models take noise, and the table of a model that nobody described."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from dropsmith.models._placing import Place, Places, placed
+from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.patterns import Bernoulli, Blocks, Gaussian, Words
-from dropsmith.sites import Plan, Selector, rule, select
+from dropsmith.sites import Plan, Rule, Selector, rule, select
+
+RuleMaker = Callable[[float], tuple[Rule, ...]]
+"""Makes the rules that place one kind of noise at a given rate."""
+
+NoiseTable = Mapping[str, RuleMaker]
+"""The places of each kind of noise."""
+
+
+def plan_for_noise(places: NoiseTable, noise: str, rate: float, model: str) -> Plan:
+    """The plan for one kind of noise; `TaskError` listing the kinds for an unknown one."""
+    if noise not in places:
+        raise TaskError(
+            f"{model} has no place for noise {noise!r}\n  it takes: {', '.join(places)}"
+            + did_you_mean(noise, places)
+        )
+    return Plan(*places[noise](rate))
+
 
 _DROPOUT = select(kind="dropout")
 _LINEAR = select("**.input", type="Linear")
 _CONV = select(type="Conv2d", kind="output")
-_EMBEDDED = select(type="Embedding", kind="output")
+_EMBEDDING = select(type="Embedding", kind="output")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +80,10 @@ class AnyModel:
 
     def plan(self, noise: str, rate: float) -> Plan:
         """Where the model drops what; `TaskError` where it has no place for it."""
-        return placed(self._places, noise, rate, self.name)
+        return plan_for_noise(self._places, noise, rate, self.name)
 
     @property
-    def _places(self) -> Places:
+    def _places(self) -> NoiseTable:
         plain = _DROPOUT if self.dropout else _LINEAR
         return (
             (_plain(plain) if self.dropout or self.linear else {})
@@ -74,18 +92,18 @@ class AnyModel:
         )
 
 
-def _plain(where: Selector) -> dict[str, Place]:
+def _plain(target: Selector) -> dict[str, RuleMaker]:
     return {
-        "dropout": lambda rate: (rule(where, Bernoulli(rate=rate)),),
-        "gaussian": lambda rate: (rule(where, Gaussian(rate=rate)),),
+        "dropout": lambda rate: (rule(target, Bernoulli(rate=rate)),),
+        "gaussian": lambda rate: (rule(target, Gaussian(rate=rate)),),
     }
 
 
-_IMAGE: dict[str, Place] = {
+_IMAGE: dict[str, RuleMaker] = {
     "spatial": lambda rate: (rule(_CONV, Bernoulli(rate=rate, shared="height width")),),
     "blocks": lambda rate: (rule(_CONV, Blocks(rate=rate, size=3)),),
 }
-_TEXT: dict[str, Place] = {
-    "locked": lambda rate: (rule(_EMBEDDED, Bernoulli(rate=rate, shared="time")),),
+_TEXT: dict[str, RuleMaker] = {
+    "locked": lambda rate: (rule(_EMBEDDING, Bernoulli(rate=rate, shared="time")),),
     "words": lambda rate: (rule(select(kind="words"), Words(rate=rate)),),
 }

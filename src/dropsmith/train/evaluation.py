@@ -55,9 +55,9 @@ def evaluate(
     with evaluating(model):
         if not samples:
             return _scores(task, part, OnePass(model, task).read, device_of(model))
-        few = on_device(part.rows(slice(0, 2)), device_of(model))
+        example = on_device(part.rows(slice(0, 2)), device_of(model))
         with reading(
-            model, few, samples, task.carry, kind=task.kind, seed=seed, without=without
+            model, example, samples, task.carry, kind=task.kind, seed=seed, without=without
         ) as mean:
             return _scores(task, part, mean.read, device_of(model))
 
@@ -79,13 +79,13 @@ class OnePass:
 
     def __init__(self, model: nn.Module, task: Task) -> None:
         self.model, self.task = model, task
-        self.carried: dict[str, Any] = {}
+        self.window_state: dict[str, Any] = {}
 
     def read(self, batch: dict[str, Tensor], continues: bool) -> Any:
         """What the model returns for a batch."""
         with torch.no_grad():
-            output = call(self.model, batch | (self.carried if continues else {}))
-        self.carried = dict(self.task.carry(output))
+            output = call(self.model, batch | (self.window_state if continues else {}))
+        self.window_state = dict(self.task.carry(output))
         return output
 
 
@@ -96,9 +96,9 @@ def _scores(task: Task, part: Part, read: Read, device: torch.device) -> dict[st
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     calibration = Calibration() if task.kind == "classes" else None
     meters = task.meters()
-    for given in part.batches(ROWS):
-        batch = on_device(given.columns, device)
-        output = read(batch, given.continues)
+    for part_batch in part.batches(ROWS):
+        batch = on_device(part_batch.columns, device)
+        output = read(batch, part_batch.continues)
         for name, (total, count) in task.score(output, batch).items():
             sums[name][0] += total
             sums[name][1] += count
@@ -136,8 +136,8 @@ class Calibration:
 
 def _flat(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Scores and labels of the items that count, one row each."""
-    counted = labels != -100
-    return logits[counted].float(), labels[counted]
+    valid = labels != -100
+    return logits[valid].float(), labels[valid]
 
 
 def on_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from dropsmith.predict import predict
 from dropsmith.sites import Plan, rule
 from dropsmith.tasks import Split, Stream, find_task
 from dropsmith.train import evaluate
-from dropsmith.train.evaluate import ROWS
+from dropsmith.train.evaluation import ROWS
 
 
 class Given(nn.Module):
@@ -90,8 +90,8 @@ def test_samples_are_averaged_as_probabilities_and_scored_as_one():
     plan = Plan(rule("0", Bernoulli(rate=0.5)))
     with plan.installed(net, torch.ones(2, 3)):
         mean = predict(net, {"input": examples.columns["image"]}, samples=20, seed=4).mean
-        found = evaluate(net, task, examples.renamed("input"), samples=20, seed=4)
-        again = evaluate(net, task, examples.renamed("input"))
+        found = evaluate(net, task, examples.rename_input("input"), samples=20, seed=4)
+        again = evaluate(net, task, examples.rename_input("input"))
     labels = examples.columns["labels"]
     assert found["nll"] == pytest.approx(-float(mean[range(9), labels].log().mean()), rel=1e-5)
     assert found["accuracy"] == float((mean.argmax(-1) == labels).double().mean())

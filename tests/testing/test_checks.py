@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import torch
 
-from dropsmith.testing import check_frozen, check_json, check_repr
+from dropsmith.testing import check_frozen, check_json, check_repr, record_saved_tensors
+from dropsmith.testing.checks import check_mean
 
 
 @dataclass(frozen=True)
@@ -72,3 +74,36 @@ def test_a_number_json_cannot_hold_is_refused():
 def test_a_setting_that_is_not_printed_is_shown():
     with pytest.raises(AssertionError, match="is what it prints"):
         check_repr(Mute(rate=0.3), {"Mute": Mute})
+
+
+def drawn(count: int, mean: float) -> list[torch.Tensor]:
+    return list(mean + torch.randn(count, generator=torch.Generator().manual_seed(0)))
+
+
+def test_a_mean_that_is_off_passes_few_draws_and_fails_many():
+    check_mean(drawn(100, 0.1), 0.0, "the mean")
+    with pytest.raises(AssertionError, match=r"the mean is 0\.\d+ over 10000 draws, not 0.0 ±"):
+        check_mean(drawn(10_000, 0.1), 0.0, "the mean")
+
+
+def test_draws_that_are_all_alike_are_held_to_rounding():
+    check_mean([torch.tensor(1.0)] * 9, 1.0 + 1e-6, "the mean")
+    with pytest.raises(AssertionError):
+        check_mean([torch.tensor(1.0)] * 9, 1.001, "the mean")
+
+
+def test_a_kept_mask_is_found():
+    x, mask = torch.ones(4, 3, requires_grad=True), torch.ones(4, 1)
+    with record_saved_tensors() as kept:
+        out = x * mask
+    assert [tensor.shape for tensor in kept] == [(4, 1)]
+    out.sum().backward()
+    assert x.grad is not None
+
+
+def test_what_keeps_nothing_is_silent():
+    x = torch.ones(4, requires_grad=True)
+    with record_saved_tensors() as kept:
+        x + 1
+        torch.ones(4) * torch.ones(4)
+    assert kept == []

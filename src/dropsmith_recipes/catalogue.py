@@ -29,7 +29,7 @@ _TRANSFORMERS = (
     *lr_drop.curve(),
 )
 
-_SEARCHED = (*auto_dropout.tables(), *auto_dropout_transfer.tables())
+_AUTO_DROPOUT = (*auto_dropout.tables(), *auto_dropout_transfer.tables())
 
 RECIPES: dict[str, Recipe] = {
     "penn-treebank/naive-lstm-medium": gal.naive_medium(),
@@ -57,7 +57,7 @@ RECIPES: dict[str, Recipe] = {
     "sentiment-scale-gru/variational-gru": sentiment.variational_gru(),
     **{recipe.full_name: recipe for recipe in fine_tuning.tables()},
     **{recipe.full_name: recipe for recipe in _TRANSFORMERS},
-    **{recipe.full_name: recipe for recipe in _SEARCHED},
+    **{recipe.full_name: recipe for recipe in _AUTO_DROPOUT},
 }
 
 
@@ -83,7 +83,7 @@ def find_recipe(name: str) -> Recipe:
     if name in RECIPES:
         return RECIPES[name]
     task = name.partition("/")[0]
-    near = [known for known in RECIPES if known.startswith(f"{task}/")] or list(RECIPES)
+    near = [full_name for full_name in RECIPES if full_name.startswith(f"{task}/")] or list(RECIPES)
     raise TaskError(
         f"no recipe is called {name!r}\n  recipes: {', '.join(near)}" + did_you_mean(name, RECIPES)
     )

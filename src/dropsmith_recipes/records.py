@@ -25,29 +25,29 @@ def records_of(recipe: Recipe, preset: str, folder: Path) -> list[Record]:
     """
     # A searched plan differs from search to search, and is a run of the recipe all the same; so do
     # weights from run to run.
-    own: dict[str, Any] = {}
+    free_values: dict[str, Any] = {}
     if recipe.preset(preset).search is not None:
-        own["plan"] = Plan()
+        free_values["plan"] = Plan()
     if recipe.after is not None:
-        own["start"] = Start(weights=Path(), sha256="")
-    free = {"seed", *own}
-    wanted = _settings(recipe.setup(preset, **own).to_json(), free)
+        free_values["start"] = Start(weights=Path(), sha256="")
+    free = {"seed", *free_values}
+    settings = _settings(recipe.setup(preset, **free_values).to_json(), free)
     files = sorted(path for path in folder.glob("*.json") if _NAME.fullmatch(path.name))
-    found = [record for path in files if _is(record := Record.load(path), wanted, free)]
-    mine = [record for record in found if _begun(record, recipe, preset)]
-    return sorted(mine, key=lambda record: record.config["seed"])
+    records = [record for path in files if _is(record := Record.load(path), settings, free)]
+    matching = [record for record in records if _begun(record, recipe, preset)]
+    return sorted(matching, key=lambda record: record.config["seed"])
 
 
-def _is(record: Record, wanted: dict[str, Any], free: set[str]) -> bool:
-    return record.status == "finished" and _settings(record.config, free) == wanted
+def _is(record: Record, settings: dict[str, Any], free: set[str]) -> bool:
+    return record.status == "finished" and _settings(record.config, free) == settings
 
 
 def _begun(record: Record, recipe: Recipe, preset: str) -> bool:
     """Whether a run began from what its recipe begins from: a run of the one before it."""
     first = record.environment.get("start", {})
     seed = first.get("seed")
-    known = None if seed is None else recipe.first_id(preset, seed)
-    return recipe.after is None or (known is not None and known == first.get("record"))
+    first_id = None if seed is None else recipe.first_id(preset, seed)
+    return recipe.after is None or (first_id is not None and first_id == first.get("record"))
 
 
 def _settings(config: dict[str, Any], free: set[str]) -> dict[str, Any]:

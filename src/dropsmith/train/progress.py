@@ -11,7 +11,7 @@ class Progress(Protocol):
     def __call__(self, share: float, /) -> None: ...
 
 
-class Evaluated(Protocol):
+class EvaluationListener(Protocol):
     """Is told the numbers of each evaluation; what it raises ends the run, its checkpoint kept."""
 
     def __call__(self, numbers: Mapping[str, float], /) -> None: ...
