@@ -1,4 +1,4 @@
-"""What a recipe is: one row of a paper's table, as a value that can be run."""
+"""A recipe: one row of a paper's table, as a value that can be run."""
 
 from dataclasses import dataclass, replace
 
@@ -42,7 +42,7 @@ class Recipe:
 
     @property
     def full_name(self) -> str:
-        """What it is called on the command line."""
+        """Its name on the command line."""
         return f"{self.task}/{self.name}"
 
     def preset(self, name: str) -> Preset:

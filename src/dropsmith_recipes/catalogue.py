@@ -62,7 +62,7 @@ RECIPES: dict[str, Recipe] = {
 
 
 def is_recipe(name: str) -> bool:
-    """Whether a name means a recipe, be it spelled wrong: a task that has some, then a slash.
+    """True if a name means a recipe, be it spelled wrong: a task that has some, then a slash.
 
     >>> is_recipe("penn-treebank/awd"), is_recipe("penn-treebank"), is_recipe("photos/cats")
     (True, False, False)

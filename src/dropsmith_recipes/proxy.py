@@ -1,4 +1,4 @@
-"""How a recipe finds its plan: by a search over children of a smaller run."""
+"""The search of a recipe for its plan, over children of a smaller run."""
 
 from dataclasses import dataclass
 from types import SimpleNamespace

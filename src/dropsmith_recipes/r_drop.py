@@ -1,4 +1,4 @@
-"""What the recipes of Liang, Wu et al. (2021), R-Drop, have in common.
+"""The common parts of the recipes of Liang, Wu et al. (2021), R-Drop.
 
 A budget counts example-views: of a two-view method an epoch is half a pass over the data. The
 authors' epochs are therefore multiplied by the views that a step has on average.

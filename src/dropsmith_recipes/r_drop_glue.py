@@ -23,7 +23,7 @@ _STSB = ("predictions are compared by squared difference, as in the paper's appe
 
 @dataclass(frozen=True)
 class _Task:
-    """What the authors' script says of a task, and what they report of it.
+    """The settings of the authors' script for a task, and the numbers that they report.
 
     Args:
         epochs: the updates of the script times its batch, in passes over the task.

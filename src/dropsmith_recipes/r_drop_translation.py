@@ -78,7 +78,7 @@ _TWO_PLACES = ("de-en", "en-de")
 """Directions whose numbers are known to two places; those of the others to one."""
 
 _STANDS_IN = {"de-en": "iwslt2017", "en-de": "multi30k", "en-fr": "multi30k"}
-"""What there is at a size for CPU minutes, in the same direction or from the same language."""
+"""Data of a size for CPU minutes, in the same direction or from the same language."""
 
 
 def _iwslt(
@@ -183,7 +183,7 @@ def _wmt_rows() -> tuple[Recipe, ...]:
 
 
 def ablations() -> tuple[Recipe, ...]:
-    """What was varied on German to English; its numbers are curves, or could not be looked up."""
+    """Variations on German to English; their numbers are curves, or could not be looked up."""
     return (*_strengths(), *_steps(), *_views(), *_rates(), *_kinds())
 
 

@@ -1,4 +1,4 @@
-"""Which of our records are runs of a recipe, whatever their seed."""
+"""Our records that are runs of a recipe, whatever their seed."""
 
 import re
 from pathlib import Path
@@ -43,7 +43,7 @@ def _is(record: Record, settings: dict[str, Any], free: set[str]) -> bool:
 
 
 def _begun(record: Record, recipe: Recipe, preset: str) -> bool:
-    """Whether a run began from what its recipe begins from: a run of the one before it."""
+    """True if a run began from what its recipe begins from: a run of the one before it."""
     first = record.environment.get("start", {})
     seed = first.get("seed")
     first_id = None if seed is None else recipe.first_id(preset, seed)

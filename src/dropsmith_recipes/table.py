@@ -50,7 +50,7 @@ def row(recipe: Recipe, folder: Path) -> tuple[str, ...]:
 
 
 def run_here(recipe: Recipe, folder: Path) -> str:
-    """What the runs of a recipe's presets gave on test, or that there are none."""
+    """The test scores of the runs of a recipe's presets, or a word that there are none."""
     runs = {preset: records_of(recipe, preset, folder) for preset in reversed(PRESETS)}
     texts = [
         f"{preset} {_scores(records, recipe.published_scores)}"

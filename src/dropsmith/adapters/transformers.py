@@ -55,6 +55,6 @@ class CarryStep(TrainerCallback, ExportableState):
             self.noise.load_state_dict(attributes_of_step["attributes"])
 
     def state(self) -> dict[str, Any]:
-        """What Trainer writes beside its own state."""
+        """The values that Trainer writes beside its own state."""
         attributes = {"step": 0} if self.noise is None else self.noise.state_dict()
         return {"args": {}, "attributes": attributes}

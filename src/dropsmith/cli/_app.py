@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _sentence(error: typer.TyperException) -> str:
-    """What was typed wrong, as the library's own errors say it, and where the right words are."""
+    """The mistake that was typed, in the words of the library's own errors, and where help is."""
     message = error.format_message().rstrip(".")
     context = getattr(error, "ctx", None)
     command = _NAME if context is None else context.command_path

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from dropsmith.train import Setup
 
 TRIALS, SAMPLER = 40, "controller"
-"""Where neither the command nor a recipe says how many; what proposes them, where it does not."""
+"""The number of trials and the sampler where neither the command nor a recipe names them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """What was typed: see the options of `dropsmith search`."""
+    """The options of `dropsmith search`, as they were typed."""
 
     task: str
     preset: str | None
@@ -44,7 +44,7 @@ class SearchOptions:
 
     @property
     def fixed_options(self) -> dict[str, object]:
-        """What a recipe decides, each with whether it was typed."""
+        """The options that a recipe decides, each with whether it was typed."""
         return {
             "--budget": self.budget != "full",
             "--model": self.model,
@@ -58,7 +58,7 @@ class SearchOptions:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What means a recipe's search again: its name, and what was not as usual."""
+        """The words that mean a recipe's search again: its name, and its unusual options."""
         options = {
             "--preset": self.preset,
             "--trials": self.trials,
@@ -73,7 +73,7 @@ class SearchOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Children:
-    """What is searched on.
+    """The task and the runs that a search tries plans on.
 
     Args:
         task, setup: the task, and the run of every child.

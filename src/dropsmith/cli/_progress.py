@@ -1,4 +1,4 @@
-"""How far many runs have come, on standard error."""
+"""The progress of many runs, on standard error."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -27,7 +27,7 @@ PresetName = Annotated[
 
 
 def is_recipe(name: str) -> bool:
-    """Whether a task's name is a recipe's, be it spelled wrong, and no path."""
+    """True if a task's name is a recipe's, be it spelled wrong, and no path."""
     from dropsmith_recipes import is_recipe
 
     return is_recipe(name) and not Path(name).exists()

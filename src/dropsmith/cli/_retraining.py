@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dropsmith.train import Setup
 
 _USUAL = ("none", "dropout")
-"""What the best plan is compared with where nothing else is named."""
+"""The methods that the best plan is compared with where none are named."""
 
 FINALISTS = 3
 """Plans of best score that new seeds choose from: as many as each other method has settings."""
@@ -40,7 +40,7 @@ RetrainWith = Annotated[
 
 
 def rivals(task: "Task", seeds: int, methods: str | None) -> tuple[str, ...]:
-    """What the best plan is compared with, found before a search is made that takes hours."""
+    """The methods that the best plan is compared with, checked before a search that takes hours."""
     from dropsmith.compare import METHODS, pick
 
     if methods is None:

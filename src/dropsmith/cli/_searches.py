@@ -1,4 +1,4 @@
-"""What a search prints: the best plans for people, or one JSON object for machines."""
+"""The output of a search: the best plans for people, or one JSON object for machines."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

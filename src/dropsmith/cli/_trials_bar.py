@@ -1,4 +1,4 @@
-"""How far a search has come, on standard error."""
+"""The progress of a search, on standard error."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How sure a trained model is over its test set, in numbers."""
+"""The uncertainty of a trained model over its test set, in numbers."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

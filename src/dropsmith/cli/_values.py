@@ -1,4 +1,4 @@
-"""How what was typed becomes values of the library."""
+"""Values of the library from the words of the command line."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -72,7 +72,7 @@ def _length_of(
 
 
 def _count(data: "Data") -> int:
-    """How many training examples there are, in what a limit counts."""
+    """The number of training examples, in what a limit counts."""
     return data.full_size or len(data.train)
 
 
@@ -143,7 +143,7 @@ def rates_of(text: str | None) -> tuple[float, ...]:
 
 
 def folder_of(out: Path | None, task: str) -> Path:
-    """Where the records of a task go; `DataError` at once where that can be no folder."""
+    """The folder for the records of a task; `DataError` at once where it can be no folder."""
     from dropsmith.tasks import plain_name
 
     folder = out or Path("runs") / plain_name(task)

@@ -30,7 +30,7 @@ With = Annotated[
     typer.Option(
         "--with",
         metavar="METHOD,METHOD,…",
-        help="What to compare: none, dropout, spatial, blocks, locked, gaussian, words, path, "
+        help="The methods to compare: none, dropout, spatial, blocks, locked, gaussian, words, path, "
         "weights, variational, variational-untied, naive, awd, early, late, linear, two-sample, "
         "fraternal, pi, "
         "expectation-linear, r-drop, lr-drop. A method whose views agree may save on the second: "
@@ -38,12 +38,13 @@ With = Annotated[
         "Default: those that suit the task.",
     ),
 ]
-Seeds = Annotated[int, typer.Option("--seeds", help="How many seeds are reported.")]
+Seeds = Annotated[int, typer.Option("--seeds", help="The number of seeds that are reported.")]
 Trials = Annotated[
     int | None,
     typer.Option(
         "--trials",
-        help="How many settings each method tries on validation. Default: 3, or --rates.",
+        help="The number of settings that each method tries on validation. Default: 3, or as many "
+        "as --rates.",
     ),
 ]
 Rates = Annotated[
@@ -51,16 +52,22 @@ Rates = Annotated[
     typer.Option(
         "--rates",
         metavar="RATE,…",
-        help="The rates that every method with noise tries, in place of ours: as many as trials.",
+        help="The rates that every method with noise tries, in place of the usual ones: as many as "
+        "there are trials.",
     ),
 ]
 TuningSeeds = Annotated[
-    int, typer.Option("--tuning-seeds", help="On how many seeds each of these settings is tried.")
+    int,
+    typer.Option(
+        "--tuning-seeds", help="The number of seeds on which each of these settings is tried."
+    ),
 ]
 SamplesOf = Annotated[
     str | None,
     typer.Option(
-        "--samples-of", metavar="METHOD,…", help="Samples of these methods alone. Default: of all."
+        "--samples-of",
+        metavar="METHOD,…",
+        help="Take samples of these methods alone. Default: of all methods.",
     ),
 ]
 Plans = Annotated[
@@ -74,7 +81,11 @@ Plans = Annotated[
 ]
 Processes = Annotated[
     int | None,
-    typer.Option("--processes", min=1, help="Runs at the same time. Default: one a processor."),
+    typer.Option(
+        "--processes",
+        min=1,
+        help="The number of runs at the same time. Default: one for each processor.",
+    ),
 ]
 
 

@@ -27,7 +27,7 @@ from dropsmith.cli._uncertainty import check_items, uncertainty
 from dropsmith.cli._values import folder_of
 
 Samples = Annotated[
-    int, typer.Option("--samples", min=2, help="How many noisy passes are averaged.")
+    int, typer.Option("--samples", min=2, help="The number of noisy passes that are averaged.")
 ]
 
 

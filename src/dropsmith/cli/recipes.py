@@ -19,7 +19,11 @@ _PIPE_WIDTH = 1000
 
 Runs = Annotated[
     Path | None,
-    typer.Option("--out", metavar="DIR", help="Where to look for records. Default: runs/TASK."),
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="The folder in which records are looked for. Default: runs/TASK.",
+    ),
 ]
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from dropsmith.record import Record
 
 METHOD, FULL = "dropout", "full"
-"""What is trained, and how long, where nothing is said."""
+"""The method and the budget where none are named."""
 
 
 def train(

@@ -84,7 +84,7 @@ def _check(width: int, heads: int) -> None:
 
 
 def adaptive_plan(*, branches: float, inner: float, attention: float, head: float) -> Plan:
-    """Where `AdaptiveLM` drops what, as fairseq's `transformer_lm_wiki103` does.
+    """The plan of `AdaptiveLM` that fairseq's `transformer_lm_wiki103` has.
 
     >>> adaptive_plan(branches=0.3, inner=0.1, attention=0.1, head=0.2).rules[0]
     rule('embedded', Bernoulli(rate=0.3))

@@ -79,7 +79,7 @@ class AnyModel:
         return tuple(self._places)
 
     def plan(self, noise: str, rate: float) -> Plan:
-        """Where the model drops what; `TaskError` where it has no place for it."""
+        """The plan of one kind of noise; `TaskError` where the model has no place for it."""
         return plan_for_noise(self._places, noise, rate, self.name)
 
     @property

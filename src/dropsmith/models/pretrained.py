@@ -43,7 +43,7 @@ class PretrainedClassifier(nn.Module):
 
 @lru_cache(maxsize=4)
 def pretrained_upper_half(checkpoint: str) -> str | None:
-    """Where the upper half of its layers begins in `PretrainedClassifier`; no weights are read."""
+    """The first layer of the upper half in `PretrainedClassifier`; no weights are read."""
     library = transformers_library(checkpoint)
     config = load_pretrained(checkpoint, library.AutoConfig.from_pretrained)
     with torch.device("meta"):
@@ -77,7 +77,7 @@ def transformers_library(checkpoint: str) -> Any:
 
 
 def load_pretrained(checkpoint: str, fetch: Callable[..., Any], **options: Any) -> Any:
-    """What a `from_pretrained` of transformers returns, or an error that says what to do."""
+    """The result of a `from_pretrained` of transformers, or an error that says what to do."""
     try:
         with retries_said_once():
             return fetch(checkpoint, **options)
@@ -108,7 +108,7 @@ PRETRAINED_NOISES = tuple(_PLACES)
 
 
 def pretrained_plan(noise: str, rate: float) -> Plan:
-    """Where an encoder of the BERT family drops what.
+    """The plan of one kind of noise in an encoder of the BERT family.
 
     >>> pretrained_plan("words", 0.1).rules
     (rule('**.word_embeddings', Words(rate=0.1)),)

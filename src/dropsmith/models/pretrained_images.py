@@ -72,7 +72,7 @@ PRETRAINED_IMAGE_NOISES = tuple(_PLACES)
 
 
 def pretrained_image_plan(noise: str, rate: float) -> Plan:
-    """Where a pretrained model of images drops what.
+    """The plan of one kind of noise in a pretrained model of images.
 
     >>> pretrained_image_plan("dropout", 0.1).rules
     (rule(select('**', kind='dropout'), Bernoulli(rate=0.1)),)

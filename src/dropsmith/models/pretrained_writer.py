@@ -80,13 +80,13 @@ _FAMILIES: Mapping[str, NoiseTable] = {
     **dict.fromkeys(("bart", "mbart", "marian", "pegasus", "blenderbot", "m2m_100"), _BART),
     **dict.fromkeys(("t5", "mt5"), _places("dropout", "net.*.embed_tokens")),
 }
-"""Where a family of models has dropout of its own: in functions or in modules."""
+"""The noise of each family, whose own dropout is in functions or in modules."""
 
 WRITER_NOISES = tuple(_BART)
 
 
 def writer_family(checkpoint: str) -> str:
-    """What family a checkpoint is of; `TaskError` for one whose places of noise are not known."""
+    """The family of a checkpoint; `TaskError` for one whose places of noise are not known."""
     library_class = transformers_library(checkpoint).AutoConfig
     family = load_pretrained(checkpoint, library_class.from_pretrained).model_type
     if family not in _FAMILIES:
@@ -98,7 +98,7 @@ def writer_family(checkpoint: str) -> str:
 
 
 def writer_plan(family: str, noise: str, rate: float) -> Plan:
-    """Where a pretrained encoder and decoder drop what.
+    """The plan of one kind of noise in a pretrained encoder and decoder.
 
     >>> writer_plan("t5", "words", 0.1).rules
     (rule('net.*.embed_tokens', Words(rate=0.1)),)

@@ -18,7 +18,7 @@ _TABLES = 0.1
 
 
 class RecurrentScores(NamedTuple):
-    """What a recurrent language model returns.
+    """The output of a recurrent language model.
 
     Args:
         logits: scores of the next word, `[batch, time, words]`.

@@ -1,4 +1,4 @@
-"""Where the papers on recurrent dropout drop what, for `RecurrentLM` and models built like it.
+"""Plans of the papers on recurrent dropout, for `RecurrentLM` and models built like it.
 
 A rate of 0 leaves its rule out: off means gone.
 """

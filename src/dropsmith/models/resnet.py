@@ -79,7 +79,7 @@ RESNET_NOISES = tuple(_PLACES)
 
 
 def resnet_plan(noise: str, rate: float) -> Plan:
-    """Where `ResNet` drops what.
+    """The plan of one kind of noise in `ResNet`.
 
     >>> resnet_plan("spatial", 0.1).rules[0].pattern
     Bernoulli(rate=0.1, shared='height width')

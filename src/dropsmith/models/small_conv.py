@@ -74,7 +74,7 @@ CONV_NOISES = tuple(_PLACES)
 
 
 def conv_plan(noise: str, rate: float) -> Plan:
-    """Where `SmallConv` drops what.
+    """The plan of one kind of noise in `SmallConv`.
 
     >>> conv_plan("spatial", 0.2).rules
     (rule('convs.*', Bernoulli(rate=0.2, shared='height width')),)

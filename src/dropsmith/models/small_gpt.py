@@ -79,7 +79,7 @@ GPT_NOISES = tuple(_PLACES)
 
 
 def gpt_plan(noise: str, rate: float) -> Plan:
-    """Where `SmallGPT` drops what.
+    """The plan of one kind of noise in `SmallGPT`.
 
     >>> gpt_plan("words", 0.1).rules
     (rule('net.transformer.wte', Words(rate=0.1)),)

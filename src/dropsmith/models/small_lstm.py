@@ -112,7 +112,7 @@ LSTM_NOISES = tuple(_PLACES)
 
 
 def lstm_plan(noise: str, rate: float) -> Plan:
-    """Where `SmallLSTM` drops what.
+    """The plan of one kind of noise in `SmallLSTM`.
 
     >>> lstm_plan("words", 0.1).rules
     (rule('embedding', Words(rate=0.1)),)

@@ -75,7 +75,7 @@ REGRESSOR_NOISES = tuple(_PLACES)
 
 
 def regressor_plan(noise: str, rate: float) -> Plan:
-    """Where `SmallRegressor` drops what.
+    """The plan of one kind of noise in `SmallRegressor`.
 
     >>> regressor_plan("words", 0.1).rules
     (rule('embedding', Words(rate=0.1)),)

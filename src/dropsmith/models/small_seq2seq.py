@@ -151,7 +151,7 @@ SEQ2SEQ_NOISES = tuple(_PLACES)
 
 
 def seq2seq_plan(noise: str, rate: float) -> Plan:
-    """Where `SmallSeq2Seq` drops what.
+    """The plan of one kind of noise in `SmallSeq2Seq`.
 
     >>> seq2seq_plan("words", 0.1).rules
     (rule('net.model.*.embed_tokens', Words(rate=0.1)),)

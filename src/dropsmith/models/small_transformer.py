@@ -82,7 +82,7 @@ class SmallTransformer(nn.Module):
 
 
 def _attention_mask(real: Sequence[Tensor]) -> Tensor:
-    """What each word attends to, `[batch, 1, time or 1, time]`: the real words of its text."""
+    """The words each word attends to, `[batch, 1, time or 1, time]`: the real ones of its text."""
     # A text without words attends to its padding: a row of nothing would be not-a-number.
     keys = torch.cat([mask | ~mask.any(1, keepdim=True) for mask in real], dim=1)[:, None, None]
     if len(real) == 1:
@@ -149,7 +149,7 @@ TRANSFORMER_NOISES = tuple(_PLACES)
 
 
 def transformer_plan(noise: str, rate: float) -> Plan:
-    """Where `SmallTransformer` drops what.
+    """The plan of one kind of noise in `SmallTransformer`.
 
     >>> transformer_plan("path", 0.1).rules[0]
     rule('layers.*.attended', Path(rate=0.1))

@@ -84,7 +84,7 @@ VIT_NOISES = tuple(_PLACES)
 
 
 def vit_plan(noise: str, rate: float) -> Plan:
-    """Where `SmallViT` drops what.
+    """The plan of one kind of noise in `SmallViT`.
 
     >>> vit_plan("path", 0.1).rules[0]
     rule('net.vit.layers.*.attention.o_proj', Path(rate=0.1))

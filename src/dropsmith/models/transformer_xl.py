@@ -105,7 +105,7 @@ class _Layer(nn.Module):
         self.feed, self.fed = nn.Linear(width, feed), nn.Linear(feed, width)
 
     def forward(self, x: Tensor, context: Tensor, waves: Tensor) -> Tensor:
-        """What leaves the layer, of `x` that enters it and `context`, memory and `x`."""
+        """The layer's output for `x`, and `context`, which is memory and `x`."""
         first = self.attention_norm(context) if self.norm_first else context
         x = self.attention_shortcut(x) + self.attended(self._attend(first, x.shape[1], waves))
         x = x if self.norm_first else self.attention_norm(x)
@@ -145,7 +145,7 @@ def shift_to_places(scores: Tensor) -> Tensor:
 
 
 def _future(time: int, context: Tensor) -> Tensor:
-    """Which places each of the last `time` places must not see, `[time, places]`."""
+    """The places that each of the last `time` places must not see, `[time, places]`."""
     place = torch.arange(context.shape[1], device=context.device)
     return place > place[-time:].unsqueeze(1)
 
@@ -179,7 +179,7 @@ XL_NOISES = tuple(_PLACES)
 
 
 def xl_plan(noise: str, rate: float) -> Plan:
-    """Where `TransformerXL` drops what.
+    """The plan of one kind of noise in `TransformerXL`.
 
     >>> xl_plan("path", 0.1).rules[0]
     rule('layers.*.attended', Path(rate=0.1))

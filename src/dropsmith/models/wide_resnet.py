@@ -80,7 +80,7 @@ class WideResNet(nn.Module):
 
 
 def _blocks(depth: int, width: int, stride: int) -> int:
-    """How many blocks each stage has."""
+    """The number of blocks of each stage."""
     blocks, rest = divmod(depth - 4, 2 * STAGES)
     if rest or blocks < 1:
         nearest = 4 + 2 * STAGES * max(1, round((depth - 4) / (2 * STAGES)))
@@ -146,7 +146,7 @@ WIDE_NOISES = tuple(_PLACES)
 
 
 def wide_plan(noise: str, rate: float) -> Plan:
-    """Where `WideResNet` drops what.
+    """The plan of one kind of noise in `WideResNet`.
 
     Between the convolutions of a block, as in the paper: a mask before a ReLU is one after it.
 

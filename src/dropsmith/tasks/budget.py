@@ -1,4 +1,4 @@
-"""How long a run is and how it steps, as one value."""
+"""The length of a run and the settings of its steps, as one value."""
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -13,7 +13,7 @@ _OPTIONAL_FIELDS = ("optimiser", "schedule", "window", "varying", "reset")
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How long a run is and how it steps, in example-views so that methods can be compared.
+    """The length of a run in example-views, so that methods can be compared, and its steps.
 
     Args:
         epochs: passes over the training examples of a one-view method; a two-view method makes

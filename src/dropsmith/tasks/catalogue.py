@@ -78,7 +78,7 @@ TASKS: dict[str, Task] = {
 
 
 def plain_name(task: str) -> str:
-    """What records call a task: its name, or the last part of a path, however that was spelled.
+    """The name of a task in records: its own, or the last part of a path, however that is spelled.
 
     >>> plain_name("digits"), plain_name("../pictures/cats/")
     ('digits', 'cats')

@@ -143,7 +143,7 @@ def _pretrained_task(task: Task, checkpoint: str) -> Task | None:
 
 
 def _has_blocks(model: nn.Module, part: Part, input_name: str | None) -> bool:
-    """Whether its Transformer blocks can be read, from a run over two rows."""
+    """True if its Transformer blocks can be read, from a run over two rows."""
     try:
         with torch.no_grad(), torch.random.fork_rng(), reading(model, Reads()):
             model_part = part if input_name is None else part.rename_input(input_name)

@@ -1,4 +1,4 @@
-"""What a model wrote, scored by the libraries whose numbers others report."""
+"""Scores of generated texts, by the libraries whose numbers others report."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

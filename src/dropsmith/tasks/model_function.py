@@ -32,7 +32,7 @@ def build_model(spec: str, data: Any) -> nn.Module:
 
 
 def _line(error: BaseException) -> str:
-    """Where the error arose, for there is no traceback to say so."""
+    """The line in which the error arose, for no traceback shows it."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"\n  at {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
 

@@ -116,7 +116,7 @@ class ASGD:
 
 
 Optimiser = AdamW | Adam | SGD | TriggeredASGD | ASGD
-"""How a gradient becomes a step."""
+"""The rule by which a gradient becomes a step."""
 
 
 def to_json(optimiser: Optimiser) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a task is: data, a small model, a loss and the numbers it is judged by."""
+"""A task: data, a small model, a loss and the numbers that it is judged by."""
 
 import hashlib
 import math
@@ -120,14 +120,14 @@ class Task(ABC):
 
     @abstractmethod
     def plan(self, noise: str, rate: float) -> Plan:
-        """Where this task's model drops what: `TaskError` lists `noises` for an unknown one."""
+        """A plan of one kind of noise in this task's model; `TaskError` lists `noises` otherwise."""
 
     @abstractmethod
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
         """The loss of one view, as sum and count of counted items."""
 
     def carry(self, output: Any) -> Mapping[str, Any]:
-        """What the next window of the same text is given beside its columns, by argument name.
+        """Arguments of the next window of the same text beside its columns, by name.
 
         Nothing, unless a task reads streams. What is carried has its rows first, as the columns
         have; it is taken from view 0, without its graph.
@@ -176,5 +176,5 @@ class Task(ABC):
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where a model's parameters are; the CPU for a model without any."""
+    """The device of a model's parameters; the CPU for a model without any."""
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""What every executor promises; inherit the class and say how yours is made."""
+"""The contract of every executor; inherit the class and say how yours is made."""
 
 import os
 import signal
@@ -185,7 +185,7 @@ class ExecutorContract:
         return type(self)._executor  # pyright: ignore[reportReturnType]
 
     def _run_trials(self, *actions: str) -> list[Ended]:
-        """What became of a trial for each deed, in their order."""
+        """The event that ended a trial for each action, in their order."""
         executor = self._shared_executor()
         waiting = [_job(number, action) for number, action in enumerate(actions)]
         events: list[Ended] = []

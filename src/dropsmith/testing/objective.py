@@ -1,4 +1,4 @@
-"""What every objective promises; inherit the class and list yours."""
+"""The contract of every objective; inherit the class and list yours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Rows:
 
     @property
     def shared_rows(self) -> int:
-        """How many rows every view has."""
+        """The number of rows that every view has."""
         return min(len(score) for score in self.scores)
 
     def views(self) -> Views:
@@ -199,7 +199,7 @@ class ObjectiveContract:
         return objective.terms(self.views(rows), self.loss)
 
     def views(self, rows: Rows) -> Views:
-        """What a model with these scores gives; add `layers` for an objective that reads them."""
+        """The views of a model with these scores; add `layers` for an objective that reads them."""
         return rows.views()
 
     def value(self, objective: Objective, rows: Rows) -> Tensor:

@@ -1,4 +1,4 @@
-"""What every pattern promises; inherit the class and list yours."""
+"""The contract of every pattern; inherit the class and list yours."""
 
 from collections.abc import Sequence
 from dataclasses import fields, replace

@@ -1,4 +1,4 @@
-"""What every sampler promises; inherit the class and list yours."""
+"""The contract of every sampler; inherit the class and list yours."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -116,7 +116,7 @@ class Setup:
 
     @property
     def data_given(self) -> bool:
-        """Whether the examples are read from a place that the user names."""
+        """True if the examples are read from a place that the user names."""
         return self.data is not None or self.task not in TASKS
 
     def to_json(self) -> dict[str, Any]:

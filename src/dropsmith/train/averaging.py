@@ -47,7 +47,7 @@ class AveragedSGD(Optimizer):
 
     @property
     def averaging(self) -> bool:
-        """Whether averaging has begun."""
+        """True once averaging has begun."""
         return self.param_groups[0][COUNT] > 0
 
     @torch.no_grad()

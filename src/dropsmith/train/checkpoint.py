@@ -26,7 +26,7 @@ WEIGHTS = "model.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class Saving:
-    """When a run writes checkpoints. When does not change what it computes.
+    """The times at which a run writes checkpoints; they do not change what it computes.
 
     Args:
         seconds: after at least so much time since the last.
@@ -37,13 +37,13 @@ class Saving:
     steps: int | None = None
 
     def due(self, step: int, seconds: float) -> bool:
-        """Whether to write one after `step`, `seconds` after the last."""
+        """True if one is due after `step`, `seconds` after the last."""
         return seconds >= self.seconds if self.steps is None else step % self.steps == 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What an unfinished run is resumed from.
+    """The state that an unfinished run is resumed from.
 
     Args:
         identity: what the run is: configuration and data hash. Another run may not resume from it.
@@ -147,7 +147,7 @@ def pack(values: Mapping[str, Any]) -> tuple[dict[str, Tensor], str]:
 
 
 def unpack(tensors: Mapping[str, Tensor], spec: str) -> dict[str, Any]:
-    """What was packed.
+    """The values that `pack` took apart.
 
     >>> import torch
     >>> unpack(*pack({"state": (torch.zeros(1), torch.ones(1))}))

@@ -39,7 +39,7 @@ def words_hash(data: Data) -> str | None:
 
 
 def device_name(device: torch.device) -> str:
-    """What a person would call a device."""
+    """A device's name in words."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type != "cpu":

@@ -1,4 +1,4 @@
-"""How good a model is on a part of the data, with noise off or averaged over."""
+"""Scores of a model on a part of the data, with noise off or averaged over."""
 
 import math
 from collections import defaultdict
@@ -28,7 +28,7 @@ def evaluate(
     seed: int = 0,
     without: tuple[Kind, ...] = (),
 ) -> dict[str, float]:
-    """How a task judges a model on a part of the data.
+    """The scores that a task gives a model on a part of the data.
 
     The model is in eval mode meanwhile, and afterwards every module in the mode it was in.
 
@@ -82,7 +82,7 @@ class OnePass:
         self.window_state: dict[str, Any] = {}
 
     def read(self, batch: dict[str, Tensor], continues: bool) -> Any:
-        """What the model returns for a batch."""
+        """The output of the model for a batch."""
         with torch.no_grad():
             output = call(self.model, batch | (self.window_state if continues else {}))
         self.window_state = dict(self.task.carry(output))

@@ -1,4 +1,4 @@
-"""How many steps a run makes, when it is evaluated and how fast it learns."""
+"""The number of steps of a run, its evaluations and its learning rate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,15 +46,15 @@ class Length:
 
     @property
     def steps(self) -> int:
-        """How many steps the run makes."""
+        """The number of steps of the run."""
         return len(self.views) - 1
 
     def epoch(self, step: int) -> float:
-        """How many epochs of example-views are done after a step."""
+        """The number of epochs of example-views that are done after a step."""
         return self.views[step] / self.examples
 
     def evaluates(self, step: int) -> bool:
-        """Whether a step completes an epoch of example-views, or the run."""
+        """True if a step completes an epoch of example-views, or the run."""
         before, after = self.views[step - 1], self.views[step]
         return step == self.steps or before // self.examples < after // self.examples
 

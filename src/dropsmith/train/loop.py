@@ -88,7 +88,7 @@ def task_and_data(setup: Setup) -> tuple[Task, Data]:
 
 
 def steps_of(setup: Setup) -> int:
-    """How many steps a run makes, which depends on its examples, budget and views."""
+    """The number of steps of a run, which depends on its examples, budget and views."""
     _, data = task_and_data(setup)
     return Length.of(setup.budget, setup.objective, data.train, setup.seed).steps
 

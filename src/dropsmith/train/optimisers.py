@@ -12,7 +12,7 @@ from dropsmith.train.averaging import AveragedSGD
 
 
 def optimizer_of(model: nn.Module, budget: Budget) -> Optimizer:
-    """What makes the steps that a budget asks for."""
+    """The optimiser that makes the steps of a budget."""
     weights, kind = list(model.parameters()), budget.optimiser
     rate, decay = budget.learning_rate, budget.weight_decay
     match kind:

@@ -1,4 +1,4 @@
-"""How a run tells how far it has come, and a bar that shows it."""
+"""Listeners to the progress of a run, and a bar that shows it."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

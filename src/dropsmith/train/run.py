@@ -118,7 +118,7 @@ class Run:
         return scores
 
     def _react(self) -> None:
-        """What optimiser and schedule make of an evaluation."""
+        """Let optimiser and schedule act on an evaluation."""
         state = self.state
         after_evaluation(state.optimizer, self._budget, state.losses)
         if self._budget.schedule.returns(state.losses):
@@ -144,7 +144,7 @@ class Run:
         return {f"test_mc_{name}": value for name, value in scores.items()}
 
     def _test_scores(self) -> tuple[GenerationScores, dict[str, float]]:
-        """What the model writes for the test examples, noise off, and all scores on them."""
+        """Texts that the model writes for the test examples, noise off, and all test scores."""
         with evaluating(self.state.model):
             generation = self.stepper.task.score_generation(self.state.model, self.data)
         generation_scores = {f"test_{name}": value for name, value in generation.scores.items()}

@@ -71,7 +71,7 @@ class Start:
 
     @property
     def description(self) -> dict[str, Any]:
-        """What a record says of them, beside the hash in its configuration."""
+        """The entry of these weights in a record, beside the hash in its configuration."""
         record = self.record
         if record is None:
             return {"file": self.weights.name}
@@ -150,7 +150,7 @@ def _hash(path: Path) -> str:
 
 
 def _differences(stored: Mapping[str, Tensor], current: Mapping[str, Tensor]) -> list[str]:
-    """What keeps weights from being those of a model, a line for each kind."""
+    """The reasons why weights are not those of a model, a line for each kind."""
     shapes = [
         f"{name} {tuple(stored[name].shape)} there, {tuple(tensor.shape)} here"
         for name, tensor in current.items()

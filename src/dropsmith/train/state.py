@@ -18,7 +18,7 @@ Weights = dict[str, Tensor]
 
 @dataclass
 class State:
-    """Where a run is.
+    """The state of a run: all that changes in it.
 
     Args:
         model, optimizer: what is trained, the plan installed.

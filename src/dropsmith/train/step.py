@@ -19,7 +19,7 @@ from dropsmith.views import Views, detached, views
 from dropsmith.views.head import head_of, put_off_still, putting_off
 
 _RESET = 0x7E5E7
-"""What keys of left states are folded with, apart from those of everything else."""
+"""Folded into the keys of resets, so that no other draw of a run has them."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Stepper:
         return means["task"]
 
     def _resets_state(self, step: int) -> bool:
-        """Whether a window begins without the state of the one before it; a resumed run agrees."""
+        """True if a window begins without the state of the one before it; a resumed run agrees."""
         chance = self.setup.budget.reset
         if not chance:
             return False

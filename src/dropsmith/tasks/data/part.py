@@ -50,11 +50,11 @@ class Part(ABC):
 
     @abstractmethod
     def batch(self, step: int, *, seed: int, batch_size: int) -> Batch:
-        """What training step `step` (from 1) sees: a function of its arguments."""
+        """The batch of training step `step` (from 1): a function of its arguments."""
 
     @abstractmethod
     def count_examples(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
-        """How many examples are in the leading `share` of the rows of that batch."""
+        """The number of examples in the leading `share` of the rows of that batch."""
 
     @abstractmethod
     def batches(self, rows: int) -> Iterator[Batch]:

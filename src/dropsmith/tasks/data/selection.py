@@ -61,7 +61,7 @@ def stratify(labels: Sequence[int], shares: Sequence[float]) -> list[Tensor]:
 
 
 def part_of(content: bytes) -> str:
-    """Which part an example of a user's own belongs to: 70 % train, 15 % each of the others.
+    """The part of an example by a hash of its content: 70 % train, 15 % each of the others.
 
     The content decides, so copies never stand on two sides, and new examples move no old ones.
 

@@ -95,7 +95,7 @@ class Pictures(Part):
 
 
 Cut = Callable[[int, int, int], Box | None]
-"""What to take of the picture at a place of a batch, of its width and height; None: the middle."""
+"""Takes the place of a picture in a batch, its width and height; returns the box, None: middle."""
 
 
 def picture(file: Path, size: int, cut: Cut, place: int = 0) -> Tensor:

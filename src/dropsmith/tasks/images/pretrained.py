@@ -19,7 +19,7 @@ from dropsmith.terms import Loss
 IMAGE_FINE_TUNING = Budget(
     epochs=10, batch_size=64, learning_rate=1e-2, warmup=0.05, optimiser=SGD(momentum=0.9)
 )
-"""How R-Drop's code fine-tunes vision Transformers, in smaller batches."""
+"""The budget by which R-Drop's code fine-tunes vision Transformers, in smaller batches."""
 
 
 @dataclass(frozen=True, kw_only=True)

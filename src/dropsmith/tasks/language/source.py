@@ -27,7 +27,7 @@ _VALIDATION_STREAMS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageSource:
-    """Where running text comes from.
+    """A source of running text: a folder, or a data set on the Hub.
 
     Args:
         name: the task's.
@@ -114,7 +114,7 @@ def _read(source: LanguageSource, data: Path | None, limit: int | None) -> Data:
 
 
 def _token_limit(part: str, tokens: int, limit: int | None) -> int | None:
-    """How many tokens of a part a limit leaves."""
+    """The number of tokens of a part that a limit leaves."""
     if limit is None or limit == NO_LIMIT:
         return None
     if not 2 * HELD_OUT <= limit <= tokens:

@@ -135,7 +135,7 @@ def in_windows(part: Part, window: int | None, varying: bool) -> Part:
 
 
 def scored_in_windows(part: Part, window: int | None) -> Part:
-    """What is scored, in windows of the length that is trained with where that changes a score.
+    """A part to score, in windows of the length that training uses where that changes a score.
 
     A recurrent model's state reaches over windows of any length, and its text stays as it is.
 

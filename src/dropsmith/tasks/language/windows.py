@@ -1,4 +1,4 @@
-"""How long the windows are in which a text is read, epoch after epoch."""
+"""The lengths of the windows in which a text is read, epoch after epoch."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -9,12 +9,12 @@ import torch
 from dropsmith.rng import Key, Source, normal, uniform
 
 FULL_SHARE, SPREAD, LEAST, EXCESS = 0.95, 5.0, 5, 10
-"""How often the usual length is aimed at rather than half of it, the standard deviation around
-what is aimed at, the shortest window, and by how much the longest may exceed the usual one: the
+"""The share of windows that aim at the usual length rather than half of it, the standard deviation
+around that aim, the shortest window, and by how much the longest may exceed the usual one: the
 numbers of AWD-LSTM's code (Merity et al., 2018), its longest as in that of Zolna et al. (2018)."""
 
 Window = tuple[int, int]
-"""Where a window begins in its row, and where it ends."""
+"""The beginning of a window in its row, and its end."""
 
 
 def lengths(seed: int, epoch: int, width: int, window: int) -> list[int]:

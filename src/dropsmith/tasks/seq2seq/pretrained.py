@@ -44,7 +44,7 @@ WRITER_FINE_TUNING = Budget(
     clip=0.1,
     schedule=Linear(),
 )
-"""How R-Drop's code fine-tunes BART on news, in smaller batches."""
+"""The budget by which R-Drop's code fine-tunes BART on news, in smaller batches."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,7 @@ def _tokeniser(checkpoint: str) -> Any:
 
 
 def _first_token(checkpoint: str) -> int:
-    """What the model's decoder is given first."""
+    """The first token of the model's decoder."""
     config = load_pretrained(
         checkpoint, transformers_library(checkpoint).AutoConfig.from_pretrained
     )

@@ -102,7 +102,7 @@ class Sequences(Part):
 
 @lru_cache(maxsize=8)
 def _sizes(pairs: Sequences, batch_size: int) -> list[int]:
-    """How many pairs each batch of an epoch holds, from the shortest to the longest.
+    """The number of pairs in each batch of an epoch, from the shortest to the longest.
 
     Every epoch has the same lengths in order, so it is cut at the same places.
     """
@@ -136,5 +136,5 @@ def pad_rows(rows: Sequence[Sequence[int]], pad: int = small_seq2seq.PAD) -> Ten
 
 
 def _ends(rows: Tensor, pad: int) -> Tensor:
-    """How long each row is without what fills it up: a text may begin with that token, too."""
+    """The length of each row without its padding: a text may begin with that token, too."""
     return ((rows != pad) * torch.arange(1, rows.shape[1] + 1)).max(1).values

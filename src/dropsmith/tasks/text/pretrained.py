@@ -33,7 +33,7 @@ LONGEST = 128
 
 
 def fine_tuning(epochs: int, batch_size: int) -> Budget:
-    """How R-Drop's code fine-tunes on GLUE: 1e-5, a rise over 6 %, then down in a line."""
+    """The budget of R-Drop's code on GLUE: 1e-5, a rise over 6 %, then down in a line."""
     return Budget(
         epochs=epochs,
         batch_size=batch_size,

@@ -1,4 +1,4 @@
-"""How many stars a film review gives, from pieces of its text: the regression of Gal & Ghahramani.
+"""The rating of a film review from pieces of its text: the regression of Gal & Ghahramani.
 
 The scale data of Pang & Lee (2005): 5,006 reviews by four critics with ratings from 0 to 1. Unlike
 in the code of the paper, reviews are split and not their pieces, so that no review is both trained

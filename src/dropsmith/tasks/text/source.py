@@ -21,12 +21,12 @@ LONGEST, WORDS = 64, 10_000
 """Words kept of a sentence, and words in the vocabulary, at most."""
 
 COLUMNS = ("tokens", "second")
-"""What the sentences of an example are called, in order."""
+"""Names of the sentences of an example, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextSource:
-    """Where sentences come from.
+    """A source of sentences: a table in a folder, or a data set on the Hub.
 
     Args:
         name: the task's, and the folder's inside a folder of several sets.

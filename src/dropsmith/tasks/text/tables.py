@@ -19,7 +19,7 @@ SEPARATOR = "\t"
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file's name says that it is a table that can be read."""
+    """True if a file's name says that it is a table that can be read."""
     return _kind(path) in SUFFIXES
 
 
