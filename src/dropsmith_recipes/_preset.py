@@ -8,8 +8,8 @@ from dropsmith.tasks import Budget
 from dropsmith_recipes.proxy import Proxy
 
 Certainty = Literal["paper", "code", "quoted", "remembered"]
-"""The place in which a number was seen: the paper, the authors' repository, another text that quotes
-it, or none that could be looked up again."""
+"""The place in which a number was seen: the paper, the authors' repository, another text that
+quotes it, or none that could be looked up again."""
 
 PRESETS = ("cpu", "paper")
 

@@ -18,8 +18,8 @@ SamplerName = Annotated[
     typer.Option(
         "--sampler",
         metavar="NAME",
-        help="The sampler that proposes plans: controller (learned, as in AutoDropout), random, tpe "
-        "or evolution. Default: controller, or the sampler of a recipe.",
+        help="The sampler that proposes plans: controller (learned, as in AutoDropout), random, "
+        "tpe or evolution. Default: controller, or the sampler of a recipe.",
     ),
 ]
 ExecutorName = Annotated[

@@ -92,8 +92,8 @@ def with_model(task: Task, spec: str, data: Data) -> Task:
     """The task with the model that the named function returns, or with a pretrained one.
 
     A task of sentences, of texts that are written, or of pictures takes the name of a pretrained
-    model on the Hub, or its folder, as well: see `tasks.pretrained`, `tasks.pretrained_writer` and
-    `tasks.pretrained_images`.
+    model on the Hub, or its folder, as well: see `pretrained` in
+    `tasks.text`, `tasks.seq2seq` and `tasks.images`.
 
     The function is called with the data if it takes an argument. Modules are looked for in the
     working directory too. The model's forward may call its input what it likes where there is

@@ -120,7 +120,7 @@ class Task(ABC):
 
     @abstractmethod
     def plan(self, noise: str, rate: float) -> Plan:
-        """A plan of one kind of noise in this task's model; `TaskError` lists `noises` otherwise."""
+        """A plan of a kind of noise in this task's model; `TaskError` lists `noises` otherwise."""
 
     @abstractmethod
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:

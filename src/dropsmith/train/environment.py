@@ -89,6 +89,10 @@ _SMALL = 1e-39
 def flush_subnormals() -> Iterator[None]:
     """Subnormal numbers are zero to this thread inside a `with` block, where the CPU can.
 
+    Below 1.2e-38 a float32 loses digits, and a processor may take a hundred times as long to add
+    or multiply it. Gradients that vanish over a long sequence get there: backward through two
+    hundred steps of an LSTM then takes ten times its time.
+
     >>> with flush_subnormals():
     ...     small = torch.tensor(1e-30) * torch.tensor(1e-9)
     >>> float(small), float(torch.tensor(1e-30) * torch.tensor(1e-9)) > 0

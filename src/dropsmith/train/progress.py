@@ -6,13 +6,21 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Is told the share of the steps that is done, from 0 to 1, again and again."""
+    """A listener that hears again and again how much of a run is done.
+
+    Args:
+        share: the share of the steps that is done, from 0 to 1.
+    """
 
     def __call__(self, share: float, /) -> None: ...
 
 
 class EvaluationListener(Protocol):
-    """Is told the numbers of each evaluation; what it raises ends the run, its checkpoint kept."""
+    """A listener to each evaluation; an error that it raises ends the run, its checkpoint kept.
+
+    Args:
+        numbers: the row of the run's curve.
+    """
 
     def __call__(self, numbers: Mapping[str, float], /) -> None: ...
 

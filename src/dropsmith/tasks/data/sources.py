@@ -1,5 +1,7 @@
-"""Data sets from the Hub, through `datasets`, with errors that say what to do without one."""
+"""Data sets from the Hub and texts from files, with errors that say what to do without them."""
 
+import gzip
+from pathlib import Path
 from typing import Any
 
 from dropsmith.errors import DataError, MissingExtra
@@ -38,3 +40,26 @@ def _advice(tasks: str | None) -> str:
     if tasks is None:
         return "give a local folder instead: --data DIR"
     return f"it is on the Hub alone; a folder is read by {tasks}"
+
+
+def subfolder(folder: Path, name: str) -> Path:
+    """The folder of a set inside a folder of several; the folder itself where it has none.
+
+    >>> subfolder(Path("nowhere"), "multi30k")
+    PosixPath('nowhere')
+    """
+    inside = folder / name
+    return inside if inside.is_dir() else folder
+
+
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8, gzipped where its name ends in `.gz`.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {path}\n  {error}") from None

@@ -15,6 +15,7 @@ from dropsmith.objectives.losses import classification
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.selection import apply_limit, check_parts, round_robin
+from dropsmith.tasks.data.sources import subfolder
 from dropsmith.tasks.images.augmentation import Flips
 from dropsmith.tasks.images.augmented_images import AugmentedImages
 from dropsmith.tasks.images.image_folder import SUFFIXES
@@ -71,8 +72,7 @@ class ImageNetTask(Task):
 
 @lru_cache(maxsize=2)
 def _read(folder: Path, limit: int | None, size: int) -> Data:
-    inside = folder / "imagenet"
-    folder = inside if inside.is_dir() else folder
+    folder = subfolder(folder, "imagenet")
     train, test = _pictures(folder, "train"), _pictures(folder, "val")
     names = sorted({file.parent.name for file in train})
     if strange := sorted({file.parent.name for file in test} - set(names)):

@@ -1,6 +1,5 @@
 """Running text from a folder or the Hub, as streams of word numbers."""
 
-import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -10,7 +9,7 @@ import torch
 
 from dropsmith.errors import DataError, TaskError
 from dropsmith.tasks.data.selection import NO_LIMIT, PARTS
-from dropsmith.tasks.data.sources import load_from_hub
+from dropsmith.tasks.data.sources import load_from_hub, read_text, subfolder
 from dropsmith.tasks.data.vocabulary import UNKNOWN, Vocabulary
 from dropsmith.tasks.language.stream import Stream
 from dropsmith.tasks.task import Data
@@ -56,8 +55,7 @@ class LanguageSource:
             address, config, column = self.hub
             splits = load_from_hub(address, config, self.name)
             return {part: list(splits[part][column]) for part in PARTS}
-        inside = data / self.folder
-        folder = inside if inside.is_dir() else data
+        folder = subfolder(data, self.folder)
         return {part: self._file(folder, part) for part in PARTS}
 
     def _file(self, folder: Path, part: str) -> list[str]:
@@ -74,13 +72,8 @@ class LanguageSource:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        text = data.decode()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {path}\n  {error}") from None
     # Only line feeds end a line: the texts hold other characters that `splitlines` would cut at.
-    return text.removesuffix("\n").split("\n")
+    return read_text(path).removesuffix("\n").split("\n")
 
 
 def _words(lines: list[str]) -> Iterator[str]:
@@ -89,7 +82,7 @@ def _words(lines: list[str]) -> Iterator[str]:
         yield END
 
 
-def in_windows(data: Data, **reading: int) -> Data:
+def streams_in_windows(data: Data, **reading: int) -> Data:
     """The same texts read in windows that a budget may lengthen, whose settings are `Stream`'s."""
     parts = {part: replace(getattr(data, part), limited_context=True, **reading) for part in PARTS}
     return replace(data, **parts)

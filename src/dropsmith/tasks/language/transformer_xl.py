@@ -12,7 +12,7 @@ from dropsmith.objectives.losses import tokens
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.language.recurrent import PENN_TREEBANK, WIKITEXT2
-from dropsmith.tasks.language.source import LanguageSource, in_windows
+from dropsmith.tasks.language.source import LanguageSource, streams_in_windows
 from dropsmith.tasks.task import Data, Task
 from dropsmith.terms import Loss
 from dropsmith.views import logits_of, state_of
@@ -48,7 +48,7 @@ class SegmentTask(Task):
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         streams = self.source.read(data, self.limit if limit is None else limit)
-        return in_windows(streams, window=SEGMENT)
+        return streams_in_windows(streams, window=SEGMENT)
 
     def model(self, data: Data) -> nn.Module:
         return TransformerXL(

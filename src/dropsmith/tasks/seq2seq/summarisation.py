@@ -1,6 +1,5 @@
 """Summarisation: chats, abstracts of papers, and articles of the news."""
 
-import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.selection import PARTS
-from dropsmith.tasks.data.sources import load_from_hub
+from dropsmith.tasks.data.sources import load_from_hub, read_text, subfolder
 from dropsmith.tasks.generation import rouge
 from dropsmith.tasks.seq2seq.seq2seq_task import Pair, Seq2SeqTask, TextPairs
 
@@ -21,7 +20,7 @@ def read_samsum(data: Path | None) -> TextPairs:
     """
     if data is None:
         raise DataError("the task samsum reads a folder\n  give it: --data DIR")
-    folder = data / "samsum" if (data / "samsum").is_dir() else data
+    folder = subfolder(data, "samsum")
     parts = {part: _pairs(_rows(folder / f"{part}.jsonl"), "dialogue", "summary") for part in PARTS}
     return TextPairs(parts=parts, source=f"SAMSum chats (Gliwa et al., 2019) ({data.name})")
 
@@ -39,7 +38,7 @@ def read_scitldr(data: Path | None) -> TextPairs:
         splits = load_from_hub("allenai/scitldr", "Abstract", "scitldr")
         rows = {part: list(splits[part]) for part in PARTS}
         return TextPairs(parts=_pairs_of_parts(rows, "source", "target"), source=about)
-    folder = data / "scitldr" if (data / "scitldr").is_dir() else data
+    folder = subfolder(data, "scitldr")
     names = {"train": "train", "validation": "dev", "test": "test"}
     rows = {part: _rows(folder / f"{name}.jsonl") for part, name in names.items()}
     return TextPairs(
@@ -78,17 +77,15 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _rows(path: Path) -> list[Any]:
-    gzipped = path.with_name(f"{path.name}.gz")
-    existing = next((candidate for candidate in (gzipped, path) if candidate.is_file()), None)
-    if existing is None:
+    candidates = (path.with_name(f"{path.name}.gz"), path)
+    file = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if file is None:
         raise DataError(f"no file {path.name} in {path.parent}\n  looked for: {path.name}, .gz")
+    text = read_text(file)
     try:
-        text = (
-            gzip.decompress(existing.read_bytes()) if existing == gzipped else existing.read_bytes()
-        )
-        return [json.loads(line) for line in text.decode().split("\n") if line.strip()]
-    except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"cannot read {existing}\n  {error}") from None
+        return [json.loads(line) for line in text.split("\n") if line.strip()]
+    except ValueError as error:
+        raise DataError(f"cannot read {file}\n  {error}") from None
 
 
 _BUDGET = Budget(epochs=8, batch_size=4_096, learning_rate=2e-3, weight_decay=0.01)

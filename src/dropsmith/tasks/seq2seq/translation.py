@@ -1,12 +1,11 @@
 """Translation: Multi30k, and the held-out talks of IWSLT 2017."""
 
-import gzip
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
-from dropsmith.tasks.data.sources import load_from_hub
+from dropsmith.tasks.data.sources import load_from_hub, read_text, subfolder
 from dropsmith.tasks.generation import bleu
 from dropsmith.tasks.seq2seq.seq2seq_task import Pair, Seq2SeqTask, TextPairs
 
@@ -31,7 +30,7 @@ def read_multi30k(data: Path | None) -> TextPairs:
             for part in ("train", "validation", "test")
         }
         return TextPairs(parts=parts, source=about)
-    folder = _inside(data, "multi30k") / "raw"
+    folder = subfolder(data, "multi30k") / "raw"
     names = {"train": "train", "validation": "val", "test": "test_2016_flickr"}
     parts = {
         part: _aligned_pairs(folder, f"{name}.{{}}", "en", "de") for part, name in names.items()
@@ -51,7 +50,7 @@ def read_iwslt2017(data: Path | None) -> TextPairs:
     """
     if data is None:
         raise DataError("the task iwslt2017 reads a folder\n  give it: --data DIR")
-    folder = _inside(data, "iwslt2017_de_en")
+    folder = subfolder(data, "iwslt2017_de_en")
     pairs = _aligned_pairs(folder, "test.{}", "de", "en")
     parts = {
         "train": pairs[:-HELD_OUT],
@@ -60,10 +59,6 @@ def read_iwslt2017(data: Path | None) -> TextPairs:
     }
     about = "IWSLT 2017, German to English, 7,079 pairs of its test trained on, validation as test"
     return TextPairs(parts=parts, source=f"{about} ({data.name})")
-
-
-def _inside(data: Path, name: str) -> Path:
-    return data / name if (data / name).is_dir() else data
 
 
 def _aligned_pairs(folder: Path, name: str, source: str, target: str) -> list[Pair]:
@@ -84,12 +79,7 @@ def _lines(folder: Path, name: str) -> list[str]:
     path = next((p for p in (folder / f"{name}.gz", folder / name) if p.is_file()), None)
     if path is None:
         raise DataError(f"no file {name} in {folder}\n  looked for: {name}, {name}.gz")
-    try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        text = data.decode()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {path}\n  {error}") from None
-    return [line.strip() for line in text.removesuffix("\n").split("\n")]
+    return [line.strip() for line in read_text(path).removesuffix("\n").split("\n")]
 
 
 @dataclass(frozen=True)
@@ -111,11 +101,11 @@ class Iwslt14:
                 f"the task iwslt14-{source}-{target} reads a folder with train.{source}, "
                 f"train.{target}, valid and test alike\n  give it: --data DIR"
             )
-        forward_folder = _inside(data, f"iwslt14_{source}_{target}")
+        forward_folder = subfolder(data, f"iwslt14_{source}_{target}")
         folder = (
             forward_folder
             if forward_folder != data
-            else _inside(data, f"iwslt14_{target}_{source}")
+            else subfolder(data, f"iwslt14_{target}_{source}")
         )
         names = {"train": "train", "validation": "valid", "test": "test"}
         parts = {

@@ -11,6 +11,7 @@ from torch import Tensor
 from dropsmith.errors import DataError
 from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.selection import PARTS, apply_limit, round_robin
+from dropsmith.tasks.data.sources import subfolder
 from dropsmith.tasks.data.vocabulary import PAD, UNKNOWN, Vocabulary, tokenise
 from dropsmith.tasks.task import Data, Kind
 from dropsmith.tasks.text.labels import classes, values
@@ -62,8 +63,7 @@ class TextSource:
         """The parts in a folder or table, or on the Hub where none is given."""
         pairs = self.second is not None
         if data is not None:
-            inside = data / self.name
-            folder = inside if inside.is_dir() else data
+            folder = subfolder(data, self.name)
             return partition(read_parts(folder, self.text, self.label, self.second), pairs)
         if self.hub is None:
             raise DataError(f"the task {self.name} reads a table of texts\n  give it: --data FILE")
