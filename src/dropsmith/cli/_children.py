@@ -101,7 +101,7 @@ def children_of(options: SearchOptions) -> Children:
     if is_recipe(options.task):
         return _of_recipe(options)
     if options.preset is not None:
-        raise TaskError(f"--preset is of recipes, and {options.task} is a task\n  {LIST}")
+        raise TaskError(f"--preset belongs to recipes, and {options.task} is a task\n  {LIST}")
     return _of_task(options)
 
 

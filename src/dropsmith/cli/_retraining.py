@@ -47,8 +47,8 @@ def rivals(task: "Task", seeds: int, methods: str | None) -> tuple[str, ...]:
         return tuple(name for name in _USUAL if METHODS[name].fits(task))
     if not seeds:
         raise TaskError(
-            f"--retrain-with {methods} is of a comparison that is not asked for\n"
-            "  say with how many seeds: --retrain-seeds 3"
+            f"--retrain-with {methods} needs a comparison, and none is made\n"
+            "  give its number of seeds: --retrain-seeds 3"
         )
     return pick(methods.split(","), task)
 

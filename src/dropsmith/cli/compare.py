@@ -32,8 +32,8 @@ With = Annotated[
         metavar="METHOD,METHOD,…",
         help="The methods to compare: none, dropout, spatial, blocks, locked, gaussian, words, "
         "path, weights, variational, variational-untied, naive, awd, early, late, linear, "
-        "two-sample, fraternal, pi, expectation-linear, r-drop, lr-drop. A method whose views agree may save on the second: "
-        "r-drop+every-4, r-drop+share-0.5, r-drop+trunk. "
+        "two-sample, fraternal, pi, expectation-linear, r-drop, lr-drop. A method whose views "
+        "agree may save on the second: r-drop+every-4, r-drop+share-0.5, r-drop+trunk. "
         "Default: those that suit the task.",
     ),
 ]

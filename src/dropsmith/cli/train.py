@@ -88,7 +88,7 @@ def train(
             decided=fixed_options | {"--budget": budget != FULL},
         )
     elif preset is not None:
-        raise TaskError(f"--preset is of recipes, and {task} is a task\n  {LIST}")
+        raise TaskError(f"--preset belongs to recipes, and {task} is a task\n  {LIST}")
     else:
         setup = setup_of(
             task,
