@@ -114,7 +114,7 @@ def test_what_it_is_held_against_may_be_named(run, made):
     [
         ("--retrain-seeds 1 --retrain-with blokcs", "did you mean 'blocks'"),
         ("--retrain-seeds 1 --retrain-with locked", "has no place for locked noise"),
-        ("--retrain-with blocks", "say with how many seeds: --retrain-seeds"),
+        ("--retrain-with blocks", "give its number of seeds: --retrain-seeds"),
     ],
 )
 def test_what_it_cannot_be_held_against_is_said_before_the_search(run, made, options, says):

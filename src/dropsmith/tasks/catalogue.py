@@ -1,4 +1,4 @@
-"""Finding a task by its name, or by a path to data of one's own."""
+"""The tasks by their names, and tasks on a path to data of the user."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -67,7 +67,7 @@ def train(
     with _run_at_start(setup, task, data, folder, identity) as run:
         if checkpoint := Checkpoint.load(folder, identity):
             run.state.resume(checkpoint)
-        return run.finish(progress or _silent, saving or Saving(), on_evaluation or _silent)
+        return run.complete(progress or _silent, saving or Saving(), on_evaluation or _silent)
 
 
 def task_and_data(setup: Setup) -> tuple[Task, Data]:

@@ -39,7 +39,7 @@ class Run:
     length: Length
     state: State
 
-    def finish(
+    def complete(
         self, progress: Progress, saving: Saving, on_evaluation: EvaluationListener
     ) -> Record:
         """Every step that is left, then the scores."""
@@ -56,7 +56,7 @@ class Run:
                 state.checkpoint(self.identity).save(self.folder)
                 last_save = time.monotonic()
             progress(state.step / self.length.steps)
-        return self._finish()
+        return self._write_record()
 
     def _score_start(self, on_evaluation: EvaluationListener) -> None:
         """Weights that were given are the best until there are better ones."""
@@ -153,7 +153,7 @@ class Run:
     def _remember_peak(self) -> None:
         self.state.peak_bytes = max(self.state.peak_bytes, peak_bytes(self._device))
 
-    def _finish(self) -> Record:
+    def _write_record(self) -> Record:
         state = self.state
         self._remember_peak()
         state.model.load_state_dict(state.best)
