@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 import dropsmith.objectives
-from dropsmith.objectives import Objective, from_json
-from dropsmith.objectives.losses import tokens
+from dropsmith.objectives import Objective, from_json, losses
 from dropsmith.terms import Loss, Terms, total
 from dropsmith.testing.checks import check_frozen, check_json, check_repr
 from dropsmith.views import Views
@@ -77,7 +76,7 @@ class ObjectiveContract:
 
     def loss(self, output: Any, batch: Any) -> Loss:
         """The task loss of one view; `batch` holds the labels."""
-        return tokens(output, batch)
+        return losses.tokens(output, batch)
 
     def labels(self, rows: int, generator: torch.Generator) -> Tensor:
         """Labels of some rows, all of which are counted."""
@@ -111,12 +110,12 @@ class ObjectiveContract:
 
     def test_the_task_term_is_a_mean_over_views(self, objective: Objective) -> None:
         rows = self.rows(objective, 4)
-        losses = torch.stack(
+        view_losses = torch.stack(
             [self.loss(score, rows.labels[: len(score)]).mean.value for score in rows.scores]
         )
         task = self.terms(objective, rows)["task"].value
-        assert losses.min() - 1e-9 <= task <= losses.max() + 1e-9, (
-            f"{objective!r}: the task term is {task}, the views' losses are {losses.tolist()}"
+        assert view_losses.min() - 1e-9 <= task <= view_losses.max() + 1e-9, (
+            f"{objective!r}: the task term is {task}, the views' losses are {view_losses.tolist()}"
         )
 
     def test_every_row_twice_changes_nothing(self, objective: Objective) -> None:

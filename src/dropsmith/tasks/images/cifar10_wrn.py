@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dropsmith.models import WIDE_NOISES, WideResNet, wide_plan
-from dropsmith.objectives.losses import classification
+from dropsmith.objectives import losses
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.images.augmentation import Augmentation, Crops, Flips, RandAugment
@@ -65,7 +65,7 @@ class WideTask(Task):
         return wide_plan(noise, rate)
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
-        return classification(logits_of(output), batch["labels"])
+        return losses.classification(logits_of(output), batch["labels"])
 
 
 CIFAR10_WRN = WideTask(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.models import CONV_NOISES, VIT_NOISES, SmallConv, SmallViT, conv_plan, vit_plan
-from dropsmith.objectives.losses import classification
+from dropsmith.objectives import losses
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.part import Split
@@ -53,7 +53,7 @@ class ImageTask(Task):
         return conv_plan(noise, rate)
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
-        return classification(logits_of(output), batch["labels"])
+        return losses.classification(logits_of(output), batch["labels"])
 
 
 def image_split(pixels: Tensor, labels: Sequence[int] | Tensor) -> Split:
@@ -90,4 +90,4 @@ class PatchTask(Task):
         return vit_plan(noise, rate)
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
-        return classification(logits_of(output), batch["labels"])
+        return losses.classification(logits_of(output), batch["labels"])

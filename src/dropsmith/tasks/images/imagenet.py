@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import DataError
 from dropsmith.models import RESNET_NOISES, ResNet, resnet_plan
-from dropsmith.objectives.losses import classification
+from dropsmith.objectives import losses
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.selection import apply_limit, check_parts, round_robin
@@ -67,7 +67,7 @@ class ImageNetTask(Task):
         return resnet_plan(noise, rate)
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
-        return classification(logits_of(output), batch["labels"])
+        return losses.classification(logits_of(output), batch["labels"])
 
 
 @lru_cache(maxsize=2)

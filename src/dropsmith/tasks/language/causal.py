@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dropsmith.models import GPT_NOISES, SmallGPT, gpt_plan
-from dropsmith.objectives.losses import tokens
+from dropsmith.objectives import losses
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.language.recurrent import WIKITEXT2
@@ -58,7 +58,7 @@ class CausalTask(Task):
         return gpt_plan(noise, rate)
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
-        return tokens(logits_of(output), batch["labels"])
+        return losses.tokens(logits_of(output), batch["labels"])
 
     def score(self, output: Any, batch: Mapping[str, Tensor]) -> dict[str, tuple[float, float]]:
         return {"nll": self.loss(output, batch).mean.numbers}

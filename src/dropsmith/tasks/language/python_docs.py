@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import DataError, TaskError
 from dropsmith.models import LSTM_NOISES, SmallLSTM, lstm_plan
-from dropsmith.objectives.losses import tokens
+from dropsmith.objectives import losses
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.part import Split
@@ -127,7 +127,7 @@ class PythonDocsTask(Task):
         return lstm_plan(noise, rate)
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
-        return tokens(logits_of(output), batch["labels"])
+        return losses.tokens(logits_of(output), batch["labels"])
 
 
 PYTHON_DOCS = PythonDocsTask(

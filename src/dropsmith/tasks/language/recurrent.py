@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dropsmith.models import LSTM_NOISES, SmallLSTM, lstm_plan
-from dropsmith.objectives.losses import tokens
+from dropsmith.objectives import losses
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.language.source import LanguageSource
@@ -50,7 +50,7 @@ class LanguageTask(Task):
         return lstm_plan(noise, rate)
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
-        return tokens(logits_of(output), batch["labels"])
+        return losses.tokens(logits_of(output), batch["labels"])
 
     def carry(self, output: Any) -> Mapping[str, Any]:
         state = state_of(output)

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dropsmith.models import XL_NOISES, TransformerXL, xl_plan
-from dropsmith.objectives.losses import tokens
+from dropsmith.objectives import losses
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.language.recurrent import PENN_TREEBANK, WIKITEXT2
@@ -65,7 +65,7 @@ class SegmentTask(Task):
         return xl_plan(noise, rate)
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
-        return tokens(logits_of(output), batch["labels"])
+        return losses.tokens(logits_of(output), batch["labels"])
 
     def carry(self, output: Any) -> Mapping[str, Any]:
         state = state_of(output)

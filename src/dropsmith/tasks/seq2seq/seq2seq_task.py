@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.models import SEQ2SEQ_NOISES, SmallSeq2Seq, seq2seq_plan
-from dropsmith.objectives.losses import tokens
+from dropsmith.objectives import losses
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.part import Part
@@ -131,10 +131,10 @@ class Seq2SeqTask(Task):
         return seq2seq_plan(noise, rate)
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
-        return tokens(logits_of(output), batch["labels"], label_smoothing=self.smoothing)
+        return losses.tokens(logits_of(output), batch["labels"], label_smoothing=self.smoothing)
 
     def score(self, output: Any, batch: Mapping[str, Tensor]) -> dict[str, tuple[float, float]]:
-        loss = tokens(logits_of(output), batch["labels"])
+        loss = losses.tokens(logits_of(output), batch["labels"])
         return {"nll": loss.mean.numbers}
 
     def score_generation(self, model: nn.Module, data: Data) -> GenerationScores:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import DataError
 from dropsmith.models import REGRESSOR_NOISES, SmallRegressor, regressor_plan
-from dropsmith.objectives.losses import regression
+from dropsmith.objectives import losses
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.part import Split
@@ -168,7 +168,7 @@ class SentimentTask(Task):
         return regressor_plan(noise, rate)
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
-        return regression(logits_of(output), batch["labels"])
+        return losses.regression(logits_of(output), batch["labels"])
 
 
 _BUDGET = Budget(epochs=20, batch_size=128, learning_rate=1e-3, weight_decay=0.01)

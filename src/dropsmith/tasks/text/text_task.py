@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dropsmith.models import TRANSFORMER_NOISES, SmallTransformer, transformer_plan
-from dropsmith.objectives.losses import classification, regression
+from dropsmith.objectives import losses
 from dropsmith.sites import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.meters import Meter, create_meters
@@ -56,7 +56,7 @@ class TextTask(Task):
         return transformer_plan(noise, rate)
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
-        loss_of = classification if self.kind == "classes" else regression
+        loss_of = losses.classification if self.kind == "classes" else losses.regression
         return loss_of(logits_of(output), batch["labels"])
 
     def meters(self) -> dict[str, Meter]:
