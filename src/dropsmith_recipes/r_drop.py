@@ -48,7 +48,7 @@ def for_summed_losses(budget: Budget, objective: Objective) -> Budget:
 
     >>> from dropsmith.objectives import RDrop
     >>> one = Budget(epochs=1, batch_size=1, learning_rate=0.1, optimiser=SGD())
-    >>> made = as_added(one, RDrop(alpha=5))
+    >>> made = for_summed_losses(one, RDrop(alpha=5))
     >>> made.learning_rate, made.clip
     (0.2, 0.5)
 

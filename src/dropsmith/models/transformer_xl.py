@@ -135,7 +135,7 @@ def shift_to_places(scores: Tensor) -> Tensor:
     result has in column j the score of the distance from place j to where the row stands, which
     is places - time + i. Columns to its right hold no meaning.
 
-    >>> shifted(torch.tensor([[2.0, 1.0, 0.0], [20.0, 10.0, 0.5]]))
+    >>> shift_to_places(torch.tensor([[2.0, 1.0, 0.0], [20.0, 10.0, 0.5]]))
     tensor([[ 1.0000,  0.0000,  0.0000],
             [20.0000, 10.0000,  0.5000]])
     """
