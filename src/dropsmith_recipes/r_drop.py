@@ -47,7 +47,7 @@ def for_summed_losses(budget: Budget, objective: Objective) -> Budget:
     step goes by the gradient's length, at twice the rate and with half the decay.
 
     >>> from dropsmith.objectives import RDrop
-    >>> one = Budget(epochs=1, batch_size=1, learning_rate=0.1, optimiser=SGD())
+    >>> one = Budget(epochs=1, batch_size=1, learning_rate=0.1, optimiser=optimisers.SGD())
     >>> made = for_summed_losses(one, RDrop(alpha=5))
     >>> made.learning_rate, made.clip
     (0.2, 0.5)
