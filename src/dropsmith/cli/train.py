@@ -85,7 +85,7 @@ def train(
             without=kinds(samples_without),
             plan=plan,
             start=start,
-            decided=fixed_options | {"--budget": budget != FULL},
+            fixed_options=fixed_options | {"--budget": budget != FULL},
         )
     elif preset is not None:
         raise TaskError(f"--preset belongs to recipes, and {task} is a task\n  {LIST}")
