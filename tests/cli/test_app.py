@@ -10,7 +10,7 @@ from dropsmith.cli._app import COMMANDS
 from dropsmith.compare import METHODS
 from dropsmith.patterns import Bernoulli
 from dropsmith.sites import Plan, rule
-from dropsmith.tasks.find import TASKS
+from dropsmith.tasks.catalogue import TASKS
 
 
 def test_help_lists_every_command_and_where_to_begin(run):

@@ -86,7 +86,7 @@ def test_the_best_plan_is_held_against_others_on_seeds_that_were_not_searched_on
     assert code == 0
     plan = Plan.load("runs/search-digits/plan.json")
     own = [run for run in made if run.method == "learned" and run.seed < TUNING_SEED]
-    assert [(setup.plan, setup.seed, setup.tested) for setup in own] == [
+    assert [(setup.plan, setup.seed, setup.score_test) for setup in own] == [
         (plan, 0, True),
         (plan, 1, True),
     ]
@@ -114,7 +114,7 @@ def test_what_it_is_held_against_may_be_named(run, made):
     [
         ("--retrain-seeds 1 --retrain-with blokcs", "did you mean 'blocks'"),
         ("--retrain-seeds 1 --retrain-with locked", "has no place for locked noise"),
-        ("--retrain-with blocks", "say with how many seeds: --retrain-seeds"),
+        ("--retrain-with blocks", "give its number of seeds: --retrain-seeds"),
     ],
 )
 def test_what_it_cannot_be_held_against_is_said_before_the_search(run, made, options, says):

@@ -233,7 +233,7 @@ def test_activation_norms_beside_a_fused_objective_are_those_of_the_plain_head()
     found = []
     for head in ("fused", "plain"):
         torch.manual_seed(0)
-        model = RecurrentLM(words=CLASSES, embedded=8, widths=(8,), tied=True).double()
+        model = RecurrentLM(words=CLASSES, embedding_width=8, widths=(8,), tied=True).double()
         plan = ds.Plan(ds.rule("top", ds.Bernoulli(rate=0.3)))
         objective = ActivationNorm(of=Fraternal(kappa=0.5))
         settings = {"plan": plan, "loss": tokens_of, "head": head}

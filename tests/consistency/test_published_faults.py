@@ -23,9 +23,9 @@ from dropsmith.kernels.attention_divergence.reference import matrix
 from dropsmith.objectives import RDrop
 from dropsmith.sites import Plan
 from dropsmith.tasks import Budget, find_task
-from dropsmith.tasks.written import bleu
+from dropsmith.tasks.generation import bleu
 from dropsmith.train import Setup, task_and_data, train
-from dropsmith.train.evaluate import evaluate
+from dropsmith.train.evaluation import evaluate
 from dropsmith.views import views
 
 R_DROP = RDrop(alpha=1.0)

@@ -17,7 +17,7 @@ from dropsmith.kernels.attention_divergence import (
 )
 from dropsmith.kernels.attention_divergence.reference import attention_divergence as by_definition
 from dropsmith.kernels.attention_divergence.reference import matrix
-from dropsmith.testing import kept_for_backward
+from dropsmith.testing import record_saved_tensors
 
 ROWS, HEADS, TIME, UNITS = 3, 4, 7, 5
 DISTANCES = ("squared", "symmetric_kl", "jensen_shannon")
@@ -268,7 +268,7 @@ def test_no_buffer_and_nothing_kept_grows_with_the_square_of_the_length(time, di
         for s in (0, 1)
     ]
     settings, of_queries = AttentionSettings(distance=distance, elements=256), 2 * 2 * time * 4
-    with kept_for_backward() as kept, Largest() as made:
+    with record_saved_tensors() as kept, Largest() as made:
         attention_divergence(*sides, None, settings)
     assert made.elements <= max(256, of_queries)
     given = {x.data_ptr() for side in sides for x in (side.query, side.key)}

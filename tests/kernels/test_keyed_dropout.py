@@ -13,7 +13,7 @@ from dropsmith.errors import ViewError
 from dropsmith.kernels.keyed_dropout import chunked, keyed_dropout, reference
 from dropsmith.kernels.self_adjoint import KEPT
 from dropsmith.rng import Key, bits
-from dropsmith.testing import kept_for_backward
+from dropsmith.testing import record_saved_tensors
 
 CHUNK = chunked.CHUNK
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -160,7 +160,7 @@ def test_first_and_second_derivatives_match_finite_differences(version):
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_of_what_is_large_nothing_but_keys_is_kept_for_the_backward_pass(rate, device):
     x = torch.ones(64, KEPT // 256 + 1, device=device, requires_grad=True)
-    with kept_for_backward() as kept:
+    with record_saved_tensors() as kept:
         keyed_dropout(x, KEYS[:2], rate)
     assert kept == []
 

@@ -86,7 +86,7 @@ def test_a_child_that_was_killed_goes_on_from_its_checkpoint(tmp_path, monkeypat
         def die(numbers, /):
             raise Killed
 
-        return train(setup, run, saving=Saving(steps=1), evaluated=die)
+        return train(setup, run, saving=Saving(steps=1), on_evaluation=die)
 
     scorer = Child(setup=SETUP, folder=tmp_path / "killed")
     monkeypatch.setattr(child, "train", killing)

@@ -7,8 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import dropsmith as ds
 from dropsmith.errors import TaskError
 from dropsmith.kernels.lazy_logits import LazyTensor
-from dropsmith.models._waves import waves
-from dropsmith.models.adaptive_lm import AdaptiveLM, adaptive_plan
+from dropsmith.models.adaptive_lm import AdaptiveLM, adaptive_plan, waves
 from dropsmith.objectives import RDrop, TaskLoss
 from dropsmith.objectives.losses import tokens
 from dropsmith.views import views

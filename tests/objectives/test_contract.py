@@ -127,7 +127,7 @@ class TestOnValues(ObjectiveContract):
     )
     shape = (3,)
     softmax = False
-    ignored: ClassVar[float] = float("nan")
+    ignore_label: ClassVar[float] = float("nan")
 
     def loss(self, output: Any, batch: Any) -> Loss:
         return regression(output, batch, mask=~batch.isnan())

@@ -5,7 +5,7 @@ import torch
 
 from dropsmith.kernels.self_adjoint import KEPT
 from dropsmith.patterns._again import SMALL, times
-from dropsmith.testing import kept_for_backward
+from dropsmith.testing import record_saved_tensors
 
 
 def counting(mask):
@@ -24,7 +24,7 @@ def test_a_mask_is_drawn_again_in_backward_where_it_is_large(bytes_more, times_d
     mask = torch.arange((KEPT + bytes_more) // 4).remainder(2).float() * 2
     draw, calls = counting(mask)
     x = torch.ones_like(mask).requires_grad_()
-    with kept_for_backward() as kept:
+    with record_saved_tensors() as kept:
         out = times(x, draw)
     assert len(calls) == 1
     assert len(kept) == 2 - times_drawn

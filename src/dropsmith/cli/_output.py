@@ -1,4 +1,4 @@
-"""What a comparison prints: tables and sentences for people, or one JSON object for machines."""
+"""The output of a comparison: tables and sentences for people, or one JSON object for machines."""
 
 import json
 from dataclasses import asdict

@@ -212,7 +212,7 @@ def check_plans(
     with torch.random.fork_rng(devices=[]):
         model = task.model(data)
     if start is not None:
-        start.put_into(model, data)
+        start.load_into(model, data)
     for name in dict.fromkeys(trunks):
         upper(model, name)
     example = data.train.rows(slice(0, 2))

@@ -64,7 +64,7 @@ class Method:
 
     def noise_in(self, task: Task) -> str | None:
         """The kind of noise it places in this task's model."""
-        return task.paired if self.noise == PAIRED else self.noise
+        return task.paired_noise if self.noise == PAIRED else self.noise
 
     def plan(self, task: Task, setting: Setting) -> Plan:
         """The plan of the task's model under a setting, at rates that stay."""

@@ -45,7 +45,7 @@ def child_setup(
         model=model,
         limit=limit,
         precision=precision,
-        tested=False,
+        score_test=False,
     )
 
 
@@ -89,7 +89,7 @@ class Child:
 
     def _train(self, setup: Setup, run: Path, reports: "_Reports") -> Record:
         try:
-            record = train(setup, run, evaluated=reports)
+            record = train(setup, run, on_evaluation=reports)
         except Pruned:
             shutil.rmtree(run, ignore_errors=True)
             raise

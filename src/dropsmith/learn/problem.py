@@ -12,8 +12,7 @@ from dropsmith.errors import DataError, DropsmithError, SearchError, did_you_mea
 from dropsmith.pattern_search import Space, space_from_json, spaces
 from dropsmith.record import config_id
 from dropsmith.sites import Plan
-from dropsmith.train import Setup, task_and_data
-from dropsmith.train.environment import environment
+from dropsmith.train import Setup, describe_environment, task_and_data
 
 FORMAT, VERSION = "dropsmith.problem", 1
 FILE = "problem.json"
@@ -120,7 +119,7 @@ def problem_of(setup: Setup, seeds: int, kind: str = "auto") -> Problem:
         torch.default_generator.manual_seed(setup.seed)
         model = task.model(data)
     space = space_of(model, data.train.rows(slice(0, _ROWS)), kind)
-    circumstances = environment(data, torch.device("cpu")) | {"data_given": setup.data_given}
+    circumstances = describe_environment(data, torch.device("cpu")) | {"data_given": setup.data_given}
     loss = "mse" if task.kind == "values" else "nll"
     config = setup.to_json()
     return Problem(config=config, seeds=seeds, loss=loss, space=space, environment=circumstances)

@@ -1,4 +1,4 @@
-"""What every sampler promises; inherit the class and list yours."""
+"""The contract of every sampler; inherit the class and list yours."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -48,8 +48,10 @@ class SamplerContract:
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
         if "make" in metafunc.fixturenames:
-            made = type(self).samplers
-            metafunc.parametrize("make", made, ids=[make(self.space, 0).name for make in made])
+            samplers = type(self).samplers
+            metafunc.parametrize(
+                "make", samplers, ids=[make(self.space, 0).name for make in samplers]
+            )
 
     def score(self, proposal: Proposal) -> float:
         """A score that prefers later values, so that there is something to learn."""
@@ -60,19 +62,23 @@ class SamplerContract:
             self.space.check(result.proposal.tokens)
 
     def test_asking_twice_gives_the_same_and_changes_nothing(self, make: Make) -> None:
-        often, once = make(self.space, 2), make(self.space, 2)
+        asked_often, asked_once = make(self.space, 2), make(self.space, 2)
         for number in range(self.trials):
-            for other in (number, number + 5, number):
-                often.ask(other)
-            first, second = often.ask(number), once.ask(number)
-            assert first == second, f"{often.name} proposes {first} after asks, {second} without"
-            self._tell(often, number, first)
-            self._tell(once, number, second)
+            for extra in (number, number + 5, number):
+                asked_often.ask(extra)
+            first, second = asked_often.ask(number), asked_once.ask(number)
+            assert first == second, (
+                f"{asked_often.name} proposes {first} after asks, {second} without"
+            )
+            self._tell(asked_often, number, first)
+            self._tell(asked_once, number, second)
 
     def test_a_seed_decides_everything_and_another_seed_something(self, make: Make) -> None:
-        one, same, other = (self._run(make(self.space, seed), self.trials) for seed in (3, 3, 4))
-        assert one == same, "one seed gave two searches"
-        assert one != other, "two seeds gave one search"
+        first, repeat, different = (
+            self._run(make(self.space, seed), self.trials) for seed in (3, 3, 4)
+        )
+        assert first == repeat, "one seed gave two searches"
+        assert first != different, "two seeds gave one search"
 
     def test_trials_asked_before_any_is_told_differ(self, make: Make) -> None:
         sampler = make(self.space, 5)
@@ -89,14 +95,14 @@ class SamplerContract:
     def test_a_snapshot_goes_on_exactly_where_it_was_taken(
         self, make: Make, tmp_path: Path
     ) -> None:
-        whole = make(self.space, 6)
-        self._run(whole, self.trials // 2)
-        save_state(whole.state(), tmp_path / "state")
-        again = make(self.space, 6)
-        self._run(again, 3)
-        again.restore(load_state(tmp_path / "state"))
-        first = self._run(whole, self.trials, self.trials // 2)
-        assert first == self._run(again, self.trials, self.trials // 2)
+        sampler = make(self.space, 6)
+        self._run(sampler, self.trials // 2)
+        save_state(sampler.state(), tmp_path / "state")
+        resumed = make(self.space, 6)
+        self._run(resumed, 3)
+        resumed.restore(load_state(tmp_path / "state"))
+        first = self._run(sampler, self.trials, self.trials // 2)
+        assert first == self._run(resumed, self.trials, self.trials // 2)
 
     def test_a_snapshot_of_another_seed_is_refused(self, make: Make) -> None:
         state = make(self.space, 7).state()
@@ -121,10 +127,10 @@ class SamplerContract:
 
     def test_trials_may_be_told_late_and_in_any_order(self, make: Make) -> None:
         sampler = make(self.space, 11)
-        asked = [sampler.ask(number) for number in range(self.trials)]
+        proposals = [sampler.ask(number) for number in range(self.trials)]
         for number in reversed(range(self.trials)):
-            score = self.score(asked[number]) if number % 3 else None
-            sampler.tell(TrialResult(number, asked[number], score))
+            score = self.score(proposals[number]) if number % 3 else None
+            sampler.tell(TrialResult(number, proposals[number], score))
         self.space.check(sampler.ask(self.trials).tokens)
 
     def test_tokens_of_another_space_are_refused(self, make: Make) -> None:

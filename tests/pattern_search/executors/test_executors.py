@@ -9,7 +9,7 @@ from pattern_search.small import loaded
 
 
 class TestSerial(ExecutorContract):
-    apart = False
+    own_process = False
 
     def make(self, score, timeout=None):
         return SerialExecutor(score)
