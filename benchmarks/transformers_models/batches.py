@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.transformers_models.configs import IMAGE, MELS, WIDTH
+from benchmarks.transformers_models.configs import IMAGE, MELS, PATCH, WIDTH
 
 ROWS, TIME, FIRST_WORD, LAST_WORD = 3, 7, 5, 60
 ATTEMPTS = 6
+GRID = [1, 4, 4]
+"""Frames, patches downwards and across of a packed picture."""
 _MISMATCH = re.compile(
     r"([A-Za-z]*) ?features and [\w ]*tokens do not match\W+tokens:? (\d+)\D+features:? (\d+)"
 )
@@ -49,6 +51,7 @@ class _Maker:
         self.config: Any = model.config
         self.labels, self.time, self.padded = labels, TIME, True
         self.media: dict[str, int] = {}
+        self.several = False
         parameters = inspect.signature(model.forward).parameters.values()
         variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
         self.takes = {p.name: p.default is p.empty for p in parameters if p.kind not in variable}
@@ -79,6 +82,9 @@ class _Maker:
             kind, tokens, features = found[1].lower() or "image", int(found[2]), int(found[3])
             # Some messages count numbers, not features.
             self.media[kind] = features // ROWS // (WIDTH if tokens == features else 1)
+            return True
+        if "expected 5, got 4" in str(error):
+            self.several = True
             return True
         if self.fallbacks:
             self.fallbacks.pop(0)()
@@ -126,7 +132,8 @@ class _Maker:
         channels = _of(self.config, ("num_channels", "in_channels", "in_chans"), 3)
         if not isinstance(channels, int):
             channels = 3
-        return torch.randn(ROWS, channels, self.image, self.image)
+        pixels = torch.randn(ROWS, channels, self.image, self.image)
+        return pixels[:, None] if self.several else pixels
 
 
 def _line(error: BaseException) -> str:
@@ -134,7 +141,7 @@ def _line(error: BaseException) -> str:
 
 
 def _parts(config: Any) -> list[Any]:
-    names = getattr(config, "sub_configs", {})
+    names = getattr(config, "sub_configs_defaults", {})
     return [config, *(part for name in names if (part := getattr(config, name, None)) is not None)]
 
 
@@ -168,6 +175,13 @@ def _audio(maker: _Maker) -> Tensor:
     return torch.randn(ROWS, 40, mels)
 
 
+def _waves(maker: _Maker) -> Tensor:
+    length = getattr(maker.config, "max_length", None)
+    if maker.config.model_type == "audio-spectrogram-transformer":
+        return torch.randn(ROWS, length or 1024, maker.config.num_mel_bins)
+    return torch.randn(ROWS, 400)
+
+
 def _boxes(maker: _Maker) -> Tensor:
     corners = torch.tensor([1, 2, 5, 8])
     return corners.expand(ROWS, maker.words().shape[-1], 4).contiguous()
@@ -182,12 +196,40 @@ def _picture(maker: _Maker) -> Tensor | None:
     text = "input_ids" in maker.takes
     if text and not maker.takes["pixel_values"] and not _has_vision(maker.config):
         return None
+    if "image_grid_thw" in maker.takes:
+        return torch.randn(ROWS * GRID[1] * GRID[2], _packed_width(maker.config))
     if "video" in type(maker.config).__name__.lower() or maker.config.model_type in _VIDEOS:
         return _video(maker)
     return maker.pixels()
 
 
 _VIDEOS = ("timesformer", "vivit", "videomae", "vjepa2")
+
+
+def _sees(maker: _Maker) -> bool:
+    return "pixel_values" in maker.takes and _has_vision(maker.config)
+
+
+def _packed_width(config: Any) -> int:
+    """Numbers of one patch where pictures are packed, all patches of a batch after another."""
+    channels, frames, side = (
+        _of(config, names, default)
+        for names, default in (
+            (("in_channels", "num_channels", "in_chans"), 3),
+            (("temporal_patch_size",), 1),
+            (("patch_size", "spatial_patch_size"), PATCH),
+        )
+    )
+    return channels * frames * side * side
+
+
+def _media_places(maker: _Maker) -> Tensor | None:
+    words = maker.words()
+    places = torch.zeros_like(words)
+    for number, kind in enumerate(("image", "video", "audio")):
+        if kind in maker.media:
+            places[words == maker._media_id(kind)] = number + 1
+    return places
 
 
 def _has_vision(config: Any) -> bool:
@@ -199,7 +241,9 @@ _INPUTS: dict[str, Callable[[_Maker], Any]] = {
     "attention_mask": lambda maker: maker.mask() if "input_ids" in maker.takes else None,
     "bbox": _boxes,
     "pixel_values": _picture,
-    "input_values": lambda maker: torch.randn(ROWS, 400),
+    "image_grid_thw": lambda maker: torch.tensor([GRID] * ROWS) if _sees(maker) else None,
+    "mm_token_type_ids": _media_places,
+    "input_values": _waves,
     "input_features": _audio,
     "use_cache": lambda maker: False if "labels" in maker.takes else None,
     "past_values": lambda maker: torch.randn(ROWS, *_series(maker.config)),

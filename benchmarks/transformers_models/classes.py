@@ -1,6 +1,7 @@
 """The model classes that the installed transformers registers, with the configuration of each."""
 
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import transformers
@@ -55,7 +56,7 @@ class ModelClass:
     @property
     def config_type(self) -> Any:
         """Its configuration's class."""
-        return getattr(transformers, self.config)
+        return getattr(self.type, "config_class", None) or getattr(transformers, self.config)
 
 
 def model_classes() -> list[ModelClass]:
@@ -87,6 +88,8 @@ def _class(name: str, family: str, head: str) -> ModelClass:
 
 def _in_turns(families: list[list[ModelClass]]) -> list[ModelClass]:
     """The first of each family from another place in its list, then the second, and so on."""
+    # In a random order: registered one after another are those of a kind.
+    Random(0).shuffle(families)
     turned = [
         classes[(shift := number % len(classes)) :] + classes[:shift]
         for number, classes in enumerate(families)

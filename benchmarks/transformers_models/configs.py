@@ -7,9 +7,12 @@ from typing import Any
 
 VOCABULARY, WIDTH, HEADS, PATCH, IMAGE, MELS = 99, 32, 4, 8, 32, 16
 RATE = 0.2
+SPREAD = 0.3
+"""The standard deviation of weights: with the usual 0.02, layers this narrow hardly say anything."""
 _FIRST_SPECIAL = 70
 
 SIZES: dict[str, int] = {
+    r"num_kv_shared_layers": 0,
     r".*vocab_size|n_words|vocab_size_.*": VOCABULARY,
     r"type_vocab_size": 2,
     r"hidden_size|d_model|n_embd|n_embed|dim|embed_dim|emb_dim|hidden_dim|.*_hidden_size"
@@ -30,6 +33,8 @@ SIZES: dict[str, int] = {
     r"|max_sequence_length": 64,
     r"num_experts|num_local_experts|n_routed_experts|moe_num_experts|num_routed_experts": 4,
     r"num_experts_per_tok(en)?|moe_topk|moe_k|num_experts_per_token|top_k_experts": 2,
+    r"hidden_size_per_layer_input": 8,
+    r"feature_projection_input_dim": MELS,
     r"n_group|topk_group|n_groups|first_k_dense_replace|n_shared_experts"
     r"|mamba_n_groups": 1,
     r"q_lora_rank|kv_lora_rank|.*_lora_rank|qk_lora_dim": 16,
@@ -83,9 +88,26 @@ def _values(config_class: Any, skips: bool) -> dict[str, Any]:
         value = _default(field)
         if (less := _shrunk(field.name, value, skips, index)) is not None and less != value:
             values[field.name] = less
+    if "kv_lora_rank" in values and "num_key_value_heads" in values:
+        values["num_key_value_heads"] = HEADS
+    values |= _layer_types(config_class, values)
     if "depths" in values and "image_size" in values:
         values |= {"image_size": 2 * IMAGE, "patch_size": PATCH // 2}
     return values | OVERRIDES.get(config_class.__name__, {})
+
+
+def _layer_types(config_class: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """One layer of each type that the configuration has by default, where it has several."""
+    names = {field.name for field in fields(config_class)}
+    if not {"layer_types", "num_hidden_layers"} <= names or getattr(
+        config_class, "sub_configs_defaults", {}
+    ):
+        return {}
+    try:
+        types = list(dict.fromkeys(config_class().layer_types or []))
+    except Exception:  # some cannot be made without arguments
+        return {}
+    return {"layer_types": types, "num_hidden_layers": len(types)} if len(types) > 1 else {}
 
 
 def _default(field: Any) -> Any:
@@ -114,14 +136,20 @@ _IN_PROGRESS: list[str] = []
 def _shrunk(name: str, value: Any, skips: bool, index: int) -> Any:
     """What to set a field to, or None to leave it."""
     if isinstance(value, bool):
-        return skips if name == "apply_spec_augment" else None
+        if name == "apply_spec_augment":
+            return skips
+        return True if name == "output_router_logits" else None
     if _SKIPS.fullmatch(name):
         return (RATE if skips else 0.0) if isinstance(value, int | float) else None
     if _DROPS.fullmatch(name):
         return RATE if isinstance(value, int | float) or value is None else None
+    if re.fullmatch(r"initializer_range|init_std", name):
+        return SPREAD
     if _SPECIAL.fullmatch(name):
         return _special(name, value, index)
-    if isinstance(value, int) and not isinstance(value, bool):
+    if value is None and name in ("vocab_size", "n_routed_experts", "num_experts_per_tok"):
+        value = 0
+    if isinstance(value, int):
         return next((size for key, size in SIZES.items() if re.fullmatch(key, name)), None)
     if isinstance(value, list | tuple) and value:
         return _shrunk_list(name, value)
@@ -159,11 +187,23 @@ def _shrunk_list(name: str, value: Any) -> Any:
 
 def _shorten_rotations(config: Any) -> None:
     """Rotary sections of several axes have to fill half of a head."""
-    for part in [config, *(getattr(config, name, None) for name in config.sub_configs)]:
+    names = getattr(config, "sub_configs_defaults", {})
+    parts = [config, *(getattr(config, name, None) for name in names)]
+    seeing = any(name in names for name in ("vision_config", "thinker_config"))
+    for part in parts:
         rotation = getattr(part, "rope_parameters", None)
-        if isinstance(rotation, dict) and "mrope_section" in rotation:
+        if isinstance(rotation, dict) and (seeing or "mrope_section" in rotation):
             rotation["mrope_section"] = [2, 1, 1]
 
 
-OVERRIDES: dict[str, dict[str, Any]] = {}
+OVERRIDES: dict[str, dict[str, Any]] = {
+    "CodeGenConfig": {"rotary_dim": 4},
+    "DiffLlamaConfig": {"attention_dropout": 0.0},
+    "GPTJConfig": {"rotary_dim": 4},
+    "GPTNeoConfig": {"attention_types": [[["global", "local"], 1]]},
+    "Qwen2_5_VLVisionConfig": {"window_size": 32},
+    "Mamba2Config": {"num_heads": 8},
+    "ZayaConfig": {"num_experts_per_tok": 1},
+    "DeepseekV2Config": {"topk_method": "greedy", "num_experts_per_tok": 2},
+}
 """Fields by configuration class, where their names do not say enough."""

@@ -32,7 +32,12 @@ class Scored(nn.Module):
     def forward(self, labels: Any = None, **batch: Any) -> Tensor:
         output = self.model(**batch)
         scores = getattr(output, "logits", None)
-        return features(output).flatten(1)[:, :5] if scores is None else scores
+        return _summary(features(output)) if scores is None else scores
+
+
+def _summary(hidden: Tensor) -> Tensor:
+    """A few numbers for each row, of all its places."""
+    return (hidden if hidden.ndim == 2 else hidden.flatten(1, -2).mean(1))[:, :5]
 
 
 def features(output: Any) -> Tensor:
@@ -88,10 +93,15 @@ class Subject:
         """Whether there is something in the batch to compute a loss from."""
         return bool({"labels", "start_positions"} & set(self.batch))
 
-    @cached_property
+    @property
     def noisy(self) -> nn.Module:
         """One that also skips layers and branches and masks spectra, where it can."""
-        return _build(self.kind, skips=True).train()
+        model = _build(self.kind, skips=True).train()
+        try:
+            deepcopy(model)(**deepcopy(self.batch))
+        except Exception:  # some cannot be trained with their own masks on so small a batch
+            return self.copy()
+        return model
 
     @cached_property
     def output(self) -> Any:

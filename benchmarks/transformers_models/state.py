@@ -31,24 +31,27 @@ class Snapshot:
         return cls(
             {
                 "torch's generator": torch.get_rng_state(),
-                "NumPy's generator": np.random.get_state()[1].copy(),  # noqa: NPY002
+                "NumPy's generator": _numpy_state(),
                 "Python's generator": random.getstate(),
                 "batch": pytree.tree_map(_copied, dict(batch)),
                 "modes": {name: m.training for name, m in model.named_modules()},
                 "hooks": {name: _hooks(m) for name, m in model.named_modules()},
                 "attributes": {name: set(vars(m)) for name, m in model.named_modules()},
+                "names": list(model.state_dict()),
                 "weights and buffers": {k: v.clone() for k, v in _tensors(model).items()},
             }
         )
 
-    def differences(self, model: nn.Module, batch: Any, *leave: str) -> list[str]:
-        """Names of what is now otherwise, but for those that are to be left."""
-        now = Snapshot.of(model, batch).parts
-        return [
-            name
-            for name, value in self.parts.items()
-            if name not in leave and not same(value, now[name])
-        ]
+    def differences(self, other: "Snapshot") -> list[str]:
+        """Names of the parts that differ."""
+        return [name for name, value in self.parts.items() if not _alike(value, other.parts[name])]
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Whether they are the same; of tensors by name, those that both have."""
+    if isinstance(a, dict) and all(isinstance(value, Tensor) for value in a.values()):
+        return all(same(a[name], b[name]) for name in a.keys() & b.keys())
+    return same(a, b)
 
 
 def same(a: Any, b: Any) -> bool:
@@ -62,9 +65,12 @@ def same(a: Any, b: Any) -> bool:
 def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return a.shape == b.shape and bool(((a == b) | ((a != a) & (b != b))).all())
-    if isinstance(a, np.ndarray):
-        return bool((a == b).all())
     return type(a) is type(b) and (a == b or a is b)
+
+
+def _numpy_state() -> list[int]:
+    _, words, place, *_ = np.random.get_state()
+    return [*words.tolist(), place]
 
 
 def _copied(value: Any) -> Any:
