@@ -89,12 +89,11 @@ def _verdicts(line: dict[str, Any]) -> str:
 def _import_once() -> None:
     """What every class needs, before the first child is forked."""
     warnings.simplefilter("ignore")
+    import benchmarks.transformers_models.checks  # noqa: F401
     import torch
     import torch._dynamo
     import transformers
     from transformers import LlamaForCausalLM, ViTModel  # noqa: F401
-
-    import benchmarks.transformers_models.checks  # noqa: F401
 
     transformers.logging.set_verbosity_error()
     torch.set_num_threads(1)

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
 from benchmarks.transformers_models.configs import IMAGE, MELS, PATCH, WIDTH
+from torch import Tensor, nn
 
 ROWS, TIME, FIRST_WORD, LAST_WORD = 3, 7, 5, 60
 ATTEMPTS = 6
@@ -17,6 +16,15 @@ GRID = [1, 4, 4]
 _MISMATCH = re.compile(
     r"([A-Za-z]*) ?features and [\w ]*tokens do not match\W+tokens:? (\d+)\D+features:? (\d+)"
 )
+_LENGTH = re.compile(r"input features to be of length (\d+)")
+_HINTS = {
+    "expected 5, got 4": "several",
+    "mono": "mono",
+    "to have 1 channels": "mono",
+    "to have 16 channels": "mels_first",
+}
+"""What a batch is to have, by a word in the error where it has not: several pictures a row, one
+channel of sound, frequencies before time."""
 Batch = dict[str, Any]
 
 
@@ -51,7 +59,7 @@ class _Maker:
         self.config: Any = model.config
         self.labels, self.time, self.padded = labels, TIME, True
         self.media: dict[str, int] = {}
-        self.several = False
+        self.several, self.mono, self.mels_first, self.frames = False, False, False, 40
         parameters = inspect.signature(model.forward).parameters.values()
         variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
         self.takes = {p.name: p.default is p.empty for p in parameters if p.kind not in variable}
@@ -83,8 +91,12 @@ class _Maker:
             # Some messages count numbers, not features.
             self.media[kind] = features // ROWS // (WIDTH if tokens == features else 1)
             return True
-        if "expected 5, got 4" in str(error):
-            self.several = True
+        for word, name in _HINTS.items():
+            if word in str(error) and not getattr(self, name):
+                setattr(self, name, True)
+                return True
+        if (length := _LENGTH.search(str(error))) is not None:
+            self.frames, self.mels_first = int(length[1]), True
             return True
         if self.fallbacks:
             self.fallbacks.pop(0)()
@@ -172,10 +184,13 @@ def _audio(maker: _Maker) -> Tensor:
     positions = _of(maker.config, ("max_source_positions",), None)
     if maker.config.model_type in ("whisper", "qwen2_audio", "voxtral"):
         return torch.randn(ROWS, mels, 2 * (positions or 20))
-    return torch.randn(ROWS, 40, mels)
+    frames = torch.randn(ROWS, maker.frames, mels)
+    return frames.transpose(1, 2).contiguous() if maker.mels_first else frames
 
 
 def _waves(maker: _Maker) -> Tensor:
+    if maker.mono:
+        return torch.randn(ROWS, 1, 400)
     length = getattr(maker.config, "max_length", None)
     if maker.config.model_type == "audio-spectrogram-transformer":
         return torch.randn(ROWS, length or 1024, maker.config.num_mel_bins)
@@ -196,8 +211,10 @@ def _picture(maker: _Maker) -> Tensor | None:
     text = "input_ids" in maker.takes
     if text and not maker.takes["pixel_values"] and not _has_vision(maker.config):
         return None
-    if "image_grid_thw" in maker.takes:
-        return torch.randn(ROWS * GRID[1] * GRID[2], _packed_width(maker.config))
+    if {"image_grid_thw", "grid_thw"} & maker.takes.keys():
+        return _packed(maker)
+    if "spatial_shapes" in maker.takes:
+        return torch.randn(ROWS, GRID[1] * GRID[2], _packed_width(maker.config))
     if "video" in type(maker.config).__name__.lower() or maker.config.model_type in _VIDEOS:
         return _video(maker)
     return maker.pixels()
@@ -207,7 +224,13 @@ _VIDEOS = ("timesformer", "vivit", "videomae", "vjepa2")
 
 
 def _sees(maker: _Maker) -> bool:
-    return "pixel_values" in maker.takes and _has_vision(maker.config)
+    return maker.takes.get("pixel_values", False) or (
+        "pixel_values" in maker.takes and _has_vision(maker.config)
+    )
+
+
+def _packed(maker: _Maker) -> Tensor:
+    return torch.randn(ROWS * GRID[1] * GRID[2], _packed_width(maker.config))
 
 
 def _packed_width(config: Any) -> int:
@@ -232,6 +255,12 @@ def _media_places(maker: _Maker) -> Tensor | None:
     return places
 
 
+def _seen_patches(maker: _Maker) -> Tensor | None:
+    if "spatial_shapes" not in maker.takes:
+        return None
+    return torch.ones(ROWS, GRID[1] * GRID[2], dtype=torch.long)
+
+
 def _has_vision(config: Any) -> bool:
     return any(hasattr(config, name) for name in ("vision_config", "image_size", "num_channels"))
 
@@ -243,6 +272,8 @@ _INPUTS: dict[str, Callable[[_Maker], Any]] = {
     "pixel_values": _picture,
     "image_grid_thw": lambda maker: torch.tensor([GRID] * ROWS) if _sees(maker) else None,
     "mm_token_type_ids": _media_places,
+    "pixel_attention_mask": lambda maker: _seen_patches(maker) if _sees(maker) else None,
+    "spatial_shapes": lambda maker: torch.tensor([GRID[1:]] * ROWS) if _sees(maker) else None,
     "input_values": _waves,
     "input_features": _audio,
     "use_cache": lambda maker: False if "labels" in maker.takes else None,
@@ -262,6 +293,14 @@ def _required(maker: _Maker, name: str) -> Any:
         return maker.words()
     if name == "pixel_values_videos":
         return _video(maker)
+    if name == "hidden_states" and "grid_thw" in maker.takes:
+        return _packed(maker)
+    if name == "grid_thw":
+        return torch.tensor([GRID] * ROWS)
+    if name == "input_features_mask":
+        return torch.ones(ROWS, 40, dtype=torch.long)
+    if name == "query_embeds":
+        return torch.randn(ROWS, 4, maker.config.hidden_size)
     return None
 
 

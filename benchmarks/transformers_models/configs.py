@@ -8,7 +8,7 @@ from typing import Any
 VOCABULARY, WIDTH, HEADS, PATCH, IMAGE, MELS = 99, 32, 4, 8, 32, 16
 RATE = 0.2
 SPREAD = 0.3
-"""The standard deviation of weights: with the usual 0.02, layers this narrow hardly say anything."""
+"""The standard deviation of weights: with the usual 0.02, layers so narrow say hardly anything."""
 _FIRST_SPECIAL = 70
 
 SIZES: dict[str, int] = {
@@ -202,6 +202,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "GPTJConfig": {"rotary_dim": 4},
     "GPTNeoConfig": {"attention_types": [[["global", "local"], 1]]},
     "Qwen2_5_VLVisionConfig": {"window_size": 32},
+    "Exaone4_5_VisionConfig": {"window_size": 32},
     "Mamba2Config": {"num_heads": 8},
     "ZayaConfig": {"num_experts_per_tok": 1},
     "DeepseekV2Config": {"topk_method": "greedy", "num_experts_per_tok": 2},

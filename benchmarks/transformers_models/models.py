@@ -6,12 +6,12 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils import _pytree as pytree
-
 from benchmarks.transformers_models.batches import Batch, Unsuited, batch_for
 from benchmarks.transformers_models.classes import ModelClass
 from benchmarks.transformers_models.configs import small
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
 from dropsmith.terms import Loss, Mean
 
 MOST = 20_000_000
