@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import signal
 import time
 import warnings
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 SECONDS = 120
-"""For one class; it is a failure to need more."""
+"""Of a processor for one class; and ten times as long by the clock, as others may use it too."""
 
 
 def main() -> None:
@@ -47,7 +48,7 @@ def in_a_child(kind: Any, lines: Path) -> dict[str, Any]:
     if child == 0:
         _run(kind, lines)
     while os.waitpid(child, os.WNOHANG) == (0, 0):
-        if time.monotonic() - start > SECONDS:
+        if time.monotonic() - start > 10 * SECONDS:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             break
@@ -61,7 +62,8 @@ def _run(kind: Any, lines: Path) -> None:
     from benchmarks.transformers_models.checks import run_checks
     from benchmarks.transformers_models.models import Subject
 
-    start, line = time.monotonic(), _line(kind)
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    start, line = time.process_time(), _line(kind)
     try:
         subject = Subject.of(kind)
     except BaseException as error:
@@ -69,7 +71,7 @@ def _run(kind: Any, lines: Path) -> None:
         line |= {"reason": f"{type(error).__name__}: {text}"}
     else:
         line |= {"inputs": list(subject.batch), "checks": run_checks(subject)}
-    _append(lines, line | {"seconds": round(time.monotonic() - start, 1)})
+    _append(lines, line | {"seconds": round(time.process_time() - start, 1)})
     os._exit(0)
 
 
