@@ -54,12 +54,8 @@ def save(
     clock: str = "wall",
 ) -> Path:
     """Write `case_device_date.json` and return its path; a second run of a day gets a number."""
-    folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC)
-    stem = f"{case}_{device.type}_{now.date().isoformat()}"
-    path, number = folder / f"{stem}.json", 2
-    while path.exists():
-        path, number = folder / f"{stem}_{number}.json", number + 1
+    path = free_path(case, device, folder, now)
     values = {
         "format": "dropsmith.benchmark",
         "version": 1,
@@ -72,6 +68,16 @@ def save(
         "comparisons": [_comparison(outcome) for outcome in outcomes],
     }
     path.write_text(json.dumps(values, indent=1) + "\n")
+    return path
+
+
+def free_path(case: str, device: torch.device, folder: Path, now: datetime) -> Path:
+    """A path in the folder, which is made, that no result of the day has taken."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{case}_{device.type}_{now.date().isoformat()}"
+    path, number = folder / f"{stem}.json", 2
+    while path.exists():
+        path, number = folder / f"{stem}_{number}.json", number + 1
     return path
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from dropsmith.report.figures import BETTER, BLUE, INK, ORANGE, QUIET, WORSE, blank, drawing, svg
-from dropsmith.search.replay import Curves
+from dropsmith.pattern_search import Curves
+from dropsmith.report import BETTER, BLUE, INK, ORANGE, QUIET, WORSE, blank, drawing, svg
 
 _COLOURS = (BLUE, QUIET, ORANGE, BETTER, WORSE, INK)
 

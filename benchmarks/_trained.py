@@ -17,9 +17,9 @@ import torch
 
 from dropsmith.errors import TrainingError
 from dropsmith.objectives import TaskLoss
+from dropsmith.pattern_search import ConvSpace, ConvTokens, Tokens, spaces
 from dropsmith.plans.plan import Plan
 from dropsmith.record import config_id
-from dropsmith.search import ConvSpace, ConvTokens, Tokens, spaces
 from dropsmith.tasks import find_task
 from dropsmith.train import Setup, train
 from dropsmith.workers import Done, Tell, spread
@@ -47,7 +47,8 @@ FEW = replace(TOKENS, size=(0, 1 / 2), stride=(1 / 2,), draw=("tiles", "pixels")
 def space(tokens: ConvTokens) -> ConvSpace:
     """The space of the task's own model."""
     data = find_task(TASK).load()
-    return spaces.conv(find_task(TASK).model(data), data.train.stored()["image"][:2], tokens=tokens)
+    images = data.train.tensors()["image"][:2]
+    return spaces.conv(find_task(TASK).model(data), images, tokens=tokens)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Job:
             objective=TaskLoss(),
             budget=budget if self.epochs is None else replace(budget, epochs=self.epochs),
             seed=self.seed,
-            tested=False,
+            score_test=False,
         )
 
     @property

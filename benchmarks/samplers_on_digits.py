@@ -23,9 +23,20 @@ from benchmarks._results import environment_of
 from benchmarks._sampler_picture import picture
 from benchmarks._trained import FEW, TOKENS, Job, done, space, table, trained, whole_lines
 
+from dropsmith.pattern_search import (
+    SAMPLERS,
+    BestScores,
+    Controller,
+    Curves,
+    Learning,
+    Sampler,
+    Space,
+    Tokens,
+    replay,
+    shuffled,
+    space_from_json,
+)
 from dropsmith.record import config_id
-from dropsmith.search import SAMPLERS, Controller, Learning, Sampler, Space, Tokens, space_from_json
-from dropsmith.search.replay import Curves, Found, replay, shuffled
 from dropsmith.workers import Tell, spread
 
 SHUFFLED, REPEATING = "random order", "controller, may repeat"
@@ -55,7 +66,7 @@ def made(row: str, space: Space, seed: int) -> Sampler:
     return SAMPLERS[row](space, seed=seed)  # pyright: ignore[reportCallIssue]
 
 
-def search(job: Search, tell: Tell) -> Found:
+def search(job: Search, tell: Tell) -> BestScores:
     """The best score after each trial."""
     torch.set_num_threads(1)
     scores = dict(job.table)
@@ -67,9 +78,9 @@ def search(job: Search, tell: Tell) -> Found:
 
 def searched(
     jobs: Sequence[Search], path: Path, processes: int, say: Callable[[str], None] = print
-) -> dict[str, Found]:
+) -> dict[str, BestScores]:
     """What each search found, by key: what is in the file is read, the rest searched."""
-    found: dict[str, Found] = {row["key"]: tuple(row["found"]) for row in whole_lines(path)}
+    found: dict[str, BestScores] = {row["key"]: tuple(row["found"]) for row in whole_lines(path)}
     todo = [job for job in jobs if job.key not in found]
     say(f"{len(jobs)} searches asked for, {len(todo)} to make")
     with closing(spread(search, todo, processes)) as events, path.open("a") as file:
@@ -113,7 +124,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     of_table = config_id({"space": of.version, "scores": sorted(scores.items())})
     found = searched(todo, asked.work / f"searches-{of_table}.jsonl", asked.processes)
     curves = [
-        Curves(name=row, found=tuple(found[job.key] for job in todo if job.row == row))
+        Curves(name=row, best_scores=tuple(found[job.key] for job in todo if job.row == row))
         for row in ROWS
     ]
     _write(asked.out, curves, list(rows.values()), len(scores), of)

@@ -20,9 +20,8 @@ from benchmarks._harness import ROOT
 from benchmarks._results import environment_of
 from benchmarks._trained import FEW, TOKENS, Job, space, trained
 
+from dropsmith.pattern_search import ConvSpace, ScoreNoise, score_noise
 from dropsmith.plans.plan import Plan
-from dropsmith.search import ConvSpace
-from dropsmith.search.score_noise import ScoreNoise, score_noise
 
 
 def drawn(of: ConvSpace, count: int) -> list[Plan]:

@@ -27,7 +27,7 @@ from benchmarks._harness import ROOT
 from benchmarks._results import environment_of
 
 from dropsmith.models import WideResNet
-from dropsmith.search import (
+from dropsmith.pattern_search import (
     SAMPLERS,
     Event,
     Executor,
@@ -36,7 +36,7 @@ from dropsmith.search import (
     Proposal,
     Sampler,
     Tokens,
-    Told,
+    TrialResult,
     search,
     spaces,
 )
@@ -87,8 +87,8 @@ class Timed(Sampler):
         self.asked.append(perf_counter())
         return self.own.ask(number, running)
 
-    def tell(self, told: Told) -> None:
-        self.own.tell(told)
+    def tell(self, result: TrialResult) -> None:
+        self.own.tell(result)
         self.told.append(perf_counter())
 
     def state(self) -> dict[str, Any]:

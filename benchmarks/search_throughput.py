@@ -9,10 +9,10 @@ from benchmarks._measure import Call
 from torch import Tensor
 
 from dropsmith.models import SmallConv
+from dropsmith.pattern_search import Executor, Finished, Job, LocalExecutor, SerialExecutor
 from dropsmith.patterns import Blocks
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
-from dropsmith.search import Executor, Finished, Job, LocalExecutor, SerialExecutor
 
 TRIALS, EMPTY = 8, 100
 PLAN = Plan(rule("convs.*", Blocks(rate=0.1, size=2)))
@@ -70,7 +70,7 @@ def workers(device: torch.device) -> dict[str, Call]:
 
 def overhead(device: torch.device) -> dict[str, Call]:
     """Empty trials, one at a time, through each executor; divide by their number."""
-    from dropsmith.search.ray import RayExecutor
+    from dropsmith.pattern_search.executors.ray_executor import RayExecutor
 
     return {
         "this process": through(SerialExecutor(empty), EMPTY),

@@ -21,15 +21,17 @@ from dropsmith.compare import FILE, Comparison
 from dropsmith.learn import FILE as PROBLEM
 from dropsmith.learn import RETRAINED, Searches
 from dropsmith.report import (
+    Grid,
+    control_grid,
+    findings,
     main_grid,
     markdown_table,
     plan_grid,
     price_grid,
+    sampled_grid,
     search_findings,
     write_between,
 )
-from dropsmith.report.cells import Grid, control_grid, sampled_grid
-from dropsmith.report.findings import findings
 from dropsmith_recipes import RECIPES
 from dropsmith_recipes.table import HEADS
 from dropsmith_recipes.table import row as recipe_row

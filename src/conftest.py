@@ -4,5 +4,5 @@ from importlib.util import find_spec
 
 _STEPS = "dropsmith/kernels/lstm/triton_"
 _IMPORTING = [f"{_STEPS}{name}.py" for name in ("tiles", "forward", "backward")]
-_IMPORTING += ["dropsmith/kernels/agreeing_head/triton_rows.py"]
+_IMPORTING += ["dropsmith/kernels/fused_linear_consistency/triton_rows.py"]
 collect_ignore = [] if find_spec("triton") else _IMPORTING

@@ -55,7 +55,7 @@ def script(name):
 def of_a_search(tmp_path):
     """A folder in which a search ended and its plan was trained anew with three seeds."""
     plan = SPACE.plan((1, 0, 1))
-    problem().settle(tmp_path)
+    problem().bind(tmp_path)
     searched(trial(0, (1, 0, 1), 0.25)).save(tmp_path, problem())
     plan.save(tmp_path / "plan.json")
     made = synthetic.design(("learned",), plans=(("learned", plan),))

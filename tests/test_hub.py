@@ -11,7 +11,7 @@ from huggingface_hub.utils import http_backoff
 
 from dropsmith.errors import DataError, TaskError
 from dropsmith.hub import retries_said_once
-from dropsmith.models.pretrained import fetched
+from dropsmith.models.pretrained import load_pretrained
 from dropsmith.plans.plan import Plan
 from dropsmith.tasks import find_task
 
@@ -58,7 +58,7 @@ def test_one_line_stands_for_all_retries_and_other_lines_stay(heard, capsys):
     [
         (lambda: Plan.load("hf://user/repo/plan.json"), DataError),
         (lambda: find_task("cola").load(), DataError),
-        (lambda: fetched("bert-base-cased", in_vain), TaskError),
+        (lambda: load_pretrained("bert-base-cased", in_vain), TaskError),
     ],
     ids=["plan", "data", "model"],
 )

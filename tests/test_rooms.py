@@ -1,13 +1,18 @@
 """The rooms of the house stand in a line: each uses only those before it."""
 
 import ast
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
+from types import ModuleType
+
+import pytest
 
 import dropsmith
 
 SOURCE = Path(dropsmith.__file__).parent
 ROOMS = [
-    *("errors", "axes", "rng", "terms", "record", "hub"),
+    *("errors", "axes", "transforms", "rng", "terms", "record", "hub"),
     *(
         "kernels",
         "patterns",
@@ -22,7 +27,7 @@ ROOMS = [
         "consistency",
         "prediction",
         "workers",
-        "search",
+        "pattern_search",
     ),
     *("models", "tasks", "train", "compare", "learn", "report", "cli"),
     *("adapters", "testing"),
@@ -96,3 +101,12 @@ def test_importing_the_library_brings_in_nothing_heavy():
     code = f"import sys, dropsmith; print([m for m in {heavy.split()!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("room", ["pattern_search", "workers", "compare", "learn", "report"])
+def test_no_module_is_hidden_behind_a_name_that_its_package_exports(room: str):
+    package = import_module(f"dropsmith.{room}")
+    for module in walk_packages(package.__path__, f"{package.__name__}."):
+        parent, _, name = module.name.rpartition(".")
+        attribute = getattr(import_module(parent), name, None)
+        assert attribute is None or isinstance(attribute, ModuleType), module.name

@@ -17,6 +17,7 @@ from dropsmith.objectives import (
     TwoSample,
 )
 from dropsmith.passes import Audit, Views, audit, views
+from dropsmith.pattern_search import search, spaces
 from dropsmith.patterns import (
     Bernoulli,
     Blocks,
@@ -38,7 +39,6 @@ from dropsmith.patterns import (
 from dropsmith.plans import Plan, Rule, Site, rule, select
 from dropsmith.prediction import Prediction, predict
 from dropsmith.record import Record
-from dropsmith.search import search, spaces
 
 __all__ = [
     "Audit",

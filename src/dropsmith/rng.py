@@ -17,15 +17,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dropsmith.transforms import example_indices, transforms_active
+
 _WORD = 0xFFFFFFFF
 _GOLDEN = 0x9E3779B9
 _SALT = 0x85EBCA6B
+_EXAMPLE = 0x6578616D
 # Multipliers of Wellons' low-bias 32-bit hash ("Prospecting for Hash Functions", 2018).
 _FIRST = 0x7FEB352D
 _SECOND = 0x846CA68B
-# The rounds of `mix`, as NumPy scalars so that arrays stay of 32 bits.
-_ROUNDS = ((np.uint32(16), np.uint32(_FIRST)), (np.uint32(15), np.uint32(_SECOND)))
-_LAST = np.uint32(16)
+# The same as NumPy scalars, so that arrays stay of 32 bits.
+_SHIFT, _SHORT = np.uint32(16), np.uint32(15)
+_ONCE, _TWICE = np.uint32(_FIRST), np.uint32(_SECOND)
 _CHUNK = 65536
 _CPU = torch.device("cpu")
 
@@ -56,17 +59,19 @@ def _tensor(word: Word) -> Word:
 def mix(word: Word) -> Word:
     """Scatter 32 bits so that flipping one of them flips each other one half of the time."""
     if isinstance(word, int):
-        word ^= word >> 16
-        word = (word * _FIRST) & _WORD
-        word ^= word >> 15
-        word = (word * _SECOND) & _WORD
-        return word ^ (word >> 16)
+        return _mix_integer(word)
     # int32 shifts carry the sign along; the AND makes them the logical shifts of the words above.
     word = word ^ ((word >> 16) & 0xFFFF)
     word = word * _FIRST
     word = word ^ ((word >> 15) & 0x1FFFF)
     word = word * _signed(_SECOND)
     return word ^ ((word >> 16) & 0xFFFF)
+
+
+def _mix_integer(word: int) -> int:
+    word = ((word ^ (word >> 16)) * _FIRST) & _WORD
+    word = ((word ^ (word >> 15)) * _SECOND) & _WORD
+    return word ^ (word >> 16)
 
 
 @dataclass(frozen=True)
@@ -89,9 +94,32 @@ class Key:
         """The key that depends on this one and on `words` (32-bit integers or int32 tensors)."""
         first, second = self.first, self.second
         for word in words:
-            first = mix(_xor(first, mix(_add(word, _GOLDEN))))
-            second = mix(_add(second, _xor(first, _SALT)))
+            if isinstance(word, int) and isinstance(first, int) and isinstance(second, int):
+                # What `_xor` and `_add` do, without their calls: sites fold at every draw.
+                first = _mix_integer(first ^ _mix_integer((word + _GOLDEN) & _WORD))
+                second = _mix_integer((second + (first ^ _SALT)) & _WORD)
+            else:
+                first = mix(_xor(first, mix(_add(word, _GOLDEN))))
+                second = mix(_add(second, _xor(first, _SALT)))
         return Key(first, second)
+
+    def example(self, *indices: Word) -> "Key":
+        """The key of one example of a `torch.vmap` whose examples have noise of their own.
+
+        Args:
+            indices: of the example, one for each such `vmap`, the outermost first.
+        """
+        return self.fold(_EXAMPLE, *indices)
+
+    def in_transforms(self, device: torch.device) -> "Key":
+        """The key to draw from under `torch.func`: of the running example, or for all of them.
+
+        Everywhere else it is this key. Raise `NoiseError` under a `vmap` that allows no noise.
+        """
+        if not transforms_active():
+            return self
+        indices = example_indices(device)
+        return self.example(*indices) if indices else self
 
 
 @dataclass(frozen=True)
@@ -112,16 +140,25 @@ def bits(key: Key, index: Tensor) -> Tensor:
 
 def words(source: Source, shape: tuple[int, ...]) -> Tensor:
     """Random int32 of a shape, one for each position counted in row-major order."""
-    count, key = math.prod(shape), source.key
-    if isinstance(key.first, int) and isinstance(key.second, int) and numpy_serves(source.device):
+    return _words(source.key.in_transforms(source.device), shape, source.device)
+
+
+def _words(key: Key, shape: tuple[int, ...], device: torch.device) -> Tensor:
+    count = math.prod(shape)
+    if isinstance(key.first, int) and isinstance(key.second, int) and numpy_serves(device):
         return torch.from_numpy(_in_chunks(key.first, key.second, count).view(np.int32)).view(shape)
-    index = torch.arange(count, dtype=torch.int32, device=source.device)
+    index = torch.arange(count, dtype=torch.int32, device=device)
     return bits(key, index).view(shape)
 
 
 def numpy_serves(device: torch.device) -> bool:
-    """Whether NumPy may do the work of torch: on a CPU, and where no compiler looks on."""
-    return device.type == "cpu" and not torch.compiler.is_compiling()
+    """Whether NumPy may do the work of torch: on a CPU, where nothing traces or transforms."""
+    return device.type == "cpu" and not traced()
+
+
+def traced() -> bool:
+    """Whether operations must be torch's own, for a compiler or `torch.func` follows them."""
+    return torch.compiler.is_compiling() or transforms_active()
 
 
 def _in_chunks(first: int, second: int, count: int) -> Words:
@@ -141,11 +178,13 @@ def _in_chunks(first: int, second: int, count: int) -> Words:
 
 def mix_in_place(word: Words, spare: Words) -> None:
     """`mix` of an array, in its own place; `spare` is as large and is written over."""
-    for shift, factor in _ROUNDS:
-        np.right_shift(word, shift, spare)
-        np.bitwise_xor(word, spare, word)
-        np.multiply(word, factor, word)
-    np.right_shift(word, _LAST, spare)
+    np.right_shift(word, _SHIFT, spare)
+    np.bitwise_xor(word, spare, word)
+    np.multiply(word, _ONCE, word)
+    np.right_shift(word, _SHORT, spare)
+    np.bitwise_xor(word, spare, word)
+    np.multiply(word, _TWICE, word)
+    np.right_shift(word, _SHIFT, spare)
     np.bitwise_xor(word, spare, word)
 
 
@@ -163,12 +202,16 @@ def keep(source: Source, shape: tuple[int, ...], rate: float | Tensor) -> Tensor
 
 def uniform(source: Source, shape: tuple[int, ...]) -> Tensor:
     """float32 numbers in [0, 1), on a grid of 2⁻²⁴."""
-    return ((words(source, shape) >> 8) & 0xFFFFFF).float().mul_(2.0**-24)
+    return _uniform(source.key.in_transforms(source.device), shape, source.device)
+
+
+def _uniform(key: Key, shape: tuple[int, ...], device: torch.device) -> Tensor:
+    return ((_words(key, shape, device) >> 8) & 0xFFFFFF).float().mul_(2.0**-24)
 
 
 def normal(source: Source, shape: tuple[int, ...]) -> Tensor:
     """Standard normal float32 numbers (Box & Muller, 1958), never infinite."""
-    radius = uniform(Source(source.key.fold(1), device=source.device), shape)
-    angle = uniform(Source(source.key.fold(2), device=source.device), shape)
+    key, device = source.key.in_transforms(source.device), source.device
+    radius, angle = _uniform(key.fold(1), shape, device), _uniform(key.fold(2), shape, device)
     angle = angle.mul_(2 * math.pi).cos_()
     return radius.neg_().log1p_().mul_(-2).sqrt_().mul_(angle)

@@ -1,4 +1,4 @@
-"""What a recipe is made of: its settings for much time or little, and the published numbers."""
+"""The parts of a recipe: its settings for much time or little, and the published numbers."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,14 +8,14 @@ from dropsmith.tasks import Budget
 from dropsmith_recipes.proxy import Proxy
 
 Certainty = Literal["paper", "code", "quoted", "remembered"]
-"""Where a number was seen: in the paper, in the authors' repository, in another text that quotes
-it, or nowhere that could be looked up again."""
+"""The place in which a number was seen: the paper, the authors' repository, another text that
+quotes it, or none that could be looked up again."""
 
 PRESETS = ("cpu", "paper")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
+class PublishedScore:
     """A number that a paper reports for a row.
 
     Args:
@@ -38,7 +38,7 @@ class Published:
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """What of a recipe depends on how much time there is.
+    """The settings of a recipe that depend on how much time there is.
 
     Args:
         model: `package.module:function` that makes the model, or None for the task's own.

@@ -1,4 +1,4 @@
-"""What a recipe is: one row of a paper's table, as a value that can be run."""
+"""A recipe: one row of a paper's table, as a value that can be run."""
 
 from dataclasses import dataclass, replace
 
@@ -7,7 +7,7 @@ from dropsmith.objectives import Objective
 from dropsmith.plans import Plan
 from dropsmith.record import config_id
 from dropsmith.train import Setup, Start, task_and_data
-from dropsmith_recipes._preset import PRESETS, Preset, Published
+from dropsmith_recipes._preset import PRESETS, Preset, PublishedScore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Recipe:
         objective: how many views, and what they should agree on.
         paper: the published settings.
         cpu: small and short, ours and not tuned: to see it run, not to judge it.
-        published: the numbers beside it, none where none are known.
+        published_scores: the numbers beside it, none where none are known.
         parameters: how many the published model has, where that is known.
         unlike: what is known to differ from the authors' code.
         after: the recipe whose best weights this one begins from; None where weights are drawn.
@@ -35,14 +35,14 @@ class Recipe:
     objective: Objective
     paper: Preset
     cpu: Preset
-    published: tuple[Published, ...] = ()
+    published_scores: tuple[PublishedScore, ...] = ()
     parameters: int | None = None
     unlike: tuple[str, ...] = ()
     after: "Recipe | None" = None
 
     @property
     def full_name(self) -> str:
-        """What it is called on the command line."""
+        """Its name on the command line."""
         return f"{self.task}/{self.name}"
 
     def preset(self, name: str) -> Preset:
@@ -77,21 +77,21 @@ class Recipe:
             TaskError: there is no such preset, a searched plan or the weights to begin from are
                 missing, or one was given where the recipe has its own.
         """
-        chosen = self.preset(preset)
-        self._check_plan(chosen, plan)
+        final_plan = self.preset(preset)
+        self._check_plan(final_plan, plan)
         self._check_start(preset, seed, start)
         return Setup(
-            task=chosen.task or self.task,
+            task=final_plan.task or self.task,
             method=self.name,
-            plan=chosen.plan if plan is None else plan,
+            plan=final_plan.plan if plan is None else plan,
             objective=self.objective,
-            budget=chosen.budget,
+            budget=final_plan.budget,
             seed=seed,
             data=data,
-            model=chosen.model,
-            limit=chosen.limit,
-            samples=chosen.samples,
-            whole=chosen.whole,
+            model=final_plan.model,
+            limit=final_plan.limit,
+            samples=final_plan.samples,
+            whole=final_plan.whole,
             start=start,
         )
 
@@ -101,7 +101,7 @@ class Recipe:
             return None
         return config_id(self.after.setup(preset, seed=seed).to_json())
 
-    def carried(self, setup: Setup, preset: str = "cpu") -> Setup:
+    def transfer_plan(self, setup: Setup, preset: str = "cpu") -> Setup:
         """The run of a preset, its plan carried to the model that is trained in the end.
 
         Reads the data and makes the model, where the search was on a model of another kind; else
@@ -113,16 +113,16 @@ class Recipe:
         search = self.preset(preset).search
         if search is None or not search.names:
             return setup
-        return replace(setup, plan=search.carried(setup.plan, *task_and_data(setup)))
+        return replace(setup, plan=search.transfer_plan(setup.plan, *task_and_data(setup)))
 
-    def _check_plan(self, chosen: Preset, plan: Plan | None) -> None:
-        if chosen.search is not None and plan is None:
+    def _check_plan(self, final_plan: Preset, plan: Plan | None) -> None:
+        if final_plan.search is not None and plan is None:
             raise TaskError(
                 f"the plan of {self.full_name} is found by a search\n"
                 f"  first: dropsmith search {self.full_name} --data DIR\n"
                 f"  then: dropsmith train {self.full_name} --data DIR --plan FOLDER/plan.json"
             )
-        if chosen.search is None and plan is not None:
+        if final_plan.search is None and plan is not None:
             raise TaskError(
                 f"the recipe {self.full_name} has a plan of its own\n"
                 f"  leave yours out, or train the task: dropsmith train {self.task} --plan FILE"
@@ -130,13 +130,13 @@ class Recipe:
 
     def _check_start(self, preset: str, seed: int, start: Start | None) -> None:
         if self.after is not None and start is None:
-            asked = " --data DIR" + (f" --preset {preset}" if preset != PRESETS[0] else "")
-            asked += f" --seed {seed}" if seed else ""
+            options = " --data DIR" + (f" --preset {preset}" if preset != PRESETS[0] else "")
+            options += f" --seed {seed}" if seed else ""
             first = f"runs/{self.after.task}/{self.first_id(preset, seed)}"
             raise TaskError(
                 f"{self.full_name} begins from the best weights of {self.after.full_name}\n"
-                f"  first: dropsmith train {self.after.full_name}{asked}\n"
-                f"  then: dropsmith train {self.full_name}{asked} --start {first}"
+                f"  first: dropsmith train {self.after.full_name}{options}\n"
+                f"  then: dropsmith train {self.full_name}{options} --start {first}"
             )
         if self.after is None and start is not None:
             raise TaskError(

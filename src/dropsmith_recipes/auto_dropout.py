@@ -8,9 +8,8 @@ from dataclasses import replace
 
 from dropsmith.objectives import TaskLoss
 from dropsmith.plans import Plan
-from dropsmith.tasks import EVERY, Budget
-from dropsmith.tasks.optimisers import SGD
-from dropsmith_recipes._preset import Preset, Published
+from dropsmith.tasks import NO_LIMIT, Budget, optimisers
+from dropsmith_recipes._preset import Preset, PublishedScore
 from dropsmith_recipes._recipe import Recipe
 from dropsmith_recipes.proxy import Proxy
 
@@ -35,15 +34,15 @@ _WIDE = Budget(
     weight_decay=5e-4,
     warmup=0.0,
     clip=None,
-    optimiser=SGD(momentum=0.9, ahead=True),
+    optimiser=optimisers.SGD(momentum=0.9, ahead=True),
 )
 _WIDE_CPU = replace(_WIDE, epochs=10, batch_size=64, clip=1.0)
 
 
-def published(score: str, value: float, place: str, digits: int = 1) -> Published:
+def quoted_score(score: str, value: float, place: str, digits: int = 1) -> PublishedScore:
     """A number that another text quotes from the paper."""
     source = f"{PAPER}, {place}, as quoted elsewhere"
-    return Published(score=score, value=value, certainty="quoted", source=source)
+    return PublishedScore(score=score, value=value, certainty="quoted", source=source)
 
 
 def tables() -> tuple[Recipe, ...]:
@@ -75,33 +74,33 @@ _UNLIKE_CIFAR = (
 )
 
 
-def _cifar10(task: str, seen: str, accuracy: float) -> Recipe:
+def _cifar10(task: str, augmentation: str, accuracy: float) -> Recipe:
     proxy = Proxy(
         task=task,
         model=f"{MODELS}:wide_28_2",
         budget=replace(_WIDE, epochs=50),
         space="conv",
         trials=TRIALS,
-        limit=EVERY,
+        limit=NO_LIMIT,
     )
     small = replace(proxy, model=None, budget=replace(_WIDE_CPU, epochs=3), trials=20, limit=2_000)
     paper = Preset(
         model=f"{MODELS}:wide_28_10",
         plan=Plan(),
         budget=_WIDE,
-        limit=EVERY,
+        limit=NO_LIMIT,
         search=proxy,
         whole=True,
     )
     return Recipe(
         task=task,
         name=NAME,
-        about=f"a wide residual network under a searched plan, {seen}",
+        about=f"a wide residual network under a searched plan, {augmentation}",
         source=f"{PAPER}, CIFAR-10",
         objective=TaskLoss(),
         paper=paper,
         cpu=replace(paper, model=None, budget=_WIDE_CPU, limit=5_000, search=small),
-        published=(published("test_accuracy", accuracy, "CIFAR-10"),),
+        published_scores=(quoted_score("test_accuracy", accuracy, "CIFAR-10"),),
         parameters=36_479_194,
         unlike=_UNLIKE_CIFAR,
     )
@@ -114,7 +113,7 @@ _PHOTOGRAPHS = Budget(
     weight_decay=1e-4,
     warmup=0.05,
     clip=None,
-    optimiser=SGD(momentum=0.9, ahead=True),
+    optimiser=optimisers.SGD(momentum=0.9, ahead=True),
 )
 _PHOTOGRAPHS_CPU = replace(_PHOTOGRAPHS, epochs=5, batch_size=16, learning_rate=0.02, clip=1.0)
 
@@ -139,7 +138,7 @@ def imagenet() -> Recipe:
         about="the same under a searched plan",
         paper=replace(plain.paper, search=proxy),
         cpu=replace(plain.cpu, search=small),
-        published=(published("test_accuracy", 0.787, "ImageNet"),),
+        published_scores=(quoted_score("test_accuracy", 0.787, "ImageNet"),),
         unlike=OURS,
     )
 
@@ -155,7 +154,7 @@ def resnet() -> Recipe:
         objective=TaskLoss(),
         paper=paper,
         cpu=replace(paper, model=f"{MODELS}:resnet_small", budget=_PHOTOGRAPHS_CPU),
-        published=(published("test_accuracy", 0.765, "ImageNet"),),
+        published_scores=(quoted_score("test_accuracy", 0.765, "ImageNet"),),
         parameters=25_557_032,
         unlike=("optimiser, schedule and length of the training are ours",),
     )
@@ -176,9 +175,9 @@ def penn_treebank() -> Recipe:
     """Penn Treebank, Transformer-XL; the search is on the small one of the task."""
     return replace(
         _text("penn-treebank-xl", "Penn Treebank"),
-        published=(
-            published("validation_perplexity", 58.1, "Penn Treebank"),
-            published("test_perplexity", 54.9, "Penn Treebank"),
+        published_scores=(
+            quoted_score("validation_perplexity", 58.1, "Penn Treebank"),
+            quoted_score("test_perplexity", 54.9, "Penn Treebank"),
         ),
         parameters=24_025_360,
     )
@@ -195,11 +194,11 @@ def _text(task: str, place: str) -> Recipe:
         budget=replace(_TEXT_CPU, epochs=20, window=70),
         space="sequence",
         trials=TRIALS,
-        limit=EVERY,
+        limit=NO_LIMIT,
     )
     small = replace(proxy, budget=replace(_TEXT_CPU, epochs=3), trials=20, limit=20_000)
     paper = Preset(
-        model=f"{MODELS}:transformer_xl", plan=Plan(), budget=_TEXT, limit=EVERY, search=proxy
+        model=f"{MODELS}:transformer_xl", plan=Plan(), budget=_TEXT, limit=NO_LIMIT, search=proxy
     )
     return Recipe(
         task=task,

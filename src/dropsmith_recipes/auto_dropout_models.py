@@ -2,12 +2,8 @@
 
 from torch import nn
 
-from dropsmith.models.resnet import ResNet
-from dropsmith.models.small_seq2seq import SmallSeq2Seq
-from dropsmith.models.transformer_xl import TransformerXL
-from dropsmith.models.wide_resnet import WideResNet
-from dropsmith.tasks import Data
-from dropsmith.tasks.seq2seq import LONGEST
+from dropsmith.models import ResNet, SmallSeq2Seq, TransformerXL, WideResNet
+from dropsmith.tasks import MAX_TEXT_TOKENS, Data
 
 
 def wide_28_10(data: Data) -> nn.Module:
@@ -49,4 +45,4 @@ def transformer_xl(data: Data) -> nn.Module:
 
 def translator(data: Data) -> nn.Module:
     """Vaswani et al.'s (2017) base model: six layers a side of 512, 2,048 inside, eight heads."""
-    return SmallSeq2Seq(words=data.classes, width=512, heads=8, layers=6, longest=LONGEST)
+    return SmallSeq2Seq(words=data.classes, width=512, heads=8, layers=6, longest=MAX_TEXT_TOKENS)

@@ -8,12 +8,10 @@ from dataclasses import replace
 
 from dropsmith.objectives import TaskLoss
 from dropsmith.plans import Plan
-from dropsmith.tasks import Budget
-from dropsmith.tasks.learning_rates import InverseRoot
-from dropsmith.tasks.optimisers import AdamW
-from dropsmith_recipes._preset import Preset, Published
+from dropsmith.tasks import Budget, learning_rates, optimisers
+from dropsmith_recipes._preset import Preset, PublishedScore
 from dropsmith_recipes._recipe import Recipe
-from dropsmith_recipes.auto_dropout import MODELS, NAME, OURS, PAPER, penn_treebank, published
+from dropsmith_recipes.auto_dropout import MODELS, NAME, OURS, PAPER, penn_treebank, quoted_score
 from dropsmith_recipes.proxy import Proxy
 
 NAMES = (
@@ -37,8 +35,8 @@ _IWSLT = Budget(
     weight_decay=1e-4,
     warmup=0.04,
     clip=None,
-    optimiser=AdamW(second=0.98),
-    schedule=InverseRoot(),
+    optimiser=optimisers.AdamW(second=0.98),
+    schedule=learning_rates.InverseRoot(),
 )
 _WMT = replace(_IWSLT, epochs=30, batch_size=65_536, learning_rate=1e-3, weight_decay=0.0)
 _CPU = replace(_IWSLT, epochs=12, batch_size=2_048, learning_rate=2e-3, warmup=0.1, clip=1.0)
@@ -51,18 +49,18 @@ def tables() -> tuple[Recipe, ...]:
 
 def iwslt() -> Recipe:
     """IWSLT 2014, German to English."""
-    score = published("test_bleu", 35.8, "IWSLT 2014")
-    return _carried("iwslt14-de-en", "iwslt2017", _IWSLT, score, 49_258_496)
+    score = quoted_score("test_bleu", 35.8, "IWSLT 2014")
+    return _transfer("iwslt14-de-en", "iwslt2017", _IWSLT, score, 49_258_496)
 
 
 def wmt() -> Recipe:
     """WMT 2014, English to French."""
-    score = published("test_bleu", 40.0, "WMT 2014")
-    return _carried("wmt14-en-fr", "multi30k", _WMT, score, 60_522_496)
+    score = quoted_score("test_bleu", 40.0, "WMT 2014")
+    return _transfer("wmt14-en-fr", "multi30k", _WMT, score, 60_522_496)
 
 
-def _carried(
-    task: str, stands_in: str, budget: Budget, score: Published, parameters: int
+def _transfer(
+    task: str, stands_in: str, budget: Budget, score: PublishedScore, parameters: int
 ) -> Recipe:
     words = penn_treebank()
     paper = Preset(
@@ -86,7 +84,7 @@ def _carried(
             task=stands_in,
             search=_search(words.cpu.search),
         ),
-        published=(score,),
+        published_scores=(score,),
         parameters=parameters,
         unlike=(
             *OURS,
@@ -97,6 +95,6 @@ def _carried(
     )
 
 
-def _search(found: Proxy | None) -> Proxy:
-    assert found is not None
-    return replace(found, model=f"{MODELS}:transformer_xl_small", names=NAMES)
+def _search(proxy: Proxy | None) -> Proxy:
+    assert proxy is not None
+    return replace(proxy, model=f"{MODELS}:transformer_xl_small", names=NAMES)

@@ -7,10 +7,8 @@ from dataclasses import replace
 
 from dropsmith.models import awd_plan
 from dropsmith.objectives import ActivationNorm, TaskLoss
-from dropsmith.tasks import Budget
-from dropsmith.tasks.learning_rates import Constant
-from dropsmith.tasks.optimisers import TriggeredASGD
-from dropsmith_recipes._preset import Preset, Published
+from dropsmith.tasks import Budget, learning_rates, optimisers
+from dropsmith_recipes._preset import Preset, PublishedScore
 from dropsmith_recipes._recipe import Recipe
 
 README = "README of salesforce/awd-lstm-lm"
@@ -22,21 +20,21 @@ _PTB = Budget(
     clip=0.25,
     window=70,
     varying=True,
-    optimiser=TriggeredASGD(nonmono=5),
-    schedule=Constant(),
+    optimiser=optimisers.TriggeredASGD(nonmono=5),
+    schedule=learning_rates.Constant(),
 )
-_SMALL = replace(_PTB, epochs=20, learning_rate=10.0, optimiser=TriggeredASGD(nonmono=2))
+_SMALL = replace(_PTB, epochs=20, learning_rate=10.0, optimiser=optimisers.TriggeredASGD(nonmono=2))
 UNLIKE = (
     "the average has no lag behind the rate of a window, and counts the first weights",
     "windows end at 80, where the code sets no bound",
 )
 
 
-def perplexities(validation: float, test: float, source: str) -> tuple[Published, ...]:
+def perplexities(validation: float, test: float, source: str) -> tuple[PublishedScore, ...]:
     """Two numbers from the README of some authors' code."""
     rows = {"validation_perplexity": validation, "test_perplexity": test}
     return tuple(
-        Published(score=score, value=value, certainty="code", source=source)
+        PublishedScore(score=score, value=value, certainty="code", source=source)
         for score, value in rows.items()
     )
 
@@ -52,7 +50,7 @@ def _recipe(task: str, paper: Preset, numbers: tuple[float, float], parameters: 
         cpu=replace(
             paper, model="dropsmith_recipes.models:awd_small", budget=_SMALL, limit=100_000
         ),
-        published=perplexities(*numbers, f"{README}, before fine-tuning"),
+        published_scores=perplexities(*numbers, f"{README}, before fine-tuning"),
         parameters=parameters,
         unlike=UNLIKE,
     )

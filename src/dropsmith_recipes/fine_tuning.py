@@ -12,10 +12,9 @@ model that it makes and then leaves for the one it loads, whose rate is 0.3.
 from dataclasses import replace
 
 from dropsmith.objectives import ActivationNorm, TaskLoss
-from dropsmith.tasks.learning_rates import UntilWorse
-from dropsmith.tasks.optimisers import ASGD
+from dropsmith.tasks import learning_rates, optimisers
 from dropsmith_recipes import awd_lstm, fraternal, fraternal_awd
-from dropsmith_recipes._preset import Published
+from dropsmith_recipes._preset import PublishedScore
 from dropsmith_recipes._recipe import Recipe
 from dropsmith_recipes.awd_lstm import perplexities
 
@@ -29,28 +28,28 @@ def tables() -> tuple[Recipe, ...]:
             awd_lstm.penn_treebank(),
             epochs=500,
             batch_size=20,
-            published=perplexities(58.8, 56.5, f"{awd_lstm.README}, after fine-tuning"),
+            published_scores=perplexities(58.8, 56.5, f"{awd_lstm.README}, after fine-tuning"),
             unlike=_AWD_UNLIKE,
         ),
         _second(
             awd_lstm.wikitext(),
             epochs=750,
             batch_size=80,
-            published=perplexities(67.4, 64.7, f"{awd_lstm.README}, after fine-tuning"),
+            published_scores=perplexities(67.4, 64.7, f"{awd_lstm.README}, after fine-tuning"),
             unlike=_AWD_UNLIKE,
         ),
         _second(
             fraternal_awd.penn_treebank(),
             epochs=500,
             batch_size=20,
-            published=perplexities(58.9, 56.8, fraternal.README),
+            published_scores=perplexities(58.9, 56.8, fraternal.README),
             unlike=fraternal_awd.UNLIKE,
         ),
         _second(
             fraternal_awd.wikitext(),
             epochs=750,
             batch_size=80,
-            published=perplexities(66.8, 64.1, fraternal.README),
+            published_scores=perplexities(66.8, 64.1, fraternal.README),
             unlike=fraternal_awd.UNLIKE,
         ),
     )
@@ -61,17 +60,22 @@ def _second(
     *,
     epochs: int,
     batch_size: int,
-    published: tuple[Published, ...],
+    published_scores: tuple[PublishedScore, ...],
     unlike: tuple[str, ...],
 ) -> Recipe:
     budget = replace(
         first.paper.budget,
         epochs=epochs,
         batch_size=batch_size,
-        optimiser=ASGD(),
-        schedule=UntilWorse(nonmono=5),
+        optimiser=optimisers.ASGD(),
+        schedule=learning_rates.UntilWorse(nonmono=5),
     )
-    small = replace(first.cpu.budget, epochs=10, optimiser=ASGD(), schedule=UntilWorse(nonmono=2))
+    small = replace(
+        first.cpu.budget,
+        epochs=10,
+        optimiser=optimisers.ASGD(),
+        schedule=learning_rates.UntilWorse(nonmono=2),
+    )
     return Recipe(
         task=first.task,
         name=f"{first.name}-finetuned",
@@ -80,7 +84,7 @@ def _second(
         objective=ActivationNorm(of=TaskLoss(), alpha=2.0, beta=1.0),
         paper=replace(first.paper, budget=budget),
         cpu=replace(first.cpu, budget=small),
-        published=published,
+        published_scores=published_scores,
         parameters=first.parameters,
         unlike=unlike,
         after=first,

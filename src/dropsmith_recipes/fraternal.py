@@ -9,16 +9,14 @@ from dataclasses import replace
 
 from dropsmith.models import fraternal_plan
 from dropsmith.objectives import ExpectationLinear, Fraternal, Objective, PiModel
-from dropsmith.tasks import Budget
-from dropsmith.tasks.learning_rates import Plateau
-from dropsmith.tasks.optimisers import SGD
-from dropsmith_recipes._preset import Preset, Published
+from dropsmith.tasks import Budget, learning_rates, optimisers
+from dropsmith_recipes._preset import Preset, PublishedScore
 from dropsmith_recipes._recipe import Recipe
 from dropsmith_recipes.awd_lstm import perplexities
 
 VIEWS = 2
 README = "README of kondiz/fraternal-dropout"
-_ONE = Budget(
+_ONE_LAYER = Budget(
     epochs=1000 * VIEWS,
     batch_size=64,
     learning_rate=30.0,
@@ -27,16 +25,16 @@ _ONE = Budget(
     window=35,
     varying=True,
     reset=0.01,
-    optimiser=SGD(),
+    optimiser=optimisers.SGD(),
     # The rate falls after more than 20 epochs without a gain, and the run ends below rate 0.1.
-    schedule=Plateau(factor=3, patience=21 * VIEWS, least=0.1 / 30),
+    schedule=learning_rates.Plateau(factor=3, patience=21 * VIEWS, least=0.1 / 30),
 )
-_ONE_SMALL = replace(
-    _ONE,
+_ONE_LAYER_SMALL = replace(
+    _ONE_LAYER,
     epochs=20 * VIEWS,
     batch_size=20,
     learning_rate=10.0,
-    schedule=Plateau(factor=3, patience=2 * VIEWS),
+    schedule=learning_rates.Plateau(factor=3, patience=2 * VIEWS),
 )
 _UNLIKE_ONE = (
     "the word with number 0 has an input embedding that learns",
@@ -50,12 +48,12 @@ def _one_layer(
     about: str,
     objective: Objective,
     shared: tuple[str, ...] = (),
-    published: tuple[Published, ...] = (),
+    published_scores: tuple[PublishedScore, ...] = (),
 ) -> Recipe:
     plan = fraternal_plan(shared=shared)
     models = "dropsmith_recipes.models:one_layer"
-    paper = Preset(model=models, plan=plan, budget=_ONE)
-    noise_free = (QUIET,) if objective.noise_free else ()
+    paper = Preset(model=models, plan=plan, budget=_ONE_LAYER)
+    quiet = (QUIET,) if objective.noise_free else ()
     return Recipe(
         task="penn-treebank",
         name=name,
@@ -63,10 +61,10 @@ def _one_layer(
         source="Zolna et al. (2018), one layer of 655; settings from the authors' code",
         objective=objective,
         paper=paper,
-        cpu=replace(paper, model=f"{models}_small", budget=_ONE_SMALL, limit=100_000),
-        published=published,
+        cpu=replace(paper, model=f"{models}_small", budget=_ONE_LAYER_SMALL, limit=100_000),
+        published_scores=published_scores,
         parameters=9_997_440,
-        unlike=(*_UNLIKE_ONE, *noise_free),
+        unlike=(*_UNLIKE_ONE, *quiet),
     )
 
 
@@ -76,37 +74,37 @@ def one_layer() -> Recipe:
         "fraternal-lstm",
         "two views whose scores should be near, all masks drawn anew",
         Fraternal(kappa=0.15),
-        published=perplexities(67.5, 64.9, README),
+        published_scores=perplexities(67.5, 64.9, README),
     )
 
 
 def one_layer_same_words() -> Recipe:
     """Both views drop the same words: the code's `same_mask_e`."""
-    return _same("words")
+    return _shared_group("words")
 
 
 def one_layer_same_input() -> Recipe:
     """Both views drop the same of the layer's input: `same_mask_i`."""
-    return _same("input")
+    return _shared_group("input")
 
 
 def one_layer_same_weights() -> Recipe:
     """Both views drop the same recurrent weights: `same_mask_w`, which the authors found better."""
-    return _same("weights", perplexities(66.9, 64.6, README))
+    return _shared_group("weights", perplexities(66.9, 64.6, README))
 
 
 def one_layer_same_output() -> Recipe:
     """Both views drop the same of the output: `same_mask_o`."""
-    return _same("output")
+    return _shared_group("output")
 
 
-def _same(group: str, published: tuple[Published, ...] = ()) -> Recipe:
+def _shared_group(group: str, published_scores: tuple[PublishedScore, ...] = ()) -> Recipe:
     return _one_layer(
         f"fraternal-lstm-same-{group}",
         f"the same, with one mask of the {group} for both views",
         Fraternal(kappa=0.15),
         shared=(group,),
-        published=published,
+        published_scores=published_scores,
     )
 
 

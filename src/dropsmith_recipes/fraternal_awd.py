@@ -8,10 +8,8 @@ from dataclasses import replace
 
 from dropsmith.models import awd_plan
 from dropsmith.objectives import ExpectationLinear, Fraternal, Objective, PiModel
-from dropsmith.tasks import Budget
-from dropsmith.tasks.learning_rates import Constant
-from dropsmith.tasks.optimisers import TriggeredASGD
-from dropsmith_recipes._preset import Preset, Published
+from dropsmith.tasks import Budget, learning_rates, optimisers
+from dropsmith_recipes._preset import Preset, PublishedScore
 from dropsmith_recipes._recipe import Recipe
 from dropsmith_recipes.awd_lstm import perplexities
 from dropsmith_recipes.fraternal import QUIET, README, VIEWS
@@ -24,11 +22,14 @@ _PTB = Budget(
     clip=0.25,
     window=70,
     varying=True,
-    optimiser=TriggeredASGD(nonmono=60 * VIEWS),
-    schedule=Constant(),
+    optimiser=optimisers.TriggeredASGD(nonmono=60 * VIEWS),
+    schedule=learning_rates.Constant(),
 )
 _SMALL = replace(
-    _PTB, epochs=20 * VIEWS, learning_rate=10.0, optimiser=TriggeredASGD(nonmono=2 * VIEWS)
+    _PTB,
+    epochs=20 * VIEWS,
+    learning_rate=10.0,
+    optimiser=optimisers.TriggeredASGD(nonmono=2 * VIEWS),
 )
 UNLIKE = ("the average has no lag behind the rate of a window, and counts the first weights",)
 
@@ -38,7 +39,7 @@ def _three_layers(
     name: str,
     about: str,
     objective: Objective,
-    published: tuple[Published, ...] = (),
+    published_scores: tuple[PublishedScore, ...] = (),
 ) -> Recipe:
     wikitext = task == "wikitext2"
     plan = awd_plan(between=0.2, input=0.65) if wikitext else awd_plan(between=0.3)
@@ -54,7 +55,7 @@ def _three_layers(
         objective=objective,
         paper=paper,
         cpu=replace(paper, model=f"{models}_small", budget=_SMALL, limit=100_000),
-        published=published,
+        published_scores=published_scores,
         parameters=33_556_078 if wikitext else 24_221_600,
         unlike=(*UNLIKE, *noise_free),
     )

@@ -10,10 +10,8 @@ from dataclasses import replace
 from dropsmith.models import naive_plan, variational_plan
 from dropsmith.objectives import TaskLoss
 from dropsmith.plans import Plan
-from dropsmith.tasks import Budget
-from dropsmith.tasks.learning_rates import Staircase
-from dropsmith.tasks.optimisers import SGD
-from dropsmith_recipes._preset import Certainty, Preset, Published
+from dropsmith.tasks import Budget, learning_rates, optimisers
+from dropsmith_recipes._preset import Certainty, Preset, PublishedScore
 from dropsmith_recipes._recipe import Recipe
 
 WINDOW = 35
@@ -35,8 +33,8 @@ def _budget(epochs: int, after: int, factor: float, clip: float, shrink: float) 
         learning_rate=1.0 * WINDOW,
         clip=clip / WINDOW,
         window=WINDOW,
-        optimiser=SGD(shrink=shrink),
-        schedule=Staircase(factor=factor, after=after),
+        optimiser=optimisers.SGD(shrink=shrink),
+        schedule=learning_rates.Staircase(factor=factor, after=after),
     )
 
 
@@ -55,9 +53,9 @@ def _presets(model: str, plan: Plan, budget: Budget, samples: int) -> tuple[Pres
     return paper, cpu
 
 
-def _published(rows: Rows, certainty: Certainty) -> tuple[Published, ...]:
+def _published_scores(rows: Rows, certainty: Certainty) -> tuple[PublishedScore, ...]:
     return tuple(
-        Published(score=score, value=value, spread=spread, certainty=certainty, source=_TABLE)
+        PublishedScore(score=score, value=value, spread=spread, certainty=certainty, source=_TABLE)
         for score, (value, spread) in rows.items()
     )
 
@@ -67,17 +65,17 @@ def _variational(size: str, tied: bool, rows: Rows) -> Recipe:
     words, layers = (0.3, 0.5) if large else (0.2, 0.35)
     plan = variational_plan(words=words, input=layers, recurrent=words, output=layers, tied=tied)
     paper, cpu = _presets(size, plan, LARGE if large else MEDIUM, samples=100)
-    how = "one mask for all gates" if tied else "a mask for each gate"
+    mask = "one mask for all gates" if tied else "a mask for each gate"
     rates = () if large else ("rates and schedule of the medium model are remembered, not found",)
     return Recipe(
         task="penn-treebank",
         name=f"variational-lstm-{size}" + ("-tied" if tied else ""),
-        about=f"variational dropout, {how}, held over a window",
+        about=f"variational dropout, {mask}, held over a window",
         source=_TABLE + (", tied weights" if tied else ", untied weights"),
         objective=TaskLoss(),
         paper=paper,
         cpu=cpu,
-        published=_published(rows, "quoted"),
+        published_scores=_published_scores(rows, "quoted"),
         parameters=66_034_000 if large else 19_780_400,
         unlike=(*_UNLIKE, *rates),
     )
@@ -146,7 +144,7 @@ def _naive(size: str, rate: float, budget: Budget, rows: Rows) -> Recipe:
         objective=TaskLoss(),
         paper=paper,
         cpu=cpu,
-        published=_published(rows, "quoted"),
+        published_scores=_published_scores(rows, "quoted"),
         parameters=66_034_000 if size == "large" else 19_780_400,
         unlike=(_UNLIKE[0], "rate and schedule are remembered, not found"),
     )
@@ -154,7 +152,7 @@ def _naive(size: str, rate: float, budget: Budget, rows: Rows) -> Recipe:
 
 def naive_medium() -> Recipe:
     """Zaremba et al. (2014), medium: what variational dropout is compared with."""
-    budget = replace(MEDIUM, optimiser=SGD())
+    budget = replace(MEDIUM, optimiser=optimisers.SGD())
     rows = {"validation_perplexity": (86.2, None), "test_perplexity": (82.7, None)}
     return _naive("medium", 0.5, budget, rows)
 

@@ -46,7 +46,7 @@ def parts() -> tuple[Recipe, ...]:
 
 
 def choices() -> tuple[Recipe, ...]:
-    """Where layers are read, which of them, and how they are compared."""
+    """Variants of the layers that are read, and of their comparison."""
     rows = {
         "lr-drop-last-layer": ("of the last block alone", LRDrop(layers=(-1,))),
         "lr-drop-blocks": ("hidden states of whole blocks", LRDrop(hidden_at="block")),

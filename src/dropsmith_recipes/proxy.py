@@ -1,4 +1,4 @@
-"""How a recipe finds its plan: by a search over children of a smaller run."""
+"""The search of a recipe for its plan, over children of a smaller run."""
 
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -7,8 +7,7 @@ from torch import nn
 
 from dropsmith.learn import child_setup
 from dropsmith.plans import Plan
-from dropsmith.tasks import Budget, Data, Task, find_task
-from dropsmith.tasks.own_model import made
+from dropsmith.tasks import Budget, Data, Task, build_model, find_task
 from dropsmith.train import Setup
 
 
@@ -48,7 +47,7 @@ class Proxy:
             find_task(self.task), self.budget, data=data, model=self.model, limit=self.limit
         )
 
-    def carried(self, plan: Plan, task: Task, data: Data) -> Plan:
+    def transfer_plan(self, plan: Plan, task: Task, data: Data) -> Plan:
         """A plan that was found, for the model of a final training.
 
         Args:
@@ -66,4 +65,4 @@ class Proxy:
     def _child(self) -> nn.Module:
         """A child, of which only the layers count: how many words it knows is of no matter."""
         assert self.model is not None
-        return made(self.model, SimpleNamespace(classes=2))
+        return build_model(self.model, SimpleNamespace(classes=2))

@@ -1,4 +1,4 @@
-"""What the recipes of Liang, Wu et al. (2021), R-Drop, have in common.
+"""The common parts of the recipes of Liang, Wu et al. (2021), R-Drop.
 
 A budget counts example-views: of a two-view method an epoch is half a pass over the data. The
 authors' epochs are therefore multiplied by the views that a step has on average.
@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from dropsmith.objectives import Objective
-from dropsmith.tasks import Budget
-from dropsmith.tasks.optimisers import SGD
-from dropsmith_recipes._preset import Certainty, Published
+from dropsmith.tasks import Budget, optimisers
+from dropsmith_recipes._preset import Certainty, PublishedScore
 
 PAPER = "Liang, Wu et al. (2021)"
 
@@ -18,11 +17,13 @@ Row = tuple[str, float, Certainty]
 """A published number: the score of ours that it is, its value, and where it was seen."""
 
 
-def published(rows: Iterable[Row], source: str, digits: int = 2) -> tuple[Published, ...]:
+def published_scores(
+    rows: Iterable[Row], source: str, digits: int = 2
+) -> tuple[PublishedScore, ...]:
     """The numbers of a table."""
     return tuple(
-        Published(score=score, value=value, certainty=seen, source=source, digits=digits)
-        for score, value, seen in rows
+        PublishedScore(score=score, value=value, certainty=certainty, source=source, digits=digits)
+        for score, value, certainty in rows
     )
 
 
@@ -34,20 +35,20 @@ def for_views(budget: Budget, objective: Objective) -> Budget:
     >>> [for_views(one, o).epochs for o in (TaskLoss(), RDrop(alpha=5), RDrop(alpha=5, every=5))]
     [10, 20, 12]
     """
-    every = getattr(objective, "every", 1)
-    views = [objective.views_at(step) for step in range(1, every + 1)]
-    return replace(budget, epochs=round(budget.epochs * sum(views) / every))
+    interval = getattr(objective, "every", 1)
+    views = [objective.views_at(step) for step in range(1, interval + 1)]
+    return replace(budget, epochs=round(budget.epochs * sum(views) / interval))
 
 
-def as_added(budget: Budget, objective: Objective) -> Budget:
+def for_summed_losses(budget: Budget, objective: Objective) -> Budget:
     """The budget whose steps are those of the authors', who add up their two views' losses.
 
     Ours is their mean, which has half the gradient: it is clipped at half the length, and where a
     step goes by the gradient's length, at twice the rate and with half the decay.
 
     >>> from dropsmith.objectives import RDrop
-    >>> one = Budget(epochs=1, batch_size=1, learning_rate=0.1, optimiser=SGD())
-    >>> made = as_added(one, RDrop(alpha=5))
+    >>> one = Budget(epochs=1, batch_size=1, learning_rate=0.1, optimiser=optimisers.SGD())
+    >>> made = for_summed_losses(one, RDrop(alpha=5))
     >>> made.learning_rate, made.clip
     (0.2, 0.5)
 
@@ -57,8 +58,8 @@ def as_added(budget: Budget, objective: Objective) -> Budget:
     """
     if objective.views_at(1) == 1:
         return budget
-    own = replace(budget, clip=None if budget.clip is None else budget.clip / 2)
-    if not isinstance(budget.optimiser, SGD):
-        return own
+    clipped = replace(budget, clip=None if budget.clip is None else budget.clip / 2)
+    if not isinstance(budget.optimiser, optimisers.SGD):
+        return clipped
     rate, decay = 2 * budget.learning_rate, budget.weight_decay / 2
-    return replace(own, learning_rate=rate, weight_decay=decay)
+    return replace(clipped, learning_rate=rate, weight_decay=decay)

@@ -2,15 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-from dropsmith.models import transformer_plan
-from dropsmith.models.pretrained import pretrained_plan
+from dropsmith.models import pretrained_plan, transformer_plan
 from dropsmith.objectives import Objective, RDrop, TaskLoss
-from dropsmith.tasks import Budget
-from dropsmith.tasks.learning_rates import Linear
-from dropsmith.tasks.optimisers import AdamW
+from dropsmith.tasks import Budget, learning_rates, optimisers
 from dropsmith_recipes._preset import Certainty, Preset
 from dropsmith_recipes._recipe import Recipe
-from dropsmith_recipes.r_drop import PAPER, as_added, for_views, published
+from dropsmith_recipes.r_drop import PAPER, for_summed_losses, for_views, published_scores
 
 RATE, ALPHA = 0.1, 0.5
 _SOURCE = f"{PAPER}, GLUE development sets; settings from the authors' script"
@@ -26,7 +23,7 @@ _STSB = ("predictions are compared by squared difference, as in the paper's appe
 
 @dataclass(frozen=True)
 class _Task:
-    """What the authors' script says of a task, and what they report of it.
+    """The settings of the authors' script for a task, and the numbers that they report.
 
     Args:
         epochs: the updates of the script times its batch, in passes over the task.
@@ -57,7 +54,9 @@ _TASKS = {
     "stsb": _Task(10, 16, 0.06, "test_pearson", 1, (89.3, 89.6), (92.4, 92.5)),
     "cola": _Task(10, 16, 0.06, "test_matthews", 2, (62.3, 62.6), (68.0, 70.0)),
 }
-_QUOTED = {("bert-base", task) for task in ("mrpc", "rte", "cola")} | {("roberta-large", "sst2")}
+_QUOTATIONS = {("bert-base", task) for task in ("mrpc", "rte", "cola")} | {
+    ("roberta-large", "sst2")
+}
 """Numbers with R-Drop that stand in other texts, too."""
 
 CHECKPOINTS = {"bert-base": "bert-base-cased", "roberta-large": "FacebookAI/roberta-large"}
@@ -68,15 +67,15 @@ _WIDTH = {"bert-base": 768, "roberta-large": 1_024}
 
 def fine_tuning(task: str) -> Budget:
     """The authors' budget of a task."""
-    one = _TASKS[task]
+    settings = _TASKS[task]
     return Budget(
-        epochs=one.epochs,
-        batch_size=one.batch_size,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
         learning_rate=1e-5,
         weight_decay=0.01,
-        warmup=one.warmup,
-        optimiser=AdamW(second=0.98, least=1e-6),
-        schedule=Linear(),
+        warmup=settings.warmup,
+        optimiser=optimisers.AdamW(second=0.98, least=1e-6),
+        schedule=learning_rates.Linear(),
     )
 
 
@@ -90,7 +89,7 @@ def presets(model: str, task: str, objective: Objective, limit: int = 0) -> tupl
     paper = Preset(
         model=CHECKPOINTS[model],
         plan=pretrained_plan("dropout", RATE),
-        budget=as_added(for_views(fine_tuning(task), objective), objective),
+        budget=for_summed_losses(for_views(fine_tuning(task), objective), objective),
         limit=limit,
     )
     cpu = Preset(
@@ -108,9 +107,9 @@ def parameters(model: str, task: str) -> int:
 
 
 def _recipe(model: str, task: str, objective: Objective) -> Recipe:
-    one, ours = _TASKS[task], not isinstance(objective, TaskLoss)
-    percent = (one.bert if model == "bert-base" else one.roberta)[ours]
-    seen: Certainty = "quoted" if ours and (model, task) in _QUOTED else "remembered"
+    settings, ours = _TASKS[task], not isinstance(objective, TaskLoss)
+    percent = (settings.bert if model == "bert-base" else settings.roberta)[ours]
+    certainty: Certainty = "quoted" if ours and (model, task) in _QUOTATIONS else "remembered"
     paper, cpu = presets(model, task, objective)
     return Recipe(
         task=task,
@@ -120,8 +119,8 @@ def _recipe(model: str, task: str, objective: Objective) -> Recipe:
         objective=objective,
         paper=paper,
         cpu=cpu,
-        published=published(
-            [(one.score, round(percent / 100, 4), seen)], f"{PAPER}, GLUE", digits=1
+        published_scores=published_scores(
+            [(settings.score, round(percent / 100, 4), certainty)], f"{PAPER}, GLUE", digits=1
         ),
         parameters=parameters(model, task),
         unlike=(*_UNLIKE, *(_STSB if task == "stsb" else ())),

@@ -2,16 +2,13 @@
 
 from dataclasses import dataclass, replace
 
-from dropsmith.models.adaptive_lm import adaptive_plan
-from dropsmith.models.small_gpt import gpt_plan
+from dropsmith.models import adaptive_plan, gpt_plan
 from dropsmith.objectives import Objective, RDrop, TaskLoss
 from dropsmith.plans import Plan
-from dropsmith.tasks import Budget
-from dropsmith.tasks.learning_rates import Cosine, InverseRoot
-from dropsmith.tasks.optimisers import SGD, AdamW
+from dropsmith.tasks import Budget, learning_rates, optimisers
 from dropsmith_recipes._preset import Preset
 from dropsmith_recipes._recipe import Recipe
-from dropsmith_recipes.r_drop import PAPER, Row, as_added, for_views, published
+from dropsmith_recipes.r_drop import PAPER, Row, for_summed_losses, for_views, published_scores
 
 _TABLE = f"{PAPER}, WikiText-103"
 _PRECISION = "not in half precision, and a step sees its whole batch at once"
@@ -25,8 +22,8 @@ _GPT = Budget(
     warmup=4_000 / 50_000,
     clip=None,
     window=512,
-    optimiser=AdamW(second=0.98),
-    schedule=InverseRoot(),
+    optimiser=optimisers.AdamW(second=0.98),
+    schedule=learning_rates.InverseRoot(),
 )
 # 286,000 updates of 73,728 tokens.
 _ADAPTIVE = Budget(
@@ -36,8 +33,8 @@ _ADAPTIVE = Budget(
     warmup=16_000 / 286_000,
     clip=0.1,
     window=3_072,
-    optimiser=SGD(momentum=0.99, ahead=True),
-    schedule=Cosine(),
+    optimiser=optimisers.SGD(momentum=0.99, ahead=True),
+    schedule=learning_rates.Cosine(),
 )
 # 320,000 of them.
 _ADAPTIVE_TWICE = replace(_ADAPTIVE, epochs=229, warmup=16_000 / 320_000)
@@ -45,7 +42,7 @@ _ADAPTIVE_TWICE = replace(_ADAPTIVE, epochs=229, warmup=16_000 / 320_000)
 
 def _short(budget: Budget) -> Budget:
     # A thousand steps are few for a memory of a hundred.
-    steps = SGD(momentum=0.9, ahead=True)
+    steps = optimisers.SGD(momentum=0.9, ahead=True)
     return replace(budget, epochs=4, batch_size=8, window=64, optimiser=steps)
 
 
@@ -144,7 +141,7 @@ def _row(
         paper=Preset(
             model=paper,
             plan=model.plan,
-            budget=as_added(for_views(model.paper, objective), objective),
+            budget=for_summed_losses(for_views(model.paper, objective), objective),
             limit=0,
         ),
         cpu=Preset(
@@ -154,7 +151,7 @@ def _row(
             limit=100_000,
             task="wikitext2-transformer",
         ),
-        published=published(rows, _TABLE),
+        published_scores=published_scores(rows, _TABLE),
         parameters=model.parameters,
         unlike=model.unlike,
     )

@@ -2,17 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-from dropsmith.models.pretrained_images import pretrained_image_plan
-from dropsmith.models.pretrained_writer import writer_plan
-from dropsmith.models.small_seq2seq import seq2seq_plan
-from dropsmith.models.small_vit import vit_plan
+from dropsmith.models import pretrained_image_plan, seq2seq_plan, vit_plan, writer_plan
 from dropsmith.objectives import Objective, RDrop, TaskLoss
-from dropsmith.tasks import Budget
-from dropsmith.tasks.learning_rates import Cosine, Linear
-from dropsmith.tasks.optimisers import SGD, AdamW
+from dropsmith.tasks import Budget, learning_rates, optimisers
 from dropsmith_recipes._preset import Certainty, Preset
 from dropsmith_recipes._recipe import Recipe
-from dropsmith_recipes.r_drop import PAPER, as_added, for_views, published
+from dropsmith_recipes.r_drop import PAPER, for_summed_losses, for_views, published_scores
 
 RATE = 0.1
 _MODELS = "dropsmith_recipes.transformer_models"
@@ -27,8 +22,8 @@ _NEWS = Budget(
     weight_decay=0.01,
     warmup=500 / 20_000,
     clip=0.1,
-    optimiser=AdamW(),
-    schedule=Linear(),
+    optimiser=optimisers.AdamW(),
+    schedule=learning_rates.Linear(),
 )
 # Of 512 images; a data set says how long.
 _IMAGES = Budget(
@@ -37,8 +32,8 @@ _IMAGES = Budget(
     learning_rate=1e-2,
     warmup=500 / 10_000,
     clip=1.0,
-    optimiser=SGD(momentum=0.9),
-    schedule=Cosine(),
+    optimiser=optimisers.SGD(momentum=0.9),
+    schedule=learning_rates.Cosine(),
 )
 
 
@@ -57,7 +52,7 @@ def _news() -> tuple[Recipe, ...]:
 
 
 def _summariser(
-    name: str, about: str, objective: Objective, scores: dict[str, float], seen: Certainty
+    name: str, about: str, objective: Objective, scores: dict[str, float], certainty: Certainty
 ) -> Recipe:
     small = replace(_NEWS, epochs=4, batch_size=4_096, learning_rate=2e-3, warmup=0.1, clip=1.0)
     return Recipe(
@@ -69,7 +64,7 @@ def _summariser(
         paper=Preset(
             model="facebook/bart-large",
             plan=writer_plan("bart", "dropout", RATE),
-            budget=as_added(for_views(_NEWS, objective), objective),
+            budget=for_summed_losses(for_views(_NEWS, objective), objective),
             limit=0,
         ),
         cpu=Preset(
@@ -79,8 +74,9 @@ def _summariser(
             limit=2_000,
             task="samsum",
         ),
-        published=published(
-            [(score, value, seen) for score, value in scores.items()], f"{PAPER}, CNN/DailyMail"
+        published_scores=published_scores(
+            [(score, value, certainty) for score, value in scores.items()],
+            f"{PAPER}, CNN/DailyMail",
         ),
         parameters=406_291_456,
         unlike=(
@@ -133,35 +129,37 @@ _VITS = {
     "vit-b16": ("google/vit-base-patch16-384", 768, 86_090_496),
     "vit-l16": ("google/vit-large-patch16-384", 1_024, 303_690_752),
 }
-_QUOTED = (93.29,)
+_QUOTATIONS = (93.29,)
 
 
 def _images() -> tuple[Recipe, ...]:
-    found: list[Recipe] = []
-    for task, one in _SETS.items():
-        for model, (base, ours) in one.numbers.items():
-            found += [
+    recipes: list[Recipe] = []
+    for task, data_set in _SETS.items():
+        for model, (base, ours) in data_set.numbers.items():
+            recipes += [
                 _vit(task, model, TaskLoss(), base),
                 _vit(task, model, RDrop(alpha=0.6), ours),
             ]
-    return tuple(found)
+    return tuple(recipes)
 
 
 def _vit(task: str, model: str, objective: Objective, percent: float) -> Recipe:
-    (checkpoint, width, body), one = _VITS[model], _SETS[task]
+    (checkpoint, width, body), data_set = _VITS[model], _SETS[task]
     plain = isinstance(objective, TaskLoss)
     small = replace(_IMAGES, epochs=6, batch_size=64, learning_rate=3e-2)
-    seen: Certainty = "quoted" if percent in _QUOTED else "remembered"
+    certainty: Certainty = "quoted" if percent in _QUOTATIONS else "remembered"
     return Recipe(
         task=task,
         name=model if plain else f"{model}-r-drop",
         about=f"{checkpoint}, " + ("with dropout" if plain else "two views that agree"),
-        source=f"{PAPER}, {one.about}; {_SCRIPT}",
+        source=f"{PAPER}, {data_set.about}; {_SCRIPT}",
         objective=objective,
         paper=Preset(
             model=checkpoint,
             plan=pretrained_image_plan("dropout", RATE),
-            budget=as_added(for_views(replace(_IMAGES, epochs=one.epochs), objective), objective),
+            budget=for_summed_losses(
+                for_views(replace(_IMAGES, epochs=data_set.epochs), objective), objective
+            ),
             limit=0,
         ),
         cpu=Preset(
@@ -171,15 +169,15 @@ def _vit(task: str, model: str, objective: Objective, percent: float) -> Recipe:
             limit=4_000,
             task="cifar10-vit",
         ),
-        published=published(
-            [("test_accuracy", round(percent / 100, 4), seen)], f"{PAPER}, {one.about}"
+        published_scores=published_scores(
+            [("test_accuracy", round(percent / 100, 4), certainty)], f"{PAPER}, {data_set.about}"
         ),
-        parameters=body + (width + 1) * one.classes,
+        parameters=body + (width + 1) * data_set.classes,
         unlike=(
             "the checkpoint was also tuned on ImageNet; the authors' was trained on ImageNet-21k",
             "the code's coefficient 0.3 without the half is the paper's 0.6 (remembered), and its "
             "divergence is a sum over the micro-batch, which makes it stronger still",
-            one.steps,
+            data_set.steps,
             "the best weights are chosen on validation; the code chooses them on the test images",
             _PRECISION,
         ),

@@ -3,17 +3,15 @@
 from dataclasses import replace
 from typing import Literal
 
-from dropsmith.compare.saving import ordinal
-from dropsmith.models.small_seq2seq import seq2seq_plan
+from dropsmith.compare import ordinal
+from dropsmith.models import seq2seq_plan
 from dropsmith.objectives import Objective, RDrop, TaskLoss, TwoSample
 from dropsmith.patterns import PerView
 from dropsmith.plans import Plan, Rule
-from dropsmith.tasks import Budget
-from dropsmith.tasks.learning_rates import InverseRoot
-from dropsmith.tasks.optimisers import AdamW
+from dropsmith.tasks import Budget, learning_rates, optimisers
 from dropsmith_recipes._preset import Preset
 from dropsmith_recipes._recipe import Recipe
-from dropsmith_recipes.r_drop import PAPER, Row, for_views, published
+from dropsmith_recipes.r_drop import PAPER, Row, for_views, published_scores
 
 ALPHA, RATE = 5.0, 0.3
 _MODELS = "dropsmith_recipes.transformer_models"
@@ -27,8 +25,8 @@ _IWSLT = Budget(
     weight_decay=1e-4,
     warmup=4_000 / 300_000,
     clip=None,
-    optimiser=AdamW(second=0.98),
-    schedule=InverseRoot(),
+    optimiser=optimisers.AdamW(second=0.98),
+    schedule=learning_rates.InverseRoot(),
 )
 # 300,000 updates of 65,536 tokens, of which 4.5 million pairs make about 2,100 (remembered).
 _WMT = replace(
@@ -80,7 +78,7 @@ _TWO_PLACES = ("de-en", "en-de")
 """Directions whose numbers are known to two places; those of the others to one."""
 
 _STANDS_IN = {"de-en": "iwslt2017", "en-de": "multi30k", "en-fr": "multi30k"}
-"""What there is at a size for CPU minutes, in the same direction or from the same language."""
+"""Data of a size for CPU minutes, in the same direction or from the same language."""
 
 
 def _iwslt(
@@ -110,7 +108,7 @@ def _iwslt(
             limit=7_000 if cpu_task is None else 5_000,
             task=cpu_task,
         ),
-        published=published(rows, f"{PAPER}, {place}", digits),
+        published_scores=published_scores(rows, f"{PAPER}, {place}", digits),
         parameters=36_663_296,
         unlike=(*_UNLIKE, *_UNLIKE_BEST, *(_UNLIKE_IWSLT if direction != "de-en" else ())),
     )
@@ -122,9 +120,11 @@ def tables() -> tuple[Recipe, ...]:
 
 
 def _iwslt_rows() -> tuple[Recipe, ...]:
-    found: list[Recipe] = []
+    recipes: list[Recipe] = []
     for direction, (base, ours) in _TABLE.items():
-        seen: Literal["quoted", "remembered"] = "quoted" if direction == "de-en" else "remembered"
+        certainty: Literal["quoted", "remembered"] = (
+            "quoted" if direction == "de-en" else "remembered"
+        )
         plain = _iwslt(
             "transformer",
             "a Transformer with dropout",
@@ -137,10 +137,10 @@ def _iwslt_rows() -> tuple[Recipe, ...]:
             "two views that agree",
             RDrop(alpha=ALPHA),
             direction=direction,
-            rows=(("test_bleu", ours, seen),),
+            rows=(("test_bleu", ours, certainty),),
         )
-        found += [plain, agreeing]
-    return tuple(found)
+        recipes += [plain, agreeing]
+    return tuple(recipes)
 
 
 def _wmt(name: str, about: str, direction: str, objective: Objective, row: Row) -> Recipe:
@@ -161,7 +161,7 @@ def _wmt(name: str, about: str, direction: str, objective: Objective, row: Row) 
             limit=5_000,
             task="multi30k",
         ),
-        published=published((row,), f"{PAPER}, WMT 2014"),
+        published_scores=published_scores((row,), f"{PAPER}, WMT 2014"),
         parameters=209_125_376,
         unlike=(*_UNLIKE, *_UNLIKE_WMT, *(_UNLIKE_FRENCH if direction == "en-fr" else ())),
     )
@@ -169,19 +169,21 @@ def _wmt(name: str, about: str, direction: str, objective: Objective, row: Row) 
 
 def _wmt_rows() -> tuple[Recipe, ...]:
     rows = {"en-de": (29.12, 30.91), "en-fr": (42.69, 43.95)}
-    found: list[Recipe] = []
+    recipes: list[Recipe] = []
     for direction, (base, ours) in rows.items():
         row: Row = ("test_bleu", base, "remembered")
-        found.append(
+        recipes.append(
             _wmt("transformer-big", "a large Transformer with dropout", direction, TaskLoss(), row)
         )
         row = ("test_bleu", ours, "paper")
-        found.append(_wmt("r-drop-big", "two views that agree", direction, RDrop(alpha=ALPHA), row))
-    return tuple(found)
+        recipes.append(
+            _wmt("r-drop-big", "two views that agree", direction, RDrop(alpha=ALPHA), row)
+        )
+    return tuple(recipes)
 
 
 def ablations() -> tuple[Recipe, ...]:
-    """What was varied on German to English; its numbers are curves, or could not be looked up."""
+    """Variations on German to English; their numbers are curves, or could not be looked up."""
     return (*_strengths(), *_steps(), *_views(), *_rates(), *_kinds())
 
 
@@ -239,30 +241,30 @@ def _rates() -> tuple[Recipe, ...]:
 def _two_rates(first: float, second: float) -> Plan:
     rules = seq2seq_plan("dropout", RATE).rules
     pattern = PerView(rates=(first, second))
-    return Plan(*(Rule(selector=one.selector, pattern=pattern) for one in rules))
+    return Plan(*(Rule(selector=rule.selector, pattern=pattern) for rule in rules))
 
 
 def _kinds() -> tuple[Recipe, ...]:
     """Not in the paper: what of the term does the work."""
-    own = "not in the paper"
+    place = "not in the paper"
     return (
-        _iwslt("two-sample", "two views with nothing to agree on", TwoSample(), place=own),
+        _iwslt("two-sample", "two views with nothing to agree on", TwoSample(), place=place),
         _iwslt(
             "r-drop-one-sided",
             "one direction of the divergence",
             RDrop(alpha=ALPHA, divergence="forward"),
-            place=own,
+            place=place,
         ),
         _iwslt(
             "r-drop-held",
             "the first view is a constant in the term",
             RDrop(alpha=ALPHA, stop_gradient=0),
-            place=own,
+            place=place,
         ),
         _iwslt(
             "r-drop-js",
             "the divergence of Jensen and Shannon",
             RDrop(alpha=ALPHA, divergence="js"),
-            place=own,
+            place=place,
         ),
     )

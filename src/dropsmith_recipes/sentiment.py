@@ -9,9 +9,7 @@ from dataclasses import replace
 from dropsmith.objectives import TaskLoss
 from dropsmith.patterns import Bernoulli, Words
 from dropsmith.plans import Plan, rule
-from dropsmith.tasks import Budget
-from dropsmith.tasks.learning_rates import Constant
-from dropsmith.tasks.optimisers import Adam
+from dropsmith.tasks import Budget, learning_rates, optimisers
 from dropsmith_recipes._preset import Preset
 from dropsmith_recipes._recipe import Recipe
 
@@ -32,16 +30,16 @@ def _budget(epochs: int) -> Budget:
         learning_rate=1e-3,
         weight_decay=2e-6,
         clip=None,
-        optimiser=Adam(),
-        schedule=Constant(),
+        optimiser=optimisers.Adam(),
+        schedule=learning_rates.Constant(),
     )
 
 
-def _plan(held: str) -> Plan:
+def _plan(sharing: str) -> Plan:
     return Plan(
         rule("embedding", Words(rate=RATE)),
-        rule("layer.input_l0", Bernoulli(rate=RATE, shared=held)),
-        rule("layer.recurrent_l0", Bernoulli(rate=RATE, shared=held)),
+        rule("layer.input_l0", Bernoulli(rate=RATE, shared=sharing)),
+        rule("layer.recurrent_l0", Bernoulli(rate=RATE, shared=sharing)),
         rule("head.input", Bernoulli(rate=RATE)),
     )
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean, stdev
 
-from dropsmith.compare.summary import JUDGED_BY
+from dropsmith.compare import JUDGED_BY
 from dropsmith.record import Record
-from dropsmith_recipes._preset import PRESETS, Published
+from dropsmith_recipes._preset import PRESETS, PublishedScore
 from dropsmith_recipes._recipe import Recipe
-from dropsmith_recipes.recorded import records_of
+from dropsmith_recipes.records import records_of
 
 _PARTS = {"validation": "validation_", "test": "test_", "test, samples": "test_mc_"}
 HEADS = ("recipe", "score", *_PARTS, "seen in", "run here, test")
@@ -42,52 +42,53 @@ def row(recipe: Recipe, folder: Path) -> tuple[str, ...]:
         recipe: the recipe.
         folder: where records are.
     """
-    kinds = dict.fromkeys(_kind(one.score) for one in recipe.published)
-    seen = ", ".join(dict.fromkeys(one.certainty for one in recipe.published))
-    numbers = [_numbers(recipe.published, part) for part in _PARTS.values()]
+    kinds = dict.fromkeys(_kind(entry.score) for entry in recipe.published_scores)
+    certainties = ", ".join(dict.fromkeys(entry.certainty for entry in recipe.published_scores))
+    numbers = [_numbers(recipe.published_scores, part) for part in _PARTS.values()]
     score = " / ".join(_SCORES[kind] for kind in kinds)
-    return (recipe.full_name, score, *numbers, seen, run_here(recipe, folder))
+    return (recipe.full_name, score, *numbers, certainties, run_here(recipe, folder))
 
 
 def run_here(recipe: Recipe, folder: Path) -> str:
-    """What the runs of a recipe's presets gave on test, or that there are none."""
+    """The test scores of the runs of a recipe's presets, or a word that there are none."""
     runs = {preset: records_of(recipe, preset, folder) for preset in reversed(PRESETS)}
-    said = [
-        f"{preset} {_scores(records, recipe.published)}"
+    texts = [
+        f"{preset} {_scores(records, recipe.published_scores)}"
         for preset, records in runs.items()
         if records
     ]
-    return "; ".join(said) or NOT_RUN
+    return "; ".join(texts) or NOT_RUN
 
 
 def _kind(score: str) -> str:
     return score.rpartition("_")[2]
 
 
-def _numbers(published: Iterable[Published], part: str) -> str:
-    mine = [one for one in published if one.score == part + _kind(one.score)]
-    return " / ".join(_shown(one.value, _kind(one.score), one.digits) for one in mine)
+def _numbers(published_scores: Iterable[PublishedScore], part: str) -> str:
+    scores = [score for score in published_scores if score.score == part + _kind(score.score)]
+    return " / ".join(_format(score.value, _kind(score.score), score.digits) for score in scores)
 
 
-def _shown(value: float, kind: str, digits: int) -> str:
+def _format(value: float, kind: str, digits: int) -> str:
     return f"{100 * value if kind in _SHARES else value:.{digits}f}"
 
 
-def _scores(records: list[Record], published: Iterable[Published]) -> str:
+def _scores(records: list[Record], published_scores: Iterable[PublishedScore]) -> str:
     """Means over seeds of what was published, or else of what the task is judged by."""
-    wanted = [one.score for one in published if one.score.startswith("test_")]
-    wanted = wanted or _judged_by(records)
-    kinds = list(dict.fromkeys(_kind(score) for score in wanted))
+    names = [entry.score for entry in published_scores if entry.score.startswith("test_")]
+    names = names or _judged_by(records)
+    kinds = list(dict.fromkeys(_kind(score) for score in names))
     means = [_values(records, f"test_{kind}") for kind in kinds]
     samples = [_values(records, f"test_mc_{kind}") for kind in kinds]
-    found = [" / ".join(filter(None, means)), *(f"samples {one}" for one in samples if one)]
+    texts = [" / ".join(filter(None, means)), *(f"samples {entry}" for entry in samples if entry)]
     seeds = f"{len(records)} seed" + ("s" if len(records) > 1 else "")
-    return ", ".join([*filter(None, found), seeds])
+    return ", ".join([*filter(None, texts), seeds])
 
 
 def _judged_by(records: list[Record]) -> list[str]:
     return next(
-        ([names[0]] for names in JUDGED_BY if all(names[0] in one.scores for one in records)), []
+        ([names[0]] for names in JUDGED_BY if all(names[0] in record.scores for record in records)),
+        [],
     )
 
 
@@ -96,5 +97,5 @@ def _values(records: list[Record], score: str) -> str:
     values = [record.scores[score] for record in records if score in record.scores]
     kind = _kind(score)
     digits = 3 if kind == "rmse" else 1
-    around = f" ± {_shown(stdev(values), kind, digits)}" if len(values) > 1 else ""
-    return f"{_shown(fmean(values), kind, digits)}{around}" if values else ""
+    around = f" ± {_format(stdev(values), kind, digits)}" if len(values) > 1 else ""
+    return f"{_format(fmean(values), kind, digits)}{around}" if values else ""

@@ -2,11 +2,8 @@
 
 from torch import nn
 
-from dropsmith.models.adaptive_lm import AdaptiveLM
-from dropsmith.models.small_gpt import SmallGPT
-from dropsmith.models.small_seq2seq import SmallSeq2Seq
-from dropsmith.tasks import Data
-from dropsmith.tasks.seq2seq import LONGEST
+from dropsmith.models import AdaptiveLM, SmallGPT, SmallSeq2Seq
+from dropsmith.tasks import MAX_TEXT_TOKENS, Data
 
 WINDOW = 512
 """Words that the language models look back on."""
@@ -15,18 +12,20 @@ WINDOW = 512
 def translator(data: Data) -> nn.Module:
     """Six layers a side of 512, 1,024 inside, four heads: fairseq's `transformer_iwslt_de_en`."""
     return SmallSeq2Seq(
-        words=data.classes, width=512, heads=4, layers=6, inner=1_024, longest=LONGEST
+        words=data.classes, width=512, heads=4, layers=6, inner=1_024, longest=MAX_TEXT_TOKENS
     )
 
 
 def big_translator(data: Data) -> nn.Module:
     """Six layers a side of 1,024 and 4,096 inside, 16 heads: Vaswani et al.'s (2017) big model."""
-    return SmallSeq2Seq(words=data.classes, width=1_024, heads=16, layers=6, longest=LONGEST)
+    return SmallSeq2Seq(
+        words=data.classes, width=1_024, heads=16, layers=6, longest=MAX_TEXT_TOKENS
+    )
 
 
 def small_translator(data: Data) -> nn.Module:
     """Their shape for CPU minutes: two layers a side of 128."""
-    return SmallSeq2Seq(words=data.classes, longest=LONGEST)
+    return SmallSeq2Seq(words=data.classes, longest=MAX_TEXT_TOKENS)
 
 
 def language_model(data: Data) -> nn.Module:

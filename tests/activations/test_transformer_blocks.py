@@ -100,7 +100,7 @@ def test_what_is_read_is_what_the_modules_return():
 
 @pytest.mark.parametrize("make", [tiny_bert, tiny_gpt2])
 def test_fused_and_written_attention_are_the_same_probabilities(make):
-    from dropsmith.kernels.agreeing_attention.reference import matrix
+    from dropsmith.kernels.attention_divergence.reference import matrix
 
     fused, written = (read(make(how), batch=sentences()) for how in ("sdpa", "eager"))
     real = sentences()["attention_mask"].bool()
@@ -111,7 +111,7 @@ def test_fused_and_written_attention_are_the_same_probabilities(make):
 
 
 def test_multi_head_attention_shows_what_it_looks_at_with_all_its_masks():
-    from dropsmith.kernels.agreeing_attention.reference import matrix
+    from dropsmith.kernels.attention_divergence.reference import matrix
 
     class Masked(nn.Module):
         def __init__(self):

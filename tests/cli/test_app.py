@@ -7,11 +7,11 @@ import sys
 import pytest
 
 from dropsmith.cli._app import COMMANDS
-from dropsmith.compare.methods import METHODS
+from dropsmith.compare import METHODS
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
-from dropsmith.tasks.find import TASKS
+from dropsmith.tasks.catalogue import TASKS
 
 
 def test_help_lists_every_command_and_where_to_begin(run):

@@ -13,7 +13,7 @@ import pytest
 
 from compare.workers import pretend
 from dropsmith.cli import main
-from dropsmith.compare import TUNING_SEED, running
+from dropsmith.compare import TUNING_SEED, runs
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
@@ -33,7 +33,7 @@ def made(monkeypatch, tmp_path):
             setups.append(job.setup)
             yield Done(index, pretend(job, lambda share: None))
 
-    monkeypatch.setattr(running, "spread", spread)
+    monkeypatch.setattr(runs, "spread", spread)
     return setups
 
 
@@ -162,7 +162,7 @@ def test_a_failed_run_is_named_and_ends_in_one(made, run, monkeypatch):
             status = Record(config=job.setup.to_json(), status="stopped: step 9")
             yield Done(index, status if bad else pretend(job, lambda share: None))
 
-    monkeypatch.setattr(running, "spread", failing)
+    monkeypatch.setattr(runs, "spread", failing)
     code, out, _ = run("compare digits --with none,dropout --seeds 3")
     assert code == 1
     assert "dropout, seed 1: stopped: step 9" in " ".join(out.split())
@@ -173,7 +173,7 @@ def test_a_run_that_did_not_finish_is_not_said_to_have_weights(run, monkeypatch)
         for index, job in enumerate(jobs):
             yield Done(index, Record(config=job.setup.to_json(), status="stopped: step 9"))
 
-    monkeypatch.setattr(running, "spread", failing)
+    monkeypatch.setattr(runs, "spread", failing)
     code, out, _ = run("train digits")
     assert (code, out) == (1, "the run did not finish: stopped: step 9\n")
 
@@ -284,7 +284,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     options = {"settings": None, "plan": None, "data": None, "model": None}
     setup = setup_of("digits", "dropout", seed=0, budget="8", limit=150, **options)
-    record = running.make_record(running.Job(setup, folder), lambda share: None)
+    record = runs.make_record(runs.Job(setup, folder), lambda share: None)
     assert record.status == "finished", record.status
     record.save(folder)
     return folder

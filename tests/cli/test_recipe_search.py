@@ -43,7 +43,7 @@ def test_a_search_of_a_recipe_finds_a_plan_that_its_final_training_takes(
         ("search penn-treebank/awd-lstm", "has a plan of its own, and none to search"),
         (f"search {TEXT} --limit 7 --model a:b", "decides --model, --limit"),
         (f"search {TEXT} --preset papr", "did you mean 'paper'"),
-        ("search digits --preset cpu", "--preset is of recipes"),
+        ("search digits --preset cpu", "--preset belongs to recipes"),
         (f"train {TEXT}", f"first: dropsmith search {TEXT}"),
         (f"train {TEXT} --plan missing.json", "cannot read a plan from missing.json"),
     ],

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from compare.workers import pretend
-from dropsmith.compare import TUNING_SEED, running
+from dropsmith.compare import TUNING_SEED, runs
 from dropsmith.learn import Searches
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
@@ -33,7 +33,7 @@ def made(monkeypatch):
             setups.append(job.setup)
             yield Done(index, pretend(job, lambda share: None))
 
-    monkeypatch.setattr(running, "spread", spread)
+    monkeypatch.setattr(runs, "spread", spread)
     return setups
 
 
@@ -42,7 +42,7 @@ def test_it_tries_plans_prints_the_best_and_leaves_plan_page_and_study(run):
     assert code == 0
     folder = Path("runs/search-digits")
     found = Searches.load(folder)
-    assert len(found.found[0].finished) == 3
+    assert len(found.runs[0].finished) == 3
     assert Plan.load(folder / "plan.json") == found.best.plan
     assert f"{found.best.score:.4f}" in out
     assert "runs/search-digits/plan.json" in out
@@ -87,7 +87,7 @@ def test_the_best_plan_is_held_against_others_on_seeds_that_were_not_searched_on
     assert code == 0
     plan = Plan.load("runs/search-digits/plan.json")
     own = [run for run in made if run.method == "learned" and run.seed < TUNING_SEED]
-    assert [(setup.plan, setup.seed, setup.tested) for setup in own] == [
+    assert [(setup.plan, setup.seed, setup.score_test) for setup in own] == [
         (plan, 0, True),
         (plan, 1, True),
     ]
@@ -115,7 +115,7 @@ def test_what_it_is_held_against_may_be_named(run, made):
     [
         ("--retrain-seeds 1 --retrain-with blokcs", "did you mean 'blocks'"),
         ("--retrain-seeds 1 --retrain-with locked", "has no place for locked noise"),
-        ("--retrain-with blocks", "say with how many seeds: --retrain-seeds"),
+        ("--retrain-with blocks", "give its number of seeds: --retrain-seeds"),
     ],
 )
 def test_what_it_cannot_be_held_against_is_said_before_the_search(run, made, options, says):
@@ -229,4 +229,4 @@ def test_an_interrupt_says_how_to_go_on_and_the_same_command_does(tmp_path):
     assert "Traceback" not in rest
     again = subprocess.run([*line, "4"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert not re.search(r"1 of 4 trials.*; trial", again.stderr)
-    assert len(Searches.load(tmp_path / "runs/search-digits").found[0].finished) >= 4
+    assert len(Searches.load(tmp_path / "runs/search-digits").runs[0].finished) >= 4

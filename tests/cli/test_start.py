@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from dropsmith.compare import running
+from dropsmith.compare import runs
 from dropsmith.record import Record
 from dropsmith.train import WEIGHTS
 from dropsmith.workers import Done
@@ -22,7 +22,7 @@ def here(monkeypatch):
         for index, job in enumerate(jobs):
             yield Done(index, work(job, lambda share: None))
 
-    monkeypatch.setattr(running, "spread", spread)
+    monkeypatch.setattr(runs, "spread", spread)
 
 
 def trained(run, line):

@@ -8,7 +8,7 @@ import torch
 
 from compare.synthetic import TASK, design
 from compare.workers import pretend
-from dropsmith.compare import TUNING_SEED, Comparison, compare, count, running
+from dropsmith.compare import TUNING_SEED, Comparison, compare, count, runs
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
@@ -24,7 +24,7 @@ def here(monkeypatch):
         made.extend(job.setup for job in jobs)
         return (Done(i, work(job, lambda share: None)) for i, job in enumerate(jobs))
 
-    monkeypatch.setattr(running, "spread", lambda *args: iter_of(spread(*args)))
+    monkeypatch.setattr(runs, "spread", lambda *args: iter_of(spread(*args)))
     return made
 
 
@@ -114,7 +114,7 @@ def test_real_runs_in_other_processes_equal_those_made_here(tmp_path):
     found = compare(made, tmp_path / "there", processes=1)
     for row in found.rows:
         setup = made.setup(row.method, row.setting, 0)
-        here = running.make_record(running.Job(setup, tmp_path / "here"), lambda share: None)
+        here = runs.make_record(runs.Job(setup, tmp_path / "here"), lambda share: None)
         assert here.status == "finished", here.status
         assert row.records[0].scores == here.scores
         assert row.records[0].cost["example_views"] == 100

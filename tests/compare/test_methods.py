@@ -2,8 +2,7 @@
 
 import pytest
 
-from dropsmith.compare import CONTROL, METHODS, pick, usual
-from dropsmith.compare._method import spelled
+from dropsmith.compare import CONTROL, METHODS, pick, spell_setting, usual
 from dropsmith.errors import TaskError
 from dropsmith.objectives import LRDrop
 from dropsmith.tasks import TASKS, find_task
@@ -52,7 +51,7 @@ def test_a_fitting_method_places_its_rate_in_the_plan_and_its_numbers_in_the_obj
 def test_a_schedule_changes_the_rate_of_every_rule_at_its_share_of_the_run(name, rates):
     method, setting = METHODS[name], {"rate": 0.3, "share": 0.5}
     plan = method.plan(DIGITS, setting)
-    made = method.scheduled(plan, setting, 200)
+    made = method.with_schedule(plan, setting, 200)
     assert [one.selector for one in made.rules] == [one.selector for one in plan.rules]
     for one in made.rules:
         assert {step: one.pattern.rate_at(step) for step in rates} == rates
@@ -60,7 +59,7 @@ def test_a_schedule_changes_the_rate_of_every_rule_at_its_share_of_the_run(name,
 
 def test_a_method_without_a_schedule_keeps_its_plan():
     plan = METHODS["blocks"].plan(DIGITS, {"rate": 0.3})
-    assert METHODS["blocks"].scheduled(plan, {"rate": 0.3}, 200) == plan
+    assert METHODS["blocks"].with_schedule(plan, {"rate": 0.3}, 200) == plan
 
 
 def test_only_the_weight_decay_of_a_budget_is_ever_tuned():
@@ -113,7 +112,7 @@ def test_the_usual_methods_of_every_task_fit_it_and_hold_both_baselines(task):
 
 
 def test_a_setting_is_written_as_a_reader_would():
-    assert spelled({"weight_decay": 0.01}) == "decay 0.01"
+    assert spell_setting({"weight_decay": 0.01}) == "decay 0.01"
 
 
 def test_methods_of_two_views_run_on_the_noise_the_task_names_for_them():

@@ -6,7 +6,7 @@ from statistics import mean, stdev
 import pytest
 
 from compare.synthetic import LOSSES, comparison, of_language, of_values, rescored, with_samples
-from dropsmith.compare.summary import metrics, sampled, summarise
+from dropsmith.compare.summary import metrics, sample_averages, summarise
 
 
 def lines(losses, **changes):
@@ -84,8 +84,8 @@ def test_errors_are_compared_seed_by_seed():
 
 
 def test_the_mean_of_samples_is_held_against_the_same_weights_one_pass():
-    assert sampled(comparison(LOSSES)) == ()
-    (line,) = sampled(with_samples(comparison(LOSSES), ["r-drop"]))
+    assert sample_averages(comparison(LOSSES)) == ()
+    (line,) = sample_averages(with_samples(comparison(LOSSES), ["r-drop"]))
     assert (line.method, line.samples) == ("r-drop", 7)
     assert line.spread["test_nll"].mean == pytest.approx(mean(LOSSES["r-drop"]) - 0.05)
     assert line.to_one_pass["test_nll"].mean == pytest.approx(-0.05)

@@ -14,7 +14,7 @@ from consistency.heads import BATCH, CLASSES, IDS, LABELS, Around, bert, gpt2, m
 from consistency.tiny import integers
 from dropsmith.consistency import consistent, restore, terms_of
 from dropsmith.errors import KernelError, ViewError
-from dropsmith.kernels.deferred import HeadScores
+from dropsmith.kernels.lazy_logits import HeadScores
 from dropsmith.objectives import ActivationNorm, Fraternal, PiModel, RDrop, TaskLoss, TwoSample
 from dropsmith.terms import Loss, Mean
 
@@ -60,7 +60,7 @@ def assert_alike(found, expected):
 
 
 def fused(output) -> bool:
-    return isinstance(output.logits, HeadScores) and output.logits.untouched
+    return isinstance(output.logits, HeadScores) and output.logits.not_materialised
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
@@ -233,7 +233,7 @@ def test_activation_norms_beside_a_fused_objective_are_those_of_the_plain_head()
     found = []
     for head in ("fused", "plain"):
         torch.manual_seed(0)
-        model = RecurrentLM(words=CLASSES, embedded=8, widths=(8,), tied=True).double()
+        model = RecurrentLM(words=CLASSES, embedding_width=8, widths=(8,), tied=True).double()
         plan = ds.Plan(ds.rule("top", ds.Bernoulli(rate=0.3)))
         objective = ActivationNorm(of=Fraternal(kappa=0.5))
         settings = {"plan": plan, "loss": tokens_of, "head": head}

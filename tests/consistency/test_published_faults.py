@@ -10,6 +10,8 @@ import math
 import pytest
 import torch
 import torch.distributed as dist
+from dropsmith.tasks.written import bleu
+from dropsmith.train.evaluate import evaluate
 from torch import nn
 from torch.nn.functional import cross_entropy, dropout
 
@@ -19,14 +21,12 @@ from consistency.tiny import X, Y, integers
 from consistency.transformers_zoo import MODELS as TRANSFORMERS
 from dropsmith.consistency import consistent
 from dropsmith.errors import ObjectiveError, TaskError, ViewError
-from dropsmith.kernels.agreeing_attention.reference import matrix
+from dropsmith.kernels.attention_divergence.reference import matrix
 from dropsmith.objectives import RDrop
 from dropsmith.passes.make_views import views
 from dropsmith.plans.plan import Plan
 from dropsmith.tasks import Budget, find_task
-from dropsmith.tasks.written import bleu
 from dropsmith.train import Setup, task_and_data, train
-from dropsmith.train.evaluate import evaluate
 
 R_DROP = RDrop(alpha=1.0)
 

@@ -6,23 +6,29 @@ import pytest
 import torch
 from torch import Tensor
 
-from dropsmith.kernels.agreeing_attention import AttentionSettings, Looks, agreeing_attention
-from dropsmith.kernels.agreeing_attention.reference import agreeing_attention as whole_matrices
-from dropsmith.kernels.agreeing_head import (
+from dropsmith.kernels.attention_divergence import (
+    AttentionInputs,
+    AttentionSettings,
+    attention_divergence,
+)
+from dropsmith.kernels.attention_divergence.reference import attention_divergence as whole_matrices
+from dropsmith.kernels.fused_linear_consistency import (
     HeadSettings,
     Mix,
     Triton,
-    agreeing_head,
-    agreeing_scores,
+    consistency_from_scores,
+    fused_linear_consistency,
 )
-from dropsmith.kernels.agreeing_head.reference import agreeing_head as by_definition
+from dropsmith.kernels.fused_linear_consistency.reference import (
+    fused_linear_consistency as by_definition,
+)
 from dropsmith.kernels.keyed_dropout import keyed_dropout, reference, triton
 from dropsmith.kernels.lstm import Graphs, Tiles, lstm
 from dropsmith.kernels.lstm import Triton as Steps
 from dropsmith.kernels.lstm.reference import lstm as loop
 from dropsmith.kernels.state_noise import StateNoise
 from dropsmith.rng import Key
-from kernels.test_agreeing_head import given
+from kernels.test_fused_linear_consistency import given
 from kernels.test_keyed_dropout import KEYS, seeded
 from kernels.test_recurrent import arguments, drawn, noise_of, of_type
 
@@ -117,7 +123,7 @@ def test_the_head_is_its_definition_in_float64(gpu, items, classes, dtype, dista
     exact = [x.detach().double().requires_grad_() if x is not None else None for x in tensors[:3]]
     mine = [x.detach().to(gpu).requires_grad_() if x is not None else None for x in tensors[:3]]
     want, grads = summed(by_definition(*exact, tensors[3], settings, mix), mix, exact)
-    made = agreeing_head(*mine, tensors[3].to(gpu), settings, mix, kernel)
+    made = fused_linear_consistency(*mine, tensors[3].to(gpu), settings, mix, kernel)
     found, others = summed(made, mix, mine)
     for a, b in zip([*found, *others], [*want, *grads], strict=True):
         assert_close(a, b, dtype)
@@ -133,9 +139,9 @@ def test_sums_of_scores_are_those_of_a_head_that_gives_them(gpu, dtype, distance
         scores[:, 5, 300] = -torch.inf
     settings, mix = HeadSettings(distance=distance, items=50), Mix((0.5, 0.25), 1.5)
     (mine,) = inputs = [scores.to(gpu).requires_grad_()]
-    found, others = summed(agreeing_scores(mine, labels.to(gpu), settings), mix, inputs)
+    found, others = summed(consistency_from_scores(mine, labels.to(gpu), settings), mix, inputs)
     (exact,) = inputs = [scores.double().requires_grad_()]
-    want, grads = summed(agreeing_scores(exact, labels, settings), mix, inputs)
+    want, grads = summed(consistency_from_scores(exact, labels, settings), mix, inputs)
     if not lacking:
         identity = torch.eye(301, dtype=torch.float64)
         direct = by_definition(exact, identity, None, labels, settings, mix)
@@ -158,7 +164,7 @@ def test_attention_in_blocks_is_that_of_whole_matrices(gpu, distance):
     found, want = (
         agreed(agree, [x.to(device, dtype).requires_grad_() for x in leaves], real, settings)
         for agree, device, dtype in (
-            (agreeing_attention, gpu, torch.float32),
+            (attention_divergence, gpu, torch.float32),
             (whole_matrices, torch.device("cpu"), torch.float64),
         )
     )
@@ -169,6 +175,9 @@ def test_attention_in_blocks_is_that_of_whole_matrices(gpu, distance):
 def agreed(agree, leaves, real, settings):
     real = real.to(leaves[0].device)
     mask = real[:, None, None]
-    first, second = Looks(leaves[0], leaves[1], mask), Looks(leaves[2], leaves[3], mask)
+    first, second = (
+        AttentionInputs(leaves[0], leaves[1], mask),
+        AttentionInputs(leaves[2], leaves[3], mask),
+    )
     made = agree(first, second, real, settings)
     return [made.sum, *torch.autograd.grad(made.sum, leaves)]

@@ -9,7 +9,7 @@ def compiled(**constants: Any) -> Any:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from dropsmith.kernels.agreeing_head.triton_rows import agree
+    from dropsmith.kernels.fused_linear_consistency.triton_rows import agree
 
     constants |= {"tile_rows": 1, "tile_classes": 4096}
     types = dict.fromkeys(agree.arg_names, "fp32") | dict.fromkeys(("scores", "sums"), "*fp32")

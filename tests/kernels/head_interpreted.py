@@ -4,9 +4,16 @@ import pytest
 import torch
 
 from dropsmith.errors import KernelError
-from dropsmith.kernels.agreeing_head import HeadSettings, Mix, Triton, agreeing_head
-from dropsmith.kernels.agreeing_head.reference import agreeing_head as by_definition
-from kernels.test_agreeing_head import CLOSE, given, results
+from dropsmith.kernels.fused_linear_consistency import (
+    HeadSettings,
+    Mix,
+    Triton,
+    fused_linear_consistency,
+)
+from dropsmith.kernels.fused_linear_consistency.reference import (
+    fused_linear_consistency as by_definition,
+)
+from kernels.test_fused_linear_consistency import CLOSE, given, results
 
 TILES = [Triton(items=14, rows=8, classes=16), Triton(rows=4, classes=32)]
 CLOSE_TO = CLOSE | {torch.float16: 4e-3}
@@ -17,7 +24,7 @@ def assert_that_of_the_definition(tensors, settings, mix, tiles, asked=None):
     exact = [x.detach().double().requires_grad_() if x is not None else None for x in tensors[:3]]
 
     def kernel(*args):
-        return agreeing_head(*args, tiles)
+        return fused_linear_consistency(*args, tiles)
 
     found, grads = results(kernel, tensors, settings, mix, asked)
     expected, others = results(by_definition, (*exact, tensors[3]), settings, mix, asked)
@@ -78,7 +85,7 @@ def test_a_shift_of_all_scores_and_a_maximum_that_comes_late_cost_no_digits():
         tensors[0][1, :, 0] += 0.01
         tensors[1][:, 0] += 50.0
     settings, mix = HeadSettings(), Mix((0.0, 0.0), 1.0)
-    one = agreeing_head(*tensors, settings, mix, TILES[0]).agreement
+    one = fused_linear_consistency(*tensors, settings, mix, TILES[0]).agreement
     exact = [x.detach().double() if x.is_floating_point() else x for x in tensors]
     expected = by_definition(*exact, settings, mix).agreement
     torch.testing.assert_close(one.detach().double(), expected, rtol=1e-2, atol=1e-6)
@@ -93,7 +100,9 @@ def test_one_item_a_program_is_the_same():
 def test_equal_views_agree_exactly():
     hidden, weight, bias, labels = given(items=8, classes=43, dtype=torch.float32)
     same = hidden[:1].expand(2, -1, -1)
-    sums = agreeing_head(same, weight, bias, labels, HeadSettings(), Mix((1, 1), 1), TILES[0])
+    sums = fused_linear_consistency(
+        same, weight, bias, labels, HeadSettings(), Mix((1, 1), 1), TILES[0]
+    )
     assert not sums.agreement.detach().any()
 
 
@@ -101,6 +110,6 @@ def test_what_it_has_not_is_an_error_that_says_what_it_has():
     mix = Mix((1.0, 1.0), 1.0)
     settings = HeadSettings(distance="jensen_shannon")
     with pytest.raises(KernelError, match="no jensen_shannon of 2 views"):
-        agreeing_head(*given(dtype=torch.float32), settings, mix, Triton())
+        fused_linear_consistency(*given(dtype=torch.float32), settings, mix, Triton())
     with pytest.raises(KernelError, match="no float64"):
-        agreeing_head(*given(), HeadSettings(), mix, Triton())
+        fused_linear_consistency(*given(), HeadSettings(), mix, Triton())

@@ -89,6 +89,30 @@ def test_inputs_in_any_layout_and_outputs_without_gradient_serve():
         torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_second_derivatives_are_those_of_the_loop(dtype: torch.dtype):
+    """By the gates alone too, which the kernel does not hold."""
+    time, batch, unit = 2, 3, 5
+    args, noise = (
+        arguments("lstm", time, batch, unit, dtype),
+        noise_of("lstm", "all", time, batch, unit),
+    )
+    factors = [torch.ones_like(x).requires_grad_() for x in args]
+
+    def seconds(run, noise):
+        outputs = run(*(x * y for x, y in zip(args, factors, strict=True)), noise)
+        total = sum(x.float().sum() for x in outputs)
+        grads = torch.autograd.grad(total, args, create_graph=True)  # pyright: ignore
+        penalty = sum(x.float().square().sum() for x in grads)
+        return [torch.autograd.grad(penalty, x, retain_graph=True)[0] for x in factors]  # pyright: ignore
+
+    found = seconds(lambda *given: lstm(*given, Triton()), of_type(noise, dtype))
+    expected = seconds(loop, of_type(noise, dtype))
+    for a, b in zip(found, expected, strict=True):
+        bound = (1e-4 if dtype == torch.float32 else 0.1) * float(b.abs().max())
+        assert float((a - b).abs().max()) <= bound
+
+
 def test_shares_of_zero_leave_state_and_cell_exactly_as_they_were():
     args = arguments("lstm", 2, 2, 5, torch.float32)
     none = torch.zeros(2, 2, 1)

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from dropsmith.kernels.adaptive_softmax import adaptive_log_softmax, agreeing_bands
-from dropsmith.kernels.agreeing_head import HeadSettings, agreeing_scores
+from dropsmith.kernels.adaptive_softmax import adaptive_log_softmax, adaptive_softmax_consistency
+from dropsmith.kernels.fused_linear_consistency import HeadSettings, consistency_from_scores
 from kernels.bands import WORDS, Largest, given
 
 
@@ -17,8 +17,8 @@ def grads(sums, leaves):
 def test_sums_and_gradients_are_those_of_all_scores_at_once(distance, views, smoothing, items):
     states, tables, clusters, labels = given(views)
     settings = HeadSettings(distance=distance, smoothing=smoothing, items=items)
-    found = agreeing_bands(states, tables, clusters, labels, settings)
-    want = agreeing_scores(adaptive_log_softmax(states, tables, clusters), labels, settings)
+    found = adaptive_softmax_consistency(states, tables, clusters, labels, settings)
+    want = consistency_from_scores(adaptive_log_softmax(states, tables, clusters), labels, settings)
     assert found.counted == want.counted == 7
     torch.testing.assert_close((found.task, found.agreement), (want.task, want.agreement))
     leaves = [*states, *tables, clusters]
@@ -28,7 +28,7 @@ def test_sums_and_gradients_are_those_of_all_scores_at_once(distance, views, smo
 
 def test_the_loss_of_one_view_is_that_of_its_words_log_probabilities():
     states, tables, clusters, labels = given(1)
-    found = agreeing_bands(states, tables, clusters, labels, HeadSettings(items=3))
+    found = adaptive_softmax_consistency(states, tables, clusters, labels, HeadSettings(items=3))
     log_p = adaptive_log_softmax(states, tables, clusters)[0]
     want = -sum(log_p[item, word] for item, word in enumerate(labels.tolist()) if word >= 0)
     torch.testing.assert_close(found.task[0], want)
@@ -37,11 +37,11 @@ def test_the_loss_of_one_view_is_that_of_its_words_log_probabilities():
 
 def test_items_that_do_not_count_may_hold_anything():
     states, tables, clusters, labels = given(2)
-    whole = agreeing_bands(states, tables, clusters, labels, HeadSettings())
+    whole = adaptive_softmax_consistency(states, tables, clusters, labels, HeadSettings())
     with torch.no_grad():
         for state in states:
             state[:, [1, 6]] = torch.nan
-    found = agreeing_bands(states, tables, clusters, labels, HeadSettings())
+    found = adaptive_softmax_consistency(states, tables, clusters, labels, HeadSettings())
     torch.testing.assert_close((found.task, found.agreement), (whole.task, whole.agreement))
     for grad in grads(found, states):
         assert grad.isfinite().all()
@@ -49,7 +49,9 @@ def test_items_that_do_not_count_may_hold_anything():
 
 def test_no_item_to_count_is_no_loss():
     states, tables, clusters, labels = given(2)
-    found = agreeing_bands(states, tables, clusters, labels.fill_(-100), HeadSettings())
+    found = adaptive_softmax_consistency(
+        states, tables, clusters, labels.fill_(-100), HeadSettings()
+    )
     assert found.counted == 0
     assert (found.task.detach().tolist(), float(found.agreement.detach())) == ([0.0, 0.0], 0.0)
 
@@ -58,6 +60,6 @@ def test_no_item_to_count_is_no_loss():
 def test_nothing_as_large_as_all_scores_is_ever_held(views):
     states, tables, clusters, labels = given(views, items=300)
     with Largest() as seen:
-        sums = agreeing_bands(states, tables, clusters, labels, HeadSettings(items=8))
+        sums = adaptive_softmax_consistency(states, tables, clusters, labels, HeadSettings(items=8))
         grads(sums, [*states, *tables, clusters])
     assert seen.most <= max(8 * WORDS, views * 300 * 8) < views * 300 * WORDS

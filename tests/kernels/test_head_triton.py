@@ -6,8 +6,13 @@ import pytest
 import torch
 
 from dropsmith.errors import KernelError, MissingExtra
-from dropsmith.kernels.agreeing_head import HeadSettings, Mix, Triton, agreeing_head
-from kernels.test_agreeing_head import given
+from dropsmith.kernels.fused_linear_consistency import (
+    HeadSettings,
+    Mix,
+    Triton,
+    fused_linear_consistency,
+)
+from kernels.test_fused_linear_consistency import given
 from kernels.test_lstm_triton import in_a_process_of_its_own, needs_triton
 
 HERE = Path(__file__).parent
@@ -30,13 +35,15 @@ def test_the_kernel_compiles_for_a_gpu_that_is_not_here(tmp_path):
 @needs_triton
 def test_without_a_gpu_it_is_an_error_that_names_the_device():
     with pytest.raises(KernelError, match=r"runs on a GPU, and this is on cpu\n.*kernel at None"):
-        agreeing_head(*given(dtype=torch.float32), HeadSettings(), MIX, Triton())
+        fused_linear_consistency(*given(dtype=torch.float32), HeadSettings(), MIX, Triton())
 
 
 def test_without_triton_it_is_an_error_that_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("dropsmith.kernels.agreeing_head.triton.find_spec", lambda name: None)
+    monkeypatch.setattr(
+        "dropsmith.kernels.fused_linear_consistency.triton.find_spec", lambda name: None
+    )
     with pytest.raises(MissingExtra, match=r"dropsmith\[triton\]"):
-        agreeing_head(*given(dtype=torch.float32), HeadSettings(), MIX, Triton())
+        fused_linear_consistency(*given(dtype=torch.float32), HeadSettings(), MIX, Triton())
 
 
 @pytest.mark.parametrize("size", [8, 24])

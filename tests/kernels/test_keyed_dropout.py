@@ -10,9 +10,10 @@ from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 
 from dropsmith.errors import ViewError
-from dropsmith.kernels.keyed_dropout import chunked, keyed_dropout, reference, regenerated
+from dropsmith.kernels.keyed_dropout import chunked, keyed_dropout, reference
+from dropsmith.kernels.self_adjoint import KEPT
 from dropsmith.rng import Key, bits
-from dropsmith.testing import kept_for_backward
+from dropsmith.testing import record_saved_tensors
 
 CHUNK = chunked.CHUNK
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -133,7 +134,7 @@ def test_a_dropped_element_is_zero_whatever_it_was(value, dtype):
 
 
 @pytest.mark.parametrize(
-    "version", [chunked.keyed_dropout, reference.keyed_dropout, regenerated.keyed_dropout]
+    "version", [chunked.keyed_dropout, reference.keyed_dropout, reference.redrawn]
 )
 def test_the_gradient_is_the_mask(version):
     x = seeded(5, 1000).requires_grad_()
@@ -143,7 +144,7 @@ def test_the_gradient_is_the_mask(version):
 
 
 @pytest.mark.parametrize(
-    "version", [chunked.keyed_dropout, reference.keyed_dropout, regenerated.keyed_dropout]
+    "version", [chunked.keyed_dropout, reference.keyed_dropout, reference.redrawn]
 )
 def test_first_and_second_derivatives_match_finite_differences(version):
     x = seeded(4, 3, dtype=torch.float64).requires_grad_()
@@ -157,9 +158,9 @@ def test_first_and_second_derivatives_match_finite_differences(version):
 
 @pytest.mark.parametrize("rate", [0.5, torch.tensor(0.5, dtype=torch.float64)], ids=repr)
 @pytest.mark.parametrize("device", ["cpu", "meta"])
-def test_nothing_but_keys_is_kept_for_the_backward_pass(rate, device):
-    x = torch.ones(64, 64, device=device, requires_grad=True)
-    with kept_for_backward() as kept:
+def test_of_what_is_large_nothing_but_keys_is_kept_for_the_backward_pass(rate, device):
+    x = torch.ones(64, KEPT // 256 + 1, device=device, requires_grad=True)
+    with record_saved_tensors() as kept:
         keyed_dropout(x, KEYS[:2], rate)
     assert kept == []
 
@@ -177,7 +178,7 @@ def test_a_tensor_without_memory_has_its_shape_propagated_and_leaves_nothing_beh
         assert keyed_dropout(torch.ones(4, 5), (KEY,), 0.5).shape == (4, 5)
     with torch.device("meta"):
         x = torch.ones(1000, device="cpu")
-        assert torch.equal(keyed_dropout(x, (KEY,), 0.5), regenerated.keyed_dropout(x, (KEY,), 0.5))
+        assert torch.equal(keyed_dropout(x, (KEY,), 0.5), reference.redrawn(x, (KEY,), 0.5))
 
 
 def test_keys_that_hold_tensors_draw_what_their_integers_draw():

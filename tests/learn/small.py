@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from dropsmith.learn import Problem, Searched, Searches, child_setup
+from dropsmith.learn import Problem, Searches, SearchRun, child_setup
+from dropsmith.pattern_search import Choice, ListedSpace, Trial, part
 from dropsmith.patterns import Blocks, Tiles
 from dropsmith.plans.rule import rule
-from dropsmith.search import Choice, ListedSpace, Trial, part
 from dropsmith.tasks import find_task
 
 DIGITS = find_task("digits")
@@ -48,20 +48,20 @@ def trial(number, tokens=(0, 0, 0), score=None, status="finished", **rest):
     """A trial of the space by hand."""
     return Trial(
         number=number,
-        asked=rest.pop("asked", number),
+        proposal_index=rest.pop("proposal_index", number),
         tokens=tokens,
         chosen=SPACE.describe(tokens),
         plan=SPACE.plan(tokens),
         score=score,
         status=status,
-        told=number,
+        tell_order=number,
         **rest,
     )
 
 
 def searched(*trials, sampler="controller", seed=0, pruner=None):
-    return Searched(sampler=sampler, seed=seed, pruner=pruner, trials=tuple(trials))
+    return SearchRun(sampler=sampler, seed=seed, pruner=pruner, trials=tuple(trials))
 
 
 def searches(*found, **change):
-    return Searches(problem=problem(**change), found=found)
+    return Searches(problem=problem(**change), runs=found)

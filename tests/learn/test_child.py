@@ -9,11 +9,11 @@ import torch
 from dropsmith.compare import TUNING_SEED
 from dropsmith.errors import TrainingError
 from dropsmith.learn import Child, child
+from dropsmith.pattern_search import Pruned
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.record import Record
-from dropsmith.search import Pruned
 from dropsmith.train import train
 from learn.small import SETUP
 
@@ -87,7 +87,7 @@ def test_a_child_that_was_killed_goes_on_from_its_checkpoint(tmp_path, monkeypat
         def die(numbers, /):
             raise Killed
 
-        return train(setup, run, saving=Saving(steps=1), evaluated=die)
+        return train(setup, run, saving=Saving(steps=1), on_evaluation=die)
 
     scorer = Child(setup=SETUP, folder=tmp_path / "killed")
     monkeypatch.setattr(child, "train", killing)

@@ -10,7 +10,7 @@ from dropsmith.errors import DataError, SearchError
 from dropsmith.learn import FILE, Problem, space_of
 from dropsmith.learn.problem import problem_of
 from dropsmith.models import SmallConv, SmallTransformer
-from dropsmith.search import ConvSpace, SequenceSpace
+from dropsmith.pattern_search import ConvSpace, SequenceSpace
 from dropsmith.testing import check_json
 from learn.small import SETUP, problem
 
@@ -24,20 +24,20 @@ def test_it_comes_back_from_json_and_is_named_by_all_but_where_it_ran():
 
 
 def test_a_folder_holds_searches_of_one_problem(tmp_path):
-    problem().settle(tmp_path)
-    problem(environment={}).settle(tmp_path)
+    problem().bind(tmp_path)
+    problem(environment={}).bind(tmp_path)
     assert Problem.load(tmp_path) == problem()
     with pytest.raises(SearchError, match=r"another seeds: 1, and now 2\n.*--out DIR"):
-        problem(seeds=2).settle(tmp_path)
+        problem(seeds=2).bind(tmp_path)
     config = problem().config
     with pytest.raises(SearchError, match="another limit: 60, and now 50"):
-        problem(config=config | {"limit": 50}).settle(tmp_path)
+        problem(config=config | {"limit": 50}).bind(tmp_path)
 
 
 def test_scores_on_other_data_are_kept_apart(tmp_path):
-    problem().settle(tmp_path)
+    problem().bind(tmp_path)
     with pytest.raises(SearchError, match="made on other data"):
-        problem(environment={"data_sha256": "of other examples"}).settle(tmp_path)
+        problem(environment={"data_sha256": "of other examples"}).bind(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": "dropsmith.problem", "version": 9}'])

@@ -6,9 +6,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import dropsmith as ds
 from dropsmith.errors import TaskError
-from dropsmith.kernels.deferred import Deferred
-from dropsmith.models._waves import waves
-from dropsmith.models.adaptive_lm import AdaptiveLM, adaptive_plan
+from dropsmith.kernels.lazy_logits import LazyTensor
+from dropsmith.models.adaptive_lm import AdaptiveLM, adaptive_plan, waves
 from dropsmith.objectives import RDrop, TaskLoss
 from dropsmith.objectives.losses import tokens
 from dropsmith.passes.fused_head import LEAST_CLASSES, head_of
@@ -106,7 +105,7 @@ class Whole(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         made = func(*args, **(kwargs or {}))
-        if isinstance(made, torch.Tensor) and not isinstance(made, Deferred):
+        if isinstance(made, torch.Tensor) and not isinstance(made, LazyTensor):
             self.seen |= made.numel() >= self.least
         return made
 
@@ -165,7 +164,7 @@ def test_a_consistent_model_trains_on_its_put_off_scores_in_silence(net, capsys)
         ds.step(model, 7)
         found.append(model(**batch))
     # The first step looks at the scores, to see that the views differ; later ones do not.
-    assert not found[0].logits.untouched
-    assert found[1].logits.untouched
+    assert not found[0].logits.not_materialised
+    assert found[1].logits.not_materialised
     torch.testing.assert_close(found[1].loss, found[0].loss)
     assert capsys.readouterr().err == ""

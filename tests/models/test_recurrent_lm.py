@@ -14,7 +14,7 @@ TOKENS = torch.tensor([[1, 2, 3, 1, 4, 2], [5, 5, 1, 2, 0, 3], [3, 2, 1, 0, 4, 6
 
 def model(**change):
     torch.manual_seed(0)
-    settings = {"words": 7, "embedded": 4, "widths": (6, 5, 4)} | change
+    settings = {"words": 7, "embedding_width": 4, "widths": (6, 5, 4)} | change
     return RecurrentLM(**settings)
 
 
@@ -27,11 +27,17 @@ def parameters(**settings):
 @pytest.mark.parametrize(
     ("published", "settings"),
     [
-        (19_780_400, {"words": 10_000, "embedded": 650, "widths": (650, 650)}),
-        (66_034_000, {"words": 10_000, "embedded": 1500, "widths": (1500, 1500)}),
-        (24_221_600, {"words": 10_000, "embedded": 400, "widths": (1150, 1150, 400), "tied": True}),
-        (33_556_078, {"words": 33_278, "embedded": 400, "widths": (1150, 1150, 400), "tied": True}),
-        (9_997_440, {"words": 10_000, "embedded": 655, "widths": (655,), "tied": True}),
+        (19_780_400, {"words": 10_000, "embedding_width": 650, "widths": (650, 650)}),
+        (66_034_000, {"words": 10_000, "embedding_width": 1500, "widths": (1500, 1500)}),
+        (
+            24_221_600,
+            {"words": 10_000, "embedding_width": 400, "widths": (1150, 1150, 400), "tied": True},
+        ),
+        (
+            33_556_078,
+            {"words": 33_278, "embedding_width": 400, "widths": (1150, 1150, 400), "tied": True},
+        ),
+        (9_997_440, {"words": 10_000, "embedding_width": 655, "widths": (655,), "tied": True}),
     ],
     ids=["gal-medium", "gal-large", "awd-ptb", "awd-wt2", "fraternal-one-layer"],
 )
@@ -81,14 +87,14 @@ def test_a_tied_head_is_the_embedding():
 
 
 def test_all_parameters_are_drawn_from_zarembas_interval():
-    net = model(words=200, embedded=64, widths=(64, 64), uniform=0.05)
+    net = model(words=200, embedding_width=64, widths=(64, 64), uniform=0.05)
     for name, parameter in net.named_parameters():
         # 256 draws and more: the chance that none is in the outer fifth is below 1e-24.
         assert 0.8 * 0.05 < float(parameter.detach().abs().max()) <= 0.05, name
 
 
 def test_awd_lstm_draws_tables_wider_than_layers_and_starts_without_a_bias():
-    net = model(words=200, embedded=256, widths=(256,), tied=True)
+    net = model(words=200, embedding_width=256, widths=(256,), tied=True)
     assert not net.head.bias.any()
     assert 0.09 < float(net.embedding.weight.detach().abs().max()) <= 0.1
     assert 0.05 < float(net.layers[0].weight_hh_l0.detach().abs().max()) <= 256**-0.5

@@ -21,7 +21,7 @@ DEPTH = {"words": 0.2, "input": 0.3, "recurrent": 0.4, "output": 0.5}
 def model(layers=3, cell="lstm"):
     torch.manual_seed(0)
     widths = (*((6,) * (layers - 1)), 4)
-    return RecurrentLM(words=7, embedded=4, widths=widths, cell=cell, tied=True)
+    return RecurrentLM(words=7, embedding_width=4, widths=widths, cell=cell, tied=True)
 
 
 def sites(plan, net):

@@ -6,7 +6,7 @@ from torch.func import functional_call
 
 import dropsmith as ds
 from dropsmith.errors import TaskError
-from dropsmith.models.transformer_xl import XL_NOISES, TransformerXL, shifted, xl_plan
+from dropsmith.models.transformer_xl import XL_NOISES, TransformerXL, shift_to_places, xl_plan
 from dropsmith.passes.make_views import views
 
 BOTH = pytest.mark.parametrize("norm_first", [False, True])
@@ -31,7 +31,7 @@ def text(rows=3, time=9, seed=1):
 @pytest.mark.parametrize(("time", "places"), [(1, 1), (1, 4), (3, 3), (3, 8), (5, 6)])
 def test_shifting_puts_the_score_of_each_distance_at_its_place(time, places):
     scores = torch.randn(2, 3, time, places, dtype=torch.float64)
-    found = shifted(scores)
+    found = shift_to_places(scores)
     for row in range(time):
         stands = places - time + row
         for place in range(stands + 1):

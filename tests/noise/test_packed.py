@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from dropsmith.batches.batch import map_rows, one_more_column, one_more_row, rows_of
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence
 
 from dropsmith.batches.arguments import arguments
-from dropsmith.batches.batch import map_rows, one_more_column, one_more_row, rows_of
 from dropsmith.batches.packed import has_packed
 from dropsmith.noise.find_sites import sites
 from noise.sequences import LENGTHS, PACKED, PADDED, Reader, unpacked

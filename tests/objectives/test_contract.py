@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dropsmith.activations.block_outputs import Layer
-from dropsmith.kernels.agreeing_attention import Looks
+from dropsmith.kernels.attention_divergence import AttentionInputs
 from dropsmith.objectives import (
     ExpectationLinear,
     Fraternal,
@@ -32,17 +32,17 @@ class TestOnTokens(ObjectiveContract):
         TwoSample(views=3),
         RDrop(alpha=5),
         RDrop(alpha=1, views=3, warmup=10, every=2),
-        RDrop(alpha=1, batch_fraction=0.5),
+        RDrop(alpha=1, share=0.5),
         RDrop(alpha=1, divergence="forward", stop_gradient=0),
         RDrop(alpha=1, divergence="backward"),
         RDrop(alpha=1, divergence="js"),
         RDrop(alpha=1, stop_gradient="targets"),
         Fraternal(kappa=0.15),
-        Fraternal(kappa=0.15, batch_fraction=0.5, every=3),
+        Fraternal(kappa=0.15, share=0.5, every=3),
         PiModel(kappa=0.15, warmup=5),
         ExpectationLinear(kappa=0.25),
         ExpectationLinear(kappa=0.25, views=3),
-        SquaredDistance(kappa=1, views=3, task_loss_views=(0, 2), noise_free=(1,), stop_gradient=1),
+        SquaredDistance(kappa=1, views=3, carriers=(0, 2), quiet=(1,), stop_gradient=1),
     )
 
 
@@ -67,7 +67,7 @@ class TestOnLayers(ObjectiveContract):
         LRDrop(),
         LRDrop(hidden=0.5, attention=20, output=5, hidden_at="block", layers=(-1,)),
         LRDrop(hidden_distance="cosine", attention_distance="symmetric_kl", views=3, warmup=10),
-        LRDrop(attention_distance="jensen_shannon", batch_fraction=0.5, every=2, stop_gradient=0),
+        LRDrop(attention_distance="jensen_shannon", share=0.5, every=2, stop_gradient=0),
         LRDrop(hidden=0, attention=0, output=5, cross=False, blocks="layers.*"),
     )
 
@@ -88,7 +88,7 @@ def _layers(scores: Tensor, labels: Tensor) -> tuple[Layer, ...]:
     states = scores[..., :7]
     query = states.unsqueeze(1).clamp(-50, 50)
     real = labels != -100
-    looks = Looks(query, query * 0.5, real[:, None, None], causal=True)
+    looks = AttentionInputs(query, query * 0.5, real[:, None, None], causal=True)
     return tuple(
         Layer(f"layers.{i}", "layers", states / (i + 1), (("own", looks),)) for i in (0, 1)
     )
@@ -127,7 +127,7 @@ class TestOnValues(ObjectiveContract):
     )
     shape = (3,)
     softmax = False
-    ignored: ClassVar[float] = float("nan")
+    ignore_label: ClassVar[float] = float("nan")
 
     def loss(self, output: Any, batch: Any) -> Loss:
         return regression(output, batch, mask=~batch.isnan())

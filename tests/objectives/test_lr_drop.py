@@ -9,8 +9,8 @@ from torch import Tensor
 
 from dropsmith.activations.block_outputs import Layer
 from dropsmith.errors import ObjectiveError
-from dropsmith.kernels.agreeing_attention import Looks
-from dropsmith.kernels.agreeing_attention.reference import matrix
+from dropsmith.kernels.attention_divergence import AttentionInputs
+from dropsmith.kernels.attention_divergence.reference import matrix
 from dropsmith.objectives import LRDrop, RDrop, from_json
 from dropsmith.objectives.losses import tokens
 from dropsmith.passes.view_values import Views
@@ -27,7 +27,7 @@ def drawn(seed: int, *shape: int) -> Tensor:
 
 def layer(seed: int, name: str = "layers.0", stack: str = "layers", **more: Any) -> Layer:
     query, key = drawn(seed, ROWS, 2, TIME, 4), drawn(seed + 1, ROWS, 2, TIME, 4)
-    seen = (("own", Looks(query, key, REAL[:, None, None])), *more.pop("others", ()))
+    seen = (("own", AttentionInputs(query, key, REAL[:, None, None])), *more.pop("others", ()))
     return Layer(name, stack, drawn(seed + 2, ROWS, TIME, WIDTH), seen)
 
 
@@ -90,7 +90,10 @@ def test_three_views_agree_in_all_pairs():
 
 def test_an_encoder_and_a_decoder_weigh_the_same_and_cross_attention_can_be_left_out():
     def side(seed: int) -> tuple[Layer, ...]:
-        across = ("cross", Looks(drawn(seed, ROWS, 2, TIME, 4), drawn(seed + 7, ROWS, 2, 9, 4)))
+        across = (
+            "cross",
+            AttentionInputs(drawn(seed, ROWS, 2, TIME, 4), drawn(seed + 7, ROWS, 2, 9, 4)),
+        )
         inner = layer(seed, "encoder.0", "encoder")
         return inner, layer(seed + 3, "decoder.0", "decoder", others=(across,))
 

@@ -1,48 +1,51 @@
-"""A product whose mask is drawn again in backward."""
+"""A product whose mask is drawn again in backward where it is large."""
 
+import pytest
 import torch
 
+from dropsmith.kernels.self_adjoint import KEPT
 from dropsmith.patterns._again import SMALL, times
-from dropsmith.testing import kept_for_backward
+from dropsmith.testing import record_saved_tensors
 
 
-def test_the_mask_is_drawn_once_forward_and_once_backward():
-    drawn = []
+def counting(mask):
+    """A function that returns a mask, and a list of its calls."""
+    calls = []
 
     def draw():
-        drawn.append(None)
-        return torch.tensor([0.0, 2.0, 2.0])
+        calls.append(None)
+        return mask
 
-    x = torch.ones(3, requires_grad=True)
-    out = times(x, draw)
-    assert len(drawn) == 1
+    return draw, calls
+
+
+@pytest.mark.parametrize(("bytes_more", "times_drawn"), [(0, 1), (4, 2)])
+def test_a_mask_is_drawn_again_in_backward_where_it_is_large(bytes_more, times_drawn):
+    mask = torch.arange((KEPT + bytes_more) // 4).remainder(2).float() * 2
+    draw, calls = counting(mask)
+    x = torch.ones_like(mask).requires_grad_()
+    with record_saved_tensors() as kept:
+        out = times(x, draw)
+    assert len(calls) == 1
+    assert len(kept) == 2 - times_drawn
     out.sum().backward()
-    assert len(drawn) == 2
+    assert len(calls) == times_drawn
     assert x.grad is not None
-    assert x.grad.tolist() == out.tolist() == [0.0, 2.0, 2.0]
-
-
-def test_nothing_is_kept():
-    x = torch.ones(3, requires_grad=True)
-    with kept_for_backward() as kept:
-        times(x, lambda: torch.tensor([0.0, 2.0, 2.0]))
-    assert kept == []
+    assert torch.equal(x.grad, mask)
+    assert torch.equal(out, mask)
 
 
 def test_a_mask_that_is_far_smaller_than_what_it_multiplies_is_drawn_once():
-    drawn = []
-
-    def draw():
-        drawn.append(None)
-        return torch.tensor([[0.0], [2.0]])
-
-    x = torch.ones(2, SMALL, requires_grad=True)
+    rows = KEPT // 4 + 2
+    mask = torch.arange(rows).remainder(2).float()[:, None] * 2
+    draw, drawn = counting(mask)
+    x = torch.ones(rows, SMALL, requires_grad=True)
     out = times(x, draw)
     (first,) = torch.autograd.grad(out.square().sum(), x, create_graph=True)
     (second,) = torch.autograd.grad(first.sum(), x)
     assert len(drawn) == 1
-    assert first.tolist() == [[0.0] * SMALL, [8.0] * SMALL]
-    assert second.tolist() == [[0.0] * SMALL, [8.0] * SMALL]
+    assert torch.equal(first, (2 * mask.square()).expand_as(x))
+    assert torch.equal(second, (2 * mask.square()).expand_as(x))
 
 
 def test_the_result_has_the_type_of_the_input():

@@ -17,13 +17,13 @@ from dropsmith.learn import space_of
 from dropsmith.models.small_seq2seq import SmallSeq2Seq
 from dropsmith.plans.plan import Plan
 from dropsmith.record import Record
-from dropsmith.tasks import EVERY, TASKS, Data, Split
-from dropsmith.tasks.own_model import _function
+from dropsmith.tasks import NO_LIMIT, TASKS, Data, Split
+from dropsmith.tasks.model_function import import_function
 from dropsmith.train import Saving, task_and_data, train
 from dropsmith_recipes import RECIPES
 from dropsmith_recipes.auto_dropout_models import transformer_xl_small
 from dropsmith_recipes.auto_dropout_transfer import NAMES
-from dropsmith_recipes.recorded import records_of
+from dropsmith_recipes.records import records_of
 from recipes.texts import language_folder, pair_folder
 
 pytest.importorskip("transformers")
@@ -113,7 +113,7 @@ def test_every_recipe_runs_twenty_steps_of_its_cpu_preset_under_a_plan_of_its_sp
     plan = plan_of(name, folder) if recipe.cpu.search else None
     assert plan is None or len(plan.rules) >= 3
     setup = brief(recipe.setup("cpu", data=str(folder), plan=plan))
-    setup = recipe.carried(setup, "cpu")
+    setup = recipe.transfer_plan(setup, "cpu")
     with pytest.raises(Enough):
         train(setup, tmp_path, progress=after(20), saving=NEVER)
 
@@ -122,7 +122,7 @@ def test_every_recipe_runs_twenty_steps_of_its_cpu_preset_under_a_plan_of_its_sp
 def test_children_of_every_search_are_trained_and_never_tested(name, folder, tmp_path):
     proxy = SEARCHED[name].cpu.search
     setup = brief(proxy.setup(str(folder)))
-    assert not setup.tested
+    assert not setup.score_test
     assert not setup.whole
     with pytest.raises(Enough):
         train(setup, tmp_path, progress=after(2), saving=NEVER)
@@ -165,7 +165,7 @@ def test_a_plan_of_a_language_model_is_carried_to_both_sides_of_a_translator(fol
     recipe = RECIPES["iwslt14-de-en/auto-dropout"]
     plan = plan_of(recipe.full_name, folder)
     setup = brief(recipe.setup("cpu", data=str(folder), plan=plan))
-    found = recipe.carried(setup, "cpu").plan
+    found = recipe.transfer_plan(setup, "cpu").plan
     sides = ("net.model.encoder.layers", "net.model.decoder.layers")
     for one, pattern in (("query", "q_proj"), ("fed", "fc2")):
         old = next(rule for rule in plan.rules if rule.selector.name == f"layers.*.{one}")
@@ -177,7 +177,7 @@ def test_a_plan_of_a_language_model_is_carried_to_both_sides_of_a_translator(fol
             ]
             assert [rule.pattern for rule in new] == [old.pattern]
     same = RECIPES[TEXT].setup("cpu", data=str(folder), plan=plan)
-    assert RECIPES[TEXT].carried(same, "cpu") is same
+    assert RECIPES[TEXT].transfer_plan(same, "cpu") is same
 
 
 def test_rules_beside_what_was_searched_are_carried_to_a_translator_too():
@@ -205,7 +205,7 @@ WORDS = {
 def test_the_paper_preset_has_as_many_parameters_as_it_says(name):
     with torch.device("meta"):
         data = SimpleNamespace(classes=WORDS.get(OURS[name].task, 10))
-        model = _function(OURS[name].paper.model)(data)
+        model = import_function(OURS[name].paper.model)(data)
     learnt = (one.numel() for one in model.parameters() if one.requires_grad)
     assert sum(learnt) == OURS[name].parameters
 
@@ -224,7 +224,7 @@ def test_a_plan_searched_on_the_small_network_fits_the_large_one():
     """Both are 28 deep, so what is found on one names places of the other."""
     paper = RECIPES["cifar10-wrn-augmented/auto-dropout"].paper
     data, batch = SimpleNamespace(classes=10), {"image": torch.rand(1, 3, 8, 8)}
-    small, large = (_function(one)(data) for one in (paper.search.model, paper.model))
+    small, large = (import_function(one)(data) for one in (paper.search.model, paper.model))
     plan = some_plan(ds.spaces.conv(small, batch))
     assert any(one.mask == "one" for one in plan.rules) or len(plan.rules) >= 3
     with plan.installed(large, batch):
@@ -238,14 +238,14 @@ def test_final_training_is_on_all_of_training_and_the_search_is_not():
             assert preset.search is not None
     setup = RECIPES["cifar10-wrn-augmented/auto-dropout"].setup("paper", plan=Plan())
     assert setup.whole
-    assert setup.limit == EVERY
+    assert setup.limit == NO_LIMIT
 
 
 def test_numbers_are_those_that_are_quoted_and_none_is_invented():
     numbers = {
         (name, one.score): (one.value, one.certainty)
         for name, recipe in OURS.items()
-        for one in recipe.published
+        for one in recipe.published_scores
     }
     assert numbers == {
         ("cifar10-wrn-augmented/auto-dropout", "test_accuracy"): (0.968, "quoted"),

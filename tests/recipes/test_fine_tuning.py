@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dropsmith.compare.running import setup_id
+from dropsmith.compare import setup_id
 from dropsmith.errors import TaskError
 from dropsmith.tasks.optimisers import ASGD
 from dropsmith.train import WEIGHTS, Saving, Start, train
@@ -83,10 +83,10 @@ def test_settings_are_those_of_the_authors_scripts():
 
 def test_every_second_phase_is_published_as_better_than_its_first():
     for name, recipe in SECOND.items():
-        first = {one.score: one.value for one in recipe.after.published}
+        first = {one.score: one.value for one in recipe.after.published_scores}
         assert RECIPES[recipe.after.full_name] == recipe.after
-        assert len(recipe.published) == len(first) == 2, name
-        assert all(one.value < first[one.score] for one in recipe.published)
+        assert len(recipe.published_scores) == len(first) == 2, name
+        assert all(one.value < first[one.score] for one in recipe.published_scores)
 
 
 @pytest.mark.parametrize("preset", ["cpu", "paper"])

@@ -97,5 +97,5 @@ def test_a_run_that_was_stopped_ends_with_the_published_scores_of_one_that_was_n
     with pytest.raises(Stop):
         train(setup, tmp_path / "parts", progress=stopping, saving=Saving(steps=1))
     again = train(setup, tmp_path / "parts")
-    assert {one.score for one in TWICE.published} <= whole.scores.keys()
+    assert {one.score for one in TWICE.published_scores} <= whole.scores.keys()
     assert again.scores == whole.scores

@@ -9,7 +9,7 @@ from dropsmith.tasks import Budget
 from dropsmith.tasks.optimisers import SGD, AdamW
 from dropsmith.train.optimisers import optimizer_of
 from dropsmith_recipes import RECIPES
-from dropsmith_recipes.r_drop import as_added
+from dropsmith_recipes.r_drop import for_summed_losses
 
 PAIRS = {
     "cifar100/vit-b16-r-drop": "cifar100/vit-b16",
@@ -62,4 +62,4 @@ def test_weights_decay_as_those_of_the_authors(optimiser):
         clip=1.0,
         optimiser=optimiser,
     )
-    assert_same_steps(as_added(theirs, RDrop(alpha=1.0)), theirs, 0.7)
+    assert_same_steps(for_summed_losses(theirs, RDrop(alpha=1.0)), theirs, 0.7)

@@ -12,7 +12,7 @@ from dropsmith.errors import TaskError
 from dropsmith.objectives import from_json
 from dropsmith.plans.plan import Plan
 from dropsmith.tasks import TASKS, Data, Split
-from dropsmith.tasks.own_model import _function
+from dropsmith.tasks.model_function import import_function
 from dropsmith.train import Saving, Start, task_and_data, train
 from dropsmith.train.checkpoint import write
 from dropsmith_recipes import RECIPES, Preset, find_recipe, is_recipe
@@ -136,7 +136,7 @@ def test_a_finished_run_has_the_scores_that_were_published(folder, tmp_path):
     setup = shorter(recipe, folder, limit=2_000)
     setup = replace(setup, samples=2, budget=replace(setup.budget, epochs=1))
     record = train(setup, tmp_path)
-    assert {one.score for one in recipe.published} <= record.scores.keys()
+    assert {one.score for one in recipe.published_scores} <= record.scores.keys()
     assert record.scores["test_mc_perplexity"] != record.scores["test_perplexity"]
 
 
@@ -164,7 +164,7 @@ def learnt(model, classes):
     """How many parameters learn, of a model that is made without memory for them."""
     with torch.device("meta"):
         if ":" in model:
-            made = _function(model)(SimpleNamespace(classes=classes))
+            made = import_function(model)(SimpleNamespace(classes=classes))
         else:
             made = untrained(model, classes)
     return sum(one.numel() for one in made.parameters() if one.requires_grad)
@@ -252,7 +252,7 @@ def test_rows_of_gals_table_are_in_the_order_it_claims():
 
 
 def numbers(name):
-    return {one.score: one.value for one in RECIPES[name].published}
+    return {one.score: one.value for one in RECIPES[name].published_scores}
 
 
 def test_gals_schedule_and_rates_are_those_of_the_authors_script():
@@ -360,12 +360,12 @@ def test_r_drop_is_above_its_baseline_in_every_row_that_was_published():
     pairs = [
         (name, RECIPES[f"{recipe.task}/{base}"])
         for name, recipe in RECIPES.items()
-        if name in R_DROP and recipe.published
+        if name in R_DROP and recipe.published_scores
         for base in BASELINES.get(recipe.name, ())
     ]
     assert len(pairs) == 8 + 2 + 16 + 1 + 2 + 4
     for name, base in pairs:
-        ours, theirs = numbers(name), {one.score: one.value for one in base.published}
+        ours, theirs = numbers(name), {one.score: one.value for one in base.published_scores}
         assert ours.keys() == theirs.keys()
         for score, value in ours.items():
             better = value < theirs[score] if "perplexity" in score else value > theirs[score]
@@ -392,7 +392,7 @@ def test_averages_over_glue_are_those_that_were_published():
             100 * one.value
             for recipe in RECIPES.values()
             if recipe.name == model
-            for one in recipe.published
+            for one in recipe.published_scores
         ]
         assert len(found) == 8
         assert sum(found) / 8 == pytest.approx(average, abs=0.006)
@@ -401,7 +401,7 @@ def test_averages_over_glue_are_those_that_were_published():
 def test_lr_drop_claims_no_number():
     ours = [recipe for recipe in RECIPES.values() if recipe.source.startswith("Ni et al.")]
     assert len(ours) == 4 + 5 + 12
-    assert not any(recipe.published for recipe in ours)
+    assert not any(recipe.published_scores for recipe in ours)
     assert all("ours" in recipe.source for recipe in ours)
 
 

@@ -7,11 +7,11 @@ import torch
 from compare.synthetic import TASK
 from dropsmith.report.figures import png
 from dropsmith.report.gallery import gallery_figure, picture
-from dropsmith.report.masks import RATE, drawn_masks
+from dropsmith.report.masks import RATE, mask_examples
 from dropsmith.tasks import find_task
 
 DATA = TASK.load()
-BATCH, DRAWN = drawn_masks(TASK, DATA, rows=8)
+BATCH, DRAWN = mask_examples(TASK, DATA, rows=8)
 BY_NOISE = {one.noise: one for one in DRAWN}
 ORANGE = np.array([0.90, 0.42, 0.10])
 
@@ -23,7 +23,7 @@ def test_every_noise_of_the_task_is_drawn_over_validation_examples():
 
 def test_drawing_them_leaves_torchs_generators(seeded_on_gpus):
     before = torch.get_rng_state()
-    drawn_masks(TASK, DATA, rows=8)
+    mask_examples(TASK, DATA, rows=8)
     assert torch.equal(torch.get_rng_state(), before)
     assert seeded_on_gpus == []
 
@@ -47,7 +47,7 @@ def test_gaussian_noise_drops_nothing():
 
 def test_text_tasks_show_words_falling_as_wholes_and_locked_units_in_every_step():
     task = find_task("python-docs")
-    batch, drawn = drawn_masks(task, task.load(limit=64))
+    batch, drawn = mask_examples(task, task.load(limit=64))
     by_noise = {one.noise: one for one in drawn}
     words = by_noise["words"].dropped
     assert (words == words[..., :1]).all()

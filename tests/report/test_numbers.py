@@ -2,7 +2,7 @@
 
 import pytest
 
-from dropsmith.compare.statistics import Difference, Spread
+from dropsmith.compare import Difference, Spread
 from dropsmith.report.numbers import METRICS, megabytes, p_value, seconds
 
 ACCURACY, NLL = METRICS["test_accuracy"], METRICS["test_nll"]

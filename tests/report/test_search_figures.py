@@ -41,7 +41,9 @@ def test_the_line_is_the_best_so_far_and_each_end_has_its_mark():
 
 def test_a_retry_stands_where_its_proposal_stands():
     search = searched(
-        trial(0, status="lost"), trial(1, (1, 0, 0), 0.5), trial(2, asked=0, retry=1, score=0.4)
+        trial(0, status="lost"),
+        trial(1, (1, 0, 0), 0.5),
+        trial(2, proposal_index=0, retry=1, score=0.4),
     )
     drawn = lines(scores_figure(searches(search)))
     assert drawn["o"] == [[1, 0.5], [0, 0.4]]
@@ -67,7 +69,7 @@ def test_shares_are_those_of_each_window_and_add_up_to_one():
 
 def test_a_retry_is_no_proposal_of_its_own():
     trials = [trial(n, (0, 0, 0), 0.5) for n in range(8)]
-    again = trial(8, (0, 0, 0), 0.5, asked=7, retry=1)
+    again = trial(8, (0, 0, 0), 0.5, proposal_index=7, retry=1)
     one, other = (searched(*trials, *more) for more in ((), (again,)))
     assert all(
         (shares == shares_over_time(other, searches(other))[name]).all()
@@ -82,7 +84,7 @@ def test_a_short_search_has_no_windows():
 
 
 @pytest.mark.parametrize(
-    "figure", [scores_figure, lambda found: preferred_figure(found.found[0], found)]
+    "figure", [scores_figure, lambda found: preferred_figure(found.runs[0], found)]
 )
 def test_pictures_are_drawn_the_same_each_time(figure):
     found = searches(searched(*(trial(n, (n % 3, 0, 0), 1 / (n + 1)) for n in range(12))))

@@ -13,7 +13,7 @@ from dropsmith.tasks.learning_rates import (
     Staircase,
     UntilWorse,
 )
-from tasks.test_worsening import by_hand
+from tasks.test_optimisers import by_hand
 
 NAN = math.nan
 

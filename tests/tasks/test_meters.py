@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from dropsmith.tasks.meters import meters
+from dropsmith.tasks.meters import create_meters
 
 
 def fed(name, outputs, labels):
-    meter = meters([name])[name]
+    meter = create_meters([name])[name]
     for rows in (slice(0, 3), slice(3, 4), slice(4, None)):
         meter.add(outputs[rows], labels[rows])
     return meter.value

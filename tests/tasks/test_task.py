@@ -8,7 +8,9 @@ from dropsmith.tasks import Data, Split, Stream, find_task
 
 
 def texts(rows=((1, 2, 3, 0, 0), (4, 0, 0, 0, 0), (5, 6, 0, 0, 0))):
-    return Split({"tokens": torch.tensor(rows), "labels": torch.arange(3)}, padded=("tokens",))
+    return Split(
+        {"tokens": torch.tensor(rows), "labels": torch.arange(3)}, padded_columns=("tokens",)
+    )
 
 
 def test_a_batch_holds_the_rows_asked_for_in_every_column():
@@ -19,7 +21,9 @@ def test_a_batch_holds_the_rows_asked_for_in_every_column():
 
 def test_a_batch_keeps_no_more_padding_than_its_longest_row_needs_but_one_place():
     assert texts().rows(slice(1, 2))["tokens"].tolist() == [[4]]
-    assert Split({"x": torch.zeros(2, 4).long()}, padded=("x",)).rows(slice(0, 2))["x"].shape == (
+    assert Split({"x": torch.zeros(2, 4).long()}, padded_columns=("x",)).rows(slice(0, 2))[
+        "x"
+    ].shape == (
         2,
         1,
     )
@@ -38,20 +42,20 @@ def data(**change):
 def test_a_part_joined_with_another_holds_the_examples_of_both_in_order():
     short, long = texts([[5, 6], [7, 0], [8, 0]]), texts([[1, 2, 3], [4, 0, 0], [9, 0, 0]])
     for first, second in ((short, long), (long, short)):
-        both = first.joined(second)
+        both = first.concatenate(second)
         assert len(both) == 6
         for index in range(3):
             one = slice(index, index + 1)
             other = slice(index + 3, index + 4)
             assert both.rows(one)["tokens"].tolist() == first.rows(one)["tokens"].tolist()
             assert both.rows(other)["tokens"].tolist() == second.rows(one)["tokens"].tolist()
-    assert short.joined(long).rows(slice(0, 6))["labels"].tolist() == [0, 1, 2, 0, 1, 2]
+    assert short.concatenate(long).rows(slice(0, 6))["labels"].tolist() == [0, 1, 2, 0, 1, 2]
 
 
 def test_running_text_is_not_joined():
     text = Stream(torch.arange(9))
     with pytest.raises(TaskError, match="of a Stream cannot be joined"):
-        text.joined(text)
+        text.concatenate(text)
 
 
 def test_the_hash_is_of_the_examples_their_types_and_their_split():

@@ -298,7 +298,7 @@ def test_a_run_that_is_not_to_be_tested_never_looks_at_the_test_examples(tmp_pat
         return evaluate(model, task, part, *args, **named)
 
     monkeypatch.setattr(run, "evaluate", watched)
-    record = train(digits(tested=False), tmp_path)
+    record = train(digits(score_test=False), tmp_path)
     test = find_task("digits").load(None, 100).test
     assert len(asked) == 3
     assert all(part is not test for part in asked)
@@ -336,15 +336,15 @@ def test_a_run_on_the_whole_of_training_looks_at_no_validation_and_keeps_its_las
 
 def test_every_evaluation_is_told_and_may_end_the_run(tmp_path):
     told = []
-    record = train(digits(), tmp_path / "whole", evaluated=told.append)
+    record = train(digits(), tmp_path / "whole", on_evaluation=told.append)
     assert tuple(told) == record.curve
 
     def stop(numbers, /):
         raise Stop
 
     with pytest.raises(Stop):
-        train(digits(), tmp_path / "cut", evaluated=stop, saving=Saving(steps=1))
+        train(digits(), tmp_path / "cut", on_evaluation=stop, saving=Saving(steps=1))
     again = []
-    train(digits(), tmp_path / "cut", evaluated=again.append)
+    train(digits(), tmp_path / "cut", on_evaluation=again.append)
     # The checkpoint is of the step before the evaluation, which is therefore made again.
     assert [row["step"] for row in again] == [row["step"] for row in told]

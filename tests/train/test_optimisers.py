@@ -58,20 +58,20 @@ class Watched:
 
         def watched(stepper, state, rate, folder):
             if not self.steps:
-                self.steps.append(flat(state.model))
+                self.steps.append(flatten(state.model))
             found = take(stepper, state, rate, folder)
-            self.steps.append(flat(state.model))
+            self.steps.append(flatten(state.model))
             return found
 
         def told(model, task, part):
-            self.shown.append(flat(model))
+            self.shown.append(flatten(model))
             return {"nll": next(losses)}
 
         monkeypatch.setattr(Stepper, "take", watched)
         monkeypatch.setattr(dropsmith.train.run, "evaluate", told)
 
 
-def flat(model):
+def flatten(model):
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
 
@@ -154,7 +154,7 @@ def test_a_plateau_lowers_the_rate_and_goes_on_from_the_best_weights(tmp_path, m
         rates.append(rate)
         if len(rates) == 21:
             # Two evaluations without a gain ended with step 20: step 21 starts from the best.
-            assert torch.equal(flat(state.model), watched.shown[1])
+            assert torch.equal(flatten(state.model), watched.shown[1])
         return watching(stepper, state, rate, folder)
 
     monkeypatch.setattr(Stepper, "take", noting)

@@ -70,9 +70,9 @@ def test_samples_without_noise_to_differ_by_are_refused(change):
 
 
 def test_that_the_test_examples_are_left_alone_is_part_of_the_run():
-    assert digits(tested=False).to_json() == digits().to_json() | {"tested": False}
+    assert digits(score_test=False).to_json() == digits().to_json() | {"tested": False}
     with pytest.raises(TaskError, match="samples=5 are scored on test examples"):
-        digits(samples=5, tested=False)
+        digits(samples=5, score_test=False)
 
 
 def test_a_trunk_is_written_down_only_where_there_is_one():

@@ -52,7 +52,7 @@ def test_a_run_begins_with_the_weights_that_it_is_given(first, tmp_path):
 
 def test_they_are_scored_before_the_first_step_and_no_step_is_counted_for_it(first, tmp_path):
     told = []
-    record = train(second(first), tmp_path, evaluated=told.append)
+    record = train(second(first), tmp_path, on_evaluation=told.append)
     assert [row["step"] for row in record.curve] == [0, 5, 10]
     assert (record.curve[0]["views"], record.curve[0]["epoch"]) == (0, 0)
     assert record.cost["steps"] == 10
@@ -94,7 +94,7 @@ def test_it_resumes_to_the_bit(first, tmp_path, share):
     with pytest.raises(Stop):
         train(setup, tmp_path / "cut", progress=stop_at(share), saving=Saving(steps=1))
     told = []
-    resumed = train(setup, tmp_path / "cut", evaluated=told.append)
+    resumed = train(setup, tmp_path / "cut", on_evaluation=told.append)
     assert 0 not in [row["step"] for row in told]
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
     assert timeless(whole) == timeless(resumed)
@@ -120,7 +120,7 @@ def test_a_record_says_which_run_it_began_from_or_which_file(first, tmp_path):
     assert begun == {"record": first.name, "task": "digits", "method": "r-drop", "seed": 0}
     shutil.copy(first / WEIGHTS, tmp_path / "mine.safetensors")
     (tmp_path.parent / f"{tmp_path.name}.json").write_text("{}")  # no record of ours
-    assert Start.of(tmp_path / "mine.safetensors").told == {"file": "mine.safetensors"}
+    assert Start.of(tmp_path / "mine.safetensors").description == {"file": "mine.safetensors"}
 
 
 def test_other_weights_in_the_folder_of_a_run_are_not_taken_for_its_own(first, tmp_path):
@@ -128,15 +128,15 @@ def test_other_weights_in_the_folder_of_a_run_are_not_taken_for_its_own(first, t
     shutil.copy(first.with_suffix(".json"), tmp_path)
     other = tmp_path / first.name / "other.safetensors"
     save_file({name: value + 1 for name, value in weights(first).items()}, other)
-    assert Start.of(other).told == {"file": "other.safetensors"}
-    assert Start.of(tmp_path / first.name).told["record"] == first.name
+    assert Start.of(other).description == {"file": "other.safetensors"}
+    assert Start.of(tmp_path / first.name).description["record"] == first.name
 
 
 def test_a_file_in_the_working_folder_is_found_by_its_name_alone(first, tmp_path, monkeypatch):
     shutil.copy(first / WEIGHTS, tmp_path)
     monkeypatch.chdir(tmp_path)
     for place in (Path(WEIGHTS), Path(), WEIGHTS, "."):
-        assert Start.of(place).told == {"file": WEIGHTS}
+        assert Start.of(place).description == {"file": WEIGHTS}
 
 
 def folder(path, *files):
@@ -210,9 +210,9 @@ def test_the_same_words_in_another_order_are_another_vocabulary(tmp_path):
     record = Record(config={"task": "x"}, environment=known)
     record.save(tmp_path).rename(tmp_path / "run.json")
     start = Start.of(tmp_path / "run")
-    start.put_into(model, spoken("a", "b"))
+    start.load_into(model, spoken("a", "b"))
     with pytest.raises(DataError, match=r"know other words[\s\S]*the same --limit"):
-        start.put_into(model, spoken("b", "a"))
+        start.load_into(model, spoken("b", "a"))
 
 
 def test_only_texts_have_a_vocabulary():

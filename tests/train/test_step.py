@@ -10,7 +10,7 @@ from dropsmith.errors import TrainingError
 from dropsmith.objectives import RDrop, TaskLoss
 from dropsmith.plans.plan import Plan
 from dropsmith.tasks import Split, find_task
-from dropsmith.tasks._order import rows_at
+from dropsmith.tasks.data.selection import rows_at
 from dropsmith.train.state import State
 from dropsmith.train.step import Stepper
 from train.setups import SHORT, digits

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dropsmith.workers import Asked, Crew, Died, Done, Overdue, Told, cores, crew
+from dropsmith.workers import Crew, Died, Done, JobProgress, JobQuestion, Overdue, cores, worker
 from workers.errands import Unloadable, errand, stubborn
 from workers.processes import gone
 
@@ -19,7 +19,7 @@ def ends(made, count):
     """The next `count` events that are more than a share of a job."""
     found = []
     while len(found) < count:
-        found += [one for one in made.wait(60) if not isinstance(one, Told)]
+        found += [one for one in made.wait(60) if not isinstance(one, JobProgress)]
     return found
 
 
@@ -53,7 +53,7 @@ def test_a_job_that_takes_too_long_is_ended_and_the_others_go_on():
 
 @pytest.mark.parametrize(("start", "end"), [(120.0, Done), (-4.99, Overdue)])
 def test_a_process_has_time_of_its_own_to_start(monkeypatch, start, end):
-    monkeypatch.setattr(crew, "_START", start)
+    monkeypatch.setattr(worker, "_START_TIMEOUT", start)
     with Crew(errand, 1, timeout=5.0) as made:
         made.give(0, "plain")
         assert isinstance(ends(made, 1)[0], end)
@@ -63,10 +63,10 @@ def test_a_process_has_time_of_its_own_to_start(monkeypatch, start, end):
 def test_a_job_waits_for_the_answer_to_what_it_asks_and_this_takes_none_of_its_time():
     with Crew(errand, 1, timeout=2.0) as made:
         made.give(0, "ask")
-        assert made.wait(60) == [Asked(0, "first")]
+        assert made.wait(60) == [JobQuestion(0, "first")]
         assert made.wait(3.0) == []
         made.answer(0, "one")
-        assert made.wait(60) == [Asked(0, "second")]
+        assert made.wait(60) == [JobQuestion(0, "second")]
         made.answer(0, "two")
         assert made.wait(60) == [Done(0, ["one", "two"])]
 
@@ -74,12 +74,12 @@ def test_a_job_waits_for_the_answer_to_what_it_asks_and_this_takes_none_of_its_t
 def test_what_was_said_in_time_counts_however_late_it_is_heard():
     with Crew(errand, 1, timeout=2.0) as made:
         made.give(0, "tell and ask")
-        assert made.wait(60) == [Told(0, 0.5)]
+        assert made.wait(60) == [JobProgress(0, 0.5)]
         time.sleep(2.2)  # as where a coordinator waits for its disk
-        assert made.wait(60) == [Asked(0, "now")]
+        assert made.wait(60) == [JobQuestion(0, "now")]
         made.answer(0, "so late")
         time.sleep(2.2)
-        assert made.wait(60) == [Told(0, 0.75)]
+        assert made.wait(60) == [JobProgress(0, 0.75)]
         assert made.wait(60) == [Done(0, "so late")]
 
 
@@ -90,10 +90,10 @@ def test_a_job_that_says_more_than_can_be_heard_is_ended_all_the_same():
 
 
 def test_a_process_that_will_not_end_is_killed(monkeypatch):
-    monkeypatch.setattr(crew, "_PATIENCE", 0.3)
+    monkeypatch.setattr(worker, "_END_TIMEOUT", 0.3)
     with Crew(stubborn, 1) as made:
         made.give(0, "anything")
-        assert made.wait(60) == [Told(0, 0.5)]
+        assert made.wait(60) == [JobProgress(0, 0.5)]
     assert not multiprocessing.active_children()
 
 

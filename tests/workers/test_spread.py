@@ -5,26 +5,26 @@ from contextlib import closing
 
 import pytest
 
-from dropsmith.workers import Died, Done, Told, spread
+from dropsmith.workers import Died, Done, JobProgress, spread
 from workers.errands import errand
 
 
 def test_every_job_is_done_although_one_dies_by_itself_and_one_is_killed():
     jobs = ["tell", "die", "killed", "plain"]
     events = list(spread(errand, jobs, processes=1))
-    ends = {event.job: event for event in events if not isinstance(event, Told)}
+    ends = {event.job: event for event in events if not isinstance(event, JobProgress)}
     assert ends == {
         0: Done(0, "tell done"),
         1: Died(1, 7),
         2: Died(2, -9),
         3: Done(3, "plain done"),
     }
-    assert [event.share for event in events if isinstance(event, Told)] == [0.25, 0.75]
+    assert [event.share for event in events if isinstance(event, JobProgress)] == [0.25, 0.75]
 
 
 def test_closing_in_the_middle_ends_every_process():
     with closing(spread(errand, ["wait", "plain"], processes=1)) as events:
-        assert next(events) == Told(0, 0.5)
+        assert next(events) == JobProgress(0, 0.5)
         assert multiprocessing.active_children()
     assert not multiprocessing.active_children()
 

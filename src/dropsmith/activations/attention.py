@@ -18,9 +18,9 @@ from dropsmith.interception import (
     probabilities,
     unguarded,
 )
-from dropsmith.kernels.agreeing_attention import Looks
+from dropsmith.kernels.attention_divergence import AttentionInputs
 
-Seen = Callable[[], Looks | Tensor]
+Seen = Callable[[], AttentionInputs | Tensor]
 """Gives what a call looks at, or its probabilities where the model has made them itself."""
 
 
@@ -65,7 +65,7 @@ def seen_before_dropout(x: Any) -> Seen | None:
     return BeforeDropout(x) if fits else None
 
 
-def _of_fused(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Looks:
+def _of_fused(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AttentionInputs:
     names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
     given: dict[str, Any] = dict(zip(names, args, strict=False)) | dict(kwargs)
     query, key, mask = given["query"], given["key"], given.get("attn_mask")
@@ -79,12 +79,12 @@ def _of_fused(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Looks:
         query, key = query.unsqueeze(1), key.unsqueeze(1)
         mask = mask.unsqueeze(1) if mask is not None and mask.ndim == 3 else mask
     causal, scale = bool(given.get("is_causal", False)), given.get("scale")
-    return Looks(query, key, mask, causal, scale)
+    return AttentionInputs(query, key, mask, causal, scale)
 
 
-def _of_multi_head(given: Mapping[str, Any], cast: Any) -> Looks:
+def _of_multi_head(given: Mapping[str, Any], cast: Any) -> AttentionInputs:
     """Run it once more up to its fused call, for its projections, its masks and its extra keys."""
-    found: list[Looks] = []
+    found: list[AttentionInputs] = []
 
     def handle(func: Torch, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         if func is not ATTENTION:

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from dropsmith.errors import SiteError
-from dropsmith.kernels.agreeing_attention import Looks
+from dropsmith.kernels.attention_divergence import AttentionInputs
 
 HiddenAt = Literal["block", "feed-forward"]
 
@@ -45,7 +45,7 @@ class Layer:
     name: str
     stack: str
     hidden: Tensor | None
-    attention: tuple[tuple[str, Looks | Tensor], ...]
+    attention: tuple[tuple[str, AttentionInputs | Tensor], ...]
     shared_hidden: bool = False
     shared_attention: tuple[str, ...] = ()
 

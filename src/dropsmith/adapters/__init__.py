@@ -1,4 +1,4 @@
-"""What a trainer needs beside `consistent`, one file each, imported by the name of its library.
+"""The parts a trainer needs beside `consistent`, a file each, imported by its library's name.
 
 Most need nothing: `consistent` works inside the model. What is here carries the step of the masks
 through a trainer's checkpoints, and takes TRL's trainer back to the model's own loss. Accelerate

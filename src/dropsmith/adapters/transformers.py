@@ -34,16 +34,16 @@ class CarryStep(TrainerCallback, ExportableState):
         state: TrainerState,
         control: TrainerControl,
         model: nn.Module | None = None,
-        **others: Any,
+        **arguments: Any,
     ) -> None:
         """Go on from the step of the checkpoint, if this run resumes from one."""
         assert model is not None
         self.noise = noise_of(model)
         if not state.global_step:
             return
-        all_saved: dict[str, Any] = state.stateful_callbacks  # pyright: ignore - read from JSON
-        saved = all_saved.setdefault(type(self).__name__, None)
-        if saved is None:
+        stateful: dict[str, Any] = state.stateful_callbacks  # pyright: ignore - read from JSON
+        attributes_of_step = stateful.setdefault(type(self).__name__, None)
+        if attributes_of_step is None:
             self.noise.loaded = False
             warnings.warn(
                 f"the checkpoint of step {state.global_step} was written without CarryStep: masks "
@@ -52,9 +52,9 @@ class CarryStep(TrainerCallback, ExportableState):
                 stacklevel=2,
             )
         else:
-            self.noise.load_state_dict(saved["attributes"])
+            self.noise.load_state_dict(attributes_of_step["attributes"])
 
     def state(self) -> dict[str, Any]:
-        """What Trainer writes beside its own state."""
-        now = {"step": 0} if self.noise is None else self.noise.state_dict()
-        return {"args": {}, "attributes": now}
+        """The values that Trainer writes beside its own state."""
+        attributes = {"step": 0} if self.noise is None else self.noise.state_dict()
+        return {"args": {}, "attributes": attributes}

@@ -33,7 +33,7 @@ class SFTTrainer(trl.SFTTrainer):  # pyright: ignore[reportPrivateImportUsage]
         if not model.training:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         inputs["use_cache"] = False
-        found = Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
+        loss = Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
         for name, mean in terms_of(model).items():
             self._metrics["train"][name].append(float(mean.value))
-        return found
+        return loss

@@ -30,7 +30,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 _NAME = "dropsmith"
 
-FAILED, WRONG, INTERRUPTED = 1, 2, 130
+EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPT = 1, 2, 130
 """Exit codes: a run failed; what was asked for cannot be; stopped from the keyboard."""
 
 
@@ -51,16 +51,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _sentence(error: typer.TyperException) -> str:
-    """What was typed wrong, as the library's own errors say it, and where the right words are."""
-    said = error.format_message().rstrip(".")
+    """The mistake that was typed, in the words of the library's own errors, and where help is."""
+    message = error.format_message().rstrip(".")
     context = getattr(error, "ctx", None)
     command = _NAME if context is None else context.command_path
-    return f"error: {said[:1].lower()}{said[1:]}\n  what can be typed: {command} --help"
+    return f"error: {message[:1].lower()}{message[1:]}\n  what can be typed: {command} --help"
 
 
 def app() -> typer.Typer:
     """The commands, ready to be called with arguments."""
-    made = typer.Typer(
+    commands = typer.Typer(
         help="Dropout you can plan, prove, share between passes, learn and predict with.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
@@ -69,14 +69,14 @@ def app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog="Begin with: dropsmith compare digits",
     )
-    made.callback()(_version)
+    commands.callback()(_version)
     for name, command in COMMANDS.items():
-        made.command(name)(_ending_well(command))
-    return made
+        commands.command(name)(_without_traceback(command))
+    return commands
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         from dropsmith._version import __version__
 
         typer.echo(f"dropsmith {__version__}")
@@ -93,19 +93,19 @@ def _version(
 ) -> None: ...
 
 
-def _ending_well(command: Callable[..., None]) -> Callable[..., None]:
+def _without_traceback(command: Callable[..., None]) -> Callable[..., None]:
     """The command, whose errors on purpose end in their message and never in a traceback."""
 
     @wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> None:
+    def run_command(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
         except DropsmithError as error:
             print(f"error: {error}", file=sys.stderr)
-            raise typer.Exit(WRONG) from None
+            raise typer.Exit(EXIT_USAGE) from None
         except KeyboardInterrupt as interrupt:
-            said = getattr(interrupt, "__notes__", ["interrupted: nothing is lost"])
-            print("", *said, "  the same command goes on from here", sep="\n", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
+            lines = getattr(interrupt, "__notes__", ["interrupted: nothing is lost"])
+            print("", *lines, "  the same command goes on from here", sep="\n", file=sys.stderr)
+            raise typer.Exit(EXIT_INTERRUPT) from None
 
-    return wrapped
+    return run_command

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from dropsmith.train import Setup
 
 TRIALS, SAMPLER = 40, "controller"
-"""Where neither the command nor a recipe says how many; what proposes them, where it does not."""
+"""The number of trials and the sampler where neither the command nor a recipe names them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What was typed: see the options of `dropsmith search`."""
+class SearchOptions:
+    """The options of `dropsmith search`, as they were typed."""
 
     task: str
     preset: str | None
@@ -28,7 +28,7 @@ class Asked:
     space: str
     seeds: int
     seed: int
-    beside: str | None
+    extra_plan: str | None
     budget: str
     batch_size: int | None
     learning_rate: float | None
@@ -38,18 +38,18 @@ class Asked:
     precision: str
 
     @property
-    def where(self) -> str | None:
+    def data_place(self) -> str | None:
         """The data's place as a word."""
         return None if self.data is None else str(self.data)
 
     @property
-    def decided(self) -> dict[str, object]:
-        """What a recipe decides, each with whether it was typed."""
+    def fixed_options(self) -> dict[str, object]:
+        """The options that a recipe decides, each with whether it was typed."""
         return {
             "--budget": self.budget != "full",
             "--model": self.model,
             "--limit": self.limit,
-            "--plan": self.beside,
+            "--plan": self.extra_plan,
             "--batch-size": self.batch_size,
             "--learning-rate": self.learning_rate,
             "--space": self.space != "auto",
@@ -58,7 +58,7 @@ class Asked:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What means a recipe's search again: its name, and what was not as usual."""
+        """The words that mean a recipe's search again: its name, and its unusual options."""
         options = {
             "--preset": self.preset,
             "--trials": self.trials,
@@ -67,19 +67,19 @@ class Asked:
             "--precision": None if self.precision == "no" else self.precision,
             "--seed": self.seed or None,
         }
-        given = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
-        return (self.task, *given)
+        words = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
+        return (self.task, *words)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Children:
-    """What is searched on.
+    """The task and the runs that a search tries plans on.
 
     Args:
         task, setup: the task, and the run of every child.
         name: of the search, which its folder has.
         trials, sampler, seeds, space: of `learn`.
-        typed: the words that mean a recipe's search again.
+        command: the words that mean a recipe's search again.
     """
 
     task: "Task"
@@ -89,68 +89,68 @@ class Children:
     sampler: str
     seeds: int
     space: str
-    typed: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
 
 
-def children_of(asked: Asked) -> Children:
+def children_of(options: SearchOptions) -> Children:
     """The children of a search.
 
     Raises:
         TaskError: there is no such task or recipe, or it was given what a recipe decides.
     """
-    if is_recipe(asked.task):
-        return _of_recipe(asked)
-    if asked.preset is not None:
-        raise TaskError(f"--preset is of recipes, and {asked.task} is a task\n  {LIST}")
-    return _of_task(asked)
+    if is_recipe(options.task):
+        return _of_recipe(options)
+    if options.preset is not None:
+        raise TaskError(f"--preset belongs to recipes, and {options.task} is a task\n  {LIST}")
+    return _of_task(options)
 
 
-def _of_recipe(asked: Asked) -> Children:
-    proxy = recipe_search(asked.task, asked.preset, asked.decided)
+def _of_recipe(options: SearchOptions) -> Children:
+    proxy = recipe_search(options.task, options.preset, options.fixed_options)
     return Children(
-        task=find(proxy.task, asked.data, proxy.model),
-        setup=replace(proxy.setup(asked.where), precision=asked.precision),
-        name=asked.task.replace("/", "-"),
-        trials=asked.trials or proxy.trials,
-        sampler=asked.sampler or proxy.sampler,
+        task=find(proxy.task, options.data, proxy.model),
+        setup=replace(proxy.setup(options.data_place), precision=options.precision),
+        name=options.task.replace("/", "-"),
+        trials=options.trials or proxy.trials,
+        sampler=options.sampler or proxy.sampler,
         seeds=proxy.seeds,
         space=proxy.space,
-        typed=asked.words,
+        command=options.words,
     )
 
 
-def _of_task(asked: Asked) -> Children:
-    task = find(asked.task, asked.data, asked.model)
+def _of_task(options: SearchOptions) -> Children:
+    task = find(options.task, options.data, options.model)
     return Children(
         task=task,
-        setup=_child(asked, task),
-        name=Path(asked.task).name,
-        trials=asked.trials or TRIALS,
-        sampler=asked.sampler or SAMPLER,
-        seeds=asked.seeds,
-        space=asked.space,
+        setup=_child(options, task),
+        name=Path(options.task).name,
+        trials=options.trials or TRIALS,
+        sampler=options.sampler or SAMPLER,
+        seeds=options.seeds,
+        space=options.space,
     )
 
 
-def _child(asked: Asked, task: "Task") -> "Setup":
+def _child(options: SearchOptions, task: "Task") -> "Setup":
     """The run of every child, with the plan at a place beside what is searched."""
     from dropsmith.learn import child_setup
     from dropsmith.plans import Plan
 
     length, examples = budget_of(
         task,
-        asked.budget,
-        asked.limit,
-        asked.data,
-        batch_size=asked.batch_size,
-        learning_rate=asked.learning_rate,
+        options.budget,
+        options.limit,
+        options.data,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
     )
     return child_setup(
         task,
         length,
-        data=asked.where,
-        model=asked.model,
+        data=options.data_place,
+        model=options.model,
         limit=examples,
-        precision=asked.precision,
-        beside=None if asked.beside is None else Plan.load(asked.beside),
+        precision=options.precision,
+        fixed_plan=None if options.extra_plan is None else Plan.load(options.extra_plan),
     )

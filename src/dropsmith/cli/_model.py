@@ -19,14 +19,14 @@ def model_and_batch(
     """The model before training, its weights drawn from a seed, and the first examples."""
     import torch
 
-    loaded = task.load(data, None)
+    examples = task.load(data, None)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        model = task.model(loaded)
-    return model.train(), loaded.train.rows(slice(0, ROWS))
+        model = task.model(examples)
+    return model.train(), examples.train.rows(slice(0, ROWS))
 
 
-def trained(setup: "Setup", run: Path) -> "tuple[nn.Module, Part]":
+def load_trained_model(setup: "Setup", run: Path) -> "tuple[nn.Module, Part]":
     """The model of a finished run with its best weights, and the test examples.
 
     Raises:

@@ -21,7 +21,7 @@ TaskName = Annotated[
 ]
 DataFolder = Annotated[
     Path | None,
-    typer.Option("--data", metavar="DIR", help="Folder or file that the task reads."),
+    typer.Option("--data", metavar="DIR", help="The folder or file that the task reads."),
 ]
 ModelName = Annotated[
     str | None,
@@ -48,21 +48,21 @@ BatchSize = Annotated[
     typer.Option(
         "--batch-size",
         min=1,
-        help="Examples of a step, in place of the task's own number; of texts that are written, "
-        "tokens.",
+        help="The number of examples in a step, in place of the task's own; for texts that are "
+        "written, the number of tokens.",
     ),
 ]
 LearningRate = Annotated[
     float | None,
-    typer.Option("--learning-rate", help="The optimiser's, in place of the task's own."),
+    typer.Option("--learning-rate", help="The learning rate, in place of the task's own."),
 ]
 Limit = Annotated[
     int | None,
     typer.Option(
         "--limit",
         min=0,
-        help="Use only this many training examples, or all for 0; of running text tokens, of "
-        "reviews whole ones.",
+        help="Use only this many training examples, or all for 0; running text counts tokens, "
+        "reviews count as wholes.",
     ),
 ]
 Precision = Annotated[
@@ -78,11 +78,11 @@ AsJson = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="DIR", help="Where records go. Default: runs/TASK."),
+    typer.Option("--out", metavar="DIR", help="The folder for records. Default: runs/TASK."),
 ]
-MethodName = Annotated[str, typer.Option("--with", metavar="METHOD", help="Which method.")]
+MethodName = Annotated[str, typer.Option("--with", metavar="METHOD", help="The method.")]
 Rate = Annotated[
-    float | None, typer.Option("--rate", help="Chance of dropping, in place of the usual one.")
+    float | None, typer.Option("--rate", help="The chance of dropping, in place of the usual one.")
 ]
 PlanSource = Annotated[
     str | None,
@@ -110,7 +110,7 @@ Settings = Annotated[
         help="One of the method's numbers, such as rate=0.3 or alpha=1; may be given again.",
     ),
 ]
-Averaged = Annotated[
+SampleCount = Annotated[
     int,
     typer.Option(
         "--samples",
@@ -118,7 +118,7 @@ Averaged = Annotated[
         help="Also score the mean of this many noisy passes over the test set; 0 for none.",
     ),
 ]
-AveragedWithout = Annotated[
+NoiseFreeKinds = Annotated[
     str | None,
     typer.Option(
         "--samples-without",
@@ -126,4 +126,6 @@ AveragedWithout = Annotated[
         help="Kinds of sites that these passes leave without noise, such as words.",
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Decides weights, order and noise.")]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, help="The seed that decides weights, order and noise.")
+]

@@ -1,4 +1,4 @@
-"""What a comparison prints: tables and sentences for people, or one JSON object for machines."""
+"""The output of a comparison: tables and sentences for people, or one JSON object for machines."""
 
 import json
 from dataclasses import asdict
@@ -50,8 +50,7 @@ def show_runs(records: "tuple[Record, ...]", page: Path) -> None:
 
 def as_object(comparison: "Comparison", page: Path) -> dict[str, Any]:
     """All numbers of the tables, the ids of the records behind them, and the page's path."""
-    from dropsmith.compare import prices
-    from dropsmith.compare.summary import sampled, summarise
+    from dropsmith.compare import prices, sample_averages, summarise
 
     return {
         "task": comparison.task,
@@ -61,7 +60,7 @@ def as_object(comparison: "Comparison", page: Path) -> dict[str, Any]:
             for line, row in zip(summarise(comparison), comparison.rows, strict=True)
         ],
         "prices": [asdict(line) for line in prices(comparison)],
-        "sampled": [asdict(line) for line in sampled(comparison)],
+        "sampled": [asdict(line) for line in sample_averages(comparison)],
         "failed": {record.id: record.status for row in comparison.rows for record in row.failed},
         "page": str(page),
     }

@@ -1,11 +1,11 @@
-"""How far many runs have come, on standard error."""
+"""The progress of many runs, on standard error."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dropsmith.compare.running import Watch
+    from dropsmith.compare import Watch
     from dropsmith.record import Record
 
 
@@ -37,34 +37,34 @@ def runs_bar(title: str, total: int) -> Iterator["Watch"]:
 
         def watch(done: float, total: int, record: "Record | None") -> None:
             bar.update(line, completed=done, total=total, said=_so_far(done, total))
-            failed = record is not None and record.status != "finished"
-            if record is not None and (failed or not console.is_terminal):
-                said = f"{_so_far(done, total)}; {_said(record)}"
-                console.print(said, style="red" if failed else "", highlight=False)
+            failure = record is not None and record.status != "finished"
+            if record is not None and (failure or not console.is_terminal):
+                message = f"{_so_far(done, total)}; {_run_line(record)}"
+                console.print(message, style="red" if failure else "", highlight=False)
 
         yield watch
 
 
-def _so_far(done: float, total: int) -> str:
+def _so_far(completed: float, total: int) -> str:
     """Of several runs also how far those have come that are being made.
 
     >>> _so_far(0.4, 1), _so_far(1.0, 1), _so_far(2.44, 9), _so_far(3.0, 9)
     ('0 of 1 run', '1 of 1 run', '2.4 of 9 runs', '3 of 9 runs')
     """
     if total == 1:
-        return f"{int(done)} of 1 run"
-    return f"{f'{done:.1f}'.removesuffix('.0')} of {total} runs"
+        return f"{int(completed)} of 1 run"
+    return f"{f'{completed:.1f}'.removesuffix('.0')} of {total} runs"
 
 
-def _said(record: "Record") -> str:
+def _run_line(record: "Record") -> str:
     from dropsmith.compare import TUNING_SEED
     from dropsmith.record import chosen_by, validation_loss
-    from dropsmith.report.numbers import LOSSES
+    from dropsmith.report import LOSSES
 
     seed = record.config["seed"]
     run = f"{record.config['method']}, {'a trial' if seed >= TUNING_SEED else f'seed {seed}'}"
     if record.status != "finished":
         return f"{run}: {record.status}"
     loss = chosen_by(record.scores)
-    called = LOSSES.get(loss or "", "loss")
-    return f"{run}: validation {called} {validation_loss(record.scores):.4f}"
+    loss_name = LOSSES.get(loss or "", "loss")
+    return f"{run}: validation {loss_name} {validation_loss(record.scores):.4f}"

@@ -27,7 +27,7 @@ PresetName = Annotated[
 
 
 def is_recipe(name: str) -> bool:
-    """Whether a task's name is a recipe's, be it spelled wrong, and no path."""
+    """True if a task's name is a recipe's, be it spelled wrong, and no path."""
     from dropsmith_recipes import is_recipe
 
     return is_recipe(name) and not Path(name).exists()
@@ -45,7 +45,7 @@ def recipe_setup(
     without: "tuple[Kind, ...]",
     plan: str | None,
     start: Path | None,
-    decided: dict[str, Any],
+    fixed_options: dict[str, Any],
 ) -> "Setup":
     """The setup of a recipe's run.
 
@@ -56,7 +56,7 @@ def recipe_setup(
         limit, precision, samples, without: in place of the preset's, where given.
         plan: the file or name of what a search has found, for recipes that begin with one.
         start: the first run's folder, for recipes that are a second one.
-        decided: options that a recipe decides, each with whether it was given.
+        fixed_options: options that a recipe decides, each with whether it was given.
 
     Raises:
         TaskError: there is no such recipe or preset, or it was given what a recipe decides.
@@ -67,7 +67,7 @@ def recipe_setup(
     from dropsmith_recipes import find_recipe
 
     recipe = find_recipe(name)
-    _check_undecided(recipe, decided)
+    _check_undecided(recipe, fixed_options)
     setup = recipe.setup(
         preset or "cpu",
         seed=seed,
@@ -75,24 +75,24 @@ def recipe_setup(
         plan=None if plan is None else Plan.load(plan),
         start=start_of(start),
     )
-    setup = recipe.carried(setup, preset or "cpu")
+    setup = recipe.transfer_plan(setup, preset or "cpu")
     changes = {"samples": samples, "samples_without": without}
-    own = setup.precision if precision == "no" else precision
-    kept = setup.limit if limit is None else limit
-    more = {key: value for key, value in changes.items() if value}
-    return replace(setup, precision=own, limit=kept, **more)
+    final_precision = setup.precision if precision == "no" else precision
+    final_limit = setup.limit if limit is None else limit
+    replacements = {key: value for key, value in changes.items() if value}
+    return replace(setup, precision=final_precision, limit=final_limit, **replacements)
 
 
-def _check_undecided(recipe: "Recipe", decided: dict[str, Any]) -> None:
-    if given := [option for option, value in decided.items() if value]:
-        options = ", ".join(given)
+def _check_undecided(recipe: "Recipe", fixed_options: dict[str, Any]) -> None:
+    if set_options := [option for option, value in fixed_options.items() if value]:
+        options = ", ".join(set_options)
         raise TaskError(
             f"the recipe {recipe.full_name} decides {options}\n"
             f"  leave out {options}, or train the task: dropsmith train {recipe.task}"
         )
 
 
-def recipe_search(name: str, preset: str | None, decided: dict[str, Any]) -> "Proxy":
+def recipe_search(name: str, preset: str | None, fixed_options: dict[str, Any]) -> "Proxy":
     """The search that a recipe's preset begins with.
 
     Raises:
@@ -101,11 +101,11 @@ def recipe_search(name: str, preset: str | None, decided: dict[str, Any]) -> "Pr
     from dropsmith_recipes import find_recipe
 
     recipe = find_recipe(name)
-    _check_undecided(recipe, decided)
-    found = recipe.preset(preset or "cpu").search
-    if found is None:
+    _check_undecided(recipe, fixed_options)
+    proxy = recipe.preset(preset or "cpu").search
+    if proxy is None:
         raise TaskError(
             f"the recipe {name} has a plan of its own, and none to search\n"
             f"  to train it: dropsmith train {name}"
         )
-    return found
+    return proxy

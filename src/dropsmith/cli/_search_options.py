@@ -9,7 +9,8 @@ Trials = Annotated[
     typer.Option(
         "--trials",
         min=1,
-        help="How many plans are tried, earlier ones counted. Default: 40, or what a recipe says.",
+        help="The number of plans that are tried, earlier ones counted. Default: 40, or the number "
+        "of a recipe.",
     ),
 ]
 SamplerName = Annotated[
@@ -17,8 +18,8 @@ SamplerName = Annotated[
     typer.Option(
         "--sampler",
         metavar="NAME",
-        help="What proposes plans: controller (learned, as in AutoDropout), random, tpe or "
-        "evolution. Default: controller, or what a recipe says.",
+        help="The sampler that proposes plans: controller (learned, as in AutoDropout), random, "
+        "tpe or evolution. Default: controller, or the sampler of a recipe.",
     ),
 ]
 ExecutorName = Annotated[
@@ -26,28 +27,36 @@ ExecutorName = Annotated[
     typer.Option(
         "--executor",
         metavar="NAME",
-        help="Where children are trained: local (processes here), serial, ray (a cluster started "
-        "here), or ray:ADDRESS.",
+        help="The place in which children are trained: local (processes on this machine), serial, "
+        "ray (a cluster that is started here), or ray:ADDRESS.",
     ),
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, help="Trials at the same time. Default: one a processor."),
+    typer.Option(
+        "--workers",
+        min=1,
+        help="The number of trials at the same time. Default: one for each processor.",
+    ),
 ]
 Seeds = Annotated[
     int,
-    typer.Option("--seeds-per-plan", min=1, help="Children of a plan, whose scores are averaged."),
+    typer.Option(
+        "--seeds-per-plan",
+        min=1,
+        help="The number of children of a plan, whose scores are averaged.",
+    ),
 ]
 SpaceName = Annotated[
     str,
     typer.Option(
         "--space",
         metavar="auto|conv|sequence",
-        help="What may be dropped: tilings of a convolutional network's maps, or runs of steps in "
+        help="The kind of patterns: tilings of a convolutional network's maps, or runs of steps in "
         "Transformer blocks.",
     ),
 ]
-Beside = Annotated[
+ExtraPlan = Annotated[
     str | None,
     typer.Option(
         "--plan",
@@ -63,15 +72,18 @@ Pruner = Annotated[
     ),
 ]
 Timeout = Annotated[
-    float | None, typer.Option("--timeout", min=1, help="Seconds that one trial may take.")
+    float | None,
+    typer.Option("--timeout", min=1, help="The number of seconds that one trial may take."),
 ]
 Storage = Annotated[
     str | None,
     typer.Option(
         "--storage",
         metavar="ADDRESS",
-        help="Where the study is kept: a SQLite file, journal:FILE, or "
+        help="The storage of the study: a SQLite file, journal:FILE, or "
         "postgresql://USER@HOST/DATABASE. Default: study.db in the folder of the search.",
     ),
 ]
-SearchSeed = Annotated[int, typer.Option("--seed", min=0, help="Decides which plans are proposed.")]
+SearchSeed = Annotated[
+    int, typer.Option("--seed", min=0, help="The seed that decides which plans are proposed.")
+]

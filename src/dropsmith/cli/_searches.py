@@ -1,4 +1,4 @@
-"""What a search prints: the best plans for people, or one JSON object for machines."""
+"""The output of a search: the best plans for people, or one JSON object for machines."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from dropsmith.learn import Searches
 
 
-def show(searches: "Searches", retrained: "Comparison | None", folder: Path, page: Path) -> None:
+def show(searches: "Searches", comparison: "Comparison | None", folder: Path, page: Path) -> None:
     """Print what the searches of a folder found on standard output."""
     from rich.console import Console
 
@@ -20,27 +20,27 @@ def show(searches: "Searches", retrained: "Comparison | None", folder: Path, pag
     console.print()
     for sentence in search_findings(searches):
         console.print(f"• {sentence}")
-    if retrained is not None:
-        console.print(rich_table(main_grid(retrained)))
-        console.print(f"\n{stands_for(searches, retrained)}")
+    if comparison is not None:
+        console.print(rich_table(main_grid(comparison)))
+        console.print(f"\n{stands_for(searches, comparison)}")
     console.print(f"\nThe plan: {folder / PLAN}", soft_wrap=True)
     console.print(f"The page: {page.resolve().as_uri()}", soft_wrap=True)
 
 
-def retrained_in(folder: Path) -> "Comparison | None":
+def retraining_comparison(folder: Path) -> "Comparison | None":
     """The comparison of a search's plan on the test set, where one was made in its folder."""
     from dropsmith.compare import FILE, Comparison
     from dropsmith.learn import RETRAINED
 
-    made = (folder / RETRAINED / FILE).exists()
-    return Comparison.load(folder / RETRAINED) if made else None
+    exists = (folder / RETRAINED / FILE).exists()
+    return Comparison.load(folder / RETRAINED) if exists else None
 
 
 def as_object(
-    searches: "Searches", retrained: "Comparison | None", folder: Path, page: Path
+    searches: "Searches", comparison: "Comparison | None", folder: Path, page: Path
 ) -> dict[str, Any]:
     """The best plan, how each search went, and where the plan and the page are."""
-    from dropsmith.cli._output import as_object as compared
+    from dropsmith.cli._output import as_object as comparison_object
     from dropsmith.learn import PLAN
     from dropsmith.plans import Plan
 
@@ -51,17 +51,17 @@ def as_object(
         "plan": None if best is None else Plan.load(folder / PLAN).to_json(),
         "searches": [
             {
-                "sampler": one.sampler,
-                "seed": one.seed,
-                "trials": len(one.trials),
-                "finished": len(one.finished),
-                "stopped": one.count("stopped"),
-                "failed": one.count("failed"),
-                "score": None if one.best is None else one.best.score,
+                "sampler": run.sampler,
+                "seed": run.seed,
+                "trials": len(run.trials),
+                "finished": len(run.finished),
+                "stopped": run.count("stopped"),
+                "failed": run.count("failed"),
+                "score": None if run.best is None else run.best.score,
             }
-            for one in searches.found
+            for run in searches.runs
         ],
-        "retrained": None if retrained is None else compared(retrained, page),
+        "retrained": None if comparison is None else comparison_object(comparison, page),
         "plan_file": str(folder / PLAN),
         "page": str(page),
     }

@@ -35,13 +35,13 @@ def setup_of(
     from dropsmith.compare import Design, pick
     from dropsmith.plans import Plan
 
-    found = find(task, data, model)
-    name = pick([method], found)[-1]
+    task_of_name = find(task, data, model)
+    name = pick([method], task_of_name)[-1]
     length, examples = budget_of(
-        found, budget, limit, data, batch_size=batch_size, learning_rate=learning_rate
+        task_of_name, budget, limit, data, batch_size=batch_size, learning_rate=learning_rate
     )
     design = Design(
-        task=found,
+        task=task_of_name,
         methods=(name,),
         budget=length,
         data=None if data is None else str(data),
@@ -53,8 +53,8 @@ def setup_of(
         start=start_of(start),
     )
     setup = design.setup(name, setting_of(name, numbers(settings or [])), seed)
-    own = setup.plan if plan is None else Plan.load(plan)
-    return replace(setup, plan=own, samples=samples, samples_without=without)
+    final_plan = setup.plan if plan is None else Plan.load(plan)
+    return replace(setup, plan=final_plan, samples=samples, samples_without=without)
 
 
 def check_setup(setup: "Setup") -> None:

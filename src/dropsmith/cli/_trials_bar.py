@@ -1,4 +1,4 @@
-"""How far a search has come, on standard error."""
+"""The progress of a search, on standard error."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dropsmith.search import Progress, Trial, Watch
+    from dropsmith.pattern_search import Progress, Trial, Watch
 
-ENDED_BADLY = ("failed", "lost")
+FAILURES = ("failed", "lost")
 
 
 @contextmanager
@@ -33,40 +33,42 @@ def trials_bar(title: str, total: int, score: str) -> Iterator["Watch"]:
         TextColumn("{task.completed} of {task.total} trials{task.fields[said]}"),
         TimeElapsedColumn(),
     )
-    ended: Counter[str] = Counter()
+    statuses: Counter[str] = Counter()
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         line = bar.add_task(title, total=total, said="")
 
         def watch(progress: "Progress") -> None:
-            said = _said(progress, ended)
-            bar.update(line, completed=progress.done, total=progress.total, said=said)
+            message = _summary(progress, statuses)
+            bar.update(line, completed=progress.done, total=progress.total, said=message)
             if progress.ended is None:
                 return
             trial, best = progress.ended, progress.best
-            ended[trial.status] += 1
+            statuses[trial.status] += 1
             better = best is not None and best.number == trial.number
             if better or trial.why or not console.is_terminal:
-                style = "red" if trial.status in ENDED_BADLY else ""
-                left = "" if console.is_terminal else _left(progress)
-                console.print(_line(progress, trial, better, score, left), style=style)
+                style = "red" if trial.status in FAILURES else ""
+                remaining = "" if console.is_terminal else _time_left(progress)
+                console.print(_line(progress, trial, better, score, remaining), style=style)
 
         yield watch
 
 
-def _said(now: "Progress", ended: Counter[str]) -> str:
-    counted = [f", {ended[name]} {name}" for name in ("stopped", "failed", "lost") if ended[name]]
-    best = "" if now.best is None else f", best {now.best.score:.4f}"
-    return "".join(counted) + best + _left(now)
+def _summary(progress: "Progress", statuses: Counter[str]) -> str:
+    counts = [
+        f", {statuses[name]} {name}" for name in ("stopped", "failed", "lost") if statuses[name]
+    ]
+    best = "" if progress.best is None else f", best {progress.best.score:.4f}"
+    return "".join(counts) + best + _time_left(progress)
 
 
-def _left(now: "Progress") -> str:
-    return "" if now.seconds_left is None else f", {_time(now.seconds_left)} left"
+def _time_left(progress: "Progress") -> str:
+    return "" if progress.seconds_left is None else f", {_time(progress.seconds_left)} left"
 
 
-def _line(now: "Progress", trial: "Trial", better: bool, score: str, left: str) -> str:
-    from dropsmith.report.numbers import brief
+def _line(progress: "Progress", trial: "Trial", better: bool, score: str, remaining: str) -> str:
+    from dropsmith.report import brief
 
-    start = f"{now.done} of {now.total} trials{left}; trial {trial.number}: "
+    start = f"{progress.done} of {progress.total} trials{remaining}; trial {trial.number}: "
     if trial.score is None:
         return f"{start}{trial.status}{': ' if trial.why else ''}{trial.why}"
     if not better:

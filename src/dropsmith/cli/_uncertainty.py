@@ -1,4 +1,4 @@
-"""How sure a trained model is over its test set, in numbers."""
+"""The uncertainty of a trained model over its test set, in numbers."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 ROWS = 64
 """Examples predicted at a time."""
 
-SHOWN = 5
+ITEM_COUNT = 5
 
 
 def check_items(setup: "Setup") -> None:
@@ -23,10 +23,10 @@ def check_items(setup: "Setup") -> None:
 
     task, data = task_and_data(setup)
     kinds = {Stream: "reads one long text", Sequences: "writes texts"}
-    what = kinds.get(type(data.test), "predicts values" if task.kind == "values" else None)
-    if what is not None:
+    obstacle = kinds.get(type(data.test), "predicts values" if task.kind == "values" else None)
+    if obstacle is not None:
         raise TaskError(
-            f"predict shows single items by their classes, and the task {task.name} {what}\n"
+            f"predict shows single items by their classes, and the task {task.name} {obstacle}\n"
             f"  to score the mean of many passes: dropsmith train {setup.task} --samples 50"
         )
 
@@ -41,8 +41,8 @@ def uncertainty(setup: "Setup", record: "Record", folder: Path, samples: int) ->
 
     mean, entropy, information, labels = _items(setup, folder / record.id, samples)
     right = mean.argmax(-1) == labels
-    trusted = reliability(mean, labels)
-    unsure = information.argsort(descending=True)[:SHOWN].tolist()
+    calibration = reliability(mean, labels)
+    unsure = information.argsort(descending=True)[:ITEM_COUNT].tolist()
     return {
         "record": record.id,
         "samples": samples,
@@ -52,8 +52,8 @@ def uncertainty(setup: "Setup", record: "Record", folder: Path, samples: int) ->
         },
         "mean_of_samples": {
             "accuracy": float(right.double().mean()),
-            "nll": trusted.nll,
-            "calibration_error": trusted.error,
+            "nll": calibration.nll,
+            "calibration_error": calibration.error,
         },
         "entropy": _right_and_wrong(entropy, right),
         "mutual_information": _right_and_wrong(information, right),
@@ -74,23 +74,23 @@ def _items(setup: "Setup", run: Path, samples: int) -> "tuple[Tensor, Tensor, Te
     """Mean probabilities, entropy, mutual information and label of every item that counts."""
     import torch
 
-    from dropsmith.cli._model import trained
+    from dropsmith.cli._model import load_trained_model
     from dropsmith.prediction import predict
 
-    model, test = trained(setup, run)
+    model, test = load_trained_model(setup, run)
     parts = []
     for start in range(0, len(test), ROWS):
         batch = test.rows(slice(start, start + ROWS))
-        one = predict(model, batch, samples, plan=setup.plan, seed=setup.seed)
-        assert one.entropy is not None
-        assert one.mutual_information is not None
-        counted = batch["labels"] != -100
+        prediction = predict(model, batch, samples, plan=setup.plan, seed=setup.seed)
+        assert prediction.entropy is not None
+        assert prediction.mutual_information is not None
+        valid = batch["labels"] != -100
         parts.append(
             (
-                one.mean[counted],
-                one.entropy[counted],
-                one.mutual_information[counted],
-                batch["labels"][counted],
+                prediction.mean[valid],
+                prediction.entropy[valid],
+                prediction.mutual_information[valid],
+                batch["labels"][valid],
             )
         )
     mean, entropy, information, labels = (torch.cat(part) for part in zip(*parts, strict=True))

@@ -1,4 +1,4 @@
-"""How what was typed becomes values of the library."""
+"""Values of the library from the words of the command line."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +16,9 @@ LEAST = 64
 """Examples that a tiny budget has, at least."""
 
 
-def kinds(given: str | None) -> "tuple[Kind, ...]":
+def kinds(names: str | None) -> "tuple[Kind, ...]":
     """The kinds of sites in a list with commas; a run says which of them do not exist."""
-    return tuple(name.strip() for name in given.split(",")) if given else ()  # pyright: ignore
+    return tuple(kind.strip() for kind in names.split(",")) if names else ()  # pyright: ignore
 
 
 def start_of(place: Path | None) -> "Start | None":
@@ -49,8 +49,8 @@ def budget_of(
     if learning_rate is not None and not 0 < learning_rate < float("inf"):
         raise TaskError(f"--learning-rate is a number above 0, got {learning_rate:g}")
     length, examples = _length_of(task, name, limit, data)
-    given = {"batch_size": batch_size, "learning_rate": learning_rate}
-    return replace(length, **{k: v for k, v in given.items() if v is not None}), examples
+    changes = {"batch_size": batch_size, "learning_rate": learning_rate}
+    return replace(length, **{k: v for k, v in changes.items() if v is not None}), examples
 
 
 def _length_of(
@@ -64,16 +64,16 @@ def _length_of(
         return task.budget, limit
     if name == "tiny":
         count = _count(task.load(data, None))
-        few = max(min(count, LEAST), count // 100)
-        return replace(task.budget, epochs=1), few if limit is None else limit
+        tiny_limit = max(min(count, LEAST), count // 100)
+        return replace(task.budget, epochs=1), tiny_limit if limit is None else limit
     if not name.isdigit() or int(name) < 1:
         raise TaskError(f"a budget is tiny, quick, full or a number of epochs, got {name!r}")
     return replace(task.budget, epochs=int(name)), limit
 
 
 def _count(data: "Data") -> int:
-    """How many training examples there are, in what a limit counts."""
-    return data.most or len(data.train)
+    """The number of training examples, in what a limit counts."""
+    return data.full_size or len(data.train)
 
 
 def plan_of(
@@ -105,19 +105,19 @@ def plan_of(
     return design.setup(name, setting_of(name, changes), 0).plan
 
 
-def named_plans(given: list[str]) -> "tuple[tuple[str, Plan], ...]":
+def named_plans(texts: list[str]) -> "tuple[tuple[str, Plan], ...]":
     """`--plan name=source`, several times, as plans by name."""
     from dropsmith.plans import Plan
 
-    found: dict[str, Plan] = {}
-    for text in given:
+    plans: dict[str, Plan] = {}
+    for text in texts:
         name, equals, source = text.partition("=")
         if not (name and equals and source):
             raise PlanError(f"a plan is NAME=SOURCE, such as learned=plan.json, got {text!r}")
-        if name in found:
+        if name in plans:
             raise PlanError(f"two plans are called {name!r}: give each its own name")
-        found[name] = Plan.load(source)
-    return tuple(found.items())
+        plans[name] = Plan.load(source)
+    return tuple(plans.items())
 
 
 def setting_of(method: str, changes: "Setting") -> "Setting":
@@ -134,16 +134,16 @@ def setting_of(method: str, changes: "Setting") -> "Setting":
     return usual | changes
 
 
-def rates_of(given: str | None) -> tuple[float, ...]:
+def rates_of(text: str | None) -> tuple[float, ...]:
     """The rates in a list with commas."""
     try:
-        return tuple(float(rate) for rate in given.split(",")) if given else ()
+        return tuple(float(rate) for rate in text.split(",")) if text else ()
     except ValueError:
-        raise TaskError(f"rates are numbers with commas, such as 0.1,0.3, got {given!r}") from None
+        raise TaskError(f"rates are numbers with commas, such as 0.1,0.3, got {text!r}") from None
 
 
 def folder_of(out: Path | None, task: str) -> Path:
-    """Where the records of a task go; `DataError` at once where that can be no folder."""
+    """The folder for the records of a task; `DataError` at once where it can be no folder."""
     from dropsmith.tasks import plain_name
 
     folder = out or Path("runs") / plain_name(task)
@@ -158,13 +158,13 @@ def folder_of(out: Path | None, task: str) -> Path:
 
 def numbers(settings: list[str]) -> "Setting":
     """`--set name=value`, several times, as a setting."""
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for text in settings:
-        name, given, value = text.partition("=")
+        name, equals, value = text.partition("=")
         try:
-            found[name.strip().replace("-", "_")] = float(value)
+            values[name.strip().replace("-", "_")] = float(value)
         except ValueError:
-            given = ""
-        if not given:
+            equals = ""
+        if not equals:
             raise TaskError(f"a setting is name=number, such as rate=0.3, got {text!r}")
-    return found
+    return values

@@ -44,19 +44,19 @@ def audit(
     from dropsmith.cli._model import model_and_batch
     from dropsmith.passes import audit as audit_of
 
-    found = find(task, data, model)
-    made = plan_of(found, with_, rate, plan, data=data, model=model)
-    network, batch = model_and_batch(found, data)
-    with made.installed(network, batch):
-        seen = audit_of(network.train(not evaluate), batch)
-    print(json.dumps(_as_object(seen), indent=1) if as_json else seen)
-    if any(not row.on and row.how != "off" for row in seen.rows):
+    audit_task = find(task, data, model)
+    audit_plan = plan_of(audit_task, with_, rate, plan, data=data, model=model)
+    network, batch = model_and_batch(audit_task, data)
+    with audit_plan.installed(network, batch):
+        report = audit_of(network.train(not evaluate), batch)
+    print(json.dumps(_as_object(report), indent=1) if as_json else report)
+    if any(not row.on and row.how != "off" for row in report.rows):
         raise typer.Exit(1)
 
 
-def _as_object(seen: "Audit") -> dict[str, Any]:
+def _as_object(report: "Audit") -> dict[str, Any]:
     return {
-        "mode": seen.mode,
-        "outputs_differ": seen.outputs_differ,
-        "rows": [asdict(row) for row in seen.rows],
+        "mode": report.mode,
+        "outputs_differ": report.outputs_differ,
+        "rows": [asdict(row) for row in report.rows],
     }

@@ -7,16 +7,16 @@ import typer
 
 from dropsmith.cli._options import (
     AsJson,
-    Averaged,
-    AveragedWithout,
     BatchSize,
     BudgetName,
     DataFolder,
     LearningRate,
     Limit,
     ModelName,
+    NoiseFreeKinds,
     Out,
     Precision,
+    SampleCount,
     StartFrom,
     TaskName,
 )
@@ -30,20 +30,20 @@ With = Annotated[
     typer.Option(
         "--with",
         metavar="METHOD,METHOD,…",
-        help="What to compare: none, dropout, spatial, blocks, locked, gaussian, words, path, "
-        "weights, variational, variational-untied, naive, awd, early, late, linear, two-sample, "
-        "fraternal, pi, "
-        "expectation-linear, r-drop, lr-drop. A method whose views agree may save on the second: "
-        "r-drop+every-4, r-drop+share-0.5, r-drop+trunk. "
+        help="The methods to compare: none, dropout, spatial, blocks, locked, gaussian, words, "
+        "path, weights, variational, variational-untied, naive, awd, early, late, linear, "
+        "two-sample, fraternal, pi, expectation-linear, r-drop, lr-drop. A method whose views "
+        "agree may save on the second: r-drop+every-4, r-drop+share-0.5, r-drop+trunk. "
         "Default: those that suit the task.",
     ),
 ]
-Seeds = Annotated[int, typer.Option("--seeds", help="How many seeds are reported.")]
+Seeds = Annotated[int, typer.Option("--seeds", help="The number of seeds that are reported.")]
 Trials = Annotated[
     int | None,
     typer.Option(
         "--trials",
-        help="How many settings each method tries on validation. Default: 3, or --rates.",
+        help="The number of settings that each method tries on validation. Default: 3, or as many "
+        "as --rates.",
     ),
 ]
 Rates = Annotated[
@@ -51,16 +51,22 @@ Rates = Annotated[
     typer.Option(
         "--rates",
         metavar="RATE,…",
-        help="The rates that every method with noise tries, in place of ours: as many as trials.",
+        help="The rates that every method with noise tries, in place of the usual ones: as many as "
+        "there are trials.",
     ),
 ]
 TuningSeeds = Annotated[
-    int, typer.Option("--tuning-seeds", help="On how many seeds each of these settings is tried.")
+    int,
+    typer.Option(
+        "--tuning-seeds", help="The number of seeds on which each of these settings is tried."
+    ),
 ]
 SamplesOf = Annotated[
     str | None,
     typer.Option(
-        "--samples-of", metavar="METHOD,…", help="Samples of these methods alone. Default: of all."
+        "--samples-of",
+        metavar="METHOD,…",
+        help="Take samples of these methods alone. Default: of all methods.",
     ),
 ]
 Plans = Annotated[
@@ -74,7 +80,11 @@ Plans = Annotated[
 ]
 Processes = Annotated[
     int | None,
-    typer.Option("--processes", min=1, help="Runs at the same time. Default: one a processor."),
+    typer.Option(
+        "--processes",
+        min=1,
+        help="The number of runs at the same time. Default: one for each processor.",
+    ),
 ]
 
 
@@ -92,8 +102,8 @@ def compare(
     model: ModelName = None,
     limit: Limit = None,
     precision: Precision = "no",
-    samples: Averaged = 0,
-    samples_without: AveragedWithout = None,
+    samples: SampleCount = 0,
+    samples_without: NoiseFreeKinds = None,
     samples_of: SamplesOf = None,
     plans: Plans = None,
     start: StartFrom = None,
@@ -113,21 +123,21 @@ def compare(
     from dropsmith.compare import Design, check, pick, usual
     from dropsmith.tasks import TASKS
 
-    found = find(task, data, model)
-    chosen, examples = budget_of(
-        found, budget, limit, data, batch_size=batch_size, learning_rate=learning_rate
+    comparison_task = find(task, data, model)
+    length, examples = budget_of(
+        comparison_task, budget, limit, data, batch_size=batch_size, learning_rate=learning_rate
     )
-    names = usual(found) if with_ is None else tuple(with_.split(","))
-    own = named_plans(plans or [])
-    tried = rates_of(rates)
+    names = usual(comparison_task) if with_ is None else tuple(with_.split(","))
+    plans_by_name = named_plans(plans or [])
+    rate_values = rates_of(rates)
     design = Design(
-        task=found,
-        methods=(*pick(names, found), *(name for name, _ in own)),
+        task=comparison_task,
+        methods=(*pick(names, comparison_task), *(name for name, _ in plans_by_name)),
         seeds=seeds,
-        trials=trials if trials is not None else len(tried) or 3,
-        rates=tried,
+        trials=trials if trials is not None else len(rate_values) or 3,
+        rates=rate_values,
         tuning_seeds=tuning_seeds,
-        budget=chosen,
+        budget=length,
         data=None if data is None else str(data),
         model=model,
         limit=examples,
@@ -135,13 +145,13 @@ def compare(
         samples=samples,
         samples_without=kinds(samples_without),
         samples_of=tuple(samples_of.split(",")) if samples_of else (),
-        plans=own,
+        plans=plans_by_name,
         start=start_of(start),
     )
     check(design)
     folder = folder_of(out, task)
-    where = data or (None if task in TASKS else Path(task))
-    _finish(_run(design, folder, processes), folder, where, as_json)
+    data_place = data or (None if task in TASKS else Path(task))
+    _finish(_run(design, folder, processes), folder, data_place, as_json)
 
 
 def _run(design: "Design", folder: Path, processes: int | None) -> "Comparison":

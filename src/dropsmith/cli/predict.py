@@ -27,7 +27,7 @@ from dropsmith.cli._uncertainty import check_items, uncertainty
 from dropsmith.cli._values import folder_of
 
 Samples = Annotated[
-    int, typer.Option("--samples", min=2, help="How many noisy passes are averaged.")
+    int, typer.Option("--samples", min=2, help="The number of noisy passes that are averaged.")
 ]
 
 
@@ -79,11 +79,11 @@ def predict(
     if record.status != "finished":
         print(f"the run did not finish: {record.status}")
         raise typer.Exit(1)
-    found = uncertainty(setup, record, folder, samples)
-    print(json.dumps(found, indent=1)) if as_json else _show(found)
+    summary = uncertainty(setup, record, folder, samples)
+    print(json.dumps(summary, indent=1)) if as_json else _show(summary)
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(summary: dict[str, Any]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -92,9 +92,9 @@ def _show(found: dict[str, Any]) -> None:
     scores = Table("", "accuracy", "NLL", "calibration error", box=box.SIMPLE_HEAD)
     for key, name in (
         ("one_pass_without_noise", "one pass, noise off"),
-        ("mean_of_samples", f"mean of {found['samples']} samples"),
+        ("mean_of_samples", f"mean of {summary['samples']} samples"),
     ):
-        row = found[key]
+        row = summary[key]
         scores.add_row(
             name,
             f"{100 * row['accuracy']:.2f} %",
@@ -104,11 +104,11 @@ def _show(found: dict[str, Any]) -> None:
     console.print(scores)
     doubt = Table("in nats", "all", "where right", "where wrong", box=box.SIMPLE_HEAD)
     for key in ("entropy", "mutual_information"):
-        cells = ("–" if value is None else f"{value:.4f}" for value in found[key].values())
+        cells = ("–" if value is None else f"{value:.4f}" for value in summary[key].values())
         doubt.add_row(key.replace("_", " "), *cells)
     console.print(doubt)
     console.print("The items its samples disagree on most:")
-    for item in found["least_sure"]:
+    for item in summary["least_sure"]:
         console.print(
             f"  test item {item['item']}: label {item['label']}, predicted {item['predicted']} "
             f"with probability {item['probability']:.2f}, "

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from dropsmith.record import Record
     from dropsmith_recipes import Recipe
 
-_PIPED = 1000
+_PIPE_WIDTH = 1000
 """Columns that hold every row, where there is no terminal to fit into."""
 
 Runs = Annotated[
     Path | None,
-    typer.Option("--out", metavar="DIR", help="Where to look for records. Default: runs/TASK."),
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="The folder in which records are looked for. Default: runs/TASK.",
+    ),
 ]
 
 
@@ -35,7 +39,7 @@ def recipes(out: Runs = None, as_json: AsJson = False) -> None:
 
     folders = {recipe: out or Path("runs") / recipe.task for recipe in RECIPES.values()}
     if as_json:
-        print(json.dumps([_line(*one) for one in folders.items()], indent=1))
+        print(json.dumps([_line(*item) for item in folders.items()], indent=1))
     else:
         _show(folders)
 
@@ -44,7 +48,7 @@ def _line(recipe: "Recipe", folder: Path) -> dict[str, Any]:
     """All there is to say of a recipe, as JSON values."""
     from dataclasses import asdict
 
-    from dropsmith_recipes.recorded import records_of
+    from dropsmith_recipes.records import records_of
 
     return {
         "recipe": recipe.full_name,
@@ -52,10 +56,10 @@ def _line(recipe: "Recipe", folder: Path) -> dict[str, Any]:
         "source": recipe.source,
         "after": None if recipe.after is None else recipe.after.full_name,
         "parameters": recipe.parameters,
-        "published": [asdict(one) for one in recipe.published],
+        "published": [asdict(item) for item in recipe.published_scores],
         "unlike": list(recipe.unlike),
         "runs": {
-            name: [_run(one) for one in records_of(recipe, name, folder)]
+            name: [_run(item) for item in records_of(recipe, name, folder)]
             for name in ("paper", "cpu")
         },
     }
@@ -73,11 +77,13 @@ def _show(folders: dict["Recipe", Path]) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         # What is piped has no edge to fold at: one line for each recipe.
-        console.width = _PIPED
+        console.width = _PIPE_WIDTH
     rows = [row(recipe, folder) for recipe, folder in folders.items()]
     table = _table(rows)
-    wanted = console.measure(table, options=console.options.update(width=_PIPED)).maximum
-    console.print(table if wanted <= console.width else _table(rows, narrow=True))
+    natural_width = console.measure(
+        table, options=console.options.update(width=_PIPE_WIDTH)
+    ).maximum
+    console.print(table if natural_width <= console.width else _table(rows, narrow=True))
     console.print("As published, shares in per cent; to run one: dropsmith train RECIPE --data DIR")
 
 

@@ -54,19 +54,19 @@ def report(
 
 
 def _searches(runs: Path, data: Path | None, into: Path | None, as_json: bool) -> None:
-    from dropsmith.cli._searches import as_object, retrained_in, show
+    from dropsmith.cli._searches import as_object, retraining_comparison, show
     from dropsmith.learn import Searches
     from dropsmith.report import markdown_table, plan_grid, write_between, write_search_page
 
     searches = Searches.load(runs)
-    retrained = retrained_in(runs)
+    comparison = retraining_comparison(runs)
     if into is not None:
         write_between(into, runs.resolve().name, markdown_table(plan_grid(searches)))
-    page = write_search_page(searches, runs, retrained, data)
+    page = write_search_page(searches, runs, comparison, data)
     if as_json:
-        print(json.dumps(as_object(searches, retrained, runs, page), indent=1))
+        print(json.dumps(as_object(searches, comparison, runs, page), indent=1))
     else:
-        show(searches, retrained, runs, page)
+        show(searches, comparison, runs, page)
 
 
 def _runs(runs: Path, data: Path | None, into: Path | None, as_json: bool) -> None:

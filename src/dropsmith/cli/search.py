@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from dropsmith.cli._children import Asked, children_of
+from dropsmith.cli._children import SearchOptions, children_of
 from dropsmith.cli._options import (
     AsJson,
     BatchSize,
@@ -20,10 +20,10 @@ from dropsmith.cli._options import (
     TaskName,
 )
 from dropsmith.cli._recipe import PresetName, is_recipe
-from dropsmith.cli._retrained import RetrainSeeds, RetrainWith, retrained, rivals
+from dropsmith.cli._retraining import RetrainSeeds, RetrainWith, compare_best_plans, rivals
 from dropsmith.cli._search_options import (
-    Beside,
     ExecutorName,
+    ExtraPlan,
     Pruner,
     SamplerName,
     SearchSeed,
@@ -49,7 +49,7 @@ def search(
     executor: ExecutorName = "local",
     seeds_per_plan: Seeds = 1,
     space: SpaceName = "auto",
-    plan: Beside = None,
+    plan: ExtraPlan = None,
     pruner: Pruner = None,
     timeout: Timeout = None,
     budget: BudgetName = "full",
@@ -80,9 +80,9 @@ def search(
     """
     from dropsmith.cli._trials_bar import trials_bar
     from dropsmith.learn import PLAN, learn
-    from dropsmith.report.numbers import LOSSES
+    from dropsmith.report import LOSSES
 
-    asked = Asked(
+    options = SearchOptions(
         task=task,
         preset=preset,
         trials=trials,
@@ -91,7 +91,7 @@ def search(
         space=space,
         seeds=seeds_per_plan,
         seed=seed,
-        beside=plan,
+        extra_plan=plan,
         budget=budget,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -100,8 +100,8 @@ def search(
         limit=limit,
         precision=precision,
     )
-    children = children_of(asked)
-    others = rivals(children.task, retrain_seeds, retrain_with)
+    children = children_of(options)
+    methods = rivals(children.task, retrain_seeds, retrain_with)
     folder = folder_of(out, f"search-{children.name}")
     loss = LOSSES["mse" if children.task.kind == "values" else "nll"]
     with trials_bar(children.task.name, children.trials, f"validation {loss}") as watch:
@@ -118,12 +118,14 @@ def search(
             pruner=pruner,
             timeout=timeout,
             storage=storage,
-            typed=children.typed,
+            command_words=children.command,
             progress=watch,
         )
-    compared = retrained(children.task, children.setup, searches, folder, retrain_seeds, others)
-    _finish(searches, compared, folder, data, as_json)
-    if retrain_seeds and compared is not None and any(row.failed for row in compared.rows):
+    comparison = compare_best_plans(
+        children.task, children.setup, searches, folder, retrain_seeds, methods
+    )
+    _finish(searches, comparison, folder, data, as_json)
+    if retrain_seeds and comparison is not None and any(row.failed for row in comparison.rows):
         raise typer.Exit(1)
     if is_recipe(task) and not as_json:
         print(f"To train the recipe under it: dropsmith train {task} --plan {folder / PLAN}")
@@ -131,7 +133,7 @@ def search(
 
 def _finish(
     searches: "Searches",
-    compared: "Comparison | None",
+    comparison: "Comparison | None",
     folder: Path,
     data: Path | None,
     as_json: bool,
@@ -139,8 +141,8 @@ def _finish(
     from dropsmith.cli._searches import as_object, show
     from dropsmith.report import write_search_page
 
-    page = write_search_page(searches, folder, compared, data)
+    page = write_search_page(searches, folder, comparison, data)
     if as_json:
-        print(json.dumps(as_object(searches, compared, folder, page), indent=1))
+        print(json.dumps(as_object(searches, comparison, folder, page), indent=1))
     else:
-        show(searches, compared, folder, page)
+        show(searches, comparison, folder, page)

@@ -24,16 +24,16 @@ def sites(
     from dropsmith.cli._model import model_and_batch
     from dropsmith.noise import sites as sites_of
 
-    found = sites_of(*model_and_batch(find(task, data, model), data))
+    model_sites = sites_of(*model_and_batch(find(task, data, model), data))
     if as_json:
-        print(json.dumps([asdict(site) for site in found], indent=1))
+        print(json.dumps([asdict(site) for site in model_sites], indent=1))
         return
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     table = Table("site", "kind", "module", "axes and sizes", "rate", box=box.SIMPLE_HEAD)
-    for site in found:
+    for site in model_sites:
         rate = "" if site.rate is None else f"{site.rate:g}"
         table.add_row(site.name, site.kind, site.type, _sizes(site), rate)
     Console(highlight=False).print(table)

@@ -8,8 +8,6 @@ import typer
 
 from dropsmith.cli._options import (
     AsJson,
-    Averaged,
-    AveragedWithout,
     BatchSize,
     BudgetName,
     DataFolder,
@@ -17,9 +15,11 @@ from dropsmith.cli._options import (
     Limit,
     MethodName,
     ModelName,
+    NoiseFreeKinds,
     Out,
     PlanSource,
     Precision,
+    SampleCount,
     Seed,
     Settings,
     StartFrom,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from dropsmith.record import Record
 
 METHOD, FULL = "dropout", "full"
-"""What is trained, and how long, where nothing is said."""
+"""The method and the budget where none are named."""
 
 
 def train(
@@ -51,8 +51,8 @@ def train(
     model: ModelName = None,
     limit: Limit = None,
     precision: Precision = "no",
-    samples: Averaged = 0,
-    samples_without: AveragedWithout = None,
+    samples: SampleCount = 0,
+    samples_without: NoiseFreeKinds = None,
     preset: PresetName = None,
     out: Out = None,
     as_json: AsJson = False,
@@ -72,8 +72,8 @@ def train(
     home = None
     if is_recipe(task):
         home = task.partition("/")[0]
-        given = {"--with": with_ != METHOD, "--set": settings, "--model": model}
-        given |= {"--batch-size": batch_size, "--learning-rate": learning_rate}
+        fixed_options = {"--with": with_ != METHOD, "--set": settings, "--model": model}
+        fixed_options |= {"--batch-size": batch_size, "--learning-rate": learning_rate}
         setup = recipe_setup(
             task,
             preset,
@@ -85,10 +85,10 @@ def train(
             without=kinds(samples_without),
             plan=plan,
             start=start,
-            decided=given | {"--budget": budget != FULL},
+            fixed_options=fixed_options | {"--budget": budget != FULL},
         )
     elif preset is not None:
-        raise TaskError(f"--preset is of recipes, and {task} is a task\n  {LIST}")
+        raise TaskError(f"--preset belongs to recipes, and {task} is a task\n  {LIST}")
     else:
         setup = setup_of(
             task,
@@ -116,7 +116,7 @@ def train(
 
 
 def _show(record: "Record", folder: Path) -> None:
-    from dropsmith.report import begun
+    from dropsmith.report import starting_weights
     from dropsmith.train import WEIGHTS
 
     if record.status != "finished":
@@ -124,7 +124,7 @@ def _show(record: "Record", folder: Path) -> None:
         return
     for name, value in (record.scores | record.cost).items():
         print(f"{name.replace('_', ' '):>28}  {value:.6g}")
-    if whose := begun(record):
-        print(f"\nIt began from {whose}.")
+    if origin := starting_weights(record):
+        print(f"\nIt began from {origin}.")
     print(f"\nThe record: {folder / record.id}.json")
     print(f"The weights: {folder / record.id / WEIGHTS}")

@@ -1,36 +1,62 @@
 """Methods against each other under equal terms: seeds, trials, examples and example-views."""
 
-from dropsmith.compare._compare import compare, count
-from dropsmith.compare._method import Method, Setting, spelled
 from dropsmith.compare.comparison import FILE, Comparison, Row, Trial
+from dropsmith.compare.cost_reduction import ordinal
 from dropsmith.compare.design import TUNING_SEED, Design, check, check_plans
-from dropsmith.compare.methods import CONTROL, METHODS, find_method, full, pick, usual
-from dropsmith.compare.price import Price, prices
-from dropsmith.compare.renew import renew
-from dropsmith.compare.running import run
+from dropsmith.compare.method import Method, Setting, spell_setting
+from dropsmith.compare.method_names import find_method, full, pick, usual
+from dropsmith.compare.methods import CONTROL, METHODS
+from dropsmith.compare.price import Price, clock, prices
+from dropsmith.compare.run_comparison import compare, count
+from dropsmith.compare.runs import Job, Watch, run
+from dropsmith.compare.statistics import Difference, Spread, corrected
+from dropsmith.compare.stored_records import migrate_records, setup_id, stored_record
+from dropsmith.compare.summary import (
+    JUDGED_BY,
+    Line,
+    SampleAverage,
+    metrics,
+    sample_averages,
+    summarise,
+)
 
 __all__ = [
     "CONTROL",
     "FILE",
+    "JUDGED_BY",
     "METHODS",
     "TUNING_SEED",
     "Comparison",
     "Design",
+    "Difference",
+    "Job",
+    "Line",
     "Method",
     "Price",
     "Row",
+    "SampleAverage",
     "Setting",
+    "Spread",
     "Trial",
+    "Watch",
     "check",
     "check_plans",
+    "clock",
     "compare",
+    "corrected",
     "count",
     "find_method",
     "full",
+    "metrics",
+    "migrate_records",
+    "ordinal",
     "pick",
     "prices",
-    "renew",
     "run",
-    "spelled",
+    "sample_averages",
+    "setup_id",
+    "spell_setting",
+    "stored_record",
+    "summarise",
     "usual",
 ]

@@ -1,4 +1,4 @@
-"""What a comparison found, as a value: per method the settings tried, the one chosen, its runs."""
+"""A comparison as a value: per method the settings tried, the one chosen, and its runs."""
 
 import json
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from dropsmith.compare._method import Setting
+from dropsmith.compare.method import Setting
 from dropsmith.errors import DataError
 from dropsmith.record import Record, validation_loss
 
@@ -19,14 +19,14 @@ FILE = "comparison.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One setting tried on the tuning seeds, and what came of it: a record for each seed."""
+    """One setting tried on the tuning seeds: a record for each seed."""
 
     setting: Setting
     records: tuple[Record, ...]
 
     @property
     def finished(self) -> bool:
-        """Whether it reached its end on every seed."""
+        """True if it reached its end on every seed."""
         return all(record.status == "finished" for record in self.records)
 
     @property
@@ -40,7 +40,7 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One method: what was tried, what was chosen on validation, and a run for each seed.
+    """One method: its trials, the setting chosen on validation, and a run for each seed.
 
     Args:
         method: its name.
@@ -61,7 +61,7 @@ class Row:
 
     @property
     def failed(self) -> tuple[Record, ...]:
-        """The runs, trials among them, that did not."""
+        """The runs, trials among them, that did not reach it."""
         runs = (*(record for trial in self.trials for record in trial.records), *self.records)
         return tuple(record for record in runs if record.status != "finished")
 
@@ -93,7 +93,7 @@ class Comparison:
     @property
     def records(self) -> tuple[Record, ...]:
         """Every run of the comparison, trials first."""
-        trials = [one for row in self.rows for trial in row.trials for one in trial.records]
+        trials = [r for row in self.rows for trial in row.trials for r in trial.records]
         return (*trials, *(record for row in self.rows for record in row.records))
 
     def to_json(self) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def _row_from_json(values: dict[str, Any], folder: Path) -> Row:
     return Row(
         method=values["method"],
         trials=tuple(
-            Trial(setting=trial["setting"], records=_records(_tried(trial), folder))
+            Trial(setting=trial["setting"], records=_records(_record_ids(trial), folder))
             for trial in values["trials"]
         ),
         setting=values["setting"],
@@ -161,7 +161,7 @@ def _row_from_json(values: dict[str, Any], folder: Path) -> Row:
     )
 
 
-def _tried(trial: dict[str, Any]) -> list[str]:
+def _record_ids(trial: dict[str, Any]) -> list[str]:
     """The records of a trial; version 1 had one tuning seed and so one record."""
     return trial["records"] if "records" in trial else [trial["record"]]
 

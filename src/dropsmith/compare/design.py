@@ -1,4 +1,4 @@
-"""How a comparison is set up, as a value: which methods, how many seeds and trials, what budget."""
+"""The design of a comparison, as a value: its methods, seeds, trials and budget."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,9 +6,10 @@ from pathlib import Path
 
 import torch
 
-from dropsmith.compare._method import PLAN, Method, Setting
 from dropsmith.compare.comparison import Trial
-from dropsmith.compare.methods import METHODS, MOST_TRIALS, find_method, full
+from dropsmith.compare.method import PLAN, Method, Setting
+from dropsmith.compare.method_names import find_method, full
+from dropsmith.compare.methods import METHODS, MOST_TRIALS
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import TaskLoss
 from dropsmith.passes import upper
@@ -26,24 +27,24 @@ class Design:
     """Equal terms for every method: the same seeds, trials, examples and example-views.
 
     Args:
-        task: the task, found.
+        task: the task itself.
         methods: canonical names, in the order of the table; see `methods.pick`. Those of `plans`
             stand among them.
-        seeds: how many seeds are reported, counted from 0.
-        trials: how many of its settings each method tries.
-        rates: the rates of these trials, in their order, for every method that has a rate; its own
-            where there are none. What else is tuned stays as it is.
-        tuning_seeds: on how many seeds each setting is tried; the least mean validation loss over
-            them is chosen.
+        seeds: the number of reported seeds, counted from 0.
+        trials: the number of its settings that each method tries.
+        rates: the rates of these trials, in their order, for every method that has a rate; the
+            method's where there are none. Everything else that is tuned stays as it is.
+        tuning_seeds: the number of seeds each setting is tried on; the least mean validation
+            loss over them is chosen.
         budget: epochs of a one-view method, batch size, optimiser settings.
         data, model, limit, precision: as in `Setup`.
         samples, samples_without: as in `Setup`, for the reported runs of methods with noise.
         samples_of: of these methods alone, or of all where there are none.
-        plans: plans that are methods of their own, such as a learned one, by their names. They
-            hold their own rates, so nothing of one is tuned; of several under one name the first
+        plans: plans that are methods themselves, such as a learned one, by their names. They
+            hold their rates, so nothing of one is tuned; of several under one name the first
             `trials` are tried, and the best on validation is the method's plan.
-        plans_seen: how many tuning seeds several plans of a name were chosen by before. They are
-            tried on those after, where none has been lucky yet.
+        plans_seen: the number of tuning seeds by which several plans of a name were chosen
+            before. They are tried on those after, where none has been lucky yet.
         start: weights that every run begins with, trials too; None for those that its seed draws.
     """
 
@@ -76,11 +77,11 @@ class Design:
                 f"got {self.trials}"
             )
         self._check_rates()
-        if others := [name for name in self.samples_of if name not in self.methods]:
+        if unknown := [name for name in self.samples_of if name not in self.methods]:
             raise TaskError(
-                f"samples of {others[0]!r}, which is not compared\n"
+                f"samples of {unknown[0]!r}, which is not compared\n"
                 f"  the methods are: {', '.join(self.methods)}"
-                + did_you_mean(others[0], self.methods)
+                + did_you_mean(unknown[0], self.methods)
             )
         self._check_plans()
 
@@ -88,9 +89,9 @@ class Design:
         if not self.rates:
             return
         if len(set(self.rates)) != self.trials or len(self.rates) != self.trials:
-            given = ", ".join(f"{rate:g}" for rate in self.rates)
+            rates = ", ".join(f"{rate:g}" for rate in self.rates)
             raise TaskError(
-                f"each trial has a rate of its own: got {given} for {self.trials} trials\n"
+                f"each trial has a rate of its own: got {rates} for {self.trials} trials\n"
                 "  give as many different rates as trials"
             )
         if not any("rate" in self.method(name).settings[0] for name in self.methods):
@@ -100,8 +101,8 @@ class Design:
             )
 
     def _check_plans(self) -> None:
-        for name, given in self.plans:
-            if given == ():
+        for name, plans in self.plans:
+            if plans == ():
                 raise TaskError(f"the method {name!r} has no plan\n  give one, or leave it out")
             if full(name) in METHODS:
                 raise TaskError(f"a plan cannot be called {name!r}, for a method is called so")
@@ -112,7 +113,7 @@ class Design:
         """The method of a name; a plan is one with the budget's own settings."""
         if name not in dict(self.plans):
             return find_method(name)
-        own = {"weight_decay": self.budget.weight_decay}
+        setting = {"weight_decay": self.budget.weight_decay}
         count = len(self._plans(name))
         return Method(
             about="a plan that is given",
@@ -120,44 +121,48 @@ class Design:
             noise=None,
             objective=TaskLoss,
             views=1,
-            settings=tuple(own | {PLAN: k + 1.0} for k in range(count)) if count > 1 else (own,),
+            settings=tuple(setting | {PLAN: k + 1.0} for k in range(count))
+            if count > 1
+            else (setting,),
         )
 
     def settings(self, method: str) -> tuple[Setting, ...]:
-        """What a method tries."""
+        """The settings that a method tries."""
         usual = self.method(method).settings[: self.trials]
         if not self.rates or "rate" not in usual[0]:
             return usual
-        return tuple(one | {"rate": rate} for one, rate in zip(usual, self.rates, strict=True))
+        return tuple(
+            setting | {"rate": rate} for setting, rate in zip(usual, self.rates, strict=True)
+        )
 
     def setup(self, method: str, setting: Setting, seed: int) -> Setup:
         """One run of a method under a setting."""
-        made = self.method(method)
+        row = self.method(method)
         if method in dict(self.plans):
             plan = self._plans(method)[round(setting.get(PLAN, 1)) - 1]
         else:
-            plan = made.plan(self.task, setting)
-        wanted = not self.samples_of or method in self.samples_of
-        sampled = plan.rules and seed < TUNING_SEED and wanted
+            plan = row.plan(self.task, setting)
+        takes_samples = not self.samples_of or method in self.samples_of
+        has_samples = plan.rules and seed < TUNING_SEED and takes_samples
         setup = Setup(
             task=self.task.name,
             method=method,
             plan=plan,
-            objective=made.goal(setting, self.task.kind),
-            budget=made.budget(self.budget, setting),
+            objective=row.goal(setting, self.task.kind),
+            budget=row.budget(self.budget, setting),
             seed=seed,
             data=self.data,
             model=self.model,
             limit=self.limit,
             precision=self.precision,
-            samples=self.samples if sampled else 0,
-            samples_without=self.samples_without if sampled else (),
-            trunk=made.trunk(self.task),
+            samples=self.samples if has_samples else 0,
+            samples_without=self.samples_without if has_samples else (),
+            trunk=row.trunk(self.task),
             start=self.start,
         )
-        if made.schedule is None:
+        if row.schedule is None:
             return setup
-        return replace(setup, plan=made.scheduled(plan, setting, steps_of(setup)))
+        return replace(setup, plan=row.with_schedule(plan, setting, steps_of(setup)))
 
     def trial_setups(self, method: str) -> list[Setup]:
         """The runs that choose a method's setting, all seeds of one setting together.
@@ -169,7 +174,7 @@ class Design:
         first = TUNING_SEED + (self.plans_seen if method in dict(self.plans) else 0)
         seeds = range(first, first + self.tuning_seeds)
         return [
-            self.setup(method, found, seed) for found in self.settings(method) for seed in seeds
+            self.setup(method, setting, seed) for setting in self.settings(method) for seed in seeds
         ]
 
     def reported_setups(self, method: str, setting: Setting) -> list[Setup]:
@@ -177,8 +182,8 @@ class Design:
         return [self.setup(method, setting, seed) for seed in range(self.seeds)]
 
     def _plans(self, name: str) -> tuple[Plan, ...]:
-        given = dict(self.plans)[name]
-        return (given,) if isinstance(given, Plan) else given
+        plans = dict(self.plans)[name]
+        return (plans,) if isinstance(plans, Plan) else plans
 
 
 def check(design: Design) -> None:
@@ -207,7 +212,7 @@ def check_plans(
     with torch.random.fork_rng(devices=[]):
         model = task.model(data)
     if start is not None:
-        start.put_into(model, data)
+        start.load_into(model, data)
     for name in dict.fromkeys(trunks):
         upper(model, name)
     example = data.train.rows(slice(0, 2))
@@ -223,5 +228,5 @@ def best(trials: Sequence[Trial]) -> Trial | None:
     spread; None if there is no such trial.
     """
     return min(
-        (trial for trial in trials if trial.finished), key=lambda one: one.loss, default=None
+        (trial for trial in trials if trial.finished), key=lambda trial: trial.loss, default=None
     )

@@ -6,12 +6,10 @@ rate and coefficient together; no noise at all varies the weight decay, so that 
 given the same care.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
-from dropsmith.compare._method import PAIRED, Method, Setting
-from dropsmith.compare.saving import PLUS, Saving
-from dropsmith.errors import TaskError, did_you_mean
+from dropsmith.compare.method import PAIRED, Method, Setting
 from dropsmith.objectives import (
     ExpectationLinear,
     Fraternal,
@@ -22,12 +20,9 @@ from dropsmith.objectives import (
     TwoSample,
 )
 from dropsmith.patterns import Early, Late, Linear, Schedule
-from dropsmith.tasks import Task
 
 CONTROL = "two-sample"
 """What every two-view method is held against: two views, two task losses, nothing to agree on."""
-
-SYNONYMS = {"bernoulli": "dropout"}
 
 
 def _grid(**columns: tuple[float, ...]) -> tuple[Setting, ...]:
@@ -64,7 +59,7 @@ def _linear(rate: float, steps: int) -> Schedule:
     return Linear(start=0.0, end=rate, steps=steps)
 
 
-def _scheduled(schedule: Callable[[float, int], Schedule], about: str, source: str) -> Method:
+def _with_schedule(schedule: Callable[[float, int], Schedule], about: str, source: str) -> Method:
     settings = _grid(rate=(0.3, 0.1, 0.5, 0.3, 0.1, 0.5), share=_SHARES)
     return replace(_noise("dropout", about, source), settings=settings, schedule=schedule)
 
@@ -119,13 +114,13 @@ METHODS: dict[str, Method] = {
         "drops recurrent weights, rows of the embedding, and input and output with held masks",
         "Merity et al., 2018",
     ),
-    "early": _scheduled(
+    "early": _with_schedule(
         _early, "dropout in the first part of a run, and none after it", "Liu et al., 2023"
     ),
-    "late": _scheduled(
+    "late": _with_schedule(
         _late, "no dropout in the first part of a run, and then at its rate", "Liu et al., 2023"
     ),
-    "linear": _scheduled(
+    "linear": _with_schedule(
         _linear,
         "dropout whose rate grows in a line over the first part of a run",
         "Ghiasi et al., 2018",
@@ -170,7 +165,7 @@ METHODS: dict[str, Method] = {
         objective=RDrop,
         views=2,
         settings=_grid(rate=_PAIRED, alpha=_ALPHAS),
-        told=True,
+        takes_kind=True,
     ),
     "lr-drop": Method(
         about="as r-drop, and near in every block's hidden states and attention as well",
@@ -179,115 +174,9 @@ METHODS: dict[str, Method] = {
         objective=LRDrop,
         views=2,
         settings=_grid(rate=_PAIRED, hidden=_HIDDEN, attention=_ATTENTION, output=_ALPHAS),
-        told=True,
+        takes_kind=True,
         blocks=True,
     ),
 }
 
-_USUAL = ("none", "dropout", "spatial", "blocks", "locked", "words", "fraternal", "pi", "r-drop")
-
 MOST_TRIALS = min(len(method.settings) for method in METHODS.values())
-
-
-def pick(names: Sequence[str], task: Task) -> tuple[str, ...]:
-    """The methods a comparison runs, in order: each once, and the control with two-view methods.
-
-    Raises:
-        TaskError: a name is unknown, or its noise has no place in the task's model.
-    """
-    chosen = list(dict.fromkeys(_known(name.strip()) for name in names))
-    if not chosen:
-        raise TaskError(f"no method to compare\n  methods for {task.name}: {_fitting(task)}")
-    for name in chosen:
-        if not find_method(name).fits(task):
-            raise TaskError(
-                f"method {name!r} does not fit the task {task.name!r}: {_why(name, task)}\n"
-                f"  methods that fit: {_fitting(task)}"
-            )
-    doubled = [name for name in chosen if find_method(name).views > 1]
-    if doubled and CONTROL not in chosen:
-        chosen.insert(chosen.index(doubled[0]), CONTROL)
-    return tuple(chosen)
-
-
-def find_method(name: str) -> Method:
-    """The method of a name, which may say what it saves: `r-drop+trunk`, `lr-drop+every-4`.
-
-    >>> find_method("r-drop+every-4").goal({"rate": 0.3, "alpha": 1.0})
-    RDrop(alpha=1.0, every=4)
-
-    Raises:
-        TaskError: there is no such method, or it cannot save what it says.
-    """
-    base, *words = name.split(PLUS)
-    found = METHODS[_spelt(base)]
-    if not words:
-        return found
-    saves = Saving.of(*words)
-    _check_saving(base, found, saves)
-    return replace(found, about=f"{found.about}; {saves.about}", saves=saves)
-
-
-def full(name: str) -> str:
-    """The name of the same method that saves nothing.
-
-    >>> full("r-drop+trunk"), full("r-drop")
-    ('r-drop', 'r-drop')
-    """
-    return name.partition(PLUS)[0]
-
-
-def _check_saving(base: str, found: Method, saves: Saving) -> None:
-    if found.views == 1 or base == CONTROL:
-        kind = "has one view" if found.views == 1 else "has nothing to agree on"
-        able = [name for name, method in METHODS.items() if method.views > 1 and name != CONTROL]
-        raise TaskError(
-            f"{base!r} {kind}, so nothing of its further views can be saved\n"
-            f"  methods that can: {', '.join(able)}"
-        )
-    if saves.trunk and found.goal(found.settings[0]).noise_free:
-        raise TaskError(
-            f"{base!r} has a view without noise, and views that share a trunk are all noisy\n"
-            f"  leave out {PLUS}trunk"
-        )
-    if saves.trunk and saves.share < 1:
-        raise TaskError(
-            "views that share a trunk see the whole batch\n"
-            f"  use {base}{PLUS}trunk or {base}{replace(saves, trunk=False).ending}"
-        )
-
-
-def _why(name: str, task: Task) -> str:
-    method = find_method(name)
-    if task.kind not in method.kinds:
-        return "its model returns values, and no probabilities that could be near"
-    if method.blocks and not task.blocks:
-        return "its model has no Transformer blocks whose states and attention could be near"
-    if method.saves.trunk and task.upper is None:
-        return "its model has no stack of layers whose lower half could run once"
-    return f"its model has no place for {method.noise_in(task)} noise"
-
-
-def usual(task: Task) -> tuple[str, ...]:
-    """What is compared where nothing is asked for: the best known methods that fit the task."""
-    return tuple(name for name in _USUAL if METHODS[name].fits(task))
-
-
-def _known(name: str) -> str:
-    """A name as it is written in records: without synonyms, and what is saved in one order."""
-    saves = find_method(name).saves
-    return _spelt(full(name)) + saves.ending
-
-
-def _spelt(name: str) -> str:
-    name = SYNONYMS.get(name, name)
-    if name not in METHODS:
-        raise TaskError(
-            f"no method is called {name!r}\n  methods: {', '.join(METHODS)}"
-            + did_you_mean(name, [*METHODS, *SYNONYMS])
-        )
-    return name
-
-
-def _fitting(task: Task) -> str:
-    return ", ".join(name for name, method in METHODS.items() if method.fits(task))

@@ -1,4 +1,4 @@
-"""What a few seeds can tell: spread, paired differences with intervals, corrected p-values.
+"""Statistics of a few seeds: spread, paired differences with intervals, corrected p-values.
 
 Runs of two methods with the same seed share their examples' order and their first weights, so
 they are compared pair by pair: the difference varies much less than either number.
@@ -15,7 +15,7 @@ ENOUGH_FOR_P = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """Where some numbers lie.
+    """The mean and the deviation of some numbers.
 
     >>> Spread.of([1.0, 2.0, 3.0])
     Spread(mean=2.0, deviation=1.0, count=3)
@@ -23,7 +23,7 @@ class Spread:
     Args:
         mean: their average.
         deviation: the sample standard deviation (over n − 1); None for fewer than two numbers.
-        count: how many there are.
+        count: the number of them.
     """
 
     mean: float
@@ -39,15 +39,15 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """How far one method is from another over seeds that both have.
+    """The difference of one method to another over seeds that both have.
 
     Args:
         mean: average of (method − baseline).
         low, high: 95 % interval of that average by Student's t; None from fewer than two pairs.
         p: chance of a mean at least this far from zero if there were no difference (two-sided
             paired t-test), not corrected; None from fewer than two pairs, and where all pairs
-            differ by the same: then nothing is known of how much they vary.
-        pairs: how many seeds both have.
+            differ by the same: then their variance is unknown.
+        pairs: the number of seeds both have.
     """
 
     mean: float
@@ -58,7 +58,7 @@ class Difference:
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves zero out; one without width says nothing."""
+        """True if the interval leaves zero out and has a width."""
         if self.low is None or self.high is None or self.low == self.high:
             return False
         return not self.low <= 0 <= self.high
@@ -93,7 +93,7 @@ def _student(mean: float, error: float, pairs: int) -> Difference:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Each p-value corrected for how many questions were asked (Holm, 1979), in the same order.
+    """Each p-value corrected for the number of questions (Holm, 1979), in the same order.
 
     >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
@@ -112,15 +112,15 @@ def corrected(
 ) -> dict[str, float]:
     """Holm-corrected p-values of the differences that rest on enough pairs, by the same names.
 
-    The family is every difference asked for, whether or not it has enough pairs itself.
+    The family is every difference passed, whether or not it has enough pairs itself.
     """
     family = {
-        name: 1.0 if found is None or found.p is None else found.p
-        for name, found in differences.items()
+        name: 1.0 if difference is None or difference.p is None else difference.p
+        for name, difference in differences.items()
     }
-    after = dict(zip(family, holm(list(family.values())), strict=True))
+    p_values = dict(zip(family, holm(list(family.values())), strict=True))
     return {
-        name: after[name]
-        for name, found in differences.items()
-        if found is not None and found.p is not None and found.pairs >= enough
+        name: p_values[name]
+        for name, difference in differences.items()
+        if difference is not None and difference.p is not None and difference.pairs >= enough
     }

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from dropsmith.compare._method import Setting
 from dropsmith.compare.comparison import Comparison, Row
+from dropsmith.compare.method import Setting
 from dropsmith.compare.methods import CONTROL, METHODS
 from dropsmith.compare.statistics import Difference, Spread, corrected, difference
 from dropsmith.record import Record
@@ -19,23 +19,23 @@ JUDGED_BY = (
     ("test_perplexity", "test_nll"),
     ("test_rmse",),
 )
-"""What is compared, in the order of the table: the first line whose first score all runs have, as
-far as they have the others. Likelihood stands beside accuracy."""
+"""The scores compared, in the order of the table: the first line whose first score all runs have,
+as far as they have the others. Likelihood stands beside accuracy."""
 
 USUAL = ("test_accuracy", "test_nll")
-"""What is compared where no run has finished."""
+"""The scores compared where no run has finished."""
 
-SAMPLED = "test_mc_"
-"""How scores of the mean over noisy passes begin, where those of one pass begin with `test_`."""
+SAMPLED_PREFIX = "test_mc_"
+"""The begin of the names of scores of the mean over noisy passes; it is `test_` for one pass."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One method's numbers; those that cannot be had are left out of the mappings.
+    """One method's numbers; missing ones are left out of the mappings.
 
     Args:
         method, setting: its name, and the setting chosen on validation.
-        runs, finished: how many seeds were asked for, and how many reached their end.
+        runs, finished: the number of seeds, and of those that reached their end.
         spread: mean and deviation over seeds, by metric.
         to_baseline: paired difference to the comparison's baseline, by metric.
         p: its Holm-corrected p-value among all methods, by metric, from eight seeds.
@@ -59,7 +59,7 @@ class Line:
 
 
 def metrics(comparison: Comparison) -> tuple[str, ...]:
-    """What this comparison is judged by: the scores that its finished runs have in common."""
+    """The names of the scores that a comparison is judged by: those its finished runs share."""
     finished = [record.scores for row in comparison.rows for record in row.finished]
     for names in JUDGED_BY:
         shared = tuple(name for name in names if all(name in scores for scores in finished))
@@ -69,15 +69,15 @@ def metrics(comparison: Comparison) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sampled:
-    """What averaging noisy passes gives one method beside its one pass without noise.
+class SampleAverage:
+    """One method's scores by the average of noisy passes, beside its one pass without noise.
 
     Args:
         method: its name.
-        samples: how many passes are averaged.
-        without: kinds of sites that they left without noise.
+        samples: the number of passes in the average.
+        without: kinds of sites without noise in these passes.
         spread: mean and deviation over seeds of the averaged scores, by metric of one pass.
-        to_one_pass: paired difference to the method's own one pass, by metric.
+        to_one_pass: paired difference to the method's one pass, by metric.
     """
 
     method: str
@@ -87,27 +87,27 @@ class Sampled:
     to_one_pass: dict[str, Difference]
 
 
-def sampled(comparison: Comparison) -> tuple[Sampled, ...]:
+def sample_averages(comparison: Comparison) -> tuple[SampleAverage, ...]:
     """A line for each method whose finished runs were scored by samples, too."""
     return tuple(
-        _sampled(row, metrics(comparison))
+        _sample_average(row, metrics(comparison))
         for row in comparison.rows
         if row.finished and all(_has_samples(record) for record in row.finished)
     )
 
 
 def _has_samples(record: Record) -> bool:
-    return any(name.startswith(SAMPLED) for name in record.scores)
+    return any(name.startswith(SAMPLED_PREFIX) for name in record.scores)
 
 
-def _sampled(row: Row, names: tuple[str, ...]) -> Sampled:
-    averaged = {name: row.scores(name.replace("test_", SAMPLED)) for name in names}
-    steps = {name: difference(found, row.scores(name)) for name, found in averaged.items()}
-    return Sampled(
+def _sample_average(row: Row, names: tuple[str, ...]) -> SampleAverage:
+    averaged = {name: row.scores(name.replace("test_", SAMPLED_PREFIX)) for name in names}
+    steps = {name: difference(scores, row.scores(name)) for name, scores in averaged.items()}
+    return SampleAverage(
         method=row.method,
         samples=row.finished[0].config["samples"],
         without=tuple(row.finished[0].config.get("samples_without", ())),
-        spread={name: Spread.of(list(found.values())) for name, found in averaged.items()},
+        spread={name: Spread.of(list(scores.values())) for name, scores in averaged.items()},
         to_one_pass={name: step for name, step in steps.items() if step is not None},
     )
 
@@ -128,7 +128,7 @@ def summarise(comparison: Comparison) -> tuple[Line, ...]:
             spread=_spread(row, names),
             to_baseline=to_baseline[row.method],
             p={name: p[name][row.method] for name in names if row.method in p[name]},
-            to_control=differences(row, control, names) if _doubled(row.method) else {},
+            to_control=differences(row, control, names) if _has_views(row.method) else {},
             seconds=_cost(row, "seconds"),
             memory=_cost(row, "peak_memory_bytes"),
             views=_cost(row, "example_views"),
@@ -137,7 +137,7 @@ def summarise(comparison: Comparison) -> tuple[Line, ...]:
     )
 
 
-def _doubled(method: str) -> bool:
+def _has_views(method: str) -> bool:
     return method != CONTROL and method in METHODS and METHODS[method].views > 1
 
 
@@ -145,16 +145,16 @@ def _spread(row: Row, names: tuple[str, ...]) -> dict[str, Spread]:
     return {name: Spread.of(list(row.scores(name).values())) for name in names if row.finished}
 
 
-def differences(row: Row, other: Row | None, names: tuple[str, ...]) -> dict[str, Difference]:
+def differences(row: Row, base: Row | None, names: tuple[str, ...]) -> dict[str, Difference]:
     """Paired differences of one method to another, by metric; none to itself or to nothing."""
-    if other is None or row is other:
+    if base is None or row is base:
         return {}
-    found = {name: difference(row.scores(name), other.scores(name)) for name in names}
-    return {name: value for name, value in found.items() if value is not None}
+    by_name = {name: difference(row.scores(name), base.scores(name)) for name in names}
+    return {name: value for name, value in by_name.items() if value is not None}
 
 
 def _family(differences: dict[str, dict[str, Difference]], name: str) -> dict[str, float]:
-    return corrected({method: found[name] for method, found in differences.items() if found})
+    return corrected({method: by_name[name] for method, by_name in differences.items() if by_name})
 
 
 def _cost(row: Row, name: str) -> float | None:

@@ -56,7 +56,8 @@ class Consistent:
         head: HeadChoice = "auto",
         apart: bool = False,
     ) -> None:
-        self.objective, self.loss, self.forward, self.mode = objective, loss, forward, mode
+        self.objective, self.loss, self.forward = objective, loss, forward
+        self.mode: Mode = mode
         self.trunk, self.apart, self.rows = trunk, apart, rows
         self.requests: dict[int, ViewRequest] = {}
         self.told: dict[str, tuple[bool, Any]] = {}

@@ -1,20 +1,20 @@
 """Learning a pattern on a task: children that are trained under plans, and searches over them."""
 
-from dropsmith.learn._learn import BESIDE, CHILDREN, LEARNED, PLAN, RETRAINED, learn
 from dropsmith.learn.child import Child, child_setup
+from dropsmith.learn.learning import CHILDREN, FIXED_PLAN, LEARNED, PLAN, RETRAINED, learn
 from dropsmith.learn.problem import FILE, Problem, space_of
-from dropsmith.learn.searched import Searched, Searches
+from dropsmith.learn.search_runs import Searches, SearchRun
 
 __all__ = [
-    "BESIDE",
     "CHILDREN",
     "FILE",
+    "FIXED_PLAN",
     "LEARNED",
     "PLAN",
     "RETRAINED",
     "Child",
     "Problem",
-    "Searched",
+    "SearchRun",
     "Searches",
     "child_setup",
     "learn",

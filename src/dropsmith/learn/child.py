@@ -1,4 +1,4 @@
-"""What a plan is scored by: children trained under it, and how good they are on validation."""
+"""The score of a plan: children trained under it, and their loss on validation."""
 
 import shutil
 from collections.abc import Mapping
@@ -9,12 +9,11 @@ from statistics import fmean
 
 from filelock import FileLock
 
-from dropsmith.compare import TUNING_SEED
-from dropsmith.compare.running import setup_id, stored
+from dropsmith.compare import TUNING_SEED, setup_id, stored_record
 from dropsmith.objectives import TaskLoss
+from dropsmith.pattern_search import Pruned, TrialContext
 from dropsmith.plans import Plan
 from dropsmith.record import Record, validation_loss
-from dropsmith.search import Attempt, Pruned
 from dropsmith.tasks import Budget, Task
 from dropsmith.train import Setup, train
 
@@ -27,18 +26,18 @@ def child_setup(
     model: str | None = None,
     limit: int | None = None,
     precision: str = "no",
-    beside: Plan | None = None,
+    fixed_plan: Plan | None = None,
 ) -> Setup:
     """The run of every child but for its plan and its seed: the test examples are left alone.
 
     Args:
         task, budget, data, model, limit, precision: as in `Setup`.
-        beside: rules that every child has, before those of the plan that it is scored for.
+        fixed_plan: rules that every child has, before those of the plan that it is scored for.
     """
     return Setup(
         task=task.name,
         method="child",
-        plan=beside or Plan(),
+        plan=fixed_plan or Plan(),
         objective=TaskLoss(),
         budget=budget,
         seed=TUNING_SEED,
@@ -46,7 +45,7 @@ def child_setup(
         model=model,
         limit=limit,
         precision=precision,
-        tested=False,
+        score_test=False,
     )
 
 
@@ -64,19 +63,19 @@ class Child:
 
     Args:
         setup: the run of every child, with the rules that all have; see `child_setup`.
-        folder: where records go, and half-made runs wait to go on.
-        seeds: how many children a plan has.
+        folder: of records and of unfinished runs that will go on.
+        seeds: the number of children of a plan.
     """
 
     setup: Setup
     folder: Path
     seeds: int = 1
 
-    def __call__(self, plan: Plan, trial: Attempt) -> float:
+    def __call__(self, plan: Plan, trial: TrialContext) -> float:
         losses: list[float] = []
         for index in range(self.seeds):
-            whole = self.setup.plan + plan
-            setup = replace(self.setup, plan=whole, seed=self.setup.seed + index)
+            plan_of_child = self.setup.plan + plan
+            setup = replace(self.setup, plan=plan_of_child, seed=self.setup.seed + index)
             record = self._record(setup, _Reports(trial, self.setup.budget.epochs, losses))
             losses.append(validation_loss(record.scores))
         return fmean(losses)
@@ -86,11 +85,11 @@ class Child:
         self.folder.mkdir(parents=True, exist_ok=True)
         # Two workers may be handed one plan: the second waits, and finds the record.
         with FileLock(run.with_suffix(".lock")):
-            return stored(setup, self.folder) or self._trained(setup, run, reports)
+            return stored_record(setup, self.folder) or self._train(setup, run, reports)
 
-    def _trained(self, setup: Setup, run: Path, reports: "_Reports") -> Record:
+    def _train(self, setup: Setup, run: Path, reports: "_Reports") -> Record:
         try:
-            record = train(setup, run, evaluated=reports)
+            record = train(setup, run, on_evaluation=reports)
         except Pruned:
             shutil.rmtree(run, ignore_errors=True)
             raise
@@ -102,11 +101,11 @@ class Child:
 class _Reports:
     """Hands a child's validation losses on, the children before it among the mean."""
 
-    def __init__(self, trial: Attempt, epochs: int, before: list[float]) -> None:
-        self._trial, self._epochs, self._before = trial, epochs, list(before)
+    def __init__(self, trial: TrialContext, epochs: int, earlier: list[float]) -> None:
+        self._trial, self._epochs, self._earlier = trial, epochs, list(earlier)
         self._least = inf
 
     def __call__(self, numbers: Mapping[str, float], /) -> None:
         self._least = min(self._least, validation_loss(numbers))
-        step = len(self._before) * self._epochs + round(numbers["epoch"])
-        self._trial.report(step, fmean([*self._before, self._least]))
+        step = len(self._earlier) * self._epochs + round(numbers["epoch"])
+        self._trial.report(step, fmean([*self._earlier, self._least]))

@@ -1,4 +1,4 @@
-"""What is searched: children of a task, and the space that their plans are from."""
+"""The problem of a search: children of a task, and the space that their plans are from."""
 
 import json
 from dataclasses import dataclass, field
@@ -9,11 +9,10 @@ import torch
 
 from dropsmith.compare import check_plans
 from dropsmith.errors import DataError, DropsmithError, SearchError, did_you_mean
+from dropsmith.pattern_search import Space, space_from_json, spaces
 from dropsmith.plans import Plan
 from dropsmith.record import config_id
-from dropsmith.search import Space, space_from_json, spaces
-from dropsmith.train import Setup, task_and_data
-from dropsmith.train.environment import environment
+from dropsmith.train import Setup, describe_environment, task_and_data
 
 FORMAT, VERSION = "dropsmith.problem", 1
 FILE = "problem.json"
@@ -27,13 +26,13 @@ _ROWS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What several samplers may search alike, so that their scores can be held together.
+    """The children and the space that several samplers search, so that their scores compare.
 
     Args:
         config: the run of every child, as the JSON of its setup.
-        seeds: how many children a plan has.
-        loss: what they are scored by, `nll` or `mse`.
-        space: what plans are from.
+        seeds: the number of children of a plan.
+        loss: of their scores, `nll` or `mse`.
+        space: of the plans.
         environment: versions, device and data of the machine that asked; no part of its id.
     """
 
@@ -49,7 +48,7 @@ class Problem:
         return config_id(self._identity())
 
     @property
-    def beside(self) -> Plan:
+    def fixed_plan(self) -> Plan:
         """The rules that every child has, before those that are searched."""
         return Plan.from_json(self.config["plan"])
 
@@ -64,8 +63,8 @@ class Problem:
         return head | self._identity() | {"environment": self.environment}
 
     def _identity(self) -> dict[str, Any]:
-        own = {"config": self.config, "seeds": self.seeds, "loss": self.loss}
-        return own | {"space": self.space.to_json()}
+        identity = {"config": self.config, "seeds": self.seeds, "loss": self.loss}
+        return identity | {"space": self.space.to_json()}
 
     @classmethod
     def from_json(cls, values: Any) -> "Problem":
@@ -82,7 +81,7 @@ class Problem:
             environment=values.get("environment", {}),
         )
 
-    def settle(self, folder: Path) -> None:
+    def bind(self, folder: Path) -> None:
         """Write it into a folder, which then holds searches of this problem and no other.
 
         Raises:
@@ -99,7 +98,7 @@ class Problem:
 
     @classmethod
     def load(cls, folder: Path) -> "Problem":
-        """What the searches in a folder are about; `DataError` naming the file where it is not."""
+        """The problem of the searches in a folder; `DataError` with the file's name without one."""
         path = folder / FILE
         try:
             return cls.from_json(json.loads(path.read_text()))
@@ -120,10 +119,12 @@ def problem_of(setup: Setup, seeds: int, kind: str = "auto") -> Problem:
         torch.default_generator.manual_seed(setup.seed)
         model = task.model(data)
     space = space_of(model, data.train.rows(slice(0, _ROWS)), kind)
-    found = environment(data, torch.device("cpu")) | {"data_given": setup.data_given}
+    circumstances = describe_environment(data, torch.device("cpu")) | {
+        "data_given": setup.data_given
+    }
     loss = "mse" if task.kind == "values" else "nll"
     config = setup.to_json()
-    return Problem(config=config, seeds=seeds, loss=loss, space=space, environment=found)
+    return Problem(config=config, seeds=seeds, loss=loss, space=space, environment=circumstances)
 
 
 def space_of(model: torch.nn.Module, batch: Any, kind: str = "auto") -> Space:
@@ -131,7 +132,7 @@ def space_of(model: torch.nn.Module, batch: Any, kind: str = "auto") -> Space:
 
     Args:
         model: the model.
-        batch: what it takes.
+        batch: an input of it.
         kind: `conv` or `sequence` to have that one, or `auto`.
 
     Raises:
@@ -144,36 +145,36 @@ def space_of(model: torch.nn.Module, batch: Any, kind: str = "auto") -> Space:
                 + did_you_mean(kind, KINDS)
             )
         return _SPACES[kind](model, batch)
-    why: list[str] = []
+    reasons: list[str] = []
     for name in ("sequence", "conv"):
         try:
             return _SPACES[name](model, batch)
         except DropsmithError as error:
-            why.append(str(error).partition("\n")[0])
+            reasons.append(str(error).partition("\n")[0])
     raise SearchError(
         f"no space of plans suits {type(model).__name__}\n"
-        + "".join(f"  {one}\n" for one in why)
-        + "  write one by hand: dropsmith.search.ListedSpace"
+        + "".join(f"  {reason}\n" for reason in reasons)
+        + "  write one by hand: dropsmith.pattern_search.ListedSpace"
     )
 
 
-def _check_same(before: Problem, now: Problem, folder: Path) -> None:
-    if before.id == now.id:
-        _check_data(before, now, folder)
+def _check_same(earlier: Problem, problem: Problem, folder: Path) -> None:
+    if earlier.id == problem.id:
+        _check_data(earlier, problem, folder)
         return
-    old, new = before.config | {"seeds": before.seeds}, now.config | {"seeds": now.seeds}
-    other = [key for key in old if old[key] != new.get(key)] or ["the space"]
-    first = other[0]
+    old, new = earlier.config | {"seeds": earlier.seeds}, problem.config | {"seeds": problem.seeds}
+    changes = [key for key in old if old[key] != new.get(key)] or ["the space"]
+    first = changes[0]
     short = first in old and not isinstance(old[first], dict)
-    said = f": {old[first]!r}, and now {new.get(first)!r}" if short else ""
+    values = f": {old[first]!r}, and now {new.get(first)!r}" if short else ""
     raise SearchError(
-        f"the searches in {folder} were made with another {first}{said}\n"
+        f"the searches in {folder} were made with another {first}{values}\n"
         "  keep these apart: --out DIR"
     )
 
 
-def _check_data(before: Problem, now: Problem, folder: Path) -> None:
-    hashes = [one.environment.get("data_sha256") for one in (before, now)]
+def _check_data(earlier: Problem, problem: Problem, folder: Path) -> None:
+    hashes = [p.environment.get("data_sha256") for p in (earlier, problem)]
     if None not in hashes and hashes[0] != hashes[1]:
         raise SearchError(
             f"the searches in {folder} were made on other data: its hash differs\n"

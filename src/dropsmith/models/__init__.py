@@ -1,8 +1,28 @@
 """Small models without noise of their own, and where a plan may put noise in them."""
 
-from dropsmith.models._scores import Scores, layers_first, rows_first
+from dropsmith.models import small_seq2seq
 from dropsmith.models.adaptive_lm import AdaptiveLM, adaptive_plan
-from dropsmith.models.any_model import AnyModel
+from dropsmith.models.noise_tables import AnyModel
+from dropsmith.models.pretrained import (
+    PRETRAINED_NOISES,
+    PretrainedClassifier,
+    load_pretrained,
+    pretrained_plan,
+    pretrained_upper_half,
+    transformers_library,
+    upper_half,
+)
+from dropsmith.models.pretrained_images import (
+    PRETRAINED_IMAGE_NOISES,
+    PretrainedImages,
+    pretrained_image_plan,
+)
+from dropsmith.models.pretrained_writer import (
+    WRITER_NOISES,
+    PretrainedWriter,
+    writer_family,
+    writer_plan,
+)
 from dropsmith.models.recurrent_lm import RecurrentLM, RecurrentScores
 from dropsmith.models.recurrent_plans import (
     awd_plan,
@@ -10,36 +30,84 @@ from dropsmith.models.recurrent_plans import (
     naive_plan,
     variational_plan,
 )
-from dropsmith.models.small_conv import SmallConv, conv_plan
-from dropsmith.models.small_lstm import SmallLSTM, lstm_plan
-from dropsmith.models.small_regressor import SmallRegressor, regressor_plan
-from dropsmith.models.small_transformer import SmallTransformer, transformer_plan
-from dropsmith.models.transformer_xl import TransformerXL, xl_plan
-from dropsmith.models.wide_resnet import WideResNet, wide_plan
+from dropsmith.models.resnet import RESNET_NOISES, ResNet, resnet_plan
+from dropsmith.models.small_conv import CONV_NOISES, SmallConv, conv_plan
+from dropsmith.models.small_gpt import GPT_NOISES, SmallGPT, gpt_plan
+from dropsmith.models.small_lstm import (
+    LSTM_NOISES,
+    Scores,
+    SmallLSTM,
+    layers_first,
+    lstm_plan,
+    rows_first,
+)
+from dropsmith.models.small_regressor import REGRESSOR_NOISES, SmallRegressor, regressor_plan
+from dropsmith.models.small_seq2seq import SEQ2SEQ_NOISES, SmallSeq2Seq, seq2seq_plan
+from dropsmith.models.small_transformer import (
+    TRANSFORMER_NOISES,
+    SmallTransformer,
+    transformer_plan,
+)
+from dropsmith.models.small_vit import VIT_NOISES, SmallViT, vit_plan
+from dropsmith.models.transformer_xl import XL_NOISES, TransformerXL, xl_plan
+from dropsmith.models.wide_resnet import WIDE_NOISES, WideResNet, wide_plan
 
 __all__ = [
+    "CONV_NOISES",
+    "GPT_NOISES",
+    "LSTM_NOISES",
+    "PRETRAINED_IMAGE_NOISES",
+    "PRETRAINED_NOISES",
+    "REGRESSOR_NOISES",
+    "RESNET_NOISES",
+    "SEQ2SEQ_NOISES",
+    "TRANSFORMER_NOISES",
+    "VIT_NOISES",
+    "WIDE_NOISES",
+    "WRITER_NOISES",
+    "XL_NOISES",
     "AdaptiveLM",
     "AnyModel",
+    "PretrainedClassifier",
+    "PretrainedImages",
+    "PretrainedWriter",
     "RecurrentLM",
     "RecurrentScores",
+    "ResNet",
     "Scores",
     "SmallConv",
+    "SmallGPT",
     "SmallLSTM",
     "SmallRegressor",
+    "SmallSeq2Seq",
     "SmallTransformer",
+    "SmallViT",
     "TransformerXL",
     "WideResNet",
     "adaptive_plan",
     "awd_plan",
     "conv_plan",
     "fraternal_plan",
+    "gpt_plan",
     "layers_first",
+    "load_pretrained",
     "lstm_plan",
     "naive_plan",
+    "pretrained_image_plan",
+    "pretrained_plan",
+    "pretrained_upper_half",
     "regressor_plan",
+    "resnet_plan",
     "rows_first",
+    "seq2seq_plan",
+    "small_seq2seq",
     "transformer_plan",
+    "transformers_library",
+    "upper_half",
     "variational_plan",
+    "vit_plan",
     "wide_plan",
+    "writer_family",
+    "writer_plan",
     "xl_plan",
 ]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import TaskError
 from dropsmith.kernels.adaptive_softmax import adaptive_log_softmax
-from dropsmith.kernels.deferred import Bands, BandScores
+from dropsmith.kernels.lazy_logits import Bands, BandScores
 
 
 class AdaptiveEmbedding(nn.Module):
@@ -63,8 +63,8 @@ def _of_band(
     tokens: Tensor, inside: Tensor, start: int, table: Tensor, projection: Tensor
 ) -> Tensor:
     """Vectors of the tokens in a band, and zeros for the others."""
-    found = F.embedding((tokens - start).where(inside, 0), table)
-    return F.linear(found * inside.unsqueeze(-1), projection)
+    vectors = F.embedding((tokens - start).where(inside, 0), table)
+    return F.linear(vectors * inside.unsqueeze(-1), projection)
 
 
 class AdaptiveHead(nn.Module):
@@ -89,11 +89,11 @@ class AdaptiveHead(nn.Module):
 
     def __init__(self, embedding: AdaptiveEmbedding) -> None:
         super().__init__()
-        later = range(1, len(embedding.tables))
+        rare_bands = range(1, len(embedding.tables))
         self.tables, self.projections = embedding.tables, embedding.projections
-        self.clusters = nn.Parameter(torch.empty(len(later), len(embedding.projections[0])))
+        self.clusters = nn.Parameter(torch.empty(len(rare_bands), len(embedding.projections[0])))
         nn.init.xavier_uniform_(self.clusters)
-        self.narrowed = nn.ModuleDict({str(band): nn.Identity() for band in later})
+        self.narrowed = nn.ModuleDict({str(band): nn.Identity() for band in rare_bands})
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Log-probabilities `[..., words]` of hidden states `[..., width]`."""

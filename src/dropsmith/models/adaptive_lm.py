@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import TaskError
-from dropsmith.models._waves import waves
 from dropsmith.models.adaptive import AdaptiveEmbedding, AdaptiveHead
 from dropsmith.patterns import Bernoulli, Native
 from dropsmith.plans import Plan, rule, select
@@ -85,7 +84,7 @@ def _check(width: int, heads: int) -> None:
 
 
 def adaptive_plan(*, branches: float, inner: float, attention: float, head: float) -> Plan:
-    """Where `AdaptiveLM` drops what, as fairseq's `transformer_lm_wiki103` does.
+    """The plan of `AdaptiveLM` that fairseq's `transformer_lm_wiki103` has.
 
     >>> adaptive_plan(branches=0.3, inner=0.1, attention=0.1, head=0.2).rules[0]
     rule('embedded', Bernoulli(rate=0.3))
@@ -105,3 +104,24 @@ def adaptive_plan(*, branches: float, inner: float, attention: float, head: floa
         rule(select(kind="attention"), Native(rate=attention)),
         rule("head.input head.narrowed.*", Bernoulli(rate=head)),
     )
+
+
+_LONGEST = 10_000
+
+
+def waves(places: Tensor, width: int, like: Tensor) -> Tensor:
+    """The sinusoids of each place, sines first and then cosines, `[places, width]`.
+
+    >>> waves(torch.tensor([0]), 4, torch.zeros(1))
+    tensor([[0., 0., 1., 1.]])
+
+    Args:
+        places: integers, `[places]`.
+        width: how many there are of each; even.
+        like: a tensor of the type they shall have.
+    """
+    # Half precision has no numbers for places beyond a few hundred.
+    exact = torch.promote_types(like.dtype, torch.float32)
+    exponents = torch.arange(0, width, 2, device=places.device, dtype=exact)
+    angle = places.to(exact).unsqueeze(1) * _LONGEST ** (-exponents / width)
+    return torch.cat([angle.sin(), angle.cos()], dim=1).to(like.dtype)

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import MissingExtra, TaskError
 from dropsmith.hub import retries_said_once
-from dropsmith.models._placing import Places, placed
-from dropsmith.models.upper import upper_half
+from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, Gaussian, Native, Words
 from dropsmith.plans import Plan, rule, select
 
@@ -29,26 +28,28 @@ class PretrainedClassifier(nn.Module):
 
     def __init__(self, checkpoint: str, classes: int) -> None:
         super().__init__()
-        made = transformers(checkpoint).AutoModelForSequenceClassification
-        self.net = without_noise(fetched(checkpoint, made.from_pretrained, num_labels=classes))
+        classes_of_library = transformers_library(checkpoint).AutoModelForSequenceClassification
+        self.net = without_noise(
+            load_pretrained(checkpoint, classes_of_library.from_pretrained, num_labels=classes)
+        )
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
     ) -> Tensor:
         """Scores `[batch, classes]`; the arguments are what the model's own tokeniser makes."""
-        own = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
-        return self.net(input_ids=input_ids, attention_mask=attention_mask, **own).logits
+        segments = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        return self.net(input_ids=input_ids, attention_mask=attention_mask, **segments).logits
 
 
 @lru_cache(maxsize=4)
-def upper_half_of(checkpoint: str) -> str | None:
-    """Where the upper half of its layers begins in `PretrainedClassifier`; no weights are read."""
-    library = transformers(checkpoint)
-    config = fetched(checkpoint, library.AutoConfig.from_pretrained)
+def pretrained_upper_half(checkpoint: str) -> str | None:
+    """The first layer of the upper half in `PretrainedClassifier`; no weights are read."""
+    library = transformers_library(checkpoint)
+    config = load_pretrained(checkpoint, library.AutoConfig.from_pretrained)
     with torch.device("meta"):
         net = library.AutoModelForSequenceClassification.from_config(config)
-    found = upper_half(net)
-    return None if found is None else f"net.{found}"
+    layer = upper_half(net)
+    return None if layer is None else f"net.{layer}"
 
 
 def without_noise(net: Any) -> Any:
@@ -65,7 +66,7 @@ def without_noise(net: Any) -> Any:
     return net
 
 
-def transformers(checkpoint: str) -> Any:
+def transformers_library(checkpoint: str) -> Any:
     """The library; `MissingExtra` where it is not installed."""
     try:
         import transformers as library
@@ -75,16 +76,16 @@ def transformers(checkpoint: str) -> Any:
     return library
 
 
-def fetched(checkpoint: str, fetch: Callable[..., Any], **options: Any) -> Any:
-    """What a `from_pretrained` of transformers returns, or an error that says what to do."""
+def load_pretrained(checkpoint: str, fetch: Callable[..., Any], **options: Any) -> Any:
+    """The result of a `from_pretrained` of transformers, or an error that says what to do."""
     try:
         with retries_said_once():
             return fetch(checkpoint, **options)
     except (OSError, ValueError) as error:
-        why = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0]
         raise TaskError(
             f"cannot fetch the pretrained model {checkpoint!r} from the Hub\n"
-            f"  {type(error).__name__}: {why}\n"
+            f"  {type(error).__name__}: {reason}\n"
             "  give a folder that holds its files (--model DIR), or train the task's own small "
             "model: leave --model out\n  a recipe, which takes no other model, has a small one in "
             "its preset for a CPU: leave --preset out"
@@ -93,7 +94,7 @@ def fetched(checkpoint: str, fetch: Callable[..., Any], **options: Any) -> Any:
 
 _DROPOUT, _TABLE = select(kind="dropout"), "**.word_embeddings"
 
-_PLACES: Places = {
+_PLACES: NoiseTable = {
     "dropout": lambda rate: (
         rule(_DROPOUT, Bernoulli(rate=rate)),
         rule(select(kind="attention"), Native(rate=rate)),
@@ -107,7 +108,7 @@ PRETRAINED_NOISES = tuple(_PLACES)
 
 
 def pretrained_plan(noise: str, rate: float) -> Plan:
-    """Where an encoder of the BERT family drops what.
+    """The plan of one kind of noise in an encoder of the BERT family.
 
     >>> pretrained_plan("words", 0.1).rules
     (rule('**.word_embeddings', Words(rate=0.1)),)
@@ -121,4 +122,31 @@ def pretrained_plan(noise: str, rate: float) -> Plan:
     Raises:
         TaskError: the noise is none of these.
     """
-    return placed(_PLACES, noise, rate, "a pretrained encoder")
+    return plan_for_noise(_PLACES, noise, rate, "a pretrained encoder")
+
+
+def upper_half(model: nn.Module) -> str | None:
+    """The name of the middle layer of a model's longest stack; None where it has no stack.
+
+    A stack is a list of at least two modules of one class. Of equally long ones it is the last: in
+    an encoder-decoder that of the decoder, so that the encoder is below.
+
+    >>> layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    >>> upper_half(nn.TransformerEncoder(layer, 4))
+    'layers.2'
+    >>> upper_half(nn.Sequential(nn.Linear(3, 3), nn.ReLU())) is None
+    True
+    """
+    stacks = [
+        (name, len(module))
+        for name, module in model.named_modules()
+        if isinstance(module, nn.ModuleList | nn.Sequential) and _is_stack(module)
+    ]
+    if not stacks:
+        return None
+    name, count = max(reversed(stacks), key=lambda stack: stack[1])
+    return f"{name}.{count // 2}" if name else str(count // 2)
+
+
+def _is_stack(module: nn.ModuleList | nn.Sequential) -> bool:
+    return len(module) > 1 and len({type(layer) for layer in module}) == 1

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from dropsmith.models._placing import Places, placed
-from dropsmith.models.pretrained import fetched, transformers, without_noise
+from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
+from dropsmith.models.pretrained import load_pretrained, transformers_library, without_noise
 from dropsmith.patterns import Bernoulli, Gaussian
 from dropsmith.plans import Plan, rule, select
 
@@ -33,10 +33,12 @@ class PretrainedImages(nn.Module):
 
     def __init__(self, checkpoint: str, classes: int) -> None:
         super().__init__()
-        made = transformers(checkpoint).AutoModelForImageClassification
+        library_class = transformers_library(checkpoint).AutoModelForImageClassification
         # A head of other classes than the checkpoint's is drawn anew.
         options = {"num_labels": classes, "ignore_mismatched_sizes": True}
-        self.net: Any = without_noise(fetched(checkpoint, made.from_pretrained, **options))
+        self.net: Any = without_noise(
+            load_pretrained(checkpoint, library_class.from_pretrained, **options)
+        )
         mean, deviation = _colours(checkpoint)
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("deviation", deviation, persistent=False)
@@ -52,16 +54,16 @@ def _colours(checkpoint: str) -> tuple[Tensor, Tensor]:
     """Mean and deviation of each colour, `[channels, 1, 1]`, from beside the weights."""
     from transformers.image_processing_base import ImageProcessingMixin
 
-    said, _ = fetched(checkpoint, ImageProcessingMixin.get_image_processor_dict)
+    processor, _ = load_pretrained(checkpoint, ImageProcessingMixin.get_image_processor_dict)
     return (
-        torch.tensor(said["image_mean"]).view(-1, 1, 1),
-        torch.tensor(said["image_std"]).view(-1, 1, 1),
+        torch.tensor(processor["image_mean"]).view(-1, 1, 1),
+        torch.tensor(processor["image_std"]).view(-1, 1, 1),
     )
 
 
 _MODULES = select(kind="dropout")
 
-_PLACES: Places = {
+_PLACES: NoiseTable = {
     "dropout": lambda rate: (rule(_MODULES, Bernoulli(rate=rate)),),
     "gaussian": lambda rate: (rule(_MODULES, Gaussian(rate=rate)),),
 }
@@ -70,7 +72,7 @@ PRETRAINED_IMAGE_NOISES = tuple(_PLACES)
 
 
 def pretrained_image_plan(noise: str, rate: float) -> Plan:
-    """Where a pretrained model of images drops what.
+    """The plan of one kind of noise in a pretrained model of images.
 
     >>> pretrained_image_plan("dropout", 0.1).rules
     (rule(select('**', kind='dropout'), Bernoulli(rate=0.1)),)
@@ -82,4 +84,4 @@ def pretrained_image_plan(noise: str, rate: float) -> Plan:
     Raises:
         TaskError: the noise is none of these.
     """
-    return placed(_PLACES, noise, rate, "a pretrained model of images")
+    return plan_for_noise(_PLACES, noise, rate, "a pretrained model of images")

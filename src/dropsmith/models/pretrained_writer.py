@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import TaskError
-from dropsmith.models._placing import Places, placed
-from dropsmith.models.pretrained import fetched, transformers, without_noise
+from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
+from dropsmith.models.pretrained import load_pretrained, transformers_library, without_noise
 from dropsmith.patterns import Bernoulli, Native, Words
 from dropsmith.plans import Plan, rule, select
 
@@ -26,8 +26,8 @@ class PretrainedWriter(nn.Module):
 
     def __init__(self, checkpoint: str) -> None:
         super().__init__()
-        made = transformers(checkpoint).AutoModelForSeq2SeqLM
-        self.net: Any = without_noise(fetched(checkpoint, made.from_pretrained))
+        library_class = transformers_library(checkpoint).AutoModelForSeq2SeqLM
+        self.net: Any = without_noise(load_pretrained(checkpoint, library_class.from_pretrained))
         self.pad = int(self.net.config.pad_token_id)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class PretrainedWriter(nn.Module):
             )[:, 1:]
 
 
-def _places(kind: str, table: str) -> Places:
+def _places(kind: str, table: str) -> NoiseTable:
     return {
         "dropout": lambda rate: (
             rule(select(kind=kind), Bernoulli(rate=rate)),
@@ -76,19 +76,19 @@ def _places(kind: str, table: str) -> Places:
 
 
 _BART = _places("functional", "net.model.*.embed_tokens")
-_FAMILIES: Mapping[str, Places] = {
+_FAMILIES: Mapping[str, NoiseTable] = {
     **dict.fromkeys(("bart", "mbart", "marian", "pegasus", "blenderbot", "m2m_100"), _BART),
     **dict.fromkeys(("t5", "mt5"), _places("dropout", "net.*.embed_tokens")),
 }
-"""Where a family of models has dropout of its own: in functions or in modules."""
+"""The noise of each family, whose own dropout is in functions or in modules."""
 
 WRITER_NOISES = tuple(_BART)
 
 
 def writer_family(checkpoint: str) -> str:
-    """What family a checkpoint is of; `TaskError` for one whose places of noise are not known."""
-    made = transformers(checkpoint).AutoConfig
-    family = fetched(checkpoint, made.from_pretrained).model_type
+    """The family of a checkpoint; `TaskError` for one whose places of noise are not known."""
+    library_class = transformers_library(checkpoint).AutoConfig
+    family = load_pretrained(checkpoint, library_class.from_pretrained).model_type
     if family not in _FAMILIES:
         raise TaskError(
             f"{checkpoint!r} is a model of the family {family!r}, which does not write one text "
@@ -98,7 +98,7 @@ def writer_family(checkpoint: str) -> str:
 
 
 def writer_plan(family: str, noise: str, rate: float) -> Plan:
-    """Where a pretrained encoder and decoder drop what.
+    """The plan of one kind of noise in a pretrained encoder and decoder.
 
     >>> writer_plan("t5", "words", 0.1).rules
     (rule('net.*.embed_tokens', Words(rate=0.1)),)
@@ -113,4 +113,4 @@ def writer_plan(family: str, noise: str, rate: float) -> Plan:
     Raises:
         TaskError: the noise is none of these.
     """
-    return placed(_FAMILIES[family], noise, rate, f"a pretrained {family}")
+    return plan_for_noise(_FAMILIES[family], noise, rate, f"a pretrained {family}")

@@ -10,16 +10,15 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from dropsmith.errors import TaskError
-from dropsmith.models._cells import cell_named
-from dropsmith.recurrent import GRU
+from dropsmith.errors import TaskError, did_you_mean
+from dropsmith.recurrent import GRU, LSTM
 
 _TABLES = 0.1
 """Half the width of the uniform distribution that AWD-LSTM draws embedding and head from."""
 
 
 class RecurrentScores(NamedTuple):
-    """What a recurrent language model returns.
+    """The output of a recurrent language model.
 
     Args:
         logits: scores of the next word, `[batch, time, words]`.
@@ -42,14 +41,14 @@ class RecurrentLM(nn.Module):
     returned, on its way to the scores), `head`.
 
     >>> import torch
-    >>> net = RecurrentLM(words=50, embedded=8, widths=(16, 8), tied=True)
+    >>> net = RecurrentLM(words=50, embedding_width=8, widths=(16, 8), tied=True)
     >>> first = net(torch.zeros(3, 7, dtype=torch.long))
     >>> net(torch.zeros(3, 5, dtype=torch.long), first.state).logits.shape
     torch.Size([3, 5, 50])
 
     Args:
         words: size of the vocabulary.
-        embedded: units of a word's embedding.
+        embedding_width: units of a word's embedding.
         widths: units of each layer.
         cell: `lstm` or `gru`.
         tied: whether the scores use the embedding's rows as weights (Inan et al., 2017).
@@ -65,7 +64,7 @@ class RecurrentLM(nn.Module):
         self,
         *,
         words: int,
-        embedded: int,
+        embedding_width: int,
         widths: Sequence[int],
         cell: str = "lstm",
         tied: bool = False,
@@ -73,9 +72,9 @@ class RecurrentLM(nn.Module):
     ) -> None:
         super().__init__()
         layer = cell_named(cell)
-        _check(embedded, widths, tied)
-        self.embedding = nn.Embedding(words, embedded)
-        entering = (embedded, *widths[:-1])
+        _check(embedding_width, widths, tied)
+        self.embedding = nn.Embedding(words, embedding_width)
+        entering = (embedding_width, *widths[:-1])
         self.layers = nn.ModuleList(
             layer(units, width, batch_first=True)
             for units, width in zip(entering, widths, strict=True)
@@ -108,8 +107,8 @@ class RecurrentLM(nn.Module):
             before = None if state is None else _as_torch(state[depth * parts :][:parts])
             x, end = layer(x, before)
             after += [part.squeeze(0) for part in (end if parts == 2 else (end,))]
-        dropped = self.top(x)
-        return RecurrentScores(self.head(dropped), tuple(after), x, dropped)
+        top = self.top(x)
+        return RecurrentScores(self.head(top), tuple(after), x, top)
 
 
 def _as_torch(parts: tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
@@ -118,11 +117,28 @@ def _as_torch(parts: tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
     return (hidden, *cells) if cells else hidden
 
 
-def _check(embedded: int, widths: Sequence[int], tied: bool) -> None:
+def _check(embedding_width: int, widths: Sequence[int], tied: bool) -> None:
     if not widths:
         raise TaskError("a recurrent model needs at least one layer: widths=(650, 650)")
-    if tied and widths[-1] != embedded:
+    if tied and widths[-1] != embedding_width:
         raise TaskError(
             f"a tied head needs a last layer as wide as the embedding, got {widths[-1]} and "
-            f"{embedded}\n  use widths=(..., {embedded}) or tied=False"
+            f"{embedding_width}\n  use widths=(..., {embedding_width}) or tied=False"
         )
+
+
+CELLS: dict[str, type[LSTM] | type[GRU]] = {"lstm": LSTM, "gru": GRU}
+
+
+def cell_named(name: str) -> type[LSTM] | type[GRU]:
+    """The layer of a name.
+
+    Raises:
+        TaskError: there is no such cell.
+    """
+    if name not in CELLS:
+        raise TaskError(
+            f"no recurrent cell is called {name!r}\n  there are: {', '.join(CELLS)}"
+            + did_you_mean(name, CELLS)
+        )
+    return CELLS[name]

@@ -1,4 +1,4 @@
-"""Where the papers on recurrent dropout drop what, for `RecurrentLM` and models built like it.
+"""Plans of the papers on recurrent dropout, for `RecurrentLM` and models built like it.
 
 A rate of 0 leaves its rule out: off means gone.
 """
@@ -29,7 +29,7 @@ def naive_plan(
     """
     return Plan(
         *_on("layers.0.input", Bernoulli(rate=input)),
-        *_on(_later(layers), Bernoulli(rate=between)),
+        *_on(_later_inputs(layers), Bernoulli(rate=between)),
         *_on("top", Bernoulli(rate=output)),
     )
 
@@ -55,11 +55,11 @@ def variational_plan(
         tied: whether the gates of a layer share one mask, or have one each. This has nothing to
             do with a head that is tied to the embedding.
     """
-    held = "time gate" if tied else "time"
+    sharing = "time gate" if tied else "time"
     return Plan(
         *_on("embedding", Words(rate=words)),
-        *_on("layers.*.input_l0", Bernoulli(rate=input, shared=held)),
-        *_on("layers.*.recurrent_l0", Bernoulli(rate=recurrent, shared=held)),
+        *_on("layers.*.input_l0", Bernoulli(rate=input, shared=sharing)),
+        *_on("layers.*.recurrent_l0", Bernoulli(rate=recurrent, shared=sharing)),
         *_on("top", Bernoulli(rate=output, shared="time")),
     )
 
@@ -94,7 +94,7 @@ def awd_plan(
     return Plan(
         *_on("embedding", Words(rate=words, per="table")),
         *_on("layers.0.input", Bernoulli(rate=input, shared="time")),
-        *_on(_later(layers), Bernoulli(rate=between, shared="time")),
+        *_on(_later_inputs(layers), Bernoulli(rate=between, shared="time")),
         *_on("layers.*.weight_hh_l0", Weights(rate=weights)),
         *_on("top", Bernoulli(rate=output, shared="time")),
     )
@@ -133,12 +133,12 @@ def fraternal_plan(
 
 
 def _on(
-    where: str | Selector, pattern: Bernoulli | Words | Weights, views: Sharing = "fresh"
+    target: str | Selector, pattern: Bernoulli | Words | Weights, views: Sharing = "fresh"
 ) -> list[Rule]:
-    return [rule(where, pattern, views=views)] if pattern.rate else []
+    return [rule(target, pattern, views=views)] if pattern.rate else []
 
 
-def _later(layers: int) -> Selector:
+def _later_inputs(layers: int) -> Selector:
     return select("layers.*.input", depth=(1, layers))
 
 

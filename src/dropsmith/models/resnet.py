@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dropsmith.errors import MissingExtra
-from dropsmith.models._placing import Places, placed
+from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, Blocks, Gaussian, Pattern
 from dropsmith.plans import Plan, Rule, rule
 
@@ -68,7 +68,7 @@ def _everywhere(pattern: Pattern) -> tuple[Rule, ...]:
     return (rule(_NORMS, pattern),)
 
 
-_PLACES: Places = {
+_PLACES: NoiseTable = {
     "dropout": lambda rate: _everywhere(Bernoulli(rate=rate)),
     "spatial": lambda rate: _everywhere(Bernoulli(rate=rate, shared="height width")),
     "blocks": lambda rate: _everywhere(Blocks(rate=rate, size=7)),
@@ -79,7 +79,7 @@ RESNET_NOISES = tuple(_PLACES)
 
 
 def resnet_plan(noise: str, rate: float) -> Plan:
-    """Where `ResNet` drops what.
+    """The plan of one kind of noise in `ResNet`.
 
     >>> resnet_plan("spatial", 0.1).rules[0].pattern
     Bernoulli(rate=0.1, shared='height width')
@@ -92,4 +92,4 @@ def resnet_plan(noise: str, rate: float) -> Plan:
     Raises:
         TaskError: the noise is none of these.
     """
-    return placed(_PLACES, noise, rate, "ResNet")
+    return plan_for_noise(_PLACES, noise, rate, "ResNet")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dropsmith.models._placing import Places, placed
+from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, Blocks, Gaussian
 from dropsmith.plans import Plan, rule
 
@@ -57,7 +57,7 @@ class SmallConv(nn.Module):
         return self.head(F.relu(self.hidden(x.flatten(1))))
 
 
-_PLACES: Places = {
+_PLACES: NoiseTable = {
     "dropout": lambda rate: (
         rule("hidden.input", Bernoulli(rate=rate)),
         rule("head.input", Bernoulli(rate=rate)),
@@ -74,7 +74,7 @@ CONV_NOISES = tuple(_PLACES)
 
 
 def conv_plan(noise: str, rate: float) -> Plan:
-    """Where `SmallConv` drops what.
+    """The plan of one kind of noise in `SmallConv`.
 
     >>> conv_plan("spatial", 0.2).rules
     (rule('convs.*', Bernoulli(rate=0.2, shared='height width')),)
@@ -87,4 +87,4 @@ def conv_plan(noise: str, rate: float) -> Plan:
     Raises:
         TaskError: the noise is none of these.
     """
-    return placed(_PLACES, noise, rate, "SmallConv")
+    return plan_for_noise(_PLACES, noise, rate, "SmallConv")

@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dropsmith.errors import MissingExtra
-from dropsmith.models._placing import Places, placed
+from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, Gaussian, Path, Pattern, Words
 from dropsmith.plans import Plan, Rule, rule
 
@@ -67,7 +67,7 @@ def _everywhere(pattern: Pattern) -> tuple[Rule, ...]:
     return tuple(rule(place, pattern) for place in places)
 
 
-_PLACES: Places = {
+_PLACES: NoiseTable = {
     "dropout": lambda rate: _everywhere(Bernoulli(rate=rate)),
     "locked": lambda rate: _everywhere(Bernoulli(rate=rate, shared="time")),
     "gaussian": lambda rate: _everywhere(Gaussian(rate=rate)),
@@ -79,7 +79,7 @@ GPT_NOISES = tuple(_PLACES)
 
 
 def gpt_plan(noise: str, rate: float) -> Plan:
-    """Where `SmallGPT` drops what.
+    """The plan of one kind of noise in `SmallGPT`.
 
     >>> gpt_plan("words", 0.1).rules
     (rule('net.transformer.wte', Words(rate=0.1)),)
@@ -94,4 +94,4 @@ def gpt_plan(noise: str, rate: float) -> Plan:
     Raises:
         TaskError: the noise is none of these.
     """
-    return placed(_PLACES, noise, rate, "SmallGPT")
+    return plan_for_noise(_PLACES, noise, rate, "SmallGPT")

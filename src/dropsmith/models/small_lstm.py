@@ -1,12 +1,38 @@
 """One LSTM between an embedding and its transpose: a word language model for CPU minutes."""
 
+from typing import NamedTuple
+
 from torch import Tensor, nn
 
-from dropsmith.models._placing import Places, placed
-from dropsmith.models._scores import Scores, layers_first, rows_first
+from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, Gaussian, Weights, Words
 from dropsmith.plans import Plan, Rule, rule
 from dropsmith.recurrent import LSTM
+
+
+class Scores(NamedTuple):
+    """Scores of the next word, and the recurrent state after the last word that was read.
+
+    A named tuple, because DistributedDataParallel and torch's tree functions look into those.
+
+    Args:
+        logits: `[batch, time, words]`.
+        state: tensors with their rows first, `[batch, layers, unit]`: views that are stacked or
+            cut along dimension 0 then never confuse rows with layers.
+    """
+
+    logits: Tensor
+    state: tuple[Tensor, ...]
+
+
+def rows_first(state: Tensor) -> Tensor:
+    """`[layers, batch, unit]`, as torch's layers return a state, as `[batch, layers, unit]`."""
+    return state.transpose(0, 1)
+
+
+def layers_first(state: Tensor) -> Tensor:
+    """`[batch, layers, unit]` as `[layers, batch, unit]`, as torch's layers take a state."""
+    return state.transpose(0, 1).contiguous()
 
 
 class SmallLSTM(nn.Module):
@@ -45,7 +71,7 @@ class SmallLSTM(nn.Module):
         return Scores(self.head(hidden), tuple(map(rows_first, after)))
 
 
-_PLACES: Places = {
+_PLACES: NoiseTable = {
     "dropout": lambda rate: (
         rule("embedding", Bernoulli(rate=rate)),
         rule("head.input", Bernoulli(rate=rate)),
@@ -72,13 +98,13 @@ _PLACES: Places = {
 }
 
 
-def _variational(rate: float, held: str) -> tuple[Rule, ...]:
+def _variational(rate: float, sharing: str) -> tuple[Rule, ...]:
     # Words and state are dropped less, as in the paper: 0.3 and 0.5 in its large model.
     return (
         rule("embedding", Words(rate=0.6 * rate)),
-        rule("lstm.inputs", Bernoulli(rate=rate, shared=held)),
-        rule("lstm.recurrent", Bernoulli(rate=0.6 * rate, shared=held)),
-        rule("head.input", Bernoulli(rate=rate, shared="time" if held else "")),
+        rule("lstm.inputs", Bernoulli(rate=rate, shared=sharing)),
+        rule("lstm.recurrent", Bernoulli(rate=0.6 * rate, shared=sharing)),
+        rule("head.input", Bernoulli(rate=rate, shared="time" if sharing else "")),
     )
 
 
@@ -86,7 +112,7 @@ LSTM_NOISES = tuple(_PLACES)
 
 
 def lstm_plan(noise: str, rate: float) -> Plan:
-    """Where `SmallLSTM` drops what.
+    """The plan of one kind of noise in `SmallLSTM`.
 
     >>> lstm_plan("words", 0.1).rules
     (rule('embedding', Words(rate=0.1)),)
@@ -103,4 +129,4 @@ def lstm_plan(noise: str, rate: float) -> Plan:
     Raises:
         TaskError: the noise is none of these.
     """
-    return placed(_PLACES, noise, rate, "SmallLSTM")
+    return plan_for_noise(_PLACES, noise, rate, "SmallLSTM")

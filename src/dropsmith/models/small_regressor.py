@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from dropsmith.models._cells import cell_named
-from dropsmith.models._placing import Places, placed
+from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
+from dropsmith.models.recurrent_lm import cell_named
 from dropsmith.patterns import Bernoulli, Gaussian, Weights, Words
 from dropsmith.plans import Plan, Rule, rule
 
@@ -41,7 +41,7 @@ class SmallRegressor(nn.Module):
         return self.head(states[torch.arange(len(tokens), device=tokens.device), last])
 
 
-_PLACES: Places = {
+_PLACES: NoiseTable = {
     "dropout": lambda rate: (
         rule("embedding", Bernoulli(rate=rate)),
         rule("head.input", Bernoulli(rate=rate)),
@@ -62,11 +62,11 @@ _PLACES: Places = {
 }
 
 
-def _variational(rate: float, held: str) -> tuple[Rule, ...]:
+def _variational(rate: float, sharing: str) -> tuple[Rule, ...]:
     return (
         rule("embedding", Words(rate=rate)),
-        rule("layer.inputs", Bernoulli(rate=rate, shared=held)),
-        rule("layer.recurrent", Bernoulli(rate=rate, shared=held)),
+        rule("layer.inputs", Bernoulli(rate=rate, shared=sharing)),
+        rule("layer.recurrent", Bernoulli(rate=rate, shared=sharing)),
         rule("head.input", Bernoulli(rate=rate)),
     )
 
@@ -75,7 +75,7 @@ REGRESSOR_NOISES = tuple(_PLACES)
 
 
 def regressor_plan(noise: str, rate: float) -> Plan:
-    """Where `SmallRegressor` drops what.
+    """The plan of one kind of noise in `SmallRegressor`.
 
     >>> regressor_plan("words", 0.1).rules
     (rule('embedding', Words(rate=0.1)),)
@@ -90,4 +90,4 @@ def regressor_plan(noise: str, rate: float) -> Plan:
     Raises:
         TaskError: the noise is none of these.
     """
-    return placed(_PLACES, noise, rate, "SmallRegressor")
+    return plan_for_noise(_PLACES, noise, rate, "SmallRegressor")

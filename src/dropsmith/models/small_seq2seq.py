@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import MissingExtra
-from dropsmith.models._placing import Places, placed
+from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, Gaussian, Path, Pattern, Words
 from dropsmith.plans import Plan, Rule, rule
 
@@ -103,7 +103,7 @@ class SmallSeq2Seq(nn.Module):
             longest: most tokens of a target.
         """
         with torch.no_grad():
-            found = self.net.generate(
+            tokens = self.net.generate(
                 input_ids=source,
                 attention_mask=(source != PAD).long(),
                 num_beams=beams,
@@ -113,8 +113,8 @@ class SmallSeq2Seq(nn.Module):
                 do_sample=False,
             )[:, 1:]
         # What follows the first END is of no meaning: transformers fills it up with more of them.
-        ended = (found == END).cumsum(1) - (found == END).long() > 0
-        return found.masked_fill(ended, PAD)
+        after_end = (tokens == END).cumsum(1) - (tokens == END).long() > 0
+        return tokens.masked_fill(after_end, PAD)
 
 
 def _transformers() -> Any:
@@ -139,7 +139,7 @@ def _everywhere(pattern: Pattern) -> tuple[Rule, ...]:
     return (rule(_EMBEDDING, pattern), *(rule(branch, pattern) for branch in _BRANCHES))
 
 
-_PLACES: Places = {
+_PLACES: NoiseTable = {
     "dropout": lambda rate: _everywhere(Bernoulli(rate=rate)),
     "locked": lambda rate: _everywhere(Bernoulli(rate=rate, shared="time")),
     "gaussian": lambda rate: _everywhere(Gaussian(rate=rate)),
@@ -151,7 +151,7 @@ SEQ2SEQ_NOISES = tuple(_PLACES)
 
 
 def seq2seq_plan(noise: str, rate: float) -> Plan:
-    """Where `SmallSeq2Seq` drops what.
+    """The plan of one kind of noise in `SmallSeq2Seq`.
 
     >>> seq2seq_plan("words", 0.1).rules
     (rule('net.model.*.embed_tokens', Words(rate=0.1)),)
@@ -165,4 +165,4 @@ def seq2seq_plan(noise: str, rate: float) -> Plan:
     Raises:
         TaskError: the noise is none of these.
     """
-    return placed(_PLACES, noise, rate, "SmallSeq2Seq")
+    return plan_for_noise(_PLACES, noise, rate, "SmallSeq2Seq")

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dropsmith.models._placing import Places, placed
+from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, Gaussian, Path, Words
 from dropsmith.plans import Plan, rule
 
@@ -60,30 +60,34 @@ class SmallTransformer(nn.Module):
     def forward(self, tokens: Tensor, second: Tensor | None = None) -> Tensor:
         """Scores `[batch, classes]` of tokens `[batch, time]`; of a pair, the second as well."""
         if second is None:
-            (only,) = self._read(tokens)
-            return self.head(only)
-        one, other = self._read(tokens, second)
-        return self.head(torch.cat((one, other, (one - other).abs(), one * other), dim=-1))
+            (mean,) = self._read(tokens)
+            return self.head(mean)
+        first, further = self._read(tokens, second)
+        return self.head(
+            torch.cat((first, further, (first - further).abs(), first * further), dim=-1)
+        )
 
     def _read(self, *texts: Tensor) -> list[Tensor]:
         """The mean of each text: they stand side by side, and none attends to another."""
         places = [torch.arange(text.shape[1], device=text.device) for text in texts]
         real = [text != PAD for text in texts]
         x = self.embedding(torch.cat(texts, 1)) + self.position(torch.cat(places)).unsqueeze(0)
-        seen = _seen(real)
+        mask = _attention_mask(real)
         for layer in self.layers:
-            x = layer(x, seen)
+            x = layer(x, mask)
         parts = self.norm(x).split([len(place) for place in places], dim=1)
-        return [self.mean(part, own) for part, own in zip(parts, real, strict=True)]
+        return [
+            self.mean(part, mask_of_text) for part, mask_of_text in zip(parts, real, strict=True)
+        ]
 
 
-def _seen(real: Sequence[Tensor]) -> Tensor:
-    """What each word attends to, `[batch, 1, time or 1, time]`: the real words of its text."""
+def _attention_mask(real: Sequence[Tensor]) -> Tensor:
+    """The words each word attends to, `[batch, 1, time or 1, time]`: the real ones of its text."""
     # A text without words attends to its padding: a row of nothing would be not-a-number.
-    keys = torch.cat([own | ~own.any(1, keepdim=True) for own in real], dim=1)[:, None, None]
+    keys = torch.cat([mask | ~mask.any(1, keepdim=True) for mask in real], dim=1)[:, None, None]
     if len(real) == 1:
         return keys
-    texts = [torch.full(own.shape[1:], i, device=own.device) for i, own in enumerate(real)]
+    texts = [torch.full(mask.shape[1:], i, device=mask.device) for i, mask in enumerate(real)]
     text = torch.cat(texts)
     return keys & (text == text.unsqueeze(1))
 
@@ -99,16 +103,16 @@ class _Layer(nn.Module):
         self.feed = nn.Linear(width, 4 * width)
         self.fed = nn.Linear(4 * width, width)
 
-    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
-        x = x + self.attended(self._attend(self.before_attention(x), seen))
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        x = x + self.attended(self._attend(self.before_attention(x), mask))
         return x + self.fed(F.gelu(self.feed(self.before_feed(x))))
 
-    def _attend(self, x: Tensor, seen: Tensor) -> Tensor:
+    def _attend(self, x: Tensor, mask: Tensor) -> Tensor:
         split = (*x.shape[:2], self.heads, -1)
         query, key, value = (
             part(x).view(split).transpose(1, 2) for part in (self.query, self.key, self.value)
         )
-        heads = F.scaled_dot_product_attention(query, key, value, attn_mask=seen)
+        heads = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return heads.transpose(1, 2).flatten(2)
 
 
@@ -121,7 +125,7 @@ class _Mean(nn.Module):
 
 _BRANCHES = ("layers.*.attended", "layers.*.fed")
 
-_PLACES: Places = {
+_PLACES: NoiseTable = {
     "dropout": lambda rate: (
         rule("embedding", Bernoulli(rate=rate)),
         *(rule(branch, Bernoulli(rate=rate)) for branch in _BRANCHES),
@@ -145,7 +149,7 @@ TRANSFORMER_NOISES = tuple(_PLACES)
 
 
 def transformer_plan(noise: str, rate: float) -> Plan:
-    """Where `SmallTransformer` drops what.
+    """The plan of one kind of noise in `SmallTransformer`.
 
     >>> transformer_plan("path", 0.1).rules[0]
     rule('layers.*.attended', Path(rate=0.1))
@@ -159,4 +163,4 @@ def transformer_plan(noise: str, rate: float) -> Plan:
     Raises:
         TaskError: the noise is none of these.
     """
-    return placed(_PLACES, noise, rate, "SmallTransformer")
+    return plan_for_noise(_PLACES, noise, rate, "SmallTransformer")

@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dropsmith.errors import MissingExtra
-from dropsmith.models._placing import Places, placed
+from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, Gaussian, Path, Pattern
 from dropsmith.plans import Plan, Rule, rule
 
@@ -74,7 +74,7 @@ def _everywhere(pattern: Pattern) -> tuple[Rule, ...]:
     return tuple(rule(place, pattern) for place in places)
 
 
-_PLACES: Places = {
+_PLACES: NoiseTable = {
     "dropout": lambda rate: _everywhere(Bernoulli(rate=rate)),
     "gaussian": lambda rate: _everywhere(Gaussian(rate=rate)),
     "path": lambda rate: tuple(rule(branch, Path(rate=rate)) for branch in _BRANCHES),
@@ -84,7 +84,7 @@ VIT_NOISES = tuple(_PLACES)
 
 
 def vit_plan(noise: str, rate: float) -> Plan:
-    """Where `SmallViT` drops what.
+    """The plan of one kind of noise in `SmallViT`.
 
     >>> vit_plan("path", 0.1).rules[0]
     rule('net.vit.layers.*.attention.o_proj', Path(rate=0.1))
@@ -97,4 +97,4 @@ def vit_plan(noise: str, rate: float) -> Plan:
     Raises:
         TaskError: the noise is none of these.
     """
-    return placed(_PLACES, noise, rate, "SmallViT")
+    return plan_for_noise(_PLACES, noise, rate, "SmallViT")

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dropsmith.errors import TaskError
-from dropsmith.models._placing import Places, placed
-from dropsmith.models._scores import Scores
-from dropsmith.models._waves import waves as waves_of
+from dropsmith.models.adaptive_lm import waves as waves_of
+from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
+from dropsmith.models.small_lstm import Scores
 from dropsmith.patterns import Bernoulli, Gaussian, Path, Pattern, Words
 from dropsmith.plans import Plan, Rule, rule
 
@@ -82,9 +82,9 @@ class TransformerXL(nn.Module):
         waves = waves_of(torch.arange(places - 1, -1, -1, device=x.device), width, x)
         after = []
         for layer, memory in zip(self.layers, before, strict=True):
-            seen = torch.cat([memory, x], dim=1)
-            after.append(seen[:, max(seen.shape[1] - self.memory, 0) :].detach())
-            x = layer(x, seen, waves)
+            context = torch.cat([memory, x], dim=1)
+            after.append(context[:, max(context.shape[1] - self.memory, 0) :].detach())
+            x = layer(x, context, waves)
         return Scores(self.head(self.norm(x)), tuple(after))
 
 
@@ -104,49 +104,49 @@ class _Layer(nn.Module):
         self.attention_shortcut, self.feed_shortcut = nn.Identity(), nn.Identity()
         self.feed, self.fed = nn.Linear(width, feed), nn.Linear(feed, width)
 
-    def forward(self, x: Tensor, seen: Tensor, waves: Tensor) -> Tensor:
-        """What leaves the layer, of `x` that enters it and `seen`, memory and `x`."""
-        first = self.attention_norm(seen) if self.norm_first else seen
+    def forward(self, x: Tensor, context: Tensor, waves: Tensor) -> Tensor:
+        """The layer's output for `x`, and `context`, which is memory and `x`."""
+        first = self.attention_norm(context) if self.norm_first else context
         x = self.attention_shortcut(x) + self.attended(self._attend(first, x.shape[1], waves))
         x = x if self.norm_first else self.attention_norm(x)
         first = self.feed_norm(x) if self.norm_first else x
         x = self.feed_shortcut(x) + self.fed(F.relu(self.feed(first)))
         return x if self.norm_first else self.feed_norm(x)
 
-    def _attend(self, seen: Tensor, time: int, waves: Tensor) -> Tensor:
+    def _attend(self, context: Tensor, time: int, waves: Tensor) -> Tensor:
         """The heads' findings, side by side, for the last `time` places of what is seen."""
         query, key, value = (
             part.unflatten(2, (self.heads, -1)).transpose(1, 2)
-            for part in (self.query(seen[:, -time:]), self.key(seen), self.value(seen))
+            for part in (self.query(context[:, -time:]), self.key(context), self.value(context))
         )
         distances = F.linear(waves, self.position).unflatten(1, (self.heads, -1)).permute(1, 2, 0)
-        bias = shifted((query + self.position_bias) @ distances) / math.sqrt(key.shape[-1])
-        bias = bias.masked_fill(_future(time, seen), -math.inf)
+        bias = shift_to_places((query + self.position_bias) @ distances) / math.sqrt(key.shape[-1])
+        bias = bias.masked_fill(_future(time, context), -math.inf)
         heads = F.scaled_dot_product_attention(
             query + self.content_bias, key, value, attn_mask=bias
         )
         return heads.transpose(1, 2).flatten(2)
 
 
-def shifted(scores: Tensor) -> Tensor:
+def shift_to_places(scores: Tensor) -> Tensor:
     """Scores by distance as scores by place: the paper's appendix B.
 
     Of `[…, time, places]`, whose column c belongs to the distance places - 1 - c, row i of the
     result has in column j the score of the distance from place j to where the row stands, which
     is places - time + i. Columns to its right hold no meaning.
 
-    >>> shifted(torch.tensor([[2.0, 1.0, 0.0], [20.0, 10.0, 0.5]]))
+    >>> shift_to_places(torch.tensor([[2.0, 1.0, 0.0], [20.0, 10.0, 0.5]]))
     tensor([[ 1.0000,  0.0000,  0.0000],
             [20.0000, 10.0000,  0.5000]])
     """
     *rest, time, places = scores.shape
-    padded = F.pad(scores, (1, 0))
-    return padded.view(*rest, places + 1, time)[..., 1:, :].reshape(*rest, time, places)
+    wide = F.pad(scores, (1, 0))
+    return wide.view(*rest, places + 1, time)[..., 1:, :].reshape(*rest, time, places)
 
 
-def _future(time: int, seen: Tensor) -> Tensor:
-    """Which places each of the last `time` places must not see, `[time, places]`."""
-    place = torch.arange(seen.shape[1], device=seen.device)
+def _future(time: int, context: Tensor) -> Tensor:
+    """The places that each of the last `time` places must not see, `[time, places]`."""
+    place = torch.arange(context.shape[1], device=context.device)
     return place > place[-time:].unsqueeze(1)
 
 
@@ -167,7 +167,7 @@ def _everywhere(pattern: Pattern) -> tuple[Rule, ...]:
     return tuple(rule(place, pattern) for place in ("embedding", *_BRANCHES, "head.input"))
 
 
-_PLACES: Places = {
+_PLACES: NoiseTable = {
     "dropout": lambda rate: _everywhere(Bernoulli(rate=rate)),
     "locked": lambda rate: _everywhere(Bernoulli(rate=rate, shared="time")),
     "gaussian": lambda rate: _everywhere(Gaussian(rate=rate)),
@@ -179,7 +179,7 @@ XL_NOISES = tuple(_PLACES)
 
 
 def xl_plan(noise: str, rate: float) -> Plan:
-    """Where `TransformerXL` drops what.
+    """The plan of one kind of noise in `TransformerXL`.
 
     >>> xl_plan("path", 0.1).rules[0]
     rule('layers.*.attended', Path(rate=0.1))
@@ -193,4 +193,4 @@ def xl_plan(noise: str, rate: float) -> Plan:
     Raises:
         TaskError: the noise is none of these.
     """
-    return placed(_PLACES, noise, rate, "TransformerXL")
+    return plan_for_noise(_PLACES, noise, rate, "TransformerXL")

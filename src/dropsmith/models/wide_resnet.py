@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dropsmith.errors import TaskError
-from dropsmith.models._placing import Places, placed
+from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, Blocks, Gaussian, Path, Pattern
 from dropsmith.plans import Plan, Rule, rule
 
@@ -80,7 +80,7 @@ class WideResNet(nn.Module):
 
 
 def _blocks(depth: int, width: int, stride: int) -> int:
-    """How many blocks each stage has."""
+    """The number of blocks of each stage."""
     blocks, rest = divmod(depth - 4, 2 * STAGES)
     if rest or blocks < 1:
         nearest = 4 + 2 * STAGES * max(1, round((depth - 4) / (2 * STAGES)))
@@ -109,7 +109,9 @@ class _Block(nn.Module):
         self.conv2 = nn.Conv2d(leaving, leaving, 3, padding=1, bias=False)
         self.projects = entering != leaving or stride > 1
         self.shortcut = (
-            nn.Conv2d(entering, leaving, 1, stride, bias=False) if self.projects else Unchanged()
+            nn.Conv2d(entering, leaving, 1, stride, bias=False)
+            if self.projects
+            else IdentityShortcut()
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -119,7 +121,7 @@ class _Block(nn.Module):
         return branch + self.shortcut(active if self.projects else x)
 
 
-class Unchanged(nn.Module):
+class IdentityShortcut(nn.Module):
     """The shortcut of a block that keeps its shape: a place for noise, and nothing else."""
 
     output_axes = ("batch", "channel", "height", "width")
@@ -132,7 +134,7 @@ def _inside(pattern: Pattern) -> tuple[Rule, ...]:
     return (rule("stages.*.*.norm2", pattern),)
 
 
-_PLACES: Places = {
+_PLACES: NoiseTable = {
     "dropout": lambda rate: _inside(Bernoulli(rate=rate)),
     "spatial": lambda rate: _inside(Bernoulli(rate=rate, shared="height width")),
     "blocks": lambda rate: _inside(Blocks(rate=rate, size=3)),
@@ -144,7 +146,7 @@ WIDE_NOISES = tuple(_PLACES)
 
 
 def wide_plan(noise: str, rate: float) -> Plan:
-    """Where `WideResNet` drops what.
+    """The plan of one kind of noise in `WideResNet`.
 
     Between the convolutions of a block, as in the paper: a mask before a ReLU is one after it.
 
@@ -159,4 +161,4 @@ def wide_plan(noise: str, rate: float) -> Plan:
     Raises:
         TaskError: the noise is none of these.
     """
-    return placed(_PLACES, noise, rate, "WideResNet")
+    return plan_for_noise(_PLACES, noise, rate, "WideResNet")

@@ -12,9 +12,14 @@ import torch
 from torch import Tensor
 
 from dropsmith.errors import ObjectiveError
-from dropsmith.kernels.agreeing_head import HeadSettings, HeadSums, Mix, agreeing_head
-from dropsmith.kernels.agreeing_head.settings import Distance as HeadDistance
-from dropsmith.kernels.deferred import BandScores, Deferred, HeadScores, PutOffScores
+from dropsmith.kernels.fused_linear_consistency import (
+    HeadSettings,
+    HeadSums,
+    Mix,
+    fused_linear_consistency,
+)
+from dropsmith.kernels.fused_linear_consistency.settings import Distance as HeadDistance
+from dropsmith.kernels.lazy_logits import BandScores, HeadScores, LazyLogits, LazyTensor
 from dropsmith.objectives.distances import (
     Distance,
     jensen_shannon,
@@ -47,10 +52,10 @@ class Wanted:
     task_loss_views: tuple[int, ...] | None
 
 
-class CrossEntropySum(Deferred):
+class CrossEntropySum(LazyTensor):
     """A sum of cross-entropy over items whose scores are put off, put off itself."""
 
-    scores: PutOffScores
+    scores: LazyLogits
     labels: Tensor
     smoothing: float
     ignore_index: int
@@ -63,7 +68,7 @@ class CrossEntropySum(Deferred):
 
 def put_off(
     loss: Callable[..., Loss],
-    scores: PutOffScores,
+    scores: LazyLogits,
     labels: Tensor,
     smoothing: float,
     ignore_index: int,
@@ -71,14 +76,14 @@ def put_off(
     """What `loss` returns for these scores, its sum put off like them."""
 
     def make() -> Tensor:
-        if scores.untouched and not smoothing:
+        if scores.not_materialised and not smoothing:
             direct = scores.cross_entropy(labels, ignore_index)
             if direct is not None:
                 return direct
-        return loss(scores.present(), labels, smoothing, ignore_index).mean.sum
+        return loss(scores.materialise(), labels, smoothing, ignore_index).mean.sum
 
     dtype = torch.promote_types(scores.dtype, torch.float32)
-    found = CrossEntropySum(make, (), dtype, scores.device, scores.graded)
+    found = CrossEntropySum(make, (), dtype, scores.device, scores.needs_gradient)
     found.scores, found.labels = scores, labels
     found.smoothing, found.ignore_index = smoothing, ignore_index
     mask = labels != ignore_index
@@ -105,31 +110,31 @@ def from_head(views: Views, losses: Sequence[Loss], wanted: Wanted | None) -> li
 
 def _fits(
     views: Views,
-    scores: Sequence[PutOffScores],
+    scores: Sequence[LazyLogits],
     sums: Sequence[CrossEntropySum],
     wanted: Wanted,
 ) -> bool:
     task_loss_views = [
         view for view in wanted.task_loss_views or range(len(views)) if view < len(views)
     ]
-    if not all(isinstance(one, PutOffScores) and one.untouched for one in scores):
+    if not all(isinstance(one, LazyLogits) and one.not_materialised for one in scores):
         return False
     own = all(one.scores is scores[view] for view, one in zip(task_loss_views, sums, strict=True))
     heads = all(one.alike(scores[0]) for one in scores)
     whole = all(batch is views.batches[0] for batch in views.batches)
-    alike = all(one.untouched and sums[0].alike(one) for one in sums)
+    alike = all(one.not_materialised and sums[0].alike(one) for one in sums)
     return own and heads and whole and alike
 
 
-def _means(scores: Sequence[PutOffScores], task: CrossEntropySum, wanted: Wanted) -> list[Mean]:
+def _means(scores: Sequence[LazyLogits], task: CrossEntropySum, wanted: Wanted) -> list[Mean]:
     count = len(scores)
     labels = task.labels.flatten().long()
     items = max(1, int((labels != task.ignore_index).sum()))
     task_loss_views = wanted.task_loss_views or tuple(range(count))
     task_loss_views = tuple(view for view in task_loss_views if view < count)
-    batch_fraction = 1 / (items * len(task_loss_views))
+    item_weight = 1 / (items * len(task_loss_views))
     mix = Mix(
-        tuple(batch_fraction if view in task_loss_views else 0.0 for view in range(count)),
+        tuple(item_weight if view in task_loss_views else 0.0 for view in range(count)),
         wanted.weight / items if count > 1 else 0.0,
     )
     settings = HeadSettings(
@@ -139,17 +144,17 @@ def _means(scores: Sequence[PutOffScores], task: CrossEntropySum, wanted: Wanted
 
 
 def _sums(
-    scores: Sequence[PutOffScores], labels: Tensor, settings: HeadSettings, mix: Mix
+    scores: Sequence[LazyLogits], labels: Tensor, settings: HeadSettings, mix: Mix
 ) -> HeadSums:
     first = scores[0]
     if isinstance(first, BandScores):
         every = zip(*(one.states for one in scores if isinstance(one, BandScores)), strict=True)
         states = [torch.stack([one.flatten(0, -2) for one in band]) for band in every]
-        return first.bands.agreed(states, labels, settings)
+        return first.bands.consistency(states, labels, settings)
     assert isinstance(first, HeadScores)
     hidden = torch.stack([one.parts[0].flatten(0, -2) for one in scores])
     weight, bias = first.head.cast()
-    return agreeing_head(hidden, weight, bias, labels, settings, mix)
+    return fused_linear_consistency(hidden, weight, bias, labels, settings, mix)
 
 
 def _as_means(sums: HeadSums, task_loss_views: tuple[int, ...]) -> list[Mean]:

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from dropsmith.activations import Layer
 from dropsmith.errors import ObjectiveError
-from dropsmith.kernels.agreeing_attention import (
+from dropsmith.kernels.attention_divergence import (
+    AttentionInputs,
     AttentionSettings,
-    Looks,
-    agreeing_attention,
-    agreeing_matrices,
+    attention_divergence,
+    matrix_divergence,
 )
 from dropsmith.objectives._padding import real_tokens
 from dropsmith.objectives._stacks import Stack, cut_rows, leading_batch, stacks_of
@@ -112,18 +112,18 @@ def _hidden(one: Layer, other: Layer, distance: str, real: Tensor | None) -> Mea
 
 
 def _attention(
-    mine: tuple[str, Looks | Tensor],
-    yours: tuple[str, Looks | Tensor],
+    mine: tuple[str, AttentionInputs | Tensor],
+    yours: tuple[str, AttentionInputs | Tensor],
     settings: AttentionSettings,
     real: Tensor | None,
 ) -> Mean:
     (owner, a), (_, b) = mine, yours
-    if isinstance(a, Looks) and isinstance(b, Looks):
+    if isinstance(a, AttentionInputs) and isinstance(b, AttentionInputs):
         counted = _queries(real, a.query.shape[0], a.query.shape[2])
-        return Mean(*agreeing_attention(a, b, counted, settings))
+        return Mean(*attention_divergence(a, b, counted, settings))
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape:
         counted = _queries(real, a.shape[0], a.shape[2])
-        return Mean(*agreeing_matrices(a, b, counted, settings))
+        return Mean(*matrix_divergence(a, b, counted, settings))
     raise ObjectiveError(f"the attention of {owner!r} is of another kind or size in each view")
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dropsmith.activations import Layer
 from dropsmith.errors import ObjectiveError
-from dropsmith.kernels.agreeing_attention import Looks, open_places
+from dropsmith.kernels.attention_divergence import AttentionInputs, open_places
 
 
 def real_tokens(
@@ -51,11 +51,11 @@ def _sizes(layer: Layer) -> tuple[int, ...]:
     if layer.hidden is not None:
         return tuple(layer.hidden.shape[:2]) if layer.hidden.ndim == 3 else ()
     seen = layer.attention[0][1]
-    shape = seen.query.shape if isinstance(seen, Looks) else seen.shape
+    shape = seen.query.shape if isinstance(seen, AttentionInputs) else seen.shape
     return shape[0], shape[2]
 
 
-def _seen(seen: Looks | Tensor) -> Tensor | None:
+def _seen(seen: AttentionInputs | Tensor) -> Tensor | None:
     """The keys that some query may look at, `[rows, keys]`; None where all are."""
     if isinstance(seen, Tensor):
         return (seen > 0).any(1).any(1)

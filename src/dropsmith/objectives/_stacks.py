@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dropsmith.activations import Layer
 from dropsmith.errors import ObjectiveError
-from dropsmith.kernels.agreeing_attention import Looks
+from dropsmith.kernels.attention_divergence import AttentionInputs
 from dropsmith.passes import Views
 
 
@@ -79,7 +79,7 @@ def _leading(layer: Layer, views: Views, view: int, held: bool) -> Layer:
         x = cut_rows(x, views, view)
         return x.detach() if held and x is not None else x
 
-    def attention(seen: Looks | Tensor) -> Looks | Tensor:
+    def attention(seen: AttentionInputs | Tensor) -> AttentionInputs | Tensor:
         if isinstance(seen, Tensor):
             return change(seen)  # pyright: ignore[reportReturnType]
         mask = seen.mask

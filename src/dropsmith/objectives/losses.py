@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from dropsmith.errors import ObjectiveError
-from dropsmith.kernels.deferred import PutOffScores
+from dropsmith.kernels.lazy_logits import LazyLogits
 from dropsmith.objectives._from_head import put_off
 from dropsmith.objectives._symmetric import wide
 from dropsmith.terms import Loss, Mean
@@ -56,7 +56,7 @@ def classification(
         raise _misfit("integer labels", labels, logits, "logits without their class dimension")
     if not 0 <= label_smoothing < 1:
         raise ObjectiveError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
-    if isinstance(logits, PutOffScores) and logits.untouched:
+    if isinstance(logits, LazyLogits) and logits.not_materialised:
         return put_off(classification, logits, labels, label_smoothing, ignore_index)
     mask = labels != ignore_index
     target = torch.where(mask, labels, 0).long().unsqueeze(-1)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dropsmith.activations import Layer, Reader, Reading, Reads, reading
 from dropsmith.errors import ViewError
-from dropsmith.kernels.agreeing_attention import Looks
+from dropsmith.kernels.attention_divergence import AttentionInputs
 
 Layers = tuple[Layer, ...]
 
@@ -57,12 +57,14 @@ def _rows_first(hidden: Tensor, layer: Layer, rows: int) -> Tensor:
     if not layer.attention:
         return hidden
     _, seen = layer.attention[0]
-    time = (seen.query if isinstance(seen, Looks) else seen).shape[-2]
+    time = (seen.query if isinstance(seen, AttentionInputs) else seen).shape[-2]
     turned = time != rows and hidden.ndim == 3 and tuple(hidden.shape[:2]) == (time, rows)
     return hidden.transpose(0, 1) if turned else hidden
 
 
-def _attention(seen: Looks | Tensor, sizes: Sequence[int], view: int, owner: str) -> Looks | Tensor:
+def _attention(
+    seen: AttentionInputs | Tensor, sizes: Sequence[int], view: int, owner: str
+) -> AttentionInputs | Tensor:
     if isinstance(seen, Tensor):
         return _rows(seen if seen.ndim == 4 else seen.unsqueeze(1), sizes, view, owner)
     mask = seen.mask

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.kernels.deferred import Head, HeadScores
+from dropsmith.kernels.lazy_logits import Head, HeadScores
 
 LEAST_CLASSES = 1024
 """A head of fewer classes is not put off: its scores are small, and one product is faster."""
@@ -113,7 +113,7 @@ def putting_off(head: nn.Linear | None) -> Iterator[None]:
 
 def put_off_still(scores: Sequence[Tensor]) -> bool:
     """Whether scores are those of a head that was put off, and nothing has looked at them."""
-    return all(isinstance(one, HeadScores) and one.untouched for one in scores)
+    return all(isinstance(one, HeadScores) and one.not_materialised for one in scores)
 
 
 def put_off(head: nn.Linear) -> None:

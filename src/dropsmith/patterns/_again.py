@@ -1,10 +1,12 @@
-"""Multiplication by a mask that is drawn again in backward instead of being kept."""
+"""Multiplication by a mask that is kept for backward where it is small, else drawn again there."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
-import torch
 from torch import Tensor
+
+from dropsmith.kernels.self_adjoint import KEPT, self_adjoint
+from dropsmith.rng import traced
 
 SMALL = 16
 """A mask is kept where `x` is so many times larger: there it costs more to draw than to hold."""
@@ -13,44 +15,23 @@ SMALL = 16
 def times(x: Tensor, draw: Callable[[], Tensor]) -> Tensor:
     """`x` times the mask that `draw` returns, with nothing large kept for the backward pass.
 
-    The mask is its own derivative, so backward is the same product on the gradient. A compiler
-    sees the plain product and decides for itself what to compute again.
+    A compiler, and a transform of `torch.func`, sees the plain product and decides for itself what
+    to compute again.
 
     Args:
         draw: returns the same mask at every call; it should hold neither `x` nor a mask.
     """
     mask = draw()
-    if torch.compiler.is_compiling():
+    if traced() or _small(mask, x):
         return _product(x, mask)
-    if mask.numel() * SMALL <= x.numel():
-        return _Again.apply(x, lambda part: _product(part, mask), None)  # pyright: ignore
-    return _Again.apply(x, lambda part: _product(part, draw()), mask)  # pyright: ignore
+    return self_adjoint(
+        x, lambda tangent: _product(tangent, draw()), first=partial(_product, mask=mask)
+    )
 
 
-def again(x: Tensor, multiply: Callable[[Tensor], Tensor]) -> Tensor:
-    """`multiply(x)`, and in backward `multiply` of the gradient.
-
-    Args:
-        multiply: the product with a mask, the same mask at every call.
-    """
-    if torch.compiler.is_compiling():
-        return multiply(x)
-    return _Again.apply(x, multiply, None)  # pyright: ignore[reportReturnType]
-
-
-class _Again(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, multiply: Callable[[Tensor], Tensor], mask: Tensor | None
-    ) -> Tensor:
-        ctx.multiply = multiply
-        return multiply(x) if mask is None else _product(x, mask)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None, None]:
-        # Through `apply`, so that a second derivative passes the same mask again.
-        passed: Any = _Again.apply(grads[0], ctx.multiply, None)
-        return passed, None, None
+def _small(mask: Tensor, x: Tensor) -> bool:
+    count = mask.numel()
+    return count * mask.element_size() <= KEPT or count * SMALL <= x.numel()
 
 
 def _product(x: Tensor, mask: Tensor) -> Tensor:

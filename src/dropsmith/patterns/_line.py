@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from dropsmith.rng import traced
+
 TURN = 1 << 31
 _LEAST = -TURN
 
@@ -88,6 +90,9 @@ def before(at: Integers, end: int) -> Integers:
     # Clipped at -1, on the side that is clear by then, no difference can wrap around.
     if isinstance(at, np.ndarray):
         (np.minimum if end < 0 else np.maximum)(at, -1, out=at)
+    elif traced():
+        # The clamp that writes over its input has no rule for `vmap`.
+        at = at.clamp(max=-1) if end < 0 else at.clamp(min=-1)
     else:
         at = at.clamp_(max=-1) if end < 0 else at.clamp_(min=-1)
     at -= min(end, TURN - 1)

@@ -35,7 +35,8 @@ class Pattern(ABC):
     def drop(self, x: Tensor, names: tuple[str, ...], sources: Sequence[Source]) -> Tensor:
         """Multiply `x` by its mask; with several sources, the batch holds that many views in order.
 
-        Nothing as large as a mask is kept for the backward pass: it is drawn again.
+        For the backward pass a mask is drawn again, unless it is small: of 64 KiB at most, or a
+        sixteenth of `x`.
         """
         shape, views = tuple(x.shape), tuple(sources)
         return times(x, lambda: self.masks(shape, names, views))
@@ -47,7 +48,8 @@ class Pattern(ABC):
     def rate_at(self, step: Word) -> float | Tensor:
         """The rate at a training step: the number itself, or what its schedule says."""
         rate: Rate = getattr(self, "rate")  # noqa: B009 - declared by the concrete dataclass
-        return rate.at(step) if isinstance(rate, Schedule) else rate
+        # Asking an abstract class for its instances costs more than all else here.
+        return rate if type(rate) is float or not isinstance(rate, Schedule) else rate.at(step)
 
     def at_depth(self, index: int, count: int) -> "Pattern":
         """The pattern for site `index` of the `count` sites of its rule, in order of depth."""

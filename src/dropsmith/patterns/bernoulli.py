@@ -46,5 +46,5 @@ class Bernoulli(Pattern):
             return super().drop(x, names, sources)
         if len(sources) > 1:
             rows_of_each(len(sources), x.shape[0])
-        keys = tuple(source.key for source in sources)
+        keys = tuple([source.key for source in sources])
         return keyed_dropout(x, keys, self.rate_at(sources[0].step))

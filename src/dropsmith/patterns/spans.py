@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from dropsmith.axes import UNKNOWN, Axes
@@ -13,7 +12,7 @@ from dropsmith.patterns._masks import mask_of, rows_spared
 from dropsmith.patterns._on_arcs import drop_in_parts, drop_on_arcs, worth_parts
 from dropsmith.patterns._pattern import Pattern
 from dropsmith.patterns._runs import check_count, check_places, counted, places
-from dropsmith.rng import Source
+from dropsmith.rng import Source, traced
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -66,7 +65,7 @@ class Spans(Pattern):
         return rows_spared(self._arcs(axes, source), axes)
 
     def drop(self, x: Tensor, names: tuple[str, ...], sources: Sequence[Source]) -> Tensor:
-        if torch.compiler.is_compiling():
+        if traced():
             return super().drop(x, names, sources)
         product = drop_in_parts if worth_parts(x, names, self.shared) else drop_on_arcs
         return product(x, names, sources, self._arcs)

@@ -20,7 +20,7 @@ from dropsmith.patterns._masks import mask_of, rows_spared
 from dropsmith.patterns._on_arcs import drop_in_parts, drop_on_arcs, worth_parts
 from dropsmith.patterns._pattern import Pattern
 from dropsmith.patterns._runs import check_count, check_places, counted, places
-from dropsmith.rng import Source
+from dropsmith.rng import Source, traced
 
 _IMAGE = ("height", "width")
 _LAST, _FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
@@ -98,7 +98,7 @@ class Tiles(Pattern):
         return rows_spared(self._arcs(axes, source), axes)
 
     def drop(self, x: Tensor, names: tuple[str, ...], sources: Sequence[Source]) -> Tensor:
-        if torch.compiler.is_compiling():
+        if traced():
             return super().drop(x, names, sources)
         if not worth_parts(x, names, self.shared):
             return drop_on_arcs(x, names, sources, self._arcs)

@@ -57,7 +57,7 @@ class Words(Pattern):
             batch_dim: which dimension of `ids` counts the rows of the batch.
         """
         rate = self.rate_at(source.step)
-        key = source.key
+        key = source.key.in_transforms(ids.device)
         if self.per == "row":
             key = key.fold(_counted(ids, batch_dim))
         word = bits(key, ids.to(torch.int32))

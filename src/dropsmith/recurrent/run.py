@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from dropsmith.errors import KernelError
+from dropsmith.kernels.large_matmul import large_linear
 from dropsmith.kernels.state_noise import StateNoise
-from dropsmith.kernels.wide_product import wide_linear
 from dropsmith.noise import layer_by_layer
 from dropsmith.recurrent.asked import Asked
 from dropsmith.recurrent.cells import Cell, Parameters, States, parameters_of
@@ -143,10 +143,10 @@ class _Direction:
             weights = self.own.weight_ih.chunk(gates)
             biases = [None] * gates if bias is None else bias.chunk(gates)
             parts = zip(seen.unbind(2), weights, biases, strict=True)
-            return torch.stack([wide_linear(*part) for part in parts], 2)
+            return torch.stack([large_linear(*part) for part in parts], 2)
         if mask is not None:
             x = x * mask[:, :, 0].to(x.dtype)
-        return wide_linear(x, self.own.weight_ih, bias).unflatten(-1, (gates, -1))
+        return large_linear(x, self.own.weight_ih, bias).unflatten(-1, (gates, -1))
 
     def _noise(self, gates: Tensor, present: Tensor | None) -> StateNoise:
         time, batch, count, unit = gates.shape

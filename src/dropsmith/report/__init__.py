@@ -1,21 +1,48 @@
 """Records as tables, pictures and one HTML page."""
 
-from dropsmith.report.cells import Cell, Grid, control_grid, main_grid, sampled_grid, trial_grid
-from dropsmith.report.findings import findings
-from dropsmith.report.markdown import markdown_table, write_between
-from dropsmith.report.page import page, write_page
-from dropsmith.report.price import price_grid
-from dropsmith.report.runs import begun, runs_grid, runs_in
-from dropsmith.report.runs_page import runs_page, write_runs_page
-from dropsmith.report.search_page import search_page, stands_for, write_search_page
-from dropsmith.report.searched import plan_grid, search_findings, trials_grid
-from dropsmith.report.table import rich_table
+from dropsmith.report.cells import Cell, Grid
+from dropsmith.report.comparison_grids import (
+    control_grid,
+    main_grid,
+    price_grid,
+    sampled_grid,
+    trial_grid,
+)
+from dropsmith.report.comparison_html import page, write_page
+from dropsmith.report.comparison_sentences import findings
+from dropsmith.report.figures import (
+    BETTER,
+    BLUE,
+    INK,
+    ORANGE,
+    QUIET,
+    WORSE,
+    blank,
+    drawing,
+    svg,
+)
+from dropsmith.report.numbers import LOSSES, brief
+from dropsmith.report.runs import runs_grid, runs_in, starting_weights
+from dropsmith.report.runs_html import runs_page, write_runs_page
+from dropsmith.report.search_grids import plan_grid, trials_grid
+from dropsmith.report.search_html import search_page, stands_for, write_search_page
+from dropsmith.report.search_sentences import search_findings
+from dropsmith.report.text_tables import markdown_table, rich_table, write_between
 
 __all__ = [
+    "BETTER",
+    "BLUE",
+    "INK",
+    "LOSSES",
+    "ORANGE",
+    "QUIET",
+    "WORSE",
     "Cell",
     "Grid",
-    "begun",
+    "blank",
+    "brief",
     "control_grid",
+    "drawing",
     "findings",
     "main_grid",
     "markdown_table",
@@ -30,6 +57,8 @@ __all__ = [
     "search_findings",
     "search_page",
     "stands_for",
+    "starting_weights",
+    "svg",
     "trial_grid",
     "trials_grid",
     "write_between",

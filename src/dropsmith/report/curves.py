@@ -8,7 +8,7 @@ import numpy as np
 
 from dropsmith.compare import Comparison, Row
 from dropsmith.record import Record, chosen_by, validation_loss
-from dropsmith.report.cells import loss_of
+from dropsmith.report.comparison_grids import loss_of
 from dropsmith.report.figures import BLUE, FAINT, QUIET, blank, drawing
 from dropsmith.report.numbers import LOSSES
 
@@ -27,21 +27,21 @@ def curves_figure(comparison: Comparison) -> "Figure | None":
     The horizontal axis counts example-views, forward and backward, which all methods have equally
     many of; None where no run has a curve.
     """
-    found = {row.method: curve for row in comparison.rows if (curve := curve_of(row))}
-    if not found:
+    curves = {row.method: curve for row in comparison.rows if (curve := curve_of(row))}
+    if not curves:
         return None
-    base = found.get(comparison.baseline)
-    rows = ceil(len(found) / _ACROSS)
+    base = curves.get(comparison.baseline)
+    rows = ceil(len(curves) / _ACROSS)
     with drawing():
         figure = blank(9.2, 0.5 + 2.1 * rows)
-        made = figure.subplots(rows, _ACROSS, sharex=True, sharey=True, squeeze=False)
-        panels = list(made.flat)
-        for panel, (method, curve) in zip(panels, found.items(), strict=False):
+        grid = figure.subplots(rows, _ACROSS, sharex=True, sharey=True, squeeze=False)
+        panels = list(grid.flat)
+        for panel, (method, curve) in zip(panels, curves.items(), strict=False):
             _panel(panel, method, curve, base, comparison.baseline)
-        for index in range(len(found), len(panels)):
+        for index in range(len(curves), len(panels)):
             panels[index].set_axis_off()
             panels[index - _ACROSS].tick_params(labelbottom=True)
-        _limits(figure, found.values())
+        _limits(figure, curves.values())
         figure.supxlabel("example-views, forward and backward", fontsize=10)
         figure.supylabel(f"validation {LOSSES[loss_of(comparison)]}", fontsize=10)
     return figure
@@ -49,23 +49,25 @@ def curves_figure(comparison: Comparison) -> "Figure | None":
 
 def run_curves_figure(records: Sequence[Record]) -> "Figure | None":
     """A line for each run's validation loss, one panel a method; None where no run has a curve."""
-    drawn: dict[str, list[Curve]] = {}
-    for one in records:
-        if (curve := _curve([[step for step in one.curve if chosen_by(step)]])) is not None:
-            drawn.setdefault(str(one.config["method"]), []).append(curve)
-    if not drawn:
+    by_method: dict[str, list[Curve]] = {}
+    for record in records:
+        if (curve := _curve([[step for step in record.curve if chosen_by(step)]])) is not None:
+            by_method.setdefault(str(record.config["method"]), []).append(curve)
+    if not by_method:
         return None
-    rows = ceil(len(drawn) / _ACROSS)
+    rows = ceil(len(by_method) / _ACROSS)
     with drawing():
         figure = blank(9.2, 0.5 + 2.1 * rows)
         panels = list(figure.subplots(rows, _ACROSS, sharey=True, squeeze=False).flat)
-        for panel, (method, curves) in zip(panels, drawn.items(), strict=False):
+        for panel, (method, curves) in zip(panels, by_method.items(), strict=False):
             for curve in curves:
                 _panel(panel, method, curve, None, "")
-        for panel in panels[len(drawn) :]:
+        for panel in panels[len(by_method) :]:
             panel.set_axis_off()
-        _limits(figure, [curve for curves in drawn.values() for curve in curves])
-        name = next(found for one in records for step in one.curve if (found := chosen_by(step)))
+        _limits(figure, [curve for curves in by_method.values() for curve in curves])
+        name = next(
+            loss for record in records for step in record.curve if (loss := chosen_by(step))
+        )
         figure.supxlabel("example-views, forward and backward", fontsize=10)
         figure.supylabel(f"validation {LOSSES[name]}", fontsize=10)
     return figure

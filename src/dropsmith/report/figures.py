@@ -1,4 +1,4 @@
-"""How every picture looks, and how it leaves: as SVG text or as PNG bytes, the same each time."""
+"""The style of every picture, and its output as SVG text or PNG bytes, the same each time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,18 +43,20 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def blank(width: float, height: float, gap: float = 0.02, below: float = 0.02) -> "Figure":
+def blank(width: float, height: float, gap: float = 0.02, gap_below: float = 0.02) -> "Figure":
     """An empty figure of a size in inches, outside of any global list of figures.
 
     Args:
         width, height: in inches.
         gap: the share of a panel's width that is left between panels.
-        below: the same of its height.
+        gap_below: the same of its height.
     """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(wspace=gap, hspace=below))
+    return Figure(
+        figsize=(width, height), layout=ConstrainedLayoutEngine(wspace=gap, hspace=gap_below)
+    )
 
 
 def svg(figure: "Figure") -> str:

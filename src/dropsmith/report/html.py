@@ -7,6 +7,8 @@ from pathlib import Path
 
 from dropsmith.report.cells import Cell, Grid
 
+FILE = "report.html"
+
 
 def document(title: str, body: str) -> str:
     """A whole page that asks for nothing from anywhere."""
@@ -20,6 +22,14 @@ def document(title: str, body: str) -> str:
     )
 
 
+def save_page(text: str, folder: Path) -> Path:
+    """Write a page into a folder as `report.html`, whole or not at all, and return its path."""
+    path = folder / FILE
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    return partial.replace(path)
+
+
 def section(name: str, title: str, *parts: str) -> str:
     """A part of the page under its heading; nothing where it would be empty."""
     inside = "\n".join(part for part in parts if part)
@@ -29,7 +39,7 @@ def section(name: str, title: str, *parts: str) -> str:
 
 
 def heading(text: str) -> str:
-    """What the page is about."""
+    """The heading of the page."""
     return f"<h1>{escape(text)}</h1>"
 
 

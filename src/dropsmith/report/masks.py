@@ -1,4 +1,4 @@
-"""What noise did to real inputs: the masks a plan draws, read from the model while it runs."""
+"""Masks over real inputs: those that a plan draws, read from the model while it runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ _ENOUGH = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class MaskExample:
     """One kind of noise at the first site that has it.
 
     Args:
         noise: its name in the task's plans.
         rule: the rule that placed it.
-        site: where it was read.
+        site: its place in the model.
         axes: the names of the dimensions, `?` where unknown.
-        values: what left the site, its first dimension the rows of the batch (or a parameter).
+        values: the output of the site, its first dimension the rows of the batch (or a parameter).
         dropped: which of them were dropped: exactly zero, though zero was not what came in.
     """
 
@@ -40,14 +40,16 @@ class Drawn:
     dropped: Tensor
 
 
-def drawn_masks(task: Task, data: Data, rows: int = 3) -> tuple[dict[str, Tensor], list[Drawn]]:
-    """Some validation examples, and what each of the task's noises does to them.
+def mask_examples(
+    task: Task, data: Data, rows: int = 3
+) -> tuple[dict[str, Tensor], list[MaskExample]]:
+    """Some validation examples, and each noise of the task over them.
 
     The plan is installed on a new model of the task and the model run once; nothing is drawn
     for show.
     """
     batch = examples(data, rows)
-    return batch, [_drawn(task, data, batch, noise) for noise in task.noises]
+    return batch, [_noise_example(task, data, batch, noise) for noise in task.noises]
 
 
 def examples(data: Data, rows: int = 3) -> dict[str, Tensor]:
@@ -59,48 +61,50 @@ def _full(data: Data) -> Tensor:
     """Validation examples in order, those first that are not mostly padding."""
     part = data.validation
     everything = torch.arange(len(part))
-    if not isinstance(part, Split) or not part.padded:
+    if not isinstance(part, Split) or not part.padded_columns:
         return everything
-    words = (part.columns[part.padded[0]] != 0).sum(1)
+    words = (part.columns[part.padded_columns[0]] != 0).sum(1)
     return everything[torch.argsort((words < _ENOUGH).long(), stable=True)]
 
 
-def _drawn(task: Task, data: Data, batch: Mapping[str, Tensor], noise: str) -> Drawn:
+def _noise_example(task: Task, data: Data, batch: Mapping[str, Tensor], noise: str) -> MaskExample:
     model = _new_model(task, data)
     plan = task.plan(noise, RATE)
     first = assign(plan.rules, sites(model, batch))[0]
     return _at(model, plan, first, batch, noise)
 
 
-def drawn_by(
-    task: Task, data: Data, batch: Mapping[str, Tensor], plan: Plan, name: str, most: int
-) -> list[Drawn]:
-    """What the rules of a plan do to a batch, each at the first site it means.
+def plan_mask_examples(
+    task: Task, data: Data, batch: Mapping[str, Tensor], plan: Plan, name: str, limit: int
+) -> list[MaskExample]:
+    """The masks of a plan's rules over a batch, each at the first site it means.
 
     Args:
-        task, data: whose model is made anew.
-        batch: what it is run on.
+        task, data: of the new model.
+        batch: its input.
         plan: the plan, installed and run once.
-        name: what it is called.
-        most: how many of its rules, at most.
+        name: its name in the picture.
+        limit: the most rules that are shown.
     """
     model = _new_model(task, data)
     first: dict[Rule, Assignment] = {}
-    for one in assign(plan.rules, sites(model, batch)):
-        if one.site.axes and one.site.kind in ("output", "input"):
-            first.setdefault(one.rule, one)
-    return [_at(model, plan, one, batch, name) for one in list(first.values())[:most]]
+    for assignment in assign(plan.rules, sites(model, batch)):
+        if assignment.site.axes and assignment.site.kind in ("output", "input"):
+            first.setdefault(assignment.rule, assignment)
+    return [
+        _at(model, plan, assignment, batch, name) for assignment in list(first.values())[:limit]
+    ]
 
 
 def _at(
-    model: nn.Module, plan: Plan, one: Assignment, batch: Mapping[str, Tensor], name: str
-) -> Drawn:
-    values = _at_site(model, plan, one.site, batch)
-    return Drawn(
+    model: nn.Module, plan: Plan, assignment: Assignment, batch: Mapping[str, Tensor], name: str
+) -> MaskExample:
+    values = _at_site(model, plan, assignment.site, batch)
+    return MaskExample(
         noise=name,
-        rule=one.rule,
-        site=one.site,
-        axes=_axes(one.site, values),
+        rule=assignment.rule,
+        site=assignment.site,
+        axes=_axes(assignment.site, values),
         values=values,
         dropped=values == 0,
     )
@@ -115,7 +119,7 @@ def _new_model(task: Task, data: Data) -> nn.Module:
 def _at_site(model: nn.Module, plan: Plan, site: Site, batch: Mapping[str, Tensor]) -> Tensor:
     """The tensor behind the noise; what came in had its zeros replaced by something tiny."""
     module = model if site.owner == "root" else model.get_submodule(site.owner)
-    seen: list[Tensor] = []
+    outputs: list[Tensor] = []
     name = site.name.rpartition(".")[2]
 
     def fill(m: nn.Module, args: Any, output: Any = None) -> Any:
@@ -124,12 +128,12 @@ def _at_site(model: nn.Module, plan: Plan, site: Site, batch: Mapping[str, Tenso
         return _without_zeros(output) if isinstance(output, Tensor) else None
 
     def read(m: nn.Module, args: Any, output: Any = None) -> None:
-        held = {"input": lambda: args[0], "weight": lambda: getattr(m, name)}
-        seen.append(held.get(site.kind, lambda: output)().detach())
+        readers = {"input": lambda: args[0], "weight": lambda: getattr(m, name)}
+        outputs.append(readers.get(site.kind, lambda: output)().detach())
 
     def hook(function: Any) -> None:
-        before = site.kind in ("input", "weight")
-        add = module.register_forward_pre_hook if before else module.register_forward_hook
+        is_pre = site.kind in ("input", "weight")
+        add = module.register_forward_pre_hook if is_pre else module.register_forward_hook
         add(function)
 
     if site.kind != "weight":
@@ -138,7 +142,7 @@ def _at_site(model: nn.Module, plan: Plan, site: Site, batch: Mapping[str, Tenso
         hook(read)
         model.train()
         model(**{key: value for key, value in batch.items() if key != "labels"})
-    return seen[0]
+    return outputs[0]
 
 
 _SEED = 1
@@ -151,5 +155,5 @@ def _without_zeros(x: Tensor) -> Tensor:
 def _axes(site: Site, values: Tensor) -> tuple[str, ...]:
     if site.axes:
         return site.axes
-    known = {2: ("batch", "unit"), 3: ("batch", "time", "unit")}
-    return known.get(values.ndim, ("?",) * values.ndim)
+    by_dimensions = {2: ("batch", "unit"), 3: ("batch", "time", "unit")}
+    return by_dimensions.get(values.ndim, ("?",) * values.ndim)

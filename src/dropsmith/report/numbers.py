@@ -3,17 +3,17 @@
 import re
 from dataclasses import dataclass
 
-from dropsmith.compare.statistics import Difference, Spread
+from dropsmith.compare import Difference, Spread
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """How one score is called and written.
+    """The name and the format of one score.
 
     Args:
         label: its name in a column's head.
-        unit: what follows the name, where there is a unit.
-        scale: what the stored number is multiplied by.
+        unit: after the name, where there is a unit.
+        scale: the factor from the stored number to the printed one.
         digits: decimals shown.
         more_is_better: which direction is good.
     """
@@ -42,17 +42,17 @@ class Metric:
         """± standard deviation; nothing for one run."""
         return "" if spread.deviation is None else f"± {self.value(spread.deviation)}"
 
-    def interval(self, found: Difference) -> str:
+    def interval(self, change: Difference) -> str:
         """The 95 % interval in brackets; nothing where one pair gives none."""
-        if found.low is None or found.high is None:
+        if change.low is None or change.high is None:
             return ""
-        return f"[{self.change(found.low)}, {self.change(found.high)}]"
+        return f"[{self.change(change.low)}, {self.change(change.high)}]"
 
-    def verdict(self, found: Difference) -> str:
+    def verdict(self, change: Difference) -> str:
         """`better` or `worse` where the interval leaves zero out, else nothing."""
-        if not found.clear:
+        if not change.clear:
             return ""
-        return "better" if (found.mean > 0) == self.more_is_better else "worse"
+        return "better" if (change.mean > 0) == self.more_is_better else "worse"
 
 
 METRICS = {
@@ -76,16 +76,16 @@ METRICS = {
 
 
 LOSSES = {"nll": "NLL", "mse": "MSE"}
-"""What the losses are called that choices are made by."""
+"""The names of the losses by which settings are chosen."""
 
 
 def brief(value: object) -> str:
-    """What a value is written as, its long numbers to four digits.
+    """A value as text, its long numbers to four digits.
 
     >>> brief({"rate": 1 / 9, "size": 2})
     "{'rate': 0.1111, 'size': 2}"
     """
-    return re.sub(r"\d+\.\d{5,}", lambda found: f"{float(found[0]):.4g}", repr(value))
+    return re.sub(r"\d+\.\d{5,}", lambda match: f"{float(match[0]):.4g}", repr(value))
 
 
 def minus(text: str) -> str:

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropsmith.compare import Comparison
-from dropsmith.compare.summary import metrics
+from dropsmith.compare import Comparison, metrics
 from dropsmith.errors import DataError, DropsmithError
 from dropsmith.record import Record
-from dropsmith.report.bill import bill_figure
+from dropsmith.report.comparison_figures import PANELS, cost_figure, forest_figure
 from dropsmith.report.curves import curves_figure, run_curves_figure
 from dropsmith.report.figures import svg
-from dropsmith.report.forest import PANELS, forest_figure
 from dropsmith.report.html import paragraph, picture
 from dropsmith.report.numbers import METRICS
 
@@ -25,14 +23,14 @@ def forest(comparison: Comparison) -> str:
     base = comparison.baseline
     return picture(
         svg(figure) if figure else None,
-        f"Differences of each method to {base} in {_named(comparison)}, with 95 % intervals. "
-        "The numbers are in the table above.",
+        f"Differences of each method to {base} in {_metric_names(comparison)}, with 95 % intervals."
+        " The numbers are in the table above.",
         f"Paired differences to {base}: mean and 95 % interval; a small tick per seed. Diamonds: "
         "the interval leaves zero out.",
     )
 
 
-def _named(comparison: Comparison) -> str:
+def _metric_names(comparison: Comparison) -> str:
     return " and ".join(METRICS[name].label for name in metrics(comparison)[:PANELS])
 
 
@@ -57,9 +55,9 @@ def run_curves(records: Sequence[Record]) -> str:
     )
 
 
-def bill(comparison: Comparison) -> str:
+def costs(comparison: Comparison) -> str:
     """Time and memory of a run."""
-    figure = bill_figure(comparison)
+    figure = cost_figure(comparison)
     return picture(
         svg(figure) if figure else None,
         "Seconds and peak memory of a run for each method. The numbers are in the first table.",
@@ -72,18 +70,18 @@ def gallery(record: Record, data: Path | None = None) -> str:
 
     Args:
         record: a run on the task.
-        data: what the task reads, where it does not carry its own.
+        data: the data of the task, where it does not carry its own.
     """
     from dropsmith.report.gallery import gallery_figure
-    from dropsmith.report.masks import RATE, drawn_masks
+    from dropsmith.report.masks import RATE, mask_examples
 
     try:
-        task, found = task_and_data(record, data)
-        batch, drawn = drawn_masks(task, found)
+        task, task_data = task_and_data(record, data)
+        batch, masks = mask_examples(task, task_data)
     except DropsmithError as error:
         return paragraph(f"Masks are not shown: {error}")
     return picture(
-        svg(gallery_figure(batch, drawn, found.vocabulary)),
+        svg(gallery_figure(batch, masks, task_data.vocabulary)),
         "Grey maps of real examples in which the dropped units are orange: single units, whole "
         "channels, blocks and so on.",
         f"Validation examples inside the task's model before training, each noise at rate {RATE}. "
@@ -98,8 +96,8 @@ def task_and_data(record: Record, where: Path | None) -> "tuple[Task, Data]":
     config = record.config
     if where is None and record.environment.get("data_given"):
         raise DataError("they are drawn over the data, and records hold no path: give --data DIR")
-    own = where is not None and config["task"] not in TASKS
-    task = find_task(str(where) if own else config["task"], where)
+    is_path = where is not None and config["task"] not in TASKS
+    task = find_task(str(where) if is_path else config["task"], where)
     data = task.load(where, config["limit"])
     if config["model"]:
         task = with_model(task, config["model"], data)

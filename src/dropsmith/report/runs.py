@@ -14,18 +14,18 @@ def runs_in(folder: Path) -> tuple[Record, ...]:
     Raises:
         DataError: there is none, or a file named like a record holds none.
     """
-    found = [Record.load(path) for path in folder.glob("*.json") if _is_id(path.stem)]
-    if not found:
+    records = [Record.load(path) for path in folder.glob("*.json") if _is_id(path.stem)]
+    if not records:
         raise DataError(
             f"no comparison and no records in {folder}\n"
             f"  to make one: dropsmith compare digits --out {folder}"
         )
-    return tuple(sorted(found, key=_place))
+    return tuple(sorted(records, key=_place))
 
 
 def runs_grid(records: tuple[Record, ...]) -> Grid:
     """One row a run, with the scores that any of them has."""
-    names = [name for name in METRICS if any(name in one.scores for one in records)]
+    names = [name for name in METRICS if any(name in record.scores for record in records)]
     return Grid(
         "Runs made one by one, not on equal terms: no differences are drawn",
         ("record", "task", "method", "seed", *(METRICS[name].head for name in names), "a run"),
@@ -33,18 +33,18 @@ def runs_grid(records: tuple[Record, ...]) -> Grid:
     )
 
 
-def begun(record: Record) -> str | None:
-    """Whose weights a run began from, in words; None where its seed drew them."""
+def starting_weights(record: Record) -> str | None:
+    """The weights that a run began from, in words; None where its seed drew them."""
     sha256 = record.config.get("start")
     if sha256 is None:
         return None
-    told, named = record.environment.get("start", {}), f"SHA-256 {sha256[:12]}…"
-    if "file" in told:
-        return f"the weights in {told['file']}, {named}"
-    if not told:
-        return f"weights of {named}"
-    run = f"{told['task']} with {told['method']}, seed {told['seed']}"
-    return f"the best weights of {told['record']} ({run})"
+    start, hash_words = record.environment.get("start", {}), f"SHA-256 {sha256[:12]}…"
+    if "file" in start:
+        return f"the weights in {start['file']}, {hash_words}"
+    if not start:
+        return f"weights of {hash_words}"
+    run = f"{start['task']} with {start['method']}, seed {start['seed']}"
+    return f"the best weights of {start['record']} ({run})"
 
 
 def _row(record: Record, names: list[str]) -> tuple[Cell, ...]:
@@ -55,9 +55,9 @@ def _row(record: Record, names: list[str]) -> tuple[Cell, ...]:
     )
     time = seconds(cost["seconds"]) if "seconds" in cost else "–"
     peak = megabytes(cost["peak_memory_bytes"]) if "peak_memory_bytes" in cost else ""
-    ended = "" if record.status == "finished" else record.status
+    status = "" if record.status == "finished" else record.status
     return (
-        Cell(record.id, ended),
+        Cell(record.id, status),
         *(Cell(str(config.get(name, "–"))) for name in ("task", "method", "seed")),
         *scores,
         Cell(time, peak),

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dropsmith.learn import Searched, Searches
+from dropsmith.learn import Searches, SearchRun
+from dropsmith.pattern_search import Trial, Value
 from dropsmith.report.figures import BETTER, BLUE, FAINT, ORANGE, WORSE, blank, drawing
-from dropsmith.report.searched import first_tries, label, score_name, spelled_value
-from dropsmith.search import Trial, Value
+from dropsmith.report.search_sentences import first_tries, label, score_name, spelled_value
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = (BLUE, ORANGE, BETTER, "#6941c6", "#0e7490", "#9d174d")
-_ACROSS, _MOST, _WINDOWS, _LEAST = 4, 32, 10, 4
+_ACROSS, _MAX_PANELS, _WINDOWS, _MIN_PROPOSALS = 4, 32, 10, 4
 """Panels side by side, panels at most, windows at most, and proposals in one at least."""
 
 
@@ -24,7 +24,7 @@ def scores_figure(searches: Searches) -> "Figure | None":
 
     Less is better. A trial above the picture stands at its upper edge.
     """
-    scores = [trial.score for one in searches.found for trial in one.finished]
+    scores = [trial.score for search in searches.runs for trial in search.finished]
     if not scores:
         return None
     low, high = _limits([score for score in scores if score is not None])
@@ -32,7 +32,7 @@ def scores_figure(searches: Searches) -> "Figure | None":
         figure = blank(9.2, 3.9)
         panel = figure.subplots()
         panel.grid(visible=True, axis="y", linewidth=0.6)
-        for index, search in enumerate(searches.found):
+        for index, search in enumerate(searches.runs):
             colour = _COLOURS[index % len(_COLOURS)]
             _trials(panel, search, colour, high, low)
             _best_so_far(panel, search, colour, label(search, searches))
@@ -52,10 +52,10 @@ def _limits(scores: Sequence[float]) -> tuple[float, float]:
     return best - 2 * margin, high + margin
 
 
-def _trials(panel: Any, search: Searched, colour: str, high: float, low: float) -> None:
+def _trials(panel: Any, search: SearchRun, colour: str, high: float, low: float) -> None:
     """A dot for each score; crosses where a trial was stopped, and marks below where it failed."""
     inside = [(at(t), t.score) for t in search.finished if (t.score or 0.0) <= high]
-    above = [(at(t), high) for t in search.finished if (t.score or 0.0) > high]
+    beyond = [(at(t), high) for t in search.finished if (t.score or 0.0) > high]
     stopped = [
         (at(t), min(t.reports[-1][1], high))
         for t in search.trials
@@ -64,7 +64,7 @@ def _trials(panel: Any, search: Searched, colour: str, high: float, low: float) 
     failed = [(at(t), low) for t in search.trials if t.status == "failed"]
     soft = {"color": colour, "alpha": 0.45, "markeredgewidth": 0}
     _marks(panel, inside, "o", markersize=5, **soft)
-    _marks(panel, above, "^", markersize=7, clip_on=False, **soft)
+    _marks(panel, beyond, "^", markersize=7, clip_on=False, **soft)
     _marks(panel, stopped, "x", color=colour, alpha=0.6, markersize=5)
     _marks(panel, failed, "v", color=WORSE, markersize=7, clip_on=False)
 
@@ -73,7 +73,7 @@ def _marks(panel: Any, points: Sequence[tuple[int, float | None]], shape: str, *
     panel.plot([x for x, _ in points], [y for _, y in points], shape, **look)
 
 
-def _best_so_far(panel: Any, search: Searched, colour: str, name: str) -> None:
+def _best_so_far(panel: Any, search: SearchRun, colour: str, name: str) -> None:
     trials = sorted(search.finished, key=at)
     if not trials:
         return
@@ -91,44 +91,44 @@ def _best_so_far(panel: Any, search: Searched, colour: str, name: str) -> None:
 
 
 def at(trial: Trial) -> int:
-    """Where a trial stands: by its proposal, of which a retry has the same."""
-    return trial.asked
+    """The place of a trial: that of its proposal, which a retry shares."""
+    return trial.proposal_index
 
 
-def preferred_figure(search: Searched, searches: Searches) -> "Figure | None":
-    """How often each value of each choice was proposed, in windows of time from left to right.
+def preferred_figure(search: SearchRun, searches: Searches) -> "Figure | None":
+    """The share of each value of each choice, in windows of time from left to right.
 
     Of many choices, those whose shares moved most; None for a search too short to have windows.
     """
     shares = shares_over_time(search, searches)
     if not shares:
         return None
-    moved = sorted(shares, key=lambda name: -_moved(shares[name]))[:_MOST]
-    shown = [name for name in shares if name in moved]
+    strongest = sorted(shares, key=lambda name: -_preference(shares[name]))[:_MAX_PANELS]
+    names = [name for name in shares if name in strongest]
     values = {choice.name: choice.values for choice in searches.problem.space.choices}
-    rows = ceil(len(shown) / _ACROSS)
+    rows = ceil(len(names) / _ACROSS)
     with drawing():
-        figure = blank(9.2, 0.55 + 1.35 * rows, gap=0.06, below=0.09)
+        figure = blank(9.2, 0.55 + 1.35 * rows, gap=0.06, gap_below=0.09)
         panels = figure.subplots(rows, _ACROSS, squeeze=False)
-        drawn = [
+        maps = [
             _heat(panel, name, values[name], shares[name])
-            for panel, name in zip(panels.flat, shown, strict=False)
+            for panel, name in zip(panels.flat, names, strict=False)
         ]
-        for panel in panels.flat[len(shown) :]:
+        for panel in panels.flat[len(names) :]:
             panel.set_axis_off()
-        for panel in panels.flat[: len(shown)]:
+        for panel in panels.flat[: len(names)]:
             panel.set_xticks([])
         figure.supxlabel(f"trials 0 to {len(first_tries(search)) - 1} →", fontsize=10)
-        bar = figure.colorbar(drawn[-1], ax=panels, fraction=0.02, aspect=30, ticks=[0, 0.5, 1])
+        bar = figure.colorbar(maps[-1], ax=panels, fraction=0.02, aspect=30, ticks=[0, 0.5, 1])
         bar.ax.set_yticklabels(["0", "half", "all"], fontsize=8)
         bar.outline.set_visible(False)
     return figure
 
 
-def shares_over_time(search: Searched, searches: Searches) -> dict[str, np.ndarray]:
+def shares_over_time(search: SearchRun, searches: Searches) -> dict[str, np.ndarray]:
     """For each choice, the share of each of its values (rows) in each window (columns)."""
     proposals = np.array([trial.tokens for trial in first_tries(search)])
-    windows = min(_WINDOWS, len(proposals) // _LEAST)
+    windows = min(_WINDOWS, len(proposals) // _MIN_PROPOSALS)
     if windows < 2:
         return {}
     parts = np.array_split(proposals, windows)
@@ -142,19 +142,19 @@ def _shares(tokens: np.ndarray, count: int) -> np.ndarray:
     return np.bincount(tokens, minlength=count) / len(tokens)
 
 
-def _moved(shares: np.ndarray) -> float:
-    """How far the last third of windows is from even shares."""
+def _preference(shares: np.ndarray) -> float:
+    """The distance of the last third of windows from even shares."""
     last = shares[:, -max(1, shares.shape[1] // 3) :].mean(axis=1)
     return float(np.abs(last - 1 / len(last)).sum())
 
 
 def _heat(panel: Any, name: str, values: Sequence[Value], shares: np.ndarray) -> Any:
-    drawn = panel.imshow(shares, cmap=_blues(), vmin=0, vmax=1, aspect="auto", clip_on=False)
+    heat = panel.imshow(shares, cmap=_blues(), vmin=0, vmax=1, aspect="auto", clip_on=False)
     panel.set_yticks(range(len(values)), [spelled_value(value) for value in values], fontsize=7)
     panel.set_title(name, loc="left", fontsize=8)
     panel.tick_params(length=0, pad=2)
     panel.spines[:].set_visible(False)
-    return drawn
+    return heat
 
 
 def _blues() -> Any:

@@ -1,32 +1,40 @@
 """Data, a small model, a loss and scores: what a method is tried on."""
 
 from dropsmith.tasks import learning_rates, optimisers
-from dropsmith.tasks._budget import Budget
-from dropsmith.tasks._part import Batch, Part, Split
-from dropsmith.tasks._split import EVERY
-from dropsmith.tasks._task import Data, Task, device_of
-from dropsmith.tasks.find import TASKS, find_task, plain_name
-from dropsmith.tasks.images import ImageTask
-from dropsmith.tasks.language import LanguageSource, LanguageTask
-from dropsmith.tasks.own_model import OwnModelTask, with_model
-from dropsmith.tasks.python_docs import PythonDocsTask
-from dropsmith.tasks.sentiment_scale import SentimentTask
-from dropsmith.tasks.seq2seq import Seq2SeqTask, TextPairs
-from dropsmith.tasks.sequences import Sequences
-from dropsmith.tasks.stream import Stream
-from dropsmith.tasks.texts import TextSource, TextTask
-from dropsmith.tasks.written import Written
+from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.catalogue import TASKS, find_task, plain_name
+from dropsmith.tasks.custom_model import CustomModelTask, with_model
+from dropsmith.tasks.data.part import Batch, Part, Split
+from dropsmith.tasks.data.selection import NO_LIMIT
+from dropsmith.tasks.generation import GenerationScores
+from dropsmith.tasks.images import augmentation
+from dropsmith.tasks.images.augmented_images import AugmentedImages
+from dropsmith.tasks.images.image_task import ImageTask
+from dropsmith.tasks.language.python_docs import PythonDocsTask
+from dropsmith.tasks.language.recurrent import LanguageTask
+from dropsmith.tasks.language.source import LanguageSource
+from dropsmith.tasks.language.stream import Stream, in_windows, scored_in_windows
+from dropsmith.tasks.model_function import build_model
+from dropsmith.tasks.seq2seq.seq2seq_task import MAX_TEXT_TOKENS, Seq2SeqTask, TextPairs
+from dropsmith.tasks.seq2seq.sequences import Sequences
+from dropsmith.tasks.task import Data, Task, device_of
+from dropsmith.tasks.text.sentiment_scale import SentimentTask
+from dropsmith.tasks.text.source import TextSource
+from dropsmith.tasks.text.text_task import TextTask
 
 __all__ = [
-    "EVERY",
+    "MAX_TEXT_TOKENS",
+    "NO_LIMIT",
     "TASKS",
+    "AugmentedImages",
     "Batch",
     "Budget",
+    "CustomModelTask",
     "Data",
+    "GenerationScores",
     "ImageTask",
     "LanguageSource",
     "LanguageTask",
-    "OwnModelTask",
     "Part",
     "PythonDocsTask",
     "SentimentTask",
@@ -38,11 +46,14 @@ __all__ = [
     "TextPairs",
     "TextSource",
     "TextTask",
-    "Written",
+    "augmentation",
+    "build_model",
     "device_of",
     "find_task",
+    "in_windows",
     "learning_rates",
     "optimisers",
     "plain_name",
+    "scored_in_windows",
     "with_model",
 ]

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dropsmith.errors import TaskError
-from dropsmith.tasks.worsening import worse_at
+from dropsmith.tasks.optimisers import worse_at
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """Where a run is when it asks for a learning rate.
+    """The point of a run at which it asks for a learning rate.
 
     Args:
         step: the step about to be made, from 1.
@@ -41,11 +41,11 @@ class Schedule(ABC):
         """The factor of the learning rate, in [0, 1]."""
 
     def returns(self, losses: Sequence[float]) -> bool:
-        """Whether the run goes back to its best weights after the last of these evaluations."""
+        """True if the run goes back to its best weights after the last of these evaluations."""
         return False
 
     def ends(self, losses: Sequence[float]) -> bool:
-        """Whether the run is over after these evaluations."""
+        """True if the run is over after these evaluations."""
         return False
 
 
@@ -197,7 +197,7 @@ class Plateau(Schedule):
         return self.factor ** -self.falls(losses) < self.least
 
     def falls(self, losses: Sequence[float]) -> int:
-        """How often the rate was divided within these evaluations."""
+        """The number of times that the rate was divided within these evaluations."""
         return _falls(tuple(losses), self.patience)
 
 

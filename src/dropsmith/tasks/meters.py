@@ -12,31 +12,31 @@ class Meter:
     """A score taken batch by batch.
 
     >>> import torch
-    >>> meter = meters(["matthews"])["matthews"]
+    >>> meter = create_meters(["matthews"])["matthews"]
     >>> meter.add(torch.tensor([[2.0, 1.0], [0.0, 1.0]]), torch.tensor([0, 1]))
     >>> meter.value
     1.0
 
     Args:
         metric: one of torchmetrics, of a prediction and a label for each example.
-        predicted: the predictions in what the model returned.
-        undefined: whether the metric has no value, where it would return another than not-a-number.
+        predictions_of: takes what the model returned and gives its predictions.
+        is_undefined: says of the metric that it has no value, where it would return a number.
     """
 
     def __init__(
         self,
         metric: Any,
-        predicted: Callable[[Tensor], Tensor],
-        undefined: Callable[[Any], bool] | None = None,
+        predictions_of: Callable[[Tensor], Tensor],
+        is_undefined: Callable[[Any], bool] | None = None,
     ) -> None:
-        self.metric, self.predicted, self.moved = metric, predicted, False
-        self.undefined = undefined or _never
+        self.metric, self.predictions_of, self.on_device = metric, predictions_of, False
+        self.is_undefined = is_undefined or _never
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Count these examples."""
-        if not self.moved:
-            self.metric, self.moved = self.metric.to(logits.device), True
-        self.metric.update(self.predicted(logits.detach()), labels)
+        if not self.on_device:
+            self.metric, self.on_device = self.metric.to(logits.device), True
+        self.metric.update(self.predictions_of(logits.detach()), labels)
 
     @property
     def value(self) -> float:
@@ -44,11 +44,11 @@ class Meter:
         with warnings.catch_warnings():
             # Of a correlation without variance, which has its own value here.
             warnings.simplefilter("ignore", UserWarning)
-            found = float(self.metric.compute())
-        return 0.0 if math.isnan(found) or self.undefined(self.metric) else found
+            result = float(self.metric.compute())
+        return 0.0 if math.isnan(result) or self.is_undefined(self.metric) else result
 
 
-def meters(names: Sequence[str]) -> dict[str, Meter]:
+def create_meters(names: Sequence[str]) -> dict[str, Meter]:
     """New meters by name.
 
     Args:

@@ -3,12 +3,12 @@
 Learning rate and weight decay are the budget's, so that a comparison can tune them for any.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from dropsmith.errors import TaskError
-from dropsmith.tasks.worsening import worse_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,7 @@ class ASGD:
 
 
 Optimiser = AdamW | Adam | SGD | TriggeredASGD | ASGD
-"""How a gradient becomes a step."""
+"""The rule by which a gradient becomes a step."""
 
 
 def to_json(optimiser: Optimiser) -> dict[str, Any]:
@@ -125,15 +125,37 @@ def to_json(optimiser: Optimiser) -> dict[str, Any]:
     >>> to_json(SGD()), to_json(SGD(momentum=0.9))
     ({'name': 'SGD', 'shrink': 0.0}, {'name': 'SGD', 'shrink': 0.0, 'momentum': 0.9})
     """
-    later = {"momentum", "ahead", "first", "second", "least"}
-    kept = {
+    optional = {"momentum", "ahead", "first", "second", "least"}
+    settings = {
         field.name: getattr(optimiser, field.name)
         for field in fields(optimiser)
-        if field.name not in later or getattr(optimiser, field.name) != field.default
+        if field.name not in optional or getattr(optimiser, field.name) != field.default
     }
-    return {"name": type(optimiser).__name__} | kept
+    return {"name": type(optimiser).__name__} | settings
 
 
 def _check_shrink(optimiser: SGD | TriggeredASGD | ASGD, shrink: float) -> None:
     if not 0 <= shrink < 1:
         raise TaskError(f"{type(optimiser).__name__}: shrink must be in [0, 1), got {shrink}")
+
+
+def worse_at(losses: Sequence[float], nonmono: int) -> int | None:
+    """The first evaluation whose loss is above the best of all but the last few before it.
+
+    The non-monotonic criterion of Merity et al. (2018), algorithm 1. A loss that is not a number
+    is no best, and is not above one.
+
+    >>> losses = [5.0, 4.0, 3.0, 3.2, 3.1, 3.3]
+    >>> worse_at(losses, 2), worse_at(losses[:-1], 2)
+    (5, None)
+
+    Args:
+        losses: of every evaluation so far.
+        nonmono: how many evaluations before the one in question do not count.
+    """
+    best = math.inf
+    for index in range(nonmono + 1, len(losses)):
+        best = min(best, losses[index - nonmono - 1])  # which stays, where the other is none
+        if losses[index] > best:
+            return index
+    return None

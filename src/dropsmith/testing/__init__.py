@@ -1,7 +1,6 @@
 """Conformance tests to inherit, so that what you write keeps the promises of what we wrote."""
 
-from dropsmith.testing._memory import kept_for_backward
-from dropsmith.testing._values import check_frozen, check_json, check_repr
+from dropsmith.testing.checks import check_frozen, check_json, check_repr, record_saved_tensors
 from dropsmith.testing.executors import ExecutorContract
 from dropsmith.testing.objective import ObjectiveContract
 from dropsmith.testing.patterns import PatternContract
@@ -15,5 +14,5 @@ __all__ = [
     "check_frozen",
     "check_json",
     "check_repr",
-    "kept_for_backward",
+    "record_saved_tensors",
 ]

@@ -1,4 +1,4 @@
-"""What every executor promises; inherit the class and say how yours is made."""
+"""The contract of every executor; inherit the class and say how yours is made."""
 
 import os
 import signal
@@ -7,9 +7,7 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
-from dropsmith.plans import Plan
-from dropsmith.search import (
-    Attempt,
+from dropsmith.pattern_search import (
     Ended,
     Executor,
     Failed,
@@ -18,51 +16,53 @@ from dropsmith.search import (
     Reported,
     Score,
     Stopped,
+    TrialContext,
 )
+from dropsmith.plans import Plan
 
 _LONG = 600.0
 _PATIENCE = 120.0
 """Seconds that a new process may need to import what it runs."""
 
-_DEEDS = ("score", "report", "raise", "nan", "none", "be killed", "hang", "be told", "exit")
+_ACTIONS = ("score", "report", "raise", "nan", "none", "be killed", "hang", "be told", "exit")
 
 
-def do(plan: Plan, trial: Attempt) -> float:
+def do(plan: Plan, trial: TrialContext) -> float:
     """A scoring function whose trial's seed says what it does."""
-    deed = _DEEDS[trial.seed]
-    if deed == "report":
+    action = _ACTIONS[trial.seed]
+    if action == "report":
         for step in range(3):
             trial.report(step, step / 4)
-    if deed == "raise":
+    if action == "raise":
         raise ValueError("this trial\ncannot be scored")
-    if deed == "exit":
+    if action == "exit":
         sys.exit(3)
-    if deed == "be killed":
+    if action == "be killed":
         os.kill(os.getpid(), signal.SIGKILL)
-    if deed == "hang":
+    if action == "hang":
         trial.report(0, os.getpid())
         time.sleep(_LONG)
-    if deed == "be told":
+    if action == "be told":
         return 100.0 * trial.number + trial.retry
-    return {"nan": float("nan"), "none": None}.get(deed, len(plan.rules))  # pyright: ignore
+    return {"nan": float("nan"), "none": None}.get(action, len(plan.rules))  # pyright: ignore
 
 
 class ExecutorContract:
     """Tests of an executor: faults, reports, verdicts, deaths and silence.
 
-    >>> from dropsmith.search import SerialExecutor
+    >>> from dropsmith.pattern_search import SerialExecutor
     >>> class TestMine(ExecutorContract):
-    ...     apart = False
+    ...     own_process = False
     ...
     ...     def make(self, score, timeout=None):
     ...         return SerialExecutor(score)
 
     Attributes:
-        apart: whether a trial runs in a process of its own, which can be killed and ended.
+        own_process: whether a trial runs in a process of its own, which can be killed and ended.
     """
 
-    apart: ClassVar[bool] = True
-    _one: ClassVar[Executor | None] = None
+    own_process: ClassVar[bool] = True
+    _executor: ClassVar[Executor | None] = None
 
     def make(self, score: Score, timeout: float | None = None) -> Executor:
         """An executor of yours with one slot or more, and with a time limit if it can have one."""
@@ -71,135 +71,145 @@ class ExecutorContract:
     @classmethod
     def teardown_class(cls) -> None:
         """Close the executor that most tests have used."""
-        if cls._one is not None:
-            cls._one.close()
-            cls._one = None
+        if cls._executor is not None:
+            cls._executor.close()
+            cls._executor = None
 
     def test_a_score_comes_back_under_its_number(self) -> None:
-        (ended,) = self._ended("score")
-        assert isinstance(ended, Finished), f"a trial that returned a score came back as {ended!r}"
-        assert ended.score == 0.0
-        assert ended.seconds >= 0
-        assert ended.worker, "it is not said which worker ran the trial"
+        (event,) = self._run_trials("score")
+        assert isinstance(event, Finished), f"a trial that returned a score came back as {event!r}"
+        assert event.score == 0.0
+        assert event.seconds >= 0
+        assert event.worker, "it is not said which worker ran the trial"
 
     def test_a_trial_is_told_its_number_and_how_often_it_was_lost(self) -> None:
-        executor = self._shared()
-        executor.submit(Job(31, Plan(), _DEEDS.index("be told"), retry=2))
-        (ended,) = _next(executor, 1)
-        assert isinstance(ended, Finished)
-        assert ended.score == 3102.0, f"number 31 and retry 2 arrived as {ended.score:g}"
+        executor = self._shared_executor()
+        executor.submit(Job(31, Plan(), _ACTIONS.index("be told"), retry=2))
+        (event,) = _next(executor, 1)
+        assert isinstance(event, Finished)
+        assert event.score == 3102.0, f"number 31 and retry 2 arrived as {event.score:g}"
 
     def test_more_trials_than_slots_all_come_to_an_end(self) -> None:
-        executor = self._shared()
+        executor = self._shared_executor()
         count = 2 * executor.slots + 1
-        ended = self._ended(*["be told"] * count)
-        scores = sorted(one.score for one in ended if isinstance(one, Finished))
+        events = self._run_trials(*["be told"] * count)
+        scores = sorted(event.score for event in events if isinstance(event, Finished))
         assert scores == [100.0 * number for number in range(count)]
 
     def test_what_is_wrong_with_a_trial_is_an_event(self) -> None:
-        for deed, why in (
+        for action, reason in (
             ("raise", "ValueError: this trial"),
             ("nan", "its score is nan"),
             ("none", "its score is no number but a NoneType"),
         ):
-            (ended,) = self._ended(deed)
-            assert isinstance(ended, Failed), f"{deed}: came back as {ended!r}"
-            assert (ended.why, ended.lost) == (why, False), f"{deed}: {ended!r}"
+            (event,) = self._run_trials(action)
+            assert isinstance(event, Failed), f"{action}: came back as {event!r}"
+            assert (event.why, event.lost) == (reason, False), f"{action}: {event!r}"
 
     def test_a_trial_that_exits_fails_and_costs_nothing_else(self) -> None:
-        gone, after = (self._ended(deed)[0] for deed in ("exit", "score"))
-        assert isinstance(gone, Failed), f"a trial that called sys.exit came back as {gone!r}"
-        assert isinstance(after, Finished), f"after one that exited, a trial came back as {after!r}"
+        exit_event, next_event = (self._run_trials(action)[0] for action in ("exit", "score"))
+        assert isinstance(exit_event, Failed), (
+            f"a trial that called sys.exit came back as {exit_event!r}"
+        )
+        assert isinstance(next_event, Finished), (
+            f"after one that exited, a trial came back as {next_event!r}"
+        )
 
     def test_a_report_waits_until_it_is_told_to_go_on(self) -> None:
-        executor = self._shared()
+        executor = self._shared_executor()
         executor.submit(_job(0, "report"))
         for step in range(3):
-            heard = executor.wait(_PATIENCE)
-            assert heard == [Reported(0, step, step / 4)], f"report {step} came as {heard!r}"
+            reports = executor.wait(_PATIENCE)
+            assert reports == [Reported(0, step, step / 4)], f"report {step} came as {reports!r}"
             assert executor.wait(0.1) == [], "a trial went on before it was told to"
             executor.answer(0, go_on=True)
-        (ended,) = _next(executor, 1)
-        assert isinstance(ended, Finished)
+        (event,) = _next(executor, 1)
+        assert isinstance(event, Finished)
 
     def test_a_trial_that_is_told_to_stop_does(self) -> None:
-        executor = self._shared()
+        executor = self._shared_executor()
         executor.submit(_job(0, "report"))
         assert executor.wait(_PATIENCE) == [Reported(0, 0, 0.0)]
         executor.answer(0, go_on=False)
-        (ended,) = _next(executor, 1)
-        assert isinstance(ended, Stopped), f"a trial that was told to stop came back as {ended!r}"
+        (event,) = _next(executor, 1)
+        assert isinstance(event, Stopped), f"a trial that was told to stop came back as {event!r}"
 
     def test_a_trial_that_is_killed_costs_nothing_else(self) -> None:
-        if not self.apart:
+        if not self.own_process:
             return
-        lost, after = (self._ended(deed)[0] for deed in ("be killed", "score"))
-        assert isinstance(lost, Failed), f"a killed trial came back as {lost!r}"
-        assert lost.lost, "a killed trial is not said to be lost, so nobody tries it again"
-        assert isinstance(after, Finished), f"after a killed one, a trial came back as {after!r}"
+        killed_event, next_event = (
+            self._run_trials(action)[0] for action in ("be killed", "score")
+        )
+        assert isinstance(killed_event, Failed), f"a killed trial came back as {killed_event!r}"
+        assert killed_event.lost, "a killed trial is not said to be lost, so nobody tries it again"
+        assert isinstance(next_event, Finished), (
+            f"after a killed one, a trial came back as {next_event!r}"
+        )
 
     def test_a_trial_that_hangs_is_ended_when_its_time_is_over(self) -> None:
-        if not self.apart:
+        if not self.own_process:
             return
         with self.make(do, timeout=1.0) as executor:
             pid = _hang(executor, pause=1.5)
-            (ended,) = _next(executor, 1)
-            assert isinstance(ended, Failed), f"a trial that hung came back as {ended!r}"
-            assert (ended.why, ended.lost) == ("it took longer than 1 s", False)
+            (event,) = _next(executor, 1)
+            assert isinstance(event, Failed), f"a trial that hung came back as {event!r}"
+            assert (event.why, event.lost) == ("it took longer than 1 s", False)
             _check_gone(pid)
 
     def test_what_a_trial_said_in_time_counts_however_late_it_is_heard(self) -> None:
-        if not self.apart:
+        if not self.own_process:
             return
         with self.make(do, timeout=2.0) as executor:
             executor.submit(_job(0, "report"))
             for step in range(3):
-                heard = executor.wait(_PATIENCE)
-                assert heard == [Reported(0, step, step / 4)], f"report {step} came as {heard!r}"
+                reports = executor.wait(_PATIENCE)
+                assert reports == [Reported(0, step, step / 4)], (
+                    f"report {step} came as {reports!r}"
+                )
                 executor.answer(0, go_on=True)
                 if step != 1:  # a study may wait for its disk: once for a report, once for the end
                     time.sleep(2.2)
-            (ended,) = _next(executor, 1)
-            assert isinstance(ended, Finished), f"a trial that was in time came back as {ended!r}"
+            (event,) = _next(executor, 1)
+            assert isinstance(event, Finished), f"a trial that was in time came back as {event!r}"
 
     def test_closing_ends_a_trial_that_runs(self) -> None:
-        if not self.apart:
+        if not self.own_process:
             return
         with self.make(do) as executor:
             pid = _hang(executor)
         _check_gone(pid)
 
-    def _shared(self) -> Executor:
-        if type(self)._one is None:
-            type(self)._one = self.make(do)
-        return type(self)._one  # pyright: ignore[reportReturnType]
+    def _shared_executor(self) -> Executor:
+        if type(self)._executor is None:
+            type(self)._executor = self.make(do)
+        return type(self)._executor  # pyright: ignore[reportReturnType]
 
-    def _ended(self, *deeds: str) -> list[Ended]:
-        """What became of a trial for each deed, in their order."""
-        executor = self._shared()
-        waiting = [_job(number, deed) for number, deed in enumerate(deeds)]
-        ended: list[Ended] = []
-        while len(ended) < len(deeds):
-            while waiting and len(deeds) - len(waiting) - len(ended) < executor.slots:
+    def _run_trials(self, *actions: str) -> list[Ended]:
+        """The event that ended a trial for each action, in their order."""
+        executor = self._shared_executor()
+        waiting = [_job(number, action) for number, action in enumerate(actions)]
+        events: list[Ended] = []
+        while len(events) < len(actions):
+            while waiting and len(actions) - len(waiting) - len(events) < executor.slots:
                 executor.submit(waiting.pop(0))
-            ended += _next(executor, 1)
-        return sorted(ended, key=lambda one: one.number)
+            events += _next(executor, 1)
+        return sorted(events, key=lambda event: event.number)
 
 
-def _job(number: int, deed: str) -> Job:
-    return Job(number, Plan(), _DEEDS.index(deed))
+def _job(number: int, action: str) -> Job:
+    return Job(number, Plan(), _ACTIONS.index(action))
 
 
 def _next(executor: Executor, least: int) -> list[Ended]:
     """The next events, which must be ends of trials."""
-    found: list[Ended] = []
-    while len(found) < least:
-        heard = executor.wait(_PATIENCE)
-        assert heard, f"nothing has happened for {_PATIENCE:g} s"
-        for event in heard:
+    ends: list[Ended] = []
+    while len(ends) < least:
+        events = executor.wait(_PATIENCE)
+        assert events, f"nothing has happened for {_PATIENCE:g} s"
+        for event in events:
             assert not isinstance(event, Reported), f"a report that nobody waits for: {event!r}"
-            found.append(event)
-    return found
+            ends.append(event)
+    return ends
 
 
 def _hang(executor: Executor, pause: float = 0.0) -> int:
@@ -207,8 +217,8 @@ def _hang(executor: Executor, pause: float = 0.0) -> int:
     executor.submit(_job(0, "hang"))
     (report,) = executor.wait(_PATIENCE)
     assert isinstance(report, Reported), f"instead of a report: {report!r}"
-    heard = executor.wait(pause) if pause else []
-    assert not heard, f"a trial that waits for its answer came back as {heard!r}"
+    events = executor.wait(pause) if pause else []
+    assert not events, f"a trial that waits for its answer came back as {events!r}"
     executor.answer(0, go_on=True)
     return int(report.value)
 

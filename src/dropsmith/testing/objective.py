@@ -1,4 +1,4 @@
-"""What every objective promises; inherit the class and list yours."""
+"""The contract of every objective; inherit the class and list yours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 import dropsmith.objectives
-from dropsmith.objectives import Objective, from_json
-from dropsmith.objectives.losses import tokens
+from dropsmith.objectives import Objective, from_json, losses
 from dropsmith.passes import Views
 from dropsmith.terms import Loss, Terms, total
-from dropsmith.testing._values import check_frozen, check_json, check_repr
+from dropsmith.testing.checks import check_frozen, check_json, check_repr
 
 
 @dataclass(frozen=True)
@@ -30,22 +29,22 @@ class Rows:
     labels: Tensor
 
     @property
-    def shared(self) -> int:
-        """How many rows every view has."""
+    def shared_rows(self) -> int:
+        """The number of rows that every view has."""
         return min(len(score) for score in self.scores)
 
     def views(self) -> Views:
         """The views a model with these scores would give."""
         batches = tuple(self.labels[: len(score)] for score in self.scores)
-        return Views(outputs=self.scores, batches=batches, shared_rows=self.shared)
+        return Views(outputs=self.scores, batches=batches, shared_rows=self.shared_rows)
 
-    def __add__(self, other: "Rows") -> "Rows":
+    def __add__(self, rows: "Rows") -> "Rows":
         """One batch of both, with the rows that all views share in front."""
-        ends = self.shared, other.shared
-        first, *later = zip(self.scores, other.scores, strict=True)
+        ends = self.shared_rows, rows.shared_rows
+        first, *later_scores = zip(self.scores, rows.scores, strict=True)
         return Rows(
-            (_together(first, ends), *map(torch.cat, later)),
-            _together((self.labels, other.labels), ends),
+            (_join_parts(first, ends), *map(torch.cat, later_scores)),
+            _join_parts((self.labels, rows.labels), ends),
         )
 
 
@@ -63,13 +62,13 @@ class ObjectiveContract:
         shape: the scores of one row; by default 5 tokens and 7 classes.
         softmax: whether the last dimension of the scores is classes, of which some can be
             impossible; otherwise labels have the shape of the scores.
-        ignored: the label of an item that is not counted.
+        ignore_label: the label of an item that is not counted.
     """
 
     objectives: ClassVar[Sequence[Objective]] = ()
     shape: ClassVar[tuple[int, ...]] = (5, 7)
     softmax: ClassVar[bool] = True
-    ignored: ClassVar[float] = -100
+    ignore_label: ClassVar[float] = -100
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
         if "objective" in metafunc.fixturenames:
@@ -77,7 +76,7 @@ class ObjectiveContract:
 
     def loss(self, output: Any, batch: Any) -> Loss:
         """The task loss of one view; `batch` holds the labels."""
-        return tokens(output, batch)
+        return losses.tokens(output, batch)
 
     def labels(self, rows: int, generator: torch.Generator) -> Tensor:
         """Labels of some rows, all of which are counted."""
@@ -90,8 +89,8 @@ class ObjectiveContract:
         check_json(objective, lambda values: from_json(values, extra=[type(objective)]))
 
     def test_what_it_prints_can_be_typed(self, objective: Objective) -> None:
-        own = {type(objective).__name__: type(objective)}
-        check_repr(objective, vars(dropsmith.objectives) | own)
+        names = {type(objective).__name__: type(objective)}
+        check_repr(objective, vars(dropsmith.objectives) | names)
 
     def test_it_says_which_views_it_needs(self, objective: Objective) -> None:
         counts = {objective.views_at(step) for step in range(1, 100)}
@@ -100,8 +99,7 @@ class ObjectiveContract:
             f"{objective!r} has a share of {objective.batch_fraction}"
         )
         assert all(0 < view < max(counts) for view in objective.noise_free), (
-            f"{objective!r} has noise-free views {objective.noise_free} of {max(counts)}; "
-            "view 0 is noisy"
+            f"{objective!r} has quiet views {objective.noise_free} of {max(counts)}; view 0 is noisy"
         )
 
     def test_views_that_agree_cost_the_task_loss_and_no_more(self, objective: Objective) -> None:
@@ -114,12 +112,12 @@ class ObjectiveContract:
 
     def test_the_task_term_is_a_mean_over_views(self, objective: Objective) -> None:
         rows = self.rows(objective, 4)
-        alone = torch.stack(
-            [self.loss(one, rows.labels[: len(one)]).mean.value for one in rows.scores]
+        view_losses = torch.stack(
+            [self.loss(score, rows.labels[: len(score)]).mean.value for score in rows.scores]
         )
         task = self.terms(objective, rows)["task"].value
-        assert alone.min() - 1e-9 <= task <= alone.max() + 1e-9, (
-            f"{objective!r}: the task term is {task}, the views' losses are {alone.tolist()}"
+        assert view_losses.min() - 1e-9 <= task <= view_losses.max() + 1e-9, (
+            f"{objective!r}: the task term is {task}, the views' losses are {view_losses.tolist()}"
         )
 
     def test_every_row_twice_changes_nothing(self, objective: Objective) -> None:
@@ -130,13 +128,13 @@ class ObjectiveContract:
         rows, padding = self.rows(objective, 4), self.rows(objective, 4)
         padding = Rows(
             tuple(torch.full_like(score, nan) for score in padding.scores),
-            torch.full_like(padding.labels, self.ignored),
+            torch.full_like(padding.labels, self.ignore_label),
         )
         self._check_equal(objective, rows, rows + padding, "when padding is added")
 
     def test_padding_has_no_gradient(self, objective: Objective) -> None:
         rows = self.rows(objective, 4)
-        rows.labels[1] = self.ignored
+        rows.labels[1] = self.ignore_label
         for score in rows.scores:
             score[1:2] = nan
         first, *later = self.gradients(objective, rows)
@@ -147,21 +145,21 @@ class ObjectiveContract:
 
     def test_accumulated_batches_equal_the_whole(self, objective: Objective) -> None:
         parts = [self.rows(objective, rows, seed) for seed, rows in enumerate((4, 2, 6))]
-        parts[1].labels[:1] = self.ignored
-        summed = [self.terms(objective, part) for part in parts]
-        whole = self.value(objective, parts[0] + parts[1] + parts[2])
-        torch.testing.assert_close(objective.total(_summed(summed), self.step(objective)), whole)
+        parts[1].labels[:1] = self.ignore_label
+        sums = [self.terms(objective, part) for part in parts]
+        batch = self.value(objective, parts[0] + parts[1] + parts[2])
+        torch.testing.assert_close(objective.total(_sum_terms(sums), self.step(objective)), batch)
 
     def test_ranks_that_divide_by_the_common_count_equal_the_whole(
         self, objective: Objective
     ) -> None:
         ranks = [self.rows(objective, rows, seed) for seed, rows in enumerate((4, 2))]
-        ranks[1].labels[:1] = self.ignored
-        local = [self.gradients(objective, rank, beside=ranks) for rank in ranks]
-        whole = self.gradients(objective, ranks[0] + ranks[1])
+        ranks[1].labels[:1] = self.ignore_label
+        local = [self.gradients(objective, rank, other_ranks=ranks) for rank in ranks]
+        batch = self.gradients(objective, ranks[0] + ranks[1])
         joined = Rows(tuple(local[0]), ranks[0].labels) + Rows(tuple(local[1]), ranks[1].labels)
-        for got, want in zip(joined.scores, whole, strict=True):
-            torch.testing.assert_close(got, want)
+        for result, want in zip(joined.scores, batch, strict=True):
+            torch.testing.assert_close(result, want)
 
     def test_impossible_classes_change_nothing(self, objective: Objective) -> None:
         if not self.softmax:
@@ -202,7 +200,7 @@ class ObjectiveContract:
         return objective.terms(self.views(rows), self.loss)
 
     def views(self, rows: Rows) -> Views:
-        """What a model with these scores gives; add `layers` for an objective that reads them."""
+        """The views of a model with these scores; add `layers` for an objective that reads them."""
         return rows.views()
 
     def value(self, objective: Objective, rows: Rows) -> Tensor:
@@ -210,28 +208,28 @@ class ObjectiveContract:
         return objective.total(self.terms(objective, rows), self.step(objective))
 
     def gradients(
-        self, objective: Objective, rows: Rows, beside: Sequence[Rows] = ()
+        self, objective: Objective, rows: Rows, other_ranks: Sequence[Rows] = ()
     ) -> list[Tensor]:
         """Gradients of the value at each view's scores; of this rank's part beside others."""
         leaves = tuple(score.detach().requires_grad_() for score in rows.scores)
         terms = self.terms(objective, Rows(leaves, rows.labels))
-        others = [self.terms(objective, other) for other in beside if other is not rows]
-        value = objective.total(_summed([terms, *others]), self.step(objective))
-        found = torch.autograd.grad(value, leaves, allow_unused=True, materialize_grads=True)
-        return list(found)
+        further = [self.terms(objective, rank) for rank in other_ranks if rank is not rows]
+        value = objective.total(_sum_terms([terms, *further]), self.step(objective))
+        gradients = torch.autograd.grad(value, leaves, allow_unused=True, materialize_grads=True)
+        return list(gradients)
 
-    def _check_equal(self, objective: Objective, rows: Rows, other: Rows, when: str) -> None:
-        before, after = self.value(objective, rows), self.value(objective, other)
+    def _check_equal(self, objective: Objective, rows: Rows, variant: Rows, condition: str) -> None:
+        before, after = self.value(objective, rows), self.value(objective, variant)
         assert torch.isclose(before, after, rtol=1e-9), (
-            f"{objective!r} goes from {before} to {after} {when}"
+            f"{objective!r} goes from {before} to {after} {condition}"
         )
 
 
-def _together(parts: Sequence[Tensor], ends: tuple[int, int]) -> Tensor:
-    (first, second), (end, other) = parts, ends
-    return torch.cat((first[:end], second[:other], first[end:], second[other:]))
+def _join_parts(parts: Sequence[Tensor], ends: tuple[int, int]) -> Tensor:
+    (first, second), (end, second_end) = parts, ends
+    return torch.cat((first[:end], second[:second_end], first[end:], second[second_end:]))
 
 
-def _summed(parts: Sequence[Terms]) -> Terms:
-    names = reduce(lambda one, other: one | other, map(set, parts))
+def _sum_terms(parts: Sequence[Terms]) -> Terms:
+    names = reduce(lambda left_names, right_names: left_names | right_names, map(set, parts))
     return {name: total(part[name] for part in parts) for name in names}

@@ -1,4 +1,4 @@
-"""What every pattern promises; inherit the class and list yours."""
+"""The contract of every pattern; inherit the class and list yours."""
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -11,11 +11,16 @@ from torch import Tensor
 import dropsmith.patterns
 from dropsmith.axes import Axes
 from dropsmith.errors import ViewError
+from dropsmith.kernels.self_adjoint import KEPT
 from dropsmith.patterns import Pattern, from_json
 from dropsmith.rng import Key, Source
-from dropsmith.testing._memory import kept_for_backward
-from dropsmith.testing._statistics import check_mean
-from dropsmith.testing._values import check_frozen, check_json, check_repr
+from dropsmith.testing.checks import (
+    check_frozen,
+    check_json,
+    check_mean,
+    check_repr,
+    record_saved_tensors,
+)
 
 STEP = 1
 """The training step at which everything is drawn."""
@@ -70,8 +75,8 @@ class PatternContract:
         check_json(pattern, lambda values: from_json(values, extra=_classes(pattern)))
 
     def test_what_it_prints_can_be_typed(self, pattern: Pattern) -> None:
-        own = {cls.__name__: cls for cls in _classes(pattern)}
-        check_repr(pattern, vars(dropsmith.patterns) | own)
+        names = {cls.__name__: cls for cls in _classes(pattern)}
+        check_repr(pattern, vars(dropsmith.patterns) | names)
 
     def test_the_same_source_gives_the_same_mask(self, pattern: Pattern) -> None:
         first = self.mask(pattern, _source(0))
@@ -85,8 +90,8 @@ class PatternContract:
     def test_the_mask_broadcasts_to_the_tensor(self, pattern: Pattern) -> None:
         mask = self.mask(pattern, _source(0))
         assert mask.is_floating_point(), f"{pattern!r} drew a mask of {mask.dtype}"
-        padded = (1,) * (len(self.sizes) - mask.ndim) + tuple(mask.shape)
-        spread = tuple(n if m == 1 else m for m, n in zip(padded, self.sizes, strict=False))
+        shape = (1,) * (len(self.sizes) - mask.ndim) + tuple(mask.shape)
+        spread = tuple(n if m == 1 else m for m, n in zip(shape, self.sizes, strict=False))
         assert spread == self.sizes, (
             f"{pattern!r} drew a mask of {tuple(mask.shape)} for a tensor of {self.sizes}"
         )
@@ -108,16 +113,19 @@ class PatternContract:
     def test_drop_multiplies_by_the_mask_and_so_does_its_gradient(self, pattern: Pattern) -> None:
         x = self._x().requires_grad_()
         mask = self.mask(pattern, _source(0)).expand(self.sizes)
-        dropped = self.drop(pattern, x, [_source(0)])
-        torch.testing.assert_close(dropped, x * mask)
-        (gradient,) = torch.autograd.grad(dropped.sum(), x)
+        product = self.drop(pattern, x, [_source(0)])
+        torch.testing.assert_close(product, x * mask)
+        (gradient,) = torch.autograd.grad(product.sum(), x)
         torch.testing.assert_close(gradient, mask.contiguous())
 
-    def test_nothing_is_kept_for_the_backward_pass(self, pattern: Pattern) -> None:
-        x = self._x().requires_grad_()
-        with kept_for_backward() as kept:
-            self.drop(pattern, x, [_source(0)])
-        assert not kept, f"{pattern!r} keeps {[tuple(t.shape) for t in kept]} for backward"
+    def test_nothing_large_is_kept_for_the_backward_pass(self, pattern: Pattern) -> None:
+        count = KEPT // self._x().nbytes + 1
+        x = self._stack([self._x()] * count).requires_grad_()
+        sources = [_source(0)] if pattern.goes_on == "weights" else list(map(_source, range(count)))
+        with record_saved_tensors() as tensors:
+            self.drop(pattern, x, sources)
+        large = sum(tensor.nbytes for tensor in tensors) > KEPT
+        assert not large, f"{pattern!r} keeps {[tuple(t.shape) for t in tensors]} for backward"
 
     def test_stacked_views_equal_views_one_by_one(self, pattern: Pattern) -> None:
         sources = [_source(0), _source(1), _source(2)]
@@ -125,8 +133,8 @@ class PatternContract:
         if pattern.goes_on == "weights":
             self._check_refused(pattern, x, sources)
             return
-        alone = self._stack([self.drop(pattern, x, [source]) for source in sources])
-        assert torch.equal(self.drop(pattern, self._stack([x] * 3), sources), alone), (
+        single_views = self._stack([self.drop(pattern, x, [source]) for source in sources])
+        assert torch.equal(self.drop(pattern, self._stack([x] * 3), sources), single_views), (
             f"{pattern!r} draws other masks when views are stacked in one batch"
         )
 
@@ -144,8 +152,8 @@ class PatternContract:
             return self.drop(pattern, x, [_source(0)])
 
         torch._dynamo.reset()
-        compiled = torch.compile(run, backend="aot_eager", fullgraph=True)
-        assert torch.equal(compiled(self._x()), run(self._x())), f"{pattern!r} differs compiled"
+        compiled_run = torch.compile(run, backend="aot_eager", fullgraph=True)
+        assert torch.equal(compiled_run(self._x()), run(self._x())), f"{pattern!r} differs compiled"
 
     def _axes(self) -> Axes:
         return Axes.read(self.names, self.sizes)

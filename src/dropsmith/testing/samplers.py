@@ -1,11 +1,19 @@
-"""What every sampler promises; inherit the class and list yours."""
+"""The contract of every sampler; inherit the class and list yours."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from dropsmith.search import Choice, ListedSpace, Proposal, Sampler, Space, Told
-from dropsmith.search.snapshot import load_state, save_state
+from dropsmith.pattern_search import (
+    Choice,
+    ListedSpace,
+    Proposal,
+    Sampler,
+    Space,
+    TrialResult,
+    load_state,
+    save_state,
+)
 
 Make = Callable[[Space, int], Sampler]
 """Makes a sampler of a space and a seed."""
@@ -24,7 +32,7 @@ SPACE = ListedSpace(
 class SamplerContract:
     """Tests that pytest runs once for each of your `samplers`.
 
-    >>> from dropsmith.search import RandomSampler
+    >>> from dropsmith.pattern_search import RandomSampler
     >>> class TestMine(SamplerContract):
     ...     samplers = [lambda space, seed: RandomSampler(space, seed=seed)]
 
@@ -40,31 +48,37 @@ class SamplerContract:
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
         if "make" in metafunc.fixturenames:
-            made = type(self).samplers
-            metafunc.parametrize("make", made, ids=[make(self.space, 0).name for make in made])
+            samplers = type(self).samplers
+            metafunc.parametrize(
+                "make", samplers, ids=[make(self.space, 0).name for make in samplers]
+            )
 
     def score(self, proposal: Proposal) -> float:
         """A score that prefers later values, so that there is something to learn."""
         return sum(token * 0.5**place for place, token in enumerate(proposal.tokens))
 
     def test_every_token_is_one_of_its_choice(self, make: Make) -> None:
-        for told in self._run(make(self.space, 1), self.trials):
-            self.space.check(told.proposal.tokens)
+        for result in self._run(make(self.space, 1), self.trials):
+            self.space.check(result.proposal.tokens)
 
     def test_asking_twice_gives_the_same_and_changes_nothing(self, make: Make) -> None:
-        often, once = make(self.space, 2), make(self.space, 2)
+        asked_often, asked_once = make(self.space, 2), make(self.space, 2)
         for number in range(self.trials):
-            for other in (number, number + 5, number):
-                often.ask(other)
-            first, second = often.ask(number), once.ask(number)
-            assert first == second, f"{often.name} proposes {first} after asks, {second} without"
-            self._tell(often, number, first)
-            self._tell(once, number, second)
+            for extra in (number, number + 5, number):
+                asked_often.ask(extra)
+            first, second = asked_often.ask(number), asked_once.ask(number)
+            assert first == second, (
+                f"{asked_often.name} proposes {first} after asks, {second} without"
+            )
+            self._tell(asked_often, number, first)
+            self._tell(asked_once, number, second)
 
     def test_a_seed_decides_everything_and_another_seed_something(self, make: Make) -> None:
-        one, same, other = (self._run(make(self.space, seed), self.trials) for seed in (3, 3, 4))
-        assert one == same, "one seed gave two searches"
-        assert one != other, "two seeds gave one search"
+        first, repeat, different = (
+            self._run(make(self.space, seed), self.trials) for seed in (3, 3, 4)
+        )
+        assert first == repeat, "one seed gave two searches"
+        assert first != different, "two seeds gave one search"
 
     def test_trials_asked_before_any_is_told_differ(self, make: Make) -> None:
         sampler = make(self.space, 5)
@@ -81,14 +95,14 @@ class SamplerContract:
     def test_a_snapshot_goes_on_exactly_where_it_was_taken(
         self, make: Make, tmp_path: Path
     ) -> None:
-        whole = make(self.space, 6)
-        self._run(whole, self.trials // 2)
-        save_state(whole.state(), tmp_path / "state")
-        again = make(self.space, 6)
-        self._run(again, 3)
-        again.restore(load_state(tmp_path / "state"))
-        first = self._run(whole, self.trials, self.trials // 2)
-        assert first == self._run(again, self.trials, self.trials // 2)
+        sampler = make(self.space, 6)
+        self._run(sampler, self.trials // 2)
+        save_state(sampler.state(), tmp_path / "state")
+        resumed = make(self.space, 6)
+        self._run(resumed, 3)
+        resumed.restore(load_state(tmp_path / "state"))
+        first = self._run(sampler, self.trials, self.trials // 2)
+        assert first == self._run(resumed, self.trials, self.trials // 2)
 
     def test_a_snapshot_of_another_seed_is_refused(self, make: Make) -> None:
         state = make(self.space, 7).state()
@@ -104,7 +118,7 @@ class SamplerContract:
         for number in range(self.trials):
             proposal = sampler.ask(number)
             assert proposal.version == 0, "a policy was updated by trials that all failed"
-            sampler.tell(Told(number, proposal, None))
+            sampler.tell(TrialResult(number, proposal, None))
         self.space.check(sampler.ask(self.trials).tokens)
 
     def test_versions_never_go_back(self, make: Make) -> None:
@@ -113,24 +127,24 @@ class SamplerContract:
 
     def test_trials_may_be_told_late_and_in_any_order(self, make: Make) -> None:
         sampler = make(self.space, 11)
-        asked = [sampler.ask(number) for number in range(self.trials)]
+        proposals = [sampler.ask(number) for number in range(self.trials)]
         for number in reversed(range(self.trials)):
-            score = self.score(asked[number]) if number % 3 else None
-            sampler.tell(Told(number, asked[number], score))
+            score = self.score(proposals[number]) if number % 3 else None
+            sampler.tell(TrialResult(number, proposals[number], score))
         self.space.check(sampler.ask(self.trials).tokens)
 
     def test_tokens_of_another_space_are_refused(self, make: Make) -> None:
         tokens = (0,) * (len(self.space.choices) + 1)
         try:
-            make(self.space, 12).tell(Told(0, Proposal(tokens), 1.0))
+            make(self.space, 12).tell(TrialResult(0, Proposal(tokens), 1.0))
         except ValueError:
             return
         raise AssertionError(f"tokens {tokens} were taken for some of {self.space!r}")
 
-    def _run(self, sampler: Sampler, until: int, begin: int = 0) -> list[Told]:
+    def _run(self, sampler: Sampler, until: int, begin: int = 0) -> list[TrialResult]:
         return [self._tell(sampler, n, sampler.ask(n)) for n in range(begin, until)]
 
-    def _tell(self, sampler: Sampler, number: int, proposal: Proposal) -> Told:
-        told = Told(number, proposal, None if number % 7 == 5 else self.score(proposal))
-        sampler.tell(told)
-        return told
+    def _tell(self, sampler: Sampler, number: int, proposal: Proposal) -> TrialResult:
+        result = TrialResult(number, proposal, None if number % 7 == 5 else self.score(proposal))
+        sampler.tell(result)
+        return result

@@ -6,9 +6,7 @@ from typing import Any
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import Objective
 from dropsmith.plans import KINDS, Kind, Plan
-from dropsmith.tasks import TASKS, Budget, plain_name
-from dropsmith.tasks.learning_rates import Plateau, UntilWorse
-from dropsmith.tasks.optimisers import TriggeredASGD
+from dropsmith.tasks import TASKS, Budget, learning_rates, optimisers, plain_name
 from dropsmith.train.start import Start
 
 PRECISIONS = ("no", "bf16")
@@ -34,8 +32,8 @@ class Setup:
         samples: how many noisy passes are averaged for the scores `test_mc_…`, which stand beside
             those of one pass without noise; 0 for none.
         samples_without: kinds of sites that these passes leave without noise, such as `words`.
-        tested: whether the test examples are scored at the end. A run that a choice will be made
-            by leaves them alone.
+        score_test: whether the test examples are scored at the end. A run that a choice will be
+            made by leaves them alone.
         whole: whether the validation examples are trained on as well, once all choices are made.
             The last weights are then kept, and nothing is scored before test.
         trunk: the first module that the views of a step do not share, or None where each is whole;
@@ -56,7 +54,7 @@ class Setup:
     precision: str = "no"
     samples: int = 0
     samples_without: tuple[Kind, ...] = ()
-    tested: bool = True
+    score_test: bool = True
     whole: bool = False
     trunk: str | None = None
     start: Start | None = None
@@ -72,9 +70,9 @@ class Setup:
                 f"samples={self.samples} with {len(self.plan.rules)} rules in the plan: samples "
                 "differ by the noise of a plan\n  give a method with noise, or samples=0"
             )
-        if self.samples and not self.tested:
+        if self.samples and not self.score_test:
             raise TaskError(
-                f"samples={self.samples} are scored on test examples, and tested=False leaves "
+                f"samples={self.samples} are scored on test examples, and score_test=False leaves "
                 "those alone\n  leave one of the two out"
             )
         self._check_without()
@@ -86,8 +84,14 @@ class Setup:
             name
             for name, goes_by_it in (
                 ("patience", budget.patience is not None),
-                (type(budget.schedule).__name__, isinstance(budget.schedule, Plateau | UntilWorse)),
-                (type(budget.optimiser).__name__, isinstance(budget.optimiser, TriggeredASGD)),
+                (
+                    type(budget.schedule).__name__,
+                    isinstance(budget.schedule, learning_rates.Plateau | learning_rates.UntilWorse),
+                ),
+                (
+                    type(budget.optimiser).__name__,
+                    isinstance(budget.optimiser, optimisers.TriggeredASGD),
+                ),
             )
             if goes_by_it
         ]
@@ -112,14 +116,14 @@ class Setup:
 
     @property
     def data_given(self) -> bool:
-        """Whether the examples are read from a place that the user names."""
+        """True if the examples are read from a place that the user names."""
         return self.data is not None or self.task not in TASKS
 
     def to_json(self) -> dict[str, Any]:
         """The resolved configuration as JSON values, without paths of data.
 
-        Of `samples`, `whole` and `trunk` it holds what was asked for, and `tested` only where it is
-        not; of `start` the hash.
+        `samples`, `whole` and `trunk` are in it where they were asked for, `tested` only where the
+        test examples are not scored, and of `start` the hash.
         """
         values = {
             "task": plain_name(self.task),
@@ -136,7 +140,7 @@ class Setup:
             values["samples"] = self.samples
         if self.samples_without:
             values["samples_without"] = list(self.samples_without)
-        if not self.tested:
+        if not self.score_test:
             values["tested"] = False
         if self.whole:
             values["whole"] = True

@@ -47,7 +47,7 @@ class AveragedSGD(Optimizer):
 
     @property
     def averaging(self) -> bool:
-        """Whether averaging has begun."""
+        """True once averaging has begun."""
         return self.param_groups[0][COUNT] > 0
 
     @torch.no_grad()
@@ -86,11 +86,11 @@ class AveragedSGD(Optimizer):
             return
         weights = [weight for group in self.param_groups for weight in group["params"]]
         last = [weight.detach().clone() for weight in weights]
-        _put(weights, [self.state[weight][AVERAGE] for weight in weights])
+        _assign(weights, [self.state[weight][AVERAGE] for weight in weights])
         try:
             yield
         finally:
-            _put(weights, last)
+            _assign(weights, last)
 
 
 def _descend(weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
@@ -102,6 +102,6 @@ def _descend(weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
 
 
 @torch.no_grad()
-def _put(weights: list[Tensor], values: list[Tensor]) -> None:
+def _assign(weights: list[Tensor], values: list[Tensor]) -> None:
     for weight, value in zip(weights, values, strict=True):
         weight.copy_(value)

@@ -14,6 +14,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from dropsmith.errors import CheckpointError
 
@@ -25,7 +26,7 @@ WEIGHTS = "model.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class Saving:
-    """When a run writes checkpoints. When does not change what it computes.
+    """The times at which a run writes checkpoints; they do not change what it computes.
 
     Args:
         seconds: after at least so much time since the last.
@@ -36,13 +37,13 @@ class Saving:
     steps: int | None = None
 
     def due(self, step: int, seconds: float) -> bool:
-        """Whether to write one after `step`, `seconds` after the last."""
+        """True if one is due after `step`, `seconds` after the last."""
         return seconds >= self.seconds if self.steps is None else step % self.steps == 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What an unfinished run is resumed from.
+    """The state that an unfinished run is resumed from.
 
     Args:
         identity: what the run is: configuration and data hash. Another run may not resume from it.
@@ -100,12 +101,12 @@ def _check(path: Path, header: Any, identity: Mapping[str, Any]) -> None:
             f"{path} is of version {header.get('version')!r}, read here is {VERSION}\n{_ANEW}"
         )
     # Through JSON, as the stored one went, so that tuples and lists are alike.
-    mine, theirs = json.loads(json.dumps(identity)), header["identity"]
-    if differing := [key for key in mine if mine[key] != theirs.get(key)]:
+    expected, stored = json.loads(json.dumps(identity)), header["identity"]
+    if differing := [key for key in expected if expected[key] != stored.get(key)]:
         key = differing[0]
         raise CheckpointError(
             f"the checkpoint {path} is of another run: its {', '.join(differing)} differ\n"
-            f"  {key} there: {theirs.get(key)}\n  {key} here: {mine[key]}\n{_ANEW}"
+            f"  {key} there: {stored.get(key)}\n  {key} here: {expected[key]}\n{_ANEW}"
         )
 
 
@@ -116,8 +117,41 @@ def write(path: Path, tensors: Mapping[str, Tensor], header: dict[str, str] | No
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    apart = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    save_file(apart, partial, metadata=header)
+    copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    save_file(copies, partial, metadata=header)
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def flatten(values: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors in some named values, by the value's name and their place in it.
+
+    >>> import torch
+    >>> sorted(flatten({"state": (torch.ones(1), torch.ones(1)), "x": torch.ones(1)}))
+    ['state/0', 'state/1', 'x']
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, value in values.items():
+        if isinstance(value, Tensor):
+            tensors[name] = value
+        else:
+            tensors |= {f"{name}/{i}": leaf for i, leaf in enumerate(pytree.tree_leaves(value))}
+    return tensors
+
+
+def pack(values: Mapping[str, Any]) -> tuple[dict[str, Tensor], str]:
+    """The tensors by number, and as text how they hang together; tuples, lists and dicts do."""
+    leaves, spec = pytree.tree_flatten(dict(values))
+    return {str(i): leaf for i, leaf in enumerate(leaves)}, pytree.treespec_dumps(spec)
+
+
+def unpack(tensors: Mapping[str, Tensor], spec: str) -> dict[str, Any]:
+    """The values that `pack` took apart.
+
+    >>> import torch
+    >>> unpack(*pack({"state": (torch.zeros(1), torch.ones(1))}))
+    {'state': (tensor([0.]), tensor([1.]))}
+    """
+    leaves = [tensors[str(i)] for i in range(len(tensors))]
+    return pytree.tree_unflatten(leaves, pytree.treespec_loads(spec))

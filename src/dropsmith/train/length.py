@@ -1,12 +1,11 @@
-"""How many steps a run makes, when it is evaluated and how fast it learns."""
+"""The number of steps of a run, its evaluations and its learning rate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from dropsmith.objectives import Objective
-from dropsmith.tasks import Budget, Part
-from dropsmith.tasks.learning_rates import Moment
+from dropsmith.tasks import Budget, Part, learning_rates
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,8 @@ class Length:
     def of(cls, budget: Budget, objective: Objective, train: Part, seed: int = 0) -> "Length":
         """The fewest steps that see the budget's example-views.
 
-        A step of n views of B examples sees B for the first and `objective.batch_fraction` of B
-        for each of the others, so a two-view method makes half the steps of a one-view method.
+        A step of n views of B examples sees B for the first and `objective.batch_fraction` of B for each
+        of the others, so a two-view method makes half the steps of a one-view method.
 
         >>> import torch
         >>> from dropsmith.objectives import TaskLoss, TwoSample
@@ -36,26 +35,28 @@ class Length:
         >>> Length.of(budget, TaskLoss(), train).steps, Length.of(budget, TwoSample(), train).steps
         (7, 4)
         """
-        seen = partial(train.seen, seed=seed, batch_size=budget.batch_size)
+        examples_at = partial(train.count_examples, seed=seed, batch_size=budget.batch_size)
         views = [0]
         while views[-1] < budget.epochs * len(train):
             step = len(views)
-            more = objective.views_at(step) - 1
-            part = seen(step, share=objective.batch_fraction) if more else 0
-            views.append(views[-1] + seen(step) + part * more)
+            further_views = objective.views_at(step) - 1
+            further_examples = (
+                examples_at(step, share=objective.batch_fraction) if further_views else 0
+            )
+            views.append(views[-1] + examples_at(step) + further_examples * further_views)
         return cls(tuple(views), len(train))
 
     @property
     def steps(self) -> int:
-        """How many steps the run makes."""
+        """The number of steps of the run."""
         return len(self.views) - 1
 
     def epoch(self, step: int) -> float:
-        """How many epochs of example-views are done after a step."""
+        """The number of epochs of example-views that are done after a step."""
         return self.views[step] / self.examples
 
     def evaluates(self, step: int) -> bool:
-        """Whether a step completes an epoch of example-views, or the run."""
+        """True if a step completes an epoch of example-views, or the run."""
         before, after = self.views[step - 1], self.views[step]
         return step == self.steps or before // self.examples < after // self.examples
 
@@ -66,8 +67,8 @@ def learning_rate(step: int, length: Length, budget: Budget, losses: Sequence[fl
     >>> import torch
     >>> from dropsmith.objectives import TaskLoss
     >>> from dropsmith.tasks import Split
-    >>> from dropsmith.tasks.learning_rates import Staircase
-    >>> stairs = Staircase(factor=2, after=1)
+    >>> from dropsmith.tasks import learning_rates
+    >>> stairs = learning_rates.Staircase(factor=2, after=1)
     >>> budget = Budget(epochs=3, batch_size=10, learning_rate=1.0, schedule=stairs)
     >>> length = Length.of(budget, TaskLoss(), Split({"x": torch.zeros(20)}))
     >>> [learning_rate(step, length, budget) for step in range(1, 7)]
@@ -79,7 +80,7 @@ def learning_rate(step: int, length: Length, budget: Budget, losses: Sequence[fl
         budget: the run's.
         losses: the validation loss of every evaluation so far.
     """
-    moment = Moment(
+    moment = learning_rates.Moment(
         step=step,
         steps=length.steps,
         epochs=length.epoch(step - 1),

@@ -15,18 +15,17 @@ import torch
 
 from dropsmith.errors import CheckpointError, TrainingError
 from dropsmith.record import Record, config_id
-from dropsmith.tasks import Data, Task, find_task, with_model
-from dropsmith.tasks.stream import in_windows, scored_in_windows
+from dropsmith.tasks import Data, Task, find_task, in_windows, scored_in_windows, with_model
 from dropsmith.train._setup import Setup
-from dropsmith.train.bar import Evaluated, Progress
 from dropsmith.train.checkpoint import FILE, Checkpoint, Saving
-from dropsmith.train.evaluate import on_device
+from dropsmith.train.environment import flush_subnormals
+from dropsmith.train.evaluation import on_device
 from dropsmith.train.length import Length
 from dropsmith.train.optimisers import optimizer_of
+from dropsmith.train.progress import EvaluationListener, Progress
 from dropsmith.train.run import Run
 from dropsmith.train.state import State
 from dropsmith.train.step import Stepper
-from dropsmith.train.subnormals import flushed
 
 
 def train(
@@ -36,7 +35,7 @@ def train(
     resume: bool = True,
     progress: Progress | None = None,
     saving: Saving | None = None,
-    evaluated: Evaluated | None = None,
+    on_evaluation: EvaluationListener | None = None,
 ) -> Record:
     """Make one run and return its record, which is also in `folder`, beside the best weights.
 
@@ -50,7 +49,7 @@ def train(
         resume: go on from the checkpoint in `folder`, or return the record of a finished run.
         progress: is told the share of the steps that is done.
         saving: when to write checkpoints; every 20 seconds where None.
-        evaluated: is told the curve's row after each evaluation that is made now.
+        on_evaluation: is told the curve's row after each evaluation that is made now.
 
     Raises:
         TrainingError: the loss or its gradient is not finite. The error names the step, and the
@@ -61,14 +60,14 @@ def train(
     """
     task, data = task_and_data(setup)
     identity = {"config": setup.to_json(), "data_sha256": data.sha256}
-    if resume and (record := _finished(folder, identity)) is not None:
+    if resume and (record := _finished_record(folder, identity)) is not None:
         return record
     if not resume:
         (folder / FILE).unlink(missing_ok=True)
-    with _opened(setup, task, data, folder, identity) as run:
-        if saved := Checkpoint.load(folder, identity):
-            run.state.resume(saved)
-        return run.to_the_end(progress or _silent, saving or Saving(), evaluated or _silent)
+    with _run_at_start(setup, task, data, folder, identity) as run:
+        if checkpoint := Checkpoint.load(folder, identity):
+            run.state.resume(checkpoint)
+        return run.complete(progress or _silent, saving or Saving(), on_evaluation or _silent)
 
 
 def task_and_data(setup: Setup) -> tuple[Task, Data]:
@@ -78,7 +77,7 @@ def task_and_data(setup: Setup) -> tuple[Task, Data]:
     if setup.model is not None:
         task = with_model(task, setup.model, task.load(path, setup.limit))
     data = task.load(path, setup.limit)
-    train = data.train.joined(data.validation) if setup.whole else data.train
+    train = data.train.concatenate(data.validation) if setup.whole else data.train
     window = setup.budget.window
     return task, replace(
         data,
@@ -89,15 +88,15 @@ def task_and_data(setup: Setup) -> tuple[Task, Data]:
 
 
 def steps_of(setup: Setup) -> int:
-    """How many steps a run makes, which depends on its examples, budget and views."""
+    """The number of steps of a run, which depends on its examples, budget and views."""
     _, data = task_and_data(setup)
     return Length.of(setup.budget, setup.objective, data.train, setup.seed).steps
 
 
-def _silent(told: Any, /) -> None: ...
+def _silent(value: Any, /) -> None: ...
 
 
-def _finished(folder: Path, identity: dict[str, Any]) -> Record | None:
+def _finished_record(folder: Path, identity: dict[str, Any]) -> Record | None:
     """The record of an earlier run of this setup that came to its end."""
     path = folder / f"{config_id(identity['config'])}.json"
     if not path.exists():
@@ -112,18 +111,24 @@ def _finished(folder: Path, identity: dict[str, Any]) -> Record | None:
 
 
 @contextmanager
-def _opened(
+def _run_at_start(
     setup: Setup, task: Task, data: Data, folder: Path, identity: dict[str, Any]
 ) -> Iterator[Run]:
     """The run at step 0; torch's own generators and settings are afterwards as before."""
     accelerator = _accelerator()
     device = accelerator.device
-    forked = torch.random.fork_rng([torch.cuda.current_device()] if device.type == "cuda" else [])
-    with forked, flushed(), torch.backends.cudnn.flags(enabled=True, deterministic=True):
+    generators = torch.random.fork_rng(
+        [torch.cuda.current_device()] if device.type == "cuda" else []
+    )
+    with (
+        generators,
+        flush_subnormals(),
+        torch.backends.cudnn.flags(enabled=True, deterministic=True),
+    ):
         torch.manual_seed(setup.seed)
         model = task.model(data)
         if setup.start is not None:
-            setup.start.put_into(model, data)
+            setup.start.load_into(model, data)
         model = model.to(device).train()
         example = on_device(data.train.rows(slice(0, 2)), device)
         with setup.plan.installed(model, example, seed=setup.seed):

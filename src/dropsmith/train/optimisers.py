@@ -7,35 +7,34 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from dropsmith.tasks import Budget
-from dropsmith.tasks.optimisers import ASGD, SGD, Adam, AdamW, TriggeredASGD
+from dropsmith.tasks import Budget, optimisers
 from dropsmith.train.averaging import AveragedSGD
 
 
 def optimizer_of(model: nn.Module, budget: Budget) -> Optimizer:
-    """What makes the steps that a budget asks for."""
+    """The optimiser that makes the steps of a budget."""
     weights, kind = list(model.parameters()), budget.optimiser
     rate, decay = budget.learning_rate, budget.weight_decay
     match kind:
-        case SGD(momentum=momentum) if momentum:
+        case optimisers.SGD(momentum=momentum) if momentum:
             settings = {"momentum": momentum, "nesterov": kind.ahead}
             return torch.optim.SGD(weights, lr=rate, weight_decay=decay, **settings)
-        case SGD() | TriggeredASGD() | ASGD():
-            made = AveragedSGD(weights, lr=rate, weight_decay=decay, shrink=kind.shrink)
-            if isinstance(kind, ASGD):
-                made.start_averaging()
-            return made
-        case Adam():
+        case optimisers.SGD() | optimisers.TriggeredASGD() | optimisers.ASGD():
+            optimizer = AveragedSGD(weights, lr=rate, weight_decay=decay, shrink=kind.shrink)
+            if isinstance(kind, optimisers.ASGD):
+                optimizer.start_averaging()
+            return optimizer
+        case optimisers.Adam():
             return torch.optim.Adam(weights, lr=rate, weight_decay=decay)
-        case AdamW():
+        case optimisers.AdamW():
             # One pass over each weight where torch has it: about a tenth of a small model's time.
             fused = all(weight.device.type in ("cpu", "cuda") for weight in weights)
-            own = {"betas": (kind.first, kind.second), "eps": kind.least}
-            return torch.optim.AdamW(weights, lr=rate, weight_decay=decay, fused=fused, **own)
+            settings = {"betas": (kind.first, kind.second), "eps": kind.least}
+            return torch.optim.AdamW(weights, lr=rate, weight_decay=decay, fused=fused, **settings)
 
 
 @contextmanager
-def shown(optimizer: Optimizer) -> Iterator[None]:
+def evaluation_weights(optimizer: Optimizer) -> Iterator[None]:
     """The weights that are evaluated and kept: their average, once averaging has begun."""
     if not isinstance(optimizer, AveragedSGD):
         yield
@@ -52,7 +51,10 @@ def after_evaluation(optimizer: Optimizer, budget: Budget, losses: Sequence[floa
         budget: the run's.
         losses: the validation loss of every evaluation so far.
     """
-    if not (isinstance(optimizer, AveragedSGD) and isinstance(budget.optimiser, TriggeredASGD)):
+    if not (
+        isinstance(optimizer, AveragedSGD)
+        and isinstance(budget.optimiser, optimisers.TriggeredASGD)
+    ):
         return
     if not optimizer.averaging and budget.optimiser.trigger(losses) is not None:
         optimizer.start_averaging()

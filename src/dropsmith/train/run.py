@@ -8,15 +8,13 @@ from typing import Any
 import torch
 
 from dropsmith.record import Record, validation_loss
-from dropsmith.tasks import Budget, Data, device_of
-from dropsmith.tasks.written import Written
-from dropsmith.train.account import cost, surroundings
-from dropsmith.train.bar import Evaluated, Progress
+from dropsmith.tasks import Budget, Data, GenerationScores, device_of
+from dropsmith.train.accounting import cost, forget_peak, peak_bytes, surroundings
 from dropsmith.train.checkpoint import FILE, WEIGHTS, Saving, write
-from dropsmith.train.evaluate import evaluate, evaluating
+from dropsmith.train.evaluation import evaluate, evaluating
 from dropsmith.train.length import Length, learning_rate
-from dropsmith.train.memory import forget_peak, peak_bytes
-from dropsmith.train.optimisers import after_evaluation, shown
+from dropsmith.train.optimisers import after_evaluation, evaluation_weights
+from dropsmith.train.progress import EvaluationListener, Progress
 from dropsmith.train.state import State
 from dropsmith.train.step import Stepper
 
@@ -41,31 +39,33 @@ class Run:
     length: Length
     state: State
 
-    def to_the_end(self, progress: Progress, saving: Saving, evaluated: Evaluated) -> Record:
+    def complete(
+        self, progress: Progress, saving: Saving, on_evaluation: EvaluationListener
+    ) -> Record:
         """Every step that is left, then the scores."""
-        state, saved = self.state, time.monotonic()
+        state, last_save = self.state, time.monotonic()
         forget_peak(self._device)
-        self._judge_start(evaluated)
+        self._score_start(on_evaluation)
         while state.step < self.length.steps and not self._gives_up():
             self._step()
             if self.length.evaluates(state.step):
                 self._evaluate()
-                evaluated(state.curve[-1])
-            if saving.due(state.step, time.monotonic() - saved):
+                on_evaluation(state.curve[-1])
+            if saving.due(state.step, time.monotonic() - last_save):
                 self._remember_peak()
                 state.checkpoint(self.identity).save(self.folder)
-                saved = time.monotonic()
+                last_save = time.monotonic()
             progress(state.step / self.length.steps)
-        return self._finish()
+        return self._write_record()
 
-    def _judge_start(self, evaluated: Evaluated) -> None:
+    def _score_start(self, on_evaluation: EvaluationListener) -> None:
         """Weights that were given are the best until there are better ones."""
         setup, state = self.stepper.setup, self.state
         if setup.start is None or setup.whole or state.step:
             return
         row = {"step": 0, "epoch": 0.0, "views": 0, "seconds": 0.0}
-        state.curve.append(row | self._kept())
-        evaluated(state.curve[-1])
+        state.curve.append(row | self._update_best())
+        on_evaluation(state.curve[-1])
 
     @property
     def _device(self) -> torch.device:
@@ -81,22 +81,23 @@ class Run:
         return worse or schedule.ends(self.state.losses)
 
     def _step(self) -> None:
-        state, started, worked = self.state, time.perf_counter(), time.process_time()
+        state, clock, processor_clock = self.state, time.perf_counter(), time.process_time()
         rate = learning_rate(state.step + 1, self.length, self._budget, state.losses)
         task = self.stepper.take(state, rate, self.folder)
         state.loss = (state.loss[0] + float(task.sum), state.loss[1] + float(task.count))
-        state.seconds += time.perf_counter() - started
-        state.processor_seconds += time.process_time() - worked
+        state.seconds += time.perf_counter() - clock
+        state.processor_seconds += time.process_time() - processor_clock
 
     def _evaluate(self) -> None:
         state = self.state
-        with shown(state.optimizer):
-            found = self._kept()
+        with evaluation_weights(state.optimizer):
+            scores = self._update_best()
         total, count = state.loss
-        beside = {
-            f"train_{name}": own / max(items, 1) for name, (own, items) in state.beside.items()
+        other_losses = {
+            f"train_{name}": term_sum / max(items, 1)
+            for name, (term_sum, items) in state.other_terms.items()
         }
-        state.loss, state.beside = (0.0, 0.0), {}
+        state.loss, state.other_terms = (0.0, 0.0), {}
         row = {
             "step": state.step,
             "epoch": self.length.epoch(state.step),
@@ -104,35 +105,35 @@ class Run:
             "train_loss": total / count,
             "seconds": state.seconds,
         }
-        state.curve.append(row | beside | found)
+        state.curve.append(row | other_losses | scores)
         self._react()
 
-    def _kept(self) -> dict[str, float]:
+    def _update_best(self) -> dict[str, float]:
         """Keep the weights if there is reason to, which is a better validation loss; its scores."""
         if self.stepper.setup.whole:
             self.state.keep_last()
             return {}
-        found = self._scores("validation")
-        self.state.keep_best(validation_loss(found))
-        return found
+        scores = self._scores("validation")
+        self.state.keep_best(validation_loss(scores))
+        return scores
 
     def _react(self) -> None:
-        """What optimiser and schedule make of an evaluation."""
+        """Let optimiser and schedule act on an evaluation."""
         state = self.state
         after_evaluation(state.optimizer, self._budget, state.losses)
         if self._budget.schedule.returns(state.losses):
             state.model.load_state_dict(state.best)
 
     def _scores(self, part: str) -> dict[str, float]:
-        found = evaluate(self.state.model, self.stepper.task, getattr(self.data, part))
-        return {f"{part}_{name}": value for name, value in found.items()}
+        scores = evaluate(self.state.model, self.stepper.task, getattr(self.data, part))
+        return {f"{part}_{name}": value for name, value in scores.items()}
 
-    def _sampled(self) -> dict[str, float]:
+    def _sample_scores(self) -> dict[str, float]:
         """Test scores of the mean over noisy passes, where the setup asks for them."""
         setup, task = self.stepper.setup, self.stepper.task
         if not setup.samples:
             return {}
-        found = evaluate(
+        scores = evaluate(
             self.state.model,
             task,
             self.data.test,
@@ -140,27 +141,29 @@ class Run:
             seed=setup.seed,
             without=setup.samples_without,
         )
-        return {f"test_mc_{name}": value for name, value in found.items()}
+        return {f"test_mc_{name}": value for name, value in scores.items()}
 
-    def _tested(self) -> tuple[Written, dict[str, float]]:
-        """What the model writes for the test examples, noise off, and all scores on them."""
+    def _test_scores(self) -> tuple[GenerationScores, dict[str, float]]:
+        """Texts that the model writes for the test examples, noise off, and all test scores."""
         with evaluating(self.state.model):
-            written = self.stepper.task.written(self.state.model, self.data)
-        own = {f"test_{name}": value for name, value in written.scores.items()}
-        return written, self._scores("test") | self._sampled() | own
+            generation = self.stepper.task.score_generation(self.state.model, self.data)
+        generation_scores = {f"test_{name}": value for name, value in generation.scores.items()}
+        return generation, self._scores("test") | self._sample_scores() | generation_scores
 
     def _remember_peak(self) -> None:
         self.state.peak_bytes = max(self.state.peak_bytes, peak_bytes(self._device))
 
-    def _finish(self) -> Record:
+    def _write_record(self) -> Record:
         state = self.state
         self._remember_peak()
         state.model.load_state_dict(state.best)
-        written, tested = self._tested() if self.stepper.setup.tested else (Written(), {})
-        scores = ({} if self.stepper.setup.whole else self._scores("validation")) | tested
+        generation, test_scores = (
+            self._test_scores() if self.stepper.setup.score_test else (GenerationScores(), {})
+        )
+        scores = ({} if self.stepper.setup.whole else self._scores("validation")) | test_scores
         record = Record(
             config=self.identity["config"],
-            environment=surroundings(self.stepper.setup, state, self.data, written.signatures),
+            environment=surroundings(self.stepper.setup, state, self.data, generation.signatures),
             curve=tuple(state.curve),
             scores=scores,
             cost=cost(state, self.length.views[state.step]),

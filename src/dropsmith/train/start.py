@@ -16,7 +16,7 @@ from dropsmith.tasks import Data
 from dropsmith.train.checkpoint import FILE, WEIGHTS
 from dropsmith.train.environment import words_hash
 
-_SHOWN = 3
+_NAME_COUNT = 3
 """Names of weights that an error shows of each kind."""
 
 
@@ -31,7 +31,7 @@ class Start:
     >>> from safetensors.torch import save_file
     >>> path = Path(tempfile.mkdtemp()) / "mine.safetensors"
     >>> save_file(nn.Linear(2, 1).state_dict(), path)
-    >>> Start.of(path).told
+    >>> Start.of(path).description
     {'file': 'mine.safetensors'}
 
     Args:
@@ -53,7 +53,7 @@ class Start:
         Raises:
             DataError: there are none.
         """
-        path = _found(Path(place))
+        path = _weights_file(Path(place))
         try:
             return cls(weights=path, sha256=_hash(path))
         except OSError as error:
@@ -62,23 +62,23 @@ class Start:
     @property
     def record(self) -> Record | None:
         """That of the run whose best weights they are, where they lie as it left them."""
-        own = self.weights.resolve()
-        path = own.parent.with_name(f"{own.parent.name}.json")
+        file = self.weights.resolve()
+        path = file.parent.with_name(f"{file.parent.name}.json")
         try:
-            return Record.load(path) if own.name == WEIGHTS and path.exists() else None
+            return Record.load(path) if file.name == WEIGHTS and path.exists() else None
         except DataError:  # a file of somebody else's
             return None
 
     @property
-    def told(self) -> dict[str, Any]:
-        """What a record says of them, beside the hash in its configuration."""
+    def description(self) -> dict[str, Any]:
+        """The entry of these weights in a record, beside the hash in its configuration."""
         record = self.record
         if record is None:
             return {"file": self.weights.name}
-        named = {name: record.config.get(name) for name in ("task", "method", "seed")}
-        return {"record": record.id} | named
+        settings = {name: record.config.get(name) for name in ("task", "method", "seed")}
+        return {"record": record.id} | settings
 
-    def put_into(self, model: nn.Module, data: Data) -> None:
+    def load_into(self, model: nn.Module, data: Data) -> None:
         """Give a model these weights.
 
         Raises:
@@ -86,11 +86,11 @@ class Start:
             TaskError: they are of another model.
         """
         self._check_words(data)
-        there, here = self._read(), model.state_dict()
-        if differing := _differences(there, here):
+        stored, current = self._read(), model.state_dict()
+        if differing := _differences(stored, current):
             lines = "\n  ".join((*differing, *self._origin(), "begin from weights of this model"))
             raise TaskError(f"the weights in {self.weights} are of another model\n  {lines}")
-        model.load_state_dict(there)
+        model.load_state_dict(stored)
 
     def _read(self) -> dict[str, Tensor]:
         try:
@@ -106,8 +106,8 @@ class Start:
     def _check_words(self, data: Data) -> None:
         """The same words under the same numbers, where both are known: no shape would tell."""
         record = self.record
-        known = None if record is None else record.environment.get("vocabulary_sha256")
-        if known not in (None, words_hash(data)):
+        words_sha256 = None if record is None else record.environment.get("vocabulary_sha256")
+        if words_sha256 not in (None, words_hash(data)):
             raise DataError(
                 f"the weights in {self.weights} know other words, or by other numbers\n"
                 "  a vocabulary is that of the training text: begin from a run on the same text, "
@@ -123,20 +123,20 @@ class Start:
         return [f"they are of {config.get('task')} with {config.get('method')}, model: {model}"]
 
 
-def _found(place: Path) -> Path:
+def _weights_file(place: Path) -> Path:
     if place.is_dir() and (place / WEIGHTS).is_file():
         return place / WEIGHTS
     if place.suffix == ".json" and (place.with_suffix("") / WEIGHTS).is_file():
         return place.with_suffix("") / WEIGHTS
     if place.is_file() and place.suffix != ".json":
         return place
-    raise DataError(f"no weights to begin from in {place}\n  {_why(place)}")
+    raise DataError(f"no weights to begin from in {place}\n  {_advice(place)}")
 
 
-def _why(place: Path) -> str:
+def _advice(place: Path) -> str:
     runs = sorted(path.parent for path in place.glob(f"*/{WEIGHTS}")) if place.is_dir() else []
     if runs:
-        return f"the runs in there, of which one is to be named: {_few(map(str, runs))}"
+        return f"the runs in there, of which one is to be named: {_first_names(map(str, runs))}"
     if (place / FILE).exists():
         return "the run has not come to its end: the command that began it goes on"
     if place.exists():
@@ -149,22 +149,22 @@ def _hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _differences(there: Mapping[str, Tensor], here: Mapping[str, Tensor]) -> list[str]:
-    """What keeps weights from being those of a model, a line for each kind."""
+def _differences(stored: Mapping[str, Tensor], current: Mapping[str, Tensor]) -> list[str]:
+    """The reasons why weights are not those of a model, a line for each kind."""
     shapes = [
-        f"{name} {tuple(there[name].shape)} there, {tuple(own.shape)} here"
-        for name, own in here.items()
-        if name in there and there[name].shape != own.shape
+        f"{name} {tuple(stored[name].shape)} there, {tuple(tensor.shape)} here"
+        for name, tensor in current.items()
+        if name in stored and stored[name].shape != tensor.shape
     ]
-    found = {
+    kinds = {
         "of another shape": shapes,
-        "not there": [name for name in here if name not in there],
-        "only there": [name for name in there if name not in here],
+        "not there": [name for name in current if name not in stored],
+        "only there": [name for name in stored if name not in current],
     }
-    return [f"{what}: {_few(names)}" for what, names in found.items() if names]
+    return [f"{kind}: {_first_names(names)}" for kind, names in kinds.items() if names]
 
 
-def _few(names: Iterable[str]) -> str:
-    every = list(names)
-    more = f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
-    return "; ".join(every[:_SHOWN]) + more
+def _first_names(names: Iterable[str]) -> str:
+    all_names = list(names)
+    remainder = f" and {len(all_names) - _NAME_COUNT} more" if len(all_names) > _NAME_COUNT else ""
+    return "; ".join(all_names[:_NAME_COUNT]) + remainder

@@ -11,21 +11,20 @@ from torch.optim import Optimizer
 from dropsmith.noise import find_noise
 from dropsmith.record import chosen_by, validation_loss
 from dropsmith.terms import Terms
-from dropsmith.train.carried import packed, unpacked
-from dropsmith.train.checkpoint import Checkpoint
+from dropsmith.train.checkpoint import Checkpoint, pack, unpack
 
 Weights = dict[str, Tensor]
 
 
 @dataclass
 class State:
-    """Where a run is.
+    """The state of a run: all that changes in it.
 
     Args:
         model, optimizer: what is trained, the plan installed.
         step: how many steps are done.
         loss: sum of the task losses since the last evaluation, and how many they are.
-        beside: the same of every other term of the objective, by name.
+        other_terms: the same of every other term of the objective, by name.
         curve: a row for each evaluation.
         best: the weights of least validation loss so far, or the last that were kept.
         best_nll: that loss.
@@ -33,7 +32,7 @@ class State:
         seconds: time spent in training steps.
         processor_seconds: what processors worked of it, all threads together.
         peak_bytes: most memory, over all the processes that worked on the run.
-        carried: what the last window of a text hands to the next, by argument name.
+        window_state: what the last window of a text hands to the next, by argument name.
         fused_head: the module whose scores were fused with the loss when views last met, or None.
     """
 
@@ -41,7 +40,7 @@ class State:
     optimizer: Optimizer
     step: int = 0
     loss: tuple[float, float] = (0.0, 0.0)
-    beside: dict[str, tuple[float, float]] = field(default_factory=dict)
+    other_terms: dict[str, tuple[float, float]] = field(default_factory=dict)
     curve: list[dict[str, float]] = field(default_factory=list)
     best: Weights = field(default_factory=dict)
     best_nll: float | None = None
@@ -49,7 +48,7 @@ class State:
     seconds: float = 0.0
     processor_seconds: float = 0.0
     peak_bytes: float = 0.0
-    carried: dict[str, Any] = field(default_factory=dict)
+    window_state: dict[str, Any] = field(default_factory=dict)
     fused_head: str | None = None
 
     @property
@@ -58,78 +57,79 @@ class State:
 
         That of weights a run began from is not among them: its steps have no part in it.
         """
-        made = [row for row in self.curve if row["step"]]
-        return [validation_loss(row) for row in made if chosen_by(row) is not None]
+        evaluations = [row for row in self.curve if row["step"]]
+        return [validation_loss(row) for row in evaluations if chosen_by(row) is not None]
 
-    def add_beside(self, terms: Terms) -> None:
+    def add_other_terms(self, terms: Terms) -> None:
         """Count in the terms of a step that are not the task's."""
         for name, term in terms.items():
             if name != "task":
-                total, count = self.beside.get(name, (0.0, 0.0))
-                self.beside[name] = total + float(term.sum), count + float(term.count)
+                total, count = self.other_terms.get(name, (0.0, 0.0))
+                self.other_terms[name] = total + float(term.sum), count + float(term.count)
 
     def keep_best(self, nll: float) -> None:
         """Take the weights as the best if they are, or count one more that is not."""
         if self.best_nll is None or math.isnan(self.best_nll) or nll < self.best_nll:
-            self.best_nll, self.worse, self.best = nll, 0, copied(self.model)
+            self.best_nll, self.worse, self.best = nll, 0, copy_weights(self.model)
         else:
             self.worse += 1
 
     def keep_last(self) -> None:
         """Take the weights, which nothing judges."""
-        self.best = copied(self.model)
+        self.best = copy_weights(self.model)
 
     def checkpoint(self, identity: dict[str, Any]) -> Checkpoint:
         """Everything that resuming needs."""
         noise = find_noise(self.model)
         optimizer, groups = _split(self.optimizer.state_dict())
-        values = {name: getattr(self, name) for name in _NUMBERS}
-        carried, form = packed(self.carried)
+        values = {key: getattr(self, name) for key, name in _NUMBERS.items()}
+        window_tensors, structure = pack(self.window_state)
         values |= {"noise_step": noise.step if noise is not None else 0, "groups": groups}
-        values |= {"carried": form}
-        tensors = _named("model", self.model.state_dict()) | _named("best", self.best)
-        tensors |= _named("optimizer", optimizer) | _named("generator", _generators())
-        tensors |= _named("carried", carried)
+        values |= {"carried": structure}
+        tensors = _with_prefix("model", self.model.state_dict()) | _with_prefix("best", self.best)
+        tensors |= _with_prefix("optimizer", optimizer) | _with_prefix("generator", _generators())
+        tensors |= _with_prefix("carried", window_tensors)
         return Checkpoint(identity=identity, values=values, tensors=tensors)
 
-    def resume(self, saved: Checkpoint) -> None:
+    def resume(self, checkpoint: Checkpoint) -> None:
         """Be where the checkpoint was, to the bit."""
-        for name in _NUMBERS:
+        for key, name in _NUMBERS.items():
             # Checkpoints of an earlier version did not count what processors worked.
-            setattr(self, name, saved.values.get(name, math.nan))
+            setattr(self, name, checkpoint.values.get(key, math.nan))
         self.loss = (self.loss[0], self.loss[1])
-        self.beside = {name: (own[0], own[1]) for name, own in self.beside.items()}
-        self.model.load_state_dict(_under("model", saved.tensors))
+        self.other_terms = {name: (pair[0], pair[1]) for name, pair in self.other_terms.items()}
+        self.model.load_state_dict(_under("model", checkpoint.tensors))
         device = next(self.model.parameters()).device
-        self.best = {k: v.to(device) for k, v in _under("best", saved.tensors).items()}
-        carried = {k: v.to(device) for k, v in _under("carried", saved.tensors).items()}
-        self.carried = unpacked(carried, saved.values["carried"])
-        optimizer = _under("optimizer", saved.tensors)
-        self.optimizer.load_state_dict(_joined(optimizer, saved.values["groups"]))
-        _set_generators(_under("generator", saved.tensors))
+        self.best = {k: v.to(device) for k, v in _under("best", checkpoint.tensors).items()}
+        window_tensors = {k: v.to(device) for k, v in _under("carried", checkpoint.tensors).items()}
+        self.window_state = unpack(window_tensors, checkpoint.values["carried"])
+        optimizer = _under("optimizer", checkpoint.tensors)
+        self.optimizer.load_state_dict(_optimizer_state(optimizer, checkpoint.values["groups"]))
+        _set_generators(_under("generator", checkpoint.tensors))
         if (noise := find_noise(self.model)) is not None:
-            noise.step = saved.values["noise_step"]
+            noise.step = checkpoint.values["noise_step"]
 
 
-_NUMBERS = (
-    "step",
-    "loss",
-    "beside",
-    "curve",
-    "best_nll",
-    "worse",
-    "seconds",
-    "processor_seconds",
-    "peak_bytes",
-)
+_NUMBERS = {
+    "step": "step",
+    "loss": "loss",
+    "beside": "other_terms",
+    "curve": "curve",
+    "best_nll": "best_nll",
+    "worse": "worse",
+    "seconds": "seconds",
+    "processor_seconds": "processor_seconds",
+    "peak_bytes": "peak_bytes",
+}
+"""Numbers of a state by their keys in a checkpoint."""
 
 
-def copied(model: nn.Module) -> Weights:
+def copy_weights(model: nn.Module) -> Weights:
     """The model's weights and buffers, which later steps leave alone."""
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def _named(room: str, tensors: Weights) -> Weights:
+def _with_prefix(room: str, tensors: Weights) -> Weights:
     return {f"{room}/{name}": tensor for name, tensor in tensors.items()}
 
 
@@ -140,11 +140,15 @@ def _under(room: str, tensors: Weights) -> Weights:
 
 def _split(state: dict[str, Any]) -> tuple[Weights, list[dict[str, Any]]]:
     """An optimiser's tensors by `<parameter>/<name>`, and its settings as JSON values."""
-    tensors = {f"{i}/{k}": v for i, own in state["state"].items() for k, v in own.items()}
+    tensors = {
+        f"{i}/{k}": v
+        for i, state_of_parameter in state["state"].items()
+        for k, v in state_of_parameter.items()
+    }
     return tensors, state["param_groups"]
 
 
-def _joined(tensors: Weights, groups: list[dict[str, Any]]) -> dict[str, Any]:
+def _optimizer_state(tensors: Weights, groups: list[dict[str, Any]]) -> dict[str, Any]:
     state: dict[int, Weights] = {}
     for name, tensor in tensors.items():
         index, _, key = name.partition("/")

@@ -13,13 +13,12 @@ from dropsmith.rng import Key, Source, uniform
 from dropsmith.tasks import Part, Task
 from dropsmith.terms import Mean, Terms
 from dropsmith.train._setup import Setup
-from dropsmith.train.carried import flat
-from dropsmith.train.checkpoint import write
-from dropsmith.train.evaluate import on_device
+from dropsmith.train.checkpoint import flatten, write
+from dropsmith.train.evaluation import on_device
 from dropsmith.train.state import State
 
 _RESET = 0x7E5E7
-"""What keys of left states are folded with, apart from those of everything else."""
+"""Folded into the keys of resets, so that no other draw of a run has them."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,12 @@ class Stepper:
                 before the step, and the batch is kept in `folder`.
         """
         step, budget = state.step + 1, self.setup.budget
-        given = self.train.batch(step, seed=self.setup.seed, batch_size=budget.batch_size)
-        batch = on_device(given.columns, self.accelerator.device)
-        batch |= state.carried if given.continues and not self._left_behind(step) else {}
+        part_batch = self.train.batch(step, seed=self.setup.seed, batch_size=budget.batch_size)
+        batch = on_device(part_batch.columns, self.accelerator.device)
+        batch |= state.window_state if part_batch.continues and not self._resets_state(step) else {}
         device, half = self.accelerator.device.type, self.setup.precision == "bf16"
         with torch.autocast(device, dtype=torch.bfloat16, enabled=half):
-            made, terms = self._terms(state, batch, step)
+            step_views, terms = self._terms(state, batch, step)
             loss = self.setup.objective.total(terms, step)
         state.optimizer.zero_grad()
         self.accelerator.backward(loss)
@@ -60,16 +59,16 @@ class Stepper:
         if not (loss.isfinite() and norm.isfinite()):
             raise _not_finite(step, terms, norm, batch, folder)
         for group in state.optimizer.param_groups:
-            group["lr"] = given.pace * rate
+            group["lr"] = part_batch.pace * rate
         state.optimizer.step()
         state.step = step
-        state.carried = dict(detached(self.task.carry(made.outputs[0])))
-        found = {name: term.detach() for name, term in terms.items()}
-        state.add_beside(found)
-        return found["task"]
+        state.window_state = dict(detached(self.task.carry(step_views.outputs[0])))
+        means = {name: term.detach() for name, term in terms.items()}
+        state.add_other_terms(means)
+        return means["task"]
 
-    def _left_behind(self, step: int) -> bool:
-        """Whether a window begins without the state of the one before it; a resumed run agrees."""
+    def _resets_state(self, step: int) -> bool:
+        """True if a window begins without the state of the one before it; a resumed run agrees."""
         chance = self.setup.budget.reset
         if not chance:
             return False
@@ -84,12 +83,12 @@ class Stepper:
         several = self.setup.objective.views_at(step) > 1 and self.setup.trunk is None
         name, head = (head_of(state.model) if several else None) or (None, None)
         with putting_off(head):
-            made = replace(self._views(state.model, batch, step), step=step)
-        scores = made.logits if head is not None else ()
-        terms = self.setup.objective.terms(made, self.task.loss)
+            step_views = replace(self._views(state.model, batch, step), step=step)
+        scores = step_views.logits if head is not None else ()
+        terms = self.setup.objective.terms(step_views, self.task.loss)
         if head is not None:
             state.fused_head = name if put_off_still(scores) else None
-        return made, terms
+        return step_views, terms
 
     def _views(self, model: nn.Module, batch: dict[str, Any], step: int) -> Views:
         objective = self.setup.objective
@@ -113,7 +112,7 @@ def _not_finite(
     step: int, terms: Terms, norm: Tensor, batch: dict[str, Any], folder: Path
 ) -> TrainingError:
     path = folder / f"step_{step}.safetensors"
-    write(path, flat(batch))
+    write(path, flatten(batch))
     values = ", ".join(f"{name} {float(term.detach().value):g}" for name, term in terms.items())
     return TrainingError(
         f"the loss or its gradient is not finite at step {step}\n"

@@ -1,20 +1,19 @@
 """Worker processes that outlive a job's mistakes, for comparisons and searches alike."""
 
-from dropsmith.workers.crew import Crew, cores
-from dropsmith.workers.events import Asked, Died, Done, Event, Overdue, Told
-from dropsmith.workers.serve import Line, Work
-from dropsmith.workers.spread import Tell, spread
+from dropsmith.workers.crew import Crew, Tell, cores, spread
+from dropsmith.workers.events import Died, Done, Event, JobProgress, JobQuestion, Overdue
+from dropsmith.workers.worker_process import Line, Work
 
 __all__ = [
-    "Asked",
     "Crew",
     "Died",
     "Done",
     "Event",
+    "JobProgress",
+    "JobQuestion",
     "Line",
     "Overdue",
     "Tell",
-    "Told",
     "Work",
     "cores",
     "spread",

@@ -1,11 +1,11 @@
-"""What happens to a job while a worker has it."""
+"""The events of a job while a worker has it."""
 
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True)
-class Told:
+class JobProgress:
     """Job number `job` is done to this share."""
 
     job: int
@@ -13,8 +13,8 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Job number `job` asks something, and waits for the answer."""
+class JobQuestion:
+    """Job number `job` asks a question, and waits for the answer."""
 
     job: int
     question: Any
@@ -49,4 +49,4 @@ class Overdue:
     seconds: float
 
 
-Event = Told | Asked | Done | Died | Overdue
+Event = JobProgress | JobQuestion | Done | Died | Overdue

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from dropsmith.kernels.adaptive_softmax.chunked import agreeing_bands as _chunked
+from dropsmith.kernels.adaptive_softmax.chunked import adaptive_softmax_consistency as _chunked
 from dropsmith.kernels.adaptive_softmax.reference import adaptive_log_softmax
-from dropsmith.kernels.agreeing_head import HeadSettings, HeadSums
+from dropsmith.kernels.fused_linear_consistency import HeadSettings, HeadSums
 
-__all__ = ["adaptive_log_softmax", "agreeing_bands"]
+__all__ = ["adaptive_log_softmax", "adaptive_softmax_consistency"]
 
 
-def agreeing_bands(
+def adaptive_softmax_consistency(
     states: Sequence[Tensor],
     tables: Sequence[Tensor],
     clusters: Tensor,
@@ -20,9 +20,9 @@ def agreeing_bands(
 ) -> HeadSums:
     """Sums over items of each view's cross-entropy and of how far the views are apart.
 
-    What `agreeing_scores` makes of `adaptive_log_softmax`, which is made for some items at a time,
-    and again in the backward pass. Of one view without label smoothing, words of a rarer band are
-    scored where the label lies in it, and nowhere else.
+    They are what `consistency_from_scores` makes of `adaptive_log_softmax`, which is made for some
+    items at a time, and again in the backward pass. Of one view without label smoothing, words of a
+    rarer band are scored where the label lies in it, and nowhere else.
 
     Args:
         states: what each band's words are scored from, `[views, items, width of the band]`.

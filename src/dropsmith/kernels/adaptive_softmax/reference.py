@@ -26,7 +26,7 @@ def adaptive_log_softmax(
         tables: the vectors of each band's words, `[words of the band, width of the band]`.
         clusters: the vector of each band after the first, `[bands - 1, width of the first]`.
     """
-    common = of_common(states[0], tables[0], clusters)
+    common = common_log_softmax(states[0], tables[0], clusters)
     words, bands = common.split([len(tables[0]), len(clusters)], dim=-1)
     rare = [
         F.linear(state, table).log_softmax(-1, dtype=common.dtype) + band
@@ -35,7 +35,7 @@ def adaptive_log_softmax(
     return torch.cat([words, *rare], dim=-1)
 
 
-def of_common(state: Tensor, table: Tensor, clusters: Tensor) -> Tensor:
+def common_log_softmax(state: Tensor, table: Tensor, clusters: Tensor) -> Tensor:
     """The log-probability of each word of the first band, then of each later band as a whole."""
     scores = torch.cat([F.linear(state, table), F.linear(state, clusters)], dim=-1)
     return scores.log_softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))

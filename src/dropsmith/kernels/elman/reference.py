@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from dropsmith.kernels.state_noise import NO_NOISE, StateNoise, at, mixed
+from dropsmith.kernels.double_backward import Activation, compute_activation
+from dropsmith.kernels.state_noise import NO_NOISE, StateNoise, blend, step_mask
 
 
 def elman(
@@ -12,14 +13,16 @@ def elman(
     weight: Tensor,
     noise: StateNoise = NO_NOISE,
     nonlinearity: str = "tanh",
+    activation: Activation = compute_activation,
 ) -> tuple[Tensor, Tensor]:
     """See `dropsmith.kernels.elman.elman`."""
-    bend = torch.tanh if nonlinearity == "tanh" else torch.relu
     states = []
     for step, score in enumerate(gates[:, :, 0]):
-        seen = hidden
+        hidden_inputs = hidden
         if noise.recurrent is not None:
-            seen = seen * at(noise.recurrent, step)[:, 0]
-        hidden = mixed(hidden, bend(score + seen @ weight.t()), noise.hidden_update, step)
+            hidden_inputs = hidden_inputs * step_mask(noise.recurrent, step)[:, 0]
+        score = (score + hidden_inputs @ weight.t())[:, None]
+        new = activation(nonlinearity, score, step, slice(0, 1))[:, 0]
+        hidden = blend(hidden, new, noise.hidden_update, step)
         states.append(hidden)
     return torch.stack(states), hidden

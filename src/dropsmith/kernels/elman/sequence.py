@@ -5,8 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dropsmith.kernels.once import once
-from dropsmith.kernels.state_noise import NO_NOISE, Recurrence, StateNoise, mixed, parted
+from dropsmith.kernels.double_backward import Activation, outline, replay_gradients
+from dropsmith.kernels.elman.reference import elman as by_definition
+from dropsmith.kernels.state_noise import NO_NOISE, Recurrence, StateNoise, blend, split_gradient
 
 
 def elman(
@@ -24,7 +25,12 @@ def elman(
 class _Sequence(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, gates: Tensor, hidden: Tensor, weight: Tensor, noise: StateNoise, bend: str
+        ctx: Any,
+        gates: Tensor,
+        hidden: Tensor,
+        weight: Tensor,
+        noise: StateNoise,
+        nonlinearity: str,
     ) -> Tensor:
         time, batch, _, unit = gates.shape
         recurrence = Recurrence(weight, gates, noise.recurrent)
@@ -35,24 +41,33 @@ class _Sequence(torch.autograd.Function):
         for step in range(time):
             act, before = acts[step], hiddens[step]
             torch.add(gates[step], product(step, before), out=act)
-            act.tanh_() if bend == "tanh" else act.relu_()
-            hiddens[step + 1] = mixed(before, act[:, 0], noise.hidden_update, step)
-        ctx.save_for_backward(acts, hiddens, weight)
-        ctx.recurrence, ctx.noise, ctx.bend = recurrence, noise, bend
+            act.tanh_() if nonlinearity == "tanh" else act.relu_()
+            hiddens[step + 1] = blend(before, act[:, 0], noise.hidden_update, step)
+        ctx.save_for_backward(acts, hiddens, hidden, weight)
+        ctx.recurrence, ctx.noise, ctx.nonlinearity = recurrence, noise, nonlinearity
+        ctx.outline = outline(gates)
         return hiddens[1:].clone()
 
     @staticmethod
-    @once
-    def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
-        (d_states,) = given
-        acts, hiddens, weight = ctx.saved_tensors
+    def backward(ctx: Any, *upstream: Tensor) -> Any:  # pyright: ignore
+        (d_states,) = upstream
+        acts, hiddens, hidden, weight = ctx.saved_tensors
         noise: StateNoise = ctx.noise
+        if torch.is_grad_enabled():
+
+            def loop(gates: Any, hidden: Any, weight: Any, activation: Activation) -> Any:
+                kind = ctx.nonlinearity
+                return by_definition(gates, hidden, weight, noise, kind, activation)[:1]
+
+            inputs = ctx.outline, hidden, weight
+            needs = ctx.needs_input_grad[:3]
+            return (*replay_gradients(loop, acts, inputs, needs, upstream), None, None)
         product = ctx.recurrence.backward()
-        grads = 1 - acts * acts if ctx.bend == "tanh" else (acts > 0).to(acts.dtype)
+        grads = 1 - acts * acts if ctx.nonlinearity == "tanh" else (acts > 0).to(acts.dtype)
         d_hidden = torch.zeros_like(d_states[0])
         for step in reversed(range(len(acts))):
             d_hidden = d_hidden + d_states[step]
-            d_hidden, stays = parted(d_hidden, noise.hidden_update, step)
+            d_hidden, stays = split_gradient(d_hidden, noise.hidden_update, step)
             grads[step].mul_(d_hidden[:, None])
             d_hidden = product(step, grads[step])
             if stays is not None:

@@ -3,23 +3,31 @@
 import torch
 from torch import Tensor
 
-from dropsmith.kernels.state_noise import NO_NOISE, StateNoise, at, mixed
+from dropsmith.kernels.double_backward import Activation, compute_activation
+from dropsmith.kernels.state_noise import NO_NOISE, StateNoise, blend, step_mask
 
 
 def gru(
-    gates: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor, noise: StateNoise = NO_NOISE
+    gates: Tensor,
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    noise: StateNoise = NO_NOISE,
+    activation: Activation = compute_activation,
 ) -> tuple[Tensor, Tensor]:
     """See `dropsmith.kernels.gru.gru`."""
     matrices, biases = weight.unflatten(0, (3, -1)), bias.unflatten(0, (3, -1))
     states = []
     for step, score in enumerate(gates):
-        seen = hidden[:, None].expand_as(score)
+        hidden_inputs = hidden[:, None].expand_as(score)
         if noise.recurrent is not None:
-            seen = seen * at(noise.recurrent, step)
-        back = torch.einsum("bgi,goi->bgo", seen, matrices) + biases
-        reset, update = (score[:, :2] + back[:, :2]).sigmoid().unbind(1)
-        new = (score[:, 2] + reset * back[:, 2]).tanh()
-        made = (1 - update) * new + update * hidden
-        hidden = mixed(hidden, made, noise.hidden_update, step)
+            hidden_inputs = hidden_inputs * step_mask(noise.recurrent, step)
+        recurrent = torch.einsum("bgi,goi->bgo", hidden_inputs, matrices) + biases
+        both = activation("sigmoid", score[:, :2] + recurrent[:, :2], step, slice(0, 2))
+        reset, update = both.unbind(1)
+        candidate = score[:, 2] + reset * recurrent[:, 2]
+        new = activation("tanh", candidate[:, None], step, slice(2, 3))[:, 0]
+        proposal = (1 - update) * new + update * hidden
+        hidden = blend(hidden, proposal, noise.hidden_update, step)
         states.append(hidden)
     return torch.stack(states), hidden

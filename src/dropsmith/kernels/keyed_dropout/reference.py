@@ -1,8 +1,11 @@
 """The definition, in plain tensor operations: what a compiler traces and tests compare with."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
+from dropsmith.kernels.self_adjoint import self_adjoint
 from dropsmith.rng import Key, Source, keep
 
 
@@ -14,3 +17,8 @@ def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> Ten
     mask = kept[0] if len(keys) == 1 else torch.cat(kept)
     scale = 1 / (1 - rate)
     return torch.where(mask, x * scale, torch.zeros((), dtype=x.dtype, device=x.device))
+
+
+def redrawn(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> Tensor:
+    """The same with its mask drawn again in backward: eager code that no other kernel serves."""
+    return self_adjoint(x, partial(keyed_dropout, keys=keys, rate=rate))

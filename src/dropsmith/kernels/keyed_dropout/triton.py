@@ -1,12 +1,14 @@
 """The mask drawn in a GPU's registers, where it is used and nowhere else: one launch each way."""
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dropsmith.kernels.by_triton import there
-from dropsmith.kernels.keyed_dropout.layout import channels_last
+from dropsmith.kernels import triton_available
+from dropsmith.kernels.keyed_dropout.memory_order import channels_last
+from dropsmith.kernels.self_adjoint import self_adjoint
 from dropsmith.rng import Key, threshold
 
 TYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -19,35 +21,28 @@ def serves(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> bool:
     words = [word for key in keys for word in (key.first, key.second)]
     plain = type(x) in (Tensor, nn.Parameter) and all(isinstance(word, int) for word in words)
     small = x.dtype in TYPES and x.numel() < 2**31 - TILE
-    return x.is_cuda and plain and small and isinstance(rate, int | float) and there()
+    return x.is_cuda and plain and small and isinstance(rate, int | float) and triton_available()
 
 
 def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
     """See `dropsmith.kernels.keyed_dropout.keyed_dropout`."""
     words = tuple((_signed(int(key.first)), _signed(int(key.second))) for key in keys)
-    return _Drawn.apply(x, words, float(rate))  # pyright: ignore[reportReturnType]
-
-
-class _Drawn(torch.autograd.Function):
-    """Multiplication by a mask that is its own derivative, so backward is forward again."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, keys: tuple[_Words, ...], rate: float) -> Tensor:
-        ctx.keys, ctx.rate = keys, rate
-        return _masked(x, keys, rate)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None, None]:
-        # Through `apply`, so that a second derivative passes the same mask again.
-        return _Drawn.apply(grads[0], ctx.keys, ctx.rate), None, None  # pyright: ignore
+    return self_adjoint(x, partial(_masked, keys=words, rate=float(rate)))
 
 
 def _masked(given: Tensor, keys: tuple[_Words, ...], rate: float) -> Tensor:
-    from dropsmith.kernels.keyed_dropout.triton_drop import drop
-
     together = channels_last(given)
     x = given if together else given.contiguous()
-    out, length = torch.empty_like(x), x.numel() // len(keys)
+    out = _filled(torch.empty_like(x), x, keys, rate, together)
+    return out if together or given.is_contiguous() else torch.empty_like(given).copy_(out)
+
+
+def _filled(
+    out: Tensor, x: Tensor, keys: tuple[_Words, ...], rate: float, together: bool
+) -> Tensor:
+    from dropsmith.kernels.keyed_dropout.triton_drop import drop
+
+    length = x.numel() // len(keys)
     channels, pixels = (x.shape[1], x.shape[2] * x.shape[3]) if together else (1, 1)
     launch: Any = drop[(-(-length // TILE),)]
     # Triton launches on the current device, which need not be the tensors'.

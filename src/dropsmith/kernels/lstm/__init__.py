@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from dropsmith.kernels.by_triton import there
+from dropsmith.kernels import triton_available
 from dropsmith.kernels.lstm.sequence import lstm as _sequence
-from dropsmith.kernels.lstm.triton import has
 from dropsmith.kernels.lstm.triton import lstm as _triton
+from dropsmith.kernels.lstm.triton import supports
 from dropsmith.kernels.lstm.triton_graphs import Graphs
 from dropsmith.kernels.lstm.triton_settings import Tiles, Triton
 from dropsmith.kernels.state_noise import NO_NOISE, StateNoise
@@ -41,7 +41,7 @@ def lstm(
         KernelError: Triton's steps cannot run on these tensors.
         MissingExtra: Triton is not installed.
     """
-    if kernel is None and gates.is_cuda and has(gates) and there():
+    if kernel is None and gates.is_cuda and supports(gates) and triton_available():
         kernel = Triton(precision="tf32" if torch.backends.cudnn.allow_tf32 else "ieee")
     if kernel is not None:
         return _triton(gates, hidden, cell, weight, noise, kernel)

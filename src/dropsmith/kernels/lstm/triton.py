@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from dropsmith.errors import KernelError, MissingExtra
+from dropsmith.kernels.double_backward import outline
+from dropsmith.kernels.lstm.sequence import replay
 from dropsmith.kernels.lstm.triton_settings import Precision, Tiles, Triton
-from dropsmith.kernels.once import once
 from dropsmith.kernels.state_noise import NO_NOISE, StateNoise, weight_gradient
 
 TYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -46,34 +47,41 @@ class _Sequence(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         matrix = weight.detach().to(gates.dtype).contiguous()
         masks = _whole(noise, gates)
-        given = gates.contiguous(), hidden, cell, matrix, *masks
-        acts, hiddens, cells = _run(_forward, kernel, given)
-        ctx.save_for_backward(acts, hiddens, cells, matrix, *masks)
-        ctx.kernel, ctx.type = kernel, weight.dtype
+        operands = gates.contiguous(), hidden, cell, matrix, *masks
+        acts, hiddens, cells = _run(_forward, kernel, operands)
+        ctx.save_for_backward(acts, hiddens, cells, hidden, cell, weight, matrix, *masks)
+        ctx.kernel, ctx.noise, ctx.outline = kernel, noise, outline(gates)
         return hiddens[1:].clone(), cells[-1].to(gates.dtype, copy=True)
 
     @staticmethod
-    @once
-    def backward(ctx: Any, *given: Tensor) -> Any:  # pyright: ignore
-        acts, hiddens, cells, weight, *masks = ctx.saved_tensors
-        d_states, d_cell = (grad.contiguous() for grad in given)
-        tensors = acts, cells, d_states, d_cell, weight, *masks
+    def backward(ctx: Any, *operands: Tensor) -> Any:  # pyright: ignore
+        acts, hiddens, cells, *inputs, matrix = ctx.saved_tensors[:7]
+        if torch.is_grad_enabled():
+            inputs = ctx.outline, *inputs
+            return (
+                *replay(acts, inputs, ctx.noise, ctx.needs_input_grad[:4], operands),
+                None,
+                None,
+            )
+        weight, masks = inputs[-1], ctx.saved_tensors[7:]
+        d_states, d_cell = (grad.contiguous() for grad in operands)
+        tensors = acts, cells, d_states, d_cell, matrix, *masks
         grads, d_hidden, d_cell = _run(_backward, ctx.kernel, tensors)
         d_weight = None
         if ctx.needs_input_grad[3]:
-            seen = hiddens[:-1, :, None]
-            seen = seen if masks[0] is None else seen * masks[0]
-            d_weight = weight_gradient(grads, seen).to(ctx.type)
+            hidden_inputs = hiddens[:-1, :, None]
+            hidden_inputs = hidden_inputs if masks[0] is None else hidden_inputs * masks[0]
+            d_weight = weight_gradient(grads, hidden_inputs).to(weight.dtype)
         return grads, d_hidden, d_cell, d_weight, None, None
 
 
-def _run(steps: Any, kernel: Triton, given: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
+def _run(steps: Any, kernel: Triton, operands: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
     settings = kernel.precision, kernel.tiles
     # Triton launches on the current device, which need not be the tensors'.
-    with torch.cuda.device_of(given[0]):
+    with torch.cuda.device_of(operands[0]):
         if kernel.graphs is None:
-            return steps(settings, *given)
-        return kernel.graphs.run(steps, settings, given)
+            return steps(settings, *operands)
+        return kernel.graphs.run(steps, settings, operands)
 
 
 def _forward(
@@ -87,9 +95,9 @@ def _forward(
     cells = gates.new_empty(time + 1, batch, unit, dtype=torch.float32)
     hiddens[0], cells[0] = hidden, cell
     launch: Any = forward_step[_grid(settings, batch, unit)]
-    held, tiles = _with_strides(masks), _constants(settings, weight, masks[0])
+    mask_arguments, tiles = _with_strides(masks), _constants(settings, weight, masks[0])
     for step in range(time):
-        launch(gates, acts, hiddens, cells, weight, *held, step, batch, unit, **tiles)
+        launch(gates, acts, hiddens, cells, weight, *mask_arguments, step, batch, unit, **tiles)
     return acts, hiddens, cells
 
 
@@ -109,8 +117,8 @@ def _backward(
     d_cell = d_last.to(torch.float32, copy=True)
     d_hidden = torch.zeros_like(d_cell)
     launch: Any = backward_step[_grid(settings, batch, unit)]
-    held, tiles = _with_strides(masks), _constants(settings, weight, masks[0])
-    tensors = acts, cells, d_states, grads, d_hidden, d_cell, weight, *held
+    mask_arguments, tiles = _with_strides(masks), _constants(settings, weight, masks[0])
+    tensors = acts, cells, d_states, grads, d_hidden, d_cell, weight, *mask_arguments
     for step in reversed(range(-1, time)):
         parts = {"has_product": step < time - 1, "has_own": step >= 0}
         launch(*tensors, step, batch, unit, **parts, **tiles)
@@ -128,10 +136,10 @@ def _whole(noise: StateNoise, gates: Tensor) -> list[Tensor | None]:
 
 def _with_strides(masks: tuple[Tensor | None, ...]) -> list[Any]:
     """Each mask, and how far it is from one of its steps to the next."""
-    held: list[Any] = []
+    mask_arguments: list[Any] = []
     for mask in masks:
-        held += [mask, 0 if mask is None or len(mask) == 1 else mask.stride(0)]
-    return held
+        mask_arguments += [mask, 0 if mask is None or len(mask) == 1 else mask.stride(0)]
+    return mask_arguments
 
 
 def _grid(settings: _Settings, batch: int, unit: int) -> tuple[int, int]:
@@ -143,11 +151,15 @@ def _constants(settings: _Settings, weight: Tensor, mask: Tensor | None) -> dict
     precision, tiles = settings
     own = 1 if mask is None else mask.shape[2]
     widen = weight.dtype == torch.bfloat16 and _interpreted()
-    what = {"own": own, "precision": precision, "widen": widen}
+    kinds = {"own": own, "precision": precision, "widen": widen}
     sizes = {"tile_rows": tiles.rows, "tile_units": tiles.units, "depth": tiles.depth}
     # The last is Triton's default, which it warns about where it is not said.
-    how = {"num_warps": tiles.warps, "num_stages": tiles.stages, "enable_fp_fusion": True}
-    return {**what, **sizes, **how}
+    launch_options = {
+        "num_warps": tiles.warps,
+        "num_stages": tiles.stages,
+        "enable_fp_fusion": True,
+    }
+    return {**kinds, **sizes, **launch_options}
 
 
 def _interpreted() -> bool:
@@ -159,7 +171,7 @@ def _interpreted() -> bool:
     return not isinstance(forward_step, triton.JITFunction)
 
 
-def has(gates: Tensor) -> bool:
+def supports(gates: Tensor) -> bool:
     """Whether there is a kernel for this type and for so large a step."""
     return gates.dtype in TYPES and not _too_large(gates)
 
@@ -173,10 +185,10 @@ def _check_runs(gates: Tensor, kernel: Triton) -> None:
     if find_spec("triton") is None:
         raise MissingExtra("the LSTM's Triton kernel", "triton", "triton")
     if gates.dtype not in TYPES:
-        named = ", ".join(str(kind).removeprefix("torch.") for kind in TYPES)
+        names = ", ".join(str(kind).removeprefix("torch.") for kind in TYPES)
         raise KernelError(
             f"the LSTM's Triton kernel has no {str(gates.dtype).removeprefix('torch.')}\n"
-            f"  it has {named}; for others leave the layer's kernel at None"
+            f"  it has {names}; for others leave the layer's kernel at None"
         )
     if _too_large(gates):
         _, batch, _, unit = gates.shape

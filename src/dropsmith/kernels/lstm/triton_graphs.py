@@ -25,7 +25,7 @@ class Graphs:
 
     def __init__(self, *, most: int = 8) -> None:
         self.most = most
-        self._held: OrderedDict[Hashable, _Captured] = OrderedDict()
+        self._captures: OrderedDict[Hashable, _Capture] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"Graphs(most={self.most})"
@@ -33,37 +33,37 @@ class Graphs:
     def __reduce__(self) -> tuple[Callable[[int], "Graphs"], tuple[int]]:
         return _empty, (self.most,)
 
-    def run(self, steps: Steps, settings: Hashable, given: Given) -> tuple[Tensor, ...]:
+    def run(self, steps: Steps, settings: Hashable, inputs: Given) -> tuple[Tensor, ...]:
         """`steps(settings, *given)`, which must do nothing but launch kernels."""
-        kinds = tuple(None if x is None else (x.shape, x.dtype, x.device) for x in given)
+        kinds = tuple(None if x is None else (x.shape, x.dtype, x.device) for x in inputs)
         key = steps, settings, kinds
-        if key not in self._held:
-            self._held[key] = _Captured(steps, settings, given)
-        self._held.move_to_end(key)
-        if len(self._held) > self.most:
-            self._held.popitem(last=False)
-        return self._held[key].replay(given)
+        if key not in self._captures:
+            self._captures[key] = _Capture(steps, settings, inputs)
+        self._captures.move_to_end(key)
+        if len(self._captures) > self.most:
+            self._captures.popitem(last=False)
+        return self._captures[key].replay(inputs)
 
 
-class _Captured:
-    def __init__(self, steps: Steps, settings: Hashable, given: Given) -> None:
-        self.given = [None if x is None else x.clone() for x in given]
+class _Capture:
+    def __init__(self, steps: Steps, settings: Hashable, inputs: Given) -> None:
+        self.inputs = [None if x is None else x.clone() for x in inputs]
         # Outside the capture, where kernels may still be compiled and loaded.
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            steps(settings, *self.given)
-        torch.cuda.current_stream().wait_stream(aside)
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            steps(settings, *self.inputs)
+        torch.cuda.current_stream().wait_stream(stream)
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
-            self.made = steps(settings, *self.given)
+            self.outputs = steps(settings, *self.inputs)
 
-    def replay(self, given: Given) -> tuple[Tensor, ...]:
-        for mine, theirs in zip(self.given, given, strict=True):
-            if mine is not None and theirs is not None:
-                mine.copy_(theirs)
+    def replay(self, inputs: Given) -> tuple[Tensor, ...]:
+        for target, source in zip(self.inputs, inputs, strict=True):
+            if target is not None and source is not None:
+                target.copy_(source)
         self.graph.replay()
-        return tuple(made.clone() for made in self.made)
+        return tuple(output.clone() for output in self.outputs)
 
 
 def _empty(most: int) -> Graphs:

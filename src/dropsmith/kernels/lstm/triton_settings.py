@@ -1,4 +1,4 @@
-"""How the LSTM's Triton kernel runs, as a value that a layer holds."""
+"""The settings of the LSTM's Triton kernel, as a value that a layer holds."""
 
 from dataclasses import dataclass, field
 from typing import Literal, get_args

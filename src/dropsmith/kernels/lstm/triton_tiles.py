@@ -1,4 +1,4 @@
-"""What the LSTM's Triton kernels share: gates, masks and shares of a tile of rows and units.
+"""Gates, masks and shares of a tile of rows and units, for all of the LSTM's Triton kernels.
 
 This file and those of the steps import Triton, so nothing imports them before the kernel is asked
 for. Its kernels take no hints on their arguments but that of its constants: it would evaluate them.

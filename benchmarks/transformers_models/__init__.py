@@ -1,0 +1,1 @@
+"""A sweep of the model classes of transformers: what works, what is refused, what fails."""

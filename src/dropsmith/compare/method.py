@@ -1,0 +1,116 @@
+"""A method: noise in the task's model, an objective over its views, and settings to try."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from dropsmith.compare.cost_reduction import NO_REDUCTION, CostReduction
+from dropsmith.objectives import Objective
+from dropsmith.patterns import Schedule
+from dropsmith.plans import Plan
+from dropsmith.tasks import Budget, Task
+
+PAIRED = "paired"
+"""Stands for the noise that a task names for methods of two views."""
+
+Setting = dict[str, float]
+"""One choice of a method's numbers by name, such as `{"rate": 0.3, "alpha": 1.0}`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One row of a comparison, before anything is run.
+
+    Args:
+        about: its description, in a line for the report.
+        source: the paper the idea is from.
+        noise: the kind of noise it places, one of the task's `noises`, or `PAIRED`; None for no
+            noise.
+        objective: makes the objective from the numbers of a setting that are its own.
+        views: the number of passes of a batch it trains on.
+        kinds: the kinds of task whose outputs its views can agree on.
+        blocks: whether it reads Transformer blocks.
+        schedule: makes the schedule of a rate of its plan, of the rate and the number of
+            steps after which it changes, the setting's `share` of all. None for rates that stay.
+        takes_kind: whether its objective takes the kind where that is not classes.
+        reduction: the part of its further views that it does not make.
+        settings: those that tuning may try. The first is the usual one, the first three span the
+            range, and every method has equally many.
+    """
+
+    about: str
+    source: str
+    noise: str | None
+    objective: Callable[..., Objective]
+    views: int
+    settings: tuple[Setting, ...]
+    kinds: tuple[str, ...] = ("classes", "values")
+    blocks: bool = False
+    takes_kind: bool = False
+    schedule: Callable[[float, int], Schedule] | None = None
+    reduction: CostReduction = NO_REDUCTION
+
+    def fits(self, task: Task) -> bool:
+        """True if the task's model has a place for the noise and outputs that can be compared."""
+        noise = self.noise_in(task)
+        has_place = noise is None or noise in task.noises
+        has_trunk = not self.reduction.trunk or task.upper is not None
+        return (
+            has_place and task.kind in self.kinds and (task.blocks or not self.blocks) and has_trunk
+        )
+
+    def trunk(self, task: Task) -> str | None:
+        """The first module that its views do not share, or None where they share none."""
+        return task.upper if self.reduction.trunk else None
+
+    def noise_in(self, task: Task) -> str | None:
+        """The kind of noise it places in this task's model."""
+        return task.paired_noise if self.noise == PAIRED else self.noise
+
+    def plan(self, task: Task, setting: Setting) -> Plan:
+        """The plan of the task's model under a setting, at rates that stay."""
+        noise = self.noise_in(task)
+        return Plan() if noise is None else task.plan(noise, setting["rate"])
+
+    def with_schedule(self, plan: Plan, setting: Setting, steps: int) -> Plan:
+        """The plan with its rates on this method's schedule, over a run of so many steps."""
+        if self.schedule is None:
+            return plan
+        steps_until = max(1, round(setting["share"] * steps))
+        rules = []
+        for rule in plan.rules:
+            rate = self.schedule(getattr(rule.pattern, "rate"), steps_until)  # noqa: B009 - as Pattern does
+            rules.append(replace(rule, pattern=replace(rule.pattern, rate=rate)))  # pyright: ignore
+        return Plan(*rules)
+
+    def goal(self, setting: Setting, kind: str = "classes") -> Objective:
+        """The objective under a setting, for a task of this kind."""
+        arguments: dict[str, float | str] = {
+            name: value for name, value in setting.items() if name not in _NOT_THE_OBJECTIVES
+        }
+        if self.takes_kind and kind != "classes":
+            arguments["kind"] = kind
+        return self.objective(**arguments, **self.reduction.settings)
+
+    def budget(self, budget: Budget, setting: Setting) -> Budget:
+        """The budget under a setting: only `weight_decay` is ever tuned, and never the length."""
+        if "weight_decay" not in setting:
+            return budget
+        return replace(budget, weight_decay=setting["weight_decay"])
+
+
+PLAN = "plan"
+"""Stands in a setting for the number of one of a method's several plans, from 1."""
+
+_NOT_THE_OBJECTIVES = ("rate", "share", "weight_decay", PLAN)
+
+
+_SHORT = {"weight_decay": "decay"}
+
+
+def spell_setting(setting: Setting) -> str:
+    """A setting as a reader would write it; `decay` is the weight decay.
+
+    >>> spell_setting({"rate": 0.3, "alpha": 1.0})
+    'rate 0.3, alpha 1'
+    """
+    return ", ".join(f"{_SHORT.get(name, name)} {value:g}" for name, value in setting.items())

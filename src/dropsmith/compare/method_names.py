@@ -1,0 +1,119 @@
+"""The names of methods: picked for a task, looked up, and spelled in one way."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dropsmith.compare.cost_reduction import PLUS, CostReduction
+from dropsmith.compare.method import Method
+from dropsmith.compare.methods import CONTROL, METHODS
+from dropsmith.errors import TaskError, did_you_mean
+from dropsmith.tasks import Task
+
+SYNONYMS = {"bernoulli": "dropout"}
+
+_USUAL = ("none", "dropout", "spatial", "blocks", "locked", "words", "fraternal", "pi", "r-drop")
+
+
+def pick(names: Sequence[str], task: Task) -> tuple[str, ...]:
+    """The methods a comparison runs, in order: each once, and the control with two-view methods.
+
+    Raises:
+        TaskError: a name is unknown, or its noise has no place in the task's model.
+    """
+    picked = list(dict.fromkeys(_full_spelling(name.strip()) for name in names))
+    if not picked:
+        raise TaskError(f"no method to compare\n  methods for {task.name}: {_fitting(task)}")
+    for name in picked:
+        if not find_method(name).fits(task):
+            raise TaskError(
+                f"method {name!r} does not fit the task {task.name!r}: {_why(name, task)}\n"
+                f"  methods that fit: {_fitting(task)}"
+            )
+    many_views = [name for name in picked if find_method(name).views > 1]
+    if many_views and CONTROL not in picked:
+        picked.insert(picked.index(many_views[0]), CONTROL)
+    return tuple(picked)
+
+
+def find_method(name: str) -> Method:
+    """The method of a name, which may add cost reductions: `r-drop+trunk`, `lr-drop+every-4`.
+
+    >>> find_method("r-drop+every-4").goal({"rate": 0.3, "alpha": 1.0})
+    RDrop(alpha=1.0, every=4)
+
+    Raises:
+        TaskError: there is no such method, or its cost cannot be reduced like this.
+    """
+    base, *words = name.split(PLUS)
+    method = METHODS[_canonical(base)]
+    if not words:
+        return method
+    reduction = CostReduction.of(*words)
+    _check_reduction(base, method, reduction)
+    about = f"{method.about}; {reduction.about}"
+    return replace(method, about=about, reduction=reduction)
+
+
+def full(name: str) -> str:
+    """The name of the same method without a reduction of its cost.
+
+    >>> full("r-drop+trunk"), full("r-drop")
+    ('r-drop', 'r-drop')
+    """
+    return name.partition(PLUS)[0]
+
+
+def _check_reduction(base: str, method: Method, reduction: CostReduction) -> None:
+    if method.views == 1 or base == CONTROL:
+        kind = "has one view" if method.views == 1 else "has nothing to agree on"
+        able = [name for name, row in METHODS.items() if row.views > 1 and name != CONTROL]
+        raise TaskError(
+            f"{base!r} {kind}, so nothing of its further views can be saved\n"
+            f"  methods that can: {', '.join(able)}"
+        )
+    if reduction.trunk and method.goal(method.settings[0]).noise_free:
+        raise TaskError(
+            f"{base!r} has a view without noise, and views that share a trunk are all noisy\n"
+            f"  leave out {PLUS}trunk"
+        )
+    if reduction.trunk and reduction.share < 1:
+        raise TaskError(
+            "views that share a trunk see the whole batch\n"
+            f"  use {base}{PLUS}trunk or {base}{replace(reduction, trunk=False).ending}"
+        )
+
+
+def _why(name: str, task: Task) -> str:
+    method = find_method(name)
+    if task.kind not in method.kinds:
+        return "its model returns values, and no probabilities that could be near"
+    if method.blocks and not task.blocks:
+        return "its model has no Transformer blocks whose states and attention could be near"
+    if method.reduction.trunk and task.upper is None:
+        return "its model has no stack of layers whose lower half could run once"
+    return f"its model has no place for {method.noise_in(task)} noise"
+
+
+def usual(task: Task) -> tuple[str, ...]:
+    """The methods of a comparison by default: the best known ones that fit the task."""
+    return tuple(name for name in _USUAL if METHODS[name].fits(task))
+
+
+def _full_spelling(name: str) -> str:
+    """A name as records have it: without synonyms, and its reductions in one order."""
+    reduction = find_method(name).reduction
+    return _canonical(full(name)) + reduction.ending
+
+
+def _canonical(name: str) -> str:
+    name = SYNONYMS.get(name, name)
+    if name not in METHODS:
+        raise TaskError(
+            f"no method is called {name!r}\n  methods: {', '.join(METHODS)}"
+            + did_you_mean(name, [*METHODS, *SYNONYMS])
+        )
+    return name
+
+
+def _fitting(task: Task) -> str:
+    return ", ".join(name for name, method in METHODS.items() if method.fits(task))

@@ -1,0 +1,105 @@
+"""The comparison itself: trials choose each method's setting, then every seed is run with it."""
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+from dropsmith.compare.comparison import Comparison, Row, Trial
+from dropsmith.compare.design import Design, best
+from dropsmith.compare.method import Setting
+from dropsmith.compare.runs import Make, Watch, run
+from dropsmith.record import Record
+from dropsmith.tasks import plain_name
+from dropsmith.train import Setup
+
+
+def compare(
+    design: Design,
+    folder: Path,
+    *,
+    processes: int | None = None,
+    watch: Watch | None = None,
+    make: Make | None = None,
+) -> Comparison:
+    """Tune every method on seeds that are not reported, then run each reported seed.
+
+    Runs whose records are in `folder` already are read, so an interrupted comparison goes on where
+    it stopped, and more seeds or methods cost only what is new. The comparison itself is saved
+    beside them.
+
+    Args:
+        design: the terms; see `Design`.
+        folder: where records, checkpoints and `comparison.json` go.
+        processes, make: see `runs.run`.
+        watch: is called with the progress of all runs, trials and reported ones together.
+    """
+    runs = _Runs(design, folder, processes, watch, make)
+    trials = runs.per_method([design.trial_setups(method) for method in design.methods])
+    tried_settings = [
+        _trials(design, method, records)
+        for method, records in zip(design.methods, trials, strict=True)
+    ]
+    settings = [_choice(design, *pair) for pair in zip(design.methods, tried_settings, strict=True)]
+    records = runs.per_method(
+        [design.reported_setups(*pair) for pair in zip(design.methods, settings, strict=True)]
+    )
+    comparison = Comparison(
+        task=plain_name(design.task.name),
+        rows=tuple(
+            Row(method=method, trials=tried, setting=setting, records=tuple(runs_of_seeds))
+            for method, tried, setting, runs_of_seeds in zip(
+                design.methods, tried_settings, settings, records, strict=True
+            )
+        ),
+    )
+    comparison.save(folder)
+    return comparison
+
+
+def count(design: Design) -> int:
+    """The number of runs a comparison makes, trials among them."""
+    return sum(len(design.trial_setups(method)) + design.seeds for method in design.methods)
+
+
+def _trials(design: Design, method: str, records: Sequence[Record]) -> tuple[Trial, ...]:
+    if not records:
+        return ()
+    each = design.tuning_seeds
+    return tuple(
+        Trial(setting=setting, records=tuple(records[index * each : (index + 1) * each]))
+        for index, setting in enumerate(design.settings(method))
+    )
+
+
+def _choice(design: Design, method: str, trials: tuple[Trial, ...]) -> Setting:
+    trial = best(trials)
+    return design.settings(method)[0] if trial is None else trial.setting
+
+
+class _Runs:
+    """Rounds of runs that share a folder and one count of progress."""
+
+    def __init__(
+        self,
+        design: Design,
+        folder: Path,
+        processes: int | None,
+        watch: Watch | None,
+        make: Make | None,
+    ) -> None:
+        self.folder, self.processes, self.watch, self.make = folder, processes, watch, make
+        self.total = count(design)
+        self.previous = 0
+
+    def per_method(self, setups: list[list[Setup]]) -> list[list[Record]]:
+        """One round: the records of each method's setups, made in turns over the methods."""
+        flat = [setup for group in setups for setup in group]
+        records = iter(
+            run(flat, self.folder, processes=self.processes, watch=self._watch, make=self.make)
+        )
+        self.previous += len(flat)
+        return [list(islice(records, len(group))) for group in setups]
+
+    def _watch(self, done: float, total: int, record: Record | None) -> None:
+        if self.watch is not None:
+            self.watch(self.previous + done, self.total, record)

@@ -1,0 +1,82 @@
+"""The records of runs in a folder: read by the setup of a run, or moved to their present ids."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from dropsmith.compare.comparison import FILE, Comparison
+from dropsmith.errors import CheckpointError, DataError
+from dropsmith.record import Record, config_id
+from dropsmith.tasks import find_task
+from dropsmith.train import Setup
+
+CRASHED = "crashed"
+"""The begin of the status of a run whose process ended; it is run again."""
+
+
+def setup_id(setup: Setup) -> str:
+    """The id of the record of a run of this setup."""
+    return config_id(setup.to_json())
+
+
+def stored_record(setup: Setup, folder: Path) -> Record | None:
+    """The record of an earlier run of this setup, unless that run crashed.
+
+    Raises:
+        CheckpointError: that run was made on other data.
+    """
+    path = folder / f"{setup_id(setup)}.json"
+    if not path.exists():
+        return None
+    record = Record.load(path)
+    if record.status.startswith(CRASHED):
+        return None
+    if record.environment.get("data_sha256", data_hash(setup)) != data_hash(setup):
+        raise CheckpointError(
+            f"the run in {path} was made on other data: its hash differs\n"
+            "  keep the runs on the new data apart: --out DIR"
+        )
+    return record
+
+
+def data_hash(setup: Setup) -> str:
+    """The hash of the examples a setup is run on, which are read once per process."""
+    where = None if setup.data is None else Path(setup.data)
+    return find_task(setup.task, where).load(where, setup.limit).sha256
+
+
+def migrate_records(folder: Path) -> int:
+    """Write the records in `folder`, and its comparison, as this version does; count the renamed.
+
+    Records of an earlier version get their present ids, which no path of data enters any more.
+
+    The numbers are untouched. A folder that is as this version writes it stays as it is.
+
+        python -c "from pathlib import Path; from dropsmith.compare import migrate_records; \\
+            migrate_records(Path('runs/sst2'))"
+
+    Raises:
+        DataError: a record cannot be read, or two are of one run, as where a path was typed in two
+            ways; nothing is changed then.
+    """
+    paths = [path for path in sorted(folder.glob("*.json")) if path.name != FILE]
+    records = {path: Record.load(path) for path in paths}
+    _check_one_record_a_run(records)
+    comparison = Comparison.load(folder) if (folder / FILE).exists() else None
+    for record in records.values():
+        record.save(folder)
+    if comparison is not None:
+        comparison.save(folder)
+    old = [path for path, record in records.items() if path.stem != record.id]
+    for path in old:
+        path.unlink()
+    return len(old)
+
+
+def _check_one_record_a_run(records: Mapping[Path, Record]) -> None:
+    first: dict[str, Path] = {}
+    for path, record in records.items():
+        if (earlier := first.setdefault(record.id, path)) != path:
+            raise DataError(
+                f"{earlier.name} and {path.name} in {path.parent} are records of one run, "
+                f"{record.id}\n  keep one of them, and move the other elsewhere"
+            )

@@ -1,0 +1,109 @@
+"""The definition: both views' probabilities as whole matrices, differentiated by autograd."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from dropsmith.kernels.attention_divergence.settings import (
+    AttentionInputs,
+    AttentionSettings,
+    AttentionSums,
+)
+
+
+def attention_divergence(
+    first: AttentionInputs,
+    second: AttentionInputs,
+    counted: Tensor | None,
+    settings: AttentionSettings,
+) -> AttentionSums:
+    """See `dropsmith.kernels.attention_divergence.attention_divergence`."""
+    return matrix_divergence(matrix(first), matrix(second), counted, settings)
+
+
+def matrix(inputs: AttentionInputs) -> Tensor:
+    """The probabilities `[rows, heads, queries, keys]`; zeros where a query may look nowhere."""
+    scores, allowed = _scores(inputs), inputs.allowed()
+    if allowed is None:
+        return scores.softmax(-1)
+    allowed = allowed.expand_as(scores)
+    nowhere = ~allowed.any(-1, keepdim=True)
+    scores = scores.masked_fill(~allowed, -torch.inf).masked_fill(nowhere, 0)
+    return scores.softmax(-1) * allowed
+
+
+def _scores(inputs: AttentionInputs) -> Tensor:
+    groups = inputs.query.shape[1] // inputs.key.shape[1]
+    wide = torch.promote_types(inputs.query.dtype, torch.float32)
+    query, key = inputs.query.to(wide), inputs.key.to(wide).repeat_interleave(groups, 1)
+    scores = query @ key.transpose(-2, -1) * inputs.factor
+    return scores if inputs.bias is None else scores + inputs.bias.to(wide)
+
+
+def matrix_divergence(
+    p: Tensor, q: Tensor, counted: Tensor | None, settings: AttentionSettings
+) -> AttentionSums:
+    """The same of probabilities that are there, where a zero stands for a pair that is not allowed.
+
+    Args:
+        p: of view 0, `[rows, heads, queries, keys]`.
+        q: of view 1, likewise.
+        counted: as in `attention_divergence`.
+        settings: the distance; all is held at once.
+    """
+    wide = torch.promote_types(p.dtype, torch.float32)
+    if counted is not None:
+        rows = counted[:, None, :, None]
+        p, q = torch.where(rows, p, 0), torch.where(rows, q, 0)
+    p, q = p.to(wide), q.to(wide)
+    if settings.distance == "squared":
+        pairs = (p > 0) | (q > 0)
+        return AttentionSums((p - q).square().sum(), pairs.sum())
+    log_p, log_q = _log(p), _log(q)
+    if settings.distance == "symmetric_kl":
+        distances = ((p - q) * (log_p - log_q)).sum(-1) / 2
+    else:
+        middle = _log((p + q) / 2)
+        distances = (p * (log_p - middle) + q * (log_q - middle)).sum(-1) / 2
+    somewhere = (p > 0).any(-1) & (q > 0).any(-1)
+    # Below zero by rounding alone, which must not take the gradient away.
+    distances = torch.where(distances < 0, distances - distances.detach(), distances)
+    return AttentionSums(distances.sum(), somewhere.sum())
+
+
+def from_logarithms(
+    first: AttentionInputs,
+    second: AttentionInputs,
+    counted: Tensor | None,
+    settings: AttentionSettings,
+) -> Tensor:
+    """The same sum, whose derivatives of any order are finite where probabilities vanish."""
+    allowed = [inputs.allowed() for inputs in (first, second)]
+    scores = [_scores(inputs) for inputs in (first, second)]
+    excluded = torch.zeros_like(scores[0][..., :1], dtype=torch.bool)
+    if counted is not None:
+        excluded = excluded | ~counted[:, None, :, None]
+    ignored = excluded
+    for places in allowed:
+        if places is not None:
+            excluded = excluded | ~places.any(-1, keepdim=True)
+            ignored = ignored | excluded | ~places
+    masked_scores = [
+        (x if open_ is None else x.masked_fill(~open_, -torch.inf)).masked_fill(excluded, 0)
+        for x, open_ in zip(scores, allowed, strict=True)
+    ]
+    log_p = torch.stack(masked_scores).log_softmax(-1)
+    p = log_p.exp()
+    if settings.distance == "squared":
+        return (p[0] - p[1]).square().sum()
+    log_p = log_p.masked_fill(ignored, 0)
+    if settings.distance == "symmetric_kl":
+        return ((p[0] - p[1]) * (log_p[0] - log_p[1])).sum() / 2
+    middle = log_p.logsumexp(0) - math.log(2)
+    return (p * (log_p - middle).masked_fill(ignored, 0)).sum() / 2
+
+
+def _log(p: Tensor) -> Tensor:
+    """The logarithm; of a zero, that of the smallest number, which is then multiplied with zero."""
+    return p.clamp(min=torch.finfo(p.dtype).tiny).log()

@@ -1,0 +1,98 @@
+"""The closed form as one launch of a Triton kernel for some items: see `Triton`."""
+
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dropsmith.errors import KernelError, MissingExtra
+from dropsmith.kernels.fused_linear_consistency.classes import Classes
+from dropsmith.kernels.fused_linear_consistency.closed_form import Parts
+from dropsmith.kernels.fused_linear_consistency.settings import HeadSettings, Mix, Triton
+
+
+def triton_parts(
+    scores: Tensor,
+    labels: Tensor,
+    settings: HeadSettings,
+    mix: Mix,
+    classes: Classes,
+    with_grads: bool,
+    kernel: Triton,
+) -> Parts:
+    """`parts_of` of scores of any type but float64, before any cap.
+
+    All is summed in float32; the gradient takes the scores' place, in their type.
+    """
+    from dropsmith.kernels.fused_linear_consistency.triton_rows import agree
+
+    views, items, count = scores.shape
+    two, remaining = views == 2, count
+    if classes.missing is not None:
+        remaining = count - int(classes.missing.sum())
+    sums = scores.new_zeros(3, items, dtype=torch.float32)
+    weights = (mix.task[0], mix.task[1] if two else 0.0, mix.agreement)
+    launch: Any = agree[(-(-items // kernel.rows),)]
+    # Triton launches on the current device, which need not be the tensors'.
+    with torch.cuda.device_of(scores):
+        if items:
+            launch(
+                scores,
+                labels,
+                sums,
+                items,
+                count,
+                float(remaining),
+                *weights,
+                settings.smoothing,
+                settings.cap or 1.0,
+                two=two,
+                squared=settings.distance == "squared",
+                capped=settings.cap is not None,
+                graded=with_grads,
+                tile_rows=kernel.rows,
+                tile_classes=kernel.classes,
+                num_warps=kernel.warps,
+            )
+    task, agreement = sums[:views].sum(-1), sums[2].sum()
+    return Parts(task, agreement, scores if with_grads else None)
+
+
+def supports(hidden: Tensor, settings: HeadSettings) -> bool:
+    """Whether the kernel has this distance of so many views in this type."""
+    return _supports_distance(hidden, settings) and hidden.dtype != torch.float64
+
+
+def _supports_distance(hidden: Tensor, settings: HeadSettings) -> bool:
+    return len(hidden) <= 2 and settings.distance != "jensen_shannon"
+
+
+def check_runs(hidden: Tensor, settings: HeadSettings) -> None:
+    """Raise `KernelError` or `MissingExtra` where the kernel cannot run."""
+    if find_spec("triton") is None:
+        raise MissingExtra("the head's Triton kernel", "triton", "triton")
+    if not _supports_distance(hidden, settings):
+        raise KernelError(
+            f"the head's Triton kernel has no {settings.distance} of {len(hidden)} views\n"
+            "  it has symmetric_kl and squared of one or two; for others leave kernel at None"
+        )
+    if hidden.dtype == torch.float64:
+        raise KernelError(
+            "the head's Triton kernel has no float64\n  it has float32, bfloat16, float16; for "
+            "others leave kernel at None"
+        )
+    if not hidden.is_cuda and not _interpreted():
+        raise KernelError(
+            f"the head's Triton kernel runs on a GPU, and this is on {hidden.device}\n"
+            "  move the tensors to one, or leave kernel at None"
+        )
+
+
+def _interpreted() -> bool:
+    """Whether Triton was imported with its interpreter on, which runs kernels on the CPU."""
+    import triton
+
+    from dropsmith.kernels.fused_linear_consistency.triton_rows import agree
+
+    return not isinstance(agree, triton.JITFunction)

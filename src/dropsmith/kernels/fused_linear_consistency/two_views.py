@@ -1,0 +1,117 @@
+"""The closed form of the most frequent case: two views, symmetric KL, no class missing.
+
+The fewest passes that serve, in place and over some items at a time, so that they stay in a
+processor's cache: with r = log p − log q, the gradient by the first view's scores is
+p [w₁ + h (1 − KL(p‖q) + r)] − h q, with h half the weight of the distance and w₁ that of the
+cross-entropy, and the second's is its mirror image. Logarithms of probabilities are never written
+out: r is the difference of the scores less that of their normalisers.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dropsmith.kernels.fused_linear_consistency.closed_form import Parts
+from dropsmith.kernels.fused_linear_consistency.settings import HeadSettings, Mix
+
+_BLOCK = 2**20
+"""How many scores of a view are worked on at a time: 4 MB of float32.
+
+Fewer stay nearer to the processor; but several threads wait for one another after every operation.
+"""
+
+
+def blockwise(
+    scores: Tensor,
+    spare: Tensor,
+    labels: Tensor,
+    settings: HeadSettings,
+    mix: Mix,
+    with_grads: bool,
+) -> Parts:
+    """`parts_of` for two views, some items at a time; the gradient takes the scores' place.
+
+    `spare` is flat, with `room_for` as many items.
+    """
+    block = _chunk_size(scores.shape[-1])
+    task, agreement = scores.new_zeros(2), scores.new_zeros(())
+    for first in range(0, len(labels), block):
+        chunk = slice(first, first + block)
+        part = scores[:, chunk]
+        losses, distance = two_views(
+            part, spare[: part.numel()].view(part.shape), labels[chunk], settings, mix, with_grads
+        )
+        task += losses
+        agreement += distance
+    return Parts(task, agreement, scores if with_grads else None)
+
+
+def room_for(items: int, classes: int) -> int:
+    """How many numbers of spare room so many items take."""
+    return 2 * classes * min(items, _chunk_size(classes))
+
+
+def _chunk_size(classes: int) -> int:
+    return max(1, _BLOCK // classes)
+
+
+def two_views(
+    scores: Tensor,
+    spare: Tensor,
+    labels: Tensor,
+    settings: HeadSettings,
+    mix: Mix,
+    with_grads: bool,
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of each view and their distance; scores become the gradient of the mix.
+
+    Args:
+        scores: `[2, items, classes]`, float32 or float64.
+        spare: room of the same shape, overwritten.
+        labels: `[items]`.
+        settings: smoothing counts here.
+        mix: what the gradient is of.
+        with_grads: whether a gradient is wanted.
+    """
+    targets = labels.expand(2, -1).unsqueeze(-1)
+    top = scores.amax(-1, keepdim=True)
+    for view, room in zip(scores, spare, strict=True):
+        # Both at once would be copied first: they do not lie together in memory.
+        torch.softmax(view, -1, out=room)
+    p, q = spare
+    normalisers = top - spare.amax(-1, keepdim=True).log()
+    task = _task(scores, normalisers, targets, settings)
+    forward, reverse = scores
+    torch.sub(forward, reverse, out=reverse).sub_(normalisers[0] - normalisers[1])
+    torch.mul(p, reverse, out=forward)
+    reverse.mul_(q)
+    first_kl, second_kl = forward.sum(-1, keepdim=True), -reverse.sum(-1, keepdim=True)
+    agreement = (first_kl.clamp(min=0) + second_kl.clamp(min=0)).sum() / 2
+    if with_grads:
+        half = mix.agreement / 2
+        forward.sub_(q)
+        reverse.add_(p)
+        p.mul_(mix.task[0] + half * (1 - first_kl))
+        q.mul_(mix.task[1] + half * (1 - second_kl))
+        torch.add(p, forward, alpha=half, out=forward)
+        torch.sub(q, reverse, alpha=half, out=reverse)
+        _subtract_target(scores, targets, settings, mix)
+    return task, agreement
+
+
+def _task(scores: Tensor, normalisers: Tensor, targets: Tensor, settings: HeadSettings) -> Tensor:
+    label_loss = (normalisers - scores.gather(-1, targets)).sum((1, 2))
+    if not settings.smoothing:
+        return label_loss
+    spread = (normalisers - scores.mean(-1, keepdim=True)).sum((1, 2))
+    return (1 - settings.smoothing) * label_loss + settings.smoothing * spread
+
+
+def _subtract_target(scores: Tensor, targets: Tensor, settings: HeadSettings, mix: Mix) -> None:
+    """Take the target of the cross-entropy from the gradient."""
+    for grad, label, weight in zip(scores, targets, mix.task, strict=True):
+        if settings.smoothing:
+            grad.sub_(weight * settings.smoothing / grad.shape[-1])
+        target_weight: Any = -weight * (1 - settings.smoothing)
+        grad.scatter_add_(-1, label, torch.full_like(label, target_weight, dtype=grad.dtype))

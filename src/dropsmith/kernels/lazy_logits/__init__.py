@@ -1,0 +1,7 @@
+"""Tensors that are computed at their first use: a head's logits, and losses of them."""
+
+from dropsmith.kernels.lazy_logits.band_scores import Bands, BandScores
+from dropsmith.kernels.lazy_logits.head_scores import Head, HeadScores
+from dropsmith.kernels.lazy_logits.lazy_tensor import LazyLogits, LazyTensor
+
+__all__ = ["BandScores", "Bands", "Head", "HeadScores", "LazyLogits", "LazyTensor"]

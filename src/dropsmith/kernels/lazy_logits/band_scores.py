@@ -1,0 +1,155 @@
+"""The log-probabilities that an adaptive softmax would return, put off."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dropsmith.errors import KernelError
+from dropsmith.kernels.adaptive_softmax import adaptive_log_softmax, adaptive_softmax_consistency
+from dropsmith.kernels.double_backward import reference_gradients
+from dropsmith.kernels.fused_linear_consistency import HeadSettings, HeadSums
+from dropsmith.kernels.lazy_logits.lazy_tensor import LazyLogits
+
+
+@dataclass(frozen=True, eq=False)
+class Bands:
+    """The weights of an adaptive softmax as they were when it was called.
+
+    Args:
+        tables: the vectors of each band's words.
+        clusters: the vector of each band after the first.
+        versions: how often each of them had been changed in place.
+        dtype: what autocast multiplied in, or None without it.
+    """
+
+    tables: tuple[Tensor, ...]
+    clusters: Tensor
+    versions: tuple[int, ...]
+    dtype: torch.dtype | None
+
+    @classmethod
+    def of(cls, tables: Sequence[Tensor], clusters: Tensor) -> "Bands":
+        """In the type in which torch would multiply now."""
+        kind = clusters.device.type
+        auto = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+        return cls(tuple(tables), clusters, _versions((*tables, clusters)), auto)
+
+    def is_same(self, other: "Bands") -> bool:
+        """Whether two calls were of the same weights, unchanged in between."""
+        pairs = zip((*self.tables, self.clusters), (*other.tables, other.clusters), strict=False)
+        whole = len(self.tables) == len(other.tables) and all(a is b for a, b in pairs)
+        return whole and self.versions == other.versions and self.dtype == other.dtype
+
+    @contextmanager
+    def call_autocast(self) -> Iterator[None]:
+        """The types of the call; `KernelError` where an optimiser's step has come since then."""
+        if _versions((*self.tables, self.clusters)) != self.versions:
+            raise KernelError(
+                "these scores were put off, and the head's weights have changed since the forward\n"
+                "  look at the logits before the optimiser's step"
+            )
+        kind, auto = self.clusters.device.type, self.dtype is not None
+        with torch.autocast(kind, dtype=self.dtype, enabled=auto):
+            yield
+
+    def log_softmax(self, *states: Tensor) -> Tensor:
+        """The log-probabilities of all words."""
+        with self.call_autocast():
+            return adaptive_log_softmax(states, self.tables, self.clusters)
+
+    def consistency(
+        self, states: Sequence[Tensor], labels: Tensor, settings: HeadSettings
+    ) -> HeadSums:
+        """Losses of views and how far they are apart: see `adaptive_softmax_consistency`."""
+        with self.call_autocast():
+            return adaptive_softmax_consistency(
+                states, self.tables, self.clusters, labels, settings
+            )
+
+
+class BandScores(LazyLogits):
+    """The log-probability of every word, made when somebody looks at it.
+
+    >>> bands = Bands.of([torch.zeros(3, 4), torch.zeros(5, 2)], torch.zeros(1, 4))
+    >>> scores = BandScores.of([torch.ones(7, 4), torch.ones(7, 2)], bands)
+    >>> scores.shape, scores.not_materialised
+    (torch.Size([7, 8]), True)
+    >>> scores.exp()[0]
+    tensor([0.2500, 0.2500, 0.2500, 0.0500, 0.0500, 0.0500, 0.0500, 0.0500])
+
+    Args:
+        states: what each band's words are scored from.
+        bands: the weights.
+    """
+
+    states: tuple[Tensor, ...]
+    bands: Bands
+
+    @classmethod
+    def of(cls, states: Sequence[Tensor], bands: Bands) -> "BandScores":
+        """The scores from these states."""
+        states, weights = tuple(states), (*bands.tables, bands.clusters)
+        needs_gradient = torch.is_grad_enabled() and any(
+            x.requires_grad for x in (*states, *weights)
+        )
+        sizes = (*states[0].shape[:-1], sum(len(table) for table in bands.tables))
+        dtype = torch.promote_types(states[0].dtype, torch.float32)
+
+        compute = lambda: bands.log_softmax(*states)  # noqa: E731
+        new = lambda: cls(compute, sizes, dtype, states[0].device, needs_gradient)  # noqa: E731
+        scores = (
+            _LazyGraph.apply(new, bands, len(states), *states, *weights)
+            if needs_gradient
+            else new()
+        )
+        scores.states, scores.bands = states, bands
+        return scores
+
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        return self.states
+
+    def _cut(self, sizes: list[int], dim: int) -> list[LazyLogits]:
+        parts = zip(*(state.split(sizes, dim) for state in self.states), strict=True)
+        return [BandScores.of(part, self.bands) for part in parts]
+
+    def alike(self, other: LazyLogits) -> bool:
+        return (
+            isinstance(other, BandScores)
+            and self.bands.is_same(other.bands)
+            and self.shape == other.shape
+        )
+
+    def cross_entropy(self, labels: Tensor, ignore_index: int) -> Tensor:
+        settings = HeadSettings(ignore_index=ignore_index)
+        with torch.set_grad_enabled(self.needs_gradient and torch.is_grad_enabled()):
+            states = [state.flatten(0, -2).unsqueeze(0) for state in self.states]
+            return self.bands.consistency(states, labels.flatten(), settings).task.sum()
+
+
+def _versions(weights: Sequence[Tensor]) -> tuple[int, ...]:
+    return tuple(weight._version for weight in weights)
+
+
+class _LazyGraph(torch.autograd.Function):
+    """The graph of scores that are put off, for what takes them in without looking at them."""
+
+    @staticmethod
+    def forward(ctx: Any, new: Any, bands: Bands, states: int, *inputs: Tensor) -> BandScores:
+        ctx.save_for_backward(*inputs)
+        ctx.bands, ctx.states = bands, states
+        return new()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        def reference(*inputs: Tensor) -> tuple[Tensor]:
+            states, (*tables, clusters) = inputs[: ctx.states], inputs[ctx.states :]
+            with ctx.bands.call_autocast():
+                return (adaptive_log_softmax(states, tables, clusters),)
+
+        needs = ctx.needs_input_grad[3:]
+        return None, None, None, *reference_gradients(reference, ctx.saved_tensors, needs, grads)

@@ -1,0 +1,146 @@
+"""Lazy tensors have a shape, type and device, and numbers once an operation needs them."""
+
+from collections.abc import Callable
+from typing import Any, Self, final
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+METADATA = {
+    *(getattr(Tensor, name).__get__ for name in ("shape", "dtype", "device", "ndim", "layout")),
+    *(getattr(Tensor, name).__get__ for name in ("is_cuda", "is_sparse", "is_quantized")),
+    *(Tensor.size, Tensor.dim, Tensor.numel, Tensor.__len__, Tensor.__hash__),
+    *(Tensor.is_floating_point, torch.is_floating_point, Tensor.is_complex, torch.is_complex),
+    *(torch.numel, Tensor.element_size, Tensor.ndimension),
+}
+"""What can be asked of a tensor without its numbers."""
+
+_REQUIRES_GRAD = Tensor.requires_grad.__get__  # pyright: ignore
+
+
+class LazyTensor(Tensor):
+    """A tensor that is made by the first operation on it, with its graph.
+
+    Everything that takes tensors takes it, and finds the numbers that it would have found. Its
+    shape, type and device are known before; changing its type puts it off still.
+
+    >>> scores = LazyTensor(lambda: torch.ones(2) + 1, (2,), torch.float32, torch.device("cpu"))
+    >>> scores.shape, scores.not_materialised
+    (torch.Size([2]), True)
+    >>> scores * 3, scores.not_materialised
+    (tensor([6., 6.]), False)
+
+    Args:
+        compute: computes it; called once.
+        shape, dtype, device: what it will have.
+        needs_gradient: whether it will have a gradient.
+    """
+
+    @staticmethod
+    def __new__(
+        cls,
+        compute: Callable[[], Tensor],
+        shape: tuple[int, ...],
+        dtype: torch.dtype,
+        device: torch.device,
+        needs_gradient: bool = True,
+    ) -> Self:  # pyright: ignore[reportGeneralTypeIssues]
+        return Tensor._make_wrapper_subclass(cls, shape, dtype=dtype, device=device)  # pyright: ignore
+
+    def __init__(
+        self,
+        compute: Callable[[], Tensor],
+        shape: tuple[int, ...],
+        dtype: torch.dtype,
+        device: torch.device,
+        needs_gradient: bool = True,
+    ) -> None:
+        self.compute, self.needs_gradient = compute, needs_gradient
+        self.result: Tensor | None = None
+
+    @property
+    def not_materialised(self) -> bool:
+        """Whether nothing has looked at it yet."""
+        return self.result is None
+
+    def materialise(self) -> Tensor:
+        """The tensor itself, made now if it is not there."""
+        if self.result is None:
+            # Whoever looks first may do so without gradients; others want the graph.
+            with torch.set_grad_enabled(self.needs_gradient):
+                self.result = self.compute()
+        return self.result
+
+    def lazy_result(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> "LazyTensor | None":
+        """What an operation gives that can be put off, too; None where it cannot."""
+        if func in (Tensor.float, Tensor.to) and (dtype := target_dtype(func, args, kwargs)):
+            compute = lambda: self.materialise().to(dtype)  # noqa: E731
+            return LazyTensor(compute, tuple(self.shape), dtype, self.device, self.needs_gradient)
+        return None
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs, first = kwargs or {}, args[0] if args else None
+        if func in METADATA:
+            with torch._C.DisableTorchFunctionSubclass():
+                return func(*args, **kwargs)
+        if isinstance(first, LazyTensor) and first.not_materialised:
+            if func == _REQUIRES_GRAD:
+                return first.needs_gradient
+            if (result := first.lazy_result(func, args, kwargs)) is not None:
+                return result
+        args, kwargs = pytree.tree_map_only(LazyTensor, LazyTensor.materialise, (args, kwargs))
+        return func(*args, **kwargs)
+
+    @classmethod
+    def __torch_dispatch__(
+        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        # Reached from C++ alone, below autograd.
+        inputs = pytree.tree_map_only(
+            LazyTensor, lambda x: x.materialise().detach(), (args, kwargs or {})
+        )
+        return func(*inputs[0], **inputs[1])
+
+
+def target_dtype(func: Any, args: tuple[Any, ...], kwargs: Any) -> torch.dtype | None:
+    """The type of numbers that a conversion asks for, if it asks for nothing else."""
+    dtypes = (torch.float32,) if func is Tensor.float else args[1:]
+    if len(dtypes) != 1 or kwargs or not isinstance(dtypes[0], torch.dtype):
+        return None
+    return dtypes[0] if dtypes[0].is_floating_point else None
+
+
+class LazyLogits(LazyTensor):
+    """Scores of classes that are put off, with what they will be made of at hand."""
+
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """The hidden states that they will be made of, `[..., width]`."""
+        raise NotImplementedError
+
+    @final
+    def cut(self, sizes: list[int], dim: int) -> "list[LazyLogits]":
+        """Parts along a leading dimension; looking at one of them does not make the others.
+
+        Parts of scores without a gradient have none.
+        """
+        with torch.set_grad_enabled(self.needs_gradient and torch.is_grad_enabled()):
+            return self._cut(sizes, dim)
+
+    def _cut(self, sizes: list[int], dim: int) -> "list[LazyLogits]":
+        """The parts, of hidden states that are cut."""
+        raise NotImplementedError
+
+    def alike(self, other: "LazyLogits") -> bool:
+        """Whether others are of the same head, unchanged in between, and for as many items."""
+        raise NotImplementedError
+
+    def cross_entropy(self, labels: Tensor, ignore_index: int) -> Tensor | None:
+        """The sum over items that count, where that takes less than all scores; else None."""
+        return None

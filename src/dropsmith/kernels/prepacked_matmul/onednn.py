@@ -1,0 +1,56 @@
+"""Products with a weight that oneDNN has laid out beforehand.
+
+The operation is private to torch: it is looked for, and without it the plain product serves and a
+warning says so.
+"""
+
+import warnings
+from collections.abc import Callable
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+_OPERATIONS = ("_linear_pointwise", "_reorder_linear_weight")
+_SMALLEST = 64 * 64
+"""Below this many entries laying out costs more than it saves."""
+
+
+def can_prepack(weight: Tensor) -> bool:
+    """Whether a weight can be laid out: float32 on the CPU, in a torch that has the operation."""
+    plain = weight.device.type == "cpu" and weight.dtype == torch.float32
+    return plain and weight.numel() >= _SMALLEST and _available()
+
+
+@lru_cache(maxsize=1)
+def _available() -> bool:
+    """Whether this torch has the operation; one warning where it has not."""
+    missing = _missing()
+    if missing is not None:
+        warnings.warn(
+            f"torch {torch.__version__} {missing}, so the steps of recurrent layers with noise run "
+            "as plain products here: the same numbers, more slowly",
+            stacklevel=2,
+        )
+    return missing is None
+
+
+def _missing() -> str | None:
+    room = torch.ops.mkldnn
+    if not torch.backends.mkldnn.is_available():
+        return "was built without oneDNN"
+    for name in _OPERATIONS:
+        if not hasattr(room, name):
+            return f"has no mkldnn::{name}"
+    try:
+        product = prepack(torch.ones(64, 64), 2)(torch.ones(2, 64))
+    except (RuntimeError, NotImplementedError, TypeError) as error:
+        return f"cannot run oneDNN's product with a weight laid out ({error})"
+    return None if bool((product == 64).all()) else "has a wrong product of oneDNN"
+
+
+def prepack(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
+    """See `dropsmith.kernels.prepacked_matmul.prepacked_matmul`."""
+    room = torch.ops.mkldnn
+    packed_weight = room._reorder_linear_weight(weight.detach(), rows)
+    return lambda x: room._linear_pointwise(x, packed_weight, None, "none", [], "")

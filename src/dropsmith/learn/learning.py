@@ -1,0 +1,115 @@
+"""A pattern learned on a task: a search whose trials are children, and its best plan."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from dropsmith.learn.child import Child
+from dropsmith.learn.problem import Problem, problem_of
+from dropsmith.learn.search_runs import Searches, SearchRun
+from dropsmith.pattern_search import (
+    Watch,
+    executor_factory,
+    make_pruner,
+    make_sampler,
+    search,
+)
+from dropsmith.train import Setup
+
+STUDY, PLAN, CHILDREN, RETRAINED = "study.db", "plan.json", "children", "retrained"
+"""In the folder of a search: the study while it runs, the best plan, the children's records, and
+the comparison of the best plan with other methods on the test set."""
+
+LEARNED = "learned"
+"""The name of the best plan in that comparison."""
+
+FIXED_PLAN = "beside.json"
+"""In that folder, too: the rules that every child has, where there are some."""
+
+
+def learn(
+    setup: Setup,
+    folder: Path,
+    *,
+    trials: int,
+    sampler: str = "controller",
+    seeds: int = 1,
+    space: str = "auto",
+    seed: int = 0,
+    executor: str = "local",
+    workers: int | None = None,
+    pruner: str | None = None,
+    timeout: float | None = None,
+    storage: str | None = None,
+    command_words: tuple[str, ...] = (),
+    progress: Watch | None = None,
+) -> Searches:
+    """Search for the plan whose children have the least validation loss; it is left in `plan.json`.
+
+    Whatever is interrupted or killed, the same call goes on with it. Searches with other samplers
+    or seeds may share a folder, and are then shown together; `plan.json` is the best of them all.
+
+    Args:
+        setup: the run of every child but for its plan; see `child_setup`.
+        folder: of all files.
+        trials: the number of proposals to try, those of earlier runs among them.
+        sampler, executor, workers, pruner, timeout, progress: see `dropsmith.search`.
+        seeds: the number of children of a plan, whose scores are averaged.
+        space: `conv`, `sequence`, or `auto` for the one that suits the model.
+        seed: of the proposals.
+        storage: an address in place of the folder's own `study.db`.
+        command_words: the words after `dropsmith search` that mean all this, where a recipe does;
+            the page shows them then.
+
+    Raises:
+        SearchError: a name does not exist, or the folder holds searches with other
+            children.
+    """
+    folder = folder.resolve()
+    problem = problem_of(setup, seeds, space)
+    child = Child(setup=_from_anywhere(setup), folder=folder / CHILDREN, seeds=seeds)
+    # What is mistyped must not bind a new folder to these children.
+    make_sampler(sampler, problem.space, seed)
+    executor_factory(executor, child, workers, timeout)
+    make_pruner(pruner)
+    problem.bind(folder)
+    if setup.plan.rules:
+        setup.plan.save(folder / FIXED_PLAN)
+    result = search(
+        child,
+        problem.space,
+        trials=trials,
+        sampler=sampler,
+        executor=executor,
+        workers=workers,
+        storage=storage or folder / STUDY,
+        name=_name(problem, sampler, seed),
+        seed=seed,
+        direction="minimise",
+        pruner=pruner,
+        timeout=timeout,
+        progress=progress,
+    )
+    run = SearchRun(
+        sampler=sampler,
+        seed=seed,
+        pruner=pruner,
+        trials=result.trials,
+        command_words=command_words,
+    )
+    run.save(folder, problem)
+    searches = Searches.load(folder)
+    searches.plan.save(folder / PLAN)
+    return searches
+
+
+def _from_anywhere(setup: Setup) -> Setup:
+    """The same run for a process that may have been started in another folder."""
+    data = setup.data
+    return setup if data is None else replace(setup, data=str(Path(data).resolve()))
+
+
+def _name(problem: Problem, sampler: str, seed: int) -> str:
+    # A server may hold studies of several tasks and budgets, each by a name of its own.
+    name = f"{Path(problem.task).name}-{problem.id[:6]}-{sampler}-{seed}"
+    return re.sub(r"[^\w.-]", "_", name)

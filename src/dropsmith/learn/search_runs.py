@@ -1,0 +1,175 @@
+"""The searches of one problem and their trials, as values that a page is made of."""
+
+import json
+from dataclasses import dataclass, fields
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from dropsmith.errors import DataError
+from dropsmith.learn.problem import Problem
+from dropsmith.pattern_search import STORED_NAMES, Space, Trial
+from dropsmith.plans import Plan
+
+FORMAT, VERSION = "dropsmith.searched", 1
+SUFFIX = ".search.json"
+
+# The machine of a trial is of no use to a later reader; the space has the plans and values.
+_UNWRITTEN = ("worker", "plan", "chosen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRun:
+    """One sampler's search with all its trials.
+
+    Args:
+        sampler: its name.
+        seed: of its proposals.
+        pruner: the name of the pruner, or None.
+        trials: all of them, in the order they were begun.
+        command_words: the words after `dropsmith search` that make it, without the place of data,
+            where no setting here says the same: for a recipe, its name.
+    """
+
+    sampler: str
+    seed: int
+    pruner: str | None
+    trials: tuple[Trial, ...]
+    command_words: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of its file, and its name among other searches."""
+        return f"{self.sampler}-{self.seed}"
+
+    @property
+    def finished(self) -> tuple[Trial, ...]:
+        """The trials that have a score."""
+        return tuple(trial for trial in self.trials if trial.score is not None)
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial of least score, the earlier of equals."""
+        return min(self.finished, key=score_of, default=None)
+
+    def count(self, status: str) -> int:
+        """The number of trials with this status."""
+        return sum(trial.status == status for trial in self.trials)
+
+    def to_json(self, problem: Problem) -> dict[str, Any]:
+        """A JSON object; tokens stand for plans, which the problem's space makes of them."""
+        head = {"format": FORMAT, "version": VERSION, "problem": problem.id}
+        settings: dict[str, Any] = {
+            "sampler": self.sampler,
+            "seed": self.seed,
+            "pruner": self.pruner,
+        }
+        if self.command_words:
+            settings["typed"] = list(self.command_words)
+        return head | settings | {"trials": [_trial_to_json(trial) for trial in self.trials]}
+
+    @classmethod
+    def from_json(cls, values: Any, space: Space) -> "SearchRun":
+        """The search in a JSON object; `DataError` for anything else."""
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise DataError(f"not a search: its format is not {FORMAT!r}")
+        if values.get("version") != VERSION:
+            raise DataError(f"a search of version {values.get('version')!r}; read is {VERSION}")
+        trials = tuple(_trial_from_json(trial, space) for trial in values["trials"])
+        settings = {name: values[name] for name in ("sampler", "seed", "pruner")}
+        return cls(**settings, trials=trials, command_words=tuple(values.get("typed", ())))
+
+    def save(self, folder: Path, problem: Problem) -> Path:
+        """Write it into a folder, whole or not at all, and return its path."""
+        path = folder / f"{self.name}{SUFFIX}"
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(self.to_json(problem), indent=1) + "\n")
+        return partial.replace(path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searches:
+    """All searches of one problem, by sampler and seed."""
+
+    problem: Problem
+    runs: tuple[SearchRun, ...]
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial of least score over all of them."""
+        trials = (run.best for run in self.runs)
+        return min((trial for trial in trials if trial is not None), key=score_of, default=None)
+
+    @property
+    def plan(self) -> Plan:
+        """The best plan, complete: the fixed rules that every child had, and the searched ones.
+
+        Raises:
+            DataError: no trial came to a score.
+        """
+        if self.best is None:
+            raise DataError("no trial came to a score, so there is no best plan")
+        return self.problem.fixed_plan + self.best.plan
+
+    def finalists(self, count: int) -> tuple[Plan, ...]:
+        """The best complete plans, by score. A score is one draw: see `score_noise`."""
+        return tuple(self.problem.fixed_plan + trial.plan for trial in self.ranked()[:count])
+
+    def run_of(self, trial: Trial) -> SearchRun:
+        """The search that a trial belongs to."""
+        return next(run for run in self.runs if any(trial is member for member in run.trials))
+
+    def ranked(self) -> tuple[Trial, ...]:
+        """Different plans from the best score on, each in the trial that scored it best."""
+        trials = sorted((trial for run in self.runs for trial in run.finished), key=score_of)
+        first = {trial.plan: trial for trial in reversed(trials)}
+        return tuple(trial for trial in trials if first[trial.plan] is trial)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Searches":
+        """Every search whose file is in a folder.
+
+        Raises:
+            DataError: there is none, or a file is not what its name says.
+        """
+        problem = Problem.load(folder)
+        paths = sorted(folder.glob(f"*{SUFFIX}"))
+        if not paths:
+            raise DataError(
+                f"no search in {folder} has come to its end\n  the command that began it goes on"
+            )
+        return cls(problem=problem, runs=tuple(_read(path, problem) for path in paths))
+
+
+def score_of(trial: Trial) -> float:
+    """A trial's score, of which less is better; infinite where it has none."""
+    return inf if trial.score is None else trial.score
+
+
+def _read(path: Path, problem: Problem) -> SearchRun:
+    try:
+        values = json.loads(path.read_text())
+        run = SearchRun.from_json(values, problem.space)
+        if values["problem"] != problem.id:
+            raise DataError(f"it is of problem {values['problem']!r}, and here is {problem.id!r}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"cannot read a search from {path}\n  {error}") from None
+    return run
+
+
+def _trial_to_json(trial: Trial) -> dict[str, Any]:
+    """The fields that differ from a trial's defaults."""
+    return {
+        STORED_NAMES.get(field.name, field.name): value
+        for field in fields(trial)
+        if field.name not in _UNWRITTEN and (value := getattr(trial, field.name)) != field.default
+    }
+
+
+def _trial_from_json(values: dict[str, Any], space: Space) -> Trial:
+    tokens = tuple(values["tokens"])
+    reports = tuple((int(step), float(score)) for step, score in values.get("reports", ()))
+    stored = values | {"tokens": tokens, "reports": reports}
+    names = {key: name for name, key in STORED_NAMES.items()}
+    entries = {names.get(key, key): value for key, value in stored.items()}
+    return Trial(**entries, plan=space.plan(tokens), chosen=space.describe(tokens))

@@ -1,0 +1,97 @@
+"""The parts of a search that may be asked for by name: sampler, executor, pruner."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dropsmith.errors import SearchError, did_you_mean
+from dropsmith.pattern_search.executors.executor import Executor
+from dropsmith.pattern_search.executors.local import LocalExecutor, SerialExecutor
+from dropsmith.pattern_search.executors.trial_context import Score
+from dropsmith.pattern_search.samplers.controller import Controller
+from dropsmith.pattern_search.samplers.optuna_samplers import TPE, Evolution, RandomSampler
+from dropsmith.pattern_search.samplers.sampler import Sampler
+from dropsmith.pattern_search.spaces.space import Space
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+
+SAMPLERS: dict[str, type[Sampler]] = {
+    "controller": Controller,
+    "random": RandomSampler,
+    "tpe": TPE,
+    "evolution": Evolution,
+}
+
+EXECUTORS = ("local", "serial", "ray")
+
+PRUNERS = {
+    "asha": "SuccessiveHalvingPruner",
+    "hyperband": "HyperbandPruner",
+    "median": "MedianPruner",
+}
+"""Names, and what Optuna calls each (Li et al. 2020; Li et al. 2018; Golovin et al. 2017)."""
+
+
+def make_sampler(name: str | Sampler, space: Space, seed: int) -> Sampler:
+    """The sampler of a name, new, or a sampler as it is where it is of this space.
+
+    Raises:
+        SearchError: no sampler has this name, or the sampler is of another space.
+    """
+    if isinstance(name, Sampler):
+        if name.space != space:
+            raise SearchError("the sampler proposes from another space than the one searched")
+        return name
+    if name not in SAMPLERS:
+        raise SearchError(
+            f"no sampler is called {name!r}\n  there are: {', '.join(SAMPLERS)}"
+            + did_you_mean(name, SAMPLERS)
+        )
+    return SAMPLERS[name](space, seed=seed)  # pyright: ignore[reportCallIssue]
+
+
+def executor_factory(
+    name: str | Executor, score: Score, workers: int | None, timeout: float | None
+) -> Callable[[], Executor]:
+    """A function that makes the executor, for when it is known that there is something to run.
+
+    Raises:
+        SearchError: no executor has this name, or it cannot have these workers or this timeout.
+    """
+    if isinstance(name, Executor):
+        return lambda: name
+    if name == "local":
+        return lambda: LocalExecutor(score, workers, timeout=timeout)
+    if name == "serial":
+        if timeout is not None or (workers or 1) > 1:
+            raise SearchError("executor='serial' has one worker and no timeout: use 'local'")
+        return lambda: SerialExecutor(score)
+    if name == "ray" or name.startswith(("ray:", "ray://")):
+        from dropsmith.pattern_search.executors.ray_executor import RayExecutor
+
+        address = name if name.startswith("ray://") else name.partition(":")[2]
+        return lambda: RayExecutor(score, workers, address or None, timeout=timeout)
+    raise SearchError(
+        f"no executor is called {name!r}\n  there are: {', '.join(EXECUTORS)}, ray:ADDRESS"
+        + did_you_mean(name, EXECUTORS)
+    )
+
+
+def make_pruner(name: "str | BasePruner | None") -> "BasePruner":
+    """The pruner of a name, a pruner as it is, or for None one that never stops a trial.
+
+    Raises:
+        SearchError: no pruner has this name.
+    """
+    from optuna import pruners
+
+    if name is None:
+        return pruners.NopPruner()  # Optuna's own default would stop trials
+    if isinstance(name, pruners.BasePruner):
+        return name
+    if name not in PRUNERS:
+        raise SearchError(
+            f"no pruner is called {name!r}\n  there are: {', '.join(PRUNERS)}"
+            + did_you_mean(name, PRUNERS)
+        )
+    return getattr(pruners, PRUNERS[name])()

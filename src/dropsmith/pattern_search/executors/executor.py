@@ -1,0 +1,115 @@
+"""An executor: it runs trials of plans, and returns what happens in each as events."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from dropsmith.plans import Plan
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trial to run.
+
+    Args:
+        number: the trial's, by which events refer to it.
+        plan: to score.
+        seed: for the trial's randomness; a retry has the same.
+        retry: the number of tries before this one, all of them lost.
+    """
+
+    number: int
+    plan: Plan
+    seed: int
+    retry: int = 0
+
+
+@dataclass(frozen=True)
+class Reported:
+    """Trial `number` has this score after `step`, and waits for the verdict whether to go on."""
+
+    number: int
+    step: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Trial `number` came to its end.
+
+    Args:
+        number: the trial's.
+        score: its return value, a finite number.
+        seconds: its duration.
+        worker: the machine and the process that ran it.
+    """
+
+    number: int
+    score: float
+    seconds: float
+    worker: str = ""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Trial `number` ended where it was stopped, without a score."""
+
+    number: int
+    seconds: float
+    worker: str = ""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Trial `number` came to nothing.
+
+    Args:
+        number: the trial's.
+        why: in a line.
+        lost: whether it ended with its process, so that another try may well succeed.
+        seconds: its duration, where that is known.
+        worker: the machine and the process that ran it, where that is known.
+    """
+
+    number: int
+    why: str
+    lost: bool = False
+    seconds: float | None = None
+    worker: str = ""
+
+
+Ended = Finished | Stopped | Failed
+Event = Reported | Ended
+
+
+class Executor(ABC):
+    """Runs several trials at the same time; whatever goes wrong in one is an event, not an error.
+
+    Used in a `with` block, at whose end every trial is ended, too.
+
+    Attributes:
+        slots: the number of trials it runs at the same time.
+    """
+
+    slots: int
+
+    def __enter__(self) -> "Executor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @abstractmethod
+    def submit(self, job: Job) -> None:
+        """Begin a trial; at most `slots` may be running."""
+
+    @abstractmethod
+    def wait(self, timeout: float | None = None) -> list[Event]:
+        """The events since the last call, as soon as there is one; none after `timeout` seconds."""
+
+    @abstractmethod
+    def answer(self, number: int, go_on: bool) -> None:
+        """Tell a trial that has reported whether to go on; otherwise it is stopped."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End every trial and free what was taken."""

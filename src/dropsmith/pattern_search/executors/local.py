@@ -1,0 +1,155 @@
+"""Executors on this machine: processes that may be killed at any time, or a thread of this one."""
+
+import pickle
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import final
+
+from dropsmith.errors import SearchError
+from dropsmith.pattern_search.executors.executor import (
+    Ended,
+    Event,
+    Executor,
+    Failed,
+    Job,
+    Reported,
+)
+from dropsmith.pattern_search.executors.trial_context import Score, run_trial, takes_trial
+from dropsmith.workers import Crew, Died, Done, JobProgress, JobQuestion, Line, Overdue, cores
+from dropsmith.workers import Event as WorkersEvent
+
+
+@final
+class LocalExecutor(Executor):
+    """Runs each trial in a process of its own, which is kept for the next.
+
+    A process that is killed, by a person or for want of memory, costs its trial alone.
+    A trial may load its data in processes of its own; they end with the trial's.
+
+    Args:
+        score: a function at the top of a module, as processes start by importing it.
+        workers: how many trials run at the same time; one for each processor where None.
+        timeout: seconds that a trial may take; then its process is ended.
+        threads: that torch uses in each; an equal share of the processors where None.
+
+    Raises:
+        SearchError: the function cannot be sent to another process.
+    """
+
+    def __init__(
+        self,
+        score: Score,
+        workers: int | None = None,
+        *,
+        timeout: float | None = None,
+        threads: int | None = None,
+    ) -> None:
+        takes_trial(score)
+        _check_sendable(score)
+        self.slots = workers or cores()
+        self._crew = Crew(
+            partial(_work, score, threads or max(1, cores() // self.slots)),
+            self.slots,
+            timeout=timeout,
+        )
+
+    def submit(self, job: Job) -> None:
+        self._crew.give(job.number, job)
+
+    def wait(self, timeout: float | None = None) -> list[Event]:
+        return [_read(event) for event in self._crew.wait(timeout)]
+
+    def answer(self, number: int, go_on: bool) -> None:
+        self._crew.answer(number, go_on)
+
+    def close(self) -> None:
+        self._crew.close()
+
+
+def _work(score: Score, threads: int, job: Job, line: Line) -> Ended:
+    import torch
+
+    torch.set_num_threads(threads)
+    return run_trial(score, job, line.ask)
+
+
+def _read(event: WorkersEvent) -> Event:
+    match event:
+        case JobQuestion(number, (step, value)):
+            return Reported(number, step, value)
+        case Done(_, result):
+            return result
+        case Overdue(number, seconds):
+            return Failed(number, f"it took longer than {seconds:g} s", seconds=seconds)
+        case Died(_, 1, began=False):
+            raise SearchError(
+                "the scoring function cannot be loaded in another process; the fault is above\n"
+                "  put it at the top of a module, and what starts the search under\n"
+                '  if __name__ == "__main__":'
+            )
+        case Died(number, code):
+            return Failed(number, f"its process ended with {_exit_reason(code)}", lost=True)
+        case JobProgress() | JobQuestion():
+            raise TypeError(f"a trial says nothing of this kind: {event!r}")
+
+
+def _exit_reason(code: int | None) -> str:
+    if code == -9:
+        return "signal 9: killed, perhaps for want of memory"
+    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def _check_sendable(score: Score) -> None:
+    try:
+        pickle.dumps(score)
+    except Exception as error:  # whatever its own parts raise when they are pickled
+        raise SearchError(
+            f"{score!r} cannot be sent to another process\n  {error}\n"
+            "  define it at the top of a module, or use executor='serial'"
+        ) from None
+
+
+@final
+class SerialExecutor(Executor):
+    """Runs one trial at a time in a thread of this process, where scores cost next to nothing.
+
+    A thread cannot be ended: there is no time limit, and a trial that is running when this is
+    closed goes on until it next reports.
+    """
+
+    slots = 1
+
+    def __init__(self, score: Score) -> None:
+        takes_trial(score)
+        self._score, self._stopping = score, False
+        self._events: SimpleQueue[Event] = SimpleQueue()
+        self._verdicts: SimpleQueue[bool] = SimpleQueue()
+
+    def submit(self, job: Job) -> None:
+        Thread(target=self._run, args=(job,), daemon=True).start()
+
+    def wait(self, timeout: float | None = None) -> list[Event]:
+        try:
+            return [self._events.get(timeout=timeout)]
+        except Empty:
+            return []
+
+    def answer(self, number: int, go_on: bool) -> None:
+        self._verdicts.put(go_on)
+
+    def close(self) -> None:
+        self._stopping = True
+        self._verdicts.put(False)
+
+    def _run(self, job: Job) -> None:
+        def ask(report: tuple[int, float]) -> bool:
+            if self._stopping:
+                return False
+            self._events.put(Reported(job.number, *report))
+            return self._verdicts.get()
+
+        try:
+            self._events.put(run_trial(self._score, job, ask))
+        except BaseException as error:  # such as `sys.exit`, which would end this thread in silence
+            self._events.put(Failed(job.number, f"{type(error).__name__}: {error}"))

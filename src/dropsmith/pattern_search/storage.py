@@ -1,0 +1,111 @@
+"""The location of a study's storage: a SQLite file, a journal file or a PostgreSQL server."""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dropsmith.errors import SearchError
+
+if TYPE_CHECKING:
+    pass
+
+DEFAULT = Path("runs") / "search.db"
+
+
+@dataclass(frozen=True)
+class StorageLocation:
+    """The location of a study.
+
+    Args:
+        kind: `sqlite`, `journal` or `postgresql`.
+        address: a file's path, or the URL of a server.
+    """
+
+    kind: str
+    address: str
+
+    def __str__(self) -> str:
+        if self.kind == "journal":
+            return f"journal:{self.address}"
+        return _hidden(self.address)
+
+    def repair(self) -> None:
+        """Cut off the rest of a line whose write was cut short."""
+        if self.kind == "journal":
+            _cut_partial_line(Path(self.address))
+
+    def sync(self) -> None:
+        """Wait until the disk has what was written; a database does so itself."""
+        if self.kind == "journal":
+            with Path(self.address).open("ab") as file:
+                os.fsync(file.fileno())
+
+
+def parse_location(address: str | Path) -> StorageLocation:
+    """The location that an address stands for.
+
+    >>> parse_location("journal:runs/search.log")
+    StorageLocation(kind='journal', address='runs/search.log')
+
+    Raises:
+        SearchError: it stands for none.
+    """
+    text = str(address)
+    if text.startswith("journal:"):
+        return StorageLocation("journal", text.removeprefix("journal:"))
+    if text.startswith("sqlite:///"):
+        return StorageLocation("sqlite", text.removeprefix("sqlite:///"))
+    if re.match(r"postgres(ql)?(\+\w+)?://", text):
+        return StorageLocation(
+            "postgresql", re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text)
+        )
+    if "://" in text or not text:
+        raise SearchError(
+            f"a study cannot be stored at {_hidden(text)!r}\n"
+            "  give a file, journal:FILE, or postgresql://USER@HOST/DATABASE"
+        )
+    return StorageLocation("sqlite", text)
+
+
+def storage_error(location: StorageLocation, error: BaseException) -> SearchError:
+    """The error for a location that cannot be opened or written to."""
+    # What follows the first @ is read as the host, which a driver repeats in what it says.
+    cut = re.search(r"://[^:/]*:.*@.*@", location.address)
+    fault = "an @ in a name or a password is written %40" if cut else fault_of(error)
+    return SearchError(f"cannot open a study in {location}\n  {fault}")
+
+
+def storage_exceptions() -> tuple[type[Exception], ...]:
+    """The exceptions of a storage that cannot read or write."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return OSError, SQLAlchemyError, StorageInternalError
+
+
+def fault_of(error: BaseException) -> str:
+    """The fault as the storage names it, in a line and without Optuna's guess about it."""
+    cause = error.__cause__ or error
+    message = str(getattr(cause, "orig", None) or cause)
+    return next(iter(message.splitlines()), type(cause).__name__)
+
+
+def _hidden(address: str) -> str:
+    """An address without its password, wherever it stands, and up to the last @ it may hold."""
+    without_query = re.sub(r"([?&](?:ssl)?password=)[^&]*", r"\1***", address)
+    return re.sub(r"(://[^:/]*):.*@", r"\1:***@", without_query)
+
+
+def _cut_partial_line(path: Path) -> None:
+    if not path.exists():
+        return
+    text = path.read_bytes()
+    complete = text.rfind(b"\n") + 1
+    # Optuna would pass over a last line that is no JSON, and fail at the next.
+    json.loads(text[:complete].splitlines()[-1] if complete else b"{}")
+    if complete < len(text):
+        with path.open("rb+") as file:
+            file.truncate(complete)

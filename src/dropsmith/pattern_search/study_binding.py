@@ -1,0 +1,117 @@
+"""A study's binding to its space, sampler, seed and direction; another study has another."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dropsmith.errors import SearchError
+from dropsmith.pattern_search.samplers.sampler import Sampler
+from dropsmith.pattern_search.storage import parse_location, storage_error, storage_exceptions
+from dropsmith.pattern_search.trial_log import TrialLog
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.pruners import BasePruner
+    from optuna.storages import BaseStorage
+
+FORMAT, VERSION = "dropsmith.study", 1
+_BINDING, _SPACE = "dropsmith", "space"
+
+
+@contextmanager
+def open_trial_log(
+    storage: "str | Path | BaseStorage",
+    name: str,
+    sampler: Sampler,
+    direction: str,
+    pruner: "BasePruner",
+    print_line: Callable[[str], None],
+) -> Iterator[TrialLog]:
+    """Open the log of a study, new or of an earlier run, while no other process has it.
+
+    Raises:
+        SearchError: the study of this name is bound to something else, or is being run.
+    """
+    if not isinstance(storage, str | Path):
+        study = _study(storage, name, sampler, direction, pruner)
+        yield TrialLog(study, sampler.space, None, print_line)
+        return
+    from dropsmith.pattern_search.storage_backends import open_storage
+
+    location = parse_location(storage)
+    with open_storage(location, name) as backend:
+        try:
+            study = _study(backend, name, sampler, direction, pruner)
+        except storage_exceptions() as error:
+            raise storage_error(location, error) from None
+        yield TrialLog(study, sampler.space, location, print_line)
+
+
+def _study(
+    storage: "BaseStorage", name: str, sampler: Sampler, direction: str, pruner: "BasePruner"
+) -> "Study":
+    import optuna
+
+    with _quiet():
+        full = f"{name}@{sampler.space.version}"
+        _check_space(storage, name, full)
+        study = optuna.create_study(
+            study_name=full,
+            storage=storage,
+            sampler=optuna.samplers.RandomSampler(),  # asked for nothing, here or elsewhere
+            pruner=pruner,
+            direction="maximize" if direction == "maximise" else "minimize",
+            load_if_exists=True,
+        )
+    _bind(study, name, _binding(sampler, direction))
+    if _SPACE not in study.user_attrs:
+        study.set_user_attr(_SPACE, sampler.space.to_json())
+    return study
+
+
+def _binding(sampler: Sampler, direction: str) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "space": sampler.space.version,
+        "sampler": sampler.name,
+        "settings": sampler.state().get("settings", {}),
+        "seed": sampler.seed,
+        "direction": direction,
+    }
+
+
+def _bind(study: "Study", name: str, binding: dict[str, Any]) -> None:
+    earlier = study.user_attrs.get(_BINDING)
+    if earlier is None:  # new, or its first run was ended before this line
+        study.set_user_attr(_BINDING, binding)
+        return
+    for key, value in binding.items():
+        if earlier.get(key) != value:
+            raise SearchError(
+                f"the search {name!r} was begun with {key} {earlier.get(key)!r}, not {value!r}\n"
+                "  go on as it was begun, or give this one another name or storage"
+            )
+
+
+def _check_space(storage: "BaseStorage", name: str, full: str) -> None:
+    names = [study.study_name for study in storage.get_all_studies()]
+    if full not in names and any(other.rpartition("@")[0] == name for other in names):
+        raise SearchError(
+            f"the search {name!r} was begun over another space\n"
+            "  go on as it was begun, or give this one another name or storage"
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # Optuna says in a line that it made or found a study.
+    from optuna import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)

@@ -1,0 +1,139 @@
+"""One HTML page that holds a whole comparison: sentences, tables, pictures, how to run it again."""
+
+from pathlib import Path
+from typing import Any
+
+from dropsmith.compare import METHODS, Comparison, Row, find_method, full
+from dropsmith.plans import Plan
+from dropsmith.record import Record
+from dropsmith.report import pictures
+from dropsmith.report.comparison_grids import (
+    control_grid,
+    main_grid,
+    price_grid,
+    sampled_grid,
+    trial_grid,
+)
+from dropsmith.report.comparison_sentences import findings
+from dropsmith.report.html import (
+    code,
+    document,
+    facts,
+    folded,
+    heading,
+    items,
+    paragraph,
+    save_page,
+    section,
+    table,
+)
+from dropsmith.report.reproduce_command import comparison_command, trials_of
+from dropsmith.report.runs import starting_weights
+
+
+def write_page(comparison: Comparison, folder: Path, data: Path | None = None) -> Path:
+    """Write `report.html` into `folder` and return its path.
+
+    The page is one file: it opens from disk and asks for nothing from anywhere.
+
+    Args:
+        comparison: shown on the page.
+        folder: of the page.
+        data: the data of the task, for pictures of dropped units; records hold no paths.
+    """
+    return save_page(page(comparison, data), folder)
+
+
+def page(comparison: Comparison, data: Path | None = None) -> str:
+    """The page as text; arguments as in `write_page`."""
+    record = next((run for run in reversed(comparison.records) if run.environment), None)
+    record = record or comparison.records[-1]
+    head = heading(f"{comparison.task}: methods compared")
+    body = [
+        head,
+        paragraph(_lead(comparison, record), "lead"),
+        *_sections(comparison, record, data),
+    ]
+    return document(f"{comparison.task} · dropsmith", "\n".join(part for part in body if part))
+
+
+def _sections(comparison: Comparison, record: Record, data: Path | None) -> list[str]:
+    return [
+        section(
+            "found", "What came out", items(findings(comparison)), table(main_grid(comparison))
+        ),
+        section(
+            "differences",
+            "Differences",
+            pictures.forest(comparison),
+            table(control_grid(comparison)),
+        ),
+        section("samples", "The mean of many passes", table(sampled_grid(comparison))),
+        section("curves", "Learning curves", pictures.curves(comparison)),
+        section("masks", "What is dropped", pictures.gallery(record, data)),
+        section("bill", "What it costs", pictures.costs(comparison), table(price_grid(comparison))),
+        section("choices", "How settings were chosen", _trials(comparison)),
+        section("methods", "The methods", facts(_methods(comparison))),
+        section(
+            "again",
+            "How to run it again",
+            code(comparison_command(comparison, data)),
+            facts(facts_of(record)),
+        ),
+    ]
+
+
+def _lead(comparison: Comparison, record: Record) -> str:
+    seeds, trials = len(comparison.rows[0].records), trials_of(comparison)
+    views = next(
+        (r.cost["example_views"] for r in comparison.records if "example_views" in r.cost), 0
+    )
+    tuning = (
+        f"Each method's setting is the best of {len(trials)} on validation, tried with "
+        f"{_seeds(len(trials[0].records))} not reported"
+        if trials
+        else "Settings are the usual ones of each method, not tuned"
+    )
+    weights = starting_weights(record)
+    first = "" if weights is None else f" Every run began from {weights}."
+    return (
+        f"{len(comparison.rows)} methods, {seeds} seed{'s' if seeds > 1 else ''} each, "
+        f"{views:,.0f} example-views a run for every method. {tuning}; the numbers are from the "
+        f"test set.{first} Data: {record.environment.get('data_source', comparison.task)}."
+    )
+
+
+def _seeds(count: int) -> str:
+    return "a seed that is" if count == 1 else f"{count} seeds that are"
+
+
+def _trials(comparison: Comparison) -> str:
+    grid = trial_grid(comparison)
+    return "" if grid is None else folded(f"All {len(grid.rows)} trials", table(grid))
+
+
+def _methods(comparison: Comparison) -> dict[str, str]:
+    return {row.method: _about(row) for row in comparison.rows}
+
+
+def _about(row: Row) -> str:
+    if full(row.method) in METHODS:
+        method = find_method(row.method)
+        return f"{method.about} ({method.source})"
+    rules = Plan.from_json(row.records[0].config["plan"]).rules
+    return f"a plan that was given, nothing of it tuned here: {', '.join(map(repr, rules))}"
+
+
+def facts_of(record: Record) -> dict[str, str]:
+    """The settings and the circumstances of a run, by name, as text."""
+    budget = record.config["budget"]
+    facts = {name: record.config[name] for name in ("task", "model", "limit")}
+    facts |= {name.replace("_", " "): value for name, value in budget.items()}
+    facts |= {name.replace("_", " "): value for name, value in record.environment.items()}
+    return {name: _plain(value) for name, value in facts.items() if value is not None}
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {inner}" for name, inner in value.items())
+    return str(value)

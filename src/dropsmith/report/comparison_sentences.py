@@ -1,0 +1,121 @@
+"""The findings of a comparison, in sentences made from its numbers."""
+
+from collections.abc import Mapping
+from statistics import fmean
+
+from dropsmith.compare import Comparison, Difference, corrected, metrics, summarise
+from dropsmith.record import Record, chosen_by, validation_loss
+from dropsmith.report.numbers import METRICS
+
+RISE = 1.02
+"""Validation has turned upward if it ends this many times its lowest point: the perplexity where
+a task is judged by one, since a share of its logarithm says little; else the loss."""
+
+SIGNIFICANT = 0.05
+"""A p-value, corrected for the number of comparisons, below which a difference is called clear."""
+
+_ONE_SEED = "One seed gives no interval, so no difference can be called clear."
+
+_WORDS = {
+    "better": "clearly better",
+    "worse": "clearly worse",
+    "better alone": "perhaps better (by interval, not by corrected p)",
+    "worse alone": "perhaps worse (by interval, not by corrected p)",
+    "": "not told apart",
+}
+_PERPLEXITY = "validation_perplexity"
+_SPOKEN_NAMES = {
+    "test_nll": "likelihood",
+    "test_bleu": "BLEU",
+    "test_rougel": "ROUGE-L",
+    "test_matthews": "Matthews correlation",
+    "test_f1": "F1",
+    "test_pearson": "Pearson correlation",
+    "test_accuracy": "accuracy",
+    "test_rmse": "squared error",
+}
+
+
+def findings(comparison: Comparison) -> list[str]:
+    """Sentences on the methods' scores, the agreement of views, and overfitting."""
+    families = [family for family in _families(comparison) if family[2]]
+    alone = [_all_alone(differences) for _, _, differences in families]
+    verdicts = [_ONE_SEED] if alone and all(alone) else [_against(*family) for family in families]
+    sentences = [*verdicts, _overfitting(comparison), _failures(comparison)]
+    return [sentence for sentence in sentences if sentence]
+
+
+def _families(comparison: Comparison) -> list[tuple[str, str, Mapping[str, Difference]]]:
+    """The families of one sentence: its start, its metric, and each method's difference."""
+    lines, names = summarise(comparison), metrics(comparison)
+    families: list[tuple[str, str, Mapping[str, Difference]]] = [
+        (
+            f"Against {comparison.baseline}, in {words}",
+            name,
+            {line.method: line.to_baseline[name] for line in lines if name in line.to_baseline},
+        )
+        for name, words in _SPOKEN_NAMES.items()
+        if name in names
+    ]
+    main = next(name for name in _SPOKEN_NAMES if name in names)
+    start = "Against two-sample, which has the same views and nothing to agree on, in "
+    control = {line.method: line.to_control[main] for line in lines if line.to_control}
+    return [*families, (start + _SPOKEN_NAMES[main], main, control)]
+
+
+def _all_alone(differences: Mapping[str, Difference]) -> bool:
+    """True if each rests on one pair of runs."""
+    return all(change.low is None for change in differences.values())
+
+
+def _against(start: str, name: str, differences: Mapping[str, Difference]) -> str:
+    if _all_alone(differences):
+        return f"{start}: one seed gives no interval, so no difference can be called clear."
+    p_values = corrected(differences, enough=2)
+    groups: dict[str, list[str]] = {}
+    for method, change in differences.items():
+        verdict = METRICS[name].verdict(change)
+        # An interval speaks of one comparison; a corrected p-value of all that were made. From a
+        # few seeds it is too rough to be printed, but no less strict.
+        significant = p_values.get(method, 1.0) < SIGNIFICANT
+        groups.setdefault(verdict if significant or not verdict else f"{verdict} alone", []).append(
+            method
+        )
+    parts = [f"{words} {', '.join(groups[key])}" for key, words in _WORDS.items() if key in groups]
+    return f"{start}: {'; '.join(parts)}."
+
+
+def _overfitting(comparison: Comparison) -> str:
+    row = comparison.row("none")
+    rises = [rise for record in row.finished if (rise := _rise(record))] if row else []
+    if not rises:
+        return ""
+    has_perplexity = any(_PERPLEXITY in record.scores for record in comparison.records)
+    rise, measure = fmean(rises), "perplexity" if has_perplexity else "loss"
+    if rise > RISE:
+        return (
+            f"Without noise, validation {measure} ends {100 * (rise - 1):.0f} % above its lowest "
+            "point: there is overfitting to prevent, so the task can tell methods apart."
+        )
+    return (
+        f"Without noise, validation {measure} ends at its lowest point, or less than "
+        f"{100 * (RISE - 1):.0f} % above it: there is little overfitting to prevent here, and "
+        "methods cannot be judged by it. Try fewer examples (--limit) or more epochs (--budget)."
+    )
+
+
+def _rise(record: Record) -> float | None:
+    values = [row[_PERPLEXITY] for row in record.curve if _PERPLEXITY in row]
+    values = values or [validation_loss(row) for row in record.curve if chosen_by(row)]
+    return values[-1] / min(values) if values and min(values) > 0 else None
+
+
+def _failures(comparison: Comparison) -> str:
+    failed = [record for row in comparison.rows for record in row.failed]
+    if not failed:
+        return ""
+    details = "; ".join(
+        f"{record.config['method']}, seed {record.config['seed']}: {record.status}"
+        for record in failed
+    )
+    return f"{len(failed)} of {len(comparison.records)} runs did not finish ({details})."

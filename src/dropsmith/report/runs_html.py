@@ -1,0 +1,75 @@
+"""One HTML page of runs that were made one by one: their table, curves, masks and settings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dropsmith.plans import Plan
+from dropsmith.record import Record
+from dropsmith.report import pictures
+from dropsmith.report.comparison_html import facts_of
+from dropsmith.report.html import (
+    document,
+    facts,
+    folded,
+    heading,
+    items,
+    paragraph,
+    save_page,
+    section,
+    table,
+)
+from dropsmith.report.runs import runs_grid, starting_weights
+
+
+def write_runs_page(records: Sequence[Record], folder: Path, data: Path | None = None) -> Path:
+    """Write `report.html` into `folder` and return its path; see `runs_page`."""
+    return save_page(runs_page(records, data), folder)
+
+
+def runs_page(records: Sequence[Record], data: Path | None = None) -> str:
+    """The page as text.
+
+    Nothing is compared, for the runs may differ in anything.
+
+    Args:
+        records: the runs, at least one, in the order of the table.
+        data: the data of their task, for pictures of what is dropped; records hold no paths.
+    """
+    title = f"{', '.join(_by_task(records))}: runs"
+    body = [
+        heading(title),
+        paragraph(
+            "Runs that were made one by one. They may differ in data, length and settings, so no "
+            "differences are drawn; dropsmith compare runs methods on equal terms.",
+            "lead",
+        ),
+        section("runs", "The runs", table(runs_grid(tuple(records))), _starts(records)),
+        *(_task(task, runs, data) for task, runs in _by_task(records).items()),
+        section("settings", "What each was made with", *map(_settings, records)),
+    ]
+    return document(f"{title} · dropsmith", "\n".join(part for part in body if part))
+
+
+def _starts(records: Sequence[Record]) -> str:
+    starts = ((record.id, starting_weights(record)) for record in records)
+    return items(f"{name} began from {weights}." for name, weights in starts if weights is not None)
+
+
+def _task(task: str, records: Sequence[Record], data: Path | None) -> str:
+    record = next((run for run in records if run.environment), records[0])
+    parts = pictures.run_curves(records), pictures.gallery(record, data)
+    return section(f"task-{task}", task, *parts)
+
+
+def _by_task(records: Sequence[Record]) -> dict[str, list[Record]]:
+    by_task: dict[str, list[Record]] = {}
+    for record in records:
+        by_task.setdefault(str(record.config["task"]), []).append(record)
+    return by_task
+
+
+def _settings(record: Record) -> str:
+    config = record.config
+    setup = {"plan": repr(Plan.from_json(config["plan"])), "objective": str(config["objective"])}
+    title = f"{record.id}: {config['method']}, seed {config['seed']}"
+    return folded(title, facts(setup | facts_of(record)))

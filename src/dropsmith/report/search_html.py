@@ -1,0 +1,216 @@
+"""One HTML page that holds the searches of a problem: the best plans, scores, preferences."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from dropsmith.compare import Comparison
+from dropsmith.errors import DropsmithError
+from dropsmith.learn import LEARNED, Searches, SearchRun
+from dropsmith.plans import Plan
+from dropsmith.record import Record
+from dropsmith.report import pictures
+from dropsmith.report.comparison_grids import main_grid
+from dropsmith.report.comparison_html import facts_of
+from dropsmith.report.comparison_sentences import findings
+from dropsmith.report.figures import svg
+from dropsmith.report.html import (
+    document,
+    facts,
+    folded,
+    heading,
+    items,
+    paragraph,
+    picture,
+    save_page,
+    section,
+    table,
+)
+from dropsmith.report.numbers import brief
+from dropsmith.report.reproduce_command import search_command_html
+from dropsmith.report.search_figures import preferred_figure, scores_figure
+from dropsmith.report.search_grids import plan_grid, trials_grid
+from dropsmith.report.search_sentences import (
+    PLANS_SHOWN,
+    label,
+    score_name,
+    search_findings,
+)
+
+_ROWS = 8
+"""Rules of a plan that are drawn, at most."""
+
+
+def write_search_page(
+    searches: Searches,
+    folder: Path,
+    retrained: Comparison | None = None,
+    data: Path | None = None,
+) -> Path:
+    """Write `report.html` into `folder` and return its path.
+
+    Args:
+        searches: shown on the page.
+        folder: of the page.
+        retrained: the best plan against other methods on the test set, where that was run.
+        data: the data of the task, for pictures of the plans; searches hold no paths.
+    """
+    return save_page(search_page(searches, retrained, data), folder)
+
+
+def search_page(
+    searches: Searches, retrained: Comparison | None = None, data: Path | None = None
+) -> str:
+    """The page as text; arguments as in `write_search_page`."""
+    record = Record(config=searches.problem.config, environment=searches.problem.environment)
+    body = [
+        heading(f"{searches.problem.task}: a pattern learned"),
+        paragraph(_lead(searches, record), "lead"),
+        section("found", "What came out", items(search_findings(searches))),
+        section(
+            "retrained", "On seeds and examples it has not seen", _retrained(searches, retrained)
+        ),
+        section("plans", "The best plans, token by token", table(plan_grid(searches))),
+        section("masks", "What they drop", _gallery(searches, record, data)),
+        section("scores", "Scores over trials", _scores(searches)),
+        section(
+            "preferred", "What was preferred", *(_preferred(s, searches) for s in searches.runs)
+        ),
+        section("trials", "Every trial", _trials(searches)),
+        section(
+            "again",
+            "How to run it again",
+            *(search_command_html(run, searches, data) for run in searches.runs),
+            facts(facts_of(record)),
+        ),
+    ]
+    title = f"{searches.problem.task} · dropsmith search"
+    return document(title, "\n".join(part for part in body if part))
+
+
+def _lead(searches: Searches, record: Record) -> str:
+    trials = sum(len(run.trials) for run in searches.runs)
+    names = ", ".join(label(run, searches) for run in searches.runs)
+    seeds, budget = searches.problem.seeds, searches.problem.config["budget"]
+    fixed_rules = ", ".join(map(brief, searches.problem.fixed_plan.rules))
+    also = f" Every plan has beside what is searched: {fixed_rules}." if fixed_rules else ""
+    children = "one model" if seeds == 1 else f"{seeds} models, each with its own seed,"
+    return (
+        f"{trials} trials, proposed by {names}, from a space of {searches.problem.space.size:,} "
+        f"plans. A trial trains {children} under its plan for {budget['epochs']} epochs, and its "
+        f"score is the {score_name(searches)}: less is better. The test set was not looked at."
+        f"{also} Data: {record.environment.get('data_source', searches.problem.task)}."
+    )
+
+
+def _retrained(searches: Searches, retrained: Comparison | None) -> str:
+    if retrained is None:
+        return ""
+    sentences = items(findings(retrained))
+    return "\n".join(
+        [paragraph(stands_for(searches, retrained)), sentences, table(main_grid(retrained))]
+    )
+
+
+def stands_for(searches: Searches, retrained: Comparison) -> str:
+    """The choice of the plan in the comparison, and of the others' settings."""
+    scores = sum(len(run.finished) for run in searches.runs)
+    trial_count = max((len(row.trials) for row in retrained.rows), default=0)
+    row = retrained.row(LEARNED)
+    if row is None:
+        return (
+            "The learned plan is not in this table. To train it beside these, search again with "
+            "--retrain-seeds."
+        )
+    plan = Plan.from_json(row.records[0].config["plan"])
+    finalists = searches.finalists(max(1, len(row.trials)))
+    if plan not in finalists:
+        return (
+            "The learned plan in this table is not the best one above, which was found later. To "
+            "train that one anew, search again with --retrain-seeds."
+        )
+    which = "The learned plan is the best"
+    if row.trials:
+        seeds = len(row.trials[0].records)
+        which = (
+            f"The learned plan is number {finalists.index(plan) + 1} above: of the "
+            f"{len(finalists)} best it has the least loss on {seeds} seed{'s' * (seeds > 1)} that "
+            "the search has not seen. They are the best"
+        )
+    return (
+        f"{which} of {scores} scores on validation; each other method tried {trial_count} settings "
+        "there. "
+        "All were then trained anew, as long as one another."
+    )
+
+
+def _gallery(searches: Searches, record: Record, data: Path | None) -> str:
+    from dropsmith.report.gallery import gallery_figure
+    from dropsmith.report.masks import examples, plan_mask_examples
+
+    try:
+        task, task_data = pictures.task_and_data(record, data)
+    except DropsmithError as error:
+        return paragraph(f"Masks are not shown: {error}")
+    batch = examples(task_data)
+    plans = {
+        f"plan {rank}": trial.plan for rank, trial in enumerate(searches.ranked()[:PLANS_SHOWN], 1)
+    }
+    masks = [
+        mask
+        for name, plan in plans.items()
+        for mask in (
+            plan_mask_examples(task, task_data, batch, plan, name, _ROWS) if plan.rules else ()
+        )
+    ]
+    if not masks:
+        dropping = any(plan.rules for plan in plans.values())
+        return paragraph(f"The best plans drop nothing{' that can be drawn' * dropping}.")
+    return picture(
+        svg(gallery_figure(batch, masks, task_data.vocabulary)),
+        "Grey maps of real examples in which the units that the best plans drop are orange, a row "
+        "for each rule of a plan.",
+        "Validation examples inside the task's model before training: a row for each rule of the "
+        "best plans, at the first place it means. Grey: the values that go on; orange: what was "
+        "dropped. Every pass draws anew."
+        + _not_drawn(plans, Counter(mask.noise for mask in masks)),
+    )
+
+
+def _not_drawn(plans: Mapping[str, Plan], rows: Mapping[str, int]) -> str:
+    """The parts of the best plans without a row."""
+    empty = [name for name, plan in plans.items() if not plan.rules]
+    missing = {name: len(plan.rules) - rows.get(name, 0) for name, plan in plans.items()}
+    sentences = [f" {name.capitalize()} drops nothing." for name in empty]
+    sentences += [
+        f" Rules of {name} not drawn: {count}." for name, count in missing.items() if count
+    ]
+    return "".join(sentences)
+
+
+def _scores(searches: Searches) -> str:
+    figure = scores_figure(searches)
+    return picture(
+        svg(figure) if figure else None,
+        "The score of each trial and the best score so far of each search, by trial. The numbers "
+        "are in the table of all trials.",
+        "A dot for each trial, a line for the best so far. Crosses: stopped early, at the last "
+        "score reported; triangles at the top: scores above the picture; red triangles at the "
+        "bottom: failed.",
+    )
+
+
+def _preferred(search: SearchRun, searches: Searches) -> str:
+    figure = preferred_figure(search, searches)
+    return picture(
+        svg(figure) if figure else None,
+        f"For each choice, how often {label(search, searches)} proposed each of its values, from "
+        "the first trials on the left to the last on the right.",
+        f"What {label(search, searches)} proposed: one panel for each choice, one line for each "
+        "value, time from left to right. The darker, the more of the trials of that time had it.",
+    )
+
+
+def _trials(searches: Searches) -> str:
+    grid = trials_grid(searches)
+    return folded(f"All {sum(len(run.trials) for run in searches.runs)} trials", table(grid))

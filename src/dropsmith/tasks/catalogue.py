@@ -1,0 +1,116 @@
+"""The tasks by their names, and tasks on a path to data of the user."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from dropsmith.errors import DataError, TaskError, did_you_mean
+from dropsmith.tasks.images.cifar10 import CIFAR10, CIFAR10_VIT
+from dropsmith.tasks.images.cifar10_wrn import (
+    CIFAR10_WRN,
+    CIFAR10_WRN_AUGMENTED,
+    CIFAR10_WRN_RANDAUGMENT,
+)
+from dropsmith.tasks.images.cifar100 import CIFAR100
+from dropsmith.tasks.images.digits import DIGITS
+from dropsmith.tasks.images.image_folder import IMAGES
+from dropsmith.tasks.images.imagenet import IMAGENET, IMAGENET_64
+from dropsmith.tasks.language.causal import WIKITEXT2_TRANSFORMER, WIKITEXT103
+from dropsmith.tasks.language.python_docs import PYTHON_DOCS
+from dropsmith.tasks.language.recurrent import PENN_TREEBANK, WIKITEXT2
+from dropsmith.tasks.language.transformer_xl import PENN_TREEBANK_XL, WIKITEXT2_XL
+from dropsmith.tasks.seq2seq.summarisation import CNN_DAILYMAIL, SAMSUM, SCITLDR
+from dropsmith.tasks.seq2seq.translation import IWSLT14, IWSLT2017, MULTI30K, WMT14
+from dropsmith.tasks.task import Task
+from dropsmith.tasks.text.sentences import (
+    COLA,
+    MNLI,
+    MRPC,
+    QNLI,
+    QQP,
+    RT_POLARITY,
+    RTE,
+    SST2,
+    STSB,
+    TEXT,
+    WNLI,
+)
+from dropsmith.tasks.text.sentiment_scale import SENTIMENT_SCALE, SENTIMENT_SCALE_GRU
+from dropsmith.tasks.text.tables import is_table
+
+TASKS: dict[str, Task] = {
+    "digits": DIGITS,
+    "python-docs": PYTHON_DOCS,
+    "penn-treebank": PENN_TREEBANK,
+    "penn-treebank-xl": PENN_TREEBANK_XL,
+    "wikitext2": WIKITEXT2,
+    "wikitext2-transformer": WIKITEXT2_TRANSFORMER,
+    "wikitext2-xl": WIKITEXT2_XL,
+    "wikitext103": WIKITEXT103,
+    "cifar10": CIFAR10,
+    "cifar10-vit": CIFAR10_VIT,
+    "cifar10-wrn": CIFAR10_WRN,
+    "cifar10-wrn-augmented": CIFAR10_WRN_AUGMENTED,
+    "cifar10-wrn-randaugment": CIFAR10_WRN_RANDAUGMENT,
+    "cifar100": CIFAR100,
+    "imagenet": IMAGENET,
+    "imagenet-64": IMAGENET_64,
+    "sst2": SST2,
+    "rt_polarity": RT_POLARITY,
+    "cola": COLA,
+    "mrpc": MRPC,
+    "rte": RTE,
+    "qnli": QNLI,
+    "qqp": QQP,
+    "mnli": MNLI,
+    "wnli": WNLI,
+    "stsb": STSB,
+    "sentiment-scale": SENTIMENT_SCALE,
+    "sentiment-scale-gru": SENTIMENT_SCALE_GRU,
+    "multi30k": MULTI30K,
+    "iwslt2017": IWSLT2017,
+    **{task.name: task for task in (*IWSLT14, *WMT14)},
+    "samsum": SAMSUM,
+    "scitldr": SCITLDR,
+    "cnn-dailymail": CNN_DAILYMAIL,
+    "images": IMAGES,
+    "text": TEXT,
+}
+
+
+def plain_name(task: str) -> str:
+    """The name of a task in records: its own, or the last part of a path, however that is spelled.
+
+    >>> plain_name("digits"), plain_name("../pictures/cats/")
+    ('digits', 'cats')
+    """
+    return task if task in TASKS else Path(task).resolve().name
+
+
+def find_task(name: str, data: str | Path | None = None) -> Task:
+    """The task of a name, or one on a folder of pictures or a table of texts at a path.
+
+    >>> find_task("digits").noises
+    ('dropout', 'spatial', 'blocks', 'gaussian')
+
+    Args:
+        name: one of `TASKS`, or a path: a folder with a subfolder of pictures for each class, a
+            table of texts and labels, or a folder of such tables.
+        data: the folder or file that the task will read, to say at once where it does not exist.
+
+    Raises:
+        TaskError: there is no such task and no such path.
+        DataError: a path does not exist or holds neither pictures nor tables.
+    """
+    if data is not None and not Path(data).exists():
+        raise DataError(f"no file or folder {data}\n  it was given as the data of {name}")
+    if name in TASKS:
+        return TASKS[name]
+    path = Path(name)
+    if path.is_file() or (path.is_dir() and any(is_table(file) for file in path.iterdir())):
+        return replace(TEXT, name=name, home=path)
+    if path.is_dir():
+        return replace(IMAGES, name=name, home=path)
+    raise TaskError(
+        f"no task is called {name!r}, and no file or folder is there\n"
+        f"  tasks: {', '.join(TASKS)}" + did_you_mean(name, TASKS)
+    )

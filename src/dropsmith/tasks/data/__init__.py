@@ -1,0 +1,1 @@
+"""Examples apart from any task: their parts, sources, choice and words."""

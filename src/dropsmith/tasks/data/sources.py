@@ -1,0 +1,65 @@
+"""Data sets from the Hub and texts from files, with errors that say what to do without them."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+from dropsmith.errors import DataError, MissingExtra
+from dropsmith.hub import retries_said_once
+
+
+def load_from_hub(path: str, config: str | None, task: str, alternatives: str | None = None) -> Any:
+    """The splits of a data set by name.
+
+    Args:
+        path, config: what `datasets` calls it.
+        task: whose data it is, for messages.
+        alternatives: tasks like it that read a folder, where this one reads the Hub alone.
+
+    Raises:
+        MissingExtra: `datasets` is not installed.
+        DataError: the Hub cannot be reached, or has no such data set.
+    """
+    try:
+        import datasets
+    except ImportError:
+        raise MissingExtra(f"the task {task} without --data", "datasets", "transformers") from None
+    try:
+        with retries_said_once():
+            return datasets.load_dataset(path, config)
+    except Exception as error:  # the kinds of failure offline are many, and not its own to list
+        reason = str(error).partition("\n")[0]
+        raise DataError(
+            f"cannot fetch {path!r} from the Hub for the task {task}\n"
+            f"  {type(error).__name__}: {reason}\n"
+            f"  {_advice(alternatives)}"
+        ) from None
+
+
+def _advice(tasks: str | None) -> str:
+    if tasks is None:
+        return "give a local folder instead: --data DIR"
+    return f"it is on the Hub alone; a folder is read by {tasks}"
+
+
+def subfolder(folder: Path, name: str) -> Path:
+    """The folder of a set inside a folder of several; the folder itself where it has none.
+
+    >>> subfolder(Path("nowhere"), "multi30k")
+    PosixPath('nowhere')
+    """
+    inside = folder / name
+    return inside if inside.is_dir() else folder
+
+
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8, gzipped where its name ends in `.gz`.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {path}\n  {error}") from None

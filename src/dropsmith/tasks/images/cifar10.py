@@ -1,0 +1,139 @@
+"""CIFAR-10 (Krizhevsky, 2009): 32 × 32 colour photographs of ten kinds of things."""
+
+import csv
+import gzip
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dropsmith.errors import DataError
+from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.data.part import Split
+from dropsmith.tasks.data.selection import apply_limit, round_robin
+from dropsmith.tasks.data.sources import load_from_hub
+from dropsmith.tasks.images.image_task import ImageTask, PatchTask, image_split
+from dropsmith.tasks.task import Data
+
+TRAIN, VALIDATION, TEST = 48_000, 2_000, 10_000
+LIMIT = 4_000
+"""Training images where no limit is given: few enough that regularising matters."""
+
+_TILE, _ACROSS, _DOWN = 32, 25, 40
+_PER_FILE = _ACROSS * _DOWN
+_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_LAYOUT = "index.tsv.gz, test_00.webp … test_09.webp, train_00.avif … train_49.avif"
+
+
+def read_cifar10(data: Path | None = None, limit: int | None = None) -> Data:
+    """4,000 (or `limit`) training, 2,000 validation and all 10,000 test images.
+
+    Validation is the last 2,000 of the training images. In a folder they stand in an order whose
+    prefixes are balanced; those of the Hub are put into such an order.
+
+    Args:
+        data: a folder of mosaics of 1,000 images each with an index beside them; None to ask the
+            Hub for `uoft-cs/cifar10` through `datasets`.
+        limit: training images, at most 48,000.
+
+    Raises:
+        DataError: the folder does not hold the mosaics, or the Hub cannot be reached.
+        MissingExtra: no folder was given and `datasets` is not installed.
+    """
+    return _from_folder(data.resolve(), limit) if data is not None else _from_hub(limit)
+
+
+@lru_cache(maxsize=2)
+def _from_folder(folder: Path, limit: int | None) -> Data:
+    labels = _labels(folder)
+    order = apply_limit(torch.arange(TRAIN), limit if limit is not None else LIMIT)
+    validation = torch.arange(TRAIN, TRAIN + VALIDATION)
+    parts = (
+        ("train", "avif", order),
+        ("train", "avif", validation),
+        ("test", "webp", torch.arange(TEST)),
+    )
+    return Data.of(
+        [
+            image_split(_pixels(folder, split, suffix, rows), labels[split][rows])
+            for split, suffix, rows in parts
+        ],
+        names=_NAMES,
+        source="CIFAR-10, training images near-lossless (AVIF), test images exact",
+    )
+
+
+def _labels(folder: Path) -> dict[str, Tensor]:
+    path = folder / "index.tsv.gz"
+    if not path.is_file():
+        raise DataError(f"no CIFAR-10 in {folder}\n  looked for: {_LAYOUT}")
+    labels = {"train": torch.zeros(50_000).long(), "test": torch.zeros(TEST).long()}
+    with gzip.open(path, "rt", newline="") as lines:
+        for row in csv.DictReader(lines, delimiter="\t"):
+            labels[row["split"]][int(row["position"])] = int(row["label"])
+    return labels
+
+
+def _pixels(folder: Path, split: str, suffix: str, rows: Tensor) -> Tensor:
+    """The images at these consecutive positions of a split, in [0, 1]."""
+    first, last = int(rows[0]) // _PER_FILE, int(rows[-1]) // _PER_FILE
+    tiles = [_tiles(folder / f"{split}_{k:02d}.{suffix}") for k in range(first, last + 1)]
+    return torch.cat(tiles)[rows - first * _PER_FILE].permute(0, 3, 1, 2) / 255
+
+
+def _tiles(path: Path) -> Tensor:
+    """The 1,000 images of a mosaic, `[1000, 32, 32, 3]` bytes."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB"))
+    except OSError as error:
+        raise DataError(
+            f"cannot read {path}\n  {error}\n  AVIF needs Pillow 11.3 or later"
+        ) from None
+    if pixels.shape != (_DOWN * _TILE, _ACROSS * _TILE, 3):
+        raise DataError(f"{path} is no mosaic of {_ACROSS} × {_DOWN} images: {pixels.shape}")
+    grid = pixels.reshape(_DOWN, _TILE, _ACROSS, _TILE, 3).transpose(0, 2, 1, 3, 4)
+    return torch.from_numpy(grid.reshape(_PER_FILE, _TILE, _TILE, 3).copy())
+
+
+@lru_cache(maxsize=2)
+def _from_hub(limit: int | None) -> Data:
+    splits = load_from_hub("uoft-cs/cifar10", None, "cifar10")
+    order = round_robin(list(splits["train"]["label"]))
+    train = apply_limit(order[:TRAIN], limit if limit is not None else LIMIT)
+    return Data.of(
+        [
+            hub_split(splits["train"], train),
+            hub_split(splits["train"], order[TRAIN:]),
+            hub_split(splits["test"], torch.arange(TEST)),
+        ],
+        names=_NAMES,
+        source="CIFAR-10 (uoft-cs/cifar10 on the Hub)",
+    )
+
+
+def hub_split(part: Any, rows: Tensor, label: str = "label") -> Split:
+    """These images of a part on the Hub, with what its column `label` says of them."""
+    examples = part[rows.tolist()]
+    pixels = np.stack([np.asarray(image.convert("RGB")) for image in examples["img"]])
+    return image_split(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255, list(examples[label]))
+
+
+CIFAR10 = ImageTask(
+    name="cifar10",
+    read=read_cifar10,
+    budget=Budget(epochs=20, batch_size=64, learning_rate=2e-3, weight_decay=0.01),
+    widths=(32, 64, 64),
+)
+
+
+CIFAR10_VIT = PatchTask(
+    name="cifar10-vit",
+    read=read_cifar10,
+    budget=Budget(epochs=20, batch_size=64, learning_rate=1e-3, weight_decay=0.05),
+)

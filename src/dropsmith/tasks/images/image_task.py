@@ -1,0 +1,93 @@
+"""Image classification by small networks, whatever the pictures are."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dropsmith.models import CONV_NOISES, VIT_NOISES, SmallConv, SmallViT, conv_plan, vit_plan
+from dropsmith.objectives import losses
+from dropsmith.passes import logits_of
+from dropsmith.plans import Plan
+from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.data.part import Split
+from dropsmith.tasks.task import Data, Task
+from dropsmith.terms import Loss
+
+Reader = Callable[[Path | None, int | None], Data]
+"""Takes the `data` and `limit` of `Task.load`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageTask(Task):
+    """Pictures of one size, each with one label, for `SmallConv`.
+
+    Args:
+        name: what the task is called.
+        read: makes its data; columns `image`, float in [0, 1], and `labels`.
+        budget: the budget that suits it.
+        widths: channels of the model's convolutions.
+        home: what is read where no `data` is given.
+    """
+
+    name: str
+    read: Reader
+    budget: Budget
+    widths: tuple[int, ...] = (32, 64)
+    home: Path | None = None
+    noises: tuple[str, ...] = CONV_NOISES
+
+    def load(self, data: Path | None = None, limit: int | None = None) -> Data:
+        return self.read(data if data is not None else self.home, limit)
+
+    def model(self, data: Data) -> nn.Module:
+        channels, height, width = data.train.tensors()["image"].shape[1:]
+        if height != width:
+            raise ValueError(f"images are squares, got {height} × {width} pixels")
+        return SmallConv(channels=channels, size=height, classes=data.classes, widths=self.widths)
+
+    def plan(self, noise: str, rate: float) -> Plan:
+        return conv_plan(noise, rate)
+
+    def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
+        return losses.classification(logits_of(output), batch["labels"])
+
+
+def image_split(pixels: Tensor, labels: Sequence[int] | Tensor) -> Split:
+    """Columns of images `[count, channels, height, width]` and their labels."""
+    images = pixels.to(torch.float32).contiguous()
+    return Split({"image": images, "labels": torch.as_tensor(labels, dtype=torch.long)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchTask(Task):
+    """Pictures of one size, each with one label, for `SmallViT`.
+
+    Args:
+        name: what the task is called.
+        read: makes its data; columns `image`, float in [0, 1], and `labels`.
+        budget: the budget that suits it.
+    """
+
+    name: str
+    read: Reader
+    budget: Budget
+    noises: tuple[str, ...] = VIT_NOISES
+    blocks: bool = True
+    upper: str | None = "net.vit.layers.2"
+
+    def load(self, data: Path | None = None, limit: int | None = None) -> Data:
+        return self.read(data, limit)
+
+    def model(self, data: Data) -> nn.Module:
+        channels, size, _ = data.train.tensors()["image"].shape[1:]
+        return SmallViT(channels=channels, size=size, classes=data.classes)
+
+    def plan(self, noise: str, rate: float) -> Plan:
+        return vit_plan(noise, rate)
+
+    def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
+        return losses.classification(logits_of(output), batch["labels"])

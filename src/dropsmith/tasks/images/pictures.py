@@ -1,0 +1,139 @@
+"""A part of the data that is pictures in files, read when they are needed."""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dropsmith.errors import DataError
+from dropsmith.rng import Key, Source, uniform
+from dropsmith.tasks.data.part import Batch, Part
+from dropsmith.tasks.data.selection import rows_at
+
+LEAST_AREA, WIDEST = 0.08, 4 / 3
+"""Of what training sees of a picture: its smallest share of the area, and how much it may be
+wider than high, or higher than wide (Szegedy et al., 2015)."""
+
+AROUND = 256 / 224
+"""The shorter side of a picture that is scored, over that of the square cut from its middle."""
+
+_DOMAIN = 0x43524F50
+
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom in pixels of a picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures(Part):
+    """Files of pictures and their classes: training sees a random cut of each, others its middle.
+
+    What is cut is a function of seed and step. The pictures are known by the names and sizes of
+    their files, which is all that the hash of the data is of.
+
+    Args:
+        files: of the pictures, each in the folder of its class.
+        labels: a class for each.
+        size: height and width in pixels of what the model is given.
+        column: what the model's forward calls the images.
+    """
+
+    files: Sequence[Path]
+    labels: Tensor
+    size: int = 224
+    column: str = "image"
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        names = torch.tensor([_number(f"{file.parent.name}/{file.name}") for file in self.files])
+        sizes = torch.tensor([file.stat().st_size for file in self.files])
+        return {"names": names, "sizes": sizes, "labels": self.labels}
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def rows(self, index: Tensor | slice) -> dict[str, Tensor]:
+        """The middles of these pictures, and their classes."""
+        return self._read(torch.arange(len(self))[index], _no_cut)
+
+    def batch(self, step: int, *, seed: int, batch_size: int) -> Batch:
+        """The next pictures of one permutation after another, of each a random cut."""
+        rows = rows_at(step, seed=seed, batch_size=batch_size, examples=len(self))
+        cuts = _cuts(Key.of(seed).fold(_DOMAIN, step), len(rows))
+        return Batch(columns=self._read(rows, cuts))
+
+    def count_examples(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
+        return ceil(min(batch_size, len(self)) * share)
+
+    def batches(self, rows: int) -> Iterator[Batch]:
+        for start in range(0, len(self), rows):
+            yield Batch(columns=self.rows(slice(start, start + rows)))
+
+    def rename_input(self, name: str) -> "Pictures":
+        return replace(self, column=name)
+
+    def concatenate(self, part: Part) -> "Pictures":
+        assert isinstance(part, Pictures)
+        labels = torch.cat([self.labels, part.labels])
+        return replace(self, files=(*self.files, *part.files), labels=labels)
+
+    def _read(self, rows: Tensor, cut: "Cut") -> dict[str, Tensor]:
+        places = list(enumerate(rows.tolist()))
+        # Pillow reads without holding up other threads.
+        with ThreadPoolExecutor() as pool:
+            images = list(
+                pool.map(
+                    lambda place: picture(self.files[place[1]], self.size, cut, place[0]), places
+                )
+            )
+        return {self.column: torch.stack(images), "labels": self.labels[rows]}
+
+
+Cut = Callable[[int, int, int], Box | None]
+"""Takes the place of a picture in a batch, its width and height; returns the box, None: middle."""
+
+
+def picture(file: Path, size: int, cut: Cut, place: int = 0) -> Tensor:
+    """A part of a picture as `[3, size, size]` in [0, 1]; `DataError` where it cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            box = cut(place, *image.size) or _middle(*image.size)
+            small = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box=box)
+            return torch.from_numpy(np.array(small)).permute(2, 0, 1) / 255
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read the picture {file}\n  {error}") from None
+
+
+def _no_cut(place: int, width: int, height: int) -> None:
+    return None
+
+
+def _middle(width: int, height: int) -> Box:
+    side = min(width, height) / AROUND
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
+
+
+def _cuts(key: Key, count: int) -> Cut:
+    """A random cut for each of a batch's pictures: its area, its shape, and where it lies."""
+    area, shape, across, down = (uniform(Source(key.fold(i)), (count,)).tolist() for i in range(4))
+
+    def cut(place: int, width: int, height: int) -> Box:
+        pixels = width * height * (LEAST_AREA + (1 - LEAST_AREA) * area[place])
+        ratio = math.exp(math.log(WIDEST) * (2 * shape[place] - 1))
+        wide, high = min(math.sqrt(pixels * ratio), width), min(math.sqrt(pixels / ratio), height)
+        left, top = across[place] * (width - wide), down[place] * (height - high)
+        return left, top, left + wide, top + high
+
+    return cut
+
+
+def _number(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")

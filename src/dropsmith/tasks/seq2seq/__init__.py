@@ -1,0 +1,1 @@
+"""Texts that are written from other texts: translation and summarisation."""

@@ -1,0 +1,1 @@
+"""Sentences and pairs of sentences with a label or a value each."""

@@ -1,0 +1,141 @@
+"""A text task with a pretrained model, as the papers fine-tune them: `--model bert-base-cased`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dropsmith.models import (
+    PRETRAINED_NOISES,
+    PretrainedClassifier,
+    load_pretrained,
+    pretrained_plan,
+    pretrained_upper_half,
+    transformers_library,
+)
+from dropsmith.plans import Plan
+from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.data.part import Split
+from dropsmith.tasks.data.selection import PARTS
+from dropsmith.tasks.learning_rates import Linear
+from dropsmith.tasks.meters import Meter
+from dropsmith.tasks.task import Data, Kind, Task
+from dropsmith.tasks.text.source import Examples, TextSource
+from dropsmith.tasks.text.text_task import TextTask
+from dropsmith.terms import Loss
+
+LONGEST = 128
+"""Tokens of a text or a pair, at most (Liang, Wu et al., 2021, GLUE)."""
+
+
+def fine_tuning(epochs: int, batch_size: int) -> Budget:
+    """The budget of R-Drop's code on GLUE: 1e-5, a rise over 6 %, then down in a line."""
+    return Budget(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=1e-5,
+        weight_decay=0.01,
+        warmup=0.06,
+        schedule=Linear(),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainedTextTask(Task):
+    """A text task's data and scores, with a pretrained model and its tokens.
+
+    Noise `dropout` goes wherever the model has dropout of its own, its fused attention included,
+    whose kernel stays; `words` and `locked` go on its table of words.
+
+    Args:
+        task: whose data and scores.
+        checkpoint: the model's name on the Hub, or a folder.
+        name, budget, noises, kind, blocks: as for any task.
+    """
+
+    task: TextTask
+    checkpoint: str
+    name: str
+    budget: Budget
+    noises: tuple[str, ...] = PRETRAINED_NOISES
+    kind: Kind = "classes"
+    blocks: bool = True
+
+    @property
+    def upper(self) -> str | None:  # pyright: ignore[reportIncompatibleVariableOverride] - when asked
+        """The middle of its layers, as its configuration has them."""
+        return pretrained_upper_half(self.checkpoint)
+
+    def load(self, data: Path | None = None, limit: int | None = None) -> Data:
+        place = data if data is not None else self.task.home
+        path = place.resolve() if place is not None else None
+        return _read(self.task.source, self.checkpoint, path, limit)
+
+    def model(self, data: Data) -> nn.Module:
+        return PretrainedClassifier(self.checkpoint, max(data.classes, 1))
+
+    def plan(self, noise: str, rate: float) -> Plan:
+        return pretrained_plan(noise, rate)
+
+    def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
+        return self.task.loss(output, batch)
+
+    def meters(self) -> dict[str, Meter]:
+        return self.task.meters()
+
+
+def with_pretrained(task: TextTask, checkpoint: str) -> PretrainedTextTask:
+    """The task with a pretrained model, and with the budget that papers fine-tune it by."""
+    return PretrainedTextTask(
+        task=task,
+        checkpoint=checkpoint,
+        name=task.name,
+        budget=_BUDGETS.get(task.name, fine_tuning(10, 32)),
+        kind=task.kind,
+    )
+
+
+# Epochs from the updates and batches of R-Drop's code, as many as they come to.
+_BUDGETS = {
+    "rte": fine_tuning(7, 8),
+    "mrpc": fine_tuning(10, 16),
+    "cola": fine_tuning(10, 16),
+    "stsb": fine_tuning(10, 16),
+}
+
+
+@lru_cache(maxsize=2)
+def _read(source: TextSource, checkpoint: str, data: Path | None, limit: int | None) -> Data:
+    library = transformers_library(checkpoint).AutoTokenizer
+    tokeniser = load_pretrained(checkpoint, library.from_pretrained)
+    examples = source.examples(data, limit)
+    return Data.of(
+        [_split(tokeniser, examples, part) for part in PARTS],
+        names=examples.names,
+        source=f"{examples.source}, in tokens of {checkpoint}",
+    )
+
+
+def _split(tokeniser: Any, examples: Examples, part: str) -> Split:
+    columns = _tokens(tokeniser, examples.texts[part])
+    return Split(
+        columns | {"labels": examples.labels[part]},
+        padded_columns=tuple(columns),
+        unit=examples.unit,
+        equal_widths=True,
+    )
+
+
+def _tokens(tokeniser: Any, texts: Sequence[tuple[str, ...]]) -> dict[str, Tensor]:
+    sentences = [list(column) for column in zip(*texts, strict=True)]
+    encoding = tokeniser(
+        *sentences, truncation=True, max_length=LONGEST, padding=True, return_tensors="pt"
+    )
+    real = encoding["attention_mask"].bool()
+    # Zeros where nothing is attended to, whatever the padding token: a batch then keeps no more
+    # columns than it needs.
+    return {name: torch.where(real, column, 0) for name, column in encoding.items()}

@@ -1,0 +1,63 @@
+"""Sentences and pairs of sentences with a label each, for a small Transformer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from dropsmith.models import TRANSFORMER_NOISES, SmallTransformer, transformer_plan
+from dropsmith.objectives import losses
+from dropsmith.passes import logits_of
+from dropsmith.plans import Plan
+from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.meters import Meter, create_meters
+from dropsmith.tasks.task import Data, Kind, Task
+from dropsmith.tasks.text.source import LONGEST, TextSource
+from dropsmith.terms import Loss
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTask(Task):
+    """Sentences or pairs of them with one label each, for `SmallTransformer`.
+
+    Args:
+        name: what the task is called.
+        source: where its sentences come from.
+        budget: the budget that suits it.
+        metrics: what it is judged by beside the usual scores: names of `tasks.meters`.
+        home: what is read where no `data` is given.
+        kind: that of the source.
+    """
+
+    name: str
+    source: TextSource
+    budget: Budget
+    metrics: tuple[str, ...] = ()
+    home: Path | None = None
+    noises: tuple[str, ...] = TRANSFORMER_NOISES
+    blocks: bool = True
+    upper: str | None = "layers.1"
+    kind: Kind = "classes"
+
+    def load(self, data: Path | None = None, limit: int | None = None) -> Data:
+        return self.source.read(data if data is not None else self.home, limit)
+
+    def model(self, data: Data) -> nn.Module:
+        return SmallTransformer(
+            words=len(data.vocabulary),
+            classes=data.classes if self.kind == "classes" else 1,
+            length=LONGEST,
+            pairs=self.source.second is not None,
+        )
+
+    def plan(self, noise: str, rate: float) -> Plan:
+        return transformer_plan(noise, rate)
+
+    def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
+        loss_of = losses.classification if self.kind == "classes" else losses.regression
+        return loss_of(logits_of(output), batch["labels"])
+
+    def meters(self) -> dict[str, Meter]:
+        return create_meters(self.metrics)

@@ -1,0 +1,145 @@
+"""Scores of a model on a part of the data, with noise off or averaged over."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dropsmith.batches import call
+from dropsmith.passes import logits_of
+from dropsmith.plans import Kind
+from dropsmith.prediction import reading
+from dropsmith.tasks import Part, Task, device_of
+
+ROWS = 256
+"""Examples in a pass; scores are sums, so it does not change them."""
+
+
+def evaluate(
+    model: nn.Module,
+    task: Task,
+    part: Part,
+    samples: int = 0,
+    *,
+    seed: int = 0,
+    without: tuple[Kind, ...] = (),
+) -> dict[str, float]:
+    """The scores that a task gives a model on a part of the data.
+
+    The model is in eval mode meanwhile, and afterwards every module in the mode it was in.
+
+    Args:
+        model: takes the part's columns by name.
+        task: its `score` is summed over batches, and its `measures` are what is returned.
+        part: the examples; a stream is read from its start, its state handed on.
+        samples: 0 for one pass without noise; else of how many passes with the installed plan's
+            noise the probabilities are averaged. Each has its own masks, and over all of a stream
+            the same, and its own state.
+        seed: of the samples' masks.
+        without: kinds of sites that the samples leave without noise: Gal & Ghahramani's code
+            samples without noise on `words`.
+
+    Returns:
+        Of classes `nll` in nats per item, `accuracy`, `calibration_error` (mean difference between
+        confidence and accuracy over 15 bins of confidence; Naeini et al., 2015), and
+        `perplexity` where the task is judged by it. Of values `mse` and `rmse`. And what the
+        task's meters measure.
+
+    Raises:
+        NoiseError: samples are asked for of a model in which nothing is random.
+    """
+    with evaluating(model):
+        if not samples:
+            return _scores(task, part, OnePass(model, task).read, device_of(model))
+        example = on_device(part.rows(slice(0, 2)), device_of(model))
+        with reading(
+            model, example, samples, task.carry, kind=task.kind, seed=seed, without=without
+        ) as mean:
+            return _scores(task, part, mean.read, device_of(model))
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model in eval mode, and afterwards every module in the mode it was in."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+class OnePass:
+    """Reads batches in order, each once, from the state in which the one before ended."""
+
+    def __init__(self, model: nn.Module, task: Task) -> None:
+        self.model, self.task = model, task
+        self.window_state: dict[str, Any] = {}
+
+    def read(self, batch: dict[str, Tensor], continues: bool) -> Any:
+        """The output of the model for a batch."""
+        with torch.no_grad():
+            output = call(self.model, batch | (self.window_state if continues else {}))
+        self.window_state = dict(self.task.carry(output))
+        return output
+
+
+Read = Callable[[dict[str, Tensor], bool], Any]
+
+
+def _scores(task: Task, part: Part, read: Read, device: torch.device) -> dict[str, float]:
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    calibration = Calibration() if task.kind == "classes" else None
+    meters = task.meters()
+    for part_batch in part.batches(ROWS):
+        batch = on_device(part_batch.columns, device)
+        output = read(batch, part_batch.continues)
+        for name, (total, count) in task.score(output, batch).items():
+            sums[name][0] += total
+            sums[name][1] += count
+        if calibration is not None:
+            calibration.add(*_flat(logits_of(output), batch["labels"]))
+        for meter in meters.values():
+            meter.add(logits_of(output), batch["labels"])
+    means = {name: total / count for name, (total, count) in sums.items()}
+    if calibration is not None:
+        means["calibration_error"] = calibration.error
+    means |= {name: meter.value for name, meter in meters.items()}
+    return task.measures(means, part)
+
+
+class Calibration:
+    """The calibration error of scores, taken batch by batch."""
+
+    def __init__(self) -> None:
+        self.metric: Any = None
+
+    def add(self, scores: Tensor, labels: Tensor) -> None:
+        """Count these items, one row of scores each."""
+        from torchmetrics.classification import MulticlassCalibrationError
+
+        if self.metric is None:
+            self.metric = MulticlassCalibrationError(num_classes=scores.shape[1], n_bins=15)
+            self.metric = self.metric.to(scores.device)
+        self.metric.update(scores.softmax(-1), labels)
+
+    @property
+    def error(self) -> float:
+        """That of all items; not a number where there were none."""
+        return float(self.metric.compute()) if self.metric is not None else math.nan
+
+
+def _flat(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores and labels of the items that count, one row each."""
+    valid = labels != -100
+    return logits[valid].float(), labels[valid]
+
+
+def on_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """The batch where the model is."""
+    return {name: column.to(device) for name, column in batch.items()}

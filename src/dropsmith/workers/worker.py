@@ -1,0 +1,100 @@
+"""A worker process as its crew sees it: its pipe, and the time that its job may still take.
+
+A job's time is that between what its worker has sent, however late it is read here, and without
+its waits for answers.
+"""
+
+import multiprocessing
+from contextlib import suppress
+from multiprocessing.process import BaseProcess
+from time import monotonic
+from typing import Any
+
+from dropsmith.workers.events import Died, Done, Event, JobProgress, JobQuestion
+from dropsmith.workers.worker_process import (
+    Work,
+    descendants_of,
+    end_all,
+    interrupts_held,
+    serve,
+)
+
+_END_TIMEOUT = 5.0
+"""Seconds that a process has to end by itself."""
+
+_START_TIMEOUT = 120.0
+"""Seconds beyond its time that a job has until it begins: a process imports first."""
+
+_EVENTS = {"progress": JobProgress, "question": JobQuestion, "done": Done}
+
+
+class Worker:
+    """A process, its pipe, and the time at which its job is overdue.
+
+    Args:
+        work: does one job.
+    """
+
+    def __init__(self, work: Work) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, far_end = context.Pipe()
+        arguments = (far_end, work, multiprocessing.get_start_method(allow_none=True))
+        self.process: BaseProcess = context.Process(target=serve, args=arguments, daemon=True)
+        with interrupts_held():
+            self.process.start()
+        far_end.close()
+        self.began, self.due, self.time_left = False, None, None
+        self.sent_at, self.descendants = monotonic(), []
+
+    def give(self, job: Any, timeout: float | None) -> None:
+        self.timeout, self.began, self.sent_at = timeout, False, monotonic()
+        self.due = None if timeout is None else self.sent_at + timeout + _START_TIMEOUT
+        self.send(job)
+
+    def answer(self, reply: Any) -> None:
+        self.due = None if self.time_left is None else monotonic() + self.time_left
+        self.send(reply)
+
+    def send(self, message: Any) -> None:
+        with suppress(BrokenPipeError, ConnectionResetError):  # read() then finds it dead
+            self.pipe.send(message)
+
+    def read(self, number: int) -> Event | None:
+        code = (
+            self.process.exitcode
+        )  # read first: all that it sent before its end is then in the pipe
+        try:
+            if not self.pipe.poll():
+                return None if code is None else Died(number, code, self.began)
+            kind, content, self.sent_at = self.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            self.process.join()
+            return Died(number, self.process.exitcode, self.began)
+        if kind == "begin":
+            self.began = True
+            self.due = None if self.timeout is None else self.sent_at + self.timeout
+            return None
+        if kind == "question":  # how long it waits for an answer is not its fault
+            self.time_left = None if self.due is None else max(0.0, self.due - self.sent_at)
+            self.due = None
+        return _EVENTS[kind](number, content)
+
+    def late(self, now: float) -> bool:
+        """True if its time is over, and all that it sent before is read."""
+        if self.due is None or self.due > now:
+            return False
+        return self.sent_at > self.due or not self.pipe.poll()
+
+    def end(self) -> None:
+        """Ask it to end; it need not have when this returns."""
+        if self.process.exitcode is None:
+            self.descendants += descendants_of(self.process.pid)
+        self.process.terminate()
+
+    def stop(self) -> None:
+        self.pipe.close()
+        self.end()
+        self.process.join(_END_TIMEOUT)
+        self.process.kill()
+        self.process.join()
+        end_all(self.descendants)

@@ -1,0 +1,91 @@
+import hashlib
+
+import pytest
+import torch
+
+from dropsmith.errors import DataError, TaskError
+from dropsmith.tasks import find_task
+from dropsmith.tasks.images import cifar10
+
+
+@pytest.fixture(scope="module")
+def folder(data_dir):
+    return data_dir / "cifar10"
+
+
+@pytest.fixture(scope="module")
+def data(folder):
+    return find_task("cifar10").load(folder, 1_000)
+
+
+def test_the_test_images_are_the_published_ones_to_the_byte(data):
+    pixels = (data.test.columns["image"] * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+    digest = hashlib.sha256(pixels.contiguous().numpy()).hexdigest()
+    # Of the uint8 array (10000, 32, 32, 3) in the folder's order, as its README gives it.
+    assert digest == "87c0227d456b8832996c9c8d37fa4f33e85d75d4893b244ae90ec9a4b7078c90"
+    assert data.test.columns["labels"].bincount().tolist() == [1_000] * 10
+
+
+def test_training_and_validation_are_balanced_and_apart(data):
+    assert data.train.columns["labels"].bincount().tolist() == [100] * 10
+    assert data.validation.columns["labels"].bincount().tolist() == [200] * 10
+    images = {
+        row.numpy().tobytes() for p in (data.train, data.validation) for row in p.columns["image"]
+    }
+    assert len(images) == 3_000
+
+
+def test_images_look_like_their_published_statistics(data):
+    mean = data.validation.columns["image"].mean((0, 2, 3))
+    spread = torch.tensor([0.24703, 0.24349, 0.26159])
+    # Means of images differ less than pixels do; ten in a hundred of that is generous for 2,000.
+    assert (mean - torch.tensor([0.4914, 0.4822, 0.4465])).abs().max() < 0.1 * spread.min()
+
+
+def test_a_label_is_the_one_the_index_gives_its_position(data, folder):
+    import gzip
+
+    with gzip.open(folder / "index.tsv.gz", "rt") as lines:
+        rows = [line.split("\t") for line in lines]
+    expected = [int(row[2]) for row in rows if row[0] == "train" and int(row[1]) < 1_000]
+    assert data.train.columns["labels"].tolist() == expected
+    assert {row[3] for row in rows if row[2] == "3"} == {data.names[3]}
+
+
+def test_a_folder_without_it_says_what_was_looked_for(tmp_path):
+    with pytest.raises(DataError, match=r"no CIFAR-10 in[\s\S]*index.tsv.gz"):
+        find_task("cifar10").load(tmp_path)
+
+
+def test_a_picture_that_cannot_be_read_or_is_no_mosaic_is_named(tmp_path):
+    from PIL import Image
+
+    (tmp_path / "train_00.avif").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"cannot read .*train_00.avif[\s\S]*Pillow 11.3"):
+        cifar10._tiles(tmp_path / "train_00.avif")
+    Image.new("RGB", (32, 32)).save(tmp_path / "test_00.webp")
+    with pytest.raises(DataError, match=r"test_00.webp is no mosaic"):
+        cifar10._tiles(tmp_path / "test_00.webp")
+
+
+def test_a_mosaic_is_read_tile_by_tile_along_its_rows(tmp_path):
+    import numpy as np
+    from PIL import Image
+
+    numbers = np.arange(1000).reshape(40, 25)
+    mosaic = np.zeros((40 * 32, 25 * 32, 3), np.uint8)
+    mosaic[..., 0] = np.kron(numbers // 256, np.ones((32, 32)))
+    mosaic[..., 1] = np.kron(numbers % 256, np.ones((32, 32)))
+    Image.fromarray(mosaic).save(tmp_path / "m.png")
+    tiles = cifar10._tiles(tmp_path / "m.png").long()
+    assert tiles.shape == (1000, 32, 32, 3)
+    assert torch.equal(tiles[..., 0] * 256 + tiles[..., 1], _numbers())
+
+
+def _numbers():
+    return torch.arange(1000)[:, None, None].expand(1000, 32, 32)
+
+
+def test_more_images_than_there_are_is_refused(folder):
+    with pytest.raises(TaskError, match="there are 48000"):
+        find_task("cifar10").load(folder, 48_001)

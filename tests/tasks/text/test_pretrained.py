@@ -1,0 +1,157 @@
+"""Fine-tuning by name, on tiny checkpoints of two families that are written here."""
+
+import pytest
+import torch
+
+from dropsmith.compare import Design
+from dropsmith.errors import TaskError
+from dropsmith.tasks import Budget, find_task, with_model
+from dropsmith.train import train
+
+transformers = pytest.importorskip("transformers")
+
+WORDS = ["the", "film", "is", "good", "bad", ".", "a", "and", "not", "so"]
+
+
+@pytest.fixture(params=["bert", "roberta"])
+def checkpoint(request, tmp_path):
+    """A model of one layer and a tokeniser of ten words, saved as one would download them."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    if request.param == "roberta":
+        special = ["[CLS]", "[PAD]", "[SEP]", "[UNK]"]  # padding is 1 there, and a text begins 0
+    known = {word: number for number, word in enumerate([*special, *WORDS])}
+    made = Tokenizer(models.WordLevel(known, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(token, known[token]) for token in ("[CLS]", "[SEP]")],
+    )
+    folder = tmp_path / request.param
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]"
+    ).save_pretrained(folder)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = getattr(
+        transformers, {"bert": "BertConfig", "roberta": "RobertaConfig"}[request.param]
+    )
+    net = config(
+        vocab_size=len(known),
+        intermediate_size=32,
+        pad_token_id=known["[PAD]"],
+        type_vocab_size=2,
+        initializer_range=0.2,
+        **sizes,
+    )
+    transformers.AutoModelForSequenceClassification.from_config(net).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "films.csv"
+    rows = [
+        f"the film is {'so ' * (i % 15)}{word} .,{word}"
+        for i in range(60)
+        for word in ("good", "bad")
+    ]
+    path.write_text("text,label\n" + "\n".join(dict.fromkeys(rows)) + "\n")
+    return path
+
+
+def test_a_run_by_name_learns_from_its_own_tokens(checkpoint, table, tmp_path):
+    task = find_task(str(table))
+    tuned = with_model(task, str(checkpoint), task.load())
+    design = Design(
+        task=tuned,
+        methods=("r-drop",),
+        budget=Budget(epochs=80, batch_size=8, learning_rate=5e-3),
+        model=str(checkpoint),
+    )
+    record = train(design.setup("r-drop", {"rate": 0.1, "alpha": 0.3}, 0), tmp_path / "run")
+    assert record.curve[-1]["train_loss"] < 0.5 * record.curve[0]["train_loss"]
+    assert "test_accuracy" in record.scores
+
+
+def test_scores_do_not_hang_on_the_padding_of_the_batch(checkpoint, table):
+    task = find_task(str(table))
+    tuned = with_model(task, str(checkpoint), task.load())
+    data = tuned.load()
+    net = tuned.model(data).eval()
+    lengths = data.train.columns["attention_mask"].sum(1)
+    order = lengths.argsort()
+    short, long = order[:1], order[-1:]
+    alone = net(**_inputs(data.train.rows(short)))
+    among = net(**_inputs(data.train.rows(torch.cat([short, long]))))[:1]
+    torch.testing.assert_close(alone, among)
+    assert data.train.rows(short)["input_ids"].shape[1] == int(lengths[short])
+
+
+def _inputs(batch):
+    return {name: column for name, column in batch.items() if name != "labels"}
+
+
+def test_noise_reaches_every_dropout_of_the_model_and_it_has_none_of_its_own(checkpoint, table):
+    import dropsmith as ds
+
+    task = find_task(str(table))
+    tuned = with_model(task, str(checkpoint), task.load())
+    data = tuned.load()
+    net, batch = tuned.model(data).train(), data.train.rows(slice(0, 4))
+    inputs = _inputs(batch)
+    assert torch.equal(net(**inputs), net(**inputs))
+    plan = tuned.plan("dropout", 0.3)
+    family = "bert" if hasattr(net.net, "bert") else "roberta"
+    attention = f"net.{family}.encoder.layer.0.attention.self"
+    with plan.installed(net, inputs):
+        found = ds.audit(net, inputs)
+        # BERT's module in attention is read and never called: the fused call drops for it.
+        called = [row for row in found.rows if row.site.name != f"{attention}.dropout"]
+        assert all(row.on for row in called)
+        assert found[f"{attention}.attention()"].how == "retuned"
+
+
+def test_a_pair_is_one_row_of_tokens_with_its_types(checkpoint, tmp_path):
+    from dataclasses import replace
+
+    from dropsmith.tasks.text.sentences import RTE
+
+    path = tmp_path / "pairs.csv"
+    rows = "".join(f"the film {'so ' * (i % 9)},bad {'a ' * i},{'ab'[i % 2]}\n" for i in range(60))
+    path.write_text("sentence1,sentence2,label\n" + rows)
+    task = replace(RTE, home=path)
+    tuned = with_model(task, str(checkpoint), task.load())
+    row = tuned.load().train.rows(slice(0, 1))
+    types = row.get("token_type_ids")
+    assert types is None or types[0].unique().tolist() == [0, 1]
+    assert not {"second", "tokens"} & set(row)
+
+
+def test_without_the_hub_a_name_is_an_error_that_says_what_to_do(monkeypatch, table):
+    def offline(name, **options):
+        raise OSError(f"We couldn't connect to load {name}.\nCheck your connection")
+
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", offline)
+    task = with_model(find_task(str(table)), "bert-base-cased", find_task(str(table)).load())
+    with pytest.raises(
+        TaskError,
+        match=r"cannot fetch the pretrained model 'bert-base-cased' from the Hub\n  OSErr"
+        r"[\s\S]*leave --preset out",
+    ):
+        task.load()
+
+
+def test_the_upper_half_begins_at_the_middle_layer_of_its_configuration(checkpoint):
+    from dropsmith.models.pretrained import PretrainedClassifier, pretrained_upper_half, upper_half
+
+    assert pretrained_upper_half(str(checkpoint)) is None
+    config = transformers.AutoConfig.from_pretrained(checkpoint)
+    config.num_hidden_layers = 4
+    deep = transformers.AutoModelForSequenceClassification.from_config(config)
+    folder = checkpoint.parent / "deep"
+    deep.save_pretrained(folder)
+    found = pretrained_upper_half(str(folder))
+    assert found == upper_half(PretrainedClassifier(str(folder), 2))
+    assert found.endswith("encoder.layer.2")
