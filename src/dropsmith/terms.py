@@ -35,7 +35,9 @@ class Mean:
         their value nor their gradient counts. Half precision is added up in float32: eight
         thousand losses of nine are past the largest float16.
         """
-        wide = torch.promote_types(items.dtype, torch.float32)
+        wide = items.dtype
+        if wide not in (torch.float32, torch.float64):
+            wide = torch.promote_types(wide, torch.float32)
         if mask is None:
             return cls(items.sum(dtype=wide), float(items.numel()))
         kept = torch.where(mask, items, torch.zeros((), dtype=items.dtype, device=items.device))
@@ -44,6 +46,8 @@ class Mean:
     @property
     def value(self) -> Tensor:
         """The mean; zero where nothing was counted."""
+        if not isinstance(self.count, Tensor):
+            return self.sum / (self.count or 1)
         count = torch.as_tensor(self.count, dtype=self.sum.dtype, device=self.sum.device)
         return self.sum / torch.where(count > 0, count, torch.ones_like(count))
 

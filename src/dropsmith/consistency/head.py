@@ -17,6 +17,7 @@ from dropsmith.passes import (
     Views,
     as_before,
     head_of,
+    large_head,
     put_off,
     put_off_still,
     why_plain,
@@ -46,11 +47,16 @@ class FusedHead:
         self.choice = choice
         self.off = choice == "plain"
         self.said = False
+        self.candidate: bool | None = None
         self.held: tuple[str, nn.Linear] | None = None
 
     def begin(self, model: nn.Module, rank: int) -> None:
         """Put the head off for the passes of one step, or say once why it cannot be."""
         if self.off:
+            return
+        if self.candidate is None:
+            self.candidate = large_head(model) is not None
+        if not self.candidate and self.choice == "auto":
             return
         self.held = head_of(model)
         if self.held is not None:

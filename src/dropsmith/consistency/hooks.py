@@ -26,9 +26,21 @@ FUSED = "fused_lm_head"
 """What TRL's trainers ask a causal model for instead of its scores."""
 
 
-@torch.compiler.disable
 def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
     """Stack the batch, or begin the first of several passes."""
+    if torch.compiler.is_compiling():
+        return torch.compiler.disable(_before)(state, module, args, kwargs)
+    return _before(state, module, args, kwargs)
+
+
+def after(state: Consistent, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+    """Add the term to the loss and cut the outputs to view 0."""
+    if torch.compiler.is_compiling():
+        return torch.compiler.disable(_after)(state, module, output)
+    return _after(state, module, output)
+
+
+def _before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
     _refuse(module, kwargs)
     if not torch.is_grad_enabled():
         return _as_forward_takes(state, args, kwargs)
@@ -42,9 +54,7 @@ def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, An
     return _begin(state, module, noise, args, kwargs)
 
 
-@torch.compiler.disable
-def after(state: Consistent, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
-    """Add the term to the loss and cut the outputs to view 0."""
+def _after(state: Consistent, module: nn.Module, output: Any) -> Any:
     step, state.running = state.running, None
     if step is None:
         return None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import ObjectiveError, did_you_mean
-from dropsmith.objectives import LossFunction
+from dropsmith.objectives import CrossEntropyInputs, LossFunction
 from dropsmith.objectives.losses import (
     WANTED,
     checked,
@@ -81,6 +81,16 @@ class LabelledLoss:
             labels = labels.masked_fill(labels >= logits.shape[-1], -100)  # cut off with the text
         return classification(logits, labels, smoothing)
 
+    def cross_entropy_inputs(self, output: Any, batch: Any) -> CrossEntropyInputs | None:
+        """The scores and labels, where the loss is their plain cross-entropy and counts all."""
+        if self.problem != "classification" or self.label_smoothing:
+            return None
+        scores, labels = logits_of(output), self.labels(batch)
+        plain = scores.ndim == 2 and labels.dtype == torch.int64 and labels.ndim == 1
+        if not plain or len(labels) != len(scores) or not len(labels):
+            return None
+        return CrossEntropyInputs(scores, labels) if int(labels.min()) >= 0 else None
+
     def labels(self, batch: Any) -> Tensor:
         """What this loss looks for in a batch; raise `ObjectiveError` where it is not there."""
         if self.problem != "spans":
@@ -107,6 +117,16 @@ class Counting:
         if not self.called:
             self.first, self.called = loss.mean.count, True
         return loss
+
+    def cross_entropy_inputs(self, output: Any, batch: Any) -> CrossEntropyInputs | None:
+        """Those of the loss function, where it says that it is plain cross-entropy."""
+        if isinstance(self.loss, LabelledLoss):
+            return self.loss.cross_entropy_inputs(output, batch)
+        return None
+
+    def count_items(self, count: float) -> None:
+        """The items were counted without a call."""
+        self.first, self.called = count, True
 
 
 def labels_of(batch: Any, name: str = "labels") -> Any:

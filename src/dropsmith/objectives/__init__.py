@@ -3,6 +3,7 @@
 from dropsmith.objectives import conventions, distances, losses
 from dropsmith.objectives._objective import LossFunction, Objective
 from dropsmith.objectives._reading import from_json
+from dropsmith.objectives._small_scores import CrossEntropyInputs
 from dropsmith.objectives.activation import ActivationNorm
 from dropsmith.objectives.consistency import consistency
 from dropsmith.objectives.lr_drop import LRDrop
@@ -12,6 +13,7 @@ from dropsmith.objectives.task_loss import TaskLoss, TwoSample
 
 __all__ = [
     "ActivationNorm",
+    "CrossEntropyInputs",
     "ExpectationLinear",
     "Fraternal",
     "LRDrop",

@@ -9,6 +9,7 @@ from dropsmith.errors import ObjectiveError
 from dropsmith.objectives._checks import check_integer, check_number
 from dropsmith.objectives._from_head import HEAD_DISTANCES, Wanted, from_head
 from dropsmith.objectives._objective import LossFunction, Objective
+from dropsmith.objectives._small_scores import small_terms
 from dropsmith.objectives.consistency import consistency
 from dropsmith.objectives.distances import Distance
 from dropsmith.objectives.losses import checked
@@ -82,7 +83,12 @@ class Agreeing(Objective):
         return self.agreement.weight * min(1.0, step / self.warmup if self.warmup else 1.0)
 
     def terms(self, views: Views, loss: LossFunction) -> Terms:
-        losses = task_losses(views, loss, self.agreement.task_loss_views)
+        agreement = self.agreement
+        if agreement.task_loss_views is None and agreement.stop_gradient is None:
+            means = small_terms(views, loss, agreement.distance)
+            if means is not None:
+                return dict(zip((TASK, CONSISTENCY), means, strict=True))
+        losses = task_losses(views, loss, agreement.task_loss_views)
         if (sums := from_head(views, losses, self._wanted(views))) is not None:
             return dict(zip((TASK, CONSISTENCY), sums, strict=False))
         terms = {TASK: task_mean(losses)}

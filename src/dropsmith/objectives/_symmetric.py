@@ -8,6 +8,8 @@ from torch import Tensor
 
 def wide(a: Tensor, b: Tensor) -> torch.dtype:
     """The type to compute in: float32, or float64 where a tensor has it."""
+    if a.dtype == b.dtype and a.dtype in (torch.float32, torch.float64):
+        return a.dtype
     return torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
 
 

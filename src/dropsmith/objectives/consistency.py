@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import combinations
+from math import isinf
 
 import torch
 from torch import Tensor
@@ -106,7 +107,7 @@ def _mean(items: Tensor, kept: Tensor | None) -> Mean:
 
 
 def _report_infinite(mean: Mean, scores: Sequence[Tensor]) -> None:
-    if torch.compiler.is_compiling() or not bool(mean.sum.detach().isinf()):
+    if torch.compiler.is_compiling() or not isinf(mean.sum.item()):
         return
     never = [score.isneginf() for score in scores]
     for i, j in combinations(range(len(scores)), 2):

@@ -58,14 +58,24 @@ def classification(
         raise ObjectiveError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
     if isinstance(logits, LazyLogits) and logits.not_materialised:
         return put_off(classification, logits, labels, label_smoothing, ignore_index)
-    mask = labels != ignore_index
-    target = torch.where(mask, labels, 0).long().unsqueeze(-1)
-    scores = torch.where(mask.unsqueeze(-1), logits, 0)
+    if _counts_all(labels, ignore_index):
+        scores, target, mask = logits, labels.long(), None
+    else:
+        mask = labels != ignore_index
+        target = torch.where(mask, labels, 0).long()
+        scores = torch.where(mask.unsqueeze(-1), logits, 0)
     log_p = scores.log_softmax(-1, dtype=wide(logits, logits))
-    items = -log_p.gather(-1, target).squeeze(-1)
+    items = -log_p.gather(-1, target.unsqueeze(-1)).squeeze(-1)
     if label_smoothing:
         items = (1 - label_smoothing) * items + label_smoothing * _spread(log_p)
     return Loss(Mean.of(items, mask), mask)
+
+
+def _counts_all(labels: Tensor, ignore_index: int) -> bool:
+    """Whether no item is ignored, where a look does not wait for a device or a compiler."""
+    if labels.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    return type(labels) is Tensor and not bool((labels == ignore_index).any())
 
 
 def tokens(

@@ -25,7 +25,7 @@ def head_of(model: nn.Module) -> tuple[str, nn.Linear] | None:
     >>> head_of(words)
     ('1', Linear(in_features=8, out_features=5000, bias=True))
     """
-    found = _large(model)
+    found = large_head(model)
     if found is None or _unfit(model, *found):
         return None
     return found[0] or "root", found[1]
@@ -38,7 +38,7 @@ def why_plain(model: nn.Module) -> str | None:
     >>> why_plain(nn.Sequential(nn.Embedding(5000, 8), Scaled(8, 5000)))
     "the head '1' of 5,000 classes is not fused with the loss: it is a Scaled, not torch's Linear"
     """
-    found = _large(model)
+    found = large_head(model)
     why = None if found is None else _unfit(model, *found)
     if found is None or why is None:
         return None
@@ -46,7 +46,7 @@ def why_plain(model: nn.Module) -> str | None:
     return f"the head {name!r} of {classes:,} classes is not fused with the loss: {why}"
 
 
-def _large(model: nn.Module) -> tuple[str, Any] | None:
+def large_head(model: nn.Module) -> tuple[str, Any] | None:
     """The module that `head_of` takes for the head, whatever its type, by name, if it is large."""
     named = dict(model.named_modules())
     # Asked in every step, and of types: a module takes long to say what it has not.

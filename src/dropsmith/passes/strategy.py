@@ -1,6 +1,7 @@
 """The choice between views stacked into one forward and views made one after the other."""
 
 import sys
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from torch import nn
@@ -23,7 +24,7 @@ def stacked_layout(
     """
     if request.views == 1 or request.mode == "looped":
         return None
-    reason = _drawn_once(model, request)
+    reason = _known_reason(model, request)
     if reason and request.mode == "auto":
         return None
     layout = layout_of(model, arguments, request.rows)
@@ -40,6 +41,27 @@ def stacked_layout(
 
 
 _PARTIAL = "later views see a fraction of the batch, and a plan draws masks for whole views"
+
+
+_REASONS: WeakKeyDictionary[nn.Module, dict[Any, str]] = WeakKeyDictionary()
+
+
+def _known_reason(model: nn.Module, request: ViewRequest) -> str:
+    """`_drawn_once`, looked for once for what is installed on the root and a mode."""
+    known = _REASONS.get(model)
+    if known is None:
+        known = _REASONS[model] = {}
+    key = (
+        id(installation_of(model)),
+        model.training,
+        request.noise_free,
+        request.batch_fraction,
+        request.reads is None,
+    )
+    reason = known.get(key)
+    if reason is None:
+        reason = known[key] = _drawn_once(model, request)
+    return reason
 
 
 def _drawn_once(model: nn.Module, request: ViewRequest) -> str:

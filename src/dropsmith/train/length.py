@@ -24,8 +24,8 @@ class Length:
     def of(cls, budget: Budget, objective: Objective, train: Part, seed: int = 0) -> "Length":
         """The fewest steps that see the budget's example-views.
 
-        A step of n views of B examples sees B for the first and `objective.batch_fraction` of B for each
-        of the others, so a two-view method makes half the steps of a one-view method.
+        A step of n views of B examples sees B for the first and `objective.batch_fraction` of B
+        for each of the others, so a two-view method makes half the steps of a one-view method.
 
         >>> import torch
         >>> from dropsmith.objectives import TaskLoss, TwoSample
