@@ -11,6 +11,7 @@ permutations of one another: they would all drop exactly the same number of unit
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -93,14 +94,13 @@ class Key:
     def fold(self, *words: Word) -> "Key":
         """The key that depends on this one and on `words` (32-bit integers or int32 tensors)."""
         first, second = self.first, self.second
+        integers = type(first) is int and type(second) is int
+        if integers and not torch.compiler.is_compiling():
+            if all([type(word) is int for word in words]):
+                return _folded(first, second, words)  # pyright: ignore[reportArgumentType]
         for word in words:
-            if isinstance(word, int) and isinstance(first, int) and isinstance(second, int):
-                # What `_xor` and `_add` do, without their calls: sites fold at every draw.
-                first = _mix_integer(first ^ _mix_integer((word + _GOLDEN) & _WORD))
-                second = _mix_integer((second + (first ^ _SALT)) & _WORD)
-            else:
-                first = mix(_xor(first, mix(_add(word, _GOLDEN))))
-                second = mix(_add(second, _xor(first, _SALT)))
+            first = mix(_xor(first, mix(_add(word, _GOLDEN))))
+            second = mix(_add(second, _xor(first, _SALT)))
         return Key(first, second)
 
     def example(self, *indices: Word) -> "Key":
@@ -120,6 +120,15 @@ class Key:
             return self
         indices = example_indices(device)
         return self.example(*indices) if indices else self
+
+
+@lru_cache(maxsize=1 << 14)
+def _folded(first: int, second: int, words: tuple[int, ...]) -> Key:
+    """`Key.fold` of integers, without the calls of `_xor` and `_add`: sites fold at every draw."""
+    for word in words:
+        first = _mix_integer(first ^ _mix_integer((word + _GOLDEN) & _WORD))
+        second = _mix_integer((second + (first ^ _SALT)) & _WORD)
+    return Key(first, second)
 
 
 @dataclass(frozen=True)

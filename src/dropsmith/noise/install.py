@@ -20,17 +20,27 @@ from dropsmith.noise.stochastic_depth import SkippedRows
 from dropsmith.noise.torch_calls import Calls, CallSite
 from dropsmith.noise.weight_hooks import Weight
 from dropsmith.patterns import Native, Off, Path
-from dropsmith.plans import Assignment, Rule, assign, no_site, unmatched
+from dropsmith.plans import Assignment, Rule, Site, assign, no_site, unmatched
 
 
 def install(
-    model: nn.Module, rules: Sequence[Rule], batch: Any, seed: int, rank: int
+    model: nn.Module,
+    rules: Sequence[Rule],
+    batch: Any,
+    seed: int,
+    rank: int,
+    sites: Sequence[Site] | None = None,
 ) -> Installation:
-    """Attach every rule; see `Plan.install`."""
+    """Attach every rule; see `Plan.install`. `sites` are the model's, where they are known."""
     if installation_of(model) is not None:
         raise PlanError("this model has a plan already\n  remove it first: plan.remove(model)")
-    known = find_sites(model, batch) if batch is not None else static_sites(model)
-    possible = known if batch is not None else known + possible_calls(model, known)
+    if sites is not None:
+        known = possible = list(sites)
+    elif batch is not None:
+        known = possible = find_sites(model, batch)
+    else:
+        known = static_sites(model)
+        possible = known + possible_calls(model, known)
     for index in unmatched(rules, possible):
         raise no_site(index, rules[index], (site.name for site in known), _hint(model))
     had_noise = ATTRIBUTE in model.__dict__

@@ -90,6 +90,31 @@ class Running:
         if self.draws is not None:
             self.draws.append(sample)
 
+    def add_block(self, logits: Tensor) -> None:
+        """Take in the scores of several samples, `[samples, ...]` (Chan, Golub & LeVeque, 1983)."""
+        if len(logits) < 2 or not self.count:
+            self.add(logits[0])
+            if len(logits) > 1:
+                self.add_block(logits[1:])
+            return
+        block, entropy = _read(logits, self.kind)
+        count, total = len(block), self.count + len(block)
+        rounded = _ROUNDED * torch.finfo(logits.dtype).eps
+        self.differ = self.differ or not all(
+            alike_within(sample, self.first, rounded) for sample in logits
+        )
+        mean = block.mean(0)
+        away = mean - self.mean
+        self.squares += (block - mean).square_().sum(0) + away.square() * (
+            self.count * count / total
+        )
+        self.mean += away * (count / total)
+        if entropy.ndim:
+            self.entropies += (entropy.mean(0) - self.entropies) * (count / total)
+        self.count = total
+        if self.draws is not None:
+            self.draws += list(block)
+
     def prediction(self) -> Prediction:
         """What the samples so far amount to."""
         unsure = _entropy(self.mean, self.kind)

@@ -78,9 +78,11 @@ def predict(
     model, running = bare(model), Running(kind, keep)
     inputs = arguments(model, batch)
     with sampling(model, inputs, plan, seed, rows) as sampler:
-        found = probe(sampler, mode, replay)
+        found = sampler.probes.get((mode, replay))
+        if found is None:
+            found = sampler.probes[mode, replay] = probe(sampler, mode, replay)
         for logits in _samples(sampler, inputs, samples, found, memory):
-            running.add(logits)
+            running.add_block(logits)
         if not running.differ:
             raise no_effect(model, sampler.few, samples, sorted(sampler.noise.draw_counts))
     return running.prediction()
@@ -97,23 +99,22 @@ def bare(model: nn.Module) -> nn.Module:
 def _samples(
     sampler: Sampler, inputs: Arguments, samples: int, found: Probe, memory: int | None
 ) -> Iterator[Tensor]:
-    """The scores of each sample in order."""
+    """The scores of the samples in order, `[samples, ...]` of those that were run together."""
     entries, start = [], 0
     if found.script is not None:
         recorder = Recorder(lambda: sampler.drawn, found.script)
         with through(sampler.model, recorder):
-            (logits,) = sampler.run(inputs, (0,))
+            (first,) = sampler.run(inputs, (0,))
         # A path other than the one that was tried is not replayed.
         entries = recorder.entries if recorder.as_tried else []
         start = 1
-        yield logits
+        yield first.unsqueeze(0)
     budget = budget_of(sampler.model) if memory is None else memory
     most = (
         int(budget / (found.row_bytes * sampler.layout.argument_rows(inputs))) if found.stack else 1
     )
     for numbers in parts_of(range(start, samples), max(most, 1)):
-        logits = _run(sampler, inputs, numbers, found, entries)
-        yield from logits
+        yield torch.stack(_run(sampler, inputs, numbers, found, entries))
 
 
 def _run(

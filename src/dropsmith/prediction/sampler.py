@@ -29,11 +29,13 @@ from dropsmith.noise import (
     unchanged,
 )
 from dropsmith.noise import Calls as CallsOf
+from dropsmith.noise import sites as find_sites
 from dropsmith.passes import logits_of
 from dropsmith.patterns import Schedule
 from dropsmith.plans import Plan
 from dropsmith.prediction.native_dropout import Calls, native_calls
 from dropsmith.prediction.native_rules import CallByCall, mixed, native_rules
+from dropsmith.prediction.trial_memory import TrialMemory, memory_key, remember, remembered
 from dropsmith.rng import Key
 
 
@@ -47,7 +49,7 @@ class Sampler:
         seed: of the masks.
         step: the training step to draw for, which only rates on a schedule depend on.
         layout: of the batch.
-        few: the arguments for a few rows of it, or for all where rows cannot be taken alone.
+        memory: what trying the model has shown.
     """
 
     def __init__(
@@ -58,9 +60,9 @@ class Sampler:
         seed: int,
         step: int,
         layout: Layout,
-        few: Arguments,
+        memory: TrialMemory,
     ) -> None:
-        self.layout, self.few = layout, few
+        self.layout, self.few, self.probes = layout, memory.few, memory.probes
         self.model, self.made, self.own, self.step = model, made, own, step
         self.noise, self.key = made.noise, Key.of(seed).fold(PREDICTION)
         devices = {p.device.index or 0 for p in model.parameters() if p.is_cuda}
@@ -160,16 +162,20 @@ def sampling(
     with unchanged(model), plan_suspended(model), _eager(model), _no_fast_path():
         model.eval()
         layout = layout_of(model, inputs, rows)
-        few = few_rows(model, layout, inputs)
-        calls = native_calls(model, few)
-        own = native_rules(calls)
         # A mask that the views of a batch share in training would be one mask for all samples.
-        fresh = [replace(one, views="fresh") for one in chosen.rules]
-        made = install(model, (*own, *fresh), few, seed, 0)
-        made.noise.checked = True
+        fresh = tuple(replace(rule, views="fresh") for rule in chosen.rules)
+        key = memory_key(model, inputs, fresh, rows and tuple(rows.items()))
+        memory = remembered(model, key)
+        if memory is None:
+            few = few_rows(model, layout, inputs)
+            memory = TrialMemory(native_calls(model, few), find_sites(model, few), few=few)
+        native = native_rules(memory.calls)
+        installation = install(model, (*native, *fresh), inputs, seed, 0, memory.sites)
+        installation.noise.checked = True
         try:
-            _call_by_call(made, mixed(calls), len(own))
-            yield Sampler(model, made, len(own), seed, step, layout, few)
+            _call_by_call(installation, mixed(memory.calls), len(native))
+            yield Sampler(model, installation, len(native), seed, step, layout, memory)
+            remember(model, key, memory)
         finally:
             remove(model)
 

@@ -6,6 +6,7 @@ multiplying, and turns a dropped infinity into zero.
 """
 
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,6 +48,9 @@ def _masked(x: Tensor, keys: tuple[tuple[int, int], ...], rate: float) -> Tensor
     integer = _INTEGER[x.element_size()]
     source, target = (y.permute(order).view(-1).view(integer).numpy() for y in (x, out))
     length = x.numel() // len(keys)
+    if 0 < length <= CHUNK // 2 and len(keys) > 1 and x.is_contiguous():
+        _select_views(source, target, keys, rate)
+        return out.mul_(1 / (1 - rate))
     numbers = _numbers(x, order, len(keys)) if length else _reading_order()
     for view, key in enumerate(keys):
         part = slice(view * length, (view + 1) * length)
@@ -81,11 +85,30 @@ def _select(
         )
 
 
-def _kept(word: Words, spare: Words, key: tuple[int, int], limit: np.uint32) -> Integers:
+def _select_views(
+    source: Integers, target: Integers, keys: tuple[tuple[int, int], ...], rate: float
+) -> None:
+    """`_select` of many views that are small: as many at a time as a chunk holds."""
+    length = len(source) // len(keys)
+    first, second = np.array(keys, np.uint32).T[:, :, None]
+    at_once, limit = CHUNK // length, np.uint32(threshold(rate))
+    numbers = np.arange(length, dtype=np.uint32)
+    word, spare = np.empty((2, min(at_once, len(keys)), length), np.uint32)
+    for start in range(0, len(keys), at_once):
+        views = slice(start, min(start + at_once, len(keys)))
+        count = views.stop - views.start
+        word[:count] = numbers
+        kept = _kept(word[:count], spare[:count], (first[views], second[views]), limit)
+        units = slice(views.start * length, views.stop * length)
+        kept = kept.reshape(-1).astype(source.dtype, copy=False)
+        np.bitwise_and(source[units], kept, target[units])
+
+
+def _kept(word: Words, spare: Words, key: tuple[Any, Any], limit: np.uint32) -> Integers:
     """All ones where the element is kept and zero where it is dropped, in place of its number."""
-    np.bitwise_xor(word, np.uint32(key[0]), word)
+    np.bitwise_xor(word, np.asarray(key[0], np.uint32), word)
     mix_in_place(word, spare)
-    np.add(word, np.uint32(key[1]), word)
+    np.add(word, np.asarray(key[1], np.uint32), word)
     mix_in_place(word, spare)
     # Thirty-one bits less the limit: negative exactly where the element is dropped.
     np.right_shift(word, _ONE, word)
