@@ -94,10 +94,9 @@ class Key:
     def fold(self, *words: Word) -> "Key":
         """The key that depends on this one and on `words` (32-bit integers or int32 tensors)."""
         first, second = self.first, self.second
-        integers = type(first) is int and type(second) is int
+        integers = all(type(word) is int for word in (first, second, *words))
         if integers and not torch.compiler.is_compiling():
-            if all([type(word) is int for word in words]):
-                return _folded(first, second, words)  # pyright: ignore[reportArgumentType]
+            return _folded(first, second, words)  # pyright: ignore[reportArgumentType]
         for word in words:
             first = mix(_xor(first, mix(_add(word, _GOLDEN))))
             second = mix(_add(second, _xor(first, _SALT)))

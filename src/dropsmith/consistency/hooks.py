@@ -61,7 +61,7 @@ def _after(state: Consistent, module: nn.Module, output: Any) -> Any:
     try:
         if output is None:
             return None
-        views = replace(step.run.finish(output), step=step.number)
+        views = step.run.finish(output)
         if not state.first.over:
             state.first.check(module, step.run, views, state.loss)
         state.head.end()
@@ -109,6 +109,7 @@ def _begin(
         kwargs.pop("labels", None)
     names = state.forward.position_names(len(args))
     run = plan_run(module, state.request_at(number), Arguments(args, kwargs), batch, noise, names)
+    run.step = number
     state.running = StepRun(run, number, items)
     if run.trunk is not None:
         state.head.leave_whole(module, noise.rank)

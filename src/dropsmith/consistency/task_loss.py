@@ -82,14 +82,14 @@ class LabelledLoss:
         return classification(logits, labels, smoothing)
 
     def cross_entropy_inputs(self, output: Any, batch: Any) -> CrossEntropyInputs | None:
-        """The scores and labels, where the loss is their plain cross-entropy and counts all."""
+        """The scores and labels, where the loss is their plain cross-entropy."""
         if self.problem != "classification" or self.label_smoothing:
             return None
         scores, labels = logits_of(output), self.labels(batch)
         plain = scores.ndim == 2 and labels.dtype == torch.int64 and labels.ndim == 1
         if not plain or len(labels) != len(scores) or not len(labels):
             return None
-        return CrossEntropyInputs(scores, labels) if int(labels.min()) >= 0 else None
+        return CrossEntropyInputs(scores, labels)
 
     def labels(self, batch: Any) -> Tensor:
         """What this loss looks for in a batch; raise `ObjectiveError` where it is not there."""

@@ -25,58 +25,54 @@ def takes(scores: Tensor) -> bool:
     )
 
 
-def two_view_sums(first: Tensor, second: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def two_view_sums(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """The sum of both views' cross-entropy, and of ½ Σ (p − q)(log p − log q) over items.
 
-    >>> zeros = torch.zeros(3, 2)
-    >>> task, divergence = two_view_sums(zeros, zeros, torch.tensor([0, 1, 0]))
+    >>> task, divergence = two_view_sums(torch.zeros(2, 3, 2), torch.tensor([0, 1, 0]))
     >>> round(float(task), 4), float(divergence)
     (4.1589, 0.0)
 
     Args:
-        first, second: scores of two views, `[items, classes]`, finite.
+        scores: of two views, `[2, items, classes]`, finite.
         labels: the class of each item, `[items]`, of which none is ignored.
     """
-    return _TwoViews.apply(first, second, labels)  # pyright: ignore[reportReturnType]
+    return _TwoViews.apply(scores, labels)  # pyright: ignore[reportReturnType]
 
 
-def reference(first: Tensor, second: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def reference(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """The definition, in differentiable operations."""
-    log_p, log_q = first.log_softmax(-1), second.log_softmax(-1)
-    task = -(log_p + log_q).gather(-1, labels.unsqueeze(-1)).sum()
-    return task, ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum() / 2
+    log_p = scores.log_softmax(-1)
+    task = -log_p.gather(-1, labels.expand(2, -1).unsqueeze(-1)).sum()
+    p = log_p.exp()
+    return task, ((p[0] - p[1]) * (log_p[0] - log_p[1])).sum() / 2
 
 
 class _TwoViews(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, first: Tensor, second: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        log_p = torch.stack((first, second)).log_softmax(-1)
+    def forward(ctx: Any, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        log_p = scores.log_softmax(-1)
         p = log_p.exp()
-        gap, ratio = p[0] - p[1], log_p[0] - log_p[1]
+        # Of the second view both are the first's with another sign.
+        gap, ratio = p - p.flip(0), log_p - log_p.flip(0)
         targets = labels.expand(2, -1).unsqueeze(-1)
         task = log_p.gather(-1, targets).sum().neg_()
-        divergence = torch.dot(gap.view(-1), ratio.view(-1)).clamp_(min=0).div_(2)
-        ctx.save_for_backward(first, second, labels, p, gap, ratio, targets)
+        divergence = torch.dot(gap.view(-1), ratio.view(-1)).clamp_(min=0).div_(4)
+        ctx.save_for_backward(scores, labels, p, gap, ratio, targets)
         return task, divergence
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        first, second, labels, p, gap, ratio, targets = ctx.saved_tensors
+        scores, labels, p, gap, ratio, targets = ctx.saved_tensors
         if torch.is_grad_enabled():
 
-            def by_definition(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-                return reference(first, second, labels)
+            def by_definition(scores: Tensor) -> tuple[Tensor, Tensor]:
+                return reference(scores, labels)
 
-            return (*reference_gradients(by_definition, (first, second), (True, True), grads), None)
+            return (*reference_gradients(by_definition, (scores,), (True,), grads), None)
+        weight, half = grads[0].item(), grads[1].item() / 2
+        # By the scores of p: ½ [p (d − Σ p d) + p − q], with d = log p − log q.
         weighed = p * ratio
         means = weighed.sum(-1, keepdim=True)
-        half = float(grads[1]) / 2
-        # By the scores of p: ½ [p (d − Σ p d) + p − q], with d = log p − log q; by those of q its
-        # mirror image.
-        weighed -= means * p
-        to_first = weighed[0].add_(gap).mul_(half)
-        to_second = weighed[1].add_(gap).mul_(-half)
-        weight = float(grads[0])
-        both = torch.stack((to_first, to_second)).add_(p, alpha=weight)
-        both.scatter_add_(-1, targets, both.new_full((1, 1, 1), -weight).expand_as(targets))
-        return both[0], both[1], None
+        gradient = weighed.addcmul_(p, means, value=-1).add_(gap).mul_(half).add_(p, alpha=weight)
+        gradient.scatter_add_(-1, targets, p.new_full((), -weight).expand(targets.shape))
+        return gradient, None

@@ -69,7 +69,8 @@ class Agreeing(Objective):
             raise ObjectiveError(
                 f"{self}: batch_fraction must be in (0, 1], got {self.batch_fraction}"
             )
-        _ = self.agreement  # making it checks the settings it is made of
+        # Making it checks the settings it is made of; it is asked for in every step.
+        object.__setattr__(self, "_agreement", self.agreement)
 
     def views_at(self, step: int) -> int:
         return self.views if step % self.every == 0 else 1
@@ -80,10 +81,12 @@ class Agreeing(Objective):
 
     def weight_at(self, step: int) -> float:
         """What the mean consistency is multiplied with at a step where it is due."""
-        return self.agreement.weight * min(1.0, step / self.warmup if self.warmup else 1.0)
+        return self.__dict__["_agreement"].weight * min(
+            1.0, step / self.warmup if self.warmup else 1.0
+        )
 
     def terms(self, views: Views, loss: LossFunction) -> Terms:
-        agreement = self.agreement
+        agreement: Agreement = self.__dict__["_agreement"]
         if agreement.task_loss_views is None and agreement.stop_gradient is None:
             means = small_terms(views, loss, agreement.distance)
             if means is not None:

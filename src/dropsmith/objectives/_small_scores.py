@@ -16,7 +16,7 @@ from dropsmith.transforms import transforms_active
 
 @dataclass(frozen=True)
 class CrossEntropyInputs:
-    """The scores and labels of which a loss is the plain cross-entropy, no item ignored.
+    """The scores and labels of which a loss is the plain cross-entropy.
 
     Args:
         scores: `[items, classes]`.
@@ -51,9 +51,21 @@ def small_terms(views: Views, loss: Any, distance: Distance) -> list[Mean] | Non
         return None
     if first.labels is not second.labels or first.scores.shape != second.scores.shape:
         return None
-    task, divergence = two_view_sums(first.scores, second.scores, first.labels)
+    if first.labels.min().item() < 0:  # some items are ignored
+        return None
+    task, divergence = two_view_sums(_stacked(first.scores, second.scores), first.labels)
     if not isfinite(divergence.item()):  # a class at −inf, for which there are other words
         return None
     count = float(len(first.labels))
     plain.count_items(count)
     return [Mean(task, 2 * count), Mean(divergence, count)]
+
+
+def _stacked(first: Tensor, second: Tensor) -> Tensor:
+    """Both views' scores, `[2, items, classes]`; those that a stacked pass returned as they are."""
+    base = first._base
+    if base is not None and base is second._base and base.is_contiguous():
+        halves = base.shape == (2 * len(first), *first.shape[1:])
+        if halves and first.storage_offset() == base.storage_offset() < second.storage_offset():
+            return base.view(2, *first.shape)
+    return torch.stack((first, second))

@@ -53,6 +53,7 @@ class ViewRun(ABC):
         self.model, self.request, self.arguments = model, request, arguments
         self.batch, self.noise, self.names = batch, noise, names
         self.reader: Reader | None = None
+        self.step: int | None = None
         self.below: Callable[[], bool] = never
         self._before = noise.current, noise.held
 
@@ -133,6 +134,7 @@ class StackedRun(ViewRun):
             rows=self.rows,
             shared_rows=self.shared,
             layers=layers,
+            step=self.step,
         )
 
     def _cut(self, output: Any) -> list[Any]:
@@ -183,6 +185,7 @@ class LoopedRun(ViewRun):
             rows=self.rows,
             shared_rows=self.shared,
             layers=layers + tuple(chain(*(read for _, read in passes))),
+            step=self.step,
         )
 
     def _pass(self, view: int, arguments: Arguments) -> tuple[Any, Layers]:
@@ -247,6 +250,7 @@ class ForkedRun(ViewRun):
             rows=self.rows,
             shared_rows=self.rows,
             layers=layers,
+            step=self.step,
         )
 
 
