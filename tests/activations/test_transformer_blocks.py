@@ -7,7 +7,7 @@ from torch import nn
 
 from dropsmith.activations.block_outputs import Reads
 from dropsmith.activations.read_blocks import reading
-from dropsmith.activations.transformer_blocks import places
+from dropsmith.activations.transformer_blocks import block_candidates
 from dropsmith.errors import SiteError
 from noise.zoo import WIDTH, seeded, sentences, tiny_bert, tiny_gpt2
 
@@ -181,7 +181,7 @@ def test_a_model_without_attention_is_refused():
 
 
 def test_places_know_the_last_projection_below_them():
-    assert {place.name: place.feed for place in places(tiny_gpt2())} == {
+    assert {place.name: place.feed for place in block_candidates(tiny_gpt2())} == {
         "h.0": "h.0.mlp.c_proj",
         "h.1": "h.1.mlp.c_proj",
     }

@@ -1,6 +1,5 @@
 """Activations: hidden states and attention, read while a model runs."""
 
-from dropsmith.activations.attention import of_multi_head
 from dropsmith.activations.block_outputs import Layer, Reads
 from dropsmith.activations.block_reader import Reader, never
 from dropsmith.activations.read_blocks import Reading, reading
@@ -13,7 +12,6 @@ __all__ = [
     "Reads",
     "Taps",
     "never",
-    "of_multi_head",
     "reading",
     "taps",
 ]

@@ -20,7 +20,7 @@ from dropsmith.noise.root_hooks import check_rules_ran, warn_if_loaded, watch_lo
 from dropsmith.noise.site_noise import SiteNoise
 from dropsmith.noise.state import ATTRIBUTE, Noise
 from dropsmith.noise.static_sites import owner_module, possible_calls, static_sites
-from dropsmith.noise.torch_calls import Calls, functional_kind
+from dropsmith.noise.torch_calls import Calls, call_kind
 from dropsmith.noise.transfer import LayerNames, transferred
 
 __all__ = [
@@ -34,9 +34,9 @@ __all__ = [
     "Noise",
     "NoiseSlot",
     "SiteNoise",
+    "call_kind",
     "check_rules_ran",
     "find_noise",
-    "functional_kind",
     "in_backward",
     "inner_noise_of",
     "install",
