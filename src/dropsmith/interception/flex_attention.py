@@ -13,12 +13,20 @@ from typing import Any, Self, final
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+from torch.overrides import (
+    TorchFunctionMode,
+    _get_current_function_mode_stack,
+    _len_torch_function_stack,
+)
 
 from dropsmith.errors import SiteError
 
 FLEX: Callable[..., Any] = torch.ops.higher_order.flex_attention
 """The operator inside `torch.nn.attention.flex_attention.flex_attention`."""
+
+
+_GIVEN = 7
+"""Of the operator's arguments, those that `flex_attention` gives; a compiler fills the others."""
 
 
 _MODULE, _SWITCH = "torch.nn.attention.flex_attention", "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
@@ -46,7 +54,11 @@ def update_flex_visibility() -> None:
 
 
 class SeesFlex(TorchFunctionMode):
-    """A torch function mode that wants to see `flex_attention`."""
+    """A torch function mode that wants to see `flex_attention`.
+
+    A compiler that traces the mode hands it the operator, too, which then has to go on as it is:
+    nothing else that is done with it can be traced.
+    """
 
     def __enter__(self) -> Self:
         entered = super().__enter__()
@@ -58,16 +70,21 @@ class SeesFlex(TorchFunctionMode):
         update_flex_visibility()
 
 
+def is_compiled_flex(func: Any) -> bool:
+    """Whether a compiler is tracing a call of `flex_attention`."""
+    return func is FLEX and torch.compiler.is_compiling()
+
+
 def run_flex(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """What the operator returns, as torch itself would have called it."""
-    others = torch._C._len_torch_function_stack()
-    if others or torch.compiler.is_compiling():
+    trains = torch.is_grad_enabled() and any(x.requires_grad for x in args[:3])
+    if not trains or _len_torch_function_stack():
         return FLEX(*args, **kwargs)
     from torch._higher_order_ops.utils import setup_compilation_env
 
     # Called outside the compiler the operator has no backward pass to rely on.
     with setup_compilation_env() as backend:
-        return torch.compile(_operator, backend=backend, fullgraph=True)(*args, **kwargs)
+        return torch.compile(_operator, backend=backend, fullgraph=True)(*args[:_GIVEN], **kwargs)
 
 
 def _operator(*args: Any, **kwargs: Any) -> Any:
