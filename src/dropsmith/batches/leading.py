@@ -1,6 +1,8 @@
-"""The leading tensor of what a module returns, which may be a tuple or a mapping."""
+"""The leading tensor of what a module returns, which may be a tuple, a mapping or a dataclass."""
 
 from collections.abc import Mapping
+from copy import copy
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from torch import Tensor
@@ -15,6 +17,8 @@ def leading_tensor(output: Any, site: str) -> Tensor:
         first = next(iter(output.values()))
     elif isinstance(output, tuple | list) and output:
         first = output[0]
+    elif is_dataclass(output) and fields(output):
+        first = getattr(output, fields(output)[0].name)
     if isinstance(first, Tensor):
         return first
     raise SiteError(
@@ -30,6 +34,10 @@ def with_leading_tensor(output: Any, first: Tensor) -> Any:
     if isinstance(output, Mapping):
         changed = output.copy()  # pyright: ignore[reportAttributeAccessIssue]
         changed[next(iter(output))] = first
+        return changed
+    if is_dataclass(output) and not isinstance(output, type):
+        changed = copy(output)
+        object.__setattr__(changed, fields(output)[0].name, first)  # frozen ones, too
         return changed
     if hasattr(output, "_fields"):
         return output._replace(**{output._fields[0]: first})
