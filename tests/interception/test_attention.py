@@ -122,6 +122,7 @@ def test_one_key_head_serves_all_heads_also_by_broadcasting():
     torch.testing.assert_close(got, F.scaled_dot_product_attention(q, k, v))
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
 def test_nested_tensors_are_refused_in_words():
     nested = torch.nested.nested_tensor([seeded(2, 3, 4), seeded(2, 5, 4)])
     with pytest.raises(SiteError, match="padded tensors"):

@@ -57,7 +57,12 @@ def capped(score, b, h, q, k):
     return 2 * torch.tanh(score / 2)
 
 
-MODS = {"plain": (None, None), "sloped": (sloped, None), "causal": (None, causal), "both": (capped, causal)}  # fmt: skip
+MODS = {
+    "plain": (None, None),
+    "sloped": (sloped, None),
+    "causal": (None, causal),
+    "both": (capped, causal),
+}
 
 
 class Flex(nn.Module):
@@ -70,7 +75,9 @@ class Flex(nn.Module):
         self.mods, self.groups, self.function, self.rate = MODS[mods], groups, function, rate
 
     def projections(self, x):
-        heads = [part.unflatten(-1, (-1, D)).transpose(1, 2) for part in (self.query(x), self.pair(x))]  # fmt: skip
+        heads = [
+            part.unflatten(-1, (-1, D)).transpose(1, 2) for part in (self.query(x), self.pair(x))
+        ]
         return heads[0], *heads[1].chunk(2, 1)
 
     def forward(self, x):

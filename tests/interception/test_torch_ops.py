@@ -14,7 +14,14 @@ from dropsmith.interception.torch_ops import decode
 from noise.zoo import seeded
 
 X = seeded(3, 4, 5, 6)
-PYTHON = [F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout]  # fmt: skip
+PYTHON = [
+    F.dropout,
+    F.dropout1d,
+    F.dropout2d,
+    F.dropout3d,
+    F.alpha_dropout,
+    F.feature_alpha_dropout,
+]
 BUILTIN = [
     *(torch.dropout, torch.dropout_, torch.feature_dropout, torch.feature_dropout_),
     *(torch.alpha_dropout, torch.alpha_dropout_),
@@ -85,8 +92,17 @@ def recurrent_arguments(function, packed):
         return {"data": packed.data, "batch_sizes": packed.batch_sizes, "hx": state,
                 "params": weights, "has_biases": False, "num_layers": 2, "dropout": 0.3,
                 "train": True, "bidirectional": False}  # fmt: skip
-    return {"input": x, "hx": state, "params": weights, "has_biases": False, "num_layers": 2,
-            "dropout": 0.3, "train": True, "bidirectional": False, "batch_first": False}  # fmt: skip
+    return {
+        "input": x,
+        "hx": state,
+        "params": weights,
+        "has_biases": False,
+        "num_layers": 2,
+        "dropout": 0.3,
+        "train": True,
+        "bidirectional": False,
+        "batch_first": False,
+    }
 
 
 @pytest.mark.parametrize("function", RECURRENT)
@@ -94,7 +110,12 @@ def recurrent_arguments(function, packed):
 def test_recurrent_calls_are_decoded_as_torch_takes_them(function, packed):
     named = recurrent_arguments(function, packed)
     for call in (decode(function, tuple(named.values())), decode(function, (), named)):
-        assert (call.operation, call.kind, call.rate, call.training) == ("recurrent", "between", 0.3, True)  # fmt: skip
+        assert (call.operation, call.kind, call.rate, call.training) == (
+            "recurrent",
+            "between",
+            0.3,
+            True,
+        )
         assert list(call.arguments) == list(named)
         assert all(call.arguments[name] is value for name, value in named.items())
     torch.manual_seed(1)
@@ -106,13 +127,26 @@ def test_recurrent_calls_are_decoded_as_torch_takes_them(function, packed):
 
 def test_fused_attention_is_decoded_by_position_by_name_and_with_its_defaults():
     q = seeded(2, 4, 5, 8)
-    mask, names = torch.zeros(5, 5), ["query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa"]  # fmt: skip
+    mask, names = (
+        torch.zeros(5, 5),
+        ["query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa"],
+    )
     call = decode(F.scaled_dot_product_attention, (q, q, q))
-    rest = {"attn_mask": None, "dropout_p": 0.0, "is_causal": False, "scale": None, "enable_gqa": False}  # fmt: skip
+    rest = {
+        "attn_mask": None,
+        "dropout_p": 0.0,
+        "is_causal": False,
+        "scale": None,
+        "enable_gqa": False,
+    }
     assert {name: call.arguments[name] for name in names[3:]} == rest
     assert (call.kind, call.rate, call.training, call.inplace) == ("attention", 0.0, True, False)
     call = decode(F.scaled_dot_product_attention, (q, q, q, mask, 0.2), {"scale": 0.7})
-    assert (call.rate, call.arguments["attn_mask"] is mask, call.arguments["scale"]) == (0.2, True, 0.7)  # fmt: skip
+    assert (call.rate, call.arguments["attn_mask"] is mask, call.arguments["scale"]) == (
+        0.2,
+        True,
+        0.7,
+    )
     torch.manual_seed(1)
     want = F.scaled_dot_product_attention(q, q, q, mask, 0.2, scale=0.7)
     torch.manual_seed(1)
@@ -135,7 +169,12 @@ def test_multi_head_attention_is_decoded_with_the_defaults_of_torch():
     for name, parameter in usual.items():
         if parameter.default is not inspect.Parameter.empty and name != "training":
             assert call.arguments[name] is parameter.default, name
-    assert (call.kind, call.rate, call.training, call.arguments["num_heads"]) == ("attention", 0.3, False, 2)  # fmt: skip
+    assert (call.kind, call.rate, call.training, call.arguments["num_heads"]) == (
+        "attention",
+        0.3,
+        False,
+        2,
+    )
 
 
 def test_the_operator_of_flex_attention_is_decoded_with_the_order_of_torch():
@@ -144,7 +183,11 @@ def test_the_operator_of_flex_attention_is_decoded_with_the_order_of_torch():
     names = list(inspect.signature(FlexAttentionHOP.__call__).parameters)[1:]
     assert list(SIGNATURES[FLEX].names) == names
     call = decode(FLEX, tuple(range(7)))
-    assert (call.kind, call.rate, call.arguments["mask_mod_other_buffers"]) == ("attention", 0.0, ())  # fmt: skip
+    assert (call.kind, call.rate, call.arguments["mask_mod_other_buffers"]) == (
+        "attention",
+        0.0,
+        (),
+    )
 
 
 def test_other_calls_are_no_noisy_ones():

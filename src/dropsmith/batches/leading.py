@@ -35,10 +35,10 @@ def with_leading_tensor(output: Any, first: Tensor) -> Any:
         changed = output.copy()  # pyright: ignore[reportAttributeAccessIssue]
         changed[next(iter(output))] = first
         return changed
-    if is_dataclass(output) and not isinstance(output, type):
+    if hasattr(output, "_fields"):
+        return output._replace(**{output._fields[0]: first})
+    if is_dataclass(output):
         changed = copy(output)
         object.__setattr__(changed, fields(output)[0].name, first)  # frozen ones, too
         return changed
-    if hasattr(output, "_fields"):
-        return output._replace(**{output._fields[0]: first})
     return type(output)((first, *output[1:]))

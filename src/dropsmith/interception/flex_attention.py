@@ -13,11 +13,8 @@ from typing import Any, Self, final
 
 import torch
 from torch import Tensor
-from torch.overrides import (
-    TorchFunctionMode,
-    _get_current_function_mode_stack,
-    _len_torch_function_stack,
-)
+from torch._C import _len_torch_function_stack
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from dropsmith.errors import SiteError
 

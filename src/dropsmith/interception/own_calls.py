@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import nn
+from torch._C import _len_torch_function_stack
 from torch.nn.modules.dropout import _DropoutNd
-from torch.overrides import TorchFunctionMode, _len_torch_function_stack, _pop_mode, _push_mode
+from torch.overrides import TorchFunctionMode, _pop_mode, _push_mode
 
 from dropsmith.interception.attachment import Attachment
 from dropsmith.interception.flex_attention import SeesFlex, is_compiled_flex, update_flex_visibility

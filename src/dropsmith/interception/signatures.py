@@ -4,6 +4,7 @@ A torch function that is not in the table is unseen everywhere; one entry makes 
 plans, `audit`, `predict`, taps and the reader of blocks alike.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, final
@@ -84,18 +85,14 @@ _FUSED = Signature(
 )
 
 
-_HEADS = F.multi_head_attention_forward.__code__.co_varnames[
-    : F.multi_head_attention_forward.__code__.co_argcount
-]
+_HEADS = inspect.signature(F.multi_head_attention_forward).parameters.values()
 
 
 _MULTI_HEAD = Signature(
     "multi-head attention",
     "attention",
-    _HEADS,
-    dict(
-        zip(reversed(_HEADS), reversed(F.multi_head_attention_forward.__defaults__), strict=False)
-    ),
+    tuple(parameter.name for parameter in _HEADS),
+    {each.name: each.default for each in _HEADS if each.default is not inspect.Parameter.empty},
     rate="dropout_p",
 )
 
