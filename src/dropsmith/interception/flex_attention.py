@@ -51,11 +51,7 @@ def update_flex_visibility() -> None:
 
 
 class SeesFlex(TorchFunctionMode):
-    """A torch function mode that wants to see `flex_attention`.
-
-    A compiler that traces the mode hands it the operator, too, which then has to go on as it is:
-    nothing else that is done with it can be traced.
-    """
+    """A torch function mode that wants to see `flex_attention`."""
 
     def __enter__(self) -> Self:
         entered = super().__enter__()

@@ -14,7 +14,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode, _pop_mode, _push_mode
 
 from dropsmith.interception.attachment import Attachment
-from dropsmith.interception.flex_attention import SeesFlex, is_compiled_flex, update_flex_visibility
+from dropsmith.interception.flex_attention import SeesFlex, update_flex_visibility
 from dropsmith.interception.signatures import Torch
 from dropsmith.interception.torch_ops import NoisyCall, decode
 
@@ -32,7 +32,7 @@ class CallMode(SeesFlex):
     def __torch_function__(
         self, func: Torch, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        call = None if is_compiled_flex(func) else decode(func, args, kwargs)
+        call = decode(func, args, kwargs)
         return func(*args, **(kwargs or {})) if call is None else self.handle(call)
 
 

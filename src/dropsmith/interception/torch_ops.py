@@ -1,19 +1,17 @@
 """One call of a torch function that draws noise, decoded into a value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 from torch import Tensor
 
-from dropsmith.interception.flex_attention import run_flex
+from dropsmith.interception.flex_attention import is_compiled_flex, run_flex
 from dropsmith.interception.signatures import PACKED, SIGNATURES, Operation, Signature, Torch
 from dropsmith.plans import Kind
 
 
 @final
-@dataclass(frozen=True, eq=False)
-class NoisyCall:
+class NoisyCall(NamedTuple):
     """One call of a torch function that draws noise.
 
     >>> import torch
@@ -85,9 +83,13 @@ class NoisyCall:
 def decode(
     func: Torch, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
 ) -> NoisyCall | None:
-    """The call as a value, or None where the torch function draws no noise."""
+    """The call as a value, or None where the torch function draws no noise.
+
+    A compiler that traces a mode hands it the operator of flex attention, too, which then has to
+    go on as it is: nothing else that is done with it can be traced.
+    """
     signature = SIGNATURES.get(func)
-    if signature is None:
+    if signature is None or is_compiled_flex(func):
         return None
     if signature.operation == "recurrent" and _is_packed(args, kwargs):
         signature = PACKED
