@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
 from dropsmith.activations.block_outputs import Reads
-from dropsmith.activations.read_blocks import reading
+from dropsmith.activations.block_readings import read_blocks
 from dropsmith.activations.read_taps import taps
 from dropsmith.errors import SiteError
 from dropsmith.interception.attention import attend, probabilities
@@ -138,9 +138,12 @@ def test_sites_taps_and_readers_see_it(mods, groups):
     (site,) = [site for site in sites(net, X) if site.kind == "attention"]
     assert (site.name, site.rate, site.sizes) == ("0.attention()", 0.0, (B, H, L, L))
     assert site.axes == ("batch", "head", "time", "time")
-    with taps(net, attention="**.attention()") as read, reading(net, Reads(blocks="0")) as blocks:
+    with (
+        taps(net, attention="**.attention()") as read,
+        read_blocks(net, Reads(blocks="0")) as found,
+    ):
         assert torch.equal(net(X), want)
-    for got in (read.attention["0.attention()"], blocks.layers[0].attention[0][1]):
+    for got in (read.attention["0.attention()"], found.layers[0].attention[0][1]):
         torch.testing.assert_close(got.double(), weights, rtol=1e-4, atol=1e-5)
 
 

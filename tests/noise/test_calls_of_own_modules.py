@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from dropsmith.activations.block_outputs import Reads
-from dropsmith.activations.read_blocks import reading
+from dropsmith.activations.block_readings import read_blocks
 from dropsmith.activations.read_taps import taps
 from dropsmith.noise.find_sites import sites
 from dropsmith.noise.forward_pass import ForwardPass
@@ -103,7 +103,7 @@ def test_heads_called_as_a_function_are_read(by_name, need_weights):
 
     net = nn.Sequential(Heads(by_name=by_name, need_weights=need_weights))
     want = weights_by_hand(net[0], X)
-    with taps(net, attention="**") as read, reading(net, Reads(blocks="0")) as blocks:
+    with taps(net, attention="**") as read, read_blocks(net, Reads(blocks="0")) as blocks:
         net(X)
     torch.testing.assert_close(read.attention["0.attention()"], want)
     torch.testing.assert_close(matrix(blocks.layers[0].attention[0][1]), want)
@@ -143,7 +143,7 @@ def test_groups_of_values_that_are_not_those_of_keys_work_everywhere(keys, value
     assert site.sizes == (ROWS, 4, TIME, TIME)
     row = audit(net, X)["0.attention()"]
     assert near(0.25, (row.dropped, row.elements))
-    with taps(net, attention="**") as read, reading(net, Reads(blocks="0")) as blocks:
+    with taps(net, attention="**") as read, read_blocks(net, Reads(blocks="0")) as blocks:
         net(X)
     torch.testing.assert_close(read.attention["0.attention()"], weights)
     torch.testing.assert_close(matrix(blocks.layers[0].attention[0][1]), weights)

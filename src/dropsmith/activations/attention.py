@@ -53,15 +53,24 @@ class DropoutInput(AttentionRecord):
 
 @final
 @dataclass(frozen=True)
+class FusedAttention(AttentionRecord):
+    """What a call of fused attention looks at; its values are not held."""
+
+    inputs: Looks
+
+    def value(self) -> Looks:
+        return self.inputs
+
+
+@final
+@dataclass(frozen=True)
 class AttentionCall(AttentionRecord):
-    """A call of fused, multi-head or flex attention, and the automatic casting that was on."""
+    """A call of multi-head or flex attention, and the automatic casting that was on."""
 
     call: NoisyCall
     casting: Callable[[], AbstractContextManager[Any]]
 
     def value(self) -> Looks | Tensor:
-        if self.call.operation == "attention":
-            return _inputs(self.call)
         with self.casting():
             if self.call.operation == "multi-head attention":
                 return _head_inputs(self.call)
@@ -73,7 +82,7 @@ def record_of(call: NoisyCall) -> AttentionRecord | None:
     if call.kind != "attention":
         return record_of_dropout(call.input) if call.kind == "functional" else None
     if call.operation == "attention":
-        _check_axes(call)
+        return FusedAttention(_inputs(call))
     return AttentionCall(call, _casting(call.input.device.type))
 
 
@@ -92,19 +101,15 @@ def sums_to_one(value: Tensor) -> bool:
     return bool(near.all() & (value.detach() >= 0).all() & (sums != 0).any())
 
 
-def _check_axes(call: NoisyCall) -> None:
-    query, key = call.input, call.arguments["key"]
+def _inputs(call: NoisyCall) -> Looks:
+    """What a fused call looks at, rows and heads that torch broadcasts written out."""
+    given = call.arguments
+    query, key, mask = given["query"], given["key"], given["attn_mask"]
     if query.ndim not in (3, 4) or key.ndim != query.ndim:
         raise SiteError(
             f"fused attention of queries {tuple(query.shape)} cannot be compared\n"
             "  give it [rows, heads, time, units], or [rows × heads, time, units]"
         )
-
-
-def _inputs(call: NoisyCall) -> Looks:
-    """What a fused call looks at, rows and heads that torch broadcasts written out."""
-    given = call.arguments
-    query, key, mask = given["query"], given["key"], given["attn_mask"]
     if query.ndim == 3:
         # Heads are folded into the rows: one head each, and a mask that broadcasts likewise.
         query, key = query.unsqueeze(1), key.unsqueeze(1)

@@ -1,9 +1,7 @@
 """The reader of Transformer blocks: its hooks, and what they have remembered of one forward."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -11,13 +9,12 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.utils.hooks import RemovableHandle
 
 from dropsmith.activations.attention import AttentionRecord
-from dropsmith.activations.block_outputs import (
-    Layer,
-    Reads,
-    no_attention,
-    no_blocks,
-    no_feed,
-    of_attention,
+from dropsmith.activations.block_outputs import Layer, Reads, no_blocks, of_attention
+from dropsmith.activations.block_runs import (
+    LOCATIONS,
+    BlockLocations,
+    BlockRun,
+    possible_locations,
 )
 from dropsmith.activations.reader_hooks import (
     BeginBlock,
@@ -29,39 +26,14 @@ from dropsmith.activations.reader_hooks import (
 from dropsmith.activations.transformer_blocks import (
     BlockCandidate,
     below,
-    block_candidates,
     blocks_among,
     ends_with_attention,
-    time_first,
 )
 from dropsmith.batches import leading_tensor
 from dropsmith.errors import SiteError
 from dropsmith.interception import DetachedHooks, OwnCalls
 from dropsmith.noise import owner_module
-from dropsmith.plans import ROOT, shown
-
-
-@dataclass(frozen=True)
-class _Locations:
-    """Where a model's blocks are, and in which modules their attention runs."""
-
-    candidates: tuple[BlockCandidate, ...]
-    owners: tuple[str, ...]
-
-
-_LOCATIONS: WeakKeyDictionary[nn.Module, dict[str | None, _Locations]] = WeakKeyDictionary()
-
-
-@dataclass
-class _BlockRun:
-    """One run of a candidate."""
-
-    candidate: BlockCandidate
-    hidden: Tensor | None = None
-    feed: Tensor | None = None
-    attention: list[tuple[str, AttentionRecord]] = field(default_factory=list)
-    shared_hidden: bool = False
-    shared_attention: list[str] = field(default_factory=list)
+from dropsmith.plans import ROOT
 
 
 def never() -> bool:
@@ -87,27 +59,24 @@ class Reader:
         below: Callable[[], bool] = never,
     ) -> None:
         self.model, self.reads, self.begun, self.below = model, reads, begun, below
-        known = _LOCATIONS.get(model, {}).get(reads.blocks)
-        self.known = known
-        self.candidates = (
-            known.candidates if known else tuple(block_candidates(model, reads.blocks))
-        )
-        self.owners = known.owners if known else tuple(_possible_owners(model))
+        self.known = LOCATIONS.get(model, {}).get(reads.blocks)
+        locations = self.known or possible_locations(model, reads.blocks)
+        self.candidates, self.owners = locations.candidates, locations.owners
         self.handles: list[RemovableHandle] = []
         self.own_calls: list[OwnCalls] = []
         self.detached: DetachedHooks | None = None
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self.open_runs: list[_BlockRun] = []
-        self.runs: list[_BlockRun] = []
+        self.open_runs: list[BlockRun] = []
+        self.runs: list[BlockRun] = []
         self.without_graph: dict[str, SiteError] = {}
         self.with_grad = torch.is_grad_enabled()
 
     @property
     def settled(self) -> bool:
         """Whether it knew where to look, so that the next forward can be read by the same hooks."""
-        return self.known is not None and _LOCATIONS.get(self.model, {}).get(self.reads.blocks) is (
+        return self.known is not None and LOCATIONS.get(self.model, {}).get(self.reads.blocks) is (
             self.known
         )
 
@@ -162,7 +131,11 @@ class Reader:
         blocks = set(self._blocks(owners))
         runs = self.runs
         self._begin_anew()  # nothing that was read is kept until the next forward
-        return tuple(self._layer(run) for run in runs if run.candidate in blocks)
+        try:
+            return tuple(r.layer(self.model, self.reads) for r in runs if r.candidate in blocks)
+        except SiteError:
+            LOCATIONS.pop(self.model, None)
+            raise
 
     def _blocks(self, owners: Sequence[str]) -> list[BlockCandidate]:
         """The blocks among the candidates that ran, by the modules in which attention ran."""
@@ -191,12 +164,12 @@ class Reader:
         beside = {other for other in self.candidates if other.stack in stacks}
         if self.known is None and beside <= {run.candidate for run in self.runs}:
             inside = [owner for owner in owners if any(below(owner, b.name) for b in blocks)]
-            known = _LOCATIONS.setdefault(self.model, {})
-            known[self.reads.blocks] = _Locations(tuple(blocks), tuple(inside))
+            known = LOCATIONS.setdefault(self.model, {})
+            known[self.reads.blocks] = BlockLocations(tuple(blocks), tuple(inside))
 
     def begin(self, candidate: BlockCandidate) -> None:
         """A candidate starts to run."""
-        self.open_runs.append(_BlockRun(candidate))
+        self.open_runs.append(BlockRun(candidate))
 
     def end(self, candidate: BlockCandidate, output: Any) -> None:
         """It has run."""
@@ -237,34 +210,3 @@ class Reader:
             f"{name!r} runs without gradients inside a forward with them, so what is read "
             "there has no graph\n  checkpoint with use_reentrant=False"
         )
-
-    def _layer(self, run: _BlockRun) -> Layer:
-        name, hidden = run.candidate.name, self._hidden(run)
-        if self.reads.attention and not run.attention:
-            _LOCATIONS.pop(self.model, None)
-            raise no_attention(self.model, name)
-        attention = tuple((owner, record.value()) for owner, record in run.attention)
-        shared = run.shared_hidden, tuple(run.shared_attention)
-        return Layer(name, run.candidate.stack, hidden, attention, *shared)
-
-    def _hidden(self, run: _BlockRun) -> Tensor | None:
-        """The states that are wanted of a block; rows first where time is known to be."""
-        name, hidden = run.candidate.name, run.hidden
-        if self.reads.hidden == "feed-forward":
-            # Rows may differ where views part between the two.
-            if run.feed is None or hidden is None or run.feed.shape[1:] != hidden.shape[1:]:
-                raise no_feed(name, run.candidate.feed, run.feed, hidden)
-            hidden = run.feed
-        if hidden is None or hidden.ndim != 3 or not time_first(owner_module(self.model, name)):
-            return hidden
-        return hidden.transpose(0, 1)
-
-
-def _possible_owners(model: nn.Module) -> Iterator[str]:
-    """The modules that may attend, or drop what attends: not torch's own layers but those."""
-    torchs = (nn.MultiheadAttention, _DropoutNd)
-    for name, module in model.named_modules():
-        if isinstance(module, torchs) or not type(module).__module__.startswith(
-            "torch.nn.modules."
-        ):
-            yield shown(name)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from dropsmith.activations import Layer, Reading, Reads, never, reading
+from dropsmith.activations import BlockReadings, Layer, Reads, never, read_blocks
 from dropsmith.errors import ViewError
 from dropsmith.kernels.agreeing_attention import Looks
 
@@ -15,9 +15,9 @@ Layers = tuple[Layer, ...]
 
 def seeing(
     model: nn.Module, reads: Reads | None, below: Callable[[], bool] = never
-) -> AbstractContextManager[Reading | None]:
-    """Read the blocks of a forward, where something wants them; `below` as in `reading`."""
-    return nullcontext() if reads is None else reading(model, reads, below)
+) -> AbstractContextManager[BlockReadings | None]:
+    """Read the blocks of a forward, where something wants them; `below` as in `read_blocks`."""
+    return nullcontext() if reads is None else read_blocks(model, reads, below)
 
 
 def cut_layers(read: Sequence[Layer], sizes: Sequence[int]) -> tuple[Layers, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dropsmith.activations import Layer, Reads, reading
+from dropsmith.activations import Layer, Reads, read_blocks
 from dropsmith.batches import call
 from dropsmith.noise import owner_module, unchanged
 from dropsmith.plans import ROOT, Selector, Site
@@ -16,7 +16,7 @@ from dropsmith.search.group import Group, Tied, compact
 def blocks_of(model: nn.Module, batch: Any, blocks: str | None) -> tuple[Layer, ...]:
     """The Transformer blocks of a model, in the order in which they ran."""
     reads = Reads(hidden="block", attention=blocks is None, blocks=blocks)
-    with unchanged(model), torch.no_grad(), reading(model, reads) as read:
+    with unchanged(model), torch.no_grad(), read_blocks(model, reads) as read:
         model.train()
         call(model, batch)
     return read.layers

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from dropsmith.activations import Reads, reading
+from dropsmith.activations import Reads, read_blocks
 from dropsmith.batches import call
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.models import AnyModel
@@ -153,7 +153,7 @@ def _pretrained(task: Task, checkpoint: str) -> Task | None:
 def _has_blocks(model: nn.Module, part: Part, own_input: str | None) -> bool:
     """Whether its Transformer blocks can be read, from a run over two rows."""
     try:
-        with torch.no_grad(), torch.random.fork_rng(), reading(model, Reads()):
+        with torch.no_grad(), torch.random.fork_rng(), read_blocks(model, Reads()):
             named = part if own_input is None else part.renamed(own_input)
             call(model, named.rows(slice(0, 2)))
     except Exception:  # the user's own code, which fails where its run can say so better
