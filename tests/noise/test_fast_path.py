@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from dropsmith.activations.block_outputs import Reads
+from dropsmith.activations.block_readings import read_blocks
 from dropsmith.activations.read_taps import taps
 from dropsmith.noise.forward_pass import ForwardPass
 from dropsmith.noise.lookup import noise_of
@@ -148,8 +150,12 @@ def test_taps_audit_and_predict_take_padding_in_eval_mode():
         want = net(**batch)
         with taps(net, hidden="layers.1", attention="**") as read:
             got = net(**batch)
+        with read_blocks(net, Reads()) as blocks:
+            again = net(**batch)
     real = ~PADDING
     torch.testing.assert_close(got[real], want[real])
+    torch.testing.assert_close(again[real], want[real])
+    assert [layer.name for layer in blocks.layers] == ["layers.0", "layers.1"]
     assert bool((read.attention["layers.0.self_attn.attention()"][1, ..., 3:] == 0).all())
     assert not any(row.on for row in audit(net, batch).rows)
     assert bool((predict(net, batch, samples=3, kind="values").variance[real] > 0).any())

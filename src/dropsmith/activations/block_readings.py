@@ -7,6 +7,7 @@ from torch import nn
 
 from dropsmith.activations.block_outputs import Layer, Reads
 from dropsmith.activations.block_reader import Reader, never
+from dropsmith.interception import fast_path_disabled
 
 
 class BlockReadings:
@@ -46,7 +47,8 @@ def read_blocks(
     reader, read = Reader(model, reads, below=below), BlockReadings()
     reader.open()
     try:
-        yield read
+        with fast_path_disabled():
+            yield read
         read.layers = reader.finish()
     finally:
         reader.close()
