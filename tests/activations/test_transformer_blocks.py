@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from dropsmith.activations.block_outputs import Reads
-from dropsmith.activations.read_blocks import reading
-from dropsmith.activations.transformer_blocks import places
+from dropsmith.activations.block_readings import read_blocks
+from dropsmith.activations.transformer_blocks import block_candidates
 from dropsmith.errors import SiteError
 from noise.zoo import WIDTH, seeded, sentences, tiny_bert, tiny_gpt2
 
@@ -54,7 +54,7 @@ class Block(nn.Module):
 
 
 def read(model, *, hidden="block", batch=X, **more):
-    with reading(model, Reads(hidden=hidden, **more)) as found:
+    with read_blocks(model, Reads(hidden=hidden, **more)) as found:
         model(**batch) if isinstance(batch, dict) else model(batch)
     return found.layers
 
@@ -139,7 +139,7 @@ def test_reading_changes_no_draw_and_leaves_nothing_behind():
     torch.manual_seed(1)
     want = model(X)
     torch.manual_seed(1)
-    with reading(model, Reads()) as found:
+    with read_blocks(model, Reads()) as found:
         got = model(X)
     assert torch.equal(got, want)
     assert found.layers[0].hidden is got
@@ -148,7 +148,7 @@ def test_reading_changes_no_draw_and_leaves_nothing_behind():
 
 def test_automatic_casting_is_the_calls_own():
     model = nn.TransformerEncoderLayer(WIDTH, 2, 16, batch_first=True)
-    with reading(model, Reads()) as found, torch.autocast("cpu", dtype=torch.bfloat16):
+    with read_blocks(model, Reads()) as found, torch.autocast("cpu", dtype=torch.bfloat16):
         model(X)
     assert found.layers[0].attention[0][1].query.dtype == torch.bfloat16
 
@@ -181,7 +181,7 @@ def test_a_model_without_attention_is_refused():
 
 
 def test_places_know_the_last_projection_below_them():
-    assert {place.name: place.feed for place in places(tiny_gpt2())} == {
+    assert {place.name: place.feed for place in block_candidates(tiny_gpt2())} == {
         "h.0": "h.0.mlp.c_proj",
         "h.1": "h.1.mlp.c_proj",
     }

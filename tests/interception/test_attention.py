@@ -4,10 +4,21 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dropsmith.interception.attention import attend, probabilities
+from dropsmith.errors import SiteError
+from dropsmith.interception import attention
+from dropsmith.interception.torch_ops import decode
 from noise.zoo import seeded
 
 B, H, L, S, D = 2, 4, 5, 7, 8
+
+
+def attend(*qkv, drop, **settings):
+    return attention.attend(decode(F.scaled_dot_product_attention, qkv, settings), drop)
+
+
+def probabilities(query, key, attn_mask=None):
+    call = decode(F.scaled_dot_product_attention, (query, key, key, attn_mask))
+    return attention.probabilities(call)
 
 
 def inputs(dtype=torch.float64, keys=H, source=S):
@@ -90,3 +101,49 @@ def test_what_is_dropped_are_the_probabilities_before_the_values():
     out = attend(q, k, v, drop=drop)
     torch.testing.assert_close(seen[0].sum(-1), torch.ones(B, H, L, dtype=torch.float64))
     torch.testing.assert_close(out, 2 * F.scaled_dot_product_attention(q, k, v))
+
+
+@pytest.mark.parametrize(("keys", "values"), [(2, 4), (4, 2), (1, 2), (2, 1)])
+def test_groups_of_keys_and_of_values_may_differ(keys, values):
+    q = seeded(B, H, L, D, seed=1).double()
+    k = seeded(B, keys, S, D, seed=2).double()
+    v = seeded(B, values, S, D, seed=3).double()
+    got = attend(q, k, v, enable_gqa=True, drop=lambda weights: weights)
+    for head in range(H):
+        scores = q[:, head] @ k[:, head // (H // keys)].transpose(1, 2) / D**0.5
+        want = scores.softmax(-1) @ v[:, head // (H // values)]
+        torch.testing.assert_close(got[:, head], want)
+    torch.testing.assert_close(got, F.scaled_dot_product_attention(q, k, v, enable_gqa=True))
+
+
+def test_one_key_head_serves_all_heads_also_by_broadcasting():
+    q, k, v = seeded(B, H, L, D), seeded(B, 1, S, D, seed=2), seeded(B, 1, S, D, seed=3)
+    got = attend(q, k, v, drop=lambda weights: weights)
+    torch.testing.assert_close(got, F.scaled_dot_product_attention(q, k, v))
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_nested_tensors_are_refused_in_words():
+    nested = torch.nested.nested_tensor([seeded(2, 3, 4), seeded(2, 5, 4)])
+    with pytest.raises(SiteError, match="padded tensors"):
+        attend(nested, nested, nested, drop=lambda weights: weights)
+
+
+HEADS = {
+    "batched": lambda x, w: (x, x, x, 8, 2, w[0], None, None, None, False, 0.1, w[1], None),
+    "zero": lambda x, w: (x, x, x, 8, 2, w[0], None, None, None, True, 0.1, w[1], None),
+    "extra key": lambda x, w: (x, x, x, 8, 2, w[0], None, w[2], w[2], True, 0.1, w[1], None),
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("sizes", [(5, 3, 8), (5, 8)])
+def test_sizes_of_multi_head_attention_are_those_of_its_weights(name, sizes):
+    if name == "extra key" and len(sizes) == 2:
+        pytest.skip("torch takes no extra keys without a batch")
+    weights = seeded(24, 8), seeded(8, 8), seeded(1, 1, 8)
+    call = decode(F.multi_head_attention_forward, HEADS[name](seeded(*sizes), weights))
+    got = attention.probabilities(call)
+    rows = got if got.ndim == 4 else got.unsqueeze(0)
+    assert attention.attention_sizes(call) == tuple(rows.shape)
+    torch.testing.assert_close(got.sum(-1), torch.ones(got.shape[:-1]))

@@ -1,19 +1,17 @@
 """Activations: hidden states and attention, read while a model runs."""
 
-from dropsmith.activations.attention import of_multi_head
 from dropsmith.activations.block_outputs import Layer, Reads
 from dropsmith.activations.block_reader import Reader, never
-from dropsmith.activations.read_blocks import Reading, reading
+from dropsmith.activations.block_readings import BlockReadings, read_blocks
 from dropsmith.activations.read_taps import Taps, taps
 
 __all__ = [
+    "BlockReadings",
     "Layer",
     "Reader",
-    "Reading",
     "Reads",
     "Taps",
     "never",
-    "of_multi_head",
-    "reading",
+    "read_blocks",
     "taps",
 ]

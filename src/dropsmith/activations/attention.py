@@ -1,30 +1,39 @@
-"""Queries and keys of attention calls, kept as they are seen and made ready when they are used."""
+"""What attention calls look at, remembered while a model runs and made ready when it is used."""
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from dropsmith.errors import SiteError
-from dropsmith.interception import (
-    ATTENTION,
-    MULTI_HEAD,
-    CallMode,
-    Torch,
-    multi_head_arguments,
-    probabilities,
-    unguarded,
-)
+from dropsmith.interception import NoisyCall, probabilities, run_heads
 from dropsmith.kernels.attention_divergence import AttentionInputs
 
-Seen = Callable[[], AttentionInputs | Tensor]
-"""Gives what a call looks at, or its probabilities where the model has made them itself."""
+
+class AttentionRecord(ABC):
+    """An attention call, or what may prove to be one.
+
+    Nothing is computed before it is asked for: what is computed while a checkpointed block runs
+    would have to be computed again when the block is.
+    """
+
+    @property
+    def attends(self) -> bool:
+        """Whether it is attention."""
+        return True
+
+    @abstractmethod
+    def value(self) -> AttentionInputs | Tensor:
+        """What the call looks at, or its probabilities where they are there or nothing else is."""
 
 
-class BeforeDropout:
+@final
+class DropoutInput(AttentionRecord):
     """What a dropout call was given: probabilities of attention, or something else.
 
     Its values tell. They are looked at when the forward is over, for a compiler that traces the
@@ -34,85 +43,53 @@ class BeforeDropout:
     def __init__(self, x: Tensor) -> None:
         self.x = x
 
-    def __call__(self) -> Tensor:
-        return self.x
-
     @cached_property
-    def attention(self) -> bool:
-        """Whether it is probabilities."""
+    def attends(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
         return sums_to_one(self.x)
 
-
-def seen_in(func: Torch, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Seen | None:
-    """What a torch call looks at, if it is attention.
-
-    Nothing is computed before it is asked for: what is computed while a checkpointed block runs
-    would have to be computed again when the block is.
-    """
-    if func is ATTENTION:
-        looks = _of_fused(args, kwargs)
-        return lambda: looks
-    if func is MULTI_HEAD:
-        given = multi_head_arguments(args, kwargs)
-        cast = _casting(given["query"].device.type)
-        return lambda: _of_multi_head(given, cast)
-    return None
+    def value(self) -> Tensor:
+        return self.x
 
 
-def seen_before_dropout(x: Any) -> Seen | None:
+@final
+@dataclass(frozen=True)
+class FusedAttention(AttentionRecord):
+    """What a call of fused attention looks at; its values are not held."""
+
+    inputs: AttentionInputs
+
+    def value(self) -> AttentionInputs:
+        return self.inputs
+
+
+@final
+@dataclass(frozen=True)
+class AttentionCall(AttentionRecord):
+    """A call of multi-head or flex attention, and the automatic casting that was on."""
+
+    call: NoisyCall
+    casting: Callable[[], AbstractContextManager[Any]]
+
+    def value(self) -> AttentionInputs | Tensor:
+        with self.casting():
+            if self.call.operation == "multi-head attention":
+                return _head_inputs(self.call)
+            return probabilities(self.call)
+
+
+def record_of(call: NoisyCall) -> AttentionRecord | None:
+    """What is to be remembered of a call; None where it can be no attention."""
+    if call.kind != "attention":
+        return record_of_dropout(call.input) if call.kind == "functional" else None
+    if call.operation == "attention":
+        return FusedAttention(_inputs(call))
+    return AttentionCall(call, _casting(call.input.device.type))
+
+
+def record_of_dropout(x: Any) -> DropoutInput | None:
     """What is about to be dropped, if it has the form of probabilities."""
     fits = isinstance(x, Tensor) and x.ndim >= 3 and x.is_floating_point()
-    return BeforeDropout(x) if fits else None
-
-
-def _of_fused(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> AttentionInputs:
-    names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
-    given: dict[str, Any] = dict(zip(names, args, strict=False)) | dict(kwargs)
-    query, key, mask = given["query"], given["key"], given.get("attn_mask")
-    if query.ndim not in (3, 4) or key.ndim != query.ndim:
-        raise SiteError(
-            f"fused attention of queries {tuple(query.shape)} cannot be compared\n"
-            "  give it [rows, heads, time, units], or [rows × heads, time, units]"
-        )
-    if query.ndim == 3:
-        # Heads are folded into the rows: one head each, and a mask that broadcasts likewise.
-        query, key = query.unsqueeze(1), key.unsqueeze(1)
-        mask = mask.unsqueeze(1) if mask is not None and mask.ndim == 3 else mask
-    causal, scale = bool(given.get("is_causal", False)), given.get("scale")
-    return AttentionInputs(query, key, mask, causal, scale)
-
-
-def _of_multi_head(given: Mapping[str, Any], cast: Any) -> AttentionInputs:
-    """Run it once more up to its fused call, for its projections, its masks and its extra keys."""
-    found: list[AttentionInputs] = []
-
-    def handle(func: Torch, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        if func is not ATTENTION:
-            return func(*args, **kwargs)
-        found.append(_of_fused(args, kwargs))
-        query, value = found[0].query, args[2] if len(args) > 2 else kwargs["value"]
-        return query.new_zeros(()).expand(*query.shape[:3], value.shape[-1])
-
-    with cast(), CallMode(_Handing(handle)):  # pyright: ignore[reportArgumentType]
-        unguarded(**{**given, "training": False, "need_weights": False})
-    return found[0]
-
-
-class _Handing:
-    """What a mode needs of an owner whose calls are all handed on."""
-
-    away = 0
-
-    def __init__(self, handle: Callable[..., Any]) -> None:
-        self.handle = handle
-
-
-def _casting(device: str) -> Callable[[], Any]:
-    """The automatic casting that is on now, to be had again later."""
-    if not torch.is_autocast_enabled(device):
-        return nullcontext
-    dtype = torch.get_autocast_dtype(device)
-    return lambda: torch.autocast(device, dtype=dtype)
+    return DropoutInput(x) if fits else None
 
 
 def sums_to_one(value: Tensor) -> bool:
@@ -124,23 +101,40 @@ def sums_to_one(value: Tensor) -> bool:
     return bool(near.all() & (value.detach() >= 0).all() & (sums != 0).any())
 
 
-def of_fused(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
-    """Those of a call of `F.scaled_dot_product_attention`, from its arguments."""
-    names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
-    given: dict[str, Any] = dict(zip(names, args, strict=False)) | dict(kwargs)
-    if given.get("enable_gqa"):
-        repeats = given["query"].size(-3) // given["key"].size(-3)
-        given["key"] = given["key"].repeat_interleave(repeats, -3)
-    asked = ("query", "key", "attn_mask", "is_causal", "scale")
-    return probabilities(**{name: given[name] for name in asked if name in given})
+def _inputs(call: NoisyCall) -> AttentionInputs:
+    """What a fused call looks at, rows and heads that torch broadcasts written out."""
+    given = call.arguments
+    query, key, mask = given["query"], given["key"], given["attn_mask"]
+    if query.ndim not in (3, 4) or key.ndim != query.ndim:
+        raise SiteError(
+            f"fused attention of queries {tuple(query.shape)} cannot be compared\n"
+            "  give it [rows, heads, time, units], or [rows × heads, time, units]"
+        )
+    if query.ndim == 3:
+        # Heads are folded into the rows: one head each, and a mask that broadcasts likewise.
+        query, key = query.unsqueeze(1), key.unsqueeze(1)
+        mask = mask.unsqueeze(1) if mask is not None and mask.ndim == 3 else mask
+    rows, heads = max(len(query), len(key)), max(query.size(1), key.size(1))
+    query, key = query.expand(rows, heads, -1, -1), key.expand(rows, -1, -1, -1)
+    return AttentionInputs(query, key, mask, bool(given["is_causal"]), given["scale"])
 
 
-def of_multi_head(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
-    """Those of a call of `F.multi_head_attention_forward`, from its arguments."""
-    given = multi_head_arguments(args, kwargs)
-    given |= {"training": False, "need_weights": True, "average_attn_weights": False}
-    # Kept from the plan's mode below: this run is to have no noise.
-    with torch._C.DisableTorchFunction():
-        _, weights = MULTI_HEAD(**given)
-    assert weights is not None
-    return weights
+def _head_inputs(call: NoisyCall) -> AttentionInputs:
+    """Run it once more up to its fused call, for its projections, its masks and its extra keys."""
+    inner: list[NoisyCall] = []
+
+    def handle(fused: NoisyCall) -> Tensor:
+        inner.append(fused)
+        query, value = fused.input, fused.arguments["value"]
+        return query.new_zeros(()).expand(*query.shape[:3], value.shape[-1])
+
+    run_heads(call, handle, training=False, need_weights=False)
+    return _inputs(inner[0])
+
+
+def _casting(device: str) -> Callable[[], AbstractContextManager[Any]]:
+    """The automatic casting that is on now, to be had again later."""
+    if not torch.is_autocast_enabled(device):
+        return nullcontext
+    dtype = torch.get_autocast_dtype(device)
+    return lambda: torch.autocast(device, dtype=dtype)

@@ -1,61 +1,39 @@
-"""The hooks that read a model's Transformer blocks in one forward, and what they have seen."""
+"""The reader of Transformer blocks: its hooks, and what they have remembered of one forward."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 from torch.utils.hooks import RemovableHandle
 
-from dropsmith.activations.attention import BeforeDropout, Seen
-from dropsmith.activations.block_outputs import (
-    Layer,
-    Reads,
-    no_attention,
-    no_blocks,
-    no_feed,
-    of_attention,
+from dropsmith.activations.attention import AttentionRecord
+from dropsmith.activations.block_outputs import Layer, Reads, no_blocks, of_attention
+from dropsmith.activations.block_runs import (
+    LOCATIONS,
+    BlockLocations,
+    BlockRun,
+    possible_locations,
 )
-from dropsmith.activations.reader_hooks import Begin, End, Fed, Given, Handle
+from dropsmith.activations.reader_hooks import (
+    BeginBlock,
+    BeginDropout,
+    CallHandle,
+    EndBlock,
+    EndFeedForward,
+)
 from dropsmith.activations.transformer_blocks import (
     BlockCandidate,
     below,
     blocks_among,
     ends_with_attention,
-    places,
-    time_first,
 )
 from dropsmith.batches import leading_tensor
 from dropsmith.errors import SiteError
 from dropsmith.interception import DetachedHooks, OwnCalls
 from dropsmith.noise import owner_module
-from dropsmith.plans import ROOT, shown
-
-
-@dataclass(frozen=True)
-class _Found:
-    """Where a model's blocks are, and in which modules their attention runs."""
-
-    places: tuple[BlockCandidate, ...]
-    owners: tuple[str, ...]
-
-
-_FOUND: WeakKeyDictionary[nn.Module, dict[str | None, _Found]] = WeakKeyDictionary()
-
-
-@dataclass
-class _Run:
-    """One run of a place."""
-
-    place: BlockCandidate
-    hidden: Tensor | None = None
-    feed: Tensor | None = None
-    attention: list[tuple[str, Seen]] = field(default_factory=list)
-    shared_hidden: bool = False
-    shared_attention: list[str] = field(default_factory=list)
+from dropsmith.plans import ROOT
 
 
 def never() -> bool:
@@ -81,176 +59,154 @@ class Reader:
         below: Callable[[], bool] = never,
     ) -> None:
         self.model, self.reads, self.begun, self.below = model, reads, begun, below
-        known = _FOUND.get(model, {}).get(reads.blocks)
-        self.known = known
-        self.places = known.places if known else tuple(places(model, reads.blocks))
-        self.owners = known.owners if known else tuple(_possible(model))
+        self.known = LOCATIONS.get(model, {}).get(reads.blocks)
+        locations = self.known or possible_locations(model, reads.blocks)
+        self.candidates, self.owners = locations.candidates, locations.owners
         self.handles: list[RemovableHandle] = []
-        self.own: list[OwnCalls] = []
-        self.hung: DetachedHooks | None = None
+        self.own_calls: list[OwnCalls] = []
+        self.detached: DetachedHooks | None = None
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self.open_runs: list[_Run] = []
-        self.runs: list[_Run] = []
-        self.lost: dict[str, SiteError] = {}
+        self.open_runs: list[BlockRun] = []
+        self.runs: list[BlockRun] = []
+        self.without_graph: dict[str, SiteError] = {}
         self.with_grad = torch.is_grad_enabled()
 
     @property
     def settled(self) -> bool:
         """Whether it knew where to look, so that the next forward can be read by the same hooks."""
-        return self.known is not None and _FOUND.get(self.model, {}).get(self.reads.blocks) is (
+        return self.known is not None and LOCATIONS.get(self.model, {}).get(self.reads.blocks) is (
             self.known
         )
 
     def open(self) -> None:
         """Hook every place that may be a block, and every module that may attend."""
         self._begin_anew()
-        if self.hung is None:
+        if self.detached is None:
             self._hook()
         else:
-            self.hung.reattach()
-            self.hung = None
+            self.detached.reattach()
+            self.detached = None
         if self.begun:
-            for place in self.places:
-                if place.name == ROOT:
-                    self.begin(place)
+            for candidate in self.candidates:
+                if candidate.name == ROOT:
+                    self.begin(candidate)
 
     def _hook(self) -> None:
-        for place in self.places:
-            if place.feed is not None and self.reads.hidden == "feed-forward":
-                feed = owner_module(self.model, place.feed)
-                self.handles.append(feed.register_forward_hook(Fed(self, place.feed)))
-            if self.begun and place.name == ROOT:
+        for candidate in self.candidates:
+            if candidate.feed is not None and self.reads.hidden == "feed-forward":
+                feed = owner_module(self.model, candidate.feed)
+                self.handles.append(
+                    feed.register_forward_hook(EndFeedForward(self, candidate.feed))
+                )
+            if self.begun and candidate.name == ROOT:
                 continue
-            module = owner_module(self.model, place.name)
-            self.handles.append(module.register_forward_pre_hook(Begin(self, place)))
-            self.handles.append(module.register_forward_hook(End(self, place)))
+            module = owner_module(self.model, candidate.name)
+            self.handles.append(module.register_forward_pre_hook(BeginBlock(self, candidate)))
+            self.handles.append(module.register_forward_hook(EndBlock(self, candidate)))
         for owner in self.owners:
             module = owner_module(self.model, owner)
             if self.begun and owner == ROOT:
                 continue
             if isinstance(module, _DropoutNd):
-                self.handles.append(module.register_forward_pre_hook(Given(self, owner)))
+                self.handles.append(module.register_forward_pre_hook(BeginDropout(self, owner)))
             else:
-                self.own.append(OwnCalls(module, Handle(self, owner)))
-                self.own[-1].attach()
+                self.own_calls.append(OwnCalls(module, CallHandle(self, owner)))
+                self.own_calls[-1].attach()
 
     def close(self) -> None:
         """Take all hooks off."""
-        if self.hung is None:
-            self.hung = DetachedHooks(
-                [*self.handles, *(handle for own in self.own for handle in own.handles)]
+        if self.detached is None:
+            self.detached = DetachedHooks(
+                [*self.handles, *(handle for own in self.own_calls for handle in own.handles)]
             )
 
     def finish(self, output: Any = None) -> tuple[Layer, ...]:
         """What was read, after the forward, which has returned `output`."""
         if self.begun and self.open_runs:
-            self.end(self.open_runs[-1].place, output)
-        self._sort_out()
-        attended = dict.fromkeys(owner for run in self.runs for owner, _ in run.attention)
-        ran = list(dict.fromkeys(run.place for run in self.runs))
-        named = self.known is not None or self.reads.blocks is not None
-        blocks = blocks_among(self.model, ran, attended, named)
-        if not blocks:
-            raise no_blocks(self.model, list(attended))
-        if self.reads.hidden == "feed-forward" and self.known is None:
-            for place in blocks:
-                if ends_with_attention(self.model, place, attended):
-                    raise of_attention(place.name, place.feed)
-        self._remember(blocks, list(attended))
-        chosen, runs = set(blocks), self.runs
+            self.end(self.open_runs[-1].candidate, output)
+        self._leave_out_other_dropout()
+        owners = list(dict.fromkeys(owner for run in self.runs for owner, _ in run.attention))
+        blocks = set(self._blocks(owners))
+        runs = self.runs
         self._begin_anew()  # nothing that was read is kept until the next forward
-        return tuple(self._layer(run) for run in runs if run.place in chosen)
+        try:
+            return tuple(r.layer(self.model, self.reads) for r in runs if r.candidate in blocks)
+        except SiteError:
+            LOCATIONS.pop(self.model, None)
+            raise
 
-    def _sort_out(self) -> None:
+    def _blocks(self, owners: Sequence[str]) -> list[BlockCandidate]:
+        """The blocks among the candidates that ran, by the modules in which attention ran."""
+        ran = list(dict.fromkeys(run.candidate for run in self.runs))
+        named = self.known is not None or self.reads.blocks is not None
+        blocks = blocks_among(self.model, ran, owners, named)
+        if not blocks:
+            raise no_blocks(self.model, owners)
+        if self.reads.hidden == "feed-forward" and self.known is None:
+            for block in blocks:
+                if ends_with_attention(self.model, block, owners):
+                    raise of_attention(block.name, block.feed)
+        self._remember(blocks, owners)
+        return blocks
+
+    def _leave_out_other_dropout(self) -> None:
         """Leave out what dropout was given that is no attention."""
         for run in self.runs:
-            run.attention = [(name, seen) for name, seen in run.attention if _is_attention(seen)]
-            if lost := self.lost.keys() & {name for name, _ in run.attention}:
-                raise self.lost[min(lost)]
+            run.attention = [(name, record) for name, record in run.attention if record.attends]
+            if owners := self.without_graph.keys() & {name for name, _ in run.attention}:
+                raise self.without_graph[min(owners)]
 
-    def _remember(self, blocks: Sequence[BlockCandidate], attended: Sequence[str]) -> None:
+    def _remember(self, blocks: Sequence[BlockCandidate], owners: Sequence[str]) -> None:
         """Where to look next time, unless a block was skipped and has not shown its attention."""
         stacks = {block.stack for block in blocks}
-        beside = {place for place in self.places if place.stack in stacks}
-        if self.known is None and beside <= {run.place for run in self.runs}:
-            inside = [one for one in attended if any(below(one, block.name) for block in blocks)]
-            known = _FOUND.setdefault(self.model, {})
-            known[self.reads.blocks] = _Found(tuple(blocks), tuple(inside))
+        beside = {other for other in self.candidates if other.stack in stacks}
+        if self.known is None and beside <= {run.candidate for run in self.runs}:
+            inside = [owner for owner in owners if any(below(owner, b.name) for b in blocks)]
+            known = LOCATIONS.setdefault(self.model, {})
+            known[self.reads.blocks] = BlockLocations(tuple(blocks), tuple(inside))
 
-    def begin(self, place: BlockCandidate) -> None:
-        """A place starts to run."""
-        self.open_runs.append(_Run(place))
+    def begin(self, candidate: BlockCandidate) -> None:
+        """A candidate starts to run."""
+        self.open_runs.append(BlockRun(candidate))
 
-    def end(self, place: BlockCandidate, output: Any) -> None:
+    def end(self, candidate: BlockCandidate, output: Any) -> None:
         """It has run."""
         run = self.open_runs.pop()
         if self.reads.hidden is not None:
-            run.hidden = self._kept(leading_tensor(output, place.name), place.name)
+            run.hidden = self._with_graph(leading_tensor(output, candidate.name), candidate.name)
         if self.reads.hidden == "block":
             run.shared_hidden = self.below()
         self.runs.append(run)
 
-    def fed(self, name: str, output: Any) -> None:
-        """The feed-forward part of the places that run now has returned something."""
+    def feed_forward(self, name: str, output: Any) -> None:
+        """The feed-forward part of the candidates that run now has returned something."""
         for run in self.open_runs:
-            if run.place.feed == name:
-                run.feed = self._kept(leading_tensor(output, name), name)
+            if run.candidate.feed == name:
+                run.feed = self._with_graph(leading_tensor(output, name), name)
                 run.shared_hidden = self.below()
 
-    def attends(self, owner: str, seen: Seen | None) -> None:
-        """An attention call in all places that run now, or what may prove to be one."""
-        if seen is not None:
-            if (error := self._without_graph(owner)) is not None:
-                self.lost[owner] = error
-            for run in self.open_runs:
-                run.attention.append((owner, seen))
-                if self.below():
-                    run.shared_attention.append(owner)
+    def attention(self, owner: str, record: AttentionRecord | None) -> None:
+        """An attention call in all candidates that run now, or what may prove to be one."""
+        if record is None:
+            return
+        if (error := self._missing_graph(owner)) is not None:
+            self.without_graph[owner] = error
+        for run in self.open_runs:
+            run.attention.append((owner, record))
+            if self.below():
+                run.shared_attention.append(owner)
 
-    def _kept(self, value: Tensor, name: str) -> Tensor:
-        if (error := self._without_graph(name)) is not None:
+    def _with_graph(self, value: Tensor, name: str) -> Tensor:
+        if (error := self._missing_graph(name)) is not None:
             raise error
         return value
 
-    def _without_graph(self, name: str) -> SiteError | None:
+    def _missing_graph(self, name: str) -> SiteError | None:
         if not self.with_grad or torch.is_grad_enabled():
             return None
         return SiteError(
             f"{name!r} runs without gradients inside a forward with them, so what is read "
             "there has no graph\n  checkpoint with use_reentrant=False"
         )
-
-    def _layer(self, run: _Run) -> Layer:
-        name, hidden = run.place.name, self._hidden(run)
-        if self.reads.attention and not run.attention:
-            _FOUND.pop(self.model, None)
-            raise no_attention(self.model, name)
-        attention = tuple((owner, seen()) for owner, seen in run.attention)
-        shared = run.shared_hidden, tuple(run.shared_attention)
-        return Layer(name, run.place.stack, hidden, attention, *shared)
-
-    def _hidden(self, run: _Run) -> Tensor | None:
-        """The states that are wanted of a block; rows first where time is known to be."""
-        name, hidden = run.place.name, run.hidden
-        if self.reads.hidden == "feed-forward":
-            # Rows may differ where views part between the two.
-            if run.feed is None or hidden is None or run.feed.shape[1:] != hidden.shape[1:]:
-                raise no_feed(name, run.place.feed, run.feed, hidden)
-            hidden = run.feed
-        if hidden is None or hidden.ndim != 3 or not time_first(owner_module(self.model, name)):
-            return hidden
-        return hidden.transpose(0, 1)
-
-
-def _is_attention(seen: Seen) -> bool:
-    return not isinstance(seen, BeforeDropout) or seen.attention
-
-
-def _possible(model: nn.Module) -> Iterator[str]:
-    """The modules that may attend, or drop what attends: not torch's own layers but those."""
-    own = (nn.MultiheadAttention, _DropoutNd)
-    for name, module in model.named_modules():
-        if isinstance(module, own) or not type(module).__module__.startswith("torch.nn.modules."):
-            yield shown(name)

@@ -1,4 +1,4 @@
-"""Reading a model while it runs: hidden states, and attention probabilities before any dropout."""
+"""Taps: hidden states and attention probabilities before any dropout, read while a model runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from dropsmith.activations.attention import of_fused, of_multi_head, sums_to_one
+from dropsmith.activations.attention import sums_to_one
 from dropsmith.batches import leading_tensor
 from dropsmith.errors import SiteError
-from dropsmith.interception import ATTENTION, DROPOUTS, MULTI_HEAD, OwnCalls, Torch
+from dropsmith.interception import NoisyCall, OwnCalls, fast_path_disabled, probabilities
 from dropsmith.noise import in_backward, owner_module, possible_calls, static_sites
 from dropsmith.plans import Selector, Site, nearest
 
@@ -66,27 +66,28 @@ def taps(
     tap = _Tap(model, Taps(), _selector(hidden), _selector(attention))
     try:
         tap.open()
-        yield tap.read
+        with fast_path_disabled():
+            yield tap.readings
         tap.check_ran()
     finally:
         tap.close()
 
 
-def _selector(asked: str | Selector | None) -> Selector | None:
-    return Selector(name=asked) if isinstance(asked, str) else asked
+def _selector(name: str | Selector | None) -> Selector | None:
+    return Selector(name=name) if isinstance(name, str) else name
 
 
 class _Tap:
     """The hooks of one `with taps(...)` block."""
 
     def __init__(
-        self, model: nn.Module, read: Taps, hidden: Selector | None, attention: Selector | None
+        self, model: nn.Module, readings: Taps, hidden: Selector | None, attention: Selector | None
     ) -> None:
         if hidden is None and attention is None:
             raise SiteError("taps reads hidden=... or attention=..., and was given neither")
-        self.model, self.read, self.hidden, self.attention = model, read, hidden, attention
+        self.model, self.readings, self.hidden, self.attention = model, readings, hidden, attention
         self.handles: list[RemovableHandle] = []
-        self.owned: list[OwnCalls] = []
+        self.own_calls: list[OwnCalls] = []
         self.ran = self.with_grad = False
 
     def open(self) -> None:
@@ -94,12 +95,14 @@ class _Tap:
         known = static_sites(self.model)
         if self.hidden is not None:
             outputs = [site for site in known if site.kind in ("output", "dropout")]
-            for site in _meant(self.hidden, outputs):
-                keep = _Output(self, site.name)
-                self._add(owner_module(self.model, site.owner).register_forward_hook(keep))
+            for site in _matching(self.hidden, outputs):
+                hook = _OutputHook(self, site.name)
+                self._add(owner_module(self.model, site.owner).register_forward_hook(hook))
         if self.attention is not None:
             drops = [site for site in known if site.kind in ("dropout", "attention")]
-            self._open_attention(_meant(self.attention, drops + possible_calls(self.model, known)))
+            self._open_attention(
+                _matching(self.attention, drops + possible_calls(self.model, known))
+            )
         self._add(self.model.register_forward_pre_hook(self._begin, prepend=True))
         self._add(self.model.register_forward_hook(self._end))
 
@@ -107,7 +110,7 @@ class _Tap:
         """Take all hooks off."""
         for handle in self.handles:
             handle.remove()
-        for own in self.owned:
+        for own in self.own_calls:
             own.detach()
 
     def check_ran(self) -> None:
@@ -115,7 +118,7 @@ class _Tap:
         if not self.ran:
             raise SiteError("taps read nothing: the model did not run inside the with block")
 
-    def keep(self, into: dict[str, Tensor], name: str, value: Tensor) -> None:
+    def store(self, into: dict[str, Tensor], name: str, value: Tensor) -> None:
         """Remember what a site gave, in the forward and not where it is run again for backward."""
         if in_backward():
             return
@@ -124,26 +127,26 @@ class _Tap:
                 f"site {name!r} runs without gradients inside a forward with them, so what is "
                 "read there has no graph\n  checkpoint with use_reentrant=False, or read elsewhere"
             )
-        again = sum(key == name or key.startswith(f"{name}#") for key in into)
-        into[f"{name}#{again}" if again else name] = value
+        earlier = sum(key == name or key.startswith(f"{name}#") for key in into)
+        into[f"{name}#{earlier}" if earlier else name] = value
 
-    def keep_attention(self, name: str, value: Tensor) -> None:
+    def store_attention(self, name: str, value: Tensor) -> None:
         """Remember what is about to be dropped, where it is probabilities."""
         if sums_to_one(value):
-            self.keep(self.read.attention, name, value)
+            self.store(self.readings.attention, name, value)
 
     def _open_attention(self, sites: Sequence[Site]) -> None:
         calls: dict[str, dict[str, str]] = {}
         for site in sites:
             if site.kind == "dropout":
-                keep = _Given(self, site.name)
+                hook = _InputHook(self, site.name)
                 owner = owner_module(self.model, site.owner)
-                self._add(owner.register_forward_pre_hook(keep))
+                self._add(owner.register_forward_pre_hook(hook))
             else:
                 calls.setdefault(site.owner, {})[site.kind] = site.name
         for owner, names in calls.items():
-            own = OwnCalls(owner_module(self.model, owner), _Handle(self, names))
-            self.owned.append(own)
+            own = OwnCalls(owner_module(self.model, owner), _CallHandle(self, names))
+            self.own_calls.append(own)
             own.attach()
 
     def _add(self, handle: RemovableHandle) -> None:
@@ -151,57 +154,58 @@ class _Tap:
 
     def _begin(self, module: nn.Module, args: Any) -> None:
         self.with_grad = torch.is_grad_enabled()
-        self.read.hidden.clear()
-        self.read.attention.clear()
+        self.readings.hidden.clear()
+        self.readings.attention.clear()
 
     def _end(self, module: nn.Module, args: Any, output: Any) -> None:
         self.ran = True
-        parts = (self.hidden, self.read.hidden), (self.attention, self.read.attention)
-        for asked, found in parts:
-            if asked is not None and not found:
+        parts = (self.hidden, self.readings.hidden), (self.attention, self.readings.attention)
+        for selector, values in parts:
+            if selector is not None and not values:
                 raise SiteError(
-                    f"taps read nothing at {asked!r}: what it means did not run in this forward, "
-                    "or held no attention probabilities\n"
+                    f"taps read nothing at {selector!r}: what it means did not run in this "
+                    "forward, or held no attention probabilities\n"
                     "  to list the sites that run: dropsmith.sites(model, batch)"
                 )
 
 
-def _meant(asked: Selector, sites: Sequence[Site]) -> list[Site]:
-    found = [site for site in sites if asked.matches(site)]
-    if not found:
+def _matching(selector: Selector, sites: Sequence[Site]) -> list[Site]:
+    matching = [site for site in sites if selector.matches(site)]
+    if not matching:
         names = [site.name for site in sites]
-        raise SiteError(f"taps: {asked!r} matched no site\n  nearest: {nearest(asked, names)}")
-    return found
+        raise SiteError(
+            f"taps: {selector!r} matched no site\n  nearest: {nearest(selector, names)}"
+        )
+    return matching
 
 
-class _Output:
+class _OutputHook:
     def __init__(self, tap: _Tap, name: str) -> None:
         self.tap, self.name = tap, name
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
-        self.tap.keep(self.tap.read.hidden, self.name, leading_tensor(output, self.name))
+        self.tap.store(self.tap.readings.hidden, self.name, leading_tensor(output, self.name))
 
 
-class _Given:
+class _InputHook:
     def __init__(self, tap: _Tap, name: str) -> None:
         self.tap, self.name = tap, name
 
     def __call__(self, module: nn.Module, args: Any) -> None:
         if args and isinstance(args[0], Tensor):
-            self.tap.keep_attention(self.name, args[0])
+            self.tap.store_attention(self.name, args[0])
 
 
-class _Handle:
-    """Looks at the noisy calls of one module and lets them go on to whatever is below."""
+class _CallHandle:
+    """Reads the noisy calls of one module and lets them go on to whatever is below."""
 
     def __init__(self, tap: _Tap, names: Mapping[str, str]) -> None:
         self.tap, self.names = tap, names
 
-    def __call__(self, func: Torch, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        if func in DROPOUTS and "functional" in self.names:
-            x = args[0] if args else kwargs["input"]
-            self.tap.keep_attention(self.names["functional"], x)
-        if func in (ATTENTION, MULTI_HEAD) and "attention" in self.names:
-            read = of_fused if func is ATTENTION else of_multi_head
-            self.tap.keep(self.tap.read.attention, self.names["attention"], read(args, kwargs))
-        return func(*args, **kwargs)
+    def __call__(self, call: NoisyCall) -> Any:
+        name = self.names.get(call.kind)
+        if name is not None and call.kind == "functional":
+            self.tap.store_attention(name, call.input)
+        elif name is not None and call.kind == "attention":
+            self.tap.store(self.tap.readings.attention, name, probabilities(call))
+        return call.run()

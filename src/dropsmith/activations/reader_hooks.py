@@ -1,81 +1,80 @@
-"""What hangs on a model while its blocks are read, and tells the reader what it sees.
+"""The hooks on a model whose blocks are read, which report to an observer.
 
-Where a checkpointed block is run again for backward, nothing is told a second time.
+Where a checkpointed block is run again for backward, nothing is reported a second time.
 """
 
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 from torch import nn
 
-from dropsmith.activations.attention import Seen, seen_before_dropout, seen_in
+from dropsmith.activations.attention import AttentionRecord, record_of, record_of_dropout
 from dropsmith.activations.transformer_blocks import BlockCandidate
-from dropsmith.interception import DROPOUTS, Torch
+from dropsmith.interception import NoisyCall
 from dropsmith.noise import in_backward
 
 
-class Told(Protocol):
-    """Who reads."""
+class BlockObserver(Protocol):
+    """What the hooks report to."""
 
-    def begin(self, place: BlockCandidate) -> None:
-        """A place starts to run."""
+    def begin(self, candidate: BlockCandidate) -> None:
+        """A candidate starts to run."""
 
-    def end(self, place: BlockCandidate, output: Any) -> None:
+    def end(self, candidate: BlockCandidate, output: Any) -> None:
         """It has run."""
 
-    def fed(self, name: str, output: Any) -> None:
-        """A module that ends the feed-forward part of some place has run."""
+    def feed_forward(self, name: str, output: Any) -> None:
+        """A module that ends the feed-forward part of some candidate has run."""
 
-    def attends(self, owner: str, seen: Seen | None) -> None:
-        """A module has made an attention call, or another one, of which nothing is seen."""
-
-
-class _Hook:
-    def __init__(self, reader: Told, place: BlockCandidate) -> None:
-        self.reader, self.place = reader, place
+    def attention(self, owner: str, record: AttentionRecord | None) -> None:
+        """A module has made an attention call, or a call of which nothing can be remembered."""
 
 
-class Begin(_Hook):
+class _CandidateHook:
+    def __init__(self, observer: BlockObserver, candidate: BlockCandidate) -> None:
+        self.observer, self.candidate = observer, candidate
+
+
+class BeginBlock(_CandidateHook):
+    """A hook before a candidate runs."""
+
     def __call__(self, module: nn.Module, args: Any) -> None:
         if not in_backward():
-            self.reader.begin(self.place)
+            self.observer.begin(self.candidate)
 
 
-class End(_Hook):
-    def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
-        if not in_backward():
-            self.reader.end(self.place, output)
-
-
-class Fed:
-    def __init__(self, reader: Told, name: str) -> None:
-        self.reader, self.name = reader, name
+class EndBlock(_CandidateHook):
+    """A hook after a candidate has run."""
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
         if not in_backward():
-            self.reader.fed(self.name, output)
+            self.observer.end(self.candidate, output)
 
 
-class Given:
-    def __init__(self, reader: Told, owner: str) -> None:
-        self.reader, self.owner = reader, owner
+class _NameHook:
+    def __init__(self, observer: BlockObserver, name: str) -> None:
+        self.observer, self.name = observer, name
+
+
+class EndFeedForward(_NameHook):
+    """A hook after the last projection of a feed-forward part."""
+
+    def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
+        if not in_backward():
+            self.observer.feed_forward(self.name, output)
+
+
+class BeginDropout(_NameHook):
+    """A hook before a dropout module, which may be given probabilities."""
 
     def __call__(self, module: nn.Module, args: Any) -> None:
         if args and not in_backward():
-            self.reader.attends(self.owner, seen_before_dropout(args[0]))
+            self.observer.attention(self.name, record_of_dropout(args[0]))
 
 
-class Handle:
-    """Looks at the calls of one module and lets them go on to whatever is below."""
+class CallHandle(_NameHook):
+    """Reports the noisy calls of one module and lets them go on to whatever is below."""
 
-    def __init__(self, reader: Told, owner: str) -> None:
-        self.reader, self.owner = reader, owner
-
-    def __call__(self, func: Torch, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def __call__(self, call: NoisyCall) -> Any:
         if not in_backward():
-            if func in DROPOUTS:
-                x = args[0] if args else kwargs["input"]
-                self.reader.attends(self.owner, seen_before_dropout(x))
-            else:
-                self.reader.attends(self.owner, seen_in(func, args, kwargs))
-        return func(*args, **kwargs)
+            self.observer.attention(self.name, record_of(call))
+        return call.run()

@@ -1,4 +1,4 @@
-"""Which modules of a model are its Transformer blocks: told from where attention runs."""
+"""The Transformer blocks of a model, recognised by where its attention runs."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class BlockCandidate:
     feed: str | None
 
 
-def places(model: nn.Module, blocks: str | None = None) -> list[BlockCandidate]:
+def block_candidates(model: nn.Module, blocks: str | None = None) -> list[BlockCandidate]:
     """Every element of every list of modules, and torch's own layers; or what `blocks` matches.
 
     Raises:
@@ -46,9 +46,9 @@ def places(model: nn.Module, blocks: str | None = None) -> list[BlockCandidate]:
 
 
 def blocks_among(
-    model: nn.Module, ran: Iterable[BlockCandidate], attended: Iterable[str], named: bool
+    model: nn.Module, ran: Iterable[BlockCandidate], attention_owners: Iterable[str], named: bool
 ) -> list[BlockCandidate]:
-    """Those of the places that are blocks.
+    """The candidates that are blocks.
 
     The elements of a list are blocks where attention runs in each of them that ran, and they hold
     projections beside it, such as those of a feed-forward part; of lists within lists the inner.
@@ -57,20 +57,20 @@ def blocks_among(
 
     Args:
         model: the root.
-        ran: the places that ran in a forward.
-        attended: the modules in which attention ran.
-        named: whether somebody named the places: then all of them are blocks.
+        ran: the candidates that ran in a forward.
+        attention_owners: the modules in which attention ran.
+        named: whether somebody named the candidates: then all of them are blocks.
     """
-    ran, owners = list(ran), set(attended)
+    ran, owners = list(ran), set(attention_owners)
     if named:
         return ran
     stacks: dict[str, list[BlockCandidate]] = {}
-    for place in ran:
-        stacks.setdefault(place.stack, []).append(place)
-    attending = [s for s in stacks.values() if all(_inside(p.name, owners) for p in s)]
-    fed = [found for found in attending if all(_fed(model, p.name, owners) for p in found)]
-    chosen = _innermost(fed) if fed else _outermost(attending)
-    return [place for place in ran if any(place in found for found in chosen)]
+    for candidate in ran:
+        stacks.setdefault(candidate.stack, []).append(candidate)
+    attending = [s for s in stacks.values() if all(_inside(c.name, owners) for c in s)]
+    complete = [s for s in attending if all(_has_feed(model, c.name, owners) for c in s)]
+    chosen = _innermost(complete) if complete else _outermost(attending)
+    return [candidate for candidate in ran if any(candidate in stack for stack in chosen)]
 
 
 def time_first(block: nn.Module) -> bool:
@@ -78,11 +78,13 @@ def time_first(block: nn.Module) -> bool:
     return isinstance(block, _BLOCKS) and not block.self_attn.batch_first
 
 
-def ends_with_attention(model: nn.Module, place: BlockCandidate, attended: Iterable[str]) -> bool:
+def ends_with_attention(
+    model: nn.Module, block: BlockCandidate, attention_owners: Iterable[str]
+) -> bool:
     """Whether the last projection of a block is of its attention, though it has others beside."""
-    inside = {owner for owner in attended if owner != place.name and below(owner, place.name)}
-    last = place.feed is not None and _within_any(place.feed, inside)
-    return last and _fed(model, place.name, inside)
+    inside = {own for own in attention_owners if own != block.name and below(own, block.name)}
+    last = block.feed is not None and _within_any(block.feed, inside)
+    return last and _has_feed(model, block.name, inside)
 
 
 def _listed(known: dict[str, nn.Module], name: str) -> bool:
@@ -105,19 +107,19 @@ def below(name: str, top: str) -> bool:
 
 def _projections(module: nn.Module) -> Iterator[str]:
     """The modules below with a matrix of their own that is not a table of words, by their path."""
-    for own, inner in module.named_modules():
+    for path, inner in module.named_modules():
         weight = inner._parameters.get("weight")
         if weight is not None and weight.ndim == 2 and not isinstance(inner, nn.Embedding):
-            yield own
+            yield path
 
 
-def _joined(name: str, own: str) -> str:
-    return shown(own) if name == ROOT else f"{name}.{own}" if own else name
+def _joined(name: str, path: str) -> str:
+    return shown(path) if name == ROOT else f"{name}.{path}" if path else name
 
 
-def _fed(model: nn.Module, name: str, owners: Iterable[str]) -> bool:
-    found = (_joined(name, own) for own in _projections(owner_module(model, name)))
-    return any(not _within_any(one, owners) for one in found)
+def _has_feed(model: nn.Module, name: str, owners: Iterable[str]) -> bool:
+    projections = (_joined(name, path) for path in _projections(owner_module(model, name)))
+    return any(not _within_any(projection, owners) for projection in projections)
 
 
 def _within_any(name: str, tops: Iterable[str]) -> bool:
@@ -138,19 +140,11 @@ def _feed(module: nn.Module, name: str) -> str | None:
 
 
 def _innermost(stacks: list[list[BlockCandidate]]) -> list[list[BlockCandidate]]:
-    return [
-        own
-        for own in stacks
-        if not any(_within(other, own) for other in stacks if other is not own)
-    ]
+    return [s for s in stacks if not any(_within(other, s) for other in stacks if other is not s)]
 
 
 def _outermost(stacks: list[list[BlockCandidate]]) -> list[list[BlockCandidate]]:
-    return [
-        own
-        for own in stacks
-        if not any(_within(own, other) for other in stacks if other is not own)
-    ]
+    return [s for s in stacks if not any(_within(s, other) for other in stacks if other is not s)]
 
 
 def _within(inner: list[BlockCandidate], outer: list[BlockCandidate]) -> bool:

@@ -29,14 +29,14 @@ FUSED = "fused_lm_head"
 def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
     """Stack the batch, or begin the first of several passes."""
     if torch.compiler.is_compiling():
-        return torch.compiler.disable(_before)(state, module, args, kwargs)
+        return torch.compiler.disable(_before)(state, module, args, kwargs)  # pyright: ignore
     return _before(state, module, args, kwargs)
 
 
 def after(state: Consistent, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
     """Add the term to the loss and cut the outputs to view 0."""
     if torch.compiler.is_compiling():
-        return torch.compiler.disable(_after)(state, module, output)
+        return torch.compiler.disable(_after)(state, module, output)  # pyright: ignore
     return _after(state, module, output)
 
 

@@ -1,33 +1,26 @@
 """Interception: the calls and modules of a running forward, as they are seen and replaced."""
 
 from dropsmith.interception.attachment import Attachment, DetachedHooks
-from dropsmith.interception.attention import attend, probabilities
+from dropsmith.interception.attention import attend, attention_sizes, probabilities, run_heads
 from dropsmith.interception.checkpointing import CallPosition
-from dropsmith.interception.module_trace import watched
-from dropsmith.interception.own_calls import CallMode, OwnCalls, Torch
-from dropsmith.interception.torch_ops import (
-    ATTENTION,
-    DROPOUTS,
-    MULTI_HEAD,
-    RECURRENT,
-    multi_head_arguments,
-    unguarded,
-)
+from dropsmith.interception.module_trace import ModuleTrace, fast_path_disabled
+from dropsmith.interception.own_calls import CallMode, OwnCalls
+from dropsmith.interception.signatures import Torch
+from dropsmith.interception.torch_ops import NoisyCall, decode
 
 __all__ = [
-    "ATTENTION",
-    "DROPOUTS",
-    "MULTI_HEAD",
-    "RECURRENT",
     "Attachment",
     "CallMode",
     "CallPosition",
     "DetachedHooks",
+    "ModuleTrace",
+    "NoisyCall",
     "OwnCalls",
     "Torch",
     "attend",
-    "multi_head_arguments",
+    "attention_sizes",
+    "decode",
+    "fast_path_disabled",
     "probabilities",
-    "unguarded",
-    "watched",
+    "run_heads",
 ]

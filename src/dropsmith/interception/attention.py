@@ -1,58 +1,123 @@
-"""Scaled dot-product attention written out, so that its probabilities can be dropped and read."""
+"""Attention written out, so that its probabilities can be dropped and read."""
 
 import math
+import types as python_types
 from collections.abc import Callable
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from dropsmith.errors import SiteError
+from dropsmith.interception.flex_attention import attend_flex, flex_probabilities
+from dropsmith.interception.own_calls import CallMode, Handle
+from dropsmith.interception.torch_ops import NoisyCall
 
-def attend(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-    *,
-    drop: Callable[[Tensor], Tensor],
-) -> Tensor:
-    """What `F.scaled_dot_product_attention` returns, with `drop` applied to the probabilities.
 
-    Shapes as in torch: query `[..., head, time, unit]`, key and value likewise.
+def attend(call: NoisyCall, drop: Callable[[Tensor], Tensor]) -> Any:
+    """What a call of fused or flex attention returns, with `drop` applied to the probabilities.
 
+    >>> from dropsmith.interception.torch_ops import decode
     >>> q = torch.ones(1, 1, 2, 4)
-    >>> attend(q, q, q, drop=lambda weights: weights).shape
+    >>> call = decode(F.scaled_dot_product_attention, (q, q, q))
+    >>> attend(call, lambda weights: weights).shape
     torch.Size([1, 1, 2, 4])
+
+    Args:
+        call: its query is `[..., head, time, unit]`, its key and value likewise.
+        drop: takes probabilities `[..., head, time, time]` and returns as many.
     """
-    if enable_gqa:
-        repeats = query.size(-3) // key.size(-3)
-        key, value = key.repeat_interleave(repeats, -3), value.repeat_interleave(repeats, -3)
-    weights = probabilities(query, key, attn_mask, is_causal, scale)
-    return drop(weights.to(value.dtype)) @ value
+    if call.operation == "flex attention":
+        return attend_flex(call.arguments, drop)
+    value = _for_query_heads(call, "value")
+    return drop(_fused(call).to(value.dtype)) @ value
 
 
-def probabilities(
-    query: Tensor,
-    key: Tensor,
-    attn_mask: Tensor | None = None,
-    is_causal: bool = False,
-    scale: float | None = None,
-) -> Tensor:
-    """Attention probabilities `[..., head, time, time]`, before any dropout.
+def probabilities(call: NoisyCall) -> Tensor:
+    """Attention probabilities `[..., head, time, time]` of a call, before any dropout.
 
     A query that may look nowhere gets zeros, as torch's fused kernels give it.
     """
+    if call.operation == "flex attention":
+        return flex_probabilities(call.arguments)
+    if call.operation == "multi-head attention":
+        return _of_heads(call)
+    return _fused(call)
+
+
+def run_heads(call: NoisyCall, handle: Handle, **changes: Any) -> Any:
+    """What multi-head attention returns, each noisy call inside it handed to `handle`.
+
+    Its own draw goes through functional dropout or fused attention, which a mode sees only if the
+    function does not hand itself over whole; so it runs without that check.
+    """
+    with CallMode(handle):
+        return _UNGUARDED(**(call.arguments | changes))
+
+
+def attention_sizes(call: NoisyCall) -> tuple[int, ...]:
+    """The sizes of the probabilities of a call: `[row, head, time, time]` or with fewer axes."""
+    given = call.arguments
+    query, key = given["query"], given["key"]
+    if call.operation != "multi-head attention":
+        return (*query.shape[:-1], key.shape[-2])
+    rows = query.shape[1] if query.ndim == 3 else 1
+    if given["static_k"] is not None:
+        keys = given["static_k"].shape[1]
+    else:
+        keys = key.shape[0] + (given["bias_k"] is not None)
+    return rows, given["num_heads"], query.shape[0], keys + bool(given["add_zero_attn"])
+
+
+def _fused(call: NoisyCall) -> Tensor:
+    given = call.arguments
+    query, key, mask = given["query"], _for_query_heads(call, "key"), given["attn_mask"]
+    if query.is_nested or key.is_nested:
+        raise SiteError(
+            "attention over nested tensors shows no probabilities, so no rule can drop them and "
+            "no tap can read them\n  give it padded tensors and a mask"
+        )
+    scale = given["scale"]
     factor = 1 / math.sqrt(query.size(-1)) if scale is None else scale
     scores = (query @ key.transpose(-2, -1)) * factor
-    if is_causal:
+    if given["is_causal"]:
         allowed = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
         scores = scores.masked_fill(~allowed, -math.inf)
-    if attn_mask is not None and attn_mask.dtype == torch.bool:
-        scores = scores.masked_fill(~attn_mask, -math.inf)
-    elif attn_mask is not None:
-        scores = scores + attn_mask
+    if mask is not None and mask.dtype == torch.bool:
+        scores = scores.masked_fill(~mask, -math.inf)
+    elif mask is not None:
+        scores = scores + mask
     nowhere = (scores == -math.inf).all(-1, keepdim=True)
     weights = torch.softmax(scores.masked_fill(nowhere, 0.0), dim=-1)
     return weights.masked_fill(nowhere, 0.0)
+
+
+def _for_query_heads(call: NoisyCall, name: str) -> Tensor:
+    """The key or the value, its heads repeated where each serves several heads of the query."""
+    x, query = call.arguments[name], call.arguments["query"]
+    if not call.arguments["enable_gqa"] or x.size(-3) == query.size(-3):
+        return x
+    return x.repeat_interleave(query.size(-3) // x.size(-3), -3)
+
+
+def _of_heads(call: NoisyCall) -> Tensor:
+    given = {"training": False, "need_weights": True, "average_attn_weights": False}
+    # Kept from the modes below: this run is to have no noise.
+    with torch._C.DisableTorchFunction():
+        _, weights = call.function(**(call.arguments | given))
+    assert weights is not None
+    return weights
+
+
+def _unguarded(function: Any) -> Any:
+    """A copy of a Python function of torch that never hands itself over to a mode."""
+    own = {**function.__globals__, "has_torch_function": lambda tensors: False}
+    copy = python_types.FunctionType(
+        function.__code__, own, function.__name__, function.__defaults__
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
+
+
+_UNGUARDED = _unguarded(F.multi_head_attention_forward)

@@ -1,45 +1,99 @@
-"""A trace of the modules that run in a forward."""
+"""A trace of a forward: the modules that run, and the noisy torch calls that each makes itself."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
+import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from dropsmith.interception.flex_attention import SeesFlex
+from dropsmith.interception.signatures import Torch
+from dropsmith.interception.torch_ops import NoisyCall, decode
 
 
-class Watcher(Protocol):
-    """Is told as the modules of a model begin and end."""
+class ModuleTrace(SeesFlex, ABC):
+    """What is noted while a model runs, for the length of `with trace.running(model)`.
 
-    def enter(self, name: str, module: nn.Module) -> None:
-        """A module of this name begins."""
-        ...
+    A subclass notes the calls; it may note modules, too.
+    """
 
-    def given(self, args: Any, kwargs: Any) -> None:
-        """What it was handed."""
-        ...
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack: list[tuple[str, nn.Module]] = []
 
-    def leave(self, name: str, output: Any) -> None:
-        """It ends, whether it returned this or failed."""
-        ...
+    @property
+    def name(self) -> str:
+        """The name of the module that runs now; empty for the root."""
+        return self.stack[-1][0]
+
+    @property
+    def module(self) -> nn.Module:
+        """The module that runs now."""
+        return self.stack[-1][1]
+
+    @abstractmethod
+    def call(self, call: NoisyCall) -> Any:
+        """Run a noisy call of the module that runs now, and return what it returns."""
+
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """The module that runs now begins with these arguments."""
+
+    def end(self, output: Any) -> None:
+        """The module that runs now ends with this output, which is None where it has failed."""
+
+    @contextmanager
+    def running(self, model: nn.Module) -> Iterator[None]:
+        """Trace what the model does in the block, none of it compiled or fused by torch's layers.
+
+        What a compiler or a fused layer runs shows neither its modules nor its calls.
+        """
+        handles = [
+            handle for name, module in model.named_modules() for handle in self._on(name, module)
+        ]
+        try:
+            with torch.compiler.set_stance("force_eager"), fast_path_disabled(), self:
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
+            self.stack.clear()
+
+    def __torch_function__(
+        self, func: Torch, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        call = decode(func, args, kwargs) if self.stack else None
+        return func(*args, **(kwargs or {})) if call is None else self.call(call)
+
+    def _on(self, name: str, module: nn.Module) -> tuple[RemovableHandle, ...]:
+        def before(m: nn.Module, args: Any, kwargs: Any) -> None:
+            self.stack.append((name, m))
+            self.begin(args, kwargs)
+
+        def after(m: nn.Module, args: Any, output: Any) -> None:
+            # A hook before ours may have failed, and then the module was never begun.
+            if self.stack and self.stack[-1][1] is m:
+                self.end(output)
+                self.stack.pop()
+
+        return (
+            module.register_forward_pre_hook(before, with_kwargs=True),
+            module.register_forward_hook(after, always_call=True),
+        )
 
 
 @contextmanager
-def watched(model: nn.Module, trace: Watcher) -> Iterator[None]:
-    """Tell `trace` of every module that runs in here."""
-    handles = []
-    for name, module in model.named_modules():
+def fast_path_disabled() -> Iterator[None]:
+    """Torch's Transformer layers run part by part in the block, where hooks and modes see them.
 
-        def before(m: nn.Module, args: Any, kwargs: Any, *, name: str = name) -> None:
-            trace.enter(name, m)
-            trace.given(args, kwargs)
-
-        def after(m: nn.Module, args: Any, output: Any, *, name: str = name) -> None:
-            trace.leave(name, output)
-
-        handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
-        handles.append(module.register_forward_hook(after, always_call=True))
+    An encoder that is given padding would otherwise hand its layers nested tensors, which they
+    take on their fused path alone.
+    """
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
     try:
         yield
     finally:
-        for handle in handles:
-            handle.remove()
+        torch.backends.mha.set_fastpath_enabled(before)

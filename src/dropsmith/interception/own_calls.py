@@ -1,121 +1,134 @@
-"""The torch calls that a module's own forward makes, and not those of the modules below it.
+"""The noisy torch calls that a module's own forward makes, and not those of the modules below it.
 
 A torch function mode sees such calls. It is entered by hooks on the module that owns them and not
-around the root, because activation checkpointing runs a block again outside the root. The mode
-looks away while a module below runs.
+around the root, because activation checkpointing runs a block again outside the root. It is left
+while a module below runs, and entered again where that module calls its owner.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import nn
+from torch._C import _len_torch_function_stack
 from torch.nn.modules.dropout import _DropoutNd
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _pop_mode, _push_mode
 
 from dropsmith.interception.attachment import Attachment
+from dropsmith.interception.flex_attention import SeesFlex, update_flex_visibility
+from dropsmith.interception.signatures import Torch
+from dropsmith.interception.torch_ops import NoisyCall, decode
 
-Torch = Callable[..., Any]
-
-
-Handle = Callable[[Torch, tuple[Any, ...], Mapping[str, Any]], Any]
-"""Takes a torch function and its arguments, and runs it or something in its place."""
-
-
-class OwnCalls(Attachment):
-    """Hands each torch call of one module's own forward to `handle`.
-
-    Args:
-        module: the module whose own forward makes the calls.
-        handle: a function, picklable if the model is to be.
-    """
-
-    def __init__(self, module: nn.Module, handle: Handle) -> None:
-        super().__init__(module)
-        self.handle = handle
-        self.modes: list[CallMode] = []
-        self.away = 0
-
-    def attach(self) -> None:
-        self.handles.append(self.module.register_forward_pre_hook(_Open(self)))
-        self.handles.append(self.module.register_forward_hook(_Close(self), always_call=True))
-        for inner in _calling_below(self.module):
-            self.handles.append(inner.register_forward_pre_hook(_LookAway(self)))
-            self.handles.append(inner.register_forward_hook(_LookBack(self), always_call=True))
-
-    def open(self) -> None:
-        """The owner's forward starts."""
-        mode = CallMode(self)
-        mode.__enter__()
-        self.modes.append(mode)
-
-    def close(self) -> None:
-        """The owner's forward ends, well or badly."""
-        # A hook before ours may have failed, and then the forward was never opened.
-        if self.modes:
-            self.modes.pop().__exit__(None, None, None)
-        if not self.modes:
-            self.away = 0
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"modes": [], "away": 0}
+Handle = Callable[[NoisyCall], Any]
+"""Takes a noisy call, and runs it or something in its place."""
 
 
-class CallMode(TorchFunctionMode):
-    """The context in which calls go to their owner's `handle`."""
+class CallMode(SeesFlex):
+    """The context in which noisy torch calls go to a handle."""
 
-    def __init__(self, own: OwnCalls) -> None:
+    def __init__(self, handle: Handle) -> None:
         super().__init__()
-        self.own = own
+        self.handle = handle
 
     def __torch_function__(
         self, func: Torch, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        if self.own.away:
-            return func(*args, **(kwargs or {}))
-        return self.own.handle(func, args, kwargs or {})
+        call = decode(func, args, kwargs)
+        return func(*args, **(kwargs or {})) if call is None else self.handle(call)
 
 
-def _calling_below(module: nn.Module) -> list[nn.Module]:
-    """The modules below that may make noisy calls of their own.
+def always(module: nn.Module) -> bool:
+    """Calls are wanted whenever the owner runs."""
+    return True
+
+
+class OwnCalls(Attachment):
+    """Hands each noisy torch call of one module's own forward to `handle`.
+
+    Args:
+        module: the module whose own forward makes the calls.
+        handle: a function, picklable if the model is to be.
+        wanted: whether the calls of a forward that begins are wanted; where they are not, the
+            forward runs as if nothing were attached.
+    """
+
+    def __init__(
+        self, module: nn.Module, handle: Handle, wanted: Callable[[nn.Module], bool] = always
+    ) -> None:
+        super().__init__(module)
+        self.handle, self.wanted = handle, wanted
+        self.mode = CallMode(handle)
+        self._reset()
+
+    def _reset(self) -> None:
+        self.running: list[tuple[nn.Module, bool]] = []
+        self.entered = False
+
+    def attach(self) -> None:
+        for module in (self.module, *_calling_below(self.module)):
+            self.handles.append(module.register_forward_pre_hook(_Begin(self)))
+            self.handles.append(module.register_forward_hook(_End(self), always_call=True))
+
+    def begin(self, module: nn.Module) -> None:
+        """The forward of the owner, or of a module below it, starts."""
+        self.running.append((module, self.entered))
+        self._switch(module is self.module and self.wanted(module))
+
+    def end(self, module: nn.Module) -> None:
+        """That forward ends, well or badly."""
+        # A hook before ours may have failed, and then the forward was never begun.
+        if self.running and self.running[-1][0] is module:
+            self._switch(self.running.pop()[1])
+
+    def _switch(self, entered: bool) -> None:
+        if entered == self.entered:
+            return
+        if entered:
+            _push_mode(self.mode)
+            self.entered = True
+        else:
+            # It is not on the stack while it handles a call, which may run modules.
+            self.entered = not _remove_mode(self.mode)
+        update_flex_visibility()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"running": [], "entered": False}
+
+
+def _remove_mode(mode: TorchFunctionMode) -> bool:
+    """Take a mode off the stack, also from below others; whether it was there."""
+    if not _len_torch_function_stack():
+        return False
+    top = _pop_mode()
+    if top is mode:
+        return True
+    removed = _remove_mode(mode)
+    _push_mode(top)
+    return removed
+
+
+def _calling_below(module: nn.Module) -> Iterator[nn.Module]:
+    """The modules below that may make noisy calls of their own, or that modes keep from being fast.
 
     All depths, because an owner may call what is in a list, or reach past a child.
     """
-    noisy = (_DropoutNd, nn.RNNBase, nn.MultiheadAttention)
-    return [
-        inner
-        for inner in module.modules()
-        if inner is not module
-        and (isinstance(inner, noisy) or not type(inner).__module__.startswith("torch.nn.modules."))
-    ]
+    noisy = (_DropoutNd, nn.RNNBase, nn.MultiheadAttention, nn.TransformerEncoder)
+    for inner in module.modules():
+        torchs = type(inner).__module__.startswith("torch.nn.modules.")
+        if inner is not module and (isinstance(inner, noisy) or not torchs):
+            yield inner
 
 
-class _Open:
+class _Begin:
     def __init__(self, own: OwnCalls) -> None:
         self.own = own
 
     def __call__(self, module: nn.Module, args: Any) -> None:
-        self.own.open()
+        self.own.begin(module)
 
 
-class _Close:
+class _End:
     def __init__(self, own: OwnCalls) -> None:
         self.own = own
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
-        self.own.close()
-
-
-class _LookAway:
-    def __init__(self, own: OwnCalls) -> None:
-        self.own = own
-
-    def __call__(self, module: nn.Module, args: Any) -> None:
-        self.own.away += 1
-
-
-class _LookBack:
-    def __init__(self, own: OwnCalls) -> None:
-        self.own = own
-
-    def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
-        self.own.away -= 1
+        self.own.end(module)

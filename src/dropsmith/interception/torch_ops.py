@@ -1,34 +1,103 @@
-"""The torch calls that draw noise, and their arguments by name."""
+"""One call of a torch function that draws noise, decoded into a value."""
 
-import types as python_types
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple, final
 
-import torch
-import torch.nn.functional as F
+from torch import Tensor
 
-DROPOUTS = (F.dropout, torch.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout,
-            F.feature_alpha_dropout)  # fmt: skip
-
-
-RECURRENT = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
+from dropsmith.interception.flex_attention import is_compiled_flex, run_flex
+from dropsmith.interception.signatures import PACKED, SIGNATURES, Operation, Signature, Torch
+from dropsmith.plans import Kind
 
 
-ATTENTION = F.scaled_dot_product_attention
+@final
+class NoisyCall(NamedTuple):
+    """One call of a torch function that draws noise.
+
+    >>> import torch
+    >>> call = decode(torch.nn.functional.dropout, (torch.ones(2, 3), 0.1))
+    >>> call.operation, call.rate, call.training, call.inplace, tuple(call.input.shape)
+    ('dropout', 0.1, True, False, (2, 3))
+
+    Args:
+        function: the torch function.
+        signature: its entry in the table.
+        arguments: all its arguments by name.
+        args: the positional ones, as the call gave them.
+        kwargs: the others, as the call gave them.
+    """
+
+    function: Torch
+    signature: Signature
+    arguments: dict[str, Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+    @property
+    def operation(self) -> Operation:
+        """What the call computes."""
+        return self.signature.operation
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of its site: `attention`, `between` or `functional`."""
+        return self.signature.kind
+
+    @property
+    def input(self) -> Tensor:
+        """The tensor the call works on; the query of attention."""
+        return self.arguments[self.signature.names[0]]
+
+    @property
+    def rate(self) -> float:
+        """The chance of dropping that the call passes, whether it is in training or not."""
+        name = self.signature.rate
+        return float(self.arguments[name]) if name else 0.0
+
+    @property
+    def training(self) -> bool:
+        """Whether the call drops if its rate is above zero."""
+        name = self.signature.training
+        return bool(self.arguments[name]) if name else True
+
+    @property
+    def inplace(self) -> bool:
+        """Whether the call changes its tensor."""
+        return self.signature.inplace or bool(self.arguments.get("inplace"))
+
+    def run(self) -> Any:
+        """What the call returns, by torch or by whatever else looks at torch's calls."""
+        if self.operation == "flex attention":
+            return run_flex(self.args, self.kwargs)
+        return self.function(*self.args, **self.kwargs)
+
+    def run_at(self, rate: float, training: bool = True) -> Any:
+        """What the call returns at another rate."""
+        own = self.signature
+        changed = self.arguments | {own.rate: rate}
+        if own.training:
+            changed[own.training] = training
+        return self.function(**changed)
 
 
-MULTI_HEAD = F.multi_head_attention_forward
+def decode(
+    func: Torch, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+) -> NoisyCall | None:
+    """The call as a value, or None where the torch function draws no noise.
+
+    A compiler that traces a mode hands it the operator of flex attention, too, which then has to
+    go on as it is: nothing else that is done with it can be traced.
+    """
+    signature = SIGNATURES.get(func)
+    if signature is None or is_compiled_flex(func):
+        return None
+    if signature.operation == "recurrent" and _is_packed(args, kwargs):
+        signature = PACKED
+    given = kwargs or {}
+    return NoisyCall(func, signature, signature.bind(args, given), args, given)
 
 
-def multi_head_arguments(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `F.multi_head_attention_forward` by name."""
-    return dict(zip(MULTI_HEAD.__code__.co_varnames, args, strict=False)) | dict(kwargs)
-
-
-unguarded = python_types.FunctionType(
-    MULTI_HEAD.__code__,
-    {**MULTI_HEAD.__globals__, "has_torch_function": lambda tensors: False},
-    MULTI_HEAD.__name__,
-    MULTI_HEAD.__defaults__,
-)
-unguarded.__kwdefaults__ = MULTI_HEAD.__kwdefaults__
+def _is_packed(args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> bool:
+    # The call for packed sequences has the batch sizes as its second argument.
+    third_is_state = len(args) > 3 and not isinstance(args[3], bool)
+    return third_is_state or "batch_sizes" in (kwargs or {})

@@ -21,7 +21,7 @@ from dropsmith.noise.row_layout import RowAxes, evaluating, forget_layouts, layo
 from dropsmith.noise.site_noise import SiteNoise
 from dropsmith.noise.state import ATTRIBUTE, Noise
 from dropsmith.noise.static_sites import owner_module, possible_calls, static_sites
-from dropsmith.noise.torch_calls import Calls, functional_kind
+from dropsmith.noise.torch_calls import Calls, call_kind
 from dropsmith.noise.transfer import LayerNames, transferred
 
 __all__ = [
@@ -36,11 +36,11 @@ __all__ = [
     "NoiseSlot",
     "RowAxes",
     "SiteNoise",
+    "call_kind",
     "check_rules_ran",
     "evaluating",
     "find_noise",
     "forget_layouts",
-    "functional_kind",
     "in_backward",
     "inner_noise_of",
     "install",

@@ -7,6 +7,8 @@ from torch import nn
 
 from dropsmith.errors import PlanError
 from dropsmith.interception import Attachment
+from dropsmith.noise.bag_words import BagWords
+from dropsmith.noise.fast_path import keep_fast_path
 from dropsmith.noise.find_sites import sites as find_sites
 from dropsmith.noise.lookup import INSTALLED, Installation, installation_of
 from dropsmith.noise.module_hooks import Input, Output, Word
@@ -56,6 +58,7 @@ def install(
         model.register_forward_pre_hook(_Enter(noise), prepend=True),
         model.register_forward_hook(_Exit(made)),
         watch_loading(model, noise),
+        *keep_fast_path(model, noise, made.attachments),
     ]
     # What ends the root's forward, such as a loss, has to see what the sites have returned.
     for number, hook in list(model._forward_hooks.items()):
@@ -139,6 +142,8 @@ def _attachment(module: nn.Module, drawn: SiteNoise) -> Attachment | None:
         return InnerSiteNoise(module, drawn, drawn.site.name.rpartition(".")[2])
     if kind == "weight":
         return Weight(module, drawn, drawn.site.name.rpartition(".")[2])
+    if kind == "words" and isinstance(module, nn.EmbeddingBag):
+        return BagWords(module, drawn)
     return {"dropout": KeyedDropout, "output": Output, "input": Input, "words": Word}[kind](
         module, drawn
     )

@@ -72,7 +72,7 @@ class KeyedDropout(Attachment):
 
     def __init__(self, module: nn.Module, drawn: SiteNoise) -> None:
         super().__init__(module)
-        self.output = Output(module, drawn)
+        self.output = _DroppedOutput(module, drawn)
         self.before: list[float] = []
 
     def attach(self) -> None:
@@ -83,6 +83,14 @@ class KeyedDropout(Attachment):
     def detach(self) -> None:
         self.output.detach()
         super().detach()
+
+
+class _DroppedOutput(Output):
+    """Noise on what a dropout module returns, in place where the module drops in place."""
+
+    def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
+        dropped = super().__call__(module, args, output)
+        return dropped if dropped is None or not module.inplace else output.copy_(dropped)
 
 
 class _DisableRate:

@@ -26,7 +26,7 @@ from dropsmith.batches import (
     tensors_in,
 )
 from dropsmith.errors import ViewError, did_you_mean
-from dropsmith.interception import ATTENTION, DROPOUTS, MULTI_HEAD, RECURRENT, multi_head_arguments
+from dropsmith.interception import decode
 from dropsmith.noise.forward_pass import ForwardPass
 from dropsmith.noise.lookup import find_noise, installation_of
 from dropsmith.noise.probing import unchanged
@@ -159,30 +159,12 @@ class _WithoutNoise(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func in DROPOUTS:
-            names = ("input", "p", "training")
-            named = dict(zip(names, args, strict=False)) | kwargs
-            if named.get("p", 0.5) and named.get("training", named.get("train", True)):
-                self.draws.append(named["input"].numel())
-            return named["input"]
-        if func is ATTENTION:
-            names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
-            named = dict(zip(names, args, strict=False)) | kwargs
-            if named.pop("dropout_p", 0.0):
-                self.draws.append(named["query"].numel())
-            return func(**named)
-        if func is MULTI_HEAD:
-            named = multi_head_arguments(args, kwargs)
-            if named["dropout_p"] and named["training"]:
-                self.draws.append(named["query"].numel())
-            return func(**{**named, "dropout_p": 0.0})
-        if func in RECURRENT:
-            packed = not isinstance(args[3], bool)
-            layers, rate, train = args[4 + packed : 7 + packed]
-            if layers > 1 and rate and train:
-                self.draws.append(args[0].numel())
-            return func(*args[: 5 + packed], 0.0, *args[6 + packed :])
-        return func(*args, **kwargs)
+        call = decode(func, args, kwargs)
+        if call is None:
+            return func(*args, **kwargs)
+        if call.rate and call.training:
+            self.draws.append(call.input.numel())
+        return call.run_at(0.0)
 
 
 @contextmanager

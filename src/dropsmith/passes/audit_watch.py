@@ -7,153 +7,122 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
-from torch.overrides import TorchFunctionMode
 
-from dropsmith.activations import of_multi_head
-from dropsmith.interception import (
-    ATTENTION,
-    DROPOUTS,
-    MULTI_HEAD,
-    RECURRENT,
-    probabilities,
-    unguarded,
-)
-from dropsmith.noise import find_noise, functional_kind, installation_of
+from dropsmith.interception import ModuleTrace, NoisyCall, probabilities, run_heads
+from dropsmith.noise import call_kind, find_noise, installation_of
 from dropsmith.patterns import Native, Off
 from dropsmith.plans import Kind, call_name, shown
 
-See = Callable[[str, Kind, Tensor, Tensor], None]
+Observer = Callable[[str, Kind, Tensor, Tensor], None]
+"""Takes a site's name and kind, and what it was given and returned."""
 
 
 @contextmanager
-def watched(model: nn.Module, see: See) -> Iterator[None]:
-    """Call `see(site, kind, before, after)` for every draw in the forwards of the `with` block."""
+def watched(model: nn.Module, observer: Observer) -> Iterator[None]:
+    """Call `observer(site, kind, before, after)` for every draw in the forwards of the block."""
     noise = find_noise(model)
-    trace = _Watch(see)
-    ours = _keyed(model)
-    handles = [
-        handle
-        for name, module in model.named_modules()
-        for handle in _hooks(trace, name, module, report=shown(name) not in ours)
-    ]
+    trace = _DrawTrace(observer, _keyed(model))
     if noise is not None:
-        noise.observer = see
+        noise.observer = observer
     try:
-        with trace:
+        with trace.running(model):
             yield
     finally:
-        for handle in handles:
-            handle.remove()
         if noise is not None:
             noise.observer = None
 
 
-class _Watch(TorchFunctionMode):
-    """Sees torch's own noisy calls, those that no rule of ours has replaced."""
+class _DrawTrace(ModuleTrace):
+    """Torch's own noisy modules and calls, those that no rule of ours has replaced."""
 
-    def __init__(self, see: See) -> None:
+    def __init__(self, observer: Observer, keyed: set[str]) -> None:
         super().__init__()
-        self.see = see
-        self.stack: list[tuple[str, nn.Module]] = []
-        self.heads, self.head_drawn = 0, False
+        self.observer, self.keyed = observer, keyed
+        self.inputs: list[Tensor] = []
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if not self.stack or isinstance(self.stack[-1][1], _DropoutNd):
-            return func(*args, **kwargs)
-        owner = shown(self.stack[-1][0])
-        if func in DROPOUTS:
-            return self._dropout(owner, func, args, kwargs)
-        if func is ATTENTION:
-            self.head_drawn = True
-            self._attention(call_name(owner, "attention"), args, kwargs)
-        if func is MULTI_HEAD:
-            return self._multi_head(args, kwargs)
-        if func in RECURRENT:
-            self._between(call_name(owner, "between"), args)
-        return func(*args, **kwargs)
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self._reports():
+            self.inputs.append(next(iter((*args, *kwargs.values()))).detach().clone())
 
-    def _dropout(self, owner: str, func: Any, args: Any, kwargs: Any) -> Tensor:
-        x = args[0] if args else kwargs["input"]
-        before = x.detach().clone()
-        after = func(*args, **kwargs)
-        kind: Kind = "attention" if self.heads else functional_kind(self.stack[-1][1])
-        self.head_drawn = self.head_drawn or bool(self.heads)
-        self.see(call_name(owner, kind), kind, before, after)
+    def end(self, output: Any) -> None:
+        if self._reports():
+            before = self.inputs.pop()
+            if isinstance(output, Tensor):
+                self.observer(shown(self.name), "dropout", before, output)
+
+    def _reports(self) -> bool:
+        return isinstance(self.module, _DropoutNd) and shown(self.name) not in self.keyed
+
+    def call(self, call: NoisyCall) -> Any:
+        if isinstance(self.module, _DropoutNd):
+            return call.run()
+        kind = call_kind(call, self.module)
+        site = call_name(shown(self.name), kind)
+        if call.operation == "multi-head attention":
+            return self._multi_head(site, call)
+        if call.kind == "functional":
+            return self._dropout(site, kind, call)
+        if call.kind == "attention":
+            self.observer(site, "attention", *_attention(call))
+        elif call.arguments["num_layers"] > 1:
+            self.observer(site, "between", *_between(call))
+        return call.run()
+
+    def _dropout(self, site: str, kind: Kind, call: NoisyCall) -> Tensor:
+        before = call.input.detach().clone()
+        after = call.run()
+        self.observer(site, kind, before, after)
         return after
 
-    def _multi_head(self, args: Any, kwargs: Any) -> Any:
-        """Run it unguarded: its draw is a call inside it, which a mode sees only so."""
-        self.heads += 1
-        self.head_drawn = False
-        try:
-            with self:
-                out = unguarded(*args, **kwargs)
-        finally:
-            self.heads -= 1
-        if not self.head_drawn:
+    def _multi_head(self, site: str, call: NoisyCall) -> Any:
+        """Run it so that its draw is seen, which is a call inside it."""
+        drawn: list[NoisyCall] = []
+
+        def handle(inner: NoisyCall) -> Any:
+            drawn.append(inner)
+            if inner.kind == "functional":
+                return self._dropout(site, "attention", inner)
+            self.observer(site, "attention", *_attention(inner))
+            return inner.run()
+
+        output = run_heads(call, handle)
+        if not drawn:
             # It calls no dropout at rate 0: what it would have dropped goes on as it is.
-            weights = of_multi_head(args, kwargs)
-            site = call_name(shown(self.stack[-1][0]), "attention")
-            self.see(site, "attention", weights, weights)
-        return out
+            weights = probabilities(call)
+            self.observer(site, "attention", weights, weights)
+        return output
 
-    def _attention(self, site: str, args: Any, kwargs: Any) -> None:
-        """Ask for the same draw's distribution with the identity in place of the values."""
-        names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
-        given: dict[str, Any] = dict(zip(names, args, strict=False)) | dict(kwargs)
-        key = given["key"]
-        eye = torch.eye(key.shape[-2], dtype=key.dtype, device=key.device)
-        given["value"] = eye.expand(*key.shape[:-1], -1)
-        dropped = ATTENTION(**given)
-        asked = ("query", "attn_mask", "is_causal", "scale")
-        own: dict[str, Any] = {name: given[name] for name in asked if name in given}
-        if given.get("enable_gqa"):
-            key = key.repeat_interleave(given["query"].shape[-3] // key.shape[-3], -3)
-        self.see(site, "attention", probabilities(key=key, **own), dropped)
 
-    def _between(self, site: str, args: Any) -> None:
-        """Send ones through two layers that copy, with this call's own dropout between them."""
-        x = args[0]
-        # Torch's call for packed sequences has one argument more, the batch sizes.
-        packed = not isinstance(args[3], bool)
-        layers, rate, train = args[4 + packed : 7 + packed]
-        if layers < 2:
-            return
-        width = 8
-        eye = torch.eye(width, dtype=x.dtype, device=x.device)
-        ones = x.new_ones(*x.shape[:-1], width)
-        state = x.new_zeros(2, int(args[1][0]) if packed else x.shape[0], width)
-        weights = [eye, torch.zeros_like(eye)] * 2
-        tail = (state, weights, False, 2, rate, train, False)
-        out = torch.rnn_relu(ones, args[1], *tail) if packed else torch.rnn_relu(ones, *tail, True)
-        self.see(site, "between", ones, out[0])
+def _attention(call: NoisyCall) -> tuple[Tensor, Tensor]:
+    """The probabilities, and a draw like the call's own whose values are the identity."""
+    before = probabilities(call)
+    if call.operation == "flex attention":
+        return before, before  # torch drops nothing there
+    key = call.arguments["key"]
+    eye = torch.eye(key.shape[-2], dtype=key.dtype, device=key.device)
+    values = {"value": eye.expand(*key.shape[:-1], -1)}
+    return before, call.function(**(call.arguments | values))
+
+
+def _between(call: NoisyCall) -> tuple[Tensor, Tensor]:
+    """Ones sent through two layers that copy, with the call's own dropout between them."""
+    x, given, width = call.input, call.arguments, 8
+    sizes = given.get("batch_sizes")
+    eye = torch.eye(width, dtype=x.dtype, device=x.device)
+    ones = x.new_ones(*x.shape[:-1], width)
+    state = x.new_zeros(2, x.shape[0] if sizes is None else int(sizes[0]), width)
+    weights = [eye, torch.zeros_like(eye)] * 2
+    tail = (state, weights, False, 2, call.rate, call.training, False)
+    if sizes is not None:
+        return ones, torch.rnn_relu(ones, sizes, *tail)[0]
+    return ones, torch.rnn_relu(ones, *tail, True)[0]
 
 
 def _keyed(model: nn.Module) -> set[str]:
     """The dropout modules whose draw is ours, which the noise itself reports."""
-    made = installation_of(model)
+    installation = installation_of(model)
     return {
-        one.site.name
-        for one in (made.assignments if made is not None else ())
-        if one.site.kind == "dropout" and not isinstance(one.pattern, Native | Off)
+        assignment.site.name
+        for assignment in (installation.assignments if installation is not None else ())
+        if assignment.site.kind == "dropout" and not isinstance(assignment.pattern, Native | Off)
     }
-
-
-def _hooks(trace: _Watch, name: str, module: nn.Module, *, report: bool) -> list[Any]:
-    given: list[Tensor] = []
-
-    def before(m: nn.Module, args: Any, kwargs: Any) -> None:
-        trace.stack.append((name, m))
-        if report and isinstance(m, _DropoutNd):
-            given.append(next(iter((*args, *kwargs.values()))).detach().clone())
-
-    def after(m: nn.Module, args: Any, output: Any) -> None:
-        trace.stack.pop()
-        if given and isinstance(output, Tensor):
-            trace.see(shown(name), "dropout", given.pop(), output)
-
-    return [
-        module.register_forward_pre_hook(before, with_kwargs=True),
-        module.register_forward_hook(after, always_call=True),
-    ]

@@ -6,20 +6,22 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from dropsmith.activations import Layer, Reader, Reading, Reads, reading
+from dropsmith.activations import BlockReadings, Layer, Reader, Reads, read_blocks
 from dropsmith.errors import ViewError
 from dropsmith.kernels.attention_divergence import AttentionInputs
 
 Layers = tuple[Layer, ...]
 
 
-def reading_blocks(model: nn.Module, reads: Reads | None) -> AbstractContextManager[Reading | None]:
+def reading_blocks(
+    model: nn.Module, reads: Reads | None
+) -> AbstractContextManager[BlockReadings | None]:
     """Read the blocks of a forward, where something wants them."""
-    return nullcontext() if reads is None else reading(model, reads)
+    return nullcontext() if reads is None else read_blocks(model, reads)
 
 
 def reader_of(model: nn.Module, reads: Reads | None, below: Callable[[], bool]) -> Reader | None:
-    """A reader of the blocks of one forward, if something wants them; `below` as in `reading`."""
+    """A reader of one forward's blocks, if something wants them; `below` as in `read_blocks`."""
     return None if reads is None else Reader(model, reads, below=below)
 
 

@@ -4,22 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
-from torch.overrides import TorchFunctionMode
 
 from dropsmith.batches import call
-from dropsmith.interception import ATTENTION, DROPOUTS, MULTI_HEAD, RECURRENT, watched
-from dropsmith.noise import unchanged
+from dropsmith.interception import ModuleTrace, NoisyCall
+from dropsmith.noise import call_kind, unchanged
 from dropsmith.patterns import Bernoulli, Native, Pattern
-from dropsmith.plans import Kind, call_name, shown
-
-_CHANNELS = (F.dropout1d, F.dropout2d, F.dropout3d)
-
-
-_ALPHA = (F.alpha_dropout, F.feature_alpha_dropout)
-
+from dropsmith.plans import call_name, shown
 
 _KEYED = (nn.Dropout.forward, nn.Dropout1d.forward, nn.Dropout2d.forward, nn.Dropout3d.forward)
 
@@ -53,68 +45,48 @@ def native_calls(model: nn.Module, batch: Any) -> Calls:
 
     The model is run in train mode, because many models pass rate 0 in eval mode.
     """
-    trace = _Trace()
-    with watched(model, trace), unchanged(model), torch.no_grad(), trace:
+    trace = _NativeTrace()
+    with trace.running(model), unchanged(model), torch.no_grad():
         model.train()
         call(model, batch)
-    return {name: tuple(made) for name, made in trace.calls.items()}
+    return {name: tuple(declared) for name, declared in trace.calls.items()}
 
 
-class _Trace(TorchFunctionMode):
+class _NativeTrace(ModuleTrace):
+    """What each native site declares, call by call."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.stack: list[tuple[str, nn.Module]] = []
         self.calls: dict[str, list[NativeCall]] = {}
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if self.stack:
-            self._note(*self.stack[-1], func, args, kwargs)
-        return func(*args, **kwargs)
-
-    def enter(self, name: str, module: nn.Module) -> None:
-        self.stack.append((name, module))
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         # What another dropout class does is its own affair, and alpha dropout has no mask.
-        if isinstance(module, _DropoutNd) and type(module).forward not in _KEYED:
-            self._add(shown(name), NativeCall(Native(rate=float(module.p))))
+        if isinstance(self.module, _DropoutNd) and type(self.module).forward not in _KEYED:
+            self._add(shown(self.name), NativeCall(Native(rate=float(self.module.p))))
 
-    def given(self, args: Any, kwargs: Any) -> None:
-        """Shapes are of no matter here."""
+    def call(self, call: NoisyCall) -> Any:
+        name = shown(self.name)
+        if not isinstance(self.module, _DropoutNd):
+            self._add(call_name(name, call_kind(call, self.module)), native_call(call))
+        elif call.kind == "functional" and type(self.module).forward in _KEYED:
+            self._add(name, native_call(call))
+        return call.run()
 
-    def leave(self, name: str, output: Any) -> None:
-        self.stack.pop()
-
-    def _note(self, name: str, owner: nn.Module, func: Any, args: Any, kwargs: Any) -> None:
-        if isinstance(owner, _DropoutNd):
-            if func in DROPOUTS and type(owner).forward in _KEYED:
-                self._add(shown(name), _functional(func, args, kwargs))
-        elif func in DROPOUTS:
-            self._call(name, "functional", _functional(func, args, kwargs))
-        elif func is ATTENTION:
-            rate = args[4] if len(args) > 4 else kwargs.get("dropout_p", 0.0)
-            self._call(name, "attention", NativeCall(Bernoulli(rate=float(rate))))
-        elif func is MULTI_HEAD and isinstance(owner, nn.MultiheadAttention):
-            self._call(name, "attention", NativeCall(Bernoulli(rate=float(owner.dropout))))
-        elif func in RECURRENT and isinstance(owner, nn.RNNBase) and owner.num_layers > 1:
-            # A packed sequence has no axes of its own to drop along: torch's draw stays.
-            keyed, rate = isinstance(args[3], bool), float(owner.dropout)
-            one = Bernoulli(rate=rate) if keyed else Native(rate=rate)
-            self._call(name, "between", NativeCall(one))
-
-    def _call(self, name: str, kind: Kind, one: NativeCall) -> None:
-        self._add(call_name(shown(name), kind), one)
-
-    def _add(self, site: str, one: NativeCall) -> None:
-        self.calls.setdefault(site, []).append(one)
+    def _add(self, site: str, declared: NativeCall) -> None:
+        self.calls.setdefault(site, []).append(declared)
 
 
-def _functional(func: Any, args: Any, kwargs: Any) -> NativeCall:
-    given = dict(zip(("input", "p", "training"), args, strict=False)) | dict(kwargs)
-    training = given.get("training", given.get("train", func not in _ALPHA))
-    rate = float(given.get("p", 0.5)) if training else 0.0
-    if func in _ALPHA:
+def native_call(call: NoisyCall) -> NativeCall:
+    """What one call declares, as a pattern that a rule can have.
+
+    Alpha dropout has no mask to multiply by, and a packed sequence no axes of its own to drop
+    along: torch's draw stays in both.
+    """
+    rate = call.rate if call.training else 0.0
+    packed = "batch_sizes" in call.arguments
+    if packed or call.operation in ("alpha dropout", "channel alpha dropout"):
         return NativeCall(Native(rate=rate))
-    if func not in _CHANNELS:
+    if call.operation != "channel dropout":
         return NativeCall(Bernoulli(rate=rate))
-    axes, shared = _AXES[given["input"].ndim]
+    axes, shared = _AXES[call.input.ndim]
     return NativeCall(Bernoulli(rate=rate, shared=shared), axes)

@@ -17,6 +17,8 @@ class PeakMemory(TorchDispatchMode):
         counts: whether the present moment counts towards the peak.
     """
 
+    supports_higher_order_operators = True
+
     def __init__(self, counts: Callable[[], bool]) -> None:
         super().__init__()
         self.counts = counts

@@ -1,5 +1,6 @@
 """A model made ready to be sampled: in eval mode, with all its noise on, and nothing left after."""
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -231,7 +232,9 @@ def _eager(model: nn.Module) -> Any:
         hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
         for module in model.modules()
     )
-    # What noise a compiled graph drew cannot be told, nor can parts of it be replayed.
+    # What noise a compiled graph drew cannot be told, nor can parts of it be replayed. Attention
+    # of torch's that is compiled wherever it is called cannot be under the probe's mode.
+    compiled = compiled or "torch.nn.attention.flex_attention" in sys.modules
     return torch.compiler.set_stance("force_eager") if compiled else nullcontext()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
+from torch._C._functorch import is_batchedtensor
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
@@ -39,11 +40,16 @@ class TensorUsage(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func not in _METADATA:
-            # What oneDNN has laid out has no storage to tell it by, and no module returns it.
-            seen = (x for x in tensors_of((args, kwargs)) if not x.is_mkldnn)
-            places = (x.untyped_storage().data_ptr() for x in seen)
+            # What oneDNN has laid out, or vmap batched, has no storage to tell it by, and no
+            # module returns it.
+            tensors = (x for x in tensors_of((args, kwargs)) if _has_storage(x))
+            places = (x.untyped_storage().data_ptr() for x in tensors)
             self.needed.update(self.numbers[place] for place in places if place in self.numbers)
         return func(*args, **kwargs)
+
+
+def _has_storage(x: Tensor) -> bool:
+    return not x.is_mkldnn and not is_batchedtensor(x)
 
 
 def over_tensors(change: Callable[[Tensor], Tensor], output: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from dropsmith.activations import Reads, reading
+from dropsmith.activations import Reads, read_blocks
 from dropsmith.batches import call
 from dropsmith.errors import TaskError
 from dropsmith.models import AnyModel, upper_half
@@ -146,7 +146,7 @@ def _pretrained_task(task: Task, checkpoint: str) -> Task | None:
 def _has_blocks(model: nn.Module, part: Part, input_name: str | None) -> bool:
     """True if its Transformer blocks can be read, from a run over two rows."""
     try:
-        with torch.no_grad(), torch.random.fork_rng(), reading(model, Reads()):
+        with torch.no_grad(), torch.random.fork_rng(), read_blocks(model, Reads()):
             model_part = part if input_name is None else part.rename_input(input_name)
             call(model, model_part.rows(slice(0, 2)))
     except Exception:  # the user's own code, which fails where its run can say so better

@@ -1,8 +1,4 @@
-"""Reading Transformer blocks while a model runs: hidden states, and what their attention looks at.
-
-`taps` reads places that are named; this finds the blocks itself, in their order, as objectives
-want them that compare views layer by layer.
-"""
+"""What one forward shows of a model's Transformer blocks: their states and their attention."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,9 +7,10 @@ from torch import nn
 
 from dropsmith.activations.block_outputs import Layer, Reads
 from dropsmith.activations.block_reader import Reader, never
+from dropsmith.interception import fast_path_disabled
 
 
-class Reading:
+class BlockReadings:
     """What one forward has shown so far; `layers` are there when it is over."""
 
     def __init__(self) -> None:
@@ -21,14 +18,19 @@ class Reading:
 
 
 @contextmanager
-def reading(model: nn.Module, reads: Reads, below: Callable[[], bool] = never) -> Iterator[Reading]:
+def read_blocks(
+    model: nn.Module, reads: Reads, below: Callable[[], bool] = never
+) -> Iterator[BlockReadings]:
     """Read the blocks of the one forward inside a `with` block.
+
+    `taps` reads places that are named; this finds the blocks itself, in their order, as objectives
+    want them that compare views layer by layer.
 
     The first forward of a model looks everywhere; later ones where blocks were found.
 
     >>> import torch
     >>> net = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
-    >>> with reading(net, Reads()) as read:
+    >>> with read_blocks(net, Reads()) as read:
     ...     y = net(torch.ones(3, 5, 8))
     >>> [(layer.name, tuple(layer.hidden.shape)) for layer in read.layers]
     [('root', (3, 5, 8))]
@@ -42,10 +44,11 @@ def reading(model: nn.Module, reads: Reads, below: Callable[[], bool] = never) -
         SiteError: no block was found, one has not shown what is wanted, or what it shows has no
             gradient because its activations are checkpointed with `use_reentrant=True`.
     """
-    reader, read = Reader(model, reads, below=below), Reading()
+    reader, read = Reader(model, reads, below=below), BlockReadings()
     reader.open()
     try:
-        yield read
+        with fast_path_disabled():
+            yield read
         read.layers = reader.finish()
     finally:
         reader.close()

@@ -1,0 +1,196 @@
+"""`flex_attention` seen from outside, and written out so that its probabilities can be dropped.
+
+Torch hands this attention to its compiler even in eager code, where a torch function mode does not
+see it as one call. While one of our modes is entered, torch calls the operator itself, which a mode
+sees.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any, Self, final
+
+import torch
+from torch import Tensor
+from torch._C import _len_torch_function_stack
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+
+from dropsmith.errors import SiteError
+
+FLEX: Callable[..., Any] = torch.ops.higher_order.flex_attention
+"""The operator inside `torch.nn.attention.flex_attention.flex_attention`."""
+
+
+_GIVEN = 7
+"""Of the operator's arguments, those that `flex_attention` gives; a compiler fills the others."""
+
+
+_MODULE, _SWITCH = "torch.nn.attention.flex_attention", "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
+
+
+@final
+class _Switch:
+    """Torch's switch, and whether we have turned it on."""
+
+    ours = False
+
+
+def update_flex_visibility() -> None:
+    """Make `flex_attention` visible while one of our modes is entered, and only then."""
+    module = sys.modules.get(_MODULE)
+    if module is None or torch.compiler.is_compiling():
+        return
+    wanted = any(isinstance(mode, SeesFlex) for mode in _get_current_function_mode_stack())
+    if wanted and not getattr(module, _SWITCH):
+        setattr(module, _SWITCH, True)
+        _Switch.ours = True
+    elif _Switch.ours and not wanted:
+        setattr(module, _SWITCH, False)
+        _Switch.ours = False
+
+
+class SeesFlex(TorchFunctionMode):
+    """A torch function mode that wants to see `flex_attention`."""
+
+    def __enter__(self) -> Self:
+        entered = super().__enter__()
+        update_flex_visibility()
+        return entered
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        update_flex_visibility()
+
+
+def is_compiled_flex(func: Any) -> bool:
+    """Whether a compiler is tracing a call of `flex_attention`."""
+    return func is FLEX and torch.compiler.is_compiling()
+
+
+def run_flex(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """What the operator returns, as torch itself would have called it."""
+    trains = torch.is_grad_enabled() and any(x.requires_grad for x in args[:3])
+    if not trains or _len_torch_function_stack():
+        return FLEX(*args, **kwargs)
+    from torch._higher_order_ops.utils import setup_compilation_env
+
+    # Called outside the compiler the operator has no backward pass to rely on.
+    with setup_compilation_env() as backend:
+        return torch.compile(_operator, backend=backend, fullgraph=True)(*args[:_GIVEN], **kwargs)
+
+
+def _operator(*args: Any, **kwargs: Any) -> Any:
+    return FLEX(*args, **kwargs)
+
+
+def attend_flex(arguments: Mapping[str, Any], drop: Callable[[Tensor], Tensor]) -> Any:
+    """What the operator returns, with `drop` applied to the probabilities.
+
+    Returns:
+        The states `[row, head, time, unit]`, and the logarithm of the sum of the exponentials of
+        the scores and their maximum, `[row, head, time]`, both in base 2, as the operator has them.
+    """
+    with _without_autocast(arguments) as given:
+        query, value = given["query"], given["value"]
+        scores = _scores(given)
+        dropped = drop(_softmax(scores).to(query.dtype))
+        repeats = query.size(1) // value.size(1)
+        states = dropped @ value.repeat_interleave(repeats, 1)
+    return states, scores.logsumexp(-1) / math.log(2), scores.amax(-1) / math.log(2)
+
+
+def flex_probabilities(arguments: Mapping[str, Any]) -> Tensor:
+    """The probabilities `[row, head, time, time]`; zeros where a query may look nowhere."""
+    with _without_autocast(arguments) as given:
+        return _softmax(_scores(given)).to(given["query"].dtype)
+
+
+def _softmax(scores: Tensor) -> Tensor:
+    nowhere = (scores == -math.inf).all(-1, keepdim=True)
+    return torch.softmax(scores.masked_fill(nowhere, 0.0), -1).masked_fill(nowhere, 0.0)
+
+
+def _scores(given: Mapping[str, Any]) -> Tensor:
+    """The scores after the score function, minus infinity where the mask function lets nothing."""
+    from torch._dynamo._trace_wrapped_higher_order_op import TransformGetItemToIndex
+
+    query, key, block_mask = given["query"], given["key"], given["block_mask"]
+    wide = torch.float64 if query.dtype == torch.float64 else torch.float32
+    key = key.repeat_interleave(query.size(1) // key.size(1), 1)
+    scores = (query.to(wide) @ key.to(wide).transpose(-2, -1)) * given["scale"]
+    places = [torch.arange(size, device=scores.device) for size in scores.shape]
+    # Score functions look numbers up in tables by their places, which vmap allows only so.
+    with TransformGetItemToIndex():
+        changed = _at_all_places(given["score_mod"], 1)(
+            scores, *places, *given["score_mod_other_buffers"]
+        )
+        allowed = _at_all_places(block_mask[-1], 0)(*places, *given["mask_mod_other_buffers"])
+    allowed = allowed.expand_as(scores)
+    _check_blocks(block_mask, allowed)
+    return changed.masked_fill(~allowed, -math.inf).to(wide)
+
+
+def _at_all_places(function: Callable[..., Tensor], leading: int) -> Callable[..., Tensor]:
+    """A function of one row, head, query and key applied to all of them.
+
+    Args:
+        function: takes `leading` scores, the four places and further tensors.
+        leading: 1 for a score function and 0 for a mask function.
+    """
+
+    def applied(*arguments: Tensor) -> Tensor:
+        fixed = arguments[leading + 4 :]
+
+        def at(*places: Tensor) -> Tensor:
+            return function(*places, *fixed)
+
+        mapped: Callable[..., Tensor] = at
+        for axis in (3, 2, 1, 0):
+            dims = tuple(0 if place == axis else None for place in range(4))
+            mapped = torch.vmap(mapped, in_dims=(0,) * leading + dims)
+        return mapped(*arguments[: leading + 4])
+
+    return applied
+
+
+def _check_blocks(block_mask: tuple[Any, ...], allowed: Tensor) -> None:
+    """Raise `SiteError` where blocks are left out that the mask function would let through."""
+    _, _, count, index, full_count, full_index, *_, rows, columns, _ = block_mask
+    if torch.compiler.is_compiling():
+        return
+    listed = _listed(count, index)
+    if full_count is not None:
+        listed = listed | _listed(full_count, full_index)
+    query, key = (torch.arange(size, device=allowed.device) for size in allowed.shape[-2:])
+    seen = listed[..., query // rows, :][..., key // columns]
+    if bool((allowed & ~seen).any()):
+        raise SiteError(
+            "flex_attention was given a block mask that leaves out blocks its mask_mod lets "
+            "through, so what it looks at depends on how torch runs it\n"
+            "  make the mask with create_block_mask(mask_mod, ...), which agrees with its mask_mod"
+        )
+
+
+def _listed(count: Tensor, index: Tensor) -> Tensor:
+    """Which blocks of keys each block of queries lists, `[row, head, blocks, blocks]`."""
+    blocks = index.shape[-1]
+    places = torch.arange(blocks, device=index.device)
+    first = (places < count.unsqueeze(-1)).to(torch.int32)
+    marks = torch.zeros_like(index, dtype=torch.int32)
+    return marks.scatter_add(-1, index.long() % blocks, first) > 0
+
+
+@contextmanager
+def _without_autocast(arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The arguments in the type that automatic casting gives them, and casting off."""
+    device = arguments["query"].device.type
+    given = dict(arguments)
+    if not torch.is_autocast_enabled(device):
+        with nullcontext():
+            yield given
+        return
+    dtype = torch.get_autocast_dtype(device)
+    given |= {name: given[name].to(dtype) for name in ("query", "key", "value")}
+    with torch.autocast(device, enabled=False):
+        yield given
