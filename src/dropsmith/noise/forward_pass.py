@@ -10,7 +10,7 @@ from dropsmith.interception import CallPosition, checkpointing
 TRAINING, PREDICTION, PROBE = 0, 1, 2
 
 
-@dataclass(frozen=True)
+@dataclass
 class ForwardPass:
     """One run of the model: what its masks depend on beside the site.
 
@@ -18,13 +18,16 @@ class ForwardPass:
         views: the views stacked in the batch, in order.
         quiet: those of them that run without noise.
         domain: training, prediction or probing; each has masks of its own.
-        step: the step to draw for, or None for the model's own counter.
+        step: the step to draw for, or None for the model's own clock.
         sampling: whether noise is on although modules are in eval mode.
         rows: how many rows the stacked batch has, where that is known.
+        call: of the forwards since that step that do not train, the one to draw for; 0 for the
+            step itself.
         calls: how often each site has drawn.
         places: where in the forward each of these calls was made.
         again: how often each site has drawn in a part that was run again, by its first call there
             and the number of the backward pass.
+        held: the sizes of masks that several sites or calls share, and who drew them first.
     """
 
     views: tuple[int, ...] = (0,)
@@ -33,6 +36,7 @@ class ForwardPass:
     step: int | None = None
     sampling: bool = False
     rows: int | None = None
+    call: int = 0
     calls: dict[str, int] = field(default_factory=dict, compare=False)
     places: dict[str, list[CallPosition]] = field(default_factory=dict, compare=False)
     again: dict[tuple[str, int, int], int] = field(default_factory=dict, compare=False)

@@ -7,12 +7,13 @@ from torch import nn
 
 from dropsmith.errors import PlanError
 from dropsmith.interception import Attachment
+from dropsmith.noise.clock import unregister
 from dropsmith.noise.find_sites import sites as find_sites
 from dropsmith.noise.lookup import INSTALLED, Installation, installation_of
 from dropsmith.noise.module_hooks import Input, Output, Word
 from dropsmith.noise.native_hooks import KeyedDropout, RetunedRate
 from dropsmith.noise.noise_slots import HasNoiseSlots, InnerSiteNoise
-from dropsmith.noise.root_hooks import _Enter, _Exit, watch_loading
+from dropsmith.noise.root_hooks import EnterRoot, LeaveRoot, watch_loading
 from dropsmith.noise.site_noise import SiteNoise
 from dropsmith.noise.state import ATTRIBUTE, Noise
 from dropsmith.noise.static_sites import owner_module, possible_calls, static_sites
@@ -39,12 +40,13 @@ def install(
     made = Installation(tuple(rules), assign(rules, possible), [], noise, had_noise, [])
     made.attachments = _attachments(model, made.assignments, noise)
     model.__dict__[ATTRIBUTE], model.__dict__[INSTALLED] = noise, made
+    noise.clock.register(model)
     for attachment in made.attachments:
         attachment.attach()
     made.handles = [
         # The pass has to begin before any site of the root itself draws.
-        model.register_forward_pre_hook(_Enter(noise), prepend=True),
-        model.register_forward_hook(_Exit(made)),
+        model.register_forward_pre_hook(EnterRoot(noise), prepend=True),
+        model.register_forward_hook(LeaveRoot(made), always_call=True),
         watch_loading(model, noise),
     ]
     # What ends the root's forward, such as a loss, has to see what the sites have returned.
@@ -63,6 +65,7 @@ def remove(model: nn.Module) -> None:
         handle.remove()
     for attachment in reversed(made.attachments):
         attachment.detach()
+    unregister(model)
     del model.__dict__[INSTALLED]
     if not made.had_noise:
         del model.__dict__[ATTRIBUTE]

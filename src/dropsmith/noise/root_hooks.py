@@ -4,7 +4,7 @@ import warnings
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from dropsmith.batches import tensors_in
@@ -14,31 +14,42 @@ from dropsmith.noise.state import Noise
 from dropsmith.patterns import Native, Off
 
 
-class _Enter:
+class EnterRoot:
+    """The hook before the root's forward."""
+
     def __init__(self, noise: Noise) -> None:
         self.noise = noise
 
     def __call__(self, module: nn.Module, args: Any) -> None:
-        if self.noise.held:
+        noise = self.noise
+        noise.running = True
+        if noise.held:
             return
-        if module.training and not torch.compiler.is_compiling():
-            warn_if_loaded(self.noise)
-        self.noise.begin(module.training)
+        if noise.loaded and module.training and not torch.compiler.is_compiling():
+            warn_if_loaded(noise)
+        noise.begin(module.training, module)
 
 
-class _Exit:
-    def __init__(self, made: Installation) -> None:
-        self.made = made
+class LeaveRoot:
+    """The hook after the root's forward, also after one that failed."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
+        noise = self.installation.noise
+        noise.running = False
         # What runs in compiled code is not counted, and is not run again but compiled for backward.
         if torch.compiler.is_compiling():
+            noise.clock.leave()
             return
-        noise = self.made.noise
+        if output is None:
+            return
         if not noise.checked and noise.active(module.training):
+            check_rules_ran(self.installation)
             noise.checked = True
-            check_rules_ran(self.made)
-        noise.restore_in_backward(tensors_in(output))
+        if torch.is_grad_enabled():
+            noise.restore_in_backward([output] if type(output) is Tensor else tensors_in(output))
 
 
 def check_rules_ran(made: Installation) -> None:
