@@ -16,7 +16,7 @@ from dropsmith.noise.noise_slots import HasNoiseSlots, InnerSiteNoise
 from dropsmith.noise.root_hooks import EnterRoot, LeaveRoot, watch_loading
 from dropsmith.noise.site_noise import SiteNoise
 from dropsmith.noise.state import ATTRIBUTE, Noise
-from dropsmith.noise.static_sites import owner_module, possible_calls, static_sites
+from dropsmith.noise.static_sites import module_of, possible_calls, static_sites
 from dropsmith.noise.stochastic_depth import SkippedRows
 from dropsmith.noise.torch_calls import Calls, CallSite
 from dropsmith.noise.weight_hooks import Weight
@@ -96,8 +96,10 @@ def _attachments(
         together = _together(one.rule, assignments)
         noise.prepare(together or one.site.name)
         shared = one.rule.views == "shared"
-        drawn = SiteNoise(noise, one.site, one.pattern, shared, one.rule.axes, together)
-        module = owner_module(model, one.site.owner)
+        # A pass has one weight, however often its module is called.
+        once = one.rule.calls == "one" or one.site.kind == "weight"
+        drawn = SiteNoise(noise, one.site, one.pattern, shared, one.rule.axes, together, once)
+        module = module_of(model, one.site)
         if isinstance(one.pattern, Native) and shared:
             raise PlanError(
                 f"torch's own noise at {one.site.name!r} cannot be shared between views\n"

@@ -5,10 +5,10 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from dropsmith.batches import leading_tensor, with_leading_tensor
 from dropsmith.interception import Attachment
-from dropsmith.noise.module_hooks import Output
 from dropsmith.noise.site_noise import SiteNoise
 
 
@@ -72,32 +72,45 @@ class KeyedDropout(Attachment):
 
     def __init__(self, module: nn.Module, drawn: SiteNoise) -> None:
         super().__init__(module)
-        self.output = Output(module, drawn)
-        self.before: list[float] = []
+        self.drawn = drawn
+        self.rates: list[float] = []
 
     def attach(self) -> None:
         self.handles.append(self.module.register_forward_pre_hook(_DisableRate(self)))
-        self.output.attach()
-        self.handles.append(self.module.register_forward_hook(_RestoreRate(self), always_call=True))
-
-    def detach(self) -> None:
-        self.output.detach()
-        super().detach()
+        self.handles.append(self.module.register_forward_hook(_DropOutput(self), always_call=True))
 
 
 class _DisableRate:
     def __init__(self, attachment: KeyedDropout) -> None:
-        self.attachment = attachment
+        self.rates = attachment.rates
 
-    def __call__(self, module: Any, args: Any) -> None:
-        self.attachment.before.append(module.p)
-        module.p = 0.0
+    def __call__(self, module: nn.Module, args: Any) -> None:
+        self.rates.append(module.p)  # pyright: ignore[reportArgumentType]
+        _set_rate(module, 0.0)
 
 
-class _RestoreRate:
+class _DropOutput:
+    """Our noise on what the module returned, and its rate again, also where it failed."""
+
     def __init__(self, attachment: KeyedDropout) -> None:
         self.attachment = attachment
 
-    def __call__(self, module: Any, args: Any, output: Any) -> None:
-        if self.attachment.before:
-            module.p = self.attachment.before.pop()
+    def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
+        attachment = self.attachment
+        if attachment.rates:
+            _set_rate(module, attachment.rates.pop())
+        drawn = attachment.drawn
+        if output is None or not (module.training or drawn.noise.current.sampling):
+            return None
+        if type(output) is Tensor:
+            return drawn.drop(output, module)
+        first = leading_tensor(output, drawn.site.name)
+        return with_leading_tensor(output, drawn.drop(first, module))
+
+
+def _set_rate(module: nn.Module, rate: float) -> None:
+    # Past the setter of `nn.Module`, which looks among parameters and modules first.
+    if "p" in module.__dict__:
+        module.__dict__["p"] = rate
+    else:
+        module.p = rate

@@ -139,16 +139,16 @@ class Noise:
             return (self._source(own, view, call, step, forward, device),) * len(this.views)
         return tuple(self._source(own, v, call, step, forward, device) for v in this.views)
 
-    def agree(self, name: str, site: str, sizes: tuple[int, ...], once: bool = False) -> None:
+    def agree(self, name: str | None, site: str, sizes: tuple[int, ...], once: bool) -> None:
         """Raise `PlanError` where sites or calls that drop by one mask need several sizes."""
         if not torch.compiler.is_compiling() and in_backward():
             return
         call = 1 if once else self.current.calls.get(counter_of(site, name), 1)
-        first, want = self.current.held.setdefault(f"{call} {name}", (site, sizes))
-        if sizes != want:
+        first, want = self.current.held.setdefault(f"{call} {name or site}", (site, sizes))
+        if sizes != want and (self.running or self.held or not once):
             raise PlanError(
-                f"sites or calls of one rule cannot drop by one mask: they need masks of several "
-                f"sizes\n  rule's sites: {name}\n"
+                f"sites of one rule cannot drop by one mask: they need masks of several sizes\n"
+                f"  rule's sites: {name or site}\n"
                 f"  {first} needs {want}\n  {site} needs {sizes}\n"
                 "  write a rule for each size, or leave mask= and calls= out"
             )

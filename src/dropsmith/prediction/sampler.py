@@ -166,7 +166,7 @@ def _holders(attachment: Attachment) -> list[Any]:
     """What draws for the native sites of an attachment."""
     if isinstance(attachment, CallsOf):
         return [one for one in (attachment.functional, attachment.attention) if one is not None]
-    return [attachment.output] if isinstance(attachment, KeyedDropout) else []
+    return [attachment] if isinstance(attachment, KeyedDropout) else []
 
 
 def _eager(model: nn.Module) -> Any:
