@@ -14,10 +14,18 @@ from dropsmith.noise.lookup import (
 )
 from dropsmith.noise.native_hooks import KeyedDropout
 from dropsmith.noise.noise_slots import NoiseSlot, inner_noise_of
+from dropsmith.noise.own_draws import OwnDraws, own_draws
 from dropsmith.noise.plan_suspended import plan_suspended
 from dropsmith.noise.probing import unchanged
 from dropsmith.noise.root_hooks import check_rules_ran, warn_if_loaded, watch_loading
 from dropsmith.noise.site_noise import SiteNoise
+from dropsmith.noise.skipping import (
+    depth_attribute,
+    depth_pattern,
+    depth_rate,
+    layer_drop_rate,
+    skipped_layers,
+)
 from dropsmith.noise.state import ATTRIBUTE, Noise
 from dropsmith.noise.static_sites import owner_module, possible_calls, static_sites
 from dropsmith.noise.torch_calls import Calls, functional_kind
@@ -33,8 +41,12 @@ __all__ = [
     "LayerNames",
     "Noise",
     "NoiseSlot",
+    "OwnDraws",
     "SiteNoise",
     "check_rules_ran",
+    "depth_attribute",
+    "depth_pattern",
+    "depth_rate",
     "find_noise",
     "functional_kind",
     "in_backward",
@@ -42,13 +54,16 @@ __all__ = [
     "install",
     "installation_of",
     "layer_by_layer",
+    "layer_drop_rate",
     "noise_of",
+    "own_draws",
     "owner_module",
     "plan_of",
     "plan_suspended",
     "possible_calls",
     "remove",
     "sites",
+    "skipped_layers",
     "static_sites",
     "step",
     "transferred",

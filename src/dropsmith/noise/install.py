@@ -15,6 +15,7 @@ from dropsmith.noise.native_hooks import KeyedDropout, RetunedRate
 from dropsmith.noise.noise_slots import HasNoiseSlots, InnerSiteNoise
 from dropsmith.noise.root_hooks import EnterRoot, LeaveRoot, watch_loading
 from dropsmith.noise.site_noise import SiteNoise
+from dropsmith.noise.skipping import depth_attribute
 from dropsmith.noise.state import ATTRIBUTE, Noise
 from dropsmith.noise.static_sites import module_of, possible_calls, static_sites
 from dropsmith.noise.stochastic_depth import SkippedRows
@@ -124,8 +125,11 @@ def _together(one: Rule, assignments: Sequence[Assignment]) -> str | None:
 
 def _attachment(module: nn.Module, drawn: SiteNoise) -> Attachment | None:
     kind, pattern = drawn.site.kind, drawn.pattern
-    if kind == "dropout" and isinstance(pattern, Native | Off):
-        return RetunedRate(module, drawn, "p", _own_rate(pattern))
+    if kind in ("dropout", "path"):
+        rate = depth_attribute(module) or "p"
+        if isinstance(pattern, Native | Off):
+            return RetunedRate(module, drawn, rate, _own_rate(pattern))
+        return KeyedDropout(module, drawn, rate)
     if isinstance(pattern, Off):
         return None
     if kind == "output" and isinstance(pattern, Path):
@@ -134,9 +138,7 @@ def _attachment(module: nn.Module, drawn: SiteNoise) -> Attachment | None:
         return InnerSiteNoise(module, drawn, drawn.site.name.rpartition(".")[2])
     if kind == "weight":
         return Weight(module, drawn, drawn.site.name.rpartition(".")[2])
-    return {"dropout": KeyedDropout, "output": Output, "input": Input, "words": Word}[kind](
-        module, drawn
-    )
+    return {"output": Output, "input": Input, "words": Word}[kind](module, drawn)
 
 
 def _own_rate(pattern: Native | Off) -> float:

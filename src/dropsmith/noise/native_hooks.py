@@ -64,15 +64,15 @@ class _LeaveTrain:
 
 
 class KeyedDropout(Attachment):
-    """A dropout module whose own draw is replaced by ours.
+    """A module of dropout or stochastic depth whose own draw is replaced by ours.
 
     Its rate is zero only while it runs: where another module reads the rate instead of calling,
     as fused attention in Hugging Face models does, the noise there must not vanish.
     """
 
-    def __init__(self, module: nn.Module, drawn: SiteNoise) -> None:
+    def __init__(self, module: nn.Module, drawn: SiteNoise, attribute: str = "p") -> None:
         super().__init__(module)
-        self.drawn = drawn
+        self.drawn, self.attribute = drawn, attribute
         self.rates: list[float] = []
 
     def attach(self) -> None:
@@ -82,11 +82,11 @@ class KeyedDropout(Attachment):
 
 class _DisableRate:
     def __init__(self, attachment: KeyedDropout) -> None:
-        self.rates = attachment.rates
+        self.rates, self.attribute = attachment.rates, attachment.attribute
 
     def __call__(self, module: nn.Module, args: Any) -> None:
-        self.rates.append(module.p)  # pyright: ignore[reportArgumentType]
-        _set_rate(module, 0.0)
+        self.rates.append(getattr(module, self.attribute))
+        _set_rate(module, self.attribute, 0.0)
 
 
 class _DropOutput:
@@ -98,7 +98,7 @@ class _DropOutput:
     def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
         attachment = self.attachment
         if attachment.rates:
-            _set_rate(module, attachment.rates.pop())
+            _set_rate(module, attachment.attribute, attachment.rates.pop())
         drawn = attachment.drawn
         if output is None or not (module.training or drawn.noise.current.sampling):
             return None
@@ -108,9 +108,9 @@ class _DropOutput:
         return with_leading_tensor(output, drawn.drop(first, module))
 
 
-def _set_rate(module: nn.Module, rate: float) -> None:
+def _set_rate(module: nn.Module, attribute: str, rate: float) -> None:
     # Past the setter of `nn.Module`, which looks among parameters and modules first.
-    if "p" in module.__dict__:
-        module.__dict__["p"] = rate
+    if attribute in module.__dict__:
+        module.__dict__[attribute] = rate
     else:
-        module.p = rate
+        setattr(module, attribute, rate)

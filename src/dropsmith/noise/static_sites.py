@@ -7,6 +7,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parameter import is_lazy
 
 from dropsmith.noise.noise_slots import HasNoiseSlots
+from dropsmith.noise.skipping import depth_attribute, depth_rate
 from dropsmith.plans import ROOT, Kind, Site, call_name, shown
 
 
@@ -40,6 +41,9 @@ def _of_module(name: str, module: nn.Module) -> Iterator[Site]:
     base, kind = shown(name), type(module).__name__
     if isinstance(module, _DropoutNd):
         yield Site(name=base, kind="dropout", owner=base, type=kind, rate=float(module.p))
+        return
+    if depth_attribute(module) is not None:
+        yield Site(name=base, kind="path", owner=base, type=kind, rate=depth_rate(module))
         return
     if isinstance(module, nn.Embedding | nn.EmbeddingBag):
         yield Site(name=base, kind="words", owner=base, type=kind)

@@ -18,7 +18,7 @@ from dropsmith.interception import (
     probabilities,
     unguarded,
 )
-from dropsmith.noise import find_noise, functional_kind, installation_of
+from dropsmith.noise import depth_attribute, find_noise, functional_kind, installation_of
 from dropsmith.patterns import Native, Off
 from dropsmith.plans import Kind, call_name, shown
 
@@ -136,22 +136,24 @@ def _keyed(model: nn.Module) -> set[str]:
     return {
         one.site.name
         for one in (made.assignments if made is not None else ())
-        if one.site.kind == "dropout" and not isinstance(one.pattern, Native | Off)
+        if one.site.kind in ("dropout", "path") and not isinstance(one.pattern, Native | Off)
     }
 
 
 def _hooks(trace: _Watch, name: str, module: nn.Module, *, report: bool) -> list[Any]:
     given: list[Tensor] = []
+    kind: Kind = "dropout" if isinstance(module, _DropoutNd) else "path"
+    report = report and (kind == "dropout" or depth_attribute(module) is not None)
 
     def before(m: nn.Module, args: Any, kwargs: Any) -> None:
         trace.stack.append((name, m))
-        if report and isinstance(m, _DropoutNd):
+        if report:
             given.append(next(iter((*args, *kwargs.values()))).detach().clone())
 
     def after(m: nn.Module, args: Any, output: Any) -> None:
         trace.stack.pop()
         if given and isinstance(output, Tensor):
-            trace.see(shown(name), "dropout", given.pop(), output)
+            trace.see(shown(name), kind, given.pop(), output)
 
     return [
         module.register_forward_pre_hook(before, with_kwargs=True),

@@ -1,6 +1,6 @@
 """Is the noise on? Counted from tensors, site by site, never read from settings."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,18 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from dropsmith.batches import call, rows_of, tensors_in
 from dropsmith.errors import AxisError, SiteError, ViewError, did_you_mean
-from dropsmith.noise import ForwardPass, find_noise, installation_of, plan_of, sites, unchanged
+from dropsmith.noise import (
+    ForwardPass,
+    OwnDraws,
+    find_noise,
+    installation_of,
+    own_draws,
+    plan_of,
+    sites,
+    unchanged,
+)
 from dropsmith.passes.audit_measure import Draw, masks_differ
-from dropsmith.passes.audit_reasons import SKIPPED, how_drawn, left_whole, reason, reason_never
+from dropsmith.passes.audit_reasons import SKIPPED, how_drawn, left_whole, reason, reason_code, reason_never
 from dropsmith.passes.audit_watch import watched
 from dropsmith.passes.make_views import choose, looped, running, stacked
 from dropsmith.patterns import Off
@@ -25,7 +34,8 @@ class AuditRow:
 
     Args:
         site: the place.
-        how: `keyed` (drawn by us), `retuned` (torch's draw at a rate of ours), `torch` or `off`.
+        how: `keyed` (drawn by us), `retuned` (torch's draw at a rate of ours), `torch`, `off`, or
+            `code` (drawn by the module's own code, which no rule reaches).
         on: whether anything was changed there in a run like the ones being audited.
         dropped: the measured share of non-zero elements that became zero, None if it never ran.
         elements: how many elements that share was counted over.
@@ -91,6 +101,7 @@ def audit(model: nn.Module, batch: Any) -> Audit:
         known = _all_sites(model, batch)
         draws = _two_views(model, batch, {site.name: site for site in known})
         differ, called = _as_called(model, batch)
+        rest = tuple(_code_rows(model, batch))
     plan = plan_of(model) or Plan()
     rules = [(site, _rule_of(plan, site)) for site in known]
     rows = tuple(
@@ -99,7 +110,7 @@ def audit(model: nn.Module, batch: Any) -> Audit:
         if site.native or rule is not None
     )
     mode = "train" if model.training else "eval"
-    return Audit(rows=rows, outputs_differ=differ, mode=mode)
+    return Audit(rows=(*rows, *rest), outputs_differ=differ, mode=mode)
 
 
 def _all_sites(model: nn.Module, batch: Any) -> list[Site]:
@@ -182,14 +193,46 @@ def _as_called(model: nn.Module, batch: Any) -> tuple[bool, set[str]]:
         called.add(names.get(module, ""))
 
     with register_module_forward_pre_hook(note):
-        first, second = [_plain_call(model, batch, view) for view in range(2)]
+        first, second = [_plain_call(model, batch) for _ in range(2)]
     pairs = zip(first, second, strict=True)
     return any(not torch.equal(a, b) for a, b in pairs), called
 
 
-def _plain_call(model: nn.Module, batch: Any, view: int) -> list[Tensor]:
-    with running(find_noise(model), ForwardPass(views=(view,))):
+def _plain_call(model: nn.Module, batch: Any) -> list[Tensor]:
+    noise = find_noise(model)
+    if noise is not None:
+        noise.begin(model.training)
+    # The pass is begun here, so that a consistent model makes one view and no term.
+    with running(noise, ForwardPass()):
         return tensors_in(call(model, batch))
+
+
+def _code_rows(model: nn.Module, batch: Any) -> Iterator[AuditRow]:
+    """Noise that modules draw by their own code, as the model is and, where off, as it trains."""
+    now = _own_draws(model, batch)
+    training = now
+    if not model.training:
+        with unchanged(model):
+            training = _own_draws(model.train(), batch)
+    for name in dict.fromkeys((*now.modules, *training.modules)):
+        on = name in now.modules
+        draws = now if on else training
+        why = reason_code(draws.generators.get(name, ()), draws.layer_drop.get(name))
+        yield _code_row(model, name, on, why if on else "eval mode")
+
+
+def _own_draws(model: nn.Module, batch: Any) -> OwnDraws:
+    with own_draws(model) as draws:
+        _plain_call(model, batch)
+    return draws
+
+
+def _code_row(model: nn.Module, name: str, on: bool, why: str) -> AuditRow:
+    owner = type(model.get_submodule(name)).__name__
+    site = Site(name=shown(name), kind="code", owner=shown(name), type=owner)
+    return AuditRow(
+        site=site, how="code", on=on, dropped=None, elements=0, differ=None, whole=0, why=why
+    )
 
 
 def _cells(row: AuditRow) -> tuple[str, ...]:

@@ -5,13 +5,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode
 
 from dropsmith.batches import call
 from dropsmith.interception import ATTENTION, DROPOUTS, MULTI_HEAD, RECURRENT, watched
-from dropsmith.noise import unchanged
+from dropsmith.noise import depth_attribute, depth_pattern, unchanged
 from dropsmith.patterns import Bernoulli, Native, Pattern
 from dropsmith.plans import Kind, call_name, shown
 
@@ -79,7 +79,11 @@ class _Trace(TorchFunctionMode):
             self._add(shown(name), NativeCall(Native(rate=float(module.p))))
 
     def given(self, args: Any, kwargs: Any) -> None:
-        """Shapes are of no matter here."""
+        """Stochastic depth drops along axes that its input tells."""
+        name, module = self.stack[-1]
+        x = next((x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)), None)
+        if x is not None and depth_attribute(module) is not None:
+            self._add(shown(name), NativeCall(*depth_pattern(module, x.ndim)))
 
     def leave(self, name: str, output: Any) -> None:
         self.stack.pop()

@@ -17,10 +17,12 @@ from dropsmith.noise import (
     ForwardPass,
     Installation,
     KeyedDropout,
+    OwnDraws,
     check_rules_ran,
     find_noise,
     install,
     installation_of,
+    own_draws,
     plan_of,
     plan_suspended,
     remove,
@@ -125,7 +127,9 @@ def sampling(model: nn.Module, few: Any, plan: Plan | None, seed: int) -> Iterat
     step = _step_of(model, chosen)
     with unchanged(model), plan_suspended(model), _eager(model), _no_fast_path():
         model.eval()
-        calls = native_calls(model, few)
+        with own_draws(model) as draws:
+            calls = native_calls(model, few)
+        _warn_of_own_draws(model, few, draws)
         own = native_rules(calls)
         # A mask that the views of a batch share in training would be one mask for all samples.
         fresh = [replace(one, views="fresh") for one in chosen.rules]
@@ -136,6 +140,23 @@ def sampling(model: nn.Module, few: Any, plan: Plan | None, seed: int) -> Iterat
             yield Sampler(model, made, len(own), seed, step)
         finally:
             remove(model)
+
+
+def _warn_of_own_draws(model: nn.Module, few: Any, training: OwnDraws) -> None:
+    """Say which modules draw for themselves in train mode, and not in eval mode."""
+    if not training.modules:
+        return
+    with unchanged(model), torch.no_grad(), own_draws(model) as draws:
+        call(model, few)
+    silent = [name or "the root" for name in training.modules if name not in draws.modules]
+    if silent:
+        warnings.warn(
+            f"{', '.join(silent[:3])} draws noise by its own code in training and none in eval "
+            f"mode, so it is not in this prediction ({len(silent)} such modules)\n"
+            "  ds.audit(model.train(), batch) says what is drawn; a module of stochastic depth or "
+            "nn.Dropout in its place is sampled",
+            stacklevel=5,
+        )
 
 
 def _check_root(model: nn.Module) -> None:

@@ -1,0 +1,102 @@
+"""Random draws that a module's own code makes, outside every site: seen by the generators' states."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
+from torch.overrides import TorchFunctionMode
+
+from dropsmith.interception import ATTENTION, DROPOUTS, MULTI_HEAD, RECURRENT, watched
+from dropsmith.noise.random_states import TORCH, RandomStates
+from dropsmith.noise.skipping import depth_attribute, layer_drop_rate
+
+_SITES = {*DROPOUTS, ATTENTION, MULTI_HEAD, *RECURRENT}
+
+
+@dataclass(eq=False)
+class OwnDraws:
+    """Which modules have used which generators in forwards so far.
+
+    Args:
+        generators: by the name of a module (empty for the root), the generators that its own code
+            used: `torch`, `numpy` or `random`. What its children and calls that are sites draw is
+            not its own.
+        layer_drop: the modules that drew to skip a layer, and at what rate.
+    """
+
+    generators: dict[str, set[str]] = field(default_factory=dict)
+    layer_drop: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def modules(self) -> list[str]:
+        """The modules with such draws, each once."""
+        return list(dict.fromkeys((*self.generators, *self.layer_drop)))
+
+
+@contextmanager
+def own_draws(model: nn.Module) -> Iterator[OwnDraws]:
+    """Watch what the modules of a model draw by their own code in the `with` block."""
+    draws = OwnDraws()
+    trace = _Trace(draws)
+    with watched(model, trace), trace:
+        yield draws
+
+
+class _Trace(TorchFunctionMode):
+    """Compares the generators wherever the code that runs becomes another module's, or a site's."""
+
+    def __init__(self, draws: OwnDraws) -> None:
+        super().__init__()
+        self.draws = draws
+        self.stack: list[tuple[str, nn.Module]] = []
+        self.states = RandomStates.now()
+
+    def enter(self, name: str, module: nn.Module) -> None:
+        """A module begins: what was drawn so far is of the one around it."""
+        self._attribute()
+        self.stack.append((name, module))
+
+    def given(self, args: Any, kwargs: Any) -> None:
+        """What it takes is of no matter."""
+
+    def leave(self, name: str, output: Any) -> None:
+        """It ends."""
+        self._attribute()
+        self.stack.pop()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        layers = func is torch.rand and bool(self.stack) and self._may_skip(args)
+        if not layers and func not in _SITES:
+            return func(*args, **kwargs)
+        self._attribute()
+        output = func(*args, **kwargs)
+        if layers:
+            self._note_layer_drop()
+        self.states = RandomStates.now()
+        return output
+
+    def _may_skip(self, args: Any) -> bool:
+        """Whether one number is drawn by a module that has a rate of skipping layers."""
+        sizes = args[0] if args and isinstance(args[0], tuple | list) else args
+        return not sizes and layer_drop_rate(self.stack[-1][1]) is not None
+
+    def _note_layer_drop(self) -> None:
+        name, module = self.stack[-1]
+        if rate := layer_drop_rate(module):
+            self.draws.layer_drop[name] = rate
+
+    def _attribute(self) -> None:
+        """Put down what was drawn since the last look to the module whose code runs."""
+        before, self.states = self.states, RandomStates.now()
+        if not self.stack or not (moved := before.moved(self.states)):
+            return
+        name, module = self.stack[-1]
+        if isinstance(module, _DropoutNd) or depth_attribute(module) is not None:
+            moved = tuple(generator for generator in moved if generator != TORCH)
+        if moved:
+            self.draws.generators.setdefault(name, set()).update(moved)
