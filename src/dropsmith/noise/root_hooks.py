@@ -10,7 +10,7 @@ from torch.utils.hooks import RemovableHandle
 from dropsmith.batches import tensors_in
 from dropsmith.errors import SiteError
 from dropsmith.noise.lookup import Installation
-from dropsmith.noise.skipping import skipped_layers
+from dropsmith.noise.skipping import may_be_skipped, skipped_layers
 from dropsmith.noise.state import Noise
 from dropsmith.patterns import Native, Off
 
@@ -58,15 +58,14 @@ def check_rules_ran(made: Installation, skipped: tuple[str, ...] = ()) -> None:
 
     Args:
         made: what is installed.
-        skipped: what the names of sites begin with in layers that a model may skip.
+        skipped: `skipped_layers` of the model.
     """
     for index, one in enumerate(made.rules):
         own = [a.site.name for a in made.assignments if a.rule is one]
         # A retuned module may be read instead of called, as Hugging Face attention reads its own.
         silent = isinstance(one.pattern, Off | Native) or getattr(one.pattern, "rate", 1) == 0
-        if all(name.startswith(skipped) for name in own) if skipped else not own:
-            continue
-        if not silent and not any(made.noise.draw_counts.get(name) for name in own):
+        certain = [name for name in own if not may_be_skipped(name, skipped)]
+        if certain and not silent and not any(made.noise.draw_counts.get(name) for name in own):
             raise SiteError(
                 f"rule {index + 1} of the plan has noise at {', '.join(own[:3])}, which never ran\n"
                 f"  rule: {one!r}\n"

@@ -6,11 +6,12 @@ transformers and in timm (classes called `...DropPath`, rate `drop_prob`), and i
 draw of its own, `layerdrop`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from torch import nn
 
 from dropsmith.patterns import Bernoulli, Native, Path, Pattern
+from dropsmith.plans import number_in
 
 
 def depth_attribute(module: nn.Module) -> str | None:
@@ -62,7 +63,18 @@ def layer_drop_rate(module: nn.Module) -> float | None:
 
 
 def skipped_layers(model: nn.Module) -> Iterator[str]:
-    """The names, with a dot behind, of the modules whose layers may be skipped in this mode."""
+    """What the names of modules begin with whose layers may be skipped in this mode."""
     for name, module in model.named_modules():
         if module.training and (layer_drop_rate(module) or 0.0) > 0:
             yield f"{name}." if name else ""
+
+
+def may_be_skipped(name: str, skipped: Sequence[str]) -> bool:
+    """Whether a site lies in a numbered layer of a module whose layers may be skipped.
+
+    >>> may_be_skipped("encoder.layers.3.fc1", ["encoder."]), may_be_skipped("head", [""])
+    (True, False)
+    """
+    return any(
+        name.startswith(start) and number_in(name[len(start) :]) is not None for start in skipped
+    )

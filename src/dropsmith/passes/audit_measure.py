@@ -76,7 +76,7 @@ def _batch_dim(sizes: Sequence[int], axes: tuple[str, ...], rows: int) -> int | 
 
 
 def masks_differ(draws: Sequence[Draw]) -> bool | None:
-    """Whether two views were dropped differently; None where too few elements were changed."""
+    """Whether two views were dropped differently; None where it cannot be told."""
     if sum(draw.valid for draw in draws) < FEW and any(draw.changed for draw in draws):
         return None
     pairs = [draw.patterns for draw in draws if len(draw.patterns) == 2]
@@ -84,4 +84,4 @@ def masks_differ(draws: Sequence[Draw]) -> bool | None:
         # One draw for each looped view: the first half of the calls against the second.
         first, second = draws[: len(draws) // 2], draws[len(draws) // 2 :]
         pairs = [(a.patterns[0], b.patterns[0]) for a, b in zip(first, second, strict=False)]
-    return any(not torch.equal(a, b) for a, b in pairs)
+    return any(not torch.equal(a, b) for a, b in pairs) if pairs else None

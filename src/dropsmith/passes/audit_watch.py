@@ -18,7 +18,7 @@ from dropsmith.interception import (
     probabilities,
     unguarded,
 )
-from dropsmith.noise import depth_attribute, find_noise, functional_kind, installation_of
+from dropsmith.noise import depth_attribute, functional_kind, installations, name_within
 from dropsmith.patterns import Native, Off
 from dropsmith.plans import Kind, call_name, shown
 
@@ -28,7 +28,6 @@ See = Callable[[str, Kind, Tensor, Tensor], None]
 @contextmanager
 def watched(model: nn.Module, see: See) -> Iterator[None]:
     """Call `see(site, kind, before, after)` for every draw in the forwards of the `with` block."""
-    noise = find_noise(model)
     trace = _Watch(see)
     ours = _keyed(model)
     handles = [
@@ -36,16 +35,26 @@ def watched(model: nn.Module, see: See) -> Iterator[None]:
         for name, module in model.named_modules()
         for handle in _hooks(trace, name, module, report=shown(name) not in ours)
     ]
-    if noise is not None:
-        noise.observer = see
+    for part, installation in installations(model):
+        installation.noise.observer = _Named(part, see)
     try:
         with trace:
             yield
     finally:
         for handle in handles:
             handle.remove()
-        if noise is not None:
-            noise.observer = None
+        for _, installation in installations(model):
+            installation.noise.observer = None
+
+
+class _Named:
+    """Reports the sites of a part of a model by the names that they have in the whole."""
+
+    def __init__(self, part: str, see: See) -> None:
+        self.part, self.see = part, see
+
+    def __call__(self, site: str, kind: Kind, before: Tensor, after: Tensor) -> None:
+        self.see(name_within(self.part, site), kind, before, after)
 
 
 class _Watch(TorchFunctionMode):
@@ -132,10 +141,10 @@ class _Watch(TorchFunctionMode):
 
 def _keyed(model: nn.Module) -> set[str]:
     """The dropout modules whose draw is ours, which the noise itself reports."""
-    made = installation_of(model)
     return {
-        one.site.name
-        for one in (made.assignments if made is not None else ())
+        name_within(part, one.site.name)
+        for part, installation in installations(model)
+        for one in installation.assignments
         if one.site.kind in ("dropout", "path") and not isinstance(one.pattern, Native | Off)
     }
 

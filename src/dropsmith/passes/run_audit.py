@@ -1,7 +1,7 @@
 """Is the noise on? Counted from tensors, site by site, never read from settings."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,9 +14,9 @@ from dropsmith.noise import (
     ForwardPass,
     OwnDraws,
     find_noise,
-    installation_of,
+    installations,
+    name_within,
     own_draws,
-    plan_of,
     sites,
     unchanged,
 )
@@ -25,7 +25,7 @@ from dropsmith.passes.audit_reasons import SKIPPED, how_drawn, left_whole, reaso
 from dropsmith.passes.audit_watch import watched
 from dropsmith.passes.make_views import choose, looped, running, stacked
 from dropsmith.patterns import Off
-from dropsmith.plans import Kind, Plan, Rule, Site, shown
+from dropsmith.plans import Kind, Rule, Site, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +102,8 @@ def audit(model: nn.Module, batch: Any) -> Audit:
         draws = _two_views(model, batch, {site.name: site for site in known})
         differ, called = _as_called(model, batch)
         rest = tuple(_code_rows(model, batch))
-    plan = plan_of(model) or Plan()
-    rules = [(site, _rule_of(plan, site)) for site in known]
+    decided = _rules(model)
+    rules = [(site, decided.get((site.name, site.kind))) for site in known]
     rows = tuple(
         _row(model, site, rule, draws.get((site.name, site.kind), ()), called)
         for site, rule in rules
@@ -117,9 +117,25 @@ def _all_sites(model: nn.Module, batch: Any) -> list[Site]:
     """Also the calls that a rule has replaced, which a run no longer shows as torch's."""
     found = sites(model, batch)
     names = {site.name for site in found}
-    made = installation_of(model)
-    replaced = [one.site for one in made.assignments] if made is not None else []
+    replaced = [site for site, _ in _decisions(model)]
     return found + [site for site in replaced if site.name not in names]
+
+
+def _decisions(model: nn.Module) -> Iterator[tuple[Site, Rule]]:
+    """The sites that rules decide, also in parts of the model, by their names in the whole."""
+    for part, installation in installations(model):
+        for one in installation.assignments:
+            name, owner = (name_within(part, n) for n in (one.site.name, one.site.owner))
+            yield replace(one.site, name=name, owner=owner), one.rule
+
+
+def _rules(model: nn.Module) -> dict[tuple[str, Kind], Rule]:
+    """The rule that decides at each site; none where it switches off what is off by itself."""
+    return {
+        (site.name, site.kind): rule
+        for site, rule in _decisions(model)
+        if site.native or not isinstance(rule.pattern, Off)
+    }
 
 
 Draws = dict[tuple[str, Kind], list[Draw]]
@@ -171,13 +187,6 @@ def _row(
         whole=whole,
         why=SKIPPED if skipped else why or left_whole(rule, whole, rows),
     )
-
-
-def _rule_of(plan: Plan, site: Site) -> Rule | None:
-    fitting = [one for one in plan.rules if one.fits(site)]
-    if fitting and isinstance(fitting[-1].pattern, Off) and not site.native:
-        return None
-    return fitting[-1] if fitting else None
 
 
 def _as_called(model: nn.Module, batch: Any) -> tuple[bool, set[str]]:
