@@ -212,8 +212,7 @@ def everywhere(rate: float = 0.3) -> tuple[Rule, ...]:
 
 def fitting(model: nn.Module) -> Plan:
     """Those of `everywhere` that the model has a site for."""
-    from dropsmith.noise.static_sites import possible_calls
-    from dropsmith.noise.static_sites import static_sites
+    from dropsmith.noise.static_sites import possible_calls, static_sites
 
     known = static_sites(model)
     known += possible_calls(model, known)

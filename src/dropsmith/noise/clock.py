@@ -42,7 +42,7 @@ class Clock:
         before = None if self._behind else self._numbers
         self._numbers, self._exported = (step, call), None
         # A transform of `torch.func` lets nobody write to a tensor from outside of it.
-        self._behind = torch._C._functorch.peek_interpreter_stack() is not None
+        self._behind = _transformed()
         if self._behind:
             return
         if before is None or before[0] != step:
@@ -95,6 +95,12 @@ class Clock:
             buffer = buffers.get(name)
             if buffer is not tensor and buffer is not None and not self._behind:
                 buffer.fill_(number)
+
+
+def _transformed() -> bool:
+    """Whether a transform of `torch.func` is running the code."""
+    private: Any = torch._C
+    return private._functorch.peek_interpreter_stack() is not None
 
 
 def unregister(root: nn.Module) -> None:

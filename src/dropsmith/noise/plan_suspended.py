@@ -11,7 +11,6 @@ from dropsmith.noise.lookup import INSTALLED, Installation, installation_of
 from dropsmith.noise.state import ATTRIBUTE
 
 
-
 @contextmanager
 def plan_suspended(model: nn.Module) -> Iterator[None]:
     """The model without its plan and its noise for the length of a `with` block.

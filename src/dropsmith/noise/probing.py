@@ -44,7 +44,7 @@ def _buffers_of(module: nn.Module) -> list[Buffer]:
     return [
         (module, name, buffer, None if buffer is None else buffer.detach().clone())
         for name, buffer in module._buffers.items()
-        if name not in (STEP, CALL) and not is_lazy(buffer)
+        if name not in (STEP, CALL) and not (buffer is not None and is_lazy(buffer))
     ]
 
 

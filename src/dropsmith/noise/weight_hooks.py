@@ -22,7 +22,8 @@ class Weight(Attachment):
 
     def attach(self) -> None:
         # A lazy layer has its parameter only after a hook of its own.
-        first = not is_lazy(self.module._parameters[self.name])
+        parameter = self.module.get_parameter(self.name)
+        first = not is_lazy(parameter)
         self.handles.append(self.module.register_forward_pre_hook(_Enter(self), prepend=first))
         self.handles.append(self.module.register_forward_hook(_Leave(self), always_call=True))
 

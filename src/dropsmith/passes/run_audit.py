@@ -21,7 +21,14 @@ from dropsmith.noise import (
     unchanged,
 )
 from dropsmith.passes.audit_measure import Draw, masks_differ
-from dropsmith.passes.audit_reasons import SKIPPED, how_drawn, left_whole, reason, reason_code, reason_never
+from dropsmith.passes.audit_reasons import (
+    SKIPPED,
+    how_drawn,
+    left_whole,
+    reason,
+    reason_code,
+    reason_never,
+)
 from dropsmith.passes.audit_watch import watched
 from dropsmith.passes.make_views import choose, looped, running, stacked
 from dropsmith.patterns import Off

@@ -1,0 +1,171 @@
+"""Every call of a model draws anew, whoever is in train mode, and training masks do not notice."""
+
+import pickle
+from copy import deepcopy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.func import grad, vmap
+from torch.utils.checkpoint import checkpoint
+
+from dropsmith.noise import noise_of, step
+from dropsmith.noise.clock import CALL, STEP, Clock
+from dropsmith.patterns import Bernoulli, Gaussian, Path
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
+from noise.zoo import FLIPS, mlp, seeded
+
+
+class AlwaysOn(nn.Module):
+    """Noise that its own code never switches off."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, 16)
+
+    def forward(self, x):
+        return F.dropout(self.layer(x), 0.5, True)
+
+
+class Checkpointed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enter, self.drop, self.leave = nn.Linear(8, 16), nn.Dropout(0.5), nn.Linear(16, 3)
+
+    def forward(self, x):
+        return self.leave(checkpoint(lambda h: self.drop(self.enter(h)), x, use_reentrant=False))
+
+
+def monte_carlo(model):
+    """The usual loop: all in eval mode, dropout in train mode."""
+    model.eval()
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.train()
+    return model
+
+
+MODELS = {
+    "dropout": (mlp, "1"),
+    "functional": (AlwaysOn, "root.dropout()"),
+    "checkpointed": (Checkpointed, "drop"),
+}
+
+
+def planned(kind, pattern=FLIPS):
+    torch.manual_seed(1)
+    make, site = MODELS[kind]
+    model = make()
+    Plan(rule(site, pattern)).install(model, seeded(5, 8), seed=3)
+    return model
+
+
+@pytest.mark.parametrize("pattern", [FLIPS, Gaussian(rate=0.5), Path(rate=0.5)], ids=repr)
+@pytest.mark.parametrize("kind", MODELS)
+def test_calls_of_a_model_in_eval_mode_draw_anew_where_its_noise_is_on(kind, pattern):
+    model, x = monte_carlo(planned(kind, pattern)), seeded(64, 8)
+    outputs = [model(x) for _ in range(4)]
+    assert not any(torch.equal(a, b) for i, a in enumerate(outputs) for b in outputs[:i])
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_same_calls_come_back_from_the_same_step(kind):
+    model, x = monte_carlo(planned(kind)), seeded(5, 8)
+    first = [model(x) for _ in range(3)]
+    step(model, 0)
+    again = [model(x) for _ in range(3)]
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_masks_of_training_do_not_depend_on_how_often_a_model_was_evaluated(kind):
+    plain, evaluated, x = planned(kind), planned(kind), seeded(5, 8)
+    for calls in range(3):
+        for _ in range(calls):
+            monte_carlo(evaluated)(x)
+        assert torch.equal(plain.train()(x), evaluated.train()(x))
+    assert noise_of(evaluated).clock.numbers == (3, 0)
+
+
+def test_backward_of_a_checkpointed_call_in_eval_mode_sees_the_masks_of_its_forward():
+    model, x = monte_carlo(planned("checkpointed")), seeded(5, 8)
+    outputs = [model(x) for _ in range(3)]
+    for output in reversed(outputs):
+        model.zero_grad()
+        output.sum().backward()
+        # Each unit's gradient is that of the leaving layer where it was kept: by hand, from the
+        # forward alone, d sum / d weight of `leave` is the sum of the hidden units that it saw.
+        hidden = model.leave.weight.grad[0]
+        units = model.enter.bias.grad
+        kept = units / (2 * model.leave.weight.sum(0))
+        assert torch.allclose(kept, kept.round(), atol=1e-4)
+        assert bool(((kept.round() == 0) <= (hidden.abs() < 1e-6)).all())
+
+
+def test_compiled_code_in_eval_mode_draws_what_eager_code_draws():
+    torch._dynamo.reset()
+    eager, traced, x = (monte_carlo(planned("dropout")) for _ in range(2)), None, seeded(5, 8)
+    eager, traced = eager
+    compiled = torch.compile(traced, backend="aot_eager", fullgraph=True)
+    for _ in range(3):
+        assert torch.equal(compiled(x), eager(x))
+    assert noise_of(traced).clock.numbers == (0, 3)
+    # Eager and compiled calls are counted together.
+    traced(x), eager(x)
+    assert torch.equal(compiled(x), eager(x))
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.filterwarnings("ignore")
+def test_an_exported_program_in_train_mode_draws_anew_and_exporting_counts_no_step(strict):
+    model, x = planned("dropout").train(), seeded(5, 8)
+    model(x), model(x)
+    before = list(model.state_dict())
+    program = torch.export.export(model, (x,), strict=strict).module()
+    assert noise_of(model).clock.numbers == (2, 0)
+    assert list(model.state_dict()) == before
+    for _ in range(3):
+        assert torch.equal(program(x), model(x))
+
+
+def test_the_two_numbers_move_copy_and_pickle_with_the_model():
+    model, x = planned("dropout").train(), seeded(5, 8)
+    model(x)
+    assert not {STEP, CALL} & set(model.state_dict())
+    copies = [deepcopy(model), pickle.loads(pickle.dumps(model))]
+    want = model(x)
+    for copy in copies:
+        assert noise_of(copy).step == 1
+        assert torch.equal(copy(x), want)
+        assert int(copy.get_buffer(STEP)) == noise_of(copy).step == 2
+    model.half().double().to("meta")
+    assert noise_of(model).step == 2
+
+
+def test_a_clock_goes_on_under_transforms_of_functions():
+    clock = Clock()
+
+    def value(x):
+        clock.begin(training=True)
+        return (x * clock.numbers[0]).sum()
+
+    x = torch.ones(3)
+    assert grad(value)(x).tolist() == [1, 1, 1]
+    assert vmap(value)(torch.ones(2, 3)).tolist() == [6, 6]
+    clock.begin(training=True)
+    assert [int(tensor) for tensor in clock.tensors] == [3, 0]
+
+
+def test_a_rate_on_a_schedule_is_not_moved_by_calls_that_do_not_train():
+    from dropsmith.patterns import Early
+
+    model, x = planned("dropout", Bernoulli(rate=Early(rate=0.5, steps=2))), seeded(5, 8)
+    monte_carlo(model)
+    for _ in range(5):
+        assert not torch.equal(model(x), model(x))
+    model.train()
+    assert not torch.equal(model(x), model(x))
+    assert torch.equal(model(x), model(x))
