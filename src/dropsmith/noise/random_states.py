@@ -40,7 +40,7 @@ class RandomStates:
         random.setstate(self.python)
 
     def moved(self, later: "RandomStates") -> tuple[str, ...]:
-        """Which generators were used between this moment and a later one: `torch`, `numpy`, `random`."""
+        """Which generators were used until a later moment, of `torch`, `numpy` and `random`."""
         pairs = zip(self.torch, later.torch, strict=False)
         changed = {
             TORCH: not all(torch.equal(a, b) for a, b in pairs),

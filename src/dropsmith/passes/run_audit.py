@@ -182,6 +182,8 @@ def _row(
     on = any(draw.changed for draw in draws)
     skipped = on and site.owner not in called
     apart = masks_differ(draws) if draws else None
+    if apart is None and site.kind == "weight" and len(draws) == 1:
+        apart = False  # one pass over both views has one weight
     why = reason(model, site, rule, on, apart) if draws else reason_never(model, site, rule)
     whole, rows = (sum(draw.whole[i] for draw in draws) for i in (0, 1))
     return AuditRow(
