@@ -10,6 +10,7 @@ from torch import nn
 from torch.func import grad, vmap
 from torch.utils.checkpoint import checkpoint
 
+from dropsmith.errors import NoiseError
 from dropsmith.noise import noise_of, step
 from dropsmith.noise.clock import CALL, STEP, Clock
 from dropsmith.patterns import Bernoulli, Gaussian, Path
@@ -169,3 +170,17 @@ def test_a_rate_on_a_schedule_is_not_moved_by_calls_that_do_not_train():
     model.train()
     assert not torch.equal(model(x), model(x))
     assert torch.equal(model(x), model(x))
+
+
+def test_a_whole_model_that_is_checkpointed_has_its_masks_again_or_is_refused():
+    model, x = planned("dropout").train(), seeded(5, 8)
+    plain = deepcopy(model)
+    losses = [checkpoint(model, x, use_reentrant=False).square().sum() for _ in range(2)]
+    sum(losses).backward()
+    sum(plain(x).square().sum() for _ in range(2)).backward()
+    for got, want in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(got.grad, want.grad)
+    assert noise_of(model).step == 2
+    output = checkpoint(model, x.requires_grad_(), use_reentrant=True)
+    with pytest.raises(NoiseError, match="use_reentrant=False"):
+        output.sum().backward()

@@ -56,9 +56,9 @@ class Clock:
         if torch.compiler.is_compiling():
             self._begin_traced(training, root)
             return
-        step, call = self.numbers
+        step, call = self._numbers or self.numbers
         self.set(step + 1 if training else step, 0 if training else call + 1)
-        if root is not None:
+        if root is not None and root._buffers.get(STEP) is not self.tensors[0]:
             self._copy_to(root)
 
     def traced(self) -> tuple[Tensor, Tensor | None]:

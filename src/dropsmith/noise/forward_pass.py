@@ -23,6 +23,7 @@ class ForwardPass:
         rows: how many rows the stacked batch has, where that is known.
         call: of the forwards since that step that do not train, the one to draw for; 0 for the
             step itself.
+        may_run_again: whether a site drew in a part that backward may run again.
         calls: how often each site has drawn.
         places: where in the forward each of these calls was made.
         again: how often each site has drawn in a part that was run again, by its first call there
@@ -37,6 +38,7 @@ class ForwardPass:
     sampling: bool = False
     rows: int | None = None
     call: int = 0
+    may_run_again: bool = field(default=False, compare=False)
     calls: dict[str, int] = field(default_factory=dict, compare=False)
     places: dict[str, list[CallPosition]] = field(default_factory=dict, compare=False)
     again: dict[tuple[str, int, int], int] = field(default_factory=dict, compare=False)

@@ -1,4 +1,4 @@
-"""Random draws that a module's own code makes, outside every site: seen by the generators' states."""
+"""Random draws that a module's own code makes, outside every site."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

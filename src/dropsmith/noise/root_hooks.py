@@ -4,11 +4,12 @@ import warnings
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from dropsmith.batches import tensors_in
 from dropsmith.errors import SiteError
+from dropsmith.noise.forward_pass import in_backward
 from dropsmith.noise.lookup import Installation
 from dropsmith.noise.skipping import may_be_skipped, skipped_layers
 from dropsmith.noise.state import Noise
@@ -25,6 +26,9 @@ class EnterRoot:
         noise = self.noise
         noise.running = True
         if noise.held:
+            return
+        if in_backward():
+            noise.check_restored()
             return
         if noise.loaded and module.training and not torch.compiler.is_compiling():
             warn_if_loaded(noise)
@@ -44,13 +48,13 @@ class LeaveRoot:
         if torch.compiler.is_compiling():
             noise.clock.leave()
             return
-        if output is None:
+        if output is None or in_backward():
             return
         if not noise.checked and noise.active(module.training):
             check_rules_ran(self.installation, tuple(skipped_layers(module)))
             noise.checked = True
-        if torch.is_grad_enabled():
-            noise.restore_in_backward([output] if type(output) is Tensor else tensors_in(output))
+        if noise.current.may_run_again and torch.is_grad_enabled():
+            noise.restore_in_backward(tensors_in(output))
 
 
 def check_rules_ran(made: Installation, skipped: tuple[str, ...] = ()) -> None:

@@ -37,6 +37,7 @@ class Noise:
         self.clock = Clock()
         self.current = ForwardPass()
         self.held = self.running = False
+        self.restored_in = -1
         self.draw_counts: dict[str, int] = {}
         self.checked = False
         self.observer: Observer | None = None
@@ -163,11 +164,23 @@ class Noise:
         Activation checkpointing runs layers again during backward. By then another pass may have
         begun; hooks on the outputs run before any of their layers, in the order that is needed.
         """
+        if not self.current.may_run_again:
+            return
         restore = None
         for tensor in tensors:
             if tensor.requires_grad:
                 restore = restore or _Restore(self, self.current, *self._time())
                 tensor.register_hook(restore)
+
+    def check_restored(self) -> None:
+        """Raise `NoiseError` where a forward of the root is run again and its pass is not known."""
+        if self.restored_in != checkpointing.backward():
+            raise NoiseError(
+                "the whole model is run again for backward, and which of its forwards is meant "
+                "cannot be told, so its masks would not come back\n"
+                "  torch.utils.checkpoint(model, ..., use_reentrant=False) tells it; or checkpoint "
+                "the layers instead of the model"
+            )
 
     def _time(self) -> tuple[int, int]:
         """The step and the call since then that the pass draws for."""
@@ -187,7 +200,7 @@ class Noise:
 
     def _call(self, site: str, name: str | None, once: bool) -> int:
         """Which call of the site within its pass this is."""
-        this, counter = self.current, site if name is None else counter_of(site, name)
+        this, counter = self.current, counter_of(site, name)
         self.draw_counts[site] = self.draw_counts.get(site, 0) + 1
         if checkpointing.backward() != -1:
             return recomputed(counter, this)
@@ -197,6 +210,7 @@ class Noise:
             return 0
         this.calls[counter] = call + 1
         this.places.setdefault(counter, []).append(checkpointing.place())
+        this.may_run_again = this.may_run_again or checkpointing.may_run_again()
         return call
 
     def _traced_sources(
@@ -228,3 +242,4 @@ class _Restore:
         if self.this.step is None:
             self.this = replace(self.this, step=self.step, call=self.call)
         self.noise.current = self.this
+        self.noise.restored_in = checkpointing.backward()
