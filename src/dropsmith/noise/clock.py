@@ -27,6 +27,7 @@ class Clock:
         self.training = True
         self._numbers: tuple[int, int] | None = (0, 0)
         self._behind = False
+        self._copied = (-1, -1)
         self._exported: tuple[Tensor, ...] | None = None
 
     @property
@@ -67,9 +68,14 @@ class Clock:
         return step, None if self.training else call
 
     def register(self, root: nn.Module) -> None:
-        """Hang the numbers on a root, where `torch.export` and `Module.to` look for tensors."""
+        """Hang the numbers on a root, where `torch.export` looks for tensors.
+
+        They lie where its parameters do: what sends buffers to other processes sends them, too.
+        """
+        device = next((parameter.device for parameter in root.parameters()), None)
         for name, tensor in zip((STEP, CALL), self.tensors, strict=True):
-            root.register_buffer(name, tensor, persistent=False)
+            root.register_buffer(name, tensor.to(device), persistent=False)
+        self._copied = (-1, -1)
 
     def leave(self) -> None:
         """After a forward of the root."""
@@ -90,11 +96,13 @@ class Clock:
 
     def _copy_to(self, root: nn.Module) -> None:
         """Tell the root's buffers, which are other tensors once it was moved to a device."""
-        buffers: dict[str, Any] = root._buffers
-        for name, tensor, number in zip((STEP, CALL), self.tensors, self.numbers, strict=True):
-            buffer = buffers.get(name)
-            if buffer is not tensor and buffer is not None and not self._behind:
+        buffers = root._buffers
+        if self._behind:
+            return
+        for name, number, copied in zip((STEP, CALL), self.numbers, self._copied, strict=True):
+            if number != copied and (buffer := buffers.get(name)) is not None:
                 buffer.fill_(number)
+        self._copied = self.numbers
 
 
 def _transformed() -> bool:
