@@ -51,8 +51,7 @@ def net(kind):
 @pytest.mark.parametrize("kind", OWN)
 def test_the_module_and_the_generator_are_named_and_its_neighbours_are_not(kind):
     model, x = net(kind), seeded(6, 4)
-    with own_draws(model) as draws:
-        model(x)
+    draws = own_draws(model, lambda: model(x))
     assert draws.generators == {"1.1": {OWN[kind][0]}}
     table = audit(model, x)
     assert [row.site.name for row in table.rows if row.how == "code"] == ["1.1"]
@@ -95,8 +94,7 @@ SITES = {
 @pytest.mark.parametrize("kind", SITES)
 def test_draws_of_sites_are_nobodys_own(kind):
     model = SITES[kind]()
-    with own_draws(model) as draws:
-        model(seeded(2, 3, 4))
+    draws = own_draws(model, lambda: model(seeded(2, 3, 4)))
     assert draws.modules == []
 
 
@@ -170,10 +168,10 @@ def test_predictions_vary_as_training_passes_with_stochastic_depth_do(kind):
     model = nn.Sequential(nn.Linear(4, 16), DEPTH[kind](), nn.Dropout(0.1), nn.Linear(16, 3))
     x = seeded(3, 4)
     with torch.no_grad():
-        by_hand = torch.stack([model.train()(x) for _ in range(4000)]).double().var(0)
-    ours = predict(model, x, samples=4000, kind="values").variance.double()
-    # Variances of 4,000 draws of this noise are within a tenth of theirs.
-    torch.testing.assert_close(ours, by_hand, rtol=0.15, atol=0)
+        by_hand = torch.stack([model.train()(x) for _ in range(2000)]).double().var(0)
+    ours = predict(model, x, samples=2000, kind="values").variance.double()
+    # Variances of 2,000 draws of this noise are within a fifth of theirs.
+    torch.testing.assert_close(ours, by_hand, rtol=0.25, atol=0)
 
 
 class Layers(nn.Module):

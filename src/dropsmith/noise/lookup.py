@@ -81,5 +81,5 @@ def name_within(part: str, site: str) -> str:
 
 def plan_of(model: nn.Module) -> Plan | None:
     """The plan that is installed on a model, or None."""
-    made = installation_of(model)
-    return None if made is None else Plan(*made.rules)
+    installation = installation_of(model)
+    return None if installation is None else Plan(*installation.rules)

@@ -1,7 +1,6 @@
 """Random draws that a module's own code makes, outside every site."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,27 +36,45 @@ class OwnDraws:
         return list(dict.fromkeys((*self.generators, *self.layer_drop)))
 
 
-@contextmanager
-def own_draws(model: nn.Module) -> Iterator[OwnDraws]:
-    """Watch what the modules of a model draw by their own code in the `with` block."""
-    draws = OwnDraws()
-    trace = _Trace(draws)
+def own_draws(model: nn.Module, run: Callable[[], Any]) -> OwnDraws:
+    """What the modules of a model draw by their own code.
+
+    Args:
+        model: any module.
+        run: runs the model; a second time where NumPy's or Python's generator was used.
+    """
+    trace = _traced(model, run, torch_only=True)
+    if trace.others:
+        trace = _traced(model, run, torch_only=False)
+    return trace.draws
+
+
+def _traced(model: nn.Module, run: Callable[[], Any], *, torch_only: bool) -> "_Trace":
+    trace = _Trace(torch_only)
     with watched(model, trace), trace:
-        yield draws
+        run()
+    return trace
 
 
 class _Trace(TorchFunctionMode):
     """Compares the generators wherever the code that runs becomes another module's, or a site's."""
 
-    def __init__(self, draws: OwnDraws) -> None:
+    def __init__(self, torch_only: bool) -> None:
         super().__init__()
-        self.draws = draws
+        self.draws, self.torch_only = OwnDraws(), torch_only
+        self.others = False
+        self.before = RandomStates.now()
         self.stack: list[tuple[str, nn.Module]] = []
-        self.states = RandomStates.now()
+        self.states = self._now()
+
+    def _now(self) -> RandomStates:
+        return RandomStates.now(torch_only=self.torch_only)
 
     def enter(self, name: str, module: nn.Module) -> None:
         """A module begins: what was drawn so far is of the one around it."""
         self._attribute()
+        if not self.stack:
+            self.before = RandomStates.now()
         self.stack.append((name, module))
 
     def given(self, args: Any, kwargs: Any) -> None:
@@ -67,6 +84,8 @@ class _Trace(TorchFunctionMode):
         """It ends."""
         self._attribute()
         self.stack.pop()
+        if not self.stack and set(self.before.moved(RandomStates.now())) - {TORCH}:
+            self.others = True
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -77,7 +96,7 @@ class _Trace(TorchFunctionMode):
         output = func(*args, **kwargs)
         if layers:
             self._note_layer_drop()
-        self.states = RandomStates.now()
+        self.states = self._now()
         return output
 
     def _may_skip(self, args: Any) -> bool:
@@ -92,7 +111,7 @@ class _Trace(TorchFunctionMode):
 
     def _attribute(self) -> None:
         """Put down what was drawn since the last look to the module whose code runs."""
-        before, self.states = self.states, RandomStates.now()
+        before, self.states = self.states, self._now()
         if not self.stack or not (moved := before.moved(self.states)):
             return
         name, module = self.stack[-1]

@@ -57,22 +57,23 @@ class LeaveRoot:
             noise.restore_in_backward(tensors_in(output))
 
 
-def check_rules_ran(made: Installation, skipped: tuple[str, ...] = ()) -> None:
+def check_rules_ran(installation: Installation, skipped: tuple[str, ...] = ()) -> None:
     """Raise `SiteError` for the first rule of which no site ran.
 
     Args:
-        made: what is installed.
+        installation: the rules, and how often their sites have drawn.
         skipped: `skipped_layers` of the model.
     """
-    for index, one in enumerate(made.rules):
-        own = [a.site.name for a in made.assignments if a.rule is one]
+    counts = installation.noise.draw_counts
+    for index, rule in enumerate(installation.rules):
+        names = [a.site.name for a in installation.assignments if a.rule is rule]
+        certain = [name for name in names if not may_be_skipped(name, skipped)]
         # A retuned module may be read instead of called, as Hugging Face attention reads its own.
-        silent = isinstance(one.pattern, Off | Native) or getattr(one.pattern, "rate", 1) == 0
-        certain = [name for name in own if not may_be_skipped(name, skipped)]
-        if certain and not silent and not any(made.noise.draw_counts.get(name) for name in own):
+        silent = isinstance(rule.pattern, Off | Native) or getattr(rule.pattern, "rate", 1) == 0
+        if certain and not silent and not any(counts.get(name) for name in names):
             raise SiteError(
-                f"rule {index + 1} of the plan has noise at {', '.join(own[:3])}, which never ran\n"
-                f"  rule: {one!r}\n"
+                f"rule {index + 1} of the plan has noise at {', '.join(certain[:3])}, which never "
+                f"ran\n  rule: {rule!r}\n"
                 "  a module whose settings are read but which is not called drops elsewhere: look "
                 "for its attention() or dropout() site with dropsmith.sites(model, batch)"
             )

@@ -134,18 +134,18 @@ class Noise:
             return self._traced_sources(site, shared, device, name, once)
         call = self._call(site, name, once)
         step, forward = self._time()
-        own = name or site
+        label = name or site
         if shared or len(this.views) == 1:
             view = 0 if shared else this.views[0]
-            return (self._source(own, view, call, step, forward, device),) * len(this.views)
-        return tuple(self._source(own, v, call, step, forward, device) for v in this.views)
+            return (self._source(label, view, call, step, forward, device),) * len(this.views)
+        return tuple(self._source(label, v, call, step, forward, device) for v in this.views)
 
     def agree(self, name: str | None, site: str, sizes: tuple[int, ...], once: bool) -> None:
         """Raise `PlanError` where sites or calls that drop by one mask need several sizes."""
         if not torch.compiler.is_compiling() and in_backward():
             return
         call = 1 if once else self.current.calls.get(counter_of(site, name), 1)
-        first, want = self.current.held.setdefault(f"{call} {name or site}", (site, sizes))
+        first, want = self.current.shared_sizes.setdefault(f"{call} {name or site}", (site, sizes))
         if sizes != want and (self.running or self.held or not once):
             raise PlanError(
                 f"sites of one rule cannot drop by one mask: they need masks of several sizes\n"

@@ -84,4 +84,6 @@ def masks_differ(draws: Sequence[Draw]) -> bool | None:
         # One draw for each looped view: the first half of the calls against the second.
         first, second = draws[: len(draws) // 2], draws[len(draws) // 2 :]
         pairs = [(a.patterns[0], b.patterns[0]) for a, b in zip(first, second, strict=False)]
-    return any(not torch.equal(a, b) for a, b in pairs) if pairs else None
+    if not pairs and any(draw.changed for draw in draws):
+        return None
+    return any(not torch.equal(a, b) for a, b in pairs)

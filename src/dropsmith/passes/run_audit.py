@@ -20,7 +20,7 @@ from dropsmith.noise import (
     sites,
     unchanged,
 )
-from dropsmith.passes.audit_measure import Draw, masks_differ
+from dropsmith.passes.audit_measure import FEW, Draw, masks_differ
 from dropsmith.passes.audit_reasons import (
     SKIPPED,
     how_drawn,
@@ -63,7 +63,13 @@ class AuditRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """All sites with noise, declared or installed, and whether the model's outputs vary."""
+    """All sites with noise, declared or installed, and whether the model's outputs vary.
+
+    Args:
+        rows: the sites, and last the modules that draw by their own code.
+        outputs_differ: whether two calls of the model return something else.
+        mode: the model's, `train` or `eval`.
+    """
 
     rows: tuple[AuditRow, ...]
     outputs_differ: bool
@@ -185,6 +191,8 @@ def _row(
     if apart is None and site.kind == "weight" and len(draws) == 1:
         apart = False  # one pass over both views has one weight
     why = reason(model, site, rule, on, apart) if draws else reason_never(model, site, rule)
+    if on and apart is None and valid >= FEW:
+        why = "rows are picked out of the batch: the views cannot be told apart"
     whole, rows = (sum(draw.whole[i] for draw in draws) for i in (0, 1))
     return AuditRow(
         site=site,
@@ -240,9 +248,7 @@ def _code_rows(model: nn.Module, batch: Any) -> Iterator[AuditRow]:
 
 
 def _own_draws(model: nn.Module, batch: Any) -> OwnDraws:
-    with own_draws(model) as draws:
-        _plain_call(model, batch)
-    return draws
+    return own_draws(model, lambda: _plain_call(model, batch))
 
 
 def _code_row(model: nn.Module, name: str, on: bool, why: str) -> AuditRow:

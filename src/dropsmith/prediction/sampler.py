@@ -127,9 +127,7 @@ def sampling(model: nn.Module, few: Any, plan: Plan | None, seed: int) -> Iterat
     step = _step_of(model, chosen)
     with unchanged(model), plan_suspended(model), _eager(model), _no_fast_path():
         model.eval()
-        with own_draws(model) as draws:
-            calls = native_calls(model, few)
-        _warn_of_own_draws(model, few, draws)
+        calls = _native_calls(model, few)
         own = native_rules(calls)
         # A mask that the views of a batch share in training would be one mask for all samples.
         fresh = [replace(one, views="fresh") for one in chosen.rules]
@@ -142,12 +140,19 @@ def sampling(model: nn.Module, few: Any, plan: Plan | None, seed: int) -> Iterat
             remove(model)
 
 
+def _native_calls(model: nn.Module, few: Any) -> Calls:
+    """What the model drops itself; a warning where it also draws by its own code."""
+    calls: Calls = {}
+    draws = own_draws(model, lambda: calls.update(native_calls(model, few)))
+    if draws.modules:
+        _warn_of_own_draws(model, few, draws)
+    return calls
+
+
 def _warn_of_own_draws(model: nn.Module, few: Any, training: OwnDraws) -> None:
     """Say which modules draw for themselves in train mode, and not in eval mode."""
-    if not training.modules:
-        return
-    with unchanged(model), torch.no_grad(), own_draws(model) as draws:
-        call(model, few)
+    with unchanged(model), torch.no_grad():
+        draws = own_draws(model, lambda: call(model, few))
     silent = [name or "the root" for name in training.modules if name not in draws.modules]
     if silent:
         warnings.warn(
@@ -155,7 +160,7 @@ def _warn_of_own_draws(model: nn.Module, few: Any, training: OwnDraws) -> None:
             f"mode, so it is not in this prediction ({len(silent)} such modules)\n"
             "  ds.audit(model.train(), batch) says what is drawn; a module of stochastic depth or "
             "nn.Dropout in its place is sampled",
-            stacklevel=5,
+            stacklevel=6,
         )
 
 
