@@ -248,3 +248,25 @@ def test_outputs_differ_where_two_calls_do(always):
     net, x = Net().eval(), torch.ones(8, 4)
     with Plan(rule("root.dropout()", Bernoulli(rate=0.5))).installed(net, x):
         assert audit(net, x).outputs_differ == (not torch.equal(net(x), net(x))) == always
+
+
+class Picks(nn.Module):
+    """Noise on the tokens that are picked out of the batch, as experts have it."""
+
+    def __init__(self):
+        super().__init__()
+        self.enter, self.drop, self.leave = nn.Linear(8, 32), nn.Dropout(0.5), nn.Linear(32, 2)
+
+    def forward(self, x):
+        h = x.new_zeros(*x.shape[:2], 32)
+        pick = x[..., 0] > 0
+        h[pick] = self.drop(self.enter(x[pick]))
+        return self.leave(h.mean(1))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_noise_on_tokens_that_were_picked_is_not_called_one_mask(seed):
+    row = audit(Picks(), seeded(5, 9, 8, seed=seed))["drop"]
+    assert row.on
+    assert row.differ is not False
+    assert "one mask" not in row.why

@@ -188,8 +188,6 @@ def _row(
     on = any(draw.changed for draw in draws)
     skipped = on and site.owner not in called
     apart = masks_differ(draws) if draws else None
-    if apart is None and site.kind == "weight" and len(draws) == 1:
-        apart = False  # one pass over both views has one weight
     why = reason(model, site, rule, on, apart) if draws else reason_never(model, site, rule)
     if on and apart is None and valid >= FEW:
         why = "rows are picked out of the batch: the views cannot be told apart"
