@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.func import grad, vmap
+from torch.func import functional_call, grad, jvp, vmap
 from torch.utils.checkpoint import checkpoint
 
 from dropsmith.errors import NoiseError
@@ -184,3 +184,38 @@ def test_a_whole_model_that_is_checkpointed_has_its_masks_again_or_is_refused():
     output = checkpoint(model, x.requires_grad_(), use_reentrant=True)
     with pytest.raises(NoiseError, match="use_reentrant=False"):
         output.sum().backward()
+
+
+class Plain(Bernoulli):
+    """Flips whose product is torch's own, which every transform of functions takes."""
+
+    def drop(self, x, names, sources):
+        return x * self.masks(tuple(x.shape), names, sources)
+
+
+def test_gradients_of_each_example_are_those_of_the_examples_by_themselves():
+    model, x = planned("dropout", Plain(rate=0.5)).train(), seeded(5, 8)
+    parameters = dict(model.named_parameters())
+
+    def loss(parameters, row):
+        return functional_call(model, parameters, (row[None],)).square().sum()
+
+    together = vmap(grad(loss), (None, 0))(parameters, x)
+    assert noise_of(model).step == 1
+    for index, row in enumerate(x):
+        step(model, 0)
+        alone = torch.autograd.grad(model(row[None]).square().sum(), list(model.parameters()))
+        for got, want in zip(together.values(), alone, strict=True):
+            torch.testing.assert_close(got[index], want)
+
+
+def test_directional_derivatives_and_calls_with_other_buffers_have_the_masks_of_the_step():
+    model, x = planned("dropout", Plain(rate=0.5)).train(), seeded(5, 8)
+    want = model(x)
+    parameters, buffers = dict(model.named_parameters()), dict(model.named_buffers())
+    step(model, 0)
+    got, slope = jvp(lambda x: functional_call(model, parameters, (x,)), (x,), (x,))
+    assert torch.equal(got, want)
+    assert slope.shape == got.shape
+    step(model, 0)
+    assert torch.equal(functional_call(model, (parameters, buffers), (x,)), want)

@@ -28,7 +28,8 @@ class EnterRoot:
         if noise.held:
             return
         if in_backward():
-            noise.check_restored()
+            if module.training:
+                noise.check_restored()
             return
         if noise.loaded and module.training and not torch.compiler.is_compiling():
             warn_if_loaded(noise)

@@ -6,7 +6,6 @@ One `Noise` belongs to one root module and is shared by everything installed the
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from hashlib import blake2s
 
 import torch
 from torch import Tensor, nn
@@ -15,18 +14,15 @@ from dropsmith.errors import NoiseError, PlanError
 from dropsmith.interception import checkpointing
 from dropsmith.noise.clock import Clock
 from dropsmith.noise.forward_pass import ForwardPass, counter_of, in_backward, recomputed
+from dropsmith.noise.site_keys import SiteKeys
 from dropsmith.plans import Kind
-from dropsmith.rng import Key, Source
+from dropsmith.rng import Source
 
 Observer = Callable[[str, Kind, Tensor, Tensor], None]
 """Takes a site's name and kind, and what it was given and returned."""
 
 
 ATTRIBUTE = "_dropsmith_noise"
-
-
-_MOST = 4096
-"""Keys that are held, at most: a module in a loop over long texts has one for each of its calls."""
 
 
 class Noise:
@@ -42,8 +38,7 @@ class Noise:
         self.checked = False
         self.observer: Observer | None = None
         self.loaded = False
-        self._prefixes: dict[str, Key] = {}
-        self._folded: dict[tuple[str, int, int, int], Key] = {}
+        self.keys = SiteKeys()
 
     @property
     def step(self) -> int:
@@ -76,9 +71,7 @@ class Noise:
 
     def prepare(self, site: str) -> None:
         """Fold what does not change during training once, at install."""
-        name = int.from_bytes(blake2s(site.encode(), digest_size=4).digest(), "big")
-        self._prefixes[site] = Key.of(self.seed).fold(self.rank, name)
-        self._folded.clear()
+        self.keys.prepare(site, self.seed, self.rank)
 
     def begin(self, training: bool, root: nn.Module | None = None) -> None:
         """A forward of the root starts: count it as a step if it trains, and draw afresh."""
@@ -190,12 +183,7 @@ class Noise:
     def _source(
         self, name: str, view: int, call: int, step: int, forward: int, device: torch.device
     ) -> Source:
-        known = name, self.current.domain, view, call
-        key = self._folded.get(known)
-        if key is None:
-            if len(self._folded) >= _MOST:
-                self._folded.clear()
-            key = self._folded[known] = self._prefixes[name].fold(*known[1:])
+        key = self.keys.of(name, self.current.domain, view, call)
         return Source(key.fold(step, forward) if forward else key.fold(step), step, device, view)
 
     def _call(self, site: str, name: str | None, once: bool) -> int:
@@ -220,7 +208,7 @@ class Noise:
         this, counter = self.current, counter_of(site, name)
         call = 0 if once else this.calls.get(counter, 0)
         this.calls[counter] = call + 1
-        prefix, step, forward = self._prefixes[name or site], this.step, None
+        prefix, step, forward = self.keys.prefix(name or site), this.step, None
         if step is None:
             step, forward = self.clock.traced()
         elif this.call:
