@@ -209,6 +209,7 @@ def test_gradients_of_each_example_are_those_of_the_examples_by_themselves():
             torch.testing.assert_close(got[index], want)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch compiles rules of jvp by its jit
 def test_directional_derivatives_and_calls_with_other_buffers_have_the_masks_of_the_step():
     model, x = planned("dropout", Plain(rate=0.5)).train(), seeded(5, 8)
     want = model(x)
