@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from dropsmith.errors import PlanError, SiteError
+from dropsmith.noise.clock import CALL, STEP
 from dropsmith.noise.lookup import find_noise, noise_of, plan_of
 from dropsmith.patterns import Bernoulli, Native, Off, Path, Weights, Words
 from dropsmith.plans.plan import Plan
@@ -91,7 +92,9 @@ def everything_about(model):
         "keys": list(model.state_dict()),
         "values": {name: value.clone() for name, value in model.state_dict().items()},
         "parameters": [(n, id(p), p.dtype, p.requires_grad) for n, p in model.named_parameters()],
-        "buffers": [(name, id(buffer)) for name, buffer in model.named_buffers()],
+        "buffers": [
+            (name, id(buffer)) for name, buffer in model.named_buffers() if name not in (STEP, CALL)
+        ],
         "hooks": [[len(getattr(module, name)) for name in HOOKS] for module in modules],
         "own": [sorted(vars(module)) for module in modules],
         "rates": [(getattr(m, "p", None), str(getattr(m, "dropout", None))) for m in modules],

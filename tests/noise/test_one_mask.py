@@ -190,3 +190,78 @@ def test_the_audit_says_so():
     rows = audit(model, ONES).rows
     assert {(row.on, row.differ) for row in rows} == {(True, True)}
     assert {row.why for row in rows} == {"one mask for all sites of its rule"}
+
+
+class Steps(nn.Module):
+    """Shows what is left of ones at each step of a loop, beside what two layers that share are."""
+
+    def __init__(self, steps=3, shrinks=False):
+        super().__init__()
+        self.steps, self.shrinks = steps, shrinks
+        self.noise = nn.Dropout(0.5)
+
+    def forward(self, x):
+        rows = [len(x) - step if self.shrinks else len(x) for step in range(self.steps)]
+        steps = [self.noise(x[:count]) for count in rows]
+        return steps[-1] if self.shrinks else torch.stack(steps, 1)
+
+
+PATTERNS = [FLIPS, Bernoulli(rate=0.5, shared="time"), Path(rate=0.5)]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=repr)
+def test_all_calls_of_a_site_drop_by_one_mask_where_the_rule_says_so(pattern):
+    each, one = Steps(), Steps()
+    Plan(rule("noise", pattern)).install(each, ONES)
+    Plan(rule("noise", pattern, calls="one")).install(one, ONES)
+    x = ONES.repeat(16, 1, 1)
+    several, held, again = each(x), one(x), one(x)
+    assert not torch.equal(several[:, 0], several[:, 1])
+    assert torch.equal(held, held[:, :1].expand_as(held))
+    # The mask that is held is that of the first call, and the next pass has another.
+    assert torch.equal(held[:, 0], several[:, 0])
+    assert not torch.equal(held, again)
+
+
+def test_a_mask_that_is_held_is_each_views_own_and_comes_back_in_backward():
+    from torch.utils.checkpoint import checkpoint
+
+    model = Steps()
+    Plan(rule("noise", FLIPS, calls="one")).install(model, ONES)
+    first, second = views(model, ONES).outputs
+    assert torch.equal(first, first[:, :1].expand_as(first))
+    assert torch.equal(second, second[:, :1].expand_as(second))
+    assert not torch.equal(first, second)
+    x = ONES.clone().requires_grad_()
+    plain = model.forward
+    model.forward = lambda x: checkpoint(plain, x, use_reentrant=False)
+    output = model(x)
+    model(ONES)
+    output.sum().backward()
+    assert torch.equal(x.grad, output.detach().sum(1))
+
+
+def test_calls_of_several_sizes_cannot_have_one_mask():
+    model = Steps(shrinks=True)
+    Plan(rule("noise", FLIPS, calls="one")).install(model)
+    with pytest.raises(PlanError, match="masks of several sizes"):
+        model(ONES)
+
+
+def test_sites_and_calls_together_may_have_one_mask():
+    model = Residual(times=2)
+    Plan(rule("*", FLIPS, mask="one", calls="one")).install(model)
+    branch, shortcut, later = shown(model)
+    assert torch.equal(branch, shortcut)
+    assert torch.equal(branch, later)
+
+
+def test_compiled_code_holds_a_mask_over_calls_too():
+    torch._dynamo.reset()
+    eager, traced = Steps(), Steps()
+    for model in (eager, traced):
+        Plan(rule("noise", FLIPS, calls="one")).install(model)
+    compiled = torch.compile(traced, backend="aot_eager", fullgraph=True)
+    for _ in range(2):
+        assert torch.equal(compiled(ONES), eager(ONES))
+    torch._dynamo.reset()

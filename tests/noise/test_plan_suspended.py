@@ -81,3 +81,54 @@ def test_rates_that_a_plan_retuned_are_the_models_own_inside():
             assert (model[0].p, model[1].dropout) == (0.2, 0.3)
         assert (model[0].p, model[1].dropout) == (0.7, 0.0)
     assert (model[0].p, model[1].dropout) == (0.2, 0.3)
+
+
+class Recorder(nn.Module):
+    """Hangs a hook of its own on another module at its first call, and takes another off."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.seen = nn.Linear(4, 4), []
+        self.first = self.layer.register_forward_hook(self.note)
+        self.started = False
+
+    def note(self, module, args, output):
+        self.seen.append(len(args))
+
+    def forward(self, x):
+        if not self.started:
+            self.started = True
+            self.layer.register_forward_hook(self.note, prepend=True)
+            self.first.remove()
+        return self.layer(x)
+
+
+def test_hooks_that_the_model_hangs_on_and_takes_off_meanwhile_stay_so():
+    model, x = nn.Sequential(Recorder(), nn.LazyLinear(3)), torch.ones(2, 4)
+    plan = Plan(rule("0.layer", Bernoulli(rate=0.5)))
+    plan.install(model)
+    ours = list(model[0].layer._forward_hooks)[-1]
+    with plan_suspended(model):
+        model(x)
+        kept = list(model[0].layer._forward_hooks)
+        assert len(kept) == 1
+    assert set(model[0].layer._forward_hooks) == {*kept, ours}
+    assert type(model[1]) is nn.Linear
+    assert not torch.equal(model(x), model(x))
+    assert len(model[0].seen) == 3
+    plan.remove(model)
+    assert list(model[0].layer._forward_hooks) == kept
+
+
+def test_our_hooks_come_back_between_those_of_others():
+    model, order = nn.Sequential(nn.Linear(4, 4)), []
+    handles = [model[0].register_forward_hook(lambda *given: order.append("before"))]
+    Plan(rule("0", Bernoulli(rate=0.5))).install(model)
+    handles.append(model[0].register_forward_hook(lambda *given: order.append("after")))
+    numbers = list(model[0]._forward_hooks)
+    with plan_suspended(model):
+        handles[0].remove()
+        model[0].register_forward_hook(lambda *given: None)
+    rest = list(model[0]._forward_hooks)
+    assert rest[:2] == numbers[1:]
+    assert len(rest) == 3

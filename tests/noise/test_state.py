@@ -11,6 +11,7 @@ from torch import nn
 from dropsmith.errors import NoiseError
 from dropsmith.noise.forward_pass import TRAINING, ForwardPass
 from dropsmith.noise.lookup import find_noise, noise_of, step
+from dropsmith.noise.site_keys import SiteKeys
 from dropsmith.noise.state import Noise
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
@@ -178,18 +179,18 @@ def test_noise_is_found_through_a_wrapper():
 
 
 def test_keys_that_are_held_are_those_that_are_folded_anew_and_no_more_than_few(monkeypatch):
-    monkeypatch.setattr(sys.modules[Noise.__module__], "_MOST", 3)
+    monkeypatch.setattr(sys.modules[SiteKeys.__module__], "_MOST", 3)
     state = Noise(seed=5, rank=1)
     state.prepare("a")
     for number in range(1, 4):
         state.begin(training=True)
         for call in range(4):
             (source,) = state.sources("a", False, torch.device("cpu"))
-            fresh = state._prefixes["a"].fold(TRAINING, 0, call, number)
+            fresh = state.keys.prefix("a").fold(TRAINING, 0, call, number)
             assert source.key == fresh
-    assert len(state._folded) <= 3
+    assert len(state.keys._folded) <= 3
     state.seed = 6
     state.prepare("a")
     state.begin(training=True)
     (source,) = state.sources("a", False, torch.device("cpu"))
-    assert source.key == state._prefixes["a"].fold(TRAINING, 0, 0, 4)
+    assert source.key == state.keys.prefix("a").fold(TRAINING, 0, 0, 4)

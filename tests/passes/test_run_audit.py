@@ -178,3 +178,95 @@ def test_a_site_that_is_not_in_the_table_is_an_error_with_the_nearest():
     report = audit(net, seeded(ROWS, WIDTH))
     with pytest.raises(SiteError, match=r"no site 'drpout'[\s\S]*did you mean 'dropout'"):
         report["drpout"]
+
+
+def wrapped():
+    """A model with a plan, as wrappers hold it."""
+    inner = nn.Sequential(nn.Linear(4, 64), nn.Dropout(0.5), nn.Linear(64, 3))
+    Plan(rule("0", Bernoulli(rate=0.3)), rule("1", Bernoulli(rate=0.2))).install(inner)
+    return inner
+
+
+class Around(nn.Module):
+    """A wrapper with noise of its own, as trainers write it."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.model, self.drop = inner, nn.Dropout(0.1)
+
+    def forward(self, x):
+        return self.drop(self.model(x))
+
+
+@pytest.mark.parametrize(
+    ("wrap", "part"),
+    [(nn.Sequential, "0"), (Around, "model"), (lambda inner: Around(Around(inner)), "model.model")],
+)
+def test_an_audit_of_a_wrapper_shows_the_plan_inside(wrap, part):
+    torch.manual_seed(0)
+    inner, x = wrapped(), torch.randn(32, 4)
+    table, alone = audit(wrap(inner), x), audit(inner, x)
+    for site, rate in (("0", 0.3), ("1", 0.2)):
+        row = table[f"{part}.{site}"]
+        assert (row.how, row.on, row.differ) == ("keyed", True, True)
+        assert abs(row.dropped - rate) < 0.05
+        assert row.elements == alone[site].elements
+    assert table.outputs_differ
+    names = [(row.site.name, row.site.kind) for row in table.rows]
+    assert len(names) == len(set(names))
+
+
+def test_an_audit_of_a_wrapper_shows_calls_and_what_the_inner_root_returns():
+    class Inner(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 64)
+
+        def forward(self, x):
+            return torch.nn.functional.dropout(self.layer(x), 0.5, self.training)
+
+    inner, x = Inner(), torch.ones(32, 4)
+    Plan(rule("root", Bernoulli(rate=0.25)), rule("root.dropout()", Bernoulli(rate=0.1))).install(
+        inner, x
+    )
+    table = audit(nn.Sequential(inner), x)
+    assert table["0"].how == table["0.dropout()"].how == "keyed"
+    assert abs(table["0.dropout()"].dropped - 0.1) < 0.05
+    assert abs(table["0"].dropped - 0.25) < 0.05
+
+
+@pytest.mark.parametrize("always", [True, False])
+def test_outputs_differ_where_two_calls_do(always):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 64)
+
+        def forward(self, x):
+            return torch.nn.functional.dropout(self.layer(x), 0.5, always or self.training)
+
+    net, x = Net().eval(), torch.ones(8, 4)
+    with Plan(rule("root.dropout()", Bernoulli(rate=0.5))).installed(net, x):
+        assert audit(net, x).outputs_differ == (not torch.equal(net(x), net(x))) == always
+
+
+class Picks(nn.Module):
+    """Noise on the tokens that are picked out of the batch, as experts have it."""
+
+    def __init__(self):
+        super().__init__()
+        self.enter, self.drop, self.leave = nn.Linear(8, 32), nn.Dropout(0.5), nn.Linear(32, 2)
+
+    def forward(self, x):
+        h = x.new_zeros(*x.shape[:2], 32)
+        pick = x[..., 0] > 0
+        h[pick] = self.drop(self.enter(x[pick]))
+        return self.leave(h.mean(1))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_noise_on_tokens_that_were_picked_is_not_called_one_mask(seed):
+    row = audit(Picks(), seeded(5, 9, 8, seed=seed))["drop"]
+    assert row.on
+    assert row.differ is not False
+    assert "one mask" not in row.why

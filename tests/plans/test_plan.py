@@ -122,6 +122,13 @@ def test_loading_a_plan_runs_no_code_of_the_file(tmp_path):
         Plan.load(tmp_path / "plan.json")
 
 
+def test_a_plan_of_version_1_is_read_and_written_as_version_2():
+    rules = [{"sites": "a", "pattern": "Bernoulli", "rate": 0.1, "mask": "one"}]
+    plan = Plan.from_json({"format": "dropsmith.plan", "version": 1, "rules": rules})
+    assert plan == Plan(rule("a", Bernoulli(rate=0.1), mask="one"))
+    assert plan.to_json() == {"format": "dropsmith.plan", "version": 2, "rules": rules}
+
+
 def test_a_plan_holds_rules_and_nothing_else():
     with pytest.raises(PlanError, match=r"got 'a'[\s\S]*rule\(selector, pattern\)"):
         Plan("a")

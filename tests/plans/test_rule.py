@@ -90,6 +90,8 @@ def test_a_rule_without_a_site_shows_the_nearest_names(model):
         (lambda: rule("a", HALF, views="same"), PlanError, "'fresh' or 'shared', got 'same'"),
         (lambda: rule("a", HALF, axes="batch tmie"), AxisError, "did you mean 'time'"),
         (lambda: rule("a", HALF, mask="same"), PlanError, "'own' or 'one', got 'same'"),
+        (lambda: rule("a", HALF, calls="two"), PlanError, "'each' or 'one', got 'two'"),
+        (lambda: rule("a", Native(rate=0.1), calls="one"), PlanError, r"Bernoulli\(rate=0.1\)"),
         (lambda: rule("a", Native(rate=0.1), mask="one"), PlanError, r"Bernoulli\(rate=0.1\)"),
         (lambda: rule("a", DEEP, mask="one"), PlanError, "another at each depth"),
         (lambda: rule_from_json({"pattern": "Off"}), PlanError, "'sites' and 'pattern'"),
@@ -107,6 +109,7 @@ def test_what_is_no_rule_is_refused_with_what_was_given(make, error, words):
         rule("a", HALF, views="shared"),
         rule(select("a", type="Linear", depth=(0, 3)), HALF, axes="time batch unit"),
         rule("a.*", HALF, mask="one"),
+        rule("a.*", HALF, views="shared", calls="one"),
     ],
 )
 def test_what_a_rule_prints_can_be_typed_and_what_it_writes_can_be_read(one):

@@ -94,7 +94,7 @@ class _Tap:
         """Hook every place that is asked for."""
         known = static_sites(self.model)
         if self.hidden is not None:
-            outputs = [site for site in known if site.kind in ("output", "dropout")]
+            outputs = [site for site in known if site.kind in ("output", "dropout", "path")]
             for site in _matching(self.hidden, outputs):
                 hook = _OutputHook(self, site.name)
                 self._add(owner_module(self.model, site.owner).register_forward_hook(hook))

@@ -56,19 +56,40 @@ class DetachedHooks:
     >>> len(net._forward_hooks), hung.reattach(), handle.id in net._forward_hooks
     (0, None, True)
 
+    Hooks that others add or remove meanwhile stay as they are.
+
     Args:
         handles: the hooks, which are on; they come off now.
     """
 
     def __init__(self, handles: Sequence[RemovableHandle]) -> None:
         self.entries = [entry for handle in handles for entry in _entries(handle)]
+        self.orders = {id(one.held_in): list(one.held_in) for one in self.entries}
         for handle in handles:
             handle.remove()
 
     def reattach(self) -> None:
-        """Hang them on in the order in which they were first."""
+        """Hang them on, each behind what was before it."""
         for entry in self.entries:
-            entry.held_in[entry.number] = entry.value
+            _insert(entry, self.orders[id(entry.held_in)])
+
+
+def _insert(entry: _Entry, order: Sequence[int]) -> None:
+    """Put a hook back at its place in the order of numbers that its dictionary had."""
+    held = entry.held_in
+    later = set(order[order.index(entry.number) + 1 :])
+    earlier = set(order[: order.index(entry.number)])
+    numbers = list(held)
+    last = max((i for i, number in enumerate(numbers) if number in earlier), default=-1)
+    held[entry.number] = entry.value
+    if last >= 0:
+        behind = numbers[last + 1 :]
+    else:
+        # What others have hung before all of them stays before them.
+        first = next((i for i, number in enumerate(numbers) if number in later), len(numbers))
+        behind = numbers[first:]
+    for number in behind:
+        held[number] = held.pop(number)
 
 
 def _entries(handle: RemovableHandle) -> list[_Entry]:

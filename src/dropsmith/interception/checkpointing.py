@@ -19,6 +19,10 @@ CallPosition = tuple[int | None, int]
 _NUMBERS = count()
 
 
+_C: Any = torch._C
+_HOOKS = _C._autograd._top_saved_tensors_default_hooks
+
+
 _MARK, _NODE = "_dropsmith_region", "CheckpointFunctionBackward"
 
 
@@ -27,6 +31,11 @@ def place() -> CallPosition:
     frame = _held("frame")
     number = torch.autograd._get_sequence_nr()  # pyright: ignore[reportPrivateImportUsage]
     return None if frame is None else _number(frame), number
+
+
+def may_run_again() -> bool:
+    """Whether backward may run again what is running: hooks hold its tensors, or it keeps none."""
+    return not torch.is_grad_enabled() or _HOOKS(True) is not None
 
 
 def again(places: Sequence[CallPosition]) -> list[int]:
@@ -56,8 +65,7 @@ def _number(frame: Any) -> int:
 
 def _held(name: str) -> Any:
     """What the innermost hooks on saved tensors hold under a name; None where it is not there."""
-    private: Any = torch._C
-    hooks = private._autograd._top_saved_tensors_default_hooks(True)
+    hooks = _HOOKS(True)
     if hooks is None:
         return None
     pack = inspect.unwrap(hooks[0])

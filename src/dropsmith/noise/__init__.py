@@ -8,17 +8,27 @@ from dropsmith.noise.lookup import (
     Installation,
     find_noise,
     installation_of,
+    installations,
+    name_within,
     noise_of,
     plan_of,
     step,
 )
 from dropsmith.noise.native_hooks import KeyedDropout
 from dropsmith.noise.noise_slots import NoiseSlot, inner_noise_of
+from dropsmith.noise.own_draws import OwnDraws, own_draws
 from dropsmith.noise.plan_suspended import plan_suspended
 from dropsmith.noise.probing import unchanged
 from dropsmith.noise.root_hooks import check_rules_ran, warn_if_loaded, watch_loading
 from dropsmith.noise.row_layout import RowAxes, evaluating, forget_layouts, layout_of
 from dropsmith.noise.site_noise import SiteNoise
+from dropsmith.noise.skipping import (
+    depth_attribute,
+    depth_pattern,
+    depth_rate,
+    layer_drop_rate,
+    skipped_layers,
+)
 from dropsmith.noise.state import ATTRIBUTE, Noise
 from dropsmith.noise.static_sites import owner_module, possible_calls, static_sites
 from dropsmith.noise.torch_calls import Calls, call_kind
@@ -34,10 +44,14 @@ __all__ = [
     "LayerNames",
     "Noise",
     "NoiseSlot",
+    "OwnDraws",
     "RowAxes",
     "SiteNoise",
     "call_kind",
     "check_rules_ran",
+    "depth_attribute",
+    "depth_pattern",
+    "depth_rate",
     "evaluating",
     "find_noise",
     "forget_layouts",
@@ -45,15 +59,20 @@ __all__ = [
     "inner_noise_of",
     "install",
     "installation_of",
+    "installations",
     "layer_by_layer",
+    "layer_drop_rate",
     "layout_of",
+    "name_within",
     "noise_of",
+    "own_draws",
     "owner_module",
     "plan_of",
     "plan_suspended",
     "possible_calls",
     "remove",
     "sites",
+    "skipped_layers",
     "static_sites",
     "step",
     "transferred",

@@ -10,7 +10,10 @@ from dropsmith.interception import CallPosition, checkpointing
 TRAINING, PREDICTION, PROBE = 0, 1, 2
 
 
-@dataclass(frozen=True)
+Sizes = tuple[int, ...]
+
+
+@dataclass
 class ForwardPass:
     """One run of the model: what its masks depend on beside the site.
 
@@ -18,13 +21,17 @@ class ForwardPass:
         views: the views stacked in the batch, in order.
         quiet: those of them that run without noise.
         domain: training, prediction or probing; each has masks of its own.
-        step: the step to draw for, or None for the model's own counter.
+        step: the step to draw for, or None for the model's own clock.
         sampling: whether noise is on although modules are in eval mode.
         rows: how many rows the stacked batch has, where that is known.
+        call: of the forwards since that step that do not train, the one to draw for; 0 for the
+            step itself.
+        may_run_again: whether a site drew in a part that backward may run again.
         calls: how often each site has drawn.
         places: where in the forward each of these calls was made.
-        again: how often each site has drawn in a part that was run again, by its first call there
-            and the number of the backward pass.
+        recomputations: how often each site has drawn in a part that was run again, by its first
+            call there and the number of the backward pass.
+        shared_sizes: the sizes of masks that several sites or calls share, and who drew them first.
     """
 
     views: tuple[int, ...] = (0,)
@@ -33,10 +40,14 @@ class ForwardPass:
     step: int | None = None
     sampling: bool = False
     rows: int | None = None
+    call: int = 0
+    may_run_again: bool = field(default=False, compare=False)
     calls: dict[str, int] = field(default_factory=dict, compare=False)
     places: dict[str, list[CallPosition]] = field(default_factory=dict, compare=False)
-    again: dict[tuple[str, int, int], int] = field(default_factory=dict, compare=False)
-    held: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict, compare=False)
+    recomputations: dict[tuple[str, int, int], int] = field(default_factory=dict, compare=False)
+    shared_sizes: dict[str, tuple[str, tuple[int, ...]]] = field(
+        default_factory=dict, compare=False
+    )
 
 
 def counter_of(site: str, name: str | None) -> str:
@@ -57,7 +68,7 @@ def recomputed(counter: str, this: ForwardPass) -> int:
         return 0
     meant = checkpointing.again(this.places[counter])
     key = counter, min(meant, default=0), checkpointing.backward()
-    done = this.again.get(key, 0)
+    done = this.recomputations.get(key, 0)
     if done >= len(meant):
         raise NoiseError(
             f"site {counter!r} drew {this.calls[counter]} masks in one forward and is now run "
@@ -65,5 +76,5 @@ def recomputed(counter: str, this: ForwardPass) -> int:
             "  torch.utils.checkpoint tells it; leave other hooks on saved tensors out of what it "
             "runs, or the module that is used several times out of checkpointing"
         )
-    this.again[key] = done + 1
+    this.recomputations[key] = done + 1
     return meant[done]

@@ -8,16 +8,18 @@ from torch import nn
 from dropsmith.errors import PlanError
 from dropsmith.interception import Attachment
 from dropsmith.noise.bag_words import BagWords
+from dropsmith.noise.clock import unregister
 from dropsmith.noise.fast_path import keep_fast_path
 from dropsmith.noise.find_sites import sites as find_sites
 from dropsmith.noise.lookup import INSTALLED, Installation, installation_of
 from dropsmith.noise.module_hooks import Input, Output, Word
 from dropsmith.noise.native_hooks import KeyedDropout, RetunedRate
 from dropsmith.noise.noise_slots import HasNoiseSlots, InnerSiteNoise
-from dropsmith.noise.root_hooks import _Enter, _Exit, watch_loading
+from dropsmith.noise.root_hooks import EnterRoot, LeaveRoot, watch_loading
 from dropsmith.noise.site_noise import SiteNoise
+from dropsmith.noise.skipping import depth_attribute
 from dropsmith.noise.state import ATTRIBUTE, Noise
-from dropsmith.noise.static_sites import owner_module, possible_calls, static_sites
+from dropsmith.noise.static_sites import module_of, possible_calls, static_sites
 from dropsmith.noise.stochastic_depth import SkippedRows
 from dropsmith.noise.torch_calls import Calls, CallSite
 from dropsmith.noise.weight_hooks import Weight
@@ -48,36 +50,38 @@ def install(
     had_noise = ATTRIBUTE in model.__dict__
     noise = model.__dict__[ATTRIBUTE] if had_noise else Noise()
     noise.seed, noise.rank, noise.checked = seed, rank, False
-    made = Installation(tuple(rules), assign(rules, possible), [], noise, had_noise, [])
-    made.attachments = _attachments(model, made.assignments, noise)
-    model.__dict__[ATTRIBUTE], model.__dict__[INSTALLED] = noise, made
-    for attachment in made.attachments:
+    installation = Installation(tuple(rules), assign(rules, possible), [], noise, had_noise, [])
+    installation.attachments = _attachments(model, installation.assignments, noise)
+    model.__dict__[ATTRIBUTE], model.__dict__[INSTALLED] = noise, installation
+    noise.clock.register(model)
+    for attachment in installation.attachments:
         attachment.attach()
-    made.handles = [
+    installation.handles = [
         # The pass has to begin before any site of the root itself draws.
-        model.register_forward_pre_hook(_Enter(noise), prepend=True),
-        model.register_forward_hook(_Exit(made)),
+        model.register_forward_pre_hook(EnterRoot(noise), prepend=True),
+        model.register_forward_hook(LeaveRoot(installation), always_call=True),
         watch_loading(model, noise),
-        *keep_fast_path(model, noise, made.attachments),
+        *keep_fast_path(model, noise, installation.attachments),
     ]
     # What ends the root's forward, such as a loss, has to see what the sites have returned.
     for number, hook in list(model._forward_hooks.items()):
         if getattr(hook, "last", False):
             model._forward_hooks.move_to_end(number)  # pyright: ignore
-    return made
+    return installation
 
 
 def remove(model: nn.Module) -> None:
     """Take the plan off; `PlanError` where there is none."""
-    made = installation_of(model)
-    if made is None:
+    installation = installation_of(model)
+    if installation is None:
         raise PlanError("no plan is installed on this model")
-    for handle in made.handles:
+    for handle in installation.handles:
         handle.remove()
-    for attachment in reversed(made.attachments):
+    for attachment in reversed(installation.attachments):
         attachment.detach()
+    unregister(model)
     del model.__dict__[INSTALLED]
-    if not made.had_noise:
+    if not installation.had_noise:
         del model.__dict__[ATTRIBUTE]
 
 
@@ -100,40 +104,46 @@ def _hint(model: nn.Module) -> str:
 def _attachments(
     model: nn.Module, assignments: Sequence[Assignment], noise: Noise
 ) -> list[Attachment]:
-    made: list[Attachment] = []
+    attachments: list[Attachment] = []
     calls: dict[str, Calls] = {}
-    for one in assignments:
-        together = _together(one.rule, assignments)
-        noise.prepare(together or one.site.name)
-        shared = one.rule.views == "shared"
-        drawn = SiteNoise(noise, one.site, one.pattern, shared, one.rule.axes, together)
-        module = owner_module(model, one.site.owner)
-        if isinstance(one.pattern, Native) and shared:
+    for assignment in assignments:
+        site, rule, pattern = assignment.site, assignment.rule, assignment.pattern
+        mask_name = _mask_name(rule, assignments)
+        noise.prepare(mask_name or site.name)
+        shared = rule.views == "shared"
+        # A pass has one weight, however often its module is called.
+        once = rule.calls == "one" or site.kind == "weight"
+        drawn = SiteNoise(noise, site, pattern, shared, rule.axes, mask_name, once)
+        module = module_of(model, site)
+        if isinstance(pattern, Native) and shared:
             raise PlanError(
-                f"torch's own noise at {one.site.name!r} cannot be shared between views\n"
-                f"  draw it here instead: Bernoulli(rate={one.pattern.rate})"
+                f"torch's own noise at {site.name!r} cannot be shared between views\n"
+                f"  draw it here instead: Bernoulli(rate={pattern.rate})"
             )
-        if one.site.kind in ("functional", "attention", "between"):
-            _add_call(made, calls, drawn, module)
+        if site.kind in ("functional", "attention", "between"):
+            _add_call(attachments, calls, drawn, module)
         elif (attachment := _attachment(module, drawn)) is not None:
-            made.append(attachment)
-    return made
+            attachments.append(attachment)
+    return attachments
 
 
-def _together(one: Rule, assignments: Sequence[Assignment]) -> str | None:
+def _mask_name(rule: Rule, assignments: Sequence[Assignment]) -> str | None:
     """What the sites of a rule are called that drop by one mask; its masks depend on it."""
-    if one.mask == "own":
+    if rule.mask == "own":
         return None
-    if one.selector.where is None:
-        return repr(one.selector)
+    if rule.selector.where is None:
+        return repr(rule.selector)
     # A function prints its address in memory, which another process does not have.
-    return next(a.site.name for a in assignments if a.rule is one)
+    return next(a.site.name for a in assignments if a.rule is rule)
 
 
 def _attachment(module: nn.Module, drawn: SiteNoise) -> Attachment | None:
     kind, pattern = drawn.site.kind, drawn.pattern
-    if kind == "dropout" and isinstance(pattern, Native | Off):
-        return RetunedRate(module, drawn, "p", _own_rate(pattern))
+    if kind in ("dropout", "path"):
+        rate = depth_attribute(module) or "p"
+        if isinstance(pattern, Native | Off):
+            return RetunedRate(module, drawn, rate, _native_rate(pattern))
+        return KeyedDropout(module, drawn, rate)
     if isinstance(pattern, Off):
         return None
     if kind == "output" and isinstance(pattern, Path):
@@ -144,27 +154,25 @@ def _attachment(module: nn.Module, drawn: SiteNoise) -> Attachment | None:
         return Weight(module, drawn, drawn.site.name.rpartition(".")[2])
     if kind == "words" and isinstance(module, nn.EmbeddingBag):
         return BagWords(module, drawn)
-    return {"dropout": KeyedDropout, "output": Output, "input": Input, "words": Word}[kind](
-        module, drawn
-    )
+    return {"output": Output, "input": Input, "words": Word}[kind](module, drawn)
 
 
-def _own_rate(pattern: Native | Off) -> float:
+def _native_rate(pattern: Native | Off) -> float:
     return pattern.rate if isinstance(pattern, Native) else 0.0
 
 
 def _add_call(
-    made: list[Attachment], calls: dict[str, Calls], drawn: SiteNoise, module: nn.Module
+    attachments: list[Attachment], calls: dict[str, Calls], drawn: SiteNoise, module: nn.Module
 ) -> None:
     site, pattern = drawn.site, drawn.pattern
-    rate = _own_rate(pattern) if isinstance(pattern, Native | Off) else None
+    rate = _native_rate(pattern) if isinstance(pattern, Native | Off) else None
     if rate is not None and isinstance(module, nn.RNNBase | nn.MultiheadAttention):
-        made.append(RetunedRate(module, drawn, "dropout", rate))
+        attachments.append(RetunedRate(module, drawn, "dropout", rate))
         return
     if isinstance(module, HasNoiseSlots):
-        made.append(InnerSiteNoise(module, drawn, site.name.rpartition(".")[2]))
+        attachments.append(InnerSiteNoise(module, drawn, site.name.rpartition(".")[2]))
         return
     if site.owner not in calls:
         calls[site.owner] = Calls(module)
-        made.append(calls[site.owner])
+        attachments.append(calls[site.owner])
     setattr(calls[site.owner], site.kind, CallSite(drawn, rate))

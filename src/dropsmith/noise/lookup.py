@@ -9,7 +9,7 @@ from torch.utils.hooks import RemovableHandle
 from dropsmith.errors import NoiseError
 from dropsmith.interception import Attachment
 from dropsmith.noise.state import ATTRIBUTE, Noise
-from dropsmith.plans import Assignment, Plan, Rule
+from dropsmith.plans import ROOT, Assignment, Plan, Rule
 
 
 def noise_of(model: nn.Module) -> Noise:
@@ -62,7 +62,24 @@ def installation_of(model: nn.Module) -> Installation | None:
     return model.__dict__.get(INSTALLED)
 
 
+def installations(model: nn.Module) -> list[tuple[str, Installation]]:
+    """What is installed on a model and on the parts of it, each with the name of the part."""
+    found = ((name, installation_of(module)) for name, module in model.named_modules())
+    return [(name, installation) for name, installation in found if installation is not None]
+
+
+def name_within(part: str, site: str) -> str:
+    """What a site of a part of a model is called in the whole model.
+
+    >>> name_within("module", "head"), name_within("module", "root.dropout()"), name_within("", "a")
+    ('module.head', 'module.dropout()', 'a')
+    """
+    if not part:
+        return site
+    return part + site[len(ROOT) :] if site.split(".")[0] == ROOT else f"{part}.{site}"
+
+
 def plan_of(model: nn.Module) -> Plan | None:
     """The plan that is installed on a model, or None."""
-    made = installation_of(model)
-    return None if made is None else Plan(*made.rules)
+    installation = installation_of(model)
+    return None if installation is None else Plan(*installation.rules)

@@ -5,10 +5,10 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from dropsmith.batches import leading_tensor, with_leading_tensor
 from dropsmith.interception import Attachment
-from dropsmith.noise.module_hooks import Output
 from dropsmith.noise.site_noise import SiteNoise
 
 
@@ -64,48 +64,55 @@ class _LeaveTrain:
 
 
 class KeyedDropout(Attachment):
-    """A dropout module whose own draw is replaced by ours.
+    """A module of dropout or stochastic depth whose own draw is replaced by ours.
 
     Its rate is zero only while it runs: where another module reads the rate instead of calling,
     as fused attention in Hugging Face models does, the noise there must not vanish.
     """
 
-    def __init__(self, module: nn.Module, drawn: SiteNoise) -> None:
+    def __init__(self, module: nn.Module, drawn: SiteNoise, attribute: str = "p") -> None:
         super().__init__(module)
-        self.output = _DroppedOutput(module, drawn)
-        self.before: list[float] = []
+        self.drawn, self.attribute = drawn, attribute
+        self.rates: list[float] = []
 
     def attach(self) -> None:
         self.handles.append(self.module.register_forward_pre_hook(_DisableRate(self)))
-        self.output.attach()
-        self.handles.append(self.module.register_forward_hook(_RestoreRate(self), always_call=True))
-
-    def detach(self) -> None:
-        self.output.detach()
-        super().detach()
-
-
-class _DroppedOutput(Output):
-    """Noise on what a dropout module returns, in place where the module drops in place."""
-
-    def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
-        dropped = super().__call__(module, args, output)
-        return dropped if dropped is None or not module.inplace else output.copy_(dropped)
+        self.handles.append(self.module.register_forward_hook(_DropOutput(self), always_call=True))
 
 
 class _DisableRate:
     def __init__(self, attachment: KeyedDropout) -> None:
-        self.attachment = attachment
+        self.rates, self.attribute = attachment.rates, attachment.attribute
 
-    def __call__(self, module: Any, args: Any) -> None:
-        self.attachment.before.append(module.p)
-        module.p = 0.0
+    def __call__(self, module: nn.Module, args: Any) -> None:
+        self.rates.append(getattr(module, self.attribute))
+        _set_rate(module, self.attribute, 0.0)
 
 
-class _RestoreRate:
+class _DropOutput:
+    """Our noise on what the module returned, and its rate again, also where it failed."""
+
     def __init__(self, attachment: KeyedDropout) -> None:
         self.attachment = attachment
 
-    def __call__(self, module: Any, args: Any, output: Any) -> None:
-        if self.attachment.before:
-            module.p = self.attachment.before.pop()
+    def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
+        attachment = self.attachment
+        if attachment.rates:
+            _set_rate(module, attachment.attribute, attachment.rates.pop())
+        drawn = attachment.drawn
+        if output is None or not (module.training or drawn.noise.current.sampling):
+            return None
+        if type(output) is Tensor:
+            dropped = drawn.drop(output, module)
+            # Where the module drops in place, so do we.
+            return output.copy_(dropped) if getattr(module, "inplace", False) else dropped
+        first = leading_tensor(output, drawn.site.name)
+        return with_leading_tensor(output, drawn.drop(first, module))
+
+
+def _set_rate(module: nn.Module, attribute: str, rate: float) -> None:
+    # Past the setter of `nn.Module`, which looks among parameters and modules first.
+    if attribute in module.__dict__:
+        module.__dict__[attribute] = rate
+    else:
+        setattr(module, attribute, rate)

@@ -31,43 +31,43 @@ class NoiseSlot:
 
 @runtime_checkable
 class HasNoiseSlots(Protocol):
-    """A module that asks for noise by itself; see `sites.left.inner_noise_of`."""
+    """A module that asks for noise by itself; see `inner_noise_of`."""
 
     def noise_slots(self) -> tuple[NoiseSlot, ...]:
         """Where, in the order of its layers."""
         ...
 
 
-_LEFT = "_dropsmith_left"
+_INNER = "_dropsmith_inner_noise"
 
 
 class InnerSiteNoise(Attachment):
-    """Noise at one declared place.
+    """Noise at one slot of a module.
 
     Args:
-        module: the module that declares the place.
+        module: the module that declares the slot.
         drawn: what it is to ask.
-        place: the name of the place within the module.
+        slot: the name of the slot within the module.
     """
 
-    def __init__(self, module: nn.Module, drawn: SiteNoise, place: str) -> None:
+    def __init__(self, module: nn.Module, drawn: SiteNoise, slot: str) -> None:
         super().__init__(module)
-        self.drawn, self.place = drawn, place
+        self.drawn, self.slot = drawn, slot
 
     def attach(self) -> None:
-        self.module.__dict__.setdefault(_LEFT, {})[self.place] = self.drawn
+        self.module.__dict__.setdefault(_INNER, {})[self.slot] = self.drawn
 
     def detach(self) -> None:
         super().detach()
-        left = self.module.__dict__[_LEFT]
-        del left[self.place]
-        if not left:
-            del self.module.__dict__[_LEFT]
+        slots = self.module.__dict__[_INNER]
+        del slots[self.slot]
+        if not slots:
+            del self.module.__dict__[_INNER]
 
     def returning(self) -> Callable[[], None]:
         return self.attach
 
 
 def inner_noise_of(module: nn.Module) -> dict[str, SiteNoise]:
-    """What rules have left with a module, by the name of the place."""
-    return module.__dict__.get(_LEFT, {})
+    """The noise that rules have for a module to ask for, by the name of the slot."""
+    return module.__dict__.get(_INNER, {})

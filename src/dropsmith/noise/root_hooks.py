@@ -9,48 +9,72 @@ from torch.utils.hooks import RemovableHandle
 
 from dropsmith.batches import tensors_in
 from dropsmith.errors import SiteError
+from dropsmith.noise.forward_pass import in_backward
 from dropsmith.noise.lookup import Installation
+from dropsmith.noise.skipping import may_be_skipped, skipped_layers
 from dropsmith.noise.state import Noise
 from dropsmith.patterns import Native, Off
 
 
-class _Enter:
+class EnterRoot:
+    """The hook before the root's forward."""
+
     def __init__(self, noise: Noise) -> None:
         self.noise = noise
 
     def __call__(self, module: nn.Module, args: Any) -> None:
-        if self.noise.held:
+        noise = self.noise
+        noise.running = True
+        if noise.held:
             return
-        if module.training and not torch.compiler.is_compiling():
-            warn_if_loaded(self.noise)
-        self.noise.begin(module.training)
+        if in_backward():
+            if module.training:
+                noise.check_restored()
+            return
+        if noise.loaded and module.training and not torch.compiler.is_compiling():
+            warn_if_loaded(noise)
+        noise.begin(module.training, module)
 
 
-class _Exit:
-    def __init__(self, made: Installation) -> None:
-        self.made = made
+class LeaveRoot:
+    """The hook after the root's forward, also after one that failed."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
+        noise = self.installation.noise
+        noise.running = False
         # What runs in compiled code is not counted, and is not run again but compiled for backward.
         if torch.compiler.is_compiling():
+            noise.clock.leave()
             return
-        noise = self.made.noise
+        if output is None or in_backward():
+            return
         if not noise.checked and noise.active(module.training):
+            check_rules_ran(self.installation, tuple(skipped_layers(module)))
             noise.checked = True
-            check_rules_ran(self.made)
-        noise.restore_in_backward(tensors_in(output))
+        if noise.current.may_run_again and torch.is_grad_enabled():
+            noise.restore_in_backward(tensors_in(output))
 
 
-def check_rules_ran(made: Installation) -> None:
-    """Raise `SiteError` for the first rule of which no site ran."""
-    for index, one in enumerate(made.rules):
-        own = [a.site.name for a in made.assignments if a.rule is one]
+def check_rules_ran(installation: Installation, skipped: tuple[str, ...] = ()) -> None:
+    """Raise `SiteError` for the first rule of which no site ran.
+
+    Args:
+        installation: the rules, and how often their sites have drawn.
+        skipped: `skipped_layers` of the model.
+    """
+    counts = installation.noise.draw_counts
+    for index, rule in enumerate(installation.rules):
+        names = [a.site.name for a in installation.assignments if a.rule is rule]
+        certain = [name for name in names if not may_be_skipped(name, skipped)]
         # A retuned module may be read instead of called, as Hugging Face attention reads its own.
-        silent = isinstance(one.pattern, Off | Native) or getattr(one.pattern, "rate", 1) == 0
-        if own and not silent and not any(made.noise.draw_counts.get(name) for name in own):
+        silent = isinstance(rule.pattern, Off | Native) or getattr(rule.pattern, "rate", 1) == 0
+        if certain and not silent and not any(counts.get(name) for name in names):
             raise SiteError(
-                f"rule {index + 1} of the plan has noise at {', '.join(own[:3])}, which never ran\n"
-                f"  rule: {one!r}\n"
+                f"rule {index + 1} of the plan has noise at {', '.join(certain[:3])}, which never "
+                f"ran\n  rule: {rule!r}\n"
                 "  a module whose settings are read but which is not called drops elsewhere: look "
                 "for its attention() or dropout() site with dropsmith.sites(model, batch)"
             )

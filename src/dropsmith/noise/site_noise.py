@@ -24,7 +24,8 @@ class SiteNoise:
         pattern: what is dropped, with its rate resolved for the site's depth.
         shared: whether the views of a batch share one mask.
         axes: the names given in the rule, or None.
-        one: what the sites that drop by one mask are called together, or None.
+        mask_name: what the sites that drop by one mask are called together, or None.
+        once: whether all calls of the site within a pass drop by one mask.
     """
 
     noise: Noise
@@ -32,27 +33,29 @@ class SiteNoise:
     pattern: Pattern
     shared: bool = False
     axes: str | None = None
-    one: str | None = None
+    mask_name: str | None = None
+    once: bool = False
 
     def drop(self, x: Tensor, module: nn.Module) -> Tensor:
         """`x` with this site's noise, in the pass that is running."""
-        return self._observed(x, self._drop(x, module))
+        dropped = self._drop(x, module)
+        return dropped if self.noise.observer is None else self._observed(x, dropped)
 
     def sources(self, device: torch.device) -> tuple[Source, ...]:
         """What the next mask is drawn from, for each view of the pass."""
-        return self.noise.sources(self.site.name, self.shared, device, self.one)
+        return self.noise.sources(self.site.name, self.shared, device, self.mask_name, self.once)
 
     def _drop(self, x: Tensor, module: nn.Module) -> Tensor:
         sources = self.sources(x.device)
-        if len(sources) == 1 and self.noise.noise_free_views()[0]:
-            return x
         names = self._names(module, x)
-        self._agree(names, tuple(x.shape))
-        if len(sources) == 1:
-            return self.pattern.drop(x, names, sources)
-        dim = self._batch_dim(names, tuple(x.shape), len(sources))
-        dropped = self.pattern.drop(x, names, sources)
-        return self._quietened(x, dropped, dim)
+        if self.mask_name is not None or self.once:
+            self._agree(names, tuple(x.shape))
+        if len(sources) > 1:
+            dim = self._batch_dim(names, tuple(x.shape), len(sources))
+            return self._without_noise(x, self.pattern.drop(x, names, sources), dim)
+        if self.noise.current.noise_free and self.noise.noise_free_views()[0]:
+            return x
+        return self.pattern.drop(x, names, sources)
 
     def weight(self, weight: Tensor) -> Tensor:
         """A parameter with this site's noise; one pass has one mask for it."""
@@ -78,7 +81,7 @@ class SiteNoise:
         self._agree(names, sizes)
         dim = self._batch_dim(names, sizes, len(sources))
         found = self.pattern.masks(sizes, names, sources)
-        found = self._quietened(torch.ones_like(found), found, dim)
+        found = self._without_noise(torch.ones_like(found), found, dim)
         return self._observed(torch.ones_like(found), found)
 
     def words(self, rows: Tensor, ids: Tensor) -> Tensor:
@@ -88,12 +91,12 @@ class SiteNoise:
         names = tuple(self.axes.split()) if self.axes is not None else self.site.axes
         dim = self._batch_dim(names or ("batch",), tuple(ids.shape), len(sources))
         dropped = self.pattern.drop_rows(rows, ids, sources, dim)
-        return self._observed(rows, self._quietened(rows, dropped, dim))
+        return self._observed(rows, self._without_noise(rows, dropped, dim))
 
     def _agree(self, names: tuple[str, ...], sizes: tuple[int, ...]) -> None:
-        if self.one is not None:
-            wanted = self.pattern.mask_sizes(Axes(names, sizes))
-            self.noise.agree(self.one, self.site.name, wanted)
+        if self.mask_name is not None or self.once:
+            wanted, site = self.pattern.mask_sizes(Axes(names, sizes)), self.site.name
+            self.noise.agree(self.mask_name, site, wanted, self.once)
 
     def _names(self, module: nn.Module, x: Tensor) -> tuple[str, ...]:
         if self.axes is not None:
@@ -128,10 +131,10 @@ class SiteNoise:
             self.noise.observer(self.site.name, self.site.kind, before, after)
         return after
 
-    def _quietened(self, x: Tensor, dropped: Tensor, dim: int) -> Tensor:
-        noise_free = self.noise.noise_free_views()
-        if not any(noise_free):
+    def _without_noise(self, x: Tensor, dropped: Tensor, dim: int) -> Tensor:
+        if not self.noise.current.noise_free:
             return dropped
-        before, after = x.chunk(len(noise_free), dim), dropped.chunk(len(noise_free), dim)
-        parts = [a if off else b for off, a, b in zip(noise_free, before, after, strict=True)]
+        quiet = self.noise.noise_free_views()
+        before, after = x.chunk(len(quiet), dim), dropped.chunk(len(quiet), dim)
+        parts = [a if off else b for off, a, b in zip(quiet, before, after, strict=True)]
         return torch.cat(parts, dim)

@@ -1,22 +1,22 @@
-"""The state of a model's noise: which step, which views, how often each site has drawn.
+"""The state of a model's noise: its clock, the pass that runs, and how often each site has drawn.
 
-One `Noise` belongs to one root module and is shared by everything installed there. The step is a
-tensor, so that compiled code need not be compiled again as training goes on.
+One `Noise` belongs to one root module and is shared by everything installed there.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from hashlib import blake2s
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dropsmith.errors import NoiseError, PlanError
 from dropsmith.interception import checkpointing
+from dropsmith.noise.clock import Clock
 from dropsmith.noise.forward_pass import ForwardPass, counter_of, in_backward, recomputed
+from dropsmith.noise.site_keys import SiteKeys
 from dropsmith.plans import Kind
-from dropsmith.rng import Key, Source
+from dropsmith.rng import Source
 
 Observer = Callable[[str, Kind, Tensor, Tensor], None]
 """Takes a site's name and kind, and what it was given and returned."""
@@ -25,36 +25,37 @@ Observer = Callable[[str, Kind, Tensor, Tensor], None]
 ATTRIBUTE = "_dropsmith_noise"
 
 
-_MOST = 4096
-"""Keys that are held, at most: a module in a loop over long texts has one for each of its calls."""
-
-
 class Noise:
     """The counters of one root module's noise; deep copies and pickles with the model."""
 
     def __init__(self, seed: int = 0, rank: int = 0) -> None:
         self.seed, self.rank = seed, rank
-        self.counter = torch.zeros((), dtype=torch.int32)
+        self.clock = Clock()
         self.current = ForwardPass()
-        self.held = False
+        self.held = self.running = False
+        self.restored_in = -1
         self.draw_counts: dict[str, int] = {}
         self.checked = False
         self.observer: Observer | None = None
         self.loaded = False
-        self._prefixes: dict[str, Key] = {}
-        self._folded: dict[tuple[str, int, int, int], Key] = {}
+        self.keys = SiteKeys()
 
     @property
     def step(self) -> int:
         """How many training forwards have started; setting it is how a resumed run goes on."""
-        return int(self.counter)
+        return self.clock.numbers[0]
 
     @step.setter
     def step(self, value: int) -> None:
         if value < 0:
             raise NoiseError(f"a step counts training forwards and cannot be {value}")
-        self.counter.fill_(value)
+        self.clock.set(value)
         self.loaded = False
+
+    @property
+    def pass_step(self) -> int:
+        """The training step that the pass which is running draws for, in eager code."""
+        return self._time()[0]
 
     def state_dict(self) -> dict[str, int]:
         """What a checkpoint has to carry, for `accelerator.register_for_checkpointing` and such.
@@ -70,14 +71,11 @@ class Noise:
 
     def prepare(self, site: str) -> None:
         """Fold what does not change during training once, at install."""
-        name = int.from_bytes(blake2s(site.encode(), digest_size=4).digest(), "big")
-        self._prefixes[site] = Key.of(self.seed).fold(self.rank, name)
-        self._folded.clear()
+        self.keys.prepare(site, self.seed, self.rank)
 
-    def begin(self, training: bool) -> None:
-        """A forward of the root starts: count it if it trains, and draw afresh."""
-        if training:
-            self.counter.add_(1)
+    def begin(self, training: bool, root: nn.Module | None = None) -> None:
+        """A forward of the root starts: count it as a step if it trains, and draw afresh."""
+        self.clock.begin(training, root)
         self.current = ForwardPass()
 
     @contextmanager
@@ -93,46 +91,60 @@ class Noise:
     @contextmanager
     def probing(self) -> Iterator[None]:
         """Run the model to look at it: no forward in the block counts, and none is checked."""
-        before = self.step, dict(self.draw_counts), self.checked, self.current
+        numbers, training = self.clock.numbers, self.clock.training
+        before = dict(self.draw_counts), self.checked, self.current, self.loaded
         self.checked = True
         try:
             yield
         finally:
-            self.step, self.draw_counts, self.checked, self.current = before
+            self.clock.set(*numbers)
+            self.clock.training = training
+            self.draw_counts, self.checked, self.current, self.loaded = before
 
     def active(self, training: bool) -> bool:
         """Whether a site whose module has this training flag drops in this pass."""
         return training or self.current.sampling
 
     def sources(
-        self, site: str, shared: bool, device: torch.device, name: str | None = None
+        self,
+        site: str,
+        shared: bool,
+        device: torch.device,
+        name: str | None = None,
+        once: bool = False,
     ) -> tuple[Source, ...]:
         """One source per view for the next call of `site`; the same one where views share.
 
         Args:
+            site: its name.
+            shared: whether the views of the pass have one mask.
+            device: where the mask is drawn.
             name: what sites that drop by one mask are called together; `site` where it has its own.
+            once: whether all calls of the site within a pass have one mask.
         """
         this = self.current
-        call = self._call(site, name)
-        step = self._step()
-        shown = (0,) * len(this.views) if shared else this.views
-        own = name or site
-        return tuple(
-            Source(self._key(own, view, call).fold(step), step, device, view) for view in shown
-        )
+        if torch.compiler.is_compiling():
+            return self._traced_sources(site, shared, device, name, once)
+        call = self._call(site, name, once)
+        step, forward = self._time()
+        label = name or site
+        if shared or len(this.views) == 1:
+            view = 0 if shared else this.views[0]
+            return (self._source(label, view, call, step, forward, device),) * len(this.views)
+        return tuple(self._source(label, v, call, step, forward, device) for v in this.views)
 
-    def agree(self, name: str, site: str, sizes: tuple[int, ...]) -> None:
-        """Raise `PlanError` where sites that drop by one mask need masks of several sizes."""
+    def agree(self, name: str | None, site: str, sizes: tuple[int, ...], once: bool) -> None:
+        """Raise `PlanError` where sites or calls that drop by one mask need several sizes."""
         if not torch.compiler.is_compiling() and in_backward():
             return
-        call = self.current.calls.get(counter_of(site, name), 1)
-        first, want = self.current.held.setdefault(f"{call} {name}", (site, sizes))
-        if sizes != want:
+        call = 1 if once else self.current.calls.get(counter_of(site, name), 1)
+        first, want = self.current.shared_sizes.setdefault(f"{call} {name or site}", (site, sizes))
+        if sizes != want and (self.running or self.held or not once):
             raise PlanError(
                 f"sites of one rule cannot drop by one mask: they need masks of several sizes\n"
-                f"  rule's sites: {name}\n"
+                f"  rule's sites: {name or site}\n"
                 f"  {first} needs {want}\n  {site} needs {sizes}\n"
-                "  write a rule for each size, or leave mask= out"
+                "  write a rule for each size, or leave mask= and calls= out"
             )
 
     def noise_free_views(self) -> tuple[bool, ...]:
@@ -145,44 +157,77 @@ class Noise:
         Activation checkpointing runs layers again during backward. By then another pass may have
         begun; hooks on the outputs run before any of their layers, in the order that is needed.
         """
-        this = replace(self.current, step=int(self._step()))
+        if not self.current.may_run_again:
+            return
+        restore = None
         for tensor in tensors:
             if tensor.requires_grad:
-                tensor.register_hook(_Restore(self, this))
+                restore = restore or _Restore(self, self.current, *self._time())
+                tensor.register_hook(restore)
 
-    def _key(self, name: str, view: int, call: int) -> Key:
-        """A site's key for a view and call, but for the step, which alone differs from the last."""
-        domain = self.current.domain
-        if torch.compiler.is_compiling():
-            return self._prefixes[name].fold(domain, view, call)
-        known = name, domain, view, call
-        if known not in self._folded:
-            if len(self._folded) >= _MOST:
-                self._folded.clear()
-            self._folded[known] = self._prefixes[name].fold(domain, view, call)
-        return self._folded[known]
+    def check_restored(self) -> None:
+        """Raise `NoiseError` where a forward of the root is run again and its pass is not known."""
+        if self.restored_in != checkpointing.backward():
+            raise NoiseError(
+                "the whole model is run again for backward, and which of its forwards is meant "
+                "cannot be told, so its masks would not come back\n"
+                "  torch.utils.checkpoint(model, ..., use_reentrant=False) tells it; or checkpoint "
+                "the layers instead of the model"
+            )
 
-    def _step(self) -> int | Tensor:
-        if self.current.step is not None:
-            return self.current.step
-        return self.counter if torch.compiler.is_compiling() else int(self.counter)
+    def _time(self) -> tuple[int, int]:
+        """The step and the call since then that the pass draws for."""
+        this = self.current
+        return self.clock.numbers if this.step is None else (this.step, this.call)
 
-    def _call(self, site: str, name: str | None) -> int:
-        calls, counter = self.current.calls, counter_of(site, name)
-        if not torch.compiler.is_compiling():
-            self.draw_counts[site] = self.draw_counts.get(site, 0) + 1
-            if in_backward():
-                return recomputed(counter, self.current)
-        call = calls.get(counter, 0)
-        calls[counter] = call + 1
-        if not torch.compiler.is_compiling():
-            self.current.places.setdefault(counter, []).append(checkpointing.place())
+    def _source(
+        self, name: str, view: int, call: int, step: int, forward: int, device: torch.device
+    ) -> Source:
+        key = self.keys.of(name, self.current.domain, view, call)
+        return Source(key.fold(step, forward) if forward else key.fold(step), step, device, view)
+
+    def _call(self, site: str, name: str | None, once: bool) -> int:
+        """Which call of the site within its pass this is."""
+        this, counter = self.current, counter_of(site, name)
+        self.draw_counts[site] = self.draw_counts.get(site, 0) + 1
+        if checkpointing.backward() != -1:
+            return recomputed(counter, this)
+        call = this.calls.get(counter, 0)
+        # A part that is called by itself has no pass to hold a mask for.
+        if once and call and (self.running or self.held):
+            return 0
+        this.calls[counter] = call + 1
+        this.places.setdefault(counter, []).append(checkpointing.place())
+        this.may_run_again = this.may_run_again or checkpointing.may_run_again()
         return call
+
+    def _traced_sources(
+        self, site: str, shared: bool, device: torch.device, name: str | None, once: bool
+    ) -> tuple[Source, ...]:
+        """The same in code that is being compiled, where the clock is two tensors."""
+        this, counter = self.current, counter_of(site, name)
+        call = 0 if once else this.calls.get(counter, 0)
+        this.calls[counter] = call + 1
+        prefix, step, forward = self.keys.prefix(name or site), this.step, None
+        if step is None:
+            step, forward = self.clock.traced()
+        elif this.call:
+            forward = this.call
+        last = (step,) if forward is None else (step, forward)
+        return tuple(
+            Source(prefix.fold(this.domain, view, call, *last), step, device, view)
+            for view in ((0,) * len(this.views) if shared else this.views)
+        )
 
 
 class _Restore:
-    def __init__(self, noise: Noise, this: ForwardPass) -> None:
-        self.noise, self.this = noise, this
+    """A hook of backward that brings a pass back, with the numbers that it drew for."""
+
+    def __init__(self, noise: Noise, this: ForwardPass, step: int, call: int) -> None:
+        self.noise, self.this, self.step, self.call = noise, this, step, call
 
     def __call__(self, grad: Tensor) -> None:
+        if self.this.step is None:
+            self.this = replace(self.this, step=self.step, call=self.call)
         self.noise.current = self.this
+        self.noise.restored_in = checkpointing.backward()

@@ -3,20 +3,28 @@
 from typing import Any
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from dropsmith.interception import Attachment
 from dropsmith.noise.site_noise import SiteNoise
 
 
 class Weight(Attachment):
-    """Noise on a parameter while its module runs; the parameter itself is never written."""
+    """Noise on a parameter while its module runs; the parameter itself is never written.
+
+    Hooks and parametrizations that make a weight out of the parameter (weight norm, spectral norm,
+    pruning) see the dropped copy, too: the noise is on before any hook of theirs.
+    """
 
     def __init__(self, module: nn.Module, drawn: SiteNoise, name: str) -> None:
         super().__init__(module)
         self.drawn, self.name = drawn, name
 
     def attach(self) -> None:
-        self.handles.append(self.module.register_forward_pre_hook(_Enter(self)))
+        # A lazy layer has its parameter only after a hook of its own.
+        parameter = self.module.get_parameter(self.name)
+        first = not is_lazy(parameter)
+        self.handles.append(self.module.register_forward_pre_hook(_Enter(self), prepend=first))
         self.handles.append(self.module.register_forward_hook(_Leave(self), always_call=True))
 
     def enter(self, module: nn.Module) -> None:
@@ -26,12 +34,11 @@ class Weight(Attachment):
         dropped = self.drawn.weight(module._parameters[self.name])  # pyright: ignore
         # Attribute look-up finds the instance's own dictionary before the parameters.
         module.__dict__[self.name] = dropped
-        if isinstance(module, nn.RNNBase):
-            _set_flat(module, self.name, dropped)
+        _set_flat(module, self.name, dropped)
 
     def leave(self, module: nn.Module) -> None:
         """Let the module see its parameter again."""
-        if module.__dict__.pop(self.name, None) is not None and isinstance(module, nn.RNNBase):
+        if module.__dict__.pop(self.name, None) is not None:
             _set_flat(module, self.name, module._parameters[self.name])
 
 
@@ -51,6 +58,7 @@ class _Leave:
         self.attachment.leave(module)
 
 
-def _set_flat(module: nn.RNNBase, name: str, weight: Any) -> None:
-    index = module._flat_weights_names.index(name)
-    module._flat_weights[index] = weight
+def _set_flat(module: nn.Module, name: str, weight: Any) -> None:
+    """Let a recurrent layer's list of weights hold `weight`, where it holds the parameter."""
+    if isinstance(module, nn.RNNBase) and name in module._flat_weights_names:
+        module._flat_weights[module._flat_weights_names.index(name)] = weight

@@ -21,6 +21,8 @@ class Draw:
         patterns: what each view was multiplied by, rounded.
         whole: of how many rows of the batch nothing was changed, and how many there were; none
             where rows cannot be told.
+        uncut: whether it holds rows of several views and is not a part for each, such as tokens
+            that were picked out of the batch.
     """
 
     valid: int
@@ -28,6 +30,7 @@ class Draw:
     changed: int
     patterns: tuple[Tensor, ...]
     whole: tuple[int, int] = (0, 0)
+    uncut: bool = False
 
     @classmethod
     def of(
@@ -45,7 +48,8 @@ class Draw:
         parts = ratio.chunk(2, dim) if dim is not None else (ratio,)
         counts = int(valid.sum()), int(gone.sum()), int(changed.sum())
         patterns = tuple((part * 64).round() for part in parts)
-        return cls(*counts, patterns, _whole_rows(valid, changed, axes))
+        uncut = stacked is not None and dim is None and "batch" in axes
+        return cls(*counts, patterns, _whole_rows(valid, changed, axes), uncut)
 
 
 def _in_place_of_dropped(before: Tensor, after: Tensor, changed: Tensor) -> Tensor:
@@ -76,7 +80,7 @@ def _batch_dim(sizes: Sequence[int], axes: tuple[str, ...], rows: int) -> int | 
 
 
 def masks_differ(draws: Sequence[Draw]) -> bool | None:
-    """Whether two views were dropped differently; None where too few elements were changed."""
+    """Whether two views were dropped differently; None where it cannot be told."""
     if sum(draw.valid for draw in draws) < FEW and any(draw.changed for draw in draws):
         return None
     pairs = [draw.patterns for draw in draws if len(draw.patterns) == 2]
@@ -84,4 +88,6 @@ def masks_differ(draws: Sequence[Draw]) -> bool | None:
         # One draw for each looped view: the first half of the calls against the second.
         first, second = draws[: len(draws) // 2], draws[len(draws) // 2 :]
         pairs = [(a.patterns[0], b.patterns[0]) for a, b in zip(first, second, strict=False)]
+    if not pairs and any(draw.uncut and draw.changed for draw in draws):
+        return None
     return any(not torch.equal(a, b) for a, b in pairs)

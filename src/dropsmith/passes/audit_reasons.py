@@ -1,5 +1,7 @@
 """Why noise is off, or the same for two views."""
 
+from collections.abc import Iterable
+
 from torch import nn
 
 from dropsmith.noise import owner_module
@@ -38,6 +40,15 @@ def reason(model: nn.Module, site: Site, rule: Rule | None, on: bool, apart: boo
     if apart and rule is not None and rule.mask == "one":
         return "one mask for all sites of its rule"
     return "" if apart else "one mask for the whole batch"
+
+
+def reason_code(generators: Iterable[str], layer_drop: float | None) -> str:
+    """What a module's own code draws, in words."""
+    names = {"torch": "torch's", "numpy": "NumPy's", "random": "Python's"}
+    used = " and ".join(names[one] for one in sorted(generators))
+    said = [f"layer drop at rate {layer_drop:g}"] if layer_drop else []
+    said += [f"its own code draws from {used} generator, which no rule reaches"] if used else []
+    return "; ".join(said)
 
 
 def left_whole(rule: Rule | None, whole: int, rows: int) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from dropsmith.interception import ModuleTrace, NoisyCall, probabilities, run_heads
-from dropsmith.noise import call_kind, find_noise, installation_of
+from dropsmith.noise import call_kind, depth_attribute, installations, name_within
 from dropsmith.patterns import Native, Off
 from dropsmith.plans import Kind, call_name, shown
 
@@ -20,16 +20,25 @@ Observer = Callable[[str, Kind, Tensor, Tensor], None]
 @contextmanager
 def watched(model: nn.Module, observer: Observer) -> Iterator[None]:
     """Call `observer(site, kind, before, after)` for every draw in the forwards of the block."""
-    noise = find_noise(model)
     trace = _DrawTrace(observer, _keyed(model))
-    if noise is not None:
-        noise.observer = observer
+    for part, installation in installations(model):
+        installation.noise.observer = _PartObserver(part, observer)
     try:
         with trace.running(model):
             yield
     finally:
-        if noise is not None:
-            noise.observer = None
+        for _, installation in installations(model):
+            installation.noise.observer = None
+
+
+class _PartObserver:
+    """Reports the sites of a part of a model by the names that they have in the whole."""
+
+    def __init__(self, part: str, observer: Observer) -> None:
+        self.part, self.observer = part, observer
+
+    def __call__(self, site: str, kind: Kind, before: Tensor, after: Tensor) -> None:
+        self.observer(name_within(self.part, site), kind, before, after)
 
 
 class _DrawTrace(ModuleTrace):
@@ -48,10 +57,12 @@ class _DrawTrace(ModuleTrace):
         if self._reports():
             before = self.inputs.pop()
             if isinstance(output, Tensor):
-                self.observer(shown(self.name), "dropout", before, output)
+                kind: Kind = "dropout" if isinstance(self.module, _DropoutNd) else "path"
+                self.observer(shown(self.name), kind, before, output)
 
     def _reports(self) -> bool:
-        return isinstance(self.module, _DropoutNd) and shown(self.name) not in self.keyed
+        drops = isinstance(self.module, _DropoutNd) or depth_attribute(self.module) is not None
+        return drops and shown(self.name) not in self.keyed
 
     def call(self, call: NoisyCall) -> Any:
         if isinstance(self.module, _DropoutNd):
@@ -119,10 +130,11 @@ def _between(call: NoisyCall) -> tuple[Tensor, Tensor]:
 
 
 def _keyed(model: nn.Module) -> set[str]:
-    """The dropout modules whose draw is ours, which the noise itself reports."""
-    installation = installation_of(model)
+    """The modules of dropout or stochastic depth whose draw is ours, which the noise reports."""
     return {
-        assignment.site.name
-        for assignment in (installation.assignments if installation is not None else ())
-        if assignment.site.kind == "dropout" and not isinstance(assignment.pattern, Native | Off)
+        name_within(part, assignment.site.name)
+        for part, installation in installations(model)
+        for assignment in installation.assignments
+        if assignment.site.kind in ("dropout", "path")
+        and not isinstance(assignment.pattern, Native | Off)
     }

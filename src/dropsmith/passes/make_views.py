@@ -69,8 +69,8 @@ def views(
         rows=rows,
     )
     noise = find_noise(model)
-    if noise is not None and model.training:
-        noise.begin(training=True)
+    if noise is not None:
+        noise.begin(model.training)
     return make_views(model, request, batch, noise)
 
 

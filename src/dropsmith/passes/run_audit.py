@@ -1,8 +1,8 @@
 """Is the noise on? Counted from tensors, site by site, never read from settings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,20 +14,29 @@ from dropsmith.errors import SiteError, did_you_mean
 from dropsmith.noise import (
     ForwardPass,
     Noise,
+    OwnDraws,
     RowAxes,
     find_noise,
-    installation_of,
-    plan_of,
+    installations,
+    name_within,
+    own_draws,
     sites,
     unchanged,
 )
-from dropsmith.passes.audit_measure import Draw, masks_differ
-from dropsmith.passes.audit_reasons import SKIPPED, how_drawn, left_whole, reason, reason_never
+from dropsmith.passes.audit_measure import FEW, Draw, masks_differ
+from dropsmith.passes.audit_reasons import (
+    SKIPPED,
+    how_drawn,
+    left_whole,
+    reason,
+    reason_code,
+    reason_never,
+)
 from dropsmith.passes.audit_watch import watched
 from dropsmith.passes.request import ViewRequest
 from dropsmith.passes.runner import plan_run
 from dropsmith.patterns import Off
-from dropsmith.plans import Kind, Plan, Rule, Site, shown
+from dropsmith.plans import Kind, Rule, Site, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +45,8 @@ class AuditRow:
 
     Args:
         site: the place.
-        how: `keyed` (drawn by us), `retuned` (torch's draw at a rate of ours), `torch` or `off`.
+        how: `keyed` (drawn by us), `retuned` (torch's draw at a rate of ours), `torch`, `off`, or
+            `code` (drawn by the module's own code, which no rule reaches).
         on: whether anything was changed there in a run like the ones being audited.
         dropped: the measured share of non-zero elements that became zero, None if it never ran.
         elements: how many elements that share was counted over.
@@ -57,7 +67,13 @@ class AuditRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """All sites with noise, declared or installed, and whether the model's outputs vary."""
+    """All sites with noise, declared or installed, and whether the model's outputs vary.
+
+    Args:
+        rows: the sites, and last the modules that draw by their own code.
+        outputs_differ: whether two calls of the model return something else.
+        mode: the model's, `train` or `eval`.
+    """
 
     rows: tuple[AuditRow, ...]
     outputs_differ: bool
@@ -104,24 +120,41 @@ def audit(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> Audit
         known = _all_sites(model, batch, rows)
         draws = _two_views(model, inputs, {site.name: site for site in known}, rows)
         differ, called = _as_called(model, inputs)
-    plan = plan_of(model) or Plan()
-    rules = [(site, _rule_of(plan, site)) for site in known]
+        rest = tuple(_code_rows(model, inputs))
+    decided = _rules(model)
+    rules = [(site, decided.get((site.name, site.kind))) for site in known]
     table = tuple(
         _row(model, site, rule, draws.get((site.name, site.kind), ()), called)
         for site, rule in rules
         if site.native or rule is not None
     )
     mode = "train" if model.training else "eval"
-    return Audit(rows=table, outputs_differ=differ, mode=mode)
+    return Audit(rows=(*table, *rest), outputs_differ=differ, mode=mode)
 
 
 def _all_sites(model: nn.Module, batch: Any, rows: RowAxes | None) -> list[Site]:
     """Also the calls that a rule has replaced, which a run no longer shows as torch's."""
     found = sites(model, batch, rows=rows)
     names = {site.name for site in found}
-    made = installation_of(model)
-    replaced = [one.site for one in made.assignments] if made is not None else []
+    replaced = [site for site, _ in _decisions(model)]
     return found + [site for site in replaced if site.name not in names]
+
+
+def _decisions(model: nn.Module) -> Iterator[tuple[Site, Rule]]:
+    """The sites that rules decide, also in parts of the model, by their names in the whole."""
+    for part, installation in installations(model):
+        for one in installation.assignments:
+            name, owner = (name_within(part, n) for n in (one.site.name, one.site.owner))
+            yield replace(one.site, name=name, owner=owner), one.rule
+
+
+def _rules(model: nn.Module) -> dict[tuple[str, Kind], Rule]:
+    """The rule that decides at each site; none where it switches off what is off by itself."""
+    return {
+        (site.name, site.kind): rule
+        for site, rule in _decisions(model)
+        if site.native or not isinstance(rule.pattern, Off)
+    }
 
 
 Draws = dict[tuple[str, Kind], list[Draw]]
@@ -158,6 +191,8 @@ def _row(
     skipped = on and site.owner not in called
     apart = masks_differ(draws) if draws else None
     why = reason(model, site, rule, on, apart) if draws else reason_never(model, site, rule)
+    if on and apart is None and valid >= FEW:
+        why = "rows are picked out of the batch: the views cannot be told apart"
     whole, rows = (sum(draw.whole[i] for draw in draws) for i in (0, 1))
     return AuditRow(
         site=site,
@@ -169,13 +204,6 @@ def _row(
         whole=whole,
         why=SKIPPED if skipped else why or left_whole(rule, whole, rows),
     )
-
-
-def _rule_of(plan: Plan, site: Site) -> Rule | None:
-    fitting = [one for one in plan.rules if one.fits(site)]
-    if fitting and isinstance(fitting[-1].pattern, Off) and not site.native:
-        return None
-    return fitting[-1] if fitting else None
 
 
 def _as_called(model: nn.Module, inputs: Arguments) -> tuple[bool, set[str]]:
@@ -191,17 +219,45 @@ def _as_called(model: nn.Module, inputs: Arguments) -> tuple[bool, set[str]]:
         called.add(names.get(module, ""))
 
     with register_module_forward_pre_hook(note):
-        first, second = [_plain_call(model, inputs, view) for view in range(2)]
+        first, second = [_plain_call(model, inputs) for _ in range(2)]
     pairs = zip(first, second, strict=True)
     return any(not torch.equal(a, b) for a, b in pairs), called
 
 
-def _plain_call(model: nn.Module, inputs: Arguments, view: int) -> list[Tensor]:
+def _plain_call(model: nn.Module, inputs: Arguments) -> list[Tensor]:
     noise = find_noise(model)
-    holding = nullcontext() if noise is None else noise.passing(ForwardPass(views=(view,)))
-    with holding:
+    if noise is not None:
+        noise.begin(model.training)
+    # The pass is begun here, so that a consistent model makes one view and no term.
+    with nullcontext() if noise is None else noise.passing(ForwardPass()):
         args, kwargs = copied(inputs)
         return tensors_in(model(*args, **kwargs))
+
+
+def _code_rows(model: nn.Module, inputs: Arguments) -> Iterator[AuditRow]:
+    """Noise that modules draw by their own code, as the model is and, where off, as it trains."""
+    now = _own_draws(model, inputs)
+    training = now
+    if not model.training:
+        with unchanged(model):
+            training = _own_draws(model.train(), inputs)
+    for name in dict.fromkeys((*now.modules, *training.modules)):
+        on = name in now.modules
+        draws = now if on else training
+        why = reason_code(draws.generators.get(name, ()), draws.layer_drop.get(name))
+        yield _code_row(model, name, on, why if on else "eval mode")
+
+
+def _own_draws(model: nn.Module, inputs: Arguments) -> OwnDraws:
+    return own_draws(model, lambda: _plain_call(model, inputs))
+
+
+def _code_row(model: nn.Module, name: str, on: bool, why: str) -> AuditRow:
+    owner = type(model.get_submodule(name)).__name__
+    site = Site(name=shown(name), kind="code", owner=shown(name), type=owner)
+    return AuditRow(
+        site=site, how="code", on=on, dropped=None, elements=0, differ=None, whole=0, why=why
+    )
 
 
 def _cells(row: AuditRow) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from torch import nn
 
 from dropsmith.batches import Arguments, Layout
 from dropsmith.errors import ViewError
-from dropsmith.noise import installation_of, layout_of
+from dropsmith.noise import installation_of, layer_drop_rate, layout_of
 from dropsmith.passes.request import ViewRequest
 
 _REPORTED: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
@@ -90,18 +90,12 @@ def find_installation(model: nn.Module):
 
 def drops_layers(model: nn.Module) -> bool:
     """Whether a model skips whole layers in training, as `layerdrop` of transformers has it."""
-    return any(_layer_drop(module) > 0 for module in model.modules() if module.training)
+    return any((layer_drop_rate(m) or 0) > 0 for m in model.modules() if m.training)
 
 
 def drops_branches(model: nn.Module) -> bool:
     """Whether it skips branches for a whole batch, as torchvision's `StochasticDepth` may."""
     return any(_branch_drop(module) > 0 for module in model.modules() if module.training)
-
-
-def _layer_drop(module: nn.Module) -> float:
-    values = vars(module)
-    rates = (values.get("layerdrop"), getattr(values.get("config"), "layerdrop", None))
-    return max(rate if isinstance(rate, float) else 0.0 for rate in rates)
 
 
 def _branch_drop(module: nn.Module) -> float:

@@ -18,7 +18,11 @@ from dropsmith.plans.rule import Rule, rule_from_json
 if TYPE_CHECKING:
     from dropsmith.noise import LayerNames
 
-FORMAT, VERSION = "dropsmith.plan", 1
+FORMAT, VERSION = "dropsmith.plan", 2
+
+
+READABLE = (1, 2)
+"""Version 1 has no `calls` in its rules."""
 
 
 @dataclass(frozen=True, init=False)
@@ -48,7 +52,9 @@ class Plan:
         return f"Plan({lines}\n)" if lines else "Plan()"
 
     def install(self, model: nn.Module, batch: Any = None, *, seed: int = 0, rank: int = 0) -> None:
-        """Put the plan on a model; its parameters, buffers and state-dict keys stay as they are.
+        """Put the plan on a model; its parameters and its state-dict keys stay as they are.
+
+        Two numbers beside its buffers count its forwards; they are in no state dict.
 
         Args:
             model: the root module whose forwards count steps.
@@ -138,8 +144,11 @@ class Plan:
         """The plan in a JSON object; `patterns` are classes of yours that it may name."""
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise PlanError(f"not a plan: its format is not {FORMAT!r}")
-        if values.get("version") != VERSION:
-            raise PlanError(f"a plan of version {values.get('version')!r}; read here is {VERSION}")
+        if values.get("version") not in READABLE:
+            raise PlanError(
+                f"a plan of version {values.get('version')!r}; read here are "
+                + " and ".join(map(str, READABLE))
+            )
         if not isinstance(values.get("rules"), list):
             raise PlanError("not a plan: it has no list of rules")
         return cls(*(rule_from_json(one, patterns) for one in values["rules"]))

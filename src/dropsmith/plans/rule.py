@@ -16,6 +16,9 @@ Sharing = Literal["fresh", "shared"]
 Masks = Literal["own", "one"]
 
 
+Calls = Literal["each", "one"]
+
+
 @dataclass(frozen=True)
 class Rule:
     """What is dropped at the sites a selector means.
@@ -26,6 +29,7 @@ class Rule:
         views: whether each view draws its own mask, or all views of a batch share one.
         axes: the names of the tensor's dimensions, where they cannot be told.
         mask: whether each site draws its own mask, or all sites of the rule drop by one.
+        calls: whether each call of a site within a pass draws its own mask, or all drop by one.
     """
 
     selector: Selector
@@ -33,6 +37,7 @@ class Rule:
     views: Sharing = "fresh"
     axes: str | None = None
     mask: Masks = "own"
+    calls: Calls = "each"
 
     def __post_init__(self) -> None:
         if not isinstance(self.pattern, Pattern):
@@ -47,14 +52,16 @@ class Rule:
     def _check_mask(self) -> None:
         if self.mask not in ("own", "one"):
             raise PlanError(f"mask is 'own' or 'one', got {self.mask!r}")
-        if self.mask == "own":
+        if self.calls not in ("each", "one"):
+            raise PlanError(f"calls is 'each' or 'one', got {self.calls!r}")
+        if (self.mask, self.calls) == ("own", "each"):
             return
         if isinstance(self.pattern, Native):
             raise PlanError(
-                f"torch's own noise is drawn by each site: {self.pattern!r} cannot be one mask\n"
+                f"torch's own noise is drawn by each call: {self.pattern!r} cannot be one mask\n"
                 f"  draw it here instead: Bernoulli(rate={self.pattern.rate})"
             )
-        if self.pattern.at_depth(0, 2) != self.pattern.at_depth(1, 2):
+        if self.mask == "one" and self.pattern.at_depth(0, 2) != self.pattern.at_depth(1, 2):
             raise PlanError(
                 f"one mask has one rate, and {self.pattern!r} has another at each depth\n"
                 "  leave mask= out, or write a rule for each depth"
@@ -71,6 +78,8 @@ class Rule:
             values["views"] = self.views
         if self.mask != "own":
             values["mask"] = self.mask
+        if self.calls != "each":
+            values["calls"] = self.calls
         return values | ({"axes": self.axes} if self.axes else {})
 
     def __repr__(self) -> str:
@@ -79,6 +88,7 @@ class Rule:
         parts += [f"views={self.views!r}"] if self.views != "fresh" else []
         parts += [f"axes={self.axes!r}"] if self.axes else []
         parts += [f"mask={self.mask!r}"] if self.mask != "own" else []
+        parts += [f"calls={self.calls!r}"] if self.calls != "each" else []
         return f"rule({', '.join(parts)})"
 
 
@@ -89,6 +99,7 @@ def rule(
     views: Sharing = "fresh",
     axes: str | None = None,
     mask: Masks = "own",
+    calls: Calls = "each",
 ) -> Rule:
     """Where ← what: a `Rule`, its sites given by name, glob or `select(...)`.
 
@@ -99,11 +110,15 @@ def rule(
     With `mask="one"` all sites of the rule have the same realised mask in a pass: what is dropped
     of a residual branch is dropped of the branch beside it. A site that runs several times draws
     once for each time; sites whose masks have other sizes are a `PlanError` when they run.
+
+    With `calls="one"` a site that runs several times in a pass has one mask for all of them: the
+    steps of a cell (Gal & Ghahramani 2016), or the places of a shared layer. A pass is one forward
+    of the root. Weights have one mask for a pass whatever the rule says.
     """
     chosen = Selector(name=selector) if isinstance(selector, str) else selector
     if not isinstance(chosen, Selector):
         raise PlanError(f"a rule selects by a name or select(...), got {selector!r}")
-    return Rule(chosen, pattern, views, axes, mask)
+    return Rule(chosen, pattern, views, axes, mask, calls)
 
 
 def rule_from_json(values: Any, patterns: Sequence[type[Pattern]] = ()) -> Rule:
@@ -113,8 +128,8 @@ def rule_from_json(values: Any, patterns: Sequence[type[Pattern]] = ()) -> Rule:
     rest = dict(values)
     selector = selector_from_json(rest.pop("sites"))
     views, axes = rest.pop("views", "fresh"), rest.pop("axes", None)
-    mask = rest.pop("mask", "own")
-    return Rule(selector, from_json(rest, patterns), views, axes, mask)
+    mask, calls = rest.pop("mask", "own"), rest.pop("calls", "each")
+    return Rule(selector, from_json(rest, patterns), views, axes, mask, calls)
 
 
 def _goes_on(pattern: Pattern, site: Site) -> bool:

@@ -10,16 +10,18 @@ Kind = Literal[
     "words",
     "state",
     "dropout",
+    "path",
     "functional",
     "attention",
     "between",
+    "code",
 ]
 
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind != "code")
 
 
-NATIVE: tuple[Kind, ...] = ("dropout", "functional", "attention", "between")
+NATIVE: tuple[Kind, ...] = ("dropout", "path", "functional", "attention", "between")
 
 
 ROOT = "root"
@@ -35,8 +37,9 @@ class Site:
             attention, `<module>.between()` between the layers of an `nn.LSTM`,
             `<module>.<place>` where a module declares a place of its own.
         kind: `output`, `input`, `weight`, `words` (an embedding's rows), `state` (a place a
-            module declares), or noise the model already has: `dropout` (a module), `functional`,
-            `attention`, `between`.
+            module declares), or noise the model already has: `dropout` (a module), `path` (a module
+            of stochastic depth), `functional`, `attention`, `between`. A row of an audit may also
+            be of kind `code`: noise that a module's own code draws, which no rule reaches.
         owner: the module that is hooked.
         type: the class name of that module.
         axes: the names of the tensor's dimensions, where a run has shown them.

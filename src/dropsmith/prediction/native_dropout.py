@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from dropsmith.batches import call
 from dropsmith.interception import ModuleTrace, NoisyCall
-from dropsmith.noise import call_kind, unchanged
+from dropsmith.noise import call_kind, depth_attribute, depth_pattern, unchanged
 from dropsmith.patterns import Bernoulli, Native, Pattern
 from dropsmith.plans import call_name, shown
 
@@ -63,6 +63,10 @@ class _NativeTrace(ModuleTrace):
         # What another dropout class does is its own affair, and alpha dropout has no mask.
         if isinstance(self.module, _DropoutNd) and type(self.module).forward not in _KEYED:
             self._add(shown(self.name), NativeCall(Native(rate=float(self.module.p))))
+        x = next((x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)), None)
+        if x is not None and depth_attribute(self.module) is not None:
+            # Stochastic depth drops along axes that its input tells.
+            self._add(shown(self.name), NativeCall(*depth_pattern(self.module, x.ndim)))
 
     def call(self, call: NoisyCall) -> Any:
         name = shown(self.name)

@@ -68,10 +68,14 @@ class CallByCall(SiteNoise):
                 f"site {one.site.name!r} mixes alpha dropout with calls that differ from it\n"
                 "  make each a module (nn.AlphaDropout, nn.Dropout), so that each is a site"
             )
-        return cls(one.noise, one.site, one.pattern, one.shared, one.axes, one.one, calls)
+        return cls(
+            one.noise, one.site, one.pattern, one.shared, one.axes, one.mask_name, one.once, calls
+        )
 
     def drop(self, x: Tensor, module: nn.Module) -> Tensor:
         index = self.noise.current.calls.get(self.site.name, 0)
         call = self.calls[min(index, len(self.calls) - 1)]
-        drawn = SiteNoise(self.noise, self.site, call.pattern, self.shared, call.axes, self.one)
+        drawn = SiteNoise(
+            self.noise, self.site, call.pattern, self.shared, call.axes, self.mask_name
+        )
         return drawn.drop(x, module)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.batches import Arguments, Layout, copied
+from dropsmith.batches import Arguments, Layout, call, copied
 from dropsmith.errors import PlanError
 from dropsmith.interception import Attachment
 from dropsmith.noise import (
@@ -18,12 +18,14 @@ from dropsmith.noise import (
     ForwardPass,
     Installation,
     KeyedDropout,
+    OwnDraws,
     RowAxes,
     check_rules_ran,
     find_noise,
     install,
     installation_of,
     layout_of,
+    own_draws,
     plan_of,
     plan_suspended,
     remove,
@@ -169,7 +171,7 @@ def sampling(
         memory = remembered(model, key)
         if memory is None:
             few = few_rows(model, layout, inputs)
-            memory = TrialMemory(native_calls(model, few), find_sites(model, few), few=few)
+            memory = TrialMemory(_native_calls(model, few), find_sites(model, few), few=few)
         native = native_rules(memory.calls)
         installation = install(model, (*native, *fresh), inputs, seed, 0, memory.sites)
         installation.noise.checked = True
@@ -194,6 +196,30 @@ def few_rows(model: nn.Module, layout: Layout, inputs: Arguments) -> Arguments:
     except Exception:
         return inputs
     return few
+
+
+def _native_calls(model: nn.Module, few: Any) -> Calls:
+    """What the model drops itself; a warning where it also draws by its own code."""
+    calls: Calls = {}
+    draws = own_draws(model, lambda: calls.update(native_calls(model, few)))
+    if draws.modules:
+        _warn_of_own_draws(model, few, draws)
+    return calls
+
+
+def _warn_of_own_draws(model: nn.Module, few: Any, training: OwnDraws) -> None:
+    """Say which modules draw for themselves in train mode, and not in eval mode."""
+    with unchanged(model), torch.no_grad():
+        draws = own_draws(model, lambda: call(model, few))
+    silent = [name or "the root" for name in training.modules if name not in draws.modules]
+    if silent:
+        warnings.warn(
+            f"{', '.join(silent[:3])} draws noise by its own code in training and none in eval "
+            f"mode, so it is not in this prediction ({len(silent)} such modules)\n"
+            "  ds.audit(model.train(), batch) says what is drawn; a module of stochastic depth or "
+            "nn.Dropout in its place is sampled",
+            stacklevel=6,
+        )
 
 
 def _check_root(model: nn.Module) -> None:
@@ -224,7 +250,7 @@ def _holders(attachment: Attachment) -> list[Any]:
     """What draws for the native sites of an attachment."""
     if isinstance(attachment, CallsOf):
         return [one for one in (attachment.functional, attachment.attention) if one is not None]
-    return [attachment.output] if isinstance(attachment, KeyedDropout) else []
+    return [attachment] if isinstance(attachment, KeyedDropout) else []
 
 
 def _eager(model: nn.Module) -> Any:

@@ -72,7 +72,7 @@ class Asked:
         if place in self.given or place not in self.left:
             return mask
         drawn = self.left[place]
-        rate = drawn.pattern.rate_at(drawn.noise.step)
+        rate = drawn.pattern.rate_at(drawn.noise.pass_step)
         return (1 - rate) * (torch.ones(1, 1, 1) if mask is None else mask)  # pyright: ignore
 
     def between(self, layer: int, x: Tensor) -> Tensor:

@@ -1,0 +1,118 @@
+"""The clock of a model's noise: how many training forwards have begun, and how many others since.
+
+Eager code counts in Python integers. Compiled and exported code reads and advances two tensors, so
+that it is not compiled again as training goes on; both hold the same numbers.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+STEP, CALL = "_dropsmith_step", "_dropsmith_call"
+"""The root's buffers with the two numbers: in no state dict, and `torch.export` lifts them."""
+
+
+class Clock:
+    """The two numbers that every mask depends on beside its site, view and call.
+
+    A training forward of the root advances `step` and sets `call` to 0. Any other forward advances
+    `call` alone: a Monte-Carlo loop over a model in eval mode draws anew each time, and the masks
+    of training do not depend on how often a model is evaluated.
+    """
+
+    def __init__(self) -> None:
+        with torch.inference_mode(False):
+            self.tensors = tuple(torch.zeros((), dtype=torch.int32) for _ in range(2))
+        self.training = True
+        self._numbers: tuple[int, int] | None = (0, 0)
+        self._behind = False
+        self._copied = (-1, -1)
+        self._exported: tuple[Tensor, ...] | None = None
+
+    @property
+    def numbers(self) -> tuple[int, int]:
+        """The training forwards so far, and the other forwards since the last of them."""
+        if self._numbers is None:
+            step, call = self.tensors
+            self._numbers = int(step), int(call)
+        return self._numbers
+
+    def set(self, step: int, call: int = 0) -> None:
+        """Go on from these numbers."""
+        before = None if self._behind else self._numbers
+        self._numbers, self._exported = (step, call), None
+        # A transform of `torch.func` lets nobody write to a tensor from outside of it.
+        self._behind = _transformed()
+        if self._behind:
+            return
+        if before is None or before[0] != step:
+            self.tensors[0].fill_(step)
+        if before is None or before[1] != call:
+            self.tensors[1].fill_(call)
+
+    def begin(self, training: bool, root: nn.Module | None = None) -> None:
+        """A forward of the root starts."""
+        self.training = training
+        if torch.compiler.is_compiling():
+            self._begin_traced(training, root)
+            return
+        step, call = self._numbers or self.numbers
+        self.set(step + 1 if training else step, 0 if training else call + 1)
+        if root is not None and root._buffers.get(STEP) is not self.tensors[0]:
+            self._copy_to(root)
+
+    def traced(self) -> tuple[Tensor, Tensor | None]:
+        """The numbers as tensors, for code that is being compiled; no call in a training step."""
+        step, call = self.tensors if self._exported is None else self._exported
+        return step, None if self.training else call
+
+    def register(self, root: nn.Module) -> None:
+        """Hang the numbers on a root, where `torch.export` looks for tensors.
+
+        They lie where its parameters do: what sends buffers to other processes sends them, too.
+        """
+        device = next((parameter.device for parameter in root.parameters()), None)
+        for name, tensor in zip((STEP, CALL), self.tensors, strict=True):
+            root.register_buffer(name, tensor.to(device), persistent=False)
+        self._copied = (-1, -1)
+
+    def leave(self) -> None:
+        """After a forward of the root."""
+        self._exported = None
+
+    def _begin_traced(self, training: bool, root: nn.Module | None) -> None:
+        if root is not None and torch.compiler.is_exporting() and STEP in root._buffers:
+            # An exported program advances its own buffers, and the clock stays as it is.
+            self._exported = root.get_buffer(STEP), root.get_buffer(CALL)
+        step, call = self.tensors if self._exported is None else self._exported
+        if training:
+            step.add_(1)
+            call.zero_()
+        else:
+            call.add_(1)
+        if self._exported is None:
+            self._numbers = None
+
+    def _copy_to(self, root: nn.Module) -> None:
+        """Tell the root's buffers, which are other tensors once it was moved to a device."""
+        buffers = root._buffers
+        if self._behind:
+            return
+        for name, number, copied in zip((STEP, CALL), self.numbers, self._copied, strict=True):
+            if number != copied and (buffer := buffers.get(name)) is not None:
+                buffer.fill_(number)
+        self._copied = self.numbers
+
+
+def _transformed() -> bool:
+    """Whether a transform of `torch.func` is running the code."""
+    private: Any = torch._C
+    return private._functorch.peek_interpreter_stack() is not None
+
+
+def unregister(root: nn.Module) -> None:
+    """Take the numbers off a root."""
+    for name in (STEP, CALL):
+        root._buffers.pop(name, None)
+        root._non_persistent_buffers_set.discard(name)

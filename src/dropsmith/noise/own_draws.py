@@ -1,0 +1,116 @@
+"""Random draws that a module's own code makes, outside every site."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
+
+from dropsmith.interception import ModuleTrace, NoisyCall
+from dropsmith.noise.random_states import TORCH, RandomStates
+from dropsmith.noise.skipping import depth_attribute, layer_drop_rate
+
+
+@dataclass(eq=False)
+class OwnDraws:
+    """Which modules have used which generators in forwards so far.
+
+    Args:
+        generators: by the name of a module (empty for the root), the generators that its own code
+            used: `torch`, `numpy` or `random`. What its children and calls that are sites draw is
+            not its own.
+        layer_drop: the modules that drew to skip a layer, and at what rate.
+    """
+
+    generators: dict[str, set[str]] = field(default_factory=dict)
+    layer_drop: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def modules(self) -> list[str]:
+        """The modules with such draws, each once."""
+        return list(dict.fromkeys((*self.generators, *self.layer_drop)))
+
+
+def own_draws(model: nn.Module, run: Callable[[], Any]) -> OwnDraws:
+    """What the modules of a model draw by their own code.
+
+    Args:
+        model: any module.
+        run: runs the model; a second time where NumPy's or Python's generator was used.
+    """
+    trace = _traced(model, run, torch_only=True)
+    if trace.others:
+        trace = _traced(model, run, torch_only=False)
+    return trace.draws
+
+
+def _traced(model: nn.Module, run: Callable[[], Any], *, torch_only: bool) -> "_DrawTrace":
+    trace = _DrawTrace(torch_only)
+    with trace.running(model):
+        run()
+    return trace
+
+
+class _DrawTrace(ModuleTrace):
+    """Compares the generators wherever the code that runs becomes another module's, or a site's."""
+
+    def __init__(self, torch_only: bool) -> None:
+        super().__init__()
+        self.draws, self.torch_only = OwnDraws(), torch_only
+        self.others = False
+        self.before = RandomStates.now()
+        self.states = self._now()
+
+    def _now(self) -> RandomStates:
+        return RandomStates.now(torch_only=self.torch_only)
+
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """A module begins: what was drawn so far is of the one around it."""
+        self._attribute(self.stack[:-1])
+        if len(self.stack) == 1:
+            self.before = RandomStates.now()
+
+    def end(self, output: Any) -> None:
+        """It ends."""
+        self._attribute(self.stack)
+        if len(self.stack) == 1 and set(self.before.moved(RandomStates.now())) - {TORCH}:
+            self.others = True
+
+    def call(self, call: NoisyCall) -> Any:
+        """A call that is a site: what it draws is not the module's own."""
+        self._attribute(self.stack)
+        output = call.run()
+        self.states = self._now()
+        return output
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if not (func is torch.rand and bool(self.stack) and self._may_skip(args)):
+            return super().__torch_function__(func, types, args, kwargs)
+        self._attribute(self.stack)
+        output = func(*args, **(kwargs or {}))
+        self._note_layer_drop()
+        self.states = self._now()
+        return output
+
+    def _may_skip(self, args: Any) -> bool:
+        """Whether one number is drawn by a module that has a rate of skipping layers."""
+        sizes = args[0] if args and isinstance(args[0], tuple | list) else args
+        return not sizes and layer_drop_rate(self.stack[-1][1]) is not None
+
+    def _note_layer_drop(self) -> None:
+        name, module = self.stack[-1]
+        if rate := layer_drop_rate(module):
+            self.draws.layer_drop[name] = rate
+
+    def _attribute(self, stack: Sequence[tuple[str, nn.Module]]) -> None:
+        """Put down what was drawn since the last look to the module whose code runs."""
+        before, self.states = self.states, self._now()
+        if not stack or not (moved := before.moved(self.states)):
+            return
+        name, module = stack[-1]
+        if isinstance(module, _DropoutNd) or depth_attribute(module) is not None:
+            moved = tuple(generator for generator in moved if generator != TORCH)
+        if moved:
+            self.draws.generators.setdefault(name, set()).update(moved)
