@@ -51,7 +51,8 @@ def after(state: Consistent, module: nn.Module, args: Any, kwargs: Any, output: 
     try:
         if output is None:
             return None
-        views = replace(step.run.finish(output), step=step.number)
+        views = step.run.finish(output)
+        views = replace(views, step=step.number, scores=state.scores)
         if not state.first.over:
             state.first.check(module, step.run, views, state.loss)
         state.head.end()

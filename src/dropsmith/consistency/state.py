@@ -11,7 +11,7 @@ from dropsmith.consistency.head import FusedHead, HeadChoice
 from dropsmith.consistency.signature import Signature
 from dropsmith.noise import RowAxes
 from dropsmith.objectives import LossFunction, Objective
-from dropsmith.passes import Mode, ViewRequest, ViewRun
+from dropsmith.passes import Mode, Scores, ViewRequest, ViewRun
 from dropsmith.plans import Plan
 from dropsmith.terms import Terms
 
@@ -69,6 +69,7 @@ class Consistent:
         self.first = FirstSteps()
         self.head = FusedHead(head)
         self.warned = False
+        self.scores: Scores | None = None
         self.reader: Reader | None = None
 
     def request_at(self, step: int) -> ViewRequest:

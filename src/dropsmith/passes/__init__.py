@@ -16,13 +16,14 @@ from dropsmith.passes.run_audit import Audit, audit
 from dropsmith.passes.runner import ViewRun, plan_run
 from dropsmith.passes.strategy import find_installation
 from dropsmith.passes.trunk import upper
-from dropsmith.passes.view_values import Views, detached, logits_of, state_of
+from dropsmith.passes.view_values import Scores, Views, detached, has_spans, logits_of, state_of
 
 __all__ = [
     "LEAST_CLASSES",
     "Audit",
     "Mode",
     "Modes",
+    "Scores",
     "ViewRequest",
     "ViewRun",
     "Views",
@@ -30,6 +31,7 @@ __all__ = [
     "audit",
     "detached",
     "find_installation",
+    "has_spans",
     "head_of",
     "logits_of",
     "make_views",

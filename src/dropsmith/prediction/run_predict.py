@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dropsmith.batches import Arguments, arguments
 from dropsmith.errors import NoiseError
 from dropsmith.noise import RowAxes
-from dropsmith.passes import Mode
+from dropsmith.passes import Mode, Scores
 from dropsmith.plans import Plan
 from dropsmith.prediction.prediction import Kind, Prediction, Running
 from dropsmith.prediction.probe import Probe, probe
@@ -35,6 +35,7 @@ def predict(
     mode: Mode = "auto",
     replay: bool = True,
     rows: RowAxes | None = None,
+    scores: Scores | None = None,
 ) -> Prediction:
     """The mean of many noisy passes over a batch, and how unsure the model is of it.
 
@@ -54,7 +55,7 @@ def predict(
     (torch.Size([2, 3]), True)
 
     Args:
-        model: any module whose output holds scores: a tensor, `.logits`, or the first of a tuple.
+        model: any module whose output holds scores.
         batch: what it takes: a tensor, a tuple of arguments, or a mapping of them by name.
         samples: how many passes, at least 2.
         plan: noise beside the model's own, in place of the plan that is installed. Its masks are
@@ -68,6 +69,8 @@ def predict(
         mode: `stacked`, `looped`, or `auto` for stacked where it can be.
         replay: whether the work before the first draw is done once, or anew for every sample.
         rows: the axes on which arguments have their rows, by name, where somebody says them.
+        scores: the place of the scores in what the model returns: a name, an index, or a function
+            of the output; by default a tensor, `.logits`, or the first floating one of a tuple.
 
     Raises:
         NoiseError: all samples would be equal, with the reason at each site.
@@ -78,6 +81,7 @@ def predict(
     model, running = bare(model), Running(kind, keep)
     inputs = arguments(model, batch)
     with sampling(model, inputs, plan, seed, rows) as sampler:
+        sampler.scores = scores
         found = probe(sampler, mode, replay)
         for logits in _samples(sampler, inputs, samples, found, memory):
             running.add(logits)

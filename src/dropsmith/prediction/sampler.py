@@ -29,7 +29,7 @@ from dropsmith.noise import (
     unchanged,
 )
 from dropsmith.noise import Calls as CallsOf
-from dropsmith.passes import logits_of
+from dropsmith.passes import Scores, logits_of
 from dropsmith.patterns import Schedule
 from dropsmith.plans import Plan
 from dropsmith.prediction.native_dropout import Calls, native_calls
@@ -61,6 +61,7 @@ class Sampler:
         few: Arguments,
     ) -> None:
         self.layout, self.few = layout, few
+        self.scores: Scores | None = None
         self.model, self.made, self.own, self.step = model, made, own, step
         self.noise, self.key = made.noise, Key.of(seed).fold(PREDICTION)
         devices = {p.device.index or 0 for p in model.parameters() if p.is_cuda}
@@ -75,7 +76,7 @@ class Sampler:
         outputs = (
             [output] if copies == 1 else self.layout.cut(output, [self._rows(inputs)] * copies)
         )
-        return [logits_of(one).detach() for one in outputs]
+        return [logits_of(one, self.scores).detach() for one in outputs]
 
     def output(self, inputs: Arguments, numbers: tuple[int, ...]) -> Any:
         """All that the model returns where these samples are stacked, of one copy of the batch."""

@@ -63,7 +63,7 @@ class Reading:
             rows = layout.argument_rows(inputs) * copies
             output = self.sampler.stacked_output(Arguments((), kwargs), numbers, rows)
             self.carried[index] = dict(self.carry(output))
-            part = self._sum(logits_of(output), copies)
+            part = self._sum(logits_of(output, self.sampler.scores), copies)
             total = part if total is None else self._add(total, part)
         assert total is not None
         return total - math.log(self.samples) if self.kind == "classes" else total / self.samples
