@@ -41,6 +41,7 @@ class Prediction:
         mutual_information: between the outcome and the noise, never negative; shaped alike.
         samples: how many passes were averaged.
         draws: every sample, `[samples, batch, ..., classes]`, where they were kept.
+        class_axis: the dimension of `mean` that has the classes; None where there are none.
     """
 
     kind: Kind
@@ -51,6 +52,7 @@ class Prediction:
     mutual_information: Tensor | None
     samples: int
     draws: Tensor | None = None
+    class_axis: int | None = None
 
 
 class Running:
@@ -59,15 +61,17 @@ class Running:
     Args:
         kind: what the outputs are.
         keep: whether to hold on to every sample.
+        class_axis: the dimension of the scores that has the classes.
     """
 
-    def __init__(self, kind: Kind, keep: bool = False) -> None:
+    def __init__(self, kind: Kind, keep: bool = False, class_axis: int = -1) -> None:
         if kind not in KINDS:
             raise NoiseError(
                 f"predict: no kind of output is called {kind!r}\n  there are: {', '.join(KINDS)}"
                 + did_you_mean(str(kind), KINDS)
             )
         self.kind: Kind = kind
+        self.class_axis = class_axis
         self.count = 0
         self.differ = False
         self.first = self.mean = self.squares = self.entropies = torch.zeros(())
@@ -75,7 +79,7 @@ class Running:
 
     def add(self, logits: Tensor) -> None:
         """Take in the scores of one sample."""
-        sample, entropy = _read(logits, self.kind)
+        sample, entropy = _read(logits, self.kind, self.class_axis)
         if not self.count:
             self.first = logits.clone()
             self.mean, self.squares = torch.zeros_like(sample), torch.zeros_like(sample)
@@ -92,7 +96,7 @@ class Running:
 
     def prediction(self) -> Prediction:
         """What the samples so far amount to."""
-        unsure = _entropy(self.mean, self.kind)
+        unsure = _entropy(self.mean, self.kind, self.class_axis)
         has = self.kind != "values"
         return Prediction(
             kind=self.kind,
@@ -104,20 +108,21 @@ class Running:
             mutual_information=(unsure - self.entropies).clamp(min=0) if has else None,
             samples=self.count,
             draws=torch.stack(self.draws) if self.draws is not None else None,
+            class_axis=self.class_axis if self.kind == "classes" else None,
         )
 
 
-def _read(logits: Tensor, kind: Kind) -> tuple[Tensor, Tensor]:
+def _read(logits: Tensor, kind: Kind, axis: int) -> tuple[Tensor, Tensor]:
     scores = logits if logits.dtype == torch.float64 else logits.float()
     if kind == "values":
         return scores, scores.new_zeros(())
-    mean = scores.softmax(-1) if kind == "classes" else scores.sigmoid()
-    return mean, _entropy(mean, kind)
+    mean = scores.softmax(axis) if kind == "classes" else scores.sigmoid()
+    return mean, _entropy(mean, kind, axis)
 
 
-def _entropy(probability: Tensor, kind: Kind) -> Tensor:
+def _entropy(probability: Tensor, kind: Kind, axis: int) -> Tensor:
     if kind == "classes":
-        return torch.special.entr(probability).sum(-1)
+        return torch.special.entr(probability).sum(axis)
     if kind == "labels":
         return torch.special.entr(probability) + torch.special.entr(1 - probability)
     return probability.new_zeros(())

@@ -12,6 +12,7 @@ from dropsmith.errors import NoiseError
 from dropsmith.noise import RowAxes
 from dropsmith.passes import Mode, Scores
 from dropsmith.plans import Plan
+from dropsmith.prediction.class_axis import check_class_axis
 from dropsmith.prediction.prediction import Kind, Prediction, Running
 from dropsmith.prediction.probe import Probe, probe
 from dropsmith.prediction.replay import Player, Recorder, through
@@ -36,6 +37,7 @@ def predict(
     replay: bool = True,
     rows: RowAxes | None = None,
     scores: Scores | None = None,
+    class_axis: int | None = None,
 ) -> Prediction:
     """The mean of many noisy passes over a batch, and how unsure the model is of it.
 
@@ -71,9 +73,13 @@ def predict(
         rows: the axes on which arguments have their rows, by name, where somebody says them.
         scores: the place of the scores in what the model returns: a name, an index, or a function
             of the output; by default a tensor, `.logits`, or the first floating one of a tuple.
+        class_axis: the dimension of the scores that has the classes, such as 1 in
+            `[batch, class, height, width]`; by default that of the channels or units of the
+            convolution or product that made them.
 
     Raises:
-        NoiseError: all samples would be equal, with the reason at each site.
+        NoiseError: all samples would be equal, with the reason at each site; or scores have one
+            class, or several dimensions of which none is known to be that of the classes.
         ViewError: samples are to be stacked and cannot be.
     """
     if samples < 2:
@@ -83,6 +89,10 @@ def predict(
     with sampling(model, inputs, plan, seed, rows) as sampler:
         sampler.scores = scores
         found = probe(sampler, mode, replay)
+        if kind == "classes":
+            axis = class_axis if class_axis is not None else sampler.class_axis(found.scores)
+            check_class_axis(found.scores, axis)
+            running.class_axis = axis
         for logits in _samples(sampler, inputs, samples, found, memory):
             running.add(logits)
         if not running.differ:

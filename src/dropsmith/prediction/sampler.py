@@ -29,9 +29,10 @@ from dropsmith.noise import (
     unchanged,
 )
 from dropsmith.noise import Calls as CallsOf
-from dropsmith.passes import Scores, logits_of
+from dropsmith.passes import Scores, has_spans, logits_of
 from dropsmith.patterns import Schedule
 from dropsmith.plans import Plan
+from dropsmith.prediction.class_axis import ProductTrace, class_axis_of
 from dropsmith.prediction.native_dropout import Calls, native_calls
 from dropsmith.prediction.native_rules import CallByCall, mixed, native_rules
 from dropsmith.rng import Key
@@ -77,6 +78,24 @@ class Sampler:
             [output] if copies == 1 else self.layout.cut(output, [self._rows(inputs)] * copies)
         )
         return [logits_of(one, self.scores).detach() for one in outputs]
+
+    def class_axis(self, scores: Tensor) -> int:
+        """The dimension of the scores that has the classes.
+
+        Args:
+            scores: of a few rows.
+
+        Raises:
+            NoiseError: it cannot be told.
+        """
+        if scores.ndim < 3:
+            return -1
+        with ProductTrace() as trace:
+            output = self.output(self.few, (0,))
+        scores = logits_of(output, self.scores)
+        if self.scores is None and has_spans(output):
+            return -1
+        return class_axis_of(scores, trace.results)
 
     def output(self, inputs: Arguments, numbers: tuple[int, ...]) -> Any:
         """All that the model returns where these samples are stacked, of one copy of the batch."""
