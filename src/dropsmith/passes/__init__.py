@@ -12,7 +12,7 @@ from dropsmith.passes.fused_head import (
 from dropsmith.passes.make_views import make_views, views
 from dropsmith.passes.noise_free import Modes, noise_disabled
 from dropsmith.passes.request import Mode, ViewRequest
-from dropsmith.passes.run_audit import Audit, audit
+from dropsmith.passes.run_audit import Audit, AuditRow, audit
 from dropsmith.passes.runner import ViewRun, plan_run
 from dropsmith.passes.strategy import find_installation
 from dropsmith.passes.trunk import upper
@@ -21,6 +21,7 @@ from dropsmith.passes.view_values import Scores, Views, detached, has_spans, log
 __all__ = [
     "LEAST_CLASSES",
     "Audit",
+    "AuditRow",
     "Mode",
     "Modes",
     "Scores",
