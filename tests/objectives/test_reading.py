@@ -27,7 +27,7 @@ def test_what_is_written_is_plain_json() -> None:
 
 
 def test_it_prints_as_it_is_typed_with_what_must_be_given_in_front() -> None:
-    assert repr(RDrop(alpha=5, views=3, kind="labels")) == "RDrop(alpha=5, views=3, kind='labels')"
+    assert repr(RDrop(alpha=5, views=3, kind="multi_label")) == "RDrop(alpha=5, views=3, kind='labels')"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

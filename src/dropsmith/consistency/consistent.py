@@ -71,8 +71,9 @@ def consistent(
         objective: how many views, and what they should agree on.
         loss: the task's loss, needed unless this is a Hugging Face task model: `classification`,
             `soft_classification`, `tokens`, `causal`, `regression`, `multi_label` or `spans` for
-            that loss of the logits against `labels`; or a function of what the model returned for one view and of that
-            view's batch (arguments by name, with `labels`) that returns a `Loss`.
+            that loss of the logits against `labels`; or a function of what the model returned for
+            one view and of that view's batch (arguments by name, with `labels`) that returns a
+            `Loss`.
         plan: noise to install as well, taken off again by `restore`.
         mode: `looped` for one forward per view, where BatchNorm should see each by itself; `auto`
             for all views in one forward where that can be done, see `dropsmith.views`.
@@ -170,7 +171,7 @@ def _check_kind(objective: Objective, loss: LossFunction) -> None:
     """A softmax over values or separate labels is no distribution of anything."""
     if not isinstance(loss, LabelledLoss) or not (kind := getattr(objective, "kind", None)):
         return
-    wanted = {"regression": "values", "multi_label": "labels"}.get(loss.problem, kind)
+    wanted = loss.problem if loss.problem in ("regression", "multi_label") else kind
     if kind != wanted:
         raise ObjectiveError(
             f'the task is {loss.problem}, {objective} compares {kind}\n  set kind="{wanted}"'

@@ -13,11 +13,12 @@ from dropsmith.noise import RowAxes
 from dropsmith.passes import Mode, Scores
 from dropsmith.plans import Plan
 from dropsmith.prediction.class_axis import check_class_axis
-from dropsmith.prediction.prediction import Kind, Prediction, Running
+from dropsmith.prediction.prediction import Prediction, Running
 from dropsmith.prediction.probe import Probe, probe
 from dropsmith.prediction.replay import Player, Recorder, through
 from dropsmith.prediction.sampler import Sampler, sampling
 from dropsmith.prediction.silent import no_effect
+from dropsmith.terms import OutputKind
 
 MEMORY = 2**24
 """Bytes for stacked samples on a CPU: beyond what its caches hold, stacking only slows down."""
@@ -31,7 +32,7 @@ def predict(
     plan: Plan | None = None,
     seed: int = 0,
     memory: int | None = None,
-    kind: Kind = "classes",
+    kind: OutputKind = "classification",
     keep: bool = False,
     mode: Mode = "auto",
     replay: bool = True,
@@ -66,7 +67,8 @@ def predict(
         seed: of the masks.
         memory: bytes that stacked samples may take; by default 16 MiB, or half of what is free
             on a GPU.
-        kind: what the scores are: `classes`, `labels` (several may hold at once) or `values`.
+        kind: what the scores are: `classification`, `multi_label` (several may hold at once) or
+            `regression`.
         keep: whether the samples themselves are kept, `draws` of the prediction.
         mode: `stacked`, `looped`, or `auto` for stacked where it can be.
         replay: whether the work before the first draw is done once, or anew for every sample.
@@ -89,7 +91,7 @@ def predict(
     with sampling(model, inputs, plan, seed, rows) as sampler:
         sampler.scores = scores
         found = probe(sampler, mode, replay)
-        if kind == "classes":
+        if running.kind == "classification":
             axis = class_axis if class_axis is not None else sampler.class_axis(found.scores)
             check_class_axis(found.scores, axis)
             running.class_axis = axis
