@@ -60,3 +60,31 @@ def test_what_is_carried_is_view_0s_state_without_its_graph(mode):
 def test_a_model_without_a_state_carries_nothing():
     assert views(mlp(), seeded(4, WIDTH), 2).carry is None
     assert Views(outputs=({"state": 3},), batches=(None,), shared_rows=0).carry == 3
+
+
+def test_integers_before_the_scores_are_no_scores():
+    chosen = SCORES.argmax(-1)
+    assert logits_of((chosen, SCORES)) is SCORES
+    with pytest.raises(ViewError, match=r"tuple of Tensor[\s\S]*scores="):
+        logits_of((chosen, chosen))
+
+
+@pytest.mark.parametrize(
+    ("output", "scores"),
+    [
+        ({"other": 1, "scores": SCORES}, "scores"),
+        (Output(), "logits"),
+        ((torch.zeros(2, 3), SCORES), 1),
+        ({"nested": [SCORES]}, lambda output: output["nested"][0]),
+    ],
+    ids=["name", "attribute", "index", "function"],
+)
+def test_scores_are_taken_from_the_place_that_is_given(output, scores):
+    assert logits_of(output, scores) is SCORES
+    assert Views(outputs=(output,), batches=(None,), scores=scores).logits[0] is SCORES
+
+
+@pytest.mark.parametrize("scores", ["missing", 7, lambda output: None])
+def test_a_place_without_scores_is_an_error_that_lists_what_is_there(scores):
+    with pytest.raises(ViewError, match=r"names no tensor .*a dict of first, second"):
+        logits_of({"first": SCORES, "second": SCORES}, scores)

@@ -69,6 +69,7 @@ def check_own_loss(views: Views, loss: LabelledLoss, together: bool) -> bool:
     own = own_loss_of(views.outputs[0])
     if own is None or not bool(own.isfinite()):
         return False
+    own = own.detach()
     # Where spans are sought the models average starts and ends each by themselves.
     if loss.problem == "spans" or has_auxiliary(views.outputs[0]):
         return True
