@@ -27,7 +27,9 @@ def test_scores_are_found(output):
 
 @pytest.mark.parametrize("output", [None, {}, {"scores": SCORES}, (), (1, SCORES[0, 0]), "a"])
 def test_what_has_no_scores_is_an_error_that_says_where_it_looked(output):
-    with pytest.raises(ViewError, match=r"a (NoneType|dict|tuple|str)[\s\S]*\.logits[\s\S]*scores="):
+    with pytest.raises(
+        ViewError, match=r"a (NoneType|dict|tuple|str)[\s\S]*\.logits[\s\S]*scores="
+    ):
         logits_of(output)
 
 
