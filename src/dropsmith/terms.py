@@ -11,7 +11,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-
 OutputKind = Literal["classification", "multi_label", "regression"]
 """The meaning of a model's outputs: scores of one class among several, of labels that are each on
 or off, or values."""

@@ -1,5 +1,7 @@
 """What a model adds to its own loss stays in it, with its gradient; an unknown rest is an error."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,8 +16,7 @@ from dropsmith.objectives import RDrop, TaskLoss, TwoSample
 class ExpertsForSequenceClassification(nn.Module):
     """A model that balances something beside its task, as mixtures of experts do."""
 
-    class config:
-        num_labels, problem_type, is_encoder_decoder = 3, None, False
+    config = SimpleNamespace(num_labels=3, problem_type=None, is_encoder_decoder=False)
 
     def __init__(self, strength=0.001, name="aux_loss"):
         super().__init__()

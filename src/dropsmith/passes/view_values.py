@@ -129,8 +129,9 @@ def _scores_at(output: Any, scores: Scores) -> Any:
         return scores(output)
     if isinstance(scores, str) and not isinstance(output, Mapping):
         return getattr(output, scores, None)
-    if isinstance(scores, int) and hasattr(output, "to_tuple"):
-        output = output.to_tuple()
+    as_tuple = getattr(output, "to_tuple", None)
+    if isinstance(scores, int) and as_tuple is not None:
+        output = as_tuple()
     try:
         return output[scores]
     except (KeyError, IndexError, TypeError):

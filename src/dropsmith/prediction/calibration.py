@@ -53,8 +53,8 @@ def reliability(
 
     Args:
         probabilities: `[..., classes]` or `[batch, classes, ...]`, such as `prediction.mean`.
-        labels: the true class of each item, `[...]`; or, for `kind="multi_label"`, zeros and ones of
-            the shape of `probabilities`: every label is then an item with two outcomes.
+        labels: the true class of each item, `[...]`; or, for `kind="multi_label"`, zeros and ones
+            of the shape of `probabilities`: every label is then an item with two outcomes.
         bins: how many, between 0 and 1.
         ignore: items with this label, such as padding, do not count.
         class_axis: the dimension of the classes, such as `prediction.class_axis`; by default the

@@ -63,8 +63,8 @@ class Running:
         kind = output_kind(kind)
         if kind not in OUTPUT_KINDS:
             raise NoiseError(
-                f"predict: no kind of output is called {kind!r}\n  there are: {', '.join(OUTPUT_KINDS)}"
-                + did_you_mean(str(kind), OUTPUT_KINDS)
+                f"predict: no kind of output is called {kind!r}\n"
+                f"  there are: {', '.join(OUTPUT_KINDS)}" + did_you_mean(str(kind), OUTPUT_KINDS)
             )
         self.kind: OutputKind = kind
         self.class_axis = class_axis
