@@ -124,7 +124,9 @@ def test_one_channel_dropout_on_tensors_of_several_ranks_drops_channels_of_each(
         def forward(self, x):
             return self.drop(x) + self.drop(x.flatten(2)).view_as(x)
 
-    draws = predict(Both(), torch.ones(2, 3, 4, 5), 3, kind="regression", keep=True).draws.flatten(3)
+    draws = predict(Both(), torch.ones(2, 3, 4, 5), 3, kind="regression", keep=True).draws.flatten(
+        3
+    )
     assert torch.equal(draws, draws[..., :1].expand_as(draws))
     assert draws.unique().tolist() == [0, 2, 4]
 
@@ -140,7 +142,9 @@ def test_alpha_dropout_among_calls_that_differ_is_refused():
 
 def test_a_rule_of_the_users_decides_over_calls_that_differ():
     plan = Plan(rule("root.dropout()", Bernoulli(rate=0.25)))
-    twice = predict(Twofold(), torch.ones(2, 4000), samples=2, plan=plan, kind="regression", keep=True)
+    twice = predict(
+        Twofold(), torch.ones(2, 4000), samples=2, plan=plan, kind="regression", keep=True
+    )
     rates = (twice.draws == 0).float().mean((0, 1, 3))
     assert ((rates - 0.25).abs() < 5 * (0.25 * 0.75 / 16000) ** 0.5).all()
 

@@ -71,7 +71,9 @@ def test_values_have_a_variance_and_no_entropy():
     assert got.entropy is got.expected_entropy is got.mutual_information is None
 
 
-@given(st.integers(0, 10_000), st.floats(1e-3, 1e4), st.sampled_from(["classification", "multi_label"]))
+@given(
+    st.integers(0, 10_000), st.floats(1e-3, 1e4), st.sampled_from(["classification", "multi_label"])
+)
 def test_mutual_information_is_never_negative_nor_above_the_entropy(seed, scale, kind):
     got = summed(draws(scale=scale, seed=seed).float(), kind)
     assert (got.mutual_information >= 0).all()
