@@ -6,9 +6,26 @@ number: add the sums, add the counts, divide.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
+
+OutputKind = Literal["classification", "multi_label", "regression"]
+"""The meaning of a model's outputs: scores of one class among several, of labels that are each on
+or off, or values."""
+OUTPUT_KINDS: tuple[OutputKind, ...] = ("classification", "multi_label", "regression")
+KINDS_IN_RECORDS = {"classification": "classes", "multi_label": "labels", "regression": "values"}
+"""Their names in the JSON of objectives, by which the ids of older records hold."""
+
+
+def output_kind(word: Any) -> Any:
+    """A kind of output by its name, also by that in records; another word as it is.
+
+    >>> output_kind("values")
+    'regression'
+    """
+    return {written: kind for kind, written in KINDS_IN_RECORDS.items()}.get(word, word)
 
 
 @dataclass(frozen=True)

@@ -138,4 +138,4 @@ def tables() -> tuple[Recipe, ...]:
 
 
 def _agreeing(task: str) -> RDrop:
-    return RDrop(alpha=ALPHA, kind="values" if task == "stsb" else "classes")
+    return RDrop(alpha=ALPHA, kind="regression" if task == "stsb" else "classification")

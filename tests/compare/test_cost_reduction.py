@@ -45,8 +45,8 @@ def test_the_objective_is_the_methods_own_and_saves(name, objective):
 
 
 def test_values_are_agreed_on_in_a_share_of_the_batch_too():
-    goal = find_method("r-drop+share-0.5").goal({"rate": 0.3, "alpha": 2.0}, "values")
-    assert goal == RDrop(alpha=2.0, kind="values", batch_fraction=0.5)
+    goal = find_method("r-drop+share-0.5").goal({"rate": 0.3, "alpha": 2.0}, "regression")
+    assert goal == RDrop(alpha=2.0, kind="regression", batch_fraction=0.5)
 
 
 def test_only_a_trunk_names_a_module_and_it_is_the_tasks():

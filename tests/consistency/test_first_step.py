@@ -196,3 +196,92 @@ def test_nothing_is_looked_at_after_the_first_steps():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert model(seeded(8, 6), labels=Y).loss.isfinite()
+
+
+class DroppedHere(nn.Module):
+    """Dropout in the root's own forward, before a head."""
+
+    def __init__(self, classes=3):
+        super().__init__()
+        self.head = nn.Linear(6, classes)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x):
+        return self.head(nn.functional.dropout(x, 0.5, self.training))
+
+
+class DroppedInside(DroppedHere):
+    def __init__(self):
+        super().__init__()
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x):
+        return self.head(self.drop(x))
+
+
+@pytest.mark.parametrize("make", [DroppedHere, DroppedInside])
+@pytest.mark.parametrize("mode", ["auto", "looped"])
+def test_a_head_that_begins_at_zero_behind_dropout_is_no_fault(make, mode):
+    model = consistent(make(), RDrop(alpha=1), loss=of_rows, mode=mode)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(X, labels=Y).loss.backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("mode", ["auto", "looped"])
+def test_views_that_a_low_rate_leaves_equal_are_looked_at_again(mode):
+    model = consistent(dropping(1e-9), RDrop(alpha=1), loss=of_rows, mode=mode)
+    for _ in range(9):
+        model(X, labels=Y)
+    with pytest.raises(ViewError, match="identical"):
+        model(X, labels=Y)
+    model = consistent(dropping(1e-9), RDrop(alpha=1), loss=of_rows, mode=mode)
+    for step in range(20):
+        model[1].p = 1e-9 if step < 5 else 0.5
+        model(X, labels=Y).loss.backward()
+
+
+class BesideTable(nn.Module):
+    """Dropout on a table that is no part of the batch."""
+
+    def __init__(self, rows, functional):
+        super().__init__()
+        self.register_buffer("table", torch.arange(rows * 6.0).view(rows, 6) % 5)
+        self.drop, self.head, self.functional = nn.Dropout(0.0), nn.Linear(6, 3), functional
+
+    def forward(self, x):
+        table = self.table
+        table = nn.functional.dropout(table, 0.0) if self.functional else self.drop(table)
+        return self.head(x + table.mean(0))
+
+
+@pytest.mark.parametrize("rows", [8, 16, 5, 32])
+@pytest.mark.parametrize("functional", [True, False])
+@pytest.mark.parametrize("mode", ["auto", "looped"])
+def test_a_rate_of_zero_beside_the_batch_does_not_hide_that_nothing_drops(rows, functional, mode):
+    model = consistent(BesideTable(rows, functional), RDrop(alpha=1), loss=of_rows, mode=mode)
+    with pytest.raises(ViewError, match="identical"):
+        model(X, labels=Y)
+
+
+class Chosen(nn.Module):
+    """It returns what it has chosen before the scores by which it has."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop, self.head = nn.Dropout(0.5), nn.Linear(6, 3)
+
+    def forward(self, x):
+        scores = 1e-3 * self.head(self.drop(x)) + torch.tensor([9.0, 0.0, 0.0])
+        return scores.argmax(-1), scores
+
+
+@pytest.mark.parametrize("mode", ["auto", "looped"])
+def test_views_are_compared_by_scores_and_not_by_the_integers_before_them(mode):
+    model = consistent(Chosen(), RDrop(alpha=1), loss="classification", mode=mode)
+    for _ in range(12):
+        model(X, labels=Y).loss.backward()
+    assert float(ds.terms_of(model)["consistency"].value) > 0

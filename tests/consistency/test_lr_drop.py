@@ -206,7 +206,7 @@ def test_a_plain_encoder_and_a_plain_layer_are_read():
         def loss(output: Any, batch: Any) -> Loss:
             return regression(output, batch["labels"])
 
-        model = ds.consistent(model, ds.LRDrop(kind="values"), loss=loss)
+        model = ds.consistent(model, ds.LRDrop(kind="regression"), loss=loss)
         given = {"src": torch.randn(3, TIME, 16), "src_key_padding_mask": REAL == 0}
         model(**given, labels=labels).loss.backward()
         terms = ds.terms_of(model)
@@ -242,7 +242,7 @@ def time_first(name: str, time: int) -> tuple[nn.Module, list[nn.Module], Batch,
     if name == "torch":
         x, model = torch.randn(3, time, 16), Turning()
         feeds = [layer.linear2 for layer in model.encoder.layers]
-        how = {"objective": ds.LRDrop(kind="values"), "loss": "regression"}
+        how = {"objective": ds.LRDrop(kind="regression"), "loss": "regression"}
         return model, feeds, {"x": x, "padding": real == 0, "labels": x}, how
     model: Any = xlnet()
     batch = {"input_ids": ids()[:, :time], "attention_mask": real, "labels": torch.arange(3) % 2}
@@ -331,7 +331,7 @@ def test_a_checkpointed_multi_head_attention_is_not_asked_for_more_when_it_is_ru
     given = torch.randn(3, TIME, 16)
     model = Checkpointed()
     terms, grads = trained(
-        model, ds.LRDrop(kind="values"), {"x": given, "labels": given}, loss=loss
+        model, ds.LRDrop(kind="regression"), {"x": given, "labels": given}, loss=loss
     )
     assert terms["attention"].sum > 0
     assert grads["layers.0.self_attn.in_proj_weight"].any()
@@ -384,13 +384,13 @@ def test_attention_that_is_not_seen_never_passes_for_agreement():
     batch = {"x": torch.randn(3, TIME, 16), "labels": torch.randn(3, TIME, 16)}
     how: Any = {"loss": "regression"}
     with pytest.raises(SiteError, match=r"found no attention[\s\S]*scaled_dot_product"):
-        trained(hand_written(Hidden(), Hidden()), ds.LRDrop(kind="values"), batch, **how)
-    named = ds.LRDrop(kind="values", blocks="layers.*")
+        trained(hand_written(Hidden(), Hidden()), ds.LRDrop(kind="regression"), batch, **how)
+    named = ds.LRDrop(kind="regression", blocks="layers.*")
     with pytest.raises(SiteError, match=r"'layers\.1' showed no attention"):
         trained(hand_written(Shown(), Hidden()), named, batch, **how)
-    terms, _ = trained(hand_written(Shown(), Shown()), ds.LRDrop(kind="values"), batch, **how)
+    terms, _ = trained(hand_written(Shown(), Shown()), ds.LRDrop(kind="regression"), batch, **how)
     assert terms["attention"].sum > 0
-    only = ds.LRDrop(kind="values", attention=0, blocks="layers.*")
+    only = ds.LRDrop(kind="regression", attention=0, blocks="layers.*")
     terms, _ = trained(hand_written(Shown(), Hidden()), only, batch, **how)
     assert "attention" not in terms
 
@@ -418,9 +418,9 @@ def test_a_projection_of_attention_is_not_taken_for_a_feed_forward_part():
     model = nn.Sequential(nn.Dropout(0.3), nn.Sequential(Turned(), Turned()))
     batch, how = {"input": x, "labels": x}, {"loss": "regression"}
     with pytest.raises(SiteError, match=r"last projection of block '1\.0', '1\.0\.attention\.out'"):
-        trained(model, ds.LRDrop(kind="values"), batch, **how)
+        trained(model, ds.LRDrop(kind="regression"), batch, **how)
     ds.restore(model)
-    terms, _ = trained(model, ds.LRDrop(kind="values", hidden_at="block"), batch, **how)
+    terms, _ = trained(model, ds.LRDrop(kind="regression", hidden_at="block"), batch, **how)
     assert terms["hidden"].sum > 0
 
 

@@ -309,10 +309,12 @@ def test_label_smoothing_where_there_is_no_class_is_an_error():
         consistent(net(), TaskLoss(), loss=lambda output, batch: None, label_smoothing=0.1)
 
 
-@pytest.mark.parametrize(("problem", "kind"), [("regression", "values"), (DECLARED, "labels")])
+@pytest.mark.parametrize(
+    ("problem", "kind"), [("regression", "regression"), (DECLARED, "multi_label")]
+)
 def test_a_term_that_compares_something_else_than_the_task_has_is_an_error(problem, kind):
     model = bert(SEQUENCE, num_labels=3, problem_type=problem)
-    with pytest.raises(ObjectiveError, match=rf'compares classes\n  set kind="{kind}"'):
+    with pytest.raises(ObjectiveError, match=rf'compares classification\n  set kind="{kind}"'):
         consistent(model, RDrop(alpha=1))
     consistent(model, RDrop(alpha=1, kind=kind))
 

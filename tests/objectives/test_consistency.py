@@ -109,7 +109,7 @@ def test_separate_values_are_masked_by_row_or_one_by_one(mask: Tensor) -> None:
 
 
 def test_a_mask_of_single_classes_is_refused_for_a_distance_over_classes() -> None:
-    with pytest.raises(ObjectiveError, match=r'kind="labels"'):
+    with pytest.raises(ObjectiveError, match=r'kind="multi_label"'):
         consistency(views_of(draw(2, 3, 4)), symmetric_kl, masks=[torch.ones(3, 4).bool()])
 
 

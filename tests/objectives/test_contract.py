@@ -105,9 +105,9 @@ class TestOnClasses(ObjectiveContract):
 class TestOnLabels(ObjectiveContract):
     objectives = (
         TwoSample(),
-        RDrop(alpha=1, kind="labels"),
-        RDrop(alpha=1, kind="labels", divergence="js", views=3),
-        RDrop(alpha=1, kind="labels", stop_gradient="targets"),
+        RDrop(alpha=1, kind="multi_label"),
+        RDrop(alpha=1, kind="multi_label", divergence="js", views=3),
+        RDrop(alpha=1, kind="multi_label", stop_gradient="targets"),
     )
     shape = (7,)
     softmax = False
@@ -122,8 +122,8 @@ class TestOnLabels(ObjectiveContract):
 class TestOnValues(ObjectiveContract):
     objectives = (
         TwoSample(),
-        RDrop(alpha=1, kind="values"),
-        RDrop(alpha=1, kind="values", views=3),
+        RDrop(alpha=1, kind="regression"),
+        RDrop(alpha=1, kind="regression", views=3),
     )
     shape = (3,)
     softmax = False

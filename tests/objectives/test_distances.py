@@ -354,5 +354,5 @@ def test_divergences_ignore_a_shift_of_one_view(
 
 @pytest.mark.parametrize("distance", [symmetric_kl, kl, mutual_kl, jensen_shannon])
 def test_one_class_is_an_error_for_its_probability_never_changes(distance):
-    with pytest.raises(ObjectiveError, match=r'have one class[\s\S]*kind="values"'):
+    with pytest.raises(ObjectiveError, match=r'have one class[\s\S]*kind="regression"'):
         distance(torch.zeros(4, 1), torch.ones(4, 1))

@@ -99,7 +99,7 @@ def test_the_task_loss_of_one_view_only_leaves_the_other_untaught() -> None:
 
 def test_a_regression_also_carries_the_task_loss_of_both_views() -> None:
     a, b = draw(8)
-    task = terms(a, b, torch.zeros(8), regression, kind="values")["task"]
+    task = terms(a, b, torch.zeros(8), regression, kind="regression")["task"]
     torch.testing.assert_close(task.value, (a.square().mean() + b.square().mean()) / 2)
 
 

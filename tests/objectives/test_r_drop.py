@@ -65,7 +65,7 @@ def test_several_labels_are_compared_as_so_many_coins() -> None:
     outputs, labels = draw(), (torch.arange(30).view(6, 5) % 3 == 0).double()
     task = sum(binary_cross_entropy_with_logits(one, labels) for one in outputs) / 2
     term = per_label(symmetric_kl, *outputs).mean()
-    got = total(RDrop(alpha=3, kind="labels"), outputs, labels, losses.multi_label)
+    got = total(RDrop(alpha=3, kind="multi_label"), outputs, labels, losses.multi_label)
     torch.testing.assert_close(got, task + 1.5 * term)
 
 
@@ -75,7 +75,7 @@ def test_values_are_compared_by_their_squared_difference(shape: tuple[int, ...])
     labels = torch.linspace(0, 1, first.numel(), dtype=torch.float64).view(shape)
     # The paper's total for regression, halved: MSE₁ + MSE₂ + α MSE(1, 2).
     paper = mse_loss(first, labels) + mse_loss(second, labels) + 3 * mse_loss(first, second)
-    got = total(RDrop(alpha=3, kind="values"), (first, second), labels, losses.regression)
+    got = total(RDrop(alpha=3, kind="regression"), (first, second), labels, losses.regression)
     torch.testing.assert_close(got, paper / 2)
 
 
@@ -123,7 +123,7 @@ def test_targets_of_each_kl_can_be_held(divergence: Any, learners: list[bool]) -
     assert all(slope.any() for slope in free)
 
 
-@pytest.mark.parametrize("kind", ["classes", "labels"])
+@pytest.mark.parametrize("kind", ["classification", "multi_label"])
 def test_holding_targets_changes_gradients_and_no_value(kind: Any) -> None:
     outputs = draw()
     for divergence in ("symmetric", "forward", "backward"):
@@ -140,13 +140,13 @@ def test_holding_targets_changes_gradients_and_no_value(kind: Any) -> None:
         ({"alpha": -1}, "alpha must be a finite number ≥ 0, got -1"),
         ({"alpha": float("nan")}, "alpha must be a finite number"),
         ({"alpha": "5"}, "alpha must be a finite number"),
-        ({"alpha": 1, "kind": "clases"}, r"no kind[\s\S]*did you mean 'classes'"),
+        ({"alpha": 1, "kind": "clasification"}, r"no kind[\s\S]*did you mean 'classification'"),
         ({"alpha": 1, "divergence": "symetric"}, r"no divergence[\s\S]*'symmetric'"),
-        ({"alpha": 1, "kind": "values", "divergence": "js"}, "values have no distribution"),
+        ({"alpha": 1, "kind": "regression", "divergence": "js"}, "values have no distribution"),
         ({"alpha": 1, "stop_gradient": 2}, "views are numbered from 0 to 1"),
         ({"alpha": 1, "stop_gradient": "target"}, "no view 'target'"),
         ({"alpha": 1, "stop_gradient": "targets", "divergence": "js"}, "one side of a KL"),
-        ({"alpha": 1, "stop_gradient": "targets", "kind": "values"}, "one side of a KL"),
+        ({"alpha": 1, "stop_gradient": "targets", "kind": "regression"}, "one side of a KL"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(settings: dict[str, Any], text: str) -> None:

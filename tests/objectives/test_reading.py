@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dropsmith.errors import ObjectiveError
-from dropsmith.objectives import Fraternal, RDrop, SquaredDistance, TaskLoss, from_json
+from dropsmith.objectives import Fraternal, LRDrop, RDrop, SquaredDistance, TaskLoss, from_json
 
 
 def test_only_settings_that_were_made_are_written() -> None:
@@ -27,7 +27,18 @@ def test_what_is_written_is_plain_json() -> None:
 
 
 def test_it_prints_as_it_is_typed_with_what_must_be_given_in_front() -> None:
-    assert repr(RDrop(alpha=5, views=3, kind="labels")) == "RDrop(alpha=5, views=3, kind='labels')"
+    shown = "RDrop(alpha=5, views=3, kind='multi_label')"
+    assert repr(RDrop(alpha=5, views=3, kind="multi_label")) == shown
+
+
+@pytest.mark.parametrize(("kind", "written"), [("multi_label", "labels"), ("regression", "values")])
+def test_kinds_keep_their_older_words_in_json_and_both_are_read(kind, written) -> None:
+    for objective in (RDrop(alpha=5, kind=kind), LRDrop(kind=kind)):
+        values = objective.to_json()
+        assert values["kind"] == written
+        assert from_json(values) == from_json(values | {"kind": kind}) == objective
+        assert from_json(values).kind == kind
+    assert "kind" not in RDrop(alpha=5, kind="classification").to_json()
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -78,7 +78,7 @@ def test_views_are_cut_along_the_axis_that_counts_rows(sizes, axes, dim):
 
 
 def test_a_tensor_without_rows_and_a_pass_of_one_view_are_not_cut():
-    assert len(Draw.of(X, X, (), stacked=3).patterns) == 1
+    assert len(Draw.of(X, X, (), stacked=3).patterns) == 0
     assert len(Draw.of(X, X).patterns) == 1
 
 
@@ -93,6 +93,21 @@ def test_looped_passes_are_compared_call_by_call():
     first, second = Draw.of(X, X * 2), Draw.of(X, X * 0)
     assert masks_differ([first, second, first, second]) is False
     assert masks_differ([first, second, second, second]) is True
+
+
+def test_rows_that_cannot_be_told_do_not_tell_views_apart():
+    picked, axes = seeded(10, 20), ("batch", "unit")
+    assert masks_differ([Draw.of(picked, F.dropout(picked, 0.5), axes, stacked=8)]) is None
+    assert masks_differ([Draw.of(picked, picked, axes, stacked=8)]) is False
+
+
+def test_what_says_nothing_in_one_view_does_not_tell_them_apart():
+    sparse = torch.where(seeded(8, 20, seed=1) > 0, seeded(8, 20), 0)
+    assert masks_differ([Draw.of(sparse, sparse, ("batch", "unit"), stacked=8)]) is False
+    assert masks_differ([Draw.of(sparse, sparse * 2, ("batch", "unit"), stacked=8)]) is False
+    other = sparse.clone()
+    other[4:] *= 2
+    assert masks_differ([Draw.of(sparse, other, ("batch", "unit"), stacked=8)]) is True
 
 
 def test_too_few_elements_cannot_tell():

@@ -27,7 +27,9 @@ def test_scores_are_found(output):
 
 @pytest.mark.parametrize("output", [None, {}, {"scores": SCORES}, (), (1, SCORES[0, 0]), "a"])
 def test_what_has_no_scores_is_an_error_that_says_where_it_looked(output):
-    with pytest.raises(ViewError, match=r"a (NoneType|dict|tuple|str)\n.*\.logits"):
+    with pytest.raises(
+        ViewError, match=r"a (NoneType|dict|tuple|str)[\s\S]*\.logits[\s\S]*scores="
+    ):
         logits_of(output)
 
 
@@ -43,7 +45,7 @@ def test_what_is_carried_is_view_0s_state_without_its_graph(mode):
     torch.manual_seed(0)
     net, tokens = SmallLSTM(words=9, width=4), torch.arange(6).view(2, 3)
     with lstm_plan("locked", 0.5).installed(net, tokens, seed=1):
-        noise_free = {} if mode == "stacked" else {"quiet": (1,)}
+        noise_free = {} if mode == "stacked" else {"noise_free": (1,)}
         made = views(net, {"tokens": tokens}, 2, mode=mode, **noise_free)
         again = views(net, {"tokens": tokens, "state": made.carry}, 2, mode=mode, **noise_free)
     assert [part.shape for part in made.carry] == [(2, 1, 4), (2, 1, 4)]
@@ -60,3 +62,31 @@ def test_what_is_carried_is_view_0s_state_without_its_graph(mode):
 def test_a_model_without_a_state_carries_nothing():
     assert views(mlp(), seeded(4, WIDTH), 2).carry is None
     assert Views(outputs=({"state": 3},), batches=(None,), shared_rows=0).carry == 3
+
+
+def test_integers_before_the_scores_are_no_scores():
+    chosen = SCORES.argmax(-1)
+    assert logits_of((chosen, SCORES)) is SCORES
+    with pytest.raises(ViewError, match=r"tuple of Tensor[\s\S]*scores="):
+        logits_of((chosen, chosen))
+
+
+@pytest.mark.parametrize(
+    ("output", "scores"),
+    [
+        ({"other": 1, "scores": SCORES}, "scores"),
+        (Output(), "logits"),
+        ((torch.zeros(2, 3), SCORES), 1),
+        ({"nested": [SCORES]}, lambda output: output["nested"][0]),
+    ],
+    ids=["name", "attribute", "index", "function"],
+)
+def test_scores_are_taken_from_the_place_that_is_given(output, scores):
+    assert logits_of(output, scores) is SCORES
+    assert Views(outputs=(output,), batches=(None,), scores=scores).logits[0] is SCORES
+
+
+@pytest.mark.parametrize("scores", ["missing", 7, lambda output: None])
+def test_a_place_without_scores_is_an_error_that_lists_what_is_there(scores):
+    with pytest.raises(ViewError, match=r"names no tensor .*a dict of first, second"):
+        logits_of({"first": SCORES, "second": SCORES}, scores)

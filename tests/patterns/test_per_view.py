@@ -61,7 +61,7 @@ def test_in_a_prediction_samples_have_the_rates_in_order(mode):
     net = nn.Sequential(nn.Identity())
     plan = ds.Plan(ds.rule("0", PerView(rates=RATES)))
     batch = torch.ones(ROWS, UNITS)
-    found = ds.predict(net, batch, samples=3, plan=plan, mode=mode, kind="values", keep=True)
+    found = ds.predict(net, batch, samples=3, plan=plan, mode=mode, kind="regression", keep=True)
     for sample, rate in zip(found.draws, (*RATES, RATES[-1]), strict=True):
         bound = 5 * sqrt(rate * (1 - rate) / sample.numel())
         assert abs((sample == 0).double().mean().item() - rate) < bound

@@ -68,7 +68,7 @@ def test_calls_of_one_module_keep_their_different_rates():
     )
     model = transformers.BartForConditionalGeneration(config).train()
     batch, samples = {"input_ids": WORDS[:, :4]}, 600
-    ours = predict(model, batch, samples, kind="values")
+    ours = predict(model, batch, samples, kind="regression")
     with torch.no_grad():
         theirs = torch.stack([model(**batch)[0] for _ in range(samples)])
     # The variance of all outputs together; were activations dropped too it would be far larger.

@@ -43,7 +43,7 @@ def test_channels_are_dropped_whole_by_module_and_by_function(module, sizes, sha
     called = Calling({3: F.dropout1d, 4: F.dropout2d, 5: F.dropout3d}[x.ndim])
     assert patterns(called, x) == {"root.dropout()": whole}
     for model in (module, called):
-        draws = predict(model, x, samples=3, kind="values", keep=True).draws.flatten(3)
+        draws = predict(model, x, samples=3, kind="regression", keep=True).draws.flatten(3)
         assert torch.equal(draws, draws[..., :1].expand_as(draws))
 
 
@@ -65,7 +65,7 @@ def test_what_has_no_mask_keeps_torchs_own_draw():
     assert patterns(own, seeded(3, 4)) == {"1": Native(rate=0.2)}
     assert patterns(alpha(), seeded(3, 4)) == {"2": Native(rate=0.2)}
     assert patterns(Packed(), seeded(3, 6, 4)) == {"lstm.between()": Native(rate=0.5)}
-    draws = predict(own, seeded(3, 4), samples=4, kind="values", keep=True).draws
+    draws = predict(own, seeded(3, 4), samples=4, kind="regression", keep=True).draws
     together = (draws == 0).sum(-1)
     assert set(together.flatten().tolist()) == {0, 4}
 
@@ -108,7 +108,7 @@ def test_calls_that_differ_are_each_dropped_at_their_own_rate():
         def forward(self, x):
             return torch.stack([F.dropout(x, p, self.training) for p in (0.5, 0.0, 0.1)], 1)
 
-    draws = predict(Shares(), torch.ones(2, 3000), samples=3, kind="values", keep=True).draws
+    draws = predict(Shares(), torch.ones(2, 3000), samples=3, kind="regression", keep=True).draws
     rates = (draws == 0).float().mean((0, 1, 3))
     sigma = (torch.tensor([0.25, 0, 0.09]) / (6 * 3000)).sqrt()
     assert ((rates - torch.tensor([0.5, 0.0, 0.1])).abs() <= 5 * sigma).all()
@@ -124,7 +124,9 @@ def test_one_channel_dropout_on_tensors_of_several_ranks_drops_channels_of_each(
         def forward(self, x):
             return self.drop(x) + self.drop(x.flatten(2)).view_as(x)
 
-    draws = predict(Both(), torch.ones(2, 3, 4, 5), 3, kind="values", keep=True).draws.flatten(3)
+    draws = predict(Both(), torch.ones(2, 3, 4, 5), 3, kind="regression", keep=True).draws.flatten(
+        3
+    )
     assert torch.equal(draws, draws[..., :1].expand_as(draws))
     assert draws.unique().tolist() == [0, 2, 4]
 
@@ -140,7 +142,9 @@ def test_alpha_dropout_among_calls_that_differ_is_refused():
 
 def test_a_rule_of_the_users_decides_over_calls_that_differ():
     plan = Plan(rule("root.dropout()", Bernoulli(rate=0.25)))
-    twice = predict(Twofold(), torch.ones(2, 4000), samples=2, plan=plan, kind="values", keep=True)
+    twice = predict(
+        Twofold(), torch.ones(2, 4000), samples=2, plan=plan, kind="regression", keep=True
+    )
     rates = (twice.draws == 0).float().mean((0, 1, 3))
     assert ((rates - 0.25).abs() < 5 * (0.25 * 0.75 / 16000) ** 0.5).all()
 

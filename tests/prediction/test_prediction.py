@@ -32,7 +32,7 @@ def softmax_by_hand(scores):
 
 def test_classes_match_the_definitions_written_out_as_loops():
     logits = draws()
-    got = summed(logits, "classes")
+    got = summed(logits, "classification")
     for row in range(2):
         for time in range(4):
             each = [softmax_by_hand(one[row, time].tolist()) for one in logits]
@@ -65,13 +65,15 @@ def test_labels_are_a_coin_each():
 
 def test_values_have_a_variance_and_no_entropy():
     logits = draws()
-    got = summed(logits, "values")
+    got = summed(logits, "regression")
     torch.testing.assert_close(got.mean, logits.mean(0))
     torch.testing.assert_close(got.variance, logits.var(0))
     assert got.entropy is got.expected_entropy is got.mutual_information is None
 
 
-@given(st.integers(0, 10_000), st.floats(1e-3, 1e4), st.sampled_from(["classes", "labels"]))
+@given(
+    st.integers(0, 10_000), st.floats(1e-3, 1e4), st.sampled_from(["classification", "multi_label"])
+)
 def test_mutual_information_is_never_negative_nor_above_the_entropy(seed, scale, kind):
     got = summed(draws(scale=scale, seed=seed).float(), kind)
     assert (got.mutual_information >= 0).all()
@@ -82,16 +84,16 @@ def test_mutual_information_is_never_negative_nor_above_the_entropy(seed, scale,
 def test_a_class_that_is_ruled_out_adds_nothing():
     logits = draws()
     logits[..., 1] = -math.inf
-    got, without = summed(logits, "classes"), summed(logits[..., [0, 2]], "classes")
+    got, without = summed(logits, "classification"), summed(logits[..., [0, 2]], "classification")
     torch.testing.assert_close(got.entropy, without.entropy)
     torch.testing.assert_close(got.mutual_information, without.mutual_information)
 
 
 def test_samples_are_kept_only_on_request_and_sums_do_not_grow_with_them():
-    assert summed(draws(), "classes").draws is None
-    kept = summed(draws(), "classes", keep=True).draws
+    assert summed(draws(), "classification").draws is None
+    kept = summed(draws(), "classification", keep=True).draws
     torch.testing.assert_close(kept, draws().softmax(-1))
-    running, sizes = Running("classes"), set()
+    running, sizes = Running("classification"), set()
     for one in draws(50):
         running.add(one)
         held = [value for value in vars(running).values() if isinstance(value, torch.Tensor)]
@@ -101,14 +103,14 @@ def test_samples_are_kept_only_on_request_and_sums_do_not_grow_with_them():
 
 def test_many_samples_in_half_precision_lose_nothing_to_it():
     logits = draws(3000).to(torch.float16)
-    got = summed(logits, "values")
+    got = summed(logits, "regression")
     assert got.mean.dtype == torch.float32
     torch.testing.assert_close(got.mean.double(), logits.double().mean(0), rtol=0, atol=1e-5)
     torch.testing.assert_close(got.variance.double(), logits.double().var(0), rtol=1e-4, atol=0)
 
 
 def test_equal_samples_are_told_from_those_whose_probabilities_only_round_alike():
-    equal, apart = Running("classes"), Running("classes")
+    equal, apart = Running("classification"), Running("classification")
     for _ in range(3):
         equal.add(torch.tensor([[900.0, 0.0]]))
     for score in (900.0, 901.0):
@@ -118,5 +120,5 @@ def test_equal_samples_are_told_from_those_whose_probabilities_only_round_alike(
 
 
 def test_a_misspelt_kind_is_named_with_its_likely_correction():
-    with pytest.raises(NoiseError, match=r"'value'[\s\S]*did you mean 'values'"):
-        Running("value")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(NoiseError, match=r"'regresion'[\s\S]*did you mean 'regression'"):
+        Running("regresion")  # pyright: ignore[reportArgumentType]

@@ -69,7 +69,7 @@ def test_a_linear_model_has_the_variance_that_algebra_gives():
     linear = nn.Linear(64, 1, bias=False).double()
     x = torch.randn(6, 64, dtype=torch.float64)
     plan = Plan(rule("root.input", Bernoulli(rate=rate)))
-    got = predict(linear, x, samples, plan=plan, kind="values")
+    got = predict(linear, x, samples, plan=plan, kind="regression")
     parts = linear.weight[0] * x
     mean, variance = parts.sum(1), rate / (1 - rate) * parts.square().sum(1)
     off = (got.mean[:, 0] - mean).abs() / (variance / samples).sqrt()
@@ -85,7 +85,7 @@ def test_a_linear_model_has_the_variance_that_algebra_gives():
 def test_keyed_noise_is_distributed_as_torchs_own_in_train_mode(name):
     model, batch = copy.deepcopy(NOISY[name][0]), NOISY[name][1]
     samples = 1500
-    ours = predict(model, batch, samples, kind="values")
+    ours = predict(model, batch, samples, kind="regression")
     norms = [m for m in model.train().modules() if isinstance(m, nn.BatchNorm2d)]
     for norm in norms:
         norm.eval()
@@ -103,7 +103,7 @@ def test_keyed_noise_is_distributed_as_torchs_own_in_train_mode(name):
 
 def test_probabilities_are_averaged_and_not_logits():
     got = predict(net(), X, samples=11, keep=True)
-    logits = predict(net(), X, samples=11, keep=True, kind="values").draws
+    logits = predict(net(), X, samples=11, keep=True, kind="regression").draws
     torch.testing.assert_close(got.mean, logits.softmax(-1).mean(0))
     assert not torch.allclose(got.mean, logits.mean(0).softmax(-1), atol=1e-4)
 
@@ -155,8 +155,8 @@ def test_half_precision_is_averaged_in_single():
 def test_asking_for_what_cannot_be_is_refused():
     with pytest.raises(NoiseError, match="at least 2 samples, got 1"):
         predict(net(), X, samples=1)
-    with pytest.raises(NoiseError, match=r"'clases'[\s\S]*did you mean 'classes'"):
-        predict(net(), X, kind="clases")  # pyright: ignore
+    with pytest.raises(NoiseError, match=r"'clasification'[\s\S]*did you mean 'classification'"):
+        predict(net(), X, kind="clasification")  # pyright: ignore
     with pytest.raises(ViewError, match=r"torch's own draw[\s\S]*looped"):
         predict(OwnNoise(), X, mode="stacked")
     plan = Plan(rule("lstm.weight_hh_l0", Weights(rate=0.5)))

@@ -105,9 +105,9 @@ def test_values_are_averaged_as_they_are():
     torch.manual_seed(0)
     model, few = nn.Sequential(nn.Linear(3, 8), nn.Linear(8, 1)), {"input": torch.randn(5, 3)}
     with Plan(rule("0", Bernoulli(rate=0.5))).installed(model, few):
-        with reading(model, few, 7, kind="values", seed=2) as one:
+        with reading(model, few, 7, kind="regression", seed=2) as one:
             found = one.read(few, continues=False)
-        expected = predict(model, few, samples=7, seed=2, kind="values").mean
+        expected = predict(model, few, samples=7, seed=2, kind="regression").mean
     torch.testing.assert_close(found, expected)
 
 

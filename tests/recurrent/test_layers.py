@@ -414,9 +414,9 @@ def test_prediction_samples_the_state_and_gives_the_plan_back():
     x = batch(layer)
     own = ds.Plan(ds.rule("root.recurrent", ds.Bernoulli(rate=0.5, shared="time")))
     with VARIATIONAL.installed(layer, x, seed=1):
-        first = ds.predict(layer, x, samples=4, kind="values")
-        other = ds.predict(layer, x, samples=4, kind="values", plan=own)
-        assert torch.equal(ds.predict(layer, x, samples=4, kind="values").mean, first.mean)
+        first = ds.predict(layer, x, samples=4, kind="regression")
+        other = ds.predict(layer, x, samples=4, kind="regression", plan=own)
+        assert torch.equal(ds.predict(layer, x, samples=4, kind="regression").mean, first.mean)
         assert ds.audit(layer, x)["root.recurrent_l0"].on
     assert float(first.variance.max()) > 0
     assert not torch.equal(first.mean, other.mean)
@@ -427,6 +427,6 @@ def test_a_wide_state_behind_work_that_is_replayed_is_sampled_too():
     model = nn.Sequential(nn.Linear(70, 70), LSTM(70, 70, batch_first=True))
     x = torch.randn(2, 3, 70)
     plan = ds.Plan(ds.rule("1.recurrent", ds.Bernoulli(rate=0.5, shared="time gate")))
-    kept = ds.predict(model, x, samples=3, plan=plan, kind="values", replay=True)
-    anew = ds.predict(model, x, samples=3, plan=plan, kind="values", replay=False)
+    kept = ds.predict(model, x, samples=3, plan=plan, kind="regression", replay=True)
+    anew = ds.predict(model, x, samples=3, plan=plan, kind="regression", replay=False)
     torch.testing.assert_close(kept.mean, anew.mean)

@@ -23,7 +23,7 @@ def check_items(setup: "Setup") -> None:
 
     task, data = task_and_data(setup)
     kinds = {Stream: "reads one long text", Sequences: "writes texts"}
-    obstacle = kinds.get(type(data.test), "predicts values" if task.kind == "values" else None)
+    obstacle = kinds.get(type(data.test), "predicts values" if task.kind == "regression" else None)
     if obstacle is not None:
         raise TaskError(
             f"predict shows single items by their classes, and the task {task.name} {obstacle}\n"

@@ -103,7 +103,7 @@ def search(
     children = children_of(options)
     methods = rivals(children.task, retrain_seeds, retrain_with)
     folder = folder_of(out, f"search-{children.name}")
-    loss = LOSSES["mse" if children.task.kind == "values" else "nll"]
+    loss = LOSSES["mse" if children.task.kind == "regression" else "nll"]
     with trials_bar(children.task.name, children.trials, f"validation {loss}") as watch:
         searches = learn(
             children.setup,

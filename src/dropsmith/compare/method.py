@@ -43,7 +43,7 @@ class Method:
     objective: Callable[..., Objective]
     views: int
     settings: tuple[Setting, ...]
-    kinds: tuple[str, ...] = ("classes", "values")
+    kinds: tuple[str, ...] = ("classification", "regression")
     blocks: bool = False
     takes_kind: bool = False
     schedule: Callable[[float, int], Schedule] | None = None
@@ -82,12 +82,12 @@ class Method:
             rules.append(replace(rule, pattern=replace(rule.pattern, rate=rate)))  # pyright: ignore
         return Plan(*rules)
 
-    def goal(self, setting: Setting, kind: str = "classes") -> Objective:
+    def goal(self, setting: Setting, kind: str = "classification") -> Objective:
         """The objective under a setting, for a task of this kind."""
         arguments: dict[str, float | str] = {
             name: value for name, value in setting.items() if name not in _NOT_THE_OBJECTIVES
         }
-        if self.takes_kind and kind != "classes":
+        if self.takes_kind and kind != "classification":
             arguments["kind"] = kind
         return self.objective(**arguments, **self.reduction.settings)
 

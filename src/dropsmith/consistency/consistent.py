@@ -26,7 +26,7 @@ from dropsmith.noise import (
     watch_loading,
 )
 from dropsmith.objectives import LossFunction, Objective
-from dropsmith.passes import upper
+from dropsmith.passes import Scores, upper
 from dropsmith.plans import Plan
 from dropsmith.terms import Mean
 
@@ -45,6 +45,7 @@ def consistent(
     label_smoothing: float = 0.0,
     head: HeadChoice = "auto",
     rows: RowAxes | None = None,
+    scores: Scores | None = None,
     seed: int = 0,
     rank: int = 0,
 ) -> Model:
@@ -69,9 +70,10 @@ def consistent(
         model: the root module, before it is given to DistributedDataParallel or Accelerate.
         objective: how many views, and what they should agree on.
         loss: the task's loss, needed unless this is a Hugging Face task model: `classification`,
-            `tokens`, `causal`, `regression`, `multi_label` or `spans` for that loss of the logits
-            against `labels`; or a function of what the model returned for one view and of that
-            view's batch (arguments by name, with `labels`) that returns a `Loss`.
+            `soft_classification`, `tokens`, `causal`, `regression`, `multi_label` or `spans` for
+            that loss of the logits against `labels`; or a function of what the model returned for
+            one view and of that view's batch (arguments by name, with `labels`) that returns a
+            `Loss`.
         plan: noise to install as well, taken off again by `restore`.
         mode: `looped` for one forward per view, where BatchNorm should see each by itself; `auto`
             for all views in one forward where that can be done, see `dropsmith.views`.
@@ -88,6 +90,9 @@ def consistent(
         rows: the axes on which arguments have their rows, by name, where somebody says them; None
             for an argument without rows, as in `{"mask": None}`. Otherwise they are found by
             running the model on a few rows, when a kind of batch is met for the first time.
+        scores: the place of the scores in what the model returns: a name, an index, or a function
+            of the output, as in `scores="prediction_logits"`; by default a tensor, `.logits`,
+            `["logits"]`, or the first floating tensor of a tuple.
         seed: of the plan's masks.
         rank: of this process, for the plan's masks.
 
@@ -105,10 +110,11 @@ def consistent(
     _check_trunk(model, objective, mode, trunk)
     if trunk is not None and head == "fused":
         raise ViewError("a fused head needs whole views\n  leave out trunk, or head")
-    own = task_loss(loss, model, label_smoothing)
+    own = task_loss(loss, model, label_smoothing, scores)
     _check_kind(objective, own)
     signature = Signature.of(model)
     state = Consistent(objective, own, signature, mode, trunk, rows, head, apart(own, model))
+    state.scores = scores
     if plan is not None:
         plan.install(model, seed=seed, rank=rank)
         state.plan = plan
@@ -165,7 +171,7 @@ def _check_kind(objective: Objective, loss: LossFunction) -> None:
     """A softmax over values or separate labels is no distribution of anything."""
     if not isinstance(loss, LabelledLoss) or not (kind := getattr(objective, "kind", None)):
         return
-    wanted = {"regression": "values", "multi_label": "labels"}.get(loss.problem, kind)
+    wanted = loss.problem if loss.problem in ("regression", "multi_label") else kind
     if kind != wanted:
         raise ObjectiveError(
             f'the task is {loss.problem}, {objective} compares {kind}\n  set kind="{wanted}"'

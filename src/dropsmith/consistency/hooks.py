@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.batches import Arguments
+from dropsmith.consistency.auxiliary_loss import AUXILIARY, auxiliary_term
 from dropsmith.consistency.items import scale_to_accumulated_batch
 from dropsmith.consistency.signature import ITEMS, takes_labels
 from dropsmith.consistency.state import Consistent, ConsistentOutput, StepRun
@@ -62,6 +63,8 @@ def _after(state: Consistent, module: nn.Module, output: Any) -> Any:
         if output is None:
             return None
         views = step.run.finish(output)
+        if state.scores is not None:
+            views = replace(views, scores=state.scores)
         if not state.first.over:
             state.first.check(module, step.run, views, state.loss)
         state.head.end()
@@ -69,6 +72,7 @@ def _after(state: Consistent, module: nn.Module, output: Any) -> Any:
     finally:
         state.head.end()
         step.run.close()
+    state.watch.watch(loss)
     return _with_loss(views.outputs[0], loss, bool(state.forward.labels))
 
 
@@ -104,7 +108,7 @@ def _begin(
     batch = state.forward.by_name(args, kwargs)
     if isinstance(state.loss, LabelledLoss):
         state.loss.labels(batch)
-    if not state.forward.labels or (state.apart and state.first.over):
+    if not state.forward.labels or (state.apart and state.first.over and not state.first.auxiliary):
         # No labels once the model's own loss is known to equal ours.
         kwargs.pop("labels", None)
     names = state.forward.position_names(len(args))
@@ -122,9 +126,13 @@ def _loss(state: Consistent, step: StepRun, views: Views) -> Tensor:
     counting, scores = Counting(state.loss), state.head.scores(views)
     terms = state.objective.terms(views, counting)
     state.head.judge(scores, step.run.noise.rank)
+    if state.first.auxiliary and isinstance(state.loss, LabelledLoss):
+        extra = auxiliary_term(views, state.loss, step.run.together)
+        terms = terms if extra is None else terms | {AUXILIARY: extra}
     state.terms = {name: term.detach() for name, term in terms.items()}
     terms = scale_to_accumulated_batch(terms, step.items, counting.first)
-    return state.objective.total(terms, step.number)
+    loss = state.objective.total(terms, step.number)
+    return loss + terms[AUXILIARY].value if AUXILIARY in terms else loss
 
 
 def _with_loss(output: Any, loss: Tensor, takes_labels: bool) -> Any:

@@ -9,9 +9,10 @@ from dropsmith.activations import Reader, never
 from dropsmith.consistency.first_step import FirstSteps
 from dropsmith.consistency.head import FusedHead, HeadChoice
 from dropsmith.consistency.signature import Signature
+from dropsmith.consistency.unused_loss import LossWatch
 from dropsmith.noise import RowAxes
 from dropsmith.objectives import LossFunction, Objective
-from dropsmith.passes import Mode, ViewRequest, ViewRun
+from dropsmith.passes import Mode, Scores, ViewRequest, ViewRun
 from dropsmith.plans import Plan
 from dropsmith.terms import Terms
 
@@ -69,6 +70,8 @@ class Consistent:
         self.first = FirstSteps()
         self.head = FusedHead(head)
         self.warned = False
+        self.watch = LossWatch()
+        self.scores: Scores | None = None
         self.reader: Reader | None = None
 
     def request_at(self, step: int) -> ViewRequest:

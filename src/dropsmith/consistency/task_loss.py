@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from dropsmith.consistency.label_kinds import are_distributions
 from dropsmith.errors import ObjectiveError, did_you_mean
 from dropsmith.objectives import CrossEntropyInputs, LossFunction
 from dropsmith.objectives.losses import (
@@ -18,10 +19,18 @@ from dropsmith.objectives.losses import (
     regression,
     tokens,
 )
-from dropsmith.passes import logits_of
+from dropsmith.passes import Scores, logits_of
 from dropsmith.terms import Loss
 
-Problem = Literal["classification", "tokens", "causal", "regression", "multi_label", "spans"]
+Problem = Literal[
+    "classification",
+    "soft_classification",
+    "tokens",
+    "causal",
+    "regression",
+    "multi_label",
+    "spans",
+]
 PROBLEMS: tuple[Problem, ...] = get_args(Problem)
 _WHOLE = (
     "ForSequenceClassification",
@@ -55,12 +64,22 @@ _BY_PROBLEM_TYPE: dict[str, Problem] = {
 class LabelledLoss:
     """The loss of logits against the batch's `labels`, for one kind of problem.
 
-    Classes with labels that are not integers are separate labels, each on or off. Spans have
-    `start_positions` and `end_positions` for labels, and a start and an end for items.
+    Labels that are not integers are probabilities of the classes, or separate labels, each on or
+    off: their values say which, and `soft_classification` or `multi_label` says so beforehand.
+    Spans have `start_positions` and `end_positions` for labels, and a start and an end for items.
+
+    Args:
+        problem: the kind of problem.
+        label_smoothing: the share of each target that is spread over all classes.
+        scores: the place of the scores in an output; None for the usual one.
+        inferred: whether the problem is that of the model's class, whose own loss takes labels
+            that are not integers for separate labels.
     """
 
     problem: Problem
     label_smoothing: float = 0.0
+    scores: Scores | None = None
+    inferred: bool = False
 
     def __post_init__(self) -> None:
         if self.label_smoothing and self.problem in ("regression", "multi_label"):
@@ -69,27 +88,35 @@ class LabelledLoss:
             )
 
     def __call__(self, output: Any, batch: Any) -> Loss:
-        logits, labels, smoothing = logits_of(output), self.labels(batch), self.label_smoothing
+        logits, labels = logits_of(output, self.scores), self.labels(batch)
+        smoothing = self.label_smoothing
         if self.problem == "regression":
             return regression(logits, labels)
         if self.problem in ("tokens", "causal"):
             return tokens(logits, labels, self.problem == "causal", smoothing)
-        if self.problem == "multi_label" or labels.is_floating_point():
+        if self.problem == "multi_label" or self._separate(logits, labels):
             return multi_label(logits, labels)
         if self.problem == "spans":
             labels = labels.clamp(min=0)
             labels = labels.masked_fill(labels >= logits.shape[-1], -100)  # cut off with the text
+        _check_class_axis(logits, labels)
         return classification(logits, labels, smoothing)
 
     def cross_entropy_inputs(self, output: Any, batch: Any) -> CrossEntropyInputs | None:
         """The scores and labels, where the loss is their plain cross-entropy."""
         if self.problem != "classification" or self.label_smoothing:
             return None
-        scores, labels = logits_of(output), self.labels(batch)
+        scores, labels = logits_of(output, self.scores), self.labels(batch)
         plain = scores.ndim == 2 and labels.dtype == torch.int64 and labels.ndim == 1
         if not plain or len(labels) != len(scores) or not len(labels):
             return None
         return CrossEntropyInputs(scores, labels)
+
+    def _separate(self, logits: Tensor, labels: Tensor) -> bool:
+        """Whether labels are each on or off, though the problem is one class among several."""
+        if not labels.is_floating_point() or self.problem == "soft_classification":
+            return False
+        return self.inferred or not are_distributions(logits, labels)
 
     def labels(self, batch: Any) -> Tensor:
         """What this loss looks for in a batch; raise `ObjectiveError` where it is not there."""
@@ -97,6 +124,17 @@ class LabelledLoss:
             return labels_of(batch)
         found = [labels_of(batch, name) for name in ("start_positions", "end_positions")]
         return torch.stack([one.view(-1) for one in found], dim=1)
+
+
+def _check_class_axis(logits: Tensor, labels: Tensor) -> None:
+    """Refuse scores `[batch, class, ...]`, whose classes would be taken from the last dimension."""
+    dense = logits.ndim > 2 and labels.shape == (*logits.shape[:1], *logits.shape[2:])
+    if dense and (logits.ndim > 3 or labels.shape != logits.shape[:-1]):
+        raise ObjectiveError(
+            f"scores of shape {tuple(logits.shape)} have their classes in dimension 1, by labels "
+            f"of shape {tuple(labels.shape)}; here they are in the last\n"
+            "  move them: consistent(..., scores=lambda output: output.movedim(1, -1))"
+        )
 
 
 class Counting:
@@ -141,11 +179,14 @@ def labels_of(batch: Any, name: str = "labels") -> Any:
 
 
 def task_loss(
-    loss: LossFunction | str | None, model: nn.Module, label_smoothing: float = 0.0
+    loss: LossFunction | str | None,
+    model: nn.Module,
+    label_smoothing: float = 0.0,
+    scores: Scores | None = None,
 ) -> LossFunction:
     """The loss that was given, by name or as a function, or else the model's own."""
     if loss is None:
-        return LabelledLoss(problem_of(model), label_smoothing)
+        return LabelledLoss(problem_of(model), label_smoothing, scores, inferred=True)
     if getattr(loss, "__module__", "").startswith("torch.nn."):
         raise ObjectiveError(
             f"{getattr(loss, '__name__', type(loss).__name__)} is of torch, which is given scores "
@@ -161,7 +202,7 @@ def task_loss(
         return loss
     for problem in PROBLEMS:
         if loss == problem:
-            return LabelledLoss(problem, label_smoothing)
+            return LabelledLoss(problem, label_smoothing, scores)
     raise ObjectiveError(
         f"no task loss is called {loss!r}\n  there are: {', '.join(PROBLEMS)}"
         + did_you_mean(loss, PROBLEMS)

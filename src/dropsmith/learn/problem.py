@@ -122,7 +122,7 @@ def problem_of(setup: Setup, seeds: int, kind: str = "auto") -> Problem:
     circumstances = describe_environment(data, torch.device("cpu")) | {
         "data_given": setup.data_given
     }
-    loss = "mse" if task.kind == "values" else "nll"
+    loss = "mse" if task.kind == "regression" else "nll"
     config = setup.to_json()
     return Problem(config=config, seeds=seeds, loss=loss, space=space, environment=circumstances)
 

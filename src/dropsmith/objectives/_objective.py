@@ -16,6 +16,9 @@ LossFunction = Callable[[Any, Any], Loss]
 WRITTEN = {"batch_fraction": "share", "task_loss_views": "carriers", "noise_free": "quiet"}
 """Settings that have another name in JSON, by which the ids of older records hold."""
 
+RECORDED = "recorded"
+"""The key in a field's metadata of the spelling that its words have in JSON."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Objective(ABC):
@@ -62,15 +65,21 @@ class Objective(ABC):
         """A JSON object from which `objectives.from_json` makes an equal objective."""
         return {"objective": type(self).__name__} | {
             WRITTEN.get(name, name): list(value) if isinstance(value, tuple) else value
-            for name, value in self._settings()
+            for name, value in self._settings(recorded=True)
         }
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in self._settings())
         return f"{type(self).__name__}({settings})"
 
-    def _settings(self) -> list[tuple[str, Any]]:
+    def _settings(self, recorded: bool = False) -> list[tuple[str, Any]]:
         # What must be given comes first, as one would type it.
         order = sorted(fields(self), key=lambda field: field.default is not MISSING)
         values = [(field, getattr(self, field.name)) for field in order]
-        return [(field.name, value) for field, value in values if value != field.default]
+        changed = [(field, value) for field, value in values if value != field.default]
+        # A word that has another spelling in JSON says so in its field.
+        words = [field.metadata.get(RECORDED, {}) if recorded else {} for field, _ in changed]
+        return [
+            (field.name, word.get(value, value) if word else value)
+            for (field, value), word in zip(changed, words, strict=True)
+        ]

@@ -100,7 +100,7 @@ def _mean(items: Tensor, kept: Tensor | None) -> Mean:
         if kept.shape[-1] != 1:
             raise ObjectiveError(
                 "the mask counts single classes, but this distance is one number over all classes\n"
-                '  for an output of separate labels or values, set kind="labels" or kind="values"'
+                '  set kind="multi_label" for separate labels, kind="regression" for values'
             )
         kept = kept.squeeze(-1)
     return Mean.of(items, kept.expand_as(items))

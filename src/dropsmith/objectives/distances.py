@@ -150,8 +150,9 @@ def _distributions(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     a, b = _alike(a, b)
     if a.shape[-1:] == (1,):
         raise ObjectiveError(
-            f"scores of shape {tuple(a.shape)} have one class, whose probability is always 1: two "
-            'views never differ\n  set kind="values" for a regression, kind="labels" for yes or no'
+            f"scores of shape {tuple(a.shape)} have one class, whose probability is always 1: "
+            "two views never differ\n"
+            '  set kind="regression" for values, kind="multi_label" for yes or no'
         )
     return a, b
 

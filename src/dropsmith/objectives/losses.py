@@ -37,7 +37,7 @@ def checked(found: Any) -> Loss:
 def classification(
     logits: Tensor, labels: Tensor, label_smoothing: float = 0.0, ignore_index: int = -100
 ) -> Loss:
-    """Cross-entropy with the label of each item.
+    """Cross-entropy with the label of each item, or with its probabilities of the classes.
 
     Label smoothing spreads its share evenly over all classes, as `torch.nn.functional` does, save
     those at −inf. It touches this loss alone: consistency compares the outputs as they are.
@@ -45,17 +45,22 @@ def classification(
     >>> loss = classification(torch.zeros(3, 2), torch.tensor([0, 1, -100]))
     >>> loss.mean.value, loss.mask
     (tensor(0.6931), tensor([ True,  True, False]))
+    >>> classification(torch.zeros(1, 2), torch.tensor([[0.5, 0.5]])).mean
+    Mean(sum=tensor(0.6931), count=tensor(1))
 
     Args:
         logits: `[..., classes]`.
-        labels: integers, `[...]`.
+        labels: integers, `[...]`; or the probabilities of the classes, `[..., classes]`, as mixed
+            examples have them, which sum to one. An item is an item in both.
         label_smoothing: the share of the target that is spread over all classes, in [0, 1).
-        ignore_index: the label of items that are not counted.
+        ignore_index: the label of items that are not counted; of probabilities, all of an item's.
     """
-    if labels.shape != logits.shape[:-1] or labels.is_floating_point():
-        raise _misfit("integer labels", labels, logits, "logits without their class dimension")
     if not 0 <= label_smoothing < 1:
         raise ObjectiveError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
+    if labels.is_floating_point() and labels.shape == logits.shape:
+        return _cross_entropy(logits, labels, label_smoothing, ignore_index)
+    if labels.shape != logits.shape[:-1] or labels.is_floating_point():
+        raise _misfit("integer labels", labels, logits, "logits without their class dimension")
     if isinstance(logits, LazyLogits) and logits.not_materialised:
         return put_off(classification, logits, labels, label_smoothing, ignore_index)
     if _counts_all(labels, ignore_index):
@@ -99,6 +104,8 @@ def tokens(
         label_smoothing: see `classification`.
         ignore_index: the label of padding.
     """
+    if shift and labels.is_floating_point():
+        raise _misfit("integer labels", labels, logits, "logits without their class dimension")
     if shift:
         end = torch.full_like(labels[..., :1], ignore_index)
         labels = torch.cat((labels[..., 1:], end), dim=-1)
@@ -146,6 +153,22 @@ def regression(values: Tensor, labels: Tensor, mask: Tensor | None = None) -> Lo
     if mask is not None:
         error = torch.where(mask, error, 0)
     return Loss(Mean.of(error.square(), mask), mask)
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor, smoothing: float, ignore_index: int) -> Loss:
+    """Cross-entropy with probabilities `[..., classes]`."""
+    if isinstance(logits, LazyLogits):
+        logits = logits.materialise()
+    ignored = (labels == ignore_index).all(-1)
+    mask = ~ignored
+    scores = torch.where(mask.unsqueeze(-1), logits, 0)
+    log_p = scores.log_softmax(-1, dtype=wide(logits, logits))
+    target = torch.where(mask.unsqueeze(-1), labels, 0).to(log_p.dtype)
+    # 0 × −inf is not a number: a class of probability 0 asks nothing of an impossible score.
+    items = -torch.where(target == 0, 0, target * log_p).sum(-1)
+    if smoothing:
+        items = (1 - smoothing) * items + smoothing * _spread(log_p)
+    return Loss(Mean.of(items, mask), mask)
 
 
 def _spread(log_p: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """LR-Drop: several noisy views should agree layer by layer, and not in the output alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from torch import Tensor
@@ -9,10 +9,10 @@ from dropsmith.activations import Reads
 from dropsmith.errors import ObjectiveError, did_you_mean
 from dropsmith.objectives._checks import check_number, check_view
 from dropsmith.objectives._layers import LayerAgreement, layer_terms
-from dropsmith.objectives._objective import LossFunction, Objective
-from dropsmith.objectives.r_drop import Kind, RDrop
+from dropsmith.objectives._objective import RECORDED, LossFunction, Objective
+from dropsmith.objectives.r_drop import RDrop
 from dropsmith.passes import Views
-from dropsmith.terms import Loss, Terms
+from dropsmith.terms import KINDS_IN_RECORDS, Loss, OutputKind, Terms, output_kind
 
 HIDDEN, ATTENTION = ("hidden",), ("attention", "cross")
 
@@ -82,7 +82,7 @@ class LRDrop(Objective):
     hidden: float = 1.0
     attention: float = 1.0
     output: float = 1.0
-    kind: Kind = "classes"
+    kind: OutputKind = field(default="classification", metadata={RECORDED: KINDS_IN_RECORDS})
     hidden_at: Literal["feed-forward", "block"] = "feed-forward"
     hidden_distance: Literal["squared", "cosine"] = "squared"
     attention_distance: Literal["squared", "symmetric_kl", "jensen_shannon"] = "squared"
@@ -104,6 +104,7 @@ class LRDrop(Objective):
                     f"LRDrop: no {name} is called {word!r}\n  there are: {', '.join(known)}"
                     + did_you_mean(str(word), known)
                 )
+        object.__setattr__(self, "kind", output_kind(self.kind))
         if self.layers is not None:
             object.__setattr__(self, "layers", tuple(self.layers))
         _check_layers(self.layers)

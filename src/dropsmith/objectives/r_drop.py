@@ -1,6 +1,6 @@
 """R-Drop: the output distributions of several noisy views should agree (Liang, Wu et al. 2021)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from dropsmith.errors import ObjectiveError, did_you_mean
 from dropsmith.objectives._agreement import Agreeing, Agreement
 from dropsmith.objectives._checks import check_number, check_view
+from dropsmith.objectives._objective import RECORDED
 from dropsmith.objectives.distances import (
     Distance,
     jensen_shannon,
@@ -18,8 +19,8 @@ from dropsmith.objectives.distances import (
     squared_error,
     symmetric_kl,
 )
+from dropsmith.terms import KINDS_IN_RECORDS, OUTPUT_KINDS, OutputKind, output_kind
 
-Kind = Literal["classes", "labels", "values"]
 Divergence = Literal["symmetric", "forward", "backward", "js"]
 
 TARGETS = "targets"
@@ -43,8 +44,8 @@ class RDrop(Agreeing):
 
     Args:
         alpha: the paper's coefficient, 0.1 to 5 there.
-        kind: what the outputs are: `"classes"` (softmax), `"labels"` (a sigmoid each; an item is
-            a label) or `"values"` (regression; KL becomes the squared difference, as in the
+        kind: what the outputs are: `"classification"` (softmax), `"multi_label"` (a sigmoid each;
+            an item is a label) or `"regression"` (KL becomes the squared difference, as in the
             paper's appendix; an item is a value).
         divergence: `"symmetric"`, `"forward"` for KL(p‖q) from the earlier view to the later,
             `"backward"` for KL(q‖p), or `"js"` for Jensen-Shannon; each takes the place of
@@ -55,23 +56,24 @@ class RDrop(Agreeing):
     """
 
     alpha: float
-    kind: Kind = "classes"
+    kind: OutputKind = field(default="classification", metadata={RECORDED: KINDS_IN_RECORDS})
     divergence: Divergence = "symmetric"
     stop_gradient: int | Literal["targets"] | None = None
 
     def __post_init__(self) -> None:
         check_number(self, "alpha")
-        _check_word("kind", self.kind, ("classes", "labels", "values"))
+        object.__setattr__(self, "kind", output_kind(self.kind))
+        _check_word("kind", self.kind, OUTPUT_KINDS)
         _check_word("divergence", self.divergence, tuple(_DIVERGENCES))
         super().__post_init__()
         if self.stop_gradient != TARGETS:
             check_view(self, self.stop_gradient)
-        elif self.kind == "values" or self.divergence == "js":
+        elif self.kind == "regression" or self.divergence == "js":
             raise ObjectiveError(
                 f'{self}: stop_gradient="targets" holds one side of a KL, here there is none\n'
                 "  give the number of the view to hold, such as stop_gradient=0"
             )
-        if self.kind == "values" and self.divergence != "symmetric":
+        if self.kind == "regression" and self.divergence != "symmetric":
             raise ObjectiveError(
                 f"{self}: values have no distribution\n  leave divergence out: the term is the "
                 "squared difference"
@@ -87,11 +89,11 @@ class RDrop(Agreeing):
         )
 
     def _distance(self) -> Distance:
-        if self.kind == "values":
+        if self.kind == "regression":
             return squared_error
         choices = _WITH_TARGETS_HELD if self.stop_gradient == TARGETS else _DIVERGENCES
         distance = choices.get(self.divergence, symmetric_kl)
-        return partial(per_label, distance) if self.kind == "labels" else distance
+        return partial(per_label, distance) if self.kind == "multi_label" else distance
 
 
 def _backward_kl(a: Tensor, b: Tensor) -> Tensor:

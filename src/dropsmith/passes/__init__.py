@@ -13,17 +13,19 @@ from dropsmith.passes.fused_head import (
 from dropsmith.passes.make_views import make_views, views
 from dropsmith.passes.noise_free import Modes, noise_disabled
 from dropsmith.passes.request import Mode, ViewRequest
-from dropsmith.passes.run_audit import Audit, audit
+from dropsmith.passes.run_audit import Audit, AuditRow, audit
 from dropsmith.passes.runner import ViewRun, plan_run
 from dropsmith.passes.strategy import find_installation
 from dropsmith.passes.trunk import upper
-from dropsmith.passes.view_values import Views, detached, logits_of, state_of
+from dropsmith.passes.view_values import Scores, Views, detached, has_spans, logits_of, state_of
 
 __all__ = [
     "LEAST_CLASSES",
     "Audit",
+    "AuditRow",
     "Mode",
     "Modes",
+    "Scores",
     "ViewRequest",
     "ViewRun",
     "Views",
@@ -31,6 +33,7 @@ __all__ = [
     "audit",
     "detached",
     "find_installation",
+    "has_spans",
     "head_of",
     "large_head",
     "logits_of",

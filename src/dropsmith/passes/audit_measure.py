@@ -18,11 +18,10 @@ class Draw:
         valid: how many elements could tell: what was zero already says nothing.
         dropped: how many of them no longer depend on what they were.
         changed: how many of them are not what they were.
-        patterns: what each view was multiplied by, rounded.
+        patterns: what each view was multiplied by, rounded, not-a-number where that says nothing;
+            one for a draw that all views share, none where the rows of a view cannot be told.
         whole: of how many rows of the batch nothing was changed, and how many there were; none
             where rows cannot be told.
-        uncut: whether it holds rows of several views and is not a part for each, such as tokens
-            that were picked out of the batch.
     """
 
     valid: int
@@ -30,13 +29,15 @@ class Draw:
     changed: int
     patterns: tuple[Tensor, ...]
     whole: tuple[int, int] = (0, 0)
-    uncut: bool = False
 
     @classmethod
     def of(
         cls, before: Tensor, after: Tensor, axes: tuple[str, ...] = (), stacked: int | None = None
     ) -> "Draw":
-        """Compare what a site was given and returned; `stacked` is the rows of a stacked batch."""
+        """Compare what a site was given and returned; `stacked` is the rows of a stacked batch.
+
+        It is None where a draw belongs to one view, or to all of them alike.
+        """
         before, after = before.detach(), after.detach()
         limits = torch.finfo(before.dtype)
         valid = (before.abs() > limits.tiny) & torch.isfinite(before)
@@ -44,12 +45,10 @@ class Draw:
         # A scale of 1 may be off by a rounding; in half precision that is nearly a percent.
         changed = valid & ((ratio - 1).abs() > max(1e-3, 8 * limits.eps))
         gone = valid & (after == _in_place_of_dropped(before, after, changed))
-        dim = None if stacked is None else _batch_dim(before.shape, axes, stacked)
-        parts = ratio.chunk(2, dim) if dim is not None else (ratio,)
+        parts = _of_views(torch.where(valid, ratio, torch.nan), axes, stacked)
         counts = int(valid.sum()), int(gone.sum()), int(changed.sum())
         patterns = tuple((part * 64).round() for part in parts)
-        uncut = stacked is not None and dim is None and "batch" in axes
-        return cls(*counts, patterns, _whole_rows(valid, changed, axes), uncut)
+        return cls(*counts, patterns, _whole_rows(valid, changed, axes))
 
 
 def _in_place_of_dropped(before: Tensor, after: Tensor, changed: Tensor) -> Tensor:
@@ -70,6 +69,13 @@ def _whole_rows(valid: Tensor, changed: Tensor, axes: tuple[str, ...]) -> tuple[
     return int((seen & (changed.sum(rest) == 0)).sum()), int(seen.sum())
 
 
+def _of_views(ratio: Tensor, axes: tuple[str, ...], stacked: int | None) -> tuple[Tensor, ...]:
+    if stacked is None:
+        return (ratio,)
+    dim = _batch_dim(ratio.shape, axes, stacked)
+    return () if dim is None else ratio.chunk(2, dim)
+
+
 def _batch_dim(sizes: Sequence[int], axes: tuple[str, ...], rows: int) -> int | None:
     """The dimension that counts a stacked batch's rows, with or without heads folded in."""
     if "batch" in axes and len(axes) == len(sizes):
@@ -80,14 +86,25 @@ def _batch_dim(sizes: Sequence[int], axes: tuple[str, ...], rows: int) -> int | 
 
 
 def masks_differ(draws: Sequence[Draw]) -> bool | None:
-    """Whether two views were dropped differently; None where it cannot be told."""
+    """Whether two views were dropped differently; None where that cannot be told.
+
+    Too few elements may have been changed, or the rows of each view not be known.
+    """
     if sum(draw.valid for draw in draws) < FEW and any(draw.changed for draw in draws):
         return None
     pairs = [draw.patterns for draw in draws if len(draw.patterns) == 2]
+    if not pairs and not all(draw.patterns for draw in draws):
+        return None if any(draw.changed for draw in draws) else False
     if not pairs:
         # One draw for each looped view: the first half of the calls against the second.
         first, second = draws[: len(draws) // 2], draws[len(draws) // 2 :]
         pairs = [(a.patterns[0], b.patterns[0]) for a, b in zip(first, second, strict=False)]
-    if not pairs and any(draw.uncut and draw.changed for draw in draws):
-        return None
-    return any(not torch.equal(a, b) for a, b in pairs)
+    return any(_differ(a, b) for a, b in pairs)
+
+
+def _differ(first: Tensor, second: Tensor) -> bool:
+    """Whether two patterns differ where both say something."""
+    if first.shape != second.shape:
+        return True
+    known = ~(first.isnan() | second.isnan())
+    return bool((known & (first != second)).any())

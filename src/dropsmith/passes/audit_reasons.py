@@ -8,6 +8,7 @@ from dropsmith.noise import owner_module
 from dropsmith.patterns import Native, Off, Spans, Tiles
 from dropsmith.plans import Rule, Site
 
+UNKNOWN_ROWS = "which of its rows belong to which view is not known"
 SKIPPED = "a call like this skips it: fused fast path"
 
 

@@ -1,5 +1,6 @@
 """Views of one batch: several passes of a model, each with noise of its own."""
 
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -10,7 +11,7 @@ from dropsmith.noise import Noise, RowAxes, find_noise
 from dropsmith.passes.block_views import reader_of
 from dropsmith.passes.request import Mode, ViewRequest
 from dropsmith.passes.runner import plan_run
-from dropsmith.passes.view_values import Views
+from dropsmith.passes.view_values import Scores, Views
 
 
 def views(
@@ -24,6 +25,7 @@ def views(
     trunk: str | None = None,
     reads: Reads | None = None,
     rows: RowAxes | None = None,
+    scores: Scores | None = None,
 ) -> Views:
     """Run a model `n` times over one batch, each time with noise of its own.
 
@@ -54,6 +56,8 @@ def views(
         reads: what to read of each view's Transformer blocks: an objective's `reads`.
         rows: the axes on which arguments have their rows, by name, where somebody says them, as
             in `{"mask": None}` for an argument without rows. Otherwise they are found by running.
+        scores: the place of the scores in what the model returns: a name, an index, or a function
+            of the output; by default the usual one, see `Views.logits`.
 
     Raises:
         ViewError: the passes cannot be made the way that was asked for.
@@ -71,7 +75,8 @@ def views(
     noise = find_noise(model)
     if noise is not None:
         noise.begin(model.training)
-    return make_views(model, request, batch, noise)
+    made = make_views(model, request, batch, noise)
+    return made if scores is None else replace(made, scores=scores)
 
 
 def make_views(model: nn.Module, request: ViewRequest, batch: Any, noise: Noise | None) -> Views:

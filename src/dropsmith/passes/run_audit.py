@@ -26,6 +26,7 @@ from dropsmith.noise import (
 from dropsmith.passes.audit_measure import FEW, Draw, masks_differ
 from dropsmith.passes.audit_reasons import (
     SKIPPED,
+    UNKNOWN_ROWS,
     how_drawn,
     left_whole,
     reason,
@@ -170,8 +171,9 @@ def _two_views(
     total = sum(run.sizes or ()) if run.together else None
 
     def see(name: str, kind: Kind, before: Tensor, after: Tensor) -> None:
-        axes = known[name].axes if name in known else ()
-        halved = None if kind == "weight" else total
+        axes, sizes = (known[name].axes, known[name].sizes) if name in known else ((), None)
+        # What does not grow with the rows is drawn once for all views that are stacked.
+        halved = None if kind == "weight" or tuple(before.shape) == sizes else total
         draws.setdefault((name, kind), []).append(Draw.of(before, after, axes, halved))
 
     with watched(model, see):
@@ -191,8 +193,8 @@ def _row(
     skipped = on and site.owner not in called
     apart = masks_differ(draws) if draws else None
     why = reason(model, site, rule, on, apart) if draws else reason_never(model, site, rule)
-    if on and apart is None and valid >= FEW:
-        why = "rows are picked out of the batch: the views cannot be told apart"
+    if draws and apart is None and valid >= FEW:
+        why = UNKNOWN_ROWS
     whole, rows = (sum(draw.whole[i] for draw in draws) for i in (0, 1))
     return AuditRow(
         site=site,

@@ -1,6 +1,6 @@
 """Several passes over one batch, as a value: what consistency trains on and prediction averages."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,9 @@ from torch.utils import _pytree as pytree
 
 from dropsmith.activations import Layer
 from dropsmith.errors import ViewError
+
+Scores = str | int | Callable[[Any], Tensor]
+"""A place in a model's output that holds the scores: a name, an index, or a function of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +27,7 @@ class Views:
             objective reads them; nothing otherwise.
         step: the training step they were made in, where that is known.
         rows: how many rows the first view has; None where that is not known.
+        scores: the place of the scores in an output; None for the usual one, see `logits_of`.
     """
 
     outputs: tuple[Any, ...]
@@ -32,6 +36,7 @@ class Views:
     layers: tuple[tuple[Layer, ...], ...] = ()
     step: int | None = None
     rows: int | None = None
+    scores: Scores | None = None
 
     def __len__(self) -> int:
         return len(self.outputs)
@@ -39,7 +44,7 @@ class Views:
     @property
     def logits(self) -> tuple[Tensor, ...]:
         """The scores of each view: see `logits_of`."""
-        return tuple(logits_of(output) for output in self.outputs)
+        return tuple(logits_of(output, self.scores) for output in self.outputs)
 
     @property
     def carry(self) -> Any:
@@ -62,27 +67,82 @@ def detached(value: Any) -> Any:
     return pytree.tree_map(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, value)
 
 
-def logits_of(output: Any) -> Tensor:
-    """The scores in what a model returned: the tensor, `.logits`, `["logits"]`, the first tensor
-    of a tuple that is not a scalar; or, of a model that finds spans in texts, the scores of each
-    place as the start and as the end, `[batch, 2, time]`.
+def logits_of(output: Any, scores: Scores | None = None) -> Tensor:
+    """The scores in what a model returned.
+
+    Where no place is given, that is the tensor itself, `.logits`, `["logits"]`, or the first
+    tensor of a tuple that is floating and no scalar: a loss or chosen classes may stand before it.
+    Of a model that finds spans in texts, it is the scores of each place as the start and as the
+    end, `[batch, 2, time]`.
 
     >>> logits_of({"logits": torch.ones(2)})
     tensor([1., 1.])
+    >>> logits_of({"prediction": torch.ones(2)}, scores="prediction")
+    tensor([1., 1.])
+
+    Args:
+        output: what a model returned for one view.
+        scores: the place of the scores: a name, an index, or a function of the output.
+
+    Raises:
+        ViewError: there are no scores at the place, or at none of the usual ones.
     """
+    found = _usual_scores(output) if scores is None else _scores_at(output, scores)
+    if isinstance(found, Tensor):
+        return found
+    if scores is not None:
+        raise ViewError(
+            f"scores={scores!r} names no tensor in what the model returned: {_parts(output)}"
+        )
+    raise ViewError(
+        f"cannot find logits in what the model returned: {_parts(output)}\n"
+        "  looked for: a tensor, .logits, ['logits'], the first floating tensor of a tuple\n"
+        "  say where they are: scores= a name, an index, or a function of the output"
+    )
+
+
+def _usual_scores(output: Any) -> Any:
     if isinstance(output, Tensor):
         return output
     found = getattr(output, "logits", None)
     if found is None and isinstance(output, Mapping):
         found = output.get("logits")
-    if found is None and isinstance(output, Mapping) and "start_logits" in output:
+    if found is None and has_spans(output):
         return torch.stack([output["start_logits"], output["end_logits"]], dim=1)
     if found is None and isinstance(output, tuple | list):
         # Hugging Face tuples begin with the scalar loss where labels were given.
-        found = next((x for x in output if isinstance(x, Tensor) and x.ndim), None)
-    if isinstance(found, Tensor):
-        return found
-    raise ViewError(
-        f"cannot find logits in what the model returned, a {type(output).__name__}\n"
-        "  looked for: a tensor, .logits, ['logits'], the first tensor of a tuple"
-    )
+        return next((x for x in output if _is_scores(x)), None)
+    return found
+
+
+def has_spans(output: Any) -> bool:
+    """Whether an output holds the scores of starts and ends of spans instead of logits."""
+    return isinstance(output, Mapping) and "logits" not in output and "start_logits" in output
+
+
+def _is_scores(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.ndim > 0 and value.is_floating_point()
+
+
+def _scores_at(output: Any, scores: Scores) -> Any:
+    if callable(scores):
+        return scores(output)
+    if isinstance(scores, str) and not isinstance(output, Mapping):
+        return getattr(output, scores, None)
+    as_tuple = getattr(output, "to_tuple", None)
+    if isinstance(scores, int) and as_tuple is not None:
+        output = as_tuple()
+    try:
+        return output[scores]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _parts(output: Any) -> str:
+    """What an output holds, in words."""
+    if isinstance(output, Mapping):
+        return f"a {type(output).__name__} of {', '.join(map(str, output)) or 'nothing'}"
+    if isinstance(output, tuple | list):
+        names = getattr(output, "_fields", [type(value).__name__ for value in output])
+        return f"a {type(output).__name__} of {', '.join(names) or 'nothing'}"
+    return f"a {type(output).__name__}"

@@ -2,12 +2,11 @@
 
 from dropsmith.prediction.calibration import Reliability, reliability
 from dropsmith.prediction.native_rules import native_plan
-from dropsmith.prediction.prediction import Kind, Prediction
+from dropsmith.prediction.prediction import Prediction
 from dropsmith.prediction.run_predict import predict
 from dropsmith.prediction.stream import Reading, reading
 
 __all__ = [
-    "Kind",
     "Prediction",
     "Reading",
     "Reliability",

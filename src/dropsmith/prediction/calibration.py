@@ -8,6 +8,9 @@ from torch import Tensor
 
 from dropsmith.errors import ViewError
 
+_ROUNDED = 1e-2
+"""More than rounding to a half precision takes a sum of probabilities from one."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reliability:
@@ -34,7 +37,12 @@ class Reliability:
 
 
 def reliability(
-    probabilities: Tensor, labels: Tensor, bins: int = 15, *, ignore: int = -100
+    probabilities: Tensor,
+    labels: Tensor,
+    bins: int = 15,
+    *,
+    ignore: int = -100,
+    class_axis: int | None = None,
 ) -> Reliability:
     """How far to trust probabilities, judged by the labels.
 
@@ -44,12 +52,18 @@ def reliability(
     (0.0, 0.75)
 
     Args:
-        probabilities: `[..., classes]`, such as `prediction.mean`.
-        labels: the true class of each item, `[...]`; or, for `kind="labels"`, zeros and ones of
-            the shape of `probabilities`: every label is then an item with two outcomes.
+        probabilities: `[..., classes]` or `[batch, classes, ...]`, such as `prediction.mean`.
+        labels: the true class of each item, `[...]`; or, for `kind="multi_label"`, zeros and ones
+            of the shape of `probabilities`: every label is then an item with two outcomes.
         bins: how many, between 0 and 1.
         ignore: items with this label, such as padding, do not count.
+        class_axis: the dimension of the classes, such as `prediction.class_axis`; by default the
+            one along which probabilities sum to 1 and that labels do not have.
     """
+    if class_axis is None:
+        class_axis = _class_axis(probabilities, labels)
+    if labels.shape != probabilities.shape:
+        probabilities = probabilities.movedim(class_axis, -1)
     likely, truth = _items(probabilities.detach(), labels, ignore)
     sure, guess = likely.max(-1)
     right = (guess == truth).to(likely.dtype)
@@ -71,6 +85,23 @@ def reliability(
         error=float((counts * (confidence - accuracy).abs()).sum() / len(truth)),
         nll=float(-own.clamp(min=tiny).log().mean()),
         brier=float((likely - truths).square().sum(-1).mean()),
+    )
+
+
+def _class_axis(probabilities: Tensor, labels: Tensor) -> int:
+    """The dimension that labels do not have, the last where labels have none of their own."""
+    shape = probabilities.shape
+    fitting = [
+        axis for axis in (len(shape) - 1, 1) if (*shape[:axis], *shape[axis + 1 :]) == labels.shape
+    ]
+    if len(set(fitting)) < 2:
+        return fitting[0] if fitting else -1
+    off = [float((probabilities.sum(axis) - 1).abs().max()) for axis in fitting]
+    if (off[0] < _ROUNDED) != (off[1] < _ROUNDED):
+        return fitting[0] if off[0] < _ROUNDED else fitting[1]
+    raise ViewError(
+        f"cannot tell which dimension of probabilities of shape {tuple(shape)} has the classes\n"
+        "  say it: reliability(..., class_axis=1) or class_axis=-1"
     )
 
 

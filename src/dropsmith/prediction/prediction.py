@@ -5,19 +5,13 @@ sample (Welford, 1962), in float32, or float64 where the model computes in it.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from dropsmith.batches import alike_within
 from dropsmith.errors import NoiseError, did_you_mean
-
-Kind = Literal["classes", "labels", "values"]
-
-
-KINDS: tuple[Kind, ...] = ("classes", "labels", "values")
-
+from dropsmith.terms import OUTPUT_KINDS, OutputKind, output_kind
 
 _ROUNDED = 64
 """Units in the last place of the largest score that rounding may come to."""
@@ -32,7 +26,8 @@ class Prediction:
     the part on which the samples disagree (what the model does not know; Houlsby et al. 2011).
 
     Args:
-        kind: `classes` (softmax over the last axis), `labels` (a sigmoid each) or `values`.
+        kind: `classification` (softmax over the classes), `multi_label` (a sigmoid each) or
+            `regression`.
         mean: probabilities, or values for regression: `[batch, ..., classes]`.
         variance: of the samples around their mean, divided by samples less one; same shape.
         entropy: of the mean: `[batch, ...]` for classes, the shape of `mean` for labels, None for
@@ -41,9 +36,10 @@ class Prediction:
         mutual_information: between the outcome and the noise, never negative; shaped alike.
         samples: how many passes were averaged.
         draws: every sample, `[samples, batch, ..., classes]`, where they were kept.
+        class_axis: the dimension of `mean` that has the classes; None where there are none.
     """
 
-    kind: Kind
+    kind: OutputKind
     mean: Tensor
     variance: Tensor
     entropy: Tensor | None
@@ -51,6 +47,7 @@ class Prediction:
     mutual_information: Tensor | None
     samples: int
     draws: Tensor | None = None
+    class_axis: int | None = None
 
 
 class Running:
@@ -59,15 +56,18 @@ class Running:
     Args:
         kind: what the outputs are.
         keep: whether to hold on to every sample.
+        class_axis: the dimension of the scores that has the classes.
     """
 
-    def __init__(self, kind: Kind, keep: bool = False) -> None:
-        if kind not in KINDS:
+    def __init__(self, kind: OutputKind, keep: bool = False, class_axis: int = -1) -> None:
+        kind = output_kind(kind)
+        if kind not in OUTPUT_KINDS:
             raise NoiseError(
-                f"predict: no kind of output is called {kind!r}\n  there are: {', '.join(KINDS)}"
-                + did_you_mean(str(kind), KINDS)
+                f"predict: no kind of output is called {kind!r}\n"
+                f"  there are: {', '.join(OUTPUT_KINDS)}" + did_you_mean(str(kind), OUTPUT_KINDS)
             )
-        self.kind: Kind = kind
+        self.kind: OutputKind = kind
+        self.class_axis = class_axis
         self.count = 0
         self.differ = False
         self.first = self.mean = self.squares = self.entropies = torch.zeros(())
@@ -75,7 +75,7 @@ class Running:
 
     def add(self, logits: Tensor) -> None:
         """Take in the scores of one sample."""
-        sample, entropy = _read(logits, self.kind)
+        sample, entropy = _read(logits, self.kind, self.class_axis)
         if not self.count:
             self.first = logits.clone()
             self.mean, self.squares = torch.zeros_like(sample), torch.zeros_like(sample)
@@ -97,7 +97,8 @@ class Running:
             if len(logits) > 1:
                 self.add_block(logits[1:])
             return
-        block, entropy = _read(logits, self.kind)
+        axis = self.class_axis if self.class_axis < 0 else self.class_axis + 1
+        block, entropy = _read(logits, self.kind, axis)
         count, total = len(block), self.count + len(block)
         rounded = _ROUNDED * torch.finfo(logits.dtype).eps
         self.differ = self.differ or not all(
@@ -117,8 +118,8 @@ class Running:
 
     def prediction(self) -> Prediction:
         """What the samples so far amount to."""
-        unsure = _entropy(self.mean, self.kind)
-        has = self.kind != "values"
+        unsure = _entropy(self.mean, self.kind, self.class_axis)
+        has = self.kind != "regression"
         return Prediction(
             kind=self.kind,
             mean=self.mean,
@@ -129,20 +130,21 @@ class Running:
             mutual_information=(unsure - self.entropies).clamp(min=0) if has else None,
             samples=self.count,
             draws=torch.stack(self.draws) if self.draws is not None else None,
+            class_axis=self.class_axis if self.kind == "classification" else None,
         )
 
 
-def _read(logits: Tensor, kind: Kind) -> tuple[Tensor, Tensor]:
+def _read(logits: Tensor, kind: OutputKind, axis: int) -> tuple[Tensor, Tensor]:
     scores = logits if logits.dtype == torch.float64 else logits.float()
-    if kind == "values":
+    if kind == "regression":
         return scores, scores.new_zeros(())
-    mean = scores.softmax(-1) if kind == "classes" else scores.sigmoid()
-    return mean, _entropy(mean, kind)
+    mean = scores.softmax(axis) if kind == "classification" else scores.sigmoid()
+    return mean, _entropy(mean, kind, axis)
 
 
-def _entropy(probability: Tensor, kind: Kind) -> Tensor:
-    if kind == "classes":
-        return torch.special.entr(probability).sum(-1)
-    if kind == "labels":
+def _entropy(probability: Tensor, kind: OutputKind, axis: int) -> Tensor:
+    if kind == "classification":
+        return torch.special.entr(probability).sum(axis)
+    if kind == "multi_label":
         return torch.special.entr(probability) + torch.special.entr(1 - probability)
     return probability.new_zeros(())

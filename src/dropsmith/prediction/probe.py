@@ -28,11 +28,13 @@ class Probe:
         stack: whether several samples may share one forward.
         script: what the work before the first draw returns, or None where it cannot be replayed.
         row_bytes: how much memory one more row takes.
+        scores: what the model gave for the few rows.
     """
 
     stack: bool
     script: Script | None
     row_bytes: float
+    scores: Tensor
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,7 +63,9 @@ def probe(sampler: Sampler, mode: Mode, replay: bool) -> Probe:
     floor = 4 * alone.logits[0].numel() * alone.logits[0].element_size()
     more = max(pair.peak - alone.peak if pair is not None else 0, floor)
     rows = sampler.layout.argument_rows(sampler.few)
-    return Probe(stack=pair is not None, script=script, row_bytes=more / rows)
+    return Probe(
+        stack=pair is not None, script=script, row_bytes=more / rows, scores=alone.logits[0]
+    )
 
 
 def _observed(sampler: Sampler, numbers: tuple[int, ...]) -> _Trial:

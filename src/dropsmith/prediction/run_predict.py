@@ -10,13 +10,15 @@ from torch import Tensor, nn
 from dropsmith.batches import Arguments, arguments
 from dropsmith.errors import NoiseError
 from dropsmith.noise import RowAxes
-from dropsmith.passes import Mode
+from dropsmith.passes import Mode, Scores
 from dropsmith.plans import Plan
-from dropsmith.prediction.prediction import Kind, Prediction, Running
+from dropsmith.prediction.class_axis import check_class_axis
+from dropsmith.prediction.prediction import Prediction, Running
 from dropsmith.prediction.probe import Probe, probe
 from dropsmith.prediction.replay import Player, Recorder, through
 from dropsmith.prediction.sampler import Sampler, sampling
 from dropsmith.prediction.silent import no_effect
+from dropsmith.terms import OutputKind
 
 MEMORY = 2**24
 """Bytes for stacked samples on a CPU: beyond what its caches hold, stacking only slows down."""
@@ -30,11 +32,13 @@ def predict(
     plan: Plan | None = None,
     seed: int = 0,
     memory: int | None = None,
-    kind: Kind = "classes",
+    kind: OutputKind = "classification",
     keep: bool = False,
     mode: Mode = "auto",
     replay: bool = True,
     rows: RowAxes | None = None,
+    scores: Scores | None = None,
+    class_axis: int | None = None,
 ) -> Prediction:
     """The mean of many noisy passes over a batch, and how unsure the model is of it.
 
@@ -54,7 +58,7 @@ def predict(
     (torch.Size([2, 3]), True)
 
     Args:
-        model: any module whose output holds scores: a tensor, `.logits`, or the first of a tuple.
+        model: any module whose output holds scores.
         batch: what it takes: a tensor, a tuple of arguments, or a mapping of them by name.
         samples: how many passes, at least 2.
         plan: noise beside the model's own, in place of the plan that is installed. Its masks are
@@ -63,14 +67,21 @@ def predict(
         seed: of the masks.
         memory: bytes that stacked samples may take; by default 16 MiB, or half of what is free
             on a GPU.
-        kind: what the scores are: `classes`, `labels` (several may hold at once) or `values`.
+        kind: what the scores are: `classification`, `multi_label` (several may hold at once) or
+            `regression`.
         keep: whether the samples themselves are kept, `draws` of the prediction.
         mode: `stacked`, `looped`, or `auto` for stacked where it can be.
         replay: whether the work before the first draw is done once, or anew for every sample.
         rows: the axes on which arguments have their rows, by name, where somebody says them.
+        scores: the place of the scores in what the model returns: a name, an index, or a function
+            of the output; by default a tensor, `.logits`, or the first floating one of a tuple.
+        class_axis: the dimension of the scores that has the classes, such as 1 in
+            `[batch, class, height, width]`; by default that of the channels or units of the
+            convolution or product that made them.
 
     Raises:
-        NoiseError: all samples would be equal, with the reason at each site.
+        NoiseError: all samples would be equal, with the reason at each site; or scores have one
+            class, or several dimensions of which none is known to be that of the classes.
         ViewError: samples are to be stacked and cannot be.
     """
     if samples < 2:
@@ -78,9 +89,12 @@ def predict(
     model, running = bare(model), Running(kind, keep)
     inputs = arguments(model, batch)
     with sampling(model, inputs, plan, seed, rows) as sampler:
-        found = sampler.probes.get((mode, replay))
+        sampler.scores = scores
+        found = sampler.probes.get((mode, replay, scores))
         if found is None:
-            found = sampler.probes[mode, replay] = probe(sampler, mode, replay)
+            found = sampler.probes[mode, replay, scores] = probe(sampler, mode, replay)
+        if running.kind == "classification":
+            running.class_axis = _class_axis(sampler, found, class_axis)
         for logits in _samples(sampler, inputs, samples, found, memory):
             running.add_block(logits)
         if not running.differ:
@@ -94,6 +108,15 @@ def bare(model: nn.Module) -> nn.Module:
     while isinstance(model, wrappers) or hasattr(model, "_orig_mod"):
         model = model.module if isinstance(model, wrappers) else model._orig_mod  # pyright: ignore
     return model
+
+
+def _class_axis(sampler: Sampler, found: Probe, given: int | None) -> int:
+    """The axis of the classes, which is looked for once; checked against the scores."""
+    axis = given if given is not None else sampler.probes.get("class axis")
+    if axis is None:
+        axis = sampler.probes["class axis"] = sampler.class_axis(found.scores)
+    check_class_axis(found.scores, axis)
+    return axis
 
 
 def _samples(

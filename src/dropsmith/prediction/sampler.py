@@ -33,9 +33,10 @@ from dropsmith.noise import (
 )
 from dropsmith.noise import Calls as CallsOf
 from dropsmith.noise import sites as find_sites
-from dropsmith.passes import logits_of
+from dropsmith.passes import Scores, has_spans, logits_of
 from dropsmith.patterns import Schedule
 from dropsmith.plans import Plan
+from dropsmith.prediction.class_axis import ProductTrace, class_axis_of
 from dropsmith.prediction.native_dropout import Calls, native_calls
 from dropsmith.prediction.native_rules import CallByCall, mixed, native_rules
 from dropsmith.prediction.trial_memory import TrialMemory, memory_key, remember, remembered
@@ -66,6 +67,7 @@ class Sampler:
         memory: TrialMemory,
     ) -> None:
         self.layout, self.few, self.probes = layout, memory.few, memory.probes
+        self.scores: Scores | None = None
         self.model, self.made, self.own, self.step = model, made, own, step
         self.noise, self.key = made.noise, Key.of(seed).fold(PREDICTION)
         devices = {p.device.index or 0 for p in model.parameters() if p.is_cuda}
@@ -80,7 +82,25 @@ class Sampler:
         outputs = (
             [output] if copies == 1 else self.layout.cut(output, [self._rows(inputs)] * copies)
         )
-        return [logits_of(one).detach() for one in outputs]
+        return [logits_of(one, self.scores).detach() for one in outputs]
+
+    def class_axis(self, scores: Tensor) -> int:
+        """The dimension of the scores that has the classes.
+
+        Args:
+            scores: of a few rows.
+
+        Raises:
+            NoiseError: it cannot be told.
+        """
+        if scores.ndim < 3:
+            return -1
+        with ProductTrace() as trace:
+            output = self.output(self.few, (0,))
+        scores = logits_of(output, self.scores)
+        if self.scores is None and has_spans(output):
+            return -1
+        return class_axis_of(scores, trace.results)
 
     def output(self, inputs: Arguments, numbers: tuple[int, ...]) -> Any:
         """All that the model returns where these samples are stacked, of one copy of the batch."""

@@ -17,6 +17,7 @@ from dropsmith.plans import Kind, Plan, rule, select
 from dropsmith.prediction.probe import Probe, probe
 from dropsmith.prediction.run_predict import bare, budget_of, parts_of
 from dropsmith.prediction.sampler import Sampler, sampling
+from dropsmith.terms import output_kind
 
 Carry = Callable[[Any], Mapping[str, Any]]
 """Takes what the model returned; returns what it is given beside the next batch, rows first."""
@@ -39,10 +40,10 @@ class Reading:
         samples: int,
         found: Probe,
         carry: Carry,
-        kind: Literal["classes", "values"],
+        kind: Literal["classification", "regression"],
     ) -> None:
         self.sampler, self.samples, self.found = sampler, samples, found
-        self.carry, self.kind = carry, kind
+        self.carry, self.kind = carry, output_kind(kind)
         self.numbers: list[tuple[int, ...]] = []
         self.carried: dict[int, dict[str, Any]] = {}
 
@@ -63,10 +64,14 @@ class Reading:
             rows = layout.argument_rows(inputs) * copies
             output = self.sampler.stacked_output(Arguments((), kwargs), numbers, rows)
             self.carried[index] = dict(self.carry(output))
-            part = self._sum(logits_of(output), copies)
+            part = self._sum(logits_of(output, self.sampler.scores), copies)
             total = part if total is None else self._add(total, part)
         assert total is not None
-        return total - math.log(self.samples) if self.kind == "classes" else total / self.samples
+        return (
+            total - math.log(self.samples)
+            if self.kind == "classification"
+            else total / self.samples
+        )
 
     def _parts(self, rows: int) -> list[tuple[int, ...]]:
         most = int(budget_of(self.sampler.model) / (self.found.row_bytes * rows))
@@ -75,10 +80,12 @@ class Reading:
     def _sum(self, scores: Tensor, copies: int) -> Tensor:
         scores = scores.float().unflatten(0, (copies, -1))
         # Of probabilities, but as logarithms: a label that no sample expects is not impossible.
-        return scores.log_softmax(-1).logsumexp(0) if self.kind == "classes" else scores.sum(0)
+        return (
+            scores.log_softmax(-1).logsumexp(0) if self.kind == "classification" else scores.sum(0)
+        )
 
     def _add(self, total: Tensor, part: Tensor) -> Tensor:
-        return torch.logaddexp(total, part) if self.kind == "classes" else total + part
+        return torch.logaddexp(total, part) if self.kind == "classification" else total + part
 
 
 @contextmanager
@@ -88,7 +95,7 @@ def reading(
     samples: int,
     carry: Carry = lambda output: {},
     *,
-    kind: Literal["classes", "values"] = "classes",
+    kind: Literal["classification", "regression"] = "classification",
     seed: int = 0,
     without: tuple[Kind, ...] = (),
 ) -> Iterator[Reading]:
@@ -111,7 +118,7 @@ def reading(
         few: a batch of a few rows, to find out how samples may be run.
         samples: how many passes, at least 1.
         carry: what one pass hands to the next over the batch that continues.
-        kind: `classes` averages probabilities, `values` predictions.
+        kind: `classification` averages probabilities, `regression` predictions.
         seed: of the masks.
         without: kinds of sites that are left without noise, such as `words`.
 

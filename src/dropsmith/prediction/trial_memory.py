@@ -26,13 +26,13 @@ class TrialMemory:
         calls: the model's own noisy calls.
         sites: its sites.
         few: the arguments for a few rows, or for all where rows cannot be taken alone.
-        probes: how a batch may be run, by mode and whether work is replayed.
+        probes: how a batch may be run, by the arguments of `predict` that it depends on.
     """
 
     calls: Calls
     sites: list[Site]
     few: Arguments
-    probes: dict[tuple[str, bool], Any] = field(default_factory=dict)
+    probes: dict[Any, Any] = field(default_factory=dict)
 
 
 _KNOWN: WeakKeyDictionary[nn.Module, dict[Any, TrialMemory]] = WeakKeyDictionary()

@@ -50,7 +50,7 @@ class CustomModelTask(Task):
     paired_noise: str = "dropout"
     perplexity: bool = False
     input: str | None = None
-    kind: Literal["classes", "values"] = "classes"
+    kind: Literal["classification", "regression"] = "classification"
     blocks: bool = False
     upper: str | None = None
 

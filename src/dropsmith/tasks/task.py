@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from dropsmith.errors import TaskError
 from dropsmith.passes import logits_of
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
@@ -19,7 +20,7 @@ from dropsmith.tasks.generation import GenerationScores
 from dropsmith.tasks.meters import Meter
 from dropsmith.terms import Loss
 
-Kind = Literal["classes", "values"]
+Kind = Literal["classification", "regression"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +88,8 @@ class Task(ABC):
     A task carries, as class or instance attributes, its `name` on the command line, its
     `noises` (the kinds that `plan` can place in its model), which of them methods of two views
     are run on (`paired_noise`), its `budget` (which trains its model
-    in a short while on two cores), whether `perplexity` is shown for it, its `kind`: whether
-    what the model returns are scores of `classes` or predicted `values`, whether its model is
+    in a short while on two cores), whether `perplexity` is shown for it, its `kind`:
+    `classification` or `regression`, by what the model returns, whether its model is
     made of Transformer `blocks` that objectives can read, and where the `upper` half of its layers
     begins: the name of a module, or None.
     """
@@ -100,7 +101,15 @@ class Task(ABC):
     perplexity: bool = False
     blocks: bool = False
     upper: str | None = None
-    kind: Kind = "classes"
+    kind: Kind = "classification"
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        if cls.kind not in get_args(Kind):
+            raise TaskError(
+                f"{cls.__name__}: no kind of task is called {cls.kind!r}\n"
+                f"  there are: {', '.join(get_args(Kind))}"
+            )
 
     @abstractmethod
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
@@ -141,7 +150,7 @@ class Task(ABC):
         settings are chosen by, on validation.
         """
         loss = self.loss(output, batch)
-        if self.kind == "values":
+        if self.kind == "regression":
             return {"mse": loss.mean.numbers}
         right = logits_of(output).argmax(-1) == batch["labels"]
         right = right if loss.mask is None else right[loss.mask]
@@ -170,7 +179,7 @@ class Task(ABC):
         scores = dict(means)
         if self.perplexity:
             scores["perplexity"] = math.exp(min(means["nll"], 700.0))
-        if self.kind == "values":
+        if self.kind == "regression":
             scores["rmse"] = part.unit * math.sqrt(means["mse"])
         return scores
 

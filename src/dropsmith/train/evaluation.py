@@ -94,7 +94,7 @@ Read = Callable[[dict[str, Tensor], bool], Any]
 
 def _scores(task: Task, part: Part, read: Read, device: torch.device) -> dict[str, float]:
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
-    calibration = Calibration() if task.kind == "classes" else None
+    calibration = Calibration() if task.kind == "classification" else None
     meters = task.meters()
     for part_batch in part.batches(ROWS):
         batch = on_device(part_batch.columns, device)

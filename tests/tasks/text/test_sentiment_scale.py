@@ -147,7 +147,7 @@ def test_a_method_that_compares_probabilities_compares_its_values_instead():
     task = find_task("sentiment-scale")
     assert pick(["r-drop"], task)[-1] == "r-drop"
     goal = METHODS["r-drop"].goal({"rate": 0.3, "alpha": 1.0}, task.kind)
-    assert goal == RDrop(alpha=1.0, kind="values")
+    assert goal == RDrop(alpha=1.0, kind="regression")
 
 
 def test_the_real_reviews(data_dir):

@@ -62,7 +62,7 @@ class PretrainedTextTask(Task):
     name: str
     budget: Budget
     noises: tuple[str, ...] = PRETRAINED_NOISES
-    kind: Kind = "classes"
+    kind: Kind = "classification"
     blocks: bool = True
 
     @property

@@ -135,7 +135,7 @@ STSB = _pair_task(
         text=("sentence1",),
         second="sentence2",
         label="score",
-        kind="values",
+        kind="regression",
         hub=("nyu-mll/glue", "stsb", "sentence1"),
     ),
     "pearson",

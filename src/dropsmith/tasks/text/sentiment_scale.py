@@ -156,7 +156,7 @@ class SentimentTask(Task):
     cell: str
     budget: Budget
     noises: tuple[str, ...] = REGRESSOR_NOISES
-    kind: Literal["classes", "values"] = "values"
+    kind: Literal["classification", "regression"] = "regression"
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         return read_sentiment_scale(data, limit)

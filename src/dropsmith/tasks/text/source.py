@@ -46,7 +46,7 @@ class TextSource:
     text: tuple[str, ...] = ("sentence",)
     second: str | None = None
     label: str = "label"
-    kind: Kind = "classes"
+    kind: Kind = "classification"
     names: tuple[tuple[str, str], ...] | None = None
     hub: tuple[str, str | None, str] | None = None
     limit: int | None = None
@@ -73,7 +73,9 @@ class TextSource:
         """The sentences and labels of each part, of training as many as a limit leaves."""
         parts = self.parts(data)
         place = str(data) if data is not None else self.about
-        read = classes(parts, dict(self.names or ()), place) if self.kind == "classes" else None
+        read = (
+            classes(parts, dict(self.names or ()), place) if self.kind == "classification" else None
+        )
         labels = read or values(parts, place)
         limit_or_default = self.limit if limit is None else limit
         selection = apply_limit(round_robin(labels.bands), limit_or_default).tolist()

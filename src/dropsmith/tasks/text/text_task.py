@@ -39,7 +39,7 @@ class TextTask(Task):
     noises: tuple[str, ...] = TRANSFORMER_NOISES
     blocks: bool = True
     upper: str | None = "layers.1"
-    kind: Kind = "classes"
+    kind: Kind = "classification"
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         return self.source.read(data if data is not None else self.home, limit)
@@ -47,7 +47,7 @@ class TextTask(Task):
     def model(self, data: Data) -> nn.Module:
         return SmallTransformer(
             words=len(data.vocabulary),
-            classes=data.classes if self.kind == "classes" else 1,
+            classes=data.classes if self.kind == "classification" else 1,
             length=LONGEST,
             pairs=self.source.second is not None,
         )
@@ -56,7 +56,7 @@ class TextTask(Task):
         return transformer_plan(noise, rate)
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
-        loss_of = losses.classification if self.kind == "classes" else losses.regression
+        loss_of = losses.classification if self.kind == "classification" else losses.regression
         return loss_of(logits_of(output), batch["labels"])
 
     def meters(self) -> dict[str, Meter]:
