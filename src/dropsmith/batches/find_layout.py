@@ -220,7 +220,7 @@ def _candidates(arguments: Arguments, said: Mapping[Name, Axis], lists: bool) ->
             _options(leaf, dim, rows, axis)
             for (_, _, leaf), axis in zip(leaves, axes_said, strict=True)
         ]
-        for axes in _by_deviation(options):
+        for axes in _by_deviation(leaves, options):
             pairs = enumerate(zip(axes, options, strict=True))
             rowwise = [i for i, (axis, option) in pairs if axis is not None and option.rows]
             if rowwise:
@@ -286,6 +286,7 @@ def _sizes(leaves: Sequence[Any], said: Sequence[Any], lists: bool) -> list[tupl
             kind[dim, rows_along(leaf, dim)] = kind.get((dim, rows_along(leaf, dim)), 0) + 1
     pairs = zip(leaves, said, strict=True)
     first = [(axis, rows_along(leaf, axis)) for leaf, axis in pairs if isinstance(axis, int)]
+    first += [(0, rows_along(leaf, 0)) for leaf in leaves if is_packed(leaf)]
     order = sorted(votes, key=lambda vote: (vote[0], vote[1] == 1, -votes[vote]))
     return list(dict.fromkeys([*first, *order[:6], *list(words)[:2]]))
 
@@ -299,14 +300,24 @@ def _dims(leaf: Any) -> int | None:
     return 1 if leaf.is_nested else leaf.ndim
 
 
-def _by_deviation(options: Sequence[_Options]) -> list[tuple[Axis, ...]]:
-    """All choices of axes, those first that differ in few leaves from the likeliest."""
-    open_leaves = [i for i, option in enumerate(options) if len(option.axes) > 1][:8]
-    likeliest = [option.axes[0] for option in options]
+def _by_deviation(
+    leaves: Sequence[tuple[Name, int, Any]], options: Sequence[_Options]
+) -> list[tuple[Axis, ...]]:
+    """All choices of axes, those first that differ in few leaves from the likeliest.
+
+    Leaves of one argument that are alike, such as the keys and values of a cache, choose together.
+    """
+    groups: dict[Any, list[int]] = {}
+    for i, ((name, number, leaf), option) in enumerate(zip(leaves, options, strict=True)):
+        if len(option.axes) > 1:
+            plain = isinstance(leaf, Tensor) and not leaf.is_nested
+            alike = (leaf.ndim, leaf.shape[:2], option.axes) if plain else number
+            groups.setdefault((name, alike), []).append(i)
+    free = list(groups.values())[:8]
     choices = []
-    for picks in product(*(range(len(options[i].axes)) for i in open_leaves)):
-        axes = list(likeliest)
-        for i, pick in zip(open_leaves, picks, strict=True):
+    for picks in product(*(range(len(options[group[0]].axes)) for group in free)):
+        axes = [option.axes[0] for option in options]
+        for i, pick in [(i, pick) for group, pick in zip(free, picks, strict=True) for i in group]:
             axes[i] = options[i].axes[pick]
         choices.append((sum(pick > 0 for pick in picks), sum(picks), tuple(axes)))
     choices.sort(key=lambda choice: choice[:2])
