@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
-from dropsmith.batches import copied, tensors_in
 from dropsmith.noise.lookup import find_noise
 
 
@@ -39,16 +39,18 @@ def unchanged(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def attributes_unchanged(model: nn.Module) -> Iterator[None]:
-    """Put tensors back that modules keep in attributes, such as a state between two calls."""
-    before = [(module, _state(module)) for module in model.modules()]
+    """Put back what modules keep in attributes, such as a state between two calls, or a log."""
+    # A lazy module's first call changes its attributes for good.
+    modules = [module for module in model.modules() if not isinstance(module, LazyModuleMixin)]
+    before = [(module, set(vars(module)), _attributes(module)) for module in modules]
     try:
         yield
     finally:
-        for module, state in before:
-            for name in _state(module):
-                if name not in state:
-                    del vars(module)[name]
-            vars(module).update(state)
+        for module, names, attributes in before:
+            for name in _attributes(module).keys() - names:
+                del vars(module)[name]
+            for name, (value, content) in attributes.items():
+                vars(module)[name] = _restored(value, content)
 
 
 def _buffers(model: nn.Module) -> list[tuple[dict[str, Any], str, Tensor, Tensor]]:
@@ -60,17 +62,40 @@ def _buffers(model: nn.Module) -> list[tuple[dict[str, Any], str, Tensor, Tensor
     ]
 
 
-def _state(module: nn.Module) -> dict[str, Any]:
-    """Attributes that hold tensors, or that may be waiting for one."""
+def _attributes(module: nn.Module) -> dict[str, tuple[Any, Any]]:
+    """Attributes that a forward may use as its memory: each itself, and what it holds."""
     return {
-        name: copied(value)
+        name: (value, _content(value))
         for name, value in vars(module).items()
-        if not name.startswith("_") and _is_state(value)
+        if not name.startswith("_") and name != "training" and isinstance(value, _MEMORY)
     }
 
 
-def _is_state(value: Any) -> bool:
-    plain = isinstance(value, Tensor | tuple | list | dict)
-    return value is None or (
-        plain and not isinstance(value, nn.Parameter) and bool(tensors_in(value))
-    )
+_MEMORY = (Tensor, list, dict, tuple, int, float, type(None))
+
+
+def _content(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: (part, _content(part)) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [(part, _content(part)) for part in value]
+    return (value._version, value.detach().clone()) if isinstance(value, Tensor) else None
+
+
+def _restored(value: Any, content: Any) -> Any:
+    """The very object of before, holding again what it held."""
+    if isinstance(value, Tensor):
+        version, before = content
+        if value._version != version:
+            with torch.no_grad():
+                value.copy_(before)
+    elif isinstance(value, dict):
+        held = {key: _restored(*part) for key, part in content.items()}
+        value.clear()
+        value.update(held)
+    elif isinstance(value, list):
+        value[:] = [_restored(*part) for part in content]
+    elif isinstance(value, tuple):
+        for part in content:
+            _restored(*part)
+    return value
