@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from dropsmith.batches.layout import OutputAxes
 from dropsmith.batches.leaf_rows import rows_along
@@ -79,8 +80,7 @@ def _axes(first: Any, second: Any, both: Any) -> tuple[OutputAxes, bool]:
     if is_packed(first):
         rows = packed_rows(first)
         parts = [taken_sequences(both, range(rows)), taken_sequences(both, range(rows, 2 * rows))]
-        same = all(close(p.data, q.data) for p, q in zip(parts, (first, second), strict=True))
-        return 0, same
+        return 0, all(map(_sequences_alike, parts, (first, second)))
     few, more, joined = parts_of(first), parts_of(second), parts_of(both)
     if few is None or more is None or joined is None:
         return None, True
@@ -90,6 +90,12 @@ def _axes(first: Any, second: Any, both: Any) -> tuple[OutputAxes, bool]:
         raise Mismatch("what the model returns has another structure for twice the rows")
     axes = [_axes(a, b, c) for a, b, c in zip(few, more, joined, strict=True)]
     return tuple(axis for axis, _ in axes), all(alike for _, alike in axes)
+
+
+def _sequences_alike(a: PackedSequence, b: PackedSequence) -> bool:
+    # Steps lie sorted by the lengths of sequences, in which a change of their order is not seen.
+    (x, lengths), (y, others) = pad_packed_sequence(a), pad_packed_sequence(b)
+    return torch.equal(lengths, others) and close(x, y)
 
 
 def _of_tensor(first: Tensor, second: Any, both: Any) -> tuple[OutputAxes, bool]:
