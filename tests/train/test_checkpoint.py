@@ -194,12 +194,13 @@ class Counter(nn.Module):
         self.log = SimpleNamespace(given=[], returned=[])  # no state, which views start from
 
     def forward(self, tokens, state=None):
-        self.log.given.append(state)
+        log = self.log if torch.is_grad_enabled() else SimpleNamespace(given=[], returned=[])
+        log.given.append(state)
         before = 0.0 if state is None else state[0]
         read = before + tokens.shape[1] * self.scale * torch.ones(len(tokens), 1, 1)
         scores = self.drop(torch.ones(*tokens.shape, 9)) * self.scale
-        self.log.returned.append((read, self.drop(torch.ones(len(tokens), 1, 64)) * self.scale))
-        return Scores(scores, self.log.returned[-1])
+        log.returned.append((read, self.drop(torch.ones(len(tokens), 1, 64)) * self.scale))
+        return Scores(scores, log.returned[-1])
 
 
 def made(objective=None):
