@@ -80,7 +80,9 @@ def test_a_mask_for_each_row_and_head_grows_with_the_rows():
 def test_position_ids_may_be_of_one_row_or_of_every_row(batch, rows):
     model = seeded(Positioned)
     places = torch.arange(5).expand(rows or batch, 5)
-    calls = [Arguments((), {"ids": words(batch, 5, seed=s), "position_ids": places}) for s in (0, 1)]
+    calls = [
+        Arguments((), {"ids": words(batch, 5, seed=s), "position_ids": places}) for s in (0, 1)
+    ]
     layout = layout_by_running(model, calls[0])
     assert layout.axes["ids"] == (0,)
     assert_stacks(model, layout, *calls)

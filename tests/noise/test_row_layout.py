@@ -200,7 +200,10 @@ def test_rows_that_somebody_says_are_taken_and_the_rest_is_found():
     ("rows", "words"),
     [
         ({"tabel": None}, r"names 'tabel', which is no argument[\s\S]*x, table[\s\S]*'table'"),
-        ({"x": 2}, r"argument 0 has its rows on axis 2, but it holds a Tensor of 2 axes[\s\S]*None"),
+        (
+            {"x": 2},
+            r"argument 0 has its rows on axis 2, but it holds a Tensor of 2 axes[\s\S]*None",
+        ),
         ({"x": None, "table": None}, "no tensor with rows"),
     ],
 )
@@ -328,5 +331,21 @@ def test_noise_that_is_drawn_once_for_a_batch_is_not_stacked():
 
 
 def test_running_by_hand_and_looking_up_agree():
-    model, batch = seeded(zoo.Positioned), {"ids": words(5, 5), "position_ids": torch.arange(5)[None]}
+    model, batch = (
+        seeded(zoo.Positioned),
+        {"ids": words(5, 5), "position_ids": torch.arange(5)[None]},
+    )
     assert layout_of(model, arguments(model, batch)).axes == layout_by_running(model, batch).axes
+
+
+def test_a_model_that_writes_into_its_input_in_train_mode_alone_is_given_copies():
+    class Masks(nn.Module):
+        def forward(self, x):
+            if self.training:
+                x[torch.rand(x.shape) < 0.5] = 0
+            return x * 2
+
+    x = drawn(5, 4)
+    layout = layout_of(Masks().train(), Arguments((x,), {}))
+    assert layout.in_place
+    assert torch.equal(x, drawn(5, 4))

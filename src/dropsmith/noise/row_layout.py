@@ -7,6 +7,7 @@ equal, so that a batch in which another size happens to equal the rows is looked
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -22,6 +23,7 @@ from dropsmith.batches import (
     Name,
     Trial,
     close,
+    copied,
     find_layout,
     is_packed,
     leaves_of,
@@ -152,7 +154,9 @@ def _found(model: nn.Module, arguments: Arguments, rows: RowAxes) -> Layout:
         if layout.dependence and not probe.repeatable(arguments):
             # What a module draws for itself in train mode is off in eval mode.
             with evaluating(model):
-                layout = find_layout(arguments, probe.run, said)
+                quiet = find_layout(arguments, probe.run, said)
+            # In train mode it may write into its input, as to mask features at random.
+            layout = replace(quiet, in_place=layout.in_place or quiet.in_place)
     return layout
 
 
@@ -181,7 +185,7 @@ class _Probe:
         for seed in (0, 1):
             torch.manual_seed(seed)
             try:
-                outputs.append(tensors_in(self.run(arguments, 1).output))
+                outputs.append(tensors_in(self.run(copied(arguments), 1).output))
             except Exception:
                 return True
         return all(close(a, b) for a, b in zip(*outputs, strict=True))
