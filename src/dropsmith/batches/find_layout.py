@@ -281,7 +281,8 @@ def _sizes(leaves: Sequence[Any], said: Sequence[Any], lists: bool) -> list[tupl
             continue
         # Words with time first are [time, rows]; other tensors of two axes have units there.
         units = dim == 1 and dims == 2
-        if rows_along(leaf, dim) and not (units and leaf.is_floating_point()):
+        real = isinstance(leaf, Tensor) and leaf.is_floating_point()
+        if rows_along(leaf, dim) and not (units and real):
             kind = words if units else votes
             kind[dim, rows_along(leaf, dim)] = kind.get((dim, rows_along(leaf, dim)), 0) + 1
     pairs = zip(leaves, said, strict=True)
