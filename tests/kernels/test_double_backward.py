@@ -26,8 +26,8 @@ from dropsmith.kernels.fused_linear_consistency import (
     fused_linear_consistency,
 )
 from dropsmith.kernels.gru import gru
-from dropsmith.kernels.keyed_dropout import keyed_dropout
-from dropsmith.kernels.keyed_dropout import regenerated as regenerated_dropout
+from dropsmith.kernels.keyed_dropout import chunked as chunked_dropout
+from dropsmith.kernels.keyed_dropout import small as small_dropout
 from dropsmith.kernels.large_matmul import large_linear, large_matmul
 from dropsmith.kernels.lazy_logits import Bands, BandScores, Head, HeadScores
 from dropsmith.kernels.lstm import lstm
@@ -203,18 +203,15 @@ CASES: dict[str, list[Case]] = {
             torch.float32,
         ),
     ],
-    "keyed_dropout.chunked._Regenerated": [
-        Case(lambda x: keyed_dropout(x.tanh(), KEYS, 0.4), ((4, 5),)),
-    ],
-    "keyed_dropout.regenerated._Regenerated": [
-        Case(lambda x: regenerated_dropout.keyed_dropout(x.tanh(), KEYS, 0.4), ((4, 5),)),
+    "self_adjoint._SelfAdjoint": [
+        Case(lambda x, kernel=kernel: kernel.keyed_dropout(x.tanh(), KEYS, 0.4), ((4, 5),))
+        for kernel in (chunked_dropout, small_dropout)
     ],
 }
 ELSEWHERE = {
     "double_backward._Outline": ("test_double_backward", "third_derivatives_are_those"),
     "double_backward._ActivationLookup": ("test_double_backward", "third_derivatives_are_those"),
     "lstm.triton._Sequence": ("lstm_interpreted", "second_derivatives_are_those_of_the_loop"),
-    "keyed_dropout.triton._Drawn": ("dropout_interpreted", "the_gradient_is_the_mask_and_so_is"),
 }
 """Which other test takes second derivatives: its file and how its name begins."""
 

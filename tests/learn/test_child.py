@@ -81,7 +81,7 @@ def test_a_child_that_was_killed_goes_on_from_its_checkpoint(tmp_path, monkeypat
     class Killed(BaseException):
         pass
 
-    def killing(setup, run, evaluated):
+    def killing(setup, run, on_evaluation):
         from dropsmith.train import Saving
 
         def die(numbers, /):
@@ -111,7 +111,7 @@ def test_it_may_be_sent_to_another_process(tmp_path):
 def test_plans_are_scored_on_the_same_first_weights(tmp_path, monkeypatch):
     seeds = []
 
-    def noting(setup, run, evaluated):
+    def noting(setup, run, on_evaluation):
         seeds.append((setup.plan == PLAN, setup.seed, torch.initial_seed()))
         run.mkdir(parents=True)
         return Record(config=setup.to_json(), scores={"validation_nll": 1.0})
@@ -125,10 +125,10 @@ def test_plans_are_scored_on_the_same_first_weights(tmp_path, monkeypatch):
 
 
 def test_what_is_reported_never_rises_again_and_counts_the_children_before(tmp_path, monkeypatch):
-    def overfitting(setup, run, evaluated):
+    def overfitting(setup, run, on_evaluation):
         run.mkdir(parents=True)
         for epoch, loss in enumerate((0.9, 0.5, 0.7), start=1):
-            evaluated({"epoch": epoch + 0.01, "validation_nll": loss + (setup.seed % 2)})
+            on_evaluation({"epoch": epoch + 0.01, "validation_nll": loss + (setup.seed % 2)})
         return Record(config=setup.to_json(), scores={"validation_nll": 0.5 + (setup.seed % 2)})
 
     monkeypatch.setattr(child, "train", overfitting)

@@ -58,7 +58,7 @@ def test_a_step_without_the_term_is_the_plain_task_loss() -> None:
     assert total(objective, first, second, step=2) > total(objective, first, second, step=1)
 
 
-def test_carriers_that_a_step_does_not_make_are_left_out() -> None:
+def test_task_loss_views_that_a_step_does_not_make_are_left_out() -> None:
     objective = SquaredDistance(kappa=1, views=3, task_loss_views=(0, 2), every=2)
     first, second, third = draw(3)
     torch.testing.assert_close(total(objective, first), cross_entropy(first, LABELS))
@@ -104,9 +104,9 @@ def test_alpha_zero_measures_the_term_and_does_not_train_on_it() -> None:
         ({"warmup": -1}, "warmup must be an integer ≥ 0"),
         ({"every": 0}, "every must be an integer ≥ 1"),
         ({"every": True}, "every must be an integer"),
-        ({"share": 0}, r"share must be in \(0, 1\]"),
-        ({"share": 1.5}, r"share must be in \(0, 1\]"),
-        ({"share": "half"}, "share must be a finite number"),
+        ({"batch_fraction": 0}, r"batch_fraction must be in \(0, 1\]"),
+        ({"batch_fraction": 1.5}, r"batch_fraction must be in \(0, 1\]"),
+        ({"batch_fraction": "half"}, "batch_fraction must be a finite number"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(kind: Any, setting: Any, text: str) -> None:

@@ -17,6 +17,16 @@ def test_predictions_of_packed_sequences_are_those_of_padded_ones(batch):
     assert (found.variance > 0).all()
 
 
-def test_samples_of_packed_sequences_are_not_stacked():
-    with pytest.raises(ViewError, match=r"packed sequences lie step by step[\s\S]*looped"):
-        predict(Reader(), PACKED, mode="stacked")
+@pytest.mark.parametrize("batch", BATCHES)
+def test_stacked_samples_of_packed_sequences_are_those_of_a_loop(batch):
+    how = {"samples": 5, "keep": True, "replay": False}
+    stacked = predict(planned(Reader()), batch, mode="stacked", **how)
+    looped = predict(planned(Reader()), batch, mode="looped", **how)
+    torch.testing.assert_close(stacked.draws, looped.draws)
+
+
+def test_torchs_own_noise_between_packed_layers_is_not_stacked():
+    model = Reader()
+    model.lstm = torch.nn.LSTM(6, 24, 2, dropout=0.5, batch_first=True)
+    with pytest.raises(ViewError, match=r"torch's own draw[\s\S]*looped"):
+        predict(model, PACKED, mode="stacked")

@@ -2,14 +2,15 @@ import pytest
 import torch
 from torch import nn
 
+from dropsmith.batches import arguments
 from dropsmith.prediction.probe import probe
 from dropsmith.prediction.sampler import sampling
 from prediction.noisy import NOISY, net, seeded
 
 
 def probed(model, batch, mode="auto", replay=True):
-    with sampling(model, batch, None, 0) as sampler:
-        return probe(sampler, batch, mode, replay)
+    with sampling(model, arguments(model, batch), None, 0) as sampler:
+        return probe(sampler, mode, replay)
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ def probed(model, batch, mode="auto", replay=True):
         ("packed", False, 0),
         ("lstm", True, 0),
         ("encoder", True, 0),
-        ("encoder, time first", False, 0),
+        ("encoder, time first", True, 0),
         ("images", True, 5),
         ("alpha", False, 2),
         ("own noise", False, 1),

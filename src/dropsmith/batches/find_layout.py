@@ -7,21 +7,30 @@ where everything that draws noise has grown by as much as the batch.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from dropsmith.batches.arguments import Arguments
-from dropsmith.batches.compare_rows import Mismatch, output_axes
+from dropsmith.batches.compare_rows import (
+    Mismatch,
+    has_losses,
+    leading_axis,
+    losses_alike,
+    output_axes,
+)
 from dropsmith.batches.layout import Layout, Name, copied
 from dropsmith.batches.leaf_rows import Axis, rows_along
-from dropsmith.batches.structure import leaves_of, map_leaves, tensors_in
+from dropsmith.batches.packed import is_packed
+from dropsmith.batches.structure import leaves_of, tensors_in
 from dropsmith.errors import ViewError
 
-_MOST = 24
-"""Candidates that are tried, at most."""
+_LIKELY, _MOST = 8, 24
+"""Candidates that are tried before less likely kinds, and at most."""
+
+_DEPENDENT = "rows of this model change what other rows return"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,42 +61,65 @@ def find_layout(arguments: Arguments, run: Run, said: Mapping[Name, Axis]) -> La
     Raises:
         ViewError: no tensor of the batch has rows.
     """
-    dependent: Layout | None = None
-    candidates = [c for lists in (False, True) for c in _candidates(arguments, said, lists)]
+    candidates = list(_in_turn(arguments, said))
     if not candidates:
         raise ViewError("found no tensor with rows in the batch\n  name them: rows={'x': 0}")
-    for candidate in candidates[:_MOST]:
-        layout = _tried(candidate, arguments, run)
+    odd: Layout | None = None
+    dependent: Layout | None = None
+    for candidate in candidates:
+        layout, plain = _tried(candidate, arguments, run)
         if layout is not None and layout.stackable:
-            return layout
-        dependent = dependent or layout
+            if plain:
+                return layout
+            odd = odd or layout
+        elif dependent is None or (layout is not None and layout.lists and not dependent.lists):
+            dependent = layout
     unknown = "the model does not run on a batch of twice the rows"
-    return dependent or replace(candidates[0], dependence=unknown, grows=False)
+    return odd or dependent or replace(candidates[0], dependence=unknown, grows=False)
 
 
-def _tried(candidate: Layout, arguments: Arguments, run: Run) -> Layout | None:
-    """The candidate with its outputs, and with what speaks against it; None if it does not run."""
+def _in_turn(arguments: Arguments, said: Mapping[Name, Axis]) -> Iterator[Layout]:
+    """The likeliest candidates, those with lists of rows, and then less likely ones."""
+    leaves = _candidates(arguments, said, False)
+    yield from islice(leaves, _LIKELY)
+    yield from islice(_candidates(arguments, said, True), _LIKELY)
+    yield from islice(leaves, _MOST - _LIKELY)
+
+
+def _tried(candidate: Layout, arguments: Arguments, run: Run) -> tuple[Layout | None, bool]:
+    """The candidate with its outputs, and with what speaks against it; None if it does not run.
+
+    Returns also whether its outputs have their rows as plainly as the inputs.
+    """
     for whole in (False, True):
         if not whole and not (candidate.divisible and _on_cpu(arguments)):
             continue
-        first, second = _samples(candidate, arguments, whole)
+        first, *others = _samples(candidate, arguments, whole)
         try:
-            written = copied(first)
-            before = _versions(written)
-            alone = run(written, 1)
-            candidate = replace(candidate, in_place=_versions(written) != before)
+            inputs = copied(first)
+            before = _versions(inputs)
+            alone = run(inputs, 1)
+            candidate = replace(candidate, in_place=_changed(before, _versions(inputs)))
         except Exception:
             continue
-        try:
-            other = run(copied(second), 1)
-        except Exception:
-            second, other = first, alone
+        second, other = first, alone
+        for sample in others:
+            try:
+                second, other = sample, run(copied(sample), 1)
+                break
+            except Exception:
+                continue
         try:
             both = run(candidate.combined([copied(first), copied(second)]), 2)
+            layout = _judged(candidate, alone, other, both)
+            if layout.stackable and has_losses(alone.output):
+                twice = run(candidate.combined([copied(first), copied(first)]), 2)
+                if not losses_alike(alone.output, twice.output):
+                    layout = replace(layout, dependence=_DEPENDENT)
         except Exception:
-            return None
-        return _judged(candidate, alone, other, both)
-    return None
+            return None, False
+        return layout, _plain(layout, alone.output, candidate.argument_rows(first))
+    return None, False
 
 
 def _on_cpu(arguments: Arguments) -> bool:
@@ -95,14 +127,14 @@ def _on_cpu(arguments: Arguments) -> bool:
     return all(tensor.device.type == "cpu" for tensor in tensors_in(arguments))
 
 
-def _judged(candidate: Layout, first: Trial, second: Trial, both: Trial) -> Layout | None:
+def _judged(candidate: Layout, first: Trial, second: Trial, both: Trial) -> Layout:
     try:
         outputs, alike = output_axes(first.output, second.output, both.output)
     except Mismatch as error:
         return replace(candidate, dependence=str(error))
     layout = replace(candidate, outputs=outputs)
     if not alike:
-        return replace(layout, dependence="rows of this model change what other rows return")
+        return replace(layout, dependence=_DEPENDENT)
     pairs = zip(first.draws, second.draws, strict=False)
     grown = [a + b for a, b in pairs]
     if len(grown) != len(both.draws) or any(d < g for d, g in zip(both.draws, grown, strict=True)):
@@ -110,28 +142,65 @@ def _judged(candidate: Layout, first: Trial, second: Trial, both: Trial) -> Layo
     return layout
 
 
-def _samples(layout: Layout, arguments: Arguments, whole: bool) -> tuple[Arguments, Arguments]:
-    """Two batches that differ: the leading rows, and others of which no value is the same."""
+def _plain(layout: Layout, output: Any, rows: int) -> bool:
+    """Whether the leading output has its rows on an axis of the inputs, and as many or a multiple.
+
+    In a product of rows with a table of classes both grow what is returned, each on one axis.
+    """
+    leading = leading_axis(output, layout.outputs)
+    if leading is None:
+        return False
+    axis, size = leading
+    return size % rows == 0 and any(axis in axes for axes in layout.axes.values())
+
+
+def _samples(layout: Layout, arguments: Arguments, whole: bool) -> list[Arguments]:
+    """Batches that differ: the leading rows, and others of which no value is the same."""
     rows = layout.argument_rows(arguments)
     if whole:
         numbers = [min(1, rows - 1), *range(1, rows)]
+        first = arguments
         other = layout.taken_arguments(arguments, numbers) if layout.divisible else arguments
-        return arguments, _altered(other)
-    few = min(rows, 2)
-    first = layout.taken_arguments(arguments, slice(few))
-    return first, _altered(layout.taken_arguments(arguments, [rows - 1] * few))
+    else:
+        few = min(rows, 2)
+        first = layout.taken_arguments(arguments, slice(few))
+        other = layout.taken_arguments(arguments, [rows - 1] * few)
+    other = layout.with_rows_changed(other, _scaled)
+    if _on_cpu(arguments) and _equal(first, other):
+        return [first, layout.with_rows_changed(other, _repeated), other]
+    return [first, other]
 
 
-def _altered(arguments: Arguments) -> Arguments:
-    def change(leaf: Any) -> Any:
-        real = isinstance(leaf, Tensor) and leaf.is_floating_point() and not leaf.is_nested
-        return leaf * 0.96875 if real and leaf.layout == torch.strided else leaf
-
-    return map_leaves(change, arguments)
+def _scaled(leaf: Any) -> Any:
+    real = isinstance(leaf, Tensor) and leaf.is_floating_point() and not leaf.is_nested
+    return leaf * 0.96875 if real and leaf.layout == torch.strided else leaf
 
 
-def _versions(arguments: Arguments) -> list[int]:
-    return [tensor._version for tensor in tensors_in(arguments) if not tensor.is_inference()]
+def _repeated(leaf: Any) -> Any:
+    """The first word of a text again and again, where nothing else tells two batches apart."""
+    return leaf[:, :1].expand_as(leaf) if isinstance(leaf, Tensor) and leaf.ndim == 2 else leaf
+
+
+def _equal(first: Arguments, second: Arguments) -> bool:
+    pairs = zip(tensors_in(first), tensors_in(second), strict=True)
+    return all(_same(a, b) for a, b in pairs)
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    plain = not a.is_nested and a.layout == b.layout == torch.strided
+    return plain and torch.equal(a, b)
+
+
+def _versions(arguments: Arguments) -> list[tuple[Tensor, int]]:
+    return [(t, 0 if t.is_inference() else t._version) for t in tensors_in(arguments)]
+
+
+def _changed(before: list[tuple[Tensor, int]], after: list[tuple[Tensor, int]]) -> bool:
+    """Whether tensors were written into, or replaced as those of a cache are."""
+    if len(before) != len(after):
+        return True
+    pairs = zip(before, after, strict=True)
+    return any(a is not b or old != new for (a, old), (b, new) in pairs)
 
 
 def _candidates(arguments: Arguments, said: Mapping[Name, Axis], lists: bool) -> Iterator[Layout]:
@@ -145,9 +214,13 @@ def _candidates(arguments: Arguments, said: Mapping[Name, Axis], lists: bool) ->
     ]
     if lists and not any(isinstance(leaf, list) for _, _, leaf in leaves):
         return
-    for dim, rows in _sizes([leaf for _, _, leaf in leaves], lists):
-        options = [_options(leaf, dim, rows, said.get(name, ...)) for name, _, leaf in leaves]
-        for axes in _by_deviation(options):
+    axes_said = [_axis_said(name, leaf, said) for name, _, leaf in leaves]
+    for dim, rows in _sizes([leaf for _, _, leaf in leaves], axes_said, lists):
+        options = [
+            _options(leaf, dim, rows, axis)
+            for (_, _, leaf), axis in zip(leaves, axes_said, strict=True)
+        ]
+        for axes in _by_deviation(leaves, options):
             pairs = enumerate(zip(axes, options, strict=True))
             rowwise = [i for i, (axis, option) in pairs if axis is not None and option.rows]
             if rowwise:
@@ -168,54 +241,84 @@ class _Options:
     rows: bool
 
 
+def _axis_said(name: Name, leaf: Any, said: Mapping[Name, Axis]) -> Any:
+    """The axis of a leaf of which somebody says it; `...` where nobody does."""
+    if name not in said:
+        return ...
+    axis, dims = said[name], _dims(leaf)
+    if axis is None or dims is None:
+        return None
+    if not -dims <= axis < dims:
+        raise ViewError(
+            f"rows says that argument {name!r} has its rows on axis {axis}, but it holds a "
+            f"{type(leaf).__name__} of {dims} axes\n  give None for an argument without rows"
+        )
+    return axis % dims
+
+
 def _options(leaf: Any, dim: int, rows: int, said: Any) -> _Options:
     if said is not ...:
-        return _Options((said,), said is not None)
+        return _Options((said,), said is not None and rows_along(leaf, said) == rows)
     if isinstance(leaf, list):
         return _Options((0, None), True) if len(leaf) == rows else _Options((None,), False)
-    if not isinstance(leaf, Tensor) and _counts(leaf) is None:
+    dims = _dims(leaf)
+    if not dims:
         return _Options((None,), False)
-    sizes = (rows_along(leaf, 0),) if not isinstance(leaf, Tensor) or leaf.is_nested else leaf.shape
     order = (0, 1) if dim == 0 else (1, 0)
-    axes = tuple(axis for axis in order if axis < len(sizes) and sizes[axis] == rows)
-    if dim == 0 and len(sizes) == 2 and axes == (1,):
+    axes = tuple(axis for axis in order if axis < dims and rows_along(leaf, axis) == rows)
+    if dim == 0 and dims == 2 and axes == (1,):
         axes = ()  # [features, rows] is a table of features; states are [layers, rows, units]
-    if axes:
-        return _Options((*axes, None), True)
-    return _Options((None, 0) if len(sizes) else (None,), False)
+    return _Options((*axes, None), True) if axes else _Options((None, 0), False)
 
 
-def _sizes(leaves: Sequence[Any], lists: bool) -> list[tuple[int, int]]:
+def _sizes(leaves: Sequence[Any], said: Sequence[Any], lists: bool) -> list[tuple[int, int]]:
     """Which axis may count how many rows: what many leaves have in common comes first."""
     votes: dict[tuple[int, int], int] = {}
-    for dim in (0, 1):
-        for leaf in leaves:
-            size = _counts(leaf, dim)
-            if size and (not lists or isinstance(leaf, list)):
-                votes[dim, size] = votes.get((dim, size), 0) + 1
-    order = sorted(votes, key=lambda one: (one[0], one[1] == 1, -votes[one]))
-    return order[:6]
+    words: dict[tuple[int, int], int] = {}
+    for dim, (leaf, axis) in product((0, 1), zip(leaves, said, strict=True)):
+        dims = _dims(leaf)
+        if axis is not ... or not dims or dim >= dims or (lists and type(leaf) is not list):
+            continue
+        # Words with time first are [time, rows]; other tensors of two axes have units there.
+        units = dim == 1 and dims == 2
+        real = isinstance(leaf, Tensor) and leaf.is_floating_point()
+        if rows_along(leaf, dim) and not (units and real):
+            kind = words if units else votes
+            kind[dim, rows_along(leaf, dim)] = kind.get((dim, rows_along(leaf, dim)), 0) + 1
+    pairs = zip(leaves, said, strict=True)
+    first = [(axis, rows_along(leaf, axis)) for leaf, axis in pairs if isinstance(axis, int)]
+    first += [(0, rows_along(leaf, 0)) for leaf in leaves if is_packed(leaf)]
+    order = sorted(votes, key=lambda vote: (vote[0], vote[1] == 1, -votes[vote]))
+    return list(dict.fromkeys([*first, *order[:6], *list(words)[:2]]))
 
 
-def _counts(leaf: Any, dim: int = 0) -> int | None:
-    if isinstance(leaf, Tensor):
-        return (
-            leaf.shape[dim]
-            if not leaf.is_nested and leaf.ndim > 2 * dim
-            else (rows_along(leaf, 0) if leaf.is_nested and not dim else None)
-        )
-    packed = hasattr(leaf, "batch_sizes")
-    return rows_along(leaf, 0) if (packed or isinstance(leaf, list)) and not dim else None
+def _dims(leaf: Any) -> int | None:
+    """How many axes a leaf has that may count rows."""
+    if isinstance(leaf, list) or is_packed(leaf):
+        return 1
+    if not isinstance(leaf, Tensor):
+        return None
+    return 1 if leaf.is_nested else leaf.ndim
 
 
-def _by_deviation(options: Sequence[_Options]) -> list[tuple[Axis, ...]]:
-    """All choices of axes, those first that differ in few leaves from the likeliest."""
-    open_leaves = [i for i, option in enumerate(options) if len(option.axes) > 1][:8]
-    likeliest = [option.axes[0] for option in options]
+def _by_deviation(
+    leaves: Sequence[tuple[Name, int, Any]], options: Sequence[_Options]
+) -> list[tuple[Axis, ...]]:
+    """All choices of axes, those first that differ in few leaves from the likeliest.
+
+    Leaves of one argument that are alike, such as the keys and values of a cache, choose together.
+    """
+    groups: dict[Any, list[int]] = {}
+    for i, ((name, number, leaf), option) in enumerate(zip(leaves, options, strict=True)):
+        if len(option.axes) > 1:
+            plain = isinstance(leaf, Tensor) and not leaf.is_nested
+            alike = (leaf.ndim, leaf.shape[:2], option.axes) if plain else number
+            groups.setdefault((name, alike), []).append(i)
+    free = list(groups.values())[:8]
     choices = []
-    for picks in product(*(range(len(options[i].axes)) for i in open_leaves)):
-        axes = list(likeliest)
-        for i, pick in zip(open_leaves, picks, strict=True):
+    for picks in product(*(range(len(options[group[0]].axes)) for group in free)):
+        axes = [option.axes[0] for option in options]
+        for i, pick in [(i, pick) for group, pick in zip(free, picks, strict=True) for i in group]:
             axes[i] = options[i].axes[pick]
         choices.append((sum(pick > 0 for pick in picks), sum(picks), tuple(axes)))
     choices.sort(key=lambda choice: choice[:2])

@@ -96,6 +96,23 @@ class Layout:
             {name: self._taken(name, value, rows) for name, value in kwargs.items()},
         )
 
+    def with_rows_changed(self, arguments: Arguments, change: Callable[[Any], Any]) -> Arguments:
+        """The arguments of a call, of which every leaf with rows went through `change`."""
+
+        def changed(name: Name, value: Any) -> Any:
+            axes = iter(self.axes.get(name, ()))
+            return map_leaves(
+                lambda leaf: leaf if next(axes) is None else map_leaves(change, leaf),
+                value,
+                self.lists,
+            )
+
+        args, kwargs = arguments
+        return Arguments(
+            tuple(changed(i, value) for i, value in enumerate(args)),
+            {name: changed(name, value) for name, value in kwargs.items()},
+        )
+
     def leading(self, batch: Any, rows: int) -> Any:
         """The leading rows of a batch, with columns such as labels that no argument takes."""
         total = self.rows(batch)
@@ -156,7 +173,7 @@ class Layout:
     def _rows_in(self, column: Any, number: int) -> int:
         axis = self.axes[self.counted[0]][number]
         if isinstance(column, Tensor) and axis is not None:
-            return column.shape[axis]
+            return column.size(axis)
         return rows_along(list(leaves_of(column, self.lists))[number], axis or 0)
 
     def _joined(self, name: Name, values: Sequence[Any]) -> Any:
@@ -184,16 +201,20 @@ def columns_of(batch: Any) -> list[tuple[Name, Any]]:
 def with_columns(batch: Any, change: Column) -> Any:
     """A batch of the same form whose columns went through `change`."""
     values = [change(name, value) for name, value in columns_of(batch)]
-    if isinstance(batch, Mapping):
-        return dict(zip(batch, values, strict=True))
-    if isinstance(batch, tuple | list) and not is_packed(batch):
+    if isinstance(batch, Mapping | tuple | list) and not is_packed(batch):
         return rebuilt(batch, values)
     return values[0]
 
 
 def copied(value: Any) -> Any:
     """The same value with copies of its tensors."""
-    return map_leaves(lambda leaf: leaf.clone() if isinstance(leaf, Tensor) else leaf, value)
+    return map_leaves(_copy, value)
+
+
+def _copy(leaf: Any) -> Any:
+    if is_packed(leaf):
+        return type(leaf)(leaf.data.clone(), *leaf[1:])
+    return leaf.clone() if isinstance(leaf, Tensor) else leaf
 
 
 def _leading(leaf: Any, total: int, rows: int) -> Any:

@@ -21,7 +21,7 @@ def rows_along(leaf: Any, axis: int) -> int:
     """How many rows a leaf has."""
     if isinstance(leaf, PackedSequence):
         return packed_rows(leaf)
-    return len(leaf) if isinstance(leaf, list) else leaf.shape[axis]
+    return len(leaf) if isinstance(leaf, list) else leaf.size(axis)
 
 
 def joined(leaves: Sequence[Any], axis: Axis) -> Any:
@@ -71,10 +71,12 @@ def split(leaf: Any, axis: Axis, sizes: Sequence[int]) -> list[Any]:
     """
     if axis is None:
         return [leaf] * len(sizes)
-    times, rest = divmod(rows_along(leaf, axis), sum(sizes))
+    # Views of one size have as many entries each, however many a row has of them.
+    parts = [1] * len(sizes) if len(set(sizes)) == 1 else sizes
+    times, rest = divmod(rows_along(leaf, axis), sum(parts))
     if rest:
         raise ValueError(f"{rows_along(leaf, axis)} entries for {sum(sizes)} rows")
-    shares = [size * times for size in sizes]
+    shares = [part * times for part in parts]
     if isinstance(leaf, LazyLogits) and leaf.not_materialised:
         return list(leaf.cut(shares, axis))
     if isinstance(leaf, Tensor) and leaf.layout == torch.strided and not leaf.is_nested:

@@ -6,7 +6,7 @@ else is a leaf: tensors, packed sequences, numbers, `None`.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -121,7 +121,11 @@ def _mapping(value: Mapping[str, Any], items: dict[str, Any]) -> Any:
         return items
     if hasattr(value, "to_tuple"):  # an output of transformers, whose fields are arguments
         return type(value)(**items)
+    if not isinstance(value, MutableMapping):
+        return type(value)(items)  # pyright: ignore[reportCallIssue]
     twin: Any = copy.copy(value)
+    if not isinstance(value, dict):  # a mapping around a dict of its own, which a copy would share
+        vars(twin).update({k: dict(v) for k, v in vars(value).items() if type(v) is dict})
     for name, item in items.items():
         twin[name] = item
     return twin

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from dropsmith.noise.clock import CALL, STEP
@@ -58,3 +60,58 @@ def _put_back(module: nn.Module, name: str, buffer: Tensor | None, before: Tenso
 def _equal(buffer: Tensor, before: Tensor) -> bool:
     # A buffer that was expanded cannot be written to, and no module has written to it.
     return buffer.layout == torch.strided and torch.equal(buffer, before)
+
+
+@contextmanager
+def attributes_unchanged(model: nn.Module) -> Iterator[None]:
+    """Put back what modules keep in attributes, such as a state between two calls, or a log."""
+    # A lazy module's first call changes its attributes for good.
+    modules = [module for module in model.modules() if not isinstance(module, LazyModuleMixin)]
+    before = [(module, set(vars(module)), _attributes(module)) for module in modules]
+    try:
+        yield
+    finally:
+        for module, names, attributes in before:
+            for name in _attributes(module).keys() - names:
+                del vars(module)[name]
+            for name, (value, content) in attributes.items():
+                vars(module)[name] = _restored(value, content)
+
+
+def _attributes(module: nn.Module) -> dict[str, tuple[Any, Any]]:
+    """Attributes that a forward may use as its memory: each itself, and what it holds."""
+    return {
+        name: (value, _content(value))
+        for name, value in vars(module).items()
+        if not name.startswith("_") and name != "training" and isinstance(value, _MEMORY)
+    }
+
+
+_MEMORY = (Tensor, list, dict, tuple, int, float, type(None))
+
+
+def _content(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: (part, _content(part)) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [(part, _content(part)) for part in value]
+    return (value._version, value.detach().clone()) if isinstance(value, Tensor) else None
+
+
+def _restored(value: Any, content: Any) -> Any:
+    """The very object of before, holding again what it held."""
+    if isinstance(value, Tensor):
+        version, before = content
+        if value._version != version:
+            with torch.no_grad():
+                value.copy_(before)
+    elif isinstance(value, dict):
+        held = {key: _restored(*part) for key, part in content.items()}
+        value.clear()
+        value.update(held)
+    elif isinstance(value, list):
+        value[:] = [_restored(*part) for part in content]
+    elif isinstance(value, tuple):
+        for part in content:
+            _restored(*part)
+    return value

@@ -7,11 +7,13 @@ equal, so that a batch in which another size happens to equal the rows is looked
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
 from dropsmith.batches import (
@@ -21,21 +23,45 @@ from dropsmith.batches import (
     Name,
     Trial,
     close,
+    copied,
     find_layout,
+    is_packed,
     leaves_of,
+    packed_rows,
     tensors_in,
 )
 from dropsmith.errors import ViewError, did_you_mean
 from dropsmith.interception import decode
 from dropsmith.noise.forward_pass import ForwardPass
 from dropsmith.noise.lookup import find_noise, installation_of
-from dropsmith.noise.probing import unchanged
+from dropsmith.noise.probing import attributes_unchanged, unchanged
 from dropsmith.noise.state import Noise
 
 RowAxes = Mapping[str, Axis]
 """Where somebody says that arguments have their rows: an axis by name, None for no rows."""
 _Kind = tuple[Any, ...]
-_KNOWN: WeakKeyDictionary[nn.Module, dict[_Kind, Layout]] = WeakKeyDictionary()
+_MOST = 4096
+"""Batches whose sizes are held, at most: texts of many lengths have many sizes."""
+
+
+class _Known:
+    """The layouts of one model, by exact sizes and by kind; without a reference to the model."""
+
+    def __init__(self) -> None:
+        self.exact: dict[_Kind, Layout] = {}
+        self.kinds: dict[_Kind, Layout] = {}
+        self.parts: list[ref[nn.Module]] | None = None
+
+    def modes(self, model: nn.Module) -> tuple[bool, ...]:
+        """The training flags of all modules: a normalisation may have one of its own."""
+        modules = [part() for part in self.parts or ()]
+        if not modules or None in modules:
+            modules = list(model.modules())
+            self.parts = [ref(module) for module in modules]
+        return tuple(module.training for module in modules if module is not None)
+
+
+_KNOWN: WeakKeyDictionary[nn.Module, _Known] = WeakKeyDictionary()
 
 
 def layout_of(model: nn.Module, arguments: Arguments, rows: RowAxes | None = None) -> Layout:
@@ -51,22 +77,29 @@ def layout_of(model: nn.Module, arguments: Arguments, rows: RowAxes | None = Non
     """
     known = _KNOWN.get(model)
     if known is None:
-        known = _KNOWN[model] = {}
-    state = model.training, id(installation_of(model)), rows and tuple(rows.items())
+        known = _KNOWN[model] = _Known()
+    state = known.modes(model), _installed(model), rows and tuple(rows.items())
     exact = (*state, *map(_exact, _leaves(arguments)))
-    layout = known.get(exact)
+    layout = known.exact.get(exact)
     if layout is None:
         kind = (*state, _pattern(arguments))
-        layout = known.get(kind)
+        layout = known.kinds.get(kind)
         if layout is None:
-            layout = known[kind] = _found(model, arguments, rows or {})
-        known[exact] = layout
+            layout = known.kinds[kind] = _found(model, arguments, rows or {})
+        if len(known.exact) >= _MOST:
+            known.exact.clear()
+        known.exact[exact] = layout
     return layout
 
 
 def forget_layouts(model: nn.Module) -> None:
     """Let the layouts of a model be found anew."""
     _KNOWN.pop(model, None)
+
+
+def _installed(model: nn.Module) -> Any:
+    installation = installation_of(model)
+    return None if installation is None else ref(installation)
 
 
 def _leaves(arguments: Arguments) -> Iterator[tuple[Name, Any]]:
@@ -81,33 +114,49 @@ def _leaves(arguments: Arguments) -> Iterator[tuple[Name, Any]]:
 def _exact(leaf: tuple[Name, Any]) -> Any:
     name, value = leaf
     if isinstance(value, Tensor):
-        return name, value.shape, value.dtype
-    return name, value if isinstance(value, bool | int | str | None) else type(value)
+        return name, _shape(value), value.dtype
+    return name, _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    if is_packed(value):
+        return PackedSequence, packed_rows(value)
+    return value if isinstance(value, bool | int | str | None) else type(value)
+
+
+def _shape(tensor: Tensor) -> Any:
+    # Nested tensors have no sizes; each has a shape of its own.
+    return (tensor.size(0), tensor.ndim) if tensor.is_nested else tensor.shape
 
 
 def _pattern(arguments: Arguments) -> _Kind:
-    """Which sizes of which arguments are equal to each other, or to one."""
+    """Which sizes and counts of which arguments are equal to each other, or to one."""
     numbers: dict[int, int] = {1: -1}
     pattern: list[Any] = []
     for name, leaf in _leaves(arguments):
-        if isinstance(leaf, Tensor) and not leaf.is_nested:
-            pattern.append(
-                (name, leaf.dtype, *(numbers.setdefault(s, len(numbers)) for s in leaf.shape))
-            )
+        if isinstance(leaf, Tensor):
+            sizes = (numbers.setdefault(s, len(numbers)) for s in _shape(leaf))
+            pattern.append((name, leaf.dtype, leaf.layout, *sizes))
+        elif is_packed(leaf):
+            pattern.append((name, PackedSequence, numbers.setdefault(packed_rows(leaf), -2)))
+        elif type(leaf) is int:  # such as the number of a step, which no two batches share
+            pattern.append((name, int, numbers.get(leaf)))
         else:
-            pattern.append(_exact((name, leaf)))
+            pattern.append((name, _plain(leaf)))
     return tuple(pattern)
 
 
 def _found(model: nn.Module, arguments: Arguments, rows: RowAxes) -> Layout:
     probe = _Probe(model)
     said = _by_position(model, arguments, rows)
-    with unchanged(model), torch.no_grad(), _eager(model):
+    with unchanged(model), attributes_unchanged(model), torch.no_grad(), _eager(model):
         layout = find_layout(arguments, probe.run, said)
         if layout.dependence and not probe.repeatable(arguments):
             # What a module draws for itself in train mode is off in eval mode.
             with evaluating(model):
-                layout = find_layout(arguments, probe.run, said)
+                quiet = find_layout(arguments, probe.run, said)
+            # In train mode it may write into its input, as to mask features at random.
+            layout = replace(quiet, in_place=layout.in_place or quiet.in_place)
     return layout
 
 
@@ -136,7 +185,7 @@ class _Probe:
         for seed in (0, 1):
             torch.manual_seed(seed)
             try:
-                outputs.append(tensors_in(self.run(arguments, 1).output))
+                outputs.append(tensors_in(self.run(copied(arguments), 1).output))
             except Exception:
                 return True
         return all(close(a, b) for a, b in zip(*outputs, strict=True))
