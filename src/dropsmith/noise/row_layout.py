@@ -5,6 +5,7 @@ equal, so that a batch in which another size happens to equal the rows is looked
 """
 
 import inspect
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -102,7 +103,9 @@ def _pattern(arguments: Arguments) -> _Kind:
 def _found(model: nn.Module, arguments: Arguments, rows: RowAxes) -> Layout:
     probe = _Probe(model)
     said = _by_position(model, arguments, rows)
-    with unchanged(model), torch.no_grad(), _eager(model):
+    with unchanged(model), torch.no_grad(), _eager(model), warnings.catch_warnings():
+        # Checkpointing warns of a forward without gradients, which this is on purpose.
+        warnings.simplefilter("ignore")
         layout = find_layout(arguments, probe.run, said)
         if layout.dependence and not probe.repeatable(arguments):
             # What a module draws for itself in train mode is off in eval mode.
