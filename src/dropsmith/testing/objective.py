@@ -36,7 +36,12 @@ class Rows:
     def views(self) -> Views:
         """The views a model with these scores would give."""
         batches = tuple(self.labels[: len(score)] for score in self.scores)
-        return Views(outputs=self.scores, batches=batches, shared_rows=self.shared_rows)
+        return Views(
+            outputs=self.scores,
+            batches=batches,
+            rows=len(self.labels),
+            shared_rows=self.shared_rows,
+        )
 
     def __add__(self, rows: "Rows") -> "Rows":
         """One batch of both, with the rows that all views share in front."""
