@@ -64,7 +64,7 @@ def test_counting_all_items_of_one_batch_is_the_same_as_not_counting(objective):
     torch.testing.assert_close(loss, plain(WORDS, labels=LABELS).loss)
 
 
-@pytest.mark.parametrize("share", [1.0, 0.5])
+@pytest.mark.parametrize("batch_fraction", [1.0, 0.5])
 def test_parts_of_an_optimiser_step_weigh_by_their_items_also_for_a_share_of_the_rows(
     batch_fraction,
 ):

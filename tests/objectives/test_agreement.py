@@ -104,9 +104,9 @@ def test_alpha_zero_measures_the_term_and_does_not_train_on_it() -> None:
         ({"warmup": -1}, "warmup must be an integer ≥ 0"),
         ({"every": 0}, "every must be an integer ≥ 1"),
         ({"every": True}, "every must be an integer"),
-        ({"share": 0}, r"share must be in \(0, 1\]"),
-        ({"share": 1.5}, r"share must be in \(0, 1\]"),
-        ({"share": "half"}, "share must be a finite number"),
+        ({"batch_fraction": 0}, r"batch_fraction must be in \(0, 1\]"),
+        ({"batch_fraction": 1.5}, r"batch_fraction must be in \(0, 1\]"),
+        ({"batch_fraction": "half"}, "batch_fraction must be a finite number"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(kind: Any, setting: Any, text: str) -> None:

@@ -32,17 +32,17 @@ class TestOnTokens(ObjectiveContract):
         TwoSample(views=3),
         RDrop(alpha=5),
         RDrop(alpha=1, views=3, warmup=10, every=2),
-        RDrop(alpha=1, share=0.5),
+        RDrop(alpha=1, batch_fraction=0.5),
         RDrop(alpha=1, divergence="forward", stop_gradient=0),
         RDrop(alpha=1, divergence="backward"),
         RDrop(alpha=1, divergence="js"),
         RDrop(alpha=1, stop_gradient="targets"),
         Fraternal(kappa=0.15),
-        Fraternal(kappa=0.15, share=0.5, every=3),
+        Fraternal(kappa=0.15, batch_fraction=0.5, every=3),
         PiModel(kappa=0.15, warmup=5),
         ExpectationLinear(kappa=0.25),
         ExpectationLinear(kappa=0.25, views=3),
-        SquaredDistance(kappa=1, views=3, carriers=(0, 2), quiet=(1,), stop_gradient=1),
+        SquaredDistance(kappa=1, views=3, task_loss_views=(0, 2), noise_free=(1,), stop_gradient=1),
     )
 
 
@@ -67,7 +67,7 @@ class TestOnLayers(ObjectiveContract):
         LRDrop(),
         LRDrop(hidden=0.5, attention=20, output=5, hidden_at="block", layers=(-1,)),
         LRDrop(hidden_distance="cosine", attention_distance="symmetric_kl", views=3, warmup=10),
-        LRDrop(attention_distance="jensen_shannon", share=0.5, every=2, stop_gradient=0),
+        LRDrop(attention_distance="jensen_shannon", batch_fraction=0.5, every=2, stop_gradient=0),
         LRDrop(hidden=0, attention=0, output=5, cross=False, blocks="layers.*"),
     )
 

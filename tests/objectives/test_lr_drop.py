@@ -196,7 +196,7 @@ def test_weights_warm_up_together():
         ({"layers": (0.5,)}, "layers are numbers"),
         ({"stop_gradient": 2}, "no view 2"),
         ({"views": 1}, "views must be an integer"),
-        ({"share": 0}, "share must be in"),
+        ({"batch_fraction": 0}, "batch_fraction must be in"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(settings, words):

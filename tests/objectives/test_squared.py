@@ -104,10 +104,10 @@ def test_lists_from_json_become_tuples() -> None:
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"carriers": (1,)}, "view 0 must carry the task loss"),
-        ({"carriers": (0, 2)}, "views are numbered from 0 to 1"),
-        ({"quiet": (0,)}, "view 0 must be noisy"),
-        ({"quiet": (5,)}, "no view 5"),
+        ({"task_loss_views": (1,)}, "view 0 must carry the task loss"),
+        ({"task_loss_views": (0, 2)}, "views are numbered from 0 to 1"),
+        ({"noise_free": (0,)}, "view 0 must be noisy"),
+        ({"noise_free": (5,)}, "no view 5"),
         ({"stop_gradient": -1}, "no view -1"),
         ({"kappa": -0.1}, "kappa must be a finite number ≥ 0, got -0.1"),
     ],

@@ -43,7 +43,7 @@ def test_what_is_carried_is_view_0s_state_without_its_graph(mode):
     torch.manual_seed(0)
     net, tokens = SmallLSTM(words=9, width=4), torch.arange(6).view(2, 3)
     with lstm_plan("locked", 0.5).installed(net, tokens, seed=1):
-        noise_free = {} if mode == "stacked" else {"quiet": (1,)}
+        noise_free = {} if mode == "stacked" else {"noise_free": (1,)}
         made = views(net, {"tokens": tokens}, 2, mode=mode, **noise_free)
         again = views(net, {"tokens": tokens, "state": made.carry}, 2, mode=mode, **noise_free)
     assert [part.shape for part in made.carry] == [(2, 1, 4), (2, 1, 4)]

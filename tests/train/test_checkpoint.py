@@ -218,7 +218,7 @@ def test_every_view_starts_from_the_state_of_view_0_and_an_epoch_from_none(tmp_p
     for _ in range(4):
         stepper.take(state, 0.0, tmp_path)
     views = objective.views_at(1)
-    passes = 1 if not objective.quiet else views
+    passes = 1 if not objective.noise_free else views
     given = [model.given[i : i + passes] for i in range(0, 4 * passes, passes)]
     returned = model.returned[::passes]
     for step, read in ((1, 4), (2, 8)):

@@ -50,8 +50,7 @@ def forked_layout(
     layout = layout_of(model, arguments, request.rows)
     if layout.outputs is None:
         raise ViewError(
-            f"views that share a trunk cannot be told apart: {layout.dependence}\n"
-            "  leave out trunk"
+            f"views that share a trunk cannot be told apart: {layout.dependence}\n  leave out trunk"
         )
     if request.report and not layout.stackable:
         _report(model, f"views that share a trunk are stacked above it: {layout.dependence}", rank)
