@@ -27,7 +27,7 @@ class Every(TwoSample):
     part: float = 1.0
 
     @property
-    def share(self):
+    def batch_fraction(self):
         return self.part
 
     def views_at(self, step):

@@ -13,7 +13,7 @@ def test_its_json_holds_every_setting_and_decides_the_records_id():
     from dropsmith.record import config_id
 
     values = json.loads(json.dumps(digits().to_json()))
-    unwritten = {"data", "samples", "samples_without", "tested", "trunk", "whole", "start"}
+    unwritten = {"data", "samples", "samples_without", "score_test", "trunk", "whole", "start"}
     assert set(values) == set(digits().__dataclass_fields__) - unwritten
     assert values["plan"] == digits().plan.to_json()
     ids = [config_id(one.to_json()) for one in (digits(), digits(seed=1), digits(noise=False))]
