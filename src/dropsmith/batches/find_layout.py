@@ -18,7 +18,7 @@ from dropsmith.batches.compare_rows import Mismatch, output_axes
 from dropsmith.batches.layout import Layout, Name, copied
 from dropsmith.batches.leaf_rows import Axis, rows_along
 from dropsmith.batches.structure import leaves_of, map_leaves, tensors_in
-from dropsmith.errors import ViewError
+from dropsmith.errors import DropsmithError, ViewError
 
 _MOST = 24
 """Candidates that are tried, at most."""
@@ -37,8 +37,8 @@ class Trial:
     draws: tuple[int, ...]
 
 
-Run = Callable[[Arguments, int], Trial]
-"""Runs the model without noise on the arguments of one or several views."""
+Run = Callable[[Arguments, int, int | None], Trial]
+"""Runs the model without noise on the arguments of one or several views, of so many rows in all."""
 
 
 def find_layout(arguments: Arguments, run: Run, said: Mapping[Name, Axis]) -> Layout:
@@ -74,20 +74,31 @@ def _tried(candidate: Layout, arguments: Arguments, run: Run) -> Layout | None:
         try:
             written = copied(first)
             before = _versions(written)
-            alone = run(written, 1)
+            alone = run(written, 1, None)
             candidate = replace(candidate, in_place=_versions(written) != before)
         except Exception:
             continue
         try:
-            other = run(copied(second), 1)
+            other = run(copied(second), 1, None)
         except Exception:
             second, other = first, alone
         try:
-            both = run(candidate.combined([copied(first), copied(second)]), 2)
+            both, refusal = _joined(candidate, first, second, run)
         except Exception:
             return None
-        return _judged(candidate, alone, other, both)
+        layout = _judged(candidate, alone, other, both)
+        return replace(layout, dependence=refusal) if layout is not None and refusal else layout
     return None
+
+
+def _joined(layout: Layout, first: Arguments, second: Arguments, run: Run) -> tuple[Trial, str]:
+    """A run over the rows of both batches, and why they cannot be two views where noise says so."""
+    rows = layout.argument_rows(first) + layout.argument_rows(second)
+    try:
+        return run(layout.combined([copied(first), copied(second)]), 2, rows), ""
+    except DropsmithError as error:
+        refusal = str(error).splitlines()[0]
+        return run(layout.combined([copied(first), copied(second)]), 1, None), refusal
 
 
 def _on_cpu(arguments: Arguments) -> bool:

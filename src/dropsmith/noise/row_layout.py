@@ -121,10 +121,10 @@ class _Probe:
         self.model = model
         self.noise = find_noise(model) or Noise()
 
-    def run(self, arguments: Arguments, views: int) -> Trial:
+    def run(self, arguments: Arguments, views: int = 1, rows: int | None = None) -> Trial:
         draws: list[int] = []
         numbers = tuple(range(views))
-        this = ForwardPass(views=numbers, noise_free=numbers)
+        this = ForwardPass(views=numbers, noise_free=numbers, rows=rows)
         observer, self.noise.observer = self.noise.observer, _counting(draws)
         try:
             with self.noise.passing(this), _WithoutNoise(draws):
@@ -139,7 +139,7 @@ class _Probe:
         for seed in (0, 1):
             torch.manual_seed(seed)
             try:
-                outputs.append(tensors_in(self.run(arguments, 1).output))
+                outputs.append(tensors_in(self.run(arguments).output))
             except Exception:
                 return True
         return all(close(a, b) for a, b in zip(*outputs, strict=True))
