@@ -1,5 +1,7 @@
 """What the hooks give back, and when they stay out."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -89,7 +91,7 @@ def test_a_forward_that_raises_leaves_the_model_ready_for_the_next(mode):
     assert ds.noise_of(model).step == 3
 
 
-def test_views_are_looped_where_a_site_folds_time_into_its_rows():
+def test_views_are_looped_where_a_site_folds_time_into_its_rows(capsys):
     class Folding(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -100,14 +102,15 @@ def test_views_are_looped_where_a_site_folds_time_into_its_rows():
 
     plan = ds.Plan(ds.rule("act", ds.Bernoulli(rate=0.5)))
     x, labels = seeded(4, 5, 6), integers(3, 4, 5)
+    plain = Folding()
     made = [
-        consistent(Folding(), RDrop(alpha=1), loss=of_tokens, plan=plan, mode=mode)
+        consistent(deepcopy(plain), RDrop(alpha=1), loss=of_tokens, plan=plan, mode=mode)
         for mode in ("auto", "looped")
     ]
-    made[1].load_state_dict(made[0].state_dict())
     losses = [model(x, labels=labels).loss for model in made]
     torch.testing.assert_close(*losses)
     assert all(float(terms_of(model)["consistency"].value) > 0 for model in made)
+    assert "one after the other: site 'act' was taken to be 'batch unit'" in capsys.readouterr().err
 
 
 LABELS = torch.tensor([0, 2, 1, 0])

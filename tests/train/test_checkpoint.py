@@ -2,6 +2,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -190,16 +191,16 @@ class Counter(nn.Module):
     def __init__(self):
         super().__init__()
         self.scale, self.drop = nn.Parameter(torch.ones(())), nn.Dropout(0.5)
-        self.given, self.returned = [], []
+        self.log = SimpleNamespace(given=[], returned=[])
 
     def forward(self, tokens, state=None):
         trains = torch.is_grad_enabled()  # without gradients a few rows are tried
-        self.given += [state] * trains
+        self.log.given += [state] * trains
         before = 0.0 if state is None else state[0]
         read = before + tokens.shape[1] * self.scale * torch.ones(len(tokens), 1, 1)
         scores = self.drop(torch.ones(*tokens.shape, 9)) * self.scale
         state = read, self.drop(torch.ones(len(tokens), 1, 64)) * self.scale
-        self.returned += [state] * trains
+        self.log.returned += [state] * trains
         return Scores(scores, state)
 
 
@@ -221,8 +222,8 @@ def test_every_view_starts_from_the_state_of_view_0_and_an_epoch_from_none(tmp_p
         stepper.take(state, 0.0, tmp_path)
     views = objective.views_at(1)
     passes = 1 if not objective.noise_free else views
-    given = [model.given[i : i + passes] for i in range(0, 4 * passes, passes)]
-    returned = model.returned[::passes]
+    given = [model.log.given[i : i + passes] for i in range(0, 4 * passes, passes)]
+    returned = model.log.returned[::passes]
     for step, read in ((1, 4), (2, 8)):
         for state in given[step]:
             assert state[0].unique().tolist() == [read]
@@ -243,7 +244,7 @@ def left(seed, chance, steps=600):
     stepper = Stepper(one, find_task("penn-treebank"), text, Plain())
     for _ in range(steps):
         stepper.take(state, 0.0, Path())
-    return [step for step, given in enumerate(model.given) if given is None]
+    return [step for step, given in enumerate(model.log.given) if given is None]
 
 
 def test_a_state_is_left_behind_as_often_as_the_budget_says_and_alike_each_time():
