@@ -104,7 +104,8 @@ class ObjectiveContract:
             f"{objective!r} has a share of {objective.batch_fraction}"
         )
         assert all(0 < view < max(counts) for view in objective.noise_free), (
-            f"{objective!r} has quiet views {objective.noise_free} of {max(counts)}; view 0 is noisy"
+            f"{objective!r} has noise-free views {objective.noise_free} of {max(counts)}; "
+            "view 0 is noisy"
         )
 
     def test_views_that_agree_cost_the_task_loss_and_no_more(self, objective: Objective) -> None:
