@@ -1,6 +1,7 @@
 """A term that cannot work is an error in the first step, and one that can is not."""
 
 import warnings
+from copy import deepcopy
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,7 @@ from torch import nn
 
 import dropsmith as ds
 from consistency.tiny import PLAN, X, Y, integers, net, of_rows, of_tokens, seeded
-from dropsmith.consistency import consistent
+from dropsmith.consistency import consistent, terms_of
 from dropsmith.errors import ObjectiveError, ViewError
 from dropsmith.objectives import RDrop, TaskLoss, TwoSample
 
@@ -51,15 +52,16 @@ def test_an_audit_that_cannot_run_does_not_hide_what_is_wrong():
     class Picky(nn.Module):
         def __init__(self):
             super().__init__()
-            self.head = nn.Linear(6, 3)
+            self.head, self.trained = nn.Linear(6, 3), False
 
         def forward(self, x):
-            if len(x) % 2:
-                raise RuntimeError("even batches only")
+            if torch.is_grad_enabled() and self.trained:
+                raise RuntimeError("one forward only")
+            self.trained |= torch.is_grad_enabled()
             return self.head(x)
 
     model = consistent(Picky(), RDrop(alpha=1), loss=of_rows)
-    with pytest.raises(ViewError, match=r"are identical[\s\S]*even batches only"):
+    with pytest.raises(ViewError, match=r"are identical[\s\S]*could not run.*one forward only"):
         model(X, labels=Y)
 
 
@@ -114,23 +116,21 @@ def test_a_rare_pattern_that_left_a_small_batch_alone_is_not_an_error():
         model(X[row : row + 1], labels=Y[row : row + 1])
 
 
-def test_batch_norm_in_a_stacked_pass_is_named_once():
-    model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 3))
-    consistent(model, RDrop(alpha=1), loss=of_rows)
-    with pytest.warns(UserWarning, match="'1' normalises over the batch"):
-        model(X, labels=Y)
-    model(X, labels=Y)
-
-
-def test_batch_norm_in_looped_passes_sees_each_view_by_itself():
+@pytest.mark.parametrize("mode", ["auto", "looped"])
+def test_batch_norm_sees_each_view_by_itself_and_one_line_says_so_unasked(mode, capsys):
     parts = nn.Linear(6, 8), nn.Dropout(0.5), nn.BatchNorm1d(8, momentum=0.5), nn.Linear(8, 3)
     model = nn.Sequential(*parts)
-    consistent(model, RDrop(alpha=1), loss=of_rows, mode="looped")
+    consistent(model, RDrop(alpha=1), loss=of_rows, mode=mode)
     torch.manual_seed(0)
     model(X, labels=Y)
     torch.manual_seed(0)
     first, second = (parts[1](parts[0](X)).mean(0) for _ in range(2))
     torch.testing.assert_close(parts[2].running_mean, 0.25 * first + 0.5 * second)
+    assert int(parts[2].num_batches_tracked) == 2
+    model(X, labels=Y)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == (mode == "auto")
+    assert all("made one after the other: rows of this model change" in line for line in lines)
 
 
 class TimeFirst(nn.Module):
@@ -143,13 +143,25 @@ class TimeFirst(nn.Module):
         return self.head(self.drop(self.lstm(self.embed(x))[0]))
 
 
-def test_a_batch_with_time_first_is_refused_where_it_would_be_stacked_and_can_be_looped():
+@pytest.mark.parametrize("time", [7, 4, 8])
+def test_a_batch_with_time_first_has_the_loss_of_looped_views(time):
+    words, objective = integers(20, time, 4), RDrop(alpha=1)
+    plan = ds.Plan(ds.rule("drop", ds.Bernoulli(rate=0.5), axes="time batch unit"))
+    plain = TimeFirst()
+    made = [
+        consistent(deepcopy(plain), objective, loss=of_tokens, plan=plan, mode=mode)
+        for mode in ("auto", "looped")
+    ]
+    losses = [model(words, labels=words).loss for model in made]
+    torch.testing.assert_close(*losses)
+    assert all(float(terms_of(model)["consistency"].value) > 0 for model in made)
+
+
+def test_torchs_own_noise_in_a_batch_with_time_first_is_each_views_own():
     words = integers(20, 7, 4)
     model = consistent(TimeFirst(), RDrop(alpha=1), loss=of_tokens)
-    with pytest.raises(ViewError, match='use mode="looped"'):
-        model(words, labels=words)
-    model = consistent(TimeFirst(), RDrop(alpha=1), loss=of_tokens, mode="looped")
     model(words, labels=words).loss.backward()
+    assert float(terms_of(model)["consistency"].value) > 0
 
 
 class FakeForSequenceClassification(nn.Module):

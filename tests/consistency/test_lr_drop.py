@@ -41,11 +41,22 @@ class Softmaxes(torch.overrides.TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func not in (F.softmax, torch.softmax, Tensor.softmax) or args[0].ndim != 4:
+        softmax = func in (F.softmax, torch.softmax, Tensor.softmax) and args[0].ndim == 4
+        if not softmax or not torch.is_grad_enabled():  # without gradients a few rows are tried
             return func(*args, **kwargs)
         # Some models round to float32 here, also where they run in float64.
         self.seen.append(args[0].softmax(-1))
         return self.seen[-1]
+
+
+def noted_in(seen: list[Tensor]) -> Any:
+    """A hook that notes what a module returns, but where a few rows are tried without gradients."""
+
+    def note(module: nn.Module, args: Any, output: Tensor) -> None:
+        if torch.is_grad_enabled():
+            seen.append(output)
+
+    return note
 
 
 def shaken(model: nn.Module) -> ds.Plan:
@@ -180,7 +191,7 @@ def test_hidden_states_are_those_the_model_itself_reports(hidden_at):
         terms, _ = trained(model, objective, batch())
         ds.step(model, 0)
         feeds = [layer.output.dense for layer in model.bert.encoder.layer]
-        handles = [f.register_forward_hook(lambda m, a, out: seen.append(out)) for f in feeds]
+        handles = [f.register_forward_hook(noted_in(seen)) for f in feeds]
         made = ds.views(model, batch() | {"output_hidden_states": True}, 2)
     for handle in handles:
         handle.remove()
@@ -266,7 +277,7 @@ def time_first(name: str, time: int) -> tuple[nn.Module, list[nn.Module], Batch,
 def test_states_of_layers_that_keep_time_first_are_compared_word_by_word(name, mode, time):
     model, feeds, batch, how = time_first(name, time)
     seen: list[Tensor] = []
-    handles = [f.register_forward_hook(lambda m, a, out: seen.append(out)) for f in feeds]
+    handles = [f.register_forward_hook(noted_in(seen)) for f in feeds]
     terms, _ = trained(model, how.pop("objective"), batch, mode=mode, **how)
     for handle in handles:
         handle.remove()

@@ -31,7 +31,7 @@ class Counting(nn.Linear):
     rows = 0
 
     def forward(self, x):
-        self.rows += len(x)
+        self.rows += len(x) * torch.is_grad_enabled()  # without gradients a few rows are tried
         return super().forward(x)
 
 

@@ -57,7 +57,8 @@ def test_whole_batches_may_have_their_outputs_in_any_layout(layout: str) -> None
     outputs = draw(2, 4, 6, 7)
     change = (lambda x: x.flatten(0, 1)) if layout == "flattened" else (lambda x: x.transpose(0, 1))
     batches = (torch.zeros(4, 6), torch.zeros(4, 6))
-    moved = Views(outputs=tuple(map(change, outputs)), batches=batches, rows=4, shared_rows=4)
+    whole = {"rows": 4, "shared_rows": 4}
+    moved = Views(outputs=tuple(map(change, outputs)), batches=batches, **whole)
     mean = consistency(moved, symmetric_kl)
     torch.testing.assert_close(mean.value, symmetric_kl(*outputs).mean())
     assert mean.count == 24
@@ -71,7 +72,8 @@ def test_a_share_of_flattened_rows_is_refused() -> None:
         rows=4,
         shared_rows=2,
     )
-    with pytest.raises(ObjectiveError, match=r"2 rows that[\s\S]*batch_fraction=1\.0"):
+    refusal = r"2 rows that the views share[\s\S]*batch_fraction=1\.0"
+    with pytest.raises(ObjectiveError, match=refusal):
         consistency(part, symmetric_kl)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, mse_loss, softmax
 
-from dropsmith.batches.leaf_rows import split
+from dropsmith.batches import Layout
 from dropsmith.errors import ObjectiveError
 from dropsmith.objectives import RDrop
 from dropsmith.objectives.distances import squared_error, symmetric_kl
@@ -207,7 +207,8 @@ def test_rows_that_stand_by_turns_are_other_pairs_than_views_one_after_the_other
     fault = symmetric_kl(stacked[::2], stacked[1::2]).mean()
     right = symmetric_kl(a, b).mean()
     assert not torch.isclose(fault, right)
-    first, second = split(stacked, 0, [4, 4])
+    layout = Layout(axes={0: (0,)}, counted=(0, 0), outputs=0)
+    first, second = layout.cut(stacked, [4, 4])
     torch.testing.assert_close(
         terms(first, second, torch.zeros(4).long(), classification)["consistency"].value, right
     )

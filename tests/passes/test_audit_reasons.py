@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from dropsmith.noise.lookup import noise_of
+from dropsmith.passes.make_views import views
 from dropsmith.passes.run_audit import audit
 from dropsmith.patterns import (
     Bernoulli,
@@ -107,9 +108,13 @@ class OneMask(nn.Dropout):
         return x * F.dropout(torch.ones_like(x[:1]), self.p, self.training)
 
 
-def test_one_mask_for_all_rows_is_told():
-    row = audit(nn.Sequential(OneMask(0.5)), X)["0"]
-    assert (row.on, row.differ, row.why) == (True, False, "one mask for the whole batch")
+def test_one_mask_for_all_rows_is_drawn_for_each_view_by_itself():
+    net = nn.Sequential(OneMask(0.5))
+    row = audit(net, X)["0"]
+    assert (row.on, row.differ, row.why) == (True, True, "")
+    first, second = views(net, torch.ones_like(X)).outputs
+    assert torch.equal(first[0], first[1])
+    assert not torch.equal(first, second)
 
 
 def test_noise_that_views_share_by_plan_is_told_and_is_no_fault():

@@ -253,7 +253,7 @@ def test_masks_of_weights_are_fresh_in_every_looped_view_and_refused_when_stacke
         first, second = reflected(mirror.model, mirror.batch, mode=mode)
         assert not torch.equal(first, second)
         assert torch.equal(first[0], first[1])
-    with pytest.raises(ViewError, match="is a weight"):
+    with pytest.raises(ViewError, match="is a weight: the views of a stacked batch would share"):
         views(mirror.model, mirror.batch, mode="stacked")
 
 
@@ -265,37 +265,8 @@ def test_weights_that_views_share_may_be_stacked():
     assert not torch.equal(first, reflected(mirror.model, mirror.batch)[0])
 
 
-class Counts(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.rows = []
-
-    def forward(self, x):
-        self.rows.append(x.shape[0])
-        return x
-
-
-@pytest.mark.parametrize(
-    ("plan", "how", "rows"),
-    [
-        (Plan(), {}, [8]),
-        (Plan(rule("0", FLIPS)), {}, [8]),
-        (Plan(rule("0", FLIPS)), {"n": 1}, [4]),
-        (Plan(rule("0", FLIPS)), {"quiet": (1,)}, [4, 4]),
-        (Plan(rule("0", FLIPS)), {"share": 0.5}, [4, 2]),
-        (Plan(rule("1.weight", Weights(rate=0.1))), {}, [4, 4]),
-        (Plan(rule("1.weight", Weights(rate=0.1), views="shared")), {}, [8]),
-    ],
-)
-def test_passes_are_stacked_where_they_can_be(plan, how, rows):
-    net = nn.Sequential(Counts(), nn.Linear(WIDTH, 2))
-    with plan.installed(net):
-        views(net, X, **how)
-    assert net[0].rows == rows
-
-
 @pytest.mark.parametrize("site", ["1", "0.weight", "1.dropout()"])
-def test_a_quiet_view_is_the_model_in_eval_mode(site):
+def test_a_noise_free_view_is_the_model_in_eval_mode(site):
     class Own(nn.Module):
         def forward(self, x):
             return F.dropout(x, 0.5, self.training)
@@ -312,14 +283,14 @@ def test_a_quiet_view_is_the_model_in_eval_mode(site):
     assert all(module.training for module in net.modules())
 
 
-def test_a_quiet_view_keeps_batch_norm_in_training():
+def test_a_noise_free_view_keeps_batch_norm_in_training():
     net = nn.Sequential(nn.Linear(WIDTH, 9), nn.BatchNorm1d(9), nn.Dropout(0.5))
     _, noise_free = views(net, X, noise_free=(1,)).outputs
     torch.testing.assert_close(noise_free.mean(0), torch.zeros(9), atol=1e-6, rtol=0)
     assert int(net[1].num_batches_tracked) == 2
 
 
-def test_modes_come_back_when_a_quiet_view_fails():
+def test_modes_come_back_when_a_noise_free_view_fails():
     class Fails(nn.Module):
         def forward(self, x):
             if not self.training:
@@ -348,29 +319,18 @@ def test_native_noise_alone_gives_views_that_differ():
         assert not torch.equal(first, second)
 
 
-def test_batch_norm_in_a_stacked_pass_is_named_in_one_warning_and_only_there():
-    net = nn.Sequential(nn.Linear(WIDTH, 4), nn.BatchNorm1d(4), nn.BatchNorm1d(4), nn.Dropout(0.5))
-    with pytest.warns(UserWarning, match=r"'1' normalises[\s\S]*2 views[\s\S]*2 such") as caught:
-        views(net, X)
-    assert len(caught) == 1
-    assert caught[0].filename == __file__
-    views(net, X, mode="looped")
-    views(net, X, n=1)
-    views(net.eval(), X)
-
-
 @pytest.mark.parametrize(
     ("how", "words"),
     [
         ({"n": 0}, "n >= 1"),
-        ({"share": 0.0}, "share in"),
-        ({"share": 1.5}, "share in"),
-        ({"quiet": (2,)}, "there are 2, from 0"),
-        ({"quiet": (-1,)}, "does not exist"),
-        ({"quiet": (1,), "mode": "stacked"}, "cannot be stacked"),
-        ({"share": 0.5, "mode": "stacked"}, "under a plan"),
-        ({"trunk": "3", "quiet": (1,)}, "share a trunk"),
-        ({"trunk": "3", "share": 0.5}, "share a trunk"),
+        ({"batch_fraction": 0.0}, "batch_fraction in"),
+        ({"batch_fraction": 1.5}, "batch_fraction in"),
+        ({"noise_free": (2,)}, "there are 2, from 0"),
+        ({"noise_free": (-1,)}, "does not exist"),
+        ({"noise_free": (1,), "mode": "stacked"}, "cannot be stacked"),
+        ({"batch_fraction": 0.5, "mode": "stacked"}, "a plan draws masks for whole views"),
+        ({"trunk": "3", "noise_free": (1,)}, "share a trunk"),
+        ({"trunk": "3", "batch_fraction": 0.5}, "share a trunk"),
         ({"trunk": "3", "mode": "looped"}, "share a trunk"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A quiet view has no noise, in its forward and where checkpointing runs it again."""
+"""A noise-free view has no noise, in its forward and where checkpointing runs it again."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ class Checkpointed(nn.Module):
 
 
 @pytest.mark.parametrize("reentrant", [True, False])
-@pytest.mark.parametrize("quiet", [(1,), (0,), (0, 2)])
+@pytest.mark.parametrize("noise_free", [(1,), (0,), (0, 2)])
 @pytest.mark.parametrize("plan", [Plan(), Plan(rule("body.1", Bernoulli(rate=0.5)))])
 def test_gradients_are_those_without_checkpointing_to_the_bit(plan, noise_free, reentrant):
     found = []
@@ -46,7 +46,7 @@ def test_gradients_are_those_without_checkpointing_to_the_bit(plan, noise_free, 
 
 
 @pytest.mark.parametrize("reentrant", [True, False])
-@pytest.mark.parametrize("quiet", [(0,), (1,)])
+@pytest.mark.parametrize("noise_free", [(0,), (1,)])
 def test_a_backward_that_fails_leaves_no_module_silent(noise_free, reentrant):
     model, runs = Checkpointed(reentrant), []
 

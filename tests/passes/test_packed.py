@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from dropsmith.batches.cutting import cut
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from dropsmith.batches import Layout
 from dropsmith.passes.make_views import views
 from dropsmith.passes.run_audit import audit
 from noise.sequences import BATCHES, LENGTHS, PACKED, PADDED, Reader, Tagger, planned, unpacked
@@ -12,14 +12,15 @@ from noise.zoo import near
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize("share", [1.0, 0.5])
+@pytest.mark.parametrize("batch_fraction", [1.0, 0.5])
 def test_views_of_packed_sequences_are_those_of_padded_ones(batch, batch_fraction):
     found = views(planned(Reader()), batch, batch_fraction=batch_fraction)
     expected = views(
         planned(Reader()), (PADDED, LENGTHS), batch_fraction=batch_fraction, mode="looped"
     )
     torch.testing.assert_close(found.outputs, expected.outputs)
-    assert found.shared_rows == expected.shared_rows
+    assert (found.rows, found.shared_rows) == (4, 4 * batch_fraction)
+    assert expected.shared_rows == (None if batch_fraction == 1 else 2)
     assert not torch.equal(found.outputs[0][:2], found.outputs[1][:2])
 
 
@@ -37,7 +38,9 @@ def test_what_is_returned_packed_is_cut_by_the_sequence():
     packed = pack_padded_sequence(
         torch.cat(twice), LENGTHS.repeat(2), batch_first=True, enforce_sorted=False
     )
-    for one, x in zip(cut({"scores": packed}, [4, 4]), twice, strict=True):
+    layout = Layout(axes={0: (0,)}, counted=(0, 0), outputs=(0,))
+    parts = layout.cut({"scores": packed}, [4, 4])
+    for one, x in zip(parts, twice, strict=True):
         rows = zip(unpacked(one["scores"]), x, LENGTHS, strict=True)
         assert all(torch.equal(row, whole[:length]) for row, whole, length in rows)
 

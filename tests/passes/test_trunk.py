@@ -6,7 +6,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from dropsmith.errors import SiteError, ViewError
-from dropsmith.noise.lookup import noise_of
+from dropsmith.noise.lookup import noise_of, step
 from dropsmith.passes.make_views import views
 from dropsmith.patterns import Bernoulli, Off
 from dropsmith.plans.plan import Plan
@@ -27,6 +27,10 @@ def run(how, n=2):
     calls = []
     model.encoder.layer[0].register_forward_hook(lambda m, args, out: calls.append(len(args[0])))
     ABOVE.install(model, seed=5)
+    with torch.no_grad():
+        views(model, batch, n, **how)  # the first time a few rows are tried
+    step(model, 0)
+    calls.clear()
     outputs = views(model, batch, n, **how).outputs
     states = [out.last_hidden_state for out in outputs] + [out.pooler_output for out in outputs]
     loss = sum((k + 1) * state.square().sum() for k, state in enumerate(states))
@@ -158,10 +162,27 @@ def test_a_trunk_must_end_at_a_module_that_exists_and_runs():
         views(tiny_bert("sdpa"), sentences(), trunk="encoder.layer.1.attention.self.dropout")
 
 
-def test_batch_norm_above_the_fork_is_warned_of():
-    net = nn.Sequential(nn.Linear(WIDTH, 4), nn.Dropout(0.5), nn.BatchNorm1d(4))
-    with pytest.warns(UserWarning, match="normalises over the batch"):
-        views(net, seeded(ROWS, WIDTH), trunk="1")
+def test_batch_norm_above_the_fork_sees_all_views_and_one_line_says_so(capsys):
+    net = nn.Sequential(nn.Linear(WIDTH, 4), nn.Dropout(0.5), nn.BatchNorm1d(4, affine=False))
+    for _ in range(2):
+        both = torch.cat(views(net, seeded(ROWS, WIDTH), trunk="1").outputs)
+    torch.testing.assert_close(both.mean(0), torch.zeros(4), atol=1e-6, rtol=0)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "share a trunk are stacked above it: rows of this model change what other" in lines[0]
+
+
+def test_a_trunk_whose_views_cannot_be_told_apart_is_refused():
+    class Even(Tower):
+        def forward(self, x):
+            if len(x) != ROWS:
+                raise ValueError("takes 4 rows")
+            return super().forward(x)
+
+    with pytest.raises(
+        ViewError, match=r"cannot be told apart: .*does not run[\s\S]*leave out trunk"
+    ):
+        views(Even(), seeded(ROWS, WIDTH), trunk="high")
 
 
 def test_states_that_are_shared_go_to_every_view_whole_whatever_their_length():
@@ -220,7 +241,7 @@ def test_a_trunk_that_ends_where_rows_do_not_come_first_is_refused():
         views(Turned(), seeded(4, 5, WIDTH), trunk="body.1")
 
 
-def test_a_state_of_as_many_layers_as_rows_is_refused_above_a_trunk():
+def test_a_state_of_as_many_layers_as_rows_is_cut_by_its_rows_above_a_trunk():
     class Stateful(nn.Module):
         def __init__(self):
             super().__init__()
@@ -230,8 +251,12 @@ def test_a_state_of_as_many_layers_as_rows_is_refused_above_a_trunk():
             out, (hidden, _) = self.high(self.low(x))
             return out, hidden
 
-    with pytest.raises(ViewError, match="cannot tell which dimension"):
-        views(Stateful(), seeded(3, 5, WIDTH), trunk="high")
+    net = Stateful()
+    Plan(rule("high.input", FLIPS)).install(net)
+    forked = views(net, seeded(3, 5, WIDTH), trunk="high").outputs
+    noise_of(net).step = 0
+    torch.testing.assert_close(forked, views(net, seeded(3, 5, WIDTH), mode="looped").outputs)
+    assert not torch.equal(forked[0][1], forked[1][1])
 
 
 def test_labels_of_a_batch_become_those_of_all_views():

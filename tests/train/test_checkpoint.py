@@ -191,16 +191,17 @@ class Counter(nn.Module):
     def __init__(self):
         super().__init__()
         self.scale, self.drop = nn.Parameter(torch.ones(())), nn.Dropout(0.5)
-        self.log = SimpleNamespace(given=[], returned=[])  # no state, which views start from
+        self.log = SimpleNamespace(given=[], returned=[])
 
     def forward(self, tokens, state=None):
-        log = self.log if torch.is_grad_enabled() else SimpleNamespace(given=[], returned=[])
-        log.given.append(state)
+        trains = torch.is_grad_enabled()  # without gradients a few rows are tried
+        self.log.given += [state] * trains
         before = 0.0 if state is None else state[0]
         read = before + tokens.shape[1] * self.scale * torch.ones(len(tokens), 1, 1)
         scores = self.drop(torch.ones(*tokens.shape, 9)) * self.scale
-        log.returned.append((read, self.drop(torch.ones(len(tokens), 1, 64)) * self.scale))
-        return Scores(scores, log.returned[-1])
+        state = read, self.drop(torch.ones(len(tokens), 1, 64)) * self.scale
+        self.log.returned += [state] * trains
+        return Scores(scores, state)
 
 
 def made(objective=None):

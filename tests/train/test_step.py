@@ -35,7 +35,8 @@ class Spy(nn.Module):
         self.layer, self.seen = nn.Linear(64, 10), []
 
     def forward(self, image):
-        self.seen.append(image)
+        if torch.is_grad_enabled():  # without gradients a few rows are tried
+            self.seen.append(image)
         return self.layer(image.flatten(1))
 
 

@@ -25,7 +25,7 @@ from dropsmith.batches.layout import Layout, Name, copied
 from dropsmith.batches.leaf_rows import Axis, rows_along
 from dropsmith.batches.packed import is_packed
 from dropsmith.batches.structure import leaves_of, tensors_in
-from dropsmith.errors import ViewError
+from dropsmith.errors import DropsmithError, ViewError
 
 _LIKELY, _MOST = 8, 24
 """Candidates that are tried before less likely kinds, and at most."""
@@ -46,8 +46,8 @@ class Trial:
     draws: tuple[int, ...]
 
 
-Run = Callable[[Arguments, int], Trial]
-"""Runs the model without noise on the arguments of one or several views."""
+Run = Callable[[Arguments, int, int | None], Trial]
+"""Runs the model without noise on the arguments of one or several views, of so many rows in all."""
 
 
 def find_layout(arguments: Arguments, run: Run, said: Mapping[Name, Axis]) -> Layout:
@@ -98,28 +98,39 @@ def _tried(candidate: Layout, arguments: Arguments, run: Run) -> tuple[Layout | 
         try:
             inputs = copied(first)
             before = _versions(inputs)
-            alone = run(inputs, 1)
+            alone = run(inputs, 1, None)
             candidate = replace(candidate, in_place=_changed(before, _versions(inputs)))
         except Exception:
             continue
         second, other = first, alone
         for sample in others:
             try:
-                second, other = sample, run(copied(sample), 1)
+                second, other = sample, run(copied(sample), 1, None)
                 break
             except Exception:
                 continue
         try:
-            both = run(candidate.combined([copied(first), copied(second)]), 2)
+            both, refusal = _joined(candidate, first, second, run)
             layout = _judged(candidate, alone, other, both)
             if layout.stackable and has_losses(alone.output):
-                twice = run(candidate.combined([copied(first), copied(first)]), 2)
+                twice, _ = _joined(candidate, first, first, run)
                 if not losses_alike(alone.output, twice.output):
                     layout = replace(layout, dependence=_DEPENDENT)
         except Exception:
             return None, False
+        layout = replace(layout, dependence=refusal) if refusal else layout
         return layout, _plain(layout, alone.output, candidate.argument_rows(first))
     return None, False
+
+
+def _joined(layout: Layout, first: Arguments, second: Arguments, run: Run) -> tuple[Trial, str]:
+    """A run over the rows of both batches, and why they cannot be two views where noise says so."""
+    rows = layout.argument_rows(first) + layout.argument_rows(second)
+    try:
+        return run(layout.combined([copied(first), copied(second)]), 2, rows), ""
+    except DropsmithError as error:
+        refusal = str(error).splitlines()[0]
+        return run(layout.combined([copied(first), copied(second)]), 1, None), refusal
 
 
 def _on_cpu(arguments: Arguments) -> bool:

@@ -152,9 +152,9 @@ class Layout:
         Raises:
             ViewError: it has another structure than the outputs that the layout is of.
         """
-        if isinstance(output, Tensor) and isinstance(self.outputs, int) and shared is None:
-            return split(output, self.outputs, sizes)
         try:
+            if isinstance(output, Tensor) and isinstance(self.outputs, int) and shared is None:
+                return split(output, self.outputs, sizes)
             return _cut(output, self.outputs, sizes, shared)
         except (ValueError, TypeError) as error:
             raise ViewError(

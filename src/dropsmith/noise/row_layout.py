@@ -5,6 +5,7 @@ equal, so that a batch in which another size happens to equal the rows is looked
 """
 
 import inspect
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -149,7 +150,10 @@ def _pattern(arguments: Arguments) -> _Kind:
 def _found(model: nn.Module, arguments: Arguments, rows: RowAxes) -> Layout:
     probe = _Probe(model)
     said = _by_position(model, arguments, rows)
-    with unchanged(model), attributes_unchanged(model), torch.no_grad(), _eager(model):
+    quiet = warnings.catch_warnings()
+    with unchanged(model), attributes_unchanged(model), torch.no_grad(), _eager(model), quiet:
+        # Checkpointing warns of a forward without gradients, which this is on purpose.
+        warnings.simplefilter("ignore")
         layout = find_layout(arguments, probe.run, said)
         if layout.dependence and not probe.repeatable(arguments):
             # What a module draws for itself in train mode is off in eval mode.
@@ -167,10 +171,10 @@ class _Probe:
         self.model = model
         self.noise = find_noise(model) or Noise()
 
-    def run(self, arguments: Arguments, views: int) -> Trial:
+    def run(self, arguments: Arguments, views: int = 1, rows: int | None = None) -> Trial:
         draws: list[int] = []
         numbers = tuple(range(views))
-        this = ForwardPass(views=numbers, noise_free=numbers)
+        this = ForwardPass(views=numbers, noise_free=numbers, rows=rows)
         observer, self.noise.observer = self.noise.observer, _counting(draws)
         try:
             with self.noise.passing(this), _WithoutNoise(draws):
@@ -185,7 +189,7 @@ class _Probe:
         for seed in (0, 1):
             torch.manual_seed(seed)
             try:
-                outputs.append(tensors_in(self.run(copied(arguments), 1).output))
+                outputs.append(tensors_in(self.run(copied(arguments)).output))
             except Exception:
                 return True
         return all(close(a, b) for a, b in zip(*outputs, strict=True))

@@ -61,13 +61,13 @@ class SiteNoise:
         """A parameter with this site's noise; one pass has one mask for it."""
         sources = self.sources(weight.device)
         noise_free = self.noise.noise_free_views()
-        if len(set(sources)) > 1 or len(set(noise_free)) > 1:
+        if all(noise_free):
+            return weight
+        if len(set(sources)) > 1 or any(noise_free):
             raise ViewError(
                 f"site {self.site.name!r} is a weight: the views of a stacked batch would share "
                 'its mask\n  use mode="looped", or rule(..., views="shared")'
             )
-        if noise_free[0]:
-            return weight
         sizes = tuple(weight.shape)
         names = Axes.read(self.axes, sizes).names if self.axes else (UNKNOWN,) * len(sizes)
         self._agree(names, sizes)

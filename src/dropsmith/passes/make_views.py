@@ -1,5 +1,6 @@
 """Views of one batch: several passes of a model, each with noise of its own."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from dropsmith.activations import Reads
 from dropsmith.batches import arguments
 from dropsmith.noise import Noise, RowAxes, find_noise
 from dropsmith.passes.block_views import reader_of
+from dropsmith.passes.noise_free import noise_disabled
 from dropsmith.passes.request import Mode, ViewRequest
 from dropsmith.passes.runner import plan_run
 from dropsmith.passes.view_values import Scores, Views
@@ -84,6 +86,8 @@ def make_views(model: nn.Module, request: ViewRequest, batch: Any, noise: Noise 
     run = plan_run(model, request, arguments(model, batch), batch, noise or Noise())
     try:
         args, kwargs = run.begin(reader_of(model, request.reads, run.below))
-        return run.finish(model(*args, **kwargs))
+        with noise_disabled(model) if 0 in request.noise_free else nullcontext():
+            output = model(*args, **kwargs)
+        return run.finish(output)
     finally:
         run.close()

@@ -21,7 +21,7 @@ from dropsmith.passes.block_views import cut_layers, reading_blocks
 from dropsmith.passes.model_state import ModelState
 from dropsmith.passes.noise_free import Modes, noise_disabled
 from dropsmith.passes.request import ViewRequest
-from dropsmith.passes.strategy import stacked_layout
+from dropsmith.passes.strategy import forked_layout, stacked_layout
 from dropsmith.passes.trunk import Trunk
 from dropsmith.passes.trunk_inputs import decoder_inputs, labels_of_all_views
 from dropsmith.passes.view_values import Views
@@ -219,7 +219,7 @@ class ForkedRun(ViewRun):
 
     def __init__(self, *rest: Any) -> None:
         super().__init__(*rest)
-        self.layout = self._layout()
+        self.layout = forked_layout(self.model, self.request, self.arguments, self.noise.rank)
         self.rows = self.layout.argument_rows(self.arguments)
         self.trunk, n = self.request.trunk, self.request.views
         assert self.trunk is not None

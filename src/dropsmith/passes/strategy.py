@@ -36,8 +36,26 @@ def stacked_layout(
     if layout.stackable:
         return layout
     if request.report:
-        _report(model, layout.dependence, rank)
+        _report(model, f"views are made one after the other: {layout.dependence}", rank)
     return None
+
+
+def forked_layout(
+    model: nn.Module, request: ViewRequest, arguments: Arguments, rank: int = 0
+) -> Layout:
+    """The layout by which the views above a shared trunk are told apart.
+
+    Raises:
+        ViewError: they cannot be.
+    """
+    layout = layout_of(model, arguments, request.rows)
+    if layout.outputs is None:
+        raise ViewError(
+            f"views that share a trunk cannot be told apart: {layout.dependence}\n  leave out trunk"
+        )
+    if request.report and not layout.stackable:
+        _report(model, f"views that share a trunk are stacked above it: {layout.dependence}", rank)
+    return layout
 
 
 _PARTIAL = "later views see a fraction of the batch, and a plan draws masks for whole views"
@@ -104,8 +122,8 @@ def _branch_drop(module: nn.Module) -> float:
     return rate if isinstance(rate, float) else 0.0
 
 
-def _report(model: nn.Module, reason: str, rank: int) -> None:
+def _report(model: nn.Module, line: str, rank: int) -> None:
     reported = _REPORTED.setdefault(model, set())
-    if reason not in reported and rank == 0:
-        print(f"dropsmith: views are made one after the other: {reason}", file=sys.stderr)
-    reported.add(reason)
+    if line not in reported and rank == 0:
+        print(f"dropsmith: {line}", file=sys.stderr)
+    reported.add(line)

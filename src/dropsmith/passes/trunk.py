@@ -63,7 +63,7 @@ class Trunk:
         if not self.handles:
             modules = (self.first, *self.rest)
             self.handles = [
-                module.register_forward_pre_hook(self._enter, with_kwargs=True)
+                module.register_forward_pre_hook(self._enter, prepend=True, with_kwargs=True)
                 for module in modules
             ]
 

@@ -2,8 +2,6 @@
 
 import pytest
 import torch
-from dropsmith.consistency.forward import Forward
-from torch import nn
 
 import dropsmith as ds
 from consistency.tiny import (
@@ -16,11 +14,9 @@ from consistency.tiny import (
     net,
     of_rows,
     of_tokens,
-    seeded,
     token_net,
 )
-from dropsmith.consistency import ConsistentOutput, consistent, terms_of
-from dropsmith.errors import AxisError, ObjectiveError
+from dropsmith.consistency import consistent, terms_of
 from dropsmith.objectives import Fraternal, PiModel, RDrop, TwoSample
 
 OBJECTIVES = [
@@ -64,7 +60,7 @@ def test_counting_all_items_of_one_batch_is_the_same_as_not_counting(objective):
     torch.testing.assert_close(loss, plain(WORDS, labels=LABELS).loss)
 
 
-@pytest.mark.parametrize("share", [1.0, 0.5])
+@pytest.mark.parametrize("batch_fraction", [1.0, 0.5])
 def test_parts_of_an_optimiser_step_weigh_by_their_items_also_for_a_share_of_the_rows(
     batch_fraction,
 ):
@@ -113,91 +109,3 @@ def test_later_views_see_the_leading_share_of_the_rows_rounded_up():
     model(X, labels=Y)
     terms = terms_of(model)
     assert (terms["task"].count, terms["consistency"].count) == (8 + 3, 3)
-
-
-def test_arguments_may_come_by_position_or_by_name():
-    losses = [
-        consistent(net(), RDrop(alpha=1), loss=of_rows, plan=PLAN)(*args, **kwargs).loss
-        for args, kwargs in [((X,), {"labels": Y}), ((), {"labels": Y, "input": X})]
-    ]
-    assert losses[0] == losses[1]
-
-
-class Scorer(nn.Module):
-    """Takes labels and more, and returns a tuple, a dict or a tensor."""
-
-    def __init__(self, returned: str) -> None:
-        super().__init__()
-        self.net, self.returned = net(), returned
-
-    def forward(self, x, labels=None, scale=None, ignored="word"):
-        scores = self.net(x) * (1.0 if scale is None else scale[:, None])
-        return {"tuple": (scores, x), "dict": {"logits": scores, "x": x}}.get(self.returned, scores)
-
-
-def of_scores(output, batch):
-    scores = output["logits"] if isinstance(output, dict) else output
-    return of_rows(scores[0] if isinstance(scores, tuple) else scores, batch)
-
-
-@pytest.mark.parametrize("returned", ["tuple", "dict", "tensor"])
-@pytest.mark.parametrize("mode", ["auto", "looped"])
-def test_what_comes_back_is_shaped_like_what_the_model_returns(returned, mode):
-    plan = ds.Plan(ds.rule("net.1", ds.Bernoulli(rate=0.5)))
-    model = Scorer(returned)
-    consistent(model, RDrop(alpha=1), loss=of_scores, plan=plan, mode=mode)
-    output = model(X, Y, scale=seeded(8), ignored=None)
-    if returned == "tuple":
-        loss, scores, x = output
-        assert torch.equal(x, X)
-    elif returned == "dict":
-        loss, scores = output["loss"], output["logits"]
-        assert torch.equal(output["x"], X)
-    else:
-        assert isinstance(output, ConsistentOutput)
-        loss, scores = output
-    assert loss.ndim == 0
-    assert scores.shape == (8, 3)
-
-
-def test_every_tensor_with_one_entry_per_row_is_repeated_for_each_view():
-    plan = ds.Plan(ds.rule("net.1", ds.Bernoulli(rate=0.5)))
-    losses = []
-    for mode in ("auto", "looped"):
-        model = consistent(Scorer("tensor"), RDrop(alpha=1), loss=of_rows, plan=plan, mode=mode)
-        losses.append(model(X, labels=Y, scale=seeded(8)).loss)
-    torch.testing.assert_close(*losses)
-
-
-def test_too_many_arguments_are_counted():
-    with pytest.raises(ObjectiveError, match="takes 1 arguments by position, was given 2"):
-        Forward.of(net()).by_name((X, Y), {})
-
-
-@pytest.mark.parametrize("mode", ["auto", "looped"])
-def test_a_forward_that_raises_leaves_the_model_ready_for_the_next(mode):
-    model = consistent(net(), RDrop(alpha=1), loss=of_rows, plan=PLAN, mode=mode)
-    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
-        model(seeded(8, 7), labels=Y)
-    with pytest.raises(ObjectiveError, match="shaped like"):
-        model(X, labels=Y[:4])
-    assert not ds.noise_of(model).held
-    model(X, labels=Y).loss.backward()
-    assert ds.noise_of(model).step == 3
-
-
-def test_a_site_that_folds_time_into_its_rows_is_refused_where_views_are_stacked():
-    class Folding(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.act, self.head = nn.Tanh(), nn.Linear(6, 3)
-
-        def forward(self, x):
-            return self.head(self.act(x.flatten(0, 1))).view(*x.shape[:2], -1)
-
-    plan = ds.Plan(ds.rule("act", ds.Bernoulli(rate=0.5)))
-    x, labels = seeded(4, 5, 6), integers(3, 4, 5)
-    with pytest.raises(AxisError, match="has 40 rows where the batch has 8"):
-        consistent(Folding(), RDrop(alpha=1), loss=of_tokens, plan=plan)(x, labels=labels)
-    looped = consistent(Folding(), RDrop(alpha=1), loss=of_tokens, plan=plan, mode="looped")
-    assert looped(x, labels=labels).loss.isfinite()
