@@ -19,7 +19,7 @@ from benchmarks._loops import LoopedLSTM
 from benchmarks._measure import Call
 from torch import Tensor, nn
 
-from dropsmith.patterns import Bernoulli, Weights
+from dropsmith.patterns import Bernoulli, DropConnect
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.recurrent import LSTM, Graphs, Triton
@@ -98,7 +98,7 @@ def against_torch(unit: int, threads: int) -> Comparison:
         models = {
             "nn.LSTM": nn.LSTM(unit, unit),
             "no noise": LSTM(unit, unit),
-            "weights": planned(unit, rule("weight_hh_l0", Weights(rate=RATE))),
+            "weights": planned(unit, rule("weight_hh_l0", DropConnect(rate=RATE))),
             "variational": variational(unit, "time gate"),
             "untied": variational(unit, "time"),
         }

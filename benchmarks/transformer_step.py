@@ -3,7 +3,7 @@
 Exact R-Drop is compared with a plain step on twice the rows, which are the same passes without the
 term: at most 1.03 times is asked. Everything cheaper is compared with a plain step on the same
 rows: with noise in the upper half only, and the lower half run once for both views, at most 1.55
-times is asked. Half a step with `every=2`, and half a batch with `batch_fraction=0.5`, stand beside them.
+times is asked. Half a step (`every=2`) and half a batch (`batch_fraction=0.5`) stand beside them.
 
 Width, heads, vocabulary and head are BERT-base's; of its twelve layers there are four, whose halves
 stand to each other as those of twelve do: `bert_base_step` has all twelve, and fewer ways. Every

@@ -48,7 +48,7 @@ class LanguageModel(nn.Module):
 def noise(rate: float) -> ds.Plan:
     """The noise of Gal & Ghahramani (2016), section 4, with one mask for the gates of a layer."""
     return ds.Plan(
-        ds.rule("embedding", ds.Words(rate=0.6 * rate)),
+        ds.rule("embedding", ds.WordDropout(rate=0.6 * rate)),
         ds.rule("lstm.inputs", ds.Bernoulli(rate=rate, shared="time gate")),
         ds.rule("lstm.recurrent", ds.Bernoulli(rate=0.6 * rate, shared="time gate")),
         ds.rule("head.input", ds.Bernoulli(rate=rate, shared="time")),

@@ -7,7 +7,7 @@ weight decay here is twice theirs.
 from dataclasses import replace
 
 from dropsmith.objectives import TaskLoss
-from dropsmith.patterns import Bernoulli, Words
+from dropsmith.patterns import Bernoulli, WordDropout
 from dropsmith.plans import Plan, rule
 from dropsmith.tasks import Budget, learning_rates, optimisers
 from dropsmith_recipes._preset import Preset
@@ -37,7 +37,7 @@ def _budget(epochs: int) -> Budget:
 
 def _plan(sharing: str) -> Plan:
     return Plan(
-        rule("embedding", Words(rate=RATE)),
+        rule("embedding", WordDropout(rate=RATE)),
         rule("layer.input_l0", Bernoulli(rate=RATE, shared=sharing)),
         rule("layer.recurrent_l0", Bernoulli(rate=RATE, shared=sharing)),
         rule("head.input", Bernoulli(rate=RATE)),

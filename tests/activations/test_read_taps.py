@@ -10,7 +10,7 @@ from dropsmith.activations.read_taps import taps
 from dropsmith.errors import SiteError
 from dropsmith.noise.lookup import noise_of, step
 from dropsmith.passes.make_views import views
-from dropsmith.patterns import Native
+from dropsmith.patterns import TorchDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.plans.selector import select
@@ -52,7 +52,7 @@ def eager_softmaxes(make, batch):
 
 @BOTH_MODELS
 @BOTH_WAYS
-@pytest.mark.parametrize("pattern", [FLIPS, Native(rate=0.5)])
+@pytest.mark.parametrize("pattern", [FLIPS, TorchDropout(rate=0.5)])
 def test_attention_is_the_softmax_of_the_eager_model_before_dropout(make, attention, pattern):
     batch = sentences()
     model = make(attention).double()

@@ -12,7 +12,7 @@ from compare.synthetic import TASK, design, record
 from dropsmith.compare import METHODS, TUNING_SEED, Trial, check, spell_setting
 from dropsmith.compare.design import best
 from dropsmith.errors import PlanError, SiteError, TaskError
-from dropsmith.patterns import Bernoulli, Early
+from dropsmith.patterns import Bernoulli, EarlyRate
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.tasks import Task
@@ -33,7 +33,7 @@ def test_every_method_has_the_same_number_of_trials_and_seeds_and_epochs():
 def test_a_schedule_is_counted_in_the_steps_that_a_run_really_makes(share, steps):
     # 700 pictures in batches of 50 are 14 steps an epoch, and 40 epochs 560.
     setup = design().setup("early", {"rate": 0.3, "share": share}, 0)
-    assert {one.pattern.rate for one in setup.plan.rules} == {Early(rate=0.3, steps=steps)}
+    assert {one.pattern.rate for one in setup.plan.rules} == {EarlyRate(rate=0.3, steps=steps)}
 
 
 def test_the_tuning_seeds_are_never_reported():

@@ -200,7 +200,7 @@ def test_a_resumed_model_goes_on_with_the_masks_of_its_step():
 
 
 def test_weights_are_dropped_afresh_in_each_view():
-    plan = ds.Plan(ds.rule("0.weight", ds.Weights(rate=0.5)))
+    plan = ds.Plan(ds.rule("0.weight", ds.DropConnect(rate=0.5)))
     model = consistent(net(), RDrop(alpha=2.0), loss=of_rows, plan=plan)
     scores = passes(with_plan(net(), plan), RDrop(alpha=2.0))
     assert not torch.equal(*scores)

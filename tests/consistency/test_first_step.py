@@ -103,14 +103,14 @@ def test_a_head_that_begins_at_zero_is_not_an_error(model):
 
 
 def test_a_schedule_that_begins_at_zero_is_not_an_error():
-    plan = ds.Plan(ds.rule("1", ds.Bernoulli(rate=ds.Late(rate=0.5, steps=3))))
+    plan = ds.Plan(ds.rule("1", ds.Bernoulli(rate=ds.LateRate(rate=0.5, steps=3))))
     model = consistent(net(), RDrop(alpha=1), loss=of_rows, plan=plan)
     for _ in range(5):
         model(X, labels=Y)
 
 
 def test_a_rare_pattern_that_left_a_small_batch_alone_is_not_an_error():
-    plan = ds.Plan(ds.rule("1", ds.Path(rate=0.01)))
+    plan = ds.Plan(ds.rule("1", ds.StochasticDepth(rate=0.01)))
     model = consistent(net(), RDrop(alpha=1), loss=of_rows, plan=plan)
     for row in range(8):
         model(X[row : row + 1], labels=Y[row : row + 1])

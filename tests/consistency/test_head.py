@@ -254,7 +254,7 @@ def test_noise_on_what_the_head_is_given_is_in_the_fused_head_too():
 @pytest.mark.parametrize(
     "plan",
     [
-        ds.Plan(ds.rule("2.weight", ds.Weights(rate=0.4))),
+        ds.Plan(ds.rule("2.weight", ds.DropConnect(rate=0.4))),
         ds.Plan(ds.rule("2", ds.Bernoulli(rate=0.4))),
     ],
     ids=["on its weight", "on its scores"],
@@ -409,7 +409,7 @@ def test_heads_that_others_have_a_hand_in_are_plain_and_the_reason_is_said_once(
 
 
 def test_a_weight_that_a_plan_drops_keeps_its_head_plain_and_that_is_said(capsys):
-    plan = ds.Plan(ds.rule("2.weight", ds.Weights(rate=0.5)))
+    plan = ds.Plan(ds.rule("2.weight", ds.DropConnect(rate=0.5)))
     model = consistent(plain().train(), RDrop(alpha=2.0), loss="tokens", plan=plan)
     assert type(stepped(model, **WORDS)[3].logits) is torch.Tensor
     assert "is not fused with the loss: " in capsys.readouterr().err

@@ -170,7 +170,7 @@ def test_padding_changes_no_term(name):
         for k, v in given.items()
     }
     plan = ds.Plan(
-        ds.rule(words_of(model), ds.Words(rate=0.5))
+        ds.rule(words_of(model), ds.WordDropout(rate=0.5))
     )  # by word, so the same with more padding
     found = []
     for one in (given, longer):
@@ -485,7 +485,7 @@ def test_a_failing_forward_leaves_no_hooks_of_reading_behind():
 def test_rows_that_a_path_drops_are_read_all_the_same(mode):
     make, batch = MODELS["bert"]
     model = make(rate=0.0)
-    plan = ds.Plan(ds.rule("bert.encoder.layer.*.attention.self", ds.Path(rate=0.5)))
+    plan = ds.Plan(ds.rule("bert.encoder.layer.*.attention.self", ds.StochasticDepth(rate=0.5)))
     with plan.installed(model):
         terms, _ = trained(model, ds.LRDrop(), batch(), mode=mode)
     assert int(terms["attention"].count) == PAIRS * 2 * 2

@@ -122,7 +122,7 @@ def test_words_that_a_whole_batch_drops_fall_in_each_view_by_themselves():
     first, second = Rows()(torch.cat([ids, ids])).chunk(2)
     assert torch.equal(first, second)  # the fault: nothing for two views to differ in
     table = nn.Embedding(20, 8)
-    with Plan(ds.rule("root", ds.Words(rate=0.5))).installed(table):
+    with Plan(ds.rule("root", ds.WordDropout(rate=0.5))).installed(table):
         for mode in ("stacked", "looped"):
             one, other = views(table, ids, mode=mode).outputs
             assert not torch.equal(one, other)
@@ -130,7 +130,7 @@ def test_words_that_a_whole_batch_drops_fall_in_each_view_by_themselves():
 
 def test_weights_that_a_whole_batch_drops_are_dropped_in_each_view_by_itself():
     layer = nn.Linear(6, 3)
-    with Plan(ds.rule("weight", ds.Weights(rate=0.5))).installed(layer):
+    with Plan(ds.rule("weight", ds.DropConnect(rate=0.5))).installed(layer):
         first, second = layer(torch.cat([X, X])).chunk(2)
         assert torch.equal(first, second)
         one, other = views(layer, X).outputs

@@ -34,7 +34,7 @@ OBJECTIVES = {
 PLANS = {
     "stacked": ALIKE,
     "looped": ALIKE,
-    "weights": ds.Plan(ds.rule("0.weight", ds.Weights(rate=0.5))),
+    "weights": ds.Plan(ds.rule("0.weight", ds.DropConnect(rate=0.5))),
     "tokens": ds.Plan(ds.rule("1", ds.Bernoulli(rate=0.5, shared="batch time"))),
 }
 BATCHES = dict.fromkeys(OBJECTIVES, (X, Y)) | {"tokens": (integers(20, 8, 5, seed=1), LABELS)}

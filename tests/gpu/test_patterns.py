@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dropsmith.axes import Axes
-from dropsmith.patterns import Bernoulli, Blocks, Gaussian, Path, Spans, Tiles
+from dropsmith.patterns import Bernoulli, DropBlock, Gaussian, Spans, StochasticDepth, Tiles
 from dropsmith.rng import Key, Source
 
 IMAGE = ("batch", "channel", "height", "width")
@@ -13,8 +13,8 @@ PATTERNS = [
     (Bernoulli(rate=0.3), IMAGE, (4, 3, 16, 16)),
     (Bernoulli(rate=0.3, shared="time"), TEXT, (4, 9, 33)),
     (Gaussian(rate=0.3), TEXT, (4, 9, 33)),
-    (Blocks(rate=0.2, size=3), IMAGE, (4, 3, 16, 16)),
-    (Path(rate=0.5), TEXT, (8, 9, 33)),
+    (DropBlock(rate=0.2, size=3), IMAGE, (4, 3, 16, 16)),
+    (StochasticDepth(rate=0.5), TEXT, (8, 9, 33)),
     (Tiles(size=4, stride=8, rotate=30), IMAGE, (4, 3, 16, 16)),
     (Tiles(size=4, stride=4, repeat=2, shared="channel"), IMAGE, (4, 3, 16, 16)),
     (Tiles(size=4, stride=8), IMAGE, (16, 64, 32, 32)),

@@ -17,7 +17,7 @@ from dropsmith.interception.torch_ops import decode
 from dropsmith.noise.find_sites import sites
 from dropsmith.noise.lookup import noise_of
 from dropsmith.passes.run_audit import audit
-from dropsmith.patterns import Bernoulli, Native
+from dropsmith.patterns import Bernoulli, TorchDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.prediction.run_predict import predict
@@ -181,7 +181,7 @@ def test_predict_samples_it_and_leaves_it_as_it_was():
 
 def test_torchs_own_draw_cannot_be_asked_of_it():
     net = Flex()
-    plan = Plan(rule("root.attention()", Native(rate=0.2)))
+    plan = Plan(rule("root.attention()", TorchDropout(rate=0.2)))
     with plan.installed(net), pytest.raises(SiteError, match=r"Bernoulli\(rate=0\.2\)"):
         net(X)
 

@@ -9,7 +9,7 @@ from dropsmith.activations.read_taps import taps
 from dropsmith.noise.find_sites import sites
 from dropsmith.noise.lookup import noise_of
 from dropsmith.passes.run_audit import audit
-from dropsmith.patterns import Native
+from dropsmith.patterns import TorchDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.prediction.run_predict import predict
@@ -46,7 +46,7 @@ class Listed(nn.Module):
         return F.dropout(self.child[0](self.blocks[0](x)), 0.0, self.training)
 
 
-@pytest.mark.parametrize("pattern", [FLIPS, Native(rate=0.5)])
+@pytest.mark.parametrize("pattern", [FLIPS, TorchDropout(rate=0.5)])
 @pytest.mark.parametrize("site", ["root.dropout()", "blocks.0.dropout()", "child.0.dropout()"])
 def test_a_call_belongs_to_the_module_that_makes_it_and_to_no_other(site, pattern):
     net = Listed()
@@ -57,7 +57,7 @@ def test_a_call_belongs_to_the_module_that_makes_it_and_to_no_other(site, patter
 
 def test_three_owners_inside_one_another_drop_once_each():
     net = Listed()
-    with Plan(rule("**.dropout()", Native(rate=0.5))).installed(net):
+    with Plan(rule("**.dropout()", TorchDropout(rate=0.5))).installed(net):
         assert near(0.875, share(net(X)))
 
 
@@ -95,7 +95,7 @@ def test_noise_is_on_again_after_a_forward_that_a_hook_of_others_broke():
 
 def test_owners_of_calls_count_what_torch_draws_at_their_rate():
     net = nn.Sequential(Functional(times=3), Fused())
-    with Plan(rule("**.dropout()", Native(rate=0.1))).installed(net[:1]) as part:
+    with Plan(rule("**.dropout()", TorchDropout(rate=0.1))).installed(net[:1]) as part:
         part(ONES)
         assert noise_of(part).draw_counts == {"0.dropout()": 3}
 
@@ -126,7 +126,7 @@ class Itself(nn.Module):
         return self(x, times - 1) if times > 1 else x
 
 
-@pytest.mark.parametrize("pattern", [FLIPS, Native(rate=0.5)])
+@pytest.mark.parametrize("pattern", [FLIPS, TorchDropout(rate=0.5)])
 @pytest.mark.parametrize("make", [Calls, Itself])
 @pytest.mark.parametrize("times", [1, 2, 3])
 def test_a_module_that_is_called_again_drops_again(pattern, make, times):

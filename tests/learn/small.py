@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from dropsmith.learn import Problem, Searches, SearchRun, child_setup
 from dropsmith.pattern_search import Choice, ListedSpace, Trial, part
-from dropsmith.patterns import Blocks, Tiles
+from dropsmith.patterns import DropBlock, Tiles
 from dropsmith.plans.rule import rule
 from dropsmith.tasks import find_task
 
@@ -23,7 +23,7 @@ SPACE = ListedSpace(
             when={"convs.draw": "tiles"},
         ),
         part(
-            rule("convs.0", Blocks(rate=0.2, size=1)),
+            rule("convs.0", DropBlock(rate=0.2, size=1)),
             sets={"size": "convs.size"},
             when={"convs.draw": "blocks"},
         ),

@@ -10,7 +10,7 @@ from dropsmith.noise.forward_pass import ForwardPass
 from dropsmith.noise.lookup import noise_of
 from dropsmith.passes.make_views import views
 from dropsmith.passes.run_audit import audit
-from dropsmith.patterns import Words
+from dropsmith.patterns import WordDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 
@@ -58,7 +58,7 @@ def test_bags_hold_what_is_left_of_an_embedding(mode, padding, per):
     net = Model(mode, padding)
     other = Unbagged(net)
     for model in (net, other):
-        Plan(rule("bag", Words(rate=0.5, per=per))).install(model, IDS, seed=3)
+        Plan(rule("bag", WordDropout(rate=0.5, per=per))).install(model, IDS, seed=3)
     want, got = dropped(other, IDS), dropped(net, IDS)
     torch.testing.assert_close(got, want)
     torch.testing.assert_close(
@@ -74,7 +74,7 @@ def test_bags_cut_from_one_list_are_those_of_a_matrix(mode, with_end):
     net, flat = Model(mode), Model(mode, include_last_offset=with_end)
     offsets = torch.arange(6 + with_end) * 5
     for model in (net, flat):
-        Plan(rule("bag", Words(rate=0.5))).install(model)
+        Plan(rule("bag", WordDropout(rate=0.5))).install(model)
     torch.testing.assert_close(dropped(flat, IDS.reshape(-1), offsets), dropped(net, IDS))
     by_name = dropped(flat, input=IDS.reshape(-1), offsets=offsets)
     torch.testing.assert_close(by_name, dropped(net, IDS))
@@ -84,7 +84,7 @@ def test_equal_words_of_a_bag_of_any_length_fall_together_and_empty_bags_are_zer
     net = Model("sum")
     with torch.no_grad():
         net.bag.weight.copy_(2.0 ** torch.arange(TYPES).unsqueeze(1).expand(-1, WIDTH))
-    Plan(rule("bag", Words(rate=0.5))).install(net)
+    Plan(rule("bag", WordDropout(rate=0.5))).install(net)
     first, last = set(), set()
     for number in range(20):
         noise_of(net).step = number
@@ -103,14 +103,14 @@ def test_weights_of_words_are_kept():
     weights = torch.rand(IDS.shape)
     other = Unbagged(net)
     for model in (net, other):
-        Plan(rule("bag", Words(rate=0.5))).install(model)
+        Plan(rule("bag", WordDropout(rate=0.5))).install(model)
     got = dropped(net, IDS, per_sample_weights=weights)
     torch.testing.assert_close(got, dropped(other, IDS, weights))
 
 
 def test_views_have_words_of_their_own_and_a_stacked_view_is_a_looped_one():
     net = Model("mean")
-    Plan(rule("bag", Words(rate=0.5))).install(net, IDS)
+    Plan(rule("bag", WordDropout(rate=0.5))).install(net, IDS)
     stacked = views(net, IDS, mode="stacked").outputs
     noise_of(net).step = 0
     looped = views(net, IDS, mode="looped").outputs
@@ -120,7 +120,7 @@ def test_views_have_words_of_their_own_and_a_stacked_view_is_a_looped_one():
 
 def test_audit_counts_words_of_bags():
     net = Model("sum")
-    Plan(rule("bag", Words(rate=0.5))).install(net, IDS)
+    Plan(rule("bag", WordDropout(rate=0.5))).install(net, IDS)
     row = audit(net, IDS)["bag"]
     assert row.on
     assert row.differ
@@ -130,7 +130,7 @@ def test_audit_counts_words_of_bags():
 def test_in_eval_mode_and_after_removal_nothing_is_changed():
     net = Model("mean")
     want = net(IDS)
-    plan = Plan(rule("bag", Words(rate=0.5)))
+    plan = Plan(rule("bag", WordDropout(rate=0.5)))
     plan.install(net)
     assert torch.equal(net.eval()(IDS), want)
     plan.remove(net.train())
@@ -140,7 +140,7 @@ def test_in_eval_mode_and_after_removal_nothing_is_changed():
 def test_the_maximum_of_a_bag_is_refused_in_words():
     net = Model("max")
     with pytest.raises(SiteError, match="maximum of its words"):
-        Plan(rule("bag", Words(rate=0.5))).install(net)
+        Plan(rule("bag", WordDropout(rate=0.5))).install(net)
 
 
 def test_a_functional_call_of_bags_has_no_words_to_drop():
@@ -149,4 +149,4 @@ def test_a_functional_call_of_bags_has_no_words_to_drop():
             return F.embedding_bag(ids, torch.ones(TYPES, WIDTH))
 
     with pytest.raises(DropsmithError):
-        Plan(rule("root", Words(rate=0.5))).install(Functional(), IDS)
+        Plan(rule("root", WordDropout(rate=0.5))).install(Functional(), IDS)

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from dropsmith.errors import SiteError
-from dropsmith.patterns import Bernoulli, Native, Weights
+from dropsmith.patterns import Bernoulli, DropConnect, TorchDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from noise.zoo import FLIPS, ONES, TIME, WIDTH, copying_rnn, seeded
@@ -91,7 +91,7 @@ def test_the_last_layer_is_not_dropped():
 
 def test_weights_and_layers_are_dropped_together():
     net = nn.Sequential(copying_rnn())
-    plan = Plan(rule("0.between()", FLIPS), rule("0.weight_ih_l1", Weights(rate=0.5)))
+    plan = Plan(rule("0.between()", FLIPS), rule("0.weight_ih_l1", DropConnect(rate=0.5)))
     with plan.installed(net):
         y = net(torch.ones(64, TIME, WIDTH))[0].flatten(0, 1)
     assert y.unique().tolist() == [0, 4]
@@ -108,10 +108,12 @@ def test_a_packed_sequence_has_no_axes_for_our_noise_but_may_be_retuned():
     packed = pack_padded_sequence(seeded(5, 3, WIDTH), torch.tensor([5, 4, 2]))
     with (
         Plan(rule("0.between()", FLIPS)).installed(net),
-        pytest.raises(SiteError, match=r"PackedSequence has no batch[\s\S]*Native\(rate=\.\.\.\)"),
+        pytest.raises(
+            SiteError, match=r"PackedSequence has no batch[\s\S]*TorchDropout\(rate=\.\.\.\)"
+        ),
     ):
         net[0](packed)
-    with Plan(rule("0.between()", Native(rate=0.5))).installed(net):
+    with Plan(rule("0.between()", TorchDropout(rate=0.5))).installed(net):
         torch.manual_seed(0)
         first = net[0](packed)[0].data
         assert not torch.equal(first, net[0](packed)[0].data)

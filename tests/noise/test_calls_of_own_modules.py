@@ -15,7 +15,7 @@ from dropsmith.noise.find_sites import sites
 from dropsmith.noise.forward_pass import ForwardPass
 from dropsmith.noise.lookup import noise_of
 from dropsmith.passes.run_audit import audit
-from dropsmith.patterns import Bernoulli, Native
+from dropsmith.patterns import Bernoulli, TorchDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.prediction.native_rules import native_plan
@@ -74,7 +74,7 @@ def test_heads_called_as_a_function_are_a_site_and_a_draw(by_name, need_weights)
 
 
 @EVERY_WAY
-@pytest.mark.parametrize("pattern", [FLIPS, Native(rate=0.5)])
+@pytest.mark.parametrize("pattern", [FLIPS, TorchDropout(rate=0.5)])
 def test_heads_called_as_a_function_take_a_rule(by_name, need_weights, pattern):
     net = nn.Sequential(Heads(by_name=by_name, need_weights=need_weights))
     want = net.eval()(X)
@@ -191,7 +191,7 @@ class InPlace(nn.Module):
 
 @pytest.mark.parametrize("name", IN_PLACE)
 @pytest.mark.parametrize("uses_result", [True, False])
-@pytest.mark.parametrize("pattern", [FLIPS, Native(rate=0.5)])
+@pytest.mark.parametrize("pattern", [FLIPS, TorchDropout(rate=0.5)])
 def test_dropout_in_place_changes_its_tensor(name, uses_result, pattern):
     net, x = InPlace(name, uses_result), torch.ones(64, 16, requires_grad=True)
     with Plan(rule(IN_PLACE[name][0], pattern)).installed(net):

@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from dropsmith.errors import NoiseError
 from dropsmith.noise.lookup import noise_of, step
 from dropsmith.passes.make_views import views
-from dropsmith.patterns import Blocks, Gaussian, Path, Weights
+from dropsmith.patterns import DropBlock, DropConnect, Gaussian, StochasticDepth
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from noise.zoo import FLIPS, WIDTH, Functional, fitting, seeded, sentences, tiny_bert, tiny_gpt2
@@ -48,10 +48,10 @@ class Stack(nn.Module):
 
 PLAN = Plan(
     rule("blocks.*.0", Gaussian(rate=0.2)),
-    rule("blocks.*.0.weight", Weights(rate=0.3)),
+    rule("blocks.*.0.weight", DropConnect(rate=0.3)),
     rule("blocks.*.1", FLIPS),
-    rule("blocks.*", Path(rate=0.3)),
-    rule("blocks.*.2", Blocks(rate=0.2, size=2), axes="batch time"),
+    rule("blocks.*", StochasticDepth(rate=0.3)),
+    rule("blocks.*.2", DropBlock(rate=0.2, size=2), axes="batch time"),
     rule("**.dropout()", FLIPS, mask="one"),
 )
 

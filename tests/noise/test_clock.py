@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from dropsmith.errors import NoiseError
 from dropsmith.noise import noise_of, step
 from dropsmith.noise.clock import CALL, STEP, Clock
-from dropsmith.patterns import Bernoulli, Gaussian, Path
+from dropsmith.patterns import Bernoulli, Gaussian, StochasticDepth
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from noise.zoo import FLIPS, mlp, seeded
@@ -63,7 +63,9 @@ def planned(kind, pattern=FLIPS):
     return model
 
 
-@pytest.mark.parametrize("pattern", [FLIPS, Gaussian(rate=0.5), Path(rate=0.5)], ids=repr)
+@pytest.mark.parametrize(
+    "pattern", [FLIPS, Gaussian(rate=0.5), StochasticDepth(rate=0.5)], ids=repr
+)
 @pytest.mark.parametrize("kind", MODELS)
 def test_calls_of_a_model_in_eval_mode_draw_anew_where_its_noise_is_on(kind, pattern):
     model, x = monte_carlo(planned(kind, pattern)), seeded(64, 8)
@@ -161,9 +163,9 @@ def test_a_clock_goes_on_under_transforms_of_functions():
 
 
 def test_a_rate_on_a_schedule_is_not_moved_by_calls_that_do_not_train():
-    from dropsmith.patterns import Early
+    from dropsmith.patterns import EarlyRate
 
-    model, x = planned("dropout", Bernoulli(rate=Early(rate=0.5, steps=2))), seeded(5, 8)
+    model, x = planned("dropout", Bernoulli(rate=EarlyRate(rate=0.5, steps=2))), seeded(5, 8)
     monte_carlo(model)
     for _ in range(5):
         assert not torch.equal(model(x), model(x))

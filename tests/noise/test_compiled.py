@@ -5,7 +5,7 @@ import torch
 
 from dropsmith.noise.lookup import noise_of, step
 from dropsmith.passes.make_views import views
-from dropsmith.patterns import Bernoulli, Linear
+from dropsmith.patterns import Bernoulli, LinearRate
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from noise.zoo import KINDS, everywhere, fitting, mirrors, mlp, sentences, tiny_bert, tiny_gpt2
@@ -51,7 +51,7 @@ def test_masks_are_bit_equal_in_compiled_code_and_the_step_moves_without_recompi
 
 def test_a_rate_that_changes_with_the_step_does_not_recompile_either():
     mirror = mirrors()["output"]
-    plan = Plan(rule("0", Bernoulli(rate=Linear(start=0.0, end=0.8, steps=3))))
+    plan = Plan(rule("0", Bernoulli(rate=LinearRate(start=0.0, end=0.8, steps=3))))
     plan.install(mirror.model)
     eager = [mirror.masks() for _ in range(4)]
     step(mirror.model, 0)

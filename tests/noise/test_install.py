@@ -13,7 +13,14 @@ from torch import nn
 from dropsmith.errors import PlanError, SiteError
 from dropsmith.noise.clock import CALL, STEP
 from dropsmith.noise.lookup import find_noise, noise_of, plan_of
-from dropsmith.patterns import Bernoulli, Native, Off, Path, Weights, Words
+from dropsmith.patterns import (
+    Bernoulli,
+    DropConnect,
+    Off,
+    StochasticDepth,
+    TorchDropout,
+    WordDropout,
+)
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.plans.selector import select
@@ -60,14 +67,14 @@ class Everything(nn.Module):
 
 IDS = torch.arange(12).view(3, 4) % 11
 PLAN = Plan(
-    rule("words", Words(rate=0.2)),
-    rule("words.weight", Weights(rate=0.2)),
-    rule("lstm.weight_hh_l*", Weights(rate=0.3)),
+    rule("words", WordDropout(rate=0.2)),
+    rule("words.weight", DropConnect(rate=0.2)),
+    rule("lstm.weight_hh_l*", DropConnect(rate=0.3)),
     rule("lstm.between()", FLIPS),
-    rule("encoder.layers.*", Path(rate=0.3)),
+    rule("encoder.layers.*", StochasticDepth(rate=0.3)),
     rule("**.attention()", FLIPS),
     rule(select(kind="dropout"), Bernoulli(rate=0.3)),
-    rule("**.dropout2", Native(rate=0.4)),
+    rule("**.dropout2", TorchDropout(rate=0.4)),
     rule("**.dropout1", Off()),
     rule("own.dropout()", FLIPS, views="shared"),
     rule("head.input", FLIPS),
@@ -202,7 +209,7 @@ def test_every_site_keeps_the_dtype_and_drops_in_the_same_places(kind, dtype):
 def test_an_optimiser_made_before_goes_on_with_its_state():
     model, alone = mlp(rate=0.0), mlp(rate=0.0)
     optimisers = [torch.optim.Adam(one.parameters()) for one in (model, alone)]
-    plan = Plan(rule("0.weight", Weights(rate=0.0)), rule("1", Bernoulli(rate=0.0)))
+    plan = Plan(rule("0.weight", DropConnect(rate=0.0)), rule("1", Bernoulli(rate=0.0)))
     for turn in range(4):
         if turn == 1:
             plan.install(model)
@@ -285,14 +292,14 @@ def test_a_plan_can_be_installed_again_after_another():
 
 def test_native_noise_cannot_be_shared_between_views():
     with pytest.raises(PlanError, match=r"'1' cannot be shared[\s\S]*Bernoulli\(rate=0\.2\)"):
-        Plan(rule("1", Native(rate=0.2), views="shared")).install(mlp())
+        Plan(rule("1", TorchDropout(rate=0.2), views="shared")).install(mlp())
 
 
 def test_a_plan_that_cannot_be_installed_leaves_no_trace():
     model = Everything()
     before = everything_about(model)
     plans = [Plan(*PLAN.rules, rule("nowhere", FLIPS))]
-    plans += [Plan(*PLAN.rules, rule("**.dropout2", Native(rate=0.2), views="shared"))]
+    plans += [Plan(*PLAN.rules, rule("**.dropout2", TorchDropout(rate=0.2), views="shared"))]
     for plan in plans:
         with pytest.raises((SiteError, PlanError)):
             plan.install(model)
@@ -340,7 +347,7 @@ def test_a_functional_site_that_does_not_exist_is_found_with_a_batch_or_at_the_f
         net(ONES)
 
 
-@pytest.mark.parametrize("pattern", [Off(), Native(rate=0.1), Bernoulli(rate=0.0)])
+@pytest.mark.parametrize("pattern", [Off(), TorchDropout(rate=0.1), Bernoulli(rate=0.0)])
 def test_a_rule_that_asks_for_no_noise_of_ours_need_not_fire(pattern):
     model = tiny_bert("sdpa")
     with Plan(rule("**.self.dropout", pattern)).installed(model):

@@ -9,7 +9,7 @@ from torch import nn
 from dropsmith.errors import SiteError
 from dropsmith.noise.forward_pass import ForwardPass
 from dropsmith.noise.lookup import noise_of
-from dropsmith.patterns import Bernoulli, Native, Off, Weights, Words
+from dropsmith.patterns import Bernoulli, DropConnect, Off, TorchDropout, WordDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from noise.zoo import FLIPS, ONES, Functional, mlp, seeded, sentences, tiny_bert
@@ -122,7 +122,7 @@ def test_every_sort_of_dropout_is_keyed_retuned_and_silenced(layer):
         assert dropped(net(x))
     torch.manual_seed(0)
     want = layer(0.3)(x)
-    with Plan(rule("0", Native(rate=0.3))).installed(net):
+    with Plan(rule("0", TorchDropout(rate=0.3))).installed(net):
         torch.manual_seed(0)
         assert torch.equal(net(x), want)
     assert net[0].p == 0.9
@@ -130,7 +130,7 @@ def test_every_sort_of_dropout_is_keyed_retuned_and_silenced(layer):
 
 def test_a_retuned_dropout_samples_in_eval_mode_and_goes_back_to_it():
     net = nn.Sequential(nn.Dropout(0.1)).eval()
-    Plan(rule("0", Native(rate=0.5))).install(net)
+    Plan(rule("0", TorchDropout(rate=0.5))).install(net)
     assert torch.equal(net(TRIPLE), TRIPLE)
     with noise_of(net).passing(ForwardPass(sampling=True)):
         assert dropped(net(TRIPLE))
@@ -148,7 +148,7 @@ def test_a_dropped_weight_is_scaled_seen_by_the_module_and_never_written():
     assert torch.equal(net[0].weight, before)
 
 
-FLIPS_ON_WEIGHTS = Weights(rate=0.5)
+FLIPS_ON_WEIGHTS = DropConnect(rate=0.5)
 
 
 @pytest.mark.parametrize("layer", [nn.Linear(5, 4), nn.LSTM(5, 4)])
@@ -175,7 +175,7 @@ def test_the_gradient_reaches_the_weight_through_its_mask():
 def test_the_axes_of_a_rule_name_those_of_a_weight():
     net = nn.Sequential(nn.Linear(5, 40, bias=False))
     nn.init.ones_(net[0].weight)
-    pattern = Weights(rate=0.5, shared="channel")
+    pattern = DropConnect(rate=0.5, shared="channel")
     with Plan(rule("0.weight", pattern, axes="unit channel")).installed(net):
         seen = net(torch.eye(5)).T
     assert all(len(row.unique()) == 1 for row in seen)
@@ -225,7 +225,7 @@ def test_words_fall_together_by_row_and_the_table_stays():
     net = nn.Sequential(nn.Embedding(50, 3))
     nn.init.ones_(net[0].weight)
     ids = torch.arange(50).repeat(40, 2)
-    with Plan(rule("0", Words(rate=0.5))).installed(net):
+    with Plan(rule("0", WordDropout(rate=0.5))).installed(net):
         seen = net(ids)[..., 0]
     assert torch.equal(seen[:, :50], seen[:, 50:])
     assert dropped(seen[:, :50])
@@ -236,7 +236,7 @@ def test_words_fall_together_by_row_and_the_table_stays():
 def test_words_per_table_fall_for_the_whole_batch():
     net = nn.Sequential(nn.Embedding(500, 3))
     nn.init.ones_(net[0].weight)
-    with Plan(rule("0", Words(rate=0.5, per="table"))).installed(net):
+    with Plan(rule("0", WordDropout(rate=0.5, per="table"))).installed(net):
         seen = net(torch.arange(500).repeat(4, 1))[..., 0]
     assert bool((seen == seen[0]).all())
     assert dropped(seen[0])
@@ -253,7 +253,7 @@ def test_words_are_found_where_ids_are_given_by_name():
             return self.table(input=ids)
 
     net = Named()
-    with Plan(rule("table", Words(rate=0.5))).installed(net):
+    with Plan(rule("table", WordDropout(rate=0.5))).installed(net):
         assert dropped(net(torch.arange(500).view(1, 500)))
 
 

@@ -10,7 +10,7 @@ from dropsmith.errors import PlanError
 from dropsmith.noise.lookup import noise_of, step
 from dropsmith.passes.make_views import views
 from dropsmith.passes.run_audit import audit
-from dropsmith.patterns import Bernoulli, Path, Spans, Tiles, Weights, Words
+from dropsmith.patterns import Bernoulli, DropConnect, Spans, StochasticDepth, Tiles, WordDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.plans.selector import select
@@ -46,7 +46,7 @@ def install(model, pattern=FLIPS, where="*", **settings):
 
 @pytest.mark.parametrize(
     "pattern",
-    [FLIPS, Bernoulli(rate=0.5, shared="time"), Path(rate=0.5), Spans(size=1, stride=2)],
+    [FLIPS, Bernoulli(rate=0.5, shared="time"), StochasticDepth(rate=0.5), Spans(size=1, stride=2)],
     ids=repr,
 )
 def test_all_sites_of_the_rule_drop_the_same_places_and_the_next_pass_drops_others(pattern):
@@ -128,7 +128,9 @@ def test_sites_whose_masks_have_other_sizes_are_an_error_that_names_both():
     assert "a rule for each size" in message
 
 
-@pytest.mark.parametrize("pattern", [Bernoulli(rate=0.5, shared="unit"), Path(rate=0.5)], ids=repr)
+@pytest.mark.parametrize(
+    "pattern", [Bernoulli(rate=0.5, shared="unit"), StochasticDepth(rate=0.5)], ids=repr
+)
 def test_sites_of_other_sizes_agree_where_the_mask_is_shared_along_what_differs(pattern):
     model = install(Residual(narrow=True), pattern)
     branch, _, later = shown(model)
@@ -159,8 +161,8 @@ def test_weights_and_words_have_one_mask_too():
     for parameter in model.parameters():
         nn.init.ones_(parameter)
     Plan(
-        rule("pair.*.weight", Weights(rate=0.5), mask="one"),
-        rule("tables.*", Words(rate=0.5), mask="one"),
+        rule("pair.*.weight", DropConnect(rate=0.5), mask="one"),
+        rule("tables.*", WordDropout(rate=0.5), mask="one"),
     ).install(model)
     first, second, words, same = model(torch.arange(9).expand(ROWS, 9))
     assert torch.equal(first, second)
@@ -172,7 +174,7 @@ def test_an_embedding_whose_words_fall_on_their_own_still_agrees_on_its_output()
     net = nn.Module()
     net.words, net.places = nn.Embedding(9, WIDTH), nn.Embedding(9, WIDTH)
     net.forward = lambda ids: (net.words(ids), net.places(ids))
-    Plan(rule("words", Words(rate=0.1)), rule("*", FLIPS, mask="one")).install(net)
+    Plan(rule("words", WordDropout(rate=0.1)), rule("*", FLIPS, mask="one")).install(net)
     seen = []
     noise_of(net).observer = lambda name, kind, before, after: (
         seen.append(after == 0) if kind == "output" else None
@@ -206,7 +208,7 @@ class Steps(nn.Module):
         return steps[-1] if self.shrinks else torch.stack(steps, 1)
 
 
-PATTERNS = [FLIPS, Bernoulli(rate=0.5, shared="time"), Path(rate=0.5)]
+PATTERNS = [FLIPS, Bernoulli(rate=0.5, shared="time"), StochasticDepth(rate=0.5)]
 
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=repr)

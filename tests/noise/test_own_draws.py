@@ -12,7 +12,8 @@ from torch import nn
 from dropsmith.errors import SiteError
 from dropsmith.noise.own_draws import own_draws
 from dropsmith.passes.run_audit import audit
-from dropsmith.patterns import Bernoulli, Off, Path
+from dropsmith.patterns import Bernoulli, Off
+from dropsmith.patterns import StochasticDepth as StochasticDepthPattern
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.prediction import predict
@@ -141,7 +142,7 @@ def test_stochastic_depth_is_a_native_site_that_is_keyed_retuned_and_silenced(ki
     assert (row.site.kind, row.site.rate, row.how, row.on) == ("path", 0.25, "torch", True)
     torch.manual_seed(0)
     state = torch.get_rng_state()
-    with Plan(rule("1", Path(rate=0.5))).installed(model, x):
+    with Plan(rule("1", StochasticDepthPattern(rate=0.5))).installed(model, x):
         first, second = model(x), model(x)
         assert audit(model, x)["1"].how == "keyed"
     # Rows are zero or doubled as a whole; half of 400 within five standard errors.

@@ -3,7 +3,14 @@ from torch import nn
 
 from dropsmith.noise.lookup import installation_of, noise_of, plan_of
 from dropsmith.noise.plan_suspended import plan_suspended
-from dropsmith.patterns import Bernoulli, Native, Off, Path, Weights, Words
+from dropsmith.patterns import (
+    Bernoulli,
+    DropConnect,
+    Off,
+    StochasticDepth,
+    TorchDropout,
+    WordDropout,
+)
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 
@@ -21,11 +28,11 @@ class Text(nn.Module):
 
 
 PLAN = Plan(
-    rule("table", Words(rate=0.2)),
+    rule("table", WordDropout(rate=0.2)),
     rule("lstm.between()", Bernoulli(rate=0.3)),
-    rule("lstm.weight_hh_l0", Weights(rate=0.3)),
+    rule("lstm.weight_hh_l0", DropConnect(rate=0.3)),
     rule("drop", Bernoulli(rate=0.4)),
-    rule("branch", Path(rate=0.3)),
+    rule("branch", StochasticDepth(rate=0.3)),
     rule("head.input", Bernoulli(rate=0.1)),
 )
 WORDS = torch.arange(10).view(2, 5) % 9
@@ -52,7 +59,7 @@ def test_the_model_is_bare_inside_and_outside_as_it_was_among_the_hooks_of_other
         assert plan_of(model) is None
         assert len(model.drop._forward_hooks) == 2
         assert not model.lstm._forward_hooks
-        with Plan(rule("drop", Native(rate=0.9))).installed(model, WORDS):
+        with Plan(rule("drop", TorchDropout(rate=0.9))).installed(model, WORDS):
             model(WORDS)
     assert everything(model) == before
     assert noise_of(model) is noise
@@ -76,7 +83,7 @@ def test_masks_and_removal_are_those_of_a_plan_that_never_left():
 
 def test_rates_that_a_plan_retuned_are_the_models_own_inside():
     model = nn.Sequential(nn.Dropout(0.2), nn.LSTM(4, 4, 2, dropout=0.3))
-    with Plan(rule("0", Native(rate=0.7)), rule("1.between()", Off())).installed(model):
+    with Plan(rule("0", TorchDropout(rate=0.7)), rule("1.between()", Off())).installed(model):
         with plan_suspended(model):
             assert (model[0].p, model[1].dropout) == (0.2, 0.3)
         assert (model[0].p, model[1].dropout) == (0.7, 0.0)

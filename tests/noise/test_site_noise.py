@@ -7,7 +7,7 @@ from torch import nn
 from dropsmith.errors import AxisError, ViewError
 from dropsmith.noise.forward_pass import ForwardPass
 from dropsmith.noise.lookup import noise_of
-from dropsmith.patterns import Bernoulli, Weights, Words
+from dropsmith.patterns import Bernoulli, DropConnect, WordDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from noise.zoo import FLIPS, TIME, WIDTH
@@ -130,7 +130,7 @@ def test_words_with_time_first_are_known_by_batch_or_rule_and_a_wrong_guess_is_a
             return self.table(ids.T).transpose(0, 1)
 
     ids = torch.zeros(8, 6, dtype=torch.long)
-    pattern = Words(rate=0.5)
+    pattern = WordDropout(rate=0.5)
     for settings, batch in (
         ({}, ids),
         ({"axes": "time batch"}, None),
@@ -150,11 +150,11 @@ def test_words_with_time_first_are_known_by_batch_or_rule_and_a_wrong_guess_is_a
 def test_weights_of_stacked_views_are_refused_unless_shared():
     net = nn.Sequential(nn.Linear(WIDTH, 2))
     with (
-        Plan(rule("0.weight", Weights(rate=0.5))).installed(net),
+        Plan(rule("0.weight", DropConnect(rate=0.5))).installed(net),
         pytest.raises(ViewError, match=r"'0\.weight' is a weight[\s\S]*looped"),
     ):
         run(net, ROWS)
-    with Plan(rule("0.weight", Weights(rate=0.5), views="shared")).installed(net):
+    with Plan(rule("0.weight", DropConnect(rate=0.5), views="shared")).installed(net):
         first, second = run(net, ROWS).chunk(2)
     assert torch.equal(first, second)
 
@@ -162,7 +162,7 @@ def test_weights_of_stacked_views_are_refused_unless_shared():
 def test_a_weight_cannot_be_quiet_in_one_of_the_stacked_views():
     net = nn.Sequential(nn.Linear(WIDTH, 2))
     with (
-        Plan(rule("0.weight", Weights(rate=0.5), views="shared")).installed(net),
+        Plan(rule("0.weight", DropConnect(rate=0.5), views="shared")).installed(net),
         pytest.raises(ViewError, match="is a weight"),
     ):
         run(net, ROWS, ForwardPass(views=(0, 1), noise_free=(1,), rows=8))
@@ -172,16 +172,18 @@ def test_a_quiet_view_alone_has_no_noise_of_any_kind():
     net = nn.Sequential(nn.Embedding(9, WIDTH), nn.Linear(WIDTH, 3))
     ids = torch.arange(8).view(2, 4)
     want = net(ids)
-    Plan(rule("0", Words(rate=0.5)), rule("1.weight", Weights(rate=0.5)), rule("1", FLIPS)).install(
-        net
-    )
+    Plan(
+        rule("0", WordDropout(rate=0.5)), rule("1.weight", DropConnect(rate=0.5)), rule("1", FLIPS)
+    ).install(net)
     assert torch.equal(run(net, ids, ForwardPass(views=(1,), noise_free=(1,))), want)
     assert not torch.equal(run(net, ids, ForwardPass(views=(0,), noise_free=(1,))), want)
 
 
 def test_the_observer_is_told_the_site_its_kind_and_both_tensors():
     net = nn.Sequential(nn.Embedding(9, WIDTH), nn.Linear(WIDTH, 3))
-    plan = Plan(rule("0", Words(rate=0.5)), rule("0", FLIPS), rule("1.weight", Weights(rate=0.5)))
+    plan = Plan(
+        rule("0", WordDropout(rate=0.5)), rule("0", FLIPS), rule("1.weight", DropConnect(rate=0.5))
+    )
     plan.install(net)
     seen = {}
     noise_of(net).observer = lambda name, kind, before, after: seen.update(

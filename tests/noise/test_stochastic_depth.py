@@ -8,13 +8,13 @@ from dropsmith.axes import Axes
 from dropsmith.errors import SiteError
 from dropsmith.noise.forward_pass import ForwardPass
 from dropsmith.noise.lookup import noise_of
-from dropsmith.patterns import Bernoulli, Path
+from dropsmith.patterns import Bernoulli, StochasticDepth
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.rng import Key, Source
 from noise.zoo import FLIPS, WIDTH, seeded, sentences, tiny_bert
 
-HALF = Path(rate=0.5)
+HALF = StochasticDepth(rate=0.5)
 X = seeded(32, 5, WIDTH)
 
 
@@ -70,7 +70,7 @@ def test_values_and_gradients_equal_multiplying_and_only_kept_rows_are_computed(
 
 def test_the_share_of_rows_that_are_skipped_is_the_rate():
     net = Residual(Branch())
-    Plan(rule("branch", Path(rate=0.3))).install(net)
+    Plan(rule("branch", StochasticDepth(rate=0.3))).install(net)
     for _ in range(100):
         net(X)
     computed = sum(net.branch.rows) / 3200
@@ -79,7 +79,7 @@ def test_the_share_of_rows_that_are_skipped_is_the_rate():
 
 def test_where_every_row_is_dropped_the_branch_is_zero_and_its_gradient_exists():
     net = Residual(Branch())
-    Plan(rule("branch", Path(rate=0.999999))).install(net)
+    Plan(rule("branch", StochasticDepth(rate=0.999999))).install(net)
     got = net(X)
     assert torch.equal(got, X)
     got.sum().backward()

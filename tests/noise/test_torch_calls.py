@@ -7,7 +7,7 @@ from torch import nn
 
 from dropsmith.noise.forward_pass import ForwardPass
 from dropsmith.noise.lookup import noise_of
-from dropsmith.patterns import Bernoulli, Native, Off
+from dropsmith.patterns import Bernoulli, Off, TorchDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from noise.zoo import (
@@ -45,7 +45,7 @@ def batch_of(name):
 
 
 @EVERY
-@pytest.mark.parametrize("pattern", [Bernoulli(rate=0.2), Native(rate=0.2)])
+@pytest.mark.parametrize("pattern", [Bernoulli(rate=0.2), TorchDropout(rate=0.2)])
 def test_a_rate_is_replaced_whoever_draws(name, pattern):
     site, make, read = CALLS[name]
     net = make()
@@ -60,7 +60,7 @@ def test_off_and_rate_zero_are_what_torch_returns_without_noise(name):
     site, make, read = CALLS[name]
     net = make()
     want = read(make().eval()(batch_of(name)))
-    for pattern in (Off(), NEVER, Native(rate=0.0)):
+    for pattern in (Off(), NEVER, TorchDropout(rate=0.0)):
         with Plan(rule(site, pattern)).installed(net):
             torch.testing.assert_close(read(net(batch_of(name))), want)
 
@@ -77,7 +77,7 @@ def test_retuned_noise_is_torchs_own_draw_from_its_generator(name):
         own[0].rate = 0.3
     torch.manual_seed(5)
     want = read(own(batch_of(name)))
-    with Plan(rule(site, Native(rate=0.3))).installed(net):
+    with Plan(rule(site, TorchDropout(rate=0.3))).installed(net):
         torch.manual_seed(5)
         assert torch.equal(read(net(batch_of(name))), want)
 
@@ -109,7 +109,7 @@ def test_views_that_share_have_one_mask_and_others_have_two(name):
 @EVERY
 def test_in_eval_mode_there_is_no_noise_unless_sampling(name):
     site, make, read = CALLS[name]
-    for pattern in (FLIPS, Native(rate=0.5)):
+    for pattern in (FLIPS, TorchDropout(rate=0.5)):
         net = make().eval()
         want = read(net(batch_of(name)))
         Plan(rule(site, pattern)).install(net)
@@ -132,7 +132,7 @@ SORTS = {
 
 
 @pytest.mark.parametrize("sort", SORTS)
-@pytest.mark.parametrize("pattern", [FLIPS, Native(rate=0.0)])
+@pytest.mark.parametrize("pattern", [FLIPS, TorchDropout(rate=0.0)])
 def test_every_sort_of_functional_dropout_is_reached(sort, pattern):
     net = nn.Sequential(Loose(SORTS[sort]))
     with Plan(rule("0.dropout()", pattern)).installed(net):
@@ -150,7 +150,7 @@ def test_every_sort_of_functional_dropout_is_reached(sort, pattern):
 )
 def test_a_call_that_is_switched_off_stays_off(call):
     net = nn.Sequential(Loose(call))
-    Plan(rule("0.dropout()", Native(rate=0.5))).install(net)
+    Plan(rule("0.dropout()", TorchDropout(rate=0.5))).install(net)
     assert torch.equal(net(X), X)
 
 
@@ -160,7 +160,7 @@ def test_dropout_in_place_happens_in_place():
         F.dropout(y, 0.9, inplace=True)
         return y
 
-    for pattern in (FLIPS, Native(rate=0.5)):
+    for pattern in (FLIPS, TorchDropout(rate=0.5)):
         net = nn.Sequential(Loose(call))
         with Plan(rule("0.dropout()", pattern)).installed(net):
             assert near(0.5, share(net(X)))

@@ -7,7 +7,7 @@ from torch import nn
 
 from dropsmith.noise.forward_pass import ForwardPass
 from dropsmith.noise.lookup import noise_of
-from dropsmith.patterns import Bernoulli, Native, Off
+from dropsmith.patterns import Bernoulli, Off, TorchDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from noise.zoo import (
@@ -126,7 +126,7 @@ def test_a_transformer_encoder_without_noise_equals_its_own_in_eval_mode(pattern
         torch.testing.assert_close(net(X), want)
 
 
-@pytest.mark.parametrize("pattern", [FLIPS, Native(rate=0.5)])
+@pytest.mark.parametrize("pattern", [FLIPS, TorchDropout(rate=0.5)])
 def test_a_transformer_encoder_samples_in_eval_mode_without_gradients(pattern):
     torch.manual_seed(0)
     layer = nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True)
@@ -147,7 +147,12 @@ def test_hugging_face_attention_is_retuned_silenced_and_drawn(make, attention):
         "self" if make is tiny_bert else "attn"
     )  # fmt: skip
     noise_free = rule("**", Off())
-    for pattern, equal in ((Off(), True), (NEVER, True), (FLIPS, False), (Native(rate=0.5), False)):
+    for pattern, equal in (
+        (Off(), True),
+        (NEVER, True),
+        (FLIPS, False),
+        (TorchDropout(rate=0.5), False),
+    ):
         model = make(attention, rate=0.3)
         with Plan(noise_free, rule(sites, pattern)).installed(model):
             got = model(**batch).last_hidden_state

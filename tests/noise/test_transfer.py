@@ -6,7 +6,16 @@ from torch import nn
 
 from dropsmith.errors import PlanError
 from dropsmith.models import SmallConv, SmallLSTM, SmallTransformer, TransformerXL
-from dropsmith.patterns import Bernoulli, Blocks, Native, Off, Spans, Tiles, Weights, Words
+from dropsmith.patterns import (
+    Bernoulli,
+    DropBlock,
+    DropConnect,
+    Off,
+    Spans,
+    Tiles,
+    TorchDropout,
+    WordDropout,
+)
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.plans.selector import select
@@ -14,7 +23,7 @@ from dropsmith.plans.selector import select
 IMAGES, TEXTS = torch.zeros(2, 1, 8, 8), torch.ones(2, 7, dtype=torch.long)
 CHANNELS = Bernoulli(rate=0.2, shared="height width")
 LEARNED = Plan(
-    rule("convs.0", Blocks(rate=0.2, size=3)),
+    rule("convs.0", DropBlock(rate=0.2, size=3)),
     rule("convs.1", CHANNELS, views="shared"),
     rule("head.input", Bernoulli(rate=0.5)),
 )
@@ -45,8 +54,8 @@ def test_a_wider_model_has_the_same_plan_and_draws_by_it():
 def test_a_deeper_model_has_each_layers_rules_at_its_share_of_the_depth():
     plan = LEARNED.fitted(conv(4, 4, 8, 8), IMAGES, made_for=conv(4, 8))
     assert plan == Plan(
-        rule("convs.0", Blocks(rate=0.2, size=3)),
-        rule("convs.1", Blocks(rate=0.2, size=3)),
+        rule("convs.0", DropBlock(rate=0.2, size=3)),
+        rule("convs.1", DropBlock(rate=0.2, size=3)),
         rule("convs.2", CHANNELS, views="shared"),
         rule("convs.3", CHANNELS, views="shared"),
         rule("head.input", Bernoulli(rate=0.5)),
@@ -99,7 +108,7 @@ def test_a_plan_of_images_is_refused_by_a_model_of_texts_rule_by_rule():
         LEARNED.fitted(text(2), TEXTS, made_for=conv(4, 8))
     said = str(caught.value)
     assert said.startswith("2 of the 3 rules of the plan do not fit this model")
-    assert "rule 1: rule('convs.0', Blocks(rate=0.2, size=3))\n    no site is called so" in said
+    assert "rule 1: rule('convs.0', DropBlock(rate=0.2, size=3))\n    no site is called so" in said
     assert "rule 3" not in said
 
 
@@ -110,20 +119,20 @@ def test_shared_axes_that_a_place_does_not_have_are_named():
 
 
 def test_blocks_where_there_is_neither_map_nor_time_are_refused():
-    plan = Plan(rule("head", Blocks(rate=0.1, size=2)))
+    plan = Plan(rule("head", DropBlock(rate=0.1, size=2)))
     with pytest.raises(PlanError, match="at head: Blocks needs axes height and width, or time"):
         plan.fitted(text(1), TEXTS)
 
 
 def test_a_block_larger_than_its_map_is_refused_at_the_map_where_it_is():
-    plan = Plan(rule("convs.*", Blocks(rate=0.1, size=5)))
+    plan = Plan(rule("convs.*", DropBlock(rate=0.1, size=5)))
     assert plan.fitted(conv(4, size=8), IMAGES) == plan
     with pytest.raises(PlanError, match=r"size 5 is larger than the 4 × 4 at convs\.1"):
         plan.fitted(conv(4, 8, size=8), IMAGES)
 
 
 def test_a_run_longer_than_the_texts_is_refused():
-    plan = Plan(rule("layers.*.feed", Blocks(rate=0.1, size=8)))
+    plan = Plan(rule("layers.*.feed", DropBlock(rate=0.1, size=8)))
     with pytest.raises(PlanError, match=r"size 8 is larger than the 7 at layers\.0\.feed"):
         plan.fitted(text(1), TEXTS)
 
@@ -149,11 +158,11 @@ def test_sizes_that_only_say_how_often_fit_any_map():
     ("one", "why"),
     [
         (
-            rule("layers.0.feed", Words(rate=0.1)),
-            "Words goes on words, and layers.0.feed is",
+            rule("layers.0.feed", WordDropout(rate=0.1)),
+            "WordDropout goes on words, and layers.0.feed is",
         ),
-        (rule("embedding", Weights(rate=0.1)), "Weights goes on weights, and embedding is"),
-        (rule("layers.0.feed", Native(rate=0.1)), "there is none at layers.0.feed"),
+        (rule("embedding", DropConnect(rate=0.1)), "DropConnect goes on weights, and embedding is"),
+        (rule("layers.0.feed", TorchDropout(rate=0.1)), "there is none at layers.0.feed"),
         (rule("layers", Bernoulli(rate=0.1)), "layers does not run on this batch"),
         (rule("head", Bernoulli(rate=0.1), axes="batch time unit"), "the rule names batch time"),
     ],
@@ -166,8 +175,8 @@ def test_why_a_rule_does_not_fit_is_said(one, why):
 
 def test_patterns_that_draw_no_mask_of_activations_fit_where_their_kind_is():
     plan = Plan(
-        rule("embedding", Words(rate=0.1)),
-        rule("head.weight", Weights(rate=0.1)),
+        rule("embedding", WordDropout(rate=0.1)),
+        rule("head.weight", DropConnect(rate=0.1)),
         rule("layers.**", Off()),
     )
     assert plan.fitted(text(1), TEXTS) == plan

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
-from dropsmith.patterns import Weights
+from dropsmith.patterns import DropConnect
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 
@@ -58,7 +58,7 @@ def test_the_weight_is_made_of_the_parameter_less_what_was_dropped_of_it(kind):
     layer, name, parameter, by_hand = MADE[kind]()
     trained = parameter.detach().clone()
     net = nn.Sequential(layer)
-    Plan(rule(f"0.{name}", Weights(rate=RATE))).install(net, EYE)
+    Plan(rule(f"0.{name}", DropConnect(rate=RATE))).install(net, EYE)
     seen = [net(EYE).T.detach() for _ in range(2)]
     assert not torch.equal(*seen)
     for weight in seen:
@@ -77,7 +77,7 @@ def test_noise_below_a_spectral_norm_leaves_it_one(old):
     layer = norm(linear(), n_power_iterations=200)
     name = "weight_orig" if old else "parametrizations.weight.original"
     net = nn.Sequential(layer)
-    Plan(rule(f"0.{name}", Weights(rate=RATE))).install(net, EYE)
+    Plan(rule(f"0.{name}", DropConnect(rate=RATE))).install(net, EYE)
     first, second = net(EYE).T.detach(), net(EYE).T.detach()
     assert bool((first == 0).any())
     assert not torch.equal(first == 0, second == 0)
@@ -93,7 +93,7 @@ def test_weights_of_recurrent_layers_that_are_normed_drop_too(old):
     parameter = f"{name}_v" if old else f"parametrizations.{name}.original1"
     net, x = nn.Sequential(layer), torch.randn(2, 5, 12)
     want = net(x)[0]
-    with Plan(rule(f"0.{parameter}", Weights(rate=RATE))).installed(net, x):
+    with Plan(rule(f"0.{parameter}", DropConnect(rate=RATE))).installed(net, x):
         assert not torch.equal(net(x)[0], net(x)[0])
         torch.testing.assert_close(net.eval()(x)[0], want)
     torch.testing.assert_close(net.train()(x)[0], want)
@@ -111,7 +111,7 @@ def test_a_module_that_is_called_twice_in_a_pass_has_one_weight_there():
             return torch.stack([self.shared(x), self.shared(x)])
 
     net = Twice()
-    Plan(rule("shared.weight", Weights(rate=RATE))).install(net, EYE)
+    Plan(rule("shared.weight", DropConnect(rate=RATE))).install(net, EYE)
     first, again = net(EYE), net(EYE)
     assert torch.equal(first[0], first[1])
     assert torch.equal(again[0], again[1])
@@ -122,7 +122,7 @@ def test_a_module_that_is_called_twice_in_a_pass_has_one_weight_there():
 
 def test_a_weight_that_a_lazy_layer_does_not_have_yet_drops_from_its_first_call():
     net = nn.Sequential(nn.LazyLinear(64, bias=False))
-    Plan(rule("0.weight", Weights(rate=RATE))).install(net)
+    Plan(rule("0.weight", DropConnect(rate=RATE))).install(net)
     weight = net(EYE).T
     kept = weight != 0
     assert 0.3 < kept.double().mean() < 0.7

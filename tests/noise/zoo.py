@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dropsmith.patterns import Bernoulli, Gaussian, Pattern, Weights, Words
+from dropsmith.patterns import Bernoulli, DropConnect, Gaussian, Pattern, WordDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import Rule, rule
 
@@ -134,10 +134,10 @@ def mirrors() -> dict[str, Mirror]:
         "weight": Mirror(
             nn.Sequential(weight),
             "0.weight",
-            Weights(rate=0.5),
+            DropConnect(rate=0.5),
             torch.eye(TIME).expand(ROWS, -1, -1),
         ),
-        "words": Mirror(nn.Sequential(words), "0", Words(rate=0.5), ids),
+        "words": Mirror(nn.Sequential(words), "0", WordDropout(rate=0.5), ids),
         "functional": Mirror(nn.Sequential(Functional()), "0.dropout()", FLIPS, ONES),
         "attention": Mirror(nn.Sequential(Fused()), "0.attention()", FLIPS, ONES),
         "heads": Mirror(Heads(), "attention.attention()", FLIPS, seeded(ROWS, TIME, WIDTH)),
@@ -202,10 +202,10 @@ def everywhere(rate: float = 0.3) -> tuple[Rule, ...]:
     return (
         rule("**.dense", Bernoulli(rate=rate)),
         rule("**.mlp", Bernoulli(rate=rate)),
-        rule("**.c_attn.weight", Weights(rate=rate)),
-        rule("**.value.weight", Weights(rate=rate)),
-        rule("**.word_embeddings", Words(rate=rate)),
-        rule("wte", Words(rate=rate)),
+        rule("**.c_attn.weight", DropConnect(rate=rate)),
+        rule("**.value.weight", DropConnect(rate=rate)),
+        rule("**.word_embeddings", WordDropout(rate=rate)),
+        rule("wte", WordDropout(rate=rate)),
         rule("**.attention()", Bernoulli(rate=rate)),
     )
 

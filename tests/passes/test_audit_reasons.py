@@ -10,7 +10,7 @@ from dropsmith.passes.make_views import views
 from dropsmith.passes.run_audit import audit
 from dropsmith.patterns import (
     Bernoulli,
-    Early,
+    EarlyRate,
     Off,
     Spans,
     Tiles,
@@ -151,7 +151,9 @@ def test_a_rule_that_never_fires_is_a_row_and_not_a_crash():
     assert row.why.startswith("never called")
 
 
-@pytest.mark.parametrize(("rate", "why"), [(0.0, "rate 0"), (Early(rate=0.5, steps=1), "rate 0")])
+@pytest.mark.parametrize(
+    ("rate", "why"), [(0.0, "rate 0"), (EarlyRate(rate=0.5, steps=1), "rate 0")]
+)
 def test_a_rate_of_zero_is_told(rate, why):
     net = nn.Sequential(nn.Linear(WIDTH, WIDTH))
     Plan(rule("0", Bernoulli(rate=rate))).install(net)

@@ -13,14 +13,14 @@ from dropsmith.noise.lookup import noise_of, plan_of, step
 from dropsmith.passes.make_views import views
 from dropsmith.patterns import (
     Bernoulli,
-    Blocks,
+    DropBlock,
+    DropConnect,
     Gaussian,
-    Native,
-    Path,
     Spans,
+    StochasticDepth,
     Tiles,
-    Weights,
-    Words,
+    TorchDropout,
+    WordDropout,
 )
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
@@ -76,9 +76,9 @@ PATTERNS = [
     (Bernoulli(rate=0.5, shared="batch time"), SEQUENCE),
     (Gaussian(rate=0.3), SEQUENCE),
     (Gaussian(rate=0.3, shared="time"), SEQUENCE),
-    (Path(rate=0.5), SEQUENCE),
-    (Blocks(rate=0.3, size=2), SEQUENCE),
-    (Blocks(rate=0.3, size=3), IMAGE),
+    (StochasticDepth(rate=0.5), SEQUENCE),
+    (DropBlock(rate=0.3, size=2), SEQUENCE),
+    (DropBlock(rate=0.3, size=3), IMAGE),
     (Tiles(size=2, stride=1, rotate=20), IMAGE),
     (Tiles(size=3, stride=1, repeat=2, shared="channel"), IMAGE),
     (Spans(size=2, stride=2), SEQUENCE),
@@ -104,7 +104,7 @@ def test_every_pattern_on_activations_is_the_same_stacked_and_looped(pattern, x,
 def test_words_are_the_same_stacked_and_looped_and_fall_together_within_a_view(per, sharing):
     net = nn.Sequential(of_ones(nn.Embedding(50, 2)))
     ids = torch.arange(50).repeat(4, 2)
-    Plan(rule("0", Words(rate=0.5, per=per), views=sharing)).install(net)
+    Plan(rule("0", WordDropout(rate=0.5, per=per), views=sharing)).install(net)
     stacked = reflected(net, ids, mode="stacked")
     step(net, 0)
     assert all(map(torch.equal, stacked, reflected(net, ids, mode="looped")))
@@ -120,7 +120,7 @@ def test_outputs_and_gradients_of_hugging_face_models_agree_stacked_and_looped(m
     found = []
     for mode in ("stacked", "looped"):
         model = make()
-        plan = Plan(*(r for r in fitting(model).rules if not isinstance(r.pattern, Weights)))
+        plan = Plan(*(r for r in fitting(model).rules if not isinstance(r.pattern, DropConnect)))
         plan.install(model)
         first, second = (out.last_hidden_state for out in views(model, batch, mode=mode).outputs)
         (first - second).square().sum().backward()
@@ -274,7 +274,7 @@ def test_a_noise_free_view_is_the_model_in_eval_mode(site):
     net = nn.Sequential(nn.Linear(WIDTH, 9), Own(), nn.Dropout(0.5))
     want = net.eval()(X)
     net.train()
-    pattern = Weights(rate=0.5) if "weight" in site else FLIPS
+    pattern = DropConnect(rate=0.5) if "weight" in site else FLIPS
     for plan in (Plan(), Plan(rule(site, pattern))):
         with plan.installed(net):
             loud, noise_free = views(net, X, noise_free=(1,)).outputs
@@ -345,7 +345,7 @@ def test_what_cannot_be_done_is_refused_before_anything_runs(how, words):
 def test_a_plan_inside_a_wrapper_is_honoured():
     inner = nn.Sequential(nn.Linear(WIDTH, 3))
     net = nn.Sequential(inner)
-    Plan(rule("0.weight", Weights(rate=0.5))).install(inner)
+    Plan(rule("0.weight", DropConnect(rate=0.5))).install(inner)
     assert plan_of(net) is None
     first, second = views(net, X).outputs
     assert not torch.equal(first, second)
@@ -354,7 +354,7 @@ def test_a_plan_inside_a_wrapper_is_honoured():
 
 def test_retuned_noise_is_fresh_in_every_view():
     net = nn.Sequential(nn.Dropout(0.1))
-    Plan(rule("0", Native(rate=0.5))).install(net)
+    Plan(rule("0", TorchDropout(rate=0.5))).install(net)
     for mode in ("stacked", "looped"):
         first, second = views(net, torch.ones(4, 100), mode=mode).outputs
         batch_fraction = (first == 0).double().mean().item()

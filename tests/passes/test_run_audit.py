@@ -9,11 +9,11 @@ from dropsmith.noise.lookup import noise_of
 from dropsmith.passes.run_audit import audit
 from dropsmith.patterns import (
     Bernoulli,
+    DropConnect,
     Gaussian,
-    Native,
-    Path,
-    Weights,
-    Words,
+    StochasticDepth,
+    TorchDropout,
+    WordDropout,
 )
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
@@ -29,13 +29,13 @@ ROWS, TIME, WIDTH = 8, 6, 8
 
 
 PLANNED = {
-    "0": (Words(rate=0.3), "words", 0.3),
+    "0": (WordDropout(rate=0.3), "words", 0.3),
     "1": (Bernoulli(rate=0.2), "output", 0.2),
     "1.input": (Bernoulli(rate=0.4), "input", 0.4),
     "2": (Bernoulli(rate=0.25), "dropout", 0.25),
-    "3": (Path(rate=0.5), "output", 0.5),
+    "3": (StochasticDepth(rate=0.5), "output", 0.5),
     "4": (Gaussian(rate=0.3), "output", 0.0),
-    "5": (Native(rate=0.35), "dropout", 0.35),
+    "5": (TorchDropout(rate=0.35), "dropout", 0.35),
     "6.between()": (Bernoulli(rate=0.15), "between", 0.15),
 }
 
@@ -65,7 +65,7 @@ def test_noise_of_ours_is_measured_at_every_kind_of_site():
     for name, (pattern, _, rate) in PLANNED.items():
         row = report[name]
         assert (row.on, row.differ, row.why) == (True, True, ""), name
-        assert row.how == ("retuned" if isinstance(pattern, Native) else "keyed")
+        assert row.how == ("retuned" if isinstance(pattern, TorchDropout) else "keyed")
         assert off_by(row, rate, flips.get(name)) < 5, name
     # What an earlier site dropped is not counted again, and no element is counted twice.
     whole = 2 * 64 * 15 * WIDTH
@@ -76,7 +76,7 @@ def test_noise_of_ours_is_measured_at_every_kind_of_site():
 def test_dropped_weights_are_measured_pass_by_pass(sharing):
     # As many rows in the weight as in two views.
     net = nn.Sequential(nn.Linear(40, 2 * ROWS))
-    Plan(rule("0.weight", Weights(rate=0.3), views=sharing)).install(net)
+    Plan(rule("0.weight", DropConnect(rate=0.3), views=sharing)).install(net)
     row = audit(net, seeded(ROWS, 40))["0.weight"]
     assert off_by(row, 0.3) < 5
     assert (row.on, row.differ) == (True, sharing == "fresh")
@@ -85,7 +85,9 @@ def test_dropped_weights_are_measured_pass_by_pass(sharing):
 
 def test_shared_noise_is_told_as_shared_in_looped_passes_over_folded_rows():
     net = nn.Sequential(nn.Flatten(0, 1), nn.Linear(WIDTH, WIDTH))
-    plan = Plan(rule("0", Bernoulli(rate=0.5), views="shared"), rule("1.weight", Weights(rate=0.3)))
+    plan = Plan(
+        rule("0", Bernoulli(rate=0.5), views="shared"), rule("1.weight", DropConnect(rate=0.3))
+    )
     with plan.installed(net):
         row = audit(net, seeded(ROWS, 6, WIDTH))["0"]
     assert (row.differ, row.why) == (False, "shared by the plan")
@@ -93,7 +95,7 @@ def test_shared_noise_is_told_as_shared_in_looped_passes_over_folded_rows():
 
 def test_words_and_units_of_one_embedding_are_two_rows():
     net = planned()[:1]
-    Plan(rule("0", Words(rate=0.3)), rule("0", Bernoulli(rate=0.5))).install(net)
+    Plan(rule("0", WordDropout(rate=0.3)), rule("0", Bernoulli(rate=0.5))).install(net)
     kinds = {row.site.kind: row for row in audit(net, torch.arange(600).view(20, 30)).rows}
     assert off_by(kinds["words"], 0.3, 2 * 600) < 5
     assert off_by(kinds["output"], 0.5) < 5
@@ -121,9 +123,9 @@ def state_of(model):
 def test_an_audit_leaves_no_trace(training):
     net = nn.Sequential(nn.Linear(WIDTH, 9), nn.BatchNorm1d(9), nn.Dropout(0.5)).train(training)
     net[2].eval()
-    Plan(rule("0", Bernoulli(rate=0.5)), rule(select(type="Dropout"), Native(rate=0.2))).install(
-        net
-    )
+    Plan(
+        rule("0", Bernoulli(rate=0.5)), rule(select(type="Dropout"), TorchDropout(rate=0.2))
+    ).install(net)
     net.train()(seeded(ROWS, WIDTH))
     net.train(training)
     noise = noise_of(net)

@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from dropsmith.errors import ViewError
 from dropsmith.noise.lookup import step
 from dropsmith.passes.make_views import views
-from dropsmith.patterns import Weights
+from dropsmith.patterns import DropConnect
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from noise.zoo import FLIPS, WIDTH, seeded
@@ -43,9 +43,9 @@ def rows_of_forwards(net, batch, **how):
         (Plan(rule("0", FLIPS)), {"n": 1}, [4]),
         (Plan(rule("0", FLIPS)), {"noise_free": (1,)}, [4, 4]),
         (Plan(rule("0", FLIPS)), {"batch_fraction": 0.5}, [4, 2]),
-        (Plan(rule("1.weight", Weights(rate=0.1))), {}, [4, 4]),
-        (Plan(rule("1.weight", Weights(rate=0.1))), {"batch_fraction": 0.5}, [4, 2]),
-        (Plan(rule("1.weight", Weights(rate=0.1), views="shared")), {}, [8]),
+        (Plan(rule("1.weight", DropConnect(rate=0.1))), {}, [4, 4]),
+        (Plan(rule("1.weight", DropConnect(rate=0.1))), {"batch_fraction": 0.5}, [4, 2]),
+        (Plan(rule("1.weight", DropConnect(rate=0.1), views="shared")), {}, [8]),
     ],
 )
 def test_passes_are_stacked_where_they_can_be(plan, how, rows):

@@ -2,18 +2,18 @@
 
 from dropsmith.patterns import (
     Bernoulli,
-    Blocks,
-    Cyclic,
-    Early,
+    CyclicRate,
+    DropBlock,
+    DropConnect,
+    EarlyRate,
     Gaussian,
-    Linear,
-    Path,
+    LinearRate,
     Pattern,
     PerView,
     Spans,
+    StochasticDepth,
     Tiles,
-    Weights,
-    Words,
+    WordDropout,
 )
 from dropsmith.testing import PatternContract
 
@@ -23,13 +23,13 @@ class TestOnSequences(PatternContract):
         Bernoulli(rate=0.3),
         Bernoulli(rate=0.5, shared="time"),
         Bernoulli(rate=0.1, shared="batch"),
-        Bernoulli(rate=Linear(start=0.1, end=0.5, steps=2)),
+        Bernoulli(rate=LinearRate(start=0.1, end=0.5, steps=2)),
         PerView(rates=(0.3, 0.1)),
-        Path(rate=0.4),
-        Path(rate=Early(rate=0.2, steps=1)),
-        Blocks(rate=0.3, size=2),
-        Words(rate=0.3),
-        Words(rate=Cyclic(low=0.1, high=0.5, period=4), per="table"),
+        StochasticDepth(rate=0.4),
+        StochasticDepth(rate=EarlyRate(rate=0.2, steps=1)),
+        DropBlock(rate=0.3, size=2),
+        WordDropout(rate=0.3),
+        WordDropout(rate=CyclicRate(low=0.1, high=0.5, period=4), per="table"),
     )
 
 
@@ -38,10 +38,10 @@ class TestOnImages(PatternContract):
     sizes = (4, 8, 5, 9)
     patterns = (
         Bernoulli(rate=0.2, shared="height width"),
-        Blocks(rate=0.3, size=3),
-        Blocks(rate=0.2, size=4, shared="channel"),
-        Blocks(rate=0.1, size=7),
-        Path(rate=0.2),
+        DropBlock(rate=0.3, size=3),
+        DropBlock(rate=0.2, size=4, shared="channel"),
+        DropBlock(rate=0.1, size=7),
+        StochasticDepth(rate=0.2),
     )
 
 
@@ -50,16 +50,16 @@ class TestOnTimeMajorSequences(PatternContract):
     sizes = (50, 4, 3)
     patterns = (
         Bernoulli(rate=0.3),
-        Path(rate=0.4),
-        Words(rate=0.3),
-        Blocks(rate=0.3, size=3, shared="unit"),
+        StochasticDepth(rate=0.4),
+        WordDropout(rate=0.3),
+        DropBlock(rate=0.3, size=3, shared="unit"),
     )
 
 
 class TestOnWeights(PatternContract):
     names = "? ?"
     sizes = (24, 10)
-    patterns = (Weights(rate=0.3), Weights(rate=Linear(start=0.5, end=0.1, steps=4)))
+    patterns = (DropConnect(rate=0.3), DropConnect(rate=LinearRate(start=0.5, end=0.1, steps=4)))
 
 
 class TestThatShake(PatternContract):

@@ -57,7 +57,7 @@ def test_an_unlikely_pattern_is_answered_with_where_your_own_goes():
 
 
 def test_an_unknown_schedule_is_answered_with_the_likely_one():
-    with pytest.raises(PatternError, match=r"(?s)no schedule is called 'Liner'.*'Linear'\?"):
+    with pytest.raises(PatternError, match=r"(?s)no schedule is called 'Liner'.*'LinearRate'\?"):
         from_json({"pattern": "Path", "rate": {"schedule": "Liner", "start": 0.1}})
 
 
@@ -69,7 +69,10 @@ def test_an_unknown_schedule_is_answered_with_the_likely_one():
         ({"pattern": "Bernoulli", "rate": 1.5}, r"rate must be in \[0, 1\)"),
         ({"pattern": "Bernoulli", "rate": "0.1"}, "rate must be a number"),
         ({"pattern": "Bernoulli", "rate": {"start": 0.1}}, "rate must be a number or a schedule"),
-        ({"pattern": "Path", "rate": {"schedule": "Early", "rate": 0.1}}, "Early needs 'steps'"),
+        (
+            {"pattern": "Path", "rate": {"schedule": "Early", "rate": 0.1}},
+            "EarlyRate needs 'steps'",
+        ),
         ({"pattern": "Path", "rate": {"schedule": ["Early"]}}, "not a schedule in JSON"),
         ({"pattern": ["Bernoulli"], "rate": 0.1}, "not a pattern in JSON"),
         ({"rate": 0.1}, "not a pattern in JSON"),

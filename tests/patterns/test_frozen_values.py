@@ -10,15 +10,15 @@ from dropsmith.axes import Axes
 from dropsmith.kernels.keyed_dropout import keyed_dropout
 from dropsmith.patterns import (
     Bernoulli,
-    Blocks,
+    DropBlock,
+    DropConnect,
     Gaussian,
-    Path,
     Pattern,
     PerView,
     Spans,
+    StochasticDepth,
     Tiles,
-    Weights,
-    Words,
+    WordDropout,
 )
 from dropsmith.rng import Key, Source
 
@@ -39,10 +39,10 @@ def digest(x: Tensor) -> str:
         (Bernoulli(rate=0.5, shared="time"), SEQUENCE, "0462c8712d735ac8"),
         (Bernoulli(rate=0.9, shared="height width"), IMAGE, "ffeb1c655d492b1c"),
         (PerView(rates=(0.1, 0.4)), SEQUENCE, "4ca354cd23caef7c"),
-        (Path(rate=0.4), IMAGE, "f929f5209821f463"),
-        (Weights(rate=0.2), SEQUENCE, "0e1a18b11716d04b"),
-        (Blocks(rate=0.3, size=3), IMAGE, "ac167cc952a3905f"),
-        (Blocks(rate=0.2, size=2, shared="unit"), SEQUENCE, "e1485c0fee7622d3"),
+        (StochasticDepth(rate=0.4), IMAGE, "f929f5209821f463"),
+        (DropConnect(rate=0.2), SEQUENCE, "0e1a18b11716d04b"),
+        (DropBlock(rate=0.3, size=3), IMAGE, "ac167cc952a3905f"),
+        (DropBlock(rate=0.2, size=2, shared="unit"), SEQUENCE, "e1485c0fee7622d3"),
         (Tiles(size=2, stride=2), IMAGE, "d0350abbaf192adf"),
         (Tiles(size=2, stride=1, repeat=2, rotate=30, shear_x=0.5), IMAGE, "767aa6e2fc72cf0b"),
         (Tiles(size=1, stride=2, fresh="height width"), IMAGE, "fe5594de2330c572"),
@@ -87,7 +87,7 @@ def test_keyed_dropout_returns_what_it_always_returned(dtype, sizes, want):
 
 def test_word_types_that_fall_are_those_that_always_fell():
     ids = torch.arange(60).view(3, 20) ** 2 % 23
-    masks = [Words(rate=0.4, per=per).mask(ids, Source(KEY)) for per in ("row", "table")]
+    masks = [WordDropout(rate=0.4, per=per).mask(ids, Source(KEY)) for per in ("row", "table")]
     assert [digest(mask) for mask in masks] == ["4daa35e58a42bdeb", "4b7f265b90ec6c1f"]
 
 

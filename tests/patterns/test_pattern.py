@@ -11,20 +11,20 @@ from dropsmith.axes import Axes
 from dropsmith.errors import AxisError, PatternError, ViewError
 from dropsmith.patterns import (
     Bernoulli,
-    Blocks,
-    ByDepth,
+    DepthRate,
+    DropBlock,
+    DropConnect,
     Gaussian,
-    Linear,
-    Path,
+    LinearRate,
     Pattern,
     Rate,
-    Weights,
-    Words,
+    StochasticDepth,
+    WordDropout,
 )
 from dropsmith.rng import Key, Source
 
 SOURCES = [Source(Key.of(0).fold(view)) for view in range(3)]
-RATED = (Bernoulli, Blocks, Gaussian, Path, Weights, Words)
+RATED = (Bernoulli, DropBlock, Gaussian, StochasticDepth, DropConnect, WordDropout)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ def test_a_rate_that_is_no_chance_is_refused(pattern, rate):
         pattern(rate=rate)
 
 
-@pytest.mark.parametrize("pattern", [Bernoulli, Blocks, Gaussian, Weights])
+@pytest.mark.parametrize("pattern", [Bernoulli, DropBlock, Gaussian, DropConnect])
 def test_a_misspelt_shared_axis_is_refused_at_once(pattern):
     with pytest.raises(PatternError, match=r"(?s)no axis is called 'tmie'.*mean 'time'\?"):
         pattern(rate=0.1, shared="tmie")
@@ -82,7 +82,7 @@ def test_views_are_stacked_along_the_batch_axis_wherever_it_is(names, shared):
     assert torch.equal(pattern.drop(x, axes, SOURCES), torch.cat(alone, dim))
 
 
-@pytest.mark.parametrize("pattern", [Bernoulli, Gaussian, Path])
+@pytest.mark.parametrize("pattern", [Bernoulli, Gaussian, StochasticDepth])
 def test_views_that_do_not_divide_the_batch_are_refused(pattern):
     with pytest.raises(ViewError, match="3 views do not divide a batch of 7 rows"):
         pattern(rate=0.5).drop(torch.ones(7, 2), ("batch", "unit"), SOURCES)
@@ -115,8 +115,10 @@ def test_the_second_derivative_passes_the_same_mask():
 
 
 def test_depth_settles_a_schedule_of_depth_and_leaves_the_rest_alone():
-    assert Path(rate=ByDepth(first=0.0, last=0.5)).at_depth(1, 3) == Path(rate=0.25)
-    timed = Blocks(rate=Linear(start=0.0, end=0.2, steps=5), size=3)
+    assert StochasticDepth(rate=DepthRate(first=0.0, last=0.5)).at_depth(1, 3) == StochasticDepth(
+        rate=0.25
+    )
+    timed = DropBlock(rate=LinearRate(start=0.0, end=0.2, steps=5), size=3)
     assert timed.at_depth(1, 3) is not None
     assert timed.at_depth(1, 3) == timed
     assert Bernoulli(rate=0.1).at_depth(0, 9) == Bernoulli(rate=0.1)
@@ -124,7 +126,7 @@ def test_depth_settles_a_schedule_of_depth_and_leaves_the_rest_alone():
 
 def test_a_scheduled_rate_is_the_rate_of_its_step():
     axes = Axes.read("batch unit", (50, 50))
-    scheduled = Bernoulli(rate=Linear(start=0.0, end=0.5, steps=10))
+    scheduled = Bernoulli(rate=LinearRate(start=0.0, end=0.5, steps=10))
     for step, rate in ((0, 0.0), (5, 0.25), (10, 0.5), (99, 0.5)):
         source = Source(Key.of(1), step=step)
         assert torch.equal(scheduled.draw(axes, source), Bernoulli(rate=rate).draw(axes, source))
@@ -132,7 +134,7 @@ def test_a_scheduled_rate_is_the_rate_of_its_step():
 
 @pytest.mark.parametrize("pattern", RATED)
 def test_a_step_tensor_draws_what_the_step_number_draws(pattern):
-    scheduled = pattern(rate=Linear(start=0.05, end=0.6, steps=7))
+    scheduled = pattern(rate=LinearRate(start=0.05, end=0.6, steps=7))
     for step in range(9):
         number = Source(Key.of(1).fold(step), step=step)
         tensor = torch.tensor(step, dtype=torch.int32)
@@ -142,7 +144,7 @@ def test_a_step_tensor_draws_what_the_step_number_draws(pattern):
 
 @pytest.mark.parametrize("pattern", RATED)
 def test_another_step_does_not_compile_a_scheduled_pattern_again(pattern):
-    scheduled = pattern(rate=Linear(start=0.05, end=0.6, steps=7))
+    scheduled = pattern(rate=LinearRate(start=0.05, end=0.6, steps=7))
 
     def run(step: Tensor) -> Tensor:
         return _drawn(scheduled, Source(Key.of(1).fold(step), step=step))
@@ -157,6 +159,6 @@ def test_another_step_does_not_compile_a_scheduled_pattern_again(pattern):
 
 
 def _drawn(pattern: Pattern, source: Source) -> Tensor:
-    if isinstance(pattern, Words):
+    if isinstance(pattern, WordDropout):
         return pattern.mask(torch.arange(24).view(2, 12) % 5, source)
     return pattern.draw(Axes.read("batch channel height width", (2, 3, 6, 6)), source)

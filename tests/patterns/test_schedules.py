@@ -9,18 +9,26 @@ from hypothesis import strategies as st
 
 import dropsmith.patterns
 from dropsmith.errors import PatternError
-from dropsmith.patterns import Bernoulli, ByDepth, Cyclic, Early, Late, Linear, from_json
+from dropsmith.patterns import (
+    Bernoulli,
+    CyclicRate,
+    DepthRate,
+    EarlyRate,
+    LateRate,
+    LinearRate,
+    from_json,
+)
 from dropsmith.testing import check_frozen, check_repr
 
 TIMED = (
-    Linear(start=0.1, end=0.7, steps=30),
-    Linear(start=0.5, end=0.0, steps=1),
-    Early(rate=0.3, steps=10),
-    Late(rate=0.3, steps=10),
-    Cyclic(low=0.1, high=0.6, period=7),
-    Cyclic(low=0.4, high=0.2, period=10),
+    LinearRate(start=0.1, end=0.7, steps=30),
+    LinearRate(start=0.5, end=0.0, steps=1),
+    EarlyRate(rate=0.3, steps=10),
+    LateRate(rate=0.3, steps=10),
+    CyclicRate(low=0.1, high=0.6, period=7),
+    CyclicRate(low=0.4, high=0.2, period=10),
 )
-DEPTH = ByDepth(first=0.0, last=0.4)
+DEPTH = DepthRate(first=0.0, last=0.4)
 CHANCE = st.floats(0, 1, exclude_max=True)
 
 
@@ -40,7 +48,7 @@ def test_a_rate_is_a_chance_at_every_step(schedule, step):
 
 @given(CHANCE, CHANCE, st.integers(1, 10_000))
 def test_linear_meets_both_ends_and_stays_between_them(start, end, steps):
-    schedule = Linear(start=start, end=end, steps=steps)
+    schedule = LinearRate(start=start, end=end, steps=steps)
     assert schedule.at(0) == start
     assert schedule.at(steps) == schedule.at(steps + 1) == schedule.at(10**9) == end
     low, high = min(start, end), max(start, end)
@@ -48,22 +56,22 @@ def test_linear_meets_both_ends_and_stays_between_them(start, end, steps):
 
 
 def test_linear_takes_equal_steps():
-    rates = [Linear(start=0.1, end=0.5, steps=8).at(step) for step in range(9)]
+    rates = [LinearRate(start=0.1, end=0.5, steps=8).at(step) for step in range(9)]
     assert rates == pytest.approx([0.1 + 0.05 * step for step in range(9)])
 
 
 def test_early_noise_lasts_as_many_steps_as_it_says():
-    rates = [Early(rate=0.3, steps=10).at(step) for step in range(1, 31)]
+    rates = [EarlyRate(rate=0.3, steps=10).at(step) for step in range(1, 31)]
     assert rates == [0.3] * 10 + [0.0] * 20
 
 
 def test_late_noise_begins_where_early_noise_ends():
-    early, late = Early(rate=0.3, steps=10), Late(rate=0.3, steps=10)
+    early, late = EarlyRate(rate=0.3, steps=10), LateRate(rate=0.3, steps=10)
     assert all(early.at(step) + late.at(step) == 0.3 for step in range(30))
 
 
 def test_a_cycle_goes_up_and_down_and_comes_back():
-    schedule = Cyclic(low=0.1, high=0.5, period=8)
+    schedule = CyclicRate(low=0.1, high=0.5, period=8)
     up_and_down = [0.1, 0.2, 0.3, 0.4, 0.5, 0.4, 0.3, 0.2]
     assert [schedule.at(step) for step in range(24)] == pytest.approx(up_and_down * 3)
 
@@ -74,7 +82,9 @@ def test_depth_runs_from_the_first_site_to_the_last():
 
 
 def test_depth_has_no_rate_before_the_site_is_known():
-    with pytest.raises(PatternError, match=r"(?s)ByDepth\(first=0.0, last=0.4\) has no rate.*plan"):
+    with pytest.raises(
+        PatternError, match=r"(?s)DepthRate\(first=0.0, last=0.4\) has no rate.*plan"
+    ):
         DEPTH.at(3)
 
 
@@ -94,16 +104,19 @@ def test_a_schedule_is_a_value(schedule):
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda: Linear(start=1.0, end=0.1, steps=5), r"Linear: start must be in \[0, 1\)"),
-        (lambda: Linear(start=0.1, end="0.2", steps=5), "Linear: end must be a number"),
-        (lambda: Linear(start=0.1, end=0.2, steps=0), "Linear: steps is a number of steps"),
-        (lambda: Early(rate=-0.1, steps=5), "Early: rate must be in"),
-        (lambda: Early(rate=0.1, steps=2.5), "Early: steps is a number of steps"),
-        (lambda: Late(rate=float("nan"), steps=5), "Late: rate must be a number"),
-        (lambda: Late(rate=0.1, steps=True), "Late: steps is a number of steps"),
-        (lambda: Cyclic(low=0.1, high=2, period=5), "Cyclic: high must be in"),
-        (lambda: Cyclic(low=0.1, high=0.2, period=-3), "Cyclic: period is a number of steps"),
-        (lambda: ByDepth(first=0.1, last=1.0), "ByDepth: last must be in"),
+        (lambda: LinearRate(start=1.0, end=0.1, steps=5), r"LinearRate: start must be in \[0, 1\)"),
+        (lambda: LinearRate(start=0.1, end="0.2", steps=5), "LinearRate: end must be a number"),
+        (lambda: LinearRate(start=0.1, end=0.2, steps=0), "LinearRate: steps is a number of steps"),
+        (lambda: EarlyRate(rate=-0.1, steps=5), "EarlyRate: rate must be in"),
+        (lambda: EarlyRate(rate=0.1, steps=2.5), "EarlyRate: steps is a number of steps"),
+        (lambda: LateRate(rate=float("nan"), steps=5), "LateRate: rate must be a number"),
+        (lambda: LateRate(rate=0.1, steps=True), "LateRate: steps is a number of steps"),
+        (lambda: CyclicRate(low=0.1, high=2, period=5), "CyclicRate: high must be in"),
+        (
+            lambda: CyclicRate(low=0.1, high=0.2, period=-3),
+            "CyclicRate: period is a number of steps",
+        ),
+        (lambda: DepthRate(first=0.1, last=1.0), "DepthRate: last must be in"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(make, told):

@@ -8,7 +8,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from dropsmith.kernels.keyed_dropout import chunked, keyed_dropout, reference, small
-from dropsmith.patterns import Bernoulli, Blocks, Gaussian, Path, PerView, Spans, Tiles
+from dropsmith.patterns import (
+    Bernoulli,
+    DropBlock,
+    Gaussian,
+    PerView,
+    Spans,
+    StochasticDepth,
+    Tiles,
+)
 from dropsmith.rng import Key, Source
 
 NAMES = ("batch", "time", "height", "width")
@@ -18,8 +26,8 @@ PATTERNS = [
     Bernoulli(rate=0.4, shared="time"),
     PerView(rates=(0.2, 0.5)),
     Gaussian(rate=0.3),
-    Path(rate=0.5),
-    Blocks(rate=0.3, size=2),
+    StochasticDepth(rate=0.5),
+    DropBlock(rate=0.3, size=2),
     Tiles(size=2, stride=1),
     Tiles(size=1, stride=1, rotate=30),
     Spans(size=2, stride=3),

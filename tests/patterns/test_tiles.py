@@ -9,7 +9,7 @@ import torch
 
 from dropsmith.axes import Axes
 from dropsmith.errors import AxisError, PatternError
-from dropsmith.patterns import Bernoulli, Blocks, Tiles
+from dropsmith.patterns import Bernoulli, DropBlock, Tiles
 from dropsmith.patterns._on_arcs import PART
 from dropsmith.patterns._runs import places
 from dropsmith.rng import Key, Source
@@ -308,7 +308,7 @@ def test_a_block_of_drop_block_is_a_point_of_the_space():
     mask = draw(pattern, (rows, 1, height, width))
     rate = pattern.share(Axes.read(IMAGE, (rows, 1, height, width)))
     assert rate == pytest.approx(size**2 / ((height + size - 1) * (width + size - 1)))
-    for one in (pattern, Blocks(rate=rate, size=size)):
+    for one in (pattern, DropBlock(rate=rate, size=size)):
         shares = (draw(one, (rows, 1, height, width)) == 0).double().mean((0, 1))
         check_shares(shares, rate, rows)
     for picture in dropped_of(mask)[:300]:

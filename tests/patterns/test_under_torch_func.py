@@ -7,7 +7,15 @@ from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vjp,
 
 from dropsmith.axes import Axes
 from dropsmith.errors import NoiseError
-from dropsmith.patterns import Bernoulli, Blocks, Gaussian, Path, PerView, Tiles, Words
+from dropsmith.patterns import (
+    Bernoulli,
+    DropBlock,
+    Gaussian,
+    PerView,
+    StochasticDepth,
+    Tiles,
+    WordDropout,
+)
 from dropsmith.rng import Key, Source
 
 # Torch's own, at the first forward-mode derivative.
@@ -22,8 +30,8 @@ ON_IMAGES = [
     Bernoulli(rate=0.4, shared="height width"),
     PerView(rates=(0.2, 0.5)),
     Gaussian(rate=0.3),
-    Path(rate=0.5),
-    Blocks(rate=0.3, size=2),
+    StochasticDepth(rate=0.5),
+    DropBlock(rate=0.3, size=2),
     Tiles(size=2, stride=1),
     Tiles(size=1, stride=1, rotate=30),
     Tiles(size=1, stride=2, repeat=2, fresh="height"),
@@ -162,7 +170,7 @@ def test_gradients_that_torch_batches_and_tangents_pass_the_mask_again(pattern, 
 
 @pytest.mark.parametrize("per", ["row", "table"])
 def test_word_types_fall_for_each_example_of_its_own(per):
-    pattern, ids = Words(rate=0.4, per=per), torch.arange(60).view(2, 3, 10) ** 2 % 7
+    pattern, ids = WordDropout(rate=0.4, per=per), torch.arange(60).view(2, 3, 10) ** 2 % 7
     rows = seeded(2, 3, 10, 4)
 
     def dropped(rows, ids):

@@ -13,7 +13,7 @@ from torch import nn
 
 from dropsmith.errors import PlanError
 from dropsmith.noise.lookup import plan_of
-from dropsmith.patterns import Bernoulli, Linear, Native, Off, Words
+from dropsmith.patterns import Bernoulli, LinearRate, Off, TorchDropout, WordDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.plans.selector import select
@@ -21,22 +21,22 @@ from dropsmith.testing import check_json, check_repr
 from noise.zoo import FLIPS, mlp
 
 PLAN = Plan(
-    rule("embedding", Words(rate=0.1), views="shared"),
+    rule("embedding", WordDropout(rate=0.1), views="shared"),
     rule(
         select("h.*", type="Block", depth=(0, 6)),
-        Bernoulli(rate=Linear(start=0.0, end=0.3, steps=9)),
+        Bernoulli(rate=LinearRate(start=0.0, end=0.3, steps=9)),
     ),
-    rule("**.dropout", Native(rate=0.2)),
+    rule("**.dropout", TorchDropout(rate=0.2)),
     rule("head.input", Bernoulli(rate=0.5, shared="time"), axes="time batch unit"),
 )
-NAMES = {"Plan": Plan, "rule": rule, "select": select, "Bernoulli": Bernoulli, "Words": Words}
-NAMES |= {"Linear": Linear, "Native": Native, "Off": Off}
+NAMES = {"Plan": Plan, "rule": rule, "select": select, "Bernoulli": Bernoulli, "WordDropout": WordDropout}
+NAMES |= {"LinearRate": LinearRate, "TorchDropout": TorchDropout, "Off": Off}
 PATTERN = st.one_of(
     st.builds(
         Bernoulli, rate=st.floats(0, 0.99), shared=st.sampled_from(["", "time", "batch unit"])
     ),
-    st.builds(Native, rate=st.floats(0, 0.99)),
-    st.builds(Words, rate=st.floats(0, 0.99), per=st.sampled_from(["row", "table"])),
+    st.builds(TorchDropout, rate=st.floats(0, 0.99)),
+    st.builds(WordDropout, rate=st.floats(0, 0.99), per=st.sampled_from(["row", "table"])),
     st.just(Off()),
 )
 RULE = st.builds(
@@ -83,10 +83,10 @@ def test_adding_plans_puts_their_rules_one_after_the_other():
 
 
 def test_a_difference_names_the_rules_that_change():
-    other = Plan(*PLAN.rules[:2], rule("**.dropout", Native(rate=0.4)), PLAN.rules[3])
+    other = Plan(*PLAN.rules[:2], rule("**.dropout", TorchDropout(rate=0.4)), PLAN.rules[3])
     lines = PLAN.diff(other).splitlines()
-    assert "-rule('**.dropout', Native(rate=0.2))" in lines
-    assert "+rule('**.dropout', Native(rate=0.4))" in lines
+    assert "-rule('**.dropout', TorchDropout(rate=0.2))" in lines
+    assert "+rule('**.dropout', TorchDropout(rate=0.4))" in lines
     assert PLAN.diff(PLAN) == ""
 
 

@@ -5,7 +5,15 @@ from torch import nn
 
 from dropsmith.errors import AxisError, PlanError, SiteError
 from dropsmith.noise.static_sites import static_sites
-from dropsmith.patterns import Bernoulli, ByDepth, Native, Off, Path, Weights, Words
+from dropsmith.patterns import (
+    Bernoulli,
+    DepthRate,
+    DropConnect,
+    Off,
+    StochasticDepth,
+    TorchDropout,
+    WordDropout,
+)
 from dropsmith.plans.assignment import assign, unmatched
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule, rule_from_json
@@ -14,7 +22,7 @@ from dropsmith.plans.site import Site
 from noise.zoo import mlp
 
 HALF, FIFTH = Bernoulli(rate=0.5), Bernoulli(rate=0.2)
-DEEP = Bernoulli(rate=ByDepth(first=0.0, last=0.4))
+DEEP = Bernoulli(rate=DepthRate(first=0.0, last=0.4))
 
 
 def chosen(rules, model):
@@ -27,10 +35,10 @@ def test_the_last_rule_that_means_a_site_decides_there():
 
 
 def test_a_later_rule_for_one_kind_of_site_leaves_others_to_earlier_ones():
-    found = assign([rule("0", HALF), rule("0", Words(rate=0.1))], static_sites(words()))
+    found = assign([rule("0", HALF), rule("0", WordDropout(rate=0.1))], static_sites(words()))
     assert {(one.site.kind, one.pattern) for one in found} == {
         ("output", HALF),
-        ("words", Words(rate=0.1)),
+        ("words", WordDropout(rate=0.1)),
     }
 
 
@@ -42,9 +50,9 @@ def words():
     ("pattern", "kinds"),
     [
         (HALF, {"output", "input", "dropout", "between"}),
-        (Weights(rate=0.1), {"weight"}),
-        (Words(rate=0.1), {"words"}),
-        (Native(rate=0.1), {"dropout", "between"}),
+        (DropConnect(rate=0.1), {"weight"}),
+        (WordDropout(rate=0.1), {"words"}),
+        (TorchDropout(rate=0.1), {"dropout", "between"}),
         (Off(), {"output", "input", "dropout", "between", "weight", "words"}),
     ],
 )
@@ -57,13 +65,17 @@ def test_a_pattern_goes_only_where_it_can(pattern, kinds):
 
 def test_a_rate_by_depth_runs_over_the_sites_of_its_rule_in_order():
     net = nn.Sequential(*(nn.Linear(2, 2) for _ in range(3)))
-    rates = chosen([rule("*", Path(rate=ByDepth(first=0.0, last=0.4)))], nn.ModuleList(net))
+    rates = chosen(
+        [rule("*", StochasticDepth(rate=DepthRate(first=0.0, last=0.4)))], nn.ModuleList(net)
+    )
     assert [rates[str(i)].rate for i in range(3)] == [0.0, 0.2, 0.4]
 
 
 def test_rules_that_mean_nothing_are_told_by_index():
     sites = static_sites(mlp())
-    assert unmatched([rule("0", HALF), rule("nine", HALF), rule("0", Native(rate=0.1))], sites) == [
+    assert unmatched(
+        [rule("0", HALF), rule("nine", HALF), rule("0", TorchDropout(rate=0.1))], sites
+    ) == [
         1,
         2,
     ]
@@ -91,8 +103,16 @@ def test_a_rule_without_a_site_shows_the_nearest_names(model):
         (lambda: rule("a", HALF, axes="batch tmie"), AxisError, "did you mean 'time'"),
         (lambda: rule("a", HALF, mask="same"), PlanError, "'own' or 'one', got 'same'"),
         (lambda: rule("a", HALF, calls="two"), PlanError, "'each' or 'one', got 'two'"),
-        (lambda: rule("a", Native(rate=0.1), calls="one"), PlanError, r"Bernoulli\(rate=0.1\)"),
-        (lambda: rule("a", Native(rate=0.1), mask="one"), PlanError, r"Bernoulli\(rate=0.1\)"),
+        (
+            lambda: rule("a", TorchDropout(rate=0.1), calls="one"),
+            PlanError,
+            r"Bernoulli\(rate=0.1\)",
+        ),
+        (
+            lambda: rule("a", TorchDropout(rate=0.1), mask="one"),
+            PlanError,
+            r"Bernoulli\(rate=0.1\)",
+        ),
         (lambda: rule("a", DEEP, mask="one"), PlanError, "another at each depth"),
         (lambda: rule_from_json({"pattern": "Off"}), PlanError, "'sites' and 'pattern'"),
     ],

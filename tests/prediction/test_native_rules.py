@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from dropsmith.errors import NoiseError
-from dropsmith.patterns import Bernoulli, Native
+from dropsmith.patterns import Bernoulli, TorchDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.prediction.native_dropout import native_calls
@@ -62,9 +62,9 @@ def test_what_has_no_mask_keeps_torchs_own_draw():
             return input * F.dropout(torch.ones_like(input[:, :1]), self.p, self.training)
 
     own = nn.Sequential(nn.Linear(4, 4), Locked(0.2))
-    assert patterns(own, seeded(3, 4)) == {"1": Native(rate=0.2)}
-    assert patterns(alpha(), seeded(3, 4)) == {"2": Native(rate=0.2)}
-    assert patterns(Packed(), seeded(3, 6, 4)) == {"lstm.between()": Native(rate=0.5)}
+    assert patterns(own, seeded(3, 4)) == {"1": TorchDropout(rate=0.2)}
+    assert patterns(alpha(), seeded(3, 4)) == {"2": TorchDropout(rate=0.2)}
+    assert patterns(Packed(), seeded(3, 6, 4)) == {"lstm.between()": TorchDropout(rate=0.5)}
     draws = predict(own, seeded(3, 4), samples=4, kind="regression", keep=True).draws
     together = (draws == 0).sum(-1)
     assert set(together.flatten().tolist()) == {0, 4}

@@ -7,7 +7,7 @@ from torch import nn
 
 from dropsmith.batches.arguments import call
 from dropsmith.errors import NoiseError, PlanError, ViewError
-from dropsmith.patterns import Bernoulli, Weights, Words
+from dropsmith.patterns import Bernoulli, DropConnect, WordDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.prediction.run_predict import predict
@@ -122,9 +122,9 @@ def test_weights_and_words_are_sampled_too():
     model = nn.Sequential(nn.Embedding(10, 8), nn.Linear(8, 2))
     words = torch.arange(12).view(3, 4) % 10
     for plan in (
-        Plan(rule("0", Words(rate=0.3))),
-        Plan(rule("1.weight", Weights(rate=0.3))),
-        Plan(rule("0", Words(rate=0.3)), rule("1.weight", Weights(rate=0.3))),
+        Plan(rule("0", WordDropout(rate=0.3))),
+        Plan(rule("1.weight", DropConnect(rate=0.3))),
+        Plan(rule("0", WordDropout(rate=0.3)), rule("1.weight", DropConnect(rate=0.3))),
     ):
         plain = predict(model, words, 6, plan=plan, mode="looped", replay=False, keep=True)
         same(predict(model, words, 6, plan=plan, keep=True), plain)
@@ -159,7 +159,7 @@ def test_asking_for_what_cannot_be_is_refused():
         predict(net(), X, kind="clasification")  # pyright: ignore
     with pytest.raises(ViewError, match=r"torch's own draw[\s\S]*looped"):
         predict(OwnNoise(), X, mode="stacked")
-    plan = Plan(rule("lstm.weight_hh_l0", Weights(rate=0.5)))
+    plan = Plan(rule("lstm.weight_hh_l0", DropConnect(rate=0.5)))
     with pytest.raises(ViewError, match=r"is a weight"):
         predict(Recurrent(), seeded(3, 6, 4), plan=plan, mode="stacked")
     with pytest.raises(ViewError, match=r"rows of this model change"):

@@ -9,7 +9,7 @@ from torch import nn
 
 from dropsmith.errors import NoiseError
 from dropsmith.noise.lookup import noise_of, plan_of
-from dropsmith.patterns import Bernoulli, Early, Linear, Native, Off
+from dropsmith.patterns import Bernoulli, EarlyRate, LinearRate, Off, TorchDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.prediction.run_predict import predict
@@ -42,7 +42,7 @@ def test_batch_norm_keeps_its_statistics_and_predicts_a_row_alone_as_among_other
 def test_nothing_is_left_on_the_model():
     model = net().train()
     model[1].eval()
-    plan = Plan(rule("0", Bernoulli(rate=0.2)), rule("2", Native(rate=0.3)))
+    plan = Plan(rule("0", Bernoulli(rate=0.2)), rule("2", TorchDropout(rate=0.3)))
     plan.install(model, X, seed=7)
     model(X)
     noise, step = noise_of(model), noise_of(model).step
@@ -126,7 +126,7 @@ def test_masks_that_views_share_in_training_are_drawn_anew_for_every_sample():
 
 def test_rates_on_a_schedule_are_those_of_the_present_step():
     model = net(0.0).train()
-    rising = Plan(rule("0", Bernoulli(rate=Linear(start=0.0, end=0.5, steps=4))))
+    rising = Plan(rule("0", Bernoulli(rate=LinearRate(start=0.0, end=0.5, steps=4))))
     with rising.installed(model, X):
         with pytest.raises(NoiseError):
             predict(model, X, samples=3)
@@ -134,7 +134,7 @@ def test_rates_on_a_schedule_are_those_of_the_present_step():
         prediction = predict(model, X, samples=3)
     fixed = Plan(rule("0", Bernoulli(rate=0.5)))
     assert prediction.variance.sum() > 0.1 * predict(model, X, 3, plan=fixed).variance.sum()
-    early = Plan(rule("0", Bernoulli(rate=Early(rate=0.5, steps=1))))
+    early = Plan(rule("0", Bernoulli(rate=EarlyRate(rate=0.5, steps=1))))
     assert predict(model, X, samples=3, plan=early).variance.sum() > 0
 
 

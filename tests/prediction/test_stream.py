@@ -6,7 +6,7 @@ from dropsmith.errors import NoiseError
 from dropsmith.models import SmallLSTM, lstm_plan
 from dropsmith.noise.lookup import find_noise
 from dropsmith.passes.view_values import state_of
-from dropsmith.patterns import Bernoulli, Words
+from dropsmith.patterns import Bernoulli, WordDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.prediction import run_predict
@@ -127,7 +127,7 @@ def test_a_model_without_noise_is_refused_and_all_is_afterwards_as_it_was():
     model = net().train()
     with pytest.raises(NoiseError, match="every sample would be the same"), reading(model, FEW, 3):
         pass
-    plan = Plan(rule("embedding", Words(rate=0.3)))
+    plan = Plan(rule("embedding", WordDropout(rate=0.3)))
     with plan.installed(model, FEW):
         noise = find_noise(model)
         noise.step = 5

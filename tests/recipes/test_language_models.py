@@ -85,7 +85,9 @@ def test_a_run_that_was_stopped_ends_with_the_published_scores_of_one_that_was_n
     setup = TWICE.setup("cpu", data=str(language_folder(tmp_path)))
     budget = replace(setup.budget, epochs=2, batch_size=4, window=32)
     # Without the attention's noise, which is torch's own and does not come back by key.
-    plan = ds.Plan(*(one for one in setup.plan.rules if not isinstance(one.pattern, ds.Native)))
+    plan = ds.Plan(
+        *(one for one in setup.plan.rules if not isinstance(one.pattern, ds.TorchDropout))
+    )
     setup = replace(setup, limit=600, budget=budget, plan=plan)
     whole = train(setup, tmp_path / "whole")
     steps = iter(range(3))

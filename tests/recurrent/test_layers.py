@@ -294,7 +294,7 @@ def test_zoneout_keeps_the_state_at_its_rate_and_takes_the_mean_in_eval_mode():
 def test_eval_is_torchs_own_and_training_goes_on_after_it():
     layer, native = built(LSTM), built(nn.LSTM)
     x = batch(layer)
-    plan = ds.Plan(*VARIATIONAL.rules, ds.rule("weight_hh_l0", ds.Weights(rate=0.5)))
+    plan = ds.Plan(*VARIATIONAL.rules, ds.rule("weight_hh_l0", ds.DropConnect(rate=0.5)))
     with plan.installed(layer, x):
         noisy = layer(x)[0]
         assert torch.equal(layer.eval()(x)[0], native(x)[0])
@@ -324,7 +324,7 @@ def test_weight_masks_of_all_layers_and_directions_are_dropped_by_torchs_kernel(
     x = batch(layer)
     calls: list[int] = []
     monkeypatch.setattr("dropsmith.recurrent.layers.run", lambda *a: calls.append(1))
-    with ds.Plan(ds.rule("weight_hh_*", ds.Weights(rate=0.5))).installed(layer, x) as _:
+    with ds.Plan(ds.rule("weight_hh_*", ds.DropConnect(rate=0.5))).installed(layer, x) as _:
         audit = ds.audit(layer, x)
         noisy = layer(x)[0]
     assert not calls

@@ -16,7 +16,7 @@ import dropsmith as ds
 from dropsmith.recurrent import GRU, LSTM, RNN
 
 X = torch.randn(3, 6, 5, generator=torch.Generator().manual_seed(0))
-EVERY_WEIGHT = ds.Plan(ds.rule("weight_hh_*", ds.Weights(rate=0.5)))
+EVERY_WEIGHT = ds.Plan(ds.rule("weight_hh_*", ds.DropConnect(rate=0.5)))
 HELD = ds.Plan(ds.rule("root.recurrent", ds.Bernoulli(rate=0.5, shared="time gate")))
 
 

@@ -13,7 +13,7 @@ from dropsmith.recurrent import LSTM
 # One mask for all rows, so that halves of a batch are dropped like the whole of it.
 PLAN = ds.Plan(
     ds.rule("root.recurrent", ds.Bernoulli(rate=0.4, shared="batch time gate")),
-    ds.rule("weight_hh_l*", ds.Weights(rate=0.4)),
+    ds.rule("weight_hh_l*", ds.DropConnect(rate=0.4)),
 )
 OWN = ds.Plan(ds.rule("root.recurrent", ds.Bernoulli(rate=0.4, shared="time gate")))
 X = torch.randn(8, 5, 3, generator=torch.Generator().manual_seed(0))

@@ -10,7 +10,7 @@ from compare import synthetic
 from compare.synthetic import LOSSES, comparison
 from dropsmith.compare import Row, Trial
 from dropsmith.pattern_search import ConvSpace, SequenceSpace
-from dropsmith.patterns import Bernoulli, Blocks
+from dropsmith.patterns import Bernoulli, DropBlock
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.report import search_page, write_search_page
@@ -179,7 +179,7 @@ def test_a_plan_that_drops_nothing_leaves_the_others_their_numbers(monkeypatch):
 
 def test_rules_that_are_not_drawn_are_counted(monkeypatch):
     monkeypatch.setattr(sys.modules[search_page.__module__], "_ROWS", 1)
-    plan = Plan(*(rule(f"convs.{layer}", Blocks(rate=0.2, size=1)) for layer in (0, 1)))
+    plan = Plan(*(rule(f"convs.{layer}", DropBlock(rate=0.2, size=1)) for layer in (0, 1)))
     html = search_page(searches(searched(replace(trial(0, (0, 0, 0), 0.1), plan=plan))))
     assert "Rules of plan 1 not drawn: 1." in html
 

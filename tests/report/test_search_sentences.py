@@ -102,7 +102,7 @@ def test_every_trial_has_its_line():
         "finished",
         "0.2500",
         "3.2 s",
-        "rule('convs.0', Blocks(rate=0.2, size=3))",
+        "rule('convs.0', DropBlock(rate=0.2, size=3))",
     ]
     assert grid.rows[2][4].text == "no noise"
     assert grid.rows[3][1].detail == "TrainingError: not finite at step 3"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dropsmith.axes import Axes
-from dropsmith.patterns import Bernoulli, Pattern, Words
+from dropsmith.patterns import Bernoulli, Pattern, WordDropout
 from dropsmith.rng import Key, Source, keep
 from dropsmith.testing import PatternContract
 
@@ -146,7 +146,7 @@ def test_a_pattern_of_your_own_that_keeps_its_promises_passes(test):
 
 def test_the_statistical_tests_pass_for_other_draws_too(monkeypatch):
     monkeypatch.setattr("dropsmith.testing.patterns._source", lambda seed: _other(seed))
-    for pattern in (Bernoulli(rate=0.3), Bernoulli(rate=0.5, shared="time"), Words(rate=0.2)):
+    for pattern in (Bernoulli(rate=0.3), Bernoulli(rate=0.5, shared="time"), WordDropout(rate=0.2)):
         PatternContract().test_the_mean_of_the_mask_is_one(pattern)
         PatternContract().test_the_dropped_share_is_the_rate(pattern)
 

@@ -19,7 +19,7 @@ from dropsmith.objectives import (
     TaskLoss,
     TwoSample,
 )
-from dropsmith.patterns import Early, Late, Linear, Schedule
+from dropsmith.patterns import EarlyRate, LateRate, LinearRate, Schedule
 
 CONTROL = "two-sample"
 """What every two-view method is held against: two views, two task losses, nothing to agree on."""
@@ -48,15 +48,15 @@ _SHARES = (0.5, 0.5, 0.5, 0.25, 0.25, 0.25)
 
 
 def _early(rate: float, steps: int) -> Schedule:
-    return Early(rate=rate, steps=steps)
+    return EarlyRate(rate=rate, steps=steps)
 
 
 def _late(rate: float, steps: int) -> Schedule:
-    return Late(rate=rate, steps=steps)
+    return LateRate(rate=rate, steps=steps)
 
 
 def _linear(rate: float, steps: int) -> Schedule:
-    return Linear(start=0.0, end=rate, steps=steps)
+    return LinearRate(start=0.0, end=rate, steps=steps)
 
 
 def _with_schedule(schedule: Callable[[float, int], Schedule], about: str, source: str) -> Method:

@@ -9,7 +9,7 @@ from dropsmith.errors import ViewError
 from dropsmith.noise import ForwardPass, Noise, installation_of, owner_module
 from dropsmith.objectives import LossFunction
 from dropsmith.passes import Audit, AuditRow, ViewRun, Views, audit
-from dropsmith.patterns import Native, Off
+from dropsmith.patterns import Off, TorchDropout
 from dropsmith.plans import shown
 
 PATIENCE = 10
@@ -97,7 +97,7 @@ def _drawn_afresh(module: nn.Module, noise: Noise) -> bool:
     made = next((i for m in module.modules() if (i := installation_of(m)) is not None), None)
     return made is not None and any(
         one.rule.views == "fresh"
-        and not isinstance(one.pattern, Off | Native)
+        and not isinstance(one.pattern, Off | TorchDropout)
         and getattr(one.pattern, "rate", 1) != 0
         and noise.draw_counts.get(one.site.name)
         for one in made.assignments

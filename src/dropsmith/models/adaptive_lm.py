@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import TaskError
 from dropsmith.models.adaptive import AdaptiveEmbedding, AdaptiveHead
-from dropsmith.patterns import Bernoulli, Native
+from dropsmith.patterns import Bernoulli, TorchDropout
 from dropsmith.plans import Plan, rule, select
 
 
@@ -101,7 +101,7 @@ def adaptive_plan(*, branches: float, inner: float, attention: float, head: floa
             for place in ("embedded", "layers.*.dropout1", "layers.*.dropout2")
         ),
         rule("layers.*.dropout", Bernoulli(rate=inner)),
-        rule(select(kind="attention"), Native(rate=attention)),
+        rule(select(kind="attention"), TorchDropout(rate=attention)),
         rule("head.input head.narrowed.*", Bernoulli(rate=head)),
     )
 

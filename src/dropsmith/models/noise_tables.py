@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from dropsmith.errors import TaskError, did_you_mean
-from dropsmith.patterns import Bernoulli, Blocks, Gaussian, Words
+from dropsmith.patterns import Bernoulli, DropBlock, Gaussian, WordDropout
 from dropsmith.plans import Plan, Rule, Selector, rule, select
 
 RuleMaker = Callable[[float], tuple[Rule, ...]]
@@ -101,9 +101,9 @@ def _plain(target: Selector) -> dict[str, RuleMaker]:
 
 _IMAGE: dict[str, RuleMaker] = {
     "spatial": lambda rate: (rule(_CONV, Bernoulli(rate=rate, shared="height width")),),
-    "blocks": lambda rate: (rule(_CONV, Blocks(rate=rate, size=3)),),
+    "blocks": lambda rate: (rule(_CONV, DropBlock(rate=rate, size=3)),),
 }
 _TEXT: dict[str, RuleMaker] = {
     "locked": lambda rate: (rule(_EMBEDDING, Bernoulli(rate=rate, shared="time")),),
-    "words": lambda rate: (rule(select(kind="words"), Words(rate=rate)),),
+    "words": lambda rate: (rule(select(kind="words"), WordDropout(rate=rate)),),
 }

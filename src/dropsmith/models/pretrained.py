@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dropsmith.errors import MissingExtra, TaskError
 from dropsmith.hub import retries_said_once
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
-from dropsmith.patterns import Bernoulli, Gaussian, Native, Words
+from dropsmith.patterns import Bernoulli, Gaussian, TorchDropout, WordDropout
 from dropsmith.plans import Plan, rule, select
 
 
@@ -97,11 +97,11 @@ _DROPOUT, _TABLE = select(kind="dropout"), "**.word_embeddings"
 _PLACES: NoiseTable = {
     "dropout": lambda rate: (
         rule(_DROPOUT, Bernoulli(rate=rate)),
-        rule(select(kind="attention"), Native(rate=rate)),
+        rule(select(kind="attention"), TorchDropout(rate=rate)),
     ),
     "gaussian": lambda rate: (rule(_DROPOUT, Gaussian(rate=rate)),),
     "locked": lambda rate: (rule(_TABLE, Bernoulli(rate=rate, shared="time")),),
-    "words": lambda rate: (rule(_TABLE, Words(rate=rate)),),
+    "words": lambda rate: (rule(_TABLE, WordDropout(rate=rate)),),
 }
 
 PRETRAINED_NOISES = tuple(_PLACES)
@@ -111,7 +111,7 @@ def pretrained_plan(noise: str, rate: float) -> Plan:
     """The plan of one kind of noise in an encoder of the BERT family.
 
     >>> pretrained_plan("words", 0.1).rules
-    (rule('**.word_embeddings', Words(rate=0.1)),)
+    (rule('**.word_embeddings', WordDropout(rate=0.1)),)
 
     Args:
         noise: `dropout` in every dropout module and in attention; `gaussian` in the modules alone;

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dropsmith.errors import TaskError
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.models.pretrained import load_pretrained, transformers_library, without_noise
-from dropsmith.patterns import Bernoulli, Native, Words
+from dropsmith.patterns import Bernoulli, TorchDropout, WordDropout
 from dropsmith.plans import Plan, rule, select
 
 
@@ -68,10 +68,10 @@ def _places(kind: str, table: str) -> NoiseTable:
     return {
         "dropout": lambda rate: (
             rule(select(kind=kind), Bernoulli(rate=rate)),
-            rule(select(kind="attention"), Native(rate=rate)),
+            rule(select(kind="attention"), TorchDropout(rate=rate)),
         ),
         "locked": lambda rate: (rule(table, Bernoulli(rate=rate, shared="time")),),
-        "words": lambda rate: (rule(table, Words(rate=rate)),),
+        "words": lambda rate: (rule(table, WordDropout(rate=rate)),),
     }
 
 
@@ -101,7 +101,7 @@ def writer_plan(family: str, noise: str, rate: float) -> Plan:
     """The plan of one kind of noise in a pretrained encoder and decoder.
 
     >>> writer_plan("t5", "words", 0.1).rules
-    (rule('net.*.embed_tokens', Words(rate=0.1)),)
+    (rule('net.*.embed_tokens', WordDropout(rate=0.1)),)
 
     Args:
         family: of the model: `writer_family` of a checkpoint.

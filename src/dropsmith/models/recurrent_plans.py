@@ -6,7 +6,7 @@ A rate of 0 leaves its rule out: off means gone.
 from collections.abc import Iterable
 
 from dropsmith.errors import TaskError, did_you_mean
-from dropsmith.patterns import Bernoulli, Weights, Words
+from dropsmith.patterns import Bernoulli, DropConnect, WordDropout
 from dropsmith.plans import Plan, Rule, Selector, Sharing, rule, select
 
 GROUPS = ("words", "input", "weights", "output")
@@ -57,7 +57,7 @@ def variational_plan(
     """
     sharing = "time gate" if tied else "time"
     return Plan(
-        *_on("embedding", Words(rate=words)),
+        *_on("embedding", WordDropout(rate=words)),
         *_on("layers.*.input_l0", Bernoulli(rate=input, shared=sharing)),
         *_on("layers.*.recurrent_l0", Bernoulli(rate=recurrent, shared=sharing)),
         *_on("top", Bernoulli(rate=output, shared="time")),
@@ -77,10 +77,10 @@ def awd_plan(
 
     >>> for one in awd_plan().rules:
     ...     print(one)
-    rule('embedding', Words(rate=0.1, per='table'))
+    rule('embedding', WordDropout(rate=0.1, per='table'))
     rule('layers.0.input', Bernoulli(rate=0.4, shared='time'))
     rule(select('layers.*.input', depth=(1, 3)), Bernoulli(rate=0.25, shared='time'))
-    rule('layers.*.weight_hh_l0', Weights(rate=0.5))
+    rule('layers.*.weight_hh_l0', DropConnect(rate=0.5))
     rule('top', Bernoulli(rate=0.4, shared='time'))
 
     Args:
@@ -92,10 +92,10 @@ def awd_plan(
         layers: how many layers the model has.
     """
     return Plan(
-        *_on("embedding", Words(rate=words, per="table")),
+        *_on("embedding", WordDropout(rate=words, per="table")),
         *_on("layers.0.input", Bernoulli(rate=input, shared="time")),
         *_on(_later_inputs(layers), Bernoulli(rate=between, shared="time")),
-        *_on("layers.*.weight_hh_l0", Weights(rate=weights)),
+        *_on("layers.*.weight_hh_l0", DropConnect(rate=weights)),
         *_on("top", Bernoulli(rate=output, shared="time")),
     )
 
@@ -111,7 +111,7 @@ def fraternal_plan(
     """The one-layer model of Fraternal Dropout (Zolna et al., 2018): new masks at every step.
 
     >>> fraternal_plan(shared=["weights"]).rules[2]
-    rule('layers.0.weight_hh_l0', Weights(rate=0.5), views='shared')
+    rule('layers.0.weight_hh_l0', DropConnect(rate=0.5), views='shared')
 
     Args:
         words: rate of the embedding's rows, dropped for the batch as a whole: the code's e.
@@ -125,15 +125,15 @@ def fraternal_plan(
     """
     views = _sharing(tuple(shared))
     return Plan(
-        *_on("embedding", Words(rate=words, per="table"), views["words"]),
+        *_on("embedding", WordDropout(rate=words, per="table"), views["words"]),
         *_on("layers.0.input", Bernoulli(rate=input), views["input"]),
-        *_on("layers.0.weight_hh_l0", Weights(rate=weights), views["weights"]),
+        *_on("layers.0.weight_hh_l0", DropConnect(rate=weights), views["weights"]),
         *_on("top", Bernoulli(rate=output), views["output"]),
     )
 
 
 def _on(
-    target: str | Selector, pattern: Bernoulli | Words | Weights, views: Sharing = "fresh"
+    target: str | Selector, pattern: Bernoulli | WordDropout | DropConnect, views: Sharing = "fresh"
 ) -> list[Rule]:
     return [rule(target, pattern, views=views)] if pattern.rate else []
 

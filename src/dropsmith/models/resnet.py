@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import MissingExtra
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
-from dropsmith.patterns import Bernoulli, Blocks, Gaussian, Pattern
+from dropsmith.patterns import Bernoulli, DropBlock, Gaussian, Pattern
 from dropsmith.plans import Plan, Rule, rule
 
 
@@ -71,7 +71,7 @@ def _everywhere(pattern: Pattern) -> tuple[Rule, ...]:
 _PLACES: NoiseTable = {
     "dropout": lambda rate: _everywhere(Bernoulli(rate=rate)),
     "spatial": lambda rate: _everywhere(Bernoulli(rate=rate, shared="height width")),
-    "blocks": lambda rate: _everywhere(Blocks(rate=rate, size=7)),
+    "blocks": lambda rate: _everywhere(DropBlock(rate=rate, size=7)),
     "gaussian": lambda rate: _everywhere(Gaussian(rate=rate)),
 }
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
-from dropsmith.patterns import Bernoulli, Blocks, Gaussian
+from dropsmith.patterns import Bernoulli, DropBlock, Gaussian
 from dropsmith.plans import Plan, rule
 
 SMALLEST = 4
@@ -63,7 +63,7 @@ _PLACES: NoiseTable = {
         rule("head.input", Bernoulli(rate=rate)),
     ),
     "spatial": lambda rate: (rule("convs.*", Bernoulli(rate=rate, shared="height width")),),
-    "blocks": lambda rate: (rule("convs.*", Blocks(rate=rate, size=3)),),
+    "blocks": lambda rate: (rule("convs.*", DropBlock(rate=rate, size=3)),),
     "gaussian": lambda rate: (
         rule("hidden.input", Gaussian(rate=rate)),
         rule("head.input", Gaussian(rate=rate)),

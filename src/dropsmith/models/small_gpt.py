@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import MissingExtra
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
-from dropsmith.patterns import Bernoulli, Gaussian, Path, Pattern, Words
+from dropsmith.patterns import Bernoulli, Gaussian, Pattern, StochasticDepth, WordDropout
 from dropsmith.plans import Plan, Rule, rule
 
 
@@ -71,8 +71,8 @@ _PLACES: NoiseTable = {
     "dropout": lambda rate: _everywhere(Bernoulli(rate=rate)),
     "locked": lambda rate: _everywhere(Bernoulli(rate=rate, shared="time")),
     "gaussian": lambda rate: _everywhere(Gaussian(rate=rate)),
-    "words": lambda rate: (rule(_TABLE, Words(rate=rate)),),
-    "path": lambda rate: tuple(rule(branch, Path(rate=rate)) for branch in _BRANCHES),
+    "words": lambda rate: (rule(_TABLE, WordDropout(rate=rate)),),
+    "path": lambda rate: tuple(rule(branch, StochasticDepth(rate=rate)) for branch in _BRANCHES),
 }
 
 GPT_NOISES = tuple(_PLACES)
@@ -82,7 +82,7 @@ def gpt_plan(noise: str, rate: float) -> Plan:
     """The plan of one kind of noise in `SmallGPT`.
 
     >>> gpt_plan("words", 0.1).rules
-    (rule('net.transformer.wte', Words(rate=0.1)),)
+    (rule('net.transformer.wte', WordDropout(rate=0.1)),)
 
     Args:
         noise: `dropout`, `gaussian` or `locked` (one mask for all words of a window) on the

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
-from dropsmith.patterns import Bernoulli, Gaussian, Weights, Words
+from dropsmith.patterns import Bernoulli, DropConnect, Gaussian, WordDropout
 from dropsmith.plans import Plan, Rule, rule
 from dropsmith.recurrent import LSTM
 
@@ -84,15 +84,15 @@ _PLACES: NoiseTable = {
         rule("embedding", Gaussian(rate=rate)),
         rule("head.input", Gaussian(rate=rate)),
     ),
-    "words": lambda rate: (rule("embedding", Words(rate=rate)),),
-    "weights": lambda rate: (rule("lstm.weight_hh_l0", Weights(rate=rate)),),
+    "words": lambda rate: (rule("embedding", WordDropout(rate=rate)),),
+    "weights": lambda rate: (rule("lstm.weight_hh_l0", DropConnect(rate=rate)),),
     "variational": lambda rate: _variational(rate, "time gate"),
     "variational-untied": lambda rate: _variational(rate, "time"),
     "naive": lambda rate: _variational(rate, ""),
     "awd": lambda rate: (
-        rule("embedding", Words(rate=rate / 5, per="table")),
+        rule("embedding", WordDropout(rate=rate / 5, per="table")),
         rule("lstm.input", Bernoulli(rate=rate, shared="time")),
-        rule("lstm.weight_hh_l0", Weights(rate=rate)),
+        rule("lstm.weight_hh_l0", DropConnect(rate=rate)),
         rule("head.input", Bernoulli(rate=rate, shared="time")),
     ),
 }
@@ -101,7 +101,7 @@ _PLACES: NoiseTable = {
 def _variational(rate: float, sharing: str) -> tuple[Rule, ...]:
     # Words and state are dropped less, as in the paper: 0.3 and 0.5 in its large model.
     return (
-        rule("embedding", Words(rate=0.6 * rate)),
+        rule("embedding", WordDropout(rate=0.6 * rate)),
         rule("lstm.inputs", Bernoulli(rate=rate, shared=sharing)),
         rule("lstm.recurrent", Bernoulli(rate=0.6 * rate, shared=sharing)),
         rule("head.input", Bernoulli(rate=rate, shared="time" if sharing else "")),
@@ -115,7 +115,7 @@ def lstm_plan(noise: str, rate: float) -> Plan:
     """The plan of one kind of noise in `SmallLSTM`.
 
     >>> lstm_plan("words", 0.1).rules
-    (rule('embedding', Words(rate=0.1)),)
+    (rule('embedding', WordDropout(rate=0.1)),)
 
     Args:
         noise: `dropout`, `gaussian`, or `locked` (one mask for all steps) before and after the

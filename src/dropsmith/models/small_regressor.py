@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.models.recurrent_lm import cell_named
-from dropsmith.patterns import Bernoulli, Gaussian, Weights, Words
+from dropsmith.patterns import Bernoulli, DropConnect, Gaussian, WordDropout
 from dropsmith.plans import Plan, Rule, rule
 
 
@@ -54,8 +54,8 @@ _PLACES: NoiseTable = {
         rule("embedding", Gaussian(rate=rate)),
         rule("head.input", Gaussian(rate=rate)),
     ),
-    "words": lambda rate: (rule("embedding", Words(rate=rate)),),
-    "weights": lambda rate: (rule("layer.weight_hh_l0", Weights(rate=rate)),),
+    "words": lambda rate: (rule("embedding", WordDropout(rate=rate)),),
+    "weights": lambda rate: (rule("layer.weight_hh_l0", DropConnect(rate=rate)),),
     "variational": lambda rate: _variational(rate, "time gate"),
     "variational-untied": lambda rate: _variational(rate, "time"),
     "naive": lambda rate: _variational(rate, ""),
@@ -64,7 +64,7 @@ _PLACES: NoiseTable = {
 
 def _variational(rate: float, sharing: str) -> tuple[Rule, ...]:
     return (
-        rule("embedding", Words(rate=rate)),
+        rule("embedding", WordDropout(rate=rate)),
         rule("layer.inputs", Bernoulli(rate=rate, shared=sharing)),
         rule("layer.recurrent", Bernoulli(rate=rate, shared=sharing)),
         rule("head.input", Bernoulli(rate=rate)),
@@ -78,7 +78,7 @@ def regressor_plan(noise: str, rate: float) -> Plan:
     """The plan of one kind of noise in `SmallRegressor`.
 
     >>> regressor_plan("words", 0.1).rules
-    (rule('embedding', Words(rate=0.1)),)
+    (rule('embedding', WordDropout(rate=0.1)),)
 
     Args:
         noise: `dropout`, `gaussian`, or `locked` (one mask for all steps) before and after the

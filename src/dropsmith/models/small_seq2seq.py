@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import MissingExtra
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
-from dropsmith.patterns import Bernoulli, Gaussian, Path, Pattern, Words
+from dropsmith.patterns import Bernoulli, Gaussian, Pattern, StochasticDepth, WordDropout
 from dropsmith.plans import Plan, Rule, rule
 
 PAD, BEGIN, END = 0, 1, 2
@@ -143,8 +143,8 @@ _PLACES: NoiseTable = {
     "dropout": lambda rate: _everywhere(Bernoulli(rate=rate)),
     "locked": lambda rate: _everywhere(Bernoulli(rate=rate, shared="time")),
     "gaussian": lambda rate: _everywhere(Gaussian(rate=rate)),
-    "words": lambda rate: (rule(_EMBEDDING, Words(rate=rate)),),
-    "path": lambda rate: tuple(rule(branch, Path(rate=rate)) for branch in _BRANCHES),
+    "words": lambda rate: (rule(_EMBEDDING, WordDropout(rate=rate)),),
+    "path": lambda rate: tuple(rule(branch, StochasticDepth(rate=rate)) for branch in _BRANCHES),
 }
 
 SEQ2SEQ_NOISES = tuple(_PLACES)
@@ -154,7 +154,7 @@ def seq2seq_plan(noise: str, rate: float) -> Plan:
     """The plan of one kind of noise in `SmallSeq2Seq`.
 
     >>> seq2seq_plan("words", 0.1).rules
-    (rule('net.model.*.embed_tokens', Words(rate=0.1)),)
+    (rule('net.model.*.embed_tokens', WordDropout(rate=0.1)),)
 
     Args:
         noise: `dropout`, `gaussian` or `locked` (one mask for all tokens of a text) on the

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
-from dropsmith.patterns import Bernoulli, Gaussian, Path, Words
+from dropsmith.patterns import Bernoulli, Gaussian, StochasticDepth, WordDropout
 from dropsmith.plans import Plan, rule
 
 PAD = 0
@@ -141,8 +141,8 @@ _PLACES: NoiseTable = {
         *(rule(branch, Gaussian(rate=rate)) for branch in _BRANCHES),
         rule("head.input", Gaussian(rate=rate)),
     ),
-    "words": lambda rate: (rule("embedding", Words(rate=rate)),),
-    "path": lambda rate: tuple(rule(branch, Path(rate=rate)) for branch in _BRANCHES),
+    "words": lambda rate: (rule("embedding", WordDropout(rate=rate)),),
+    "path": lambda rate: tuple(rule(branch, StochasticDepth(rate=rate)) for branch in _BRANCHES),
 }
 
 TRANSFORMER_NOISES = tuple(_PLACES)
@@ -152,7 +152,7 @@ def transformer_plan(noise: str, rate: float) -> Plan:
     """The plan of one kind of noise in `SmallTransformer`.
 
     >>> transformer_plan("path", 0.1).rules[0]
-    rule('layers.*.attended', Path(rate=0.1))
+    rule('layers.*.attended', StochasticDepth(rate=0.1))
 
     Args:
         noise: `dropout`, `gaussian` or `locked` (one mask for all words of a text) on the

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import MissingExtra
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
-from dropsmith.patterns import Bernoulli, Gaussian, Path, Pattern
+from dropsmith.patterns import Bernoulli, Gaussian, Pattern, StochasticDepth
 from dropsmith.plans import Plan, Rule, rule
 
 
@@ -77,7 +77,7 @@ def _everywhere(pattern: Pattern) -> tuple[Rule, ...]:
 _PLACES: NoiseTable = {
     "dropout": lambda rate: _everywhere(Bernoulli(rate=rate)),
     "gaussian": lambda rate: _everywhere(Gaussian(rate=rate)),
-    "path": lambda rate: tuple(rule(branch, Path(rate=rate)) for branch in _BRANCHES),
+    "path": lambda rate: tuple(rule(branch, StochasticDepth(rate=rate)) for branch in _BRANCHES),
 }
 
 VIT_NOISES = tuple(_PLACES)
@@ -87,7 +87,7 @@ def vit_plan(noise: str, rate: float) -> Plan:
     """The plan of one kind of noise in `SmallViT`.
 
     >>> vit_plan("path", 0.1).rules[0]
-    rule('net.vit.layers.*.attention.o_proj', Path(rate=0.1))
+    rule('net.vit.layers.*.attention.o_proj', StochasticDepth(rate=0.1))
 
     Args:
         noise: `dropout` or `gaussian` on the patches and on both branches of every layer; `path`

@@ -14,7 +14,7 @@ from dropsmith.errors import TaskError
 from dropsmith.models.adaptive_lm import waves as waves_of
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.models.small_lstm import Scores
-from dropsmith.patterns import Bernoulli, Gaussian, Path, Pattern, Words
+from dropsmith.patterns import Bernoulli, Gaussian, Pattern, StochasticDepth, WordDropout
 from dropsmith.plans import Plan, Rule, rule
 
 
@@ -171,8 +171,8 @@ _PLACES: NoiseTable = {
     "dropout": lambda rate: _everywhere(Bernoulli(rate=rate)),
     "locked": lambda rate: _everywhere(Bernoulli(rate=rate, shared="time")),
     "gaussian": lambda rate: _everywhere(Gaussian(rate=rate)),
-    "words": lambda rate: (rule("embedding", Words(rate=rate)),),
-    "path": lambda rate: tuple(rule(branch, Path(rate=rate)) for branch in _BRANCHES),
+    "words": lambda rate: (rule("embedding", WordDropout(rate=rate)),),
+    "path": lambda rate: tuple(rule(branch, StochasticDepth(rate=rate)) for branch in _BRANCHES),
 }
 
 XL_NOISES = tuple(_PLACES)
@@ -182,7 +182,7 @@ def xl_plan(noise: str, rate: float) -> Plan:
     """The plan of one kind of noise in `TransformerXL`.
 
     >>> xl_plan("path", 0.1).rules[0]
-    rule('layers.*.attended', Path(rate=0.1))
+    rule('layers.*.attended', StochasticDepth(rate=0.1))
 
     Args:
         noise: `dropout`, `gaussian` or `locked` (one mask for all words of a segment) on the

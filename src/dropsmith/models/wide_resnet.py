@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import TaskError
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
-from dropsmith.patterns import Bernoulli, Blocks, Gaussian, Path, Pattern
+from dropsmith.patterns import Bernoulli, DropBlock, Gaussian, Pattern, StochasticDepth
 from dropsmith.plans import Plan, Rule, rule
 
 STEM = 16
@@ -137,9 +137,9 @@ def _inside(pattern: Pattern) -> tuple[Rule, ...]:
 _PLACES: NoiseTable = {
     "dropout": lambda rate: _inside(Bernoulli(rate=rate)),
     "spatial": lambda rate: _inside(Bernoulli(rate=rate, shared="height width")),
-    "blocks": lambda rate: _inside(Blocks(rate=rate, size=3)),
+    "blocks": lambda rate: _inside(DropBlock(rate=rate, size=3)),
     "gaussian": lambda rate: _inside(Gaussian(rate=rate)),
-    "path": lambda rate: (rule("stages.*.*.conv2", Path(rate=rate)),),
+    "path": lambda rate: (rule("stages.*.*.conv2", StochasticDepth(rate=rate)),),
 }
 
 WIDE_NOISES = tuple(_PLACES)

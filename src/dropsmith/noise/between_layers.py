@@ -19,8 +19,9 @@ def dropped_between(
     if not isinstance(args[3], bool):
         raise SiteError(
             f"site {drawn.site.name!r}: a PackedSequence has no batch and time axes to drop over\n"
-            "  pad the sequences, use Native(rate=...) to retune torch's own dropout, or convert\n"
-            "  the layer, which then takes noise there too: dropsmith.recurrent.convert(model)"
+            "  pad the sequences, use TorchDropout(rate=...) to retune torch's own dropout, or\n"
+            "  convert the layer, which then takes noise there, too: "
+            "dropsmith.recurrent.convert(model)"
         )
 
     def drop(layer: int, x: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dropsmith.axes import Axes
 from dropsmith.errors import AxisError, PatternError
-from dropsmith.patterns import Native, Off, Pattern
+from dropsmith.patterns import Off, Pattern, TorchDropout
 from dropsmith.plans import Rule, Site, nearest
 from dropsmith.rng import Key, Source
 
@@ -25,7 +25,7 @@ def misfit(one: Rule, sites: Sequence[Site]) -> str | None:
     fitting = [site for site in meant if one.fits(site)]
     if not fitting:
         return _wrong_kind(one.pattern, meant[0])
-    if isinstance(one.pattern, Native | Off) or one.pattern.goes_on != "activations":
+    if isinstance(one.pattern, TorchDropout | Off) or one.pattern.goes_on != "activations":
         return None
     ran = [(index, site) for index, site in enumerate(fitting) if site.axes]
     if not ran:
@@ -36,7 +36,7 @@ def misfit(one: Rule, sites: Sequence[Site]) -> str | None:
 
 def _wrong_kind(pattern: Pattern, site: Site) -> str:
     name = type(pattern).__name__
-    if isinstance(pattern, Native):
+    if isinstance(pattern, TorchDropout):
         return f"{name} retunes noise that a model has, and there is none at {site.name}"
     return f"{name} goes on {pattern.goes_on}, and {site.name} is of kind {site.kind!r}"
 

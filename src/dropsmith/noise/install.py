@@ -23,7 +23,7 @@ from dropsmith.noise.static_sites import module_of, possible_calls, static_sites
 from dropsmith.noise.stochastic_depth import SkippedRows
 from dropsmith.noise.torch_calls import Calls, CallSite
 from dropsmith.noise.weight_hooks import Weight
-from dropsmith.patterns import Native, Off, Path
+from dropsmith.patterns import Off, StochasticDepth, TorchDropout
 from dropsmith.plans import Assignment, Rule, Site, assign, no_site, unmatched
 
 
@@ -115,7 +115,7 @@ def _attachments(
         once = rule.calls == "one" or site.kind == "weight"
         drawn = SiteNoise(noise, site, pattern, shared, rule.axes, mask_name, once)
         module = module_of(model, site)
-        if isinstance(pattern, Native) and shared:
+        if isinstance(pattern, TorchDropout) and shared:
             raise PlanError(
                 f"torch's own noise at {site.name!r} cannot be shared between views\n"
                 f"  draw it here instead: Bernoulli(rate={pattern.rate})"
@@ -141,12 +141,12 @@ def _attachment(module: nn.Module, drawn: SiteNoise) -> Attachment | None:
     kind, pattern = drawn.site.kind, drawn.pattern
     if kind in ("dropout", "path"):
         rate = depth_attribute(module) or "p"
-        if isinstance(pattern, Native | Off):
+        if isinstance(pattern, TorchDropout | Off):
             return RetunedRate(module, drawn, rate, _native_rate(pattern))
         return KeyedDropout(module, drawn, rate)
     if isinstance(pattern, Off):
         return None
-    if kind == "output" and isinstance(pattern, Path):
+    if kind == "output" and isinstance(pattern, StochasticDepth):
         return SkippedRows(module, drawn)
     if kind == "state":
         return InnerSiteNoise(module, drawn, drawn.site.name.rpartition(".")[2])
@@ -157,15 +157,15 @@ def _attachment(module: nn.Module, drawn: SiteNoise) -> Attachment | None:
     return {"output": Output, "input": Input, "words": Word}[kind](module, drawn)
 
 
-def _native_rate(pattern: Native | Off) -> float:
-    return pattern.rate if isinstance(pattern, Native) else 0.0
+def _native_rate(pattern: TorchDropout | Off) -> float:
+    return pattern.rate if isinstance(pattern, TorchDropout) else 0.0
 
 
 def _add_call(
     attachments: list[Attachment], calls: dict[str, Calls], drawn: SiteNoise, module: nn.Module
 ) -> None:
     site, pattern = drawn.site, drawn.pattern
-    rate = _native_rate(pattern) if isinstance(pattern, Native | Off) else None
+    rate = _native_rate(pattern) if isinstance(pattern, TorchDropout | Off) else None
     if rate is not None and isinstance(module, nn.RNNBase | nn.MultiheadAttention):
         attachments.append(RetunedRate(module, drawn, "dropout", rate))
         return

@@ -13,7 +13,7 @@ from dropsmith.noise.forward_pass import in_backward
 from dropsmith.noise.lookup import Installation
 from dropsmith.noise.skipping import may_be_skipped, skipped_layers
 from dropsmith.noise.state import Noise
-from dropsmith.patterns import Native, Off
+from dropsmith.patterns import Off, TorchDropout
 
 
 class EnterRoot:
@@ -70,7 +70,9 @@ def check_rules_ran(installation: Installation, skipped: tuple[str, ...] = ()) -
         names = [a.site.name for a in installation.assignments if a.rule is rule]
         certain = [name for name in names if not may_be_skipped(name, skipped)]
         # A retuned module may be read instead of called, as Hugging Face attention reads its own.
-        silent = isinstance(rule.pattern, Off | Native) or getattr(rule.pattern, "rate", 1) == 0
+        silent = (
+            isinstance(rule.pattern, Off | TorchDropout) or getattr(rule.pattern, "rate", 1) == 0
+        )
         if certain and not silent and not any(counts.get(name) for name in names):
             raise SiteError(
                 f"rule {index + 1} of the plan has noise at {', '.join(certain[:3])}, which never "

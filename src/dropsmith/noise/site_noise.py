@@ -9,7 +9,7 @@ from dropsmith.axes import UNKNOWN, Axes
 from dropsmith.errors import AxisError, ViewError
 from dropsmith.noise.state import Noise
 from dropsmith.patterns import Pattern
-from dropsmith.patterns.words import Words
+from dropsmith.patterns.word_dropout import WordDropout
 from dropsmith.plans import Site, names_of
 from dropsmith.rng import Source
 
@@ -86,7 +86,7 @@ class SiteNoise:
 
     def words(self, rows: Tensor, ids: Tensor) -> Tensor:
         """Embedded words with whole word types dropped; `rows` is `ids` with one more axis."""
-        assert isinstance(self.pattern, Words)
+        assert isinstance(self.pattern, WordDropout)
         sources = self.sources(rows.device)
         names = tuple(self.axes.split()) if self.axes is not None else self.site.axes
         dim = self._batch_dim(names or ("batch",), tuple(ids.shape), len(sources))

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import nn
 
-from dropsmith.patterns import Bernoulli, Native, Path, Pattern
+from dropsmith.patterns import Bernoulli, Pattern, StochasticDepth, TorchDropout
 from dropsmith.plans import number_in
 
 
@@ -47,11 +47,11 @@ def depth_pattern(module: nn.Module, axes: int) -> tuple[Pattern, str | None]:
     rate = depth_rate(module)
     if getattr(module, "scale_by_keep", True) is False:
         # Kept rows are not scaled, which no pattern says: torch's own draw stays.
-        return Native(rate=rate), None
+        return TorchDropout(rate=rate), None
     if getattr(module, "mode", "row") != "batch":
-        return Path(rate=rate), None
+        return StochasticDepth(rate=rate), None
     names = {2: "batch unit", 3: "batch time unit", 4: "batch channel height width"}.get(axes)
-    return (Bernoulli(rate=rate, shared=names), names) if names else (Native(rate=rate), None)
+    return (Bernoulli(rate=rate, shared=names), names) if names else (TorchDropout(rate=rate), None)
 
 
 def layer_drop_rate(module: nn.Module) -> float | None:

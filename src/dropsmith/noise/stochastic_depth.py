@@ -11,7 +11,7 @@ from dropsmith.errors import SiteError
 from dropsmith.interception import Attachment
 from dropsmith.noise.module_hooks import Output
 from dropsmith.noise.site_noise import SiteNoise
-from dropsmith.patterns import Path
+from dropsmith.patterns import StochasticDepth
 from dropsmith.plans import names_of
 
 
@@ -39,7 +39,7 @@ class SkippedRows(Attachment):
         """The arguments with only the kept rows, where skipping is possible."""
         self.kept = None
         noise, pattern = self.drawn.noise, self.drawn.pattern
-        assert isinstance(pattern, Path)
+        assert isinstance(pattern, StochasticDepth)
         if not noise.active(self.module.training) or not self._may_skip():
             return None
         rows = _rows(args, kwargs)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from torch import nn
 
 from dropsmith.noise import owner_module
-from dropsmith.patterns import Native, Off, Spans, Tiles
+from dropsmith.patterns import Off, Spans, Tiles, TorchDropout
 from dropsmith.plans import Rule, Site
 
 UNKNOWN_ROWS = "which of its rows belong to which view is not known"
@@ -18,7 +18,7 @@ def how_drawn(rule: Rule | None) -> str:
         return "torch"
     if isinstance(rule.pattern, Off):
         return "off"
-    return "retuned" if isinstance(rule.pattern, Native) else "keyed"
+    return "retuned" if isinstance(rule.pattern, TorchDropout) else "keyed"
 
 
 def reason(model: nn.Module, site: Site, rule: Rule | None, on: bool, apart: bool | None) -> str:

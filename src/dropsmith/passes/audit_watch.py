@@ -10,7 +10,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from dropsmith.interception import ModuleTrace, NoisyCall, probabilities, run_heads
 from dropsmith.noise import call_kind, depth_attribute, installations, name_within
-from dropsmith.patterns import Native, Off
+from dropsmith.patterns import Off, TorchDropout
 from dropsmith.plans import Kind, call_name, shown
 
 Observer = Callable[[str, Kind, Tensor, Tensor], None]
@@ -136,5 +136,5 @@ def _keyed(model: nn.Module) -> set[str]:
         for part, installation in installations(model)
         for assignment in installation.assignments
         if assignment.site.kind in ("dropout", "path")
-        and not isinstance(assignment.pattern, Native | Off)
+        and not isinstance(assignment.pattern, TorchDropout | Off)
     }

@@ -1,39 +1,40 @@
 """What is dropped: frozen values that draw masks from a key."""
 
-from dropsmith.patterns._from_json import from_json
+from dropsmith.patterns._from_json import from_json, with_present_names
 from dropsmith.patterns._pattern import Pattern, Rate
 from dropsmith.patterns._schedule import Schedule
 from dropsmith.patterns.bernoulli import Bernoulli
-from dropsmith.patterns.blocks import Blocks
+from dropsmith.patterns.drop_block import DropBlock
+from dropsmith.patterns.drop_connect import DropConnect
 from dropsmith.patterns.gaussian import Gaussian
-from dropsmith.patterns.native import Native, Off
-from dropsmith.patterns.path import Path
 from dropsmith.patterns.per_view import PerView
-from dropsmith.patterns.schedules import ByDepth, Cyclic, Early, Late, Linear
+from dropsmith.patterns.schedules import CyclicRate, DepthRate, EarlyRate, LateRate, LinearRate
 from dropsmith.patterns.spans import Spans
+from dropsmith.patterns.stochastic_depth import StochasticDepth
 from dropsmith.patterns.tiles import Tiles
-from dropsmith.patterns.weights import Weights
-from dropsmith.patterns.words import Words
+from dropsmith.patterns.torch_dropout import Off, TorchDropout
+from dropsmith.patterns.word_dropout import WordDropout
 
 __all__ = [
     "Bernoulli",
-    "Blocks",
-    "ByDepth",
-    "Cyclic",
-    "Early",
+    "CyclicRate",
+    "DepthRate",
+    "DropBlock",
+    "DropConnect",
+    "EarlyRate",
     "Gaussian",
-    "Late",
-    "Linear",
-    "Native",
+    "LateRate",
+    "LinearRate",
     "Off",
-    "Path",
     "Pattern",
     "PerView",
     "Rate",
     "Schedule",
     "Spans",
+    "StochasticDepth",
     "Tiles",
-    "Weights",
-    "Words",
+    "TorchDropout",
+    "WordDropout",
     "from_json",
+    "with_present_names",
 ]

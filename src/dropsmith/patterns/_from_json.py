@@ -6,41 +6,59 @@ from typing import Any
 
 from dropsmith.errors import PatternError, did_you_mean
 from dropsmith.patterns._pattern import Pattern
-from dropsmith.patterns._schedule import Schedule
+from dropsmith.patterns._schedule import NAMES_IN_RECORDS, Schedule
 from dropsmith.patterns.bernoulli import Bernoulli
-from dropsmith.patterns.blocks import Blocks
+from dropsmith.patterns.drop_block import DropBlock
+from dropsmith.patterns.drop_connect import DropConnect
 from dropsmith.patterns.gaussian import Gaussian
-from dropsmith.patterns.native import Native, Off
-from dropsmith.patterns.path import Path
 from dropsmith.patterns.per_view import PerView
-from dropsmith.patterns.schedules import ByDepth, Cyclic, Early, Late, Linear
+from dropsmith.patterns.schedules import CyclicRate, DepthRate, EarlyRate, LateRate, LinearRate
 from dropsmith.patterns.spans import Spans
+from dropsmith.patterns.stochastic_depth import StochasticDepth
 from dropsmith.patterns.tiles import Tiles
-from dropsmith.patterns.weights import Weights
-from dropsmith.patterns.words import Words
+from dropsmith.patterns.torch_dropout import Off, TorchDropout
+from dropsmith.patterns.word_dropout import WordDropout
 
 Named = type[Pattern] | type[Schedule]
 
 PATTERNS: dict[str, type[Pattern]] = {
-    "Bernoulli": Bernoulli,
-    "Blocks": Blocks,
-    "Gaussian": Gaussian,
-    "Native": Native,
-    "Off": Off,
-    "Path": Path,
-    "PerView": PerView,
-    "Spans": Spans,
-    "Tiles": Tiles,
-    "Weights": Weights,
-    "Words": Words,
+    kind.__name__: kind
+    for kind in (
+        Bernoulli,
+        DropBlock,
+        DropConnect,
+        Gaussian,
+        Off,
+        PerView,
+        Spans,
+        StochasticDepth,
+        Tiles,
+        TorchDropout,
+        WordDropout,
+    )
 }
 SCHEDULES: dict[str, type[Schedule]] = {
-    "ByDepth": ByDepth,
-    "Cyclic": Cyclic,
-    "Early": Early,
-    "Late": Late,
-    "Linear": Linear,
+    kind.__name__: kind for kind in (CyclicRate, DepthRate, EarlyRate, LateRate, LinearRate)
 }
+_RECORDED = {written: name for name, written in NAMES_IN_RECORDS.items()}
+
+
+def with_present_names(values: Any) -> Any:
+    """JSON of patterns and schedules with the names of their classes in place of those in records.
+
+    >>> with_present_names({"pattern": "Words", "rate": {"schedule": "Linear"}})
+    {'pattern': 'WordDropout', 'rate': {'schedule': 'LinearRate'}}
+    """
+    if isinstance(values, list):
+        return [with_present_names(value) for value in values]
+    if not isinstance(values, Mapping):
+        return values
+    return {
+        key: _RECORDED.get(value, value)
+        if key in ("pattern", "schedule") and isinstance(value, str)
+        else with_present_names(value)
+        for key, value in values.items()
+    }
 
 
 def from_json(values: Mapping[str, Any], extra: Sequence[Named] = ()) -> Pattern:
@@ -93,7 +111,8 @@ def _object(values: Any, kind: str) -> Mapping[str, Any]:
 
 def _made(kind: str, values: Any, table: Mapping[str, type]) -> Any:
     settings = dict(_object(values, kind))
-    name = settings.pop(kind)
+    name = str(settings.pop(kind))
+    name = name if name in table else _RECORDED.get(name, name)
     if name not in table:
         raise PatternError(
             f"no {kind} is called {name!r}\n  {kind}s are: {' '.join(sorted(table))}"

@@ -11,7 +11,7 @@ from torch import Tensor
 from dropsmith.axes import NAMES, Axes
 from dropsmith.errors import PatternError, ViewError, did_you_mean
 from dropsmith.patterns._again import times
-from dropsmith.patterns._schedule import Schedule, check_chance
+from dropsmith.patterns._schedule import Schedule, check_chance, name_in_records
 from dropsmith.rng import Source, Word
 
 Rate = float | Schedule
@@ -60,7 +60,7 @@ class Pattern(ABC):
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object from which `patterns.from_json` makes an equal pattern."""
-        return {"pattern": type(self).__name__} | {
+        return {"pattern": name_in_records(self)} | {
             field.name: value.to_json() if isinstance(value, Schedule) else value
             for field in fields(self)
             if (value := getattr(self, field.name)) != field.default

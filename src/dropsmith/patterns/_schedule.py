@@ -10,6 +10,26 @@ from torch import Tensor
 from dropsmith.errors import PatternError
 from dropsmith.rng import Word
 
+NAMES_IN_RECORDS = {
+    "DropBlock": "Blocks",
+    "DropConnect": "Weights",
+    "StochasticDepth": "Path",
+    "TorchDropout": "Native",
+    "WordDropout": "Words",
+    "CyclicRate": "Cyclic",
+    "DepthRate": "ByDepth",
+    "EarlyRate": "Early",
+    "LateRate": "Late",
+    "LinearRate": "Linear",
+}
+"""The names that records have for patterns and schedules, by which the ids of older ones hold."""
+
+
+def name_in_records(value: object) -> str:
+    """The name of a value's class as records have it."""
+    name = type(value).__name__
+    return NAMES_IN_RECORDS.get(name, name)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule(ABC):
@@ -25,7 +45,7 @@ class Schedule(ABC):
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object from which `patterns.from_json` makes an equal schedule."""
-        return {"schedule": type(self).__name__} | {
+        return {"schedule": name_in_records(self)} | {
             field.name: getattr(self, field.name) for field in fields(self)
         }
 

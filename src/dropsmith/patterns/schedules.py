@@ -14,10 +14,10 @@ from dropsmith.rng import Word
 
 
 @dataclass(frozen=True, kw_only=True)
-class Linear(Schedule):
+class LinearRate(Schedule):
     """From `start` at step 0 in a straight line to `end` at step `steps`, and `end` from then on.
 
-    >>> Linear(start=0.0, end=0.4, steps=100).at(25)
+    >>> LinearRate(start=0.0, end=0.4, steps=100).at(25)
     0.1
     """
 
@@ -26,19 +26,19 @@ class Linear(Schedule):
     steps: int
 
     def __post_init__(self) -> None:
-        check_chance("Linear", "start", self.start)
-        check_chance("Linear", "end", self.end)
-        _check_steps("Linear", "steps", self.steps)
+        check_chance("LinearRate", "start", self.start)
+        check_chance("LinearRate", "end", self.end)
+        _check_steps("LinearRate", "steps", self.steps)
 
     def at(self, step: Word) -> float | Tensor:
         return _between(self.start, self.end, _share(step, self.steps))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Early(Schedule):
+class EarlyRate(Schedule):
     """`rate` through step `steps`, then no noise: against underfitting (Liu et al. 2023).
 
-    >>> Early(rate=0.1, steps=50).at(50), Early(rate=0.1, steps=50).at(51)
+    >>> EarlyRate(rate=0.1, steps=50).at(50), EarlyRate(rate=0.1, steps=50).at(51)
     (0.1, 0.0)
     """
 
@@ -46,18 +46,18 @@ class Early(Schedule):
     steps: int
 
     def __post_init__(self) -> None:
-        check_chance("Early", "rate", self.rate)
-        _check_steps("Early", "steps", self.steps)
+        check_chance("EarlyRate", "rate", self.rate)
+        _check_steps("EarlyRate", "steps", self.steps)
 
     def at(self, step: Word) -> float | Tensor:
         return self.rate * (1 - _past(step, self.steps))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Late(Schedule):
+class LateRate(Schedule):
     """No noise through step `steps`, then `rate`: against overfitting (Liu et al. 2023).
 
-    >>> Late(rate=0.1, steps=50).at(50), Late(rate=0.1, steps=50).at(51)
+    >>> LateRate(rate=0.1, steps=50).at(50), LateRate(rate=0.1, steps=50).at(51)
     (0.0, 0.1)
     """
 
@@ -65,18 +65,18 @@ class Late(Schedule):
     steps: int
 
     def __post_init__(self) -> None:
-        check_chance("Late", "rate", self.rate)
-        _check_steps("Late", "steps", self.steps)
+        check_chance("LateRate", "rate", self.rate)
+        _check_steps("LateRate", "steps", self.steps)
 
     def at(self, step: Word) -> float | Tensor:
         return self.rate * _past(step, self.steps)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cyclic(Schedule):
+class CyclicRate(Schedule):
     """From `low` up to `high` and back in straight lines, once every `period` steps.
 
-    >>> rate = Cyclic(low=0.0, high=0.5, period=20)
+    >>> rate = CyclicRate(low=0.0, high=0.5, period=20)
     >>> [rate.at(step) for step in (0, 5, 10, 15, 20)]
     [0.0, 0.25, 0.5, 0.25, 0.0]
     """
@@ -86,9 +86,9 @@ class Cyclic(Schedule):
     period: int
 
     def __post_init__(self) -> None:
-        check_chance("Cyclic", "low", self.low)
-        check_chance("Cyclic", "high", self.high)
-        _check_steps("Cyclic", "period", self.period)
+        check_chance("CyclicRate", "low", self.low)
+        check_chance("CyclicRate", "high", self.high)
+        _check_steps("CyclicRate", "period", self.period)
 
     def at(self, step: Word) -> float | Tensor:
         down = abs(2 * _share(step % self.period, self.period) - 1)
@@ -96,14 +96,14 @@ class Cyclic(Schedule):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ByDepth(Schedule):
+class DepthRate(Schedule):
     """A rate that runs from `first` to `last` over the sites of one rule, in order of depth.
 
     Huang et al. (2016) let the chance of losing a layer grow linearly with its depth. A rule that
     matches one site gives it `last`. Installing a plan settles the depth; until then there is
     no rate to ask for.
 
-    >>> [ByDepth(first=0.0, last=0.5).at_depth(index, 3) for index in range(3)]
+    >>> [DepthRate(first=0.0, last=0.5).at_depth(index, 3) for index in range(3)]
     [0.0, 0.25, 0.5]
     """
 
@@ -111,8 +111,8 @@ class ByDepth(Schedule):
     last: float
 
     def __post_init__(self) -> None:
-        check_chance("ByDepth", "first", self.first)
-        check_chance("ByDepth", "last", self.last)
+        check_chance("DepthRate", "first", self.first)
+        check_chance("DepthRate", "last", self.last)
 
     def at(self, step: Word) -> float | Tensor:
         raise PatternError(

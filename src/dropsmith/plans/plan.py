@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from dropsmith.errors import PlanError
-from dropsmith.patterns import Pattern
+from dropsmith.patterns import Pattern, with_present_names
 from dropsmith.plans.library import values_at
 from dropsmith.plans.rule import Rule, rule_from_json
 
@@ -136,8 +136,20 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object from which `from_json` makes an equal plan."""
-        rules = [one.to_json() for one in self.rules]
+        rules = [with_present_names(rule.to_json()) for rule in self.rules]
         return {"format": FORMAT, "version": VERSION, "rules": rules}
+
+    def for_records(self) -> dict[str, Any]:
+        """The JSON object that configurations of runs hold: of version 1 where that can say it.
+
+        The id of a record is made of it, and those of older records hold so.
+        """
+        version = 2 if any(rule.calls != "each" for rule in self.rules) else 1
+        return {
+            "format": FORMAT,
+            "version": version,
+            "rules": [rule.to_json() for rule in self.rules],
+        }
 
     @classmethod
     def from_json(cls, values: Any, patterns: Sequence[type[Pattern]] = ()) -> "Plan":
@@ -155,7 +167,7 @@ class Plan:
 
     def save(self, path: str | Path) -> None:
         """Write the plan as JSON, one rule a line."""
-        rules = ",\n".join("  " + json.dumps(one.to_json()) for one in self.rules)
+        rules = ",\n".join("  " + json.dumps(rule) for rule in self.to_json()["rules"])
         head = f'{{"format": "{FORMAT}", "version": {VERSION}, "rules": ['
         Path(path).write_text(f"{head}\n{rules}\n]}}\n" if rules else f"{head}]}}\n")
 

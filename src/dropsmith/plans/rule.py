@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from dropsmith.axes import NAMES, UNKNOWN
 from dropsmith.errors import AxisError, PlanError, did_you_mean
-from dropsmith.patterns import Native, Off, Pattern, from_json
+from dropsmith.patterns import Off, Pattern, TorchDropout, from_json
 from dropsmith.plans.selector import Selector, selector_from_json
 from dropsmith.plans.site import Site
 
@@ -56,7 +56,7 @@ class Rule:
             raise PlanError(f"calls is 'each' or 'one', got {self.calls!r}")
         if (self.mask, self.calls) == ("own", "each"):
             return
-        if isinstance(self.pattern, Native):
+        if isinstance(self.pattern, TorchDropout):
             raise PlanError(
                 f"torch's own noise is drawn by each call: {self.pattern!r} cannot be one mask\n"
                 f"  draw it here instead: Bernoulli(rate={self.pattern.rate})"
@@ -133,7 +133,7 @@ def rule_from_json(values: Any, patterns: Sequence[type[Pattern]] = ()) -> Rule:
 
 
 def _goes_on(pattern: Pattern, site: Site) -> bool:
-    if isinstance(pattern, Native):
+    if isinstance(pattern, TorchDropout):
         return site.native
     if isinstance(pattern, Off):
         return True

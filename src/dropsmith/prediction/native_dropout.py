@@ -10,7 +10,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from dropsmith.batches import call
 from dropsmith.interception import ModuleTrace, NoisyCall
 from dropsmith.noise import call_kind, depth_attribute, depth_pattern, unchanged
-from dropsmith.patterns import Bernoulli, Native, Pattern
+from dropsmith.patterns import Bernoulli, Pattern, TorchDropout
 from dropsmith.plans import call_name, shown
 
 _KEYED = (nn.Dropout.forward, nn.Dropout1d.forward, nn.Dropout2d.forward, nn.Dropout3d.forward)
@@ -62,7 +62,7 @@ class _NativeTrace(ModuleTrace):
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         # What another dropout class does is its own affair, and alpha dropout has no mask.
         if isinstance(self.module, _DropoutNd) and type(self.module).forward not in _KEYED:
-            self._add(shown(self.name), NativeCall(Native(rate=float(self.module.p))))
+            self._add(shown(self.name), NativeCall(TorchDropout(rate=float(self.module.p))))
         x = next((x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)), None)
         if x is not None and depth_attribute(self.module) is not None:
             # Stochastic depth drops along axes that its input tells.
@@ -89,7 +89,7 @@ def native_call(call: NoisyCall) -> NativeCall:
     rate = call.rate if call.training else 0.0
     packed = "batch_sizes" in call.arguments
     if packed or call.operation in ("alpha dropout", "channel alpha dropout"):
-        return NativeCall(Native(rate=rate))
+        return NativeCall(TorchDropout(rate=rate))
     if call.operation != "channel dropout":
         return NativeCall(Bernoulli(rate=rate))
     axes, shared = _AXES[call.input.ndim]

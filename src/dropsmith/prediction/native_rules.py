@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import NoiseError
 from dropsmith.noise import SiteNoise
-from dropsmith.patterns import Native
+from dropsmith.patterns import TorchDropout
 from dropsmith.plans import Plan, Rule, rule
 from dropsmith.prediction.native_dropout import Calls, NativeCall, native_calls
 
@@ -63,7 +63,7 @@ class CallByCall(SiteNoise):
     @classmethod
     def of(cls, one: SiteNoise, calls: tuple[NativeCall, ...]) -> "CallByCall":
         """The noise of `one`, each call with the pattern it declares."""
-        if any(isinstance(call.pattern, Native) for call in calls):
+        if any(isinstance(call.pattern, TorchDropout) for call in calls):
             raise NoiseError(
                 f"site {one.site.name!r} mixes alpha dropout with calls that differ from it\n"
                 "  make each a module (nn.AlphaDropout, nn.Dropout), so that each is a site"

@@ -128,7 +128,7 @@ class Setup:
         values = {
             "task": plain_name(self.task),
             "method": self.method,
-            "plan": self.plan.to_json(),
+            "plan": self.plan.for_records(),
             "objective": self.objective.to_json(),
             "budget": self.budget.to_json(),
             "seed": self.seed,

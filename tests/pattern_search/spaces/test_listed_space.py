@@ -6,7 +6,7 @@ import pytest
 
 from dropsmith.errors import PatternError, PlanError, SearchError
 from dropsmith.pattern_search import Choice, ListedSpace, part, space_from_json
-from dropsmith.patterns import Bernoulli, Blocks
+from dropsmith.patterns import Bernoulli, DropBlock
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.testing import check_frozen, check_json
@@ -23,7 +23,7 @@ SPACE = ListedSpace(
             when={"convs.kind": "plain"},
         ),
         part(
-            rule("convs.*", Blocks(rate=0.1), views="shared"),
+            rule("convs.*", DropBlock(rate=0.1), views="shared"),
             sets={"rate": "convs.rate", "size": "convs.size"},
             when={"convs.kind": "blocks"},
         ),
@@ -39,7 +39,7 @@ def test_it_is_a_frozen_value_that_comes_back():
 def test_a_choice_sets_a_setting_and_another_switches_the_rule_on():
     assert SPACE.plan((0, 1, 1)) == Plan()
     assert SPACE.plan((1, 1, 1)) == Plan(rule("convs.*", Bernoulli(rate=0.3)))
-    blocks = Plan(rule("convs.*", Blocks(rate=0.1, size=3), views="shared"))
+    blocks = Plan(rule("convs.*", DropBlock(rate=0.1, size=3), views="shared"))
     assert SPACE.plan((2, 0, 1)) == blocks
 
 

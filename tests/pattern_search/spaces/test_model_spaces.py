@@ -16,7 +16,7 @@ from dropsmith.pattern_search import (
     space_from_json,
 )
 from dropsmith.pattern_search.spaces.model_spaces import conv, sequence
-from dropsmith.patterns import Bernoulli, Blocks, Pattern, Spans, Tiles
+from dropsmith.patterns import Bernoulli, DropBlock, Pattern, Spans, Tiles
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.selector import select
 from dropsmith.testing import check_frozen, check_json
@@ -134,7 +134,7 @@ def test_plain_channel_and_drop_block_are_points_among_maps():
         plan = space.plan(chosen(space, size=1, draw=draw))
         assert set(patterns(plan)) == {pattern}
     blocks = patterns(space.plan(chosen(space, size=1, draw="blocks")))
-    assert blocks == [Blocks(rate=0.25, size=size) for size in (4, 2, 1)]
+    assert blocks == [DropBlock(rate=0.25, size=size) for size in (4, 2, 1)]
 
 
 def test_the_tokens_of_the_paper_are_the_settings_of_tiles():

@@ -12,7 +12,7 @@ from typing import Any
 from dropsmith.errors import SearchError
 from dropsmith.pattern_search.spaces.group import Group, group_from_json
 from dropsmith.pattern_search.spaces.space import Choice, Space, Tokens, Value, check_choices
-from dropsmith.patterns import Bernoulli, Blocks, Pattern, Tiles
+from dropsmith.patterns import Bernoulli, DropBlock, Pattern, Tiles
 from dropsmith.plans import Plan, Rule, rule
 
 WHOLE_MAP = "all"
@@ -122,7 +122,7 @@ def _pattern(tokens: Mapping[str, Any], side: int | None) -> Pattern:
     size, stride = tokens["size"], tokens["stride"]
     rate, shared = (size / (size + stride)) ** 2, "channel" if tokens["share_c"] else ""
     if tokens["draw"] == "blocks":
-        return Blocks(rate=rate, size=size, shared=shared)
+        return DropBlock(rate=rate, size=size, shared=shared)
     if tokens["draw"] == "channels":
         return Bernoulli(rate=rate, shared="height width")
     if tokens["draw"] == "pixels":

@@ -45,7 +45,7 @@ def conv(
     >>> [choice.name for choice in space.choices[:3]]
     ['9x9.size', '9x9.stride', '9x9.repeat']
     >>> space.plan((1,) * len(space.choices)).rules[1].pattern
-    Blocks(rate=0.1111111111111111, size=1, shared='channel')
+    DropBlock(rate=0.1111111111111111, size=1, shared='channel')
 
     Args:
         model: any model; it is run to find its maps, and left as it was.

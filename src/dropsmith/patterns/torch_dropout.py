@@ -14,13 +14,13 @@ from dropsmith.rng import Source
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Native(Pattern):
+class TorchDropout(Pattern):
     """Torch's own noise, retuned: its fused kernel and its generator stay.
 
     Such noise does not come back by key: use `Bernoulli` on the same site where it must.
 
-    >>> Native(rate=0.3)
-    Native(rate=0.3)
+    >>> TorchDropout(rate=0.3)
+    TorchDropout(rate=0.3)
 
     Args:
         rate: chance of dropping, in [0, 1).
@@ -29,11 +29,11 @@ class Native(Pattern):
     rate: float
 
     def __post_init__(self) -> None:
-        check_chance("Native", "rate", self.rate)
+        check_chance("TorchDropout", "rate", self.rate)
 
     def draw(self, axes: Axes, source: Source) -> Tensor:
         raise PatternError(
-            "Native is torch's own draw and has no mask of its own\n"
+            "TorchDropout is torch's own draw and has no mask of its own\n"
             "  it goes on sites that drop already; elsewhere use Bernoulli(rate=...)"
         )
 

@@ -19,7 +19,7 @@ _IMAGE = ("height", "width")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Blocks(Pattern):
+class DropBlock(Pattern):
     """Drop squares of `size` × `size` pixels, or spans of `size` steps where there is no image.
 
     What is kept of a row of the batch is divided by the share that is kept, so a row's mean is one.
@@ -28,7 +28,7 @@ class Blocks(Pattern):
 
     >>> from dropsmith.rng import Key
     >>> axes = Axes.read("batch channel height width", (2, 1, 4, 12))
-    >>> mask = Blocks(rate=0.4, size=3).draw(axes, Source(Key.of(8)))
+    >>> mask = DropBlock(rate=0.4, size=3).draw(axes, Source(Key.of(8)))
     >>> for line in (mask[0, 0] > 0).int().tolist():
     ...     print(*line)
     0 0 0 1 1 1 1 1 1 0 0 0
@@ -50,7 +50,9 @@ class Blocks(Pattern):
         check_rate(self, self.rate)
         check_shared(self, self.shared)
         if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
-            raise PatternError(f"Blocks: size is a number of pixels, 1 or more; got {self.size!r}")
+            raise PatternError(
+                f"DropBlock: size is a number of pixels, 1 or more; got {self.size!r}"
+            )
 
     def draw(self, axes: Axes, source: Source) -> Tensor:
         dims = self._dims(axes)
@@ -70,12 +72,12 @@ class Blocks(Pattern):
         if not found:
             hint = '\n  name them in the rule: rule(..., axes="batch channel height width")'
             raise AxisError(
-                "Blocks needs axes height and width, or time\n"
+                "DropBlock needs axes height and width, or time\n"
                 f"  this site has: {' '.join(axes.names)}" + (hint if UNKNOWN in axes.names else "")
             )
         if held := [name for name in found if name in self.shared.split()]:
             raise PatternError(
-                f"Blocks: cannot share along {held[0]!r}, where blocks begin and end\n"
+                f"DropBlock: cannot share along {held[0]!r}, where blocks begin and end\n"
                 f"  share another axis of: {' '.join(axes.names)}"
             )
         return axes.dims(" ".join(found))

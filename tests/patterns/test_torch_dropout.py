@@ -1,4 +1,4 @@
-"""Native retunes torch's own noise and Off silences it: both are settings, not draws."""
+"""TorchDropout retunes torch's own noise and Off silences it: both are settings, not draws."""
 
 import pytest
 import torch
@@ -6,29 +6,29 @@ import torch
 import dropsmith.patterns
 from dropsmith.axes import Axes
 from dropsmith.errors import PatternError
-from dropsmith.patterns import Linear, Native, Off, from_json
+from dropsmith.patterns import LinearRate, Off, TorchDropout, from_json
 from dropsmith.rng import Key, Source
 from dropsmith.testing import check_frozen, check_json, check_repr
 
 SOURCE = Source(Key.of(0))
 
 
-@pytest.mark.parametrize("pattern", [Native(rate=0.3), Off()], ids=repr)
+@pytest.mark.parametrize("pattern", [TorchDropout(rate=0.3), Off()], ids=repr)
 def test_both_are_values(pattern):
     check_frozen(pattern)
     check_json(pattern, from_json)
     check_repr(pattern, vars(dropsmith.patterns))
 
 
-@pytest.mark.parametrize("rate", [1.0, -0.1, Linear(start=0.1, end=0.2, steps=3)])
+@pytest.mark.parametrize("rate", [1.0, -0.1, LinearRate(start=0.1, end=0.2, steps=3)])
 def test_torch_takes_one_number_that_is_a_chance(rate):
-    with pytest.raises(PatternError, match="Native: rate must be"):
-        Native(rate=rate)
+    with pytest.raises(PatternError, match="TorchDropout: rate must be"):
+        TorchDropout(rate=rate)
 
 
 def test_native_noise_has_no_mask_to_draw():
     with pytest.raises(PatternError, match=r"(?s)torch's own draw.*use Bernoulli"):
-        Native(rate=0.3).draw(Axes.read("batch", (2,)), SOURCE)
+        TorchDropout(rate=0.3).draw(Axes.read("batch", (2,)), SOURCE)
 
 
 def test_off_returns_its_input_itself():

@@ -10,15 +10,15 @@ from dropsmith.rng import Source, keep
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Path(Pattern):
+class StochasticDepth(Pattern):
     """Drop a branch with chance `rate` for each row, and scale the kept rows by 1 / (1 - rate).
 
     Huang et al. flip once for a batch and scale at test time instead; a flip for each row has the
-    same mean and less variance between batches. With `rate=ByDepth(first=0.0, last=0.5)` the
+    same mean and less variance between batches. With `rate=DepthRate(first=0.0, last=0.5)` the
     rate rises with depth, as they propose.
 
     >>> from dropsmith.rng import Key
-    >>> path, source = Path(rate=0.5), Source(Key.of(0))
+    >>> path, source = StochasticDepth(rate=0.5), Source(Key.of(0))
     >>> mask = path.draw(Axes.read("batch time unit", (4, 7, 16)), source)
     >>> mask.shape, bool(((mask > 0).flatten() == path.kept_rows(4, source)).all())
     (torch.Size([4, 1, 1]), True)

@@ -14,7 +14,7 @@ from dropsmith.rng import Source, keep
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Weights(Pattern):
+class DropConnect(Pattern):
     """Drop each entry of a parameter with chance `rate` and scale the rest by 1 / (1 - rate).
 
     One mask serves the whole pass, as in AWD-LSTM; Wan et al. draw one for each example and do not
@@ -24,7 +24,7 @@ class Weights(Pattern):
     >>> import torch
     >>> from dropsmith.rng import Key
     >>> weight = torch.ones(650, 650)
-    >>> thin = Weights(rate=0.5).drop(weight, ("?", "?"), [Source(Key.of(0))])
+    >>> thin = DropConnect(rate=0.5).drop(weight, ("?", "?"), [Source(Key.of(0))])
     >>> thin.unique(), bool((weight == 1).all())
     (tensor([0., 2.]), True)
 
@@ -50,7 +50,7 @@ class Weights(Pattern):
     def drop(self, x: Tensor, names: tuple[str, ...], sources: Sequence[Source]) -> Tensor:
         if len(sources) > 1:
             raise ViewError(
-                f"Weights: one parameter cannot carry the masks of {len(sources)} views at once\n"
+                f"DropConnect: one parameter cannot have the masks of {len(sources)} views\n"
                 '  run one pass for each view: views(..., mode="looped")'
             )
         if self.shared:

@@ -22,7 +22,7 @@ _PER = ("row", "table")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Words(Pattern):
+class WordDropout(Pattern):
     """Drop each word type with chance `rate` and scale the other words by 1 / (1 - rate).
 
     A flip depends on the key and the token's id, so equal words fall together. It costs nothing
@@ -30,7 +30,7 @@ class Words(Pattern):
 
     >>> from dropsmith.rng import Key
     >>> ids = torch.tensor([[5, 9, 5, 9], [5, 5, 7, 7]])
-    >>> mask = Words(rate=0.5).mask(ids, Source(Key.of(1))).squeeze(-1)
+    >>> mask = WordDropout(rate=0.5).mask(ids, Source(Key.of(1))).squeeze(-1)
     >>> bool((mask[0, 0] == mask[0, 2]) & (mask[0, 1] == mask[0, 3]))
     True
 
@@ -47,7 +47,7 @@ class Words(Pattern):
     def __post_init__(self) -> None:
         check_rate(self, self.rate)
         if self.per not in _PER:
-            raise PatternError(f"Words: per must be 'row' or 'table', got {self.per!r}")
+            raise PatternError(f"WordDropout: per must be 'row' or 'table', got {self.per!r}")
 
     def mask(self, ids: Tensor, source: Source, batch_dim: int = 0) -> Tensor:
         """The mask of the embeddings of `ids`, of shape `(*ids.shape, 1)`.
@@ -80,8 +80,8 @@ class Words(Pattern):
 
     def draw(self, axes: Axes, source: Source) -> Tensor:
         raise PatternError(
-            "Words needs token ids, and a tensor's axes hold none\n"
-            "  it goes on an embedding: rule('embedding', Words(rate=...)); by hand use .mask(ids)"
+            "WordDropout needs token ids, and a tensor's axes hold none\n"
+            "  it goes on an embedding: rule('embedding', WordDropout(rate=...)); or .mask(ids)"
         )
 
     def _stacked(self, ids: Tensor, sources: tuple[Source, ...], batch_dim: int) -> Tensor:
