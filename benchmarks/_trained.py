@@ -18,7 +18,7 @@ import torch
 from dropsmith.errors import TrainingError
 from dropsmith.objectives import TaskLoss
 from dropsmith.pattern_search import ConvSpace, ConvTokens, Tokens, spaces
-from dropsmith.plans.plan import Plan
+from dropsmith.plans import Plan
 from dropsmith.record import config_id
 from dropsmith.tasks import find_task
 from dropsmith.train import Setup, train

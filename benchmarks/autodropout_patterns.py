@@ -25,8 +25,7 @@ from torch import Tensor, nn
 
 from dropsmith.models import TransformerXL, WideResNet
 from dropsmith.patterns import Bernoulli, Pattern, Spans, Tiles
-from dropsmith.plans.plan import Plan
-from dropsmith.plans.rule import rule
+from dropsmith.plans import Plan, rule
 
 SMALL = {"images": 8, "texts": 8}
 LARGE = {"images": 128, "texts": 60}

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from dropsmith.kernels.keyed_dropout import keyed_dropout
 from dropsmith.patterns import Bernoulli
-from dropsmith.plans.plan import Plan
-from dropsmith.plans.rule import rule
+from dropsmith.plans import Plan, rule
 from dropsmith.rng import Key
 
 RATE = 0.1

@@ -6,7 +6,7 @@ from benchmarks._measure import Call
 from benchmarks._models import Encoder
 from torch import Tensor, nn
 
-from dropsmith.prediction.run_predict import predict
+from dropsmith.prediction import predict
 
 SAMPLES = 50
 

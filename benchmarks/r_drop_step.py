@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from dropsmith.consistency import consistent
 from dropsmith.objectives import RDrop
 from dropsmith.objectives.losses import classification
-from dropsmith.passes.make_views import views
-from dropsmith.passes.view_values import logits_of
+from dropsmith.passes import logits_of, views
 from dropsmith.terms import Loss
 
 ALPHA = 5.0

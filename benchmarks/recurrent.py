@@ -20,8 +20,7 @@ from benchmarks._measure import Call
 from torch import Tensor, nn
 
 from dropsmith.patterns import Bernoulli, DropConnect
-from dropsmith.plans.plan import Plan
-from dropsmith.plans.rule import rule
+from dropsmith.plans import Plan, rule
 from dropsmith.recurrent import LSTM, Graphs, Triton
 
 RATE = 0.3

@@ -21,7 +21,7 @@ from benchmarks._results import environment_of
 from benchmarks._trained import FEW, TOKENS, Job, space, trained
 
 from dropsmith.pattern_search import ConvSpace, ScoreNoise, score_noise
-from dropsmith.plans.plan import Plan
+from dropsmith.plans import Plan
 
 
 def drawn(of: ConvSpace, count: int) -> list[Plan]:

@@ -11,8 +11,7 @@ from torch import Tensor
 from dropsmith.models import SmallConv
 from dropsmith.pattern_search import Executor, Finished, Job, LocalExecutor, SerialExecutor
 from dropsmith.patterns import DropBlock
-from dropsmith.plans.plan import Plan
-from dropsmith.plans.rule import rule
+from dropsmith.plans import Plan, rule
 
 TRIALS, EMPTY = 8, 100
 PLAN = Plan(rule("convs.*", DropBlock(rate=0.1, size=2)))

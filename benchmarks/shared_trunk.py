@@ -6,8 +6,7 @@ from benchmarks._measure import Call
 from benchmarks._models import Encoder
 from torch import Tensor, nn
 
-from dropsmith.passes.make_views import Mode, views
-from dropsmith.passes.view_values import Views
+from dropsmith.passes import Mode, Views, views
 
 LAYERS = 6
 

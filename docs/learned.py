@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dropsmith.compare import Comparison
 from dropsmith.learn import LEARNED, PLAN, RETRAINED
-from dropsmith.plans.plan import Plan
+from dropsmith.plans import Plan
 
 SHELF = Path(__file__).parent.parent / "src" / "dropsmith" / "sites" / "learned"
 

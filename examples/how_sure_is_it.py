@@ -15,9 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.objectives.losses import classification
-from dropsmith.prediction.calibration import reliability
-from dropsmith.prediction.prediction import Prediction
-from dropsmith.prediction.run_predict import predict
+from dropsmith.prediction import Prediction, predict, reliability
 from dropsmith.tasks import Data, find_task
 
 SHADES = " .:-=+*#%@"

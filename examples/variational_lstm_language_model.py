@@ -21,8 +21,7 @@ from torch import Tensor, nn
 
 import dropsmith as ds
 from dropsmith.objectives import losses
-from dropsmith.prediction.calibration import reliability
-from dropsmith.prediction.run_predict import predict
+from dropsmith.prediction import predict, reliability
 from dropsmith.tasks import Split, find_task
 
 Batch = dict[str, Tensor]

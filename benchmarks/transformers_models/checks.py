@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import dropsmith as ds
 from dropsmith.errors import NoiseError, ObjectiveError
-from dropsmith.prediction.native_rules import native_plan
+from dropsmith.prediction import native_plan
 
 BUILT = {"hooks", "attributes", "modes", "names"}
 """What a model may change itself at its first forward, where that hangs hooks or swaps layers."""

@@ -13,7 +13,7 @@ import dropsmith as ds
 @contextmanager
 def view_of(model: nn.Module, view: int) -> Iterator[None]:
     """Run the model with the masks of a view at its present step: the only internals in use."""
-    from dropsmith.noise.forward_pass import ForwardPass
+    from dropsmith.noise import ForwardPass
 
     with ds.noise_of(model).passing(ForwardPass(views=(view,))):
         yield

@@ -29,7 +29,13 @@ PLAN = Plan(
     rule("**.dropout", TorchDropout(rate=0.2)),
     rule("head.input", Bernoulli(rate=0.5, shared="time"), axes="time batch unit"),
 )
-NAMES = {"Plan": Plan, "rule": rule, "select": select, "Bernoulli": Bernoulli, "WordDropout": WordDropout}
+NAMES = {
+    "Plan": Plan,
+    "rule": rule,
+    "select": select,
+    "Bernoulli": Bernoulli,
+    "WordDropout": WordDropout,
+}
 NAMES |= {"LinearRate": LinearRate, "TorchDropout": TorchDropout, "Off": Off}
 PATTERN = st.one_of(
     st.builds(

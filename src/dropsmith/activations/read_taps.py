@@ -47,7 +47,7 @@ def taps(
     dropout or a dropout module on it. Fused attention does not show them, so they are computed
     beside it.
 
-    >>> from dropsmith.plans.selector import select
+    >>> from dropsmith.plans import select
     >>> net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
     >>> with taps(net, hidden=select(type="Linear")) as read:
     ...     y = net(torch.ones(5, 3))

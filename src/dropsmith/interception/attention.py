@@ -18,7 +18,7 @@ from dropsmith.interception.torch_ops import NoisyCall
 def attend(call: NoisyCall, drop: Callable[[Tensor], Tensor]) -> Any:
     """What a call of fused or flex attention returns, with `drop` applied to the probabilities.
 
-    >>> from dropsmith.interception.torch_ops import decode
+    >>> from dropsmith.interception import decode
     >>> q = torch.ones(1, 1, 2, 4)
     >>> call = decode(F.scaled_dot_product_attention, (q, q, q))
     >>> attend(call, lambda weights: weights).shape

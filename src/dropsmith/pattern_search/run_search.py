@@ -52,7 +52,7 @@ def search(
 
     >>> from dropsmith.patterns import Bernoulli
     >>> from dropsmith.pattern_search import Choice, ListedSpace, part
-    >>> from dropsmith.plans.rule import rule
+    >>> from dropsmith.plans import rule
     >>> rate = Choice("hidden.rate", (0.1, 0.3, 0.5))
     >>> hidden = part(rule("hidden", Bernoulli(rate=0.1)), sets={"rate": "hidden.rate"})
     >>> space = ListedSpace((rate,), (hidden,))

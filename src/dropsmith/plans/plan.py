@@ -30,7 +30,7 @@ class Plan:
     """Where ← what: rules in order, of which the last that means a site decides there.
 
     >>> from dropsmith.patterns import Bernoulli
-    >>> from dropsmith.plans.rule import rule
+    >>> from dropsmith.plans import rule
     >>> plan = Plan(rule("hidden", Bernoulli(rate=0.5)))
     >>> Plan.from_json(plan.to_json()) == plan
     True
@@ -111,7 +111,7 @@ class Plan:
 
         >>> import torch
         >>> from dropsmith.patterns import Bernoulli
-        >>> from dropsmith.plans.rule import rule
+        >>> from dropsmith.plans import rule
         >>> small, large = (nn.Sequential(*(nn.Linear(4, 4) for _ in range(n))) for n in (2, 4))
         >>> plan = Plan(rule("0", Bernoulli(rate=0.1)), rule("1", Bernoulli(rate=0.3)))
         >>> [(one.selector.name, one.pattern.rate)

@@ -48,7 +48,7 @@ def part(
     """A `Part` whose settings and conditions are mappings.
 
     >>> from dropsmith.patterns import Bernoulli
-    >>> from dropsmith.plans.rule import rule
+    >>> from dropsmith.plans import rule
     >>> part(rule("hidden", Bernoulli(rate=0.1)), sets={"rate": "hidden.rate"}).sets
     (('rate', 'hidden.rate'),)
     """
@@ -60,7 +60,7 @@ class ListedSpace(Space):
     """Choices, and the parts of a plan that they decide.
 
     >>> from dropsmith.patterns import Bernoulli
-    >>> from dropsmith.plans.rule import rule
+    >>> from dropsmith.plans import rule
     >>> rate = Choice("hidden.rate", (0.1, 0.5))
     >>> hidden = part(rule("hidden", Bernoulli(rate=0.1)), sets={"rate": "hidden.rate"})
     >>> ListedSpace((rate,), (hidden,)).plan((1,)).rules
