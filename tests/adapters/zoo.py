@@ -166,7 +166,6 @@ CASES: dict[str, Case] = {
             **{k: v.view(2, 3, TIME) for k, v in texts().items()},
             "labels": drawn(3, 2),
         },
-        mode="looped",  # its rows are three times those of the batch
     ),
     "BERT, spans": Case(bert("QuestionAnswering"), texts(**SPAN), problem="spans"),
     "RoBERTa, masked words": Case(

@@ -26,7 +26,7 @@ def seeded(build: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def layout_by_running(model: nn.Module, batch: Any, **said: Axis) -> Layout:
-    def run(given: Arguments, views: int) -> Trial:
+    def run(given: Arguments, views: int, rows: int | None = None) -> Trial:
         return Trial(output=model(*given.args, **given.kwargs), draws=())
 
     with torch.no_grad():

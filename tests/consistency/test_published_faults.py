@@ -258,7 +258,7 @@ def test_attention_is_compared_before_its_dropout(how):
 def test_classes_that_are_trained_as_values_are_an_error():
     """A published script leaves its flag for regression on in a task of two classes."""
     model = bert("ForSequenceClassification", num_labels=2, problem_type="regression")
-    with pytest.raises(ObjectiveError, match=r"the task is regression, .* compares classes"):
+    with pytest.raises(ObjectiveError, match=r"the task is regression, .* compares classification"):
         consistent(model, R_DROP)
 
 

@@ -33,6 +33,7 @@ from dropsmith.kernels.lazy_logits import Bands, BandScores, Head, HeadScores
 from dropsmith.kernels.lstm import lstm
 from dropsmith.kernels.prepacked_matmul import prepacked_matmul
 from dropsmith.kernels.state_noise import StateNoise
+from dropsmith.kernels.two_view_scores import two_view_sums
 from dropsmith.recurrent import GRU, LSTM, RNN
 from dropsmith.rng import Key
 
@@ -170,6 +171,9 @@ CASES: dict[str, list[Case]] = {
     "fused_linear_consistency.from_scores._Scores": [
         *(scores(distance=x) for x in ("symmetric_kl", "jensen_shannon", "squared")),
         scores(smoothing=0.1, cap=2.0, lacking=True),
+    ],
+    "two_view_scores._TwoViews": [
+        Case(lambda given: two_view_sums(given, LABELS.clamp(min=0)), ((2, 5, 6),))
     ],
     "attention_divergence.blocked._BlockedDivergence": [
         attention(distance, **more)

@@ -116,7 +116,7 @@ class Recorded:
 def test_captures_are_held_by_steps_settings_and_shapes_and_the_oldest_goes(monkeypatch):
     made = []
     monkeypatch.setattr(
-        triton_graphs, "_Captured", lambda *given: made.append(given) or Recorded(*given)
+        triton_graphs, "_Capture", lambda *given: made.append(given) or Recorded(*given)
     )
     graphs, one, two = Graphs(most=2), torch.ones(1), torch.ones(2)
 
@@ -134,11 +134,11 @@ def test_captures_are_held_by_steps_settings_and_shapes_and_the_oldest_goes(monk
         (1, 2),
         (2, 1),
     ]
-    assert len(graphs._held) == 2
+    assert len(graphs._captures) == 2
 
 
 def test_a_copy_of_captures_starts_empty():
     graphs = Graphs(most=3)
-    graphs._held["one"] = None  # pyright: ignore
+    graphs._captures["one"] = None  # pyright: ignore
     for other in (copy.deepcopy(graphs), pickle.loads(pickle.dumps(graphs))):
-        assert (other.most, len(other._held)) == (3, 0)
+        assert (other.most, len(other._captures)) == (3, 0)

@@ -99,7 +99,7 @@ def test_heads_called_as_a_function_are_sampled_by_predict(by_name, need_weights
 
 @EVERY_WAY
 def test_heads_called_as_a_function_are_read(by_name, need_weights):
-    from dropsmith.kernels.agreeing_attention.reference import matrix
+    from dropsmith.kernels.attention_divergence.reference import matrix
 
     net = nn.Sequential(Heads(by_name=by_name, need_weights=need_weights))
     want = weights_by_hand(net[0], X)
@@ -128,7 +128,7 @@ GROUPS = pytest.mark.parametrize(("keys", "values"), [(2, 4), (4, 2), (1, 2), (2
 
 @GROUPS
 def test_groups_of_values_that_are_not_those_of_keys_work_everywhere(keys, values):
-    from dropsmith.kernels.agreeing_attention.reference import matrix
+    from dropsmith.kernels.attention_divergence.reference import matrix
 
     net = nn.Sequential(Grouped(keys, values))
     q, k, v = (

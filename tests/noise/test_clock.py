@@ -202,7 +202,7 @@ def test_gradients_of_each_example_are_those_of_the_examples_by_themselves():
     def loss(parameters, row):
         return functional_call(model, parameters, (row[None],)).square().sum()
 
-    together = vmap(grad(loss), (None, 0))(parameters, x)
+    together = vmap(grad(loss), (None, 0), randomness="same")(parameters, x)
     assert noise_of(model).step == 1
     for index, row in enumerate(x):
         step(model, 0)

@@ -27,21 +27,9 @@ FUSED = "fused_lm_head"
 """What TRL's trainers ask a causal model for instead of its scores."""
 
 
+@torch.compiler.disable
 def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
     """Stack the batch, or begin the first of several passes."""
-    if torch.compiler.is_compiling():
-        return torch.compiler.disable(_before)(state, module, args, kwargs)  # pyright: ignore
-    return _before(state, module, args, kwargs)
-
-
-def after(state: Consistent, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
-    """Add the term to the loss and cut the outputs to view 0."""
-    if torch.compiler.is_compiling():
-        return torch.compiler.disable(_after)(state, module, output)  # pyright: ignore
-    return _after(state, module, output)
-
-
-def _before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
     _refuse(module, kwargs)
     if not torch.is_grad_enabled():
         return _as_forward_takes(state, args, kwargs)
@@ -55,7 +43,9 @@ def _before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, A
     return _begin(state, module, noise, args, kwargs)
 
 
-def _after(state: Consistent, module: nn.Module, output: Any) -> Any:
+@torch.compiler.disable
+def after(state: Consistent, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+    """Add the term to the loss and cut the outputs to view 0."""
     step, state.running = state.running, None
     if step is None:
         return None

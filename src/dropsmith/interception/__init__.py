@@ -3,6 +3,7 @@
 from dropsmith.interception.attachment import Attachment, DetachedHooks
 from dropsmith.interception.attention import attend, attention_sizes, probabilities, run_heads
 from dropsmith.interception.checkpointing import CallPosition
+from dropsmith.interception.flex_attention import SeesFlex
 from dropsmith.interception.module_trace import ModuleTrace, fast_path_disabled
 from dropsmith.interception.own_calls import CallMode, OwnCalls
 from dropsmith.interception.signatures import Torch
@@ -16,6 +17,7 @@ __all__ = [
     "ModuleTrace",
     "NoisyCall",
     "OwnCalls",
+    "SeesFlex",
     "Torch",
     "attend",
     "attention_sizes",

@@ -15,7 +15,6 @@ from weakref import WeakKeyDictionary, ref
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
-from torch.overrides import TorchFunctionMode
 
 from dropsmith.batches import (
     Arguments,
@@ -32,7 +31,7 @@ from dropsmith.batches import (
     tensors_in,
 )
 from dropsmith.errors import ViewError, did_you_mean
-from dropsmith.interception import decode
+from dropsmith.interception import SeesFlex, decode
 from dropsmith.noise.forward_pass import ForwardPass
 from dropsmith.noise.lookup import find_noise, installation_of
 from dropsmith.noise.probing import attributes_unchanged, unchanged
@@ -203,7 +202,7 @@ def _counting(draws: list[int]) -> Any:
     return count
 
 
-class _WithoutNoise(TorchFunctionMode):
+class _WithoutNoise(SeesFlex):
     """Runs torch's own noisy calls at rate 0."""
 
     def __init__(self, draws: list[int]) -> None:
@@ -215,8 +214,9 @@ class _WithoutNoise(TorchFunctionMode):
         call = decode(func, args, kwargs)
         if call is None:
             return func(*args, **kwargs)
-        if call.rate and call.training:
-            self.draws.append(call.input.numel())
+        if not call.rate or not call.training:
+            return call.run()
+        self.draws.append(call.input.numel())
         return call.run_at(0.0)
 
 

@@ -16,6 +16,7 @@ from dropsmith.kernels.lazy_logits import LazyLogits
 from dropsmith.objectives._from_head import put_off
 from dropsmith.objectives._symmetric import wide
 from dropsmith.terms import Loss, Mean
+from dropsmith.transforms import transformed
 
 WANTED = (
     "return losses.classification(output.logits, batch['labels']), or another of "
@@ -63,24 +64,24 @@ def classification(
         raise _misfit("integer labels", labels, logits, "logits without their class dimension")
     if isinstance(logits, LazyLogits) and logits.not_materialised:
         return put_off(classification, logits, labels, label_smoothing, ignore_index)
-    if _counts_all(labels, ignore_index):
-        scores, target, mask = logits, labels.long(), None
-    else:
-        mask = labels != ignore_index
-        target = torch.where(mask, labels, 0).long()
+    mask = labels != ignore_index
+    whole = _is_whole(mask)
+    scores, target = logits, labels.long()
+    if not whole:
+        target = torch.where(mask, target, 0)
         scores = torch.where(mask.unsqueeze(-1), logits, 0)
     log_p = scores.log_softmax(-1, dtype=wide(logits, logits))
     items = -log_p.gather(-1, target.unsqueeze(-1)).squeeze(-1)
     if label_smoothing:
         items = (1 - label_smoothing) * items + label_smoothing * _spread(log_p)
-    return Loss(Mean.of(items, mask), mask)
+    return Loss(Mean.of(items, None if whole else mask), mask)
 
 
-def _counts_all(labels: Tensor, ignore_index: int) -> bool:
+def _is_whole(mask: Tensor) -> bool:
     """Whether no item is ignored, where a look does not wait for a device or a compiler."""
-    if labels.device.type != "cpu" or torch.compiler.is_compiling():
+    if mask.device.type != "cpu" or torch.compiler.is_compiling() or transformed(mask):
         return False
-    return type(labels) is Tensor and not bool((labels == ignore_index).any())
+    return type(mask) is Tensor and bool(mask.all())
 
 
 def tokens(
