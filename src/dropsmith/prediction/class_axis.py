@@ -56,7 +56,8 @@ class ProductTrace(TorchFunctionMode):
             axis = -1 if call.kind in ("attention", "between") else None
         first = result[0] if isinstance(result, tuple) else result
         if axis is not None and isinstance(first, Tensor) and first.ndim > 1:
-            batched = axis == -1 or first.ndim == args[1].ndim  # else the first axis, without rows
+            weight = args[1] if len(args) > 1 else (kwargs or {}).get("weight", first)
+            batched = axis == -1 or first.ndim == weight.ndim  # else the first axis, without rows
             self.results.append((first, axis if batched else 0))
         return result
 
