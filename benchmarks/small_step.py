@@ -133,7 +133,7 @@ CASE = Case(
         "tests/benchmarks/test_small_step.py",
         "tests/objectives/test_r_drop.py",
         "tests/consistency/test_consistent.py",
-        "tests/predict/test_predict.py",
+        "tests/prediction/test_run_predict.py",
     ),
     comparisons=(
         Comparison(
