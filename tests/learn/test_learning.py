@@ -30,7 +30,7 @@ def test_it_leaves_the_best_plan_the_trials_and_the_children(tmp_path):
     assert Searches.load(tmp_path) == found
     children = [Record.load(path) for path in (tmp_path / CHILDREN).glob("*.json")]
     by_plan = {str(one.config["plan"]): one.scores["validation_nll"] for one in children}
-    assert [by_plan[str(trial.plan.to_json())] for trial in search.trials] == scores
+    assert [by_plan[str(trial.plan.for_records())] for trial in search.trials] == scores
 
 
 def test_another_sampler_joins_and_the_plan_is_the_best_of_both(tmp_path):

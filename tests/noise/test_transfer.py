@@ -120,7 +120,7 @@ def test_shared_axes_that_a_place_does_not_have_are_named():
 
 def test_blocks_where_there_is_neither_map_nor_time_are_refused():
     plan = Plan(rule("head", DropBlock(rate=0.1, size=2)))
-    with pytest.raises(PlanError, match="at head: Blocks needs axes height and width, or time"):
+    with pytest.raises(PlanError, match="at head: DropBlock needs axes height and width, or time"):
         plan.fitted(text(1), TEXTS)
 
 

@@ -83,9 +83,6 @@ def class_axis_of(scores: Tensor, results: Sequence[tuple[Tensor, int]]) -> int:
             return -1 if places[0] == scores.ndim - 1 else places[0]
         if places:
             break
-    else:
-        if not any(axis == 1 for _, axis in results):
-            return -1  # nothing of a convolution is in them, such as scores of an adaptive softmax
     raise NoiseError(
         f"cannot tell which dimension of scores of shape {tuple(scores.shape)} has the classes\n"
         "  say it: predict(..., class_axis=1) for [batch, class, ...], class_axis=-1 for the last; "

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from dropsmith.batches import Arguments, Layout, call, copied
 from dropsmith.errors import PlanError
 from dropsmith.interception import Attachment
+from dropsmith.kernels.lazy_logits import LazyLogits
 from dropsmith.noise import (
     PREDICTION,
     ForwardPass,
@@ -98,6 +99,8 @@ class Sampler:
         with ProductTrace() as trace:
             output = self.output(self.few, (0,))
         scores = logits_of(output, self.scores)
+        if isinstance(scores, LazyLogits):
+            return -1
         if self.scores is None and has_spans(output):
             return -1
         return class_axis_of(scores, trace.results)
