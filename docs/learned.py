@@ -22,7 +22,7 @@ def ship(folder: Path, name: str, shelf: Path = SHELF) -> None:
     plan = Plan.load(folder / PLAN)
     row = Comparison.load(folder / RETRAINED).row(LEARNED)
     records = [] if row is None else list(row.finished)
-    if not records or any(one.config["plan"] != plan.to_json() for one in records):
+    if not records or any(one.config["plan"] != plan.for_records() for one in records):
         raise SystemExit(f"the runs in {folder / RETRAINED} were not trained with {folder / PLAN}")
     plan.save(shelf / f"{name}.json")
     values = [record.to_json() for record in records]

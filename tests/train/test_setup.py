@@ -15,7 +15,7 @@ def test_its_json_holds_every_setting_and_decides_the_records_id():
     values = json.loads(json.dumps(digits().to_json()))
     unwritten = {"data", "samples", "samples_without", "score_test", "trunk", "whole", "start"}
     assert set(values) == set(digits().__dataclass_fields__) - unwritten
-    assert values["plan"] == digits().plan.to_json()
+    assert values["plan"] == digits().plan.for_records()
     ids = [config_id(one.to_json()) for one in (digits(), digits(seed=1), digits(noise=False))]
     assert len(set(ids)) == 3
 
