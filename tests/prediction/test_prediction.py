@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropsmith.errors import NoiseError
-from dropsmith.prediction.prediction import Running
+from dropsmith.prediction.prediction import Moments
 
 
 def draws(samples=6, classes=3, scale=3.0, seed=0):
@@ -15,10 +15,10 @@ def draws(samples=6, classes=3, scale=3.0, seed=0):
 
 
 def summed(logits, kind, keep=False):
-    running = Running(kind, keep)
+    moments = Moments(kind, keep)
     for one in logits:
-        running.add(one)
-    return running.prediction()
+        moments.add(one)
+    return moments.prediction()
 
 
 def entropy_by_hand(probabilities):
@@ -93,10 +93,10 @@ def test_samples_are_kept_only_on_request_and_sums_do_not_grow_with_them():
     assert summed(draws(), "classification").draws is None
     kept = summed(draws(), "classification", keep=True).draws
     torch.testing.assert_close(kept, draws().softmax(-1))
-    running, sizes = Running("classification"), set()
+    moments, sizes = Moments("classification"), set()
     for one in draws(50):
-        running.add(one)
-        held = [value for value in vars(running).values() if isinstance(value, torch.Tensor)]
+        moments.add(one)
+        held = [value for value in vars(moments).values() if isinstance(value, torch.Tensor)]
         sizes.add(sum(value.nbytes for value in held))
     assert len(sizes) == 1
 
@@ -110,7 +110,7 @@ def test_many_samples_in_half_precision_lose_nothing_to_it():
 
 
 def test_equal_samples_are_told_from_those_whose_probabilities_only_round_alike():
-    equal, apart = Running("classification"), Running("classification")
+    equal, apart = Moments("classification"), Moments("classification")
     for _ in range(3):
         equal.add(torch.tensor([[900.0, 0.0]]))
     for score in (900.0, 901.0):
@@ -121,4 +121,4 @@ def test_equal_samples_are_told_from_those_whose_probabilities_only_round_alike(
 
 def test_a_misspelt_kind_is_named_with_its_likely_correction():
     with pytest.raises(NoiseError, match=r"'regresion'[\s\S]*did you mean 'regression'"):
-        Running("regresion")  # pyright: ignore[reportArgumentType]
+        Moments("regresion")  # pyright: ignore[reportArgumentType]

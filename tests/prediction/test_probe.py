@@ -4,7 +4,7 @@ from torch import nn
 
 from dropsmith.batches import arguments
 from dropsmith.prediction.probe import probe
-from dropsmith.prediction.sampler import sampling
+from dropsmith.prediction.sampling import sampling
 from prediction.noisy import NOISY, net, seeded
 
 
@@ -40,7 +40,7 @@ def test_each_shortcut_is_taken_exactly_where_it_holds(name, stack, replayed):
 def test_only_the_last_of_a_chain_of_replayed_modules_is_needed():
     script = probed(*NOISY["images"]).script
     assert script is not None
-    assert script.needed == {max(script.dims)}
+    assert script.values == {max(script.dims)}
 
 
 def test_no_shortcut_is_taken_where_none_is_wanted():

@@ -81,14 +81,14 @@ def recorded(model, x, noisy):
 
 
 def dims(entries, dim=0):
-    return {entry.number: [dim] for entry in entries if entry.finished}
+    return {entry.number: [dim] for entry in entries if entry.has_output}
 
 
 def test_only_the_outermost_of_modules_that_finished_before_noise_are_held():
     inner, outer = nn.Sequential(nn.Linear(2, 2), nn.Tanh()), nn.Sequential(nn.ELU(), nn.GELU())
     entries, _ = recorded(nn.Sequential(inner, outer), torch.ones(3, 2), outer[0])
     assert [entry.module for entry in entries] == [inner, outer, outer[0]]
-    assert [entry.finished for entry in entries] == [True, False, True]
+    assert [entry.has_output for entry in entries] == [True, False, True]
 
 
 @pytest.mark.parametrize("copies", [1, 3])
@@ -96,8 +96,8 @@ def test_replayed_rows_are_repeated_sample_after_sample(copies):
     model = Twice().eval()
     x = seeded(2, 8)
     entries, want = recorded(model, x, model.drop)
-    numbers = [entry.number for entry in entries if entry.finished]
-    script = Script(dims={number: [0] for number in numbers}, needed=frozenset(numbers))
+    numbers = [entry.number for entry in entries if entry.has_output]
+    script = Script(dims={number: [0] for number in numbers}, values=frozenset(numbers))
     with torch.no_grad(), through(model, Player(entries, script, copies)):
         got = model(torch.cat([x] * copies))
     torch.testing.assert_close(got, torch.cat([want] * copies))
@@ -107,12 +107,12 @@ def test_what_only_replayed_modules_are_given_is_not_kept():
     model = image_net().eval()
     x = seeded(2, 1, 8, 8)
     entries, want = recorded(model, x, model[4])
-    everything = Script(dims=dims(entries), needed=frozenset(dims(entries)))
+    everything = Script(dims=dims(entries), values=frozenset(dims(entries)))
     player = Player(entries, everything)
     player.uses = TensorUsage()
     with torch.no_grad(), through(model, player), player.uses:
         torch.testing.assert_close(model(x), want)
-    assert player.uses.needed == {entries[-1].number}
+    assert player.uses.calls_in_use == {entries[-1].number}
 
 
 def test_tensors_that_are_not_needed_take_no_room():
@@ -121,14 +121,14 @@ def test_tensors_that_are_not_needed_take_no_room():
     switch = Switch(model[4])
     entries, _ = recorded(model, x, model[4])
     switch.on = False
-    script = Script(dims=dims(entries), needed=frozenset({entries[-1].number}))
+    script = Script(dims=dims(entries), values=frozenset({entries[-1].number}))
     recorder = Recorder(lambda: switch.on, script)
     with torch.no_grad(), through(model, recorder):
         model(x)
     rooms = [
-        entry.output.untyped_storage().nbytes() for entry in recorder.entries if entry.finished
+        entry.output.untyped_storage().nbytes() for entry in recorder.entries if entry.has_output
     ]
-    assert recorder.as_tried
+    assert recorder.follows_script
     assert rooms == [4] * (len(rooms) - 1) + [entries[-1].output.nbytes]
 
 

@@ -11,7 +11,7 @@ from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.prediction import run_predict
 from dropsmith.prediction.run_predict import predict
-from dropsmith.prediction.stream import reading
+from dropsmith.prediction.stream import stream_predictions
 from dropsmith.tasks import Stream
 
 TEXT = torch.randint(0, 9, (101,), generator=torch.Generator().manual_seed(1))
@@ -32,7 +32,7 @@ def carry(output):
 
 def read(model, text, samples=6, **settings):
     """The mean scores of all of a stream, `[time, words]` for each of its rows."""
-    with reading(model, FEW, samples, carry, seed=3, **settings) as one:
+    with stream_predictions(model, FEW, samples, carry, seed=3, **settings) as one:
         parts = [one.read(batch.columns, batch.continues) for batch in text.batches(1)]
     return torch.cat(parts, 1)
 
@@ -71,7 +71,7 @@ def test_rows_have_masks_of_their_own_and_samples_a_state_of_their_own():
 def test_a_new_text_starts_from_nothing():
     model = net()
     batch = next(iter(Stream(TEXT).batches(1))).columns
-    with HELD["locked"].installed(model, FEW), reading(model, FEW, 4, carry) as one:
+    with HELD["locked"].installed(model, FEW), stream_predictions(model, FEW, 4, carry) as one:
         first, again = (one.read(batch, continues=False) for _ in range(2))
         on = one.read(batch, continues=True)
     assert torch.equal(first, again)
@@ -96,7 +96,7 @@ def test_leaving_out_what_is_not_there_says_what_is():
     with (
         plan.installed(model, few),
         pytest.raises(NoiseError, match=r"kind 'words'[\s\S]*kinds are: .*output"),
-        reading(model, few, 2, without=("words",)),
+        stream_predictions(model, few, 2, without=("words",)),
     ):
         pass
 
@@ -105,7 +105,7 @@ def test_values_are_averaged_as_they_are():
     torch.manual_seed(0)
     model, few = nn.Sequential(nn.Linear(3, 8), nn.Linear(8, 1)), {"input": torch.randn(5, 3)}
     with Plan(rule("0", Bernoulli(rate=0.5))).installed(model, few):
-        with reading(model, few, 7, kind="regression", seed=2) as one:
+        with stream_predictions(model, few, 7, kind="regression", seed=2) as one:
             found = one.read(few, continues=False)
         expected = predict(model, few, samples=7, seed=2, kind="regression").mean
     torch.testing.assert_close(found, expected)
@@ -117,7 +117,7 @@ def test_an_answer_no_sample_believes_in_keeps_a_finite_logarithm():
         model[0].weight.zero_()
         model[0].bias.copy_(torch.tensor([300.0, 0.0, -300.0]))
     plan = Plan(rule("0", Bernoulli(rate=0.0, shared="batch")))
-    with plan.installed(model, few), reading(model, few, 3) as one:
+    with plan.installed(model, few), stream_predictions(model, few, 3) as one:
         found = one.read(few, continues=False)
     assert torch.isfinite(found).all()
     torch.testing.assert_close(found[0], torch.tensor([0.0, -300.0, -600.0]))
@@ -125,7 +125,10 @@ def test_an_answer_no_sample_believes_in_keeps_a_finite_logarithm():
 
 def test_a_model_without_noise_is_refused_and_all_is_afterwards_as_it_was():
     model = net().train()
-    with pytest.raises(NoiseError, match="every sample would be the same"), reading(model, FEW, 3):
+    with (
+        pytest.raises(NoiseError, match="every sample would be the same"),
+        stream_predictions(model, FEW, 3),
+    ):
         pass
     plan = Plan(rule("embedding", WordDropout(rate=0.3)))
     with plan.installed(model, FEW):

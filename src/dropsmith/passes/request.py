@@ -5,7 +5,7 @@ from typing import Literal
 
 from dropsmith.activations import Reads
 from dropsmith.errors import ViewError
-from dropsmith.noise import RowAxes
+from dropsmith.noise import PREDICTION, ForwardPass, RowAxes
 
 Mode = Literal["auto", "stacked", "looped"]
 MODES: tuple[Mode, ...] = ("auto", "stacked", "looped")
@@ -24,6 +24,9 @@ class ViewRequest:
         reads: what to read of each view's Transformer blocks; None for nothing.
         rows: the axes on which arguments have their rows, where somebody says them.
         report: whether a line says so where views that could be stacked are not.
+        first_view: number of the first view, on which its masks depend.
+        sampling_step: the training step whose rates are sampled in eval mode, by masks of
+            prediction; None for views that train.
     """
 
     views: int = 2
@@ -34,6 +37,8 @@ class ViewRequest:
     reads: Reads | None = None
     rows: RowAxes | None = None
     report: bool = True
+    first_view: int = 0
+    sampling_step: int | None = None
 
     def __post_init__(self) -> None:
         n, fraction = self.views, self.batch_fraction
@@ -59,3 +64,17 @@ class ViewRequest:
                 "views that share a trunk are stacked above it, over the whole batch and all noisy"
                 "\n  leave out trunk, or leave out noise_free, batch_fraction and mode"
             )
+
+    def forward_pass(self, views: range, rows: int | None = None) -> ForwardPass:
+        """One run of the model for some of the views.
+
+        Args:
+            views: which, counted from 0.
+            rows: how many rows they have together in a stacked batch.
+        """
+        numbers = tuple(view + self.first_view for view in views)
+        if self.sampling_step is None:
+            return ForwardPass(views=numbers, noise_free=self.noise_free, rows=rows)
+        return ForwardPass(
+            views=numbers, domain=PREDICTION, step=self.sampling_step, sampling=True, rows=rows
+        )

@@ -120,8 +120,8 @@ class StackedRun(ViewRun):
         return [self.rows] + [self.shared] * (self.request.views - 1)
 
     def _begin(self) -> Arguments:
-        numbers = tuple(range(self.request.views))
-        self.noise.current = ForwardPass(views=numbers, rows=sum(self.sizes))
+        views = range(self.request.views)
+        self.noise.current = self.request.forward_pass(views, sum(self.sizes))
         return self.layout.stacked(self.arguments, self.sizes)
 
     def _finish(self, output: Any, layers: Layers) -> Views:
@@ -164,7 +164,7 @@ class LoopedRun(ViewRun):
         return None if self.rows is None else [self.rows]
 
     def _begin(self) -> Arguments:
-        self.noise.current = ForwardPass(views=(0,), noise_free=self.request.noise_free)
+        self.noise.current = self.request.forward_pass(range(1))
         return self._copied(self.arguments)
 
     def _finish(self, output: Any, layers: Layers) -> Views:
@@ -192,7 +192,7 @@ class LoopedRun(ViewRun):
         """One more forward of the root, and the blocks that were read in it."""
         assert self.state is not None
         self.state.restart()
-        self.noise.current = ForwardPass(views=(view,), noise_free=self.request.noise_free)
+        self.noise.current = self.request.forward_pass(range(view, view + 1))
         silence = view in self.request.noise_free
         reading = reading_blocks(self.model, self.request.reads)
         with noise_disabled(self.model) if silence else nullcontext(), reading as read:
@@ -261,10 +261,15 @@ def plan_run(
     batch: Any,
     noise: Noise,
     names: tuple[str, ...] = (),
+    layout: Layout | None = None,
 ) -> ViewRun:
-    """The run that makes the views: stacked, forked at a trunk, or one after the other."""
+    """The run that makes the views: stacked, forked at a trunk, or one after the other.
+
+    A `layout` that is known already says that they are to be stacked by it.
+    """
     rest = (model, request, arguments, batch, noise, names)
     if request.trunk is not None and request.views > 1:
         return ForkedRun(*rest)
-    layout = stacked_layout(model, request, arguments, noise.rank)
+    if layout is None:
+        layout = stacked_layout(model, request, arguments, noise.rank)
     return LoopedRun(*rest) if layout is None else StackedRun(layout, *rest)

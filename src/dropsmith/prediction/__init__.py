@@ -4,14 +4,14 @@ from dropsmith.prediction.calibration import Reliability, reliability
 from dropsmith.prediction.native_rules import native_plan
 from dropsmith.prediction.prediction import Prediction
 from dropsmith.prediction.run_predict import predict
-from dropsmith.prediction.stream import Reading, reading
+from dropsmith.prediction.stream import PredictionStream, stream_predictions
 
 __all__ = [
     "Prediction",
-    "Reading",
+    "PredictionStream",
     "Reliability",
     "native_plan",
     "predict",
-    "reading",
     "reliability",
+    "stream_predictions",
 ]

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: of what is called 70 % sure, are 70 % right?"""
+"""Calibration: of the items that a model calls 70 % sure, are 70 % right?"""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dropsmith.errors import ViewError
 
-_ROUNDED = 1e-2
+_ROUNDING = 1e-2
 """More than rounding to a half precision takes a sum of probabilities from one."""
 
 
@@ -44,11 +44,11 @@ def reliability(
     ignore: int = -100,
     class_axis: int | None = None,
 ) -> Reliability:
-    """How far to trust probabilities, judged by the labels.
+    """Judge by the labels how far probabilities can be trusted.
 
     >>> sure = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
-    >>> found = reliability(sure, torch.tensor([0, 1, 1, 0]), bins=1)
-    >>> round(found.error, 6), found.accuracy.item()
+    >>> result = reliability(sure, torch.tensor([0, 1, 1, 0]), bins=1)
+    >>> round(result.error, 6), result.accuracy.item()
     (0.0, 0.75)
 
     Args:
@@ -71,11 +71,11 @@ def reliability(
     # A bin holds its upper edge, so that a confidence of one falls in the last.
     place = torch.bucketize(sure, edges[1:-1])
     counts = torch.bincount(place, minlength=bins)
-    filled = counts.clamp(min=1).to(likely.dtype)
-    confidence = torch.bincount(place, sure, bins) / filled
-    accuracy = torch.bincount(place, right, bins) / filled
+    divisor = counts.clamp(min=1).to(likely.dtype)
+    confidence = torch.bincount(place, sure, bins) / divisor
+    accuracy = torch.bincount(place, right, bins) / divisor
     truths = F.one_hot(truth, likely.shape[-1])
-    own = likely.gather(-1, truth[:, None]).squeeze(-1)
+    of_truth = likely.gather(-1, truth[:, None]).squeeze(-1)
     tiny = torch.finfo(likely.dtype).tiny
     return Reliability(
         edges=edges,
@@ -83,7 +83,7 @@ def reliability(
         confidence=confidence,
         accuracy=accuracy,
         error=float((counts * (confidence - accuracy).abs()).sum() / len(truth)),
-        nll=float(-own.clamp(min=tiny).log().mean()),
+        nll=float(-of_truth.clamp(min=tiny).log().mean()),
         brier=float((likely - truths).square().sum(-1).mean()),
     )
 
@@ -97,8 +97,8 @@ def _class_axis(probabilities: Tensor, labels: Tensor) -> int:
     if len(set(fitting)) < 2:
         return fitting[0] if fitting else -1
     off = [float((probabilities.sum(axis) - 1).abs().max()) for axis in fitting]
-    if (off[0] < _ROUNDED) != (off[1] < _ROUNDED):
-        return fitting[0] if off[0] < _ROUNDED else fitting[1]
+    if (off[0] < _ROUNDING) != (off[1] < _ROUNDING):
+        return fitting[0] if off[0] < _ROUNDING else fitting[1]
     raise ViewError(
         f"cannot tell which dimension of probabilities of shape {tuple(shape)} has the classes\n"
         "  say it: reliability(..., class_axis=1) or class_axis=-1"
@@ -115,8 +115,8 @@ def _items(probabilities: Tensor, labels: Tensor, ignore: int) -> tuple[Tensor, 
             f"{tuple(probabilities.shape)}\n  give one class for each item, or one 0 or 1 for each "
             "probability"
         )
-    counted = labels != ignore
-    if not bool(counted.any()):
+    has_label = labels != ignore
+    if not bool(has_label.any()):
         raise ViewError(f"no item is left to judge: every label is {ignore}, which is ignored")
     wide = torch.float64 if probabilities.dtype == torch.float64 else torch.float32
-    return probabilities[counted].to(wide), labels[counted].long()
+    return probabilities[has_label].to(wide), labels[has_label].long()

@@ -57,8 +57,8 @@ class ProductTrace(TorchFunctionMode):
         first = result[0] if isinstance(result, tuple) else result
         if axis is not None and isinstance(first, Tensor) and first.ndim > 1:
             weight = args[1] if len(args) > 1 else (kwargs or {}).get("weight", first)
-            batched = axis == -1 or first.ndim == weight.ndim  # else the first axis, without rows
-            self.results.append((first, axis if batched else 0))
+            has_rows = axis == -1 or first.ndim == weight.ndim  # else the first axis, without rows
+            self.results.append((first, axis if has_rows else 0))
         return result
 
 

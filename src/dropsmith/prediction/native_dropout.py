@@ -26,7 +26,7 @@ _AXES = {
 
 @dataclass(frozen=True)
 class NativeCall:
-    """What one call drops, as a pattern, and the axes it is meant for where they must be said."""
+    """The pattern by which one call drops, and the axes it is meant for where they must be said."""
 
     pattern: Pattern
     axes: str | None = None
@@ -41,7 +41,7 @@ Calls = dict[str, tuple[NativeCall, ...]]
 
 
 def native_calls(model: nn.Module, batch: Any) -> Calls:
-    """What every call at each native site drops, in order, by the name of the site.
+    """The noise of every call at each native site, in order, by the name of the site.
 
     The model is run in train mode, because many models pass rate 0 in eval mode.
     """
@@ -49,11 +49,11 @@ def native_calls(model: nn.Module, batch: Any) -> Calls:
     with trace.running(model), unchanged(model), torch.no_grad():
         model.train()
         call(model, batch)
-    return {name: tuple(declared) for name, declared in trace.calls.items()}
+    return {name: tuple(of_site) for name, of_site in trace.calls.items()}
 
 
 class _NativeTrace(ModuleTrace):
-    """What each native site declares, call by call."""
+    """Notes what each native site declares, call by call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,12 +76,12 @@ class _NativeTrace(ModuleTrace):
             self._add(name, native_call(call))
         return call.run()
 
-    def _add(self, site: str, declared: NativeCall) -> None:
-        self.calls.setdefault(site, []).append(declared)
+    def _add(self, site: str, call: NativeCall) -> None:
+        self.calls.setdefault(site, []).append(call)
 
 
 def native_call(call: NoisyCall) -> NativeCall:
-    """What one call declares, as a pattern that a rule can have.
+    """The noise that one call declares, as a pattern that a rule can have.
 
     Alpha dropout has no mask to multiply by, and a packed sequence no axes of its own to drop
     along: torch's draw stays in both.

@@ -1,6 +1,6 @@
 """The noise a model already has, written as a plan: every native site at the rate it declares."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from torch import Tensor, nn
@@ -35,23 +35,23 @@ def native_plan(model: nn.Module, batch: Any) -> Plan:
         NoiseError: calls of one site differ, which a rule cannot say. `predict` takes such models.
     """
     calls = native_calls(model, batch)
-    for name, made in mixed(calls).items():
+    for name, several in sites_of_several_patterns(calls).items():
         raise NoiseError(
             f"site {name!r} drops differently from call to call, and a rule has one pattern\n"
-            f"  its calls: {', '.join(repr(one.pattern) for one in made)}"
+            f"  its calls: {', '.join(repr(call.pattern) for call in several)}"
         )
     return Plan(*native_rules(calls))
 
 
 def native_rules(calls: Calls) -> list[Rule]:
     """A rule for each native site that drops; where its calls differ, that of the highest rate."""
-    most = {name: max(made, key=lambda one: one.rate) for name, made in calls.items()}
-    return [rule(name, one.pattern, axes=one.axes) for name, one in most.items() if one.rate]
+    noisiest = {name: max(of_site, key=lambda c: c.rate) for name, of_site in calls.items()}
+    return [rule(name, c.pattern, axes=c.axes) for name, c in noisiest.items() if c.rate]
 
 
-def mixed(calls: Calls) -> Calls:
+def sites_of_several_patterns(calls: Calls) -> Calls:
     """The sites whose calls do not all drop alike."""
-    return {name: made for name, made in calls.items() if len(set(made)) > 1}
+    return {name: of_site for name, of_site in calls.items() if len(set(of_site)) > 1}
 
 
 @dataclass(eq=False)
@@ -61,21 +61,20 @@ class CallByCall(SiteNoise):
     calls: tuple[NativeCall, ...] = ()
 
     @classmethod
-    def of(cls, one: SiteNoise, calls: tuple[NativeCall, ...]) -> "CallByCall":
-        """The noise of `one`, each call with the pattern it declares."""
+    def of(cls, noise: SiteNoise, calls: tuple[NativeCall, ...]) -> "CallByCall":
+        """The noise of a site, each call with the pattern it declares."""
         if any(isinstance(call.pattern, TorchDropout) for call in calls):
             raise NoiseError(
-                f"site {one.site.name!r} mixes alpha dropout with calls that differ from it\n"
+                f"site {noise.site.name!r} mixes alpha dropout with calls that differ from it\n"
                 "  make each a module (nn.AlphaDropout, nn.Dropout), so that each is a site"
             )
-        return cls(
-            one.noise, one.site, one.pattern, one.shared, one.axes, one.mask_name, one.once, calls
-        )
+        settings = {field.name: getattr(noise, field.name) for field in fields(SiteNoise)}
+        return cls(**settings, calls=calls)
 
     def drop(self, x: Tensor, module: nn.Module) -> Tensor:
         index = self.noise.current.calls.get(self.site.name, 0)
         call = self.calls[min(index, len(self.calls) - 1)]
-        drawn = SiteNoise(
+        noise = SiteNoise(
             self.noise, self.site, call.pattern, self.shared, call.axes, self.mask_name
         )
-        return drawn.drop(x, module)
+        return noise.drop(x, module)

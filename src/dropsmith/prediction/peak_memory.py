@@ -1,4 +1,4 @@
-"""How much memory a pass holds at once, counted from the tensors its operations return."""
+"""The memory that a pass holds at once, counted from the tensors its operations return."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ class PeakMemory(TorchDispatchMode):
     def __init__(self, counts: Callable[[], bool]) -> None:
         super().__init__()
         self.counts = counts
-        self.held: dict[int, tuple[StorageWeakRef, int]] = {}
+        self.storages: dict[int, tuple[StorageWeakRef, int]] = {}
         self.peak = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -30,18 +30,18 @@ class PeakMemory(TorchDispatchMode):
         for leaf in pytree.tree_leaves(output):
             if isinstance(leaf, Tensor) and leaf.layout == torch.strided:
                 self._note(leaf)
-        self.held = {at: one for at, one in self.held.items() if not one[0].expired()}
+        self.storages = {k: v for k, v in self.storages.items() if not v[0].expired()}
         if self.counts():
-            self.peak = max(self.peak, sum(size for _, size in self.held.values()))
+            self.peak = max(self.peak, sum(size for _, size in self.storages.values()))
         return output
 
     def leave_out(self, output: Any) -> None:
         """Do not count the tensors in `output`: the pass does not need them."""
         for leaf in pytree.tree_leaves(output):
             if isinstance(leaf, Tensor):
-                self.held.pop(StorageWeakRef(leaf.untyped_storage()).cdata, None)
+                self.storages.pop(StorageWeakRef(leaf.untyped_storage()).cdata, None)
 
     def _note(self, leaf: Tensor) -> None:
         storage = leaf.untyped_storage()
         reference = StorageWeakRef(storage)
-        self.held[reference.cdata] = (reference, storage.nbytes())
+        self.storages[reference.cdata] = (reference, storage.nbytes())

@@ -1,4 +1,4 @@
-"""What many noisy passes over one batch say, as a value, and how it is summed up on the way.
+"""The outcome of many noisy passes over one batch, as a value, and the sums it comes from.
 
 Nothing grows with the number of samples: means and squared deviations are carried along sample by
 sample (Welford, 1962), in float32, or float64 where the model computes in it.
@@ -13,7 +13,7 @@ from dropsmith.batches import alike_within
 from dropsmith.errors import NoiseError, did_you_mean
 from dropsmith.terms import OUTPUT_KINDS, OutputKind, output_kind
 
-_ROUNDED = 64
+_ROUNDING_UNITS = 64
 """Units in the last place of the largest score that rounding may come to."""
 
 
@@ -50,7 +50,7 @@ class Prediction:
     class_axis: int | None = None
 
 
-class Running:
+class Moments:
     """Sums over the samples so far.
 
     Args:
@@ -81,8 +81,8 @@ class Running:
             self.mean, self.squares = torch.zeros_like(sample), torch.zeros_like(sample)
             self.entropies = torch.zeros_like(entropy)
         self.count += 1
-        rounded = _ROUNDED * torch.finfo(logits.dtype).eps
-        self.differ = self.differ or not alike_within(logits, self.first, rounded)
+        rounding = _ROUNDING_UNITS * torch.finfo(logits.dtype).eps
+        self.differ = self.differ or not alike_within(logits, self.first, rounding)
         away = sample - self.mean
         self.mean += away / self.count
         self.squares += away * (sample - self.mean)
@@ -100,9 +100,9 @@ class Running:
         axis = self.class_axis if self.class_axis < 0 else self.class_axis + 1
         block, entropy = _read(logits, self.kind, axis)
         count, total = len(block), self.count + len(block)
-        rounded = _ROUNDED * torch.finfo(logits.dtype).eps
+        rounding = _ROUNDING_UNITS * torch.finfo(logits.dtype).eps
         self.differ = self.differ or not all(
-            alike_within(sample, self.first, rounded) for sample in logits
+            alike_within(sample, self.first, rounding) for sample in logits
         )
         mean = block.mean(0)
         away = mean - self.mean
@@ -117,7 +117,7 @@ class Running:
             self.draws += list(block)
 
     def prediction(self) -> Prediction:
-        """What the samples so far amount to."""
+        """The prediction that the samples so far amount to."""
         unsure = _entropy(self.mean, self.kind, self.class_axis)
         has = self.kind != "regression"
         return Prediction(

@@ -11,10 +11,10 @@ from torch import Tensor
 from dropsmith.batches import close
 from dropsmith.errors import AxisError, ViewError
 from dropsmith.passes import Mode
+from dropsmith.prediction.no_uncertainty import no_noise
 from dropsmith.prediction.peak_memory import PeakMemory
 from dropsmith.prediction.replay import Entry, Player, Recorder, Script, through
 from dropsmith.prediction.sampler import Sampler
-from dropsmith.prediction.silent import no_noise
 from dropsmith.prediction.tensor_usage import TensorUsage, is_open, tensors_of
 
 _LOOPED = '\n  use mode="looped"'
@@ -22,7 +22,7 @@ _LOOPED = '\n  use mode="looped"'
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """How a batch may be run.
+    """The way in which a batch may be run.
 
     Args:
         stack: whether several samples may share one forward.
@@ -35,6 +35,10 @@ class Probe:
     script: Script | None
     row_bytes: float
     scores: Tensor
+
+    def copies(self, rows: int, memory: int) -> int:
+        """How many samples share a forward over a batch of some rows, within bytes of memory."""
+        return max(int(memory / (self.row_bytes * rows)), 1) if self.stack else 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,38 +57,38 @@ def probe(sampler: Sampler, mode: Mode, replay: bool) -> Probe:
         NoiseError: nothing random happens in the model.
         ViewError: samples are to be stacked and cannot be.
     """
-    alone = _observed(sampler, (0,))
+    alone = _try(sampler, (0,))
     sampler.check_rules_ran()
-    if not sampler.drawn:
-        raise no_noise(sampler.model, sampler.few)
+    if not sampler.noise_began:
+        raise no_noise(sampler.model, sampler.probe_inputs)
     pair = None if mode == "looped" else _pair(sampler, alone, mode)
     script = _script(sampler, alone, pair) if replay else None
     # Scores are also copied, turned into probabilities and summed up.
     floor = 4 * alone.logits[0].numel() * alone.logits[0].element_size()
-    more = max(pair.peak - alone.peak if pair is not None else 0, floor)
-    rows = sampler.layout.argument_rows(sampler.few)
+    growth = max(pair.peak - alone.peak if pair is not None else 0, floor)
+    rows = sampler.layout.argument_rows(sampler.probe_inputs)
     return Probe(
-        stack=pair is not None, script=script, row_bytes=more / rows, scores=alone.logits[0]
+        stack=pair is not None, script=script, row_bytes=growth / rows, scores=alone.logits[0]
     )
 
 
-def _observed(sampler: Sampler, numbers: tuple[int, ...]) -> _Trial:
-    memory = PeakMemory(lambda: sampler.drawn)
-    recorder = Recorder(lambda: sampler.drawn, told=memory.leave_out)
+def _try(sampler: Sampler, numbers: tuple[int, ...]) -> _Trial:
+    memory = PeakMemory(lambda: sampler.noise_began)
+    recorder = Recorder(lambda: sampler.noise_began, on_output=memory.leave_out)
     with through(sampler.model, recorder), memory:
-        logits = sampler.run(sampler.few, numbers)
+        logits = sampler.sample(sampler.probe_inputs, numbers)
     return _Trial(logits=logits, entries=recorder.entries, peak=memory.peak)
 
 
 def _pair(sampler: Sampler, alone: _Trial, mode: Mode) -> _Trial | None:
     """Two samples stacked, or None where they do not stack."""
     why = sampler.layout.dependence
-    if sampler.used_torch:
+    if sampler.torch_drew:
         why = "some of the noise is torch's own draw, which has no sample of its own in one batch"
     if not why:
-        other = sampler.run(sampler.few, (1,))
+        other = sampler.sample(sampler.probe_inputs, (1,))
         try:
-            pair = _observed(sampler, (0, 1))
+            pair = _try(sampler, (0, 1))
         except (AxisError, ViewError):
             if mode == "stacked":
                 raise
@@ -98,42 +102,42 @@ def _pair(sampler: Sampler, alone: _Trial, mode: Mode) -> _Trial | None:
 
 
 def _script(sampler: Sampler, alone: _Trial, pair: _Trial | None) -> Script | None:
-    """What can be replayed; None where nothing can, or replaying changes the scores."""
+    """The work that can be replayed; None where nothing can, or replaying changes the scores."""
     dims = _dims(alone.entries, pair.entries if pair is not None else None)
     if not dims:
         return None
-    player = Player(alone.entries, Script(dims=dims, needed=frozenset(dims)))
+    player = Player(alone.entries, Script(dims=dims, values=frozenset(dims)))
     player.uses = TensorUsage()
     with player.uses:
-        if not _same(_replayed(sampler, player), alone.logits):
+        if not _same(_replay(sampler, player), alone.logits):
             return None
     # Now without what is not needed: code that torch does not show may have looked at it.
-    script = Script(dims=dims, needed=frozenset(player.uses.needed))
+    script = Script(dims=dims, values=frozenset(player.uses.calls_in_use))
     copies, expected = (2, pair.logits) if pair is not None else (1, alone.logits)
-    again = _replayed(sampler, Player(alone.entries, script, copies))
+    again = _replay(sampler, Player(alone.entries, script, copies))
     return script if _same(again, expected) else None
 
 
-def _replayed(sampler: Sampler, player: Player) -> list[Tensor]:
+def _replay(sampler: Sampler, player: Player) -> list[Tensor]:
     with through(sampler.model, player):
-        return sampler.run(sampler.few, tuple(range(player.copies)))
+        return sampler.sample(sampler.probe_inputs, tuple(range(player.copies)))
 
 
 def _dims(alone: list[Entry], pair: list[Entry] | None) -> dict[int, list[int | None]] | None:
-    """Which axis of each recorded tensor grows with the samples, or None where it is unclear."""
+    """The axis of each recorded tensor that grows with the samples, or None where it is unclear."""
     others = alone if pair is None else pair
     if [entry.number for entry in alone] != [entry.number for entry in others]:
         return None
-    found: dict[int, list[int | None]] = {}
-    for one, two in zip(alone, others, strict=True):
-        if not one.finished:
+    dims: dict[int, list[int | None]] = {}
+    for entry, other in zip(alone, others, strict=True):
+        if not entry.has_output:
             continue
-        tensors = list(zip(tensors_of(one.output), tensors_of(two.output), strict=False))
-        dims = [_row_dim(x, y) for x, y in tensors]
-        if not is_open(one.output) or any(dim == _UNCLEAR for dim in dims):
+        tensors = zip(tensors_of(entry.output), tensors_of(other.output), strict=False)
+        row_dims = [_row_dim(x, y) for x, y in tensors]
+        if not is_open(entry.output) or any(dim == _UNCLEAR for dim in row_dims):
             return None
-        found[one.number] = dims
-    return found
+        dims[entry.number] = row_dims
+    return dims
 
 
 _UNCLEAR = -1
@@ -143,8 +147,8 @@ def _row_dim(alone: Tensor, pair: Tensor) -> int | None:
     if alone.shape == pair.shape:
         return None
     for dim in range(min(alone.ndim, pair.ndim)):
-        joined = torch.cat([alone, alone], dim)
-        if joined.shape == pair.shape and close(joined, pair):
+        twice = torch.cat([alone, alone], dim)
+        if twice.shape == pair.shape and close(twice, pair):
             return dim
     return _UNCLEAR
 

@@ -22,16 +22,17 @@ Forward = Callable[..., Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """What is known, from trying it on a few rows, about the calls that can be replayed.
+    """The calls that can be replayed, as trying a few rows has shown.
 
     Args:
         dims: for each call, by number, the axis of rows of each tensor it returns, or None where
             a tensor is the same for any number of rows.
-        needed: the calls whose tensors are given to anything but replayed modules.
+        values: the calls whose tensors are given to anything but replayed modules; of others
+            nobody asks more than the shape.
     """
 
     dims: Mapping[int, Sequence[int | None]]
-    needed: frozenset[int]
+    values: frozenset[int]
 
 
 @dataclass(eq=False)
@@ -42,65 +43,65 @@ class Entry:
         module: what was called.
         number: how many such calls had begun before it, those inside others counted too.
         output: what it returned, if it also finished before the first draw.
-        finished: whether it did.
+        has_output: whether it did.
     """
 
     module: nn.Module
     number: int
     output: Any = None
-    finished: bool = False
+    has_output: bool = False
 
 
 class Recorder:
     """Notes in one pass of a model what could be handed out again in the next.
 
     Args:
-        drawn: whether anything random has happened in the pass so far.
+        noise_began: whether anything random has happened in the pass so far.
         script: what is known about the calls; without it every tensor is kept.
-        told: is given each output that is kept.
+        on_output: is given each output that is kept.
     """
 
     def __init__(
         self,
-        drawn: Callable[[], bool],
+        noise_began: Callable[[], bool],
         script: Script | None = None,
-        told: Callable[[Any], None] | None = None,
+        on_output: Callable[[Any], None] | None = None,
     ) -> None:
-        self.drawn, self.script, self.told = drawn, script, told
+        self.noise_began, self.script, self.on_output = noise_began, script, on_output
         self.entries: list[Entry] = []
-        self.begun = 0
+        self.count = 0
 
     @property
-    def as_tried(self) -> bool:
-        """Whether the calls that finished are those that the script knows."""
-        finished = [entry.number for entry in self.entries if entry.finished]
-        return self.script is not None and finished == list(self.script.dims)
+    def follows_script(self) -> bool:
+        """True where the calls that finished are those that the script knows."""
+        numbers = [entry.number for entry in self.entries if entry.has_output]
+        return self.script is not None and numbers == list(self.script.dims)
 
     def wrap(self, module: nn.Module, forward: Forward) -> Forward:
         """A forward that notes what the module returns."""
 
         @wraps(forward)
         def noting(*args: Any, **kwargs: Any) -> Any:
-            if self.drawn():
+            if self.noise_began():
                 return forward(*args, **kwargs)
-            entry, place = Entry(module, self.begun), len(self.entries)
+            entry, place = Entry(module, self.count), len(self.entries)
             self.entries.append(entry)
-            self.begun += 1
+            self.count += 1
             output = forward(*args, **kwargs)
-            if not self.drawn():
+            if not self.noise_began():
                 del self.entries[place + 1 :]
-                entry.output, entry.finished = self._kept(entry.number, output), True
+                entry.output, entry.has_output = self._copy(entry.number, output), True
             return output
 
         return noting
 
-    def _kept(self, number: int, output: Any) -> Any:
+    def _copy(self, number: int, output: Any) -> Any:
         # Copies, because what comes after may work in place.
-        needed = self.script is None or number in self.script.needed
-        kept = over_tensors(Tensor.clone if needed else hollow, output)
-        if self.told is not None:
-            self.told(kept)
-        return kept
+        has_values = self.script is None or number in self.script.values
+        copy = over_tensors(Tensor.clone if has_values else hollow, output)
+        if self.on_output is not None:
+            self.on_output(copy)
+        return copy
 
 
 class Player:
@@ -126,42 +127,42 @@ class Player:
             if entry is None or entry.module is not module:
                 return forward(*args, **kwargs)
             self.place += 1
-            return self._again(entry) if entry.finished else forward(*args, **kwargs)
+            return self._output(entry) if entry.has_output else forward(*args, **kwargs)
 
         return replaying
 
-    def _again(self, entry: Entry) -> Any:
-        change = _repeated if entry.number in self.script.needed else _stretched
+    def _output(self, entry: Entry) -> Any:
+        change = _repeat if entry.number in self.script.values else _stretch
         dims = iter(self.script.dims[entry.number])
         output = over_tensors(lambda x: change(x, next(dims), self.copies), entry.output)
         if self.uses is not None:
-            self.uses.given(entry.number, output)
+            self.uses.watch(entry.number, output)
         return output
 
 
 @contextmanager
 def through(model: nn.Module, way: Recorder | Player) -> Iterator[None]:
     """The forwards of all modules below the root go through `way` in a `with` block."""
-    own: list[tuple[nn.Module, Forward | None]] = []
+    forwards: list[tuple[nn.Module, Forward | None]] = []
     try:
         for module in model.modules():
             if module is model or isinstance(module, torch.jit.ScriptModule):
                 continue
-            own.append((module, module.__dict__.get("forward")))
+            forwards.append((module, module.__dict__.get("forward")))
             module.__dict__["forward"] = way.wrap(module, module.forward)
         yield
     finally:
-        for module, forward in own:
+        for module, forward in forwards:
             if forward is None:
                 del module.__dict__["forward"]
             else:
                 module.__dict__["forward"] = forward
 
 
-def _repeated(x: Tensor, dim: int | None, copies: int) -> Tensor:
+def _repeat(x: Tensor, dim: int | None, copies: int) -> Tensor:
     return x.clone() if dim is None or copies == 1 else torch.cat([x] * copies, dim)
 
 
-def _stretched(x: Tensor, dim: int | None, copies: int) -> Tensor:
+def _stretch(x: Tensor, dim: int | None, copies: int) -> Tensor:
     sizes = [size * copies if d == dim else size for d, size in enumerate(x.shape)]
     return hollow(x.new_empty(())).expand(sizes)

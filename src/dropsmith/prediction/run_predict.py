@@ -13,11 +13,12 @@ from dropsmith.noise import RowAxes
 from dropsmith.passes import Mode, Scores
 from dropsmith.plans import Plan
 from dropsmith.prediction.class_axis import check_class_axis
-from dropsmith.prediction.prediction import Prediction, Running
+from dropsmith.prediction.no_uncertainty import no_effect
+from dropsmith.prediction.prediction import Moments, Prediction
 from dropsmith.prediction.probe import Probe, probe
 from dropsmith.prediction.replay import Player, Recorder, through
-from dropsmith.prediction.sampler import Sampler, sampling
-from dropsmith.prediction.silent import no_effect
+from dropsmith.prediction.sampler import Sampler
+from dropsmith.prediction.sampling import sampling
 from dropsmith.terms import OutputKind
 
 MEMORY = 2**24
@@ -86,23 +87,23 @@ def predict(
     """
     if samples < 2:
         raise NoiseError(f"predict takes at least 2 samples, got {samples}: one shows no spread")
-    model, running = bare(model), Running(kind, keep)
+    model, moments = unwrapped(model), Moments(kind, keep)
     inputs = arguments(model, batch)
     with sampling(model, inputs, plan, seed, rows) as sampler:
         sampler.scores = scores
-        found = sampler.probes.get((mode, replay, scores))
-        if found is None:
-            found = sampler.probes[mode, replay, scores] = probe(sampler, mode, replay)
-        if running.kind == "classification":
-            running.class_axis = _class_axis(sampler, found, class_axis)
-        for logits in _samples(sampler, inputs, samples, found, memory):
-            running.add_block(logits)
-        if not running.differ:
-            raise no_effect(model, sampler.few, samples, sorted(sampler.noise.draw_counts))
-    return running.prediction()
+        way = sampler.probes.get((mode, replay, scores))
+        if way is None:
+            way = sampler.probes[mode, replay, scores] = probe(sampler, mode, replay)
+        if moments.kind == "classification":
+            moments.class_axis = _class_axis(sampler, way, class_axis)
+        for logits in _samples(sampler, inputs, samples, way, memory):
+            moments.add_block(logits)
+        if not moments.differ:
+            raise no_effect(model, sampler.probe_inputs, samples, sorted(sampler.noise.draw_counts))
+    return moments.prediction()
 
 
-def bare(model: nn.Module) -> nn.Module:
+def unwrapped(model: nn.Module) -> nn.Module:
     """The model inside wrappers for several devices and for compilation."""
     wrappers = (nn.parallel.DistributedDataParallel, nn.DataParallel)
     while isinstance(model, wrappers) or hasattr(model, "_orig_mod"):
@@ -110,48 +111,47 @@ def bare(model: nn.Module) -> nn.Module:
     return model
 
 
-def _class_axis(sampler: Sampler, found: Probe, given: int | None) -> int:
+def _class_axis(sampler: Sampler, way: Probe, axis: int | None) -> int:
     """The axis of the classes, which is looked for once; checked against the scores."""
-    axis = given if given is not None else sampler.probes.get("class axis")
     if axis is None:
-        axis = sampler.probes["class axis"] = sampler.class_axis(found.scores)
-    check_class_axis(found.scores, axis)
+        axis = sampler.probes.get("class axis")
+    if axis is None:
+        axis = sampler.probes["class axis"] = sampler.class_axis(way.scores)
+    check_class_axis(way.scores, axis)
     return axis
 
 
 def _samples(
-    sampler: Sampler, inputs: Arguments, samples: int, found: Probe, memory: int | None
+    sampler: Sampler, inputs: Arguments, samples: int, way: Probe, memory: int | None
 ) -> Iterator[Tensor]:
     """The scores of the samples in order, `[samples, ...]` of those that were run together."""
     entries, start = [], 0
-    if found.script is not None:
-        recorder = Recorder(lambda: sampler.drawn, found.script)
+    if way.script is not None:
+        recorder = Recorder(lambda: sampler.noise_began, way.script)
         with through(sampler.model, recorder):
-            (first,) = sampler.run(inputs, (0,))
+            (first,) = sampler.sample(inputs, (0,))
         # A path other than the one that was tried is not replayed.
-        entries = recorder.entries if recorder.as_tried else []
+        entries = recorder.entries if recorder.follows_script else []
         start = 1
         yield first.unsqueeze(0)
     budget = budget_of(sampler.model) if memory is None else memory
-    most = (
-        int(budget / (found.row_bytes * sampler.layout.argument_rows(inputs))) if found.stack else 1
-    )
-    for numbers in parts_of(range(start, samples), max(most, 1)):
-        yield torch.stack(_run(sampler, inputs, numbers, found, entries))
+    rows = sampler.layout.argument_rows(inputs)
+    for numbers in parts_of(range(start, samples), way.copies(rows, budget)):
+        yield torch.stack(_sample(sampler, inputs, numbers, way, entries))
 
 
-def _run(
-    sampler: Sampler, inputs: Arguments, numbers: tuple[int, ...], found: Probe, entries: list[Any]
+def _sample(
+    sampler: Sampler, inputs: Arguments, numbers: tuple[int, ...], way: Probe, entries: list[Any]
 ) -> list[Tensor]:
-    if found.script is None:
-        return sampler.run(inputs, numbers)
-    with through(sampler.model, Player(entries, found.script, len(numbers))):
-        return sampler.run(inputs, numbers)
+    if way.script is None:
+        return sampler.sample(inputs, numbers)
+    with through(sampler.model, Player(entries, way.script, len(numbers))):
+        return sampler.sample(inputs, numbers)
 
 
-def parts_of(numbers: range, most: int) -> Iterator[tuple[int, ...]]:
-    """As few parts of at most `most` as there can be, of nearly equal size."""
-    count = ceil(len(numbers) / most)
+def parts_of(numbers: range, size: int) -> Iterator[tuple[int, ...]]:
+    """As few parts of at most `size` as there can be, of nearly equal size."""
+    count = ceil(len(numbers) / size)
     for part in torch.arange(numbers.start, numbers.stop).tensor_split(max(count, 1)):
         yield tuple(part.tolist())
 

@@ -8,28 +8,29 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from dropsmith.batches import Arguments, arguments
+from dropsmith.batches import arguments
 from dropsmith.errors import NoiseError
 from dropsmith.noise import plan_of, sites
 from dropsmith.passes import logits_of
 from dropsmith.patterns import Off
 from dropsmith.plans import Kind, Plan, rule, select
 from dropsmith.prediction.probe import Probe, probe
-from dropsmith.prediction.run_predict import bare, budget_of, parts_of
-from dropsmith.prediction.sampler import Sampler, sampling
+from dropsmith.prediction.run_predict import budget_of, parts_of, unwrapped
+from dropsmith.prediction.sampler import Sampler
+from dropsmith.prediction.sampling import sampling
 from dropsmith.terms import output_kind
 
 Carry = Callable[[Any], Mapping[str, Any]]
 """Takes what the model returned; returns what it is given beside the next batch, rows first."""
 
 
-class Reading:
-    """Reads batches in order and returns the mean over the samples; see `reading`.
+class PredictionStream:
+    """Reads batches in order and returns the mean over the samples; see `stream_predictions`.
 
     Args:
         sampler: runs the model.
         samples: how many passes.
-        found: how they may be run.
+        way: in which they may be run.
         carry: what a sample hands on.
         kind: what the scores are.
     """
@@ -38,14 +39,14 @@ class Reading:
         self,
         sampler: Sampler,
         samples: int,
-        found: Probe,
+        way: Probe,
         carry: Carry,
         kind: Literal["classification", "regression"],
     ) -> None:
-        self.sampler, self.samples, self.found = sampler, samples, found
+        self.sampler, self.samples, self.way = sampler, samples, way
         self.carry, self.kind = carry, output_kind(kind)
         self.numbers: list[tuple[int, ...]] = []
-        self.carried: dict[int, dict[str, Any]] = {}
+        self.states: dict[int, dict[str, Any]] = {}
 
     def read(self, batch: Mapping[str, Tensor], continues: bool) -> Tensor:
         """The logarithm of the mean probabilities, or the mean of values, of one batch.
@@ -56,15 +57,13 @@ class Reading:
         """
         inputs, layout = arguments(self.sampler.model, batch), self.sampler.layout
         if not continues or not self.numbers:
-            self.numbers, self.carried = self._parts(layout.argument_rows(inputs)), {}
+            self.numbers, self.states = self._parts(layout.argument_rows(inputs)), {}
         total = None
         for index, numbers in enumerate(self.numbers):
-            copies = len(numbers)
-            kwargs = layout.combined([inputs] * copies).kwargs | self.carried.get(index, {})
-            rows = layout.argument_rows(inputs) * copies
-            output = self.sampler.stacked_output(Arguments((), kwargs), numbers, rows)
-            self.carried[index] = dict(self.carry(output))
-            part = self._sum(logits_of(output, self.sampler.scores), copies)
+            run = self.sampler.plan(inputs, numbers)
+            output = self.sampler.output(run, self.states.get(index, {}))
+            self.states[index] = dict(self.carry(output))
+            part = self._sum(logits_of(output, self.sampler.scores), len(numbers))
             total = part if total is None else self._add(total, part)
         assert total is not None
         return (
@@ -74,8 +73,8 @@ class Reading:
         )
 
     def _parts(self, rows: int) -> list[tuple[int, ...]]:
-        most = int(budget_of(self.sampler.model) / (self.found.row_bytes * rows))
-        return list(parts_of(range(self.samples), max(most, 1) if self.found.stack else 1))
+        copies = self.way.copies(rows, budget_of(self.sampler.model))
+        return list(parts_of(range(self.samples), copies))
 
     def _sum(self, scores: Tensor, copies: int) -> Tensor:
         scores = scores.float().unflatten(0, (copies, -1))
@@ -89,16 +88,16 @@ class Reading:
 
 
 @contextmanager
-def reading(
+def stream_predictions(
     model: nn.Module,
-    few: Mapping[str, Tensor],
+    batch: Mapping[str, Tensor],
     samples: int,
     carry: Carry = lambda output: {},
     *,
     kind: Literal["classification", "regression"] = "classification",
     seed: int = 0,
     without: tuple[Kind, ...] = (),
-) -> Iterator[Reading]:
+) -> Iterator[PredictionStream]:
     """The means of many noisy passes over batches that may follow each other, for a `with` block.
 
     Each sample has masks of its own, a function of `seed` and its number, and the same in every
@@ -108,14 +107,14 @@ def reading(
 
     >>> from dropsmith.patterns import Bernoulli
     >>> net = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
-    >>> plan, few = Plan(rule("0", Bernoulli(rate=0.5))), {"input": torch.ones(2, 3)}
-    >>> with plan.installed(net, few), reading(net, few, samples=8) as one:
-    ...     one.read(few, continues=False).shape
+    >>> plan, batch = Plan(rule("0", Bernoulli(rate=0.5))), {"input": torch.ones(2, 3)}
+    >>> with plan.installed(net, batch), stream_predictions(net, batch, samples=8) as stream:
+    ...     stream.read(batch, continues=False).shape
     torch.Size([2, 2])
 
     Args:
         model: its installed plan is the noise, beside its own.
-        few: a batch of a few rows, to find out how samples may be run.
+        batch: a few rows by name, to find out how samples may be run.
         samples: how many passes, at least 1.
         carry: what one pass hands to the next over the batch that continues.
         kind: `classification` averages probabilities, `regression` predictions.
@@ -125,17 +124,17 @@ def reading(
     Raises:
         NoiseError: nothing random happens in the model.
     """
-    model = bare(model)
-    plan = _without(model, few, without) if without else None
-    with sampling(model, arguments(model, few), plan, seed) as sampler:
-        found = probe(sampler, "auto", replay=False)
-        yield Reading(sampler, samples, found, carry, kind)
+    model = unwrapped(model)
+    plan = _without(model, batch, without) if without else None
+    with sampling(model, arguments(model, batch), plan, seed) as sampler:
+        way = probe(sampler, "auto", replay=False)
+        yield PredictionStream(sampler, samples, way, carry, kind)
 
 
-def _without(model: nn.Module, few: Any, kinds: tuple[Kind, ...]) -> Plan:
+def _without(model: nn.Module, batch: Any, kinds: tuple[Kind, ...]) -> Plan:
     """The installed plan with no noise at the sites of some kinds."""
     plan = plan_of(model) or Plan()
-    there = {site.kind for site in sites(model, few)}
+    there = {site.kind for site in sites(model, batch)}
     if missing := [kind for kind in kinds if kind not in there]:
         raise NoiseError(
             f"this model has no site of kind {missing[0]!r} to leave without noise\n"

@@ -29,9 +29,9 @@ class TensorUsage(TorchFunctionMode):
         super().__init__()
         self.numbers: dict[int, int] = {}
         self.alive: list[Any] = []
-        self.needed: set[int] = set()
+        self.calls_in_use: set[int] = set()
 
-    def given(self, number: int, output: Any) -> None:
+    def watch(self, number: int, output: Any) -> None:
         """Watch the tensors of a call, which stay alive so that no other takes their address."""
         self.alive.append(output)
         for leaf in tensors_of(output):
@@ -43,8 +43,8 @@ class TensorUsage(TorchFunctionMode):
             # What oneDNN has laid out, or vmap batched, has no storage to tell it by, and no
             # module returns it.
             tensors = (x for x in tensors_of((args, kwargs)) if _has_storage(x))
-            places = (x.untyped_storage().data_ptr() for x in tensors)
-            self.needed.update(self.numbers[place] for place in places if place in self.numbers)
+            numbers = (self.numbers.get(x.untyped_storage().data_ptr()) for x in tensors)
+            self.calls_in_use.update(number for number in numbers if number is not None)
         return func(*args, **kwargs)
 
 
@@ -63,7 +63,7 @@ def tensors_of(output: Any) -> list[Tensor]:
 
 
 def is_open(output: Any) -> bool:
-    """Whether all of an output can be looked into: nothing but tensors and plain values."""
+    """True where all of an output can be looked into: nothing but tensors and plain values."""
     return all(isinstance(leaf, _LEAVES) for leaf in pytree.tree_leaves(output))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dropsmith.batches import call
 from dropsmith.passes import logits_of
 from dropsmith.plans import Kind
-from dropsmith.prediction import reading
+from dropsmith.prediction import stream_predictions
 from dropsmith.tasks import Part, Task, device_of
 
 ROWS = 256
@@ -56,7 +56,7 @@ def evaluate(
         if not samples:
             return _scores(task, part, OnePass(model, task).read, device_of(model))
         example = on_device(part.rows(slice(0, 2)), device_of(model))
-        with reading(
+        with stream_predictions(
             model, example, samples, task.carry, kind=task.kind, seed=seed, without=without
         ) as mean:
             return _scores(task, part, mean.read, device_of(model))

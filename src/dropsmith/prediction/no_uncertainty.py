@@ -1,4 +1,4 @@
-"""Why a prediction would report no uncertainty, in words: zero is never returned without one."""
+"""Errors for predictions without uncertainty, with the reasons: zero is never returned alone."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from dropsmith.passes import audit
 _ADD = "\n  add noise: predict(..., plan=Plan(rule('<site>', Bernoulli(rate=0.1))))"
 
 
-def no_noise(model: nn.Module, few: Any) -> NoiseError:
+def no_noise(model: nn.Module, probe_inputs: Any) -> NoiseError:
     """The error for a model in which nothing random happens, with the reason at each site."""
-    reasons = _reasons(model, few)
+    reasons = _reasons(model, probe_inputs)
     if not reasons:
         return NoiseError(
             "this model has no dropout and no plan, so every sample would be the same" + _ADD
@@ -23,20 +23,20 @@ def no_noise(model: nn.Module, few: Any) -> NoiseError:
     )
 
 
-def no_effect(model: nn.Module, few: Any, samples: int, sites: list[str]) -> NoiseError:
+def no_effect(model: nn.Module, probe_inputs: Any, samples: int, sites: list[str]) -> NoiseError:
     """The error for noise that ran and left no trace in what the model returned."""
     ran = ", ".join(sites[:4]) + (f" and {len(sites) - 4} more" if len(sites) > 4 else "")
     return NoiseError(
         f"all {samples} samples are the same, though noise ran at {ran or 'a call of torch'}\n"
-        f"{_reasons(model, few)}\n  what is dropped there does not reach the outputs: is it "
-        "zero already, overwritten, or beside the way to them?"
+        f"{_reasons(model, probe_inputs)}\n  what is dropped there does not reach the outputs: "
+        "is it zero already, overwritten, or beside the way to them?"
     )
 
 
-def _reasons(model: nn.Module, few: Any) -> str:
+def _reasons(model: nn.Module, probe_inputs: Any) -> str:
     with unchanged(model):
         # Prediction draws in eval mode too: what is off in train mode is off for good.
-        rows = audit(model.train(), few).rows
-    told = [(row.site.name, row.why) for row in rows if row.why]
-    more = [f"  and {len(told) - 8} more"] if len(told) > 8 else []
-    return "\n".join([f"  {name}: {why}" for name, why in told[:8]] + more)
+        rows = audit(model.train(), probe_inputs).rows
+    lines = [f"  {row.site.name}: {row.why}" for row in rows if row.why]
+    rest = [f"  and {len(lines) - 8} more"] if len(lines) > 8 else []
+    return "\n".join(lines[:8] + rest)

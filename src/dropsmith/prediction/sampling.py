@@ -1,0 +1,167 @@
+"""A model made ready to be sampled: in eval mode, with all its noise on, and nothing left after."""
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from dropsmith.batches import Arguments, Layout, call, copied
+from dropsmith.errors import PlanError
+from dropsmith.interception import Attachment, fast_path_disabled
+from dropsmith.noise import Calls as CallsOf
+from dropsmith.noise import (
+    Installation,
+    KeyedDropout,
+    OwnDraws,
+    RowAxes,
+    find_noise,
+    install,
+    installation_of,
+    layout_of,
+    own_draws,
+    plan_of,
+    plan_suspended,
+    remove,
+    unchanged,
+)
+from dropsmith.noise import sites as find_sites
+from dropsmith.patterns import Schedule
+from dropsmith.plans import Plan
+from dropsmith.prediction.native_dropout import Calls, native_calls
+from dropsmith.prediction.native_rules import CallByCall, native_rules, sites_of_several_patterns
+from dropsmith.prediction.sampler import Sampler
+from dropsmith.prediction.trial_memory import TrialMemory, memory_key, recall, remember
+
+
+@contextmanager
+def sampling(
+    model: nn.Module,
+    inputs: Arguments,
+    plan: Plan | None,
+    seed: int,
+    rows: RowAxes | None = None,
+) -> Iterator[Sampler]:
+    """A `Sampler` of a model for the length of a `with` block; the model is as it was after.
+
+    Args:
+        model: the root module, not a wrapper.
+        inputs: the arguments of a batch, to find the model's noise with.
+        plan: the noise beside the model's own, in place of the plan that is installed.
+        seed: of the masks.
+        rows: the axes on which arguments have their rows, where somebody says them.
+    """
+    plan = plan if plan is not None else plan_of(model) or Plan()
+    _check_root(model)
+    step = _step_of(model, plan)
+    with unchanged(model), plan_suspended(model), _eager(model), fast_path_disabled():
+        model.eval()
+        layout = layout_of(model, inputs, rows)
+        # A mask that the views of a batch share in training would be one mask for all samples.
+        fresh = tuple(replace(rule, views="fresh") for rule in plan.rules)
+        key = memory_key(model, inputs, fresh, rows and tuple(rows.items()))
+        memory = recall(model, key)
+        if memory is None:
+            probe_inputs = two_rows(model, layout, inputs)
+            memory = TrialMemory(
+                calls=_native_calls(model, probe_inputs),
+                sites=find_sites(model, probe_inputs),
+                probe_inputs=probe_inputs,
+            )
+        native = native_rules(memory.calls)
+        installation = install(model, (*native, *fresh), inputs, seed, 0, memory.sites)
+        installation.noise.checked = True
+        try:
+            several = sites_of_several_patterns(memory.calls)
+            _draw_call_by_call(installation, several, len(native))
+            yield Sampler(model, installation, len(native), seed, step, layout, memory)
+            remember(model, key, memory)
+        finally:
+            remove(model)
+
+
+def two_rows(model: nn.Module, layout: Layout, inputs: Arguments) -> Arguments:
+    """Two rows of a batch; the whole batch where rows cannot be taken without the others."""
+    rows = layout.argument_rows(inputs)
+    if not layout.divisible or not layout.grows:
+        return inputs
+    part = layout.taken_arguments(inputs, [0, min(1, rows - 1)])
+    try:
+        with unchanged(model), torch.no_grad():
+            args, kwargs = copied(part)
+            model(*args, **kwargs)
+    except Exception:
+        return inputs
+    return part
+
+
+def _native_calls(model: nn.Module, probe_inputs: Arguments) -> Calls:
+    """The model's own noisy calls; a warning where modules also draw by their own code."""
+    calls: Calls = {}
+    draws = own_draws(model, lambda: calls.update(native_calls(model, probe_inputs)))
+    if draws.modules:
+        _warn_of_own_draws(model, probe_inputs, draws)
+    return calls
+
+
+def _warn_of_own_draws(model: nn.Module, probe_inputs: Arguments, training: OwnDraws) -> None:
+    """Say which modules draw for themselves in train mode, and not in eval mode."""
+    with unchanged(model), torch.no_grad():
+        draws = own_draws(model, lambda: call(model, probe_inputs))
+    silent = [name or "the root" for name in training.modules if name not in draws.modules]
+    if silent:
+        warnings.warn(
+            f"{', '.join(silent[:3])} draws noise by its own code in training and none in eval "
+            f"mode, so it is not in this prediction ({len(silent)} such modules)\n"
+            "  ds.audit(model.train(), batch) says what is drawn; a module of stochastic depth or "
+            "nn.Dropout in its place is sampled",
+            stacklevel=6,
+        )
+
+
+def _check_root(model: nn.Module) -> None:
+    for name, module in model.named_modules():
+        if name and installation_of(module) is not None:
+            raise PlanError(
+                f"a plan is installed on {name!r}, a part of the model to predict with\n"
+                "  predict with that part, or install the plan on the whole model"
+            )
+
+
+def _step_of(model: nn.Module, plan: Plan) -> int:
+    noise = find_noise(model)
+    changes = any(isinstance(getattr(r.pattern, "rate", 0), Schedule) for r in plan.rules)
+    # Rates on a schedule are those of the training so far; other masks need not change with it.
+    return noise.step if noise is not None and changes else 0
+
+
+def _draw_call_by_call(installation: Installation, calls: Calls, native_rules: int) -> None:
+    rules = installation.rules[:native_rules]
+    native = {a.site.name for a in installation.assignments if a.rule in rules}
+    for attachment in installation.attachments:
+        for holder in _holders(attachment):
+            if (name := holder.drawn.site.name) in calls and name in native:
+                holder.drawn = CallByCall.of(holder.drawn, calls[name])
+
+
+def _holders(attachment: Attachment) -> list[Any]:
+    """The objects that hold the noise of an attachment's native sites."""
+    if isinstance(attachment, CallsOf):
+        sites = (attachment.functional, attachment.attention)
+        return [site for site in sites if site is not None]
+    return [attachment] if isinstance(attachment, KeyedDropout) else []
+
+
+def _eager(model: nn.Module) -> Any:
+    compiled = any(
+        hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
+        for module in model.modules()
+    )
+    # What noise a compiled graph drew cannot be told, nor can parts of it be replayed. Attention
+    # of torch's that is compiled wherever it is called cannot be under the probe's mode.
+    compiled = compiled or "torch.nn.attention.flex_attention" in sys.modules
+    return torch.compiler.set_stance("force_eager") if compiled else nullcontext()
