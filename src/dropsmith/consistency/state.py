@@ -94,9 +94,9 @@ class Consistent:
         if reads is None:
             return None
         last = self.reader
-        fits = last is not None and last.settled and last.model is model and last.reads == reads
+        fits = last is not None and last.is_reusable and last.model is model and last.reads == reads
         if not fits or run.below is not never or last is None or last.below is not never:
-            self.reader = Reader(model, reads, begun=True, below=run.below)
+            self.reader = Reader(model, reads, in_forward=True, below=run.below)
         return self.reader
 
     def __getstate__(self) -> dict[str, Any]:
