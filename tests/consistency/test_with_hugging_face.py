@@ -65,7 +65,7 @@ def test_a_model_computes_its_own_loss_only_until_it_was_seen_to_be_ours(mode, a
     makers = {classifier: BATCH, causal: {"input_ids": words(), "labels": some_labels()}}
     for make, batch in makers.items():
         model, other = (noisy(consistent(make(), RDrop(alpha=1), mode=mode)) for _ in range(2))
-        other.__dict__[STATE].apart = False
+        other.__dict__[STATE].labels_are_optional = False
         seen, kept = given(model), given(other)
         found = [(model(**batch, **how), other(**batch, **how)) for _ in range(3)]
         passes = 1 if mode == "auto" else 2

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dropsmith.passes.audit_measure import FEW, Draw, masks_differ
+from dropsmith.passes.audit_measure import MIN_ELEMENTS, Draw, masks_differ
 from noise.zoo import seeded
 
 X = seeded(8, 10)
@@ -17,20 +17,20 @@ X = seeded(8, 10)
 def test_counts_are_those_of_a_loop_over_the_elements(mask):
     before, factor = X.flatten()[:40], torch.tensor(mask)
     draw = Draw.of(before, before * factor)
-    assert draw.valid == 40
-    assert draw.dropped == sum(value == 0 for value in mask)
-    assert draw.changed == sum(value != 1 for value in mask)
+    assert draw.valid_count == 40
+    assert draw.drop_count == sum(value == 0 for value in mask)
+    assert draw.change_count == sum(value != 1 for value in mask)
 
 
 def test_what_was_zero_or_infinite_before_says_nothing():
     before = torch.tensor([0.0, -torch.inf, torch.nan, 1.0, 2.0])
     draw = Draw.of(before, torch.tensor([0.0, 0.0, 0.0, 0.0, 4.0]))
-    assert (draw.valid, draw.dropped, draw.changed) == (2, 1, 2)
+    assert (draw.valid_count, draw.drop_count, draw.change_count) == (2, 1, 2)
 
 
 def test_what_nearly_vanished_says_nothing_either():
     before = torch.tensor([1e-44, 1.0])
-    assert Draw.of(before, torch.tensor([0.0, 1.0])).changed == 0
+    assert Draw.of(before, torch.tensor([0.0, 1.0])).change_count == 0
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
@@ -38,7 +38,7 @@ def test_a_rounding_is_no_noise(dtype):
     before = X.to(dtype)
     after = before * (1 + torch.finfo(dtype).eps)
     assert not torch.equal(before, after)
-    assert Draw.of(before, after).changed == 0
+    assert Draw.of(before, after).change_count == 0
 
 
 def test_alpha_dropout_drops_to_another_value_than_zero():
@@ -47,15 +47,15 @@ def test_alpha_dropout_drops_to_another_value_than_zero():
     after = F.alpha_dropout(x, 0.3, training=True)
     draw = Draw.of(x, after)
     dropped = int((after == after.flatten().mode().values).sum())
-    assert draw.dropped == dropped
+    assert draw.drop_count == dropped
     assert abs(dropped / 10_000 - 0.3) < 5 * (0.21 / 10_000) ** 0.5
 
 
 def test_noise_that_only_scales_drops_nothing():
     draw = Draw.of(X, X * (1 + 0.1 * seeded(8, 10, seed=1)))
-    assert (draw.dropped, draw.changed > 0) == (0, True)
+    assert (draw.drop_count, draw.change_count > 0) == (0, True)
     ones = torch.ones(50)
-    assert Draw.of(ones, ones * 2).dropped == 0
+    assert Draw.of(ones, ones * 2).drop_count == 0
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_what_says_nothing_in_one_view_does_not_tell_them_apart():
 
 
 def test_too_few_elements_cannot_tell():
-    few = torch.ones(FEW - 1)
+    few = torch.ones(MIN_ELEMENTS - 1)
     assert masks_differ([Draw.of(few, few * 2)]) is None
     assert masks_differ([Draw.of(few, few)]) is False
 
@@ -119,9 +119,9 @@ def test_too_few_elements_cannot_tell():
 def test_rows_of_which_nothing_was_changed_are_counted_where_rows_can_be_told():
     after = X.clone()
     after[2] = 0
-    assert Draw.of(X, after, ("batch", "unit")).whole == (7, 8)
-    assert Draw.of(X, after, ("unit", "batch")).whole == (0, 10)
-    assert Draw.of(X, after).whole == (0, 0)
+    assert Draw.of(X, after, ("batch", "unit")).unchanged_rows == (7, 8)
+    assert Draw.of(X, after, ("unit", "batch")).unchanged_rows == (0, 10)
+    assert Draw.of(X, after).unchanged_rows == (0, 0)
     dead = X.clone()
     dead[3] = 0
-    assert Draw.of(dead, dead.clone(), ("batch", "unit")).whole == (7, 7)
+    assert Draw.of(dead, dead.clone(), ("batch", "unit")).unchanged_rows == (7, 7)

@@ -1,4 +1,4 @@
-"""What attention calls look at, remembered while a model runs and made ready when it is used."""
+"""Records of attention calls: made while a model runs, evaluated when they are used."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -16,28 +16,28 @@ from dropsmith.kernels.attention_divergence import AttentionInputs
 
 
 class AttentionRecord(ABC):
-    """An attention call, or what may prove to be one.
+    """An attention call, or a call that may prove to be one.
 
-    Nothing is computed before it is asked for: what is computed while a checkpointed block runs
-    would have to be computed again when the block is.
+    Nothing is computed before it is asked for: a computation inside a checkpointed block would be
+    made again whenever the block is run again.
     """
 
     @property
     def attends(self) -> bool:
-        """Whether it is attention."""
+        """Say whether the call is attention."""
         return True
 
     @abstractmethod
     def value(self) -> AttentionInputs | Tensor:
-        """What the call looks at, or its probabilities where they are there or nothing else is."""
+        """The inputs of the call, or its probabilities where the model writes them out."""
 
 
 @final
 class DropoutInput(AttentionRecord):
-    """What a dropout call was given: probabilities of attention, or something else.
+    """The input of a dropout call: probabilities of attention, or something else.
 
-    Its values tell. They are looked at when the forward is over, for a compiler that traces the
-    forward can follow no value.
+    Its values tell which. They are looked at when the forward is over, for a compiler that traces
+    the forward cannot branch on a value.
     """
 
     def __init__(self, x: Tensor) -> None:
@@ -54,7 +54,7 @@ class DropoutInput(AttentionRecord):
 @final
 @dataclass(frozen=True)
 class FusedAttention(AttentionRecord):
-    """What a call of fused attention looks at; its values are not held."""
+    """The queries, keys and mask of a call of fused attention, without its values."""
 
     inputs: AttentionInputs
 
@@ -78,7 +78,7 @@ class AttentionCall(AttentionRecord):
 
 
 def record_of(call: NoisyCall) -> AttentionRecord | None:
-    """What is to be remembered of a call; None where it can be no attention."""
+    """Return the record of a call; None where it can be no attention."""
     if call.kind != "attention":
         return record_of_dropout(call.input) if call.kind == "functional" else None
     if call.operation == "attention":
@@ -87,13 +87,13 @@ def record_of(call: NoisyCall) -> AttentionRecord | None:
 
 
 def record_of_dropout(x: Any) -> DropoutInput | None:
-    """What is about to be dropped, if it has the form of probabilities."""
+    """Return the record of the input of dropout, if it has the form of probabilities."""
     fits = isinstance(x, Tensor) and x.ndim >= 3 and x.is_floating_point()
     return DropoutInput(x) if fits else None
 
 
 def sums_to_one(value: Tensor) -> bool:
-    """Whether a tensor can be `[..., time, time]` probabilities: its rows sum to one, or zero."""
+    """Say whether a tensor may be `[..., time, time]` probabilities: rows sum to one, or zero."""
     if value.ndim < 3 or not value.is_floating_point():
         return False
     sums = value.detach().sum(-1)
@@ -102,9 +102,9 @@ def sums_to_one(value: Tensor) -> bool:
 
 
 def _inputs(call: NoisyCall) -> AttentionInputs:
-    """What a fused call looks at, rows and heads that torch broadcasts written out."""
-    given = call.arguments
-    query, key, mask = given["query"], given["key"], given["attn_mask"]
+    """The inputs of a fused call, expanded over the rows and heads that torch broadcasts."""
+    arguments = call.arguments
+    query, key, mask = arguments["query"], arguments["key"], arguments["attn_mask"]
     if query.ndim not in (3, 4) or key.ndim != query.ndim:
         raise SiteError(
             f"fused attention of queries {tuple(query.shape)} cannot be compared\n"
@@ -116,11 +116,11 @@ def _inputs(call: NoisyCall) -> AttentionInputs:
         mask = mask.unsqueeze(1) if mask is not None and mask.ndim == 3 else mask
     rows, heads = max(len(query), len(key)), max(query.size(1), key.size(1))
     query, key = query.expand(rows, heads, -1, -1), key.expand(rows, -1, -1, -1)
-    return AttentionInputs(query, key, mask, bool(given["is_causal"]), given["scale"])
+    return AttentionInputs(query, key, mask, bool(arguments["is_causal"]), arguments["scale"])
 
 
 def _head_inputs(call: NoisyCall) -> AttentionInputs:
-    """Run it once more up to its fused call, for its projections, its masks and its extra keys."""
+    """Run multi-head attention again up to its fused call, for its projections, masks and keys."""
     inner: list[NoisyCall] = []
 
     def handle(fused: NoisyCall) -> Tensor:
@@ -133,7 +133,7 @@ def _head_inputs(call: NoisyCall) -> AttentionInputs:
 
 
 def _casting(device: str) -> Callable[[], AbstractContextManager[Any]]:
-    """The automatic casting that is on now, to be had again later."""
+    """Return a function that switches the automatic casting of now on again."""
     if not torch.is_autocast_enabled(device):
         return nullcontext
     dtype = torch.get_autocast_dtype(device)

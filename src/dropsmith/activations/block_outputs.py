@@ -1,4 +1,4 @@
-"""What is read of a model's Transformer blocks, as values."""
+"""The outputs that are read of a model's Transformer blocks, as values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ HiddenAt = Literal["block", "feed-forward"]
 
 @dataclass(frozen=True, kw_only=True)
 class Reads:
-    """What is to be read of every Transformer block.
+    """A choice of the outputs to read of every Transformer block.
 
     Args:
         hidden: the states the block returns, or those its feed-forward part returns, before they
@@ -30,7 +30,7 @@ class Reads:
 
 @dataclass(frozen=True)
 class Layer:
-    """What was read of one block in one forward.
+    """The outputs of one block in one forward.
 
     Args:
         name: the block's.
@@ -50,37 +50,39 @@ class Layer:
     shared_attention: tuple[str, ...] = ()
 
 
-def no_blocks(model: nn.Module, attended: Sequence[str]) -> SiteError:
-    if attended:
+def no_blocks(model: nn.Module, owners: Sequence[str]) -> SiteError:
+    if owners:
         return SiteError(
-            f"attention runs in {', '.join(attended[:3])}, but found no list of Transformer blocks"
+            f"attention runs in {', '.join(owners[:3])}, but found no list of Transformer blocks"
             "\n  name the blocks, such as blocks='encoder.layer.*'"
         )
     return SiteError(
         f"found no attention in a {type(model).__name__}, so it has no Transformer blocks to read\n"
-        f"  {_SEEN}"
+        f"  {_READABLE_ATTENTION}"
     )
 
 
 def no_attention(model: nn.Module, name: str) -> SiteError:
     config = getattr(model, "config", None)
     how = getattr(config, "_attn_implementation", None)
-    given = f" (this model has {how!r})" if how else ""
+    note = f" (this model has {how!r})" if how else ""
     return SiteError(
-        f"block {name!r} showed no attention{given}, and nothing must not pass for agreement\n"
-        f"  {_SEEN}"
+        f"block {name!r} showed no attention{note}, and nothing must not pass for agreement\n"
+        f"  {_READABLE_ATTENTION}"
     )
 
 
-_SEEN = (
+_READABLE_ATTENTION = (
     "seen are F.scaled_dot_product_attention, nn.MultiheadAttention, and probabilities that go\n"
     "  through dropout, in code that is not compiled: load Hugging Face models with\n"
     "  attn_implementation='sdpa' or 'eager'"
 )
 
 
-def no_feed(name: str, feed: str | None, found: Tensor | None, hidden: Tensor | None) -> SiteError:
-    gave = "nothing" if found is None else f"{tuple(found.shape)} from {feed!r}"
+def no_feed(
+    name: str, feed: str | None, feed_states: Tensor | None, hidden: Tensor | None
+) -> SiteError:
+    gave = "nothing" if feed_states is None else f"{tuple(feed_states.shape)} from {feed!r}"
     wants = None if hidden is None else tuple(hidden.shape)
     return SiteError(
         f"block {name!r} does not end with a feed-forward part that can be read: its "

@@ -1,4 +1,4 @@
-"""The reader of Transformer blocks: its hooks, and what they have remembered of one forward."""
+"""The reader of Transformer blocks: its hooks, and the runs that they record in one forward."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -37,7 +37,7 @@ from dropsmith.plans import ROOT
 
 
 def never() -> bool:
-    """Each pass is a view's own from the first module on."""
+    """Return False: each pass belongs to one view from its first module on."""
     return False
 
 
@@ -47,24 +47,24 @@ class Reader:
     Args:
         model: the root.
         reads: what is wanted.
-        begun: whether the root's own forward has begun, so that its hooks must be left alone.
-        below: whether what runs now is one for several views.
+        in_forward: whether the root's own forward has begun, so that its hooks are left alone.
+        below: whether the module that runs now runs once for several views.
     """
 
     def __init__(
         self,
         model: nn.Module,
         reads: Reads,
-        begun: bool = False,
+        in_forward: bool = False,
         below: Callable[[], bool] = never,
     ) -> None:
-        self.model, self.reads, self.begun, self.below = model, reads, begun, below
-        self.known = LOCATIONS.get(model, {}).get(reads.blocks)
-        locations = self.known or possible_locations(model, reads.blocks)
+        self.model, self.reads, self.in_forward, self.below = model, reads, in_forward, below
+        self.locations = LOCATIONS.get(model, {}).get(reads.blocks)
+        locations = self.locations or possible_locations(model, reads.blocks)
         self.candidates, self.owners = locations.candidates, locations.owners
         self.handles: list[RemovableHandle] = []
         self.own_calls: list[OwnCalls] = []
-        self.detached: DetachedHooks | None = None
+        self.detached_hooks: DetachedHooks | None = None
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -74,21 +74,20 @@ class Reader:
         self.with_grad = torch.is_grad_enabled()
 
     @property
-    def settled(self) -> bool:
-        """Whether it knew where to look, so that the next forward can be read by the same hooks."""
-        return self.known is not None and LOCATIONS.get(self.model, {}).get(self.reads.blocks) is (
-            self.known
-        )
+    def is_reusable(self) -> bool:
+        """Say whether the next forward can be read by the same hooks: they are on known blocks."""
+        locations = LOCATIONS.get(self.model, {}).get(self.reads.blocks)
+        return self.locations is not None and locations is self.locations
 
     def open(self) -> None:
         """Hook every place that may be a block, and every module that may attend."""
         self._begin_anew()
-        if self.detached is None:
+        if self.detached_hooks is None:
             self._hook()
         else:
-            self.detached.reattach()
-            self.detached = None
-        if self.begun:
+            self.detached_hooks.reattach()
+            self.detached_hooks = None
+        if self.in_forward:
             for candidate in self.candidates:
                 if candidate.name == ROOT:
                     self.begin(candidate)
@@ -100,14 +99,14 @@ class Reader:
                 self.handles.append(
                     feed.register_forward_hook(EndFeedForward(self, candidate.feed))
                 )
-            if self.begun and candidate.name == ROOT:
+            if self.in_forward and candidate.name == ROOT:
                 continue
             module = owner_module(self.model, candidate.name)
             self.handles.append(module.register_forward_pre_hook(BeginBlock(self, candidate)))
             self.handles.append(module.register_forward_hook(EndBlock(self, candidate)))
         for owner in self.owners:
             module = owner_module(self.model, owner)
-            if self.begun and owner == ROOT:
+            if self.in_forward and owner == ROOT:
                 continue
             if isinstance(module, _DropoutNd):
                 self.handles.append(module.register_forward_pre_hook(BeginDropout(self, owner)))
@@ -117,14 +116,14 @@ class Reader:
 
     def close(self) -> None:
         """Take all hooks off."""
-        if self.detached is None:
-            self.detached = DetachedHooks(
-                [*self.handles, *(handle for own in self.own_calls for handle in own.handles)]
+        if self.detached_hooks is None:
+            self.detached_hooks = DetachedHooks(
+                [*self.handles, *(handle for calls in self.own_calls for handle in calls.handles)]
             )
 
     def finish(self, output: Any = None) -> tuple[Layer, ...]:
-        """What was read, after the forward, which has returned `output`."""
-        if self.begun and self.open_runs:
+        """Return the layers that were read, after the forward, which has returned `output`."""
+        if self.in_forward and self.open_runs:
             self.end(self.open_runs[-1].candidate, output)
         self._leave_out_other_dropout()
         owners = list(dict.fromkeys(owner for run in self.runs for owner, _ in run.attention))
@@ -140,11 +139,11 @@ class Reader:
     def _blocks(self, owners: Sequence[str]) -> list[BlockCandidate]:
         """The blocks among the candidates that ran, by the modules in which attention ran."""
         ran = list(dict.fromkeys(run.candidate for run in self.runs))
-        named = self.known is not None or self.reads.blocks is not None
-        blocks = blocks_among(self.model, ran, owners, named)
+        by_name = self.locations is not None or self.reads.blocks is not None
+        blocks = blocks_among(self.model, ran, owners, by_name)
         if not blocks:
             raise no_blocks(self.model, owners)
-        if self.reads.hidden == "feed-forward" and self.known is None:
+        if self.reads.hidden == "feed-forward" and self.locations is None:
             for block in blocks:
                 if ends_with_attention(self.model, block, owners):
                     raise of_attention(block.name, block.feed)
@@ -152,27 +151,27 @@ class Reader:
         return blocks
 
     def _leave_out_other_dropout(self) -> None:
-        """Leave out what dropout was given that is no attention."""
+        """Leave out inputs of dropout that are no attention."""
         for run in self.runs:
             run.attention = [(name, record) for name, record in run.attention if record.attends]
             if owners := self.without_graph.keys() & {name for name, _ in run.attention}:
                 raise self.without_graph[min(owners)]
 
     def _remember(self, blocks: Sequence[BlockCandidate], owners: Sequence[str]) -> None:
-        """Where to look next time, unless a block was skipped and has not shown its attention."""
+        """Remember the blocks, unless one was skipped and did not show where its attention runs."""
         stacks = {block.stack for block in blocks}
         beside = {other for other in self.candidates if other.stack in stacks}
-        if self.known is None and beside <= {run.candidate for run in self.runs}:
+        if self.locations is None and beside <= {run.candidate for run in self.runs}:
             inside = [owner for owner in owners if any(below(owner, b.name) for b in blocks)]
-            known = LOCATIONS.setdefault(self.model, {})
-            known[self.reads.blocks] = BlockLocations(tuple(blocks), tuple(inside))
+            by_blocks = LOCATIONS.setdefault(self.model, {})
+            by_blocks[self.reads.blocks] = BlockLocations(tuple(blocks), tuple(inside))
 
     def begin(self, candidate: BlockCandidate) -> None:
-        """A candidate starts to run."""
+        """Note that a candidate starts to run."""
         self.open_runs.append(BlockRun(candidate))
 
     def end(self, candidate: BlockCandidate, output: Any) -> None:
-        """It has run."""
+        """Note that a candidate has run."""
         run = self.open_runs.pop()
         if self.reads.hidden is not None:
             run.hidden = self._with_graph(leading_tensor(output, candidate.name), candidate.name)
@@ -181,14 +180,14 @@ class Reader:
         self.runs.append(run)
 
     def feed_forward(self, name: str, output: Any) -> None:
-        """The feed-forward part of the candidates that run now has returned something."""
+        """Note the output of the feed-forward part of the candidates that run now."""
         for run in self.open_runs:
             if run.candidate.feed == name:
                 run.feed = self._with_graph(leading_tensor(output, name), name)
                 run.shared_hidden = self.below()
 
     def attention(self, owner: str, record: AttentionRecord | None) -> None:
-        """An attention call in all candidates that run now, or what may prove to be one."""
+        """Note a call that is attention, or may prove to be, in all candidates that run now."""
         if record is None:
             return
         if (error := self._missing_graph(owner)) is not None:

@@ -1,4 +1,4 @@
-"""What one forward shows of a model's Transformer blocks: their states and their attention."""
+"""Readings of a model's Transformer blocks in one forward: their states and their attention."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from dropsmith.interception import fast_path_disabled
 
 
 class BlockReadings:
-    """What one forward has shown so far; `layers` are there when it is over."""
+    """The readings of one forward; `layers` are there when it is over."""
 
     def __init__(self) -> None:
         self.layers: tuple[Layer, ...] = ()
@@ -23,8 +23,8 @@ def read_blocks(
 ) -> Iterator[BlockReadings]:
     """Read the blocks of the one forward inside a `with` block.
 
-    `taps` reads places that are named; this finds the blocks itself, in their order, as objectives
-    want them that compare views layer by layer.
+    `taps` reads places by name; this finds the blocks itself, in their order, for objectives that
+    compare views layer by layer.
 
     The first forward of a model looks everywhere; later ones where blocks were found.
 
@@ -38,7 +38,7 @@ def read_blocks(
     Args:
         model: the root; install a plan, if any, before.
         reads: what is wanted.
-        below: whether what runs now is one for several views, whose trunk has not ended yet.
+        below: whether the module that runs now is in a trunk, which runs once for several views.
 
     Raises:
         SiteError: no block was found, one has not shown what is wanted, or what it shows has no

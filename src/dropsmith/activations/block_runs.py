@@ -16,7 +16,7 @@ from dropsmith.plans import shown
 
 @dataclass(frozen=True)
 class BlockLocations:
-    """Where a model's blocks are, and in which modules their attention runs."""
+    """The blocks of a model, and the modules in which their attention runs."""
 
     candidates: tuple[BlockCandidate, ...]
     owners: tuple[str, ...]
@@ -26,13 +26,13 @@ LOCATIONS: WeakKeyDictionary[nn.Module, dict[str | None, BlockLocations]] = Weak
 
 
 def possible_locations(model: nn.Module, blocks: str | None) -> BlockLocations:
-    """Everywhere that blocks, or those that are named, and their attention may be."""
+    """All modules that may be blocks, or those that `blocks` names, and all that may attend."""
     owners = tuple(_possible_owners(model))
     return BlockLocations(tuple(block_candidates(model, blocks)), owners)
 
 
 def _possible_owners(model: nn.Module) -> Iterator[str]:
-    """The modules that may attend, or drop what attends: not torch's own layers but those."""
+    """The modules that may attend or may drop probabilities; of torch's own layers no others."""
     torchs = (nn.MultiheadAttention, _DropoutNd)
     for name, module in model.named_modules():
         if isinstance(module, torchs) or not type(module).__module__.startswith(
@@ -53,7 +53,7 @@ class BlockRun:
     shared_attention: list[str] = field(default_factory=list)
 
     def layer(self, model: nn.Module, reads: Reads) -> Layer:
-        """What was read of the run; `SiteError` where it has not shown what is wanted."""
+        """The outputs that are wanted of the run; `SiteError` where it has not shown them."""
         name, hidden = self.candidate.name, self._hidden(model, reads)
         if reads.attention and not self.attention:
             raise no_attention(model, name)

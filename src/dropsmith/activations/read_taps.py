@@ -19,7 +19,7 @@ from dropsmith.plans import Selector, Site, nearest
 
 @dataclass(eq=False)
 class Taps:
-    """What was read in the last forward, by site, each tensor with its graph.
+    """The readings of the last forward, by site, each tensor with its graph.
 
     A site that ran several times in it has its later tensors under `name#1`, `name#2`, and so on.
 
@@ -40,7 +40,7 @@ def taps(
     hidden: str | Selector | None = None,
     attention: str | Selector | None = None,
 ) -> Iterator[Taps]:
-    """Hidden states and attention probabilities of every forward inside a `with` block.
+    """Read hidden states and attention probabilities of every forward inside a `with` block.
 
     Probabilities are read before dropout, whatever computes them: fused attention,
     `nn.MultiheadAttention`, or a model that writes its attention out and then calls functional
@@ -92,16 +92,16 @@ class _Tap:
 
     def open(self) -> None:
         """Hook every place that is asked for."""
-        known = static_sites(self.model)
+        all_sites = static_sites(self.model)
         if self.hidden is not None:
-            outputs = [site for site in known if site.kind in ("output", "dropout", "path")]
+            outputs = [site for site in all_sites if site.kind in ("output", "dropout", "path")]
             for site in _matching(self.hidden, outputs):
                 hook = _OutputHook(self, site.name)
                 self._add(owner_module(self.model, site.owner).register_forward_hook(hook))
         if self.attention is not None:
-            drops = [site for site in known if site.kind in ("dropout", "attention")]
+            drops = [site for site in all_sites if site.kind in ("dropout", "attention")]
             self._open_attention(
-                _matching(self.attention, drops + possible_calls(self.model, known))
+                _matching(self.attention, drops + possible_calls(self.model, all_sites))
             )
         self._add(self.model.register_forward_pre_hook(self._begin, prepend=True))
         self._add(self.model.register_forward_hook(self._end))
@@ -110,8 +110,8 @@ class _Tap:
         """Take all hooks off."""
         for handle in self.handles:
             handle.remove()
-        for own in self.own_calls:
-            own.detach()
+        for calls in self.own_calls:
+            calls.detach()
 
     def check_ran(self) -> None:
         """Raise `SiteError` where the model never ran, so that an empty reading is not used."""
@@ -145,9 +145,9 @@ class _Tap:
             else:
                 calls.setdefault(site.owner, {})[site.kind] = site.name
         for owner, names in calls.items():
-            own = OwnCalls(owner_module(self.model, owner), _CallHandle(self, names))
-            self.own_calls.append(own)
-            own.attach()
+            calls_of_owner = OwnCalls(owner_module(self.model, owner), _CallHandle(self, names))
+            self.own_calls.append(calls_of_owner)
+            calls_of_owner.attach()
 
     def _add(self, handle: RemovableHandle) -> None:
         self.handles.append(handle)

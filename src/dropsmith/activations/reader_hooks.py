@@ -14,7 +14,7 @@ from dropsmith.noise import in_backward
 
 
 class BlockObserver(Protocol):
-    """What the hooks report to."""
+    """The observer to which the hooks report."""
 
     def begin(self, candidate: BlockCandidate) -> None:
         """A candidate starts to run."""
@@ -26,7 +26,7 @@ class BlockObserver(Protocol):
         """A module that ends the feed-forward part of some candidate has run."""
 
     def attention(self, owner: str, record: AttentionRecord | None) -> None:
-        """A module has made an attention call, or a call of which nothing can be remembered."""
+        """A module has made an attention call, or, without a record, some other call."""
 
 
 class _CandidateHook:

@@ -34,19 +34,25 @@ def block_candidates(model: nn.Module, blocks: str | None = None) -> list[BlockC
     Raises:
         SiteError: `blocks` matches no module.
     """
-    known = {shown(name): module for name, module in model.named_modules()}
+    modules = {shown(name): module for name, module in model.named_modules()}
     if blocks is None:
-        names = [name for name in known if _listed(known, name) or isinstance(known[name], _BLOCKS)]
+        names = [
+            name
+            for name, module in modules.items()
+            if _is_in_list(modules, name) or isinstance(module, _BLOCKS)
+        ]
     else:
-        names = [name for name in known if compiled(blocks).fullmatch(name)]
+        names = [name for name in modules if compiled(blocks).fullmatch(name)]
         if not names:
-            near = nearest(Selector(name=blocks), list(known))
+            near = nearest(Selector(name=blocks), list(modules))
             raise SiteError(f"no module is called {blocks!r}, to be a block\n  nearest: {near}")
-    return [BlockCandidate(name, _stack(known, name), _feed(known[name], name)) for name in names]
+    return [
+        BlockCandidate(name, _stack(modules, name), _feed(modules[name], name)) for name in names
+    ]
 
 
 def blocks_among(
-    model: nn.Module, ran: Iterable[BlockCandidate], attention_owners: Iterable[str], named: bool
+    model: nn.Module, ran: Iterable[BlockCandidate], attention_owners: Iterable[str], by_name: bool
 ) -> list[BlockCandidate]:
     """The candidates that are blocks.
 
@@ -59,41 +65,41 @@ def blocks_among(
         model: the root.
         ran: the candidates that ran in a forward.
         attention_owners: the modules in which attention ran.
-        named: whether somebody named the candidates: then all of them are blocks.
+        by_name: whether the candidates were given by name: then all of them are blocks.
     """
     ran, owners = list(ran), set(attention_owners)
-    if named:
+    if by_name:
         return ran
     stacks: dict[str, list[BlockCandidate]] = {}
     for candidate in ran:
         stacks.setdefault(candidate.stack, []).append(candidate)
     attending = [s for s in stacks.values() if all(_inside(c.name, owners) for c in s)]
     complete = [s for s in attending if all(_has_feed(model, c.name, owners) for c in s)]
-    chosen = _innermost(complete) if complete else _outermost(attending)
-    return [candidate for candidate in ran if any(candidate in stack for stack in chosen)]
+    block_lists = _innermost(complete) if complete else _outermost(attending)
+    return [candidate for candidate in ran if any(candidate in stack for stack in block_lists)]
 
 
 def time_first(block: nn.Module) -> bool:
-    """Whether it is one of torch's own layers that keep time in dimension 0, as they do unasked."""
+    """Say whether it is a layer of torch's own that keeps time in dimension 0, their default."""
     return isinstance(block, _BLOCKS) and not block.self_attn.batch_first
 
 
 def ends_with_attention(
     model: nn.Module, block: BlockCandidate, attention_owners: Iterable[str]
 ) -> bool:
-    """Whether the last projection of a block is of its attention, though it has others beside."""
-    inside = {own for own in attention_owners if own != block.name and below(own, block.name)}
+    """Say whether the last projection of a block is of its attention, though others are not."""
+    inside = {name for name in attention_owners if name != block.name and below(name, block.name)}
     last = block.feed is not None and _within_any(block.feed, inside)
     return last and _has_feed(model, block.name, inside)
 
 
-def _listed(known: dict[str, nn.Module], name: str) -> bool:
-    parent = known.get(shown(name.rpartition(".")[0])) if name != ROOT else None
+def _is_in_list(modules: dict[str, nn.Module], name: str) -> bool:
+    parent = modules.get(shown(name.rpartition(".")[0])) if name != ROOT else None
     return isinstance(parent, nn.ModuleList | nn.Sequential)
 
 
-def _stack(known: dict[str, nn.Module], name: str) -> str:
-    return shown(name.rpartition(".")[0]) if _listed(known, name) else name
+def _stack(modules: dict[str, nn.Module], name: str) -> str:
+    return shown(name.rpartition(".")[0]) if _is_in_list(modules, name) else name
 
 
 def _inside(name: str, owners: Iterable[str]) -> bool:
@@ -101,7 +107,7 @@ def _inside(name: str, owners: Iterable[str]) -> bool:
 
 
 def below(name: str, top: str) -> bool:
-    """Whether a module is another one, or in it."""
+    """Say whether a module is another one, or in it."""
     return top == ROOT or name == top or name.startswith(f"{top}.")
 
 
@@ -113,12 +119,12 @@ def _projections(module: nn.Module) -> Iterator[str]:
             yield path
 
 
-def _joined(name: str, path: str) -> str:
+def _join(name: str, path: str) -> str:
     return shown(path) if name == ROOT else f"{name}.{path}" if path else name
 
 
 def _has_feed(model: nn.Module, name: str, owners: Iterable[str]) -> bool:
-    projections = (_joined(name, path) for path in _projections(owner_module(model, name)))
+    projections = (_join(name, path) for path in _projections(owner_module(model, name)))
     return any(not _within_any(projection, owners) for projection in projections)
 
 
@@ -127,7 +133,7 @@ def _within_any(name: str, tops: Iterable[str]) -> bool:
 
 
 def _feed(module: nn.Module, name: str) -> str | None:
-    """The last projection, or the adapter around it: its own last matrix is the adapter's."""
+    """The last projection, or the adapter around it, in which the last matrix is the adapter's."""
     last = next(reversed(list(_projections(module))), None)
     if last is None:
         return None
@@ -135,8 +141,8 @@ def _feed(module: nn.Module, name: str) -> str | None:
     for count in range(1, len(parts)):
         outer = ".".join(parts[:count])
         if hasattr(module.get_submodule(outer), "base_layer"):
-            return _joined(name, outer)
-    return _joined(name, last)
+            return _join(name, outer)
+    return _join(name, last)
 
 
 def _innermost(stacks: list[list[BlockCandidate]]) -> list[list[BlockCandidate]]:
@@ -148,5 +154,5 @@ def _outermost(stacks: list[list[BlockCandidate]]) -> list[list[BlockCandidate]]
 
 
 def _within(inner: list[BlockCandidate], outer: list[BlockCandidate]) -> bool:
-    """Whether the blocks of one list are below those of another."""
+    """Say whether a block of one list is below one of another."""
     return any(below(i.name, o.name) and i.name != o.name for i in inner for o in outer)

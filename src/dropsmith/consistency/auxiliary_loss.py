@@ -19,14 +19,14 @@ AUXILIARY = "auxiliary"
 
 def own_loss_of(output: Any) -> Tensor | None:
     """The loss that a model has computed itself; None where there is none."""
-    found = output.get("loss") if isinstance(output, Mapping) else None
-    if found is None and isinstance(output, tuple) and output:
-        found = output[0]
-    return found if isinstance(found, Tensor) and found.ndim == 0 else None
+    loss = output.get("loss") if isinstance(output, Mapping) else None
+    if loss is None and isinstance(output, tuple) and output:
+        loss = output[0]
+    return loss if isinstance(loss, Tensor) and loss.ndim == 0 else None
 
 
 def has_auxiliary(output: Any) -> bool:
-    """Whether an output names a further loss with a gradient, such as `aux_loss`."""
+    """Say whether an output names a further loss with a gradient, such as `aux_loss`."""
     return isinstance(output, Mapping) and any(
         isinstance(name, str)
         and name != "loss"
@@ -53,24 +53,25 @@ def auxiliary_term(views: Views, loss: LabelledLoss, together: bool) -> Mean | N
     forwards = [pairs] if together else [[pair] for pair in pairs]
     parts = []
     for forward in forwards:
-        own = own_loss_of(forward[0][0])
-        if own is None or not bool(own.isfinite()):
+        model_loss = own_loss_of(forward[0][0])
+        if model_loss is None or not bool(model_loss.isfinite()):
             return None
-        parts.append(own.float() - total(plain(*pair).mean for pair in forward).value.float())
+        task_loss = total(plain(*pair).mean for pair in forward).value
+        parts.append(model_loss.float() - task_loss.float())
     return Mean(torch.stack(parts).sum(), float(len(parts)))
 
 
 def check_own_loss(views: Views, loss: LabelledLoss, together: bool) -> bool:
-    """Whether the model's own loss was there to compare with.
+    """Compare the model's own loss with its task loss; say whether it was there to compare.
 
     Raises:
         ObjectiveError: it is another one, by more than rounding, and names no further loss.
     """
-    own = own_loss_of(views.outputs[0])
-    if own is None or not bool(own.isfinite()):
+    model_loss = own_loss_of(views.outputs[0])
+    if model_loss is None or not bool(model_loss.isfinite()):
         return False
-    own = own.detach()
-    # Where spans are sought the models average starts and ends each by themselves.
+    model_loss = model_loss.detach()
+    # Models that find spans average starts and ends each by themselves.
     if loss.problem == "spans" or has_auxiliary(views.outputs[0]):
         return True
     loss = replace(loss, label_smoothing=0.0)
@@ -78,22 +79,22 @@ def check_own_loss(views: Views, loss: LabelledLoss, together: bool) -> bool:
     pairs = list(zip(views.outputs, views.batches, strict=True))[: None if together else 1]
     with torch.no_grad():
         mean = total(loss(output, batch).mean for output, batch in pairs)
-    tolerance = _rounding(own.dtype, views.logits[0].dtype, float(mean.count))
-    if torch.isclose(own.float(), mean.value.float(), rtol=tolerance, atol=tolerance):
+    tolerance = _rounding(model_loss.dtype, views.logits[0].dtype, float(mean.count))
+    if torch.isclose(model_loss.float(), mean.value.float(), rtol=tolerance, atol=tolerance):
         return True
     raise ObjectiveError(
-        f"this model computes a loss of {float(own):.6g}, the loss inferred from its class is "
-        f"{float(mean.value):.6g}\n"
+        f"this model computes a loss of {float(model_loss):.6g}, the loss inferred from its class "
+        f"is {float(mean.value):.6g}\n"
         "  give the one to train with: consistent(model, objective, loss=function)"
     )
 
 
-def _rounding(own: torch.dtype, scores: torch.dtype, items: float) -> float:
-    """How far two ways to add up the same losses may be apart, relative to their mean.
+def _rounding(loss: torch.dtype, scores: torch.dtype, items: float) -> float:
+    """The relative tolerance between two ways to add up the same losses.
 
     A mean is as exact as its type. Losses that were rounded one by one, to the type of the scores,
     err independently: their mean errs less, the more there are.
     """
-    sums, single = torch.finfo(own).eps, torch.finfo(scores).eps
+    sums, single = torch.finfo(loss).eps, torch.finfo(scores).eps
     wide = sums < 1e-5
     return (64 if wide else 2) * sums + 2 * single / sqrt(max(items, 1.0))

@@ -10,11 +10,11 @@ from typing import Literal, TypeVar
 
 from torch import nn
 
+from dropsmith.consistency.accumulation import reset_trainer_attributes, set_trainer_attributes
 from dropsmith.consistency.head import HeadChoice
 from dropsmith.consistency.signature import Signature
 from dropsmith.consistency.state import Consistent
-from dropsmith.consistency.task_loss import LabelledLoss, Problem, apart, task_loss
-from dropsmith.consistency.told import reset_trainer_attributes, set_trainer_attributes
+from dropsmith.consistency.task_loss import LabelledLoss, Problem, labels_are_optional, task_loss
 from dropsmith.errors import ObjectiveError, PlanError, ViewError
 from dropsmith.noise import (
     ATTRIBUTE,
@@ -110,10 +110,10 @@ def consistent(
     _check_trunk(model, objective, mode, trunk)
     if trunk is not None and head == "fused":
         raise ViewError("a fused head needs whole views\n  leave out trunk, or head")
-    own = task_loss(loss, model, label_smoothing, scores)
-    _check_kind(objective, own)
-    signature = Signature.of(model)
-    state = Consistent(objective, own, signature, mode, trunk, rows, head, apart(own, model))
+    loss = task_loss(loss, model, label_smoothing, scores)
+    _check_kind(objective, loss)
+    state = Consistent(objective, loss, Signature.of(model), mode, trunk, rows, head)
+    state.labels_are_optional = labels_are_optional(loss, model)
     state.scores = scores
     if plan is not None:
         plan.install(model, seed=seed, rank=rank)
@@ -162,19 +162,20 @@ def _check_trunk(model: nn.Module, objective: Objective, mode: str, trunk: str |
     if mode == "looped" or objective.noise_free or objective.batch_fraction < 1:
         raise ViewError(
             "views that share a trunk are stacked above it, over the whole batch and all noisy\n"
-            "  leave out trunk, or leave out mode, share and objectives with a quiet view"
+            "  leave out trunk, or leave out mode, batch_fraction and objectives with a noise-free "
+            "view"
         )
     upper(model, trunk)
 
 
 def _check_kind(objective: Objective, loss: LossFunction) -> None:
-    """A softmax over values or separate labels is no distribution of anything."""
+    """Refuse an objective over classes for values or separate labels, which are no distribution."""
     if not isinstance(loss, LabelledLoss) or not (kind := getattr(objective, "kind", None)):
         return
-    wanted = loss.problem if loss.problem in ("regression", "multi_label") else kind
-    if kind != wanted:
+    task_kind = loss.problem if loss.problem in ("regression", "multi_label") else kind
+    if kind != task_kind:
         raise ObjectiveError(
-            f'the task is {loss.problem}, {objective} compares {kind}\n  set kind="{wanted}"'
+            f'the task is {loss.problem}, {objective} compares {kind}\n  set kind="{task_kind}"'
         )
 
 
@@ -189,9 +190,9 @@ def _hook(model: nn.Module, state: Consistent) -> None:
         model.register_forward_hook(ending, with_kwargs=True, always_call=True),
         watch_loading(model, model.__dict__[ATTRIBUTE]),
     ]
-    if (made := installation_of(model)) is not None:
+    if (installation := installation_of(model)) is not None:
         # The pass of the plan has to begin before we stack what it will see.
-        model._forward_pre_hooks.move_to_end(made.handles[0].id, last=False)  # pyright: ignore
+        model._forward_pre_hooks.move_to_end(installation.handles[0].id, last=False)  # pyright: ignore
 
 
 def _own_noise(model: nn.Module, state: Consistent, seed: int, rank: int) -> None:
@@ -199,16 +200,17 @@ def _own_noise(model: nn.Module, state: Consistent, seed: int, rank: int) -> Non
 
     A plan may come and go meanwhile; it must neither take them along nor leave them behind.
     """
-    made = installation_of(model)
-    state.had_noise = ATTRIBUTE in model.__dict__ if made is None else made.had_noise
-    if made is not None:
-        made.had_noise = True
+    installation = installation_of(model)
+    if installation is None:
+        state.had_noise = ATTRIBUTE in model.__dict__
+    else:
+        state.had_noise, installation.had_noise = installation.had_noise, True
     model.__dict__.setdefault(ATTRIBUTE, find_noise(model) or Noise(seed, rank))
 
 
 def _give_noise_back(model: nn.Module, state: Consistent) -> None:
-    made = installation_of(model)
-    if made is not None:
-        made.had_noise = state.had_noise
+    installation = installation_of(model)
+    if installation is not None:
+        installation.had_noise = state.had_noise
     elif not state.had_noise:
         del model.__dict__[ATTRIBUTE]

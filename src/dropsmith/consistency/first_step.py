@@ -1,51 +1,57 @@
-"""The checks of the first training steps: that the term can do what it is for."""
+"""The checks of the first training steps: that views differ, and that their loss is trained on."""
+
+import warnings
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dropsmith.consistency.auxiliary_loss import check_own_loss, has_auxiliary, own_loss_of
 from dropsmith.consistency.task_loss import LabelledLoss
 from dropsmith.errors import ViewError
-from dropsmith.noise import ForwardPass, Noise, installation_of, owner_module
+from dropsmith.noise import ForwardPass, Noise, owner_module
 from dropsmith.objectives import LossFunction
-from dropsmith.passes import Audit, AuditRow, ViewRun, Views, audit
+from dropsmith.passes import Audit, AuditRow, ViewRun, Views, audit, find_installation
 from dropsmith.patterns import Off, TorchDropout
 from dropsmith.plans import shown
 
 PATIENCE = 10
-"""Steps in which views may be identical by chance, as a low rate leaves a small batch whole."""
+"""Steps before a check fails, for what it looks for may be late.
+
+A low rate may leave a small batch whole, and losses of several steps may be added up before
+`backward`.
+"""
 
 
 class FirstSteps:
     """Checks that are made once: that the views differ, and that the model's own loss is ours."""
 
     def __init__(self) -> None:
-        self.compared = self.differed = self.met = self.auxiliary = False
+        self.loss_matches = self.loss_is_checked = self.views_differ = self.auxiliary = False
         self.identical = 0
 
     @property
     def over(self) -> bool:
-        """Whether there is nothing left to look at."""
-        return self.met and self.differed
+        """Say whether every check is done."""
+        return self.loss_is_checked and self.views_differ
 
     def check(self, module: nn.Module, run: ViewRun, views: Views, loss: LossFunction) -> None:
-        """Look at the views, until they were seen to differ, and at the model's own loss."""
-        if not self.compared and isinstance(loss, LabelledLoss):
-            self.compared = check_own_loss(views, loss, run.together)
-            self.auxiliary = self.compared and has_auxiliary(views.outputs[0])
-        if not self.met:
-            none = not isinstance(loss, LabelledLoss) or own_loss_of(views.outputs[0]) is None
-            self.met = self.compared or none
-        if not self.differed and len(views) > 1:
+        """Check the views, until they differ, and the model's own loss, once it is there."""
+        if not self.loss_matches and isinstance(loss, LabelledLoss):
+            self.loss_matches = check_own_loss(views, loss, run.together)
+            self.auxiliary = self.loss_matches and has_auxiliary(views.outputs[0])
+        if not self.loss_is_checked:
+            absent = not isinstance(loss, LabelledLoss) or own_loss_of(views.outputs[0]) is None
+            self.loss_is_checked = self.loss_matches or absent
+        if not self.views_differ and len(views) > 1:
             self.identical += 1
             patient = self.identical < PATIENCE
-            self.differed = check_differ(views, module, run.noise, run.trunk, patient)
+            self.views_differ = check_differ(views, module, run.noise, run.trunk, patient)
 
 
 def check_differ(
     views: Views, module: nn.Module, noise: Noise, trunk: str | None = None, patient: bool = False
 ) -> bool:
-    """Whether the views are known to have noise of their own; `ViewError` where they have none.
+    """Say whether the views are known to differ; `ViewError` where they have no noise of their own.
 
     Equal outputs alone do not tell: a head may begin at zero, a schedule at rate 0, and a rare
     pattern may leave a small batch as it is.
@@ -60,7 +66,7 @@ def check_differ(
     first, second = (logits[: views.shared_rows].detach() for logits in views.logits[:2])
     if not torch.equal(first, second):
         return True
-    if _drawn_afresh(module, noise):
+    if _draws_for_each_view(module, noise):
         return False
     try:
         with noise.passing(ForwardPass()):
@@ -79,7 +85,7 @@ def check_differ(
 
 
 def _may_drop(module: nn.Module, row: AuditRow) -> bool:
-    """Whether a site may drop something another time, of which nothing was seen in this one."""
+    """Say whether a site that changed nothing in this pass may drop something in another."""
     if row.on:
         return row.differ is None
     silent = row.dropped is None or row.how == "off" or not row.site.rate
@@ -87,18 +93,48 @@ def _may_drop(module: nn.Module, row: AuditRow) -> bool:
 
 
 def _from(module: nn.Module, trunk: str | None) -> list[str]:
-    """The modules above a trunk, or all; taken to run in the order in which they were made."""
+    """The modules above a trunk, or all: they are taken to run in the order of their definition."""
     names = [name for name, _ in module.named_modules()]
     return [shown(name) for name in (names if trunk is None else names[names.index(trunk) :])]
 
 
-def _drawn_afresh(module: nn.Module, noise: Noise) -> bool:
-    """Whether some pattern of a plan drew for each view, or will once its schedule begins."""
-    made = next((i for m in module.modules() if (i := installation_of(m)) is not None), None)
-    return made is not None and any(
-        one.rule.views == "fresh"
-        and not isinstance(one.pattern, Off | TorchDropout)
-        and getattr(one.pattern, "rate", 1) != 0
-        and noise.draw_counts.get(one.site.name)
-        for one in made.assignments
+def _draws_for_each_view(module: nn.Module, noise: Noise) -> bool:
+    """Say whether some pattern of a plan drew for each view, or will once its schedule begins."""
+    installation = find_installation(module)
+    return installation is not None and any(
+        assignment.rule.views == "fresh"
+        and not isinstance(assignment.pattern, Off | TorchDropout)
+        and getattr(assignment.pattern, "rate", 1) != 0
+        and noise.draw_counts.get(assignment.site.name)
+        for assignment in installation.assignments
     )
+
+
+class LossWatch:
+    """Counts training steps until a loss has got a gradient, and warns once where none does.
+
+    The term is in the loss that the model returns, and nowhere else: training on another loss
+    leaves it out.
+    """
+
+    def __init__(self) -> None:
+        self.steps, self.over = 0, False
+
+    def watch(self, loss: Tensor) -> None:
+        """Look at the loss of one more step."""
+        if self.over or not loss.requires_grad:
+            return
+        self.steps += 1
+        if self.steps <= PATIENCE:
+            loss.register_hook(self._note)
+            return
+        self.over = True
+        warnings.warn(
+            f"the loss of a consistent model got no gradient in {PATIENCE} steps: whatever is "
+            "trained on, the objective's term is not in it\n"
+            "  train on the loss that the model returns: model(..., labels=...).loss.backward()",
+            stacklevel=2,
+        )
+
+    def _note(self, gradient: Tensor) -> None:
+        self.over = True

@@ -1,4 +1,4 @@
-"""Whether a consistent model's head is fused with its loss, and the line that says so.
+"""The large head of a consistent model, fused with its loss where that can be done.
 
 After the first steps the head's scores are put off: `dropsmith.passes.fused_head` says how. The
 objective makes its terms without them where it can. Where it cannot, or where the model or its
@@ -46,31 +46,31 @@ class FusedHead:
             )
         self.choice = choice
         self.off = choice == "plain"
-        self.said = False
-        self.candidate: bool | None = None
-        self.held: tuple[str, nn.Linear] | None = None
+        self.has_reported = False
+        self.has_candidate: bool | None = None
+        self.lazy_head: tuple[str, nn.Linear] | None = None
 
     def begin(self, model: nn.Module, rank: int) -> None:
         """Put the head off for the passes of one step, or say once why it cannot be."""
         if self.off:
             return
-        if self.candidate is None:
-            self.candidate = large_head(model) is not None
-        if not self.candidate and self.choice == "auto":
+        if self.has_candidate is None:
+            self.has_candidate = large_head(model) is not None
+        if not self.has_candidate and self.choice == "auto":
             return
-        self.held = head_of(model)
-        if self.held is not None:
-            put_off(self.held[1])
+        self.lazy_head = head_of(model)
+        if self.lazy_head is not None:
+            put_off(self.lazy_head[1])
         elif self.choice == "fused":
             raise ViewError((why_plain(model) or _NONE) + '\n  leave head out, or use head="plain"')
-        elif not self.said and (why := why_plain(model)) is not None:
+        elif not self.has_reported and (why := why_plain(model)) is not None:
             self._say(why, rank)
 
-    def leave_whole(self, model: nn.Module, rank: int) -> None:
+    def leave_plain(self, model: nn.Module, rank: int) -> None:
         """Leave the head as it is above a trunk, where its rows are those of several views."""
-        found = None if self.off or self.said else head_of(model)
-        if found is not None:
-            name, head = found
+        candidate = None if self.off or self.has_reported else head_of(model)
+        if candidate is not None:
+            name, head = candidate
             self._say(
                 f"the head {name!r} of {head.out_features:,} classes is not fused with the loss: "
                 "the views share a trunk",
@@ -78,21 +78,21 @@ class FusedHead:
             )
 
     def end(self) -> None:
-        """The passes are over."""
-        if self.held is not None:
-            as_before(self.held[1])
+        """Give the head its own forward back when the passes are over."""
+        if self.lazy_head is not None:
+            as_before(self.lazy_head[1])
 
     def scores(self, views: Views) -> tuple[Tensor, ...]:
-        """What the views' logits are before a loss has seen them, to be judged after it has."""
-        return views.logits if self.held is not None else ()
+        """The views' logits before a loss has looked at them, to be judged after it has."""
+        return views.logits if self.lazy_head is not None else ()
 
     def judge(self, scores: tuple[Tensor, ...], rank: int) -> None:
-        """Say once how it went."""
-        held, self.held = self.held, None
-        if held is None or self.said:
+        """Report once whether the head was fused with the loss, and if not, why."""
+        lazy_head, self.lazy_head = self.lazy_head, None
+        if lazy_head is None or self.has_reported:
             return
-        name, head = held
-        whole = all(isinstance(one, HeadScores) for one in scores)
+        name, head = lazy_head
+        came_lazy = all(isinstance(x, HeadScores) for x in scores)
         if put_off_still(scores):
             self._say(
                 f"the head {name!r} of {head.out_features:,} classes is fused with the loss: its "
@@ -102,7 +102,7 @@ class FusedHead:
             )
             return
         self.off = True
-        why = "the loss or the objective" if whole else "the model, a hook or a compiler"
+        why = "the loss or the objective" if came_lazy else "the model, a hook or a compiler"
         if self.choice == "fused":
             raise ViewError(
                 f"the head {name!r} cannot be fused with the loss: {why} looks at its scores\n"
@@ -111,6 +111,6 @@ class FusedHead:
         self._say(f"the head {name!r} is not fused with the loss: {why} looks at its scores", rank)
 
     def _say(self, line: str, rank: int) -> None:
-        self.said = True
+        self.has_reported = True
         if rank == 0:
             print(f"dropsmith: {line}", file=sys.stderr)

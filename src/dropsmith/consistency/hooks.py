@@ -1,4 +1,4 @@
-"""What hangs on a consistent model: one function before its forward and one after it.
+"""The two hooks of a consistent model: one before its forward and one after it.
 
 They run as they stand where a compiler traces their caller: which views are due changes from step
 to step, and compiled code that looked at the step would be compiled again for each. Saying so
@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.batches import Arguments
+from dropsmith.consistency.accumulation import scale_to_accumulated_batch
 from dropsmith.consistency.auxiliary_loss import AUXILIARY, auxiliary_term
-from dropsmith.consistency.items import scale_to_accumulated_batch
 from dropsmith.consistency.signature import ITEMS, takes_labels
 from dropsmith.consistency.state import Consistent, ConsistentOutput, StepRun
 from dropsmith.consistency.task_loss import Counting, LabelledLoss
@@ -85,7 +85,7 @@ def _refuse(module: nn.Module, kwargs: Mapping[str, Any]) -> None:
 def _begin(
     state: Consistent, module: nn.Module, noise: Noise, args: Any, kwargs: dict[str, Any]
 ) -> Any:
-    """Count the step, and begin its first pass; what forward is to be given."""
+    """Count the step, begin its first pass, and return the arguments of forward."""
     if installation_of(module) is None:
         if state.objective.depends_on_step:
             warn_if_loaded(noise)
@@ -98,15 +98,17 @@ def _begin(
     batch = state.forward.by_name(args, kwargs)
     if isinstance(state.loss, LabelledLoss):
         state.loss.labels(batch)
-    if not state.forward.labels or (state.apart and state.first.over and not state.first.auxiliary):
+    if not state.forward.labels or (
+        state.labels_are_optional and state.first.over and not state.first.auxiliary
+    ):
         # No labels once the model's own loss is known to equal ours.
         kwargs.pop("labels", None)
     names = state.forward.position_names(len(args))
     run = plan_run(module, state.request_at(number), Arguments(args, kwargs), batch, noise, names)
     run.step = number
-    state.running = StepRun(run, number, items)
+    state.running = StepRun(run, items)
     if run.trunk is not None:
-        state.head.leave_whole(module, noise.rank)
+        state.head.leave_plain(module, noise.rank)
     elif state.first.over:
         state.head.begin(module, noise.rank)
     return tuple(run.begin(state.reader_for(module, run)))
@@ -121,7 +123,8 @@ def _loss(state: Consistent, step: StepRun, views: Views) -> Tensor:
         terms = terms if extra is None else terms | {AUXILIARY: extra}
     state.terms = {name: term.detach() for name, term in terms.items()}
     terms = scale_to_accumulated_batch(terms, step.items, counting.first)
-    loss = state.objective.total(terms, step.number)
+    assert step.run.step is not None
+    loss = state.objective.total(terms, step.run.step)
     return loss + terms[AUXILIARY].value if AUXILIARY in terms else loss
 
 
@@ -137,15 +140,15 @@ def _with_loss(output: Any, loss: Tensor, takes_labels: bool) -> Any:
 
 
 def _as_forward_takes(state: Consistent, args: Any, kwargs: dict[str, Any]) -> Any:
-    """Without labels and item counts where forward takes none: trainers give them in evaluation."""
-    taken = {"labels": state.forward.labels is not False, ITEMS: state.forward.items}
-    extra = {name for name in kwargs if not taken.get(name, True)}
+    """Leave out labels and item counts that forward does not take: trainers give them always."""
+    takes = {"labels": state.forward.labels is not False, ITEMS: state.forward.items}
+    extra = {name for name in kwargs if not takes.get(name, True)}
     return (args, {k: v for k, v in kwargs.items() if k not in extra}) if extra else None
 
 
 def _warn_of_eval(state: Consistent, kwargs: dict[str, Any]) -> None:
-    if kwargs.get("labels") is not None and not state.warned:
-        state.warned = True
+    if kwargs.get("labels") is not None and not state.has_warned:
+        state.has_warned = True
         warnings.warn(
             "a consistent model was given labels with gradients on while in eval mode: the term is "
             "off, and so is dropout\n  call model.train() (from_pretrained returns eval mode, and "

@@ -9,7 +9,7 @@ _NEVER_COUNTED = -100
 
 
 def are_distributions(logits: Tensor, labels: Tensor) -> bool:
-    """Whether floating labels `[..., classes]` are probabilities of classes, told by their values.
+    """Say by their values whether floating labels `[..., classes]` are probabilities of classes.
 
     Zeros and ones are separate labels where some item has another number of ones than one, and
     what does not sum to one is separate labels as well.

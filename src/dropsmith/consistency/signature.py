@@ -11,12 +11,12 @@ from torch import nn
 from dropsmith.noise import evaluating, unchanged
 
 ITEMS = "num_items_in_batch"
-"""What trainers call the number of items that they average over."""
+"""The argument by which trainers give the number of items that they average over."""
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What a model's forward takes.
+    """The arguments that a model's forward takes.
 
     Args:
         names: of its arguments by position.
@@ -32,12 +32,12 @@ class Signature:
     def of(cls, model: nn.Module) -> "Signature":
         """Read once: trainers put functions of their own in place of `forward` later."""
         parameters = inspect.signature(model.forward).parameters.values()
-        anything = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+        any_name = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         names = tuple(p.name for p in parameters if p.kind in kinds)
-        known = {p.name for p in parameters}
-        labels = "labels" in known or (None if anything else False)
-        return cls(names, labels, anything or ITEMS in known)
+        all_names = {p.name for p in parameters}
+        labels = "labels" in all_names or (None if any_name else False)
+        return cls(names, labels, any_name or ITEMS in all_names)
 
     def position_names(self, count: int) -> tuple[str, ...]:
         """The names of arguments given by position; those of `*args` are numbered.
@@ -54,11 +54,11 @@ class Signature:
 
 
 def takes_labels(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    """Whether a forward that takes any name does not refuse labels, by running it without noise."""
-    given = {name: value for name, value in kwargs.items() if name != ITEMS}
+    """Run a forward that takes any name, without noise, and say whether it accepts labels."""
+    arguments = {name: value for name, value in kwargs.items() if name != ITEMS}
     with unchanged(model), evaluating(model), torch.no_grad():
         try:
-            model(*args, **given)
+            model(*args, **arguments)
         except TypeError as error:
             if "unexpected keyword argument 'labels'" in str(error):
                 return False

@@ -6,10 +6,9 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from dropsmith.activations import Reader, never
-from dropsmith.consistency.first_step import FirstSteps
+from dropsmith.consistency.first_step import FirstSteps, LossWatch
 from dropsmith.consistency.head import FusedHead, HeadChoice
 from dropsmith.consistency.signature import Signature
-from dropsmith.consistency.unused_loss import LossWatch
 from dropsmith.noise import RowAxes
 from dropsmith.objectives import LossFunction, Objective
 from dropsmith.passes import Mode, Scores, ViewRequest, ViewRun
@@ -18,7 +17,7 @@ from dropsmith.terms import Terms
 
 
 class ConsistentOutput(NamedTuple):
-    """What a plain module returns in training once it is consistent.
+    """The output of a plain module in training, once it is consistent.
 
     Args:
         loss: the scalar to call `backward` on.
@@ -30,21 +29,19 @@ class ConsistentOutput(NamedTuple):
 
 
 class StepRun(NamedTuple):
-    """One training step that is running: what the hook before the forward leaves for that after it.
+    """A training step that is running, from the hook before the forward to that after it.
 
     Args:
         run: the passes.
-        number: of the step.
         items: over how many items a trainer averages, of which these are a part; or None.
     """
 
     run: ViewRun
-    number: int
     items: Tensor | int | None
 
 
 class Consistent:
-    """What `consistent` put on a model; reached by `terms_of` and taken off by `restore`."""
+    """The state that `consistent` puts on a model, `terms_of` reads and `restore` takes off."""
 
     def __init__(
         self,
@@ -55,13 +52,13 @@ class Consistent:
         trunk: str | None,
         rows: RowAxes | None = None,
         head: HeadChoice = "auto",
-        apart: bool = False,
     ) -> None:
         self.objective, self.loss, self.forward = objective, loss, forward
         self.mode: Mode = mode
-        self.trunk, self.apart, self.rows = trunk, apart, rows
+        self.trunk, self.rows = trunk, rows
+        self.labels_are_optional = False
         self.requests: dict[int, ViewRequest] = {}
-        self.told: dict[str, tuple[bool, Any]] = {}
+        self.attributes_before: dict[str, tuple[bool, Any]] = {}
         self.handles: list[RemovableHandle] = []
         self.running: StepRun | None = None
         self.terms: Terms = {}
@@ -69,13 +66,13 @@ class Consistent:
         self.had_noise = False
         self.first = FirstSteps()
         self.head = FusedHead(head)
-        self.warned = False
+        self.has_warned = False
         self.watch = LossWatch()
         self.scores: Scores | None = None
         self.reader: Reader | None = None
 
     def request_at(self, step: int) -> ViewRequest:
-        """What the objective asks of the passes of a training step."""
+        """The request of the objective for the passes of a training step."""
         n = self.objective.views_at(step)
         request = self.requests.get(n)
         if request is None:
@@ -97,9 +94,9 @@ class Consistent:
         if reads is None:
             return None
         last = self.reader
-        fits = last is not None and last.settled and last.model is model and last.reads == reads
+        fits = last is not None and last.is_reusable and last.model is model and last.reads == reads
         if not fits or run.below is not never or last is None or last.below is not never:
-            self.reader = Reader(model, reads, begun=True, below=run.below)
+            self.reader = Reader(model, reads, in_forward=True, below=run.below)
         return self.reader
 
     def __getstate__(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ Problem = Literal[
     "spans",
 ]
 PROBLEMS: tuple[Problem, ...] = get_args(Problem)
-_WHOLE = (
+_CLASSIFIERS = (
     "ForSequenceClassification",
     "ForImageClassification",
     "ForVideoClassification",
@@ -72,14 +72,14 @@ class LabelledLoss:
         problem: the kind of problem.
         label_smoothing: the share of each target that is spread over all classes.
         scores: the place of the scores in an output; None for the usual one.
-        inferred: whether the problem is that of the model's class, whose own loss takes labels
+        is_inferred: whether the problem is that of the model's class, whose own loss takes labels
             that are not integers for separate labels.
     """
 
     problem: Problem
     label_smoothing: float = 0.0
     scores: Scores | None = None
-    inferred: bool = False
+    is_inferred: bool = False
 
     def __post_init__(self) -> None:
         if self.label_smoothing and self.problem in ("regression", "multi_label"):
@@ -113,17 +113,17 @@ class LabelledLoss:
         return CrossEntropyInputs(scores, labels)
 
     def _separate(self, logits: Tensor, labels: Tensor) -> bool:
-        """Whether labels are each on or off, though the problem is one class among several."""
+        """Say whether labels are each on or off, though the problem is one class among several."""
         if not labels.is_floating_point() or self.problem == "soft_classification":
             return False
-        return self.inferred or not are_distributions(logits, labels)
+        return self.is_inferred or not are_distributions(logits, labels)
 
     def labels(self, batch: Any) -> Tensor:
-        """What this loss looks for in a batch; raise `ObjectiveError` where it is not there."""
+        """The labels that this loss needs of a batch; `ObjectiveError` where they are not there."""
         if self.problem != "spans":
             return labels_of(batch)
-        found = [labels_of(batch, name) for name in ("start_positions", "end_positions")]
-        return torch.stack([one.view(-1) for one in found], dim=1)
+        positions = [labels_of(batch, name) for name in ("start_positions", "end_positions")]
+        return torch.stack([x.view(-1) for x in positions], dim=1)
 
 
 def _check_class_axis(logits: Tensor, labels: Tensor) -> None:
@@ -143,17 +143,17 @@ class Counting:
     def __init__(self, loss: LossFunction) -> None:
         self.loss = loss
         self.first: Tensor | float = 0.0
-        self.called = False
+        self.has_counted = False
 
     def __call__(self, output: Any, batch: Any) -> Loss:
         try:
             loss = checked(self.loss(output, batch))
         except KeyError as error:
             raise ObjectiveError(
-                f"the loss function looked for {error} in the batch\n  {_given(batch)}"
+                f"the loss function looked for {error} in the batch\n  {_batch_contents(batch)}"
             ) from error
-        if not self.called:
-            self.first, self.called = loss.mean.count, True
+        if not self.has_counted:
+            self.first, self.has_counted = loss.mean.count, True
         return loss
 
     def cross_entropy_inputs(self, output: Any, batch: Any) -> CrossEntropyInputs | None:
@@ -163,8 +163,8 @@ class Counting:
         return None
 
     def count_items(self, count: float) -> None:
-        """The items were counted without a call."""
-        self.first, self.called = count, True
+        """Note a count of items that was made without a call."""
+        self.first, self.has_counted = count, True
 
 
 def labels_of(batch: Any, name: str = "labels") -> Any:
@@ -173,7 +173,7 @@ def labels_of(batch: Any, name: str = "labels") -> Any:
     if labels is None:
         raise ObjectiveError(
             f"a consistent model in training needs {name}, for its loss is made inside it\n"
-            f"  {_given(batch, name)}"
+            f"  {_batch_contents(batch, name)}"
         )
     return labels
 
@@ -184,9 +184,9 @@ def task_loss(
     label_smoothing: float = 0.0,
     scores: Scores | None = None,
 ) -> LossFunction:
-    """The loss that was given, by name or as a function, or else the model's own."""
+    """Return the loss of that name, the loss function itself, or else that of the model's class."""
     if loss is None:
-        return LabelledLoss(problem_of(model), label_smoothing, scores, inferred=True)
+        return LabelledLoss(problem_of(model), label_smoothing, scores, is_inferred=True)
     if getattr(loss, "__module__", "").startswith("torch.nn."):
         raise ObjectiveError(
             f"{getattr(loss, '__name__', type(loss).__name__)} is of torch, which is given scores "
@@ -210,19 +210,18 @@ def task_loss(
 
 
 def problem_of(model: nn.Module) -> Problem:
-    """What a Hugging Face model is trained for; `ObjectiveError` for any other model."""
+    """The problem that a Hugging Face model is trained for; `ObjectiveError` for other models."""
     model = without_adapters(model)
     config, name = getattr(model, "config", None), type(model).__name__
-    if config is not None and name.endswith(_WHOLE):
-        declared = _BY_PROBLEM_TYPE.get(getattr(config, "problem_type", None) or "")
-        usual: Problem = "classification" if config.num_labels > 1 else "regression"
-        return declared or usual
+    if config is not None and name.endswith(_CLASSIFIERS):
+        default: Problem = "classification" if config.num_labels > 1 else "regression"
+        return _BY_PROBLEM_TYPE.get(getattr(config, "problem_type", None) or "", default)
     if name.endswith("ForQuestionAnswering") and _takes(model, "start_positions"):
         return "spans"
-    found: Problem | None = next(
+    problem: Problem | None = next(
         (kind for end, kind in _BY_ENDING.items() if name.endswith(end)), None
     )
-    if config is None or found is None:
+    if config is None or problem is None:
         raise ObjectiveError(
             f"cannot tell the task loss of a {name}\n"
             f"  give it: consistent(model, objective, loss=...), one of {', '.join(PROBLEMS)}, or "
@@ -230,11 +229,11 @@ def problem_of(model: nn.Module) -> Problem:
         )
     if name.endswith("ForConditionalGeneration") and not config.is_encoder_decoder:
         return "causal"  # images and text through one decoder
-    return found
+    return problem
 
 
-def apart(loss: LossFunction, model: nn.Module) -> bool:
-    """Whether a model's labels serve its own loss alone, so that it may go without them.
+def labels_are_optional(loss: LossFunction, model: nn.Module) -> bool:
+    """Say whether a model may go without labels, for they serve its own loss alone.
 
     A Hugging Face model may leave them out, and only an encoder-decoder makes inputs of them.
     """
@@ -257,7 +256,7 @@ def _takes(model: nn.Module, name: str) -> bool:
     return name in inspect.signature(model.forward).parameters
 
 
-def _given(batch: Any, name: str = "labels") -> str:
+def _batch_contents(batch: Any, name: str = "labels") -> str:
     names = ", ".join(batch) if isinstance(batch, Mapping) else type(batch).__name__
     return (
         f"it was given: {names}\n"

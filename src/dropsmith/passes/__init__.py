@@ -17,7 +17,14 @@ from dropsmith.passes.run_audit import Audit, AuditRow, audit
 from dropsmith.passes.runner import ViewRun, plan_run
 from dropsmith.passes.strategy import find_installation
 from dropsmith.passes.trunk import upper
-from dropsmith.passes.view_values import Scores, Views, detached, has_spans, logits_of, state_of
+from dropsmith.passes.view_values import (
+    Scores,
+    Views,
+    detach_tensors,
+    has_spans,
+    logits_of,
+    state_of,
+)
 
 __all__ = [
     "LEAST_CLASSES",
@@ -31,7 +38,7 @@ __all__ = [
     "Views",
     "as_before",
     "audit",
-    "detached",
+    "detach_tensors",
     "find_installation",
     "has_spans",
     "head_of",

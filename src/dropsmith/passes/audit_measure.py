@@ -1,4 +1,4 @@
-"""What noise did to a tensor, as counts and as what it multiplied each view by."""
+"""The measure of an audit: counts of what noise changed, and the factors it put on each view."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-FEW = 16
-"""Below this many elements two independent masks agree by chance too often to tell."""
+MIN_ELEMENTS = 16
+"""Of fewer elements two independent masks agree by chance too often to tell them apart."""
 
 
 @dataclass(frozen=True)
@@ -15,20 +15,20 @@ class Draw:
     """One draw, kept as counts and one pattern for each view it holds.
 
     Args:
-        valid: how many elements could tell: what was zero already says nothing.
-        dropped: how many of them no longer depend on what they were.
-        changed: how many of them are not what they were.
-        patterns: what each view was multiplied by, rounded, not-a-number where that says nothing;
-            one for a draw that all views share, none where the rows of a view cannot be told.
-        whole: of how many rows of the batch nothing was changed, and how many there were; none
-            where rows cannot be told.
+        valid_count: how many elements can show noise: one that was zero already cannot.
+        drop_count: how many of them no longer depend on what they were.
+        change_count: how many of them are not what they were.
+        patterns: the factors of each view, rounded, not-a-number where an element shows nothing;
+            one for a draw that all views share, none where the rows of a view are not known.
+        unchanged_rows: in how many rows of the batch nothing was changed, and how many rows there
+            were; zeros where rows are not known.
     """
 
-    valid: int
-    dropped: int
-    changed: int
+    valid_count: int
+    drop_count: int
+    change_count: int
     patterns: tuple[Tensor, ...]
-    whole: tuple[int, int] = (0, 0)
+    unchanged_rows: tuple[int, int] = (0, 0)
 
     @classmethod
     def of(
@@ -43,33 +43,36 @@ class Draw:
         valid = (before.abs() > limits.tiny) & torch.isfinite(before)
         ratio = torch.where(valid, after / torch.where(valid, before, 1), 0).float()
         # A scale of 1 may be off by a rounding; in half precision that is nearly a percent.
-        changed = valid & ((ratio - 1).abs() > max(1e-3, 8 * limits.eps))
-        gone = valid & (after == _in_place_of_dropped(before, after, changed))
-        parts = _of_views(torch.where(valid, ratio, torch.nan), axes, stacked)
-        counts = int(valid.sum()), int(gone.sum()), int(changed.sum())
+        change_mask = valid & ((ratio - 1).abs() > max(1e-3, 8 * limits.eps))
+        drop_mask = valid & (after == _drop_value(before, after, change_mask))
+        parts = _cut_by_view(torch.where(valid, ratio, torch.nan), axes, stacked)
+        counts = int(valid.sum()), int(drop_mask.sum()), int(change_mask.sum())
         patterns = tuple((part * 64).round() for part in parts)
-        return cls(*counts, patterns, _whole_rows(valid, changed, axes))
+        return cls(*counts, patterns, _unchanged_rows(valid, change_mask, axes))
 
 
-def _in_place_of_dropped(before: Tensor, after: Tensor, changed: Tensor) -> Tensor:
-    """Zero; or the one other value that many different elements became, as in alpha dropout."""
+def _drop_value(before: Tensor, after: Tensor, change_mask: Tensor) -> Tensor:
+    """The value of dropped elements: zero, or the one that alpha dropout puts in their place.
+
+    The latter is a value that many different elements have become.
+    """
     zero = after.new_zeros(())
-    if not bool(changed.any()) or bool((changed & (after == 0)).any()):
+    if not bool(change_mask.any()) or bool((change_mask & (after == 0)).any()):
         return zero
-    common = after[changed].mode().values
-    became = before[changed & (after == common)]
-    return common if became.unique().numel() > 1 else zero
+    common = after[change_mask].mode().values
+    sources = before[change_mask & (after == common)]
+    return common if sources.unique().numel() > 1 else zero
 
 
-def _whole_rows(valid: Tensor, changed: Tensor, axes: tuple[str, ...]) -> tuple[int, int]:
+def _unchanged_rows(valid: Tensor, change_mask: Tensor, axes: tuple[str, ...]) -> tuple[int, int]:
     if "batch" not in axes or len(axes) != valid.ndim:
         return 0, 0
     rest = [dim for dim, name in enumerate(axes) if name != "batch"]
-    seen = valid.sum(rest) > 0
-    return int((seen & (changed.sum(rest) == 0)).sum()), int(seen.sum())
+    valid_rows = valid.sum(rest) > 0
+    return int((valid_rows & (change_mask.sum(rest) == 0)).sum()), int(valid_rows.sum())
 
 
-def _of_views(ratio: Tensor, axes: tuple[str, ...], stacked: int | None) -> tuple[Tensor, ...]:
+def _cut_by_view(ratio: Tensor, axes: tuple[str, ...], stacked: int | None) -> tuple[Tensor, ...]:
     if stacked is None:
         return (ratio,)
     dim = _batch_dim(ratio.shape, axes, stacked)
@@ -86,15 +89,17 @@ def _batch_dim(sizes: Sequence[int], axes: tuple[str, ...], rows: int) -> int | 
 
 
 def masks_differ(draws: Sequence[Draw]) -> bool | None:
-    """Whether two views were dropped differently; None where that cannot be told.
+    """Say whether noise dropped different elements of two views; None where nothing shows it.
 
-    Too few elements may have been changed, or the rows of each view not be known.
+    Too few elements may have changed, or it is not known which rows belong to which view.
     """
-    if sum(draw.valid for draw in draws) < FEW and any(draw.changed for draw in draws):
+    if sum(draw.valid_count for draw in draws) < MIN_ELEMENTS and any(
+        draw.change_count for draw in draws
+    ):
         return None
     pairs = [draw.patterns for draw in draws if len(draw.patterns) == 2]
     if not pairs and not all(draw.patterns for draw in draws):
-        return None if any(draw.changed for draw in draws) else False
+        return None if any(draw.change_count for draw in draws) else False
     if not pairs:
         # One draw for each looped view: the first half of the calls against the second.
         first, second = draws[: len(draws) // 2], draws[len(draws) // 2 :]
@@ -103,8 +108,8 @@ def masks_differ(draws: Sequence[Draw]) -> bool | None:
 
 
 def _differ(first: Tensor, second: Tensor) -> bool:
-    """Whether two patterns differ where both say something."""
+    """Say whether two patterns differ in an element that shows noise in both."""
     if first.shape != second.shape:
         return True
-    known = ~(first.isnan() | second.isnan())
-    return bool((known & (first != second)).any())
+    comparable = ~(first.isnan() | second.isnan())
+    return bool((comparable & (first != second)).any())

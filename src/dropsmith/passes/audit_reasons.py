@@ -1,4 +1,4 @@
-"""Why noise is off, or the same for two views."""
+"""The reasons that an audit gives for noise that is off, or the same for two views."""
 
 from collections.abc import Iterable
 
@@ -9,11 +9,11 @@ from dropsmith.patterns import Off, Spans, Tiles, TorchDropout
 from dropsmith.plans import Rule, Site
 
 UNKNOWN_ROWS = "which of its rows belong to which view is not known"
-SKIPPED = "a call like this skips it: fused fast path"
+FAST_PATH = "a call like this skips it: fused fast path"
 
 
 def how_drawn(rule: Rule | None) -> str:
-    """Whose draw a site has: torch's, torch's at another rate, ours, or none."""
+    """The owner of a site's draw: torch, torch at another rate, a key of ours, or nobody."""
     if rule is None:
         return "torch"
     if isinstance(rule.pattern, Off):
@@ -22,7 +22,7 @@ def how_drawn(rule: Rule | None) -> str:
 
 
 def reason(model: nn.Module, site: Site, rule: Rule | None, on: bool, apart: bool | None) -> str:
-    """Why a site that ran changed nothing, or changed two views alike; empty if neither."""
+    """The reason why a site that ran changed nothing, or two views alike; empty if neither."""
     module = owner_module(model, site.owner)
     if not on and rule is not None and isinstance(rule.pattern, Off):
         return "silenced by the plan"
@@ -44,23 +44,24 @@ def reason(model: nn.Module, site: Site, rule: Rule | None, on: bool, apart: boo
 
 
 def reason_code(generators: Iterable[str], layer_drop: float | None) -> str:
-    """What a module's own code draws, in words."""
+    """The noise that a module's own code draws, in words."""
     names = {"torch": "torch's", "numpy": "NumPy's", "random": "Python's"}
-    used = " and ".join(names[one] for one in sorted(generators))
-    said = [f"layer drop at rate {layer_drop:g}"] if layer_drop else []
-    said += [f"its own code draws from {used} generator, which no rule reaches"] if used else []
-    return "; ".join(said)
+    owners = " and ".join(names[generator] for generator in sorted(generators))
+    reasons = [f"layer drop at rate {layer_drop:g}"] if layer_drop else []
+    if owners:
+        reasons.append(f"its own code draws from {owners} generator, which no rule reaches")
+    return "; ".join(reasons)
 
 
-def left_whole(rule: Rule | None, whole: int, rows: int) -> str:
-    """How many rows a tiling left as they were: it missed them, or would have kept nothing."""
-    if rule is None or not isinstance(rule.pattern, Spans | Tiles) or not whole:
+def unchanged_rows_note(rule: Rule | None, unchanged_rows: int, rows: int) -> str:
+    """Count the rows that a tiling left as they were: it missed them, or would drop all of them."""
+    if rule is None or not isinstance(rule.pattern, Spans | Tiles) or not unchanged_rows:
         return ""
-    return f"{whole} of {rows} rows left whole"
+    return f"{unchanged_rows} of {rows} rows left whole"
 
 
 def reason_never(model: nn.Module, site: Site, rule: Rule | None) -> str:
-    """Why nothing was seen at a site."""
+    """The reason why a site never ran."""
     if rule is not None and isinstance(rule.pattern, Off):
         return "silenced by the plan"
     if not owner_module(model, site.owner).training:

@@ -1,4 +1,4 @@
-"""What every noisy place of a model is given and returns while it runs, ours and torch's own."""
+"""The watch of an audit: the input and output of every draw of a model, ours and torch's own."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,11 +14,11 @@ from dropsmith.patterns import Off, TorchDropout
 from dropsmith.plans import Kind, call_name, shown
 
 Observer = Callable[[str, Kind, Tensor, Tensor], None]
-"""Takes a site's name and kind, and what it was given and returned."""
+"""A function of a site's name and kind, and of its input and its output."""
 
 
 @contextmanager
-def watched(model: nn.Module, observer: Observer) -> Iterator[None]:
+def watch_draws(model: nn.Module, observer: Observer) -> Iterator[None]:
     """Call `observer(site, kind, before, after)` for every draw in the forwards of the block."""
     trace = _DrawTrace(observer, _keyed(model))
     for part, installation in installations(model):
@@ -86,26 +86,29 @@ class _DrawTrace(ModuleTrace):
         return after
 
     def _multi_head(self, site: str, call: NoisyCall) -> Any:
-        """Run it so that its draw is seen, which is a call inside it."""
-        drawn: list[NoisyCall] = []
+        """Run multi-head attention and observe its draw, which is a call inside it."""
+        inner_calls: list[NoisyCall] = []
 
         def handle(inner: NoisyCall) -> Any:
-            drawn.append(inner)
+            inner_calls.append(inner)
             if inner.kind == "functional":
                 return self._dropout(site, "attention", inner)
             self.observer(site, "attention", *_attention(inner))
             return inner.run()
 
         output = run_heads(call, handle)
-        if not drawn:
-            # It calls no dropout at rate 0: what it would have dropped goes on as it is.
+        if not inner_calls:
+            # At rate 0 it calls no dropout: the probabilities go on as they are.
             weights = probabilities(call)
             self.observer(site, "attention", weights, weights)
         return output
 
 
 def _attention(call: NoisyCall) -> tuple[Tensor, Tensor]:
-    """The probabilities, and a draw like the call's own whose values are the identity."""
+    """The probabilities before and after a draw like the call's own.
+
+    They are read off by giving attention the identity for its values.
+    """
     before = probabilities(call)
     if call.operation == "flex attention":
         return before, before  # torch drops nothing there
@@ -116,17 +119,17 @@ def _attention(call: NoisyCall) -> tuple[Tensor, Tensor]:
 
 
 def _between(call: NoisyCall) -> tuple[Tensor, Tensor]:
-    """Ones sent through two layers that copy, with the call's own dropout between them."""
-    x, given, width = call.input, call.arguments, 8
-    sizes = given.get("batch_sizes")
+    """Ones and what two layers that copy make of them, with the call's own dropout in between."""
+    x, width = call.input, 8
+    sizes = call.arguments.get("batch_sizes")
     eye = torch.eye(width, dtype=x.dtype, device=x.device)
-    ones = x.new_ones(*x.shape[:-1], width)
+    inputs = x.new_ones(*x.shape[:-1], width)
     state = x.new_zeros(2, x.shape[0] if sizes is None else int(sizes[0]), width)
     weights = [eye, torch.zeros_like(eye)] * 2
     tail = (state, weights, False, 2, call.rate, call.training, False)
     if sizes is not None:
-        return ones, torch.rnn_relu(ones, sizes, *tail)[0]
-    return ones, torch.rnn_relu(ones, *tail, True)[0]
+        return inputs, torch.rnn_relu(inputs, sizes, *tail)[0]
+    return inputs, torch.rnn_relu(inputs, *tail, True)[0]
 
 
 def _keyed(model: nn.Module) -> set[str]:

@@ -1,4 +1,4 @@
-"""Reading Transformer blocks in passes of several views, and cutting what was read by view."""
+"""Transformer blocks read in passes of several views, and their readings cut by view."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -25,13 +25,13 @@ def reader_of(model: nn.Module, reads: Reads | None, below: Callable[[], bool]) 
     return None if reads is None else Reader(model, reads, below=below)
 
 
-def cut_layers(read: Sequence[Layer], sizes: Sequence[int] | None) -> tuple[Layers, ...]:
+def cut_layers(layers: Sequence[Layer], sizes: Sequence[int] | None) -> tuple[Layers, ...]:
     """The blocks of each view, from those of a pass over all their rows.
 
     What all views share is whole in each of them.
 
     Args:
-        read: in the order in which they ran.
+        layers: in the order in which they ran.
         sizes: how many rows of the batch each view has, in order; None for one view of all rows.
 
     Raises:
@@ -39,8 +39,8 @@ def cut_layers(read: Sequence[Layer], sizes: Sequence[int] | None) -> tuple[Laye
             of them.
     """
     if sizes is None:
-        return (tuple(read),)
-    return tuple(tuple(_layer(one, sizes, view) for one in read) for view in range(len(sizes)))
+        return (tuple(layers),)
+    return tuple(tuple(_layer(x, sizes, view) for x in layers) for view in range(len(sizes)))
 
 
 def _layer(layer: Layer, sizes: Sequence[int], view: int) -> Layer:
@@ -48,36 +48,36 @@ def _layer(layer: Layer, sizes: Sequence[int], view: int) -> Layer:
     if hidden is not None and not layer.shared_hidden:
         hidden = _rows(_rows_first(hidden, layer, sum(sizes)), sizes, view, layer.name)
     attention = (
-        (owner, seen if owner in shared else _attention(seen, sizes, view, owner))
-        for owner, seen in layer.attention
+        (owner, inputs if owner in shared else _attention(inputs, sizes, view, owner))
+        for owner, inputs in layer.attention
     )
     return replace(layer, hidden=hidden, attention=tuple(attention))
 
 
 def _rows_first(hidden: Tensor, layer: Layer, rows: int) -> Tensor:
-    """The states with their rows in dimension 0, where those of attention tell them from time."""
+    """The states with their rows in dimension 0; the sizes of attention tell rows from time."""
     if not layer.attention:
         return hidden
-    _, seen = layer.attention[0]
-    time = (seen.query if isinstance(seen, AttentionInputs) else seen).shape[-2]
-    turned = time != rows and hidden.ndim == 3 and tuple(hidden.shape[:2]) == (time, rows)
-    return hidden.transpose(0, 1) if turned else hidden
+    _, inputs = layer.attention[0]
+    time = (inputs.query if isinstance(inputs, AttentionInputs) else inputs).shape[-2]
+    time_first = time != rows and hidden.ndim == 3 and tuple(hidden.shape[:2]) == (time, rows)
+    return hidden.transpose(0, 1) if time_first else hidden
 
 
 def _attention(
-    seen: AttentionInputs | Tensor, sizes: Sequence[int], view: int, owner: str
+    inputs: AttentionInputs | Tensor, sizes: Sequence[int], view: int, owner: str
 ) -> AttentionInputs | Tensor:
-    if isinstance(seen, Tensor):
-        return _rows(seen if seen.ndim == 4 else seen.unsqueeze(1), sizes, view, owner)
-    mask = seen.mask
+    if isinstance(inputs, Tensor):
+        return _rows(inputs if inputs.ndim == 4 else inputs.unsqueeze(1), sizes, view, owner)
+    mask = inputs.mask
     if mask is not None and mask.ndim == 4 and len(mask) > 1:
         mask = _rows(mask, sizes, view, owner)
-    query, key = (_rows(x, sizes, view, owner) for x in (seen.query, seen.key))
-    return replace(seen, query=query, key=key, mask=mask)
+    query, key = (_rows(x, sizes, view, owner) for x in (inputs.query, inputs.key))
+    return replace(inputs, query=query, key=key, mask=mask)
 
 
 def _rows(x: Tensor, sizes: Sequence[int], view: int, name: str) -> Tensor:
-    if len(sizes) == 1:  # all of it is this view's, wherever its rows are
+    if len(sizes) == 1:  # all rows are this view's, on whichever axis they are
         return x
     times, rest = divmod(len(x), sum(sizes))
     if rest or not times:

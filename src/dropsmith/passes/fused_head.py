@@ -1,4 +1,4 @@
-"""Putting off a model's head: found, checked, and left alone where anything about it is unusual."""
+"""A large head of a model, put off until a loss wants its scores; unusual heads are left alone."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -25,73 +25,77 @@ def head_of(model: nn.Module) -> tuple[str, nn.Linear] | None:
     >>> head_of(words)
     ('1', Linear(in_features=8, out_features=5000, bias=True))
     """
-    found = large_head(model)
-    if found is None or _unfit(model, *found):
+    candidate = large_head(model)
+    if candidate is None or _unfit(model, *candidate):
         return None
-    return found[0] or "root", found[1]
+    name, head = candidate
+    return name or "root", head
 
 
 def why_plain(model: nn.Module) -> str | None:
-    """Why a model's large head cannot be put off, in a line; None where it can, or is small.
+    """The reason why a model's large head cannot be put off; None where it can, or is small.
 
     >>> class Scaled(nn.Linear): ...
     >>> why_plain(nn.Sequential(nn.Embedding(5000, 8), Scaled(8, 5000)))
     "the head '1' of 5,000 classes is not fused with the loss: it is a Scaled, not torch's Linear"
     """
-    found = large_head(model)
-    why = None if found is None else _unfit(model, *found)
-    if found is None or why is None:
+    candidate = large_head(model)
+    why = None if candidate is None else _unfit(model, *candidate)
+    if candidate is None or why is None:
         return None
-    name, classes = found[0] or "root", found[1].out_features
+    name, head = candidate
+    name, classes = name or "root", head.out_features
     return f"the head {name!r} of {classes:,} classes is not fused with the loss: {why}"
 
 
 def large_head(model: nn.Module) -> tuple[str, Any] | None:
     """The module that `head_of` takes for the head, whatever its type, by name, if it is large."""
-    named = dict(model.named_modules())
-    # Asked in every step, and of types: a module takes long to say what it has not.
-    if any(getattr(type(module), "puts_off", False) for module in named.values()):
+    modules = dict(model.named_modules())
+    # Asked in every step, so of types: a module's own lookup is slow for what it does not have.
+    if any(getattr(type(module), "puts_off", False) for module in modules.values()):
         return None
-    found: Any = None
+    head: Any = None
     if callable(ask := getattr(model, "get_output_embeddings", None)):
-        found = ask()
-    if found is None:
-        found = next((m for m in reversed(named.values()) if isinstance(m, nn.Linear)), None)
-    classes = getattr(found, "out_features", None)
-    name = next((name for name, module in named.items() if module is found), None)
+        head = ask()
+    if head is None:
+        head = next((m for m in reversed(modules.values()) if isinstance(m, nn.Linear)), None)
+    classes = getattr(head, "out_features", None)
+    name = next((name for name, module in modules.items() if module is head), None)
     if name is None or not isinstance(classes, int) or classes < LEAST_CLASSES:
         return None
-    return name, found
+    return name, head
 
 
 def _unfit(model: nn.Module, name: str, head: Any) -> str | None:
-    """How somebody else has a hand in how the head runs, or holds its weight elsewhere."""
+    """The reason why a head cannot be put off: others change how it runs, or hold its weight."""
     if type(head) is not nn.Linear:
         return f"it is {_kind(head)}, not torch's Linear"
     if head._backward_hooks or head._backward_pre_hooks:
         return "a hook waits for its gradient"
     if "forward" in head.__dict__:
         return "its forward was replaced"
-    if not _whole(head):
+    if not _has_plain_weight(head):
         return "its weight is dropped, computed or kept elsewhere, and no plain parameter"
-    return "FSDP holds its weight in parts" if _sharded(model, name) else None
+    return "FSDP holds its weight in parts" if _is_sharded(model, name) else None
 
 
 def _kind(head: nn.Module) -> str:
-    """What it is called, so that it cannot be taken for torch's: adapters have a Linear, too."""
+    """The name of its type, told from torch's own: adapters have a Linear, too."""
     name = type(head).__name__
     return f"{type(head).__module__}.{name}" if name == nn.Linear.__name__ else f"a {name}"
 
 
-def _whole(head: nn.Linear) -> bool:
-    """Whether the weight is an ordinary parameter that is there: none that a plan has dropped,
-    nor one that is computed, sharded or kept on another process."""
+def _has_plain_weight(head: nn.Linear) -> bool:
+    """Say whether the weight is an ordinary parameter that is there.
+
+    It is none where a plan drops it, or where it is computed, sharded or kept on another process.
+    """
     weight = head.__dict__.get("weight", head.weight)
-    strided = type(weight) is nn.Parameter and weight.layout == torch.strided
-    return strided and weight.dtype.is_floating_point and not hasattr(weight, "ds_id")
+    is_plain = type(weight) is nn.Parameter and weight.layout == torch.strided
+    return is_plain and weight.dtype.is_floating_point and not hasattr(weight, "ds_id")
 
 
-def _sharded(model: nn.Module, name: str) -> bool:
+def _is_sharded(model: nn.Module, name: str) -> bool:
     fsdp = getattr(sys.modules.get("torch.distributed.fsdp"), "FSDPModule", None)
     parts = name.split(".") if name else []
     above = [model.get_submodule(".".join(parts[:depth])) for depth in range(len(parts) + 1)]
@@ -112,8 +116,8 @@ def putting_off(head: nn.Linear | None) -> Iterator[None]:
 
 
 def put_off_still(scores: Sequence[Tensor]) -> bool:
-    """Whether scores are those of a head that was put off, and nothing has looked at them."""
-    return all(isinstance(one, HeadScores) and one.not_materialised for one in scores)
+    """Say whether scores come from a head that was put off, and nothing has looked at them yet."""
+    return all(isinstance(x, HeadScores) and x.not_materialised for x in scores)
 
 
 def put_off(head: nn.Linear) -> None:
@@ -127,14 +131,16 @@ def as_before(head: nn.Linear) -> None:
 
 
 def _forward(head: nn.Linear, hidden: Tensor) -> Tensor:
-    # What is compiled has its own ways; and in a checkpointed block, as its hooks tell, the
-    # forward that is run again must keep the same tensors as the first.
-    plain = torch.compiler.is_compiling() or not torch.is_grad_enabled() or _kept_tensors_watched()
-    if plain or not _whole(head) or type(hidden) is not Tensor:
+    # Compiled code traces plain scores. In a checkpointed block, which the hooks on saved tensors
+    # give away, the forward that is run again must save the same tensors as the first.
+    plain = (
+        torch.compiler.is_compiling() or not torch.is_grad_enabled() or _saves_tensors_by_hooks()
+    )
+    if plain or not _has_plain_weight(head) or type(hidden) is not Tensor:
         return nn.Linear.forward(head, hidden)
     return HeadScores.of(hidden, Head.of(head.weight, head.bias))
 
 
-def _kept_tensors_watched() -> bool:
+def _saves_tensors_by_hooks() -> bool:
     ask = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)  # pyright: ignore
     return ask is not None and ask(True) is not None

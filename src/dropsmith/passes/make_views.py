@@ -77,12 +77,12 @@ def views(
     noise = find_noise(model)
     if noise is not None:
         noise.begin(model.training)
-    made = make_views(model, request, batch, noise)
-    return made if scores is None else replace(made, scores=scores)
+    result = make_views(model, request, batch, noise)
+    return result if scores is None else replace(result, scores=scores)
 
 
 def make_views(model: nn.Module, request: ViewRequest, batch: Any, noise: Noise | None) -> Views:
-    """The views of a request, made by the model's own forwards; no step is counted."""
+    """Make the views of a request by the model's own forwards, without counting a step."""
     run = plan_run(model, request, arguments(model, batch), batch, noise or Noise())
     try:
         args, kwargs = run.begin(reader_of(model, request.reads, run.below))

@@ -28,11 +28,11 @@ class ModelState:
 def _state_of(model: nn.Module) -> _Entries:
     norms = nn.modules.batchnorm._BatchNorm
     return [
-        (held, name, copied(value))
+        (namespace, name, copied(value))
         for module in model.modules()
         if not isinstance(module, norms)
-        for held in (module._buffers, module.__dict__)
-        for name, value in held.items()
+        for namespace in (module._buffers, module.__dict__)
+        for name, value in namespace.items()
         if not name.startswith("_") and _is_state(value)
     ]
 
@@ -43,5 +43,5 @@ def _is_state(value: Any) -> bool:
 
 
 def _put(entries: _Entries) -> None:
-    for held, name, value in entries:
-        held[name] = copied(value)
+    for namespace, name, value in entries:
+        namespace[name] = copied(value)

@@ -12,19 +12,20 @@ from dropsmith.batches import tensors_in
 
 @contextmanager
 def noise_disabled(model: nn.Module) -> Iterator[None]:
-    """Every module in eval mode, so that torch's own noise is off too, except BatchNorm."""
-    woken = _silence(model)
+    """Put every module but BatchNorm in eval mode, so that torch's own noise is off, too."""
+    modules = _silence(model)
     try:
         yield
     finally:
-        _wake(woken)
+        _wake(modules)
 
 
 class Modes:
     """Puts the model in the mode of each looped view when backward comes to it.
 
-    Activation checkpointing runs layers again during backward; those of a quiet view must then be
-    quiet, and those of the others loud. When backward ends, also by an error, all are as they were.
+    Activation checkpointing runs layers again during backward: those of a noise-free view must then
+    run without noise, and those of the others with it. When backward ends, also by an error, every
+    module is in the mode that it was in.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -65,10 +66,10 @@ class _AtEnd:
 
 def _silence(model: nn.Module) -> list[nn.Module]:
     norms = nn.modules.batchnorm._BatchNorm
-    woken = [m for m in model.modules() if m.training and not isinstance(m, norms)]
-    for module in woken:
+    modules = [m for m in model.modules() if m.training and not isinstance(m, norms)]
+    for module in modules:
         module.training = False
-    return woken
+    return modules
 
 
 def _wake(modules: list[nn.Module]) -> None:

@@ -1,4 +1,4 @@
-"""What is asked of the passes over one batch: how many views, and how each of them is made."""
+"""The request of several views of one batch: how many, and how each of them is made."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,7 @@ MODES: tuple[Mode, ...] = ("auto", "stacked", "looped")
 
 @dataclass(frozen=True, kw_only=True)
 class ViewRequest:
-    """Several views of one batch.
+    """A request of several views of one batch.
 
     Args:
         views: how many.

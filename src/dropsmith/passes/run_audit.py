@@ -1,4 +1,4 @@
-"""Is the noise on? Counted from tensors, site by site, never read from settings."""
+"""An audit of noise: it is counted from tensors, site by site, never read from settings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -23,17 +23,17 @@ from dropsmith.noise import (
     sites,
     unchanged,
 )
-from dropsmith.passes.audit_measure import FEW, Draw, masks_differ
+from dropsmith.passes.audit_measure import MIN_ELEMENTS, Draw, masks_differ
 from dropsmith.passes.audit_reasons import (
-    SKIPPED,
+    FAST_PATH,
     UNKNOWN_ROWS,
     how_drawn,
-    left_whole,
     reason,
     reason_code,
     reason_never,
+    unchanged_rows_note,
 )
-from dropsmith.passes.audit_watch import watched
+from dropsmith.passes.audit_watch import watch_draws
 from dropsmith.passes.request import ViewRequest
 from dropsmith.passes.runner import plan_run
 from dropsmith.patterns import Off
@@ -42,7 +42,7 @@ from dropsmith.plans import Kind, Rule, Site, shown
 
 @dataclass(frozen=True, kw_only=True)
 class AuditRow:
-    """What was seen at one site.
+    """The noise that was measured at one site.
 
     Args:
         site: the place.
@@ -52,7 +52,7 @@ class AuditRow:
         dropped: the measured share of non-zero elements that became zero, None if it never ran.
         elements: how many elements that share was counted over.
         differ: whether two views of the batch were dropped differently; None if it cannot be told.
-        whole: of how many rows, over both views, nothing was changed.
+        whole: how many rows, over both views, had nothing changed.
         why: why it is off or the views agree, or nothing.
     """
 
@@ -82,9 +82,9 @@ class Audit:
 
     def __getitem__(self, name: str) -> AuditRow:
         """The row of a site by name; `SiteError` where there is none."""
-        found = next((row for row in self.rows if row.site.name == name), None)
-        if found is not None:
-            return found
+        row = next((row for row in self.rows if row.site.name == name), None)
+        if row is not None:
+            return row
         names = [row.site.name for row in self.rows]
         raise SiteError(f"the audit has no site {name!r} with noise" + did_you_mean(name, names))
 
@@ -118,15 +118,15 @@ def audit(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> Audit
     """
     inputs = arguments(model, batch)
     with unchanged(model):
-        known = _all_sites(model, batch, rows)
-        draws = _two_views(model, inputs, {site.name: site for site in known}, rows)
-        differ, called = _as_called(model, inputs)
+        all_sites = _all_sites(model, batch, rows)
+        draws = _two_views(model, inputs, {site.name: site for site in all_sites}, rows)
+        differ, running = _two_calls(model, inputs)
         rest = tuple(_code_rows(model, inputs))
-    decided = _rules(model)
-    rules = [(site, decided.get((site.name, site.kind))) for site in known]
+    rules = _rules(model)
+    pairs = [(site, rules.get((site.name, site.kind))) for site in all_sites]
     table = tuple(
-        _row(model, site, rule, draws.get((site.name, site.kind), ()), called)
-        for site, rule in rules
+        _row(model, site, rule, draws.get((site.name, site.kind), ()), running)
+        for site, rule in pairs
         if site.native or rule is not None
     )
     mode = "train" if model.training else "eval"
@@ -134,19 +134,19 @@ def audit(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> Audit
 
 
 def _all_sites(model: nn.Module, batch: Any, rows: RowAxes | None) -> list[Site]:
-    """Also the calls that a rule has replaced, which a run no longer shows as torch's."""
-    found = sites(model, batch, rows=rows)
-    names = {site.name for site in found}
-    replaced = [site for site, _ in _decisions(model)]
-    return found + [site for site in replaced if site.name not in names]
+    """All sites, with the calls that a rule has replaced, which a run no longer shows."""
+    native = sites(model, batch, rows=rows)
+    names = {site.name for site in native}
+    return native + [site for site, _ in _decisions(model) if site.name not in names]
 
 
 def _decisions(model: nn.Module) -> Iterator[tuple[Site, Rule]]:
     """The sites that rules decide, also in parts of the model, by their names in the whole."""
     for part, installation in installations(model):
-        for one in installation.assignments:
-            name, owner = (name_within(part, n) for n in (one.site.name, one.site.owner))
-            yield replace(one.site, name=name, owner=owner), one.rule
+        for assignment in installation.assignments:
+            site = assignment.site
+            name, owner = (name_within(part, n) for n in (site.name, site.owner))
+            yield replace(site, name=name, owner=owner), assignment.rule
 
 
 def _rules(model: nn.Module) -> dict[tuple[str, Kind], Rule]:
@@ -162,21 +162,24 @@ Draws = dict[tuple[str, Kind], list[Draw]]
 
 
 def _two_views(
-    model: nn.Module, inputs: Arguments, known: Mapping[str, Site], rows: RowAxes | None
+    model: nn.Module, inputs: Arguments, by_name: Mapping[str, Site], rows: RowAxes | None
 ) -> Draws:
-    """What two views drew: halves of one batch also show noise that is the same for every row."""
+    """The draws of two views, stacked where they can be.
+
+    As halves of one batch they also show noise that is the same for every row.
+    """
     draws: Draws = {}
     noise = find_noise(model) or Noise()
     run = plan_run(model, ViewRequest(rows=rows, report=False), inputs, inputs, noise)
     total = sum(run.sizes or ()) if run.together else None
 
     def see(name: str, kind: Kind, before: Tensor, after: Tensor) -> None:
-        axes, sizes = (known[name].axes, known[name].sizes) if name in known else ((), None)
-        # What does not grow with the rows is drawn once for all views that are stacked.
-        halved = None if kind == "weight" or tuple(before.shape) == sizes else total
-        draws.setdefault((name, kind), []).append(Draw.of(before, after, axes, halved))
+        axes, sizes = (by_name[name].axes, by_name[name].sizes) if name in by_name else ((), None)
+        # A tensor that does not grow with the rows is drawn once for all views that are stacked.
+        stacked = None if kind == "weight" or tuple(before.shape) == sizes else total
+        draws.setdefault((name, kind), []).append(Draw.of(before, after, axes, stacked))
 
-    with watched(model, see):
+    with watch_draws(model, see):
         try:
             args, kwargs = run.begin()
             run.finish(model(*args, **kwargs))
@@ -186,44 +189,44 @@ def _two_views(
 
 
 def _row(
-    model: nn.Module, site: Site, rule: Rule | None, draws: Sequence[Draw], called: set[str]
+    model: nn.Module, site: Site, rule: Rule | None, draws: Sequence[Draw], running: set[str]
 ) -> AuditRow:
-    valid = sum(draw.valid for draw in draws)
-    on = any(draw.changed for draw in draws)
-    skipped = on and site.owner not in called
+    valid = sum(draw.valid_count for draw in draws)
+    on = any(draw.change_count for draw in draws)
+    on_fast_path = on and site.owner not in running
     apart = masks_differ(draws) if draws else None
     why = reason(model, site, rule, on, apart) if draws else reason_never(model, site, rule)
-    if draws and apart is None and valid >= FEW:
+    if draws and apart is None and valid >= MIN_ELEMENTS:
         why = UNKNOWN_ROWS
-    whole, rows = (sum(draw.whole[i] for draw in draws) for i in (0, 1))
+    unchanged_rows, rows = (sum(draw.unchanged_rows[i] for draw in draws) for i in (0, 1))
     return AuditRow(
         site=site,
         how=how_drawn(rule),
-        on=on and not skipped,
-        dropped=sum(draw.dropped for draw in draws) / max(valid, 1) if draws else None,
+        on=on and not on_fast_path,
+        dropped=sum(draw.drop_count for draw in draws) / max(valid, 1) if draws else None,
         elements=valid,
         differ=apart,
-        whole=whole,
-        why=SKIPPED if skipped else why or left_whole(rule, whole, rows),
+        whole=unchanged_rows,
+        why=FAST_PATH if on_fast_path else why or unchanged_rows_note(rule, unchanged_rows, rows),
     )
 
 
-def _as_called(model: nn.Module, inputs: Arguments) -> tuple[bool, set[str]]:
-    """Whether two calls as a user makes them differ, and which modules such a call runs.
+def _two_calls(model: nn.Module, inputs: Arguments) -> tuple[bool, set[str]]:
+    """Call a model twice as a user does; say whether outputs differ, and name the modules that ran.
 
     A hook on a module keeps torch's encoder layer from its fused fast path, which runs none of
     its parts; a global hook does not.
     """
     names = {module: shown(name) for name, module in model.named_modules()}
-    called: set[str] = set()
+    running: set[str] = set()
 
     def note(module: nn.Module, args: Any) -> None:
-        called.add(names.get(module, ""))
+        running.add(names.get(module, ""))
 
     with register_module_forward_pre_hook(note):
         first, second = [_plain_call(model, inputs) for _ in range(2)]
     pairs = zip(first, second, strict=True)
-    return any(not torch.equal(a, b) for a, b in pairs), called
+    return any(not torch.equal(a, b) for a, b in pairs), running
 
 
 def _plain_call(model: nn.Module, inputs: Arguments) -> list[Tensor]:
@@ -263,7 +266,7 @@ def _code_row(model: nn.Module, name: str, on: bool, why: str) -> AuditRow:
 
 
 def _cells(row: AuditRow) -> tuple[str, ...]:
-    dropped = "–" if row.dropped is None else f"{row.dropped:.3f}"
+    drop_share = "–" if row.dropped is None else f"{row.dropped:.3f}"
     views = {True: "differ", False: "same", None: "?"}[row.differ] if row.on else "–"
     on = "yes" if row.on else "–" if row.dropped is None else "NO"
-    return row.site.name, row.how, on, dropped, views, row.why
+    return row.site.name, row.how, on, drop_share, views, row.why

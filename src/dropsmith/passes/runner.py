@@ -1,4 +1,4 @@
-"""The runner of passes: before the root's forward it says what to give it, after it what came out.
+"""The runner of passes: it gives the root's forward its arguments, and makes views of its output.
 
 `views` calls the model in between; a consistent model's own forward runs in between. Where the
 views are made one after the other, the root's forward is view 0, and the runner makes the others.
@@ -62,7 +62,7 @@ class ViewRun(ABC):
     trunk: str | None = None
 
     def begin(self, reader: Reader | None = None) -> Arguments:
-        """Start the root's pass; what its forward is to be given."""
+        """Start the root's pass and return the arguments of its forward."""
         self.reader = reader
         self.noise.held = True
         if reader is not None:
@@ -70,12 +70,12 @@ class ViewRun(ABC):
         return self._begin()
 
     def finish(self, output: Any) -> Views:
-        """The views in what the root's forward returned, and those still to be made."""
+        """Cut the views from the output of the root's forward, and make those that are missing."""
         layers = self._read(output)
         return self._finish(output, layers)
 
     def close(self) -> None:
-        """The passes are over, well or badly: the next forward of the root begins its own."""
+        """End the passes, also after an error: the next forward of the root begins its own."""
         self.noise.current, self.noise.held = self._before
         if self.reader is not None:
             self.reader.close()
@@ -83,7 +83,7 @@ class ViewRun(ABC):
     @property
     @abstractmethod
     def sizes(self) -> list[int] | None:
-        """How many rows each view has that the root's own forward makes; None where unknown."""
+        """The number of rows of each view that the root's own forward makes; None where unknown."""
 
     @abstractmethod
     def _begin(self) -> Arguments: ...
@@ -141,7 +141,7 @@ class StackedRun(ViewRun):
         try:
             return self.layout.cut(output, self.sizes)
         except ViewError:
-            # The model returns something else than when it was tried: it is tried once more.
+            # The output is not of the form that was found by running: it is found once more.
             forget_layouts(self.model)
             self.layout = self._layout()
             return self.layout.cut(output, self.sizes)
@@ -165,7 +165,7 @@ class LoopedRun(ViewRun):
 
     def _begin(self) -> Arguments:
         self.noise.current = self.request.forward_pass(range(1))
-        return self._copied(self.arguments)
+        return self._copy(self.arguments)
 
     def _finish(self, output: Any, layers: Layers) -> Views:
         arguments, part = self.arguments, self.batch
@@ -196,13 +196,13 @@ class LoopedRun(ViewRun):
         silence = view in self.request.noise_free
         reading = reading_blocks(self.model, self.request.reads)
         with noise_disabled(self.model) if silence else nullcontext(), reading as read:
-            args, kwargs = self._copied(arguments)
+            args, kwargs = self._copy(arguments)
             output = self.model(*args, **kwargs)
         sizes = None if self.shared is None else [self.shared]
         return output, cut_layers(read.layers, sizes) if read is not None else ()
 
-    def _copied(self, arguments: Arguments) -> Arguments:
-        """Arguments of a view's own, for a model may write into what it is given."""
+    def _copy(self, arguments: Arguments) -> Arguments:
+        """Copy the arguments for one of several views, for a model may write into them."""
         return copied(arguments) if self.request.views > 1 else arguments
 
     def _remember_modes(self, outputs: tuple[Any, ...]) -> None:
@@ -234,8 +234,8 @@ class ForkedRun(ViewRun):
         self.noise.current = ForwardPass(rows=self.rows)
         self.fork.__enter__()
         args, kwargs = self.arguments
-        given = decoder_inputs(self.model, kwargs)
-        return Arguments(args, labels_of_all_views(given, self.request.views))
+        kwargs = decoder_inputs(self.model, kwargs)
+        return Arguments(args, labels_of_all_views(kwargs, self.request.views))
 
     def close(self) -> None:
         super().close()

@@ -8,10 +8,10 @@ from torch import nn
 
 from dropsmith.batches import Arguments, Layout
 from dropsmith.errors import ViewError
-from dropsmith.noise import installation_of, layer_drop_rate, layout_of
+from dropsmith.noise import Installation, installation_of, layer_drop_rate, layout_of
 from dropsmith.passes.request import ViewRequest
 
-_REPORTED: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
+_REPORT_LINES: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
 
 
 def stacked_layout(
@@ -65,10 +65,10 @@ _REASONS: WeakKeyDictionary[nn.Module, dict[Any, str]] = WeakKeyDictionary()
 
 
 def _known_reason(model: nn.Module, request: ViewRequest) -> str:
-    """`_drawn_once`, looked for once for what is installed on the root and a mode."""
-    known = _REASONS.get(model)
-    if known is None:
-        known = _REASONS[model] = {}
+    """`_once_per_batch`, looked up once for each installation on the root and each mode."""
+    reasons = _REASONS.get(model)
+    if reasons is None:
+        reasons = _REASONS[model] = {}
     key = (
         id(installation_of(model)),
         model.training,
@@ -76,14 +76,14 @@ def _known_reason(model: nn.Module, request: ViewRequest) -> str:
         request.batch_fraction,
         request.reads is None,
     )
-    reason = known.get(key)
+    reason = reasons.get(key)
     if reason is None:
-        reason = known[key] = _drawn_once(model, request)
+        reason = reasons[key] = _once_per_batch(model, request)
     return reason
 
 
-def _drawn_once(model: nn.Module, request: ViewRequest) -> str:
-    """What is known to be drawn once for a whole batch, before anything runs; empty for nothing.
+def _once_per_batch(model: nn.Module, request: ViewRequest) -> str:
+    """The noise that is drawn once for a whole batch, known before anything runs; empty for none.
 
     A model that drops whole layers does so for a whole batch; but views whose blocks are compared
     must have run the same ones.
@@ -101,18 +101,18 @@ def _drawn_once(model: nn.Module, request: ViewRequest) -> str:
     return _PARTIAL if request.batch_fraction < 1 and installation is not None else ""
 
 
-def find_installation(model: nn.Module):
-    """What is installed on a model, or on the model inside a wrapper; None for nothing."""
+def find_installation(model: nn.Module) -> Installation | None:
+    """Return the installation on a model, or on the model inside a wrapper; None without one."""
     return next((i for m in model.modules() if (i := installation_of(m)) is not None), None)
 
 
 def drops_layers(model: nn.Module) -> bool:
-    """Whether a model skips whole layers in training, as `layerdrop` of transformers has it."""
+    """Say whether a model skips whole layers in training, as transformers' `layerdrop` does."""
     return any((layer_drop_rate(m) or 0) > 0 for m in model.modules() if m.training)
 
 
 def drops_branches(model: nn.Module) -> bool:
-    """Whether it skips branches for a whole batch, as torchvision's `StochasticDepth` may."""
+    """Say whether it skips branches for a whole batch, as torchvision's `StochasticDepth` may."""
     return any(_branch_drop(module) > 0 for module in model.modules() if module.training)
 
 
@@ -123,7 +123,7 @@ def _branch_drop(module: nn.Module) -> float:
 
 
 def _report(model: nn.Module, line: str, rank: int) -> None:
-    reported = _REPORTED.setdefault(model, set())
-    if line not in reported and rank == 0:
+    lines = _REPORT_LINES.setdefault(model, set())
+    if line not in lines and rank == 0:
         print(f"dropsmith: {line}", file=sys.stderr)
-    reported.add(line)
+    lines.add(line)

@@ -1,4 +1,4 @@
-"""A trunk that several views share: everything before a named module runs once.
+"""A trunk is the part of a model before a named module, which runs once for several views.
 
 Where the trunk ends, rows are repeated, once for each view. Modules that come later (the rest of
 a stack of layers, a decoder, a head) also take tensors with one entry per row that came around the
@@ -33,7 +33,7 @@ class Trunk:
     def __init__(self, model: nn.Module, name: str, noise: Noise | None, rows: int, n: int) -> None:
         self.first, self.rest = upper(model, name)
         self.name, self.noise, self.rows, self.n = name, noise, rows, n
-        self.forked = False
+        self.has_forked = False
         self.handles: list[RemovableHandle] = []
 
     def __enter__(self) -> "Trunk":
@@ -42,12 +42,12 @@ class Trunk:
 
     def __exit__(self, kind: Any, *rest: Any) -> None:
         self.detach()
-        if kind is None and not self.forked:
+        if kind is None and not self.has_forked:
             raise ViewError(f"module {self.name!r}, where the trunk was to end, never ran")
 
     def below(self) -> bool:
-        """Whether the forward has not come to the trunk's end yet."""
-        return not self.forked
+        """Say whether the forward has yet to come to the trunk's end."""
+        return not self.has_forked
 
     def fork_again_in_backward(self, output: Any) -> None:
         """Fork there, too, when activation checkpointing runs the upper layers again."""
@@ -74,16 +74,17 @@ class Trunk:
         self.handles.clear()
 
     def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> Any:
-        if module is self.first and not self.forked:
-            self.forked = True
+        if module is self.first and not self.has_forked:
+            self.has_forked = True
             entering = tensors_in((args, kwargs))
             self._check(entering, (args, kwargs))
             self._fork(entering)
-        given = (args, kwargs)
-        return pytree.tree_map(self._repeat, given, is_leaf=is_packed) if self.forked else None
+        if not self.has_forked:
+            return None
+        return pytree.tree_map(self._repeat, (args, kwargs), is_leaf=is_packed)
 
-    def _check(self, entering: list[Tensor], given: Any) -> None:
-        packed = filter(is_packed, pytree.tree_leaves(given, is_leaf=is_packed))
+    def _check(self, entering: list[Tensor], arguments: Any) -> None:
+        packed = filter(is_packed, pytree.tree_leaves(arguments, is_leaf=is_packed))
         rows = [*(x.shape[0] for x in entering if x.ndim), *map(packed_rows, packed)]
         if self.rows not in rows:
             sizes = ", ".join(str(tuple(x.shape)) for x in entering) or "no tensor"
@@ -116,17 +117,16 @@ def upper(model: nn.Module, name: str) -> tuple[nn.Module, list[nn.Module]]:
 
     Later are those that its parent made after it, and its parent's parent after that, and so on.
     """
-    known = dict(model.named_modules())
-    if name not in known or not name:
-        raise SiteError(
-            f"no module {name!r} to end the trunk at" + did_you_mean(name, [n for n in known if n])
-        )
+    modules = dict(model.named_modules())
+    if name not in modules or not name:
+        names = [n for n in modules if n]
+        raise SiteError(f"no module {name!r} to end the trunk at" + did_you_mean(name, names))
     later: list[nn.Module] = []
     inside = name
     while inside:
-        parent, _, own = inside.rpartition(".")
-        beside = list(known[parent].named_children())
-        index = [child for child, _ in beside].index(own)
-        later += [module for _, module in beside[index + 1 :]]
+        parent, _, child = inside.rpartition(".")
+        children = list(modules[parent].named_children())
+        index = [name for name, _ in children].index(child)
+        later += [module for _, module in children[index + 1 :]]
         inside = parent
-    return known[name], later
+    return modules[name], later

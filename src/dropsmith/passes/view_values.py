@@ -17,7 +17,7 @@ Scores = str | int | Callable[[Any], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Views:
-    """What each pass returned, beside the batch it saw.
+    """The outputs of several passes, beside the batch that each pass saw.
 
     Args:
         outputs: one per view, exactly as the model returns them for that view's batch.
@@ -52,7 +52,7 @@ class Views:
 
         None where the model returns no state.
         """
-        return detached(state_of(self.outputs[0]))
+        return detach_tensors(state_of(self.outputs[0]))
 
 
 def state_of(output: Any) -> Any:
@@ -62,8 +62,8 @@ def state_of(output: Any) -> Any:
     return getattr(output, "state", None)
 
 
-def detached(value: Any) -> Any:
-    """The same tensors without their graph, in the same tuples, lists and mappings."""
+def detach_tensors(value: Any) -> Any:
+    """Detach tensors from their graph, in the same tuples, lists and mappings."""
     return pytree.tree_map(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, value)
 
 
@@ -87,9 +87,9 @@ def logits_of(output: Any, scores: Scores | None = None) -> Tensor:
     Raises:
         ViewError: there are no scores at the place, or at none of the usual ones.
     """
-    found = _usual_scores(output) if scores is None else _scores_at(output, scores)
-    if isinstance(found, Tensor):
-        return found
+    logits = _usual_scores(output) if scores is None else _scores_at(output, scores)
+    if isinstance(logits, Tensor):
+        return logits
     if scores is not None:
         raise ViewError(
             f"scores={scores!r} names no tensor in what the model returned: {_parts(output)}"
@@ -104,19 +104,19 @@ def logits_of(output: Any, scores: Scores | None = None) -> Tensor:
 def _usual_scores(output: Any) -> Any:
     if isinstance(output, Tensor):
         return output
-    found = getattr(output, "logits", None)
-    if found is None and isinstance(output, Mapping):
-        found = output.get("logits")
-    if found is None and has_spans(output):
+    logits = getattr(output, "logits", None)
+    if logits is None and isinstance(output, Mapping):
+        logits = output.get("logits")
+    if logits is None and has_spans(output):
         return torch.stack([output["start_logits"], output["end_logits"]], dim=1)
-    if found is None and isinstance(output, tuple | list):
+    if logits is None and isinstance(output, tuple | list):
         # Hugging Face tuples begin with the scalar loss where labels were given.
         return next((x for x in output if _is_scores(x)), None)
-    return found
+    return logits
 
 
 def has_spans(output: Any) -> bool:
-    """Whether an output holds the scores of starts and ends of spans instead of logits."""
+    """Say whether an output holds the scores of starts and ends of spans instead of logits."""
     return isinstance(output, Mapping) and "logits" not in output and "start_logits" in output
 
 
@@ -139,7 +139,7 @@ def _scores_at(output: Any, scores: Scores) -> Any:
 
 
 def _parts(output: Any) -> str:
-    """What an output holds, in words."""
+    """The type and the parts of an output, in words."""
     if isinstance(output, Mapping):
         return f"a {type(output).__name__} of {', '.join(map(str, output)) or 'nothing'}"
     if isinstance(output, tuple | list):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import TrainingError
-from dropsmith.passes import Views, detached, head_of, put_off_still, putting_off, views
+from dropsmith.passes import Views, detach_tensors, head_of, put_off_still, putting_off, views
 from dropsmith.rng import Key, Source, uniform
 from dropsmith.tasks import Part, Task
 from dropsmith.terms import Mean, Terms
@@ -62,7 +62,7 @@ class Stepper:
             group["lr"] = part_batch.pace * rate
         state.optimizer.step()
         state.step = step
-        state.window_state = dict(detached(self.task.carry(step_views.outputs[0])))
+        state.window_state = dict(detach_tensors(self.task.carry(step_views.outputs[0])))
         means = {name: term.detach() for name, term in terms.items()}
         state.add_other_terms(means)
         return means["task"]

@@ -1,0 +1,56 @@
+"""Losses that add up over the micro-batches of an optimiser step, and trainers that count them.
+
+The Trainer of transformers sums losses over micro-batches if it believes that the model takes the
+number of items, which it guesses from the signature of `forward`. And it counts labels that a
+causal model never scores (the first of each row) unless the model names its loss.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dropsmith.consistency.state import Consistent
+from dropsmith.consistency.task_loss import LabelledLoss, without_adapters
+from dropsmith.terms import Mean, Terms
+
+
+def scale_to_accumulated_batch(
+    terms: Terms, items: Tensor | int | None, count: Tensor | float
+) -> Terms:
+    """Average the terms over all items of an optimiser step, and not over these alone.
+
+    The parts of all its micro-batches then add up to the mean over all of them. So do terms over
+    something else than items, such as states of layers, if each item has as many of it; else each
+    micro-batch's mean weighs as its share of the items.
+
+    Args:
+        terms: sums and counts of this micro-batch.
+        items: how many items the optimiser step has; None where these are all.
+        count: how many of them view 0 counted.
+    """
+    if items is None:
+        return terms
+    parts = items / torch.as_tensor(count, dtype=torch.float32).clamp(min=1)
+    return {name: Mean(term.sum, term.count * parts) for name, term in terms.items()}
+
+
+def set_trainer_attributes(model: nn.Module, state: Consistent) -> None:
+    """Mark on the model that its loss takes the number of items, and that a causal one shifts."""
+    model = without_adapters(model)
+    attributes: dict[str, Any] = {"accepts_loss_kwargs": True}
+    causal = isinstance(state.loss, LabelledLoss) and state.loss.problem == "causal"
+    if causal and getattr(model, "loss_type", "none of its own") is None:
+        attributes["loss_type"] = "ForCausalLM"
+    for name, value in attributes.items():
+        state.attributes_before[name] = name in model.__dict__, model.__dict__.get(name)
+        model.__dict__[name] = value
+
+
+def reset_trainer_attributes(model: nn.Module, state: Consistent) -> None:
+    """Give the model back the attributes that it had before."""
+    model = without_adapters(model)
+    for name, (was_there, value) in state.attributes_before.items():
+        model.__dict__.pop(name, None)
+        if was_there:
+            model.__dict__[name] = value
