@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dropsmith.errors import SiteError
 from dropsmith.interception import NoisyCall, probabilities, run_heads
-from dropsmith.kernels.attention_divergence import AttentionInputs
+from dropsmith.kernels import attention_divergence
 
 
 class AttentionRecord(ABC):
@@ -28,7 +28,7 @@ class AttentionRecord(ABC):
         return True
 
     @abstractmethod
-    def value(self) -> AttentionInputs | Tensor:
+    def value(self) -> attention_divergence.AttentionInputs | Tensor:
         """What the call looks at, or its probabilities where they are there or nothing else is."""
 
 
@@ -56,9 +56,9 @@ class DropoutInput(AttentionRecord):
 class FusedAttention(AttentionRecord):
     """What a call of fused attention looks at; its values are not held."""
 
-    inputs: AttentionInputs
+    inputs: attention_divergence.AttentionInputs
 
-    def value(self) -> AttentionInputs:
+    def value(self) -> attention_divergence.AttentionInputs:
         return self.inputs
 
 
@@ -70,7 +70,7 @@ class AttentionCall(AttentionRecord):
     call: NoisyCall
     casting: Callable[[], AbstractContextManager[Any]]
 
-    def value(self) -> AttentionInputs | Tensor:
+    def value(self) -> attention_divergence.AttentionInputs | Tensor:
         with self.casting():
             if self.call.operation == "multi-head attention":
                 return _head_inputs(self.call)
@@ -101,7 +101,7 @@ def sums_to_one(value: Tensor) -> bool:
     return bool(near.all() & (value.detach() >= 0).all() & (sums != 0).any())
 
 
-def _inputs(call: NoisyCall) -> AttentionInputs:
+def _inputs(call: NoisyCall) -> attention_divergence.AttentionInputs:
     """What a fused call looks at, rows and heads that torch broadcasts written out."""
     given = call.arguments
     query, key, mask = given["query"], given["key"], given["attn_mask"]
@@ -116,10 +116,12 @@ def _inputs(call: NoisyCall) -> AttentionInputs:
         mask = mask.unsqueeze(1) if mask is not None and mask.ndim == 3 else mask
     rows, heads = max(len(query), len(key)), max(query.size(1), key.size(1))
     query, key = query.expand(rows, heads, -1, -1), key.expand(rows, -1, -1, -1)
-    return AttentionInputs(query, key, mask, bool(given["is_causal"]), given["scale"])
+    return attention_divergence.AttentionInputs(
+        query, key, mask, bool(given["is_causal"]), given["scale"]
+    )
 
 
-def _head_inputs(call: NoisyCall) -> AttentionInputs:
+def _head_inputs(call: NoisyCall) -> attention_divergence.AttentionInputs:
     """Run it once more up to its fused call, for its projections, its masks and its extra keys."""
     inner: list[NoisyCall] = []
 

@@ -11,7 +11,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from dropsmith.errors import ViewError, did_you_mean
-from dropsmith.kernels.lazy_logits import HeadScores
+from dropsmith.kernels import lazy_logits
 from dropsmith.passes import (
     LEAST_CLASSES,
     Views,
@@ -92,7 +92,7 @@ class FusedHead:
         if held is None or self.said:
             return
         name, head = held
-        whole = all(isinstance(one, HeadScores) for one in scores)
+        whole = all(isinstance(one, lazy_logits.HeadScores) for one in scores)
         if put_off_still(scores):
             self._say(
                 f"the head {name!r} of {head.out_features:,} classes is fused with the loss: its "

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dropsmith.activations import BlockReadings, Layer, Reader, Reads, read_blocks
 from dropsmith.errors import ViewError
-from dropsmith.kernels.attention_divergence import AttentionInputs
+from dropsmith.kernels import attention_divergence
 
 Layers = tuple[Layer, ...]
 
@@ -59,14 +59,14 @@ def _rows_first(hidden: Tensor, layer: Layer, rows: int) -> Tensor:
     if not layer.attention:
         return hidden
     _, seen = layer.attention[0]
-    time = (seen.query if isinstance(seen, AttentionInputs) else seen).shape[-2]
+    time = (seen if isinstance(seen, Tensor) else seen.query).shape[-2]
     turned = time != rows and hidden.ndim == 3 and tuple(hidden.shape[:2]) == (time, rows)
     return hidden.transpose(0, 1) if turned else hidden
 
 
 def _attention(
-    seen: AttentionInputs | Tensor, sizes: Sequence[int], view: int, owner: str
-) -> AttentionInputs | Tensor:
+    seen: attention_divergence.AttentionInputs | Tensor, sizes: Sequence[int], view: int, owner: str
+) -> attention_divergence.AttentionInputs | Tensor:
     if isinstance(seen, Tensor):
         return _rows(seen if seen.ndim == 4 else seen.unsqueeze(1), sizes, view, owner)
     mask = seen.mask

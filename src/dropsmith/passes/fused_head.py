@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.kernels.lazy_logits import Head, HeadScores
+from dropsmith.kernels import lazy_logits
 
 LEAST_CLASSES = 1024
 """A head of fewer classes is not put off: its scores are small, and one product is faster."""
@@ -113,7 +113,7 @@ def putting_off(head: nn.Linear | None) -> Iterator[None]:
 
 def put_off_still(scores: Sequence[Tensor]) -> bool:
     """Whether scores are those of a head that was put off, and nothing has looked at them."""
-    return all(isinstance(one, HeadScores) and one.not_materialised for one in scores)
+    return all(isinstance(one, lazy_logits.HeadScores) and one.not_materialised for one in scores)
 
 
 def put_off(head: nn.Linear) -> None:
@@ -132,7 +132,7 @@ def _forward(head: nn.Linear, hidden: Tensor) -> Tensor:
     plain = torch.compiler.is_compiling() or not torch.is_grad_enabled() or _kept_tensors_watched()
     if plain or not _whole(head) or type(hidden) is not Tensor:
         return nn.Linear.forward(head, hidden)
-    return HeadScores.of(hidden, Head.of(head.weight, head.bias))
+    return lazy_logits.HeadScores.of(hidden, lazy_logits.Head.of(head.weight, head.bias))
 
 
 def _kept_tensors_watched() -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dropsmith.batches import Arguments, Layout, call, copied
 from dropsmith.errors import PlanError
 from dropsmith.interception import Attachment
-from dropsmith.kernels.lazy_logits import LazyLogits
+from dropsmith.kernels import lazy_logits
 from dropsmith.noise import (
     PREDICTION,
     ForwardPass,
@@ -99,7 +99,7 @@ class Sampler:
         with ProductTrace() as trace:
             output = self.output(self.few, (0,))
         scores = logits_of(output, self.scores)
-        if isinstance(scores, LazyLogits):
+        if isinstance(scores, lazy_logits.LazyLogits):
             return -1
         if self.scores is None and has_spans(output):
             return -1
