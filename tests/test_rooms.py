@@ -88,6 +88,32 @@ def test_a_room_enters_another_by_its_public_doors():
     assert {path: found for path, found in private.items() if found} == {}
 
 
+def imports_past_a_door(path: Path) -> list[str]:
+    """The modules inside other rooms that a file names, where the room itself would do."""
+    room = room_of(path) if path.is_relative_to(SOURCE) else None
+    tree = ast.parse(path.read_text())
+    modules = [
+        *(node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)),
+        *(a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names),
+    ]
+    parts = [module.split(".") for module in modules]
+    return [
+        ".".join(names)
+        for names in parts
+        if names[0] == "dropsmith" and len(names) > 2 and names[1] in ROOMS and names[1] != room
+    ]
+
+
+def test_no_import_goes_past_the_door_of_a_room():
+    files = [*SOURCE.rglob("*.py"), *(SOURCE.parent / "dropsmith_recipes").rglob("*.py")]
+    past = {str(path.relative_to(SOURCE.parent)): imports_past_a_door(path) for path in files}
+    assert {path: modules for path, modules in past.items() if modules} == {}
+
+
+def test_the_door_of_the_kernels_does_no_work():
+    assert imports_of(SOURCE / "kernels" / "__init__.py") == set()
+
+
 def test_the_architecture_page_names_every_room():
     page = (Path(__file__).parent.parent / "docs" / "architecture.md").read_text()
     assert [room for room in ROOMS if f"`{room}`" not in page] == []
@@ -98,7 +124,7 @@ def test_importing_the_library_brings_in_nothing_heavy():
     import sys
 
     heavy = "transformers ray matplotlib optuna accelerate sklearn datasets torchmetrics typer"
-    heavy += " rich scipy"
+    heavy += " rich scipy triton"
     code = f"import sys, dropsmith; print([m for m in {heavy.split()!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

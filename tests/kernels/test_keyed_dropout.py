@@ -11,7 +11,7 @@ from torch._dynamo.testing import CompileCounter
 
 from dropsmith.errors import ViewError
 from dropsmith.kernels.keyed_dropout import chunked, keyed_dropout, reference
-from dropsmith.kernels.self_adjoint import KEPT
+from dropsmith.kernels.self_adjoint import LARGEST_MASK
 from dropsmith.rng import Key, bits
 from dropsmith.testing import record_saved_tensors
 
@@ -159,7 +159,7 @@ def test_first_and_second_derivatives_match_finite_differences(version):
 @pytest.mark.parametrize("rate", [0.5, torch.tensor(0.5, dtype=torch.float64)], ids=repr)
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_of_what_is_large_nothing_but_keys_is_kept_for_the_backward_pass(rate, device):
-    x = torch.ones(64, KEPT // 256 + 1, device=device, requires_grad=True)
+    x = torch.ones(64, LARGEST_MASK // 256 + 1, device=device, requires_grad=True)
     with record_saved_tensors() as kept:
         keyed_dropout(x, KEYS[:2], rate)
     assert kept == []

@@ -55,15 +55,15 @@ def test_unknown_cells_and_noises_are_named_with_those_there_are():
     [("variational", 1, 1), ("variational-untied", 1, 4), ("naive", 6, 4)],
 )
 def test_how_often_state_masks_are_drawn_over_time_and_gates(monkeypatch, noise, times, gates):
-    from dropsmith.recurrent import cells
+    from dropsmith.kernels import lstm
 
-    seen, own = [], cells.lstm
+    seen, own = [], lstm.lstm
 
     def watched(*args):
         seen.append(tuple(args[4].recurrent.shape))
         return own(*args)
 
-    monkeypatch.setattr(cells, "lstm", watched)
+    monkeypatch.setattr(lstm, "lstm", watched)
     net, texts = model(), torch.randint(1, 20, (3, 6))
     with regressor_plan(noise, 0.4).installed(net, texts):
         net(texts)

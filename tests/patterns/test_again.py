@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dropsmith.kernels.self_adjoint import KEPT
+from dropsmith.kernels.self_adjoint import LARGEST_MASK
 from dropsmith.patterns._again import SMALL, times
 from dropsmith.testing import record_saved_tensors
 
@@ -21,7 +21,7 @@ def counting(mask):
 
 @pytest.mark.parametrize(("bytes_more", "times_drawn"), [(0, 1), (4, 2)])
 def test_a_mask_is_drawn_again_in_backward_where_it_is_large(bytes_more, times_drawn):
-    mask = torch.arange((KEPT + bytes_more) // 4).remainder(2).float() * 2
+    mask = torch.arange((LARGEST_MASK + bytes_more) // 4).remainder(2).float() * 2
     draw, calls = counting(mask)
     x = torch.ones_like(mask).requires_grad_()
     with record_saved_tensors() as kept:
@@ -36,7 +36,7 @@ def test_a_mask_is_drawn_again_in_backward_where_it_is_large(bytes_more, times_d
 
 
 def test_a_mask_that_is_far_smaller_than_what_it_multiplies_is_drawn_once():
-    rows = KEPT // 4 + 2
+    rows = LARGEST_MASK // 4 + 2
     mask = torch.arange(rows).remainder(2).float()[:, None] * 2
     draw, drawn = counting(mask)
     x = torch.ones(rows, SMALL, requires_grad=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dropsmith.errors import SiteError
 from dropsmith.interception import NoisyCall, probabilities, run_heads
-from dropsmith.kernels.attention_divergence import AttentionInputs
+from dropsmith.kernels import attention_divergence
 
 
 class AttentionRecord(ABC):
@@ -56,9 +56,9 @@ class DropoutInput(AttentionRecord):
 class FusedAttention(AttentionRecord):
     """The queries, keys and mask of a call of fused attention, without its values."""
 
-    inputs: AttentionInputs
+    inputs: attention_divergence.AttentionInputs
 
-    def value(self) -> AttentionInputs:
+    def value(self) -> attention_divergence.AttentionInputs:
         return self.inputs
 
 
@@ -70,7 +70,7 @@ class AttentionCall(AttentionRecord):
     call: NoisyCall
     casting: Callable[[], AbstractContextManager[Any]]
 
-    def value(self) -> AttentionInputs | Tensor:
+    def value(self) -> attention_divergence.AttentionInputs | Tensor:
         with self.casting():
             if self.call.operation == "multi-head attention":
                 return _head_inputs(self.call)

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from dropsmith.errors import SiteError
-from dropsmith.kernels.attention_divergence import AttentionInputs
+from dropsmith.kernels import attention_divergence
 
 HiddenAt = Literal["block", "feed-forward"]
 
@@ -45,7 +45,7 @@ class Layer:
     name: str
     stack: str
     hidden: Tensor | None
-    attention: tuple[tuple[str, AttentionInputs | Tensor], ...]
+    attention: tuple[tuple[str, attention_divergence.AttentionInputs | Tensor], ...]
     shared_hidden: bool = False
     shared_attention: tuple[str, ...] = ()
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from dropsmith.errors import SiteError
-from dropsmith.kernels.lazy_logits import LazyLogits, LazyTensor
+from dropsmith.kernels import lazy_logits
 
 _LEAVES = (Tensor, PackedSequence, torch.Size, str, bytes, int, float, bool, type, type(None))
 
@@ -86,10 +86,10 @@ def tensors_in(value: Any) -> list[Tensor]:
     """
     tensors: list[Tensor] = []
     for leaf in leaves_of(value):
-        if isinstance(leaf, LazyLogits) and leaf.not_materialised:
+        if isinstance(leaf, lazy_logits.LazyLogits) and leaf.not_materialised:
             tensors += leaf.parts
         elif isinstance(leaf, Tensor) and not (
-            isinstance(leaf, LazyTensor) and leaf.not_materialised
+            isinstance(leaf, lazy_logits.LazyTensor) and leaf.not_materialised
         ):
             tensors.append(leaf)
         elif isinstance(leaf, PackedSequence):

@@ -11,7 +11,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from dropsmith.errors import ViewError, did_you_mean
-from dropsmith.kernels.lazy_logits import HeadScores
+from dropsmith.kernels import lazy_logits
 from dropsmith.passes import (
     LEAST_CLASSES,
     Views,

@@ -10,15 +10,7 @@ from torch import Tensor, nn
 
 from dropsmith.consistency.label_kinds import are_distributions
 from dropsmith.errors import ObjectiveError, did_you_mean
-from dropsmith.objectives import CrossEntropyInputs, LossFunction
-from dropsmith.objectives.losses import (
-    WANTED,
-    checked,
-    classification,
-    multi_label,
-    regression,
-    tokens,
-)
+from dropsmith.objectives import CrossEntropyInputs, LossFunction, losses
 from dropsmith.passes import Scores, logits_of
 from dropsmith.terms import Loss
 
@@ -91,16 +83,16 @@ class LabelledLoss:
         logits, labels = logits_of(output, self.scores), self.labels(batch)
         smoothing = self.label_smoothing
         if self.problem == "regression":
-            return regression(logits, labels)
+            return losses.regression(logits, labels)
         if self.problem in ("tokens", "causal"):
-            return tokens(logits, labels, self.problem == "causal", smoothing)
+            return losses.tokens(logits, labels, self.problem == "causal", smoothing)
         if self.problem == "multi_label" or self._separate(logits, labels):
-            return multi_label(logits, labels)
+            return losses.multi_label(logits, labels)
         if self.problem == "spans":
             labels = labels.clamp(min=0)
             labels = labels.masked_fill(labels >= logits.shape[-1], -100)  # cut off with the text
         _check_class_axis(logits, labels)
-        return classification(logits, labels, smoothing)
+        return losses.classification(logits, labels, smoothing)
 
     def cross_entropy_inputs(self, output: Any, batch: Any) -> CrossEntropyInputs | None:
         """The scores and labels, where the loss is their plain cross-entropy."""
@@ -147,7 +139,7 @@ class Counting:
 
     def __call__(self, output: Any, batch: Any) -> Loss:
         try:
-            loss = checked(self.loss(output, batch))
+            loss = losses.checked(self.loss(output, batch))
         except KeyError as error:
             raise ObjectiveError(
                 f"the loss function looked for {error} in the batch\n  {_batch_contents(batch)}"
@@ -191,7 +183,7 @@ def task_loss(
         raise ObjectiveError(
             f"{getattr(loss, '__name__', type(loss).__name__)} is of torch, which is given scores "
             "and labels; a loss function here is given what the model returned for one view, and "
-            f"that view's batch\n  {WANTED}"
+            f"that view's batch\n  {losses.WANTED}"
         )
     if not isinstance(loss, str):
         if label_smoothing:

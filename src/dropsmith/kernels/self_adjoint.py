@@ -12,8 +12,8 @@ from torch import Tensor
 
 from dropsmith.transforms import outside_transforms, transformed
 
-KEPT = 1 << 16
-"""Bytes of a mask that is kept for backward all the same: 64 KiB cost less to hold than to draw."""
+LARGEST_MASK = 1 << 16
+"""Bytes of the largest mask that is kept for backward: 64 KiB cost less to hold than to draw."""
 
 Product = Callable[[Tensor], Tensor]
 """Multiplies a tensor by a mask, the same mask at every call."""

@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dropsmith.errors import TaskError
-from dropsmith.kernels.adaptive_softmax import adaptive_log_softmax
-from dropsmith.kernels.lazy_logits import Bands, BandScores
+from dropsmith.kernels import adaptive_softmax, lazy_logits
 
 
 class AdaptiveEmbedding(nn.Module):
@@ -101,9 +100,10 @@ class AdaptiveHead(nn.Module):
             narrowed(F.linear(hidden, self.projections[int(band)].t()))
             for band, narrowed in self.narrowed.items()
         ]
+        states, tables = [hidden, *rare], list(self.tables)
         if torch.compiler.is_compiling():
-            return adaptive_log_softmax([hidden, *rare], list(self.tables), self.clusters)
-        return BandScores.of([hidden, *rare], Bands.of(list(self.tables), self.clusters))
+            return adaptive_softmax.adaptive_log_softmax(states, tables, self.clusters)
+        return lazy_logits.BandScores.of(states, lazy_logits.Bands.of(tables, self.clusters))
 
 
 def _check(ends: Sequence[int], width: int, factor: int) -> None:

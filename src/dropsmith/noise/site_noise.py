@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from dropsmith.axes import UNKNOWN, Axes
 from dropsmith.errors import AxisError, ViewError
 from dropsmith.noise.state import Noise
-from dropsmith.patterns import Pattern
-from dropsmith.patterns.word_dropout import WordDropout
+from dropsmith.patterns import Pattern, WordDropout
 from dropsmith.plans import Site, names_of
 from dropsmith.rng import Source
 

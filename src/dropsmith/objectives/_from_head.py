@@ -12,14 +12,7 @@ import torch
 from torch import Tensor
 
 from dropsmith.errors import ObjectiveError
-from dropsmith.kernels.fused_linear_consistency import (
-    HeadSettings,
-    HeadSums,
-    Mix,
-    fused_linear_consistency,
-)
-from dropsmith.kernels.fused_linear_consistency.settings import Distance as HeadDistance
-from dropsmith.kernels.lazy_logits import BandScores, HeadScores, LazyLogits, LazyTensor
+from dropsmith.kernels import fused_linear_consistency, lazy_logits
 from dropsmith.objectives.distances import (
     Distance,
     jensen_shannon,
@@ -29,7 +22,7 @@ from dropsmith.objectives.distances import (
 from dropsmith.passes import Views
 from dropsmith.terms import Loss, Mean
 
-HEAD_DISTANCES: dict[Distance, HeadDistance] = {
+HEAD_DISTANCES: dict[Distance, fused_linear_consistency.Distance] = {
     symmetric_kl: "symmetric_kl",
     jensen_shannon: "jensen_shannon",
     squared_distance: "squared",
@@ -47,15 +40,15 @@ class Wanted:
         task_loss_views: the views that carry the task loss, or None for all.
     """
 
-    distance: HeadDistance
+    distance: fused_linear_consistency.Distance
     weight: float
     task_loss_views: tuple[int, ...] | None
 
 
-class CrossEntropySum(LazyTensor):
+class CrossEntropySum(lazy_logits.LazyTensor):
     """A sum of cross-entropy over items whose scores are put off, put off itself."""
 
-    scores: LazyLogits
+    scores: lazy_logits.LazyLogits
     labels: Tensor
     smoothing: float
     ignore_index: int
@@ -68,7 +61,7 @@ class CrossEntropySum(LazyTensor):
 
 def put_off(
     loss: Callable[..., Loss],
-    scores: LazyLogits,
+    scores: lazy_logits.LazyLogits,
     labels: Tensor,
     smoothing: float,
     ignore_index: int,
@@ -110,14 +103,14 @@ def from_head(views: Views, losses: Sequence[Loss], wanted: Wanted | None) -> li
 
 def _fits(
     views: Views,
-    scores: Sequence[LazyLogits],
+    scores: Sequence[lazy_logits.LazyLogits],
     sums: Sequence[CrossEntropySum],
     wanted: Wanted,
 ) -> bool:
     task_loss_views = [
         view for view in wanted.task_loss_views or range(len(views)) if view < len(views)
     ]
-    if not all(isinstance(one, LazyLogits) and one.not_materialised for one in scores):
+    if not all(isinstance(one, lazy_logits.LazyLogits) and one.not_materialised for one in scores):
         return False
     own = all(one.scores is scores[view] for view, one in zip(task_loss_views, sums, strict=True))
     heads = all(one.alike(scores[0]) for one in scores)
@@ -126,38 +119,49 @@ def _fits(
     return own and heads and whole and alike
 
 
-def _means(scores: Sequence[LazyLogits], task: CrossEntropySum, wanted: Wanted) -> list[Mean]:
+def _means(
+    scores: Sequence[lazy_logits.LazyLogits], task: CrossEntropySum, wanted: Wanted
+) -> list[Mean]:
     count = len(scores)
     labels = task.labels.flatten().long()
     items = max(1, int((labels != task.ignore_index).sum()))
     task_loss_views = wanted.task_loss_views or tuple(range(count))
     task_loss_views = tuple(view for view in task_loss_views if view < count)
     item_weight = 1 / (items * len(task_loss_views))
-    mix = Mix(
+    mix = fused_linear_consistency.Mix(
         tuple(item_weight if view in task_loss_views else 0.0 for view in range(count)),
         wanted.weight / items if count > 1 else 0.0,
     )
-    settings = HeadSettings(
+    settings = fused_linear_consistency.HeadSettings(
         distance=wanted.distance, smoothing=task.smoothing, ignore_index=task.ignore_index
     )
     return _as_means(_sums(scores, labels, settings, mix), task_loss_views)
 
 
 def _sums(
-    scores: Sequence[LazyLogits], labels: Tensor, settings: HeadSettings, mix: Mix
-) -> HeadSums:
+    scores: Sequence[lazy_logits.LazyLogits],
+    labels: Tensor,
+    settings: fused_linear_consistency.HeadSettings,
+    mix: fused_linear_consistency.Mix,
+) -> fused_linear_consistency.HeadSums:
     first = scores[0]
-    if isinstance(first, BandScores):
-        every = zip(*(one.states for one in scores if isinstance(one, BandScores)), strict=True)
+    if isinstance(first, lazy_logits.BandScores):
+        every = zip(
+            *(one.states for one in scores if isinstance(one, lazy_logits.BandScores)), strict=True
+        )
         states = [torch.stack([one.flatten(0, -2) for one in band]) for band in every]
         return first.bands.consistency(states, labels, settings)
-    assert isinstance(first, HeadScores)
+    assert isinstance(first, lazy_logits.HeadScores)
     hidden = torch.stack([one.parts[0].flatten(0, -2) for one in scores])
     weight, bias = first.head.cast()
-    return fused_linear_consistency(hidden, weight, bias, labels, settings, mix)
+    return fused_linear_consistency.fused_linear_consistency(
+        hidden, weight, bias, labels, settings, mix
+    )
 
 
-def _as_means(sums: HeadSums, task_loss_views: tuple[int, ...]) -> list[Mean]:
+def _as_means(
+    sums: fused_linear_consistency.HeadSums, task_loss_views: tuple[int, ...]
+) -> list[Mean]:
     kept, pairs = sum(sums.task[view] for view in task_loss_views), comb(len(sums.task), 2)
     found = [Mean(torch.as_tensor(kept), sums.counted * len(task_loss_views))]
     if pairs:

@@ -9,12 +9,7 @@ from torch import Tensor
 
 from dropsmith.activations import Layer
 from dropsmith.errors import ObjectiveError
-from dropsmith.kernels.attention_divergence import (
-    AttentionInputs,
-    AttentionSettings,
-    attention_divergence,
-    matrix_divergence,
-)
+from dropsmith.kernels import attention_divergence
 from dropsmith.objectives._padding import real_tokens
 from dropsmith.objectives._stacks import Stack, cut_rows, leading_batch, stacks_of
 from dropsmith.passes import Views
@@ -87,7 +82,7 @@ def _parts(stack: Stack, how: LayerAgreement, real: Tensor | None) -> dict[str, 
                 found["hidden"].append(_hidden(one, other, how.hidden, real))
             if how.attention is None:
                 continue
-            settings = AttentionSettings(distance=how.attention)  # pyright: ignore
+            settings = attention_divergence.AttentionSettings(distance=how.attention)  # pyright: ignore
             for mine, yours in zip(one.attention, other.attention, strict=True):
                 part = "attention" if mine[0] == one.attention[0][0] else "cross"
                 if mine[0] not in one.shared_attention and (part == "attention" or how.cross):
@@ -112,18 +107,18 @@ def _hidden(one: Layer, other: Layer, distance: str, real: Tensor | None) -> Mea
 
 
 def _attention(
-    mine: tuple[str, AttentionInputs | Tensor],
-    yours: tuple[str, AttentionInputs | Tensor],
-    settings: AttentionSettings,
+    mine: tuple[str, attention_divergence.AttentionInputs | Tensor],
+    yours: tuple[str, attention_divergence.AttentionInputs | Tensor],
+    settings: attention_divergence.AttentionSettings,
     real: Tensor | None,
 ) -> Mean:
     (owner, a), (_, b) = mine, yours
-    if isinstance(a, AttentionInputs) and isinstance(b, AttentionInputs):
+    if not isinstance(a, Tensor) and not isinstance(b, Tensor):
         counted = _queries(real, a.query.shape[0], a.query.shape[2])
-        return Mean(*attention_divergence(a, b, counted, settings))
+        return Mean(*attention_divergence.attention_divergence(a, b, counted, settings))
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape:
         counted = _queries(real, a.shape[0], a.shape[2])
-        return Mean(*matrix_divergence(a, b, counted, settings))
+        return Mean(*attention_divergence.matrix_divergence(a, b, counted, settings))
     raise ObjectiveError(f"the attention of {owner!r} is of another kind or size in each view")
 
 

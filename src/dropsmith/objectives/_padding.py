@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dropsmith.activations import Layer
 from dropsmith.errors import ObjectiveError
-from dropsmith.kernels.attention_divergence import AttentionInputs, open_places
+from dropsmith.kernels import attention_divergence
 
 
 def real_tokens(
@@ -51,17 +51,17 @@ def _sizes(layer: Layer) -> tuple[int, ...]:
     if layer.hidden is not None:
         return tuple(layer.hidden.shape[:2]) if layer.hidden.ndim == 3 else ()
     seen = layer.attention[0][1]
-    shape = seen.query.shape if isinstance(seen, AttentionInputs) else seen.shape
+    shape = seen.shape if isinstance(seen, Tensor) else seen.query.shape
     return shape[0], shape[2]
 
 
-def _seen(seen: AttentionInputs | Tensor) -> Tensor | None:
+def _seen(seen: attention_divergence.AttentionInputs | Tensor) -> Tensor | None:
     """The keys that some query may look at, `[rows, keys]`; None where all are."""
     if isinstance(seen, Tensor):
         return (seen > 0).any(1).any(1)
     if seen.mask is None:
         return None
-    seen_by = open_places(seen.mask)
+    seen_by = attention_divergence.open_places(seen.mask)
     seen_by = seen_by[(None,) * (4 - seen_by.ndim)]
     if seen.causal and seen_by.shape[2] > 1:
         seen_by = seen_by.tril()

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from dropsmith.kernels.two_view_scores import takes, two_view_sums
+from dropsmith.kernels import two_view_scores
 from dropsmith.objectives.distances import Distance, symmetric_kl
 from dropsmith.passes import Views
 from dropsmith.terms import Mean
@@ -47,13 +47,16 @@ def small_terms(views: Views, loss: Any, distance: Distance) -> list[Mean] | Non
     pairs = zip(views.outputs, views.batches, strict=True)
     inputs = [plain.cross_entropy_inputs(output, batch) for output, batch in pairs]
     first, second = inputs
-    if first is None or second is None or not takes(first.scores) or not takes(second.scores):
+    if first is None or second is None:
+        return None
+    if not two_view_scores.takes(first.scores) or not two_view_scores.takes(second.scores):
         return None
     if first.labels is not second.labels or first.scores.shape != second.scores.shape:
         return None
     if first.labels.min().item() < 0:  # some items are ignored
         return None
-    task, divergence = two_view_sums(_stacked(first.scores, second.scores), first.labels)
+    scores = _stacked(first.scores, second.scores)
+    task, divergence = two_view_scores.two_view_sums(scores, first.labels)
     if not isfinite(divergence.item()):  # a class at −inf, for which there are other words
         return None
     count = float(len(first.labels))

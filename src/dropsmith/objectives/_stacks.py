@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dropsmith.activations import Layer
 from dropsmith.errors import ObjectiveError
-from dropsmith.kernels.attention_divergence import AttentionInputs
+from dropsmith.kernels import attention_divergence
 from dropsmith.passes import Views
 
 
@@ -79,7 +79,9 @@ def _leading(layer: Layer, views: Views, view: int, held: bool) -> Layer:
         x = cut_rows(x, views, view)
         return x.detach() if held and x is not None else x
 
-    def attention(seen: AttentionInputs | Tensor) -> AttentionInputs | Tensor:
+    def attention(
+        seen: attention_divergence.AttentionInputs | Tensor,
+    ) -> attention_divergence.AttentionInputs | Tensor:
         if isinstance(seen, Tensor):
             return change(seen)  # pyright: ignore[reportReturnType]
         mask = seen.mask

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from dropsmith.errors import ObjectiveError
-from dropsmith.kernels.lazy_logits import LazyLogits
+from dropsmith.kernels import lazy_logits
 from dropsmith.objectives._from_head import put_off
 from dropsmith.objectives._symmetric import wide
 from dropsmith.terms import Loss, Mean
@@ -62,7 +62,7 @@ def classification(
         return _cross_entropy(logits, labels, label_smoothing, ignore_index)
     if labels.shape != logits.shape[:-1] or labels.is_floating_point():
         raise _misfit("integer labels", labels, logits, "logits without their class dimension")
-    if isinstance(logits, LazyLogits) and logits.not_materialised:
+    if isinstance(logits, lazy_logits.LazyLogits) and logits.not_materialised:
         return put_off(classification, logits, labels, label_smoothing, ignore_index)
     mask = labels != ignore_index
     whole = _is_whole(mask)
@@ -158,7 +158,7 @@ def regression(values: Tensor, labels: Tensor, mask: Tensor | None = None) -> Lo
 
 def _cross_entropy(logits: Tensor, labels: Tensor, smoothing: float, ignore_index: int) -> Loss:
     """Cross-entropy with probabilities `[..., classes]`."""
-    if isinstance(logits, LazyLogits):
+    if isinstance(logits, lazy_logits.LazyLogits):
         logits = logits.materialise()
     ignored = (labels == ignore_index).all(-1)
     mask = ~ignored

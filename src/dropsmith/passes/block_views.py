@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dropsmith.activations import BlockReadings, Layer, Reader, Reads, read_blocks
 from dropsmith.errors import ViewError
-from dropsmith.kernels.attention_divergence import AttentionInputs
+from dropsmith.kernels import attention_divergence
 
 Layers = tuple[Layer, ...]
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.kernels.lazy_logits import Head, HeadScores
+from dropsmith.kernels import lazy_logits
 
 LEAST_CLASSES = 1024
 """A head of fewer classes is not put off: its scores are small, and one product is faster."""
@@ -138,7 +138,7 @@ def _forward(head: nn.Linear, hidden: Tensor) -> Tensor:
     )
     if plain or not _has_plain_weight(head) or type(hidden) is not Tensor:
         return nn.Linear.forward(head, hidden)
-    return HeadScores.of(hidden, Head.of(head.weight, head.bias))
+    return lazy_logits.HeadScores.of(hidden, lazy_logits.Head.of(head.weight, head.bias))
 
 
 def _saves_tensors_by_hooks() -> bool:

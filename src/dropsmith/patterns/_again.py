@@ -5,7 +5,7 @@ from functools import partial
 
 from torch import Tensor
 
-from dropsmith.kernels.self_adjoint import KEPT, self_adjoint
+from dropsmith.kernels import self_adjoint
 from dropsmith.rng import traced
 
 SMALL = 16
@@ -24,14 +24,14 @@ def times(x: Tensor, draw: Callable[[], Tensor]) -> Tensor:
     mask = draw()
     if traced() or _small(mask, x):
         return _product(x, mask)
-    return self_adjoint(
+    return self_adjoint.self_adjoint(
         x, lambda tangent: _product(tangent, draw()), first=partial(_product, mask=mask)
     )
 
 
 def _small(mask: Tensor, x: Tensor) -> bool:
     count = mask.numel()
-    return count * mask.element_size() <= KEPT or count * SMALL <= x.numel()
+    return count * mask.element_size() <= self_adjoint.LARGEST_MASK or count * SMALL <= x.numel()
 
 
 def _product(x: Tensor, mask: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dropsmith.axes import Axes
-from dropsmith.kernels.self_adjoint import self_adjoint
+from dropsmith.kernels import self_adjoint
 from dropsmith.patterns._again import SMALL, times
 from dropsmith.patterns._line import Arc, Integers, of_rows
 from dropsmith.patterns._masks import Rows, cover_of, mask_under, rows_under, sides_of
@@ -120,4 +120,4 @@ def drop_in_parts(
                 torch.mul(y[first : first + count], mask, out=out[first : first + count])
         return out
 
-    return self_adjoint(x, multiply)
+    return self_adjoint.self_adjoint(x, multiply)

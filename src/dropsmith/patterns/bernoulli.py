@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from dropsmith.axes import Axes
-from dropsmith.kernels.keyed_dropout import keyed_dropout
+from dropsmith.kernels import keyed_dropout
 from dropsmith.patterns._pattern import Pattern, Rate, check_rate, check_shared, rows_of_each
 from dropsmith.rng import Source, keep
 
@@ -47,4 +47,4 @@ class Bernoulli(Pattern):
         if len(sources) > 1:
             rows_of_each(len(sources), x.shape[0])
         keys = tuple([source.key for source in sources])
-        return keyed_dropout(x, keys, self.rate_at(sources[0].step))
+        return keyed_dropout.keyed_dropout(x, keys, self.rate_at(sources[0].step))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dropsmith.axes import Axes
 from dropsmith.errors import ViewError
-from dropsmith.kernels.keyed_dropout import keyed_dropout
+from dropsmith.kernels import keyed_dropout
 from dropsmith.patterns._pattern import Pattern, Rate, check_rate, check_shared
 from dropsmith.rng import Source, keep
 
@@ -55,4 +55,4 @@ class DropConnect(Pattern):
             )
         if self.shared:
             return super().drop(x, names, sources)
-        return keyed_dropout(x, (sources[0].key,), self.rate_at(sources[0].step))
+        return keyed_dropout.keyed_dropout(x, (sources[0].key,), self.rate_at(sources[0].step))

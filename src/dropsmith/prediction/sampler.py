@@ -97,7 +97,7 @@ class Sampler:
         with ProductTrace() as trace:
             output = self.output(self.plan(self.probe_inputs, (0,)))
         scores = logits_of(output, self.scores)
-        if isinstance(scores, LazyLogits):
+        if isinstance(scores, lazy_logits.LazyLogits):
             return -1
         if self.scores is None and has_spans(output):
             return -1

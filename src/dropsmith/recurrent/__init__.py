@@ -1,7 +1,11 @@
 """Recurrent layers of torch's, with noise on their state: variational dropout at native speed."""
 
-from dropsmith.kernels.lstm import Graphs, Tiles, Triton
+from dropsmith.kernels import lstm
 from dropsmith.recurrent.convert import convert, revert
 from dropsmith.recurrent.layers import GRU, LSTM, RNN
+
+Graphs = lstm.Graphs
+Tiles = lstm.Tiles
+Triton = lstm.Triton
 
 __all__ = ["GRU", "LSTM", "RNN", "Graphs", "Tiles", "Triton", "convert", "revert"]

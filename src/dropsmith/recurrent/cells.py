@@ -7,10 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from dropsmith.kernels.elman import elman
-from dropsmith.kernels.gru import gru
-from dropsmith.kernels.lstm import Triton, lstm
-from dropsmith.kernels.state_noise import StateNoise
+from dropsmith.kernels import elman, gru, lstm, state_noise
 
 States = tuple[Tensor, ...]
 """The hidden state, and the cell where there is one."""
@@ -40,7 +37,7 @@ class Cell(ABC):
 
     @abstractmethod
     def run(
-        self, gates: Tensor, states: States, own: Parameters, noise: StateNoise
+        self, gates: Tensor, states: States, own: Parameters, noise: state_noise.StateNoise
     ) -> tuple[Tensor, States]:
         """The hidden states `[time, batch, unit]` and the states after the last step."""
 
@@ -51,12 +48,12 @@ class LongShortTerm(Cell):
 
     gates, has_cell = 4, True
 
-    kernel: Triton | None = None
+    kernel: lstm.Triton | None = None
 
     def run(
-        self, gates: Tensor, states: States, own: Parameters, noise: StateNoise
+        self, gates: Tensor, states: States, own: Parameters, noise: state_noise.StateNoise
     ) -> tuple[Tensor, States]:
-        output, *last = lstm(gates, states[0], states[1], own.weight_hh, noise, self.kernel)
+        output, *last = lstm.lstm(gates, states[0], states[1], own.weight_hh, noise, self.kernel)
         return output, tuple(last)
 
 
@@ -69,11 +66,11 @@ class Gated(Cell):
         return own.bias_ih
 
     def run(
-        self, gates: Tensor, states: States, own: Parameters, noise: StateNoise
+        self, gates: Tensor, states: States, own: Parameters, noise: state_noise.StateNoise
     ) -> tuple[Tensor, States]:
         bias = own.bias_hh
         bias = own.weight_hh.new_zeros(len(own.weight_hh)) if bias is None else bias
-        output, last = gru(gates, states[0], own.weight_hh, bias, noise)
+        output, last = gru.gru(gates, states[0], own.weight_hh, bias, noise)
         return output, (last,)
 
 
@@ -86,9 +83,9 @@ class Elman(Cell):
     nonlinearity: str = "tanh"
 
     def run(
-        self, gates: Tensor, states: States, own: Parameters, noise: StateNoise
+        self, gates: Tensor, states: States, own: Parameters, noise: state_noise.StateNoise
     ) -> tuple[Tensor, States]:
-        output, last = elman(gates, states[0], own.weight_hh, noise, self.nonlinearity)
+        output, last = elman.elman(gates, states[0], own.weight_hh, noise, self.nonlinearity)
         return output, (last,)
 
 

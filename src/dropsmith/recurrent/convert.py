@@ -9,7 +9,7 @@ import warnings
 from torch import nn
 
 from dropsmith.errors import SiteError
-from dropsmith.kernels.lstm import Triton
+from dropsmith.kernels import lstm
 from dropsmith.noise import inner_noise_of
 from dropsmith.recurrent.layers import GRU, LSTM, RNN
 
@@ -56,7 +56,7 @@ def revert(model: nn.Module) -> tuple[str, ...]:
             )
     found = _change(model, _TORCHS)
     for module in model.modules():
-        if type(module) is nn.LSTM and isinstance(vars(module).get("kernel"), Triton):
+        if type(module) is nn.LSTM and isinstance(vars(module).get("kernel"), lstm.Triton):
             del module.kernel
     return found
 

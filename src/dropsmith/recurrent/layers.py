@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
-from dropsmith.kernels.lstm import Triton
+from dropsmith.kernels import lstm
 from dropsmith.noise import NoiseSlot
 from dropsmith.recurrent.asked import Asked
 from dropsmith.recurrent.cells import Cell, Elman, Gated, LongShortTerm
@@ -48,7 +48,7 @@ class LSTM(nn.LSTM):
     torch.Size([5, 2, 4])
     """
 
-    kernel: Triton | None = None
+    kernel: lstm.Triton | None = None
 
     def noise_slots(self) -> tuple[NoiseSlot, ...]:
         """Where this layer asks for noise."""

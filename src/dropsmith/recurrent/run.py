@@ -9,8 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from dropsmith.errors import KernelError
-from dropsmith.kernels.large_matmul import large_linear
-from dropsmith.kernels.state_noise import StateNoise
+from dropsmith.kernels import large_matmul, state_noise
 from dropsmith.noise import layer_by_layer
 from dropsmith.recurrent.asked import Asked
 from dropsmith.recurrent.cells import Cell, Parameters, States, parameters_of
@@ -143,19 +142,19 @@ class _Direction:
             weights = self.own.weight_ih.chunk(gates)
             biases = [None] * gates if bias is None else bias.chunk(gates)
             parts = zip(seen.unbind(2), weights, biases, strict=True)
-            return torch.stack([large_linear(*part) for part in parts], 2)
+            return torch.stack([large_matmul.large_linear(*part) for part in parts], 2)
         if mask is not None:
             x = x * mask[:, :, 0].to(x.dtype)
-        return large_linear(x, self.own.weight_ih, bias).unflatten(-1, (gates, -1))
+        return large_matmul.large_linear(x, self.own.weight_ih, bias).unflatten(-1, (gates, -1))
 
-    def _noise(self, gates: Tensor, present: Tensor | None) -> StateNoise:
+    def _noise(self, gates: Tensor, present: Tensor | None) -> state_noise.StateNoise:
         time, batch, count, unit = gates.shape
         recurrent = self.asked.gates(f"recurrent_{self.suffix}", (batch, count, time, unit))
         hidden, kept = (
             self.asked.update(f"{state}_update_{self.suffix}", (batch, time, unit))
             for state in ("hidden", "cell")
         )
-        return StateNoise(
+        return state_noise.StateNoise(
             recurrent=None if recurrent is None else recurrent.to(gates.dtype),
             hidden_update=_both(hidden, present, gates),
             cell_update=_both(kept, present, gates) if self.cell.has_cell else None,
@@ -168,7 +167,7 @@ def _both(share: Tensor | None, present: Tensor | None, like: Tensor) -> Tensor 
     return parts[0] * parts[1] if len(parts) > 1 else next(iter(parts), None)
 
 
-def _flipped(noise: StateNoise) -> StateNoise:
+def _flipped(noise: state_noise.StateNoise) -> state_noise.StateNoise:
     masks = noise.recurrent, noise.hidden_update, noise.cell_update
     first, second, third = (None if mask is None else mask.flip(0) for mask in masks)
-    return StateNoise(recurrent=first, hidden_update=second, cell_update=third)
+    return state_noise.StateNoise(recurrent=first, hidden_update=second, cell_update=third)

@@ -11,7 +11,7 @@ from torch import Tensor
 import dropsmith.patterns
 from dropsmith.axes import Axes
 from dropsmith.errors import ViewError
-from dropsmith.kernels.self_adjoint import KEPT
+from dropsmith.kernels import self_adjoint
 from dropsmith.patterns import Pattern, from_json
 from dropsmith.rng import Key, Source
 from dropsmith.testing.checks import (
@@ -119,12 +119,12 @@ class PatternContract:
         torch.testing.assert_close(gradient, mask.contiguous())
 
     def test_nothing_large_is_kept_for_the_backward_pass(self, pattern: Pattern) -> None:
-        count = KEPT // self._x().nbytes + 1
+        count = self_adjoint.LARGEST_MASK // self._x().nbytes + 1
         x = self._stack([self._x()] * count).requires_grad_()
         sources = [_source(0)] if pattern.goes_on == "weights" else list(map(_source, range(count)))
         with record_saved_tensors() as tensors:
             self.drop(pattern, x, sources)
-        large = sum(tensor.nbytes for tensor in tensors) > KEPT
+        large = sum(tensor.nbytes for tensor in tensors) > self_adjoint.LARGEST_MASK
         assert not large, f"{pattern!r} keeps {[tuple(t.shape) for t in tensors]} for backward"
 
     def test_stacked_views_equal_views_one_by_one(self, pattern: Pattern) -> None:

@@ -6,9 +6,16 @@ from dropsmith.kernels.fused_linear_consistency.chunked import fused_linear_cons
 from dropsmith.kernels.fused_linear_consistency.from_scores import (
     consistency_from_scores as _from_scores,
 )
-from dropsmith.kernels.fused_linear_consistency.settings import HeadSettings, HeadSums, Mix, Triton
+from dropsmith.kernels.fused_linear_consistency.settings import (
+    Distance,
+    HeadSettings,
+    HeadSums,
+    Mix,
+    Triton,
+)
 
 __all__ = [
+    "Distance",
     "HeadSettings",
     "HeadSums",
     "Mix",

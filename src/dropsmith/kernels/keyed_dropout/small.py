@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dropsmith.kernels.self_adjoint import KEPT
+from dropsmith.kernels.self_adjoint import LARGEST_MASK
 from dropsmith.rng import Key, Words, mix_in_place, threshold
 
 _SELECT = torch.ops.aten.threshold_backward.default
@@ -21,7 +21,7 @@ _TYPES = (*_NUMPY, torch.float16, torch.bfloat16)
 
 def serves(x: Tensor) -> bool:
     """Whether the mask is small enough to be kept."""
-    return x.nbytes <= KEPT and x.dtype in _TYPES
+    return x.nbytes <= LARGEST_MASK and x.dtype in _TYPES
 
 
 def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
@@ -60,4 +60,4 @@ def _kept(x: Tensor, keys: tuple[Key, ...], limit: int) -> NDArray[np.bool_]:
 
 @lru_cache(maxsize=1)
 def _numbers() -> Words:
-    return np.arange(KEPT // 2, dtype=np.uint32)
+    return np.arange(LARGEST_MASK // 2, dtype=np.uint32)
