@@ -28,7 +28,7 @@ class AttentionRecord(ABC):
         return True
 
     @abstractmethod
-    def value(self) -> AttentionInputs | Tensor:
+    def value(self) -> attention_divergence.AttentionInputs | Tensor:
         """The inputs of the call, or its probabilities where the model writes them out."""
 
 
@@ -101,7 +101,7 @@ def sums_to_one(value: Tensor) -> bool:
     return bool(near.all() & (value.detach() >= 0).all() & (sums != 0).any())
 
 
-def _inputs(call: NoisyCall) -> AttentionInputs:
+def _inputs(call: NoisyCall) -> attention_divergence.AttentionInputs:
     """The inputs of a fused call, expanded over the rows and heads that torch broadcasts."""
     arguments = call.arguments
     query, key, mask = arguments["query"], arguments["key"], arguments["attn_mask"]
@@ -116,10 +116,12 @@ def _inputs(call: NoisyCall) -> AttentionInputs:
         mask = mask.unsqueeze(1) if mask is not None and mask.ndim == 3 else mask
     rows, heads = max(len(query), len(key)), max(query.size(1), key.size(1))
     query, key = query.expand(rows, heads, -1, -1), key.expand(rows, -1, -1, -1)
-    return AttentionInputs(query, key, mask, bool(arguments["is_causal"]), arguments["scale"])
+    return attention_divergence.AttentionInputs(
+        query, key, mask, bool(arguments["is_causal"]), arguments["scale"]
+    )
 
 
-def _head_inputs(call: NoisyCall) -> AttentionInputs:
+def _head_inputs(call: NoisyCall) -> attention_divergence.AttentionInputs:
     """Run multi-head attention again up to its fused call, for its projections, masks and keys."""
     inner: list[NoisyCall] = []
 

@@ -92,7 +92,7 @@ class FusedHead:
         if lazy_head is None or self.has_reported:
             return
         name, head = lazy_head
-        came_lazy = all(isinstance(x, HeadScores) for x in scores)
+        came_lazy = all(isinstance(x, lazy_logits.HeadScores) for x in scores)
         if put_off_still(scores):
             self._say(
                 f"the head {name!r} of {head.out_features:,} classes is fused with the loss: its "

@@ -59,14 +59,19 @@ def _rows_first(hidden: Tensor, layer: Layer, rows: int) -> Tensor:
     if not layer.attention:
         return hidden
     _, inputs = layer.attention[0]
-    time = (inputs.query if isinstance(inputs, AttentionInputs) else inputs).shape[-2]
+    time = (
+        inputs.query if isinstance(inputs, attention_divergence.AttentionInputs) else inputs
+    ).shape[-2]
     time_first = time != rows and hidden.ndim == 3 and tuple(hidden.shape[:2]) == (time, rows)
     return hidden.transpose(0, 1) if time_first else hidden
 
 
 def _attention(
-    inputs: AttentionInputs | Tensor, sizes: Sequence[int], view: int, owner: str
-) -> AttentionInputs | Tensor:
+    inputs: attention_divergence.AttentionInputs | Tensor,
+    sizes: Sequence[int],
+    view: int,
+    owner: str,
+) -> attention_divergence.AttentionInputs | Tensor:
     if isinstance(inputs, Tensor):
         return _rows(inputs if inputs.ndim == 4 else inputs.unsqueeze(1), sizes, view, owner)
     mask = inputs.mask

@@ -117,11 +117,11 @@ def putting_off(head: nn.Linear | None) -> Iterator[None]:
 
 def put_off_still(scores: Sequence[Tensor]) -> bool:
     """Say whether scores come from a head that was put off, and nothing has looked at them yet."""
-    return all(isinstance(x, HeadScores) and x.not_materialised for x in scores)
+    return all(isinstance(x, lazy_logits.HeadScores) and x.not_materialised for x in scores)
 
 
 def put_off(head: nn.Linear) -> None:
-    """Let a head return `HeadScores` in place of scores, until `as_before`."""
+    """Let a head return `lazy_logits.HeadScores` in place of scores, until `as_before`."""
     head.__dict__["forward"] = partial(_forward, head)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.batches import Arguments, Layout
-from dropsmith.kernels.lazy_logits import LazyLogits
+from dropsmith.kernels import lazy_logits
 from dropsmith.noise import PREDICTION, Installation, check_rules_ran
 from dropsmith.passes import Scores, ViewRequest, ViewRun, has_spans, logits_of, plan_run
 from dropsmith.prediction.class_axis import ProductTrace, class_axis_of
