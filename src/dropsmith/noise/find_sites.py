@@ -39,10 +39,10 @@ def sites(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> list[
     with unchanged(model):
         model.train()
         layout = layout_of(model, inputs, rows)
-    one = layout.taken_arguments(inputs, [0]) if layout.divisible else inputs
+    one = layout.take_arguments(inputs, [0]) if layout.divisible else inputs
     few = _run(model, layout.fresh(inputs))
     try:
-        more = _run(model, layout.combined([inputs, one])) if layout.grows else few
+        more = _run(model, layout.combine([inputs, one])) if layout.grows else few
     except Exception:  # rows that look at each other may take no more of them
         more = few
     static = [_seen(site, model, few.shapes, more.shapes) for site in static_sites(model)]

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dropsmith.batches import copied, tensors_in
+from dropsmith.batches import copy_tensors, tensors_in
 
 _Entries = list[tuple[dict[str, Any], str, Any]]
 
@@ -28,7 +28,7 @@ class ModelState:
 def _state_of(model: nn.Module) -> _Entries:
     norms = nn.modules.batchnorm._BatchNorm
     return [
-        (held, name, copied(value))
+        (held, name, copy_tensors(value))
         for module in model.modules()
         if not isinstance(module, norms)
         for held in (module._buffers, module.__dict__)
@@ -44,4 +44,4 @@ def _is_state(value: Any) -> bool:
 
 def _put(entries: _Entries) -> None:
     for held, name, value in entries:
-        held[name] = copied(value)
+        held[name] = copy_tensors(value)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from dropsmith.batches import Arguments, arguments, copied, tensors_in
+from dropsmith.batches import Arguments, arguments, copy_tensors, tensors_in
 from dropsmith.errors import SiteError, did_you_mean
 from dropsmith.noise import (
     ForwardPass,
@@ -232,7 +232,7 @@ def _plain_call(model: nn.Module, inputs: Arguments) -> list[Tensor]:
         noise.begin(model.training)
     # The pass is begun here, so that a consistent model makes one view and no term.
     with nullcontext() if noise is None else noise.passing(ForwardPass()):
-        args, kwargs = copied(inputs)
+        args, kwargs = copy_tensors(inputs)
         return tensors_in(model(*args, **kwargs))
 
 

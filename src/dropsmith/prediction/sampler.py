@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.batches import Arguments, Layout, call, copied
+from dropsmith.batches import Arguments, Layout, call, copy_tensors
 from dropsmith.errors import PlanError
 from dropsmith.interception import Attachment
 from dropsmith.kernels.lazy_logits import LazyLogits
@@ -110,7 +110,7 @@ class Sampler:
         copies = len(numbers)
         rows = self._rows(inputs)
         if copies > 1:
-            inputs = self.layout.combined([inputs] * copies)
+            inputs = self.layout.combine([inputs] * copies)
         return self.stacked_output(inputs, numbers, rows * copies)
 
     def stacked_output(self, inputs: Arguments, numbers: tuple[int, ...], rows: int) -> Any:
@@ -211,10 +211,10 @@ def few_rows(model: nn.Module, layout: Layout, inputs: Arguments) -> Arguments:
     rows = layout.argument_rows(inputs)
     if not layout.divisible or not layout.grows:
         return inputs
-    few = layout.taken_arguments(inputs, [0, min(1, rows - 1)])
+    few = layout.take_arguments(inputs, [0, min(1, rows - 1)])
     try:
         with unchanged(model), torch.no_grad():
-            args, kwargs = copied(few)
+            args, kwargs = copy_tensors(few)
             model(*args, **kwargs)
     except Exception:
         return inputs

@@ -60,7 +60,7 @@ class Reading:
         total = None
         for index, numbers in enumerate(self.numbers):
             copies = len(numbers)
-            kwargs = layout.combined([inputs] * copies).kwargs | self.carried.get(index, {})
+            kwargs = layout.combine([inputs] * copies).kwargs | self.carried.get(index, {})
             rows = layout.argument_rows(inputs) * copies
             output = self.sampler.stacked_output(Arguments((), kwargs), numbers, rows)
             self.carried[index] = dict(self.carry(output))
