@@ -60,7 +60,7 @@ class Proxy:
         if not self.names:
             return plan
         batch = data.train.rows(slice(0, 2))
-        return plan.fitted(task.model(data), batch, made_for=self._child(), names=dict(self.names))
+        return plan.transfer(task.model(data), batch, source=self._child(), names=dict(self.names))
 
     def _child(self) -> nn.Module:
         """A child, of which only the layers count: how many words it knows is of no matter."""

@@ -7,7 +7,7 @@ from torch import nn
 
 from dropsmith.errors import SiteError
 from dropsmith.noise import owner_module
-from dropsmith.plans import ROOT, Selector, compiled, nearest, shown
+from dropsmith.plans import ROOT, Selector, compiled, display_name, nearest
 
 _BLOCKS = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
 
@@ -34,7 +34,7 @@ def block_candidates(model: nn.Module, blocks: str | None = None) -> list[BlockC
     Raises:
         SiteError: `blocks` matches no module.
     """
-    known = {shown(name): module for name, module in model.named_modules()}
+    known = {display_name(name): module for name, module in model.named_modules()}
     if blocks is None:
         names = [name for name in known if _listed(known, name) or isinstance(known[name], _BLOCKS)]
     else:
@@ -88,12 +88,12 @@ def ends_with_attention(
 
 
 def _listed(known: dict[str, nn.Module], name: str) -> bool:
-    parent = known.get(shown(name.rpartition(".")[0])) if name != ROOT else None
+    parent = known.get(display_name(name.rpartition(".")[0])) if name != ROOT else None
     return isinstance(parent, nn.ModuleList | nn.Sequential)
 
 
 def _stack(known: dict[str, nn.Module], name: str) -> str:
-    return shown(name.rpartition(".")[0]) if _listed(known, name) else name
+    return display_name(name.rpartition(".")[0]) if _listed(known, name) else name
 
 
 def _inside(name: str, owners: Iterable[str]) -> bool:
@@ -114,7 +114,7 @@ def _projections(module: nn.Module) -> Iterator[str]:
 
 
 def _joined(name: str, path: str) -> str:
-    return shown(path) if name == ROOT else f"{name}.{path}" if path else name
+    return display_name(path) if name == ROOT else f"{name}.{path}" if path else name
 
 
 def _has_feed(model: nn.Module, name: str, owners: Iterable[str]) -> bool:

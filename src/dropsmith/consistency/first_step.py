@@ -10,7 +10,7 @@ from dropsmith.noise import ForwardPass, Noise, installation_of, owner_module
 from dropsmith.objectives import LossFunction
 from dropsmith.passes import Audit, AuditRow, ViewRun, Views, audit
 from dropsmith.patterns import Off, TorchDropout
-from dropsmith.plans import shown
+from dropsmith.plans import display_name
 
 PATIENCE = 10
 """Steps in which views may be identical by chance, as a low rate leaves a small batch whole."""
@@ -89,7 +89,9 @@ def _may_drop(module: nn.Module, row: AuditRow) -> bool:
 def _from(module: nn.Module, trunk: str | None) -> list[str]:
     """The modules above a trunk, or all; taken to run in the order in which they were made."""
     names = [name for name, _ in module.named_modules()]
-    return [shown(name) for name in (names if trunk is None else names[names.index(trunk) :])]
+    return [
+        display_name(name) for name in (names if trunk is None else names[names.index(trunk) :])
+    ]
 
 
 def _drawn_afresh(module: nn.Module, noise: Noise) -> bool:

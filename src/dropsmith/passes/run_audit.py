@@ -37,7 +37,7 @@ from dropsmith.passes.audit_watch import watched
 from dropsmith.passes.request import ViewRequest
 from dropsmith.passes.runner import plan_run
 from dropsmith.patterns import Off
-from dropsmith.plans import Kind, Rule, Site, shown
+from dropsmith.plans import Kind, Rule, Site, display_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +214,7 @@ def _as_called(model: nn.Module, inputs: Arguments) -> tuple[bool, set[str]]:
     A hook on a module keeps torch's encoder layer from its fused fast path, which runs none of
     its parts; a global hook does not.
     """
-    names = {module: shown(name) for name, module in model.named_modules()}
+    names = {module: display_name(name) for name, module in model.named_modules()}
     called: set[str] = set()
 
     def note(module: nn.Module, args: Any) -> None:
@@ -256,7 +256,7 @@ def _own_draws(model: nn.Module, inputs: Arguments) -> OwnDraws:
 
 def _code_row(model: nn.Module, name: str, on: bool, why: str) -> AuditRow:
     owner = type(model.get_submodule(name)).__name__
-    site = Site(name=shown(name), kind="code", owner=shown(name), type=owner)
+    site = Site(name=display_name(name), kind="code", owner=display_name(name), type=owner)
     return AuditRow(
         site=site, how="code", on=on, dropped=None, elements=0, differ=None, whole=0, why=why
     )
