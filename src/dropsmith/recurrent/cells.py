@@ -1,4 +1,4 @@
-"""What differs between the kinds of layer: their gates, their states and their kernel."""
+"""The kinds of recurrent layer: their gates, their states and their kernel."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -32,15 +32,15 @@ class Cell(ABC):
     gates: ClassVar[int]
     has_cell: ClassVar[bool] = False
 
-    def input_bias(self, own: Parameters) -> Tensor | None:
-        """What is added to the input's part of the scores."""
-        if own.bias_ih is None or own.bias_hh is None:
+    def input_bias(self, parameters: Parameters) -> Tensor | None:
+        """The bias of the input's part of the scores."""
+        if parameters.bias_ih is None or parameters.bias_hh is None:
             return None
-        return own.bias_ih + own.bias_hh
+        return parameters.bias_ih + parameters.bias_hh
 
     @abstractmethod
     def run(
-        self, gates: Tensor, states: States, own: Parameters, noise: StateNoise
+        self, gates: Tensor, states: States, parameters: Parameters, noise: StateNoise
     ) -> tuple[Tensor, States]:
         """The hidden states `[time, batch, unit]` and the states after the last step."""
 
@@ -54,26 +54,26 @@ class LongShortTerm(Cell):
     kernel: Triton | None = None
 
     def run(
-        self, gates: Tensor, states: States, own: Parameters, noise: StateNoise
+        self, gates: Tensor, states: States, parameters: Parameters, noise: StateNoise
     ) -> tuple[Tensor, States]:
-        output, *last = lstm(gates, states[0], states[1], own.weight_hh, noise, self.kernel)
+        output, *last = lstm(gates, states[0], states[1], parameters.weight_hh, noise, self.kernel)
         return output, tuple(last)
 
 
-class Gated(Cell):
+class GatedRecurrent(Cell):
     """The cell of `torch.nn.GRU`."""
 
     gates = 3
 
-    def input_bias(self, own: Parameters) -> Tensor | None:
-        return own.bias_ih
+    def input_bias(self, parameters: Parameters) -> Tensor | None:
+        return parameters.bias_ih
 
     def run(
-        self, gates: Tensor, states: States, own: Parameters, noise: StateNoise
+        self, gates: Tensor, states: States, parameters: Parameters, noise: StateNoise
     ) -> tuple[Tensor, States]:
-        bias = own.bias_hh
-        bias = own.weight_hh.new_zeros(len(own.weight_hh)) if bias is None else bias
-        output, last = gru(gates, states[0], own.weight_hh, bias, noise)
+        bias = parameters.bias_hh
+        bias = parameters.weight_hh.new_zeros(len(parameters.weight_hh)) if bias is None else bias
+        output, last = gru(gates, states[0], parameters.weight_hh, bias, noise)
         return output, (last,)
 
 
@@ -86,9 +86,9 @@ class Elman(Cell):
     nonlinearity: str = "tanh"
 
     def run(
-        self, gates: Tensor, states: States, own: Parameters, noise: StateNoise
+        self, gates: Tensor, states: States, parameters: Parameters, noise: StateNoise
     ) -> tuple[Tensor, States]:
-        output, last = elman(gates, states[0], own.weight_hh, noise, self.nonlinearity)
+        output, last = elman(gates, states[0], parameters.weight_hh, noise, self.nonlinearity)
         return output, (last,)
 
 
