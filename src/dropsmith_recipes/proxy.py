@@ -28,7 +28,7 @@ class Proxy:
         sampler: what proposes plans.
         seeds: how many children a plan has.
         names: what parts of names in a child are called in the model of the final training, where
-            that is of another kind: see `Plan.fitted`. A child then has a `model`.
+            that is of another kind: see `Plan.transfer`. A child then has a `model`.
     """
 
     task: str

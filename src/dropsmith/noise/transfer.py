@@ -30,7 +30,7 @@ def transferred(
     made_for: nn.Module | None = None,
     names: LayerNames | None = None,
 ) -> tuple[Rule, ...]:
-    """The rules as they are in another model; see `Plan.fitted`."""
+    """The rules as they are in another model; see `Plan.transfer`."""
     made = [(one, _carried(one, model, made_for, names or {})) for one in rules]
     known = sites(model, batch)
     faults = [
