@@ -102,7 +102,7 @@ def table(
     of: ConvSpace, rows: Mapping[str, Row], jobs: Mapping[Tokens, Job]
 ) -> dict[Tokens, float]:
     """The score of each point of the space whose run has one."""
-    scores = {tokens: rows[jobs[tokens].id]["score"] for tokens in of.every()}
+    scores = {tokens: rows[jobs[tokens].id]["score"] for tokens in of.all_tokens()}
     return {tokens: score for tokens, score in scores.items() if score is not None}
 
 

@@ -32,8 +32,8 @@ from dropsmith.pattern_search import (
     Sampler,
     Space,
     Tokens,
+    random_order,
     replay,
-    shuffled,
     space_from_json,
 )
 from dropsmith.record import config_id
@@ -71,7 +71,7 @@ def search(job: Search, tell: Tell) -> BestScores:
     torch.set_num_threads(1)
     scores = dict(job.table)
     if job.row == SHUFFLED:
-        return shuffled(scores, trials=job.trials, seed=job.seed)
+        return random_order(scores, trials=job.trials, seed=job.seed)
     make = partial(made, job.row)
     return replay(space_from_json(job.space), scores, make, trials=job.trials, seed=job.seed)
 
@@ -99,8 +99,8 @@ def needed(curves: Sequence[Curves]) -> dict[str, Any]:
         score = by_name[goal].median[-1]
         found[goal] = {"score": score} | {
             one.name: {
-                "median": one.reached(score),
-                "searches_that_did": sum(n is not None for n in one.each_reached(score)),
+                "median": one.trials_to_reach(score),
+                "searches_that_did": sum(n is not None for n in one.each_trials_to_reach(score)),
             }
             for one in curves
         }
@@ -113,7 +113,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     tokens, epochs = (FEW, 1) if asked.smoke else (TOKENS, None)
     trials, seeds = (8, 3) if asked.smoke else (asked.trials, asked.searches)
     of = space(tokens)
-    jobs = {tokens: Job(of.plan(tokens), 0, epochs) for tokens in of.every()}
+    jobs = {tokens: Job(of.plan(tokens), 0, epochs) for tokens in of.all_tokens()}
     rows = trained(list(jobs.values()), asked.work / "digits.jsonl", asked.processes)
     scores = table(of, rows, jobs)
     todo = [

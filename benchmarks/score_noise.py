@@ -26,7 +26,7 @@ from dropsmith.plans import Plan
 
 def drawn(of: ConvSpace, count: int) -> list[Plan]:
     """Different plans of the space, each as likely as any, drawn from seed 0."""
-    plans = list(dict.fromkeys(of.plan(tokens) for tokens in of.every()))
+    plans = list(dict.fromkeys(of.plan(tokens) for tokens in of.all_tokens()))
     order = np.random.default_rng(0).permutation(len(plans))
     return [plans[index] for index in order[:count]]
 

@@ -31,11 +31,11 @@ from dropsmith.pattern_search import (
     SAMPLERS,
     Event,
     Executor,
-    Finished,
     Job,
     Proposal,
     Sampler,
     Tokens,
+    TrialFinished,
     TrialResult,
     search,
     spaces,
@@ -64,7 +64,7 @@ class Simulated(Executor):
         job = self.running.pop()
         score = random.Random(job.seed).random() - 0.01 * len(job.plan.rules)
         self.heard.append(perf_counter())
-        return [Finished(job.number, score, 60.0, "simulated")]
+        return [TrialFinished(job.number, score, 60.0, "simulated")]
 
     def answer(self, number: int, go_on: bool) -> None:
         raise RuntimeError("nothing here reports")

@@ -9,7 +9,7 @@ from benchmarks._measure import Call
 from torch import Tensor
 
 from dropsmith.models import SmallConv
-from dropsmith.pattern_search import Executor, Finished, Job, LocalExecutor, SerialExecutor
+from dropsmith.pattern_search import Executor, Job, LocalExecutor, SerialExecutor, TrialFinished
 from dropsmith.patterns import DropBlock
 from dropsmith.plans import Plan, rule
 
@@ -50,7 +50,7 @@ def through(executor: Executor, trials: int) -> Call:
                 executor.submit(Job(begun, PLAN, seed=begun))
                 begun += 1
             for event in executor.wait():
-                if not isinstance(event, Finished):
+                if not isinstance(event, TrialFinished):
                     raise RuntimeError(f"not what was to be timed: {event!r}")
                 ended += 1
 

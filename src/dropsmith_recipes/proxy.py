@@ -28,7 +28,7 @@ class Proxy:
         sampler: what proposes plans.
         seeds: how many children a plan has.
         names: what parts of names in a child are called in the model of the final training, where
-            that is of another kind: see `Plan.fitted`. A child then has a `model`.
+            that is of another kind: see `Plan.transfer`. A child then has a `model`.
     """
 
     task: str
@@ -60,7 +60,7 @@ class Proxy:
         if not self.names:
             return plan
         batch = data.train.rows(slice(0, 2))
-        return plan.fitted(task.model(data), batch, made_for=self._child(), names=dict(self.names))
+        return plan.transfer(task.model(data), batch, source=self._child(), names=dict(self.names))
 
     def _child(self) -> nn.Module:
         """A child, of which only the layers count: how many words it knows is of no matter."""

@@ -13,7 +13,7 @@ from dropsmith.batches.compare_rows import (
     losses_alike,
     output_axes,
 )
-from dropsmith.batches.packed import joined_sequences, taken_sequences
+from dropsmith.batches.packed import join_sequences, take_sequences
 from noise.sequences import PACKED
 
 A, B = drawn(2, 5), drawn(2, 5, seed=1)
@@ -30,7 +30,7 @@ SAME = [
     (A > 0, B > 0, BOTH > 0, 0),
     ([{"b": A}, {"b": A}], [{"b": B}, {"b": B}], [{"b": x} for x in (A, A, B, B)], 0),
     (A[:, None].expand(2, 3, 5).flatten(0, 1), *[x.repeat_interleave(3, 0) for x in (B, BOTH)], 0),
-    (taken_sequences(PACKED, [0, 1]), taken_sequences(PACKED, [2, 3]), PACKED, 0),
+    (take_sequences(PACKED, [0, 1]), take_sequences(PACKED, [2, 3]), PACKED, 0),
     (
         SequenceClassifierOutput(loss=A.mean(), logits=A),
         SequenceClassifierOutput(loss=B.mean(), logits=B),
@@ -53,7 +53,7 @@ def test_rows_are_found_on_the_axis_that_grows(first, second, both, axes):
         ((A, TABLE), (B, TABLE), (BOTH, TABLE + 1)),
         ((A, A.sum()), (B, B.sum()), (BOTH, BOTH.sum())),
         ([{"b": A}] * 2, [{"b": B}] * 2, [{"b": x} for x in (A, B, A, B)]),
-        (PACKED, PACKED, joined_sequences([PACKED, taken_sequences(PACKED, [1, 0, 2, 3])])),
+        (PACKED, PACKED, join_sequences([PACKED, take_sequences(PACKED, [1, 0, 2, 3])])),
     ],
 )
 def test_other_values_than_those_of_the_two_are_seen(first, second, both):

@@ -130,7 +130,7 @@ def test_lists_of_images_and_of_their_boxes_have_one_entry_a_row_in_eval_mode():
     assert layout.lists
     assert layout.argument_rows(calls[0]) == 3
     assert_stacks(model, layout, *calls)
-    _, others = layout.taken_arguments(calls[0], [2, 0]).args
+    _, others = layout.take_arguments(calls[0], [2, 0]).args
     assert [len(target["boxes"]) for target in others] == [2, 1]
 
 
@@ -160,7 +160,7 @@ def test_packed_pictures_grow_with_the_rows_by_other_numbers():
     ]
     layout = layout_by_running(model, calls[0])
     assert not layout.divisible
-    assert layout.counted[0] == "image_grid_thw"
+    assert layout.row_source[0] == "image_grid_thw"
     assert_stacks(model, layout, *calls)
     with pytest.raises(ViewError, match="cannot be taken alone"):
         layout.leading(calls[0].kwargs, 1)
@@ -311,7 +311,7 @@ def test_what_has_no_rows_in_an_output_stays_whole():
 
     model, x = seeded(Two), drawn(4, 4)
     layout = layout_by_running(model, x)
-    both = layout.combined([Arguments((x,), {})] * 2)
+    both = layout.combine([Arguments((x,), {})] * 2)
     for view in layout.cut(model(*both.args), [4, 4]):
         assert view["weight"] is model.layer.weight
         assert view["n"] == 4

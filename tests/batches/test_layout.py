@@ -7,17 +7,17 @@ from transformers import BatchEncoding
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from batches.zoo import Moments, Pair, assert_same, drawn
-from dropsmith.batches import Arguments, Layout, copied, tensors_in
+from dropsmith.batches import Arguments, Layout, copy_tensors, tensors_in
 from dropsmith.errors import ViewError
 from noise.sequences import PACKED
 
 X, MASK, STATE = drawn(3, 4), drawn(4, 4, seed=1), drawn(2, 3, 5, seed=2)
-LAYOUT = Layout(axes={0: (0,), "mask": (None,), "state": (1, 1)}, counted=(0, 0), outputs=0)
+LAYOUT = Layout(axes={0: (0,), "mask": (None,), "state": (1, 1)}, row_source=(0, 0), outputs=0)
 CALL = Arguments((X,), {"mask": MASK, "state": (STATE, -STATE)})
 
 
 def test_rows_are_counted_by_one_leaf_in_arguments_and_in_a_batch():
-    by_name = Layout(axes={"state": (1, 1), "x": (0,)}, counted=("state", 1))
+    by_name = Layout(axes={"state": (1, 1), "x": (0,)}, row_source=("state", 1))
     assert LAYOUT.argument_rows(CALL) == 3
     assert LAYOUT.rows((X,)) == LAYOUT.rows(X) == 3
     assert by_name.rows({"x": X, "state": (STATE, STATE)}) == 3
@@ -25,7 +25,7 @@ def test_rows_are_counted_by_one_leaf_in_arguments_and_in_a_batch():
 
 def test_a_batch_without_the_argument_that_counts_is_an_error_that_names_it():
     with pytest.raises(ViewError, match="no argument 'state'"):
-        Layout(axes={"state": (1,)}, counted=("state", 0)).rows({"x": X})
+        Layout(axes={"state": (1,)}, row_source=("state", 0)).rows({"x": X})
 
 
 @pytest.mark.parametrize("sizes", [(3, 3), (3, 1), (2, 3, 1)])
@@ -40,7 +40,7 @@ def test_views_are_stacked_from_the_leading_rows(sizes):
 
 @pytest.mark.parametrize("rows", [[2, 0], slice(1, 3)])
 def test_rows_are_taken_from_every_argument_that_has_them(rows):
-    (x,), kwargs = LAYOUT.taken_arguments(CALL, rows)
+    (x,), kwargs = LAYOUT.take_arguments(CALL, rows)
     assert torch.equal(x, X[rows])
     assert kwargs["mask"] is MASK
     assert torch.equal(kwargs["state"][1], -STATE[:, rows])
@@ -52,7 +52,7 @@ def test_leading_arguments_of_all_rows_are_the_very_same():
 
 @pytest.mark.parametrize("form", [dict, BatchEncoding])
 def test_a_part_of_a_batch_keeps_its_form_and_shortens_other_columns(form):
-    layout = Layout(axes={"x": (0,), "mask": (None,)}, counted=("x", 0))
+    layout = Layout(axes={"x": (0,), "mask": (None,)}, row_source=("x", 0))
     columns = {"x": X, "labels": torch.arange(3), "mask": drawn(3, 3), "id": ["a", "b", "c"]}
     batch = form({**columns, "classes": drawn(5, 2)})
     part = layout.leading(batch, 2)
@@ -71,24 +71,24 @@ def test_a_part_of_a_batch_by_position_keeps_its_form(batch):
 
 
 def test_a_layout_by_position_serves_a_batch_by_name():
-    named = LAYOUT.named(("x",))
-    assert named.rows({"mask": MASK, "x": X}) == 3
-    assert torch.equal(named.leading({"x": X}, 2)["x"], X[:2])
-    assert LAYOUT.named(()) is LAYOUT
+    layout = LAYOUT.with_names(("x",))
+    assert layout.rows({"mask": MASK, "x": X}) == 3
+    assert torch.equal(layout.leading({"x": X}, 2)["x"], X[:2])
+    assert LAYOUT.with_names(()) is LAYOUT
 
 
 def test_lists_are_shortened_where_they_hold_one_entry_a_row():
-    layout = Layout(axes={0: (0,), 1: (0,)}, counted=(0, 0), lists=True)
+    layout = Layout(axes={0: (0,), 1: (0,)}, row_source=(0, 0), lists=True)
     images, targets = [drawn(1, 2, 2), drawn(1, 3, 3)], [{"boxes": X}, {"boxes": X[:1]}]
-    part = layout.taken_arguments(Arguments((images, targets), {}), [1])
+    part = layout.take_arguments(Arguments((images, targets), {}), [1])
     assert part.args[0][0] is images[1]
     assert part.args[1] == [targets[1]]
-    both = layout.combined([Arguments((images, targets), {})] * 2)
+    both = layout.combine([Arguments((images, targets), {})] * 2)
     assert [id(image) for image in both.args[0]] == [id(image) for image in images * 2]
 
 
 def test_rows_that_cannot_be_taken_alone_are_refused_with_what_to_do():
-    layout = Layout(axes={0: (0,)}, counted=(0, 0), divisible=False)
+    layout = Layout(axes={0: (0,)}, row_source=(0, 0), divisible=False)
     with pytest.raises(ViewError, match=r"cannot be taken alone[\s\S]*batch_fraction=1"):
         layout.leading_arguments(Arguments((X,), {}), 2)
     with pytest.raises(ViewError, match="cannot be taken alone"):
@@ -114,20 +114,20 @@ OUTPUTS = [
 
 @pytest.mark.parametrize(("output", "axes", "second"), OUTPUTS)
 def test_an_output_is_cut_into_views_of_its_own_form(output, axes, second):
-    layout = Layout(axes={0: (0,)}, counted=(0, 0), outputs=axes)
+    layout = Layout(axes={0: (0,)}, row_source=(0, 0), outputs=axes)
     views = layout.cut(output, [3, 3])
     assert len(views) == 2
     assert_same(views[1], second)
 
 
 def test_a_list_of_results_is_cut_by_its_entries():
-    layout = Layout(axes={0: (0,)}, counted=(0, 0), outputs=0)
+    layout = Layout(axes={0: (0,)}, row_source=(0, 0), outputs=0)
     boxes = [{"boxes": drawn(n, 4)} for n in (1, 2, 3)]
     assert layout.cut(boxes, [2, 1]) == [boxes[:2], boxes[2:]]
 
 
 def test_what_comes_from_below_a_trunk_goes_to_every_view():
-    layout = Layout(axes={0: (0,)}, counted=(0, 0), outputs=(0, 0))
+    layout = Layout(axes={0: (0,)}, row_source=(0, 0), outputs=(0, 0))
     first, second = layout.cut((BOTH, X), [3, 3], shared=3)
     assert first[1] is second[1] is X
     assert torch.equal(second[0], X + 1)
@@ -135,13 +135,13 @@ def test_what_comes_from_below_a_trunk_goes_to_every_view():
 
 @pytest.mark.parametrize("output", [X, {"a": X}, (X, X, X), (drawn(5, 2), X), None])
 def test_an_output_of_another_structure_is_an_error_that_says_what_to_do(output):
-    layout = Layout(axes={0: (0,)}, counted=(0, 0), outputs=(0, 0))
+    layout = Layout(axes={0: (0,)}, row_source=(0, 0), outputs=(0, 0))
     with pytest.raises(ViewError, match='mode="looped"'):
         layout.cut(output, [3, 2])
 
 
 def test_a_model_that_writes_into_its_input_is_given_copies_alone_then():
-    writes = Layout(axes={0: (0,)}, counted=(0, 0), in_place=True)
+    writes = Layout(axes={0: (0,)}, row_source=(0, 0), in_place=True)
     assert LAYOUT.fresh(CALL) is CALL
     fresh = writes.fresh(CALL)
     assert fresh.args[0] is not X
@@ -150,7 +150,7 @@ def test_a_model_that_writes_into_its_input_is_given_copies_alone_then():
 
 @pytest.mark.parametrize("value", [X, (X, {"y": PACKED}), Pair(X, MASK), [PACKED]])
 def test_copies_share_no_memory_with_the_caller(value):
-    for tensor, copy in zip(tensors_in(value), tensors_in(copied(value)), strict=True):
+    for tensor, copy in zip(tensors_in(value), tensors_in(copy_tensors(value)), strict=True):
         assert torch.equal(tensor, copy)
         assert tensor.data_ptr() != copy.data_ptr()
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pack_sequence
 
 from batches.zoo import assert_same, drawn, flat
-from dropsmith.batches.leaf_rows import joined, rows_along, split, taken
+from dropsmith.batches.leaf_rows import join_rows, rows_along, split, take_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 LENGTHS = (2, 4, 1)
@@ -50,7 +50,7 @@ def test_rows_are_counted(name):
 def test_rows_are_taken_by_number(name, numbers):
     leaf, axis, rows = LEAVES[name]
     chosen = rows[numbers] if isinstance(numbers, slice) else [rows[i] for i in numbers]
-    part = taken(leaf, axis, numbers)
+    part = take_rows(leaf, axis, numbers)
     if name in ("tensor", "time first"):
         assert torch.equal(part, torch.cat(chosen, axis))
     else:
@@ -60,7 +60,7 @@ def test_rows_are_taken_by_number(name, numbers):
 @pytest.mark.parametrize("name", LEAVES)
 def test_leaves_are_joined_row_after_row(name):
     leaf, axis, rows = LEAVES[name]
-    whole = joined([leaf, taken(leaf, axis, [1])], axis)
+    whole = join_rows([leaf, take_rows(leaf, axis, [1])], axis)
     assert rows_along(whole, axis) == 4
     if name in ("tensor", "time first"):
         assert torch.equal(whole, torch.cat([*rows, rows[1]], axis))
@@ -72,8 +72,8 @@ def test_leaves_are_joined_row_after_row(name):
 @pytest.mark.parametrize("sizes", [[3, 3], [3, 2], [1, 2, 3]])
 def test_a_joined_leaf_is_split_into_its_views(name, sizes):
     leaf, axis, rows = LEAVES[name]
-    parts = [taken(leaf, axis, slice(size)) for size in sizes]
-    for view, size in zip(split(joined(parts, axis), axis, sizes), sizes, strict=True):
+    parts = [take_rows(leaf, axis, slice(size)) for size in sizes]
+    for view, size in zip(split(join_rows(parts, axis), axis, sizes), sizes, strict=True):
         assert rows_along(view, axis) == size
         if name in ("tensor", "time first"):
             assert torch.equal(view, torch.cat(rows[:size], axis))
@@ -83,8 +83,8 @@ def test_a_joined_leaf_is_split_into_its_views(name, sizes):
 
 def test_what_has_no_rows_is_the_same_in_all_views():
     table = drawn(4, 4)
-    assert joined([table, table], None) is table
-    assert taken(table, None, [0]) is table
+    assert join_rows([table, table], None) is table
+    assert take_rows(table, None, [0]) is table
     assert all(view is table for view in split(table, None, [2, 2]))
 
 
@@ -109,6 +109,6 @@ def test_entries_that_no_share_divides_are_an_error():
 
 def test_rows_that_are_joined_and_taken_carry_gradients():
     x = drawn(3, 2).requires_grad_()
-    whole = joined([x, taken(x, 0, slice(1))], 0)
+    whole = join_rows([x, take_rows(x, 0, slice(1))], 0)
     (grad,) = torch.autograd.grad(whole.sum(), x)
     assert grad.tolist() == [[2, 2], [1, 1], [1, 1]]

@@ -5,7 +5,7 @@ import torch
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence
 
 from dropsmith.batches import Arguments, arguments, is_packed, packed_rows, with_rows
-from dropsmith.batches.packed import joined_sequences, taken_sequences
+from dropsmith.batches.packed import join_sequences, take_sequences
 from noise.sequences import LENGTHS, PACKED, PADDED, Reader, unpacked
 
 ROWS = [PADDED[i, :length] for i, length in enumerate(LENGTHS)]
@@ -42,19 +42,19 @@ def test_what_is_done_to_rows_is_done_to_sequences(change):
 @pytest.mark.parametrize("numbers", [range(4), [2], [3, 0, 0], slice(1, 3)])
 def test_sequences_are_taken_by_their_numbers(numbers):
     numbers = list(range(4))[numbers] if isinstance(numbers, slice) else list(numbers)
-    assert_sequences(taken_sequences(PACKED, numbers), [ROWS[i] for i in numbers])
+    assert_sequences(take_sequences(PACKED, numbers), [ROWS[i] for i in numbers])
 
 
 def test_sequences_of_several_lengths_are_joined_in_order():
     shorter = [row[: len(row) - 1] for row in ROWS if len(row) > 2]
-    joined = joined_sequences([PACKED, pack_sequence(shorter, enforce_sorted=False)])
+    joined = join_sequences([PACKED, pack_sequence(shorter, enforce_sorted=False)])
     assert_sequences(joined, [*ROWS, *shorter])
 
 
 def test_sequences_sorted_by_length_and_of_word_numbers_are_joined_too():
     words = [torch.tensor([5, 6, 7]), torch.tensor([8, 9]), torch.tensor([1])]
     packed = pack_sequence(words)
-    assert_sequences(joined_sequences([packed, taken_sequences(packed, [0])]), [*words, words[0]])
+    assert_sequences(join_sequences([packed, take_sequences(packed, [0])]), [*words, words[0]])
 
 
 def test_gradients_go_back_to_where_the_sequences_came_from():

@@ -64,7 +64,7 @@ def assert_stacks(model: nn.Module, layout: Layout, *calls: Arguments) -> None:
     sizes = [layout.argument_rows(call) for call in calls]
     with torch.no_grad():
         expected = [model(*call.args, **call.kwargs) for call in map(layout.fresh, calls)]
-        joined = layout.combined([layout.fresh(call) for call in calls])
+        joined = layout.combine([layout.fresh(call) for call in calls])
         views = layout.cut(model(*joined.args, **joined.kwargs), sizes)
     for view, want in zip(views, expected, strict=True):
         assert_same(view, want)

@@ -29,7 +29,7 @@ SPACE = trained.space(trained.FEW)
 @pytest.fixture
 def lines(tmp_path):
     """A file with a made-up score for each of the sixteen points: no training is needed."""
-    jobs = {tokens: trained.Job(SPACE.plan(tokens), 0, 1) for tokens in SPACE.every()}
+    jobs = {tokens: trained.Job(SPACE.plan(tokens), 0, 1) for tokens in SPACE.all_tokens()}
     rows = {job.id: {"id": job.id, "score": -float(sum(tokens))} for tokens, job in jobs.items()}
     path = tmp_path / "digits.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows.values()))
@@ -58,7 +58,7 @@ def test_half_a_line_of_a_killed_run_is_cut_off(tmp_path):
 def test_the_space_of_the_comparison_has_fewer_plans_than_points():
     of = trained.space(trained.TOKENS)
     assert of.size == 1296
-    assert len({of.plan(tokens) for tokens in of.every()}) == 441
+    assert len({of.plan(tokens) for tokens in of.all_tokens()}) == 441
 
 
 def test_samplers_are_compared_on_a_table_that_is_there(lines, tmp_path):

@@ -50,7 +50,7 @@ def trial(number, tokens=(0, 0, 0), score=None, status="finished", **rest):
         number=number,
         proposal_index=rest.pop("proposal_index", number),
         tokens=tokens,
-        chosen=SPACE.describe(tokens),
+        choices=SPACE.describe(tokens),
         plan=SPACE.plan(tokens),
         score=score,
         status=status,

@@ -9,7 +9,7 @@ import torch
 from dropsmith.compare import TUNING_SEED
 from dropsmith.errors import TrainingError
 from dropsmith.learn import Child, child
-from dropsmith.pattern_search import Pruned
+from dropsmith.pattern_search import TrialPruned
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
@@ -29,7 +29,7 @@ class Listening:
     def report(self, step, value):
         self.heard.append((step, value))
         if len(self.heard) > self.most:
-            raise Pruned("enough")
+            raise TrialPruned("enough")
 
 
 def by_hand(folder, seed):
@@ -70,7 +70,7 @@ def test_a_plan_that_was_scored_keeps_its_score_and_costs_nothing(tmp_path, monk
 
 
 def test_a_child_that_is_stopped_leaves_nothing_behind(tmp_path):
-    with pytest.raises(Pruned):
+    with pytest.raises(TrialPruned):
         Child(setup=SETUP, folder=tmp_path)(PLAN, Listening(most=0))
     assert [one.name for one in tmp_path.iterdir() if one.suffix != ".lock"] == []
 

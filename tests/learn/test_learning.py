@@ -74,7 +74,7 @@ def test_the_study_is_one_that_optunas_own_tools_open(tmp_path):
     study = load_study(study_name=summary.study_name, storage=storage)
     assert summary.study_name.startswith("digits-")
     assert study.best_value == found.best.score
-    assert study.best_params == found.best.chosen
+    assert study.best_params == found.best.choices
     storage.remove_session()
     storage.engine.dispose()
 

@@ -81,15 +81,15 @@ def test_an_output_without_a_leading_tensor_is_an_error(make):
 
 def test_an_input_is_dropped_by_position_or_by_name():
     class Calls(nn.Module):
-        def __init__(self, named):
+        def __init__(self, with_names):
             super().__init__()
-            self.inner, self.named = Returns(lambda x: x), named
+            self.inner, self.with_names = Returns(lambda x: x), with_names
 
         def forward(self, x):
-            return self.inner(x=x) if self.named else self.inner(x)
+            return self.inner(x=x) if self.with_names else self.inner(x)
 
-    for named in (False, True):
-        net = Calls(named)
+    for with_names in (False, True):
+        net = Calls(with_names)
         with Plan(rule("inner.input", FLIPS)).installed(net):
             assert dropped(net(TRIPLE))
 

@@ -30,7 +30,7 @@ def test_the_state_that_sequences_begin_with_goes_with_them():
     call = Arguments((PACKED, (state, -state)), {})
     layout = layout_of(Stateful().eval(), call)
     assert layout.axes == {0: (0,), 1: (1, 1)}
-    packed, (hidden, cell) = layout.taken_arguments(call, slice(1, 3)).args
+    packed, (hidden, cell) = layout.take_arguments(call, slice(1, 3)).args
     assert torch.equal(hidden, state[:, 1:3])
     assert torch.equal(cell, -state[:, 1:3])
     assert [len(row) for row in unpacked(packed)] == LENGTHS[1:3].tolist()
@@ -42,7 +42,7 @@ def test_views_of_packed_sequences_are_those_of_padded_ones_beside_lengths():
     for call in (packed, padded):
         layout = layout_of(model, call)
         assert layout.stackable
-        both = layout.combined([call, layout.taken_arguments(call, [3, 1])])
+        both = layout.combine([call, layout.take_arguments(call, [3, 1])])
         views = layout.cut(model(*both.args), [4, 2])
         expected = unpacked(model(PADDED, LENGTHS))
         for view, numbers in zip(views, ([0, 1, 2, 3], [3, 1]), strict=True):

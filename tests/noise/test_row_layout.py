@@ -295,7 +295,7 @@ def test_a_cache_that_is_returned_is_cut_for_every_view():
     model = gpt2()
     calls = [Arguments((), {"input_ids": words(3, 4, seed=s), "use_cache": True}) for s in (0, 1)]
     layout = layout_of(model, calls[0])
-    both = layout.combined(calls)
+    both = layout.combine(calls)
     with torch.no_grad():
         views = layout.cut(model(**both.kwargs), [3, 3])
     for view, call in zip(views, calls, strict=True):

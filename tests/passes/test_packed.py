@@ -38,7 +38,7 @@ def test_what_is_returned_packed_is_cut_by_the_sequence():
     packed = pack_padded_sequence(
         torch.cat(twice), LENGTHS.repeat(2), batch_first=True, enforce_sorted=False
     )
-    layout = Layout(axes={0: (0,)}, counted=(0, 0), outputs=(0,))
+    layout = Layout(axes={0: (0,)}, row_source=(0, 0), outputs=(0,))
     parts = layout.cut({"scores": packed}, [4, 4])
     for one, x in zip(parts, twice, strict=True):
         rows = zip(unpacked(one["scores"]), x, LENGTHS, strict=True)

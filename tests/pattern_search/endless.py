@@ -20,7 +20,7 @@ def slow(plan, trial):
 
 def told(progress):
     """A line for each trial that begins or ends."""
-    ended = progress.ended
+    ended = progress.last_trial
     print(progress.done, progress.running, ended.worker if ended else "", flush=True)
 
 

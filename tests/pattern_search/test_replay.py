@@ -17,10 +17,10 @@ from dropsmith.pattern_search import (
     Tokens,
     TrialResult,
 )
-from dropsmith.pattern_search.analysis import Curves, first_trial, replay, shuffled
+from dropsmith.pattern_search.analysis import Curves, first_trial, random_order, replay
 
 SPACE = ListedSpace((Choice("a", tuple(range(6))), Choice("b", tuple(range(5)))), ())
-TABLE = {tokens: float(10 * tokens[0] + tokens[1]) for tokens in SPACE.every()}
+TABLE = {tokens: float(10 * tokens[0] + tokens[1]) for tokens in SPACE.all_tokens()}
 
 
 class InOrder(Sampler):
@@ -30,7 +30,7 @@ class InOrder(Sampler):
 
     def __init__(self, space: Space, seed: int) -> None:
         self.space, self.seed = space, seed
-        self.every, self.heard = list(space.every()), []
+        self.every, self.heard = list(space.all_tokens()), []
 
     def ask(self, number: int, running: Sequence[Tokens] = ()) -> Proposal:
         return Proposal(self.every[(number + self.seed) % len(self.every)])
@@ -85,14 +85,14 @@ def test_the_seed_is_the_samplers():
 
 
 def test_a_shuffled_table_is_gone_through_once():
-    found = shuffled(TABLE, trials=30, seed=2)
+    found = random_order(TABLE, trials=30, seed=2)
     assert found[-1] == max(TABLE.values())
     assert list(found) == sorted(found)
     # After k of n different plans the best of all is among them in k / n of the orders.
-    early = sum(shuffled(TABLE, trials=10, seed=seed)[-1] == 54 for seed in range(300))
+    early = sum(random_order(TABLE, trials=10, seed=seed)[-1] == 54 for seed in range(300))
     assert abs(early / 300 - 1 / 3) <= 5 * (2 / 9 / 300) ** 0.5
     with pytest.raises(SearchError, match="31 trials of a table of 30"):
-        shuffled(TABLE, trials=31)
+        random_order(TABLE, trials=31)
 
 
 def test_bands_are_quantiles_over_searches_trial_by_trial():
@@ -109,7 +109,7 @@ def test_bands_are_quantiles_over_searches_trial_by_trial():
 def test_trials_that_a_score_takes_are_counted_from_one():
     curves = Curves(name="any", best_scores=((1, 2, 9), (1, 5, 5), (4, 4, 4)))
     assert curves.median == (1, 4, 5)
-    assert curves.reached(4) == 2
-    assert curves.reached(6) is None
-    assert curves.each_reached(4) == (3, 2, 1)
+    assert curves.trials_to_reach(4) == 2
+    assert curves.trials_to_reach(6) is None
+    assert curves.each_trials_to_reach(4) == (3, 2, 1)
     assert first_trial((1, 2, 3), 0) == 1

@@ -13,12 +13,12 @@ from dropsmith.errors import SearchError
 from dropsmith.pattern_search import (
     Controller,
     Executor,
-    Failed,
-    Finished,
     Learning,
     RandomSampler,
-    Reported,
-    Stopped,
+    ScoreReport,
+    TrialFailed,
+    TrialFinished,
+    TrialStopped,
     search,
     study,
 )
@@ -152,7 +152,7 @@ def test_more_trials_go_on_from_where_fewer_ended(uninterrupted):
     run(storage, trials=2)
     heard = []
     assert course(run(storage, progress=heard.append)) == uninterrupted
-    assert [one.done for one in heard if one.ended] == [3, 4, 5]
+    assert [one.done for one in heard if one.last_trial] == [3, 4, 5]
     assert course(run(storage)) == uninterrupted  # nothing is left to do
 
 
@@ -195,7 +195,7 @@ class Crowded(Scripted):
 
     def wait(self, timeout=None):
         job = self.running.pop()
-        return [Finished(job.number, by_rates(job.plan), 1.0)]
+        return [TrialFinished(job.number, by_rates(job.plan), 1.0)]
 
 
 def test_of_several_workers_no_two_try_the_same_plan_at_once():
@@ -236,7 +236,7 @@ def test_an_executor_that_does_not_exist_is_said_before_a_study_is_made():
     assert optuna.get_all_study_names(storage) == []
 
 
-DIED = Failed(0, "its process ended with signal 9", lost=True)
+DIED = TrialFailed(0, "its process ended with signal 9", retriable=True)
 
 
 def random(settings):
@@ -249,7 +249,9 @@ def scripted(*script, **settings):
 
 
 def test_a_lost_trial_is_tried_again_with_the_same_plan_and_seed():
-    executor, found = scripted(DIED, DIED, Finished(0, 0.5, 1.0), Finished(0, 0.25, 1.0), trials=2)
+    executor, found = scripted(
+        DIED, DIED, TrialFinished(0, 0.5, 1.0), TrialFinished(0, 0.25, 1.0), trials=2
+    )
     assert [job.retry for job in executor.jobs] == [0, 1, 2, 0]
     assert len({(repr(job.plan), job.seed) for job in executor.jobs[:3]}) == 1
     assert executor.jobs[3].seed != executor.jobs[0].seed
@@ -260,8 +262,10 @@ def test_a_lost_trial_is_tried_again_with_the_same_plan_and_seed():
 def test_a_fault_of_its_own_is_not_tried_again_and_carries_no_reward():
     storage = InMemoryStorage()
     sampler = Heard(SPACE)
-    failed = Failed(0, "ValueError: no", seconds=2.0)
-    _, found = scripted(failed, Finished(0, 0.5, 1.0), sampler=sampler, storage=storage, trials=2)
+    failed = TrialFailed(0, "ValueError: no", seconds=2.0)
+    _, found = scripted(
+        failed, TrialFinished(0, 0.5, 1.0), sampler=sampler, storage=storage, trials=2
+    )
     assert [one.status for one in found.trials] == ["failed", "finished"]
     assert (found.trials[0].why, found.trials[0].seconds) == ("ValueError: no", 2.0)
     assert [(told.number, told.score) for told in sampler.heard] == [(0, None), (1, 0.5)]
@@ -284,7 +288,7 @@ class Heard(RandomSampler):
 
 def test_where_lower_is_better_the_sampler_is_told_the_opposite_and_the_lowest_is_best():
     sampler = Heard(SPACE)
-    script = [Finished(0, score, 1.0) for score in (3.0, 1.0, 2.0)]
+    script = [TrialFinished(0, score, 1.0) for score in (3.0, 1.0, 2.0)]
     _, found = scripted(*script, sampler=sampler, trials=3, direction="minimise")
     assert found.score == 1.0
     assert found.plan == found.trials[1].plan
@@ -293,13 +297,13 @@ def test_where_lower_is_better_the_sampler_is_told_the_opposite_and_the_lowest_i
 
 def test_an_interrupt_ends_what_runs_and_the_same_call_goes_on():
     storage = InMemoryStorage()
-    script = [Finished(0, 0.5, 1.0), KeyboardInterrupt()]
+    script = [TrialFinished(0, 0.5, 1.0), KeyboardInterrupt()]
     with pytest.raises(KeyboardInterrupt) as interrupt:
         scripted(*script, storage=storage, trials=3)
     (said,) = interrupt.value.__notes__
     assert said.startswith("interrupted after 1 of 3 trials")
     assert "the same search goes on" in said
-    executor, found = scripted(*[Finished(0, 0.5, 1.0)] * 2, storage=storage, trials=3)
+    executor, found = scripted(*[TrialFinished(0, 0.5, 1.0)] * 2, storage=storage, trials=3)
     assert [one.status for one in found.trials] == ["finished", "interrupted"] + ["finished"] * 2
     assert executor.jobs[0].retry == 0  # nobody's fault: it costs none of the retries
     assert found.trials[2].retry_of == 1
@@ -353,11 +357,11 @@ class Falling(Scripted):
     def wait(self, timeout=None):
         number, value = self.jobs[-1].number, -len(self.jobs) / 10
         if not self.go_on:
-            return [Stopped(number, 1.0)]
+            return [TrialStopped(number, 1.0)]
         if self.step == 30:
-            return [Finished(number, value, 1.0)]
+            return [TrialFinished(number, value, 1.0)]
         self.step += 1
-        return [Reported(number, self.step, value)]
+        return [ScoreReport(number, self.step, value)]
 
 
 def test_the_watch_hears_of_the_best_so_far_and_of_the_time_that_is_left(monkeypatch):
@@ -365,15 +369,15 @@ def test_the_watch_hears_of_the_best_so_far_and_of_the_time_that_is_left(monkeyp
     monkeypatch.setattr(study, "monotonic", lambda: now[0])
 
     def watch(progress):
-        now[0] += 0 if progress.ended else 10  # a trial has begun, and takes so long
+        now[0] += 0 if progress.last_trial else 10  # a trial has begun, and takes so long
         heard.append(progress)
 
-    script = [Finished(0, score, 1.0) for score in (0.2, 0.5, 0.4)]
+    script = [TrialFinished(0, score, 1.0) for score in (0.2, 0.5, 0.4)]
     scripted(*script, trials=3, progress=watch)
-    ended = [one for one in heard if one.ended]
+    ended = [one for one in heard if one.last_trial]
     assert [one.best.score for one in ended] == [0.2, 0.5, 0.5]
-    assert [one.ended.score for one in ended] == [0.2, 0.5, 0.4]
+    assert [one.last_trial.score for one in ended] == [0.2, 0.5, 0.4]
     assert [(one.done, one.total, one.running) for one in ended] == [(n, 3, 0) for n in (1, 2, 3)]
-    assert [one.running for one in heard if not one.ended] == [1, 1, 1]
+    assert [one.running for one in heard if not one.last_trial] == [1, 1, 1]
     assert [one.seconds_left for one in ended] == [20, 10, 0]
     assert heard[0].seconds_left is None

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from dropsmith.axes import UNKNOWN
-from dropsmith.plans.axis_names import confirmed, names_of
+from dropsmith.plans.axis_names import confirm_names, names_of
 
 
 class OwnAxes(nn.Identity):
@@ -51,15 +51,15 @@ def test_names_by_type(module, kind, ndim, names):
 def test_what_grew_is_the_batch_and_the_others_keep_their_order(names, grew):
     few = (5, 6, 7)
     more = tuple(size + (dim == grew) for dim, size in enumerate(few))
-    found = confirmed(tuple(names), few, more)
+    found = confirm_names(tuple(names), few, more)
     assert found[grew] == "batch"
     assert [name for name in found if name != "batch"] == [n for n in names if n != "batch"]
 
 
 def test_where_nothing_or_several_grew_there_is_no_known_batch():
-    assert confirmed(SEQUENCE, (5, 6, 7), (5, 6, 7)) == (UNKNOWN, "time", "unit")
-    assert confirmed(SEQUENCE, (5, 6, 7), (6, 7, 7)) == (UNKNOWN, "time", "unit")
+    assert confirm_names(SEQUENCE, (5, 6, 7), (5, 6, 7)) == (UNKNOWN, "time", "unit")
+    assert confirm_names(SEQUENCE, (5, 6, 7), (6, 7, 7)) == (UNKNOWN, "time", "unit")
 
 
 def test_a_tensor_that_changes_its_rank_is_unknown():
-    assert confirmed(SEQUENCE, (5, 6, 7), (5, 6)) == (UNKNOWN,) * 3
+    assert confirm_names(SEQUENCE, (5, 6, 7), (5, 6)) == (UNKNOWN,) * 3

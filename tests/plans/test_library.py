@@ -9,7 +9,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from dropsmith.errors import DataError, PlanError
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans import library
-from dropsmith.plans.library import learned, records_of
+from dropsmith.plans.library import learned_plans, records_of
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.record import Record
@@ -45,7 +45,7 @@ def hub(monkeypatch, tmp_path):
 
 
 def test_a_name_brings_the_plan_that_was_learned_under_it(shelf):
-    assert learned() == ("small",)
+    assert learned_plans() == ("small",)
     assert Plan.load("small") == PLAN
     (record,) = records_of("small")
     assert Plan.from_json(record.config["plan"]) == PLAN
@@ -65,7 +65,7 @@ def test_an_unknown_name_lists_those_that_there_are(shelf):
         records_of("other")
 
 
-@pytest.mark.parametrize("name", learned())
+@pytest.mark.parametrize("name", learned_plans())
 def test_every_learned_plan_is_the_one_its_records_were_trained_with(name):
     plan, records = Plan.load(name), records_of(name)
     assert plan.rules

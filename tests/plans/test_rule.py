@@ -14,7 +14,7 @@ from dropsmith.patterns import (
     TorchDropout,
     WordDropout,
 )
-from dropsmith.plans.assignment import assign, unmatched
+from dropsmith.plans.assignment import assign, rules_without_sites
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule, rule_from_json
 from dropsmith.plans.selector import select
@@ -73,7 +73,7 @@ def test_a_rate_by_depth_runs_over_the_sites_of_its_rule_in_order():
 
 def test_rules_that_mean_nothing_are_told_by_index():
     sites = static_sites(mlp())
-    assert unmatched(
+    assert rules_without_sites(
         [rule("0", HALF), rule("nine", HALF), rule("0", TorchDropout(rate=0.1))], sites
     ) == [
         1,

@@ -184,7 +184,7 @@ def test_rules_beside_what_was_searched_are_carried_to_a_translator_too():
     net, child = SmallSeq2Seq(words=50), transformer_xl_small(SimpleNamespace(classes=50))
     batch = {name: torch.randint(3, 50, (2, 7)) for name in ("source", "target")}
     plan = TASKS["penn-treebank-xl"].plan("dropout", 0.1)
-    found = plan.fitted(net, batch, made_for=child, names=dict(NAMES))
+    found = plan.transfer(net, batch, source=child, names=dict(NAMES))
     places = [one.selector.name for one in found.rules]
     assert (places[0], places[-1]) == ("net.model.*.embed_tokens", "net.lm_head.input")
     assert len(found.rules) == 6  # both branches of a layer, in encoder and decoder

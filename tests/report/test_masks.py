@@ -29,30 +29,30 @@ def test_drawing_them_leaves_torchs_generators(seeded_on_gpus):
 
 
 def test_units_are_dropped_one_by_one_at_the_stated_rate_zeros_of_the_input_among_them():
-    dropped = BY_NOISE["dropout"].dropped
-    spread = (RATE * (1 - RATE) / dropped.numel()) ** 0.5
-    assert abs(dropped.double().mean().item() - RATE) < 5 * spread
+    drops = BY_NOISE["dropout"].drops
+    spread = (RATE * (1 - RATE) / drops.numel()) ** 0.5
+    assert abs(drops.double().mean().item() - RATE) < 5 * spread
 
 
 def test_channels_fall_whole_and_blocks_do_not():
-    maps = BY_NOISE["spatial"].dropped.flatten(2)
+    maps = BY_NOISE["spatial"].drops.flatten(2)
     assert (maps == maps[..., :1]).all()
-    maps = BY_NOISE["blocks"].dropped.flatten(2)
+    maps = BY_NOISE["blocks"].drops.flatten(2)
     assert not (maps == maps[..., :1]).all()
 
 
 def test_gaussian_noise_drops_nothing():
-    assert not BY_NOISE["gaussian"].dropped.any()
+    assert not BY_NOISE["gaussian"].drops.any()
 
 
 def test_text_tasks_show_words_falling_as_wholes_and_locked_units_in_every_step():
     task = find_task("python-docs")
     batch, drawn = mask_examples(task, task.load(limit=64))
     by_noise = {one.noise: one for one in drawn}
-    words = by_noise["words"].dropped
+    words = by_noise["words"].drops
     assert (words == words[..., :1]).all()
     assert words.any()
-    locked = by_noise["locked"].dropped
+    locked = by_noise["locked"].drops
     assert (locked == locked[:, :1]).all()
     assert by_noise["weights"].values.ndim == 2
     vocabulary = task.load(limit=64).vocabulary
@@ -64,7 +64,7 @@ def test_what_was_dropped_is_orange_and_nothing_else_is(noise):
     one = BY_NOISE[noise]
     colours = picture(one, 0)
     orange = np.isclose(colours, ORANGE).all(axis=-1).sum()
-    shown = one.dropped[0][:8] if one.dropped.ndim == 4 else one.dropped[0][: 10 * 96]
+    shown = one.drops[0][:8] if one.drops.ndim == 4 else one.drops[0][: 10 * 96]
     assert orange == shown.sum().item()
 
 

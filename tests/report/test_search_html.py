@@ -202,6 +202,6 @@ def test_what_is_drawn_is_what_the_plans_say():
     plan = SPACE.plan((2, 0, 1))
     (drawn,) = plan_mask_examples(DIGITS, data, batch, plan, "plan 1", limit=1)
     assert (drawn.rule, drawn.site.name, drawn.noise) == (plan.rules[0], "convs.0", "plan 1")
-    assert drawn.dropped.any()
-    assert not drawn.dropped.all()
+    assert drawn.drops.any()
+    assert not drawn.drops.all()
     assert plan_mask_examples(DIGITS, data, batch, plan, "plan 1", limit=0) == []

@@ -11,7 +11,7 @@ from dropsmith.activations.attention import AttentionRecord
 from dropsmith.activations.block_outputs import Layer, Reads, no_attention, no_feed
 from dropsmith.activations.transformer_blocks import BlockCandidate, block_candidates, time_first
 from dropsmith.noise import owner_module
-from dropsmith.plans import shown
+from dropsmith.plans import display_name
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def _possible_owners(model: nn.Module) -> Iterator[str]:
         if isinstance(module, torchs) or not type(module).__module__.startswith(
             "torch.nn.modules."
         ):
-            yield shown(name)
+            yield display_name(name)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from torch import nn
 
 from dropsmith.errors import SiteError
 from dropsmith.noise import owner_module
-from dropsmith.plans import ROOT, Selector, compiled, nearest, shown
+from dropsmith.plans import ROOT, Selector, compiled, display_name, nearest
 
 _BLOCKS = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
 

@@ -16,8 +16,8 @@ class Arguments(NamedTuple):
     kwargs: dict[str, Any]
 
 
-_WRAPPED = ("module", "_orig_mod")
-"""Where DistributedDataParallel and torch.compile keep the model whose arguments they pass on."""
+_INNER_MODEL_NAMES = ("module", "_orig_mod")
+"""Attributes in which DistributedDataParallel and torch.compile keep the model that they wrap."""
 
 
 def call(model: nn.Module, batch: Any) -> Any:
@@ -43,10 +43,10 @@ def arguments(model: nn.Module, batch: Any) -> Arguments:
 
 
 def argument_names(model: nn.Module) -> set[str] | None:
-    """The names that `forward` takes, that of a wrapped model too; None where it takes any."""
+    """The names that `forward` takes, of a wrapper those of its model; None where it takes any."""
     parameters = inspect.signature(model.forward).parameters.values()
     if all(p.kind is not inspect.Parameter.VAR_KEYWORD for p in parameters):
         return {p.name for p in parameters}
-    inner = (getattr(model, name, None) for name in _WRAPPED)
-    wrapped = next((module for module in inner if isinstance(module, nn.Module)), None)
-    return None if wrapped is None else argument_names(wrapped)
+    candidates = (getattr(model, name, None) for name in _INNER_MODEL_NAMES)
+    inner_model = next((module for module in candidates if isinstance(module, nn.Module)), None)
+    return None if inner_model is None else argument_names(inner_model)

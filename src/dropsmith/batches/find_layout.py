@@ -1,4 +1,4 @@
-"""Finding where rows lie, by running: no size that happens to equal another is taken for it.
+"""The search for the rows of a batch, by running the model: equal sizes prove nothing.
 
 Candidates say on which axis each leaf has rows. A candidate is tried on two small batches, by
 themselves and joined into one: it holds where the joined outputs are those of the two batches, and
@@ -21,13 +21,13 @@ from dropsmith.batches.compare_rows import (
     losses_alike,
     output_axes,
 )
-from dropsmith.batches.layout import Layout, Name, copied
+from dropsmith.batches.layout import Layout, Name, copy_tensors
 from dropsmith.batches.leaf_rows import Axis, rows_along
 from dropsmith.batches.packed import is_packed
 from dropsmith.batches.structure import leaves_of, tensors_in
 from dropsmith.errors import DropsmithError, ViewError
 
-_LIKELY, _MOST = 8, 24
+_LIKELY_CANDIDATES, _MAX_CANDIDATES = 8, 24
 """Candidates that are tried before less likely kinds, and at most."""
 
 _DEPENDENT = "rows of this model change what other rows return"
@@ -50,70 +50,70 @@ Run = Callable[[Arguments, int, int | None], Trial]
 """Runs the model without noise on the arguments of one or several views, of so many rows in all."""
 
 
-def find_layout(arguments: Arguments, run: Run, said: Mapping[Name, Axis]) -> Layout:
+def find_layout(arguments: Arguments, run: Run, named_axes: Mapping[Name, Axis]) -> Layout:
     """The layout of a kind of batch.
 
     Args:
         arguments: of one call.
         run: runs the model without noise, and without gradients.
-        said: the axes of arguments that somebody names.
+        named_axes: the axes of arguments that somebody names.
 
     Raises:
         ViewError: no tensor of the batch has rows.
     """
-    candidates = list(_in_turn(arguments, said))
+    candidates = list(_in_turn(arguments, named_axes))
     if not candidates:
         raise ViewError("found no tensor with rows in the batch\n  name them: rows={'x': 0}")
     odd: Layout | None = None
     dependent: Layout | None = None
     for candidate in candidates:
-        layout, plain = _tried(candidate, arguments, run)
+        layout, plain = _try_candidate(candidate, arguments, run)
         if layout is not None and layout.stackable:
             if plain:
                 return layout
             odd = odd or layout
         elif dependent is None or (layout is not None and layout.lists and not dependent.lists):
             dependent = layout
-    unknown = "the model does not run on a batch of twice the rows"
-    return odd or dependent or replace(candidates[0], dependence=unknown, grows=False)
+    dependence = "the model does not run on a batch of twice the rows"
+    return odd or dependent or replace(candidates[0], dependence=dependence, grows=False)
 
 
-def _in_turn(arguments: Arguments, said: Mapping[Name, Axis]) -> Iterator[Layout]:
+def _in_turn(arguments: Arguments, named_axes: Mapping[Name, Axis]) -> Iterator[Layout]:
     """The likeliest candidates, those with lists of rows, and then less likely ones."""
-    leaves = _candidates(arguments, said, False)
-    yield from islice(leaves, _LIKELY)
-    yield from islice(_candidates(arguments, said, True), _LIKELY)
-    yield from islice(leaves, _MOST - _LIKELY)
+    leaves = _candidates(arguments, named_axes, False)
+    yield from islice(leaves, _LIKELY_CANDIDATES)
+    yield from islice(_candidates(arguments, named_axes, True), _LIKELY_CANDIDATES)
+    yield from islice(leaves, _MAX_CANDIDATES - _LIKELY_CANDIDATES)
 
 
-def _tried(candidate: Layout, arguments: Arguments, run: Run) -> tuple[Layout | None, bool]:
+def _try_candidate(candidate: Layout, arguments: Arguments, run: Run) -> tuple[Layout | None, bool]:
     """The candidate with its outputs, and with what speaks against it; None if it does not run.
 
     Returns also whether its outputs have their rows as plainly as the inputs.
     """
-    for whole in (False, True):
-        if not whole and not (candidate.divisible and _on_cpu(arguments)):
+    for full_batch in (False, True):
+        if not full_batch and not (candidate.divisible and _on_cpu(arguments)):
             continue
-        first, *others = _samples(candidate, arguments, whole)
+        first, *others = _samples(candidate, arguments, full_batch)
         try:
-            inputs = copied(first)
+            inputs = copy_tensors(first)
             before = _versions(inputs)
             alone = run(inputs, 1, None)
-            candidate = replace(candidate, in_place=_changed(before, _versions(inputs)))
+            candidate = replace(candidate, in_place=_find_writes(before, _versions(inputs)))
         except Exception:
             continue
         second, other = first, alone
         for sample in others:
             try:
-                second, other = sample, run(copied(sample), 1, None)
+                second, other = sample, run(copy_tensors(sample), 1, None)
                 break
             except Exception:
                 continue
         try:
-            both, refusal = _joined(candidate, first, second, run)
-            layout = _judged(candidate, alone, other, both)
+            joint, refusal = _run_joint(candidate, first, second, run)
+            layout = _judge(candidate, alone, other, joint)
             if layout.stackable and has_losses(alone.output):
-                twice, _ = _joined(candidate, first, first, run)
+                twice, _ = _run_joint(candidate, first, first, run)
                 if not losses_alike(alone.output, twice.output):
                     layout = replace(layout, dependence=_DEPENDENT)
         except Exception:
@@ -123,14 +123,14 @@ def _tried(candidate: Layout, arguments: Arguments, run: Run) -> tuple[Layout | 
     return None, False
 
 
-def _joined(layout: Layout, first: Arguments, second: Arguments, run: Run) -> tuple[Trial, str]:
-    """A run over the rows of both batches, and why they cannot be two views where noise says so."""
+def _run_joint(layout: Layout, first: Arguments, second: Arguments, run: Run) -> tuple[Trial, str]:
+    """Run over the rows of both batches; say also why they cannot be two views, if so."""
     rows = layout.argument_rows(first) + layout.argument_rows(second)
     try:
-        return run(layout.combined([copied(first), copied(second)]), 2, rows), ""
+        return run(layout.combine([copy_tensors(first), copy_tensors(second)]), 2, rows), ""
     except DropsmithError as error:
         refusal = str(error).splitlines()[0]
-        return run(layout.combined([copied(first), copied(second)]), 1, None), refusal
+        return run(layout.combine([copy_tensors(first), copy_tensors(second)]), 1, None), refusal
 
 
 def _on_cpu(arguments: Arguments) -> bool:
@@ -138,23 +138,24 @@ def _on_cpu(arguments: Arguments) -> bool:
     return all(tensor.device.type == "cpu" for tensor in tensors_in(arguments))
 
 
-def _judged(candidate: Layout, first: Trial, second: Trial, both: Trial) -> Layout:
+def _judge(candidate: Layout, first: Trial, second: Trial, joint: Trial) -> Layout:
     try:
-        outputs, alike = output_axes(first.output, second.output, both.output)
+        outputs, alike = output_axes(first.output, second.output, joint.output)
     except Mismatch as error:
         return replace(candidate, dependence=str(error))
     layout = replace(candidate, outputs=outputs)
     if not alike:
         return replace(layout, dependence=_DEPENDENT)
-    pairs = zip(first.draws, second.draws, strict=False)
-    grown = [a + b for a, b in pairs]
-    if len(grown) != len(both.draws) or any(d < g for d, g in zip(both.draws, grown, strict=True)):
+    draw_pairs = zip(first.draws, second.draws, strict=False)
+    view_draws = [a + b for a, b in draw_pairs]
+    draws = zip(joint.draws, view_draws, strict=False)
+    if len(view_draws) != len(joint.draws) or any(total < views for total, views in draws):
         return replace(layout, dependence="some of its noise is drawn once for the whole batch")
     return layout
 
 
 def _plain(layout: Layout, output: Any, rows: int) -> bool:
-    """Whether the leading output has its rows on an axis of the inputs, and as many or a multiple.
+    """Say whether the leading output has its rows on an axis of the inputs, as many or a multiple.
 
     In a product of rows with a table of classes both grow what is returned, each on one axis.
     """
@@ -165,29 +166,29 @@ def _plain(layout: Layout, output: Any, rows: int) -> bool:
     return size % rows == 0 and any(axis in axes for axes in layout.axes.values())
 
 
-def _samples(layout: Layout, arguments: Arguments, whole: bool) -> list[Arguments]:
+def _samples(layout: Layout, arguments: Arguments, full_batch: bool) -> list[Arguments]:
     """Batches that differ: the leading rows, and others of which no value is the same."""
     rows = layout.argument_rows(arguments)
-    if whole:
+    if full_batch:
         numbers = [min(1, rows - 1), *range(1, rows)]
         first = arguments
-        other = layout.taken_arguments(arguments, numbers) if layout.divisible else arguments
+        other = layout.take_arguments(arguments, numbers) if layout.divisible else arguments
     else:
-        few = min(rows, 2)
-        first = layout.taken_arguments(arguments, slice(few))
-        other = layout.taken_arguments(arguments, [rows - 1] * few)
-    other = layout.with_rows_changed(other, _scaled)
+        sample_size = min(rows, 2)
+        first = layout.take_arguments(arguments, slice(sample_size))
+        other = layout.take_arguments(arguments, [rows - 1] * sample_size)
+    other = layout.with_rows_changed(other, _scale)
     if _on_cpu(arguments) and _equal(first, other):
-        return [first, layout.with_rows_changed(other, _repeated), other]
+        return [first, layout.with_rows_changed(other, _repeat_first_word), other]
     return [first, other]
 
 
-def _scaled(leaf: Any) -> Any:
+def _scale(leaf: Any) -> Any:
     real = isinstance(leaf, Tensor) and leaf.is_floating_point() and not leaf.is_nested
     return leaf * 0.96875 if real and leaf.layout == torch.strided else leaf
 
 
-def _repeated(leaf: Any) -> Any:
+def _repeat_first_word(leaf: Any) -> Any:
     """The first word of a text again and again, where nothing else tells two batches apart."""
     return leaf[:, :1].expand_as(leaf) if isinstance(leaf, Tensor) and leaf.ndim == 2 else leaf
 
@@ -206,15 +207,17 @@ def _versions(arguments: Arguments) -> list[tuple[Tensor, int]]:
     return [(t, 0 if t.is_inference() else t._version) for t in tensors_in(arguments)]
 
 
-def _changed(before: list[tuple[Tensor, int]], after: list[tuple[Tensor, int]]) -> bool:
-    """Whether tensors were written into, or replaced as those of a cache are."""
+def _find_writes(before: list[tuple[Tensor, int]], after: list[tuple[Tensor, int]]) -> bool:
+    """Say whether tensors were written into, or replaced as those of a cache are."""
     if len(before) != len(after):
         return True
     pairs = zip(before, after, strict=True)
     return any(a is not b or old != new for (a, old), (b, new) in pairs)
 
 
-def _candidates(arguments: Arguments, said: Mapping[Name, Axis], lists: bool) -> Iterator[Layout]:
+def _candidates(
+    arguments: Arguments, named_axes: Mapping[Name, Axis], lists: bool
+) -> Iterator[Layout]:
     """Layouts in the order of their likelihood."""
     args, kwargs = arguments
     columns: list[tuple[Name, Any]] = [*enumerate(args), *kwargs.items()]
@@ -225,11 +228,11 @@ def _candidates(arguments: Arguments, said: Mapping[Name, Axis], lists: bool) ->
     ]
     if lists and not any(isinstance(leaf, list) for _, _, leaf in leaves):
         return
-    axes_said = [_axis_said(name, leaf, said) for name, _, leaf in leaves]
-    for dim, rows in _sizes([leaf for _, _, leaf in leaves], axes_said, lists):
+    row_axes = [_named_axis(name, leaf, named_axes) for name, _, leaf in leaves]
+    for dim, rows in _sizes([leaf for _, _, leaf in leaves], row_axes, lists):
         options = [
             _options(leaf, dim, rows, axis)
-            for (_, _, leaf), axis in zip(leaves, axes_said, strict=True)
+            for (_, _, leaf), axis in zip(leaves, row_axes, strict=True)
         ]
         for axes in _by_deviation(leaves, options):
             pairs = enumerate(zip(axes, options, strict=True))
@@ -252,11 +255,11 @@ class _Options:
     rows: bool
 
 
-def _axis_said(name: Name, leaf: Any, said: Mapping[Name, Axis]) -> Any:
+def _named_axis(name: Name, leaf: Any, named_axes: Mapping[Name, Axis]) -> Any:
     """The axis of a leaf of which somebody says it; `...` where nobody does."""
-    if name not in said:
+    if name not in named_axes:
         return ...
-    axis, dims = said[name], _dims(leaf)
+    axis, dims = named_axes[name], _dims(leaf)
     if axis is None or dims is None:
         return None
     if not -dims <= axis < dims:
@@ -267,9 +270,9 @@ def _axis_said(name: Name, leaf: Any, said: Mapping[Name, Axis]) -> Any:
     return axis % dims
 
 
-def _options(leaf: Any, dim: int, rows: int, said: Any) -> _Options:
-    if said is not ...:
-        return _Options((said,), said is not None and rows_along(leaf, said) == rows)
+def _options(leaf: Any, dim: int, rows: int, row_axis: Any) -> _Options:
+    if row_axis is not ...:
+        return _Options((row_axis,), row_axis is not None and rows_along(leaf, row_axis) == rows)
     if isinstance(leaf, list):
         return _Options((0, None), True) if len(leaf) == rows else _Options((None,), False)
     dims = _dims(leaf)
@@ -282,11 +285,11 @@ def _options(leaf: Any, dim: int, rows: int, said: Any) -> _Options:
     return _Options((*axes, None), True) if axes else _Options((None, 0), False)
 
 
-def _sizes(leaves: Sequence[Any], said: Sequence[Any], lists: bool) -> list[tuple[int, int]]:
-    """Which axis may count how many rows: what many leaves have in common comes first."""
+def _sizes(leaves: Sequence[Any], row_axes: Sequence[Any], lists: bool) -> list[tuple[int, int]]:
+    """Pairs of an axis and a number of rows: those that many leaves have in common come first."""
     votes: dict[tuple[int, int], int] = {}
     words: dict[tuple[int, int], int] = {}
-    for dim, (leaf, axis) in product((0, 1), zip(leaves, said, strict=True)):
+    for dim, (leaf, axis) in product((0, 1), zip(leaves, row_axes, strict=True)):
         dims = _dims(leaf)
         if axis is not ... or not dims or dim >= dims or (lists and type(leaf) is not list):
             continue
@@ -296,7 +299,7 @@ def _sizes(leaves: Sequence[Any], said: Sequence[Any], lists: bool) -> list[tupl
         if rows_along(leaf, dim) and not (units and real):
             kind = words if units else votes
             kind[dim, rows_along(leaf, dim)] = kind.get((dim, rows_along(leaf, dim)), 0) + 1
-    pairs = zip(leaves, said, strict=True)
+    pairs = zip(leaves, row_axes, strict=True)
     first = [(axis, rows_along(leaf, axis)) for leaf, axis in pairs if isinstance(axis, int)]
     first += [(0, rows_along(leaf, 0)) for leaf in leaves if is_packed(leaf)]
     order = sorted(votes, key=lambda vote: (vote[0], vote[1] == 1, -votes[vote]))
@@ -304,7 +307,7 @@ def _sizes(leaves: Sequence[Any], said: Sequence[Any], lists: bool) -> list[tupl
 
 
 def _dims(leaf: Any) -> int | None:
-    """How many axes a leaf has that may count rows."""
+    """The number of axes of a leaf that may count rows."""
     if isinstance(leaf, list) or is_packed(leaf):
         return 1
     if not isinstance(leaf, Tensor):
@@ -333,19 +336,19 @@ def _by_deviation(
             axes[i] = options[i].axes[pick]
         choices.append((sum(pick > 0 for pick in picks), sum(picks), tuple(axes)))
     choices.sort(key=lambda choice: choice[:2])
-    return [axes for _, _, axes in choices[:_MOST]]
+    return [axes for _, _, axes in choices[:_MAX_CANDIDATES]]
 
 
 def _layout(
     leaves: Sequence[tuple[Name, int, Any]],
     axes: Sequence[Axis],
     options: Sequence[_Options],
-    counted: int,
+    leaf_number: int,
     lists: bool,
 ) -> Layout:
     table: dict[Name, tuple[Axis, ...]] = {}
     for (name, _, _), axis in zip(leaves, axes, strict=True):
         table[name] = (*table.get(name, ()), axis)
-    whole = all(a is None or o.rows for a, o in zip(axes, options, strict=True))
-    name, number, _ = leaves[counted]
-    return Layout(axes=table, counted=(name, number), lists=lists, divisible=whole)
+    divisible = all(a is None or o.rows for a, o in zip(axes, options, strict=True))
+    name, number, _ = leaves[leaf_number]
+    return Layout(axes=table, row_source=(name, number), lists=lists, divisible=divisible)

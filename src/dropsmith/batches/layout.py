@@ -1,4 +1,4 @@
-"""Where the rows of a kind of batch lie: on which axis of each leaf, of inputs and of outputs."""
+"""The layout of a kind of batch: the axis on which each leaf of inputs and outputs has its rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from dropsmith.batches.arguments import Arguments
-from dropsmith.batches.leaf_rows import Axis, joined, rows_along, split, taken
+from dropsmith.batches.leaf_rows import Axis, join_rows, rows_along, split, take_rows
 from dropsmith.batches.packed import is_packed
 from dropsmith.batches.structure import leaves_of, map_leaves, parts_of, rebuilt
 from dropsmith.errors import ViewError
@@ -24,11 +24,11 @@ Column = Callable[[Name, Any], Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What is known of a model and a kind of batch, from running it.
+    """The axes on which a model has the rows of a kind of batch, read from running it.
 
     Args:
         axes: of the leaves of each argument, in order, by its position or name.
-        counted: the argument and the number of its leaf by which rows are counted.
+        row_source: the argument and the number of its leaf by which rows are counted.
         lists: whether a list in an argument holds one entry a row, and is a leaf.
         divisible: whether some rows can be taken without the others. Leaves such as packed pictures
             hold other numbers of entries for each row, and only go with the whole batch.
@@ -39,7 +39,7 @@ class Layout:
     """
 
     axes: Mapping[Name, tuple[Axis, ...]]
-    counted: tuple[Name, int]
+    row_source: tuple[Name, int]
     lists: bool = False
     divisible: bool = True
     outputs: OutputAxes = None
@@ -49,20 +49,20 @@ class Layout:
 
     @property
     def stackable(self) -> bool:
-        """Whether views may share one forward: each row's output depends on that row alone."""
+        """True where views may share one forward: each row's output depends on that row alone."""
         return not self.dependence
 
     def rows(self, batch: Any) -> int:
-        """How many rows a batch of this kind has."""
-        name, number = self.counted
+        """The number of rows of a batch of this kind."""
+        name, number = self.row_source
         column = next((value for key, value in columns_of(batch) if key == name), None)
         if column is None:
             raise ViewError(f"the batch has no argument {name!r}, by which its rows are counted")
         return self._rows_in(column, number)
 
     def argument_rows(self, arguments: Arguments) -> int:
-        """How many rows the arguments of a call have."""
-        name, number = self.counted
+        """The number of rows in the arguments of a call."""
+        name, number = self.row_source
         args, kwargs = arguments
         return self._rows_in(args[name] if isinstance(name, int) else kwargs[name], number)
 
@@ -70,36 +70,36 @@ class Layout:
         """The leading rows of the arguments, as many as each view has, view after view."""
         rows = self.argument_rows(arguments)
         if all(size == rows for size in sizes):
-            return self.combined([arguments] * len(sizes))
-        return self.combined([self.leading_arguments(arguments, size) for size in sizes])
+            return self.combine([arguments] * len(sizes))
+        return self.combine([self.leading_arguments(arguments, size) for size in sizes])
 
-    def combined(self, calls: Sequence[Arguments]) -> Arguments:
+    def combine(self, calls: Sequence[Arguments]) -> Arguments:
         """The rows of the arguments of several calls of this kind after one another."""
         args, kwargs = calls[0]
         return Arguments(
-            tuple(self._joined(i, [call[0][i] for call in calls]) for i in range(len(args))),
-            {name: self._joined(name, [call[1][name] for call in calls]) for name in kwargs},
+            tuple(self._join(i, [call[0][i] for call in calls]) for i in range(len(args))),
+            {name: self._join(name, [call[1][name] for call in calls]) for name in kwargs},
         )
 
     def leading_arguments(self, arguments: Arguments, rows: int) -> Arguments:
         """The leading rows of the arguments of a call."""
         if rows == self.argument_rows(arguments):
             return arguments
-        return self.taken_arguments(arguments, slice(rows))
+        return self.take_arguments(arguments, slice(rows))
 
-    def taken_arguments(self, arguments: Arguments, rows: Sequence[int] | slice) -> Arguments:
+    def take_arguments(self, arguments: Arguments, rows: Sequence[int] | slice) -> Arguments:
         """Some rows of the arguments of a call, by their numbers or as a slice."""
         self.check_divisible()
         args, kwargs = arguments
         return Arguments(
-            tuple(self._taken(i, value, rows) for i, value in enumerate(args)),
-            {name: self._taken(name, value, rows) for name, value in kwargs.items()},
+            tuple(self._take(i, value, rows) for i, value in enumerate(args)),
+            {name: self._take(name, value, rows) for name, value in kwargs.items()},
         )
 
     def with_rows_changed(self, arguments: Arguments, change: Callable[[Any], Any]) -> Arguments:
         """The arguments of a call, of which every leaf with rows went through `change`."""
 
-        def changed(name: Name, value: Any) -> Any:
+        def change_leaves(name: Name, value: Any) -> Any:
             axes = iter(self.axes.get(name, ()))
             return map_leaves(
                 lambda leaf: leaf if next(axes) is None else map_leaves(change, leaf),
@@ -109,8 +109,8 @@ class Layout:
 
         args, kwargs = arguments
         return Arguments(
-            tuple(changed(i, value) for i, value in enumerate(args)),
-            {name: changed(name, value) for name, value in kwargs.items()},
+            tuple(change_leaves(i, value) for i, value in enumerate(args)),
+            {name: change_leaves(name, value) for name, value in kwargs.items()},
         )
 
     def leading(self, batch: Any, rows: int) -> Any:
@@ -120,28 +120,28 @@ class Layout:
             return batch
         self.check_divisible()
 
-        def shortened(name: Name, value: Any) -> Any:
+        def shorten(name: Name, value: Any) -> Any:
             if name in self.axes:
-                return self._taken(name, value, slice(rows))
+                return self._take(name, value, slice(rows))
             return map_leaves(lambda leaf: _leading(leaf, total, rows), value, lists=True)
 
-        return with_columns(batch, shortened)
+        return with_columns(batch, shorten)
 
-    def named(self, names: Sequence[str]) -> "Layout":
+    def with_names(self, names: Sequence[str]) -> "Layout":
         """The layout with the names of arguments that are given by position, beside these."""
         if not names:
             return self
         axes = {names[i]: axes for i, axes in self.axes.items() if isinstance(i, int)}
-        name, number = self.counted
-        counted = names[name] if isinstance(name, int) else name
-        return replace(self, axes={**self.axes, **axes}, counted=(counted, number))
+        name, number = self.row_source
+        row_source = names[name] if isinstance(name, int) else name
+        return replace(self, axes={**self.axes, **axes}, row_source=(row_source, number))
 
     def fresh(self, arguments: Arguments) -> Arguments:
         """The arguments, copied where the model would write into them."""
-        return copied(arguments) if self.in_place else arguments
+        return copy_tensors(arguments) if self.in_place else arguments
 
     def cut(self, output: Any, sizes: Sequence[int], shared: int | None = None) -> list[Any]:
-        """What a stacked pass returned, once for each view; what has no rows goes to every view.
+        """The output of a stacked pass, cut into views; a leaf without rows goes to every view.
 
         Args:
             output: of one pass over all views.
@@ -171,22 +171,22 @@ class Layout:
             )
 
     def _rows_in(self, column: Any, number: int) -> int:
-        axis = self.axes[self.counted[0]][number]
+        axis = self.axes[self.row_source[0]][number]
         if isinstance(column, Tensor) and axis is not None:
             return column.size(axis)
         return rows_along(list(leaves_of(column, self.lists))[number], axis or 0)
 
-    def _joined(self, name: Name, values: Sequence[Any]) -> Any:
+    def _join(self, name: Name, values: Sequence[Any]) -> Any:
         axes = self.axes.get(name, ())
         if isinstance(values[0], Tensor) and len(axes) == 1:
-            return joined(values, axes[0])
+            return join_rows(values, axes[0])
         columns = zip(*(leaves_of(value, self.lists) for value in values), strict=True)
-        leaves = iter([joined(c, axis) for c, axis in zip(columns, axes, strict=True)])
+        leaves = iter([join_rows(c, axis) for c, axis in zip(columns, axes, strict=True)])
         return map_leaves(lambda leaf: next(leaves), values[0], self.lists)
 
-    def _taken(self, name: Name, value: Any, rows: Sequence[int] | slice) -> Any:
+    def _take(self, name: Name, value: Any, rows: Sequence[int] | slice) -> Any:
         axes = iter(self.axes.get(name, ()))
-        return map_leaves(lambda leaf: taken(leaf, next(axes), rows), value, self.lists)
+        return map_leaves(lambda leaf: take_rows(leaf, next(axes), rows), value, self.lists)
 
 
 def columns_of(batch: Any) -> list[tuple[Name, Any]]:
@@ -206,7 +206,7 @@ def with_columns(batch: Any, change: Column) -> Any:
     return values[0]
 
 
-def copied(value: Any) -> Any:
+def copy_tensors(value: Any) -> Any:
     """The same value with copies of its tensors."""
     return map_leaves(_copy, value)
 

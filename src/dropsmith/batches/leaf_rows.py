@@ -18,23 +18,23 @@ Axis = int | None
 
 
 def rows_along(leaf: Any, axis: int) -> int:
-    """How many rows a leaf has."""
+    """The number of rows of a leaf."""
     if isinstance(leaf, PackedSequence):
         return packed_rows(leaf)
     return len(leaf) if isinstance(leaf, list) else leaf.size(axis)
 
 
-def joined(leaves: Sequence[Any], axis: Axis) -> Any:
+def join_rows(leaves: Sequence[Any], axis: Axis) -> Any:
     """The rows of all leaves after one another; of leaves without rows the first.
 
-    >>> joined([torch.ones(2, 3), torch.zeros(1, 3)], 0).shape
+    >>> join_rows([torch.ones(2, 3), torch.zeros(1, 3)], 0).shape
     torch.Size([3, 3])
     """
     first = leaves[0]
     if axis is None:
         return first
     if isinstance(first, PackedSequence):
-        return joined_sequences(leaves)
+        return join_sequences(leaves)
     if isinstance(first, list):
         return [entry for leaf in leaves for entry in leaf]
     if first.is_nested:
@@ -43,13 +43,13 @@ def joined(leaves: Sequence[Any], axis: Axis) -> Any:
     return torch.cat(list(leaves), axis)
 
 
-def taken(leaf: Any, axis: Axis, rows: Sequence[int] | slice) -> Any:
+def take_rows(leaf: Any, axis: Axis, rows: Sequence[int] | slice) -> Any:
     """Some rows of a leaf, by their numbers or as a slice."""
     if axis is None:
         return leaf
     numbers = list(range(rows_along(leaf, axis))[rows]) if isinstance(rows, slice) else list(rows)
     if isinstance(leaf, PackedSequence):
-        return taken_sequences(leaf, numbers)
+        return take_sequences(leaf, numbers)
     if isinstance(leaf, list):
         return [leaf[number] for number in numbers]
     if leaf.is_nested:
@@ -83,6 +83,6 @@ def split(leaf: Any, axis: Axis, sizes: Sequence[int]) -> list[Any]:
         return list(leaf.split(shares, axis))
     starts = [sum(shares[:view]) for view in range(len(shares))]
     return [
-        taken(leaf, axis, slice(start, start + share))
+        take_rows(leaf, axis, slice(start, start + share))
         for start, share in zip(starts, shares, strict=True)
     ]

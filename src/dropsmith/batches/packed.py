@@ -14,12 +14,12 @@ from torch.nn.utils.rnn import (
 
 
 def is_packed(value: Any) -> TypeGuard[PackedSequence]:
-    """Whether this is a `PackedSequence`, a tuple whose first tensor counts steps and not rows."""
+    """Say whether this is a `PackedSequence`, whose first tensor counts steps and not rows."""
     return isinstance(value, PackedSequence)
 
 
 def packed_rows(packed: PackedSequence) -> int:
-    """How many sequences are packed."""
+    """The number of sequences that are packed."""
     return int(packed.batch_sizes[0])
 
 
@@ -36,13 +36,13 @@ def with_rows(change: Callable[[Tensor], Tensor], packed: PackedSequence) -> Pac
     return pack_padded_sequence(rows, row_lengths, batch_first=True, enforce_sorted=False)
 
 
-def joined_sequences(parts: Sequence[PackedSequence]) -> PackedSequence:
+def join_sequences(parts: Sequence[PackedSequence]) -> PackedSequence:
     """The sequences of all parts after one another."""
     padded, lengths = zip(*(pad_packed_sequence(p, batch_first=True) for p in parts), strict=True)
     rows = pad_sequence([row for part in padded for row in part], batch_first=True)
     return pack_padded_sequence(rows, torch.cat(lengths), batch_first=True, enforce_sorted=False)
 
 
-def taken_sequences(packed: PackedSequence, numbers: Sequence[int]) -> PackedSequence:
+def take_sequences(packed: PackedSequence, numbers: Sequence[int]) -> PackedSequence:
     """Some of the sequences, by their numbers."""
     return with_rows(lambda rows: rows[list(numbers)], packed)

@@ -53,7 +53,7 @@ def rebuilt(value: Any, parts: list[Any]) -> Any:
 
 
 def is_cache(value: Any) -> bool:
-    """Whether an object is a cache of a generating model, or a layer of one."""
+    """Say whether an object is a cache of a generating model, or a layer of one."""
     return hasattr(value, "__dict__") and any("Cache" in t.__name__ for t in type(value).__mro__)
 
 
@@ -110,7 +110,7 @@ def leading_tensor(output: Any, site: str) -> Tensor:
 
 
 def with_leading_tensor(output: Any, tensor: Tensor) -> Any:
-    """What a module returned, with another leading tensor."""
+    """The output of a module, with another leading tensor."""
     if isinstance(output, Tensor):
         return tensor
     return rebuilt(output, [tensor, *(parts_of(output) or [])[1:]])

@@ -40,9 +40,9 @@ def trials_bar(title: str, total: int, score: str) -> Iterator["Watch"]:
         def watch(progress: "Progress") -> None:
             message = _summary(progress, statuses)
             bar.update(line, completed=progress.done, total=progress.total, said=message)
-            if progress.ended is None:
+            if progress.last_trial is None:
                 return
-            trial, best = progress.ended, progress.best
+            trial, best = progress.last_trial, progress.best
             statuses[trial.status] += 1
             better = best is not None and best.number == trial.number
             if better or trial.why or not console.is_terminal:

@@ -12,7 +12,7 @@ from dropsmith.noise import ForwardPass, Noise, owner_module
 from dropsmith.objectives import LossFunction
 from dropsmith.passes import Audit, AuditRow, ViewRun, Views, audit, find_installation
 from dropsmith.patterns import Off, TorchDropout
-from dropsmith.plans import shown
+from dropsmith.plans import display_name
 
 PATIENCE = 10
 """Steps before a check fails, for what it looks for may be late.
@@ -95,7 +95,9 @@ def _may_drop(module: nn.Module, row: AuditRow) -> bool:
 def _from(module: nn.Module, trunk: str | None) -> list[str]:
     """The modules above a trunk, or all: they are taken to run in the order of their definition."""
     names = [name for name, _ in module.named_modules()]
-    return [shown(name) for name in (names if trunk is None else names[names.index(trunk) :])]
+    return [
+        display_name(name) for name in (names if trunk is None else names[names.index(trunk) :])
+    ]
 
 
 def _draws_for_each_view(module: nn.Module, noise: Noise) -> bool:

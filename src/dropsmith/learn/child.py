@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from dropsmith.compare import TUNING_SEED, setup_id, stored_record
 from dropsmith.objectives import TaskLoss
-from dropsmith.pattern_search import Pruned, TrialContext
+from dropsmith.pattern_search import TrialContext, TrialPruned
 from dropsmith.plans import Plan
 from dropsmith.record import Record, validation_loss
 from dropsmith.tasks import Budget, Task
@@ -90,7 +90,7 @@ class Child:
     def _train(self, setup: Setup, run: Path, reports: "_Reports") -> Record:
         try:
             record = train(setup, run, on_evaluation=reports)
-        except Pruned:
+        except TrialPruned:
             shutil.rmtree(run, ignore_errors=True)
             raise
         record.save(self.folder)

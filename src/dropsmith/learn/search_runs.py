@@ -15,7 +15,7 @@ FORMAT, VERSION = "dropsmith.searched", 1
 SUFFIX = ".search.json"
 
 # The machine of a trial is of no use to a later reader; the space has the plans and values.
-_UNWRITTEN = ("worker", "plan", "chosen")
+_UNWRITTEN = ("worker", "plan", "choices")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,4 +172,4 @@ def _trial_from_json(values: dict[str, Any], space: Space) -> Trial:
     stored = values | {"tokens": tokens, "reports": reports}
     names = {key: name for name, key in STORED_NAMES.items()}
     entries = {names.get(key, key): value for key, value in stored.items()}
-    return Trial(**entries, plan=space.plan(tokens), chosen=space.describe(tokens))
+    return Trial(**entries, plan=space.plan(tokens), choices=space.describe(tokens))

@@ -15,7 +15,7 @@ from dropsmith.noise.probing import unchanged
 from dropsmith.noise.row_layout import RowAxes, layout_of
 from dropsmith.noise.static_sites import owner_module, static_sites
 from dropsmith.noise.torch_calls import call_kind
-from dropsmith.plans import Site, call_name, confirmed, names_of, shown
+from dropsmith.plans import Site, call_name, confirm_names, display_name, names_of
 
 
 def sites(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> list[Site]:
@@ -39,10 +39,10 @@ def sites(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> list[
     with unchanged(model):
         model.train()
         layout = layout_of(model, inputs, rows)
-    one = layout.taken_arguments(inputs, [0]) if layout.divisible else inputs
+    one = layout.take_arguments(inputs, [0]) if layout.divisible else inputs
     few = _run(model, layout.fresh(inputs))
     try:
-        more = _run(model, layout.combined([inputs, one])) if layout.grows else few
+        more = _run(model, layout.combine([inputs, one])) if layout.grows else few
     except Exception:  # rows that look at each other may take no more of them
         more = few
     static = [_seen(site, model, few.shapes, more.shapes) for site in static_sites(model)]
@@ -63,7 +63,7 @@ class _SiteTrace(ModuleTrace):
         kind, module = call_kind(call, self.module), self.module
         # What torch's own layers draw is known without a run.
         if call.kind != "between" and not isinstance(module, _DropoutNd | nn.MultiheadAttention):
-            owner, sizes = shown(self.name), tuple(call.input.shape)
+            owner, sizes = display_name(self.name), tuple(call.input.shape)
             name = call_name(owner, kind)
             self.shapes.setdefault(name, attention_sizes(call) if kind == "attention" else sizes)
             kinds = type(module).__name__
@@ -74,10 +74,10 @@ class _SiteTrace(ModuleTrace):
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         first = next((x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)), None)
         if first is not None:
-            self.shapes.setdefault(f"{shown(self.name)}.input", tuple(first.shape))
+            self.shapes.setdefault(f"{display_name(self.name)}.input", tuple(first.shape))
 
     def end(self, output: Any) -> None:
-        name = shown(self.name)
+        name = display_name(self.name)
         # What has no tensor has no shape, and a rule there is refused when it runs.
         with suppress(SiteError):
             self.shapes.setdefault(name, tuple(leading_tensor(output, name).shape))
@@ -98,4 +98,4 @@ def _seen(site: Site, model: nn.Module, few: dict[str, Any], more: dict[str, Any
     if sizes is None or site.kind in ("weight", "state"):
         return site
     names = names_of(owner_module(model, site.owner), site.kind, len(sizes))
-    return replace(site, sizes=sizes, axes=confirmed(names, sizes, more.get(place, sizes)))
+    return replace(site, sizes=sizes, axes=confirm_names(names, sizes, more.get(place, sizes)))

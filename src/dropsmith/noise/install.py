@@ -24,7 +24,7 @@ from dropsmith.noise.stochastic_depth import SkippedRows
 from dropsmith.noise.torch_calls import Calls, CallSite
 from dropsmith.noise.weight_hooks import Weight
 from dropsmith.patterns import Off, StochasticDepth, TorchDropout
-from dropsmith.plans import Assignment, Rule, Site, assign, no_site, unmatched
+from dropsmith.plans import Assignment, Rule, Site, assign, no_site, rules_without_sites
 
 
 def install(
@@ -45,7 +45,7 @@ def install(
     else:
         known = static_sites(model)
         possible = known + possible_calls(model, known)
-    for index in unmatched(rules, possible):
+    for index in rules_without_sites(rules, possible):
         raise no_site(index, rules[index], (site.name for site in known), _hint(model))
     had_noise = ATTRIBUTE in model.__dict__
     noise = model.__dict__[ATTRIBUTE] if had_noise else Noise()

@@ -23,7 +23,7 @@ from dropsmith.batches import (
     Name,
     Trial,
     close,
-    copied,
+    copy_tensors,
     find_layout,
     is_packed,
     leaves_of,
@@ -188,7 +188,7 @@ class _Probe:
         for seed in (0, 1):
             torch.manual_seed(seed)
             try:
-                outputs.append(tensors_in(self.run(copied(arguments)).output))
+                outputs.append(tensors_in(self.run(copy_tensors(arguments)).output))
             except Exception:
                 return True
         return all(close(a, b) for a, b in zip(*outputs, strict=True))

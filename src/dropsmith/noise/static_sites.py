@@ -8,7 +8,7 @@ from torch.nn.parameter import is_lazy
 
 from dropsmith.noise.noise_slots import HasNoiseSlots
 from dropsmith.noise.skipping import depth_attribute, depth_rate
-from dropsmith.plans import ROOT, Kind, Site, call_name, shown
+from dropsmith.plans import ROOT, Kind, Site, call_name, display_name
 
 
 def owner_module(model: nn.Module, owner: str) -> nn.Module:
@@ -38,7 +38,7 @@ def static_sites(model: nn.Module) -> list[Site]:
 
 
 def _of_module(name: str, module: nn.Module) -> Iterator[Site]:
-    base, kind = shown(name), type(module).__name__
+    base, kind = display_name(name), type(module).__name__
     if isinstance(module, _DropoutNd):
         yield Site(name=base, kind="dropout", owner=base, type=kind, rate=float(module.p))
         return
@@ -87,7 +87,9 @@ def possible_calls(model: nn.Module, known: Sequence[Site]) -> list[Site]:
     kinds: tuple[Kind, ...] = ("functional", "attention")
     return [
         Site(name=full, kind=kind, owner=owner, type=type(module).__name__)
-        for owner, module in ((shown(name), module) for name, module in model.named_modules())
+        for owner, module in (
+            (display_name(name), module) for name, module in model.named_modules()
+        )
         if not type(module).__module__.startswith("torch.nn.modules.")
         if module is not model or ROOT not in model._modules
         for kind in kinds

@@ -30,7 +30,7 @@ def transferred(
     made_for: nn.Module | None = None,
     names: LayerNames | None = None,
 ) -> tuple[Rule, ...]:
-    """The rules as they are in another model; see `Plan.fitted`."""
+    """The rules as they are in another model; see `Plan.transfer`."""
     made = [(one, _carried(one, model, made_for, names or {})) for one in rules]
     known = sites(model, batch)
     faults = [
@@ -110,6 +110,6 @@ def _first_fault(rules: Iterable[Rule], known: Sequence[Site]) -> str | None:
 def _said(faults: Sequence[str], count: int, made_for: nn.Module | None) -> str:
     lines = [f"{len(faults)} of the {count} rules of the plan do not fit this model", *faults]
     if made_for is None:
-        lines.append("  if only the number of layers differs: plan.fitted(..., made_for=the_model)")
-    lines.append('  if only names differ: plan.fitted(..., names={"blocks": "encoder.layers"})')
+        lines.append("  if only the number of layers differs: plan.transfer(..., source=the_model)")
+    lines.append('  if only names differ: plan.transfer(..., names={"blocks": "encoder.layers"})')
     return "\n".join(lines)

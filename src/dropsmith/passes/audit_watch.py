@@ -11,7 +11,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from dropsmith.interception import ModuleTrace, NoisyCall, probabilities, run_heads
 from dropsmith.noise import call_kind, depth_attribute, installations, name_within
 from dropsmith.patterns import Off, TorchDropout
-from dropsmith.plans import Kind, call_name, shown
+from dropsmith.plans import Kind, call_name, display_name
 
 Observer = Callable[[str, Kind, Tensor, Tensor], None]
 """A function of a site's name and kind, and of its input and its output."""
@@ -58,17 +58,17 @@ class _DrawTrace(ModuleTrace):
             before = self.inputs.pop()
             if isinstance(output, Tensor):
                 kind: Kind = "dropout" if isinstance(self.module, _DropoutNd) else "path"
-                self.observer(shown(self.name), kind, before, output)
+                self.observer(display_name(self.name), kind, before, output)
 
     def _reports(self) -> bool:
         drops = isinstance(self.module, _DropoutNd) or depth_attribute(self.module) is not None
-        return drops and shown(self.name) not in self.keyed
+        return drops and display_name(self.name) not in self.keyed
 
     def call(self, call: NoisyCall) -> Any:
         if isinstance(self.module, _DropoutNd):
             return call.run()
         kind = call_kind(call, self.module)
-        site = call_name(shown(self.name), kind)
+        site = call_name(display_name(self.name), kind)
         if call.operation == "multi-head attention":
             return self._multi_head(site, call)
         if call.kind == "functional":

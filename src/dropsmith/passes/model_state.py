@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dropsmith.batches import copied, tensors_in
+from dropsmith.batches import copy_tensors, tensors_in
 
 _Entries = list[tuple[dict[str, Any], str, Any]]
 

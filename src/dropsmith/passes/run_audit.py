@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from dropsmith.batches import Arguments, arguments, copied, tensors_in
+from dropsmith.batches import Arguments, arguments, copy_tensors, tensors_in
 from dropsmith.errors import SiteError, did_you_mean
 from dropsmith.noise import (
     ForwardPass,
@@ -37,7 +37,7 @@ from dropsmith.passes.audit_watch import watch_draws
 from dropsmith.passes.request import ViewRequest
 from dropsmith.passes.runner import plan_run
 from dropsmith.patterns import Off
-from dropsmith.plans import Kind, Rule, Site, shown
+from dropsmith.plans import Kind, Rule, Site, display_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,7 +235,7 @@ def _plain_call(model: nn.Module, inputs: Arguments) -> list[Tensor]:
         noise.begin(model.training)
     # The pass is begun here, so that a consistent model makes one view and no term.
     with nullcontext() if noise is None else noise.passing(ForwardPass()):
-        args, kwargs = copied(inputs)
+        args, kwargs = copy_tensors(inputs)
         return tensors_in(model(*args, **kwargs))
 
 
@@ -259,7 +259,7 @@ def _own_draws(model: nn.Module, inputs: Arguments) -> OwnDraws:
 
 def _code_row(model: nn.Module, name: str, on: bool, why: str) -> AuditRow:
     owner = type(model.get_submodule(name)).__name__
-    site = Site(name=shown(name), kind="code", owner=shown(name), type=owner)
+    site = Site(name=display_name(name), kind="code", owner=display_name(name), type=owner)
     return AuditRow(
         site=site, how="code", on=on, dropped=None, elements=0, differ=None, whole=0, why=why
     )

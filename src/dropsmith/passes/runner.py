@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from dropsmith.activations import Layer, Reader, never
-from dropsmith.batches import Arguments, Layout, copied
+from dropsmith.batches import Arguments, Layout, copy_tensors
 from dropsmith.errors import ViewError
 from dropsmith.noise import ForwardPass, Noise, forget_layouts, layout_of
 from dropsmith.passes.block_views import cut_layers, reading_blocks
@@ -101,7 +101,7 @@ class ViewRun(ABC):
         return layout_of(self.model, self.arguments, self.request.rows)
 
     def _part(self, layout: Layout, rows: int) -> Any:
-        return layout.named(self.names).leading(self.batch, rows)
+        return layout.with_names(self.names).leading(self.batch, rows)
 
 
 class StackedRun(ViewRun):

@@ -73,13 +73,13 @@ _MAX_OUTSIDE = 5000
 """The number of proposals that may lie outside of a table."""
 
 
-def shuffled(table: Table, *, trials: int, seed: int = 0) -> BestScores:
+def random_order(table: Table, *, trials: int, seed: int = 0) -> BestScores:
     """The plans of a table in a random order: random search that never tries one twice."""
     scores = list(table.values())
     if trials > len(scores):
         raise SearchError(f"{trials} trials of a table of {len(scores)} plans")
-    permuted = np.random.default_rng(seed).permutation(scores)[:trials]
-    return tuple(np.maximum.accumulate(permuted).tolist())
+    order = np.random.default_rng(seed).permutation(scores)[:trials]
+    return tuple(np.maximum.accumulate(order).tolist())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +103,11 @@ class Curves:
         """After each trial, the best score of the search in the middle."""
         return self.at(0.5)
 
-    def reached(self, score: float) -> int | None:
+    def trials_to_reach(self, score: float) -> int | None:
         """The number of trials until the median reaches a score; None where it never does."""
         return first_trial(self.median, score)
 
-    def each_reached(self, score: float) -> tuple[int | None, ...]:
+    def each_trials_to_reach(self, score: float) -> tuple[int | None, ...]:
         """The same for each search."""
         return tuple(first_trial(curve, score) for curve in self.best_scores)
 

@@ -11,13 +11,13 @@ from dataclasses import replace
 from time import monotonic
 
 from dropsmith.pattern_search.executors.executor import (
-    Ended,
     Event,
     Executor,
-    Failed,
-    Finished,
     Job,
-    Reported,
+    ScoreReport,
+    TrialEnd,
+    TrialFailed,
+    TrialFinished,
 )
 from dropsmith.pattern_search.samplers.sampler import Sampler
 from dropsmith.pattern_search.trial import Progress, Trial, Watch, best_of
@@ -55,7 +55,7 @@ class Study:
         self.trials: dict[int, Trial] = {trial.number: trial for trial in log.read()}
         self._running: set[int] = set()
         self._retry_queue: deque[Trial] = deque()
-        self._proposed = 1 + max(
+        self._proposal_count = 1 + max(
             (trial.proposal_index for trial in self.trials.values()), default=-1
         )
         self._next_tell = 1 + max(
@@ -68,19 +68,19 @@ class Study:
     @property
     def done(self) -> int:
         """Proposals that came to an end."""
-        return self._proposed - len(self._running) - len(self._retry_queue)
+        return self._proposal_count - len(self._running) - len(self._retry_queue)
 
     @property
-    def unfinished(self) -> bool:
+    def has_trials_left(self) -> bool:
         """True if there is a trial to run."""
-        return bool(self._retry_queue) or self._proposed < self._total
+        return bool(self._retry_queue) or self._proposal_count < self._total
 
     def run(self, make_executor: Callable[[], Executor]) -> None:
         """Run the rest; an executor is made only if there is one.
 
         An interrupt, or any error here, ends every trial, which is written down.
         """
-        if not self.unfinished:
+        if not self.has_trials_left:
             return
         try:
             with make_executor() as executor:
@@ -95,7 +95,7 @@ class Study:
     def _run(self, executor: Executor) -> None:
         self._start = monotonic()
         while True:
-            while len(self._running) < executor.slots and self.unfinished:
+            while len(self._running) < executor.slots and self.has_trials_left:
                 self._begin(executor)
             if not self._running:
                 return
@@ -110,15 +110,15 @@ class Study:
         self._notify()
 
     def _ask(self) -> Trial:
-        index, space = self._proposed, self._sampler.space
+        index, space = self._proposal_count, self._sampler.space
         running = [self.trials[number].tokens for number in sorted(self._running)]
         proposal = self._sampler.ask(index, running)
-        self._proposed += 1
+        self._proposal_count += 1
         return Trial(
             number=-1,
             proposal_index=index,
             tokens=proposal.tokens,
-            chosen=space.describe(proposal.tokens),
+            choices=space.describe(proposal.tokens),
             plan=space.plan(proposal.tokens),
             version=proposal.version,
             log_probability=proposal.log_probability,
@@ -129,17 +129,19 @@ class Study:
         if event.number not in self._running:  # of a trial that was abandoned
             return
         trial = self.trials[event.number]
-        if isinstance(event, Reported):
+        if isinstance(event, ScoreReport):
             reports = (*trial.reports, (event.step, event.value))
             self.trials[event.number] = replace(trial, reports=reports)
             executor.answer(event.number, self._log.report(event.number, event.step, event.value))
             return
         self._running.remove(event.number)
-        self._end(_with_end(trial, event), lost=isinstance(event, Failed) and event.lost)
+        self._end(
+            _with_end(trial, event), retriable=isinstance(event, TrialFailed) and event.retriable
+        )
 
-    def _end(self, trial: Trial, lost: bool) -> None:
+    def _end(self, trial: Trial, retriable: bool) -> None:
         """Write down that a trial has ended; then tell the sampler, or try the same again."""
-        retry = lost and trial.retry < self._retries
+        retry = retriable and trial.retry < self._retries
         if retry:
             trial = replace(trial, status="lost")
         else:
@@ -164,7 +166,7 @@ class Study:
         for trial in latest.values():
             if trial.status == "running":
                 why = "the search was killed while it ran"
-                self._end(replace(trial, status="failed", why=why), lost=True)
+                self._end(replace(trial, status="failed", why=why), retriable=True)
             elif trial.status in ("lost", "interrupted"):
                 self._retry_queue.append(_retry(trial, trial.retry + (trial.status == "lost")))
 
@@ -178,17 +180,17 @@ class Study:
                 total=self._total,
                 running=len(self._running),
                 best=self._best,
-                ended=end,
+                last_trial=end,
                 seconds_left=None if average is None else average * (self._total - self.done),
             )
         )
 
 
-def _with_end(trial: Trial, event: Ended) -> Trial:
+def _with_end(trial: Trial, event: TrialEnd) -> Trial:
     cost = {"seconds": event.seconds, "worker": event.worker}
-    if isinstance(event, Finished):
+    if isinstance(event, TrialFinished):
         return replace(trial, status="finished", score=event.score, **cost)
-    if isinstance(event, Failed):
+    if isinstance(event, TrialFailed):
         return replace(trial, status="failed", why=event.why, **cost)
     return replace(trial, status="stopped", **cost)
 
@@ -198,7 +200,7 @@ def _retry(trial: Trial, retry: int) -> Trial:
         number=-1,
         proposal_index=trial.proposal_index,
         tokens=trial.tokens,
-        chosen=trial.chosen,
+        choices=trial.choices,
         plan=trial.plan,
         version=trial.version,
         log_probability=trial.log_probability,

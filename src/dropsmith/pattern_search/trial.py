@@ -24,7 +24,7 @@ class Trial:
         number: in the study.
         proposal_index: of the proposal it tries, from 0; its retries have the same.
         tokens: of the proposal.
-        chosen: the same as values by name.
+        choices: the same as values by name.
         plan: the same as a plan.
         version: how many updates the policy that proposed it had seen.
         log_probability: with which the tokens were drawn.
@@ -44,7 +44,7 @@ class Trial:
     number: int
     proposal_index: int
     tokens: Tokens
-    chosen: dict[str, Value]
+    choices: dict[str, Value]
     plan: Plan
     version: int = 0
     log_probability: float = 0.0
@@ -90,7 +90,7 @@ class Progress:
         total: proposals that were asked for.
         running: trials that are being run.
         best: the best trial so far.
-        ended: the trial that has just ended.
+        last_trial: the trial that has just ended.
         seconds_left: the estimated time of the rest, by this run; None before its first end.
     """
 
@@ -98,7 +98,7 @@ class Progress:
     total: int
     running: int
     best: Trial | None = None
-    ended: Trial | None = None
+    last_trial: Trial | None = None
     seconds_left: float | None = None
 
 
@@ -112,5 +112,5 @@ class Watch(Protocol):
 
 def best_of(trials: tuple[Trial, ...] | list[Trial], sign: int) -> Trial | None:
     """The first of the best finished trials; `sign` is −1 where lower scores are better."""
-    scored = [(sign * trial.score, trial) for trial in trials if trial.score is not None]
-    return max(scored, key=lambda pair: pair[0])[1] if scored else None
+    pairs = [(sign * trial.score, trial) for trial in trials if trial.score is not None]
+    return max(pairs, key=lambda pair: pair[0])[1] if pairs else None

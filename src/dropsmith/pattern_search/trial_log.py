@@ -90,25 +90,25 @@ class TrialLog:
         return [trial for _, trial in pairs]
 
     def _read(self, frozen: "FrozenTrial") -> Trial:
-        stored = frozen.user_attrs
-        tokens = tuple(stored["tokens"])
+        attributes = frozen.user_attrs
+        tokens = tuple(attributes["tokens"])
         return Trial(
             number=frozen.number,
             tokens=tokens,
-            chosen=self._space.describe(tokens),
+            choices=self._space.describe(tokens),
             plan=self._space.plan(tokens),
             reports=tuple(sorted(frozen.intermediate_values.items())),
-            **_fields(stored, _BEGIN_FIELDS),
-            **_fields(stored.get("end", {}), _END_FIELDS),
+            **_fields(attributes, _BEGIN_FIELDS),
+            **_fields(attributes.get("end", {}), _END_FIELDS),
         )
 
     def _create(self, trial: Trial) -> int:
         from optuna.trial import TrialState, create_trial
 
-        about = _stored(trial, _BEGIN_FIELDS)
+        about = _written_fields(trial, _BEGIN_FIELDS)
         row = create_trial(
             state=TrialState.RUNNING,
-            params=dict(trial.chosen),
+            params=dict(trial.choices),
             distributions=self._distributions,
             user_attrs=about | {"tokens": list(trial.tokens), "plan": trial.plan.to_json()},
         )
@@ -117,10 +117,10 @@ class TrialLog:
     def _find_row(self, trial: Trial) -> int | None:
         """The row of a trial whose write failed after it was complete, or None."""
         for frozen in self._storage.get_all_trials(self._study._study_id, deepcopy=False):
-            stored = frozen.user_attrs
-            begin = _stored(trial, ("proposal_index", "retry"))
-            same = all(stored.get(name) == value for name, value in begin.items())
-            if same and "end" not in stored and frozen.number not in self._rows:
+            attributes = frozen.user_attrs
+            begin = _written_fields(trial, ("proposal_index", "retry"))
+            same = all(attributes.get(name) == value for name, value in begin.items())
+            if same and "end" not in attributes and frozen.number not in self._rows:
                 return frozen._trial_id
         return None
 
@@ -128,7 +128,7 @@ class TrialLog:
         return self._study.pruner.prune(self._study, self._storage.get_trial(row))
 
     def _set_end(self, row: int, trial: Trial) -> None:
-        values = _stored(trial, _END_FIELDS)
+        values = _written_fields(trial, _END_FIELDS)
         self._storage.set_trial_user_attr(row, "end", values)
 
     def _set_state(self, row: int, trial: Trial) -> None:
@@ -157,13 +157,13 @@ class TrialLog:
             wait, retrying = min(2 * wait, _LONGEST_WAIT), True
 
 
-def _stored(trial: Trial, names: tuple[str, ...]) -> dict[str, Any]:
+def _written_fields(trial: Trial, names: tuple[str, ...]) -> dict[str, Any]:
     return {STORED_NAMES.get(name, name): getattr(trial, name) for name in names}
 
 
-def _fields(stored: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+def _fields(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     keys = {name: STORED_NAMES.get(name, name) for name in names}
-    return {name: stored[key] for name, key in keys.items() if key in stored}
+    return {name: values[key] for name, key in keys.items() if key in values}
 
 
 def _distributions(space: Space) -> "dict[str, BaseDistribution]":

@@ -1,12 +1,12 @@
 """Plans: which sites drop, and what is dropped there, as values."""
 
-from dropsmith.plans.assignment import Assignment, assign, nearest, no_site, unmatched
-from dropsmith.plans.axis_names import confirmed, names_of
-from dropsmith.plans.library import learned, records_of
+from dropsmith.plans.assignment import Assignment, assign, nearest, no_site, rules_without_sites
+from dropsmith.plans.axis_names import confirm_names, names_of
+from dropsmith.plans.library import learned_plans, records_of
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import Rule, Sharing, rule, rule_from_json
 from dropsmith.plans.selector import Selector, compiled, number_in, select
-from dropsmith.plans.site import KINDS, ROOT, Kind, Site, call_name, shown
+from dropsmith.plans.site import KINDS, ROOT, Kind, Site, call_name, display_name
 
 __all__ = [
     "KINDS",
@@ -21,8 +21,9 @@ __all__ = [
     "assign",
     "call_name",
     "compiled",
-    "confirmed",
-    "learned",
+    "confirm_names",
+    "display_name",
+    "learned_plans",
     "names_of",
     "nearest",
     "no_site",
@@ -30,7 +31,6 @@ __all__ = [
     "records_of",
     "rule",
     "rule_from_json",
+    "rules_without_sites",
     "select",
-    "shown",
-    "unmatched",
 ]

@@ -21,27 +21,27 @@ class Assignment:
 
 
 def assign(rules: Sequence[Rule], sites: Sequence[Site]) -> list[Assignment]:
-    """What happens at each site that a rule means; later rules win."""
-    chosen: dict[tuple[str, str], Assignment] = {}
-    for one in rules:
-        meant = [site for site in sites if one.fits(site)]
-        for index, site in enumerate(meant):
-            pattern = one.pattern.at_depth(index, len(meant))
-            chosen[site.name, _room(site)] = Assignment(site, one, pattern)
-    return list(chosen.values())
+    """Assign to each site that a rule means the last such rule."""
+    assignments: dict[tuple[str, str], Assignment] = {}
+    for rule in rules:
+        matches = [site for site in sites if rule.fits(site)]
+        for index, site in enumerate(matches):
+            pattern = rule.pattern.at_depth(index, len(matches))
+            assignments[site.name, _room(site)] = Assignment(site, rule, pattern)
+    return list(assignments.values())
 
 
-def unmatched(rules: Sequence[Rule], sites: Sequence[Site]) -> list[int]:
+def rules_without_sites(rules: Sequence[Rule], sites: Sequence[Site]) -> list[int]:
     """The indices of the rules that mean none of these sites."""
-    return [i for i, one in enumerate(rules) if not any(one.fits(site) for site in sites)]
+    return [i for i, rule in enumerate(rules) if not any(rule.fits(site) for site in sites)]
 
 
-def no_site(index: int, one: Rule, names: Iterable[str], hint: str = "") -> SiteError:
+def no_site(index: int, rule: Rule, names: Iterable[str], hint: str = "") -> SiteError:
     """The error for a rule that means no site, with the nearest names and what else may help."""
-    known = list(dict.fromkeys(names))
+    site_names = list(dict.fromkeys(names))
     return SiteError(
-        f"rule {index + 1} of the plan matched no site\n  rule: {one!r}\n"
-        f"  this model has {len(known)} sites; nearest: {nearest(one.selector, known)}\n"
+        f"rule {index + 1} of the plan matched no site\n  rule: {rule!r}\n"
+        f"  this model has {len(site_names)} sites; nearest: {nearest(rule.selector, site_names)}\n"
         "  to list them all: dropsmith.sites(model, batch)" + hint
     )
 

@@ -1,4 +1,4 @@
-"""What the dimensions of a module's tensor are called, from the module's type and a test run."""
+"""Names of the dimensions of a module's tensor, from the module's type and a test run."""
 
 from torch import nn
 
@@ -46,9 +46,9 @@ def names_of(module: nn.Module, kind: Kind, ndim: int) -> tuple[str, ...]:
     >>> names_of(nn.ReLU(), "output", 4)
     ('batch', '?', '?', '?')
     """
-    said: tuple[str, ...] | None = getattr(module, "output_axes", None)
-    if kind == "output" and said is not None and len(said) == ndim:
-        return said
+    output_axes: tuple[str, ...] | None = getattr(module, "output_axes", None)
+    if kind == "output" and output_axes is not None and len(output_axes) == ndim:
+        return output_axes
     if kind == "attention":
         return ("batch", "head", "time", "time") if ndim == 4 else ("batch", "time", "time")
     if kind == "functional" and ndim == 4:
@@ -64,19 +64,19 @@ def names_of(module: nn.Module, kind: Kind, ndim: int) -> tuple[str, ...]:
     return _SEQUENCE.get(ndim, ("batch",) + (UNKNOWN,) * (ndim - 1))
 
 
-def confirmed(
-    names: tuple[str, ...], few: tuple[int, ...], more: tuple[int, ...]
+def confirm_names(
+    names: tuple[str, ...], sizes: tuple[int, ...], larger_sizes: tuple[int, ...]
 ) -> tuple[str, ...]:
     """The names after a run with B and one with B + 1 rows: only what grew is the batch.
 
-    >>> confirmed(("batch", "time", "unit"), (7, 2, 5), (7, 3, 5))
+    >>> confirm_names(("batch", "time", "unit"), (7, 2, 5), (7, 3, 5))
     ('time', 'batch', 'unit')
-    >>> confirmed(("batch", "unit"), (7, 5), (7, 5))
+    >>> confirm_names(("batch", "unit"), (7, 5), (7, 5))
     ('?', 'unit')
     """
-    if len(few) != len(more):
+    if len(sizes) != len(larger_sizes):
         return (UNKNOWN,) * len(names)
-    grew = [dim for dim, (a, b) in enumerate(zip(few, more, strict=True)) if a != b]
+    grew = [dim for dim, (a, b) in enumerate(zip(sizes, larger_sizes, strict=True)) if a != b]
     if len(grew) == 1 and names[grew[0]] == "batch":
         return names
     rest = [name for name in names if name != "batch"]

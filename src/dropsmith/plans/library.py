@@ -1,4 +1,4 @@
-"""Where a plan is read from: a file, the name of one that was learned here, or the Hub."""
+"""Sources of plans: a file, the name of a plan that was learned here, or the Hub."""
 
 import json
 import re
@@ -20,9 +20,9 @@ _ADDRESS = re.compile(r"hf://(?P<repo>[^/@]+/[^/@]+)(?:@(?P<revision>[^/]+))?/(?
 _RECORDS = ".records.json"
 
 
-def learned() -> tuple[str, ...]:
+def learned_plans() -> tuple[str, ...]:
     """The names of the plans that were learned here, which `Plan.load` takes."""
-    names = (one.name for one in _folder().iterdir() if one.name.endswith(".json"))
+    names = (file.name for file in _folder().iterdir() if file.name.endswith(".json"))
     return tuple(sorted(n.removesuffix(".json") for n in names if not n.endswith(_RECORDS)))
 
 
@@ -34,14 +34,14 @@ def records_of(name: str) -> tuple[Record, ...]:
     """
     _check_learned(name)
     text = (_folder() / f"{name}{_RECORDS}").read_text()
-    return tuple(Record.from_json(one) for one in json.loads(text))
+    return tuple(Record.from_json(record) for record in json.loads(text))
 
 
 def values_at(source: str | Path) -> Any:
     """The JSON values that a plan is made of, from wherever it is; see `Plan.load`."""
     address = str(source)
     if isinstance(source, str) and address.startswith(HUB):
-        return _read(_fetched(address), address)
+        return _read(_fetch(address), address)
     if isinstance(source, Path) or Path(address).exists() or not _is_name(address):
         return _read(Path(address), address)
     _check_learned(address)
@@ -57,11 +57,11 @@ def _folder() -> Traversable:
 
 
 def _check_learned(name: str) -> None:
-    known = learned()
-    if name not in known:
+    plan_names = learned_plans()
+    if name not in plan_names:
         raise PlanError(
             f"no file is called {name!r}, and no plan of that name was learned here\n"
-            f"  learned here: {', '.join(known) or 'none'}" + did_you_mean(name, known)
+            f"  learned here: {', '.join(plan_names) or 'none'}" + did_you_mean(name, plan_names)
         )
 
 
@@ -72,10 +72,10 @@ def _read(path: Path, where: str) -> Any:
         raise PlanError(f"cannot read a plan from {where}\n  {error}") from None
 
 
-def _fetched(address: str) -> Path:
+def _fetch(address: str) -> Path:
     """The file at an address on the Hub, as its client keeps it: text, and never code."""
-    found = _ADDRESS.fullmatch(address)
-    if found is None:
+    match = _ADDRESS.fullmatch(address)
+    if match is None:
         raise PlanError(
             f"not the address of a plan on the Hub: {address}\n"
             "  it is hf://USER/REPO/plan.json, or hf://USER/REPO@REVISION/plan.json"
@@ -84,7 +84,7 @@ def _fetched(address: str) -> Path:
 
     try:
         with retries_said_once():
-            return Path(hf_hub_download(found["repo"], found["path"], revision=found["revision"]))
+            return Path(hf_hub_download(match["repo"], match["path"], revision=match["revision"]))
     except Exception as error:  # the kinds of failure offline are many, and not its own to list
         why = str(error).partition("\n")[0]
         raise DataError(

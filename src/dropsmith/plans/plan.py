@@ -27,7 +27,7 @@ READABLE = (1, 2)
 
 @dataclass(frozen=True, init=False)
 class Plan:
-    """Where ← what: rules in order, of which the last that means a site decides there.
+    """Rules in order, of which the last that means a site decides what is dropped there.
 
     >>> from dropsmith.patterns import Bernoulli
     >>> from dropsmith.plans import rule
@@ -39,16 +39,18 @@ class Plan:
     rules: tuple[Rule, ...]
 
     def __init__(self, *rules: Rule) -> None:
-        for one in rules:
-            if not isinstance(one, Rule):
-                raise PlanError(f"a plan holds rules, got {one!r}\n  write rule(selector, pattern)")
+        for rule in rules:
+            if not isinstance(rule, Rule):
+                raise PlanError(
+                    f"a plan holds rules, got {rule!r}\n  write rule(selector, pattern)"
+                )
         object.__setattr__(self, "rules", rules)
 
     def __add__(self, other: "Plan") -> "Plan":
         return Plan(*self.rules, *other.rules)
 
     def __repr__(self) -> str:
-        lines = "".join(f"\n    {one!r}," for one in self.rules)
+        lines = "".join(f"\n    {rule!r}," for rule in self.rules)
         return f"Plan({lines}\n)" if lines else "Plan()"
 
     def install(self, model: nn.Module, batch: Any = None, *, seed: int = 0, rank: int = 0) -> None:
@@ -76,10 +78,10 @@ class Plan:
         """Take the plan off; the model is then as it was before `install`, bit for bit."""
         from dropsmith.noise import installation_of, remove
 
-        made = installation_of(model)
-        if made is not None and made.rules != self.rules:
+        installation = installation_of(model)
+        if installation is not None and installation.rules != self.rules:
             raise PlanError(
-                "another plan is installed on this model\n" + Plan(*made.rules).diff(self)
+                "another plan is installed on this model\n" + Plan(*installation.rules).diff(self)
             )
         remove(model)
 
@@ -94,36 +96,36 @@ class Plan:
         finally:
             self.remove(model)
 
-    def fitted(
+    def transfer(
         self,
         model: nn.Module,
         batch: Any,
         *,
-        made_for: nn.Module | None = None,
+        source: nn.Module | None = None,
         names: "LayerNames | None" = None,
     ) -> "Plan":
         """The plan for another model than the one it was made for: wider, deeper, of another task.
 
         Rules keep their patterns and their order. A rule that names one layer goes to the layers
         at the same share of the depth, so that a deeper model has several of it, and a shallower
-        one takes the rules of some layers only. What fits nowhere is refused, not left out. How
-        this is done is ours: see `dropsmith.noise.transfer`.
+        one takes the rules of some layers only. What fits nowhere is refused, not left out. The
+        method is this library's own: see `dropsmith.noise.transfer`.
 
         >>> import torch
         >>> from dropsmith.patterns import Bernoulli
         >>> from dropsmith.plans import rule
         >>> small, large = (nn.Sequential(*(nn.Linear(4, 4) for _ in range(n))) for n in (2, 4))
         >>> plan = Plan(rule("0", Bernoulli(rate=0.1)), rule("1", Bernoulli(rate=0.3)))
-        >>> [(one.selector.name, one.pattern.rate)
-        ...  for one in plan.fitted(large, torch.ones(2, 4), made_for=small).rules]
+        >>> [(rule.selector.name, rule.pattern.rate)
+        ...  for rule in plan.transfer(large, torch.ones(2, 4), source=small).rules]
         [('0', 0.1), ('1', 0.1), ('2', 0.3), ('3', 0.3)]
 
         Args:
-            model: the one it is wanted for.
-            batch: an example of what that takes.
-            made_for: the one it was made for, whose layers are counted; without it, layers keep
-                their numbers.
-            names: parts of names there, and what they are called here, as in
+            model: the one that gets the plan.
+            batch: an example of what `model` takes.
+            source: the model that the plan was made for, whose layers are counted; without it,
+                layers keep their numbers.
+            names: parts of the names in `source`, and what `model` calls them, as in
                 `{"blocks": ("encoder.layers", "decoder.layers")}`.
 
         Raises:
@@ -132,7 +134,7 @@ class Plan:
         """
         from dropsmith.noise import transferred
 
-        return Plan(*transferred(self.rules, model, batch, made_for, names))
+        return Plan(*transferred(self.rules, model, batch, source, names))
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object from which `from_json` makes an equal plan."""
@@ -163,7 +165,7 @@ class Plan:
             )
         if not isinstance(values.get("rules"), list):
             raise PlanError("not a plan: it has no list of rules")
-        return cls(*(rule_from_json(one, patterns) for one in values["rules"]))
+        return cls(*(rule_from_json(rule, patterns) for rule in values["rules"]))
 
     def save(self, path: str | Path) -> None:
         """Write the plan as JSON, one rule a line."""
@@ -176,7 +178,7 @@ class Plan:
         """The plan in a file, of a name, or at an address on the Hub; reading one runs no code.
 
         Args:
-            source: a path; the name of a plan that was learned here (`plans.learned()` lists
+            source: a path; the name of a plan that was learned here (`plans.learned_plans()` lists
                 them); or `hf://USER/REPO/plan.json`, with `@REVISION` after `REPO` where wanted.
             patterns: classes of yours that the plan may name.
 
@@ -191,6 +193,8 @@ class Plan:
             raise PlanError(f"cannot read a plan from {source}\n  {error}") from None
 
     def diff(self, other: "Plan") -> str:
-        """What changes from this plan to the other, rule by rule, in the form of `diff`."""
-        mine, theirs = ([repr(one) for one in plan.rules] for plan in (self, other))
-        return "\n".join(difflib.unified_diff(mine, theirs, "this", "other", lineterm="", n=1))
+        """The changes from this plan to the other, rule by rule, in the form of `diff`."""
+        rules, other_rules = ([repr(rule) for rule in plan.rules] for plan in (self, other))
+        return "\n".join(
+            difflib.unified_diff(rules, other_rules, "this", "other", lineterm="", n=1)
+        )

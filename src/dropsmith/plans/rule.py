@@ -21,7 +21,7 @@ Calls = Literal["each", "one"]
 
 @dataclass(frozen=True)
 class Rule:
-    """What is dropped at the sites a selector means.
+    """A pattern, and the sites that it drops at.
 
     Args:
         selector: which sites.
@@ -68,7 +68,7 @@ class Rule:
             )
 
     def fits(self, site: Site) -> bool:
-        """Whether the rule means this site and its pattern can go there."""
+        """Say whether the rule means this site and its pattern can go there."""
         return self.selector.matches(site) and _goes_on(self.pattern, site)
 
     def to_json(self) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def rule(
     mask: Masks = "own",
     calls: Calls = "each",
 ) -> Rule:
-    """Where ← what: a `Rule`, its sites given by name, glob or `select(...)`.
+    """A `Rule`: its sites by name, glob or `select(...)`, and the pattern that goes on them.
 
     >>> from dropsmith.patterns import Bernoulli
     >>> rule("encoder.*.output", Bernoulli(rate=0.1), views="shared")
@@ -115,10 +115,10 @@ def rule(
     steps of a cell (Gal & Ghahramani 2016), or the places of a shared layer. A pass is one forward
     of the root. Weights have one mask for a pass whatever the rule says.
     """
-    chosen = Selector(name=selector) if isinstance(selector, str) else selector
-    if not isinstance(chosen, Selector):
+    selection = Selector(name=selector) if isinstance(selector, str) else selector
+    if not isinstance(selection, Selector):
         raise PlanError(f"a rule selects by a name or select(...), got {selector!r}")
-    return Rule(chosen, pattern, views, axes, mask, calls)
+    return Rule(selection, pattern, views, axes, mask, calls)
 
 
 def rule_from_json(values: Any, patterns: Sequence[type[Pattern]] = ()) -> Rule:

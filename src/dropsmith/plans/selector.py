@@ -1,4 +1,4 @@
-"""Which sites a rule means: by name or glob, type, kind, depth, or any predicate."""
+"""Selectors of the sites that a rule means: by name or glob, type, kind, depth or predicate."""
 
 import re
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from dropsmith.plans.site import ROOT, Site
 
 @dataclass(frozen=True, kw_only=True)
 class Selector:
-    """A question every site answers with yes or no; all the parts that are given must agree.
+    """Conditions on a site, all of which must hold.
 
     >>> select("encoder.layer.*.output", depth=(0, 6))
     select('encoder.layer.*.output', depth=(0, 6))
@@ -38,7 +38,7 @@ class Selector:
     where: Callable[[Site], bool] | None = None
 
     def matches(self, site: Site) -> bool:
-        """Whether the site is meant."""
+        """Say whether the selector means the site."""
         return (
             any(self._means(name, site) for name in self.name.split())
             and self.type in (None, site.type)
@@ -47,14 +47,14 @@ class Selector:
             and (self.where is None or self.where(site))
         )
 
-    def _means(self, own: str, site: Site) -> bool:
-        if site.kind == "input" and not own.endswith(".input"):
+    def _means(self, glob: str, site: Site) -> bool:
+        if site.kind == "input" and not glob.endswith(".input"):
             return False
-        if site.kind == "state" != self.kind and own.rpartition(".")[2] in ("*", "**"):
+        if site.kind == "state" != self.kind and glob.rpartition(".")[2] in ("*", "**"):
             return False
-        if site.kind == "output" and site.name == ROOT != own:
+        if site.kind == "output" and site.name == ROOT != glob:
             return False
-        return any(compiled(own).fullmatch(name) for name in (site.name, site.group) if name)
+        return any(compiled(glob).fullmatch(name) for name in (site.name, site.group) if name)
 
     def to_json(self) -> str | dict[str, Any]:
         """The name alone where that is all, else an object of the parts given."""
@@ -64,16 +64,16 @@ class Selector:
                 "  select by name, type, kind or depth instead"
             )
         parts = {"type": self.type, "kind": self.kind, "depth": self.depth}
-        given = {key: value for key, value in parts.items() if value is not None}
-        if not given:
+        options = {key: value for key, value in parts.items() if value is not None}
+        if not options:
             return self.name
         if self.depth is not None:
-            given["depth"] = list(self.depth)
-        return {"name": self.name} | given
+            options["depth"] = list(self.depth)
+        return {"name": self.name} | options
 
     def __repr__(self) -> str:
-        given = {"type": self.type, "kind": self.kind, "depth": self.depth, "where": self.where}
-        parts = [repr(self.name)] + [f"{k}={v!r}" for k, v in given.items() if v is not None]
+        options = {"type": self.type, "kind": self.kind, "depth": self.depth, "where": self.where}
+        parts = [repr(self.name)] + [f"{k}={v!r}" for k, v in options.items() if v is not None]
         return f"select({', '.join(parts)})"
 
 
@@ -93,12 +93,12 @@ def selector_from_json(value: Any) -> Selector:
     """The selector a JSON value stands for; `PlanError` for anything else."""
     if isinstance(value, str):
         return Selector(name=value)
-    known = {"name", "type", "kind", "depth"}
-    if not isinstance(value, dict) or not set(value) <= known:
-        raise PlanError(f"not a selector: {value!r}\n  give a name, or any of {sorted(known)}")
+    keys = {"name", "type", "kind", "depth"}
+    if not isinstance(value, dict) or not set(value) <= keys:
+        raise PlanError(f"not a selector: {value!r}\n  give a name, or any of {sorted(keys)}")
     depth = value.get("depth")
-    given: dict[str, Any] = value | {"depth": tuple(depth) if depth is not None else None}
-    return Selector(**given)
+    arguments: dict[str, Any] = value | {"depth": tuple(depth) if depth is not None else None}
+    return Selector(**arguments)
 
 
 @lru_cache(maxsize=1024)
@@ -108,8 +108,8 @@ def compiled(name: str) -> re.Pattern[str]:
     if rest.startswith("**."):
         text, rest = r"(?:.*\.)?", rest[3:]
     while rest:
-        own = rest[0], re.escape(rest[0])
-        for glob, pattern in ((".**.", r"\.(?:.*\.)?"), ("**", ".*"), ("*", "[^.]*"), own):
+        literal = rest[0], re.escape(rest[0])
+        for glob, pattern in ((".**.", r"\.(?:.*\.)?"), ("**", ".*"), ("*", "[^.]*"), literal):
             if rest.startswith(glob):
                 text, rest = text + pattern, rest[len(glob) :]
                 break
@@ -122,8 +122,8 @@ def number_in(name: str) -> int | None:
     >>> number_in("encoder.layer.3.output"), number_in("head")
     (3, None)
     """
-    found = re.search(r"(?:^|\.)(\d+)(?:\.|$)", name)
-    return None if found is None else int(found.group(1))
+    match = re.search(r"(?:^|\.)(\d+)(?:\.|$)", name)
+    return None if match is None else int(match.group(1))
 
 
 def _within(depth: tuple[int, int] | None, name: str) -> bool:

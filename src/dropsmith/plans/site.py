@@ -44,8 +44,7 @@ class Site:
         type: the class name of that module.
         axes: the names of the tensor's dimensions, where a run has shown them.
         sizes: its sizes in that run.
-        rate: the rate the model declares, for noise it already has. NativeCall, not measured:
-            `audit` measures.
+        rate: the rate the model declares, for noise it already has; `audit` measures the real one.
         group: another name, which means every site that has it: `lstm.recurrent` is the recurrent
             state of all layers and directions.
     """
@@ -61,11 +60,11 @@ class Site:
 
     @property
     def native(self) -> bool:
-        """Whether the model drops here by itself."""
+        """True where the model drops here by itself."""
         return self.kind in NATIVE
 
 
-def shown(name: str) -> str:
+def display_name(name: str) -> str:
     """A module's name for people: the root has none of its own."""
     return name or ROOT
 

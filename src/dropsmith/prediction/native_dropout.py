@@ -11,7 +11,7 @@ from dropsmith.batches import call
 from dropsmith.interception import ModuleTrace, NoisyCall
 from dropsmith.noise import call_kind, depth_attribute, depth_pattern, unchanged
 from dropsmith.patterns import Bernoulli, Pattern, TorchDropout
-from dropsmith.plans import call_name, shown
+from dropsmith.plans import call_name, display_name
 
 _KEYED = (nn.Dropout.forward, nn.Dropout1d.forward, nn.Dropout2d.forward, nn.Dropout3d.forward)
 
@@ -62,14 +62,14 @@ class _NativeTrace(ModuleTrace):
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         # What another dropout class does is its own affair, and alpha dropout has no mask.
         if isinstance(self.module, _DropoutNd) and type(self.module).forward not in _KEYED:
-            self._add(shown(self.name), NativeCall(TorchDropout(rate=float(self.module.p))))
+            self._add(display_name(self.name), NativeCall(TorchDropout(rate=float(self.module.p))))
         x = next((x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)), None)
         if x is not None and depth_attribute(self.module) is not None:
             # Stochastic depth drops along axes that its input tells.
-            self._add(shown(self.name), NativeCall(*depth_pattern(self.module, x.ndim)))
+            self._add(display_name(self.name), NativeCall(*depth_pattern(self.module, x.ndim)))
 
     def call(self, call: NoisyCall) -> Any:
-        name = shown(self.name)
+        name = display_name(self.name)
         if not isinstance(self.module, _DropoutNd):
             self._add(call_name(name, call_kind(call, self.module)), native_call(call))
         elif call.kind == "functional" and type(self.module).forward in _KEYED:

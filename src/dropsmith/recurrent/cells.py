@@ -1,4 +1,4 @@
-"""What differs between the kinds of layer: their gates, their states and their kernel."""
+"""The kinds of recurrent layer: their gates, their states and their kernel."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -29,11 +29,11 @@ class Cell(ABC):
     gates: ClassVar[int]
     has_cell: ClassVar[bool] = False
 
-    def input_bias(self, own: Parameters) -> Tensor | None:
-        """What is added to the input's part of the scores."""
-        if own.bias_ih is None or own.bias_hh is None:
+    def input_bias(self, parameters: Parameters) -> Tensor | None:
+        """The bias of the input's part of the scores."""
+        if parameters.bias_ih is None or parameters.bias_hh is None:
             return None
-        return own.bias_ih + own.bias_hh
+        return parameters.bias_ih + parameters.bias_hh
 
     @abstractmethod
     def run(
@@ -57,13 +57,13 @@ class LongShortTerm(Cell):
         return output, tuple(last)
 
 
-class Gated(Cell):
+class GatedRecurrent(Cell):
     """The cell of `torch.nn.GRU`."""
 
     gates = 3
 
-    def input_bias(self, own: Parameters) -> Tensor | None:
-        return own.bias_ih
+    def input_bias(self, parameters: Parameters) -> Tensor | None:
+        return parameters.bias_ih
 
     def run(
         self, gates: Tensor, states: States, own: Parameters, noise: state_noise.StateNoise

@@ -13,12 +13,14 @@ from dropsmith.kernels import lstm
 from dropsmith.noise import inner_noise_of
 from dropsmith.recurrent.layers import GRU, LSTM, RNN
 
-_OURS: dict[type[nn.RNNBase], type[nn.RNNBase]] = {nn.LSTM: LSTM, nn.GRU: GRU, nn.RNN: RNN}
-_TORCHS = {ours: theirs for theirs, ours in _OURS.items()}
+_FROM_TORCH: dict[type[nn.RNNBase], type[nn.RNNBase]] = {nn.LSTM: LSTM, nn.GRU: GRU, nn.RNN: RNN}
+_TO_TORCH = {layer: native for native, layer in _FROM_TORCH.items()}
 
 
 def convert(model: nn.Module) -> tuple[str, ...]:
-    """Give every `nn.LSTM`, `nn.GRU` and `nn.RNN` in a model sites for noise inside; their names.
+    """Give every `nn.LSTM`, `nn.GRU` and `nn.RNN` in a model sites for noise inside.
+
+    Returns the names of the layers.
 
     Outputs, parameters, `state_dict` and optimisers stay as they are. Layers of a class derived
     from torch's by somebody else are left alone, with a warning that names them.
@@ -32,52 +34,54 @@ def convert(model: nn.Module) -> tuple[str, ...]:
     Raises:
         SiteError: the model has no such layer.
     """
-    found = _change(model, _OURS)
-    if not found:
+    names = _change(model, _FROM_TORCH)
+    if not names:
         raise SiteError(
             f"this {type(model).__name__} has no nn.LSTM, nn.GRU or nn.RNN to convert"
             + _instead(model)
         )
-    if derived := _derived(model):
-        warnings.warn(f"left alone, of classes of their own: {derived}", stacklevel=2)
-    return found
+    if foreign := _foreign_layers(model):
+        warnings.warn(f"left alone, of classes of their own: {foreign}", stacklevel=2)
+    return names
 
 
 def revert(model: nn.Module) -> tuple[str, ...]:
-    """Undo `convert`: every layer of ours is torch's again; their names.
+    """Undo `convert`: every such layer is torch's again; return their names.
 
     Raises:
         SiteError: a plan has noise inside such a layer; it has to be removed first.
     """
     for name, module in model.named_modules():
-        if type(module) in _TORCHS and inner_noise_of(module):
+        if type(module) in _TO_TORCH and inner_noise_of(module):
             raise SiteError(
                 f"a plan has noise inside {name or 'root'!r}\n  remove it first: plan.remove(model)"
             )
-    found = _change(model, _TORCHS)
+    names = _change(model, _TO_TORCH)
     for module in model.modules():
         if type(module) is nn.LSTM and isinstance(vars(module).get("kernel"), lstm.Triton):
             del module.kernel
-    return found
+    return names
 
 
 def _change(model: nn.Module, classes: dict[type[nn.RNNBase], type[nn.RNNBase]]) -> tuple[str, ...]:
-    found = [(name, module) for name, module in model.named_modules() if type(module) in classes]
-    for _, module in found:
+    layers = [(name, module) for name, module in model.named_modules() if type(module) in classes]
+    for _, module in layers:
         module.__class__ = classes[type(module)]  # pyright: ignore
-    return tuple(name or "root" for name, _ in found)
+    return tuple(name or "root" for name, _ in layers)
 
 
 def _instead(model: nn.Module) -> str:
-    if any(isinstance(m, tuple(_TORCHS)) for m in model.modules()):
+    if any(isinstance(m, tuple(_TO_TORCH)) for m in model.modules()):
         return "\n  its recurrent layers are dropsmith's already"
-    derived = _derived(model)
-    return f"\n  left alone, of classes of their own: {derived}" if derived else ""
+    foreign = _foreign_layers(model)
+    return f"\n  left alone, of classes of their own: {foreign}" if foreign else ""
 
 
-def _derived(model: nn.Module) -> str:
+def _foreign_layers(model: nn.Module) -> str:
     """Recurrent layers of classes that are neither torch's nor ours."""
-    known = (*_OURS, *_TORCHS)
+    classes = (*_FROM_TORCH, *_TO_TORCH)
     layers = [(name or "root", m) for name, m in model.named_modules()]
-    others = [(name, m) for name, m in layers if isinstance(m, nn.RNNBase) and type(m) not in known]
+    others = [
+        (name, m) for name, m in layers if isinstance(m, nn.RNNBase) and type(m) not in classes
+    ]
     return ", ".join(f"{name} ({type(module).__name__})" for name, module in others)

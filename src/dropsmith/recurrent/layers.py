@@ -11,8 +11,8 @@ from torch.overrides import TorchFunctionMode
 
 from dropsmith.kernels import lstm
 from dropsmith.noise import NoiseSlot
-from dropsmith.recurrent.asked import Asked
-from dropsmith.recurrent.cells import Cell, Elman, Gated, LongShortTerm
+from dropsmith.recurrent.cells import Cell, Elman, GatedRecurrent, LongShortTerm
+from dropsmith.recurrent.layer_masks import LayerMasks
 from dropsmith.recurrent.places import places_of
 from dropsmith.recurrent.run import run
 
@@ -51,7 +51,7 @@ class LSTM(nn.LSTM):
     kernel: lstm.Triton | None = None
 
     def noise_slots(self) -> tuple[NoiseSlot, ...]:
-        """Where this layer asks for noise."""
+        """The slots in which this layer takes noise."""
         return places_of(self)
 
     def forward(self, input: Any, hx: Any = None, *, masks: Masks | None = None) -> Any:
@@ -79,19 +79,19 @@ class GRU(nn.GRU):
     """`torch.nn.GRU` with noise inside; see `LSTM`. It has three gates and no cell."""
 
     def noise_slots(self) -> tuple[NoiseSlot, ...]:
-        """Where this layer asks for noise."""
+        """The slots in which this layer takes noise."""
         return places_of(self)
 
     def forward(self, input: Any, hx: Any = None, *, masks: Masks | None = None) -> Any:
         """As `torch.nn.GRU`; for the masks see `LSTM.forward`."""
-        return _forward(self, super().forward, Gated(), (input, hx), masks)
+        return _forward(self, super().forward, GatedRecurrent(), (input, hx), masks)
 
 
 class RNN(nn.RNN):
     """`torch.nn.RNN` with noise inside; see `LSTM`. It has one gate and no cell."""
 
     def noise_slots(self) -> tuple[NoiseSlot, ...]:
-        """Where this layer asks for noise."""
+        """The slots in which this layer takes noise."""
         return places_of(self)
 
     def forward(self, input: Any, hx: Any = None, *, masks: Masks | None = None) -> Any:
@@ -100,36 +100,36 @@ class RNN(nn.RNN):
 
 
 def _forward(
-    module: nn.RNNBase, native: Callable[..., Any], cell: Cell, given: Any, masks: Masks | None
+    module: nn.RNNBase, native: Callable[..., Any], cell: Cell, inputs: Any, masks: Masks | None
 ) -> Any:
     # Compilers do not trace torch's recurrent layers but run them as they are. Ours they would
     # take apart, and unroll the loop over time into graphs that take minutes to compile.
     if "torch._dynamo" not in sys.modules:
-        return _run(module, native, cell, given, masks)
-    untraced: Any = torch.compiler.disable(_run)  # pyright: ignore
-    return untraced(module, native, cell, given, masks)
+        return _run(module, native, cell, inputs, masks)
+    run_eagerly: Any = torch.compiler.disable(_run)  # pyright: ignore
+    return run_eagerly(module, native, cell, inputs, masks)
 
 
 def _run(
-    module: nn.RNNBase, native: Callable[..., Any], cell: Cell, given: Any, masks: Masks | None
+    module: nn.RNNBase, native: Callable[..., Any], cell: Cell, inputs: Any, masks: Masks | None
 ) -> Any:
-    asked = Asked.of(module, masks)
-    if asked is None:
-        return native(*given)
-    if isinstance(given[0], PackedSequence):
-        asked = asked.sorted(given[0].sorted_indices)
-    with _InPlaceOfTorch(cell, asked):
-        return native(*given)
+    layer_masks = LayerMasks.of(module, masks)
+    if layer_masks is None:
+        return native(*inputs)
+    if isinstance(inputs[0], PackedSequence):
+        layer_masks = layer_masks.with_order(inputs[0].sorted_indices)
+    with _InPlaceOfTorch(cell, layer_masks):
+        return native(*inputs)
 
 
 class _InPlaceOfTorch(TorchFunctionMode):
     """Torch's forward checks and arranges everything; the one call that computes is ours."""
 
-    def __init__(self, cell: Cell, asked: Asked) -> None:
+    def __init__(self, cell: Cell, layer_masks: LayerMasks) -> None:
         super().__init__()
-        self.cell, self.asked = cell, asked
+        self.cell, self.layer_masks = cell, layer_masks
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func not in _CALLS:
             return func(*args, **(kwargs or {}))
-        return run(self.cell, self.asked, args, func)
+        return run(self.cell, self.layer_masks, args, func)

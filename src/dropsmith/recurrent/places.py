@@ -37,12 +37,12 @@ def mask_places(module: nn.RNNBase) -> list[str]:
 
 
 def is_update(place: str) -> bool:
-    """Whether a place is a state's update, where noise is zoneout."""
+    """Say whether a place is a state's update, where noise is zoneout."""
     return place.startswith(("hidden_update", "cell_update"))
 
 
 def is_inside(place: str) -> bool:
-    """Whether a place is one that torch's own kernels pass over."""
+    """Say whether a place is one at which torch's own kernels apply no mask."""
     return place.startswith(tuple(f"{name}_l" for name in _GROUPS))
 
 

@@ -1,4 +1,4 @@
-"""A whole layer stack run step by step of ours, as torch's own call would run it."""
+"""A stack of layers, run step by step with noise as torch's own call would run it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from dropsmith.errors import KernelError
 from dropsmith.kernels import large_matmul, state_noise
 from dropsmith.noise import layer_by_layer
-from dropsmith.recurrent.asked import Asked
 from dropsmith.recurrent.cells import Cell, Parameters, States, parameters_of
+from dropsmith.recurrent.layer_masks import LayerMasks
 from dropsmith.recurrent.places import suffixes
 
 
@@ -34,12 +34,14 @@ class Sequences:
 Torch = Callable[..., tuple[Tensor, ...]]
 
 
-def run(cell: Cell, asked: Asked, args: tuple[Any, ...], torchs: Torch) -> tuple[Tensor, ...]:
-    """What one of torch's recurrent functions returns for these arguments, with noise.
+def run(
+    cell: Cell, layer_masks: LayerMasks, args: tuple[Any, ...], torchs: Torch
+) -> tuple[Tensor, ...]:
+    """Compute one of torch's recurrent functions for these arguments, with noise.
 
     Args:
         cell: the kind of layer.
-        asked: the noise.
+        layer_masks: of the layer in this forward.
         args: what torch's function takes: a padded batch, or the rows of all steps and how many
             rows each step has.
         torchs: that function, which still runs every layer that has no noise inside.
@@ -47,10 +49,10 @@ def run(cell: Cell, asked: Asked, args: tuple[Any, ...], torchs: Torch) -> tuple
     Raises:
         KernelError: there is no step to run.
     """
-    module = asked.module
+    module = layer_masks.module
     packed = not isinstance(args[3], bool)
-    if not packed and not asked.inside:
-        return _native_layers(asked, args, torchs)
+    if not packed and not layer_masks.inside:
+        return _native_layers(layer_masks, args, torchs)
     sizes = args[1] if packed else None
     state, flat = (args[2], args[3]) if packed else (args[1], args[2])
     sequences = _sequences(args[0], sizes, module.batch_first)
@@ -61,9 +63,9 @@ def run(cell: Cell, asked: Asked, args: tuple[Any, ...], torchs: Torch) -> tuple
             "  torch's own takes none either: leave the call out where there is nothing to read"
         )
     states = tuple(state) if isinstance(state, tuple | list) else (state,)
-    layers = parameters_of(asked.weights(list(flat)), 4 if module.bias else 2)
-    output, last = _layers(cell, asked, sequences, states, layers)
-    output = asked.output(output)
+    layers = parameters_of(layer_masks.weights(list(flat)), 4 if module.bias else 2)
+    output, last = _layers(cell, layer_masks, sequences, states, layers)
+    output = layer_masks.output(output)
     if packed:
         assert sequences.lengths is not None
         output = pack_padded_sequence(output, sequences.lengths).data
@@ -72,20 +74,22 @@ def run(cell: Cell, asked: Asked, args: tuple[Any, ...], torchs: Torch) -> tuple
     return (output, *last)
 
 
-def _native_layers(asked: Asked, args: tuple[Any, ...], torchs: Torch) -> tuple[Tensor, ...]:
+def _native_layers(
+    layer_masks: LayerMasks, args: tuple[Any, ...], torchs: Torch
+) -> tuple[Tensor, ...]:
     """Torch's kernel, layer by layer, for noise on the weights and between the layers."""
-    first = asked.module.batch_first
+    first = layer_masks.module.batch_first
 
-    def timed(x: Tensor) -> Tensor:
+    def swap_time(x: Tensor) -> Tensor:
         return x.transpose(0, 1) if first else x
 
     def between(layer: int, x: Tensor) -> Tensor:
-        return timed(asked.between(layer, timed(x)))
+        return swap_time(layer_masks.between(layer, swap_time(x)))
 
-    weights = asked.weights(list(args[2]))
-    given = (*args[:2], weights, *args[3:])
-    output, *last = layer_by_layer(asked.module, torchs, given, between)
-    return (timed(asked.output(timed(output))), *last)
+    weights = layer_masks.weights(list(args[2]))
+    arguments = (*args[:2], weights, *args[3:])
+    output, *last = layer_by_layer(layer_masks.module, torchs, arguments, between)
+    return (swap_time(layer_masks.output(swap_time(output))), *last)
 
 
 def _sequences(x: Tensor, sizes: Tensor | None, batch_first: bool) -> Sequences:
@@ -95,23 +99,27 @@ def _sequences(x: Tensor, sizes: Tensor | None, batch_first: bool) -> Sequences:
 
 
 def _layers(
-    cell: Cell, asked: Asked, sequences: Sequences, states: States, layers: list[Parameters]
+    cell: Cell,
+    layer_masks: LayerMasks,
+    sequences: Sequences,
+    states: States,
+    layers: list[Parameters],
 ) -> tuple[Tensor, States]:
-    module, present = asked.module, sequences.present()
+    module, present = layer_masks.module, sequences.present()
     ways = 2 if module.bidirectional else 1
     x, lasts = sequences.x, []
     for layer in range(module.num_layers):
         outputs = []
         for index in range(layer * ways, (layer + 1) * ways):
-            own = tuple(state[index] for state in states)
-            one = _Direction(cell, asked, suffixes(module)[index], layers[index])
-            output, last = one.run(x, own, present)
+            start = tuple(state[index] for state in states)
+            direction = _Direction(cell, layer_masks, suffixes(module)[index], layers[index])
+            output, last = direction.run(x, start, present)
             outputs.append(output)
             lasts.append(last)
         x = torch.cat(outputs, -1) if ways > 1 else outputs[0]
         if layer < module.num_layers - 1:
-            x = asked.between(layer, x)
-    return x, tuple(torch.stack(each) for each in zip(*lasts, strict=True))
+            x = layer_masks.between(layer, x)
+    return x, tuple(torch.stack(layer_states) for layer_states in zip(*lasts, strict=True))
 
 
 @dataclass(frozen=True)
@@ -119,27 +127,27 @@ class _Direction:
     """One layer in one direction."""
 
     cell: Cell
-    asked: Asked
+    layer_masks: LayerMasks
     suffix: str
-    own: Parameters
+    parameters: Parameters
 
     def run(self, x: Tensor, states: States, present: Tensor | None) -> tuple[Tensor, States]:
         backwards = self.suffix.endswith("_reverse")
         gates = self._gates(x)
         noise = self._noise(gates, present)
         if not backwards:
-            return self.cell.run(gates, states, self.own, noise)
-        output, last = self.cell.run(gates.flip(0), states, self.own, _flipped(noise))
+            return self.cell.run(gates, states, self.parameters, noise)
+        output, last = self.cell.run(gates.flip(0), states, self.parameters, _flip(noise))
         return output.flip(0), last
 
     def _gates(self, x: Tensor) -> Tensor:
-        """What the input gives to the scores, `[time, batch, gate, unit]`."""
+        """The input's part of the scores, `[time, batch, gate, unit]`."""
         time, batch, width = x.shape
-        gates, bias = self.cell.gates, self.cell.input_bias(self.own)
-        mask = self.asked.gates(f"input_{self.suffix}", (batch, gates, time, width))
+        gates, bias = self.cell.gates, self.cell.input_bias(self.parameters)
+        mask = self.layer_masks.gates(f"input_{self.suffix}", (batch, gates, time, width))
         if mask is not None and mask.shape[2] > 1:
-            seen = x[:, :, None] * mask.to(x.dtype)
-            weights = self.own.weight_ih.chunk(gates)
+            gate_inputs = x[:, :, None] * mask.to(x.dtype)
+            weights = self.parameters.weight_ih.chunk(gates)
             biases = [None] * gates if bias is None else bias.chunk(gates)
             parts = zip(seen.unbind(2), weights, biases, strict=True)
             return torch.stack([large_matmul.large_linear(*part) for part in parts], 2)
@@ -149,20 +157,20 @@ class _Direction:
 
     def _noise(self, gates: Tensor, present: Tensor | None) -> state_noise.StateNoise:
         time, batch, count, unit = gates.shape
-        recurrent = self.asked.gates(f"recurrent_{self.suffix}", (batch, count, time, unit))
-        hidden, kept = (
-            self.asked.update(f"{state}_update_{self.suffix}", (batch, time, unit))
+        recurrent = self.layer_masks.gates(f"recurrent_{self.suffix}", (batch, count, time, unit))
+        hidden_update, cell_update = (
+            self.layer_masks.update(f"{state}_update_{self.suffix}", (batch, time, unit))
             for state in ("hidden", "cell")
         )
         return state_noise.StateNoise(
             recurrent=None if recurrent is None else recurrent.to(gates.dtype),
-            hidden_update=_both(hidden, present, gates),
-            cell_update=_both(kept, present, gates) if self.cell.has_cell else None,
+            hidden_update=_combine(hidden_update, present, gates),
+            cell_update=_combine(cell_update, present, gates) if self.cell.has_cell else None,
         )
 
 
-def _both(share: Tensor | None, present: Tensor | None, like: Tensor) -> Tensor | None:
-    """A step that a row does not have leaves its state as it was."""
+def _combine(share: Tensor | None, present: Tensor | None, like: Tensor) -> Tensor | None:
+    """Combine a share with the steps that are present: a missing one leaves the state as it was."""
     parts = [part.to(like) for part in (share, present) if part is not None]
     return parts[0] * parts[1] if len(parts) > 1 else next(iter(parts), None)
 

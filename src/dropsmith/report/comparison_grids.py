@@ -23,14 +23,14 @@ from dropsmith.report.numbers import LOSSES, METRICS, megabytes, seconds
 def main_grid(comparison: Comparison) -> Grid:
     """Method, setting, scores, differences to the baseline, time and memory."""
     names, lines = metrics(comparison), summarise(comparison)
-    tested = any(line.p for line in lines)
+    has_tests = any(line.p for line in lines)
     heads = ["method", "setting", *(METRICS[name].head for name in names)]
     heads += [f"Δ {short(name)} to {comparison.baseline}" for name in names]
     heads.append("a run")
     return Grid(
         f"{comparison.task}: mean ± standard deviation over {_seeds(lines)}; "
         f"differences are paired by seed, with 95 % intervals"
-        + (", p-values corrected by Holm's method" if tested else "")
+        + (", p-values corrected by Holm's method" if has_tests else "")
         + "".join(f"; {name}: {signature}" for name, signature in _signatures(comparison)),
         tuple(heads),
         tuple(_main_row(line, names) for line in lines),
@@ -87,12 +87,12 @@ def trial_grid(comparison: Comparison) -> Grid | None:
     ]
     if not rows:
         return None
-    called = LOSSES[loss_of(comparison)]
+    loss_name = LOSSES[loss_of(comparison)]
     score = [] if main is None else [METRICS[main].head.replace("test", "validation")]
-    heads = ("method", "setting", f"validation {called}", *score, "")
+    heads = ("method", "setting", f"validation {loss_name}", *score, "")
     seed_count = max(len(trial.records) for row in comparison.rows for trial in row.trials)
     seeds = "a seed that is" if seed_count == 1 else f"each of {seed_count} seeds that are"
-    caption = f"Settings tried, once with {seeds} not reported; least mean {called} is chosen"
+    caption = f"Settings tried, once with {seeds} not reported; least mean {loss_name} is chosen"
     return Grid(caption, heads, tuple(rows))
 
 
@@ -128,7 +128,7 @@ def loss_of(comparison: Comparison) -> str:
 
 def _main_on_validation(comparison: Comparison) -> str | None:
     """The score beside the loss of a trial; None where only test has another score."""
-    finished = [
+    trial_scores = [
         record.scores
         for row in comparison.rows
         for trial in row.trials
@@ -137,7 +137,11 @@ def _main_on_validation(comparison: Comparison) -> str | None:
     ]
     names = (name for name in metrics(comparison) if name != "test_nll")
     return next(
-        (n for n in names if all(n.replace("test", "validation") in scores for scores in finished)),
+        (
+            n
+            for n in names
+            if all(n.replace("test", "validation") in scores for scores in trial_scores)
+        ),
         None,
     )
 

@@ -39,7 +39,7 @@ _SPOKEN_NAMES = {
 def findings(comparison: Comparison) -> list[str]:
     """Sentences on the methods' scores, the agreement of views, and overfitting."""
     families = [family for family in _families(comparison) if family[2]]
-    alone = [_all_alone(differences) for _, _, differences in families]
+    alone = [_are_single_seed(differences) for _, _, differences in families]
     verdicts = [_ONE_SEED] if alone and all(alone) else [_against(*family) for family in families]
     sentences = [*verdicts, _overfitting(comparison), _failures(comparison)]
     return [sentence for sentence in sentences if sentence]
@@ -63,13 +63,13 @@ def _families(comparison: Comparison) -> list[tuple[str, str, Mapping[str, Diffe
     return [*families, (start + _SPOKEN_NAMES[main], main, control)]
 
 
-def _all_alone(differences: Mapping[str, Difference]) -> bool:
+def _are_single_seed(differences: Mapping[str, Difference]) -> bool:
     """True if each rests on one pair of runs."""
     return all(change.low is None for change in differences.values())
 
 
 def _against(start: str, name: str, differences: Mapping[str, Difference]) -> str:
-    if _all_alone(differences):
+    if _are_single_seed(differences):
         return f"{start}: one seed gives no interval, so no difference can be called clear."
     p_values = corrected(differences, enough=2)
     groups: dict[str, list[str]] = {}
@@ -111,11 +111,11 @@ def _rise(record: Record) -> float | None:
 
 
 def _failures(comparison: Comparison) -> str:
-    failed = [record for row in comparison.rows for record in row.failed]
-    if not failed:
+    failures = [record for row in comparison.rows for record in row.failed]
+    if not failures:
         return ""
     details = "; ".join(
         f"{record.config['method']}, seed {record.config['seed']}: {record.status}"
-        for record in failed
+        for record in failures
     )
-    return f"{len(failed)} of {len(comparison.records)} runs did not finish ({details})."
+    return f"{len(failures)} of {len(comparison.records)} runs did not finish ({details})."

@@ -13,7 +13,7 @@ from dropsmith.report.numbers import brief
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_DROPPED = np.array([0.90, 0.42, 0.10])
+_DROP_COLOUR = np.array([0.90, 0.42, 0.10])
 _CLIP = False
 """An image fills its panel, and clip paths are named by memory addresses: never twice the same."""
 
@@ -89,25 +89,25 @@ def _height(mask: MaskExample) -> float:
 def picture(mask: MaskExample, example: int) -> np.ndarray:
     """One example as colours `[height, width, 3]`: grey by value, orange where dropped."""
     if mask.site.kind == "weight":
-        return _coloured(mask.values[:_UNITS, :_UNITS], mask.dropped[:_UNITS, :_UNITS])
-    values, dropped = mask.values[example], mask.dropped[example]
+        return _colour(mask.values[:_UNITS, :_UNITS], mask.drops[:_UNITS, :_UNITS])
+    values, drops = mask.values[example], mask.drops[example]
     if values.ndim == 3:
-        tiles = [_coloured(*pair) for pair in zip(values[:_TILES], dropped[:_TILES], strict=True)]
+        tiles = [_colour(*pair) for pair in zip(values[:_TILES], drops[:_TILES], strict=True)]
         return _mosaic(tiles)
     if values.ndim == 2:
-        return _coloured(values[:_TIMES, :_UNITS], dropped[:_TIMES, :_UNITS])
+        return _colour(values[:_TIMES, :_UNITS], drops[:_TIMES, :_UNITS])
     width = 2 * _UNITS
     rows = max(1, min(len(values) // width, _TIMES))
     count = min(len(values), rows * width)
-    return _coloured(values[:count].reshape(rows, -1), dropped[:count].reshape(rows, -1))
+    return _colour(values[:count].reshape(rows, -1), drops[:count].reshape(rows, -1))
 
 
-def _coloured(values: Tensor, dropped: Tensor) -> np.ndarray:
+def _colour(values: Tensor, drops: Tensor) -> np.ndarray:
     size = values.abs().numpy()
     high = np.quantile(size, 0.98) or 1.0
     grey = 0.95 - 0.75 * np.clip(size / high, 0, 1)
     colours = np.repeat(grey[..., None], 3, axis=-1)
-    colours[dropped.numpy()] = _DROPPED
+    colours[drops.numpy()] = _DROP_COLOUR
     return colours
 
 

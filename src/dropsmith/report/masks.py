@@ -29,7 +29,7 @@ class MaskExample:
         site: its place in the model.
         axes: the names of the dimensions, `?` where unknown.
         values: the output of the site, its first dimension the rows of the batch (or a parameter).
-        dropped: which of them were dropped: exactly zero, though zero was not what came in.
+        drops: which of them were dropped: exactly zero, though zero was not what came in.
     """
 
     noise: str
@@ -37,7 +37,7 @@ class MaskExample:
     site: Site
     axes: tuple[str, ...]
     values: Tensor
-    dropped: Tensor
+    drops: Tensor
 
 
 def mask_examples(
@@ -60,11 +60,11 @@ def examples(data: Data, rows: int = 3) -> dict[str, Tensor]:
 def _full(data: Data) -> Tensor:
     """Validation examples in order, those first that are not mostly padding."""
     part = data.validation
-    everything = torch.arange(len(part))
+    rows = torch.arange(len(part))
     if not isinstance(part, Split) or not part.padded_columns:
-        return everything
+        return rows
     words = (part.columns[part.padded_columns[0]] != 0).sum(1)
-    return everything[torch.argsort((words < _ENOUGH).long(), stable=True)]
+    return rows[torch.argsort((words < _ENOUGH).long(), stable=True)]
 
 
 def _noise_example(task: Task, data: Data, batch: Mapping[str, Tensor], noise: str) -> MaskExample:
@@ -106,7 +106,7 @@ def _at(
         site=assignment.site,
         axes=_axes(assignment.site, values),
         values=values,
-        dropped=values == 0,
+        drops=values == 0,
     )
 
 

@@ -56,17 +56,17 @@ def _trials(panel: Any, search: SearchRun, colour: str, high: float, low: float)
     """A dot for each score; crosses where a trial was stopped, and marks below where it failed."""
     inside = [(at(t), t.score) for t in search.finished if (t.score or 0.0) <= high]
     beyond = [(at(t), high) for t in search.finished if (t.score or 0.0) > high]
-    stopped = [
+    stops = [
         (at(t), min(t.reports[-1][1], high))
         for t in search.trials
         if t.status == "stopped" and t.reports
     ]
-    failed = [(at(t), low) for t in search.trials if t.status == "failed"]
+    failures = [(at(t), low) for t in search.trials if t.status == "failed"]
     soft = {"color": colour, "alpha": 0.45, "markeredgewidth": 0}
     _marks(panel, inside, "o", markersize=5, **soft)
     _marks(panel, beyond, "^", markersize=7, clip_on=False, **soft)
-    _marks(panel, stopped, "x", color=colour, alpha=0.6, markersize=5)
-    _marks(panel, failed, "v", color=WORSE, markersize=7, clip_on=False)
+    _marks(panel, stops, "x", color=colour, alpha=0.6, markersize=5)
+    _marks(panel, failures, "v", color=WORSE, markersize=7, clip_on=False)
 
 
 def _marks(panel: Any, points: Sequence[tuple[int, float | None]], shape: str, **look: Any) -> None:
@@ -77,12 +77,12 @@ def _best_so_far(panel: Any, search: SearchRun, colour: str, name: str) -> None:
     trials = sorted(search.finished, key=at)
     if not trials:
         return
-    least = np.minimum.accumulate([trial.score or 0.0 for trial in trials]).tolist()
+    running_minimum = np.minimum.accumulate([trial.score or 0.0 for trial in trials]).tolist()
     places = [at(trial) for trial in trials]
     end = max(at(trial) for trial in search.trials)
     panel.step(
         [*places, end],
-        [*least, least[-1]],
+        [*running_minimum, running_minimum[-1]],
         where="post",
         color=colour,
         linewidth=1.8,

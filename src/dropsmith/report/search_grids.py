@@ -11,7 +11,7 @@ from dropsmith.report.search_sentences import PLANS_SHOWN, label, score_name, sp
 _MAX_TRIALS = 1000
 
 
-_UNUSED = "–"
+_NO_VALUE = "–"
 
 
 def plan_grid(searches: Searches) -> Grid:
@@ -25,7 +25,7 @@ def plan_grid(searches: Searches) -> Grid:
     ]
     return Grid(
         f"The best plans, token by token; {score_name(searches)} is {_mean(searches)}; "
-        f"{_UNUSED}: the plan does not depend on it",
+        f"{_NO_VALUE}: the plan does not depend on it",
         ("plan", score_name(searches), "where", *tokens),
         tuple(rows),
     )
@@ -73,7 +73,7 @@ def acting_choices(space: Space, tokens: Tokens) -> frozenset[str]:
 def _value(name: str | None, trial: Trial, acting: frozenset[str]) -> Cell:
     if name is None:
         return Cell("")
-    return Cell(spelled_value(trial.chosen[name]) if name in acting else _UNUSED)
+    return Cell(spelled_value(trial.choices[name]) if name in acting else _NO_VALUE)
 
 
 def trials_grid(searches: Searches) -> Grid:
@@ -83,16 +83,16 @@ def trials_grid(searches: Searches) -> Grid:
         (
             Cell(f"{label(search, searches)} {trial.number}"),
             Cell(trial.status, trial.why),
-            Cell(_UNUSED if trial.score is None else f"{trial.score:.4f}"),
+            Cell(_NO_VALUE if trial.score is None else f"{trial.score:.4f}"),
             Cell(seconds(trial.seconds)),
             Cell("\n".join(map(brief, trial.plan.rules)) or "no noise"),
         )
         for search, trial in pairs[:_MAX_TRIALS]
     ]
-    more = len(pairs) - len(rows)
-    left_out = f"; {more} more are left out" if more else ""
+    rest = len(pairs) - len(rows)
+    omission = f"; {rest} more are left out" if rest else ""
     return Grid(
-        f"Every trial in the order they were begun{left_out}",
+        f"Every trial in the order they were begun{omission}",
         ("trial", "ended", score_name(searches), "took", "plan"),
         tuple(rows),
     )

@@ -68,13 +68,13 @@ def search_page(
         paragraph(_lead(searches, record), "lead"),
         section("found", "What came out", items(search_findings(searches))),
         section(
-            "retrained", "On seeds and examples it has not seen", _retrained(searches, retrained)
+            "retrained", "On seeds and examples it has not seen", _retraining(searches, retrained)
         ),
         section("plans", "The best plans, token by token", table(plan_grid(searches))),
         section("masks", "What they drop", _gallery(searches, record, data)),
         section("scores", "Scores over trials", _scores(searches)),
         section(
-            "preferred", "What was preferred", *(_preferred(s, searches) for s in searches.runs)
+            "preferred", "What was preferred", *(_preferences(s, searches) for s in searches.runs)
         ),
         section("trials", "Every trial", _trials(searches)),
         section(
@@ -103,7 +103,7 @@ def _lead(searches: Searches, record: Record) -> str:
     )
 
 
-def _retrained(searches: Searches, retrained: Comparison | None) -> str:
+def _retraining(searches: Searches, retrained: Comparison | None) -> str:
     if retrained is None:
         return ""
     sentences = items(findings(retrained))
@@ -129,17 +129,17 @@ def stands_for(searches: Searches, retrained: Comparison) -> str:
             "The learned plan in this table is not the best one above, which was found later. To "
             "train that one anew, search again with --retrain-seeds."
         )
-    which = "The learned plan is the best"
+    subject = "The learned plan is the best"
     if row.trials:
         seeds = len(row.trials[0].records)
-        which = (
+        subject = (
             f"The learned plan is number {finalists.index(plan) + 1} above: of the "
             f"{len(finalists)} best it has the least loss on {seeds} seed{'s' * (seeds > 1)} that "
             "the search has not seen. They are the best"
         )
     return (
-        f"{which} of {scores} scores on validation; each other method tried {trial_count} settings "
-        "there. "
+        f"{subject} of {scores} scores on validation; each other method tried {trial_count} "
+        "settings there. "
         "All were then trained anew, as long as one another."
     )
 
@@ -173,11 +173,11 @@ def _gallery(searches: Searches, record: Record, data: Path | None) -> str:
         "Validation examples inside the task's model before training: a row for each rule of the "
         "best plans, at the first place it means. Grey: the values that go on; orange: what was "
         "dropped. Every pass draws anew."
-        + _not_drawn(plans, Counter(mask.noise for mask in masks)),
+        + _missing_pictures(plans, Counter(mask.noise for mask in masks)),
     )
 
 
-def _not_drawn(plans: Mapping[str, Plan], rows: Mapping[str, int]) -> str:
+def _missing_pictures(plans: Mapping[str, Plan], rows: Mapping[str, int]) -> str:
     """The parts of the best plans without a row."""
     empty = [name for name, plan in plans.items() if not plan.rules]
     missing = {name: len(plan.rules) - rows.get(name, 0) for name, plan in plans.items()}
@@ -200,7 +200,7 @@ def _scores(searches: Searches) -> str:
     )
 
 
-def _preferred(search: SearchRun, searches: Searches) -> str:
+def _preferences(search: SearchRun, searches: Searches) -> str:
     figure = preferred_figure(search, searches)
     return picture(
         svg(figure) if figure else None,

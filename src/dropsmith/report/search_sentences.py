@@ -32,7 +32,7 @@ def search_findings(searches: Searches) -> list[str]:
         "The best of many scores is better than the plan itself: what it is worth is seen on seeds "
         "and examples that the search has not seen.",
         _ends(searches),
-        *(_preferred(search, searches) for search in searches.runs),
+        *(_preferences(search, searches) for search in searches.runs),
     ]
     return [sentence for sentence in sentences if sentence]
 
@@ -54,13 +54,13 @@ def _by_sampler(searches: Searches) -> str:
 def _ends(searches: Searches) -> str:
     trials = [trial for run in searches.runs for trial in run.trials]
     words_of = {"stopped": "stopped early", "failed": "failed", "lost": "lost and tried again"}
-    counted = {words: sum(t.status == name for t in trials) for name, words in words_of.items()}
-    parts = [f"{count} {words}" for words, count in counted.items() if count]
+    counts = {words: sum(t.status == name for t in trials) for name, words in words_of.items()}
+    parts = [f"{count} {words}" for words, count in counts.items() if count]
     why = next((f" (trial {t.number}: {t.why})" for t in trials if t.status == "failed"), "")
     return f"Of {len(trials)} trials {', '.join(parts)}{why}." if parts else ""
 
 
-def _preferred(search: SearchRun, searches: Searches) -> str:
+def _preferences(search: SearchRun, searches: Searches) -> str:
     """The values that a sampler which learns proposed far more often than evenly at the end."""
     strong = [] if search.sampler == "random" else late_preferences(search, searches)
     if not strong:

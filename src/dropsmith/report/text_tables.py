@@ -20,10 +20,10 @@ def rich_table(grid: Grid) -> Group:
     for index, head in enumerate(grid.heads):
         width = max((_width(row[index]) for row in grid.rows), default=1)
         # Wrapped here: rich would rather cut off the last column than a head.
-        wrapped = "\n".join(wrap(head, max(width, 8), break_long_words=False)) or " "
+        heading = "\n".join(wrap(head, max(width, 8), break_long_words=False)) or " "
         # Folded where a terminal is narrow still: words are broken, and none is lost.
         side = "right" if grid.numeric(index) else "left"
-        table.add_column(wrapped, justify=side, overflow="fold")
+        table.add_column(heading, justify=side, overflow="fold")
     for row in grid.rows:
         table.add_row(*(_rich_cell(cell, index == 0) for index, cell in enumerate(row)))
     return Group(Text(), table, Text(f"\n{grid.caption}.", style="dim"))

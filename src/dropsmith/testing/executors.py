@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import ClassVar
 
 from dropsmith.pattern_search import (
-    Ended,
     Executor,
-    Failed,
-    Finished,
     Job,
-    Reported,
     Score,
-    Stopped,
+    ScoreReport,
     TrialContext,
+    TrialEnd,
+    TrialFailed,
+    TrialFinished,
+    TrialStopped,
 )
 from dropsmith.plans import Plan
 
@@ -77,7 +77,9 @@ class ExecutorContract:
 
     def test_a_score_comes_back_under_its_number(self) -> None:
         (event,) = self._run_trials("score")
-        assert isinstance(event, Finished), f"a trial that returned a score came back as {event!r}"
+        assert isinstance(event, TrialFinished), (
+            f"a trial that returned a score came back as {event!r}"
+        )
         assert event.score == 0.0
         assert event.seconds >= 0
         assert event.worker, "it is not said which worker ran the trial"
@@ -86,14 +88,14 @@ class ExecutorContract:
         executor = self._shared_executor()
         executor.submit(Job(31, Plan(), _ACTIONS.index("be told"), retry=2))
         (event,) = _next(executor, 1)
-        assert isinstance(event, Finished)
+        assert isinstance(event, TrialFinished)
         assert event.score == 3102.0, f"number 31 and retry 2 arrived as {event.score:g}"
 
     def test_more_trials_than_slots_all_come_to_an_end(self) -> None:
         executor = self._shared_executor()
         count = 2 * executor.slots + 1
         events = self._run_trials(*["be told"] * count)
-        scores = sorted(event.score for event in events if isinstance(event, Finished))
+        scores = sorted(event.score for event in events if isinstance(event, TrialFinished))
         assert scores == [100.0 * number for number in range(count)]
 
     def test_what_is_wrong_with_a_trial_is_an_event(self) -> None:
@@ -103,15 +105,15 @@ class ExecutorContract:
             ("none", "its score is no number but a NoneType"),
         ):
             (event,) = self._run_trials(action)
-            assert isinstance(event, Failed), f"{action}: came back as {event!r}"
-            assert (event.why, event.lost) == (reason, False), f"{action}: {event!r}"
+            assert isinstance(event, TrialFailed), f"{action}: came back as {event!r}"
+            assert (event.why, event.retriable) == (reason, False), f"{action}: {event!r}"
 
     def test_a_trial_that_exits_fails_and_costs_nothing_else(self) -> None:
         exit_event, next_event = (self._run_trials(action)[0] for action in ("exit", "score"))
-        assert isinstance(exit_event, Failed), (
+        assert isinstance(exit_event, TrialFailed), (
             f"a trial that called sys.exit came back as {exit_event!r}"
         )
-        assert isinstance(next_event, Finished), (
+        assert isinstance(next_event, TrialFinished), (
             f"after one that exited, a trial came back as {next_event!r}"
         )
 
@@ -120,19 +122,21 @@ class ExecutorContract:
         executor.submit(_job(0, "report"))
         for step in range(3):
             reports = executor.wait(_PATIENCE)
-            assert reports == [Reported(0, step, step / 4)], f"report {step} came as {reports!r}"
+            assert reports == [ScoreReport(0, step, step / 4)], f"report {step} came as {reports!r}"
             assert executor.wait(0.1) == [], "a trial went on before it was told to"
             executor.answer(0, go_on=True)
         (event,) = _next(executor, 1)
-        assert isinstance(event, Finished)
+        assert isinstance(event, TrialFinished)
 
     def test_a_trial_that_is_told_to_stop_does(self) -> None:
         executor = self._shared_executor()
         executor.submit(_job(0, "report"))
-        assert executor.wait(_PATIENCE) == [Reported(0, 0, 0.0)]
+        assert executor.wait(_PATIENCE) == [ScoreReport(0, 0, 0.0)]
         executor.answer(0, go_on=False)
         (event,) = _next(executor, 1)
-        assert isinstance(event, Stopped), f"a trial that was told to stop came back as {event!r}"
+        assert isinstance(event, TrialStopped), (
+            f"a trial that was told to stop came back as {event!r}"
+        )
 
     def test_a_trial_that_is_killed_costs_nothing_else(self) -> None:
         if not self.own_process:
@@ -140,9 +144,13 @@ class ExecutorContract:
         killed_event, next_event = (
             self._run_trials(action)[0] for action in ("be killed", "score")
         )
-        assert isinstance(killed_event, Failed), f"a killed trial came back as {killed_event!r}"
-        assert killed_event.lost, "a killed trial is not said to be lost, so nobody tries it again"
-        assert isinstance(next_event, Finished), (
+        assert isinstance(killed_event, TrialFailed), (
+            f"a killed trial came back as {killed_event!r}"
+        )
+        assert killed_event.retriable, (
+            "a killed trial is not said to be lost, so nobody tries it again"
+        )
+        assert isinstance(next_event, TrialFinished), (
             f"after a killed one, a trial came back as {next_event!r}"
         )
 
@@ -152,8 +160,8 @@ class ExecutorContract:
         with self.make(do, timeout=1.0) as executor:
             pid = _hang(executor, pause=1.5)
             (event,) = _next(executor, 1)
-            assert isinstance(event, Failed), f"a trial that hung came back as {event!r}"
-            assert (event.why, event.lost) == ("it took longer than 1 s", False)
+            assert isinstance(event, TrialFailed), f"a trial that hung came back as {event!r}"
+            assert (event.why, event.retriable) == ("it took longer than 1 s", False)
             _check_gone(pid)
 
     def test_what_a_trial_said_in_time_counts_however_late_it_is_heard(self) -> None:
@@ -163,14 +171,16 @@ class ExecutorContract:
             executor.submit(_job(0, "report"))
             for step in range(3):
                 reports = executor.wait(_PATIENCE)
-                assert reports == [Reported(0, step, step / 4)], (
+                assert reports == [ScoreReport(0, step, step / 4)], (
                     f"report {step} came as {reports!r}"
                 )
                 executor.answer(0, go_on=True)
                 if step != 1:  # a study may wait for its disk: once for a report, once for the end
                     time.sleep(2.2)
             (event,) = _next(executor, 1)
-            assert isinstance(event, Finished), f"a trial that was in time came back as {event!r}"
+            assert isinstance(event, TrialFinished), (
+                f"a trial that was in time came back as {event!r}"
+            )
 
     def test_closing_ends_a_trial_that_runs(self) -> None:
         if not self.own_process:
@@ -184,11 +194,11 @@ class ExecutorContract:
             type(self)._executor = self.make(do)
         return type(self)._executor  # pyright: ignore[reportReturnType]
 
-    def _run_trials(self, *actions: str) -> list[Ended]:
+    def _run_trials(self, *actions: str) -> list[TrialEnd]:
         """The event that ended a trial for each action, in their order."""
         executor = self._shared_executor()
         waiting = [_job(number, action) for number, action in enumerate(actions)]
-        events: list[Ended] = []
+        events: list[TrialEnd] = []
         while len(events) < len(actions):
             while waiting and len(actions) - len(waiting) - len(events) < executor.slots:
                 executor.submit(waiting.pop(0))
@@ -200,14 +210,14 @@ def _job(number: int, action: str) -> Job:
     return Job(number, Plan(), _ACTIONS.index(action))
 
 
-def _next(executor: Executor, least: int) -> list[Ended]:
+def _next(executor: Executor, least: int) -> list[TrialEnd]:
     """The next events, which must be ends of trials."""
-    ends: list[Ended] = []
+    ends: list[TrialEnd] = []
     while len(ends) < least:
         events = executor.wait(_PATIENCE)
         assert events, f"nothing has happened for {_PATIENCE:g} s"
         for event in events:
-            assert not isinstance(event, Reported), f"a report that nobody waits for: {event!r}"
+            assert not isinstance(event, ScoreReport), f"a report that nobody waits for: {event!r}"
             ends.append(event)
     return ends
 
@@ -216,7 +226,7 @@ def _hang(executor: Executor, pause: float = 0.0) -> int:
     """Begin a trial that hangs; the number of its process."""
     executor.submit(_job(0, "hang"))
     (report,) = executor.wait(_PATIENCE)
-    assert isinstance(report, Reported), f"instead of a report: {report!r}"
+    assert isinstance(report, ScoreReport), f"instead of a report: {report!r}"
     events = executor.wait(pause) if pause else []
     assert not events, f"a trial that waits for its answer came back as {events!r}"
     executor.answer(0, go_on=True)

@@ -9,7 +9,7 @@ import ray
 from optuna.storages import InMemoryStorage
 
 from dropsmith.errors import MissingExtra
-from dropsmith.pattern_search import Failed, Job, Reported, search
+from dropsmith.pattern_search import Job, ScoreReport, TrialFailed, search
 from dropsmith.pattern_search.executors import ray_mailbox
 from dropsmith.pattern_search.executors.ray_executor import RayExecutor, end
 from dropsmith.testing import ExecutorContract
@@ -92,11 +92,11 @@ def test_a_report_that_overtakes_the_word_of_its_beginning_stops_the_clock_all_t
 def test_a_trial_whose_report_goes_down_with_the_mailbox_is_lost_and_the_next_is_heard(cluster):
     with RayExecutor(reporting, 1) as executor:
         executor.submit(Job(0, SPACE.plan((0, 0, 0)), 0))
-        assert [type(one) for one in executor.wait(120)] == [Reported]
+        assert [type(one) for one in executor.wait(120)] == [ScoreReport]
         ray.kill(executor._receiver.mailbox, no_restart=False)
         (ended,) = executor.wait(120)
-        assert isinstance(ended, Failed)
-        assert ended.lost
+        assert isinstance(ended, TrialFailed)
+        assert ended.retriable
         assert ended.why.startswith("its report was lost with Actor")
         executor.answer(0, go_on=True)  # which nobody waits for
         executor.submit(Job(1, SPACE.plan((0, 0, 0)), 0, retry=1))
@@ -108,10 +108,10 @@ def test_a_trial_whose_first_word_is_lost_is_not_left_without_a_clock(cluster):
         ray.kill(executor._receiver.mailbox)  # for good
         job = Job(0, SPACE.plan((0, 0, 0)), 0)
         executor.submit(job)
-        lost = Failed(0, "the message of its beginning may be lost", lost=True)
+        lost = TrialFailed(0, "the message of its beginning may be lost", retriable=True)
         assert executor.wait(120) == [lost]
         executor.submit(job)
-        assert executor.wait(120) == [Failed(0, "it took longer than 0.5 s", seconds=0.5)]
+        assert executor.wait(120) == [TrialFailed(0, "it took longer than 0.5 s", seconds=0.5)]
 
 
 def test_a_mark_that_the_mailbox_has_forgotten_is_made_again(cluster, monkeypatch):

@@ -130,17 +130,17 @@ def test_what_runs_is_not_proposed_again_while_anything_else_is_left():
     running = []
     for number in range(3, 9):
         running.append(controller.ask(number, [*running, *running[:1]]).tokens)
-    assert set(tokens + running) == set(space.every())
+    assert set(tokens + running) == set(space.all_tokens())
     # All are tried or run: then what has ended is proposed again, and not what runs.
     assert {controller.ask(number, running).tokens for number in range(9, 60)} == set(tokens)
-    every = list(space.every())
+    every = list(space.all_tokens())
     assert {controller.ask(number, every).tokens for number in range(9, 200)} == set(every)
 
 
 def test_what_ran_once_is_left_out_of_no_later_proposal():
     space, _ = planted(0, choices=2, values=3)
     often, once = Controller(space, seed=1), Controller(space, seed=1)
-    often.ask(0, list(space.every())[:5])
+    often.ask(0, list(space.all_tokens())[:5])
     assert run(often, 0, 9) == run(once, 0, 9)
 
 

@@ -212,7 +212,7 @@ def test_every_point_of_a_small_table_goes_on_the_model():
     )
     space = conv(WIDE, IMAGES, tokens=table, where="stages.2.1.*")
     assert space.size == 32
-    for tokens in space.every():
+    for tokens in space.all_tokens():
         with space.plan(tokens).installed(WIDE, IMAGES):
             assert WIDE.train()(IMAGES).isfinite().all()
 

@@ -56,13 +56,13 @@ def test_a_choice_of_nothing_or_of_no_values_is_refused(name: Any, values: Any, 
 
 
 def test_every_way_of_choosing_is_listed_once():
-    every = list(SPACE.every())
+    every = list(SPACE.all_tokens())
     assert len(every) == len(set(every)) == SPACE.size == 6
     assert every[0] == (0, 0, 0)
     assert every[1] == (0, 1, 0)
 
 
-@given(st.sampled_from(list(SPACE.every())))
+@given(st.sampled_from(list(SPACE.all_tokens())))
 def test_tokens_and_what_they_describe_are_the_same(tokens: Tokens):
     assert SPACE.tokens(SPACE.describe(tokens)) == tokens
 

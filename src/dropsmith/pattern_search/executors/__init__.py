@@ -1,30 +1,30 @@
 """Executors: trials in a thread or in processes of this machine; `ray_executor` for a cluster."""
 
 from dropsmith.pattern_search.executors.executor import (
-    Ended,
     Event,
     Executor,
-    Failed,
-    Finished,
     Job,
-    Reported,
-    Stopped,
+    ScoreReport,
+    TrialEnd,
+    TrialFailed,
+    TrialFinished,
+    TrialStopped,
 )
 from dropsmith.pattern_search.executors.local import LocalExecutor, SerialExecutor
-from dropsmith.pattern_search.executors.trial_context import Pruned, Score, TrialContext
+from dropsmith.pattern_search.executors.trial_context import Score, TrialContext, TrialPruned
 
 __all__ = [
-    "Ended",
     "Event",
     "Executor",
-    "Failed",
-    "Finished",
     "Job",
     "LocalExecutor",
-    "Pruned",
-    "Reported",
     "Score",
+    "ScoreReport",
     "SerialExecutor",
-    "Stopped",
     "TrialContext",
+    "TrialEnd",
+    "TrialFailed",
+    "TrialFinished",
+    "TrialPruned",
+    "TrialStopped",
 ]

@@ -24,7 +24,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Reported:
+class ScoreReport:
     """Trial `number` has this score after `step`, and waits for the verdict whether to go on."""
 
     number: int
@@ -33,7 +33,7 @@ class Reported:
 
 
 @dataclass(frozen=True)
-class Finished:
+class TrialFinished:
     """Trial `number` came to its end.
 
     Args:
@@ -50,7 +50,7 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Stopped:
+class TrialStopped:
     """Trial `number` ended where it was stopped, without a score."""
 
     number: int
@@ -59,26 +59,26 @@ class Stopped:
 
 
 @dataclass(frozen=True)
-class Failed:
+class TrialFailed:
     """Trial `number` came to nothing.
 
     Args:
         number: the trial's.
         why: in a line.
-        lost: whether it ended with its process, so that another try may well succeed.
+        retriable: whether it ended with its process, so that another try may well succeed.
         seconds: its duration, where that is known.
         worker: the machine and the process that ran it, where that is known.
     """
 
     number: int
     why: str
-    lost: bool = False
+    retriable: bool = False
     seconds: float | None = None
     worker: str = ""
 
 
-Ended = Finished | Stopped | Failed
-Event = Reported | Ended
+TrialEnd = TrialFinished | TrialStopped | TrialFailed
+Event = ScoreReport | TrialEnd
 
 
 class Executor(ABC):

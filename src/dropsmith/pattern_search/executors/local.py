@@ -8,12 +8,12 @@ from typing import final
 
 from dropsmith.errors import SearchError
 from dropsmith.pattern_search.executors.executor import (
-    Ended,
     Event,
     Executor,
-    Failed,
     Job,
-    Reported,
+    ScoreReport,
+    TrialEnd,
+    TrialFailed,
 )
 from dropsmith.pattern_search.executors.trial_context import Score, run_trial, takes_trial
 from dropsmith.workers import Crew, Died, Done, JobProgress, JobQuestion, Line, Overdue, cores
@@ -67,7 +67,7 @@ class LocalExecutor(Executor):
         self._crew.close()
 
 
-def _work(score: Score, threads: int, job: Job, line: Line) -> Ended:
+def _work(score: Score, threads: int, job: Job, line: Line) -> TrialEnd:
     import torch
 
     torch.set_num_threads(threads)
@@ -77,11 +77,11 @@ def _work(score: Score, threads: int, job: Job, line: Line) -> Ended:
 def _read(event: WorkersEvent) -> Event:
     match event:
         case JobQuestion(number, (step, value)):
-            return Reported(number, step, value)
+            return ScoreReport(number, step, value)
         case Done(_, result):
             return result
         case Overdue(number, seconds):
-            return Failed(number, f"it took longer than {seconds:g} s", seconds=seconds)
+            return TrialFailed(number, f"it took longer than {seconds:g} s", seconds=seconds)
         case Died(_, 1, began=False):
             raise SearchError(
                 "the scoring function cannot be loaded in another process; the fault is above\n"
@@ -89,7 +89,9 @@ def _read(event: WorkersEvent) -> Event:
                 '  if __name__ == "__main__":'
             )
         case Died(number, code):
-            return Failed(number, f"its process ended with {_exit_reason(code)}", lost=True)
+            return TrialFailed(
+                number, f"its process ended with {_exit_reason(code)}", retriable=True
+            )
         case JobProgress() | JobQuestion():
             raise TypeError(f"a trial says nothing of this kind: {event!r}")
 
@@ -146,10 +148,10 @@ class SerialExecutor(Executor):
         def ask(report: tuple[int, float]) -> bool:
             if self._stopping:
                 return False
-            self._events.put(Reported(job.number, *report))
+            self._events.put(ScoreReport(job.number, *report))
             return self._verdicts.get()
 
         try:
             self._events.put(run_trial(self._score, job, ask))
         except BaseException as error:  # such as `sys.exit`, which would end this thread in silence
-            self._events.put(Failed(job.number, f"{type(error).__name__}: {error}"))
+            self._events.put(TrialFailed(job.number, f"{type(error).__name__}: {error}"))

@@ -5,12 +5,12 @@ from typing import Any, final
 
 from dropsmith.errors import MissingExtra
 from dropsmith.pattern_search.executors.executor import (
-    Ended,
     Event,
     Executor,
-    Failed,
     Job,
-    Reported,
+    ScoreReport,
+    TrialEnd,
+    TrialFailed,
 )
 from dropsmith.pattern_search.executors.ray_cluster import connect
 from dropsmith.pattern_search.executors.trial_context import Score, takes_trial
@@ -80,7 +80,7 @@ class RayExecutor(Executor):
         self._running: dict[Any, int] = {}
         self._due: dict[int, float] = {}
         self._time_left: dict[int, float] = {}
-        self._started: set[int] = set()
+        self._started_numbers: set[int] = set()
 
     def submit(self, job: Job) -> None:
         task = self._task.remote(self._score, self._threads, job, self._receiver.mailbox)
@@ -89,7 +89,7 @@ class RayExecutor(Executor):
     def wait(self, timeout: float | None = None) -> list[Event]:
         until = None if timeout is None else monotonic() + timeout
         while self._running:
-            events = self._look(_least(until, *self._due.values()))
+            events = self._look(_earliest(until, *self._due.values()))
             if events or (until is not None and monotonic() >= until):
                 return events
         return []
@@ -127,33 +127,35 @@ class RayExecutor(Executor):
         """
         if self._timeout is None:
             return []
-        tasks = [task for task, n in self._running.items() if n not in self._started]
+        tasks = [task for task, n in self._running.items() if n not in self._started_numbers]
         end(tasks)
         why = "the message of its beginning may be lost"
-        return [Failed(self._forget(task), why, lost=True) for task in tasks]
+        return [TrialFailed(self._forget(task), why, retriable=True) for task in tasks]
 
     def _read(self, number: int, report: tuple[int, float] | None, seconds: float) -> list[Event]:
         """The events of a trial's message: none for its begin, a report for a score."""
         if report is not None:
-            self._started.add(number)
+            self._started_numbers.add(number)
             self._due.pop(number, None)
             if self._timeout is not None:
                 self._time_left[number] = max(0.0, self._timeout - seconds)
-            return [Reported(number, *report)]
-        if number not in self._started:  # messages may arrive in another order
-            self._started.add(number)
+            return [ScoreReport(number, *report)]
+        if number not in self._started_numbers:  # messages may arrive in another order
+            self._started_numbers.add(number)
             if self._timeout is not None:
                 self._due[number] = monotonic() + self._timeout
         return []
 
-    def _end_event(self, task: Any) -> Ended:
+    def _end_event(self, task: Any) -> TrialEnd:
         number = self._forget(task)
         try:
             return ray.get(task)
         except TaskCancelledError:
-            return Failed(number, "its task was cancelled", lost=True)
+            return TrialFailed(number, "its task was cancelled", retriable=True)
         except RayError as error:
-            return Failed(number, f"its task ended with {type(error).__name__}", lost=True)
+            return TrialFailed(
+                number, f"its task ended with {type(error).__name__}", retriable=True
+            )
 
     def _late(self) -> list[Event]:
         """End the trials whose time is over, once all messages until now are read."""
@@ -161,18 +163,18 @@ class RayExecutor(Executor):
         if all(due > now for due in self._due.values()):
             return []
         events = self._events(self._receiver.take_all())
-        finished, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
-        events += [self._end_event(task) for task in finished]
+        ready, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
+        events += [self._end_event(task) for task in ready]
         late = [task for task, n in self._running.items() if self._due.get(n, now + 1) <= now]
         end(late)
         numbers = [self._forget(task) for task in late]
         limit = self._timeout or 0.0
         why = f"it took longer than {limit:g} s"
-        return events + [Failed(number, why, seconds=limit) for number in numbers]
+        return events + [TrialFailed(number, why, seconds=limit) for number in numbers]
 
     def _forget(self, task: Any) -> int:
         number = self._running.pop(task)
-        self._started.discard(number)
+        self._started_numbers.discard(number)
         for times in (self._due, self._time_left):
             times.pop(number, None)
         return number
@@ -189,5 +191,5 @@ def end(tasks: list[Any]) -> None:
             )
 
 
-def _least(*times: float | None) -> float | None:
+def _earliest(*times: float | None) -> float | None:
     return min((time for time in times if time is not None), default=None)

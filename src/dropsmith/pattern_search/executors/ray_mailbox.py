@@ -10,7 +10,7 @@ from typing import Any, final
 import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
 
-from dropsmith.pattern_search.executors.executor import Ended, Failed, Job
+from dropsmith.pattern_search.executors.executor import Job, TrialEnd, TrialFailed
 from dropsmith.pattern_search.executors.trial_context import ReportLost, Score, run_trial
 
 Report = tuple[int, tuple[int, float] | None, float]
@@ -54,7 +54,7 @@ class Mailbox:
         return messages
 
 
-def run_remote_trial(score: Score, threads: int, job: Job, mailbox: Any) -> Ended:
+def run_remote_trial(score: Score, threads: int, job: Job, mailbox: Any) -> TrialEnd:
     """Score a plan wherever this is."""
     import torch
 
@@ -62,7 +62,9 @@ def run_remote_trial(score: Score, threads: int, job: Job, mailbox: Any) -> Ende
     try:
         _begin(job.number, mailbox)
     except RayError as error:
-        return Failed(job.number, f"its begin was not delivered: {type(error).__name__}", lost=True)
+        return TrialFailed(
+            job.number, f"its begin was not delivered: {type(error).__name__}", retriable=True
+        )
     return run_trial(score, job, _VerdictRequest(job.number, mailbox))
 
 
@@ -86,15 +88,15 @@ class _VerdictRequest:
         self._number, self._mailbox, self._start = number, mailbox, monotonic()
 
     def __call__(self, report: tuple[int, float]) -> bool:
-        asked_at = monotonic()
+        ask_time = monotonic()
         try:
             go_on = bool(
-                ray.get(self._mailbox.ask.remote(self._number, report, asked_at - self._start))
+                ray.get(self._mailbox.ask.remote(self._number, report, ask_time - self._start))
             )
         except RayError as error:
             why = f"its report was lost with {type(error).__name__}"
             raise ReportLost(why) from error
-        self._start += monotonic() - asked_at  # how long it waits is not its fault
+        self._start += monotonic() - ask_time  # how long it waits is not its fault
         return go_on
 
 

@@ -9,7 +9,13 @@ from time import perf_counter
 from typing import Any, final
 
 from dropsmith.errors import SearchError
-from dropsmith.pattern_search.executors.executor import Ended, Failed, Finished, Job, Stopped
+from dropsmith.pattern_search.executors.executor import (
+    Job,
+    TrialEnd,
+    TrialFailed,
+    TrialFinished,
+    TrialStopped,
+)
 
 Score = Callable[..., float]
 """`score(plan)` or `score(plan, trial)`: a validation score of a model trained under the plan."""
@@ -18,7 +24,7 @@ Ask = Callable[[tuple[int, float]], bool]
 """Hands a step and a value to the study, and waits for whether to go on."""
 
 
-class Pruned(Exception):
+class TrialPruned(Exception):
     """The study has seen enough of this trial."""
 
 
@@ -44,30 +50,32 @@ class TrialContext:
         """Report the score after a step, such as an epoch, and wait for the study's verdict.
 
         Raises:
-            Pruned: the trial is to stop; let it through.
+            TrialPruned: the trial is to stop; let it through.
         """
         if not self._ask((int(step), float(value))):
-            raise Pruned(f"stopped after step {step}")
+            raise TrialPruned(f"stopped after step {step}")
 
 
-def run_trial(score: Score, job: Job, ask: Ask) -> Ended:
+def run_trial(score: Score, job: Job, ask: Ask) -> TrialEnd:
     """Score a plan. Every end is a value, an exception of the scoring function's too."""
     trial, start = TrialContext(job, ask), perf_counter()
     arguments = {"trial": trial} if takes_trial(score) else {}
     try:
         value = score(job.plan, **arguments)
-    except Pruned:
-        return Stopped(job.number, perf_counter() - start, worker_name())
+    except TrialPruned:
+        return TrialStopped(job.number, perf_counter() - start, worker_name())
     except ReportLost as error:
         seconds = perf_counter() - start
-        return Failed(job.number, str(error), lost=True, seconds=seconds, worker=worker_name())
+        return TrialFailed(
+            job.number, str(error), retriable=True, seconds=seconds, worker=worker_name()
+        )
     except Exception as error:  # a search outlives any fault of one trial
         why = f"{type(error).__name__}: {_first_line(error)}"
     else:
         why = _score_error(value)
         if not why:
-            return Finished(job.number, float(value), perf_counter() - start, worker_name())
-    return Failed(job.number, why, seconds=perf_counter() - start, worker=worker_name())
+            return TrialFinished(job.number, float(value), perf_counter() - start, worker_name())
+    return TrialFailed(job.number, why, seconds=perf_counter() - start, worker=worker_name())
 
 
 def takes_trial(score: Score) -> bool:

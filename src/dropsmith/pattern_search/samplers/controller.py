@@ -68,7 +68,7 @@ class Controller(Sampler):
             self.policy.parameters(), lr=self.learning.rate, fused=True
         )
         self.version = 0
-        self._scored, self._average = 0, 0.0
+        self._score_count, self._average = 0, 0.0
         self._memory: list[_ScoredTrial] = []
         self._recent = self._no_recent_tokens()
         self._recent_probabilities: tuple[Tensor, Tensor] | None = None
@@ -76,13 +76,17 @@ class Controller(Sampler):
     @property
     def baseline(self) -> float:
         """The moving average of the scores told so far."""
-        return self._average / (1 - self.learning.decay**self._scored) if self._scored else 0.0
+        return (
+            self._average / (1 - self.learning.decay**self._score_count)
+            if self._score_count
+            else 0.0
+        )
 
     def ask(self, number: int, running: Sequence[Tokens] = ()) -> Proposal:
         """Propose the tokens of trial `number`; none that run now while others are left."""
         source = Source(Key.of(self.seed).fold(number))
         draws = uniform(source, (len(self.space.choices),)).tolist()
-        tokens, log_probability = draw_tokens(self.policy, draws, self._excluded(running))
+        tokens, log_probability = draw_tokens(self.policy, draws, self._exclusions(running))
         return Proposal(tokens, self.version, log_probability)
 
     def tell(self, result: TrialResult) -> None:
@@ -93,14 +97,17 @@ class Controller(Sampler):
         self._recent.add(tokens)
         if result.score is None:
             return
-        self._scored += 1
+        self._score_count += 1
         self._average += (1 - self.learning.decay) * (result.score - self._average)
         self._memory.append(_ScoredTrial(tokens, result.proposal.log_probability, result.score))
         del self._memory[: -self.learning.memory]
-        if self._scored >= self.learning.warmup and self._scored % self.learning.every == 0:
+        if (
+            self._score_count >= self.learning.warmup
+            and self._score_count % self.learning.every == 0
+        ):
             self._update()
 
-    def _excluded(self, running: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+    def _exclusions(self, running: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
         """The tokens that are not to be proposed, tried or running now, and their probabilities."""
         if self._recent_probabilities is None:
             self._recent_probabilities = self._recent.probabilities(self.policy)
@@ -123,13 +130,13 @@ class Controller(Sampler):
 
     def _update(self) -> None:
         tokens = torch.tensor([trial.tokens for trial in self._memory])
-        proposed = torch.tensor([trial.log_probability for trial in self._memory])
+        old_log_probability = torch.tensor([trial.log_probability for trial in self._memory])
         scores = torch.tensor([trial.score for trial in self._memory], dtype=torch.float64)
         advantage = advantages(scores, self.baseline).float()
         for _ in range(self.learning.steps):
             table = self.policy(tokens)
             log_probability = table.gather(-1, tokens[..., None]).squeeze(-1).sum(-1)
-            weight = importance_weights(log_probability, proposed, self.learning.clip)
+            weight = importance_weights(log_probability, old_log_probability, self.learning.clip)
             gain = surrogate(log_probability, weight, advantage)
             loss = -gain - self.learning.entropy * entropy(table)
             self.optimiser.zero_grad()
@@ -143,7 +150,7 @@ class Controller(Sampler):
             snapshot_header(self, asdict(self.learning))
             | {
                 "version": self.version,
-                "scored": self._scored,
+                "scored": self._score_count,
                 "average": self._average,
                 "memory": [list(astuple(trial)) for trial in self._memory],
                 "tried": [list(tokens) for tokens in self._recent.rows],
@@ -157,7 +164,7 @@ class Controller(Sampler):
         check_same(self, asdict(self.learning), state)
         self.policy.load_state_dict(_with_prefix("policy", state))
         _load_adam(self.optimiser, _with_prefix("optimiser", state))
-        self.version, self._scored = state["version"], state["scored"]
+        self.version, self._score_count = state["version"], state["scored"]
         self._average = state["average"]
         self._memory = [_ScoredTrial(tuple(tokens), *rest) for tokens, *rest in state["memory"]]
         self._recent = self._no_recent_tokens()

@@ -14,7 +14,7 @@ from torch import Tensor
 from dropsmith.pattern_search.samplers.policy import Policy
 from dropsmith.pattern_search.spaces.space import Tokens
 
-_LEAST = 1e-9
+_MIN_REMAINDER = 1e-9
 """Where less than this share of a prefix's chance is left, differences of chances mean nothing."""
 
 _ROWS = 64
@@ -52,18 +52,18 @@ class RecentTokens:
 
 
 def draw_tokens(
-    policy: Policy, uniforms: Sequence[float], excluded: tuple[Tensor, Tensor]
+    policy: Policy, uniforms: Sequence[float], exclusions: tuple[Tensor, Tensor]
 ) -> tuple[Tokens, float]:
     """Draw tokens; they come with the logarithm of the chance of this draw.
 
     Args:
         policy: the distribution they are drawn from.
         uniforms: a number in [0, 1) for each choice; the draw is a function of them.
-        excluded: tokens `[row, choice]` that are not drawn while others are left, and their
+        exclusions: tokens `[row, choice]` that are not drawn while others are left, and their
             probabilities `[row]`.
     """
     counts = policy.counts
-    rows, chances = excluded
+    rows, chances = exclusions
     fresh = len(rows) < prod(counts)
     if not fresh:
         rows, chances = rows[:0], chances[:0]
@@ -93,18 +93,18 @@ def _untried_chance(
     """The untried part of each value's chance; by counting where chances cannot tell."""
     if not len(rows):
         return total
-    subtracted = torch.zeros_like(total).index_add_(0, rows[:, position], chances)
+    tried_chance = torch.zeros_like(total).index_add_(0, rows[:, position], chances)
     number = torch.bincount(rows[:, position], minlength=len(total)).double()
     # Of a large space there are more ways to go on than any number of the machine counts.
     open_ = float(min(prod(counts[position + 1 :]), _UNCOUNTABLE)) - number
-    remainder = (total - subtracted).clamp(min=0) * (open_ > 0)
-    if remainder.sum() <= _LEAST * total.sum():
+    remainder = (total - tried_chance).clamp(min=0) * (open_ > 0)
+    if remainder.sum() <= _MIN_REMAINDER * total.sum():
         return open_
     return remainder
 
 
 def _pick(share: Tensor, uniform: float) -> int:
     """The value at which the running sum of the shares passes `uniform`."""
-    passed = int((share.cumsum(0) <= uniform).sum())
+    index = int((share.cumsum(0) <= uniform).sum())
     # Rounding may leave the sum below one: the last value that has a share then.
-    return min(passed, int(share.nonzero()[-1]))
+    return min(index, int(share.nonzero()[-1]))

@@ -49,9 +49,9 @@ class Learning:
 
     def __post_init__(self) -> None:
         for name in ("width", "layers", "heads", "warmup", "every", "steps", "memory", "distinct"):
-            value, least = getattr(self, name), 0 if name == "distinct" else 1
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise SearchError(f"{name} is a number of {least} or more, got {value!r}")
+            value, minimum = getattr(self, name), 0 if name == "distinct" else 1
+            if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+                raise SearchError(f"{name} is a number of {minimum} or more, got {value!r}")
         if self.width % self.heads:
             raise SearchError(f"{self.heads} heads do not divide a width of {self.width}")
         for name in ("temperature", "rate"):
@@ -65,15 +65,15 @@ class Learning:
             raise SearchError(f"clip is 1 or more, or None; got {self.clip!r}")
 
 
-def importance_weights(present: Tensor, proposed: Tensor, clip: float | None) -> Tensor:
+def importance_weights(present: Tensor, old_log_probability: Tensor, clip: float | None) -> Tensor:
     """The ratio of the tokens' present probability to that at their proposal, at most `clip`.
 
     Args:
         present: log-probabilities `[batch]` under the present policy.
-        proposed: those with which they were proposed.
+        old_log_probability: those with which they were proposed.
         clip: the largest weight; None leaves them unbiased, and of unbounded variance.
     """
-    ratio = (present.detach() - proposed).exp()
+    ratio = (present.detach() - old_log_probability).exp()
     return ratio if clip is None else ratio.clamp(max=clip)
 
 

@@ -93,6 +93,6 @@ class _Block(nn.Module):
         """From `[batch, choice, width]` to the same."""
         parts = self.attend(self.first(x)).chunk(3, dim=-1)
         query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
-        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
-        x = x + self.mixed(mixed.transpose(1, 2).flatten(2))
+        attention = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        x = x + self.mixed(attention.transpose(1, 2).flatten(2))
         return x + self.feed(self.second(x))

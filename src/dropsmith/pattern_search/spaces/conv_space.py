@@ -53,8 +53,8 @@ class ConvTokens:
     def __post_init__(self) -> None:
         if 0 not in self.size:
             raise SearchError(f"size must have 0 in it, no noise here; got {self.size!r}")
-        if unknown := [draw for draw in self.draw if draw not in DRAWS]:
-            raise SearchError(f"draw cannot be {unknown[0]!r}\n  one of: {' '.join(DRAWS)}")
+        if wrong := [draw for draw in self.draw if draw not in DRAWS]:
+            raise SearchError(f"draw cannot be {wrong[0]!r}\n  one of: {' '.join(DRAWS)}")
 
     def choices(self, group: Group) -> tuple[Choice, ...]:
         """The choices of a group, with sizes in pixels of its maps."""

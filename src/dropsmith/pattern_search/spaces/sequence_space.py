@@ -38,8 +38,8 @@ class SequenceTokens:
     def __post_init__(self) -> None:
         if 0 not in self.size:
             raise SearchError(f"size must have 0 in it, no noise here; got {self.size!r}")
-        if unknown := [share for share in self.share_t if share not in SHARES]:
-            raise SearchError(f"share_t cannot be {unknown[0]!r}\n  one of: {' '.join(SHARES)}")
+        if wrong := [share for share in self.share_t if share not in SHARES]:
+            raise SearchError(f"share_t cannot be {wrong[0]!r}\n  one of: {' '.join(SHARES)}")
         if min(self.stride) < 1:
             raise SearchError(f"a stride of 1 or more leaves something; got {self.stride!r}")
 

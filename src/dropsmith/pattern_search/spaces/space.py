@@ -83,7 +83,7 @@ class Space(ABC):
         """Twelve hexadecimal digits that name the space; a study is bound to them."""
         return config_id(self.to_json())
 
-    def every(self) -> Iterator[Tokens]:
+    def all_tokens(self) -> Iterator[Tokens]:
         """Iterate over all tokens there are, the last choice changing fastest."""
         return product(*(range(len(choice.values)) for choice in self.choices))
 

@@ -1,4 +1,4 @@
-"""The masks of one forward of a layer: those it was given, and those that rules have left."""
+"""The masks of one forward of a layer: arguments of the call, and draws of the plan's rules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,42 +13,44 @@ from dropsmith.recurrent.places import BETWEEN, OUTPUT, is_inside, is_update, ma
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Where a layer gets its masks from; they are drawn when they are asked for.
+class LayerMasks:
+    """The masks of a layer in one forward; those of rules are drawn when they are used.
 
     Args:
         module: the layer.
-        given: masks by the name of their place, as the layer's forward takes them.
-        left: noise that rules have left with the layer.
-        order: in which order of the batch's rows the layer runs, where it is not their own.
+        masks: masks by the name of their place, as the layer's forward takes them.
+        site_noises: noise that rules have left with the layer.
+        order: the order in which the layer runs the batch's rows, where it is another.
     """
 
     module: nn.RNNBase
-    given: Mapping[str, Tensor]
-    left: Mapping[str, SiteNoise]
+    masks: Mapping[str, Tensor]
+    site_noises: Mapping[str, SiteNoise]
     order: Tensor | None = None
 
     @classmethod
-    def of(cls, module: nn.RNNBase, masks: Mapping[str, Tensor] | None) -> "Asked | None":
-        """What there is to ask for in this forward; None where torch's own does all there is.
+    def of(cls, module: nn.RNNBase, masks: Mapping[str, Tensor] | None) -> "LayerMasks | None":
+        """The masks of this forward; None where torch's own kernels do all that is needed.
 
         Raises:
             SiteError: a mask has no place in the layer, or the layer has no places.
         """
-        left = inner_noise_of(module)
+        site_noises = inner_noise_of(module)
         # Zoneout also works in eval mode: there the state's update is its mean.
-        if not masks and not any(is_update(n) or _active(d, module) for n, d in left.items()):
+        if not masks and not any(
+            is_update(n) or _active(d, module) for n, d in site_noises.items()
+        ):
             return None
         _check_places(module, masks or {})
-        return cls(module, masks or {}, left)
+        return cls(module, masks or {}, site_noises)
 
     @property
     def inside(self) -> bool:
-        """Whether anything is asked for between the steps, where torch's own kernels have none."""
-        return any(map(is_inside, (*self.given, *self.left)))
+        """True where a mask acts between the steps, which torch's own kernels do not do."""
+        return any(map(is_inside, (*self.masks, *self.site_noises)))
 
-    def sorted(self, order: Tensor | None) -> "Asked":
-        """The same for a batch whose rows are run in another order."""
+    def with_order(self, order: Tensor | None) -> "LayerMasks":
+        """The same masks for a batch whose rows run in another order."""
         return replace(self, order=order)
 
     def gates(self, place: str, sizes: tuple[int, int, int, int]) -> Tensor | None:
@@ -67,62 +69,62 @@ class Asked:
         return None if mask is None else mask.transpose(0, 1)
 
     def update(self, place: str, sizes: tuple[int, int, int]) -> Tensor | None:
-        """What share of a state's update is taken: flips while noise is on, else their mean."""
+        """The share of a state's update that is taken: flips while noise is on, else their mean."""
         mask = self.steps(place, sizes)
-        if place in self.given or place not in self.left:
+        if place in self.masks or place not in self.site_noises:
             return mask
-        drawn = self.left[place]
-        rate = drawn.pattern.rate_at(drawn.noise.pass_step)
+        site_noise = self.site_noises[place]
+        rate = site_noise.pattern.rate_at(site_noise.noise.pass_step)
         return (1 - rate) * (torch.ones(1, 1, 1) if mask is None else mask)  # pyright: ignore
 
     def between(self, layer: int, x: Tensor) -> Tensor:
-        """What goes from one layer to the next, `[time, batch, unit]`."""
+        """The input of the next layer, `[time, batch, unit]`, from what this one returns."""
         mask = self.steps(f"{BETWEEN}_l{layer}", _sizes(x))
-        drawn = self.left.get(f"{BETWEEN}()")
+        site_noise = self.site_noises.get(f"{BETWEEN}()")
         if mask is not None:
             return x * mask.to(x.dtype)
-        if drawn is not None:
-            return self._dropped(drawn, x) if _active(drawn, self.module) else x
+        if site_noise is not None:
+            return self._drop(site_noise, x) if _active(site_noise, self.module) else x
         rate, training = self.module.dropout, self.module.training
         return F.dropout(x, rate) if rate and training else x
 
     def output(self, x: Tensor) -> Tensor:
-        """What the layer returns, `[time, batch, unit]`."""
+        """The output of the layer, `[time, batch, unit]`."""
         mask = self.steps(OUTPUT, _sizes(x))
         return x if mask is None else x * mask.to(x.dtype)
 
     def weights(self, flat: list[Tensor]) -> list[Tensor]:
         """Torch's flat list of weights under the masks given for them."""
-        named = zip(self.module._flat_weights_names, flat, strict=True)
-        return [self._weight(name, weight) for name, weight in named]
+        pairs = zip(self.module._flat_weights_names, flat, strict=True)
+        return [self._weight(name, weight) for name, weight in pairs]
 
     def _weight(self, name: str, weight: Tensor) -> Tensor:
-        if (mask := self.given.get(name)) is None:
+        if (mask := self.masks.get(name)) is None:
             return weight
         _check_fits(name, mask, tuple(weight.shape))
         return weight * mask
 
     def _mask(self, place: str, sizes: tuple[int, ...]) -> Tensor | None:
-        mask, drawn = self.given.get(place), self.left.get(place)
+        mask, site_noise = self.masks.get(place), self.site_noises.get(place)
         if mask is not None:
             _check_fits(place, mask, sizes)
             if is_inside(place):
                 _check_constant(place, mask)
-        elif drawn is not None and _active(drawn, self.module):
+        elif site_noise is not None and _active(site_noise, self.module):
             device = next(self.module.parameters()).device
-            mask = drawn.mask(sizes, device)
+            mask = site_noise.mask(sizes, device)
         if mask is None or self.order is None or len(mask) == 1:
             return mask
         return mask[self.order]
 
-    def _dropped(self, drawn: SiteNoise, x: Tensor) -> Tensor:
+    def _drop(self, site_noise: SiteNoise, x: Tensor) -> Tensor:
         if self.order is None:
-            return drawn.drop(x, self.module)
-        return drawn.drop(x[:, self.order.argsort()], self.module)[:, self.order]
+            return site_noise.drop(x, self.module)
+        return site_noise.drop(x[:, self.order.argsort()], self.module)[:, self.order]
 
 
-def _active(drawn: SiteNoise, module: nn.RNNBase) -> bool:
-    return drawn.noise.active(module.training)
+def _active(site_noise: SiteNoise, module: nn.RNNBase) -> bool:
+    return site_noise.noise.active(module.training)
 
 
 def _sizes(x: Tensor) -> tuple[int, int, int]:
@@ -135,13 +137,13 @@ def _check_places(module: nn.RNNBase, masks: Mapping[str, Tensor]) -> None:
             f"a {type(module).__name__} with proj_size={module.proj_size} has no noise inside\n"
             "  leave out proj_size, or drop at its input, its output or its weights"
         )
-    known = mask_places(module)
+    places = mask_places(module)
     for name in masks:
-        if name not in known:
+        if name not in places:
             raise SiteError(
                 f"this {type(module).__name__} has no place {name!r} for a mask"
-                + did_you_mean(name, known)
-                + f"\n  places: {', '.join(known)}"
+                + did_you_mean(name, places)
+                + f"\n  places: {', '.join(places)}"
             )
 
 
@@ -159,7 +161,7 @@ def _check_fits(place: str, mask: Tensor, sizes: tuple[int, ...]) -> None:
 
 
 def _check_constant(place: str, mask: Tensor) -> None:
-    """Steps of ours have no gradient by the masks of the state; the other places do."""
+    """Refuse a mask of the state that needs a gradient, which the kernels here do not give."""
     if mask.requires_grad and torch.is_grad_enabled() and not place.startswith("input"):
         raise SiteError(
             f"the mask {place!r} asks for a gradient, and masks of the state have none\n"
