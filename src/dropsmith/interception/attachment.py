@@ -26,19 +26,19 @@ class Attachment(ABC):
             handle.remove()
         self.handles.clear()
 
-    def returning(self) -> Callable[[], None]:
-        """What puts back, after `detach`, whatever is not a hook, just as it is now."""
-        return _nothing
+    def restorer(self) -> Callable[[], None]:
+        """Return a function that puts back, after `detach`, what is no hook, as it is now."""
+        return _do_nothing
 
 
-def _nothing() -> None: ...
+def _do_nothing() -> None: ...
 
 
 @dataclass(frozen=True)
 class _Entry:
     """A hook's place in a dictionary of its module."""
 
-    held_in: Any
+    hooks: Any
     number: int
     value: Any
 
@@ -64,24 +64,24 @@ class DetachedHooks:
 
     def __init__(self, handles: Sequence[RemovableHandle]) -> None:
         self.entries = [entry for handle in handles for entry in _entries(handle)]
-        self.orders = {id(one.held_in): list(one.held_in) for one in self.entries}
+        self.orders = {id(entry.hooks): list(entry.hooks) for entry in self.entries}
         for handle in handles:
             handle.remove()
 
     def reattach(self) -> None:
         """Hang them on, each behind what was before it."""
         for entry in self.entries:
-            _insert(entry, self.orders[id(entry.held_in)])
+            _insert(entry, self.orders[id(entry.hooks)])
 
 
 def _insert(entry: _Entry, order: Sequence[int]) -> None:
     """Put a hook back at its place in the order of numbers that its dictionary had."""
-    held = entry.held_in
+    hooks = entry.hooks
     later = set(order[order.index(entry.number) + 1 :])
     earlier = set(order[: order.index(entry.number)])
-    numbers = list(held)
+    numbers = list(hooks)
     last = max((i for i, number in enumerate(numbers) if number in earlier), default=-1)
-    held[entry.number] = entry.value
+    hooks[entry.number] = entry.value
     if last >= 0:
         behind = numbers[last + 1 :]
     else:
@@ -89,13 +89,13 @@ def _insert(entry: _Entry, order: Sequence[int]) -> None:
         first = next((i for i, number in enumerate(numbers) if number in later), len(numbers))
         behind = numbers[first:]
     for number in behind:
-        held[number] = held.pop(number)
+        hooks[number] = hooks.pop(number)
 
 
 def _entries(handle: RemovableHandle) -> list[_Entry]:
     dictionaries = [ref() for ref in (handle.hooks_dict_ref, *handle.extra_dict_ref)]
     return [
-        _Entry(one, handle.id, one[handle.id])
-        for one in dictionaries
-        if one is not None and handle.id in one
+        _Entry(hooks, handle.id, hooks[handle.id])
+        for hooks in dictionaries
+        if hooks is not None and handle.id in hooks
     ]

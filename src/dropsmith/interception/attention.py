@@ -16,7 +16,7 @@ from dropsmith.interception.torch_ops import NoisyCall
 
 
 def attend(call: NoisyCall, drop: Callable[[Tensor], Tensor]) -> Any:
-    """What a call of fused or flex attention returns, with `drop` applied to the probabilities.
+    """Run fused or flex attention with `drop` applied to its probabilities.
 
     >>> from dropsmith.interception import decode
     >>> q = torch.ones(1, 1, 2, 4)
@@ -47,43 +47,43 @@ def probabilities(call: NoisyCall) -> Tensor:
 
 
 def run_heads(call: NoisyCall, handle: Handle, **changes: Any) -> Any:
-    """What multi-head attention returns, each noisy call inside it handed to `handle`.
+    """Run multi-head attention, each noisy call inside it handed to `handle`.
 
     Its own draw goes through functional dropout or fused attention, which a mode sees only if the
     function does not hand itself over whole; so it runs without that check.
     """
     with CallMode(handle):
-        return _UNGUARDED(**(call.arguments | changes))
+        return _MULTI_HEAD_FORWARD(**(call.arguments | changes))
 
 
 def attention_sizes(call: NoisyCall) -> tuple[int, ...]:
     """The sizes of the probabilities of a call: `[row, head, time, time]` or with fewer axes."""
-    given = call.arguments
-    query, key = given["query"], given["key"]
+    arguments = call.arguments
+    query, key = arguments["query"], arguments["key"]
     if call.operation != "multi-head attention":
         return (*query.shape[:-1], key.shape[-2])
     rows = query.shape[1] if query.ndim == 3 else 1
-    if given["static_k"] is not None:
-        keys = given["static_k"].shape[1]
+    if arguments["static_k"] is not None:
+        keys = arguments["static_k"].shape[1]
     else:
-        keys = key.shape[0] + (given["bias_k"] is not None)
-    return rows, given["num_heads"], query.shape[0], keys + bool(given["add_zero_attn"])
+        keys = key.shape[0] + (arguments["bias_k"] is not None)
+    return rows, arguments["num_heads"], query.shape[0], keys + bool(arguments["add_zero_attn"])
 
 
 def _fused(call: NoisyCall) -> Tensor:
-    given = call.arguments
-    query, key, mask = given["query"], _for_query_heads(call, "key"), given["attn_mask"]
+    arguments = call.arguments
+    query, key, mask = arguments["query"], _for_query_heads(call, "key"), arguments["attn_mask"]
     if query.is_nested or key.is_nested:
         raise SiteError(
             "attention over nested tensors shows no probabilities, so no rule can drop them and "
             "no tap can read them\n  give it padded tensors and a mask"
         )
-    scale = given["scale"]
+    scale = arguments["scale"]
     factor = 1 / math.sqrt(query.size(-1)) if scale is None else scale
     scores = (query @ key.transpose(-2, -1)) * factor
-    if given["is_causal"]:
-        allowed = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
-        scores = scores.masked_fill(~allowed, -math.inf)
+    if arguments["is_causal"]:
+        causal = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+        scores = scores.masked_fill(~causal, -math.inf)
     if mask is not None and mask.dtype == torch.bool:
         scores = scores.masked_fill(~mask, -math.inf)
     elif mask is not None:
@@ -102,22 +102,22 @@ def _for_query_heads(call: NoisyCall, name: str) -> Tensor:
 
 
 def _of_heads(call: NoisyCall) -> Tensor:
-    given = {"training": False, "need_weights": True, "average_attn_weights": False}
+    overrides = {"training": False, "need_weights": True, "average_attn_weights": False}
     # Kept from the modes below: this run is to have no noise.
     with torch._C.DisableTorchFunction():
-        _, weights = call.function(**(call.arguments | given))
+        _, weights = call.function(**(call.arguments | overrides))
     assert weights is not None
     return weights
 
 
-def _unguarded(function: Any) -> Any:
+def _without_override_check(function: Any) -> Any:
     """A copy of a Python function of torch that never hands itself over to a mode."""
-    own = {**function.__globals__, "has_torch_function": lambda tensors: False}
+    namespace = {**function.__globals__, "has_torch_function": lambda tensors: False}
     copy = python_types.FunctionType(
-        function.__code__, own, function.__name__, function.__defaults__
+        function.__code__, namespace, function.__name__, function.__defaults__
     )
     copy.__kwdefaults__ = function.__kwdefaults__
     return copy
 
 
-_UNGUARDED = _unguarded(F.multi_head_attention_forward)
+_MULTI_HEAD_FORWARD = _without_override_check(F.multi_head_attention_forward)

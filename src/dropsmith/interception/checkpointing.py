@@ -1,4 +1,4 @@
-"""Which part of a forward activation checkpointing runs, and which it runs again for backward.
+"""The part of a forward that activation checkpointing runs, and runs again for backward.
 
 A site that draws several times in one forward is told by this which of its masks belong to the part
 that is run again. Torch says it nowhere in public. Without re-entrance, the hooks that a part saves
@@ -27,26 +27,26 @@ _MARK, _NODE = "_dropsmith_region", "CheckpointFunctionBackward"
 
 
 def place() -> CallPosition:
-    """Where in its forward the running code is."""
-    frame = _held("frame")
+    """Return the place of the running code in its forward."""
+    frame = _hook_variable("frame")
     number = torch.autograd._get_sequence_nr()  # pyright: ignore[reportPrivateImportUsage]
     return None if frame is None else _number(frame), number
 
 
 def may_run_again() -> bool:
-    """Whether backward may run again what is running: hooks hold its tensors, or it keeps none."""
+    """Say whether backward may run this code again: hooks hold its tensors, or it keeps none."""
     return not torch.is_grad_enabled() or _HOOKS(True) is not None
 
 
-def again(places: Sequence[CallPosition]) -> list[int]:
-    """Which calls, by their places in the forward, the part that is run again begins with.
+def recomputed_calls(places: Sequence[CallPosition]) -> list[int]:
+    """Return the calls that belong to the part that is run again, as indices of `places`.
 
     There are none where torch does not show which part it is.
     """
-    held = _held("target_frame_ref")
-    if held is not None:
-        frame = _number(held())
-        return [call for call, (own, _) in enumerate(places) if own == frame]
+    frame_reference = _hook_variable("target_frame_ref")
+    if frame_reference is not None:
+        frame = _number(frame_reference())
+        return [call for call, (part, _) in enumerate(places) if part == frame]
     node = torch._C._current_autograd_node()
     if node is None or node.name() != _NODE:
         return []
@@ -63,8 +63,8 @@ def _number(frame: Any) -> int:
     return frame.__dict__.setdefault(_MARK, next(_NUMBERS))
 
 
-def _held(name: str) -> Any:
-    """What the innermost hooks on saved tensors hold under a name; None where it is not there."""
+def _hook_variable(name: str) -> Any:
+    """Return a variable that the innermost hooks on saved tensors close over; None without it."""
     hooks = _HOOKS(True)
     if hooks is None:
         return None

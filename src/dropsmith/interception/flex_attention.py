@@ -22,8 +22,8 @@ FLEX: Callable[..., Any] = torch.ops.higher_order.flex_attention
 """The operator inside `torch.nn.attention.flex_attention.flex_attention`."""
 
 
-_GIVEN = 7
-"""Of the operator's arguments, those that `flex_attention` gives; a compiler fills the others."""
+_CALLER_ARGUMENTS = 7
+"""The first arguments of the operator come from `flex_attention`; a compiler fills the others."""
 
 
 _MODULE, _SWITCH = "torch.nn.attention.flex_attention", "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
@@ -33,7 +33,7 @@ _MODULE, _SWITCH = "torch.nn.attention.flex_attention", "_FLEX_ATTENTION_DISABLE
 class _Switch:
     """Torch's switch, and whether we have turned it on."""
 
-    ours = False
+    is_ours = False
 
 
 def update_flex_visibility() -> None:
@@ -41,22 +41,22 @@ def update_flex_visibility() -> None:
     module = sys.modules.get(_MODULE)
     if module is None or torch.compiler.is_compiling():
         return
-    wanted = any(isinstance(mode, SeesFlex) for mode in _get_current_function_mode_stack())
-    if wanted and not getattr(module, _SWITCH):
+    has_flex_mode = any(isinstance(mode, SeesFlex) for mode in _get_current_function_mode_stack())
+    if has_flex_mode and not getattr(module, _SWITCH):
         setattr(module, _SWITCH, True)
-        _Switch.ours = True
-    elif _Switch.ours and not wanted:
+        _Switch.is_ours = True
+    elif _Switch.is_ours and not has_flex_mode:
         setattr(module, _SWITCH, False)
-        _Switch.ours = False
+        _Switch.is_ours = False
 
 
 class SeesFlex(TorchFunctionMode):
     """A torch function mode that wants to see `flex_attention`."""
 
     def __enter__(self) -> Self:
-        entered = super().__enter__()
+        mode = super().__enter__()
         update_flex_visibility()
-        return entered
+        return mode
 
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)
@@ -64,12 +64,12 @@ class SeesFlex(TorchFunctionMode):
 
 
 def is_compiled_flex(func: Any) -> bool:
-    """Whether a compiler is tracing a call of `flex_attention`."""
+    """Say whether a compiler is tracing a call of `flex_attention`."""
     return func is FLEX and torch.compiler.is_compiling()
 
 
 def run_flex(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """What the operator returns, as torch itself would have called it."""
+    """Run the operator as torch itself would have run it."""
     trains = torch.is_grad_enabled() and any(x.requires_grad for x in args[:3])
     if not trains or _len_torch_function_stack():
         return FLEX(*args, **kwargs)
@@ -77,7 +77,9 @@ def run_flex(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
 
     # Called outside the compiler the operator has no backward pass to rely on.
     with setup_compilation_env() as backend:
-        return torch.compile(_operator, backend=backend, fullgraph=True)(*args[:_GIVEN], **kwargs)
+        return torch.compile(_operator, backend=backend, fullgraph=True)(
+            *args[:_CALLER_ARGUMENTS], **kwargs
+        )
 
 
 def _operator(*args: Any, **kwargs: Any) -> Any:
@@ -85,25 +87,25 @@ def _operator(*args: Any, **kwargs: Any) -> Any:
 
 
 def attend_flex(arguments: Mapping[str, Any], drop: Callable[[Tensor], Tensor]) -> Any:
-    """What the operator returns, with `drop` applied to the probabilities.
+    """Run the operator with `drop` applied to the probabilities.
 
     Returns:
         The states `[row, head, time, unit]`, and the logarithm of the sum of the exponentials of
         the scores and their maximum, `[row, head, time]`, both in base 2, as the operator has them.
     """
-    with _without_autocast(arguments) as given:
-        query, value = given["query"], given["value"]
-        scores = _scores(given)
-        dropped = drop(_softmax(scores).to(query.dtype))
+    with _without_autocast(arguments) as inputs:
+        query, value = inputs["query"], inputs["value"]
+        scores = _scores(inputs)
+        weights = drop(_softmax(scores).to(query.dtype))
         repeats = query.size(1) // value.size(1)
-        states = dropped @ value.repeat_interleave(repeats, 1)
+        states = weights @ value.repeat_interleave(repeats, 1)
     return states, scores.logsumexp(-1) / math.log(2), scores.amax(-1) / math.log(2)
 
 
 def flex_probabilities(arguments: Mapping[str, Any]) -> Tensor:
     """The probabilities `[row, head, time, time]`; zeros where a query may look nowhere."""
-    with _without_autocast(arguments) as given:
-        return _softmax(_scores(given)).to(given["query"].dtype)
+    with _without_autocast(arguments) as inputs:
+        return _softmax(_scores(inputs)).to(inputs["query"].dtype)
 
 
 def _softmax(scores: Tensor) -> Tensor:
@@ -111,24 +113,24 @@ def _softmax(scores: Tensor) -> Tensor:
     return torch.softmax(scores.masked_fill(nowhere, 0.0), -1).masked_fill(nowhere, 0.0)
 
 
-def _scores(given: Mapping[str, Any]) -> Tensor:
+def _scores(arguments: Mapping[str, Any]) -> Tensor:
     """The scores after the score function, minus infinity where the mask function lets nothing."""
     from torch._dynamo._trace_wrapped_higher_order_op import TransformGetItemToIndex
 
-    query, key, block_mask = given["query"], given["key"], given["block_mask"]
+    query, key, block_mask = arguments["query"], arguments["key"], arguments["block_mask"]
     wide = torch.float64 if query.dtype == torch.float64 else torch.float32
     key = key.repeat_interleave(query.size(1) // key.size(1), 1)
-    scores = (query.to(wide) @ key.to(wide).transpose(-2, -1)) * given["scale"]
+    scores = (query.to(wide) @ key.to(wide).transpose(-2, -1)) * arguments["scale"]
     places = [torch.arange(size, device=scores.device) for size in scores.shape]
     # Score functions look numbers up in tables by their places, which vmap allows only so.
     with TransformGetItemToIndex():
-        changed = _at_all_places(given["score_mod"], 1)(
-            scores, *places, *given["score_mod_other_buffers"]
-        )
-        allowed = _at_all_places(block_mask[-1], 0)(*places, *given["mask_mod_other_buffers"])
-    allowed = allowed.expand_as(scores)
-    _check_blocks(block_mask, allowed)
-    return changed.masked_fill(~allowed, -math.inf).to(wide)
+        score_mod = _at_all_places(arguments["score_mod"], 1)
+        scores = score_mod(scores, *places, *arguments["score_mod_other_buffers"])
+        mask_mod = _at_all_places(block_mask[-1], 0)
+        mask = mask_mod(*places, *arguments["mask_mod_other_buffers"])
+    mask = mask.expand_as(scores)
+    _check_blocks(block_mask, mask)
+    return scores.masked_fill(~mask, -math.inf).to(wide)
 
 
 def _at_all_places(function: Callable[..., Tensor], leading: int) -> Callable[..., Tensor]:
@@ -139,32 +141,32 @@ def _at_all_places(function: Callable[..., Tensor], leading: int) -> Callable[..
         leading: 1 for a score function and 0 for a mask function.
     """
 
-    def applied(*arguments: Tensor) -> Tensor:
-        fixed = arguments[leading + 4 :]
+    def apply(*arguments: Tensor) -> Tensor:
+        buffers = arguments[leading + 4 :]
 
         def at(*places: Tensor) -> Tensor:
-            return function(*places, *fixed)
+            return function(*places, *buffers)
 
-        mapped: Callable[..., Tensor] = at
+        batch_function: Callable[..., Tensor] = at
         for axis in (3, 2, 1, 0):
             dims = tuple(0 if place == axis else None for place in range(4))
-            mapped = torch.vmap(mapped, in_dims=(0,) * leading + dims)
-        return mapped(*arguments[: leading + 4])
+            batch_function = torch.vmap(batch_function, in_dims=(0,) * leading + dims)
+        return batch_function(*arguments[: leading + 4])
 
-    return applied
+    return apply
 
 
-def _check_blocks(block_mask: tuple[Any, ...], allowed: Tensor) -> None:
+def _check_blocks(block_mask: tuple[Any, ...], mask: Tensor) -> None:
     """Raise `SiteError` where blocks are left out that the mask function would let through."""
     _, _, count, index, full_count, full_index, *_, rows, columns, _ = block_mask
     if torch.compiler.is_compiling():
         return
-    listed = _listed(count, index)
+    blocks = _block_table(count, index)
     if full_count is not None:
-        listed = listed | _listed(full_count, full_index)
-    query, key = (torch.arange(size, device=allowed.device) for size in allowed.shape[-2:])
-    seen = listed[..., query // rows, :][..., key // columns]
-    if bool((allowed & ~seen).any()):
+        blocks = blocks | _block_table(full_count, full_index)
+    query, key = (torch.arange(size, device=mask.device) for size in mask.shape[-2:])
+    coverage = blocks[..., query // rows, :][..., key // columns]
+    if bool((mask & ~coverage).any()):
         raise SiteError(
             "flex_attention was given a block mask that leaves out blocks its mask_mod lets "
             "through, so what it looks at depends on how torch runs it\n"
@@ -172,8 +174,8 @@ def _check_blocks(block_mask: tuple[Any, ...], allowed: Tensor) -> None:
         )
 
 
-def _listed(count: Tensor, index: Tensor) -> Tensor:
-    """Which blocks of keys each block of queries lists, `[row, head, blocks, blocks]`."""
+def _block_table(count: Tensor, index: Tensor) -> Tensor:
+    """Mark the blocks of keys that each block of queries lists, `[row, head, blocks, blocks]`."""
     blocks = index.shape[-1]
     places = torch.arange(blocks, device=index.device)
     first = (places < count.unsqueeze(-1)).to(torch.int32)
@@ -185,12 +187,12 @@ def _listed(count: Tensor, index: Tensor) -> Tensor:
 def _without_autocast(arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The arguments in the type that automatic casting gives them, and casting off."""
     device = arguments["query"].device.type
-    given = dict(arguments)
+    inputs = dict(arguments)
     if not torch.is_autocast_enabled(device):
         with nullcontext():
-            yield given
+            yield inputs
         return
     dtype = torch.get_autocast_dtype(device)
-    given |= {name: given[name].to(dtype) for name in ("query", "key", "value")}
+    inputs |= {name: inputs[name].to(dtype) for name in ("query", "key", "value")}
     with torch.autocast(device, enabled=False):
-        yield given
+        yield inputs

@@ -15,7 +15,7 @@ from dropsmith.interception.torch_ops import NoisyCall, decode
 
 
 class ModuleTrace(SeesFlex, ABC):
-    """What is noted while a model runs, for the length of `with trace.running(model)`.
+    """Notes taken while a model runs, for the length of `with trace.running(model)`.
 
     A subclass notes the calls; it may note modules, too.
     """
@@ -86,7 +86,7 @@ class ModuleTrace(SeesFlex, ABC):
 
 @contextmanager
 def fast_path_disabled() -> Iterator[None]:
-    """Torch's Transformer layers run part by part in the block, where hooks and modes see them.
+    """Run torch's Transformer layers part by part in the block, so that hooks and modes see them.
 
     An encoder that is given padding would otherwise hand its layers nested tensors, which they
     take on their fused path alone.

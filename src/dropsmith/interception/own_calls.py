@@ -37,7 +37,7 @@ class CallMode(SeesFlex):
 
 
 def always(module: nn.Module) -> bool:
-    """Calls are wanted whenever the owner runs."""
+    """Watch every forward of the owner."""
     return True
 
 
@@ -47,21 +47,21 @@ class OwnCalls(Attachment):
     Args:
         module: the module whose own forward makes the calls.
         handle: a function, picklable if the model is to be.
-        wanted: whether the calls of a forward that begins are wanted; where they are not, the
-            forward runs as if nothing were attached.
+        should_watch: says whether a forward that begins is watched; one that is not runs as if
+            nothing were attached.
     """
 
     def __init__(
-        self, module: nn.Module, handle: Handle, wanted: Callable[[nn.Module], bool] = always
+        self, module: nn.Module, handle: Handle, should_watch: Callable[[nn.Module], bool] = always
     ) -> None:
         super().__init__(module)
-        self.handle, self.wanted = handle, wanted
+        self.handle, self.should_watch = handle, should_watch
         self.mode = CallMode(handle)
         self._reset()
 
     def _reset(self) -> None:
         self.running: list[tuple[nn.Module, bool]] = []
-        self.entered = False
+        self.is_active = False
 
     def attach(self) -> None:
         for module in (self.module, *_calling_below(self.module)):
@@ -70,8 +70,8 @@ class OwnCalls(Attachment):
 
     def begin(self, module: nn.Module) -> None:
         """The forward of the owner, or of a module below it, starts."""
-        self.running.append((module, self.entered))
-        self._switch(module is self.module and self.wanted(module))
+        self.running.append((module, self.is_active))
+        self._switch(module is self.module and self.should_watch(module))
 
     def end(self, module: nn.Module) -> None:
         """That forward ends, well or badly."""
@@ -79,31 +79,31 @@ class OwnCalls(Attachment):
         if self.running and self.running[-1][0] is module:
             self._switch(self.running.pop()[1])
 
-    def _switch(self, entered: bool) -> None:
-        if entered == self.entered:
+    def _switch(self, active: bool) -> None:
+        if active == self.is_active:
             return
-        if entered:
+        if active:
             _push_mode(self.mode)
-            self.entered = True
+            self.is_active = True
         else:
             # It is not on the stack while it handles a call, which may run modules.
-            self.entered = not _remove_mode(self.mode)
+            self.is_active = not _remove_mode(self.mode)
         update_flex_visibility()
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"running": [], "entered": False}
+        return self.__dict__ | {"running": [], "is_active": False}
 
 
 def _remove_mode(mode: TorchFunctionMode) -> bool:
-    """Take a mode off the stack, also from below others; whether it was there."""
+    """Take a mode off the stack, also from below others; say whether it was there."""
     if not _len_torch_function_stack():
         return False
     top = _pop_mode()
     if top is mode:
         return True
-    removed = _remove_mode(mode)
+    was_there = _remove_mode(mode)
     _push_mode(top)
-    return removed
+    return was_there
 
 
 def _calling_below(module: nn.Module) -> Iterator[nn.Module]:
@@ -119,16 +119,16 @@ def _calling_below(module: nn.Module) -> Iterator[nn.Module]:
 
 
 class _Begin:
-    def __init__(self, own: OwnCalls) -> None:
-        self.own = own
+    def __init__(self, calls: OwnCalls) -> None:
+        self.calls = calls
 
     def __call__(self, module: nn.Module, args: Any) -> None:
-        self.own.begin(module)
+        self.calls.begin(module)
 
 
 class _End:
-    def __init__(self, own: OwnCalls) -> None:
-        self.own = own
+    def __init__(self, calls: OwnCalls) -> None:
+        self.calls = calls
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
-        self.own.end(module)
+        self.calls.end(module)

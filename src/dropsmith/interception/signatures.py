@@ -92,7 +92,11 @@ _MULTI_HEAD = Signature(
     "multi-head attention",
     "attention",
     tuple(parameter.name for parameter in _HEADS),
-    {each.name: each.default for each in _HEADS if each.default is not inspect.Parameter.empty},
+    {
+        parameter.name: parameter.default
+        for parameter in _HEADS
+        if parameter.default is not inspect.Parameter.empty
+    },
     rate="dropout_p",
 )
 

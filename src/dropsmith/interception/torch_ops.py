@@ -35,7 +35,7 @@ class NoisyCall(NamedTuple):
 
     @property
     def operation(self) -> Operation:
-        """What the call computes."""
+        """The computation of the call, such as `dropout` or `attention`."""
         return self.signature.operation
 
     @property
@@ -56,28 +56,28 @@ class NoisyCall(NamedTuple):
 
     @property
     def training(self) -> bool:
-        """Whether the call drops if its rate is above zero."""
+        """The switch of the call: it drops if this is on and its rate is above zero."""
         name = self.signature.training
         return bool(self.arguments[name]) if name else True
 
     @property
     def inplace(self) -> bool:
-        """Whether the call changes its tensor."""
+        """True for a call that writes its result into its tensor."""
         return self.signature.inplace or bool(self.arguments.get("inplace"))
 
     def run(self) -> Any:
-        """What the call returns, by torch or by whatever else looks at torch's calls."""
+        """Make the call, by torch or by whatever else looks at torch's calls."""
         if self.operation == "flex attention":
             return run_flex(self.args, self.kwargs)
         return self.function(*self.args, **self.kwargs)
 
     def run_at(self, rate: float, training: bool = True) -> Any:
-        """What the call returns at another rate."""
-        own = self.signature
-        changed = self.arguments | {own.rate: rate}
-        if own.training:
-            changed[own.training] = training
-        return self.function(**changed)
+        """Make the call at another rate."""
+        signature = self.signature
+        arguments = self.arguments | {signature.rate: rate}
+        if signature.training:
+            arguments[signature.training] = training
+        return self.function(**arguments)
 
 
 def decode(
@@ -93,8 +93,8 @@ def decode(
         return None
     if signature.operation == "recurrent" and _is_packed(args, kwargs):
         signature = PACKED
-    given = kwargs or {}
-    return NoisyCall(func, signature, signature.bind(args, given), args, given)
+    keywords = kwargs or {}
+    return NoisyCall(func, signature, signature.bind(args, keywords), args, keywords)
 
 
 def _is_packed(args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> bool:

@@ -66,7 +66,7 @@ def recomputed(counter: str, this: ForwardPass) -> int:
     """Which call of the forward a call in backward is the second run of."""
     if this.calls.get(counter, 1) == 1:
         return 0
-    meant = checkpointing.again(this.places[counter])
+    meant = checkpointing.recomputed_calls(this.places[counter])
     key = counter, min(meant, default=0), checkpointing.backward()
     done = this.recomputations.get(key, 0)
     if done >= len(meant):

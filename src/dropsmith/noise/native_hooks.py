@@ -37,7 +37,7 @@ class RetunedRate(Attachment):
         super().detach()
         setattr(self.module, self.attribute, self.before)
 
-    def returning(self) -> Callable[[], None]:
+    def restorer(self) -> Callable[[], None]:
         return partial(setattr, self.module, self.attribute, getattr(self.module, self.attribute))
 
 

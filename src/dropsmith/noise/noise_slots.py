@@ -64,7 +64,7 @@ class InnerSiteNoise(Attachment):
         if not slots:
             del self.module.__dict__[_INNER]
 
-    def returning(self) -> Callable[[], None]:
+    def restorer(self) -> Callable[[], None]:
         return self.attach
 
 

@@ -23,7 +23,7 @@ def plan_suspended(model: nn.Module) -> Iterator[None]:
     own = {name: model.__dict__.pop(name, None) for name in (INSTALLED, ATTRIBUTE)}
     attached = _all_attachments(installation)
     states = [(one, dict(vars(one)) | {"handles": list(one.handles)}) for one in attached]
-    returning = [one.returning() for one in attached]
+    returning = [one.restorer() for one in attached]
     handles = [] if installation is None else list(installation.handles)
     hooks = DetachedHooks(handles + [handle for one in attached for handle in one.handles])
     for one in reversed(installation.attachments if installation is not None else ()):
