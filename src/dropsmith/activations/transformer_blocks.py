@@ -34,7 +34,7 @@ def block_candidates(model: nn.Module, blocks: str | None = None) -> list[BlockC
     Raises:
         SiteError: `blocks` matches no module.
     """
-    modules = {shown(name): module for name, module in model.named_modules()}
+    modules = {display_name(name): module for name, module in model.named_modules()}
     if blocks is None:
         names = [
             name
@@ -94,12 +94,12 @@ def ends_with_attention(
 
 
 def _is_in_list(modules: dict[str, nn.Module], name: str) -> bool:
-    parent = modules.get(shown(name.rpartition(".")[0])) if name != ROOT else None
+    parent = modules.get(display_name(name.rpartition(".")[0])) if name != ROOT else None
     return isinstance(parent, nn.ModuleList | nn.Sequential)
 
 
 def _stack(modules: dict[str, nn.Module], name: str) -> str:
-    return shown(name.rpartition(".")[0]) if _is_in_list(modules, name) else name
+    return display_name(name.rpartition(".")[0]) if _is_in_list(modules, name) else name
 
 
 def _inside(name: str, owners: Iterable[str]) -> bool:
@@ -120,7 +120,7 @@ def _projections(module: nn.Module) -> Iterator[str]:
 
 
 def _join(name: str, path: str) -> str:
-    return shown(path) if name == ROOT else f"{name}.{path}" if path else name
+    return display_name(path) if name == ROOT else f"{name}.{path}" if path else name
 
 
 def _has_feed(model: nn.Module, name: str, owners: Iterable[str]) -> bool:

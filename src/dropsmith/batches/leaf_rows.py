@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from dropsmith.batches.packed import joined_sequences, packed_rows, taken_sequences
+from dropsmith.batches.packed import join_sequences, packed_rows, take_sequences
 from dropsmith.kernels import lazy_logits
 
 Axis = int | None

@@ -28,7 +28,7 @@ class ModelState:
 def _state_of(model: nn.Module) -> _Entries:
     norms = nn.modules.batchnorm._BatchNorm
     return [
-        (namespace, name, copied(value))
+        (namespace, name, copy_tensors(value))
         for module in model.modules()
         if not isinstance(module, norms)
         for namespace in (module._buffers, module.__dict__)
@@ -44,4 +44,4 @@ def _is_state(value: Any) -> bool:
 
 def _put(entries: _Entries) -> None:
     for namespace, name, value in entries:
-        namespace[name] = copied(value)
+        namespace[name] = copy_tensors(value)

@@ -217,7 +217,7 @@ def _two_calls(model: nn.Module, inputs: Arguments) -> tuple[bool, set[str]]:
     A hook on a module keeps torch's encoder layer from its fused fast path, which runs none of
     its parts; a global hook does not.
     """
-    names = {module: shown(name) for name, module in model.named_modules()}
+    names = {module: display_name(name) for name, module in model.named_modules()}
     running: set[str] = set()
 
     def note(module: nn.Module, args: Any) -> None:

@@ -203,7 +203,7 @@ class LoopedRun(ViewRun):
 
     def _copy(self, arguments: Arguments) -> Arguments:
         """Copy the arguments for one of several views, for a model may write into them."""
-        return copied(arguments) if self.request.views > 1 else arguments
+        return copy_tensors(arguments) if self.request.views > 1 else arguments
 
     def _remember_modes(self, outputs: tuple[Any, ...]) -> None:
         if self.request.noise_free:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dropsmith.batches import Arguments, Layout, call, copied
+from dropsmith.batches import Arguments, Layout, call, copy_tensors
 from dropsmith.errors import PlanError
 from dropsmith.interception import Attachment, fast_path_disabled
 from dropsmith.noise import Calls as CallsOf
@@ -89,10 +89,10 @@ def two_rows(model: nn.Module, layout: Layout, inputs: Arguments) -> Arguments:
     rows = layout.argument_rows(inputs)
     if not layout.divisible or not layout.grows:
         return inputs
-    part = layout.taken_arguments(inputs, [0, min(1, rows - 1)])
+    part = layout.take_arguments(inputs, [0, min(1, rows - 1)])
     try:
         with unchanged(model), torch.no_grad():
-            args, kwargs = copied(part)
+            args, kwargs = copy_tensors(part)
             model(*args, **kwargs)
     except Exception:
         return inputs

@@ -37,7 +37,7 @@ class Cell(ABC):
 
     @abstractmethod
     def run(
-        self, gates: Tensor, states: States, own: Parameters, noise: state_noise.StateNoise
+        self, gates: Tensor, states: States, parameters: Parameters, noise: state_noise.StateNoise
     ) -> tuple[Tensor, States]:
         """The hidden states `[time, batch, unit]` and the states after the last step."""
 
@@ -51,9 +51,11 @@ class LongShortTerm(Cell):
     kernel: lstm.Triton | None = None
 
     def run(
-        self, gates: Tensor, states: States, own: Parameters, noise: state_noise.StateNoise
+        self, gates: Tensor, states: States, parameters: Parameters, noise: state_noise.StateNoise
     ) -> tuple[Tensor, States]:
-        output, *last = lstm.lstm(gates, states[0], states[1], own.weight_hh, noise, self.kernel)
+        output, *last = lstm.lstm(
+            gates, states[0], states[1], parameters.weight_hh, noise, self.kernel
+        )
         return output, tuple(last)
 
 
@@ -66,11 +68,11 @@ class GatedRecurrent(Cell):
         return parameters.bias_ih
 
     def run(
-        self, gates: Tensor, states: States, own: Parameters, noise: state_noise.StateNoise
+        self, gates: Tensor, states: States, parameters: Parameters, noise: state_noise.StateNoise
     ) -> tuple[Tensor, States]:
-        bias = own.bias_hh
-        bias = own.weight_hh.new_zeros(len(own.weight_hh)) if bias is None else bias
-        output, last = gru.gru(gates, states[0], own.weight_hh, bias, noise)
+        bias = parameters.bias_hh
+        bias = parameters.weight_hh.new_zeros(len(parameters.weight_hh)) if bias is None else bias
+        output, last = gru.gru(gates, states[0], parameters.weight_hh, bias, noise)
         return output, (last,)
 
 
@@ -83,9 +85,9 @@ class Elman(Cell):
     nonlinearity: str = "tanh"
 
     def run(
-        self, gates: Tensor, states: States, own: Parameters, noise: state_noise.StateNoise
+        self, gates: Tensor, states: States, parameters: Parameters, noise: state_noise.StateNoise
     ) -> tuple[Tensor, States]:
-        output, last = elman.elman(gates, states[0], own.weight_hh, noise, self.nonlinearity)
+        output, last = elman.elman(gates, states[0], parameters.weight_hh, noise, self.nonlinearity)
         return output, (last,)
 
 

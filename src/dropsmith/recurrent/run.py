@@ -149,11 +149,13 @@ class _Direction:
             gate_inputs = x[:, :, None] * mask.to(x.dtype)
             weights = self.parameters.weight_ih.chunk(gates)
             biases = [None] * gates if bias is None else bias.chunk(gates)
-            parts = zip(seen.unbind(2), weights, biases, strict=True)
+            parts = zip(gate_inputs.unbind(2), weights, biases, strict=True)
             return torch.stack([large_matmul.large_linear(*part) for part in parts], 2)
         if mask is not None:
             x = x * mask[:, :, 0].to(x.dtype)
-        return large_matmul.large_linear(x, self.own.weight_ih, bias).unflatten(-1, (gates, -1))
+        return large_matmul.large_linear(x, self.parameters.weight_ih, bias).unflatten(
+            -1, (gates, -1)
+        )
 
     def _noise(self, gates: Tensor, present: Tensor | None) -> state_noise.StateNoise:
         time, batch, count, unit = gates.shape
@@ -175,7 +177,7 @@ def _combine(share: Tensor | None, present: Tensor | None, like: Tensor) -> Tens
     return parts[0] * parts[1] if len(parts) > 1 else next(iter(parts), None)
 
 
-def _flipped(noise: state_noise.StateNoise) -> state_noise.StateNoise:
+def _flip(noise: state_noise.StateNoise) -> state_noise.StateNoise:
     masks = noise.recurrent, noise.hidden_update, noise.cell_update
     first, second, third = (None if mask is None else mask.flip(0) for mask in masks)
     return state_noise.StateNoise(recurrent=first, hidden_update=second, cell_update=third)
