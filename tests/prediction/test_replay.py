@@ -2,6 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from transformers.modeling_outputs import BaseModelOutput
 
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
@@ -179,3 +180,34 @@ def test_code_that_torch_does_not_show_makes_replay_give_way():
     torch.testing.assert_close(
         predict(model, seeded(6, 4), samples=4, keep=True).draws, plain.draws
     )
+
+
+class Unlike(nn.Module):
+    """Returns an output that has an entry its own class does not take."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(4, 4)
+
+    def forward(self, x):
+        output = BaseModelOutput(last_hidden_state=self.inner(x))
+        output["router_logits"] = x
+        return output
+
+
+class OnTop(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.drop, self.head = Unlike(), nn.Dropout(0.5), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.head(self.drop(self.body(x).last_hidden_state))
+
+
+def test_an_output_that_cannot_be_made_again_is_run_and_the_modules_inside_it_are_replayed():
+    torch.manual_seed(0)
+    model, x = OnTop(), seeded(3, 4)
+    fast = predict(model, x, 6, keep=True)
+    slow = predict(model, x, 6, keep=True, mode="looped", replay=False)
+    assert fast.draws is not None
+    torch.testing.assert_close(fast.draws, slow.draws)

@@ -7,7 +7,7 @@ other replayed modules is given is not even kept: an empty tensor of its shape s
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -89,8 +89,11 @@ class Recorder:
             self.count += 1
             output = forward(*args, **kwargs)
             if not self.noise_began():
-                del self.entries[place + 1 :]
-                entry.output, entry.has_output = self._copy(entry.number, output), True
+                # Some outputs of transformers cannot be made again from their parts: then the
+                # modules inside are replayed, and not this one.
+                with suppress(TypeError):
+                    entry.output, entry.has_output = self._copy(entry.number, output), True
+                    del self.entries[place + 1 :]
             return output
 
         return noting
