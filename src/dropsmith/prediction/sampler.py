@@ -30,7 +30,7 @@ from dropsmith.noise import (
     plan_of,
     plan_suspended,
     remove,
-    unchanged,
+    state_unchanged,
 )
 from dropsmith.noise import Calls as CallsOf
 from dropsmith.noise import sites as find_sites
@@ -185,7 +185,7 @@ def sampling(
     chosen = plan if plan is not None else plan_of(model) or Plan()
     _check_root(model)
     step = _step_of(model, chosen)
-    with unchanged(model), plan_suspended(model), _eager(model), _no_fast_path():
+    with state_unchanged(model), plan_suspended(model), _eager(model), _no_fast_path():
         model.eval()
         layout = layout_of(model, inputs, rows)
         # A mask that the views of a batch share in training would be one mask for all samples.
@@ -197,7 +197,7 @@ def sampling(
             memory = TrialMemory(_native_calls(model, few), find_sites(model, few), few=few)
         native = native_rules(memory.calls)
         installation = install(model, (*native, *fresh), inputs, seed, 0, memory.sites)
-        installation.noise.checked = True
+        installation.noise.rules_checked = True
         try:
             _call_by_call(installation, mixed(memory.calls), len(native))
             yield Sampler(model, installation, len(native), seed, step, layout, memory)
@@ -213,7 +213,7 @@ def few_rows(model: nn.Module, layout: Layout, inputs: Arguments) -> Arguments:
         return inputs
     few = layout.taken_arguments(inputs, [0, min(1, rows - 1)])
     try:
-        with unchanged(model), torch.no_grad():
+        with state_unchanged(model), torch.no_grad():
             args, kwargs = copied(few)
             model(*args, **kwargs)
     except Exception:
@@ -232,7 +232,7 @@ def _native_calls(model: nn.Module, few: Any) -> Calls:
 
 def _warn_of_own_draws(model: nn.Module, few: Any, training: OwnDraws) -> None:
     """Say which modules draw for themselves in train mode, and not in eval mode."""
-    with unchanged(model), torch.no_grad():
+    with state_unchanged(model), torch.no_grad():
         draws = own_draws(model, lambda: call(model, few))
     silent = [name or "the root" for name in training.modules if name not in draws.modules]
     if silent:
@@ -265,8 +265,8 @@ def _call_by_call(made: Installation, calls: Calls, own: int) -> None:
     own_sites = {one.site.name for one in made.assignments if one.rule in made.rules[:own]}
     for attachment in made.attachments:
         for holder in _holders(attachment):
-            if (name := holder.drawn.site.name) in calls and name in own_sites:
-                holder.drawn = CallByCall.of(holder.drawn, calls[name])
+            if (name := holder.site_noise.site.name) in calls and name in own_sites:
+                holder.site_noise = CallByCall.of(holder.site_noise, calls[name])
 
 
 def _holders(attachment: Attachment) -> list[Any]:
