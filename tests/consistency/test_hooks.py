@@ -86,7 +86,7 @@ def test_a_forward_that_raises_leaves_the_model_ready_for_the_next(mode):
         model(seeded(8, 7), labels=Y)
     with pytest.raises(ObjectiveError, match="shaped like"):
         model(X, labels=Y[:4])
-    assert not ds.noise_of(model).held
+    assert not ds.noise_of(model).pass_is_set
     model(X, labels=Y).loss.backward()
     assert ds.noise_of(model).step == 3
 

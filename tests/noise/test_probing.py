@@ -9,7 +9,7 @@ from torch import nn
 
 from dropsmith.noise import noise_of
 from dropsmith.noise.find_sites import sites
-from dropsmith.noise.probing import unchanged
+from dropsmith.noise.probing import state_unchanged
 from dropsmith.passes.run_audit import audit
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
@@ -80,7 +80,7 @@ def test_what_is_no_buffer_is_as_after_any_call():
 
 
 def _fail_inside(model, x):
-    with unchanged(model):
+    with state_unchanged(model):
         model(x)
         model.eval()(x)
         raise ValueError("on purpose")

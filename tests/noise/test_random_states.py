@@ -19,9 +19,9 @@ DRAWS = {
 def test_a_draw_moves_its_own_generator_and_restoring_brings_it_back(name):
     before = RandomStates.now()
     first = DRAWS[name]()
-    assert before.moved(RandomStates.now()) == (name,)
+    assert before.changes(RandomStates.now()) == (name,)
     before.restore()
-    assert before.moved(RandomStates.now()) == ()
+    assert before.changes(RandomStates.now()) == ()
     assert DRAWS[name]() == first
 
 
@@ -29,4 +29,4 @@ def test_the_second_normal_number_of_a_pair_is_a_draw_too():
     np.random.standard_normal()
     before = RandomStates.now()
     np.random.standard_normal()
-    assert before.moved(RandomStates.now()) == ("numpy",)
+    assert before.changes(RandomStates.now()) == ("numpy",)

@@ -9,9 +9,8 @@ import torch
 from torch import nn
 
 from dropsmith.errors import NoiseError
-from dropsmith.noise.forward_pass import TRAINING, ForwardPass
+from dropsmith.noise.forward_pass import TRAINING, ForwardPass, SiteKeys
 from dropsmith.noise.lookup import find_noise, noise_of, step
-from dropsmith.noise.site_keys import SiteKeys
 from dropsmith.noise.state import Noise
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
@@ -179,7 +178,7 @@ def test_noise_is_found_through_a_wrapper():
 
 
 def test_keys_that_are_held_are_those_that_are_folded_anew_and_no_more_than_few(monkeypatch):
-    monkeypatch.setattr(sys.modules[SiteKeys.__module__], "_MOST", 3)
+    monkeypatch.setattr(sys.modules[SiteKeys.__module__], "_MAX_KEYS", 3)
     state = Noise(seed=5, rank=1)
     state.prepare("a")
     for number in range(1, 4):
@@ -188,7 +187,7 @@ def test_keys_that_are_held_are_those_that_are_folded_anew_and_no_more_than_few(
             (source,) = state.sources("a", False, torch.device("cpu"))
             fresh = state.keys.prefix("a").fold(TRAINING, 0, call, number)
             assert source.key == fresh
-    assert len(state.keys._folded) <= 3
+    assert len(state.keys._keys) <= 3
     state.seed = 6
     state.prepare("a")
     state.begin(training=True)

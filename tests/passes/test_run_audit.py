@@ -129,11 +129,23 @@ def test_an_audit_leaves_no_trace(training):
     net.train()(seeded(ROWS, WIDTH))
     net.train(training)
     noise = noise_of(net)
-    counters = noise.step, dict(noise.draw_counts), noise.checked, noise.observer, noise.held
+    counters = (
+        noise.step,
+        dict(noise.draw_counts),
+        noise.rules_checked,
+        noise.observer,
+        noise.pass_is_set,
+    )
     modes, before, state = [m.training for m in net.modules()], state_of(net), torch.get_rng_state()
     hooks = [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in net.modules()]
     audit(net, seeded(ROWS, WIDTH))
-    assert (noise.step, noise.draw_counts, noise.checked, noise.observer, noise.held) == counters
+    assert (
+        noise.step,
+        noise.draw_counts,
+        noise.rules_checked,
+        noise.observer,
+        noise.pass_is_set,
+    ) == counters
     assert [m.training for m in net.modules()] == modes
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)

@@ -37,7 +37,7 @@ class CarryStep(Callback):
         if _KEY in checkpoint:
             noise.load_state_dict(checkpoint[_KEY])
             return
-        noise.loaded = False
+        noise.weights_loaded = False
         warnings.warn(
             "this checkpoint was written without CarryStep: masks and schedules go on from step "
             f"{noise.step}\n  say where they were: ds.step(model, number of training forwards)",

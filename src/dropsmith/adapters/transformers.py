@@ -44,7 +44,7 @@ class CarryStep(TrainerCallback, ExportableState):
         stateful: dict[str, Any] = state.stateful_callbacks  # pyright: ignore - read from JSON
         attributes_of_step = stateful.setdefault(type(self).__name__, None)
         if attributes_of_step is None:
-            self.noise.loaded = False
+            self.noise.weights_loaded = False
             warnings.warn(
                 f"the checkpoint of step {state.global_step} was written without CarryStep: masks "
                 f"and schedules go on from step {self.noise.step}\n"

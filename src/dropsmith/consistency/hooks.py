@@ -35,7 +35,7 @@ def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, An
         return _as_forward_takes(state, args, kwargs)
     noise: Noise = module.__dict__[ATTRIBUTE]
     # Held noise means that somebody else is making views of this model: an audit, or `views`.
-    if noise.held:
+    if noise.pass_is_set:
         return None
     if not module.training:
         _warn_of_eval(state, kwargs)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dropsmith.noise import evaluating, unchanged
+from dropsmith.noise import evaluating, state_unchanged
 
 ITEMS = "num_items_in_batch"
 """The argument by which trainers give the number of items that they average over."""
@@ -56,7 +56,7 @@ class Signature:
 def takes_labels(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     """Run a forward that takes any name, without noise, and say whether it accepts labels."""
     arguments = {name: value for name, value in kwargs.items() if name != ITEMS}
-    with unchanged(model), evaluating(model), torch.no_grad():
+    with state_unchanged(model), evaluating(model), torch.no_grad():
         try:
             model(*args, **arguments)
         except TypeError as error:

@@ -18,7 +18,7 @@ from dropsmith.noise.native_hooks import KeyedDropout
 from dropsmith.noise.noise_slots import NoiseSlot, inner_noise_of
 from dropsmith.noise.own_draws import OwnDraws, own_draws
 from dropsmith.noise.plan_suspended import plan_suspended
-from dropsmith.noise.probing import unchanged
+from dropsmith.noise.probing import state_unchanged
 from dropsmith.noise.root_hooks import check_rules_ran, warn_if_loaded, watch_loading
 from dropsmith.noise.row_layout import RowAxes, evaluating, forget_layouts, layout_of
 from dropsmith.noise.site_noise import SiteNoise
@@ -32,7 +32,7 @@ from dropsmith.noise.skipping import (
 from dropsmith.noise.state import ATTRIBUTE, Noise
 from dropsmith.noise.static_sites import owner_module, possible_calls, static_sites
 from dropsmith.noise.torch_calls import Calls, call_kind
-from dropsmith.noise.transfer import LayerNames, transferred
+from dropsmith.noise.transfer import LayerNames, transfer_rules
 
 __all__ = [
     "ATTRIBUTE",
@@ -73,10 +73,10 @@ __all__ = [
     "remove",
     "sites",
     "skipped_layers",
+    "state_unchanged",
     "static_sites",
     "step",
-    "transferred",
-    "unchanged",
+    "transfer_rules",
     "warn_if_loaded",
     "watch_loading",
 ]

@@ -19,13 +19,13 @@ class BagWords(Attachment):
     without noise, as dropout before the average would have it.
     """
 
-    def __init__(self, module: nn.EmbeddingBag, drawn: SiteNoise) -> None:
+    def __init__(self, module: nn.EmbeddingBag, site_noise: SiteNoise) -> None:
         super().__init__(module)
-        self.drawn = drawn
+        self.site_noise = site_noise
         if module.mode == "max":
             raise SiteError(
-                f"site {drawn.site.name!r} takes the maximum of its words, in which a word that is "
-                "missing leaves no zero\n  use mode='sum' or 'mean', or drop its output: "
+                f"site {site_noise.site.name!r} takes the maximum of its words, in which a word "
+                "that is missing leaves no zero\n  use mode='sum' or 'mean', or drop its output: "
                 "Bernoulli(rate=...)"
             )
 
@@ -33,18 +33,20 @@ class BagWords(Attachment):
         self.handles.append(self.module.register_forward_hook(self, with_kwargs=True))
 
     def __call__(self, module: Any, args: Any, kwargs: dict[str, Any], output: Tensor) -> Any:
-        if not self.drawn.noise.active(module.training):
+        if not self.site_noise.noise.active(module.training):
             return None
-        given = dict(zip(("input", "offsets", "per_sample_weights"), args, strict=False)) | kwargs
-        bags = _Bags.of(given["input"], given.get("offsets"), module.include_last_offset)
-        ones = torch.ones(*bags.ids.shape, 1, dtype=output.dtype, device=output.device)
-        factors = self.drawn.words(ones, bags.ids).squeeze(-1)[bags.bag, bags.place]
-        if given.get("per_sample_weights") is not None:
-            factors = factors * given["per_sample_weights"].reshape(-1)
+        arguments = (
+            dict(zip(("input", "offsets", "per_sample_weights"), args, strict=False)) | kwargs
+        )
+        bags = _Bags.of(arguments["input"], arguments.get("offsets"), module.include_last_offset)
+        unit_rows = torch.ones(*bags.ids.shape, 1, dtype=output.dtype, device=output.device)
+        factors = self.site_noise.words(unit_rows, bags.ids).squeeze(-1)[bags.bag, bags.place]
+        if arguments.get("per_sample_weights") is not None:
+            factors = factors * arguments["per_sample_weights"].reshape(-1)
         if module.mode == "mean":
             factors = factors / bags.counts(module.padding_idx)[bags.bag]
         return F.embedding_bag(
-            given["input"].reshape(-1),
+            arguments["input"].reshape(-1),
             module.weight,
             bags.starts,
             max_norm=module.max_norm,
@@ -96,6 +98,6 @@ class _Bags:
         return cls(flat, starts, bag, place, table)
 
     def counts(self, padding: int | None) -> Tensor:
-        """How many words each bag holds that are no padding, 1 where there is none."""
+        """Count the words in each bag that are no padding; 1 where there is none."""
         real = torch.ones_like(self.bag) if padding is None else (self.flat != padding).long()
         return torch.zeros_like(self.starts).index_add(0, self.bag, real).clamp(min=1)

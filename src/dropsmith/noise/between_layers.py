@@ -11,21 +11,22 @@ from dropsmith.noise.site_noise import SiteNoise
 
 
 def dropped_between(
-    drawn: SiteNoise, module: nn.Module, func: Callable[..., Any], args: tuple[Any, ...]
+    site_noise: SiteNoise, module: nn.Module, func: Callable[..., Any], args: tuple[Any, ...]
 ) -> tuple[Tensor, ...]:
-    """What torch's own multi-layer call returns, its dropout replaced by the site's pattern."""
+    """Run torch's own multi-layer call with its dropout replaced by the site's pattern."""
     assert isinstance(module, nn.RNNBase)
     # Torch's call for packed sequences has the batch sizes where the other has the state.
     if not isinstance(args[3], bool):
         raise SiteError(
-            f"site {drawn.site.name!r}: a PackedSequence has no batch and time axes to drop over\n"
+            f"site {site_noise.site.name!r}: a PackedSequence has no batch and time axes "
+            "to drop over\n"
             "  pad the sequences, use TorchDropout(rate=...) to retune torch's own dropout, or\n"
             "  convert the layer, which then takes noise there, too: "
             "dropsmith.recurrent.convert(model)"
         )
 
     def drop(layer: int, x: Tensor) -> Tensor:
-        return drawn.drop(x, module) if drawn.noise.active(module.training) else x
+        return site_noise.drop(x, module) if site_noise.noise.active(module.training) else x
 
     return layer_by_layer(module, func, args, drop)
 
@@ -36,7 +37,7 @@ def layer_by_layer(
     args: tuple[Any, ...],
     between: Callable[[int, Tensor], Tensor],
 ) -> tuple[Tensor, ...]:
-    """Torch's own call, one layer at a time, with something of ours between the layers.
+    """Run torch's own call one layer at a time, with something of ours between the layers.
 
     Args:
         module: whose call it is.
@@ -53,12 +54,12 @@ def layer_by_layer(
     finals: list[list[Tensor]] = [[] for _ in states]
     for layer in range(module.num_layers):
         rows = slice(layer * directions, (layer + 1) * directions)
-        own = [part[rows] for part in states]
-        chosen = weights[layer * per_layer : (layer + 1) * per_layer]
-        tail = (chosen, bias, 1, 0.0, False, module.bidirectional, module.batch_first)
-        x, *last = func(x, tuple(own) if is_lstm else own[0], *tail)
-        for collected, one in zip(finals, last, strict=True):
-            collected.append(one)
+        layer_states = [part[rows] for part in states]
+        layer_weights = weights[layer * per_layer : (layer + 1) * per_layer]
+        tail = (layer_weights, bias, 1, 0.0, False, module.bidirectional, module.batch_first)
+        x, *last = func(x, tuple(layer_states) if is_lstm else layer_states[0], *tail)
+        for parts, final in zip(finals, last, strict=True):
+            parts.append(final)
         if layer < module.num_layers - 1:
             x = between(layer, x)
     return (x, *(torch.cat(parts) for parts in finals))

@@ -27,8 +27,8 @@ class Clock:
         self.training = True
         self._numbers: tuple[int, int] | None = (0, 0)
         self._behind = False
-        self._copied = (-1, -1)
-        self._exported: tuple[Tensor, ...] | None = None
+        self._root_numbers = (-1, -1)
+        self._export_buffers: tuple[Tensor, ...] | None = None
 
     @property
     def numbers(self) -> tuple[int, int]:
@@ -41,9 +41,9 @@ class Clock:
     def set(self, step: int, call: int = 0) -> None:
         """Go on from these numbers."""
         before = None if self._behind else self._numbers
-        self._numbers, self._exported = (step, call), None
+        self._numbers, self._export_buffers = (step, call), None
         # A transform of `torch.func` lets nobody write to a tensor from outside of it.
-        self._behind = _transformed()
+        self._behind = _in_transform()
         if self._behind:
             return
         if before is None or before[0] != step:
@@ -62,9 +62,9 @@ class Clock:
         if root is not None and root._buffers.get(STEP) is not self.tensors[0]:
             self._copy_to(root)
 
-    def traced(self) -> tuple[Tensor, Tensor | None]:
+    def traced_numbers(self) -> tuple[Tensor, Tensor | None]:
         """The numbers as tensors, for code that is being compiled; no call in a training step."""
-        step, call = self.tensors if self._exported is None else self._exported
+        step, call = self.tensors if self._export_buffers is None else self._export_buffers
         return step, None if self.training else call
 
     def register(self, root: nn.Module) -> None:
@@ -75,23 +75,23 @@ class Clock:
         device = next((parameter.device for parameter in root.parameters()), None)
         for name, tensor in zip((STEP, CALL), self.tensors, strict=True):
             root.register_buffer(name, tensor.to(device), persistent=False)
-        self._copied = (-1, -1)
+        self._root_numbers = (-1, -1)
 
     def leave(self) -> None:
-        """After a forward of the root."""
-        self._exported = None
+        """A forward of the root ends."""
+        self._export_buffers = None
 
     def _begin_traced(self, training: bool, root: nn.Module | None) -> None:
         if root is not None and torch.compiler.is_exporting() and STEP in root._buffers:
             # An exported program advances its own buffers, and the clock stays as it is.
-            self._exported = root.get_buffer(STEP), root.get_buffer(CALL)
-        step, call = self.tensors if self._exported is None else self._exported
+            self._export_buffers = root.get_buffer(STEP), root.get_buffer(CALL)
+        step, call = self.tensors if self._export_buffers is None else self._export_buffers
         if training:
             step.add_(1)
             call.zero_()
         else:
             call.add_(1)
-        if self._exported is None:
+        if self._export_buffers is None:
             self._numbers = None
 
     def _copy_to(self, root: nn.Module) -> None:
@@ -99,14 +99,15 @@ class Clock:
         buffers = root._buffers
         if self._behind:
             return
-        for name, number, copied in zip((STEP, CALL), self.numbers, self._copied, strict=True):
-            if number != copied and (buffer := buffers.get(name)) is not None:
+        numbers = zip((STEP, CALL), self.numbers, self._root_numbers, strict=True)
+        for name, number, root_number in numbers:
+            if number != root_number and (buffer := buffers.get(name)) is not None:
                 buffer.fill_(number)
-        self._copied = self.numbers
+        self._root_numbers = self.numbers
 
 
-def _transformed() -> bool:
-    """Whether a transform of `torch.func` is running the code."""
+def _in_transform() -> bool:
+    """Say whether a transform of `torch.func` is running the code."""
     private: Any = torch._C
     return private._functorch.peek_interpreter_stack() is not None
 

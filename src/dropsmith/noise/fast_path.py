@@ -21,11 +21,11 @@ def keep_fast_path(
     """Hook each encoder of torch's in which something is attached."""
     handles = [handle for attachment in attachments for handle in _handles(attachment)]
     encoders = (module for module in model.modules() if isinstance(module, nn.TransformerEncoder))
-    own: list[RemovableHandle] = []
+    encoder_handles: list[RemovableHandle] = []
     for encoder in encoders:
         if inner := [handle for handle in handles if _is_inside(handle, encoder)]:
-            own += _EncoderPath(noise, inner).attach(encoder)
-    return own
+            encoder_handles += _EncoderPath(noise, inner).attach(encoder)
+    return encoder_handles
 
 
 class _EncoderPath:
@@ -38,8 +38,8 @@ class _EncoderPath:
 
     def __init__(self, noise: Noise, inner: list[RemovableHandle]) -> None:
         self.noise, self.inner = noise, inner
-        self.detached: list[DetachedHooks] = []
-        self.disabled = False
+        self.detached_hooks: list[DetachedHooks] = []
+        self.fast_path_off = False
 
     def attach(self, encoder: nn.TransformerEncoder) -> list[RemovableHandle]:
         return [
@@ -52,18 +52,18 @@ class _EncoderPath:
         if torch.compiler.is_compiling() or encoder.layers[0].training:
             return  # torch itself takes no fused path
         if self.noise.current.sampling or any(module.training for module in encoder.modules()):
-            self.disabled = torch.backends.mha.get_fastpath_enabled()
+            self.fast_path_off = torch.backends.mha.get_fastpath_enabled()
             torch.backends.mha.set_fastpath_enabled(False)
         elif not torch.is_grad_enabled() and _hooks_in(encoder) == len(self.inner):
-            self.detached.append(DetachedHooks(self.inner))
+            self.detached_hooks.append(DetachedHooks(self.inner))
 
     def leave(self) -> None:
         """Put back what `enter` has changed."""
-        if self.disabled:
+        if self.fast_path_off:
             torch.backends.mha.set_fastpath_enabled(True)
-            self.disabled = False
-        while self.detached:
-            self.detached.pop().reattach()
+            self.fast_path_off = False
+        while self.detached_hooks:
+            self.detached_hooks.pop().reattach()
 
 
 class _Enter:
@@ -91,7 +91,7 @@ def _handles(attachment: Attachment) -> Iterator[RemovableHandle]:
 
 def _is_inside(handle: RemovableHandle, encoder: nn.Module) -> bool:
     hooks = handle.hooks_dict_ref()
-    return any(hooks is known for module in _parts(encoder) for known in _dictionaries(module))
+    return any(hooks is entry for module in _parts(encoder) for entry in _dictionaries(module))
 
 
 def _hooks_in(encoder: nn.Module) -> int:

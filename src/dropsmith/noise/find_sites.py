@@ -11,7 +11,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from dropsmith.batches import Arguments, arguments, leading_tensor
 from dropsmith.errors import SiteError
 from dropsmith.interception import ModuleTrace, NoisyCall, attention_sizes
-from dropsmith.noise.probing import unchanged
+from dropsmith.noise.probing import state_unchanged
 from dropsmith.noise.row_layout import RowAxes, layout_of
 from dropsmith.noise.static_sites import owner_module, static_sites
 from dropsmith.noise.torch_calls import call_kind
@@ -36,19 +36,20 @@ def sites(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> list[
             for an argument without rows, as in `{"mask": None}`.
     """
     inputs = arguments(model, batch)
-    with unchanged(model):
+    with state_unchanged(model):
         model.train()
         layout = layout_of(model, inputs, rows)
-    one = layout.take_arguments(inputs, [0]) if layout.divisible else inputs
-    few = _run(model, layout.fresh(inputs))
+    one_row = layout.take_arguments(inputs, [0]) if layout.divisible else inputs
+    trace = _run(model, layout.fresh(inputs))
     try:
-        more = _run(model, layout.combine([inputs, one])) if layout.grows else few
+        larger_trace = _run(model, layout.combine([inputs, one_row])) if layout.grows else trace
     except Exception:  # rows that look at each other may take no more of them
-        more = few
-    static = [_seen(site, model, few.shapes, more.shapes) for site in static_sites(model)]
-    known = {site.name for site in static}
-    found = [_seen(site, model, few.shapes, more.shapes) for site in few.calls.values()]
-    return static + [site for site in found if site.name not in known]
+        larger_trace = trace
+    shapes, larger_shapes = trace.shapes, larger_trace.shapes
+    static = static_sites(model)
+    names = {site.name for site in static}
+    calls = [site for site in trace.calls.values() if site.name not in names]
+    return [_with_axes(site, model, shapes, larger_shapes) for site in static + calls]
 
 
 class _SiteTrace(ModuleTrace):
@@ -85,17 +86,21 @@ class _SiteTrace(ModuleTrace):
 
 def _run(model: nn.Module, inputs: Arguments) -> _SiteTrace:
     trace = _SiteTrace()
-    with trace.running(model), unchanged(model), torch.no_grad():
+    with trace.running(model), state_unchanged(model), torch.no_grad():
         model.train()
         model(*inputs[0], **inputs[1])
     return trace
 
 
-def _seen(site: Site, model: nn.Module, few: dict[str, Any], more: dict[str, Any]) -> Site:
-    own = site.kind in ("attention", "functional", "input")
-    place = site.name if own else site.owner
-    sizes = few.get(place)
+def _with_axes(
+    site: Site, model: nn.Module, shapes: dict[str, Any], larger_shapes: dict[str, Any]
+) -> Site:
+    has_own_shape = site.kind in ("attention", "functional", "input")
+    place = site.name if has_own_shape else site.owner
+    sizes = shapes.get(place)
     if sizes is None or site.kind in ("weight", "state"):
         return site
     names = names_of(owner_module(model, site.owner), site.kind, len(sizes))
-    return replace(site, sizes=sizes, axes=confirm_names(names, sizes, more.get(place, sizes)))
+    return replace(
+        site, sizes=sizes, axes=confirm_names(names, sizes, larger_shapes.get(place, sizes))
+    )

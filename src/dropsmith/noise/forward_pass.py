@@ -1,16 +1,18 @@
-"""One run of a model: what masks depend on beside the site, and how often each site has drawn."""
+"""One run of a model and the keys of its sites, which its masks are drawn from."""
 
 from dataclasses import dataclass, field
+from hashlib import blake2s
 
 import torch
 
 from dropsmith.errors import NoiseError
 from dropsmith.interception import CallPosition, checkpointing
+from dropsmith.rng import Key
 
 TRAINING, PREDICTION, PROBE = 0, 1, 2
 
-
-Sizes = tuple[int, ...]
+_MAX_KEYS = 4096
+"""Keys that are kept, at most: a module in a loop over long texts has one for each of its calls."""
 
 
 @dataclass
@@ -19,7 +21,7 @@ class ForwardPass:
 
     Args:
         views: the views stacked in the batch, in order.
-        quiet: those of them that run without noise.
+        noise_free: those of them that run without noise.
         domain: training, prediction or probing; each has masks of its own.
         step: the step to draw for, or None for the model's own clock.
         sampling: whether noise is on although modules are in eval mode.
@@ -50,31 +52,65 @@ class ForwardPass:
     )
 
 
+class SiteKeys:
+    """A key for each site, domain, view and call, folded once and kept.
+
+    >>> keys = SiteKeys()
+    >>> keys.prepare("head", seed=3, rank=0)
+    >>> keys.of("head", 0, 1, 0) == keys.prefix("head").fold(0, 1, 0)
+    True
+    """
+
+    def __init__(self) -> None:
+        self._prefixes: dict[str, Key] = {}
+        self._keys: dict[tuple[str, int, int, int], Key] = {}
+
+    def prepare(self, site: str, seed: int, rank: int) -> None:
+        """Fold what does not change during training, at install."""
+        name = int.from_bytes(blake2s(site.encode(), digest_size=4).digest(), "big")
+        self._prefixes[site] = Key.of(seed).fold(rank, name)
+        self._keys.clear()
+
+    def prefix(self, site: str) -> Key:
+        """The key of a site alone."""
+        return self._prefixes[site]
+
+    def of(self, site: str, domain: int, view: int, call: int) -> Key:
+        """The key of one draw of a site, but for the step, which alone differs from the last."""
+        draw = site, domain, view, call
+        key = self._keys.get(draw)
+        if key is None:
+            if len(self._keys) >= _MAX_KEYS:
+                self._keys.clear()
+            key = self._keys[draw] = self._prefixes[site].fold(domain, view, call)
+        return key
+
+
 def counter_of(site: str, name: str | None) -> str:
-    """What the calls of a site are counted under."""
+    """The name under which the calls of a site are counted."""
     # An embedding is one name for two sites, of which one may have its own mask.
     return site if name is None else f"{site} of {name}"
 
 
 def in_backward() -> bool:
-    """Whether a part of the forward is being run again for the backward pass."""
+    """Say whether a part of the forward is being run again for the backward pass."""
     # Compiled code does not run a checkpointed block by its hooks again.
     return not torch.compiler.is_compiling() and checkpointing.backward() != -1
 
 
-def recomputed(counter: str, this: ForwardPass) -> int:
-    """Which call of the forward a call in backward is the second run of."""
-    if this.calls.get(counter, 1) == 1:
+def recomputed_call(counter: str, forward_pass: ForwardPass) -> int:
+    """Return the call of the forward that a call in backward runs again."""
+    if forward_pass.calls.get(counter, 1) == 1:
         return 0
-    meant = checkpointing.recomputed_calls(this.places[counter])
-    key = counter, min(meant, default=0), checkpointing.backward()
-    done = this.recomputations.get(key, 0)
-    if done >= len(meant):
+    calls = checkpointing.recomputed_calls(forward_pass.places[counter])
+    key = counter, min(calls, default=0), checkpointing.backward()
+    count = forward_pass.recomputations.get(key, 0)
+    if count >= len(calls):
         raise NoiseError(
-            f"site {counter!r} drew {this.calls[counter]} masks in one forward and is now run "
-            "again for backward, where it cannot be told which of them is meant\n"
+            f"site {counter!r} drew {forward_pass.calls[counter]} masks in one forward and is now "
+            "run again for backward, where it cannot be told which of them is meant\n"
             "  torch.utils.checkpoint tells it; leave other hooks on saved tensors out of what it "
             "runs, or the module that is used several times out of checkpointing"
         )
-    this.recomputations[key] = done + 1
-    return meant[done]
+    forward_pass.recomputations[key] = count + 1
+    return calls[count]

@@ -11,7 +11,7 @@ from dropsmith.noise.bag_words import BagWords
 from dropsmith.noise.clock import unregister
 from dropsmith.noise.fast_path import keep_fast_path
 from dropsmith.noise.find_sites import sites as find_sites
-from dropsmith.noise.lookup import INSTALLED, Installation, installation_of
+from dropsmith.noise.lookup import INSTALLATION, Installation, installation_of
 from dropsmith.noise.module_hooks import Input, Output, Word
 from dropsmith.noise.native_hooks import KeyedDropout, RetunedRate
 from dropsmith.noise.noise_slots import HasNoiseSlots, InnerSiteNoise
@@ -39,20 +39,20 @@ def install(
     if installation_of(model) is not None:
         raise PlanError("this model has a plan already\n  remove it first: plan.remove(model)")
     if sites is not None:
-        known = possible = list(sites)
+        certain = possible = list(sites)
     elif batch is not None:
-        known = possible = find_sites(model, batch)
+        certain = possible = find_sites(model, batch)
     else:
-        known = static_sites(model)
-        possible = known + possible_calls(model, known)
+        certain = static_sites(model)
+        possible = certain + possible_calls(model, certain)
     for index in rules_without_sites(rules, possible):
-        raise no_site(index, rules[index], (site.name for site in known), _hint(model))
+        raise no_site(index, rules[index], (site.name for site in certain), _hint(model))
     had_noise = ATTRIBUTE in model.__dict__
     noise = model.__dict__[ATTRIBUTE] if had_noise else Noise()
-    noise.seed, noise.rank, noise.checked = seed, rank, False
+    noise.seed, noise.rank, noise.rules_checked = seed, rank, False
     installation = Installation(tuple(rules), assign(rules, possible), [], noise, had_noise, [])
     installation.attachments = _attachments(model, installation.assignments, noise)
-    model.__dict__[ATTRIBUTE], model.__dict__[INSTALLED] = noise, installation
+    model.__dict__[ATTRIBUTE], model.__dict__[INSTALLATION] = noise, installation
     noise.clock.register(model)
     for attachment in installation.attachments:
         attachment.attach()
@@ -80,13 +80,13 @@ def remove(model: nn.Module) -> None:
     for attachment in reversed(installation.attachments):
         attachment.detach()
     unregister(model)
-    del model.__dict__[INSTALLED]
+    del model.__dict__[INSTALLATION]
     if not installation.had_noise:
         del model.__dict__[ATTRIBUTE]
 
 
 def _hint(model: nn.Module) -> str:
-    """What opens more sites, where something does."""
+    """Say what opens more sites, where something does."""
     layers = [m for m in model.modules() if isinstance(m, nn.RNNBase)]
     if any(isinstance(layer, HasNoiseSlots) and layer.proj_size for layer in layers):
         return (
@@ -113,7 +113,7 @@ def _attachments(
         shared = rule.views == "shared"
         # A pass has one weight, however often its module is called.
         once = rule.calls == "one" or site.kind == "weight"
-        drawn = SiteNoise(noise, site, pattern, shared, rule.axes, mask_name, once)
+        site_noise = SiteNoise(noise, site, pattern, shared, rule.axes, mask_name, once)
         module = module_of(model, site)
         if isinstance(pattern, TorchDropout) and shared:
             raise PlanError(
@@ -121,14 +121,14 @@ def _attachments(
                 f"  draw it here instead: Bernoulli(rate={pattern.rate})"
             )
         if site.kind in ("functional", "attention", "between"):
-            _add_call(attachments, calls, drawn, module)
-        elif (attachment := _attachment(module, drawn)) is not None:
+            _add_call(attachments, calls, site_noise, module)
+        elif (attachment := _attachment(module, site_noise)) is not None:
             attachments.append(attachment)
     return attachments
 
 
 def _mask_name(rule: Rule, assignments: Sequence[Assignment]) -> str | None:
-    """What the sites of a rule are called that drop by one mask; its masks depend on it."""
+    """The common name of a rule's sites that drop by one mask; their masks depend on it."""
     if rule.mask == "own":
         return None
     if rule.selector.where is None:
@@ -137,24 +137,24 @@ def _mask_name(rule: Rule, assignments: Sequence[Assignment]) -> str | None:
     return next(a.site.name for a in assignments if a.rule is rule)
 
 
-def _attachment(module: nn.Module, drawn: SiteNoise) -> Attachment | None:
-    kind, pattern = drawn.site.kind, drawn.pattern
+def _attachment(module: nn.Module, site_noise: SiteNoise) -> Attachment | None:
+    kind, pattern = site_noise.site.kind, site_noise.pattern
     if kind in ("dropout", "path"):
         rate = depth_attribute(module) or "p"
         if isinstance(pattern, TorchDropout | Off):
-            return RetunedRate(module, drawn, rate, _native_rate(pattern))
-        return KeyedDropout(module, drawn, rate)
+            return RetunedRate(module, site_noise, rate, _native_rate(pattern))
+        return KeyedDropout(module, site_noise, rate)
     if isinstance(pattern, Off):
         return None
     if kind == "output" and isinstance(pattern, StochasticDepth):
-        return SkippedRows(module, drawn)
+        return SkippedRows(module, site_noise)
     if kind == "state":
-        return InnerSiteNoise(module, drawn, drawn.site.name.rpartition(".")[2])
+        return InnerSiteNoise(module, site_noise, site_noise.site.name.rpartition(".")[2])
     if kind == "weight":
-        return Weight(module, drawn, drawn.site.name.rpartition(".")[2])
+        return Weight(module, site_noise, site_noise.site.name.rpartition(".")[2])
     if kind == "words" and isinstance(module, nn.EmbeddingBag):
-        return BagWords(module, drawn)
-    return {"output": Output, "input": Input, "words": Word}[kind](module, drawn)
+        return BagWords(module, site_noise)
+    return {"output": Output, "input": Input, "words": Word}[kind](module, site_noise)
 
 
 def _native_rate(pattern: TorchDropout | Off) -> float:
@@ -162,17 +162,17 @@ def _native_rate(pattern: TorchDropout | Off) -> float:
 
 
 def _add_call(
-    attachments: list[Attachment], calls: dict[str, Calls], drawn: SiteNoise, module: nn.Module
+    attachments: list[Attachment], calls: dict[str, Calls], site_noise: SiteNoise, module: nn.Module
 ) -> None:
-    site, pattern = drawn.site, drawn.pattern
+    site, pattern = site_noise.site, site_noise.pattern
     rate = _native_rate(pattern) if isinstance(pattern, TorchDropout | Off) else None
     if rate is not None and isinstance(module, nn.RNNBase | nn.MultiheadAttention):
-        attachments.append(RetunedRate(module, drawn, "dropout", rate))
+        attachments.append(RetunedRate(module, site_noise, "dropout", rate))
         return
     if isinstance(module, HasNoiseSlots):
-        attachments.append(InnerSiteNoise(module, drawn, site.name.rpartition(".")[2]))
+        attachments.append(InnerSiteNoise(module, site_noise, site.name.rpartition(".")[2]))
         return
     if site.owner not in calls:
         calls[site.owner] = Calls(module)
         attachments.append(calls[site.owner])
-    setattr(calls[site.owner], site.kind, CallSite(drawn, rate))
+    setattr(calls[site.owner], site.kind, CallSite(site_noise, rate))

@@ -19,18 +19,18 @@ def noise_of(model: nn.Module) -> Noise:
     Traceback (most recent call last):
     dropsmith.errors.NoiseError: this model has no noise of ours: install a plan first
     """
-    found = find_noise(model)
-    if found is None:
+    noise = find_noise(model)
+    if noise is None:
         raise NoiseError("this model has no noise of ours: install a plan first")
-    return found
+    return noise
 
 
 def find_noise(model: nn.Module) -> Noise | None:
     """Like `noise_of`, or None."""
     for module in model.modules():
-        found: Any = module.__dict__.get(ATTRIBUTE)
-        if found is not None:
-            return found
+        noise: Any = module.__dict__.get(ATTRIBUTE)
+        if noise is not None:
+            return noise
     return None
 
 
@@ -42,12 +42,12 @@ def step(model: nn.Module, number: int) -> None:
     noise_of(model).step = number
 
 
-INSTALLED = "_dropsmith_installed"
+INSTALLATION = "_dropsmith_installed"
 
 
 @dataclass(eq=False)
 class Installation:
-    """What is on a model, and what it takes to get it off."""
+    """A plan on a model: its rules, the noise they put there, and how it comes off."""
 
     rules: tuple[Rule, ...]
     assignments: list[Assignment]
@@ -58,18 +58,18 @@ class Installation:
 
 
 def installation_of(model: nn.Module) -> Installation | None:
-    """What is installed on this very module, or None."""
-    return model.__dict__.get(INSTALLED)
+    """Return what is installed on this very module, or None."""
+    return model.__dict__.get(INSTALLATION)
 
 
 def installations(model: nn.Module) -> list[tuple[str, Installation]]:
-    """What is installed on a model and on the parts of it, each with the name of the part."""
-    found = ((name, installation_of(module)) for name, module in model.named_modules())
-    return [(name, installation) for name, installation in found if installation is not None]
+    """List what is installed on a model and on the parts of it, each with the name of the part."""
+    pairs = ((name, installation_of(module)) for name, module in model.named_modules())
+    return [(name, installation) for name, installation in pairs if installation is not None]
 
 
 def name_within(part: str, site: str) -> str:
-    """What a site of a part of a model is called in the whole model.
+    """The name that a site of a part of a model has in the whole model.
 
     >>> name_within("module", "head"), name_within("module", "root.dropout()"), name_within("", "a")
     ('module.head', 'module.dropout()', 'a')

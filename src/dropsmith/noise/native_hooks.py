@@ -1,4 +1,4 @@
-"""How noise gets to dropout that a model declares, and how it comes off."""
+"""Noise at the dropout that a model declares: its rate set anew, or its draw replaced by ours."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,11 +18,13 @@ class RetunedRate(Attachment):
     While sampling in eval mode the module itself, and nothing below it, is put in train mode.
     """
 
-    def __init__(self, module: nn.Module, drawn: SiteNoise, attribute: str, rate: float) -> None:
+    def __init__(
+        self, module: nn.Module, site_noise: SiteNoise, attribute: str, rate: float
+    ) -> None:
         super().__init__(module)
-        self.drawn, self.attribute, self.rate = drawn, attribute, rate
+        self.site_noise, self.attribute, self.rate = site_noise, attribute, rate
         self.before: float | None = None
-        self.woken = False
+        self.entered_train = False
 
     def attach(self) -> None:
         self.before = getattr(self.module, self.attribute)
@@ -46,12 +48,12 @@ class _EnterTrain:
         self.attachment = attachment
 
     def __call__(self, module: nn.Module, args: Any) -> None:
-        noise = self.attachment.drawn.noise
+        noise = self.attachment.site_noise.noise
         if not torch.compiler.is_compiling():
-            site = self.attachment.drawn.site.name
+            site = self.attachment.site_noise.site.name
             noise.draw_counts[site] = noise.draw_counts.get(site, 0) + 1
         if noise.current.sampling and not module.training:
-            module.training, self.attachment.woken = True, True
+            module.training, self.attachment.entered_train = True, True
 
 
 class _LeaveTrain:
@@ -59,8 +61,8 @@ class _LeaveTrain:
         self.attachment = attachment
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
-        if self.attachment.woken:
-            module.training, self.attachment.woken = False, False
+        if self.attachment.entered_train:
+            module.training, self.attachment.entered_train = False, False
 
 
 class KeyedDropout(Attachment):
@@ -70,9 +72,9 @@ class KeyedDropout(Attachment):
     as fused attention in Hugging Face models does, the noise there must not vanish.
     """
 
-    def __init__(self, module: nn.Module, drawn: SiteNoise, attribute: str = "p") -> None:
+    def __init__(self, module: nn.Module, site_noise: SiteNoise, attribute: str = "p") -> None:
         super().__init__(module)
-        self.drawn, self.attribute = drawn, attribute
+        self.site_noise, self.attribute = site_noise, attribute
         self.rates: list[float] = []
 
     def attach(self) -> None:
@@ -99,15 +101,15 @@ class _DropOutput:
         attachment = self.attachment
         if attachment.rates:
             _set_rate(module, attachment.attribute, attachment.rates.pop())
-        drawn = attachment.drawn
-        if output is None or not (module.training or drawn.noise.current.sampling):
+        site_noise = attachment.site_noise
+        if output is None or not (module.training or site_noise.noise.current.sampling):
             return None
         if type(output) is Tensor:
-            dropped = drawn.drop(output, module)
+            result = site_noise.drop(output, module)
             # Where the module drops in place, so do we.
-            return output.copy_(dropped) if getattr(module, "inplace", False) else dropped
-        first = leading_tensor(output, drawn.site.name)
-        return with_leading_tensor(output, drawn.drop(first, module))
+            return output.copy_(result) if getattr(module, "inplace", False) else result
+        first = leading_tensor(output, site_noise.site.name)
+        return with_leading_tensor(output, site_noise.drop(first, module))
 
 
 def _set_rate(module: nn.Module, attribute: str, rate: float) -> None:

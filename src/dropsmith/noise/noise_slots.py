@@ -34,7 +34,7 @@ class HasNoiseSlots(Protocol):
     """A module that asks for noise by itself; see `inner_noise_of`."""
 
     def noise_slots(self) -> tuple[NoiseSlot, ...]:
-        """Where, in the order of its layers."""
+        """List the slots, in the order of its layers."""
         ...
 
 
@@ -46,16 +46,16 @@ class InnerSiteNoise(Attachment):
 
     Args:
         module: the module that declares the slot.
-        drawn: what it is to ask.
+        site_noise: what it is to ask.
         slot: the name of the slot within the module.
     """
 
-    def __init__(self, module: nn.Module, drawn: SiteNoise, slot: str) -> None:
+    def __init__(self, module: nn.Module, site_noise: SiteNoise, slot: str) -> None:
         super().__init__(module)
-        self.drawn, self.slot = drawn, slot
+        self.site_noise, self.slot = site_noise, slot
 
     def attach(self) -> None:
-        self.module.__dict__.setdefault(_INNER, {})[self.slot] = self.drawn
+        self.module.__dict__.setdefault(_INNER, {})[self.slot] = self.site_noise
 
     def detach(self) -> None:
         super().detach()

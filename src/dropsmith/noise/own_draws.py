@@ -15,7 +15,7 @@ from dropsmith.noise.skipping import depth_attribute, layer_drop_rate
 
 @dataclass(eq=False)
 class OwnDraws:
-    """Which modules have used which generators in forwards so far.
+    """The modules that have used random generators in forwards so far, and which they used.
 
     Args:
         generators: by the name of a module (empty for the root), the generators that its own code
@@ -34,19 +34,19 @@ class OwnDraws:
 
 
 def own_draws(model: nn.Module, run: Callable[[], Any]) -> OwnDraws:
-    """What the modules of a model draw by their own code.
+    """Record what the modules of a model draw by their own code.
 
     Args:
         model: any module.
         run: runs the model; a second time where NumPy's or Python's generator was used.
     """
-    trace = _traced(model, run, torch_only=True)
+    trace = _trace(model, run, torch_only=True)
     if trace.others:
-        trace = _traced(model, run, torch_only=False)
+        trace = _trace(model, run, torch_only=False)
     return trace.draws
 
 
-def _traced(model: nn.Module, run: Callable[[], Any], *, torch_only: bool) -> "_DrawTrace":
+def _trace(model: nn.Module, run: Callable[[], Any], *, torch_only: bool) -> "_DrawTrace":
     trace = _DrawTrace(torch_only)
     with trace.running(model):
         run()
@@ -75,7 +75,7 @@ class _DrawTrace(ModuleTrace):
     def end(self, output: Any) -> None:
         """It ends."""
         self._attribute(self.stack)
-        if len(self.stack) == 1 and set(self.before.moved(RandomStates.now())) - {TORCH}:
+        if len(self.stack) == 1 and set(self.before.changes(RandomStates.now())) - {TORCH}:
             self.others = True
 
     def call(self, call: NoisyCall) -> Any:
@@ -95,7 +95,7 @@ class _DrawTrace(ModuleTrace):
         return output
 
     def _may_skip(self, args: Any) -> bool:
-        """Whether one number is drawn by a module that has a rate of skipping layers."""
+        """Say whether one number is drawn by a module that has a rate of skipping layers."""
         sizes = args[0] if args and isinstance(args[0], tuple | list) else args
         return not sizes and layer_drop_rate(self.stack[-1][1]) is not None
 
@@ -107,10 +107,10 @@ class _DrawTrace(ModuleTrace):
     def _attribute(self, stack: Sequence[tuple[str, nn.Module]]) -> None:
         """Put down what was drawn since the last look to the module whose code runs."""
         before, self.states = self.states, self._now()
-        if not stack or not (moved := before.moved(self.states)):
+        if not stack or not (generators := before.changes(self.states)):
             return
-        name, module = stack[-1]
+        owner, module = stack[-1]
         if isinstance(module, _DropoutNd) or depth_attribute(module) is not None:
-            moved = tuple(generator for generator in moved if generator != TORCH)
-        if moved:
-            self.draws.generators.setdefault(name, set()).update(moved)
+            generators = tuple(name for name in generators if name != TORCH)
+        if generators:
+            self.draws.generators.setdefault(owner, set()).update(generators)

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from torch import Tensor, nn
 
 from dropsmith.interception import Attachment, DetachedHooks
 from dropsmith.noise.clock import CALL, STEP, unregister
-from dropsmith.noise.lookup import INSTALLED, Installation, installation_of
+from dropsmith.noise.lookup import INSTALLATION, Installation, installation_of
 from dropsmith.noise.state import ATTRIBUTE
 
 
@@ -20,25 +21,32 @@ def plan_suspended(model: nn.Module) -> Iterator[None]:
     meanwhile stays so.
     """
     installation = installation_of(model)
-    own = {name: model.__dict__.pop(name, None) for name in (INSTALLED, ATTRIBUTE)}
-    attached = _all_attachments(installation)
-    states = [(one, dict(vars(one)) | {"handles": list(one.handles)}) for one in attached]
-    returning = [one.restorer() for one in attached]
+    attributes = {name: model.__dict__.pop(name, None) for name in (INSTALLATION, ATTRIBUTE)}
+    attachments = _all_attachments(installation)
+    states = [_state_of(attachment) for attachment in attachments]
+    restorers = [attachment.restorer() for attachment in attachments]
     handles = [] if installation is None else list(installation.handles)
-    hooks = DetachedHooks(handles + [handle for one in attached for handle in one.handles])
-    for one in reversed(installation.attachments if installation is not None else ()):
-        one.detach()
+    handles += [handle for attachment in attachments for handle in attachment.handles]
+    hooks = DetachedHooks(handles)
+    for attachment in reversed(installation.attachments if installation is not None else ()):
+        attachment.detach()
     clock = _buffers_of_clock(model)
     try:
         yield
     finally:
-        for one, state in states:
-            vars(one).update(state)
+        for attachment, state in zip(attachments, states, strict=True):
+            vars(attachment).update(state)
         hooks.reattach()
-        for back in returning:
-            back()
-        model.__dict__.update({name: value for name, value in own.items() if value is not None})
+        for restore in restorers:
+            restore()
+        for name, value in attributes.items():
+            if value is not None:
+                model.__dict__[name] = value
         _put_back(model, clock)
+
+
+def _state_of(attachment: Attachment) -> dict[str, Any]:
+    return dict(vars(attachment)) | {"handles": list(attachment.handles)}
 
 
 def _buffers_of_clock(model: nn.Module) -> list[tuple[str, Tensor | None]]:
@@ -60,10 +68,10 @@ def _put_back(model: nn.Module, rest: list[tuple[str, Tensor | None]]) -> None:
 
 
 def _all_attachments(installation: Installation | None) -> list[Attachment]:
-    found: list[Attachment] = []
+    attachments: list[Attachment] = []
     waiting = list(installation.attachments) if installation is not None else []
     while waiting:
-        one = waiting.pop()
-        found.append(one)
-        waiting += [part for part in vars(one).values() if isinstance(part, Attachment)]
-    return found
+        attachment = waiting.pop()
+        attachments.append(attachment)
+        waiting += [part for part in vars(attachment).values() if isinstance(part, Attachment)]
+    return attachments

@@ -15,7 +15,7 @@ from dropsmith.noise.random_states import RandomStates
 
 
 @contextmanager
-def unchanged(model: nn.Module) -> Iterator[None]:
+def state_unchanged(model: nn.Module) -> Iterator[None]:
     """Put modes, buffers, random generators and the clock of our noise back as they were.
 
     The generators are those of torch on every device, of NumPy and of Python. A buffer that a
@@ -23,7 +23,7 @@ def unchanged(model: nn.Module) -> Iterator[None]:
     """
     noise = find_noise(model)
     modes = {module: module.training for module in model.modules()}
-    buffers = [one for module in model.modules() for one in _buffers_of(module)]
+    buffers = [buffer for module in model.modules() for buffer in _buffers_of(module)]
     states = RandomStates.now()
     try:
         with noise.probing() if noise is not None else nullcontext():
@@ -75,7 +75,7 @@ def attributes_unchanged(model: nn.Module) -> Iterator[None]:
             for name in _attributes(module).keys() - names:
                 del vars(module)[name]
             for name, (value, content) in attributes.items():
-                vars(module)[name] = _restored(value, content)
+                vars(module)[name] = _restore(value, content)
 
 
 def _attributes(module: nn.Module) -> dict[str, tuple[Any, Any]]:
@@ -98,20 +98,20 @@ def _content(value: Any) -> Any:
     return (value._version, value.detach().clone()) if isinstance(value, Tensor) else None
 
 
-def _restored(value: Any, content: Any) -> Any:
-    """The very object of before, holding again what it held."""
+def _restore(value: Any, content: Any) -> Any:
+    """Make the very object hold again what it held, and return it."""
     if isinstance(value, Tensor):
         version, before = content
         if value._version != version:
             with torch.no_grad():
                 value.copy_(before)
     elif isinstance(value, dict):
-        held = {key: _restored(*part) for key, part in content.items()}
+        entries = {key: _restore(*part) for key, part in content.items()}
         value.clear()
-        value.update(held)
+        value.update(entries)
     elif isinstance(value, list):
-        value[:] = [_restored(*part) for part in content]
+        value[:] = [_restore(*part) for part in content]
     elif isinstance(value, tuple):
         for part in content:
-            _restored(*part)
+            _restore(*part)
     return value

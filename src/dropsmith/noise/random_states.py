@@ -17,7 +17,7 @@ class RandomStates:
 
     >>> before = RandomStates.now()
     >>> _ = torch.rand(3), random.random()
-    >>> before.moved(RandomStates.now()), before.restore(), before.moved(RandomStates.now())
+    >>> before.changes(RandomStates.now()), before.restore(), before.changes(RandomStates.now())
     (('torch', 'random'), None, ())
     """
 
@@ -41,15 +41,15 @@ class RandomStates:
         np.random.set_state(self.numpy)
         random.setstate(self.python)
 
-    def moved(self, later: "RandomStates") -> tuple[str, ...]:
-        """Which generators were used until a later moment, of `torch`, `numpy` and `random`."""
+    def changes(self, later: "RandomStates") -> tuple[str, ...]:
+        """Name the generators used until a later moment, of `torch`, `numpy` and `random`."""
         pairs = zip(self.torch, later.torch, strict=False)
-        changed = {
+        is_changed = {
             TORCH: not all(torch.equal(a, b) for a, b in pairs),
             NUMPY: self.numpy is not None and _position(self.numpy) != _position(later.numpy),
             PYTHON: self.python != later.python,
         }
-        return tuple(name for name, moved in changed.items() if moved)
+        return tuple(name for name, change in is_changed.items() if change)
 
 
 def _position(state: Any) -> tuple[bytes, int]:

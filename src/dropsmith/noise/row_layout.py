@@ -1,4 +1,4 @@
-"""Where a model's batches have their rows: found by running it without noise, and remembered.
+"""The axes on which a model's batches have rows: found by a run without noise, and remembered.
 
 A kind of batch is known again by the structure of its arguments and by which of its sizes are
 equal, so that a batch in which another size happens to equal the rows is looked at anew.
@@ -34,17 +34,17 @@ from dropsmith.errors import ViewError, did_you_mean
 from dropsmith.interception import SeesFlex, decode
 from dropsmith.noise.forward_pass import ForwardPass
 from dropsmith.noise.lookup import find_noise, installation_of
-from dropsmith.noise.probing import attributes_unchanged, unchanged
+from dropsmith.noise.probing import attributes_unchanged, state_unchanged
 from dropsmith.noise.state import Noise
 
 RowAxes = Mapping[str, Axis]
 """Where somebody says that arguments have their rows: an axis by name, None for no rows."""
 _Kind = tuple[Any, ...]
-_MOST = 4096
-"""Batches whose sizes are held, at most: texts of many lengths have many sizes."""
+_MAX_BATCHES = 4096
+"""Batches whose sizes are kept, at most: texts of many lengths have many sizes."""
 
 
-class _Known:
+class _LayoutCache:
     """The layouts of one model, by exact sizes and by kind; without a reference to the model."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class _Known:
         return tuple(module.training for module in modules if module is not None)
 
 
-_KNOWN: WeakKeyDictionary[nn.Module, _Known] = WeakKeyDictionary()
+_CACHES: WeakKeyDictionary[nn.Module, _LayoutCache] = WeakKeyDictionary()
 
 
 def layout_of(model: nn.Module, arguments: Arguments, rows: RowAxes | None = None) -> Layout:
@@ -75,29 +75,29 @@ def layout_of(model: nn.Module, arguments: Arguments, rows: RowAxes | None = Non
     Raises:
         ViewError: no argument has rows, or `rows` names none.
     """
-    known = _KNOWN.get(model)
-    if known is None:
-        known = _KNOWN[model] = _Known()
-    state = known.modes(model), _installed(model), rows and tuple(rows.items())
+    cache = _CACHES.get(model)
+    if cache is None:
+        cache = _CACHES[model] = _LayoutCache()
+    state = cache.modes(model), _installation_ref(model), rows and tuple(rows.items())
     exact = (*state, *map(_exact, _leaves(arguments)))
-    layout = known.exact.get(exact)
+    layout = cache.exact.get(exact)
     if layout is None:
         kind = (*state, _pattern(arguments))
-        layout = known.kinds.get(kind)
+        layout = cache.kinds.get(kind)
         if layout is None:
-            layout = known.kinds[kind] = _found(model, arguments, rows or {})
-        if len(known.exact) >= _MOST:
-            known.exact.clear()
-        known.exact[exact] = layout
+            layout = cache.kinds[kind] = _probe_layout(model, arguments, rows or {})
+        if len(cache.exact) >= _MAX_BATCHES:
+            cache.exact.clear()
+        cache.exact[exact] = layout
     return layout
 
 
 def forget_layouts(model: nn.Module) -> None:
     """Let the layouts of a model be found anew."""
-    _KNOWN.pop(model, None)
+    _CACHES.pop(model, None)
 
 
-def _installed(model: nn.Module) -> Any:
+def _installation_ref(model: nn.Module) -> Any:
     installation = installation_of(model)
     return None if installation is None else ref(installation)
 
@@ -130,7 +130,7 @@ def _shape(tensor: Tensor) -> Any:
 
 
 def _pattern(arguments: Arguments) -> _Kind:
-    """Which sizes and counts of which arguments are equal to each other, or to one."""
+    """The sizes and counts of arguments, by which of them are equal to each other or to one."""
     numbers: dict[int, int] = {1: -1}
     pattern: list[Any] = []
     for name, leaf in _leaves(arguments):
@@ -146,20 +146,26 @@ def _pattern(arguments: Arguments) -> _Kind:
     return tuple(pattern)
 
 
-def _found(model: nn.Module, arguments: Arguments, rows: RowAxes) -> Layout:
+def _probe_layout(model: nn.Module, arguments: Arguments, rows: RowAxes) -> Layout:
     probe = _Probe(model)
-    said = _by_position(model, arguments, rows)
-    quiet = warnings.catch_warnings()
-    with unchanged(model), attributes_unchanged(model), torch.no_grad(), _eager(model), quiet:
+    axes = _by_position(model, arguments, rows)
+    no_warnings = warnings.catch_warnings()
+    with (
+        state_unchanged(model),
+        attributes_unchanged(model),
+        torch.no_grad(),
+        _eager(model),
+        no_warnings,
+    ):
         # Checkpointing warns of a forward without gradients, which this is on purpose.
         warnings.simplefilter("ignore")
-        layout = find_layout(arguments, probe.run, said)
+        layout = find_layout(arguments, probe.run, axes)
         if layout.dependence and not probe.repeatable(arguments):
             # What a module draws for itself in train mode is off in eval mode.
             with evaluating(model):
-                quiet = find_layout(arguments, probe.run, said)
+                eval_layout = find_layout(arguments, probe.run, axes)
             # In train mode it may write into its input, as to mask features at random.
-            layout = replace(quiet, in_place=layout.in_place or quiet.in_place)
+            layout = replace(eval_layout, in_place=layout.in_place or eval_layout.in_place)
     return layout
 
 
@@ -173,17 +179,17 @@ class _Probe:
     def run(self, arguments: Arguments, views: int = 1, rows: int | None = None) -> Trial:
         draws: list[int] = []
         numbers = tuple(range(views))
-        this = ForwardPass(views=numbers, noise_free=numbers, rows=rows)
+        forward_pass = ForwardPass(views=numbers, noise_free=numbers, rows=rows)
         observer, self.noise.observer = self.noise.observer, _counting(draws)
         try:
-            with self.noise.passing(this), _WithoutNoise(draws):
+            with self.noise.passing(forward_pass), _WithoutNoise(draws):
                 output = self.model(*arguments[0], **arguments[1])
         finally:
             self.noise.observer = observer
         return Trial(output=output, draws=tuple(draws))
 
     def repeatable(self, arguments: Arguments) -> bool:
-        """Whether two runs over one batch return the same, so that nothing random is left."""
+        """Say whether two runs over one batch return the same, so that nothing random is left."""
         outputs = []
         for seed in (0, 1):
             torch.manual_seed(seed)

@@ -15,7 +15,7 @@ from dropsmith.rng import Source
 
 @dataclass(eq=False)
 class SiteNoise:
-    """What one site does to a tensor; picklable, and nothing but values and the model's noise.
+    """The noise of one site; picklable, and nothing but values and the noise of the model.
 
     Args:
         noise: the counters of the model.
@@ -37,11 +37,11 @@ class SiteNoise:
 
     def drop(self, x: Tensor, module: nn.Module) -> Tensor:
         """`x` with this site's noise, in the pass that is running."""
-        dropped = self._drop(x, module)
-        return dropped if self.noise.observer is None else self._observed(x, dropped)
+        output = self._drop(x, module)
+        return output if self.noise.observer is None else self._observe(x, output)
 
     def sources(self, device: torch.device) -> tuple[Source, ...]:
-        """What the next mask is drawn from, for each view of the pass."""
+        """The sources of the next mask, one for each view of the pass."""
         return self.noise.sources(self.site.name, self.shared, device, self.mask_name, self.once)
 
     def _drop(self, x: Tensor, module: nn.Module) -> Tensor:
@@ -70,8 +70,8 @@ class SiteNoise:
         sizes = tuple(weight.shape)
         names = Axes.read(self.axes, sizes).names if self.axes else (UNKNOWN,) * len(sizes)
         self._agree(names, sizes)
-        dropped = self.pattern.drop(weight, names, sources[:1])
-        return self._observed(weight, dropped)
+        noisy_weight = self.pattern.drop(weight, names, sources[:1])
+        return self._observe(weight, noisy_weight)
 
     def mask(self, sizes: tuple[int, ...], device: torch.device) -> Tensor:
         """A mask for a tensor of these sizes; whoever asks for it multiplies."""
@@ -79,9 +79,9 @@ class SiteNoise:
         names = Axes.read(self.axes, sizes).names if self.axes is not None else self.site.axes
         self._agree(names, sizes)
         dim = self._batch_dim(names, sizes, len(sources))
-        found = self.pattern.masks(sizes, names, sources)
-        found = self._without_noise(torch.ones_like(found), found, dim)
-        return self._observed(torch.ones_like(found), found)
+        mask = self.pattern.masks(sizes, names, sources)
+        mask = self._without_noise(torch.ones_like(mask), mask, dim)
+        return self._observe(torch.ones_like(mask), mask)
 
     def words(self, rows: Tensor, ids: Tensor) -> Tensor:
         """Embedded words with whole word types dropped; `rows` is `ids` with one more axis."""
@@ -89,13 +89,13 @@ class SiteNoise:
         sources = self.sources(rows.device)
         names = tuple(self.axes.split()) if self.axes is not None else self.site.axes
         dim = self._batch_dim(names or ("batch",), tuple(ids.shape), len(sources))
-        dropped = self.pattern.drop_rows(rows, ids, sources, dim)
-        return self._observed(rows, self._without_noise(rows, dropped, dim))
+        output = self.pattern.drop_rows(rows, ids, sources, dim)
+        return self._observe(rows, self._without_noise(rows, output, dim))
 
     def _agree(self, names: tuple[str, ...], sizes: tuple[int, ...]) -> None:
         if self.mask_name is not None or self.once:
-            wanted, site = self.pattern.mask_sizes(Axes(names, sizes)), self.site.name
-            self.noise.agree(self.mask_name, site, wanted, self.once)
+            mask_sizes = self.pattern.mask_sizes(Axes(names, sizes))
+            self.noise.agree(self.mask_name, self.site.name, mask_sizes, self.once)
 
     def _names(self, module: nn.Module, x: Tensor) -> tuple[str, ...]:
         if self.axes is not None:
@@ -125,15 +125,16 @@ class SiteNoise:
             )
         return dim
 
-    def _observed(self, before: Tensor, after: Tensor) -> Tensor:
+    def _observe(self, before: Tensor, after: Tensor) -> Tensor:
         if self.noise.observer is not None:
             self.noise.observer(self.site.name, self.site.kind, before, after)
         return after
 
-    def _without_noise(self, x: Tensor, dropped: Tensor, dim: int) -> Tensor:
+    def _without_noise(self, x: Tensor, output: Tensor, dim: int) -> Tensor:
         if not self.noise.current.noise_free:
-            return dropped
-        quiet = self.noise.noise_free_views()
-        before, after = x.chunk(len(quiet), dim), dropped.chunk(len(quiet), dim)
-        parts = [a if off else b for off, a, b in zip(quiet, before, after, strict=True)]
+            return output
+        noise_free = self.noise.noise_free_views()
+        views = len(noise_free)
+        pairs = zip(x.chunk(views, dim), output.chunk(views, dim), strict=True)
+        parts = [a if off else b for off, (a, b) in zip(noise_free, pairs, strict=True)]
         return torch.cat(parts, dim)

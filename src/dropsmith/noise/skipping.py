@@ -15,7 +15,7 @@ from dropsmith.plans import number_in
 
 
 def depth_attribute(module: nn.Module) -> str | None:
-    """Where a module of stochastic depth holds its rate; None for every other module.
+    """The attribute that holds the rate of a module of stochastic depth; None for other modules.
 
     >>> class DropPath(nn.Module):
     ...     drop_prob = 0.1
@@ -38,7 +38,7 @@ def depth_rate(module: nn.Module) -> float:
 
 
 def depth_pattern(module: nn.Module, axes: int) -> tuple[Pattern, str | None]:
-    """What a module of stochastic depth drops, and the names of the tensor's axes where needed.
+    """The pattern of a module of stochastic depth, and the names of its axes where needed.
 
     Args:
         module: one that has a `depth_attribute`.
@@ -55,26 +55,27 @@ def depth_pattern(module: nn.Module, axes: int) -> tuple[Pattern, str | None]:
 
 
 def layer_drop_rate(module: nn.Module) -> float | None:
-    """The chance that a module skips one of its layers in training; None where it has no such."""
-    own = vars(module)
-    rates = (own.get("layerdrop"), getattr(own.get("config"), "layerdrop", None))
+    """The chance that a module skips one of its layers in training; None without such a rate."""
+    attributes = vars(module)
+    rates = (attributes.get("layerdrop"), getattr(attributes.get("config"), "layerdrop", None))
     numbers = [float(rate) for rate in rates if isinstance(rate, int | float)]
     return max(numbers, default=None)
 
 
 def skipped_layers(model: nn.Module) -> Iterator[str]:
-    """What the names of modules begin with whose layers may be skipped in this mode."""
+    """Yield what the names of layers begin with that may be skipped in this mode."""
     for name, module in model.named_modules():
         if module.training and (layer_drop_rate(module) or 0.0) > 0:
             yield f"{name}." if name else ""
 
 
-def may_be_skipped(name: str, skipped: Sequence[str]) -> bool:
-    """Whether a site lies in a numbered layer of a module whose layers may be skipped.
+def may_be_skipped(name: str, prefixes: Sequence[str]) -> bool:
+    """Say whether a site lies in a numbered layer of a module whose layers may be skipped.
 
     >>> may_be_skipped("encoder.layers.3.fc1", ["encoder."]), may_be_skipped("head", [""])
     (True, False)
     """
     return any(
-        name.startswith(start) and number_in(name[len(start) :]) is not None for start in skipped
+        name.startswith(prefix) and number_in(name[len(prefix) :]) is not None
+        for prefix in prefixes
     )

@@ -13,8 +13,13 @@ from torch import Tensor, nn
 from dropsmith.errors import NoiseError, PlanError
 from dropsmith.interception import checkpointing
 from dropsmith.noise.clock import Clock
-from dropsmith.noise.forward_pass import ForwardPass, counter_of, in_backward, recomputed
-from dropsmith.noise.site_keys import SiteKeys
+from dropsmith.noise.forward_pass import (
+    ForwardPass,
+    SiteKeys,
+    counter_of,
+    in_backward,
+    recomputed_call,
+)
 from dropsmith.plans import Kind
 from dropsmith.rng import Source
 
@@ -32,17 +37,17 @@ class Noise:
         self.seed, self.rank = seed, rank
         self.clock = Clock()
         self.current = ForwardPass()
-        self.held = self.running = False
-        self.restored_in = -1
+        self.pass_is_set = self.running = False
+        self.restored_backward = -1
         self.draw_counts: dict[str, int] = {}
-        self.checked = False
+        self.rules_checked = False
         self.observer: Observer | None = None
-        self.loaded = False
+        self.weights_loaded = False
         self.keys = SiteKeys()
 
     @property
     def step(self) -> int:
-        """How many training forwards have started; setting it is how a resumed run goes on."""
+        """The number of training forwards that have started; a resumed run sets it to go on."""
         return self.clock.numbers[0]
 
     @step.setter
@@ -50,7 +55,7 @@ class Noise:
         if value < 0:
             raise NoiseError(f"a step counts training forwards and cannot be {value}")
         self.clock.set(value)
-        self.loaded = False
+        self.weights_loaded = False
 
     @property
     def pass_step(self) -> int:
@@ -58,7 +63,7 @@ class Noise:
         return self._time()[0]
 
     def state_dict(self) -> dict[str, int]:
-        """What a checkpoint has to carry, for `accelerator.register_for_checkpointing` and such.
+        """Return what a checkpoint has to carry, as for `accelerator.register_for_checkpointing`.
 
         >>> Noise().state_dict()
         {'step': 0}
@@ -79,30 +84,30 @@ class Noise:
         self.current = ForwardPass()
 
     @contextmanager
-    def passing(self, this: ForwardPass) -> Iterator[None]:
-        """Run the model under `this` pass, keeping its root hooks from starting another."""
-        before, held = self.current, self.held
-        self.current, self.held = this, True
+    def passing(self, forward_pass: ForwardPass) -> Iterator[None]:
+        """Run the model under this pass, keeping its root hooks from starting another."""
+        before = self.current, self.pass_is_set
+        self.current, self.pass_is_set = forward_pass, True
         try:
             yield
         finally:
-            self.current, self.held = before, held
+            self.current, self.pass_is_set = before
 
     @contextmanager
     def probing(self) -> Iterator[None]:
         """Run the model to look at it: no forward in the block counts, and none is checked."""
         numbers, training = self.clock.numbers, self.clock.training
-        before = dict(self.draw_counts), self.checked, self.current, self.loaded
-        self.checked = True
+        before = dict(self.draw_counts), self.rules_checked, self.current, self.weights_loaded
+        self.rules_checked = True
         try:
             yield
         finally:
             self.clock.set(*numbers)
             self.clock.training = training
-            self.draw_counts, self.checked, self.current, self.loaded = before
+            self.draw_counts, self.rules_checked, self.current, self.weights_loaded = before
 
     def active(self, training: bool) -> bool:
-        """Whether a site whose module has this training flag drops in this pass."""
+        """Say whether a site whose module has this training flag drops in this pass."""
         return training or self.current.sampling
 
     def sources(
@@ -122,16 +127,16 @@ class Noise:
             name: what sites that drop by one mask are called together; `site` where it has its own.
             once: whether all calls of the site within a pass have one mask.
         """
-        this = self.current
+        current = self.current
         if torch.compiler.is_compiling():
             return self._traced_sources(site, shared, device, name, once)
         call = self._call(site, name, once)
         step, forward = self._time()
         label = name or site
-        if shared or len(this.views) == 1:
-            view = 0 if shared else this.views[0]
-            return (self._source(label, view, call, step, forward, device),) * len(this.views)
-        return tuple(self._source(label, v, call, step, forward, device) for v in this.views)
+        if shared or len(current.views) == 1:
+            view = 0 if shared else current.views[0]
+            return (self._source(label, view, call, step, forward, device),) * len(current.views)
+        return tuple(self._source(label, v, call, step, forward, device) for v in current.views)
 
     def agree(self, name: str | None, site: str, sizes: tuple[int, ...], once: bool) -> None:
         """Raise `PlanError` where sites or calls that drop by one mask need several sizes."""
@@ -139,7 +144,7 @@ class Noise:
             return
         call = 1 if once else self.current.calls.get(counter_of(site, name), 1)
         first, want = self.current.shared_sizes.setdefault(f"{call} {name or site}", (site, sizes))
-        if sizes != want and (self.running or self.held or not once):
+        if sizes != want and (self.running or self.pass_is_set or not once):
             raise PlanError(
                 f"sites of one rule cannot drop by one mask: they need masks of several sizes\n"
                 f"  rule's sites: {name or site}\n"
@@ -148,7 +153,7 @@ class Noise:
             )
 
     def noise_free_views(self) -> tuple[bool, ...]:
-        """Which of the stacked views run without noise."""
+        """Say of each stacked view whether it runs without noise."""
         return tuple(view in self.current.noise_free for view in self.current.views)
 
     def restore_in_backward(self, tensors: list[Tensor]) -> None:
@@ -167,7 +172,7 @@ class Noise:
 
     def check_restored(self) -> None:
         """Raise `NoiseError` where a forward of the root is run again and its pass is not known."""
-        if self.restored_in != checkpointing.backward():
+        if self.restored_backward != checkpointing.backward():
             raise NoiseError(
                 "the whole model is run again for backward, and which of its forwards is meant "
                 "cannot be told, so its masks would not come back\n"
@@ -177,8 +182,8 @@ class Noise:
 
     def _time(self) -> tuple[int, int]:
         """The step and the call since then that the pass draws for."""
-        this = self.current
-        return self.clock.numbers if this.step is None else (this.step, this.call)
+        current = self.current
+        return self.clock.numbers if current.step is None else (current.step, current.call)
 
     def _source(
         self, name: str, view: int, call: int, step: int, forward: int, device: torch.device
@@ -187,47 +192,48 @@ class Noise:
         return Source(key.fold(step, forward) if forward else key.fold(step), step, device, view)
 
     def _call(self, site: str, name: str | None, once: bool) -> int:
-        """Which call of the site within its pass this is."""
-        this, counter = self.current, counter_of(site, name)
+        """Count a call of the site, and return its number within the pass."""
+        current, counter = self.current, counter_of(site, name)
         self.draw_counts[site] = self.draw_counts.get(site, 0) + 1
         if checkpointing.backward() != -1:
-            return recomputed(counter, this)
-        call = this.calls.get(counter, 0)
+            return recomputed_call(counter, current)
+        call = current.calls.get(counter, 0)
         # A part that is called by itself has no pass to hold a mask for.
-        if once and call and (self.running or self.held):
+        if once and call and (self.running or self.pass_is_set):
             return 0
-        this.calls[counter] = call + 1
-        this.places.setdefault(counter, []).append(checkpointing.place())
-        this.may_run_again = this.may_run_again or checkpointing.may_run_again()
+        current.calls[counter] = call + 1
+        current.places.setdefault(counter, []).append(checkpointing.place())
+        current.may_run_again = current.may_run_again or checkpointing.may_run_again()
         return call
 
     def _traced_sources(
         self, site: str, shared: bool, device: torch.device, name: str | None, once: bool
     ) -> tuple[Source, ...]:
         """The same in code that is being compiled, where the clock is two tensors."""
-        this, counter = self.current, counter_of(site, name)
-        call = 0 if once else this.calls.get(counter, 0)
-        this.calls[counter] = call + 1
-        prefix, step, forward = self.keys.prefix(name or site), this.step, None
+        current, counter = self.current, counter_of(site, name)
+        call = 0 if once else current.calls.get(counter, 0)
+        current.calls[counter] = call + 1
+        prefix, step, forward = self.keys.prefix(name or site), current.step, None
         if step is None:
-            step, forward = self.clock.traced()
-        elif this.call:
-            forward = this.call
+            step, forward = self.clock.traced_numbers()
+        elif current.call:
+            forward = current.call
         last = (step,) if forward is None else (step, forward)
         return tuple(
-            Source(prefix.fold(this.domain, view, call, *last), step, device, view)
-            for view in ((0,) * len(this.views) if shared else this.views)
+            Source(prefix.fold(current.domain, view, call, *last), step, device, view)
+            for view in ((0,) * len(current.views) if shared else current.views)
         )
 
 
 class _Restore:
     """A hook of backward that brings a pass back, with the numbers that it drew for."""
 
-    def __init__(self, noise: Noise, this: ForwardPass, step: int, call: int) -> None:
-        self.noise, self.this, self.step, self.call = noise, this, step, call
+    def __init__(self, noise: Noise, forward_pass: ForwardPass, step: int, call: int) -> None:
+        self.noise, self.forward_pass = noise, forward_pass
+        self.step, self.call = step, call
 
     def __call__(self, grad: Tensor) -> None:
-        if self.this.step is None:
-            self.this = replace(self.this, step=self.step, call=self.call)
-        self.noise.current = self.this
-        self.noise.restored_in = checkpointing.backward()
+        if self.forward_pass.step is None:
+            self.forward_pass = replace(self.forward_pass, step=self.step, call=self.call)
+        self.noise.current = self.forward_pass
+        self.noise.restored_backward = checkpointing.backward()

@@ -49,9 +49,9 @@ def _of_module(name: str, module: nn.Module) -> Iterator[Site]:
         yield Site(name=base, kind="words", owner=base, type=kind)
     yield Site(name=base, kind="output", owner=base, type=kind)
     yield Site(name=f"{base}.input", kind="input", owner=base, type=kind)
-    yield from _built_in(base, module)
+    yield from _torch_sites(base, module)
     if isinstance(module, HasNoiseSlots):
-        yield from _declared(base, module)
+        yield from _slot_sites(base, module)
     for parameter, value in module.named_parameters(recurse=False):
         if value.is_floating_point():
             full = f"{name}.{parameter}" if name else parameter
@@ -59,19 +59,19 @@ def _of_module(name: str, module: nn.Module) -> Iterator[Site]:
             yield Site(name=full, kind="weight", owner=base, type=kind, sizes=sizes)
 
 
-def _declared(base: str, module: HasNoiseSlots) -> Iterator[Site]:
-    for place in module.noise_slots():
+def _slot_sites(base: str, module: HasNoiseSlots) -> Iterator[Site]:
+    for slot in module.noise_slots():
         yield Site(
-            name=f"{base}.{place.name}",
+            name=f"{base}.{slot.name}",
             kind="state",
             owner=base,
             type=type(module).__name__,
-            axes=place.axes,
-            group=f"{base}.{place.group}",
+            axes=slot.axes,
+            group=f"{base}.{slot.group}",
         )
 
 
-def _built_in(base: str, module: nn.Module) -> Iterator[Site]:
+def _torch_sites(base: str, module: nn.Module) -> Iterator[Site]:
     kind = type(module).__name__
     if isinstance(module, nn.MultiheadAttention):
         rate = float(module.dropout)
@@ -81,9 +81,9 @@ def _built_in(base: str, module: nn.Module) -> Iterator[Site]:
         yield Site(name=f"{base}.between()", kind="between", owner=base, type=kind, rate=rate)
 
 
-def possible_calls(model: nn.Module, known: Sequence[Site]) -> list[Site]:
-    """Calls that a module of the user's may make; torch's own layers make none but the known."""
-    names = {site.name for site in known}
+def possible_calls(model: nn.Module, sites: Sequence[Site]) -> list[Site]:
+    """Calls that a module of the user's may make, beside `sites`; torch's own layers make none."""
+    names = {site.name for site in sites}
     kinds: tuple[Kind, ...] = ("functional", "attention")
     return [
         Site(name=full, kind=kind, owner=owner, type=type(module).__name__)

@@ -25,11 +25,11 @@ class SkippedRows(Attachment):
     What else the module returns row by row is zero, too, at the rows that were not computed.
     """
 
-    def __init__(self, module: nn.Module, drawn: SiteNoise) -> None:
+    def __init__(self, module: nn.Module, site_noise: SiteNoise) -> None:
         super().__init__(module)
-        self.drawn = drawn
-        self.output = Output(module, drawn)
-        self.kept: Tensor | None = None
+        self.site_noise = site_noise
+        self.output = Output(module, site_noise)
+        self.row_mask: Tensor | None = None
 
     def attach(self) -> None:
         self.handles.append(self.module.register_forward_pre_hook(_Shrink(self), with_kwargs=True))
@@ -37,8 +37,8 @@ class SkippedRows(Attachment):
 
     def shrink(self, args: Any, kwargs: Any) -> Any:
         """The arguments with only the kept rows, where skipping is possible."""
-        self.kept = None
-        noise, pattern = self.drawn.noise, self.drawn.pattern
+        self.row_mask = None
+        noise, pattern = self.site_noise.noise, self.site_noise.pattern
         assert isinstance(pattern, StochasticDepth)
         if not noise.active(self.module.training) or not self._may_skip():
             return None
@@ -46,66 +46,67 @@ class SkippedRows(Attachment):
         if rows is None or any(noise.noise_free_views()) or not self._rows_first(args, kwargs):
             return None
         device = next(leaf.device for leaf in pytree.tree_leaves((args, kwargs)) if _tensor(leaf))
-        source = self.drawn.sources(device)[0]
-        kept = pattern.kept_rows(rows, source)
-        if not bool(kept.any()):
+        source = self.site_noise.sources(device)[0]
+        row_mask = pattern.kept_rows(rows, source)
+        self.row_mask = row_mask
+        if not bool(row_mask.any()):
             # A module may not take an empty batch: compute one row and give it no weight.
-            self.kept, kept = kept, torch.arange(rows, device=device) == 0
-        else:
-            self.kept = kept
+            row_mask = torch.arange(rows, device=device) == 0
         self.rate = pattern.rate_at(source.step)
-        return pytree.tree_map(lambda x: x[kept] if _tensor(x) else x, (args, kwargs))
+        return pytree.tree_map(lambda x: x[row_mask] if _tensor(x) else x, (args, kwargs))
 
     def expand(self, output: Any) -> Any:
         """All rows again: zeros where a row was dropped, the others scaled."""
-        if self.kept is None:
+        if self.row_mask is None:
             return self.output(self.module, (), output)
-        kept, self.kept = self.kept, None
-        count = max(int(kept.sum()), 1)
-        first = leading_tensor(output, self.drawn.site.name) / (1 - self.rate)
+        row_mask, self.row_mask = self.row_mask, None
+        count = max(int(row_mask.sum()), 1)
+        first = leading_tensor(output, self.site_noise.site.name) / (1 - self.rate)
         if first.shape[:1] != (count,):
             raise SiteError(
-                f"site {self.drawn.site.name!r} took {count} rows and returned a tensor of sizes "
-                f"{tuple(first.shape)}\n"
+                f"site {self.site_noise.site.name!r} took {count} rows and returned a tensor of "
+                f"sizes {tuple(first.shape)}\n"
                 '  where its rows are not dimension 0, name them: rule(..., axes="time batch unit")'
             )
 
         def put_back(leaf: Any) -> Any:
-            return _put_back(leaf, kept) if _tensor(leaf) and leaf.shape[:1] == (count,) else leaf
+            by_row = _tensor(leaf) and leaf.shape[:1] == (count,)
+            return _put_back(leaf, row_mask) if by_row else leaf
 
         return pytree.tree_map(put_back, with_leading_tensor(output, first))
 
     def _rows_first(self, args: Any, kwargs: Any) -> bool:
-        """Whether rows are dimension 0 of what the module takes and returns."""
+        """Say whether rows are dimension 0 of what the module takes and returns."""
         x = next(leaf for leaf in pytree.tree_leaves((args, kwargs)) if _tensor(leaf))
-        given = self.drawn.axes.split() if self.drawn.axes else self.drawn.site.axes
-        names = given or names_of(self.module, "output", x.ndim)
+        axes = self.site_noise.axes.split() if self.site_noise.axes else self.site_noise.site.axes
+        names = axes or names_of(self.module, "output", x.ndim)
         return names[0] == "batch"
 
     def _may_skip(self) -> bool:
-        noise = self.drawn.noise
+        noise = self.site_noise.noise
         # Whoever observes wants to see what the dropped rows would have been.
         if torch.compiler.is_compiling() or len(noise.current.views) > 1 or noise.observer:
             return False
         return not any(_counts_rows(module, self) for module in self.module.modules())
 
 
-def _counts_rows(module: nn.Module, own: SkippedRows) -> bool:
+def _counts_rows(module: nn.Module, attachment: SkippedRows) -> bool:
     if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training:
         return True
     hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
     return any(
-        type(hook).__module__.startswith("dropsmith.") and getattr(hook, "attachment", 0) is not own
+        type(hook).__module__.startswith("dropsmith.")
+        and getattr(hook, "attachment", 0) is not attachment
         for hook in hooks
     )
 
 
-def _put_back(computed: Tensor, kept: Tensor) -> Tensor:
-    whole = computed.new_zeros(kept.shape[0], *computed.shape[1:])
-    if bool(kept.any()):
-        return whole.index_put((kept.nonzero()[:, 0],), computed)
+def _put_back(output: Tensor, row_mask: Tensor) -> Tensor:
+    all_rows = output.new_zeros(row_mask.shape[0], *output.shape[1:])
+    if bool(row_mask.any()):
+        return all_rows.index_put((row_mask.nonzero()[:, 0],), output)
     # One row was computed for nothing; its gradient is zero, but it has one.
-    return whole + (0 * computed).sum()
+    return all_rows + (0 * output).sum()
 
 
 def _rows(args: Any, kwargs: Any) -> int | None:

@@ -22,23 +22,23 @@ def call_kind(call: NoisyCall, owner: nn.Module) -> Kind:
 class CallSite:
     """One call site: our pattern in place of torch's draw, or torch's draw at another rate."""
 
-    def __init__(self, drawn: SiteNoise, rate: float | None) -> None:
-        self.drawn, self.rate = drawn, rate
+    def __init__(self, site_noise: SiteNoise, rate: float | None) -> None:
+        self.site_noise, self.rate = site_noise, rate
 
     def active(self, call: NoisyCall, module: nn.Module) -> bool:
-        """Whether the call drops: its module trains, the pass samples, or it drops in any mode."""
+        """Say whether the call drops: its module trains, the pass samples, or it always does."""
         always = call.training and call.rate > 0
-        return always or self.drawn.noise.active(module.training)
+        return always or self.site_noise.noise.active(module.training)
 
     def count(self) -> None:
         """Note that the site ran, where our own draw does not note it."""
-        noise, site = self.drawn.noise, self.drawn.site.name
+        noise, site = self.site_noise.noise, self.site_noise.site.name
         if not torch.compiler.is_compiling():
             noise.draw_counts[site] = noise.draw_counts.get(site, 0) + 1
 
 
 class Calls(Attachment):
-    """What happens to the noisy calls of one module: each kind of call has at most one site.
+    """The noise at the noisy calls of one module: each kind of call has at most one site.
 
     Args:
         module: the module whose own forward makes the calls.
@@ -56,23 +56,25 @@ class Calls(Attachment):
     ) -> None:
         super().__init__(module)
         self.functional, self.attention, self.between = functional, attention, between
-        self.own = OwnCalls(module, self.handle, self.wanted)
+        self.own_calls = OwnCalls(module, self.handle, self.may_drop)
 
     def attach(self) -> None:
-        self.own.attach()
+        self.own_calls.attach()
 
     def detach(self) -> None:
-        self.own.detach()
+        self.own_calls.detach()
 
-    def wanted(self, module: nn.Module) -> bool:
-        """Whether a forward that begins may drop.
+    def may_drop(self, module: nn.Module) -> bool:
+        """Say whether a forward that begins may drop.
 
         Torch's own layers drop nothing in eval mode, where they must stay as fast as they are;
         a module of the user's may.
         """
         torchs = isinstance(module, nn.RNNBase | nn.MultiheadAttention)
-        noise = [site.drawn.noise for site in (self.attention, self.between) if site is not None]
-        return not torchs or any(one.active(module.training) for one in noise)
+        noises = [
+            site.site_noise.noise for site in (self.attention, self.between) if site is not None
+        ]
+        return not torchs or any(noise.active(module.training) for noise in noises)
 
     def handle(self, call: NoisyCall) -> Any:
         """Run one noisy call of the owner, with its site's noise where it has one."""
@@ -81,30 +83,30 @@ class Calls(Attachment):
         if call.kind == "attention" and self.attention is not None:
             return _attention(self.attention, self.module, call)
         if call.kind == "between" and self.between is not None:
-            return dropped_between(self.between.drawn, self.module, call.function, call.args)
+            return dropped_between(self.between.site_noise, self.module, call.function, call.args)
         return call.run()
 
 
 def _dropout(site: CallSite, module: nn.Module, call: NoisyCall) -> Tensor:
-    x, training = call.input, site.drawn.noise.current.sampling or call.training
+    x, training = call.input, site.site_noise.noise.current.sampling or call.training
     if site.rate is not None:
         site.count()
         return call.run_at(site.rate, training)
     if not training:
         return x
-    dropped = site.drawn.drop(x, module)
-    return x.copy_(dropped) if call.inplace else dropped
+    output = site.site_noise.drop(x, module)
+    return x.copy_(output) if call.inplace else output
 
 
 def _attention(site: CallSite, module: nn.Module, call: NoisyCall) -> Any:
     active = site.active(call, module)
     if site.rate is not None:
         site.count()
-        return _retuned(site.drawn.site.name, site.rate if active else 0.0, call)
+        return _run_at_rate(site.site_noise.site.name, site.rate if active else 0.0, call)
     if not active:
         return call.run()
     if call.operation != "multi-head attention":
-        return attend(call, lambda weights: site.drawn.drop(weights, module))
+        return attend(call, lambda weights: site.site_noise.drop(weights, module))
     # A rate above zero makes it make the call inside; ours decides what the call drops.
     return run_heads(call, _InnerHandle(site, module), training=True, dropout_p=0.5)
 
@@ -122,7 +124,7 @@ class _InnerHandle:
         return apply(self.site, self.module, call)
 
 
-def _retuned(site: str, rate: float, call: NoisyCall) -> Any:
+def _run_at_rate(site: str, rate: float, call: NoisyCall) -> Any:
     if call.operation != "flex attention":
         return call.run_at(rate)
     if rate:

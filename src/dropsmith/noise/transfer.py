@@ -23,69 +23,69 @@ LayerNames = Mapping[str, str | Sequence[str]]
 """Parts of names in one model, and what they are called in another: one name, or several."""
 
 
-def transferred(
+def transfer_rules(
     rules: Sequence[Rule],
     model: nn.Module,
     batch: Any,
-    made_for: nn.Module | None = None,
+    source: nn.Module | None = None,
     names: LayerNames | None = None,
 ) -> tuple[Rule, ...]:
     """The rules as they are in another model; see `Plan.transfer`."""
-    made = [(one, _carried(one, model, made_for, names or {})) for one in rules]
-    known = sites(model, batch)
+    new_rules = [_transfer(rule, model, source, names or {}) for rule in rules]
+    model_sites = sites(model, batch)
     faults = [
-        f"  rule {number}: {one!r}\n    {why}"
-        for number, (one, several) in enumerate(made, start=1)
-        if (why := _first_fault(several, known))
+        f"  rule {number}: {rule!r}\n    {why}"
+        for number, (rule, several) in enumerate(zip(rules, new_rules, strict=True), start=1)
+        if (why := _first_fault(several, model_sites))
     ]
     if faults:
-        raise PlanError(_said(faults, len(rules), made_for))
-    found = tuple(new for _, several in made for new in several)
-    if rules and not found:
+        raise PlanError(_fault_message(faults, len(rules), source))
+    result = tuple(new for several in new_rules for new in several)
+    if rules and not result:
         raise PlanError(
             f"none of the {len(rules)} rules has a layer at its depth in this model\n"
             "  they are of layers that a model this shallow does not have"
         )
-    return found
+    return result
 
 
-def _carried(
-    one: Rule, model: nn.Module, made_for: nn.Module | None, names: LayerNames
+def _transfer(
+    rule: Rule, model: nn.Module, source: nn.Module | None, names: LayerNames
 ) -> tuple[Rule, ...]:
-    single = [_named(one, name) for name in one.selector.name.split()]
-    carried = [_carried_alone(rule, model, made_for, names) for rule in single]
-    if len({len(several) for several in carried}) == 1:
-        return tuple(_together(news) for news in zip(*carried, strict=True))
-    if one.mask == "own":
-        return tuple(new for several in carried for new in several)
+    single = [_with_name(rule, name) for name in rule.selector.name.split()]
+    new_rules = [_transfer_name(part, model, source, names) for part in single]
+    if len({len(several) for several in new_rules}) == 1:
+        return tuple(_merge(parts) for parts in zip(*new_rules, strict=True))
+    if rule.mask == "own":
+        return tuple(new for several in new_rules for new in several)
     raise PlanError(
-        f"of the sites that drop by one mask some are more in this model\n  rule: {one!r}\n"
+        f"of the sites that drop by one mask some are more in this model\n  rule: {rule!r}\n"
         "  write the rule for this model by hand"
     )
 
 
-def _together(rules: Sequence[Rule]) -> Rule:
+def _merge(rules: Sequence[Rule]) -> Rule:
     """One rule of several that differ in the names of their sites alone."""
-    return _named(rules[0], " ".join(one.selector.name for one in rules))
+    return _with_name(rules[0], " ".join(rule.selector.name for rule in rules))
 
 
-def _named(one: Rule, name: str) -> Rule:
-    return replace(one, selector=replace(one.selector, name=name))
+def _with_name(rule: Rule, name: str) -> Rule:
+    return replace(rule, selector=replace(rule.selector, name=name))
 
 
-def _carried_alone(
-    one: Rule, model: nn.Module, made_for: nn.Module | None, names: LayerNames
+def _transfer_name(
+    rule: Rule, model: nn.Module, source: nn.Module | None, names: LayerNames
 ) -> tuple[Rule, ...]:
-    here = _renamed(one.selector.name, names)
-    if made_for is None:
-        return tuple(_named(one, name) for name in here)
-    return tuple(deeper_or_shallower(one, made_for, model, here))
+    here = _translate(rule.selector.name, names)
+    if source is None:
+        return tuple(_with_name(rule, name) for name in here)
+    return tuple(deeper_or_shallower(rule, source, model, here))
 
 
-def _renamed(name: str, names: LayerNames) -> list[str]:
-    """What a place is called here; several, where a part of its name stands for several.
+def _translate(name: str, names: LayerNames) -> list[str]:
+    """Return the names of a place here: several, where a part of its name stands for several.
 
-    >>> _renamed("blocks.0.query", {"blocks": ("encoder", "decoder"), "query": "attention.q"})
+    >>> _translate("blocks.0.query", {"blocks": ("encoder", "decoder"), "query": "attention.q"})
     ['encoder.0.attention.q', 'decoder.0.attention.q']
     """
     parts, options = name.split("."), []
@@ -94,7 +94,7 @@ def _renamed(name: str, names: LayerNames) -> list[str]:
         new = names.get(old, old)
         options.append([new] if isinstance(new, str) else list(new))
         parts = parts[len(old.split(".")) :]
-    return [".".join(made) for made in product(*options)]
+    return [".".join(path) for path in product(*options)]
 
 
 def _longest_start(parts: Sequence[str], names: LayerNames) -> str:
@@ -103,13 +103,13 @@ def _longest_start(parts: Sequence[str], names: LayerNames) -> str:
     return next((start for start in starts if start in names), parts[0])
 
 
-def _first_fault(rules: Iterable[Rule], known: Sequence[Site]) -> str | None:
-    return next((why for one in rules if (why := misfit(one, known))), None)
+def _first_fault(rules: Iterable[Rule], model_sites: Sequence[Site]) -> str | None:
+    return next((why for rule in rules if (why := misfit(rule, model_sites))), None)
 
 
-def _said(faults: Sequence[str], count: int, made_for: nn.Module | None) -> str:
+def _fault_message(faults: Sequence[str], count: int, source: nn.Module | None) -> str:
     lines = [f"{len(faults)} of the {count} rules of the plan do not fit this model", *faults]
-    if made_for is None:
+    if source is None:
         lines.append("  if only the number of layers differs: plan.transfer(..., source=the_model)")
     lines.append('  if only names differ: plan.transfer(..., names={"blocks": "encoder.layers"})')
     return "\n".join(lines)

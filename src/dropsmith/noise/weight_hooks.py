@@ -1,4 +1,4 @@
-"""How noise gets to a parameter, and how it comes off."""
+"""Noise on a parameter, put there and taken off by hooks of its module."""
 
 from typing import Any
 
@@ -16,9 +16,9 @@ class Weight(Attachment):
     pruning) see the dropped copy, too: the noise is on before any hook of theirs.
     """
 
-    def __init__(self, module: nn.Module, drawn: SiteNoise, name: str) -> None:
+    def __init__(self, module: nn.Module, site_noise: SiteNoise, name: str) -> None:
         super().__init__(module)
-        self.drawn, self.name = drawn, name
+        self.site_noise, self.name = site_noise, name
 
     def attach(self) -> None:
         # A lazy layer has its parameter only after a hook of its own.
@@ -29,12 +29,12 @@ class Weight(Attachment):
 
     def enter(self, module: nn.Module) -> None:
         """Let the module see a dropped copy under the parameter's name."""
-        if not self.drawn.noise.active(module.training):
+        if not self.site_noise.noise.active(module.training):
             return
-        dropped = self.drawn.weight(module._parameters[self.name])  # pyright: ignore
+        noisy_weight = self.site_noise.weight(module._parameters[self.name])  # pyright: ignore
         # Attribute look-up finds the instance's own dictionary before the parameters.
-        module.__dict__[self.name] = dropped
-        _set_flat(module, self.name, dropped)
+        module.__dict__[self.name] = noisy_weight
+        _set_flat(module, self.name, noisy_weight)
 
     def leave(self, module: nn.Module) -> None:
         """Let the module see its parameter again."""

@@ -21,7 +21,7 @@ from dropsmith.noise import (
     name_within,
     own_draws,
     sites,
-    unchanged,
+    state_unchanged,
 )
 from dropsmith.passes.audit_measure import MIN_ELEMENTS, Draw, masks_differ
 from dropsmith.passes.audit_reasons import (
@@ -117,7 +117,7 @@ def audit(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> Audit
         rows: the axes on which arguments have their rows, by name, where somebody says them.
     """
     inputs = arguments(model, batch)
-    with unchanged(model):
+    with state_unchanged(model):
         all_sites = _all_sites(model, batch, rows)
         draws = _two_views(model, inputs, {site.name: site for site in all_sites}, rows)
         differ, running = _two_calls(model, inputs)
@@ -244,7 +244,7 @@ def _code_rows(model: nn.Module, inputs: Arguments) -> Iterator[AuditRow]:
     now = _own_draws(model, inputs)
     training = now
     if not model.training:
-        with unchanged(model):
+        with state_unchanged(model):
             training = _own_draws(model.train(), inputs)
     for name in dict.fromkeys((*now.modules, *training.modules)):
         on = name in now.modules

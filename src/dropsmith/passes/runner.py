@@ -55,7 +55,7 @@ class ViewRun(ABC):
         self.reader: Reader | None = None
         self.step: int | None = None
         self.below: Callable[[], bool] = never
-        self._before = noise.current, noise.held
+        self._before = noise.current, noise.pass_is_set
 
     together = False
     """Whether the root's own forward makes all views."""
@@ -64,7 +64,7 @@ class ViewRun(ABC):
     def begin(self, reader: Reader | None = None) -> Arguments:
         """Start the root's pass and return the arguments of its forward."""
         self.reader = reader
-        self.noise.held = True
+        self.noise.pass_is_set = True
         if reader is not None:
             reader.open()
         return self._begin()
@@ -76,7 +76,7 @@ class ViewRun(ABC):
 
     def close(self) -> None:
         """End the passes, also after an error: the next forward of the root begins its own."""
-        self.noise.current, self.noise.held = self._before
+        self.noise.current, self.noise.pass_is_set = self._before
         if self.reader is not None:
             self.reader.close()
 

@@ -132,9 +132,9 @@ class Plan:
             PlanError: rules do not fit, listing which and why: no site is called so, the site is
                 of another kind or has other axes, or a size is larger than the map.
         """
-        from dropsmith.noise import transferred
+        from dropsmith.noise import transfer_rules
 
-        return Plan(*transferred(self.rules, model, batch, source, names))
+        return Plan(*transfer_rules(self.rules, model, batch, source, names))
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object from which `from_json` makes an equal plan."""

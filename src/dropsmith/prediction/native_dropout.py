@@ -9,7 +9,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from dropsmith.batches import call
 from dropsmith.interception import ModuleTrace, NoisyCall
-from dropsmith.noise import call_kind, depth_attribute, depth_pattern, unchanged
+from dropsmith.noise import call_kind, depth_attribute, depth_pattern, state_unchanged
 from dropsmith.patterns import Bernoulli, Pattern, TorchDropout
 from dropsmith.plans import call_name, display_name
 
@@ -46,7 +46,7 @@ def native_calls(model: nn.Module, batch: Any) -> Calls:
     The model is run in train mode, because many models pass rate 0 in eval mode.
     """
     trace = _NativeTrace()
-    with trace.running(model), unchanged(model), torch.no_grad():
+    with trace.running(model), state_unchanged(model), torch.no_grad():
         model.train()
         call(model, batch)
     return {name: tuple(of_site) for name, of_site in trace.calls.items()}

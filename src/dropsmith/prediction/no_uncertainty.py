@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from dropsmith.errors import NoiseError
-from dropsmith.noise import unchanged
+from dropsmith.noise import state_unchanged
 from dropsmith.passes import audit
 
 _ADD = "\n  add noise: predict(..., plan=Plan(rule('<site>', Bernoulli(rate=0.1))))"
@@ -34,7 +34,7 @@ def no_effect(model: nn.Module, probe_inputs: Any, samples: int, sites: list[str
 
 
 def _reasons(model: nn.Module, probe_inputs: Any) -> str:
-    with unchanged(model):
+    with state_unchanged(model):
         # Prediction draws in eval mode too: what is off in train mode is off for good.
         rows = audit(model.train(), probe_inputs).rows
     lines = [f"  {row.site.name}: {row.why}" for row in rows if row.why]

@@ -27,7 +27,7 @@ from dropsmith.noise import (
     plan_of,
     plan_suspended,
     remove,
-    unchanged,
+    state_unchanged,
 )
 from dropsmith.noise import sites as find_sites
 from dropsmith.patterns import Schedule
@@ -58,7 +58,7 @@ def sampling(
     plan = plan if plan is not None else plan_of(model) or Plan()
     _check_root(model)
     step = _step_of(model, plan)
-    with unchanged(model), plan_suspended(model), _eager(model), fast_path_disabled():
+    with state_unchanged(model), plan_suspended(model), _eager(model), fast_path_disabled():
         model.eval()
         layout = layout_of(model, inputs, rows)
         # A mask that the views of a batch share in training would be one mask for all samples.
@@ -74,7 +74,7 @@ def sampling(
             )
         native = native_rules(memory.calls)
         installation = install(model, (*native, *fresh), inputs, seed, 0, memory.sites)
-        installation.noise.checked = True
+        installation.noise.rules_checked = True
         try:
             several = sites_of_several_patterns(memory.calls)
             _draw_call_by_call(installation, several, len(native))
@@ -91,7 +91,7 @@ def two_rows(model: nn.Module, layout: Layout, inputs: Arguments) -> Arguments:
         return inputs
     part = layout.take_arguments(inputs, [0, min(1, rows - 1)])
     try:
-        with unchanged(model), torch.no_grad():
+        with state_unchanged(model), torch.no_grad():
             args, kwargs = copy_tensors(part)
             model(*args, **kwargs)
     except Exception:
@@ -110,7 +110,7 @@ def _native_calls(model: nn.Module, probe_inputs: Arguments) -> Calls:
 
 def _warn_of_own_draws(model: nn.Module, probe_inputs: Arguments, training: OwnDraws) -> None:
     """Say which modules draw for themselves in train mode, and not in eval mode."""
-    with unchanged(model), torch.no_grad():
+    with state_unchanged(model), torch.no_grad():
         draws = own_draws(model, lambda: call(model, probe_inputs))
     silent = [name or "the root" for name in training.modules if name not in draws.modules]
     if silent:
@@ -144,8 +144,8 @@ def _draw_call_by_call(installation: Installation, calls: Calls, native_rules: i
     native = {a.site.name for a in installation.assignments if a.rule in rules}
     for attachment in installation.attachments:
         for holder in _holders(attachment):
-            if (name := holder.drawn.site.name) in calls and name in native:
-                holder.drawn = CallByCall.of(holder.drawn, calls[name])
+            if (name := holder.site_noise.site.name) in calls and name in native:
+                holder.site_noise = CallByCall.of(holder.site_noise, calls[name])
 
 
 def _holders(attachment: Attachment) -> list[Any]:

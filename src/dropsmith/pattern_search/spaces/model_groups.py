@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from dropsmith.activations import Layer, Reads, read_blocks
 from dropsmith.batches import call
-from dropsmith.noise import owner_module, unchanged
+from dropsmith.noise import owner_module, state_unchanged
 from dropsmith.pattern_search.spaces.group import Group, Tied, compact
 from dropsmith.plans import ROOT, Selector, Site
 
@@ -92,7 +92,7 @@ def _pairs(layers: list[Site], shortcut_sites: dict[str, Site]) -> dict[str, str
 def find_blocks(model: nn.Module, batch: Any, blocks: str | None) -> tuple[Layer, ...]:
     """The Transformer blocks of a model, in the order in which they ran."""
     reads = Reads(hidden="block", attention=blocks is None, blocks=blocks)
-    with unchanged(model), torch.no_grad(), read_blocks(model, reads) as read:
+    with state_unchanged(model), torch.no_grad(), read_blocks(model, reads) as read:
         model.train()
         call(model, batch)
     return read.layers
