@@ -14,7 +14,7 @@ from dropsmith.compare import Comparison
 from dropsmith.learn import LEARNED, PLAN, RETRAINED
 from dropsmith.plans import Plan
 
-SHELF = Path(__file__).parent.parent / "src" / "dropsmith" / "sites" / "learned"
+SHELF = Path(__file__).parent.parent / "src" / "dropsmith" / "plans" / "learned"
 
 
 def ship(folder: Path, name: str, shelf: Path = SHELF) -> None:
