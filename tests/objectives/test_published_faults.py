@@ -207,7 +207,7 @@ def test_rows_that_stand_by_turns_are_other_pairs_than_views_one_after_the_other
     fault = symmetric_kl(stacked[::2], stacked[1::2]).mean()
     right = symmetric_kl(a, b).mean()
     assert not torch.isclose(fault, right)
-    layout = Layout(axes={0: (0,)}, counted=(0, 0), outputs=0)
+    layout = Layout(axes={0: (0,)}, row_source=(0, 0), outputs=0)
     first, second = layout.cut(stacked, [4, 4])
     torch.testing.assert_close(
         terms(first, second, torch.zeros(4).long(), classification)["consistency"].value, right
