@@ -2,7 +2,7 @@
 
 import sys
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from torch import nn
 
@@ -69,8 +69,9 @@ def _known_reason(model: nn.Module, request: ViewRequest) -> str:
     reasons = _REASONS.get(model)
     if reasons is None:
         reasons = _REASONS[model] = {}
+    installation = installation_of(model)
     key = (
-        id(installation_of(model)),
+        None if installation is None else ref(installation),
         model.training,
         request.noise_free,
         request.batch_fraction,
