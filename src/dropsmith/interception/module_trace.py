@@ -84,6 +84,14 @@ class ModuleTrace(SeesFlex, ABC):
         )
 
 
+def has_compiled_parts(model: nn.Module) -> bool:
+    """Say whether the model or a module of it was compiled."""
+    return any(
+        hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
+        for module in model.modules()
+    )
+
+
 @contextmanager
 def fast_path_disabled() -> Iterator[None]:
     """Run torch's Transformer layers part by part in the block, so that hooks and modes see them.

@@ -31,7 +31,7 @@ from dropsmith.batches import (
     tensors_in,
 )
 from dropsmith.errors import ViewError, did_you_mean
-from dropsmith.interception import SeesFlex, decode
+from dropsmith.interception import SeesFlex, decode, has_compiled_parts
 from dropsmith.noise.forward_pass import ForwardPass
 from dropsmith.noise.lookup import find_noise, installation_of
 from dropsmith.noise.probing import attributes_unchanged, state_unchanged
@@ -242,12 +242,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _eager(model: nn.Module) -> Iterator[None]:
-    compiled = any(
-        hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
-        for module in model.modules()
-    )
     with ExitStack() as stack:
-        if compiled and not torch.compiler.is_compiling():
+        if has_compiled_parts(model) and not torch.compiler.is_compiling():
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         yield
 

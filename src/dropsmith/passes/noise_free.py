@@ -1,23 +1,21 @@
 """Passes without any noise, torch's own included, also where backward runs their layers again."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from torch import Tensor, nn
 from torch.autograd import Variable
 
 from dropsmith.batches import tensors_in
+from dropsmith.noise import evaluating
 
 
 @contextmanager
 def noise_disabled(model: nn.Module) -> Iterator[None]:
     """Put every module but BatchNorm in eval mode, so that torch's own noise is off, too."""
-    modules = _silence(model)
-    try:
+    with evaluating(model):
         yield
-    finally:
-        _wake(modules)
 
 
 class Modes:
@@ -30,22 +28,24 @@ class Modes:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        self.silent: list[nn.Module] = []
+        self.evaluation: ExitStack | None = None
 
     def remember(self, output: Any, *, noise_free: bool) -> None:
         """Hook what a pass returned, which backward reaches before any layer of that pass."""
         for tensor in tensors_in(output):
             if tensor.requires_grad:
-                tensor.register_hook(self._hush if noise_free else self._speak)
+                tensor.register_hook(self._enter_eval if noise_free else self._leave_eval)
 
-    def _hush(self, grad: Tensor) -> None:
-        if not self.silent:
-            self.silent = _silence(self.model)
-            Variable._execution_engine.queue_callback(_AtEnd(self._speak))
+    def _enter_eval(self, grad: Tensor) -> None:
+        if self.evaluation is None:
+            self.evaluation = ExitStack()
+            self.evaluation.enter_context(evaluating(self.model))
+            Variable._execution_engine.queue_callback(_AtEnd(self._leave_eval))
 
-    def _speak(self, grad: Tensor | None = None) -> None:
-        _wake(self.silent)
-        self.silent = []
+    def _leave_eval(self, grad: Tensor | None = None) -> None:
+        if self.evaluation is not None:
+            self.evaluation.close()
+            self.evaluation = None
 
 
 class _AtEnd:
@@ -62,16 +62,3 @@ class _AtEnd:
 
     def __del__(self) -> None:
         self.do()
-
-
-def _silence(model: nn.Module) -> list[nn.Module]:
-    norms = nn.modules.batchnorm._BatchNorm
-    modules = [m for m in model.modules() if m.training and not isinstance(m, norms)]
-    for module in modules:
-        module.training = False
-    return modules
-
-
-def _wake(modules: list[nn.Module]) -> None:
-    for module in modules:
-        module.training = True

@@ -12,7 +12,7 @@ from torch import nn
 
 from dropsmith.batches import Arguments, Layout, call, copy_tensors
 from dropsmith.errors import PlanError
-from dropsmith.interception import Attachment, fast_path_disabled
+from dropsmith.interception import Attachment, fast_path_disabled, has_compiled_parts
 from dropsmith.noise import Calls as CallsOf
 from dropsmith.noise import (
     Installation,
@@ -157,11 +157,7 @@ def _holders(attachment: Attachment) -> list[Any]:
 
 
 def _eager(model: nn.Module) -> Any:
-    compiled = any(
-        hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
-        for module in model.modules()
-    )
     # What noise a compiled graph drew cannot be told, nor can parts of it be replayed. Attention
     # of torch's that is compiled wherever it is called cannot be under the probe's mode.
-    compiled = compiled or "torch.nn.attention.flex_attention" in sys.modules
+    compiled = has_compiled_parts(model) or "torch.nn.attention.flex_attention" in sys.modules
     return torch.compiler.set_stance("force_eager") if compiled else nullcontext()
