@@ -23,6 +23,8 @@ def runs_bar(title: str, total: int) -> Iterator["Watch"]:
         TimeRemainingColumn,
     )
 
+    from dropsmith.cli._interrupts import interrupts_noted
+
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -32,15 +34,17 @@ def runs_bar(title: str, total: int) -> Iterator["Watch"]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    hidden = not console.is_terminal
+    with interrupts_noted() as check, Progress(*columns, console=console, disable=hidden) as bar:
         line = bar.add_task(title, total=total, said=_so_far(0.0, total))
 
         def watch(done: float, total: int, record: "Record | None") -> None:
             bar.update(line, completed=done, total=total, said=_so_far(done, total))
             failure = record is not None and record.status != "finished"
-            if record is not None and (failure or not console.is_terminal):
+            if record is not None and (failure or hidden):
                 message = f"{_so_far(done, total)}; {_run_line(record)}"
                 console.print(message, style="red" if failure else "", highlight=False)
+            check()
 
         yield watch
 

@@ -26,6 +26,8 @@ def trials_bar(title: str, total: int, score: str) -> Iterator["Watch"]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from dropsmith.cli._interrupts import interrupts_noted
+
     console = Console(stderr=True, highlight=False)
     columns = (
         TextColumn("{task.description}"),
@@ -34,10 +36,12 @@ def trials_bar(title: str, total: int, score: str) -> Iterator["Watch"]:
         TimeElapsedColumn(),
     )
     statuses: Counter[str] = Counter()
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    hidden = not console.is_terminal
+    with interrupts_noted() as check, Progress(*columns, console=console, disable=hidden) as bar:
         line = bar.add_task(title, total=total, said="")
 
         def watch(progress: "Progress") -> None:
+            check()
             message = _summary(progress, statuses)
             bar.update(line, completed=progress.done, total=progress.total, said=message)
             if progress.last_trial is None:
@@ -45,9 +49,9 @@ def trials_bar(title: str, total: int, score: str) -> Iterator["Watch"]:
             trial, best = progress.last_trial, progress.best
             statuses[trial.status] += 1
             better = best is not None and best.number == trial.number
-            if better or trial.why or not console.is_terminal:
+            if better or trial.why or hidden:
                 style = "red" if trial.status in FAILURES else ""
-                remaining = "" if console.is_terminal else _time_left(progress)
+                remaining = _time_left(progress) if hidden else ""
                 console.print(_line(progress, trial, better, score, remaining), style=style)
 
         yield watch
