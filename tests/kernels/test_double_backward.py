@@ -27,7 +27,7 @@ from dropsmith.kernels.fused_linear_consistency import (
 )
 from dropsmith.kernels.gru import gru
 from dropsmith.kernels.keyed_dropout import chunked as chunked_dropout
-from dropsmith.kernels.keyed_dropout import small as small_dropout
+from dropsmith.kernels.keyed_dropout.dispatch import drop_small
 from dropsmith.kernels.large_matmul import large_linear, large_matmul
 from dropsmith.kernels.lazy_logits import Bands, BandScores, Head, HeadScores
 from dropsmith.kernels.lstm import lstm
@@ -208,8 +208,8 @@ CASES: dict[str, list[Case]] = {
         ),
     ],
     "self_adjoint._SelfAdjoint": [
-        Case(lambda x, kernel=kernel: kernel.keyed_dropout(x.tanh(), KEYS, 0.4), ((4, 5),))
-        for kernel in (chunked_dropout, small_dropout)
+        Case(lambda x, kernel=kernel: kernel(x.tanh(), KEYS, 0.4), ((4, 5),))
+        for kernel in (chunked_dropout.keyed_dropout, drop_small)
     ],
 }
 ELSEWHERE = {

@@ -1,19 +1,23 @@
 """A mask depends on its key and on nothing else, and comes back whenever the key does."""
 
 import pickle
-import sys
 from copy import deepcopy
+from hashlib import blake2s
 
 import pytest
 import torch
 from torch import nn
 
 from dropsmith.errors import NoiseError
-from dropsmith.noise.forward_pass import TRAINING, ForwardPass, SiteKeys
+from dropsmith.noise import site_noise
+from dropsmith.noise.forward_pass import TRAINING, ForwardPass
 from dropsmith.noise.lookup import find_noise, noise_of, step
+from dropsmith.noise.site_noise import SiteNoise
 from dropsmith.noise.state import Noise
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
+from dropsmith.plans.site import Site
+from dropsmith.rng import Key
 from noise.zoo import FLIPS, KINDS, ONES, Functional, mirrors, mlp
 
 
@@ -178,18 +182,13 @@ def test_noise_is_found_through_a_wrapper():
 
 
 def test_keys_that_are_held_are_those_that_are_folded_anew_and_no_more_than_few(monkeypatch):
-    monkeypatch.setattr(sys.modules[SiteKeys.__module__], "_MAX_KEYS", 3)
-    state = Noise(seed=5, rank=1)
-    state.prepare("a")
+    monkeypatch.setattr(site_noise, "_MAX_KEYS", 3)
+    noise, site = Noise(seed=5, rank=1), Site(name="a", kind="dropout", owner="a", type="Dropout")
+    state = SiteNoise(noise, site, FLIPS)
+    prefix = Key.of(5).fold(1, int.from_bytes(blake2s(b"a", digest_size=4).digest(), "big"))
     for number in range(1, 4):
-        state.begin(training=True)
+        noise.begin(training=True)
         for call in range(4):
-            (source,) = state.sources("a", False, torch.device("cpu"))
-            fresh = state.keys.prefix("a").fold(TRAINING, 0, call, number)
-            assert source.key == fresh
-    assert len(state.keys._keys) <= 3
-    state.seed = 6
-    state.prepare("a")
-    state.begin(training=True)
-    (source,) = state.sources("a", False, torch.device("cpu"))
-    assert source.key == state.keys.prefix("a").fold(TRAINING, 0, 0, 4)
+            (source,) = state.sources(torch.device("cpu"))
+            assert source.key == prefix.fold(TRAINING, 0, call, number)
+    assert len(state._keys) <= 3

@@ -7,7 +7,7 @@ from torch import nn
 from dropsmith.axes import Axes
 from dropsmith.errors import SiteError
 from dropsmith.noise.forward_pass import ForwardPass
-from dropsmith.noise.lookup import noise_of
+from dropsmith.noise.lookup import installation_of, noise_of
 from dropsmith.patterns import Bernoulli, StochasticDepth
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
@@ -44,7 +44,8 @@ def multiplied(net, plan, x):
     """What the definition gives: every row computed, then times the mask the site draws."""
     noise = noise_of(net)
     with noise.passing(ForwardPass(step=noise.step)):
-        source = noise.sources("branch", False, x.device)[0]
+        sites = (attachment.site_noise for attachment in installation_of(net).attachments)
+        source = next(site for site in sites if site.site.name == "branch").sources(x.device)[0]
     mask = plan.rules[0].pattern.draw(Axes.read("batch time unit", tuple(x.shape)), source)
     y = net.branch.layer(x).tanh()
     return x + y * mask, mask

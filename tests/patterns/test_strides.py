@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from dropsmith.kernels.keyed_dropout import chunked, keyed_dropout, reference, small
+from dropsmith.kernels.keyed_dropout import chunked, keyed_dropout, reference
+from dropsmith.kernels.keyed_dropout.dispatch import drop_small
 from dropsmith.patterns import (
     Bernoulli,
     DropBlock,
@@ -86,8 +87,8 @@ def test_any_order_of_any_sizes_keeps_its_strides_and_its_mask(data):
     x = seeded(*[1 if hold else size for size, hold in zip(sizes, held, strict=True)])
     x = x.expand(sizes).permute(order)
     want = reference.keyed_dropout(x.contiguous(), KEYS[:views], 0.4)
-    for kernel in (small, chunked):
-        got = kernel.keyed_dropout(x, KEYS[:views], 0.4)
+    for kernel in (drop_small, chunked.keyed_dropout):
+        got = kernel(x, KEYS[:views], 0.4)
         assert torch.equal(got, want)
         assert _that_matter(got) == _that_matter(functional.dropout(x, 0.4))
 

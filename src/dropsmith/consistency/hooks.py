@@ -20,7 +20,7 @@ from dropsmith.consistency.signature import ITEMS, takes_labels
 from dropsmith.consistency.state import Consistent, ConsistentOutput, StepRun
 from dropsmith.consistency.task_loss import Counting, LabelledLoss
 from dropsmith.errors import ObjectiveError, ViewError
-from dropsmith.noise import ATTRIBUTE, Noise, installation_of, warn_if_loaded
+from dropsmith.noise import ATTRIBUTE, Noise, installation_of
 from dropsmith.passes import Views, plan_run
 
 FUSED = "fused_lm_head"
@@ -88,7 +88,7 @@ def _begin(
     """Count the step, begin its first pass, and return the arguments of forward."""
     if installation_of(module) is None:
         if state.objective.depends_on_step:
-            warn_if_loaded(noise)
+            noise.warn_if_loaded()
         noise.begin(training=True)
     number = noise.step
     items = kwargs.get(ITEMS)

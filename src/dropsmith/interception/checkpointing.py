@@ -6,7 +6,7 @@ its tensors with hold its frame; with it, a part's own node is numbered before t
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
@@ -20,7 +20,15 @@ _NUMBERS = count()
 
 
 _C: Any = torch._C
-_HOOKS = _C._autograd._top_saved_tensors_default_hooks
+
+saved_tensor_hooks = _C._autograd._top_saved_tensors_default_hooks
+"""A function that takes True and returns the innermost hooks on saved tensors; None without them.
+
+Where it returns some, or gradients are off, a part may be running that backward runs again.
+"""
+
+backward = _C._current_graph_task_id
+"""A function that returns the number of the backward pass that is running; -1 outside of one."""
 
 
 _MARK, _NODE = "_dropsmith_region", "CheckpointFunctionBackward"
@@ -33,29 +41,19 @@ def place() -> CallPosition:
     return None if frame is None else _number(frame), number
 
 
-def may_run_again() -> bool:
-    """Say whether backward may run this code again: hooks hold its tensors, or it keeps none."""
-    return not torch.is_grad_enabled() or _HOOKS(True) is not None
-
-
-def recomputed_calls(places: Sequence[CallPosition]) -> list[int]:
-    """Return the calls that belong to the part that is run again, as indices of `places`.
+def recomputed_calls(places: Mapping[int, CallPosition]) -> list[int]:
+    """Return the calls, of those that `places` has, that belong to the part that is run again.
 
     There are none where torch does not show which part it is.
     """
     frame_reference = _hook_variable("target_frame_ref")
     if frame_reference is not None:
         frame = _number(frame_reference())
-        return [call for call, (part, _) in enumerate(places) if part == frame]
-    node = torch._C._current_autograd_node()
+        return [call for call, (part, _) in places.items() if part == frame]
+    node = _C._current_autograd_node()
     if node is None or node.name() != _NODE:
         return []
-    return [call for call, (_, number) in enumerate(places) if number > node._sequence_nr()]
-
-
-def backward() -> int:
-    """The number of the backward pass that is running; -1 outside of one."""
-    return torch._C._current_graph_task_id()
+    return [call for call, (_, number) in places.items() if number > node._sequence_nr()]
 
 
 def _number(frame: Any) -> int:
@@ -65,7 +63,7 @@ def _number(frame: Any) -> int:
 
 def _hook_variable(name: str) -> Any:
     """Return a variable that the innermost hooks on saved tensors close over; None without it."""
-    hooks = _HOOKS(True)
+    hooks = saved_tensor_hooks(True)
     if hooks is None:
         return None
     pack = inspect.unwrap(hooks[0])

@@ -26,7 +26,11 @@ _CALLER_ARGUMENTS = 7
 """The first arguments of the operator come from `flex_attention`; a compiler fills the others."""
 
 
-_MODULE, _SWITCH = "torch.nn.attention.flex_attention", "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
+FLEX_MODULE = "torch.nn.attention.flex_attention"
+"""The module of the function; until something imports it, no model calls it."""
+
+
+_SWITCH = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
 
 
 @final
@@ -38,7 +42,7 @@ class _Switch:
 
 def update_flex_visibility() -> None:
     """Make `flex_attention` visible while one of our modes is entered, and only then."""
-    module = sys.modules.get(_MODULE)
+    module = sys.modules.get(FLEX_MODULE)
     if module is None or torch.compiler.is_compiling():
         return
     has_flex_mode = any(isinstance(mode, SeesFlex) for mode in _get_current_function_mode_stack())
@@ -61,11 +65,6 @@ class SeesFlex(TorchFunctionMode):
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)
         update_flex_visibility()
-
-
-def is_compiled_flex(func: Any) -> bool:
-    """Say whether a compiler is tracing a call of `flex_attention`."""
-    return func is FLEX and torch.compiler.is_compiling()
 
 
 def run_flex(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

@@ -5,6 +5,7 @@ around the root, because activation checkpointing runs a block again outside the
 while a module below runs, and entered again where that module calls its owner.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.overrides import TorchFunctionMode, _pop_mode, _push_mode
 
 from dropsmith.interception.attachment import Attachment
-from dropsmith.interception.flex_attention import SeesFlex, update_flex_visibility
+from dropsmith.interception.flex_attention import FLEX_MODULE, SeesFlex, update_flex_visibility
 from dropsmith.interception.signatures import Torch
 from dropsmith.interception.torch_ops import NoisyCall, decode
 
@@ -36,23 +37,21 @@ class CallMode(SeesFlex):
         return func(*args, **(kwargs or {})) if call is None else self.handle(call)
 
 
-def always(module: nn.Module) -> bool:
-    """Watch every forward of the owner."""
-    return True
-
-
 class OwnCalls(Attachment):
     """Hands each noisy torch call of one module's own forward to `handle`.
 
     Args:
         module: the module whose own forward makes the calls.
         handle: a function, picklable if the model is to be.
-        should_watch: says whether a forward that begins is watched; one that is not runs as if
-            nothing were attached.
+        should_watch: says whether a forward of the owner that begins is watched; one that is not
+            runs as if nothing were attached. Without it every forward is watched.
     """
 
     def __init__(
-        self, module: nn.Module, handle: Handle, should_watch: Callable[[nn.Module], bool] = always
+        self,
+        module: nn.Module,
+        handle: Handle,
+        should_watch: Callable[[nn.Module], bool] | None = None,
     ) -> None:
         super().__init__(module)
         self.handle, self.should_watch = handle, should_watch
@@ -68,34 +67,27 @@ class OwnCalls(Attachment):
             self.handles.append(module.register_forward_pre_hook(_Begin(self)))
             self.handles.append(module.register_forward_hook(_End(self), always_call=True))
 
-    def begin(self, module: nn.Module) -> None:
-        """The forward of the owner, or of a module below it, starts."""
-        self.running.append((module, self.is_active))
-        self._switch(module is self.module and self.should_watch(module))
-
-    def end(self, module: nn.Module) -> None:
-        """That forward ends, well or badly."""
-        # A hook before ours may have failed, and then the forward was never begun.
-        if self.running and self.running[-1][0] is module:
-            self._switch(self.running.pop()[1])
-
-    def _switch(self, active: bool) -> None:
-        if active == self.is_active:
-            return
+    def switch(self, active: bool) -> None:
+        """Enter the mode that sees the calls, or leave it."""
         if active:
             _push_mode(self.mode)
             self.is_active = True
-        else:
+        elif _len_torch_function_stack():
             # It is not on the stack while it handles a call, which may run modules.
-            self.is_active = not _remove_mode(self.mode)
-        update_flex_visibility()
+            top = _pop_mode()
+            self.is_active = top is not self.mode
+            if self.is_active:
+                self.is_active = not _remove_mode(self.mode)
+                _push_mode(top)
+        if FLEX_MODULE in sys.modules:
+            update_flex_visibility()
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"running": [], "is_active": False}
 
 
 def _remove_mode(mode: TorchFunctionMode) -> bool:
-    """Take a mode off the stack, also from below others; say whether it was there."""
+    """Take a mode off the stack, from below others; say whether it was there."""
     if not _len_torch_function_stack():
         return False
     top = _pop_mode()
@@ -119,16 +111,31 @@ def _calling_below(module: nn.Module) -> Iterator[nn.Module]:
 
 
 class _Begin:
+    """The hook before the forward of the owner, or of a module below it."""
+
     def __init__(self, calls: OwnCalls) -> None:
         self.calls = calls
 
     def __call__(self, module: nn.Module, args: Any) -> None:
-        self.calls.begin(module)
+        calls = self.calls
+        calls.running.append((module, calls.is_active))
+        active = module is calls.module
+        if active and calls.should_watch is not None:
+            active = calls.should_watch(module)
+        if active != calls.is_active:
+            calls.switch(active)
 
 
 class _End:
+    """The hook after that forward, which ended well or badly."""
+
     def __init__(self, calls: OwnCalls) -> None:
         self.calls = calls
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
-        self.calls.end(module)
+        calls = self.calls
+        # A hook before ours may have failed, and then the forward was never begun.
+        if calls.running and calls.running[-1][0] is module:
+            _, active = calls.running.pop()
+            if active != calls.is_active:
+                calls.switch(active)

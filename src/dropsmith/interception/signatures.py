@@ -53,10 +53,6 @@ class Signature:
     training: str = "training"
     inplace: bool = False
 
-    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments of a call by name, those that it leaves out too."""
-        return {**self.defaults, **dict(zip(self.names, args, strict=False)), **kwargs}
-
 
 def _dropout(operation: Operation = "dropout", training: bool = True) -> Signature:
     names = ("input", "p", "training", "inplace")

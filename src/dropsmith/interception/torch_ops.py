@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, final
 
+import torch
 from torch import Tensor
 
-from dropsmith.interception.flex_attention import is_compiled_flex, run_flex
+from dropsmith.interception.flex_attention import FLEX, run_flex
 from dropsmith.interception.signatures import PACKED, SIGNATURES, Operation, Signature, Torch
 from dropsmith.plans import Kind
 
@@ -89,12 +90,13 @@ def decode(
     go on as it is: nothing else that is done with it can be traced.
     """
     signature = SIGNATURES.get(func)
-    if signature is None or is_compiled_flex(func):
+    if signature is None or (func is FLEX and torch.compiler.is_compiling()):
         return None
     if signature.operation == "recurrent" and _is_packed(args, kwargs):
         signature = PACKED
     keywords = kwargs or {}
-    return NoisyCall(func, signature, signature.bind(args, keywords), args, keywords)
+    names = dict(zip(signature.names, args, strict=False))
+    return NoisyCall(func, signature, {**signature.defaults, **names, **keywords}, args, keywords)
 
 
 def _is_packed(args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> bool:

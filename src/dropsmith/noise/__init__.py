@@ -19,8 +19,8 @@ from dropsmith.noise.noise_slots import NoiseSlot, inner_noise_of
 from dropsmith.noise.own_draws import OwnDraws, own_draws
 from dropsmith.noise.plan_suspended import plan_suspended
 from dropsmith.noise.probing import state_unchanged
-from dropsmith.noise.root_hooks import check_rules_ran, warn_if_loaded, watch_loading
 from dropsmith.noise.row_layout import RowAxes, evaluating, forget_layouts, layout_of
+from dropsmith.noise.rule_checks import check_rules_ran, watch_loading
 from dropsmith.noise.site_noise import SiteNoise
 from dropsmith.noise.skipping import (
     depth_attribute,
@@ -77,6 +77,5 @@ __all__ = [
     "static_sites",
     "step",
     "transfer_rules",
-    "warn_if_loaded",
     "watch_loading",
 ]

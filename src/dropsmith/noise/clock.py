@@ -1,13 +1,24 @@
 """The clock of a model's noise: how many training forwards have begun, and how many others since.
 
+Hooks on the root advance it, before anything in the model draws.
+
 Eager code counts in Python integers. Compiled and exported code reads and advances two tensors, so
 that it is not compiled again as training goes on; both hold the same numbers.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+
+from dropsmith.batches import tensors_in
+from dropsmith.interception import checkpointing
+from dropsmith.noise.forward_pass import ForwardPass
+from dropsmith.transforms import transforms_active
+
+if TYPE_CHECKING:
+    from dropsmith.noise.state import Noise
 
 STEP, CALL = "_dropsmith_step", "_dropsmith_call"
 """The root's buffers with the two numbers: in no state dict, and `torch.export` lifts them."""
@@ -38,12 +49,18 @@ class Clock:
             self._numbers = int(step), int(call)
         return self._numbers
 
+    def numbers_of(self, forward_pass: ForwardPass) -> tuple[int, int]:
+        """The numbers that a pass draws for: its own where it names a step, else the clock's."""
+        if forward_pass.step is not None:
+            return forward_pass.step, forward_pass.call
+        return self._numbers or self.numbers
+
     def set(self, step: int, call: int = 0) -> None:
         """Go on from these numbers."""
         before = None if self._behind else self._numbers
         self._numbers, self._export_buffers = (step, call), None
         # A transform of `torch.func` lets nobody write to a tensor from outside of it.
-        self._behind = _in_transform()
+        self._behind = transforms_active()
         if self._behind:
             return
         if before is None or before[0] != step:
@@ -106,14 +123,58 @@ class Clock:
         self._root_numbers = self.numbers
 
 
-def _in_transform() -> bool:
-    """Say whether a transform of `torch.func` is running the code."""
-    private: Any = torch._C
-    return private._functorch.peek_interpreter_stack() is not None
-
-
 def unregister(root: nn.Module) -> None:
     """Take the numbers off a root."""
     for name in (STEP, CALL):
         root._buffers.pop(name, None)
         root._non_persistent_buffers_set.discard(name)
+
+
+class EnterRoot:
+    """The hook before the root's forward: a pass begins."""
+
+    def __init__(self, noise: "Noise") -> None:
+        self.noise = noise
+
+    def __call__(self, module: nn.Module, args: Any) -> None:
+        noise = self.noise
+        noise.running = True
+        if noise.pass_is_set:
+            return
+        # Compiled code does not run a checkpointed block by its hooks again.
+        if not torch.compiler.is_compiling():
+            if checkpointing.backward() != -1:
+                if module.training:
+                    noise.check_restored()
+                return
+            if noise.weights_loaded and module.training:
+                noise.warn_if_loaded()
+        noise.clock.begin(module.training, module)
+        noise.current = ForwardPass()
+
+
+class LeaveRoot:
+    """The hook after the root's forward, also after one that failed.
+
+    Args:
+        noise: the state of the model's noise.
+        check_rules: takes the root, and raises an error for a rule that never ran.
+    """
+
+    def __init__(self, noise: "Noise", check_rules: Callable[[nn.Module], None]) -> None:
+        self.noise, self.check_rules = noise, check_rules
+
+    def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
+        noise = self.noise
+        noise.running = False
+        # What runs in compiled code is not counted, and is not run again but compiled for backward.
+        if torch.compiler.is_compiling():
+            noise.clock.leave()
+            return
+        if output is None or checkpointing.backward() != -1:
+            return
+        if not noise.rules_checked and noise.active(module.training):
+            self.check_rules(module)
+            noise.rules_checked = True
+        if noise.current.may_run_again and torch.is_grad_enabled():
+            noise.restore_in_backward(tensors_in(output))

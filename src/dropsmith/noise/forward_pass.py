@@ -1,18 +1,13 @@
-"""One run of a model and the keys of its sites, which its masks are drawn from."""
+"""One run of a model: what its masks depend on beside the site, and how it is run again."""
 
 from dataclasses import dataclass, field
-from hashlib import blake2s
 
 import torch
 
 from dropsmith.errors import NoiseError
 from dropsmith.interception import CallPosition, checkpointing
-from dropsmith.rng import Key
 
 TRAINING, PREDICTION, PROBE = 0, 1, 2
-
-_MAX_KEYS = 4096
-"""Keys that are kept, at most: a module in a loop over long texts has one for each of its calls."""
 
 
 @dataclass
@@ -30,7 +25,7 @@ class ForwardPass:
             step itself.
         may_run_again: whether a site drew in a part that backward may run again.
         calls: how often each site has drawn.
-        places: where in the forward each of these calls was made.
+        places: where in the forward those of these calls were made that backward may run again.
         recomputations: how often each site has drawn in a part that was run again, by its first
             call there and the number of the backward pass.
         shared_sizes: the sizes of masks that several sites or calls share, and who drew them first.
@@ -45,51 +40,11 @@ class ForwardPass:
     call: int = 0
     may_run_again: bool = field(default=False, compare=False)
     calls: dict[str, int] = field(default_factory=dict, compare=False)
-    places: dict[str, list[CallPosition]] = field(default_factory=dict, compare=False)
+    places: dict[str, dict[int, CallPosition]] = field(default_factory=dict, compare=False)
     recomputations: dict[tuple[str, int, int], int] = field(default_factory=dict, compare=False)
     shared_sizes: dict[str, tuple[str, tuple[int, ...]]] = field(
         default_factory=dict, compare=False
     )
-
-
-class SiteKeys:
-    """A key for each site, domain, view and call, folded once and kept.
-
-    >>> keys = SiteKeys()
-    >>> keys.prepare("head", seed=3, rank=0)
-    >>> keys.of("head", 0, 1, 0) == keys.prefix("head").fold(0, 1, 0)
-    True
-    """
-
-    def __init__(self) -> None:
-        self._prefixes: dict[str, Key] = {}
-        self._keys: dict[tuple[str, int, int, int], Key] = {}
-
-    def prepare(self, site: str, seed: int, rank: int) -> None:
-        """Fold what does not change during training, at install."""
-        name = int.from_bytes(blake2s(site.encode(), digest_size=4).digest(), "big")
-        self._prefixes[site] = Key.of(seed).fold(rank, name)
-        self._keys.clear()
-
-    def prefix(self, site: str) -> Key:
-        """The key of a site alone."""
-        return self._prefixes[site]
-
-    def of(self, site: str, domain: int, view: int, call: int) -> Key:
-        """The key of one draw of a site, but for the step, which alone differs from the last."""
-        draw = site, domain, view, call
-        key = self._keys.get(draw)
-        if key is None:
-            if len(self._keys) >= _MAX_KEYS:
-                self._keys.clear()
-            key = self._keys[draw] = self._prefixes[site].fold(domain, view, call)
-        return key
-
-
-def counter_of(site: str, name: str | None) -> str:
-    """The name under which the calls of a site are counted."""
-    # An embedding is one name for two sites, of which one may have its own mask.
-    return site if name is None else f"{site} of {name}"
 
 
 def in_backward() -> bool:
@@ -102,7 +57,7 @@ def recomputed_call(counter: str, forward_pass: ForwardPass) -> int:
     """Return the call of the forward that a call in backward runs again."""
     if forward_pass.calls.get(counter, 1) == 1:
         return 0
-    calls = checkpointing.recomputed_calls(forward_pass.places[counter])
+    calls = checkpointing.recomputed_calls(forward_pass.places.get(counter, {}))
     key = counter, min(calls, default=0), checkpointing.backward()
     count = forward_pass.recomputations.get(key, 0)
     if count >= len(calls):

@@ -8,14 +8,14 @@ from torch import nn
 from dropsmith.errors import PlanError
 from dropsmith.interception import Attachment
 from dropsmith.noise.bag_words import BagWords
-from dropsmith.noise.clock import unregister
+from dropsmith.noise.clock import EnterRoot, LeaveRoot, unregister
 from dropsmith.noise.fast_path import keep_fast_path
 from dropsmith.noise.find_sites import sites as find_sites
 from dropsmith.noise.lookup import INSTALLATION, Installation, installation_of
 from dropsmith.noise.module_hooks import Input, Output, Word
 from dropsmith.noise.native_hooks import KeyedDropout, RetunedRate
 from dropsmith.noise.noise_slots import HasNoiseSlots, InnerSiteNoise
-from dropsmith.noise.root_hooks import EnterRoot, LeaveRoot, watch_loading
+from dropsmith.noise.rule_checks import RuleCheck, watch_loading
 from dropsmith.noise.site_noise import SiteNoise
 from dropsmith.noise.skipping import depth_attribute
 from dropsmith.noise.state import ATTRIBUTE, Noise
@@ -59,7 +59,7 @@ def install(
     installation.handles = [
         # The pass has to begin before any site of the root itself draws.
         model.register_forward_pre_hook(EnterRoot(noise), prepend=True),
-        model.register_forward_hook(LeaveRoot(installation), always_call=True),
+        model.register_forward_hook(LeaveRoot(noise, RuleCheck(installation)), always_call=True),
         watch_loading(model, noise),
         *keep_fast_path(model, noise, installation.attachments),
     ]
@@ -109,7 +109,6 @@ def _attachments(
     for assignment in assignments:
         site, rule, pattern = assignment.site, assignment.rule, assignment.pattern
         mask_name = _mask_name(rule, assignments)
-        noise.prepare(mask_name or site.name)
         shared = rule.views == "shared"
         # A pass has one weight, however often its module is called.
         once = rule.calls == "one" or site.kind == "weight"

@@ -1,16 +1,23 @@
-"""A pattern at its site: asks the model's noise for sources and multiplies."""
+"""A pattern at its site: draws its masks from the keys of the site, and multiplies."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import blake2s
 
 import torch
 from torch import Tensor, nn
 
 from dropsmith.axes import UNKNOWN, Axes
-from dropsmith.errors import AxisError, ViewError
+from dropsmith.errors import PlanError, ViewError
+from dropsmith.interception import checkpointing
+from dropsmith.noise.forward_pass import in_backward, recomputed_call
 from dropsmith.noise.state import Noise
+from dropsmith.noise.view_rows import batch_dim, keep_noise_free_views
 from dropsmith.patterns import Pattern, WordDropout
 from dropsmith.plans import Site, names_of
-from dropsmith.rng import Source
+from dropsmith.rng import Key, Source
+
+_MAX_KEYS = 4096
+"""Keys that a site keeps, at most: a module in a loop over a long text has one for each call."""
 
 
 @dataclass(eq=False)
@@ -18,13 +25,18 @@ class SiteNoise:
     """The noise of one site; picklable, and nothing but values and the noise of the model.
 
     Args:
-        noise: the counters of the model.
+        noise: the state of the model's noise, with its seed and rank.
         site: where this is.
         pattern: what is dropped, with its rate resolved for the site's depth.
         shared: whether the views of a batch share one mask.
         axes: the names given in the rule, or None.
         mask_name: what the sites that drop by one mask are called together, or None.
         once: whether all calls of the site within a pass drop by one mask.
+
+    Attributes:
+        counter: the name under which its calls are counted. An embedding is one name for two
+            sites, of which one may have its own mask.
+        prefix: the key of the site alone: what does not change during training.
     """
 
     noise: Noise
@@ -34,27 +46,93 @@ class SiteNoise:
     axes: str | None = None
     mask_name: str | None = None
     once: bool = False
+    counter: str = field(init=False)
+    prefix: Key = field(init=False)
+    _keys: dict[tuple[int, int, int], Key] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        site, label = self.site.name, self.mask_name or self.site.name
+        self.counter = site if self.mask_name is None else f"{site} of {self.mask_name}"
+        name = int.from_bytes(blake2s(label.encode(), digest_size=4).digest(), "big")
+        self.prefix = Key.of(self.noise.seed).fold(self.noise.rank, name)
 
     def drop(self, x: Tensor, module: nn.Module) -> Tensor:
         """`x` with this site's noise, in the pass that is running."""
-        output = self._drop(x, module)
-        return output if self.noise.observer is None else self._observe(x, output)
-
-    def sources(self, device: torch.device) -> tuple[Source, ...]:
-        """The sources of the next mask, one for each view of the pass."""
-        return self.noise.sources(self.site.name, self.shared, device, self.mask_name, self.once)
-
-    def _drop(self, x: Tensor, module: nn.Module) -> Tensor:
-        sources = self.sources(x.device)
-        names = self._names(module, x)
+        noise, sources = self.noise, self.sources(x.device)
+        names, views = self.site.axes, len(sources)
+        if self.axes is not None:
+            names = Axes.read(self.axes, tuple(x.shape)).names
+        elif len(names) != x.ndim:
+            names = names_of(module, self.site.kind, x.ndim)
         if self.mask_name is not None or self.once:
             self._agree(names, tuple(x.shape))
-        if len(sources) > 1:
-            dim = self._batch_dim(names, tuple(x.shape), len(sources))
-            return self._without_noise(x, self.pattern.drop(x, names, sources), dim)
-        if self.noise.current.noise_free and self.noise.noise_free_views()[0]:
-            return x
-        return self.pattern.drop(x, names, sources)
+        if views > 1:
+            dim = batch_dim(self, names, tuple(x.shape), views)
+            output = self.pattern.drop(x, names, sources)
+            if noise.current.noise_free:
+                output = keep_noise_free_views(noise, x, output, dim)
+        elif noise.current.noise_free and noise.noise_free_views()[0]:
+            output = x
+        else:
+            output = self.pattern.drop(x, names, sources)
+        if noise.observer is not None:
+            noise.observer(self.site.name, self.site.kind, x, output)
+        return output
+
+    def sources(self, device: torch.device) -> tuple[Source, ...]:
+        """The sources of the next mask, one for each view of the pass; the same one where shared.
+
+        Args:
+            device: where the mask is drawn.
+        """
+        if torch.compiler.is_compiling():
+            return self._traced_sources(device)
+        current, call, keys = self.noise.current, self._count_call(), self._keys
+        step, forward = self.noise.clock.numbers_of(current)
+        sources: list[Source] = []
+        for view in (0,) if self.shared else current.views:
+            draw = current.domain, view, call
+            key = keys.get(draw)
+            if key is None:
+                if len(keys) >= _MAX_KEYS:
+                    keys.clear()
+                key = keys[draw] = self.prefix.fold(*draw)
+            key = key.fold(step, forward) if forward else key.fold(step)
+            sources.append(Source(key, step, device, view))
+        return tuple(sources * len(current.views) if self.shared else sources)
+
+    def _count_call(self) -> int:
+        """Count a call of the site, and return its number within the pass."""
+        noise, site, counter = self.noise, self.site.name, self.counter
+        current = noise.current
+        noise.draw_counts[site] = noise.draw_counts.get(site, 0) + 1
+        if checkpointing.backward() != -1:
+            return recomputed_call(counter, current)
+        call = current.calls.get(counter, 0)
+        # A part that is called by itself has no pass to hold a mask for.
+        if self.once and call and (noise.running or noise.pass_is_set):
+            return 0
+        current.calls[counter] = call + 1
+        if not torch.is_grad_enabled() or checkpointing.saved_tensor_hooks(True) is not None:
+            current.places.setdefault(counter, {})[call] = checkpointing.place()
+            current.may_run_again = True
+        return call
+
+    def _traced_sources(self, device: torch.device) -> tuple[Source, ...]:
+        """The sources in code that is being compiled, where the clock is two tensors."""
+        current, clock = self.noise.current, self.noise.clock
+        call = 0 if self.once else current.calls.get(self.counter, 0)
+        current.calls[self.counter] = call + 1
+        step, forward = current.step, None
+        if step is None:
+            step, forward = clock.traced_numbers()
+        elif current.call:
+            forward = current.call
+        last = (step,) if forward is None else (step, forward)
+        return tuple(
+            Source(self.prefix.fold(current.domain, view, call, *last), step, device, view)
+            for view in ((0,) * len(current.views) if self.shared else current.views)
+        )
 
     def weight(self, weight: Tensor) -> Tensor:
         """A parameter with this site's noise; one pass has one mask for it."""
@@ -78,9 +156,9 @@ class SiteNoise:
         sources = self.sources(device)
         names = Axes.read(self.axes, sizes).names if self.axes is not None else self.site.axes
         self._agree(names, sizes)
-        dim = self._batch_dim(names, sizes, len(sources))
+        dim = batch_dim(self, names, sizes, len(sources))
         mask = self.pattern.masks(sizes, names, sources)
-        mask = self._without_noise(torch.ones_like(mask), mask, dim)
+        mask = keep_noise_free_views(self.noise, torch.ones_like(mask), mask, dim)
         return self._observe(torch.ones_like(mask), mask)
 
     def words(self, rows: Tensor, ids: Tensor) -> Tensor:
@@ -88,53 +166,27 @@ class SiteNoise:
         assert isinstance(self.pattern, WordDropout)
         sources = self.sources(rows.device)
         names = tuple(self.axes.split()) if self.axes is not None else self.site.axes
-        dim = self._batch_dim(names or ("batch",), tuple(ids.shape), len(sources))
+        dim = batch_dim(self, names or ("batch",), tuple(ids.shape), len(sources))
         output = self.pattern.drop_rows(rows, ids, sources, dim)
-        return self._observe(rows, self._without_noise(rows, output, dim))
-
-    def _agree(self, names: tuple[str, ...], sizes: tuple[int, ...]) -> None:
-        if self.mask_name is not None or self.once:
-            mask_sizes = self.pattern.mask_sizes(Axes(names, sizes))
-            self.noise.agree(self.mask_name, self.site.name, mask_sizes, self.once)
-
-    def _names(self, module: nn.Module, x: Tensor) -> tuple[str, ...]:
-        if self.axes is not None:
-            return Axes.read(self.axes, tuple(x.shape)).names
-        if len(self.site.axes) == x.ndim:
-            return self.site.axes
-        return names_of(module, self.site.kind, x.ndim)
-
-    def _batch_dim(self, names: tuple[str, ...], sizes: tuple[int, ...], views: int) -> int:
-        if "batch" not in names:
-            if views == 1:
-                return 0
-            raise ViewError(
-                f"site {self.site.name!r} has no batch axis, so views stacked in one batch would "
-                f'share its mask (sizes {sizes})\n  use mode="looped"'
-            )
-        dim = names.index("batch")
-        rows = self.noise.current.rows
-        # Heads, or whatever a person who names the axes knows of, may be folded into the rows.
-        may_fold = self.axes is not None or self.site.kind in ("attention", "functional")
-        unlike = rows and (sizes[dim] % rows if may_fold else sizes[dim] != rows)
-        if sizes[dim] % views or unlike:
-            raise AxisError(
-                f"site {self.site.name!r} was taken to be '{' '.join(names)}', but its batch axis "
-                f"has {sizes[dim]} rows where the batch has {rows} (sizes {sizes})\n"
-                '  name its axes: rule(..., axes="time batch unit"), or use mode="looped"'
-            )
-        return dim
+        return self._observe(rows, keep_noise_free_views(self.noise, rows, output, dim))
 
     def _observe(self, before: Tensor, after: Tensor) -> Tensor:
         if self.noise.observer is not None:
             self.noise.observer(self.site.name, self.site.kind, before, after)
         return after
 
-    def _without_noise(self, x: Tensor, output: Tensor, dim: int) -> Tensor:
-        if not self.noise.current.noise_free:
-            return output
-        noise_free = self.noise.noise_free_views()
-        views = len(noise_free)
-        pairs = zip(x.chunk(views, dim), output.chunk(views, dim), strict=True)
-        parts = [a if off else b for off, (a, b) in zip(noise_free, pairs, strict=True)]
-        return torch.cat(parts, dim)
+    def _agree(self, names: tuple[str, ...], shape: tuple[int, ...]) -> None:
+        """Raise `PlanError` where sites or calls that drop by one mask need several sizes."""
+        if (self.mask_name is None and not self.once) or in_backward():
+            return
+        noise, site, label = self.noise, self.site.name, self.mask_name or self.site.name
+        sizes = self.pattern.mask_sizes(Axes(names, shape))
+        call = 1 if self.once else noise.current.calls.get(self.counter, 1)
+        first, want = noise.current.shared_sizes.setdefault(f"{call} {label}", (site, sizes))
+        if sizes != want and (noise.running or noise.pass_is_set or not self.once):
+            raise PlanError(
+                f"sites of one rule cannot drop by one mask: they need masks of several sizes\n"
+                f"  rule's sites: {label}\n"
+                f"  {first} needs {want}\n  {site} needs {sizes}\n"
+                "  write a rule for each size, or leave mask= and calls= out"
+            )

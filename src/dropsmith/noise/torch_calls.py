@@ -56,7 +56,8 @@ class Calls(Attachment):
     ) -> None:
         super().__init__(module)
         self.functional, self.attention, self.between = functional, attention, between
-        self.own_calls = OwnCalls(module, self.handle, self.may_drop)
+        torchs = isinstance(module, nn.RNNBase | nn.MultiheadAttention)
+        self.own_calls = OwnCalls(module, self.handle, self.may_drop if torchs else None)
 
     def attach(self) -> None:
         self.own_calls.attach()
@@ -65,24 +66,22 @@ class Calls(Attachment):
         self.own_calls.detach()
 
     def may_drop(self, module: nn.Module) -> bool:
-        """Say whether a forward that begins may drop.
+        """Say whether a forward of one of torch's own layers that begins may drop.
 
-        Torch's own layers drop nothing in eval mode, where they must stay as fast as they are;
-        a module of the user's may.
+        They drop nothing in eval mode, where they must stay as fast as they are; a module of the
+        user's may.
         """
-        torchs = isinstance(module, nn.RNNBase | nn.MultiheadAttention)
-        noises = [
-            site.site_noise.noise for site in (self.attention, self.between) if site is not None
-        ]
-        return not torchs or any(noise.active(module.training) for noise in noises)
+        sites = [site for site in (self.attention, self.between) if site is not None]
+        return any(site.site_noise.noise.active(module.training) for site in sites)
 
     def handle(self, call: NoisyCall) -> Any:
         """Run one noisy call of the owner, with its site's noise where it has one."""
-        if call.kind == "functional" and self.functional is not None:
+        kind = call.signature.kind
+        if kind == "functional" and self.functional is not None:
             return _dropout(self.functional, self.module, call)
-        if call.kind == "attention" and self.attention is not None:
+        if kind == "attention" and self.attention is not None:
             return _attention(self.attention, self.module, call)
-        if call.kind == "between" and self.between is not None:
+        if kind == "between" and self.between is not None:
             return dropped_between(self.between.site_noise, self.module, call.function, call.args)
         return call.run()
 

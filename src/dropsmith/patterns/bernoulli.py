@@ -47,4 +47,5 @@ class Bernoulli(Pattern):
         if len(sources) > 1:
             rows_of_each(len(sources), x.shape[0])
         keys = tuple([source.key for source in sources])
-        return keyed_dropout.keyed_dropout(x, keys, self.rate_at(sources[0].step))
+        rate = self.rate if type(self.rate) is float else self.rate_at(sources[0].step)
+        return keyed_dropout.keyed_dropout(x, keys, rate)
