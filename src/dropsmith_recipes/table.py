@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean, stdev
 
-from dropsmith.compare import JUDGED_BY
+from dropsmith.compare import METRIC_SETS
 from dropsmith.record import Record
 from dropsmith_recipes._preset import PRESETS, PublishedScore
 from dropsmith_recipes._recipe import Recipe
@@ -87,7 +87,11 @@ def _scores(records: list[Record], published_scores: Iterable[PublishedScore]) -
 
 def _judged_by(records: list[Record]) -> list[str]:
     return next(
-        ([names[0]] for names in JUDGED_BY if all(names[0] in record.scores for record in records)),
+        (
+            [names[0]]
+            for names in METRIC_SETS
+            if all(names[0] in record.scores for record in records)
+        ),
         [],
     )
 
