@@ -69,7 +69,7 @@ def put_off(
     """The loss of scores that are put off, with a sum that is put off like them."""
 
     def make() -> Tensor:
-        if scores.not_materialised and not smoothing:
+        if scores.is_pending and not smoothing:
             direct = scores.cross_entropy(labels, ignore_index)
             if direct is not None:
                 return direct
@@ -112,13 +112,13 @@ def _fits(
     task_loss_views = [
         view for view in request.task_loss_views or range(len(views)) if view < len(views)
     ]
-    if not all(isinstance(x, lazy_logits.LazyLogits) and x.not_materialised for x in scores):
+    if not all(isinstance(x, lazy_logits.LazyLogits) and x.is_pending for x in scores):
         return False
     pairs = zip(task_loss_views, sums, strict=True)
     same_scores = all(loss_sum.scores is scores[view] for view, loss_sum in pairs)
     same_head = all(logits.alike(scores[0]) for logits in scores)
     same_batch = all(batch is views.batches[0] for batch in views.batches)
-    same_target = all(x.not_materialised and sums[0].alike(x) for x in sums)
+    same_target = all(x.is_pending and sums[0].alike(x) for x in sums)
     return same_scores and same_head and same_batch and same_target
 
 
@@ -167,12 +167,12 @@ def _as_means(
     sums: fused_linear_consistency.HeadSums, task_loss_views: tuple[int, ...]
 ) -> list[Mean]:
     task_sum, pairs = sum(sums.task[view] for view in task_loss_views), comb(len(sums.task), 2)
-    means = [Mean(torch.as_tensor(task_sum), sums.counted * len(task_loss_views))]
+    means = [Mean(torch.as_tensor(task_sum), sums.item_count * len(task_loss_views))]
     if pairs:
         if bool(sums.agreement.detach().isinf()):
             raise ObjectiveError(
                 "views are infinitely far apart: a score is infinite in one of them only\n"
                 "  look for infinite values in what the head is given"
             )
-        means.append(Mean(sums.agreement * pairs, sums.counted * pairs))
+        means.append(Mean(sums.agreement * pairs, sums.item_count * pairs))
     return means

@@ -62,7 +62,7 @@ def classification(
         return _cross_entropy(logits, labels, label_smoothing, ignore_index)
     if labels.shape != logits.shape[:-1] or labels.is_floating_point():
         raise _misfit("integer labels", labels, logits, "logits without their class dimension")
-    if isinstance(logits, lazy_logits.LazyLogits) and logits.not_materialised:
+    if isinstance(logits, lazy_logits.LazyLogits) and logits.is_pending:
         return put_off(classification, logits, labels, label_smoothing, ignore_index)
     mask = labels != ignore_index
     is_full = _is_full(mask)

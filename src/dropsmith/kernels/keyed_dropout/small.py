@@ -20,30 +20,30 @@ _TYPES = (*_NUMPY, torch.float16, torch.bfloat16)
 
 
 def serves(x: Tensor) -> bool:
-    """Whether the mask is small enough to be kept."""
+    """Say whether the mask is small enough to be kept."""
     return x.nbytes <= LARGEST_MASK and x.dtype in _TYPES
 
 
 def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
     """See `dropsmith.kernels.keyed_dropout.keyed_dropout`."""
-    kept, scale = _kept(x, keys, 2 * int(threshold(rate))), 1 / (1 - rate)
+    keep_mask, scale = _draw_mask(x, keys, 2 * int(threshold(rate))), 1 / (1 - rate)
     number = _NUMPY.get(x.dtype)
     if number is None:
         # A half's mask holds ones: rounding 1 / (1 - rate) to a half is off by up to 0.4 %.
-        mask = _laid_as(x, torch.from_numpy(kept).to(x.dtype))
+        mask = _match_layout(x, torch.from_numpy(keep_mask).to(x.dtype))
         return _SELECT(x, mask, 0) * scale
-    mask = _laid_as(x, torch.from_numpy(np.multiply(kept, number(scale))))
+    mask = _match_layout(x, torch.from_numpy(np.multiply(keep_mask, number(scale))))
     # Torch's function for the gradient of a threshold: its first argument where the mask is above
     # zero, else zero, infinities included, with derivatives of every order.
     return _SELECT(x * mask, mask, 0)
 
 
-def _laid_as(x: Tensor, mask: Tensor) -> Tensor:
+def _match_layout(x: Tensor, mask: Tensor) -> Tensor:
     return mask if x.is_contiguous() else torch.empty_like(x, dtype=mask.dtype).copy_(mask)
 
 
-def _kept(x: Tensor, keys: tuple[Key, ...], limit: int) -> NDArray[np.bool_]:
-    """Which elements are kept, in the sizes of `x`; bits below `limit` drop one."""
+def _draw_mask(x: Tensor, keys: tuple[Key, ...], limit: int) -> NDArray[np.bool_]:
+    """True for elements that are kept, in the sizes of `x`; bits below `limit` drop one."""
     numbers = _numbers()[: x.numel() // len(keys)]
     words = [(int(key.first) & 0xFFFFFFFF, int(key.second) & 0xFFFFFFFF) for key in keys]
     if len(words) == 1:
