@@ -38,7 +38,7 @@ def agreement(agree: object, given: list[Tensor], time: int, distance: str) -> C
             AttentionInputs(given[2], given[3], mask),
         )
         found = agree(first, second, real, settings)  # pyright: ignore
-        torch.autograd.grad(found.sum / found.counted, given)
+        torch.autograd.grad(found.sum / found.item_count, given)
 
     return call
 

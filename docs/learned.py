@@ -21,7 +21,7 @@ def ship(folder: Path, name: str, shelf: Path = SHELF) -> None:
     """Write the plan and its records; `SystemExit` where no run was trained with the plan."""
     plan = Plan.load(folder / PLAN)
     row = Comparison.load(folder / RETRAINED).row(LEARNED)
-    records = [] if row is None else list(row.finished)
+    records = [] if row is None else list(row.finished_records)
     if not records or any(one.config["plan"] != plan.for_records() for one in records):
         raise SystemExit(f"the runs in {folder / RETRAINED} were not trained with {folder / PLAN}")
     plan.save(shelf / f"{name}.json")

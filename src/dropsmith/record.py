@@ -1,4 +1,4 @@
-"""What happened in one run, as a value: settings in, numbers out, and enough to run it again."""
+"""The record of one run, as a value: settings in, numbers out, and enough to run it again."""
 
 import hashlib
 import json
@@ -14,8 +14,8 @@ FORMAT = "dropsmith.record"
 VERSION = 2
 
 LOSSES = ("nll", "mse")
-"""What weights and settings are chosen by, on validation: the negative log-likelihood of classes,
-the mean squared error of values."""
+"""The losses by which weights and settings are chosen on validation: the negative log-likelihood of
+classes, the mean squared error of values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +61,15 @@ class Record:
             )
         if not isinstance(values.get("config"), dict):
             raise DataError("this record holds no configuration")
-        if values.get("id") != (own := config_id(values["config"])):
-            raise DataError(f"record {values.get('id')!r} does not hash to its own id {own!r}")
+        if values.get("id") != (hash_id := config_id(values["config"])):
+            raise DataError(f"record {values.get('id')!r} does not hash to its own id {hash_id!r}")
         if values["version"] == 1:
             values = _without_path(values)
-        known: dict[str, Any] = {f.name: values[f.name] for f in fields(cls) if f.name in values}
-        known["curve"] = tuple(known.get("curve", ()))
-        return cls(**known)
+        arguments: dict[str, Any] = {
+            f.name: values[f.name] for f in fields(cls) if f.name in values
+        }
+        arguments["curve"] = tuple(arguments.get("curve", ()))
+        return cls(**arguments)
 
     def save(self, folder: Path) -> Path:
         """Write `<id>.json` into `folder`, whole or not at all, and return its path."""
@@ -90,20 +92,20 @@ class Record:
 def _without_path(values: dict[str, Any]) -> dict[str, Any]:
     """A record of version 1, whose configuration held the path of the data as it was typed."""
     config = dict(values["config"])
-    given = config.pop("data", None)
+    data_path = config.pop("data", None)
     if "task" in config:
-        named = str(config["task"])
-        given, config["task"] = given or named != Path(named).name, Path(named).name or named
-    found = values.get("environment", {})
-    if "data_sha256" in found:
-        found = {**found, "data_given": bool(given)}
-    return {**values, "config": config, "environment": found}
+        task = str(config["task"])
+        data_path, config["task"] = data_path or task != Path(task).name, Path(task).name or task
+    environment = values.get("environment", {})
+    if "data_sha256" in environment:
+        environment = {**environment, "data_given": bool(data_path)}
+    return {**values, "config": config, "environment": environment}
 
 
-def chosen_by(numbers: Mapping[str, float]) -> str | None:
-    """Which of the `LOSSES` some numbers of a run hold for validation; None where it is none.
+def validation_loss_name(numbers: Mapping[str, float]) -> str | None:
+    """The one of the `LOSSES` that a run's numbers hold for validation; None where there is none.
 
-    >>> chosen_by({"validation_mse": 0.1, "validation_rmse": 0.3})
+    >>> validation_loss_name({"validation_mse": 0.1, "validation_rmse": 0.3})
     'mse'
     """
     return next((name for name in LOSSES if f"validation_{name}" in numbers), None)
@@ -115,7 +117,7 @@ def validation_loss(numbers: Mapping[str, float]) -> float:
     >>> validation_loss({"validation_nll": 0.25, "validation_accuracy": 0.9})
     0.25
     """
-    name = chosen_by(numbers)
+    name = validation_loss_name(numbers)
     if name is None:
         raise DataError(
             f"no validation loss among: {', '.join(numbers) or 'no numbers'}\n"

@@ -19,7 +19,7 @@ MODELS = "dropsmith_recipes.auto_dropout_models"
 TRIALS = 400
 """Plans that a search of the paper's size tries here; how many the authors tried is not known."""
 
-OURS = (
+OUR_CHOICES = (
     "the values of the tokens, the controller, how many plans are tried and how long a child is "
     "trained are ours: the paper's are not known",
     "optimiser, schedule and length of the final training are ours",
@@ -69,7 +69,7 @@ def cifar10_randaugment() -> Recipe:
 
 
 _UNLIKE_CIFAR = (
-    *OURS,
+    *OUR_CHOICES,
     "a search holds out 2,000 of the 50,000 training images, the paper's 5,000",
 )
 
@@ -139,7 +139,7 @@ def imagenet() -> Recipe:
         paper=replace(plain.paper, search=proxy),
         cpu=replace(plain.cpu, search=small),
         published_scores=(quoted_score("test_accuracy", 0.787, "ImageNet"),),
-        unlike=OURS,
+        unlike=OUR_CHOICES,
     )
 
 
@@ -209,7 +209,7 @@ def _text(task: str, place: str) -> Recipe:
         paper=paper,
         cpu=replace(paper, model=None, budget=_TEXT_CPU, limit=100_000, search=small),
         unlike=(
-            *OURS,
+            *OUR_CHOICES,
             "the network's shape is ours, with as many parameters as Dai et al. (2019) report for "
             "theirs on the Penn Treebank; it normalises before each part",
             "segments of 70 words and a memory of 150, in training and in what is reported",

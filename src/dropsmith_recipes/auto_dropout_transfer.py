@@ -11,7 +11,14 @@ from dropsmith.plans import Plan
 from dropsmith.tasks import Budget, learning_rates, optimisers
 from dropsmith_recipes._preset import Preset, PublishedScore
 from dropsmith_recipes._recipe import Recipe
-from dropsmith_recipes.auto_dropout import MODELS, NAME, OURS, PAPER, penn_treebank, quoted_score
+from dropsmith_recipes.auto_dropout import (
+    MODELS,
+    NAME,
+    OUR_CHOICES,
+    PAPER,
+    penn_treebank,
+    quoted_score,
+)
 from dropsmith_recipes.proxy import Proxy
 
 NAMES = (
@@ -87,7 +94,7 @@ def _transfer(
         published_scores=(score,),
         parameters=parameters,
         unlike=(
-            *OURS,
+            *OUR_CHOICES,
             "the search is on a Transformer-XL of three layers, each of which stands for two of "
             "the encoder and two of the decoder",
             "pieces of words are of bytes and learnt here, and BLEU is sacreBLEU's",

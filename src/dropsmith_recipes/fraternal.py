@@ -40,7 +40,7 @@ _UNLIKE_ONE = (
     "the word with number 0 has an input embedding that learns",
     "the best weights are kept over a fall of the rate",
 )
-QUIET = "the quiet view sends gradients into the embedding, too"
+NOISE_FREE = "the noise-free view sends gradients into the embedding, too"
 
 
 def _one_layer(
@@ -53,7 +53,7 @@ def _one_layer(
     plan = fraternal_plan(shared=shared)
     models = "dropsmith_recipes.models:one_layer"
     paper = Preset(model=models, plan=plan, budget=_ONE_LAYER)
-    quiet = (QUIET,) if objective.noise_free else ()
+    noise_free = (NOISE_FREE,) if objective.noise_free else ()
     return Recipe(
         task="penn-treebank",
         name=name,
@@ -64,7 +64,7 @@ def _one_layer(
         cpu=replace(paper, model=f"{models}_small", budget=_ONE_LAYER_SMALL, limit=100_000),
         published_scores=published_scores,
         parameters=9_997_440,
-        unlike=(*_UNLIKE_ONE, *quiet),
+        unlike=(*_UNLIKE_ONE, *noise_free),
     )
 
 
@@ -109,7 +109,7 @@ def _shared_group(group: str, published_scores: tuple[PublishedScore, ...] = ())
 
 
 def one_layer_expectation_linear() -> Recipe:
-    """Expectation-linear dropout: the second view is quiet and carries no task loss."""
+    """Expectation-linear dropout: the second view is noise-free and carries no task loss."""
     about = "a noisy view whose scores should be near those without noise"
     return _one_layer("expectation-linear-lstm", about, ExpectationLinear(kappa=0.25))
 

@@ -12,7 +12,7 @@ from dropsmith.tasks import Budget, learning_rates, optimisers
 from dropsmith_recipes._preset import Preset, PublishedScore
 from dropsmith_recipes._recipe import Recipe
 from dropsmith_recipes.awd_lstm import perplexities
-from dropsmith_recipes.fraternal import QUIET, README, VIEWS
+from dropsmith_recipes.fraternal import NOISE_FREE, README, VIEWS
 
 _PTB = Budget(
     epochs=750 * VIEWS,
@@ -46,7 +46,7 @@ def _three_layers(
     models = "dropsmith_recipes.models:awd"
     budget = replace(_PTB, batch_size=40) if wikitext else _PTB
     paper = Preset(model=models, plan=plan, budget=budget)
-    noise_free = (QUIET,) if objective.noise_free else ()
+    noise_free = (NOISE_FREE,) if objective.noise_free else ()
     return Recipe(
         task=task,
         name=name,

@@ -58,8 +58,8 @@ def for_summed_losses(budget: Budget, objective: Objective) -> Budget:
     """
     if objective.views_at(1) == 1:
         return budget
-    clipped = replace(budget, clip=None if budget.clip is None else budget.clip / 2)
+    clipped_budget = replace(budget, clip=None if budget.clip is None else budget.clip / 2)
     if not isinstance(budget.optimiser, optimisers.SGD):
-        return clipped
+        return clipped_budget
     rate, decay = 2 * budget.learning_rate, budget.weight_decay / 2
-    return replace(clipped, learning_rate=rate, weight_decay=decay)
+    return replace(clipped_budget, learning_rate=rate, weight_decay=decay)

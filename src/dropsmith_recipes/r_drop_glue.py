@@ -107,14 +107,15 @@ def parameters(model: str, task: str) -> int:
 
 
 def _recipe(model: str, task: str, objective: Objective) -> Recipe:
-    settings, ours = _TASKS[task], not isinstance(objective, TaskLoss)
-    percent = (settings.bert if model == "bert-base" else settings.roberta)[ours]
-    certainty: Certainty = "quoted" if ours and (model, task) in _QUOTATIONS else "remembered"
+    settings, is_r_drop = _TASKS[task], not isinstance(objective, TaskLoss)
+    percent = (settings.bert if model == "bert-base" else settings.roberta)[is_r_drop]
+    certainty: Certainty = "quoted" if is_r_drop and (model, task) in _QUOTATIONS else "remembered"
     paper, cpu = presets(model, task, objective)
     return Recipe(
         task=task,
-        name=f"{model}-r-drop" if ours else model,
-        about=f"{CHECKPOINTS[model]}, " + ("two views that agree" if ours else "with its dropout"),
+        name=f"{model}-r-drop" if is_r_drop else model,
+        about=f"{CHECKPOINTS[model]}, "
+        + ("two views that agree" if is_r_drop else "with its dropout"),
         source=_SOURCE,
         objective=objective,
         paper=paper,

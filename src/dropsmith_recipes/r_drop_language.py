@@ -126,7 +126,9 @@ def _row(
     perplexities: tuple[float, float],
     objective: Objective = _ONE_VIEW,
 ) -> Recipe:
-    paper, cpu = (f"dropsmith_recipes.transformer_models:{one}" for one in model.functions)
+    paper, cpu = (
+        f"dropsmith_recipes.transformer_models:{function}" for function in model.functions
+    )
     validation, test = perplexities
     rows: tuple[Row, ...] = (
         ("validation_perplexity", validation, "remembered"),

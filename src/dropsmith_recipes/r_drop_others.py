@@ -43,11 +43,13 @@ def tables() -> tuple[Recipe, ...]:
 
 
 def _news() -> tuple[Recipe, ...]:
-    base = {"test_rouge1": 0.4416, "test_rouge2": 0.2128, "test_rougel": 0.4090}
-    ours = {"test_rouge1": 0.4451, "test_rouge2": 0.2158, "test_rougel": 0.4124}
+    base_scores = {"test_rouge1": 0.4416, "test_rouge2": 0.2128, "test_rougel": 0.4090}
+    r_drop_scores = {"test_rouge1": 0.4451, "test_rouge2": 0.2158, "test_rougel": 0.4124}
     return (
-        _summariser("bart-large", "BART with its dropout", TaskLoss(), base, "remembered"),
-        _summariser("bart-large-r-drop", "two views that agree", RDrop(alpha=0.7), ours, "quoted"),
+        _summariser("bart-large", "BART with its dropout", TaskLoss(), base_scores, "remembered"),
+        _summariser(
+            "bart-large-r-drop", "two views that agree", RDrop(alpha=0.7), r_drop_scores, "quoted"
+        ),
     )
 
 
@@ -135,10 +137,10 @@ _QUOTATIONS = (93.29,)
 def _images() -> tuple[Recipe, ...]:
     recipes: list[Recipe] = []
     for task, data_set in _SETS.items():
-        for model, (base, ours) in data_set.numbers.items():
+        for model, (base_score, r_drop_score) in data_set.numbers.items():
             recipes += [
-                _vit(task, model, TaskLoss(), base),
-                _vit(task, model, RDrop(alpha=0.6), ours),
+                _vit(task, model, TaskLoss(), base_score),
+                _vit(task, model, RDrop(alpha=0.6), r_drop_score),
             ]
     return tuple(recipes)
 

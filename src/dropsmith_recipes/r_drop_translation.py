@@ -121,7 +121,7 @@ def tables() -> tuple[Recipe, ...]:
 
 def _iwslt_rows() -> tuple[Recipe, ...]:
     recipes: list[Recipe] = []
-    for direction, (base, ours) in _TABLE.items():
+    for direction, (base_score, r_drop_score) in _TABLE.items():
         certainty: Literal["quoted", "remembered"] = (
             "quoted" if direction == "de-en" else "remembered"
         )
@@ -130,14 +130,14 @@ def _iwslt_rows() -> tuple[Recipe, ...]:
             "a Transformer with dropout",
             TaskLoss(),
             direction=direction,
-            rows=(("test_bleu", base, "remembered"),),
+            rows=(("test_bleu", base_score, "remembered"),),
         )
         agreeing = _iwslt(
             "r-drop",
             "two views that agree",
             RDrop(alpha=ALPHA),
             direction=direction,
-            rows=(("test_bleu", ours, certainty),),
+            rows=(("test_bleu", r_drop_score, certainty),),
         )
         recipes += [plain, agreeing]
     return tuple(recipes)
@@ -170,12 +170,12 @@ def _wmt(name: str, about: str, direction: str, objective: Objective, row: Row) 
 def _wmt_rows() -> tuple[Recipe, ...]:
     rows = {"en-de": (29.12, 30.91), "en-fr": (42.69, 43.95)}
     recipes: list[Recipe] = []
-    for direction, (base, ours) in rows.items():
-        row: Row = ("test_bleu", base, "remembered")
+    for direction, (base_score, r_drop_score) in rows.items():
+        row: Row = ("test_bleu", base_score, "remembered")
         recipes.append(
             _wmt("transformer-big", "a large Transformer with dropout", direction, TaskLoss(), row)
         )
-        row = ("test_bleu", ours, "paper")
+        row = ("test_bleu", r_drop_score, "paper")
         recipes.append(
             _wmt("r-drop-big", "two views that agree", direction, RDrop(alpha=ALPHA), row)
         )
@@ -202,12 +202,12 @@ def _strengths() -> tuple[Recipe, ...]:
 def _steps() -> tuple[Recipe, ...]:
     return tuple(
         _iwslt(
-            f"r-drop-every-{every}",
-            f"two views that agree at every {ordinal(every)} step, one view at the others",
-            RDrop(alpha=ALPHA, every=every),
+            f"r-drop-every-{interval}",
+            f"two views that agree at every {ordinal(interval)} step, one view at the others",
+            RDrop(alpha=ALPHA, every=interval),
             place="k-step R-Drop",
         )
-        for every in (2, 5, 10)
+        for interval in (2, 5, 10)
     )
 
 

@@ -34,7 +34,7 @@ def records_of(recipe: Recipe, preset: str, folder: Path) -> list[Record]:
     settings = _settings(recipe.setup(preset, **free_values).to_json(), free)
     files = sorted(path for path in folder.glob("*.json") if _NAME.fullmatch(path.name))
     records = [record for path in files if _is(record := Record.load(path), settings, free)]
-    matching = [record for record in records if _begun(record, recipe, preset)]
+    matching = [record for record in records if _has_same_start(record, recipe, preset)]
     return sorted(matching, key=lambda record: record.config["seed"])
 
 
@@ -42,7 +42,7 @@ def _is(record: Record, settings: dict[str, Any], free: set[str]) -> bool:
     return record.status == "finished" and _settings(record.config, free) == settings
 
 
-def _begun(record: Record, recipe: Recipe, preset: str) -> bool:
+def _has_same_start(record: Record, recipe: Recipe, preset: str) -> bool:
     """True if a run began from what its recipe begins from: a run of the one before it."""
     first = record.environment.get("start", {})
     seed = first.get("seed")

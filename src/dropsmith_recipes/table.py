@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean, stdev
 
-from dropsmith.compare import JUDGED_BY
+from dropsmith.compare import METRIC_SETS
 from dropsmith.record import Record
 from dropsmith_recipes._preset import PRESETS, PublishedScore
 from dropsmith_recipes._recipe import Recipe
@@ -76,7 +76,7 @@ def _format(value: float, kind: str, digits: int) -> str:
 def _scores(records: list[Record], published_scores: Iterable[PublishedScore]) -> str:
     """Means over seeds of what was published, or else of what the task is judged by."""
     names = [entry.score for entry in published_scores if entry.score.startswith("test_")]
-    names = names or _judged_by(records)
+    names = names or _main_metrics(records)
     kinds = list(dict.fromkeys(_kind(score) for score in names))
     means = [_values(records, f"test_{kind}") for kind in kinds]
     samples = [_values(records, f"test_mc_{kind}") for kind in kinds]
@@ -85,9 +85,13 @@ def _scores(records: list[Record], published_scores: Iterable[PublishedScore]) -
     return ", ".join([*filter(None, texts), seeds])
 
 
-def _judged_by(records: list[Record]) -> list[str]:
+def _main_metrics(records: list[Record]) -> list[str]:
     return next(
-        ([names[0]] for names in JUDGED_BY if all(names[0] in record.scores for record in records)),
+        (
+            [names[0]]
+            for names in METRIC_SETS
+            if all(names[0] in record.scores for record in records)
+        ),
         [],
     )
 

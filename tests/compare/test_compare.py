@@ -81,7 +81,7 @@ def test_a_method_whose_trials_all_fail_runs_its_usual_setting_and_shows_the_fai
 
     found = compare(design(("dropout",)), tmp_path, make=failing)
     assert found.rows[0].setting == {"rate": 0.3}
-    assert len(found.rows[0].failed) == 3 * 2
+    assert len(found.rows[0].failed_records) == 3 * 2
 
 
 def test_the_setting_chosen_is_the_best_over_all_tuning_seeds_not_over_the_first(here, tmp_path):

@@ -63,4 +63,4 @@ def test_another_version_is_refused(tmp_path):
 def test_failed_runs_are_kept_apart_from_finished_ones():
     row = comparison({"dropout": [0.1, 0.2, 0.3]}, failed=(1,)).rows[0]
     assert row.scores("test_nll") == {0: 0.1, 2: 0.3}
-    assert [record.config["seed"] for record in row.failed] == [1]
+    assert [record.config["seed"] for record in row.failed_records] == [1]

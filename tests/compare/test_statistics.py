@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from dropsmith.compare.statistics import Difference, Spread, corrected, difference, holm
+from dropsmith.compare.statistics import Difference, Spread, corrected_p_values, difference, holm
 
 numbers = st.floats(-100, 100).map(lambda value: round(value, 3))
 p_values = st.lists(st.floats(0, 1), min_size=1, max_size=6)
@@ -112,9 +112,9 @@ def test_p_values_are_given_from_eight_pairs_only():
     rng = np.random.default_rng(1)
     zeros = by_seed(np.zeros(9))
     differences = {n: difference(by_seed(rng.normal(1, 1, n)), zeros) for n in (3, 7, 8, 9)}
-    assert sorted(corrected(differences)) == [8, 9]
+    assert sorted(corrected_p_values(differences)) == [8, 9]
 
 
 def test_a_comparison_without_enough_pairs_still_counts_in_the_family():
     strong = Difference(mean=1, low=0.5, high=1.5, p=0.01, pairs=8)
-    assert corrected({"a": strong, "b": None, "c": None}) == {"a": pytest.approx(0.03)}
+    assert corrected_p_values({"a": strong, "b": None, "c": None}) == {"a": pytest.approx(0.03)}

@@ -60,7 +60,7 @@ def assert_alike(found, expected):
 
 
 def fused(output) -> bool:
-    return isinstance(output.logits, HeadScores) and output.logits.not_materialised
+    return isinstance(output.logits, HeadScores) and output.logits.is_pending
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=str)

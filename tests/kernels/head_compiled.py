@@ -22,9 +22,9 @@ def compiled(**constants: Any) -> Any:
 
 def main() -> None:
     for two in (True, False):
-        print(compiled(two=two, squared=False, capped=False, graded=True).name)
-    print(compiled(two=True, squared=True, capped=True, graded=True).name)
-    print(compiled(two=True, squared=False, capped=False, graded=False).name)
+        print(compiled(two=two, squared=False, has_cap=False, with_grads=True).name)
+    print(compiled(two=True, squared=True, has_cap=True, with_grads=True).name)
+    print(compiled(two=True, squared=False, has_cap=False, with_grads=False).name)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,14 @@ INTEGERS = ("mask_time", "hidden_time", "cell_time", "step", "batch", "unit")
 BOTH_WAYS = {"precision": "tf32", "widen": False, "tile_rows": 16, "tile_units": 16, "depth": 32}
 
 
-def compiled(step: Any, kind: str, own: int | None, **constants: Any) -> Any:
-    """A step compiled for tensors of one kind, without masks where `own` is None."""
+def compiled(step: Any, kind: str, mask_count: int | None, **constants: Any) -> Any:
+    """A step compiled for tensors of one kind, without masks where `mask_count` is None."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    constants |= {**BOTH_WAYS, "own": own or 1}
-    constants |= dict.fromkeys(MASKS if own is None else ())
+    constants |= {**BOTH_WAYS, "mask_count": mask_count or 1}
+    constants |= dict.fromkeys(MASKS if mask_count is None else ())
     types = dict.fromkeys(step.arg_names, f"*{kind}")
     types |= dict.fromkeys(FLOAT32, "*fp32") | dict.fromkeys(INTEGERS, "i32")
     types |= dict.fromkeys(constants, "constexpr")
@@ -33,9 +33,9 @@ def main() -> None:
 
     print(compiled(forward_step, "bf16", 4).name)
     print(compiled(forward_step, "fp32", None).name)
-    print(compiled(backward_step, "bf16", 4, has_product=True, has_own=True).name)
-    print(compiled(backward_step, "fp32", None, has_product=False, has_own=True).name)
-    print(compiled(backward_step, "fp32", None, has_product=True, has_own=False).name)
+    print(compiled(backward_step, "bf16", 4, has_product=True, has_step=True).name)
+    print(compiled(backward_step, "fp32", None, has_product=False, has_step=True).name)
+    print(compiled(backward_step, "fp32", None, has_product=True, has_step=False).name)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def test_sums_and_gradients_are_those_of_all_scores_at_once(distance, views, smo
     settings = HeadSettings(distance=distance, smoothing=smoothing, items=items)
     found = adaptive_softmax_consistency(states, tables, clusters, labels, settings)
     want = consistency_from_scores(adaptive_log_softmax(states, tables, clusters), labels, settings)
-    assert found.counted == want.counted == 7
+    assert found.item_count == want.item_count == 7
     torch.testing.assert_close((found.task, found.agreement), (want.task, want.agreement))
     leaves = [*states, *tables, clusters]
     for mine, definition in zip(grads(found, leaves), grads(want, leaves), strict=True):
@@ -52,7 +52,7 @@ def test_no_item_to_count_is_no_loss():
     found = adaptive_softmax_consistency(
         states, tables, clusters, labels.fill_(-100), HeadSettings()
     )
-    assert found.counted == 0
+    assert found.item_count == 0
     assert (found.task.detach().tolist(), float(found.agreement.detach())) == ([0.0, 0.0], 0.0)
 
 

@@ -66,7 +66,7 @@ def results(agree, looks, leaves, counted, settings):
 def assert_same(looks, leaves, counted, settings, dtype=torch.float64):
     found, grads = results(attention_divergence, looks, leaves, counted, settings)
     wanted, others = results(by_definition, looks, leaves, counted, settings)
-    assert found.counted == wanted.counted
+    assert found.item_count == wanted.item_count
     for a, b in zip([found.sum, *grads], [wanted.sum, *others], strict=True):
         assert a.dtype == b.dtype
         scale = float(b.detach().abs().max()) + 1e-12
@@ -165,7 +165,7 @@ def test_the_distances_are_their_definitions_on_a_case_by_hand():
     for distance, (value, count) in wanted.items():
         found = attention_divergence(*looks, None, AttentionSettings(distance=distance))
         assert found.sum.item() == pytest.approx(value)
-        assert found.counted == count
+        assert found.item_count == count
 
 
 @pytest.mark.parametrize("distance", DISTANCES)
@@ -193,7 +193,7 @@ def test_padding_is_not_counted_and_changes_nothing(distance):
     ]
     counted = (torch.arange(TIME + 3) < TIME).expand(ROWS, -1)
     found = attention_divergence(*padded, counted, settings)
-    assert found.counted == alone.counted
+    assert found.item_count == alone.item_count
     torch.testing.assert_close(found.sum, alone.sum)
 
 
@@ -222,7 +222,7 @@ def test_queries_that_may_look_nowhere_are_left_out(distance):
     settings = AttentionSettings(distance=distance, elements=40)
     found, grads = results(attention_divergence, looks, leaves, None, settings)
     per_query = TIME if distance == "squared" else 1
-    assert found.counted == (ROWS * TIME - 1) * HEADS * per_query
+    assert found.item_count == (ROWS * TIME - 1) * HEADS * per_query
     assert all(grad.isfinite().all() for grad in grads)
     assert not grads[0][0, :, 3].any()
 
@@ -232,7 +232,7 @@ def test_nothing_that_counts_is_a_sum_of_nothing():
     found, grads = results(
         attention_divergence, looks, leaves, torch.zeros_like(REAL), AttentionSettings()
     )
-    assert (found.sum, found.counted) == (0, 0)
+    assert (found.sum, found.item_count) == (0, 0)
     assert not any(grad.any() for grad in grads)
 
 
@@ -242,7 +242,7 @@ def test_matrices_that_a_model_wrote_out_give_the_same(distance):
     settings = AttentionSettings(distance=distance)
     written = matrix_divergence(matrix(looks[0]), matrix(looks[1]), REAL, settings)
     fused = attention_divergence(*looks, REAL, settings)
-    assert written.counted == fused.counted
+    assert written.item_count == fused.item_count
     torch.testing.assert_close(written.sum, fused.sum)
 
 

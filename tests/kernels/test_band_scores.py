@@ -18,10 +18,10 @@ def scores(requires_grad=True):
 
 def test_looking_makes_the_log_probabilities_with_their_graph():
     later, (states, tables, clusters), _ = scores()
-    assert later.not_materialised
+    assert later.is_pending
     assert later.shape == (2, 9, 23)
     found, want = later * 2, adaptive_log_softmax(states, tables, clusters) * 2
-    assert not later.not_materialised
+    assert not later.is_pending
     torch.testing.assert_close(found, want)
     mine = torch.autograd.grad(found.square().sum(), [*states, *tables, clusters])
     theirs = torch.autograd.grad(want.square().sum(), [*states, *tables, clusters])
@@ -34,7 +34,7 @@ def test_a_loss_and_its_gradient_do_without_looking():
     both = labels.expand(2, -1)
     loss = tokens(later, both)
     value = loss.mean.value
-    assert later.not_materialised
+    assert later.is_pending
     dense = tokens(adaptive_log_softmax(states, tables, clusters), both)
     torch.testing.assert_close(value, dense.mean.value)
     assert torch.equal(loss.mask, dense.mask)
@@ -85,8 +85,8 @@ def test_looking_at_one_part_leaves_the_others():
     one, other = later.cut([1, 1], 0)
     want = adaptive_log_softmax(states, tables, clusters)
     torch.testing.assert_close(one + 0, want[:1])
-    assert other.not_materialised
-    assert later.not_materialised
+    assert other.is_pending
+    assert later.is_pending
 
 
 def test_weights_that_have_changed_since_are_an_error():
@@ -124,7 +124,7 @@ def test_under_autocast_products_are_half_and_probabilities_are_not():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         later = BandScores.of(states, Bands.of(tables, clusters))
     loss = float(tokens(later, labels.unsqueeze(0)).mean.value.detach())
-    assert later.not_materialised
+    assert later.is_pending
     with torch.autocast("cpu", dtype=torch.bfloat16):
         want = adaptive_log_softmax(states, tables, clusters)
     assert later.dtype == want.dtype == torch.float32

@@ -49,7 +49,7 @@ def assert_same(tensors, settings, mix, asked=None, dtype=torch.float64):
     ]
     found, grads = results(fused_linear_consistency, tensors, settings, mix, asked)
     expected, others = results(by_definition, exact, settings, mix, asked)
-    assert found.counted == expected.counted
+    assert found.item_count == expected.item_count
     for a, b in zip([*found[:2], *grads], [*expected[:2], *others], strict=True):
         scale = float(b.detach().abs().max()) + 1e-12
         assert float((a.detach().double() - b.detach()).abs().max()) <= CLOSE[dtype] * scale
@@ -182,7 +182,7 @@ def test_nothing_but_padding_gives_zeros():
         HeadSettings(),
         Mix((1, 1), 1),
     )
-    assert sums.counted == 0
+    assert sums.item_count == 0
     assert not sums.task.any()
     assert not any(g.any() for g in grads)
 

@@ -61,7 +61,7 @@ def test_every_operation_gives_what_it_gives_on_plain_scores(name, biased):
     found, expected = operation(scores), operation(F.linear(hidden, weight, bias))
     assert found.shape == expected.shape
     assert found.dtype == expected.dtype
-    assert (isinstance(found, LazyTensor) and scores.not_materialised) == (name in LATER)
+    assert (isinstance(found, LazyTensor) and scores.is_pending) == (name in LATER)
     assert found.requires_grad == expected.requires_grad
     if expected.requires_grad:
         grads = torch.autograd.grad((found * found).sum(), inputs)
@@ -78,9 +78,9 @@ def test_what_can_be_asked_from_outside_makes_nothing():
     assert scores.requires_grad
     assert scores.is_floating_point()
     assert {scores: 1}[scores] == 1
-    assert scores.not_materialised
+    assert scores.is_pending
     assert "tensor" in repr(scores)
-    assert not scores.not_materialised
+    assert not scores.is_pending
 
 
 def test_looking_at_a_part_shows_in_the_whole_and_the_other_way():
@@ -88,7 +88,7 @@ def test_looking_at_a_part_shows_in_the_whole_and_the_other_way():
         _, scores, _ = made()
         pair = (scores, scores.view(-1, 7))
         pair[first].sum()
-        assert not any(one.not_materialised for one in pair)
+        assert not any(one.is_pending for one in pair)
 
 
 def test_a_change_in_place_reaches_every_view_of_the_scores():
@@ -103,7 +103,7 @@ def test_parts_cut_for_views_do_not_make_one_another():
     _, scores, (hidden, weight, bias) = made()
     first, second = scores.cut([1, 3], 0)
     assert torch.equal(first + 0, F.linear(hidden[:1], weight, bias))
-    assert second.not_materialised
+    assert second.is_pending
 
 
 def test_parts_of_scores_that_were_made_without_gradients_have_none():

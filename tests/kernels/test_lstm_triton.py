@@ -118,7 +118,7 @@ def test_captures_are_held_by_steps_settings_and_shapes_and_the_oldest_goes(monk
     monkeypatch.setattr(
         triton_graphs, "_Capture", lambda *given: made.append(given) or Recorded(*given)
     )
-    graphs, one, two = Graphs(most=2), torch.ones(1), torch.ones(2)
+    graphs, one, two = Graphs(max_captures=2), torch.ones(1), torch.ones(2)
 
     def forward(*given):
         return given
@@ -138,7 +138,7 @@ def test_captures_are_held_by_steps_settings_and_shapes_and_the_oldest_goes(monk
 
 
 def test_a_copy_of_captures_starts_empty():
-    graphs = Graphs(most=3)
+    graphs = Graphs(max_captures=3)
     graphs._captures["one"] = None  # pyright: ignore
     for other in (copy.deepcopy(graphs), pickle.loads(pickle.dumps(graphs))):
-        assert (other.most, len(other._captures)) == (3, 0)
+        assert (other.max_captures, len(other._captures)) == (3, 0)

@@ -14,8 +14,10 @@ SIDES = st.integers(1, 7)
 
 
 def upright(size, stride, repeat, height, width):
-    undone = ((1.0, 0.0), (0.0, 1.0))
-    return Group(size=size, stride=stride, repeat=repeat, undone=undone, height=height, width=width)
+    inverse = ((1.0, 0.0), (0.0, 1.0))
+    return Group(
+        size=size, stride=stride, repeat=repeat, inverse=inverse, height=height, width=width
+    )
 
 
 def pictures(group, down, across):
@@ -52,8 +54,8 @@ def test_an_upright_group_is_cut_out_of_a_canvas_around_the_map(
 @pytest.mark.parametrize("quarter", [0, 90, 180, 270])
 def test_over_all_whole_places_each_pixel_is_covered_equally_often(quarter, shear):
     tiles = Tiles(size=2, stride=1, repeat=2, rotate=quarter, shear_x=shear)
-    group = Group(size=2, stride=1, repeat=2, undone=tiles._undone(), height=3, width=4)
-    assert group.whole
+    group = Group(size=2, stride=1, repeat=2, inverse=tiles._inverse(), height=3, width=4)
+    assert group.is_integral
     height, width = (round(one) for one in group._canvas)
     places = [(2 * y, 2 * x) for y in range(height) for x in range(width)]
     found = pictures(group, *zip(*places, strict=True)).mean(0)
@@ -68,7 +70,7 @@ def test_turning_a_group_changes_how_often_it_is_met_only_by_how_long_it_gets():
             size=4,
             stride=2,
             repeat=2,
-            undone=Tiles(size=4, stride=2, rotate=angle)._undone(),
+            inverse=Tiles(size=4, stride=2, rotate=angle)._inverse(),
             height=64,
             width=64,
         ).share

@@ -32,7 +32,7 @@ def test_runs_are_where_a_loop_puts_them(size, stride, count, words):
 @pytest.mark.parametrize("each", [0.3, -1.7])
 def test_places_between_whole_numbers_are_those_of_float64_arithmetic(each):
     words = torch.randint(-(2**31), 2**31, (300,), generator=torch.Generator().manual_seed(0))
-    found = covered(Line(size=3, stride=2, whole=False), 41, words.tolist(), each)
+    found = covered(Line(size=3, stride=2, is_integral=False), 41, words.tolist(), each)
     place = (words & 0x7FFFFFFF).double()[:, None] / 2**31 * 5
     at = (place + torch.arange(41) * each) % 5
     edge = torch.minimum(at % 1, 1 - at % 1) < 1e-5

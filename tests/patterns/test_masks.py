@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dropsmith.axes import Axes
 from dropsmith.patterns._line import Arc, before
-from dropsmith.patterns._masks import FEW, mask_of, rows_spared
+from dropsmith.patterns._masks import NUMPY_UNITS, mask_of, rows_spared
 
 NAMES = ("batch", "channel", "height", "width")
 # Two sides of a rectangle, two that vary alike, and one alone; small for NumPy, large for torch.
@@ -47,7 +47,7 @@ def test_a_unit_is_dropped_on_all_arcs_and_a_row_is_divided_by_what_it_keeps(
     want = kept / kept.mean((1, 2, 3), keepdim=True)
     mask = mask_of(arcs, Axes(NAMES, tuple(on.shape)))
     torch.testing.assert_close(mask.double(), want, rtol=1e-6, atol=0)
-    assert (on.numel() > FEW) == (shapes[0][1] == 40), kind
+    assert (on.numel() > NUMPY_UNITS) == (shapes[0][1] == 40), kind
 
 
 @pytest.mark.parametrize("as_array", [True, False])

@@ -6,10 +6,10 @@ import torch
 
 from dropsmith.axes import Axes
 from dropsmith.patterns import Spans, Tiles
-from dropsmith.patterns._again import SMALL
 from dropsmith.patterns._line import Arc
 from dropsmith.patterns._masks import Rows
 from dropsmith.patterns._on_arcs import PART, Draws, drop_in_parts, drop_on_arcs
+from dropsmith.patterns._products import SMALL
 from dropsmith.rng import Key, Source
 
 IMAGE = ("batch", "channel", "height", "width")

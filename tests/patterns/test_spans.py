@@ -53,7 +53,7 @@ def test_every_step_is_dropped_equally_often_the_first_and_the_last_too(pattern)
     mask = draw(pattern, (rows, 7, 4))
     shares = (mask == 0).double().mean(0).expand(7, 4)
     # Locked over time, a row of four units loses all of them now and then, and is left whole.
-    spared = pattern.spared(Axes.read(TEXT, (rows, 7, 4)), Source(Key.of(0)))
+    spared = pattern.spared_rows(Axes.read(TEXT, (rows, 7, 4)), Source(Key.of(0)))
     lost_whole = 0.4**4 if pattern.shared == "time" else 0.0
     assert abs(spared.double().mean().item() - lost_whole) <= 6 * sqrt(lost_whole / rows)
     check_shares(shares, 0.4 - lost_whole, rows)
@@ -96,7 +96,7 @@ def test_each_row_keeps_its_mean_in_every_precision(dtype):
 )
 def test_a_row_that_would_keep_nothing_is_left_whole_and_counted(pattern):
     mask = draw(pattern, (200, 4, 6))
-    alone = pattern.spared(Axes.read(TEXT, (200, 4, 6)), Source(Key.of(0))).flatten()
+    alone = pattern.spared_rows(Axes.read(TEXT, (200, 4, 6)), Source(Key.of(0))).flatten()
     assert bool(alone.any())
     assert bool((mask[alone] == 1).all())
     # Nine of ten phases of four steps begin in a run; six of them end in it.

@@ -26,7 +26,7 @@ def drop(pattern, x, seed=0, names=IMAGE):
 
 
 def spared(pattern, sizes, seed=0):
-    return pattern.spared(Axes.read(IMAGE, sizes), Source(Key.of(seed)))
+    return pattern.spared_rows(Axes.read(IMAGE, sizes), Source(Key.of(seed)))
 
 
 def dropped_of(mask):

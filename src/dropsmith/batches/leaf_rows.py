@@ -77,7 +77,7 @@ def split(leaf: Any, axis: Axis, sizes: Sequence[int]) -> list[Any]:
     if rest:
         raise ValueError(f"{rows_along(leaf, axis)} entries for {sum(sizes)} rows")
     shares = [part * times for part in parts]
-    if isinstance(leaf, lazy_logits.LazyLogits) and leaf.not_materialised:
+    if isinstance(leaf, lazy_logits.LazyLogits) and leaf.is_pending:
         return list(leaf.cut(shares, axis))
     if isinstance(leaf, Tensor) and leaf.layout == torch.strided and not leaf.is_nested:
         return list(leaf.split(shares, axis))

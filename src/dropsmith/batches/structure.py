@@ -86,10 +86,10 @@ def tensors_in(value: Any) -> list[Tensor]:
     """
     tensors: list[Tensor] = []
     for leaf in leaves_of(value):
-        if isinstance(leaf, lazy_logits.LazyLogits) and leaf.not_materialised:
+        if isinstance(leaf, lazy_logits.LazyLogits) and leaf.is_pending:
             tensors += leaf.parts
         elif isinstance(leaf, Tensor) and not (
-            isinstance(leaf, lazy_logits.LazyTensor) and leaf.not_materialised
+            isinstance(leaf, lazy_logits.LazyTensor) and leaf.is_pending
         ):
             tensors.append(leaf)
         elif isinstance(leaf, PackedSequence):

@@ -61,6 +61,8 @@ def as_object(comparison: "Comparison", page: Path) -> dict[str, Any]:
         ],
         "prices": [asdict(line) for line in prices(comparison)],
         "sampled": [asdict(line) for line in sample_averages(comparison)],
-        "failed": {record.id: record.status for row in comparison.rows for record in row.failed},
+        "failed": {
+            record.id: record.status for row in comparison.rows for record in row.failed_records
+        },
         "page": str(page),
     }

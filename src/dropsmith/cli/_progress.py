@@ -38,11 +38,11 @@ def runs_bar(title: str, total: int) -> Iterator["Watch"]:
     with interrupts_noted() as check, Progress(*columns, console=console, disable=hidden) as bar:
         line = bar.add_task(title, total=total, said=_so_far(0.0, total))
 
-        def watch(done: float, total: int, record: "Record | None") -> None:
-            bar.update(line, completed=done, total=total, said=_so_far(done, total))
+        def watch(progress: float, total: int, record: "Record | None") -> None:
+            bar.update(line, completed=progress, total=total, said=_so_far(progress, total))
             failure = record is not None and record.status != "finished"
             if record is not None and (failure or hidden):
-                message = f"{_so_far(done, total)}; {_run_line(record)}"
+                message = f"{_so_far(progress, total)}; {_run_line(record)}"
                 console.print(message, style="red" if failure else "", highlight=False)
             check()
 
@@ -62,13 +62,13 @@ def _so_far(completed: float, total: int) -> str:
 
 def _run_line(record: "Record") -> str:
     from dropsmith.compare import TUNING_SEED
-    from dropsmith.record import chosen_by, validation_loss
+    from dropsmith.record import validation_loss, validation_loss_name
     from dropsmith.report import LOSSES
 
     seed = record.config["seed"]
     run = f"{record.config['method']}, {'a trial' if seed >= TUNING_SEED else f'seed {seed}'}"
     if record.status != "finished":
         return f"{run}: {record.status}"
-    loss = chosen_by(record.scores)
+    loss = validation_loss_name(record.scores)
     loss_name = LOSSES.get(loss or "", "loss")
     return f"{run}: validation {loss_name} {validation_loss(record.scores):.4f}"

@@ -167,5 +167,5 @@ def _finish(comparison: "Comparison", folder: Path, data: Path | None, as_json: 
     from dropsmith.report import write_page
 
     show(comparison, write_page(comparison, folder, data), as_json)
-    if any(row.failed for row in comparison.rows):
+    if any(row.failed_records for row in comparison.rows):
         raise typer.Exit(1)

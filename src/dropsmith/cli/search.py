@@ -125,7 +125,11 @@ def search(
         children.task, children.setup, searches, folder, retrain_seeds, methods
     )
     _finish(searches, comparison, folder, data, as_json)
-    if retrain_seeds and comparison is not None and any(row.failed for row in comparison.rows):
+    if (
+        retrain_seeds
+        and comparison is not None
+        and any(row.failed_records for row in comparison.rows)
+    ):
         raise typer.Exit(1)
     if is_recipe(task) and not as_json:
         print(f"To train the recipe under it: dropsmith train {task} --plan {folder / PLAN}")

@@ -9,10 +9,10 @@ from dropsmith.compare.methods import CONTROL, METHODS
 from dropsmith.compare.price import Price, clock, prices
 from dropsmith.compare.run_comparison import compare, count
 from dropsmith.compare.runs import Job, Watch, run
-from dropsmith.compare.statistics import Difference, Spread, corrected
+from dropsmith.compare.statistics import Difference, Spread, corrected_p_values
 from dropsmith.compare.stored_records import migrate_records, setup_id, stored_record
 from dropsmith.compare.summary import (
-    JUDGED_BY,
+    METRIC_SETS,
     Line,
     SampleAverage,
     metrics,
@@ -23,8 +23,8 @@ from dropsmith.compare.summary import (
 __all__ = [
     "CONTROL",
     "FILE",
-    "JUDGED_BY",
     "METHODS",
+    "METRIC_SETS",
     "TUNING_SEED",
     "Comparison",
     "Design",
@@ -43,7 +43,7 @@ __all__ = [
     "check_plans",
     "clock",
     "compare",
-    "corrected",
+    "corrected_p_values",
     "count",
     "find_method",
     "full",

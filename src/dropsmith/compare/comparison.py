@@ -25,14 +25,14 @@ class Trial:
     records: tuple[Record, ...]
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """True if it reached its end on every seed."""
         return all(record.status == "finished" for record in self.records)
 
     @property
     def loss(self) -> float:
         """Mean validation loss over the seeds; infinite where a run of them has none."""
-        if not self.finished:
+        if not self.is_finished:
             return inf
         mean = fmean(validation_loss(record.scores) for record in self.records)
         return inf if isnan(mean) else mean
@@ -55,19 +55,19 @@ class Row:
     records: tuple[Record, ...]
 
     @property
-    def finished(self) -> tuple[Record, ...]:
+    def finished_records(self) -> tuple[Record, ...]:
         """The reported runs that reached their end."""
         return tuple(record for record in self.records if record.status == "finished")
 
     @property
-    def failed(self) -> tuple[Record, ...]:
+    def failed_records(self) -> tuple[Record, ...]:
         """The runs, trials among them, that did not reach it."""
         runs = (*(record for trial in self.trials for record in trial.records), *self.records)
         return tuple(record for record in runs if record.status != "finished")
 
     def scores(self, name: str) -> dict[int, float]:
         """A final number of the finished runs, by seed."""
-        return {record.config["seed"]: record.scores[name] for record in self.finished}
+        return {record.config["seed"]: record.scores[name] for record in self.finished_records}
 
 
 @dataclass(frozen=True, kw_only=True)

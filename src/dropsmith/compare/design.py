@@ -9,7 +9,7 @@ import torch
 from dropsmith.compare.comparison import Trial
 from dropsmith.compare.method import PLAN, Method, Setting
 from dropsmith.compare.method_names import find_method, full
-from dropsmith.compare.methods import METHODS, MOST_TRIALS
+from dropsmith.compare.methods import MAX_TRIALS, METHODS
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import TaskLoss
 from dropsmith.passes import upper
@@ -71,17 +71,17 @@ class Design:
             raise TaskError(f"seeds must be at least 1, got {self.seeds}")
         if self.tuning_seeds < 1:
             raise TaskError(f"tuning_seeds must be at least 1, got {self.tuning_seeds}")
-        if not 1 <= self.trials <= MOST_TRIALS:
+        if not 1 <= self.trials <= MAX_TRIALS:
             raise TaskError(
-                f"trials must be from 1 to {MOST_TRIALS}, the settings each method has, "
+                f"trials must be from 1 to {MAX_TRIALS}, the settings each method has, "
                 f"got {self.trials}"
             )
         self._check_rates()
-        if unknown := [name for name in self.samples_of if name not in self.methods]:
+        if missing := [name for name in self.samples_of if name not in self.methods]:
             raise TaskError(
-                f"samples of {unknown[0]!r}, which is not compared\n"
+                f"samples of {missing[0]!r}, which is not compared\n"
                 f"  the methods are: {', '.join(self.methods)}"
-                + did_you_mean(unknown[0], self.methods)
+                + did_you_mean(missing[0], self.methods)
             )
         self._check_plans()
 
@@ -228,5 +228,5 @@ def best(trials: Sequence[Trial]) -> Trial | None:
     spread; None if there is no such trial.
     """
     return min(
-        (trial for trial in trials if trial.finished), key=lambda trial: trial.loss, default=None
+        (trial for trial in trials if trial.is_finished), key=lambda trial: trial.loss, default=None
     )

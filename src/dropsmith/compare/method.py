@@ -9,7 +9,7 @@ from dropsmith.patterns import Schedule
 from dropsmith.plans import Plan
 from dropsmith.tasks import Budget, Task
 
-PAIRED = "paired"
+PAIRED_NOISE = "paired"
 """Stands for the noise that a task names for methods of two views."""
 
 Setting = dict[str, float]
@@ -23,8 +23,8 @@ class Method:
     Args:
         about: its description, in a line for the report.
         source: the paper the idea is from.
-        noise: the kind of noise it places, one of the task's `noises`, or `PAIRED`; None for no
-            noise.
+        noise: the kind of noise it places, one of the task's `noises`, or `PAIRED_NOISE`; None for
+            no noise.
         objective: makes the objective from the numbers of a setting that are its own.
         views: the number of passes of a batch it trains on.
         kinds: the kinds of task whose outputs its views can agree on.
@@ -64,7 +64,7 @@ class Method:
 
     def noise_in(self, task: Task) -> str | None:
         """The kind of noise it places in this task's model."""
-        return task.paired_noise if self.noise == PAIRED else self.noise
+        return task.paired_noise if self.noise == PAIRED_NOISE else self.noise
 
     def plan(self, task: Task, setting: Setting) -> Plan:
         """The plan of the task's model under a setting, at rates that stay."""

@@ -20,19 +20,19 @@ def pick(names: Sequence[str], task: Task) -> tuple[str, ...]:
     Raises:
         TaskError: a name is unknown, or its noise has no place in the task's model.
     """
-    picked = list(dict.fromkeys(_full_spelling(name.strip()) for name in names))
-    if not picked:
+    choices = list(dict.fromkeys(_full_spelling(name.strip()) for name in names))
+    if not choices:
         raise TaskError(f"no method to compare\n  methods for {task.name}: {_fitting(task)}")
-    for name in picked:
+    for name in choices:
         if not find_method(name).fits(task):
             raise TaskError(
                 f"method {name!r} does not fit the task {task.name!r}: {_why(name, task)}\n"
                 f"  methods that fit: {_fitting(task)}"
             )
-    many_views = [name for name in picked if find_method(name).views > 1]
-    if many_views and CONTROL not in picked:
-        picked.insert(picked.index(many_views[0]), CONTROL)
-    return tuple(picked)
+    many_views = [name for name in choices if find_method(name).views > 1]
+    if many_views and CONTROL not in choices:
+        choices.insert(choices.index(many_views[0]), CONTROL)
+    return tuple(choices)
 
 
 def find_method(name: str) -> Method:

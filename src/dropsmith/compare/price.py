@@ -11,7 +11,7 @@ from dropsmith.compare.methods import METHODS
 from dropsmith.compare.statistics import Difference
 from dropsmith.compare.summary import differences, metrics
 
-NEEDED = {"seconds", "steps", "peak_memory_bytes", "example_views"}
+COST_NAMES = {"seconds", "steps", "peak_memory_bytes", "example_views"}
 """The costs in a record of a run."""
 
 CLOCKS = ("processor_seconds", "seconds")
@@ -49,8 +49,8 @@ class Price:
 def clock(comparison: Comparison) -> str:
     """The first of the `CLOCKS` that all finished runs with costs have."""
     rows = [row for row in comparison.rows if _has_costs(row)]
-    finished = [record for row in rows for record in row.finished]
-    return next(name for name in CLOCKS if all(name in record.cost for record in finished))
+    records = [record for row in rows for record in row.finished_records]
+    return next(name for name in CLOCKS if all(name in record.cost for record in records))
 
 
 def prices(comparison: Comparison) -> tuple[Price, ...]:
@@ -63,16 +63,16 @@ def prices(comparison: Comparison) -> tuple[Price, ...]:
 
 
 def _rows(comparison: Comparison) -> Iterator[Row]:
-    finished = [row for row in comparison.rows if row.finished and _has_costs(row)]
-    reduced = [name for row in finished if (name := full(row.method)) != row.method]
-    yield from (row for row in finished if row.method == comparison.baseline)
-    for name in (name for name in dict.fromkeys(reduced) if name in METHODS):
-        yield from (row for row in finished if row.method == name)
-        yield from (row for row in finished if full(row.method) == name != row.method)
+    rows = [row for row in comparison.rows if row.finished_records and _has_costs(row)]
+    full_names = [name for row in rows if (name := full(row.method)) != row.method]
+    yield from (row for row in rows if row.method == comparison.baseline)
+    for name in (name for name in dict.fromkeys(full_names) if name in METHODS):
+        yield from (row for row in rows if row.method == name)
+        yield from (row for row in rows if full(row.method) == name != row.method)
 
 
 def _has_costs(row: Row) -> bool:
-    return all(record.cost.keys() >= NEEDED for record in row.finished)
+    return all(record.cost.keys() >= COST_NAMES for record in row.finished_records)
 
 
 def _price(row: Row, comparison: Comparison) -> Price:
@@ -92,7 +92,7 @@ def _price(row: Row, comparison: Comparison) -> Price:
 
 
 def _mean(row: Row, name: str) -> float:
-    return fmean(record.cost[name] for record in row.finished)
+    return fmean(record.cost[name] for record in row.finished_records)
 
 
 def _ratio(row: Row, base: Row | None, name: str) -> float | None:
@@ -104,4 +104,4 @@ def _ratio(row: Row, base: Row | None, name: str) -> float | None:
 
 
 def _step_times(row: Row, name: str) -> dict[int, float]:
-    return {run.config["seed"]: run.cost[name] / run.cost["steps"] for run in row.finished}
+    return {run.config["seed"]: run.cost[name] / run.cost["steps"] for run in row.finished_records}

@@ -34,21 +34,21 @@ def compare(
         watch: is called with the progress of all runs, trials and reported ones together.
     """
     runs = _Runs(design, folder, processes, watch, make)
-    trials = runs.per_method([design.trial_setups(method) for method in design.methods])
-    tried_settings = [
+    trial_records = runs.per_method([design.trial_setups(name) for name in design.methods])
+    trials = [
         _trials(design, method, records)
-        for method, records in zip(design.methods, trials, strict=True)
+        for method, records in zip(design.methods, trial_records, strict=True)
     ]
-    settings = [_choice(design, *pair) for pair in zip(design.methods, tried_settings, strict=True)]
+    settings = [_choice(design, *pair) for pair in zip(design.methods, trials, strict=True)]
     records = runs.per_method(
         [design.reported_setups(*pair) for pair in zip(design.methods, settings, strict=True)]
     )
     comparison = Comparison(
         task=plain_name(design.task.name),
         rows=tuple(
-            Row(method=method, trials=tried, setting=setting, records=tuple(runs_of_seeds))
-            for method, tried, setting, runs_of_seeds in zip(
-                design.methods, tried_settings, settings, records, strict=True
+            Row(method=method, trials=row_trials, setting=setting, records=tuple(row_records))
+            for method, row_trials, setting, row_records in zip(
+                design.methods, trials, settings, records, strict=True
             )
         ),
     )
@@ -64,9 +64,9 @@ def count(design: Design) -> int:
 def _trials(design: Design, method: str, records: Sequence[Record]) -> tuple[Trial, ...]:
     if not records:
         return ()
-    each = design.tuning_seeds
+    seeds = design.tuning_seeds
     return tuple(
-        Trial(setting=setting, records=tuple(records[index * each : (index + 1) * each]))
+        Trial(setting=setting, records=tuple(records[index * seeds : (index + 1) * seeds]))
         for index, setting in enumerate(design.settings(method))
     )
 
@@ -100,6 +100,6 @@ class _Runs:
         self.previous += len(flat)
         return [list(islice(records, len(group))) for group in setups]
 
-    def _watch(self, done: float, total: int, record: Record | None) -> None:
+    def _watch(self, progress: float, total: int, record: Record | None) -> None:
         if self.watch is not None:
-            self.watch(self.previous + done, self.total, record)
+            self.watch(self.previous + progress, self.total, record)

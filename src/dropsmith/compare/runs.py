@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from dropsmith.compare.stored_records import CRASHED, data_hash, setup_id, stored_record
+from dropsmith.compare.stored_records import CRASH_STATUS, data_hash, setup_id, stored_record
 from dropsmith.errors import TrainingError
 from dropsmith.record import Record
 from dropsmith.train import Setup, train
@@ -16,8 +16,8 @@ from dropsmith.workers import Died, Done, JobProgress, Tell, cores, spread
 class Watch(Protocol):
     """A function that is called with the progress of a list of runs."""
 
-    def __call__(self, done: float, total: int, record: Record | None) -> None:
-        """`done` of `total` runs are made, parts of runs counted; `record` has just been made."""
+    def __call__(self, progress: float, total: int, record: Record | None) -> None:
+        """`progress` of `total` runs are made, parts counted; `record` has just been made."""
         ...
 
 
@@ -86,7 +86,7 @@ class _Progress:
 
 
 def _record(event: Done | Died, setup: Setup) -> Record:
-    return event.result if isinstance(event, Done) else _died(setup, event)
+    return event.result if isinstance(event, Done) else _crash_record(setup, event)
 
 
 def make_record(job: Job, tell: Tell) -> Record:
@@ -97,20 +97,22 @@ def make_record(job: Job, tell: Tell) -> Record:
     try:
         return train(job.setup, job.folder / setup_id(job.setup), progress=tell)
     except TrainingError as error:
-        stopped = _failed(job.setup, f"stopped: {_first_line(error)}")
-        return replace(stopped, environment={"data_sha256": data_hash(job.setup)})
+        record = _failure_record(job.setup, f"stopped: {_first_line(error)}")
+        return replace(record, environment={"data_sha256": data_hash(job.setup)})
     except Exception as error:  # a comparison outlives any fault of one run
-        return _failed(job.setup, f"{CRASHED}: {type(error).__name__}: {_first_line(error)}")
+        return _failure_record(
+            job.setup, f"{CRASH_STATUS}: {type(error).__name__}: {_first_line(error)}"
+        )
 
 
 def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), "")
 
 
-def _died(setup: Setup, event: Died) -> Record:
+def _crash_record(setup: Setup, event: Died) -> Record:
     how = f"signal {-event.code}" if event.code and event.code < 0 else f"exit code {event.code}"
-    return _failed(setup, f"{CRASHED}: its process ended with {how}")
+    return _failure_record(setup, f"{CRASH_STATUS}: its process ended with {how}")
 
 
-def _failed(setup: Setup, status: str) -> Record:
+def _failure_record(setup: Setup, status: str) -> Record:
     return Record(config=setup.to_json(), status=status)

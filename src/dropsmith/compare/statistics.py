@@ -99,15 +99,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
     [0.03, 0.06, 0.06]
     """
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    corrected = [1.0] * len(p_values)
-    least = 0.0
+    results = [1.0] * len(p_values)
+    floor = 0.0
     for rank, index in enumerate(order):
-        least = max(least, min(1.0, (len(p_values) - rank) * p_values[index]))
-        corrected[index] = least
-    return corrected
+        floor = max(floor, min(1.0, (len(p_values) - rank) * p_values[index]))
+        results[index] = floor
+    return results
 
 
-def corrected(
+def corrected_p_values(
     differences: Mapping[str, Difference | None], *, enough: int = ENOUGH_FOR_P
 ) -> dict[str, float]:
     """Holm-corrected p-values of the differences that rest on enough pairs, by the same names.

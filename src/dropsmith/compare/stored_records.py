@@ -9,7 +9,7 @@ from dropsmith.record import Record, config_id
 from dropsmith.tasks import find_task
 from dropsmith.train import Setup
 
-CRASHED = "crashed"
+CRASH_STATUS = "crashed"
 """The begin of the status of a run whose process ended; it is run again."""
 
 
@@ -28,7 +28,7 @@ def stored_record(setup: Setup, folder: Path) -> Record | None:
     if not path.exists():
         return None
     record = Record.load(path)
-    if record.status.startswith(CRASHED):
+    if record.status.startswith(CRASH_STATUS):
         return None
     if record.environment.get("data_sha256", data_hash(setup)) != data_hash(setup):
         raise CheckpointError(

@@ -6,10 +6,10 @@ from statistics import fmean
 from dropsmith.compare.comparison import Comparison, Row
 from dropsmith.compare.method import Setting
 from dropsmith.compare.methods import CONTROL, METHODS
-from dropsmith.compare.statistics import Difference, Spread, corrected, difference
+from dropsmith.compare.statistics import Difference, Spread, corrected_p_values, difference
 from dropsmith.record import Record
 
-JUDGED_BY = (
+METRIC_SETS = (
     ("test_bleu", "test_nll"),
     ("test_rougel", "test_nll"),
     ("test_matthews", "test_accuracy", "test_nll"),
@@ -60,10 +60,10 @@ class Line:
 
 def metrics(comparison: Comparison) -> tuple[str, ...]:
     """The names of the scores that a comparison is judged by: those its finished runs share."""
-    finished = [record.scores for row in comparison.rows for record in row.finished]
-    for names in JUDGED_BY:
-        shared = tuple(name for name in names if all(name in scores for scores in finished))
-        if finished and names[0] in shared:
+    scores_of_runs = [record.scores for row in comparison.rows for record in row.finished_records]
+    for names in METRIC_SETS:
+        shared = tuple(name for name in names if all(name in scores for scores in scores_of_runs))
+        if scores_of_runs and names[0] in shared:
             return shared
     return USUAL
 
@@ -92,7 +92,7 @@ def sample_averages(comparison: Comparison) -> tuple[SampleAverage, ...]:
     return tuple(
         _sample_average(row, metrics(comparison))
         for row in comparison.rows
-        if row.finished and all(_has_samples(record) for record in row.finished)
+        if row.finished_records and all(_has_samples(record) for record in row.finished_records)
     )
 
 
@@ -101,13 +101,13 @@ def _has_samples(record: Record) -> bool:
 
 
 def _sample_average(row: Row, names: tuple[str, ...]) -> SampleAverage:
-    averaged = {name: row.scores(name.replace("test_", SAMPLED_PREFIX)) for name in names}
-    steps = {name: difference(scores, row.scores(name)) for name, scores in averaged.items()}
+    averages = {name: row.scores(name.replace("test_", SAMPLED_PREFIX)) for name in names}
+    steps = {name: difference(scores, row.scores(name)) for name, scores in averages.items()}
     return SampleAverage(
         method=row.method,
-        samples=row.finished[0].config["samples"],
-        without=tuple(row.finished[0].config.get("samples_without", ())),
-        spread={name: Spread.of(list(scores.values())) for name, scores in averaged.items()},
+        samples=row.finished_records[0].config["samples"],
+        without=tuple(row.finished_records[0].config.get("samples_without", ())),
+        spread={name: Spread.of(list(scores.values())) for name, scores in averages.items()},
         to_one_pass={name: step for name, step in steps.items() if step is not None},
     )
 
@@ -124,7 +124,7 @@ def summarise(comparison: Comparison) -> tuple[Line, ...]:
             method=row.method,
             setting=row.setting,
             runs=len(row.records),
-            finished=len(row.finished),
+            finished=len(row.finished_records),
             spread=_spread(row, names),
             to_baseline=to_baseline[row.method],
             p={name: p[name][row.method] for name in names if row.method in p[name]},
@@ -142,7 +142,9 @@ def _has_views(method: str) -> bool:
 
 
 def _spread(row: Row, names: tuple[str, ...]) -> dict[str, Spread]:
-    return {name: Spread.of(list(row.scores(name).values())) for name in names if row.finished}
+    return {
+        name: Spread.of(list(row.scores(name).values())) for name in names if row.finished_records
+    }
 
 
 def differences(row: Row, base: Row | None, names: tuple[str, ...]) -> dict[str, Difference]:
@@ -154,9 +156,11 @@ def differences(row: Row, base: Row | None, names: tuple[str, ...]) -> dict[str,
 
 
 def _family(differences: dict[str, dict[str, Difference]], name: str) -> dict[str, float]:
-    return corrected({method: by_name[name] for method, by_name in differences.items() if by_name})
+    return corrected_p_values(
+        {method: by_name[name] for method, by_name in differences.items() if by_name}
+    )
 
 
 def _cost(row: Row, name: str) -> float | None:
-    values = [record.cost[name] for record in row.finished if name in record.cost]
+    values = [record.cost[name] for record in row.finished_records if name in record.cost]
     return fmean(values) if values else None

@@ -139,7 +139,7 @@ class Counting:
 
     def __call__(self, output: Any, batch: Any) -> Loss:
         try:
-            loss = losses.checked(self.loss(output, batch))
+            loss = losses.check_loss(self.loss(output, batch))
         except KeyError as error:
             raise ObjectiveError(
                 f"the loss function looked for {error} in the batch\n  {_batch_contents(batch)}"
@@ -183,7 +183,7 @@ def task_loss(
         raise ObjectiveError(
             f"{getattr(loss, '__name__', type(loss).__name__)} is of torch, which is given scores "
             "and labels; a loss function here is given what the model returned for one view, and "
-            f"that view's batch\n  {losses.WANTED}"
+            f"that view's batch\n  {losses.LOSS_ADVICE}"
         )
     if not isinstance(loss, str):
         if label_smoothing:

@@ -9,7 +9,7 @@ __all__ = ["triton_available"]
 
 @lru_cache(maxsize=1)
 def triton_available() -> bool:
-    """Whether kernels can run as Triton's; where not, that is said once."""
+    """Say whether Triton is installed; where it is not, print one line about it, once."""
     if find_spec("triton") is not None:
         return True
     line = "dropsmith: no Triton here, so kernels on the GPU are torch's own operations, and slower"

@@ -43,11 +43,9 @@ def reference_gradients(
     with torch.enable_grad(), torch.autocast(grads[0].device.type, enabled=False):
         outputs = reference(*views)
         wide = [grad.to(x.dtype) for grad, x in zip(grads, outputs, strict=True)]
-    differentiated = [x for x, need in zip(views, needs, strict=True) if x is not None and need]
+    leaves = [x for x, need in zip(views, needs, strict=True) if x is not None and need]
     gradients = iter(
-        torch.autograd.grad(
-            outputs, differentiated, wide, create_graph=graph, materialize_grads=True
-        )
+        torch.autograd.grad(outputs, leaves, wide, create_graph=graph, materialize_grads=True)
     )
     return tuple(next(gradients) if need else None for need in needs)
 

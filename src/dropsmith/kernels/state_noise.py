@@ -124,7 +124,7 @@ def blend(before: Tensor, after: Tensor, share: Tensor | None, step: int) -> Ten
 
 
 def split_gradient(grad: Tensor, share: Tensor | None, step: int) -> tuple[Tensor, Tensor | None]:
-    """What `mixed` hands back: the gradient of the new state, and of the one that stayed."""
+    """The gradient of the new state that `blend` takes, and of the one that stayed."""
     if share is None:
         return grad, None
     update = grad * step_mask(share, step)

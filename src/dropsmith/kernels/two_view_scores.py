@@ -16,7 +16,7 @@ LARGEST = 1 << 16
 
 
 def takes(scores: Tensor) -> bool:
-    """Whether one view's scores are small, on a CPU and in full precision."""
+    """Say whether one view's scores are small, on a CPU and in full precision."""
     return (
         type(scores) is Tensor
         and scores.device.type == "cpu"
@@ -71,8 +71,8 @@ class _TwoViews(torch.autograd.Function):
             return (*reference_gradients(by_definition, (scores,), (True,), grads), None)
         weight, half = grads[0].item(), grads[1].item() / 2
         # By the scores of p: ½ [p (d − Σ p d) + p − q], with d = log p − log q.
-        weighed = p * ratio
-        means = weighed.sum(-1, keepdim=True)
-        gradient = weighed.addcmul_(p, means, value=-1).add_(gap).mul_(half).add_(p, alpha=weight)
+        products = p * ratio
+        means = products.sum(-1, keepdim=True)
+        gradient = products.addcmul_(p, means, value=-1).add_(gap).mul_(half).add_(p, alpha=weight)
         gradient.scatter_add_(-1, targets, p.new_full((), -weight).expand(targets.shape))
         return gradient, None

@@ -1,4 +1,4 @@
-"""What the views of one batch should agree on, beside their task loss."""
+"""Objectives: the task loss of a batch, and terms in which its views should agree."""
 
 from dropsmith.objectives import conventions, distances, losses
 from dropsmith.objectives._objective import LossFunction, Objective

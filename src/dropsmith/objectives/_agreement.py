@@ -1,4 +1,4 @@
-"""What every two-view objective does: when its term is due, how it is weighed, what it adds to."""
+"""The base of objectives with a consistency term: when it is due, how it is weighed."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from dropsmith.errors import ObjectiveError
-from dropsmith.objectives._checks import check_integer, check_number
-from dropsmith.objectives._from_head import HEAD_DISTANCES, Wanted, from_head
-from dropsmith.objectives._objective import LossFunction, Objective
+from dropsmith.objectives._from_head import HEAD_DISTANCES, HeadRequest, from_head
+from dropsmith.objectives._objective import LossFunction, Objective, check_integer, check_number
 from dropsmith.objectives._small_scores import small_terms
 from dropsmith.objectives.consistency import consistency
 from dropsmith.objectives.distances import Distance
-from dropsmith.objectives.losses import checked
+from dropsmith.objectives.losses import check_loss
 from dropsmith.passes import Views
 from dropsmith.terms import Loss, Mean, Terms, total
 
@@ -61,9 +60,9 @@ class Agreeing(Objective):
         """The consistency term."""
 
     def __post_init__(self) -> None:
-        check_integer(self, "views", at_least=2)
-        check_integer(self, "warmup", at_least=0)
-        check_integer(self, "every", at_least=1)
+        check_integer(self, "views", minimum=2)
+        check_integer(self, "warmup", minimum=0)
+        check_integer(self, "every", minimum=1)
         check_number(self, "batch_fraction")
         if not 0 < self.batch_fraction <= 1:
             raise ObjectiveError(
@@ -80,7 +79,7 @@ class Agreeing(Objective):
         return self.warmup > 0 or self.every > 1
 
     def weight_at(self, step: int) -> float:
-        """What the mean consistency is multiplied with at a step where it is due."""
+        """The factor of the mean consistency at a step where it is due."""
         return self.__dict__["_agreement"].weight * min(
             1.0, step / self.warmup if self.warmup else 1.0
         )
@@ -92,26 +91,26 @@ class Agreeing(Objective):
             if means is not None:
                 return dict(zip((TASK, CONSISTENCY), means, strict=True))
         losses = task_losses(views, loss, agreement.task_loss_views)
-        if (sums := from_head(views, losses, self._wanted(views))) is not None:
+        if (sums := from_head(views, losses, self._request(views))) is not None:
             return dict(zip((TASK, CONSISTENCY), sums, strict=False))
         terms = {TASK: task_mean(losses)}
         if len(views) > 1:
             terms[CONSISTENCY] = consistency(
                 views,
                 self.agreement.distance,
-                masks=[one.mask for one in losses],
+                masks=[view_loss.mask for view_loss in losses],
                 stop_gradient=self.agreement.stop_gradient,
             )
         return terms
 
-    def _wanted(self, views: Views) -> Wanted | None:
-        """What a fused head would be asked for, where it has this distance."""
+    def _request(self, views: Views) -> HeadRequest | None:
+        """The request to a fused head; None where it does not have this distance."""
         term, step = self.agreement, views.step
         name = HEAD_DISTANCES.get(term.distance)
         if len(views) > 1 and (name is None or term.stop_gradient is not None):
             return None
         weight = term.weight if step is None else self.weight_at(step)
-        return Wanted(
+        return HeadRequest(
             distance=name or "symmetric_kl", weight=weight, task_loss_views=term.task_loss_views
         )
 
@@ -130,20 +129,20 @@ def task_losses(
     views: Views, loss: LossFunction, task_loss_views: tuple[int, ...] | None = None
 ) -> list[Loss]:
     """The task loss of each view in `task_loss_views`, or of every view that was made."""
-    wanted = range(len(views)) if task_loss_views is None else task_loss_views
-    pairs = [(views.outputs[i], views.batches[i]) for i in wanted if i < len(views)]
-    return [checked(loss(output, batch)) for output, batch in pairs]
+    numbers = range(len(views)) if task_loss_views is None else task_loss_views
+    pairs = [(views.outputs[i], views.batches[i]) for i in numbers if i < len(views)]
+    return [check_loss(loss(output, batch)) for output, batch in pairs]
 
 
 def task_terms(views: Views, loss: LossFunction) -> Terms:
     """The mean task loss over all views, and nothing else."""
     losses = task_losses(views, loss)
     sums = from_head(
-        views, losses, Wanted(distance="symmetric_kl", weight=0.0, task_loss_views=None)
+        views, losses, HeadRequest(distance="symmetric_kl", weight=0.0, task_loss_views=None)
     )
     return {TASK: task_mean(losses) if sums is None else sums[0]}
 
 
 def task_mean(losses: list[Loss]) -> Mean:
     """Their mean, where every example of every view weighs the same."""
-    return total(one.mean for one in losses)
+    return total(loss.mean for loss in losses)

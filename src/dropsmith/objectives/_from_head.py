@@ -31,8 +31,8 @@ HEAD_DISTANCES: dict[Distance, fused_linear_consistency.Distance] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What is asked of the kernel.
+class HeadRequest:
+    """A request to the kernel.
 
     Args:
         distance: its name for the distance.
@@ -54,7 +54,7 @@ class CrossEntropySum(lazy_logits.LazyTensor):
     ignore_index: int
 
     def alike(self, other: "CrossEntropySum") -> bool:
-        """Whether another counts the same items with the same target."""
+        """Say whether another counts the same items with the same target."""
         settings = self.smoothing == other.smoothing and self.ignore_index == other.ignore_index
         return settings and (self.labels is other.labels or torch.equal(self.labels, other.labels))
 
@@ -66,24 +66,26 @@ def put_off(
     smoothing: float,
     ignore_index: int,
 ) -> Loss:
-    """What `loss` returns for these scores, its sum put off like them."""
+    """The loss of scores that are put off, with a sum that is put off like them."""
 
     def make() -> Tensor:
-        if scores.not_materialised and not smoothing:
+        if scores.is_pending and not smoothing:
             direct = scores.cross_entropy(labels, ignore_index)
             if direct is not None:
                 return direct
         return loss(scores.materialise(), labels, smoothing, ignore_index).mean.sum
 
     dtype = torch.promote_types(scores.dtype, torch.float32)
-    found = CrossEntropySum(make, (), dtype, scores.device, scores.needs_gradient)
-    found.scores, found.labels = scores, labels
-    found.smoothing, found.ignore_index = smoothing, ignore_index
+    loss_sum = CrossEntropySum(make, (), dtype, scores.device, scores.needs_gradient)
+    loss_sum.scores, loss_sum.labels = scores, labels
+    loss_sum.smoothing, loss_sum.ignore_index = smoothing, ignore_index
     mask = labels != ignore_index
-    return Loss(Mean(found, mask.sum()), mask)
+    return Loss(Mean(loss_sum, mask.sum()), mask)
 
 
-def from_head(views: Views, losses: Sequence[Loss], wanted: Wanted | None) -> list[Mean] | None:
+def from_head(
+    views: Views, losses: Sequence[Loss], request: HeadRequest | None
+) -> list[Mean] | None:
     """The mean task loss and, of several views, their mean distance.
 
     None where that cannot be made without the scores: they are there already, some loss is no
@@ -93,47 +95,48 @@ def from_head(views: Views, losses: Sequence[Loss], wanted: Wanted | None) -> li
         ObjectiveError: the views are infinitely far apart.
     """
     sums = [loss.mean.sum for loss in losses]
-    if wanted is None or not all(isinstance(one, CrossEntropySum) for one in sums):
+    if request is None or not all(isinstance(loss_sum, CrossEntropySum) for loss_sum in sums):
         return None
     scores = views.logits
-    if not _fits(views, scores, sums, wanted):  # pyright: ignore[reportArgumentType]
+    if not _fits(views, scores, sums, request):  # pyright: ignore[reportArgumentType]
         return None
-    return _means(scores, sums[0], wanted)  # pyright: ignore[reportArgumentType]
+    return _means(scores, sums[0], request)  # pyright: ignore[reportArgumentType]
 
 
 def _fits(
     views: Views,
     scores: Sequence[lazy_logits.LazyLogits],
     sums: Sequence[CrossEntropySum],
-    wanted: Wanted,
+    request: HeadRequest,
 ) -> bool:
     task_loss_views = [
-        view for view in wanted.task_loss_views or range(len(views)) if view < len(views)
+        view for view in request.task_loss_views or range(len(views)) if view < len(views)
     ]
-    if not all(isinstance(one, lazy_logits.LazyLogits) and one.not_materialised for one in scores):
+    if not all(isinstance(x, lazy_logits.LazyLogits) and x.is_pending for x in scores):
         return False
-    own = all(one.scores is scores[view] for view, one in zip(task_loss_views, sums, strict=True))
-    heads = all(one.alike(scores[0]) for one in scores)
-    whole = all(batch is views.batches[0] for batch in views.batches)
-    alike = all(one.not_materialised and sums[0].alike(one) for one in sums)
-    return own and heads and whole and alike
+    pairs = zip(task_loss_views, sums, strict=True)
+    same_scores = all(loss_sum.scores is scores[view] for view, loss_sum in pairs)
+    same_head = all(logits.alike(scores[0]) for logits in scores)
+    same_batch = all(batch is views.batches[0] for batch in views.batches)
+    same_target = all(x.is_pending and sums[0].alike(x) for x in sums)
+    return same_scores and same_head and same_batch and same_target
 
 
 def _means(
-    scores: Sequence[lazy_logits.LazyLogits], task: CrossEntropySum, wanted: Wanted
+    scores: Sequence[lazy_logits.LazyLogits], task: CrossEntropySum, request: HeadRequest
 ) -> list[Mean]:
     count = len(scores)
     labels = task.labels.flatten().long()
     items = max(1, int((labels != task.ignore_index).sum()))
-    task_loss_views = wanted.task_loss_views or tuple(range(count))
+    task_loss_views = request.task_loss_views or tuple(range(count))
     task_loss_views = tuple(view for view in task_loss_views if view < count)
     item_weight = 1 / (items * len(task_loss_views))
     mix = fused_linear_consistency.Mix(
         tuple(item_weight if view in task_loss_views else 0.0 for view in range(count)),
-        wanted.weight / items if count > 1 else 0.0,
+        request.weight / items if count > 1 else 0.0,
     )
     settings = fused_linear_consistency.HeadSettings(
-        distance=wanted.distance, smoothing=task.smoothing, ignore_index=task.ignore_index
+        distance=request.distance, smoothing=task.smoothing, ignore_index=task.ignore_index
     )
     return _as_means(_sums(scores, labels, settings, mix), task_loss_views)
 
@@ -146,13 +149,14 @@ def _sums(
 ) -> fused_linear_consistency.HeadSums:
     first = scores[0]
     if isinstance(first, lazy_logits.BandScores):
-        every = zip(
-            *(one.states for one in scores if isinstance(one, lazy_logits.BandScores)), strict=True
+        bands = zip(
+            *(view.states for view in scores if isinstance(view, lazy_logits.BandScores)),
+            strict=True,
         )
-        states = [torch.stack([one.flatten(0, -2) for one in band]) for band in every]
+        states = [torch.stack([view.flatten(0, -2) for view in band]) for band in bands]
         return first.bands.consistency(states, labels, settings)
     assert isinstance(first, lazy_logits.HeadScores)
-    hidden = torch.stack([one.parts[0].flatten(0, -2) for one in scores])
+    hidden = torch.stack([view.parts[0].flatten(0, -2) for view in scores])
     weight, bias = first.head.cast()
     return fused_linear_consistency.fused_linear_consistency(
         hidden, weight, bias, labels, settings, mix
@@ -162,13 +166,13 @@ def _sums(
 def _as_means(
     sums: fused_linear_consistency.HeadSums, task_loss_views: tuple[int, ...]
 ) -> list[Mean]:
-    kept, pairs = sum(sums.task[view] for view in task_loss_views), comb(len(sums.task), 2)
-    found = [Mean(torch.as_tensor(kept), sums.counted * len(task_loss_views))]
+    task_sum, pairs = sum(sums.task[view] for view in task_loss_views), comb(len(sums.task), 2)
+    means = [Mean(torch.as_tensor(task_sum), sums.item_count * len(task_loss_views))]
     if pairs:
         if bool(sums.agreement.detach().isinf()):
             raise ObjectiveError(
                 "views are infinitely far apart: a score is infinite in one of them only\n"
                 "  look for infinite values in what the head is given"
             )
-        found.append(Mean(sums.agreement * pairs, sums.counted * pairs))
-    return found
+        means.append(Mean(sums.agreement * pairs, sums.item_count * pairs))
+    return means

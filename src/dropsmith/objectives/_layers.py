@@ -1,4 +1,4 @@
-"""How far the Transformer blocks of two views are apart, stack by stack, where tokens are real."""
+"""Distances between the Transformer blocks of two views, stack by stack, at real tokens."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -18,7 +18,7 @@ from dropsmith.terms import Mean, Terms, total
 
 @dataclass(frozen=True, kw_only=True)
 class LayerAgreement:
-    """What of each block is compared, and how.
+    """The parts of each block that are compared, and their distances.
 
     Args:
         hidden: the distance of hidden states, or None to leave them out.
@@ -35,7 +35,7 @@ class LayerAgreement:
     stop_gradient: int | None
 
 
-def layer_terms(views: Views, how: LayerAgreement, labelled: Tensor | None) -> Terms:
+def layer_terms(views: Views, agreement: LayerAgreement, label_mask: Tensor | None) -> Terms:
     """A mean over the blocks of each stack: `hidden`, `attention` and `cross`, each with its stack.
 
     A stack's name is left out where there is one only. What the views share is the same in all of
@@ -43,87 +43,89 @@ def layer_terms(views: Views, how: LayerAgreement, labelled: Tensor | None) -> T
 
     Args:
         views: with their layers.
-        how: what is compared.
-        labelled: which tokens view 0's loss counts.
+        agreement: what is compared.
+        label_mask: which tokens view 0's loss counts.
     """
     terms: Terms = {}
-    stacks = stacks_of(views, how.layers, how.stop_gradient)
+    stacks = stacks_of(views, agreement.layers, agreement.stop_gradient)
     for stack in stacks:
-        real = real_tokens(stack.views[0], leading_batch(views), cut_rows(labelled, views, 0))
+        real = real_tokens(stack.views[0], leading_batch(views), cut_rows(label_mask, views, 0))
         suffix = f" {stack.name}" if len(stacks) > 1 else ""
-        for part, means in _parts(stack, how, real).items():
+        for part, means in _parts(stack, agreement, real).items():
             if means:
                 terms[part + suffix] = total(means)
-    _check_any(terms, views, how)
+    _check_any(terms, views, agreement)
     return terms
 
 
-def _check_any(terms: Terms, views: Views, how: LayerAgreement) -> None:
+def _check_any(terms: Terms, views: Views, agreement: LayerAgreement) -> None:
     """Refuse a part of which nothing is left, where all of it is below a trunk's end."""
     if not any(layer.shared_hidden or layer.shared_attention for layer in views.layers[0]):
         return
-    made = {name.split(" ")[0] for name in terms}
-    for wanted, part, kinds in (
-        (how.hidden, "hidden", {"hidden"}),
-        (how.attention, "attention", {"attention", "cross"}),
+    part_names = {name.split(" ")[0] for name in terms}
+    for distance, part, names in (
+        (agreement.hidden, "hidden", {"hidden"}),
+        (agreement.attention, "attention", {"attention", "cross"}),
     ):
-        if wanted is not None and not kinds & made:
+        if distance is not None and not names & part_names:
             raise ObjectiveError(
                 f"the views share all that {part} is to agree in: it is below the trunk's end\n"
                 f"  end the trunk earlier, choose layers above it, or set {part}=0"
             )
 
 
-def _parts(stack: Stack, how: LayerAgreement, real: Tensor | None) -> dict[str, list[Mean]]:
-    found: dict[str, list[Mean]] = {"hidden": [], "attention": [], "cross": []}
-    for alike in zip(*stack.views, strict=True):
-        for one, other in combinations(alike, 2):
-            if how.hidden is not None and not one.shared_hidden:
-                found["hidden"].append(_hidden(one, other, how.hidden, real))
-            if how.attention is None:
+def _parts(stack: Stack, agreement: LayerAgreement, real: Tensor | None) -> dict[str, list[Mean]]:
+    means: dict[str, list[Mean]] = {"hidden": [], "attention": [], "cross": []}
+    for blocks in zip(*stack.views, strict=True):
+        for first, second in combinations(blocks, 2):
+            if agreement.hidden is not None and not first.shared_hidden:
+                means["hidden"].append(_hidden(first, second, agreement.hidden, real))
+            if agreement.attention is None:
                 continue
-            settings = attention_divergence.AttentionSettings(distance=how.attention)  # pyright: ignore
-            for mine, yours in zip(one.attention, other.attention, strict=True):
-                part = "attention" if mine[0] == one.attention[0][0] else "cross"
-                if mine[0] not in one.shared_attention and (part == "attention" or how.cross):
-                    found[part].append(_attention(mine, yours, settings, real))
-    return found
+            settings = attention_divergence.AttentionSettings(distance=agreement.attention)  # pyright: ignore
+            for first_call, second_call in zip(first.attention, second.attention, strict=True):
+                part = "attention" if first_call[0] == first.attention[0][0] else "cross"
+                if first_call[0] not in first.shared_attention and (
+                    part == "attention" or agreement.cross
+                ):
+                    means[part].append(_attention(first_call, second_call, settings, real))
+    return means
 
 
-def _hidden(one: Layer, other: Layer, distance: str, real: Tensor | None) -> Mean:
-    assert one.hidden is not None
-    assert other.hidden is not None
-    wide = torch.promote_types(one.hidden.dtype, torch.float32)
-    a, b = one.hidden.to(wide), other.hidden.to(wide)
-    kept = None if real is None else real.unsqueeze(-1)
+def _hidden(first: Layer, second: Layer, distance: str, real: Tensor | None) -> Mean:
+    assert first.hidden is not None
+    assert second.hidden is not None
+    wide = torch.promote_types(first.hidden.dtype, torch.float32)
+    a, b = first.hidden.to(wide), second.hidden.to(wide)
+    mask = None if real is None else real.unsqueeze(-1)
     if distance == "cosine":
-        a, b = (x if kept is None else torch.where(kept, x, 0) for x in (a, b))
+        a, b = (x if mask is None else torch.where(mask, x, 0) for x in (a, b))
         # 1 − cos is half the squared difference of the directions, and exactly 0 where equal.
         apart = (F.normalize(a, dim=-1) - F.normalize(b, dim=-1)).square().sum(-1) / 2
         return Mean.of(apart, real)
-    gap = a - b if kept is None else torch.where(kept, a - b, 0)
+    gap = a - b if mask is None else torch.where(mask, a - b, 0)
     count = gap.numel() if real is None else real.sum() * gap.shape[-1]
     return Mean(gap.square().sum(), count)
 
 
 def _attention(
-    mine: tuple[str, attention_divergence.AttentionInputs | Tensor],
-    yours: tuple[str, attention_divergence.AttentionInputs | Tensor],
+    first_call: tuple[str, attention_divergence.AttentionInputs | Tensor],
+    second_call: tuple[str, attention_divergence.AttentionInputs | Tensor],
     settings: attention_divergence.AttentionSettings,
     real: Tensor | None,
 ) -> Mean:
-    (owner, a), (_, b) = mine, yours
+    (owner, a), (_, b) = first_call, second_call
     if not isinstance(a, Tensor) and not isinstance(b, Tensor):
-        counted = _queries(real, a.query.shape[0], a.query.shape[2])
-        return Mean(*attention_divergence.attention_divergence(a, b, counted, settings))
+        queries = _queries(real, a.query.shape[0], a.query.shape[2])
+        return Mean(*attention_divergence.attention_divergence(a, b, queries, settings))
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape:
-        counted = _queries(real, a.shape[0], a.shape[2])
-        return Mean(*attention_divergence.matrix_divergence(a, b, counted, settings))
+        queries = _queries(real, a.shape[0], a.shape[2])
+        return Mean(*attention_divergence.matrix_divergence(a, b, queries, settings))
     raise ObjectiveError(f"the attention of {owner!r} is of another kind or size in each view")
 
 
 def _queries(real: Tensor | None, rows: int, times: int) -> Tensor | None:
-    """Which queries are real tokens; all, where attention runs over something else, as windows."""
+    """The mask of queries that are real tokens; None where attention runs over other things."""
     if real is None or real.shape[1] != times or rows % len(real):
         return None
     return real.repeat_interleave(rows // len(real), 0)

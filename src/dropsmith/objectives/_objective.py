@@ -1,5 +1,6 @@
-"""What an objective is: a frozen value that says how many views, and what they should agree on."""
+"""The base of objectives: frozen values that say how many views a step needs, and its loss."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
@@ -8,16 +9,17 @@ from typing import Any
 from torch import Tensor
 
 from dropsmith.activations import Reads
+from dropsmith.errors import ObjectiveError
 from dropsmith.passes import Views
 from dropsmith.terms import Loss, Terms
 
 LossFunction = Callable[[Any, Any], Loss]
 """Takes what the model returned for one view and that view's batch."""
-WRITTEN = {"batch_fraction": "share", "task_loss_views": "carriers", "noise_free": "quiet"}
-"""Settings that have another name in JSON, by which the ids of older records hold."""
+NAMES_IN_JSON = {"batch_fraction": "share", "task_loss_views": "carriers", "noise_free": "quiet"}
+"""Settings that have another name in JSON, so that the ids of older records hold."""
 
-RECORDED = "recorded"
-"""The key in a field's metadata of the spelling that its words have in JSON."""
+JSON_WORDS = "recorded"
+"""The key, in a field's metadata, of the spelling that its words have in JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class Objective(ABC):
 
     @abstractmethod
     def views_at(self, step: int) -> int:
-        """How many views training step `step` (from 1) needs; one means the task alone."""
+        """The number of views that step `step` (from 1) needs; one means the task alone."""
 
     @property
     def noise_free(self) -> tuple[int, ...]:
@@ -45,12 +47,12 @@ class Objective(ABC):
 
     @property
     def reads(self) -> Reads | None:
-        """What it compares beside the outputs: made with `views(..., reads=objective.reads)`."""
+        """The parts of the model that it compares beside the outputs, for `views(..., reads=)`."""
         return None
 
     @property
     def depends_on_step(self) -> bool:
-        """Whether a step differs from another by more than its noise."""
+        """Say whether a step differs from another by more than its noise."""
         return False
 
     @abstractmethod
@@ -64,22 +66,56 @@ class Objective(ABC):
     def to_json(self) -> dict[str, Any]:
         """A JSON object from which `objectives.from_json` makes an equal objective."""
         return {"objective": type(self).__name__} | {
-            WRITTEN.get(name, name): list(value) if isinstance(value, tuple) else value
-            for name, value in self._settings(recorded=True)
+            NAMES_IN_JSON.get(name, name): list(value) if isinstance(value, tuple) else value
+            for name, value in self._settings(for_json=True)
         }
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in self._settings())
         return f"{type(self).__name__}({settings})"
 
-    def _settings(self, recorded: bool = False) -> list[tuple[str, Any]]:
+    def _settings(self, for_json: bool = False) -> list[tuple[str, Any]]:
         # What must be given comes first, as one would type it.
         order = sorted(fields(self), key=lambda field: field.default is not MISSING)
         values = [(field, getattr(self, field.name)) for field in order]
-        changed = [(field, value) for field, value in values if value != field.default]
+        non_defaults = [(field, value) for field, value in values if value != field.default]
         # A word that has another spelling in JSON says so in its field.
-        words = [field.metadata.get(RECORDED, {}) if recorded else {} for field, _ in changed]
+        words = [
+            field.metadata.get(JSON_WORDS, {}) if for_json else {} for field, _ in non_defaults
+        ]
         return [
             (field.name, word.get(value, value) if word else value)
-            for (field, value), word in zip(changed, words, strict=True)
+            for (field, value), word in zip(non_defaults, words, strict=True)
         ]
+
+
+def check_number(value: Any, name: str) -> None:
+    """Raise `ObjectiveError` unless field `name` is a finite number that is not negative."""
+    number = getattr(value, name)
+    if (
+        isinstance(number, bool)
+        or not isinstance(number, int | float)
+        or not 0 <= number < math.inf
+    ):
+        raise ObjectiveError(
+            f"{type(value).__name__}: {name} must be a finite number ≥ 0, got {number!r}"
+        )
+
+
+def check_integer(value: Any, name: str, *, minimum: int) -> None:
+    """Raise `ObjectiveError` unless field `name` is an integer of `minimum` or more."""
+    number = getattr(value, name)
+    if isinstance(number, bool) or not isinstance(number, int) or number < minimum:
+        raise ObjectiveError(
+            f"{type(value).__name__}: {name} must be an integer ≥ {minimum}, got {number!r}"
+        )
+
+
+def check_view(value: Any, view: Any) -> None:
+    """Raise `ObjectiveError` unless `view` is None or one of the views that `value` makes."""
+    if view is None:
+        return
+    if isinstance(view, bool) or not isinstance(view, int) or not 0 <= view < value.views:
+        raise ObjectiveError(
+            f"{value}: no view {view!r}, views are numbered from 0 to {value.views - 1}"
+        )

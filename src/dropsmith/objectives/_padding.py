@@ -1,4 +1,4 @@
-"""Which tokens of a stack of Transformer blocks are real, and which are padding."""
+"""The tokens of a stack of Transformer blocks that are real, and no padding."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,9 +12,9 @@ from dropsmith.kernels import attention_divergence
 
 
 def real_tokens(
-    layers: Sequence[Layer], batch: Mapping[str, Any], labelled: Tensor | None
+    layers: Sequence[Layer], batch: Mapping[str, Any], label_mask: Tensor | None
 ) -> Tensor | None:
-    """Which tokens count, `[rows, time]`; None where all do.
+    """The mask of tokens that count, `[rows, time]`; None where all do.
 
     A token is real where its stack's own attention may look at it, and where the batch's
     `attention_mask` (`decoder_attention_mask` for a decoder that looks at an encoder) does not say
@@ -25,47 +25,47 @@ def real_tokens(
     Args:
         layers: of one view of a stack.
         batch: its batch by name; may be empty.
-        labelled: which items of its output the task's loss counts, or None.
+        label_mask: which items of its output the task's loss counts, or None.
     """
     first = layers[0]
     sizes = _sizes(first)
     decoder = len({owner for owner, _ in first.attention}) > 1
-    fits = labelled is not None and tuple(labelled.shape) == sizes
-    given = batch.get("attention_mask")
+    fits = label_mask is not None and tuple(label_mask.shape) == sizes
+    batch_mask = batch.get("attention_mask")
     if decoder and (fits or "decoder_input_ids" in batch or "decoder_attention_mask" in batch):
-        given = batch.get("decoder_attention_mask")
-    found = [
-        _seen(first.attention[0][1]) if first.attention else None,
-        given != 0 if isinstance(given, Tensor) and given.shape == sizes else None,
-        labelled if decoder and fits else None,
+        batch_mask = batch.get("decoder_attention_mask")
+    sources = [
+        _visible_keys(first.attention[0][1]) if first.attention else None,
+        batch_mask != 0 if isinstance(batch_mask, Tensor) and batch_mask.shape == sizes else None,
+        label_mask if decoder and fits else None,
     ]
-    masks = [_fitting(mask, sizes, first) for mask in found if mask is not None]
-    kept = [mask for mask in masks if mask is not None]
-    if not kept:
+    masks = [_fitting(mask, sizes, first) for mask in sources if mask is not None]
+    masks = [mask for mask in masks if mask is not None]
+    if not masks:
         return None
-    return torch.stack([mask.to(kept[0].device) for mask in kept]).all(0)
+    return torch.stack([mask.to(masks[0].device) for mask in masks]).all(0)
 
 
 def _sizes(layer: Layer) -> tuple[int, ...]:
     """Rows and time of what a layer holds."""
     if layer.hidden is not None:
         return tuple(layer.hidden.shape[:2]) if layer.hidden.ndim == 3 else ()
-    seen = layer.attention[0][1]
-    shape = seen.shape if isinstance(seen, Tensor) else seen.query.shape
+    attention = layer.attention[0][1]
+    shape = attention.shape if isinstance(attention, Tensor) else attention.query.shape
     return shape[0], shape[2]
 
 
-def _seen(seen: attention_divergence.AttentionInputs | Tensor) -> Tensor | None:
+def _visible_keys(attention: attention_divergence.AttentionInputs | Tensor) -> Tensor | None:
     """The keys that some query may look at, `[rows, keys]`; None where all are."""
-    if isinstance(seen, Tensor):
-        return (seen > 0).any(1).any(1)
-    if seen.mask is None:
+    if isinstance(attention, Tensor):
+        return (attention > 0).any(1).any(1)
+    if attention.mask is None:
         return None
-    seen_by = attention_divergence.open_places(seen.mask)
-    seen_by = seen_by[(None,) * (4 - seen_by.ndim)]
-    if seen.causal and seen_by.shape[2] > 1:
-        seen_by = seen_by.tril()
-    return seen_by.any(1).any(1).expand(len(seen.query), seen.key.shape[2])
+    visible = attention_divergence.open_places(attention.mask)
+    visible = visible[(None,) * (4 - visible.ndim)]
+    if attention.causal and visible.shape[2] > 1:
+        visible = visible.tril()
+    return visible.any(1).any(1).expand(len(attention.query), attention.key.shape[2])
 
 
 def _fitting(mask: Tensor, sizes: tuple[int, ...], layer: Layer) -> Tensor | None:

@@ -5,7 +5,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from dropsmith.errors import ObjectiveError, did_you_mean
-from dropsmith.objectives._objective import WRITTEN, Objective
+from dropsmith.objectives._objective import NAMES_IN_JSON, Objective
 from dropsmith.objectives.activation import ActivationNorm
 from dropsmith.objectives.lr_drop import LRDrop
 from dropsmith.objectives.r_drop import RDrop
@@ -39,19 +39,19 @@ def from_json(values: dict[str, Any], extra: Iterable[type[Objective]] = ()) -> 
         raise ObjectiveError(
             f'not an objective: {values!r}\n  it looks like {{"objective": "RDrop", "alpha": 5}}'
         )
-    names = {written: name for name, written in WRITTEN.items()}
+    names = {json_name: name for name, json_name in NAMES_IN_JSON.items()}
     settings = {names.get(key, key): value for key, value in values.items()}
     name = settings.pop("objective")
     extra = list(extra)
-    known = OBJECTIVES | {kind.__name__: kind for kind in extra}
-    if name not in known:
+    classes = OBJECTIVES | {kind.__name__: kind for kind in extra}
+    if name not in classes:
         raise ObjectiveError(
-            f"no objective is called {name!r}\n  there are: {', '.join(known)}"
-            + did_you_mean(name, known)
+            f"no objective is called {name!r}\n  there are: {', '.join(classes)}"
+            + did_you_mean(name, classes)
         )
-    _check_settings(known[name], settings)
-    made = {key: _value(value, extra) for key, value in settings.items()}
-    return known[name](**made)
+    _check_settings(classes[name], settings)
+    arguments = {key: _value(value, extra) for key, value in settings.items()}
+    return classes[name](**arguments)
 
 
 def _value(value: Any, extra: Iterable[type[Objective]]) -> Any:
@@ -60,13 +60,13 @@ def _value(value: Any, extra: Iterable[type[Objective]]) -> Any:
 
 
 def _check_settings(kind: type[Objective], settings: dict[str, Any]) -> None:
-    known = {field.name: field for field in fields(kind)}
+    options = {field.name: field for field in fields(kind)}
     for name in settings:
-        if name not in known:
+        if name not in options:
             raise ObjectiveError(
-                f"{kind.__name__} has no setting {name!r}\n  it has: {', '.join(known) or 'none'}"
-                + did_you_mean(name, known)
+                f"{kind.__name__} has no setting {name!r}\n  it has: {', '.join(options) or 'none'}"
+                + did_you_mean(name, options)
             )
-    for name, field in known.items():
+    for name, field in options.items():
         if field.default is MISSING and name not in settings:
             raise ObjectiveError(f"{kind.__name__} needs {name}, which is not given")

@@ -20,13 +20,15 @@ class Stack:
     views: tuple[tuple[Layer, ...], ...]
 
 
-def stacks_of(views: Views, layers: tuple[int, ...] | None, held: int | None) -> list[Stack]:
+def stacks_of(
+    views: Views, layers: tuple[int, ...] | None, stop_gradient: int | None
+) -> list[Stack]:
     """Each stack of blocks, in the rows that all views share.
 
     Args:
         views: with their layers.
         layers: which blocks of each stack, by number; all where None.
-        held: the view that is a constant, or None.
+        stop_gradient: the view that is a constant, or None.
 
     Raises:
         ObjectiveError: the views hold no layers, not the same ones, or none of such a number.
@@ -37,15 +39,17 @@ def stacks_of(views: Views, layers: tuple[int, ...] | None, held: int | None) ->
             "  make them with views(model, batch, reads=objective.reads)"
         )
     names = list(dict.fromkeys(layer.stack for layer in views.layers[0]))
-    return [_stack(name, views, layers, held) for name in names]
+    return [_stack(name, views, layers, stop_gradient) for name in names]
 
 
-def _stack(name: str, views: Views, numbers: tuple[int, ...] | None, held: int | None) -> Stack:
-    own = [
-        _chosen([layer for layer in layers if layer.stack == name], name, numbers)
+def _stack(
+    name: str, views: Views, numbers: tuple[int, ...] | None, stop_gradient: int | None
+) -> Stack:
+    layers_by_view = [
+        _choose_layers([layer for layer in layers if layer.stack == name], name, numbers)
         for layers in views.layers
     ]
-    if len({tuple(layer.name for layer in layers) for layers in own}) > 1:
+    if len({tuple(layer.name for layer in layers) for layers in layers_by_view}) > 1:
         raise ObjectiveError(
             f"not the same blocks of {name!r} ran in every view, so they cannot be compared\n"
             "  turn the model's layer drop off, or stack the views"
@@ -53,13 +57,15 @@ def _stack(name: str, views: Views, numbers: tuple[int, ...] | None, held: int |
     return Stack(
         name,
         tuple(
-            tuple(_leading(layer, views, view, view == held) for layer in layers)
-            for view, layers in enumerate(own)
+            tuple(_leading(layer, views, view, view == stop_gradient) for layer in layers)
+            for view, layers in enumerate(layers_by_view)
         ),
     )
 
 
-def _chosen(layers: Sequence[Layer], stack: str, numbers: tuple[int, ...] | None) -> list[Layer]:
+def _choose_layers(
+    layers: Sequence[Layer], stack: str, numbers: tuple[int, ...] | None
+) -> list[Layer]:
     if numbers is None:
         return list(layers)
     for number in numbers:
@@ -72,26 +78,26 @@ def _chosen(layers: Sequence[Layer], stack: str, numbers: tuple[int, ...] | None
     return [layer for place, layer in enumerate(layers) if place in places]
 
 
-def _leading(layer: Layer, views: Views, view: int, held: bool) -> Layer:
-    """The rows of a layer that all views share, as a constant if it is held."""
+def _leading(layer: Layer, views: Views, view: int, is_constant: bool) -> Layer:
+    """The rows of a layer that all views share."""
 
-    def change(x: Tensor | None) -> Tensor | None:
+    def cut(x: Tensor | None) -> Tensor | None:
         x = cut_rows(x, views, view)
-        return x.detach() if held and x is not None else x
+        return x.detach() if is_constant and x is not None else x
 
-    def attention(
-        seen: attention_divergence.AttentionInputs | Tensor,
+    def cut_attention(
+        inputs: attention_divergence.AttentionInputs | Tensor,
     ) -> attention_divergence.AttentionInputs | Tensor:
-        if isinstance(seen, Tensor):
-            return change(seen)  # pyright: ignore[reportReturnType]
-        mask = seen.mask
+        if isinstance(inputs, Tensor):
+            return cut(inputs)  # pyright: ignore[reportReturnType]
+        mask = inputs.mask
         if mask is not None:
-            whole = mask.ndim < 4 or len(mask) == 1
-            mask = (mask.detach() if held else mask) if whole else change(mask)
-        return replace(seen, query=change(seen.query), key=change(seen.key), mask=mask)
+            has_no_rows = mask.ndim < 4 or len(mask) == 1
+            mask = (mask.detach() if is_constant else mask) if has_no_rows else cut(mask)
+        return replace(inputs, query=cut(inputs.query), key=cut(inputs.key), mask=mask)
 
-    seen = tuple((owner, attention(one)) for owner, one in layer.attention)
-    return replace(layer, hidden=change(layer.hidden), attention=seen)
+    attention = tuple((owner, cut_attention(inputs)) for owner, inputs in layer.attention)
+    return replace(layer, hidden=cut(layer.hidden), attention=attention)
 
 
 def cut_rows(x: Tensor | None, views: Views, view: int) -> Tensor | None:

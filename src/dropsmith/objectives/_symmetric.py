@@ -13,9 +13,9 @@ def wide(a: Tensor, b: Tensor) -> torch.dtype:
     return torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
 
 
-def log_ratio(log_p: Tensor, log_q: Tensor, nothing: Tensor) -> Tensor:
-    """log p − log q, and 0 without a gradient where `nothing` is True."""
-    return (log_p - log_q).masked_fill_(nothing, 0)
+def log_ratio(log_p: Tensor, log_q: Tensor, zero_mask: Tensor) -> Tensor:
+    """log p − log q, and 0 without a gradient where `zero_mask` is True."""
+    return (log_p - log_q).masked_fill_(zero_mask, 0)
 
 
 def plain_symmetric_kl(a: Tensor, b: Tensor) -> Tensor:
@@ -63,5 +63,5 @@ def _parts(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _slope(p: Tensor, ratio: Tensor, gap: Tensor) -> Tensor:
-    each = p * ratio
-    return torch.addcmul(each + gap, p, -each.sum(-1, keepdim=True))
+    products = p * ratio
+    return torch.addcmul(products + gap, p, -products.sum(-1, keepdim=True))

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from dropsmith.activations import Reads
 from dropsmith.errors import ObjectiveError
-from dropsmith.objectives._checks import check_number
-from dropsmith.objectives._objective import LossFunction, Objective
+from dropsmith.objectives._objective import LossFunction, Objective, check_number
 from dropsmith.passes import Views
 from dropsmith.terms import Loss, Mean, Terms
 
@@ -66,15 +65,15 @@ class ActivationNorm(Objective):
         masks: dict[int, Tensor | None] = {}
 
         def remembering(output: Any, batch: Any) -> Loss:
-            found = loss(output, batch)
-            masks.setdefault(id(output), found.mask)
-            return found
+            result = loss(output, batch)
+            masks.setdefault(id(output), result.mask)
+            return result
 
         terms = self.of.terms(views, remembering)
         first = views.outputs[0]
         mask = masks[id(first)]
-        terms[ACTIVATION] = _norm(*_counted(first, "dropped", mask))
-        terms[TEMPORAL] = _change(*_counted(first, "raw", mask))
+        terms[ACTIVATION] = _norm(*_select_states(first, "dropped", mask))
+        terms[TEMPORAL] = _change(*_select_states(first, "raw", mask))
         return terms
 
     def total(self, terms: Terms, step: int) -> Tensor:
@@ -85,17 +84,17 @@ class ActivationNorm(Objective):
         return super().to_json() | {"of": self.of.to_json()}
 
 
-def _norm(states: Tensor, kept: Tensor | None) -> Mean:
-    return Mean.of(states.square(), kept)
+def _norm(states: Tensor, mask: Tensor | None) -> Mean:
+    return Mean.of(states.square(), mask)
 
 
-def _change(states: Tensor, kept: Tensor | None) -> Mean:
+def _change(states: Tensor, mask: Tensor | None) -> Mean:
     change = states[:, 1:] - states[:, :-1]
-    return Mean.of(change.square(), None if kept is None else kept[:, 1:] & kept[:, :-1])
+    return Mean.of(change.square(), None if mask is None else mask[:, 1:] & mask[:, :-1])
 
 
-def _counted(output: Any, name: str, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """The states of a view, widened, and which of them count; the others are set aside."""
+def _select_states(output: Any, name: str, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """The states of a view, widened, and a mask of those that count; the others are 0."""
     states = getattr(output, name, None)
     if not isinstance(states, Tensor) or states.ndim != 3:
         raise ObjectiveError(
@@ -110,6 +109,6 @@ def _counted(output: Any, name: str, mask: Tensor | None) -> tuple[Tensor, Tenso
             f"the loss counts items of shape {tuple(mask.shape)}, but .{name} has rows and steps "
             f"{tuple(states.shape[:2])}\n  ActivationNorm is for a loss on every step"
         )
-    kept = mask.unsqueeze(-1).expand_as(states)
+    unit_mask = mask.unsqueeze(-1).expand_as(states)
     # Not-a-number in padding would reach other gradients through the squares.
-    return torch.where(kept, states, 0), kept
+    return torch.where(unit_mask, states, 0), unit_mask

@@ -1,4 +1,4 @@
-"""How far the views of one batch are apart, as a sum and a count over the items that count."""
+"""The distance between the views of one batch, as a sum and a count over items."""
 
 from collections.abc import Iterable, Sequence
 from itertools import combinations
@@ -44,15 +44,15 @@ def consistency(
     """
     rows = _shared_rows(views)
     scores = [score[rows] for score in views.logits]
-    kept = _counted([mask[rows] for mask in masks if mask is not None], scores[0])
-    if kept is not None:
-        scores = [torch.where(kept, score, 0) for score in scores]
-    if distance is squared_distance and kept is not None and kept.shape[-1] > 1:
+    mask = _combine_masks([mask[rows] for mask in masks if mask is not None], scores[0])
+    if mask is not None:
+        scores = [torch.where(mask, score, 0) for score in scores]
+    if distance is squared_distance and mask is not None and mask.shape[-1] > 1:
         distance = squared_error  # the loss counts each score by itself
     if stop_gradient is not None:
         scores[stop_gradient] = scores[stop_gradient].detach()
     pairs = combinations(range(len(scores)), 2)
-    result = total(_mean(distance(scores[i], scores[j]), kept) for i, j in pairs)
+    result = total(_mean(distance(scores[i], scores[j]), mask) for i, j in pairs)
     _report_infinite(result, scores)
     return result
 
@@ -76,8 +76,8 @@ def _shared_rows(views: Views) -> slice:
     return slice(views.shared_rows)
 
 
-def _counted(masks: Sequence[Tensor], scores: Tensor) -> Tensor | None:
-    """Where all masks agree that an item counts, with as many dimensions as the scores."""
+def _combine_masks(masks: Sequence[Tensor], scores: Tensor) -> Tensor | None:
+    """True where an item counts in all masks, with as many dimensions as the scores."""
     result = None
     for mask in masks:
         if mask.dim() == scores.dim() - 1:
@@ -93,17 +93,17 @@ def _counted(masks: Sequence[Tensor], scores: Tensor) -> Tensor | None:
     return result
 
 
-def _mean(items: Tensor, kept: Tensor | None) -> Mean:
-    if kept is None:
+def _mean(items: Tensor, mask: Tensor | None) -> Mean:
+    if mask is None:
         return Mean.of(items)
-    if items.dim() < kept.dim():
-        if kept.shape[-1] != 1:
+    if items.dim() < mask.dim():
+        if mask.shape[-1] != 1:
             raise ObjectiveError(
                 "the mask counts single classes, but this distance is one number over all classes\n"
                 '  set kind="multi_label" for separate labels, kind="regression" for values'
             )
-        kept = kept.squeeze(-1)
-    return Mean.of(items, kept.expand_as(items))
+        mask = mask.squeeze(-1)
+    return Mean.of(items, mask.expand_as(items))
 
 
 def _report_infinite(mean: Mean, scores: Sequence[Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""What a coefficient found in a paper or in published code is called here.
+"""Coefficients from papers and from published code, each as the objective that it means here.
 
 Every loss below was rewritten as: mean cross-entropy over both views + w × mean over examples of
 ½ (KL(p‖q) + KL(q‖p)). `RDrop(alpha=a)` has w = a / 2: each function returns `RDrop(alpha=2 * w)`.

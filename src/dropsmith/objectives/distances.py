@@ -1,4 +1,4 @@
-"""How far apart two views are: one number per item, never an average.
+"""Distances between two views: one number per item, never an average.
 
 Averaging is left to the caller, who knows which items are padding. Half-precision scores are
 widened to float32 before anything is computed, float64 stays float64. Scores of different shapes

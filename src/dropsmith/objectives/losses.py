@@ -18,20 +18,20 @@ from dropsmith.objectives._symmetric import wide
 from dropsmith.terms import Loss, Mean
 from dropsmith.transforms import transformed
 
-WANTED = (
+LOSS_ADVICE = (
     "return losses.classification(output.logits, batch['labels']), or another of "
     'dropsmith.objectives.losses; or, in consistent, name the task: loss="classification"'
 )
-"""What a loss function should do, in words."""
+"""Advice to the writer of a loss function, for messages."""
 
 
-def checked(found: Any) -> Loss:
-    """What a loss function has returned; `ObjectiveError` where that is no `Loss`."""
-    if isinstance(found, Loss):
-        return found
+def check_loss(result: Any) -> Loss:
+    """Return what a loss function gave; raise `ObjectiveError` where that is no `Loss`."""
+    if isinstance(result, Loss):
+        return result
     raise ObjectiveError(
-        f"the loss function returned a {type(found).__name__}, and no Loss, which says how much "
-        f"was counted and what\n  {WANTED}"
+        f"the loss function returned a {type(result).__name__}, and no Loss, which says how much "
+        f"was counted and what\n  {LOSS_ADVICE}"
     )
 
 
@@ -62,23 +62,23 @@ def classification(
         return _cross_entropy(logits, labels, label_smoothing, ignore_index)
     if labels.shape != logits.shape[:-1] or labels.is_floating_point():
         raise _misfit("integer labels", labels, logits, "logits without their class dimension")
-    if isinstance(logits, lazy_logits.LazyLogits) and logits.not_materialised:
+    if isinstance(logits, lazy_logits.LazyLogits) and logits.is_pending:
         return put_off(classification, logits, labels, label_smoothing, ignore_index)
     mask = labels != ignore_index
-    whole = _is_whole(mask)
+    is_full = _is_full(mask)
     scores, target = logits, labels.long()
-    if not whole:
+    if not is_full:
         target = torch.where(mask, target, 0)
         scores = torch.where(mask.unsqueeze(-1), logits, 0)
     log_p = scores.log_softmax(-1, dtype=wide(logits, logits))
     items = -log_p.gather(-1, target.unsqueeze(-1)).squeeze(-1)
     if label_smoothing:
         items = (1 - label_smoothing) * items + label_smoothing * _spread(log_p)
-    return Loss(Mean.of(items, None if whole else mask), mask)
+    return Loss(Mean.of(items, None if is_full else mask), mask)
 
 
-def _is_whole(mask: Tensor) -> bool:
-    """Whether no item is ignored, where a look does not wait for a device or a compiler."""
+def _is_full(mask: Tensor) -> bool:
+    """Say whether every item counts; False where looking waits for a device or a compiler."""
     if mask.device.type != "cpu" or torch.compiler.is_compiling() or transformed(mask):
         return False
     return type(mask) is Tensor and bool(mask.all())
@@ -160,8 +160,7 @@ def _cross_entropy(logits: Tensor, labels: Tensor, smoothing: float, ignore_inde
     """Cross-entropy with probabilities `[..., classes]`."""
     if isinstance(logits, lazy_logits.LazyLogits):
         logits = logits.materialise()
-    ignored = (labels == ignore_index).all(-1)
-    mask = ~ignored
+    mask = ~(labels == ignore_index).all(-1)
     scores = torch.where(mask.unsqueeze(-1), logits, 0)
     log_p = scores.log_softmax(-1, dtype=wide(logits, logits))
     target = torch.where(mask.unsqueeze(-1), labels, 0).to(log_p.dtype)
@@ -177,8 +176,8 @@ def _spread(log_p: Tensor) -> Tensor:
     return -log_p.masked_fill(never, 0).sum(-1) / (~never).sum(-1).clamp(min=1)
 
 
-def _misfit(what: str, labels: Tensor, outputs: Tensor, like: str) -> ObjectiveError:
+def _misfit(subject: str, labels: Tensor, outputs: Tensor, like: str) -> ObjectiveError:
     return ObjectiveError(
-        f"{what} must be shaped like the {like}\n"
+        f"{subject} must be shaped like the {like}\n"
         f"  outputs: {tuple(outputs.shape)}\n  labels: {tuple(labels.shape)} {labels.dtype}"
     )

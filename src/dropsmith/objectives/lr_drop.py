@@ -7,9 +7,14 @@ from torch import Tensor
 
 from dropsmith.activations import Reads
 from dropsmith.errors import ObjectiveError, did_you_mean
-from dropsmith.objectives._checks import check_number, check_view
 from dropsmith.objectives._layers import LayerAgreement, layer_terms
-from dropsmith.objectives._objective import RECORDED, LossFunction, Objective
+from dropsmith.objectives._objective import (
+    JSON_WORDS,
+    LossFunction,
+    Objective,
+    check_number,
+    check_view,
+)
 from dropsmith.objectives.r_drop import RDrop
 from dropsmith.passes import Views
 from dropsmith.terms import KINDS_IN_RECORDS, Loss, OutputKind, Terms, output_kind
@@ -76,13 +81,13 @@ class LRDrop(Objective):
         views: how many passes see each batch; more than two agree in all pairs.
         warmup: over how many steps the weights rise linearly, from the first.
         every: the parts are made at every step divisible by this; other steps are one view.
-        share: the leading share of the batch that later views see, in (0, 1].
+        batch_fraction: the leading share of the batch that later views see, in (0, 1].
     """
 
     hidden: float = 1.0
     attention: float = 1.0
     output: float = 1.0
-    kind: OutputKind = field(default="classification", metadata={RECORDED: KINDS_IN_RECORDS})
+    kind: OutputKind = field(default="classification", metadata={JSON_WORDS: KINDS_IN_RECORDS})
     hidden_at: Literal["feed-forward", "block"] = "feed-forward"
     hidden_distance: Literal["squared", "cosine"] = "squared"
     attention_distance: Literal["squared", "symmetric_kl", "jensen_shannon"] = "squared"
@@ -98,11 +103,11 @@ class LRDrop(Objective):
     def __post_init__(self) -> None:
         for name in ("hidden", "attention", "output"):
             check_number(self, name)
-        for name, known in _CHOICES.items():
-            if (word := getattr(self, name)) not in known:
+        for name, words in _CHOICES.items():
+            if (word := getattr(self, name)) not in words:
                 raise ObjectiveError(
-                    f"LRDrop: no {name} is called {word!r}\n  there are: {', '.join(known)}"
-                    + did_you_mean(str(word), known)
+                    f"LRDrop: no {name} is called {word!r}\n  there are: {', '.join(words)}"
+                    + did_you_mean(str(word), words)
                 )
         object.__setattr__(self, "kind", output_kind(self.kind))
         if self.layers is not None:
@@ -156,13 +161,13 @@ class LRDrop(Objective):
 
     def _mean(self, terms: Terms, parts: tuple[str, ...]) -> Tensor:
         """Every stack weighs the same, and so does a decoder's attention to its encoder."""
-        found = [term.value for name, term in terms.items() if name.split(" ")[0] in parts]
-        if not found:
+        values = [term.value for name, term in terms.items() if name.split(" ")[0] in parts]
+        if not values:
             raise ObjectiveError(
                 f"{self} needs a term {parts[0]!r}, there are: {', '.join(terms)}\n"
                 "  make the views with views(model, batch, reads=objective.reads)"
             )
-        return sum(found[1:], found[0]) / len(found)
+        return sum(values[1:], values[0]) / len(values)
 
     @property
     def _outputs(self) -> RDrop:

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from dropsmith.errors import ObjectiveError, did_you_mean
 from dropsmith.objectives._agreement import Agreeing, Agreement
-from dropsmith.objectives._checks import check_number, check_view
-from dropsmith.objectives._objective import RECORDED
+from dropsmith.objectives._objective import JSON_WORDS, check_number, check_view
 from dropsmith.objectives.distances import (
     Distance,
     jensen_shannon,
@@ -56,7 +55,7 @@ class RDrop(Agreeing):
     """
 
     alpha: float
-    kind: OutputKind = field(default="classification", metadata={RECORDED: KINDS_IN_RECORDS})
+    kind: OutputKind = field(default="classification", metadata={JSON_WORDS: KINDS_IN_RECORDS})
     divergence: Divergence = "symmetric"
     stop_gradient: int | Literal["targets"] | None = None
 
@@ -81,11 +80,11 @@ class RDrop(Agreeing):
 
     @property
     def agreement(self) -> Agreement:
-        held = self.stop_gradient
+        view = self.stop_gradient
         return Agreement(
             weight=self.alpha / 2,
             distance=self._distance(),
-            stop_gradient=held if isinstance(held, int) else None,
+            stop_gradient=view if isinstance(view, int) else None,
         )
 
     def _distance(self) -> Distance:
@@ -121,9 +120,9 @@ _WITH_TARGETS_HELD: dict[str, Distance] = {
 }
 
 
-def _check_word(name: str, word: object, known: tuple[str, ...]) -> None:
-    if word not in known:
+def _check_word(name: str, word: object, choices: tuple[str, ...]) -> None:
+    if word not in choices:
         raise ObjectiveError(
-            f"RDrop: no {name} is called {word!r}\n  there are: {', '.join(known)}"
-            + did_you_mean(str(word), known)
+            f"RDrop: no {name} is called {word!r}\n  there are: {', '.join(choices)}"
+            + did_you_mean(str(word), choices)
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dropsmith.errors import ObjectiveError
 from dropsmith.objectives._agreement import Agreeing, Agreement
-from dropsmith.objectives._checks import check_number, check_view
+from dropsmith.objectives._objective import check_number, check_view
 from dropsmith.objectives.distances import squared_distance
 
 
@@ -46,7 +46,7 @@ class SquaredDistance(Agreeing):
                 f"{self}: view 0 must carry the task loss, add 0 to task_loss_views"
             )
         if 0 in self.noise_free:
-            raise ObjectiveError(f"{self}: view 0 must be noisy, make another view quiet")
+            raise ObjectiveError(f"{self}: view 0 must be noisy, make another view noise-free")
 
     @property
     def agreement(self) -> Agreement:
@@ -101,9 +101,9 @@ class PiModel(Agreeing):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ExpectationLinear(Agreeing):
-    """Expectation-linear dropout (Ma et al. 2017): view 1 is quiet, view 0 has the task loss.
+    """Expectation-linear dropout (Ma et al. 2017): view 1 is noise-free, view 0 has the task loss.
 
-    The quiet view is no constant: gradients reach the model through it too, as in the code of
+    The noise-free view is no constant: gradients reach the model through it too, as in the code of
     Zolna et al. (2018), whose default is kappa 0.25.
 
     >>> ExpectationLinear(kappa=0.25).noise_free

@@ -117,7 +117,7 @@ def putting_off(head: nn.Linear | None) -> Iterator[None]:
 
 def put_off_still(scores: Sequence[Tensor]) -> bool:
     """Say whether scores come from a head that was put off, and nothing has looked at them yet."""
-    return all(isinstance(x, lazy_logits.HeadScores) and x.not_materialised for x in scores)
+    return all(isinstance(x, lazy_logits.HeadScores) and x.is_pending for x in scores)
 
 
 def put_off(head: nn.Linear) -> None:

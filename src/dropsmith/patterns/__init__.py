@@ -1,4 +1,4 @@
-"""What is dropped: frozen values that draw masks from a key."""
+"""Patterns of dropout: frozen values that draw masks from a key."""
 
 from dropsmith.patterns._from_json import from_json, with_present_names
 from dropsmith.patterns._pattern import Pattern, Rate

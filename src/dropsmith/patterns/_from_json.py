@@ -19,7 +19,7 @@ from dropsmith.patterns.tiles import Tiles
 from dropsmith.patterns.torch_dropout import Off, TorchDropout
 from dropsmith.patterns.word_dropout import WordDropout
 
-Named = type[Pattern] | type[Schedule]
+PatternOrSchedule = type[Pattern] | type[Schedule]
 
 PATTERNS: dict[str, type[Pattern]] = {
     kind.__name__: kind
@@ -40,7 +40,7 @@ PATTERNS: dict[str, type[Pattern]] = {
 SCHEDULES: dict[str, type[Schedule]] = {
     kind.__name__: kind for kind in (CyclicRate, DepthRate, EarlyRate, LateRate, LinearRate)
 }
-_RECORDED = {written: name for name, written in NAMES_IN_RECORDS.items()}
+_PRESENT_NAMES = {recorded_name: name for name, recorded_name in NAMES_IN_RECORDS.items()}
 
 
 def with_present_names(values: Any) -> Any:
@@ -54,14 +54,14 @@ def with_present_names(values: Any) -> Any:
     if not isinstance(values, Mapping):
         return values
     return {
-        key: _RECORDED.get(value, value)
+        key: _PRESENT_NAMES.get(value, value)
         if key in ("pattern", "schedule") and isinstance(value, str)
         else with_present_names(value)
         for key, value in values.items()
     }
 
 
-def from_json(values: Mapping[str, Any], extra: Sequence[Named] = ()) -> Pattern:
+def from_json(values: Mapping[str, Any], extra: Sequence[PatternOrSchedule] = ()) -> Pattern:
     """The pattern that `Pattern.to_json` wrote.
 
     Reading never imports anything: names stand for the patterns and schedules of this library and
@@ -80,20 +80,22 @@ def from_json(values: Mapping[str, Any], extra: Sequence[Named] = ()) -> Pattern
     patterns = _table(PATTERNS, Pattern, extra)
     schedules = _table(SCHEDULES, Schedule, extra)
     settings = {
-        name: _made("schedule", value, schedules) if _is_schedule(value) else value
+        name: _make("schedule", value, schedules) if _is_schedule(value) else value
         for name, value in _object(values, "pattern").items()
     }
-    return _made("pattern", settings, patterns)
+    return _make("pattern", settings, patterns)
 
 
-def _table(own: Mapping[str, type], base: type, extra: Sequence[Named]) -> dict[str, type]:
-    more = {cls.__name__: cls for cls in extra if issubclass(cls, base)}
-    for name, cls in more.items():
-        if own.get(name, cls) is not cls:
+def _table(
+    builtins: Mapping[str, type], base: type, extra: Sequence[PatternOrSchedule]
+) -> dict[str, type]:
+    extras = {cls.__name__: cls for cls in extra if issubclass(cls, base)}
+    for name, cls in extras.items():
+        if builtins.get(name, cls) is not cls:
             raise PatternError(
                 f"extra holds another {name!r} than this library's own\n  rename your class"
             )
-    return {**own, **more}
+    return {**builtins, **extras}
 
 
 def _is_schedule(value: Any) -> bool:
@@ -109,10 +111,10 @@ def _object(values: Any, kind: str) -> Mapping[str, Any]:
     return values
 
 
-def _made(kind: str, values: Any, table: Mapping[str, type]) -> Any:
+def _make(kind: str, values: Any, table: Mapping[str, type]) -> Any:
     settings = dict(_object(values, kind))
     name = str(settings.pop(kind))
-    name = name if name in table else _RECORDED.get(name, name)
+    name = name if name in table else _PRESENT_NAMES.get(name, name)
     if name not in table:
         raise PatternError(
             f"no {kind} is called {name!r}\n  {kind}s are: {' '.join(sorted(table))}"
@@ -123,13 +125,13 @@ def _made(kind: str, values: Any, table: Mapping[str, type]) -> Any:
 
 
 def _check_settings(cls: type, settings: Mapping[str, Any]) -> None:
-    known = {field.name: field for field in fields(cls) if field.init}
+    options = {field.name: field for field in fields(cls) if field.init}
     for name in settings:
-        if name not in known:
+        if name not in options:
             raise PatternError(
-                f"{cls.__name__} has no setting {name!r}\n  it has: {' '.join(known)}"
-                + did_you_mean(name, known)
+                f"{cls.__name__} has no setting {name!r}\n  it has: {' '.join(options)}"
+                + did_you_mean(name, options)
             )
-    for name, field in known.items():
+    for name, field in options.items():
         if name not in settings and field.default is MISSING and field.default_factory is MISSING:
             raise PatternError(f"{cls.__name__} needs {name!r}\n  got: {dict(settings)!r}")

@@ -26,7 +26,7 @@ class Group:
         size: side of a block.
         stride: length of the gap between two blocks.
         repeat: blocks along each axis.
-        undone: what takes a pixel back to the group before it was sheared and turned.
+        inverse: the matrix that takes a pixel back to the group before it was sheared and turned.
         height: of the map.
         width: of the map.
     """
@@ -34,7 +34,7 @@ class Group:
     size: int
     stride: int
     repeat: int
-    undone: Axes2
+    inverse: Axes2
     height: int
     width: int
 
@@ -53,16 +53,16 @@ class Group:
             across: the same along the width.
             places: random int32 for either.
         """
-        away = [
-            self._away(pixel, place, length)
+        distances = [
+            self._distance(pixel, place, length)
             for pixel, place, length in zip((down, across), places, self._canvas, strict=True)
         ]
-        return [arc for axis in (0, 1) for arc in self._along(axis, away)]
+        return [arc for axis in (0, 1) for arc in self._along(axis, distances)]
 
     @property
-    def whole(self) -> bool:
-        """Whether pixels are at whole numbers of the group, too."""
-        return all(each.is_integer() for row in self.undone for each in row)
+    def is_integral(self) -> bool:
+        """Say whether pixels are at whole numbers of the group, too."""
+        return all(entry.is_integer() for row in self.inverse for entry in row)
 
     @property
     def _side(self) -> int:
@@ -70,10 +70,10 @@ class Group:
 
     @property
     def _corners(self) -> list[tuple[float, float]]:
-        """Where on the map the corners of the group are, by height and width."""
-        (yy, yx), (xy, xx) = self.undone
+        """The corners of the group on the map, by height and width."""
+        (yy, yx), (xy, xx) = self.inverse
         # Whole pixels have centres: their corners are those of the last.
-        last = self._side - 1 if self.whole else self._side
+        last = self._side - 1 if self.is_integral else self._side
         ends = product((0, last), repeat=2)
         # The inverse of a matrix that keeps areas.
         return [(xx * v - yx * u, yy * u - xy * v) for v, u in ends]
@@ -81,34 +81,38 @@ class Group:
     @property
     def _canvas(self) -> tuple[float, float]:
         """Height and width of the torus on which the group lies."""
-        more = 0 if self.whole else -1
+        margin = 0 if self.is_integral else -1
         height, width = (
-            size + more + max(ends) - min(ends)
+            size + margin + max(ends) - min(ends)
             for size, ends in zip(
                 (self.height, self.width), zip(*self._corners, strict=True), strict=True
             )
         )
         return height, width
 
-    def _away(self, pixel: Integers, place: Integers, length: float) -> Integers:
-        """How far along the canvas pixels are from the group: in pixels, or as parts of a turn."""
-        if self.whole:
+    def _distance(self, pixel: Integers, place: Integers, length: float) -> Integers:
+        """The way along the canvas from the group to pixels: in pixels, or as parts of a turn."""
+        if self.is_integral:
             return (pixel + whole_place(place, round(length))) % round(length)
         return (pixel * turns(1 / length) + place) & (TURN - 1)
 
-    def _along(self, axis: int, away: list[Integers]) -> list[Arc]:
+    def _along(self, axis: int, distances: list[Integers]) -> list[Arc]:
         """The arcs of one axis of the group."""
         period = self.size + self.stride
         start, reach = self._reach(axis)
         periods = math.ceil(reach / period)
         length = periods * period
-        by = [
-            self._moved(one, each, side, length)
-            for one, each, side in zip(away, self.undone[axis], self._canvas, strict=True)
+        shifts = [
+            self._shift(distance, factor, side, length)
+            for distance, factor, side in zip(
+                distances, self.inverse[axis], self._canvas, strict=True
+            )
         ]
-        begin = turns((start + (0.5 if self.whole else 0.0)) / length)
+        begin = turns((start + (0.5 if self.is_integral else 0.0)) / length)
         place, position = (
-            (by[0] + begin, by[1]) if not isinstance(by[0], int) else (by[1] + begin, 0)
+            (shifts[0] + begin, shifts[1])
+            if not isinstance(shifts[0], int)
+            else (shifts[1] + begin, 0)
         )
         arcs = [Arc.of(position, place, arc_length(self._side / length))]
         if self.repeat > 1 and self.stride:
@@ -118,21 +122,21 @@ class Group:
         return arcs
 
     def _reach(self, axis: int) -> tuple[float, float]:
-        """Where on an axis the corner of the canvas is, and how long a turn has to be."""
-        low = [min(ends) for ends in zip(*self._corners, strict=True)]
-        by = self.undone[axis]
-        start = sum(each * one for each, one in zip(by, low, strict=True))
-        moved = [each * one for each, one in zip(by, self._canvas, strict=True)]
-        most, least = (start + sum(f(0.0, one) for one in moved) for f in (max, min))
-        return start, max(most, self._side - least) + 1
+        """The corner of the canvas on an axis, and the length that a turn has to have."""
+        corner = [min(ends) for ends in zip(*self._corners, strict=True)]
+        factors = self.inverse[axis]
+        start = sum(factor * x for factor, x in zip(factors, corner, strict=True))
+        extents = [factor * side for factor, side in zip(factors, self._canvas, strict=True)]
+        high, low = (start + sum(f(0.0, extent) for extent in extents) for f in (max, min))
+        return start, max(high, self._side - low) + 1
 
-    def _moved(self, away: Integers, each: float, side: float, length: float) -> Integers:
-        """How far along an axis, as parts of a turn of `length`; 0 where nothing moves."""
-        if not each:
+    def _shift(self, distance: Integers, factor: float, side: float, length: float) -> Integers:
+        """The way along an axis, as parts of a turn of `length`; 0 where nothing moves."""
+        if not factor:
             return 0
-        if self.whole:
-            return away * turns(each / length)
-        return _times(away, round(each * side / length * TURN))
+        if self.is_integral:
+            return distance * turns(factor / length)
+        return _times(distance, round(factor * side / length * TURN))
 
 
 def _times(parts: Integers, factor: int) -> Integers:

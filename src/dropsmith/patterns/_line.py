@@ -16,7 +16,7 @@ import numpy as np
 from dropsmith.rng import traced
 
 TURN = 1 << 31
-_LEAST = -TURN
+_INT32_MIN = -TURN
 
 Integers = Any
 """int32 of torch, or of NumPy where they are few on a CPU."""
@@ -42,10 +42,10 @@ class Arc:
     @classmethod
     def of(cls, position: Integers, place: Integers, length: int) -> "Arc":
         """The first `length` of a turn, where all are 31-bit fractions of it."""
-        return cls(position << 1, (place << 1) ^ _LEAST, 2 * length + _LEAST)
+        return cls(position << 1, (place << 1) ^ _INT32_MIN, 2 * length + _INT32_MIN)
 
     def at(self) -> Integers:
-        """Where on the turn positions are, always new; positions against places."""
+        """The points of the turn at which positions are, always new; positions against places."""
         return self.place + self.position
 
     def signs(self) -> Integers:
@@ -56,13 +56,13 @@ class Arc:
     def shape(self) -> tuple[int, ...]:
         """The sizes that positions against places have."""
         parts = (self.place, self.position)
-        return together([tuple(one.shape) for one in parts if not isinstance(one, int)])
+        return broadcast_shape([tuple(part.shape) for part in parts if not isinstance(part, int)])
 
     @property
     def numbers(self) -> int:
-        """How many numbers it is made of."""
+        """The number of integers that it is made of."""
         parts = (self.position, self.place)
-        return sum([math.prod(one.shape) for one in parts if not isinstance(one, int)])
+        return sum([math.prod(part.shape) for part in parts if not isinstance(part, int)])
 
     def of_rows(self, start: int, count: int) -> "Arc":
         """The arc for some rows of the batch, which is dimension 0."""
@@ -72,7 +72,7 @@ class Arc:
         return Arc(position, of_rows(place, start, count), self.end)
 
 
-def together(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+def broadcast_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """The sizes of arrays against each other. NumPy's own function takes as long as a sum."""
     return tuple([max(sizes) for sizes in zip(*shapes, strict=True)])
 
@@ -106,12 +106,12 @@ class Line:
     Args:
         size: length of a run.
         stride: length of the gap between two runs.
-        whole: whether positions are whole numbers, and so places.
+        is_integral: whether positions are whole numbers, and so places.
     """
 
     size: int
     stride: int
-    whole: bool = True
+    is_integral: bool = True
 
     @property
     def share(self) -> float:
@@ -122,22 +122,22 @@ class Line:
         """The part of a turn on which a position is where a run covers it.
 
         Args:
-            position: whole numbers and what each counts; their products are added up.
+            position: whole numbers and the length of a unit of each; their products are added up.
             place: random int32, from which the place of the runs follows.
         """
-        steps = [(count, turns(each / self._period)) for count, each in position]
+        steps = [(count, turns(unit / self._period)) for count, unit in position]
         # What a position does not move along the turn must not make the mask larger.
-        moved = [count * step for count, step in steps if step]
-        at = sum(moved[1:], moved[0]) if moved else 0
-        return Arc.of(at, self._turned(place), arc_length(self.share))
+        terms = [count * step for count, step in steps if step]
+        at = sum(terms[1:], terms[0]) if terms else 0
+        return Arc.of(at, self._fractions(place), arc_length(self.share))
 
     @property
     def _period(self) -> int:
         return self.size + self.stride
 
-    def _turned(self, place: Integers) -> Integers:
+    def _fractions(self, place: Integers) -> Integers:
         """Places as fractions of a turn."""
-        if not self.whole:
+        if not self.is_integral:
             return place
         # Half a step aside, so that rounding cannot move a position over the edge of a run.
         step = whole_place(place, self._period)

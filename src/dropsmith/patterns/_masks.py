@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from dropsmith.axes import Axes
-from dropsmith.patterns._line import Arc, Integers, before, of_rows, together
+from dropsmith.patterns._line import Arc, Integers, before, broadcast_shape, of_rows
 from dropsmith.rng import numpy_serves
 
-FEW = 1 << 14
+NUMPY_UNITS = 1 << 14
 """Units whose mask is made by NumPy, a call of which costs a third of a torch call."""
-FEWER = 4
+SIDE_RATIO = 4
 """Covers stay apart where they are together so many times smaller than what they cover."""
 
 
@@ -40,9 +40,9 @@ def mask_of(arcs: Sequence[Arc], axes: Axes) -> Tensor:
 
 
 def rows_spared(arcs: Sequence[Arc], axes: Axes) -> Tensor:
-    """Which rows keep nothing, and are left whole; broadcasts to the rows of the batch."""
-    lost, size = _lost(covers_of(arcs), axes)
-    return _as_tensor(lost == size)
+    """True for rows that keep nothing and are left whole; broadcasts to the batch's rows."""
+    drop_counts, size = _count_drops(covers_of(arcs), axes)
+    return _as_tensor(drop_counts == size)
 
 
 def covers_of(arcs: Sequence[Arc]) -> list[Integers]:
@@ -56,48 +56,50 @@ def covers_of(arcs: Sequence[Arc]) -> list[Integers]:
 def sides_of(arcs: Sequence[Arc]) -> list[Integers] | None:
     """The covers where they are far smaller than what is under all of them: sides of rectangles."""
     shapes = [arc.shape for arc in arcs]
-    if sum([math.prod(shape) for shape in shapes]) * FEWER > math.prod(together(shapes)):
+    if sum([math.prod(shape) for shape in shapes]) * SIDE_RATIO > math.prod(
+        broadcast_shape(shapes)
+    ):
         return None
     covers = [_fitting(arc).signs() >> 31 for arc in arcs]
-    return covers if _few(covers) else [_as_tensor(one) for one in covers]
+    return covers if _fit_numpy(covers) else [_as_tensor(cover) for cover in covers]
 
 
 def cover_of(arcs: Sequence[Arc]) -> Integers:
-    """What is under all arcs, as one cover."""
-    found = [(_fitting(arc).at(), arc.end) for arc in arcs]
-    if not _few([at for at, _ in found]):
-        found = [(_as_tensor(at), end) for at, end in found]
-    return _met(found)
+    """One cover of all that is under all arcs."""
+    bounds = [(_fitting(arc).at(), arc.end) for arc in arcs]
+    if not _fit_numpy([at for at, _ in bounds]):
+        bounds = [(_as_tensor(at), end) for at, end in bounds]
+    return _intersect(bounds)
 
 
-def _met(found: list[tuple[Integers, int]]) -> Integers:
+def _intersect(bounds: list[tuple[Integers, int]]) -> Integers:
     """-1 where all positions are below their ends, else 0."""
     furthest: dict[int, Integers] = {}
-    for at, end in found:
+    for at, end in bounds:
         furthest[end] = _larger(furthest[end], at) if end in furthest else at
     signs = [before(at, end) for end, at in furthest.items()]
-    both = functools.reduce(operator.and_, signs)
-    both >>= 31
-    return both
+    cover = functools.reduce(operator.and_, signs)
+    cover >>= 31
+    return cover
 
 
-def _larger(one: Integers, other: Integers) -> Integers:
-    return np.maximum(one, other) if isinstance(one, np.ndarray) else torch.maximum(one, other)
+def _larger(a: Integers, b: Integers) -> Integers:
+    return np.maximum(a, b) if isinstance(a, np.ndarray) else torch.maximum(a, b)
 
 
 def rows_under(covers: Sequence[Integers], axes: Axes) -> Rows:
-    """What the rows of a mask are multiplied by."""
-    lost, size = _lost(covers, axes)
-    kept = size - lost
-    some = kept > 0
-    if isinstance(kept, np.ndarray):
+    """The factors of a mask's rows."""
+    drop_counts, size = _count_drops(covers, axes)
+    keep_counts = size - drop_counts
+    nonempty = keep_counts > 0
+    if isinstance(keep_counts, np.ndarray):
         # A row without units keeps none of none.
         size = max(size, 1)
-        share = np.where(some, kept, size).astype(np.float32) / np.float32(size)
+        share = np.where(nonempty, keep_counts, size).astype(np.float32) / np.float32(size)
         scale = (np.float32(1) / share).view(np.int32)
     else:
-        scale = (1 / (torch.where(some, kept, size) / size)).view(torch.int32)
-    return Rows(scale, scale * some)
+        scale = (1 / (torch.where(nonempty, keep_counts, size) / size)).view(torch.int32)
+    return Rows(scale, scale * nonempty)
 
 
 def mask_under(covers: Sequence[Integers], rows: Rows) -> Tensor:
@@ -115,28 +117,30 @@ def mask_under(covers: Sequence[Integers], rows: Rows) -> Tensor:
     return _as_tensor(first).view(torch.float32)
 
 
-def _lost(covers: Sequence[Integers], axes: Axes) -> tuple[Integers, int]:
-    """How many units of each row are dropped, and of how many.
+def _count_drops(covers: Sequence[Integers], axes: Axes) -> tuple[Integers, int]:
+    """The number of units that are dropped in each row, and the number of its units.
 
     In integers, so that no order of adding up can matter.
     """
     rest = tuple(dim for dim, name in enumerate(axes.names) if name != "batch")
-    whole = together([tuple(one.shape) for one in covers])
-    size = math.prod([whole[dim] for dim in rest])
+    shape = broadcast_shape([tuple(cover.shape) for cover in covers])
+    size = math.prod([shape[dim] for dim in rest])
     if len(covers) == 1:
-        lost = -_sum(covers[0], rest)
+        drop_counts = -_sum(covers[0], rest)
     else:
         # Where one cover alone varies it is added up before they meet.
-        sides = [-_sum(one, _alone(one, covers, rest)) for one in covers]
-        lost = _sum(functools.reduce(operator.mul, sides), rest)
-    few = isinstance(lost, Tensor) and numpy_serves(lost.device)
-    return (lost.numpy() if few else lost), size
+        sides = [-_sum(cover, _private_dims(cover, covers, rest)) for cover in covers]
+        drop_counts = _sum(functools.reduce(operator.mul, sides), rest)
+    on_numpy = isinstance(drop_counts, Tensor) and numpy_serves(drop_counts.device)
+    return (drop_counts.numpy() if on_numpy else drop_counts), size
 
 
-def _alone(cover: Integers, covers: Sequence[Integers], rest: tuple[int, ...]) -> tuple[int, ...]:
+def _private_dims(
+    cover: Integers, covers: Sequence[Integers], rest: tuple[int, ...]
+) -> tuple[int, ...]:
     """The dimensions along which no other cover varies."""
-    others = [one for one in covers if one is not cover]
-    return tuple(dim for dim in rest if all(one.shape[dim] == 1 for one in others))
+    others = [other for other in covers if other is not cover]
+    return tuple(dim for dim in rest if all(other.shape[dim] == 1 for other in others))
 
 
 def _sum(values: Integers, dims: tuple[int, ...]) -> Integers:
@@ -151,16 +155,16 @@ def _fitting(arc: Arc) -> Arc:
     place, position = arc.place, arc.position
     if isinstance(place, Tensor):
         return arc
-    if isinstance(position, int) or math.prod(arc.shape) <= FEW:
+    if isinstance(position, int) or math.prod(arc.shape) <= NUMPY_UNITS:
         return arc
     return Arc(_as_tensor(position), _as_tensor(place), arc.end)
 
 
-def _few(arrays: Sequence[Integers]) -> bool:
-    """Whether all are NumPy's, and few together."""
-    if not all(isinstance(one, np.ndarray) for one in arrays):
+def _fit_numpy(arrays: Sequence[Integers]) -> bool:
+    """Say whether all are NumPy's, and no more than it serves well."""
+    if not all(isinstance(array, np.ndarray) for array in arrays):
         return False
-    return math.prod(together([one.shape for one in arrays])) <= FEW
+    return math.prod(broadcast_shape([array.shape for array in arrays])) <= NUMPY_UNITS
 
 
 def _as_tensor(values: Integers) -> Any:

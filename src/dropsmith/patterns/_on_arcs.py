@@ -8,10 +8,9 @@ from torch import Tensor
 
 from dropsmith.axes import Axes
 from dropsmith.kernels import self_adjoint
-from dropsmith.patterns._again import SMALL, times
 from dropsmith.patterns._line import Arc, Integers, of_rows
 from dropsmith.patterns._masks import Rows, cover_of, mask_under, rows_under, sides_of
-from dropsmith.patterns._pattern import masks_of, rows_of_each
+from dropsmith.patterns._products import SMALL, masks_of, rows_of_each, times
 from dropsmith.rng import Source, numpy_serves
 
 PART = 1 << 17
@@ -21,13 +20,13 @@ Arcs = Callable[[Axes, Source], list[Arc]]
 """Makes the arcs of a pattern from axes and a source."""
 
 
-class Laid:
+class ViewMask:
     """Arcs laid over a view: its mask, whole or by parts.
 
     Args:
         arcs: of the view.
         axes: of the view.
-        rows: what rows are multiplied by, by the first of a part; what is not there is written.
+        rows: the factors of rows, by the first row of a part; those not there are written.
     """
 
     def __init__(self, arcs: list[Arc], axes: Axes, rows: dict[int, Rows]) -> None:
@@ -43,7 +42,7 @@ class Laid:
     def part(self, start: int, count: int) -> Tensor:
         """The mask of `count` rows from `start`, which are in dimension 0."""
         if self._sides is not None:
-            sides = [of_rows(one, start, count) for one in self._sides]
+            sides = [of_rows(side, start, count) for side in self._sides]
             return mask_under(sides, self._rows[0].part(start, count))
         cover = cover_of([arc.of_rows(start, count) for arc in self._arcs])
         return self._mask([cover], start, Axes(self._axes.names, (count, *self._axes.sizes[1:])))
@@ -64,17 +63,17 @@ class Draws:
 
     def __init__(self, arcs: Arcs, room: int) -> None:
         self._arcs, self._room = arcs, room
-        self._kept: dict[Source, list[Arc]] = {}
+        self._cache: dict[Source, list[Arc]] = {}
         self._rows: dict[Source, dict[int, Rows]] = {}
 
-    def of(self, axes: Axes, source: Source) -> Laid:
-        """What was drawn for a view."""
-        arcs = self._kept.get(source) or self._arcs(axes, source)
+    def of(self, axes: Axes, source: Source) -> ViewMask:
+        """The mask that was drawn for a view."""
+        arcs = self._cache.get(source) or self._arcs(axes, source)
         if sum(arc.numbers for arc in arcs) <= self._room:
-            self._kept[source] = arcs
+            self._cache[source] = arcs
         sizes = zip(axes.names, axes.sizes, strict=True)
-        few = 2 * math.prod([size for name, size in sizes if name == "batch"]) <= self._room
-        return Laid(arcs, axes, self._rows.setdefault(source, {}) if few else {})
+        keep_rows = 2 * math.prod([size for name, size in sizes if name == "batch"]) <= self._room
+        return ViewMask(arcs, axes, self._rows.setdefault(source, {}) if keep_rows else {})
 
 
 def drop_on_arcs(
@@ -91,7 +90,7 @@ def drop_on_arcs(
 
 
 def worth_parts(x: Tensor, names: tuple[str, ...], shared: str) -> bool:
-    """Whether a mask is large enough, and rows are where, for `drop_in_parts`."""
+    """Say whether `drop_in_parts` pays: the mask is large, and rows are dimension 0, on a CPU."""
     if not numpy_serves(x.device) or names[:1] != ("batch",):
         return False
     return math.prod(Axes(names, tuple(x.shape)).collapse(shared)) > PART
@@ -113,10 +112,10 @@ def drop_in_parts(
     def multiply(y: Tensor) -> Tensor:
         out = torch.empty_like(y)
         for view, source in enumerate(views):
-            laid = draws.of(Axes(names, (rows, *shape)), source)
+            view_mask = draws.of(Axes(names, (rows, *shape)), source)
             for start in range(0, rows, part):
                 count = min(part, rows - start)
-                mask, first = laid.part(start, count), view * rows + start
+                mask, first = view_mask.part(start, count), view * rows + start
                 torch.mul(y[first : first + count], mask, out=out[first : first + count])
         return out
 

@@ -1,16 +1,15 @@
-"""What a pattern is: a frozen value that draws a mask from a source and nothing else."""
+"""The base of patterns: frozen values that draw a mask from a source and nothing else."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from dropsmith.axes import NAMES, Axes
-from dropsmith.errors import PatternError, ViewError, did_you_mean
-from dropsmith.patterns._again import times
+from dropsmith.errors import PatternError, did_you_mean
+from dropsmith.patterns._products import masks_of, times
 from dropsmith.patterns._schedule import Schedule, check_chance, name_in_records
 from dropsmith.rng import Source, Word
 
@@ -19,7 +18,7 @@ Rate = float | Schedule
 
 @dataclass(frozen=True, kw_only=True)
 class Pattern(ABC):
-    """What is dropped, as a value: equal settings are equal patterns.
+    """A pattern of dropout, as a value: equal settings are equal patterns.
 
     A subclass is a frozen keyword-only dataclass whose fields are JSON values or schedules. It
     draws a multiplicative mask that broadcasts against the tensor at a site and whose mean is one.
@@ -79,35 +78,6 @@ class Pattern(ABC):
     ) -> Tensor:
         """The mask of a tensor of a shape whose batch holds a view for each source, in order."""
         return masks_of(self.draw, shape, names, sources)
-
-
-def masks_of(
-    draw: Callable[[Axes, Source], Tensor],
-    shape: tuple[int, ...],
-    names: tuple[str, ...],
-    sources: Sequence[Source],
-) -> Tensor:
-    """The masks that `draw` returns for each source, one view of the batch after the other."""
-    if len(sources) == 1:
-        return draw(Axes(names, shape), sources[0])
-    dim = Axes(names, shape).dim("batch")
-    rows = rows_of_each(len(sources), shape[dim])
-    axes = Axes(names, (*shape[:dim], rows, *shape[dim + 1 :]))
-    return torch.cat([_along(draw(axes, source), dim, rows) for source in sources], dim)
-
-
-def rows_of_each(views: int, rows: int) -> int:
-    """How many rows of a stacked batch belong to each view; raise `ViewError` for a remainder."""
-    if rows % views:
-        raise ViewError(
-            f"{views} views do not divide a batch of {rows} rows\n"
-            "  a stacked batch holds as many rows of each view, one view after the other"
-        )
-    return rows // views
-
-
-def _along(mask: Tensor, dim: int, rows: int) -> Tensor:
-    return mask.expand(*mask.shape[:dim], rows, *mask.shape[dim + 1 :])
 
 
 def check_rate(pattern: Pattern, rate: Rate) -> None:

@@ -1,4 +1,4 @@
-"""What patterns made of runs have in common: how their settings are checked, where runs begin."""
+"""The settings of patterns made of runs, and the places at which their runs begin."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from dropsmith.patterns._pattern import Pattern, check_shared
 from dropsmith.rng import Source, numpy_serves, words
 
 
-def check_count(pattern: Pattern, name: str, value: object, least: int) -> None:
-    """Raise `PatternError` unless a setting is a whole number that is not below `least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+def check_count(pattern: Pattern, name: str, value: object, minimum: int) -> None:
+    """Raise `PatternError` unless a setting is a whole number that is not below `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
         raise PatternError(
-            f"{type(pattern).__name__}: {name} is a whole number, {least} or more; got {value!r}"
+            f"{type(pattern).__name__}: {name} is a whole number, {minimum} or more; got {value!r}"
         )
 
 
@@ -37,16 +37,16 @@ def check_places(pattern: Pattern, shared: str, fresh: str, along: tuple[str, ..
 
 
 def places(
-    source: Source, axes: Axes, shared: str, held: tuple[int, ...], count: int = 1
+    source: Source, axes: Axes, shared: str, run_dims: tuple[int, ...], count: int = 1
 ) -> Sequence[Integers]:
-    """Random int32, `count` for each index of the dimensions that are neither shared nor `held`."""
+    """Random int32, `count` for each index of dimensions neither shared nor in `run_dims`."""
     shape = axes.collapse(shared)
-    free = tuple(1 if dim in held else size for dim, size in enumerate(shape))
-    drawn = words(source, (count, *free))
-    return list(drawn.numpy() if numpy_serves(source.device) else drawn)
+    free = tuple(1 if dim in run_dims else size for dim, size in enumerate(shape))
+    numbers = words(source, (count, *free))
+    return list(numbers.numpy() if numpy_serves(source.device) else numbers)
 
 
-def counted(axes: Axes, shared: str, dim: int, device: torch.device) -> Integers:
+def positions(axes: Axes, shared: str, dim: int, device: torch.device) -> Integers:
     """Positions along a dimension, shaped to broadcast; the first alone where it is shared."""
     shape = [1] * len(axes.sizes)
     shape[dim] = axes.collapse(shared)[dim]

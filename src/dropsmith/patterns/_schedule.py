@@ -1,4 +1,4 @@
-"""What a rate schedule is: a pure function of the training step, so that resuming resumes it."""
+"""The base of rate schedules: pure functions of the training step, so that runs can resume."""
 
 import math
 from abc import ABC, abstractmethod
@@ -50,10 +50,10 @@ class Schedule(ABC):
         }
 
 
-def check_chance(owner: str, name: str, rate: object, allowed: str = "a number") -> None:
+def check_chance(owner: str, name: str, rate: object, kinds: str = "a number") -> None:
     """Raise `PatternError` unless `rate`, which `owner` calls `name`, is a number in [0, 1)."""
     if isinstance(rate, bool) or not isinstance(rate, int | float) or math.isnan(rate):
-        raise PatternError(f"{owner}: {name} must be {allowed}, got {rate!r}")
+        raise PatternError(f"{owner}: {name} must be {kinds}, got {rate!r}")
     if not 0 <= rate < 1:
         raise PatternError(
             f"{owner}: {name} must be in [0, 1), got {rate!r}\n"

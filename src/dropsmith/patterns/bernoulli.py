@@ -12,7 +12,8 @@ from torch import Tensor
 
 from dropsmith.axes import Axes
 from dropsmith.kernels import keyed_dropout
-from dropsmith.patterns._pattern import Pattern, Rate, check_rate, check_shared, rows_of_each
+from dropsmith.patterns._pattern import Pattern, Rate, check_rate, check_shared
+from dropsmith.patterns._products import rows_of_each
 from dropsmith.rng import Source, keep
 
 

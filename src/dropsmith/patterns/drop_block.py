@@ -60,44 +60,44 @@ class DropBlock(Pattern):
         for dim in dims:
             canvas[dim] += self.size - 1
         corner = 1 - (1 - self.rate_at(source.step)) ** (1 / self.size ** len(dims))
-        kept = keep(source, tuple(canvas), corner)
+        keep_mask = keep(source, tuple(canvas), corner)
         for dim in dims:
-            kept = _all_in_a_run(kept, dim, self.size)
-        return _with_mean_one(kept, axes)
+            keep_mask = _all_in_a_run(keep_mask, dim, self.size)
+        return _with_mean_one(keep_mask, axes)
 
     def _dims(self, axes: Axes) -> tuple[int, ...]:
         """The dimensions a block extends over."""
-        found = [name for name in _IMAGE if name in axes.names]
-        found = found or [name for name in ("time",) if name in axes.names]
-        if not found:
+        names = [name for name in _IMAGE if name in axes.names]
+        names = names or [name for name in ("time",) if name in axes.names]
+        if not names:
             hint = '\n  name them in the rule: rule(..., axes="batch channel height width")'
             raise AxisError(
                 "DropBlock needs axes height and width, or time\n"
                 f"  this site has: {' '.join(axes.names)}" + (hint if UNKNOWN in axes.names else "")
             )
-        if held := [name for name in found if name in self.shared.split()]:
+        if shared_names := [name for name in names if name in self.shared.split()]:
             raise PatternError(
-                f"DropBlock: cannot share along {held[0]!r}, where blocks begin and end\n"
+                f"DropBlock: cannot share along {shared_names[0]!r}, where blocks begin and end\n"
                 f"  share another axis of: {' '.join(axes.names)}"
             )
-        return axes.dims(" ".join(found))
+        return axes.dims(" ".join(names))
 
 
-def _all_in_a_run(kept: Tensor, dim: int, size: int) -> Tensor:
+def _all_in_a_run(keep_mask: Tensor, dim: int, size: int) -> Tensor:
     """For each place, whether all of the `size` places that begin there are True."""
     length = 1
     while length < size:
         # Two runs of `length`, `hop` apart, make one of `length + hop`: few steps for any size.
         hop = min(length, size - length)
-        count = kept.shape[dim] - hop
-        kept = kept.narrow(dim, 0, count) & kept.narrow(dim, hop, count)
+        count = keep_mask.shape[dim] - hop
+        keep_mask = keep_mask.narrow(dim, 0, count) & keep_mask.narrow(dim, hop, count)
         length += hop
-    return kept
+    return keep_mask
 
 
-def _with_mean_one(kept: Tensor, axes: Axes) -> Tensor:
+def _with_mean_one(keep_mask: Tensor, axes: Axes) -> Tensor:
     # float32 whatever the model runs in: a count of kept units overflows half precision.
-    mask = kept.float()
+    mask = keep_mask.float()
     rest = [dim for dim, name in enumerate(axes.names) if name != "batch"]
     share = mask.mean(dim=rest, keepdim=True)
     return mask.div_(share.where(share > 0, 1.0))

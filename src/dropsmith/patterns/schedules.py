@@ -125,7 +125,7 @@ class DepthRate(Schedule):
 
 
 def _share(step: Word, steps: int) -> float | Tensor:
-    """How much of `steps` has gone by, in [0, 1]; float64 either way, so both agree to the bit."""
+    """The share of `steps` that has gone by; float64 either way, so both agree to the bit."""
     if isinstance(step, Tensor):
         return (step.double() / steps).clamp(0, 1)
     return min(max(step / steps, 0.0), 1.0)

@@ -11,7 +11,7 @@ from dropsmith.patterns._line import Arc, Line
 from dropsmith.patterns._masks import mask_of, rows_spared
 from dropsmith.patterns._on_arcs import drop_in_parts, drop_on_arcs, worth_parts
 from dropsmith.patterns._pattern import Pattern
-from dropsmith.patterns._runs import check_count, check_places, counted, places
+from dropsmith.patterns._runs import check_count, check_places, places, positions
 from dropsmith.rng import Source, traced
 
 
@@ -22,7 +22,7 @@ class Spans(Pattern):
     Where the runs begin is random at each draw, for every row and every unit, so each step is
     dropped with chance size / (size + stride). Runs lie along `time`; of the two times of attention
     probabilities, along the keys. What a row of the batch keeps is divided by the share it keeps;
-    a row that would keep nothing stays as it is, see `spared`.
+    a row that would keep nothing stays as it is, see `spared_rows`.
 
     Runs and gaps are the paper's; what else may be varied here is ours, for it leaves that open.
 
@@ -60,8 +60,8 @@ class Spans(Pattern):
     def draw(self, axes: Axes, source: Source) -> Tensor:
         return mask_of(self._arcs(axes, source), axes)
 
-    def spared(self, axes: Axes, source: Source) -> Tensor:
-        """Which rows `draw` leaves as they are, for they would keep nothing; broadcasts to rows."""
+    def spared_rows(self, axes: Axes, source: Source) -> Tensor:
+        """True for rows that `draw` leaves as they are, for they would keep nothing."""
         return rows_spared(self._arcs(axes, source), axes)
 
     def drop(self, x: Tensor, names: tuple[str, ...], sources: Sequence[Source]) -> Tensor:
@@ -72,10 +72,10 @@ class Spans(Pattern):
 
     def _arcs(self, axes: Axes, source: Source) -> list[Arc]:
         dim = _along(axes)
-        held = () if self.fresh else (dim,)
-        steps = counted(axes, self.shared, dim, source.device)
+        run_dims = () if self.fresh else (dim,)
+        steps = positions(axes, self.shared, dim, source.device)
         runs = Line(size=self.size, stride=self.stride)
-        (place,) = places(source, axes, self.shared, held)
+        (place,) = places(source, axes, self.shared, run_dims)
         return [runs.arc([(steps, 1)], place)]
 
 

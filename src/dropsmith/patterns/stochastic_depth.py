@@ -41,7 +41,7 @@ class StochasticDepth(Pattern):
         return tuple(size if dim in batch else 1 for dim, size in enumerate(axes.sizes))
 
     def kept_rows(self, rows: int, source: Source) -> Tensor:
-        """Which of a batch's rows keep the branch: booleans, True where `draw` is not zero.
+        """The mask of a batch's rows that keep the branch: True where `draw` is not zero.
 
         Known before the branch runs, so that it need run on these rows only.
         """

@@ -19,7 +19,7 @@ from dropsmith.patterns._line import Arc, Line
 from dropsmith.patterns._masks import mask_of, rows_spared
 from dropsmith.patterns._on_arcs import drop_in_parts, drop_on_arcs, worth_parts
 from dropsmith.patterns._pattern import Pattern
-from dropsmith.patterns._runs import check_count, check_places, counted, places
+from dropsmith.patterns._runs import check_count, check_places, places, positions
 from dropsmith.rng import Source, traced
 
 _IMAGE = ("height", "width")
@@ -34,7 +34,7 @@ class Tiles(Pattern):
     Every pixel asks the tiling whether it is covered, at its centre: no canvas is drawn and no
     border cuts anything, so each pixel is dropped with the same chance, `share`. The place is drawn
     anew for every row and every channel. What a row of the batch keeps is divided by the share it
-    keeps; a row that would keep nothing stays as it is, see `spared`.
+    keeps; a row that would keep nothing stays as it is, see `spared_rows`.
 
     >>> from dropsmith.rng import Key
     >>> axes = Axes.read("batch channel height width", (1, 1, 6, 16))
@@ -93,8 +93,8 @@ class Tiles(Pattern):
     def draw(self, axes: Axes, source: Source) -> Tensor:
         return mask_of(self._arcs(axes, source), axes)
 
-    def spared(self, axes: Axes, source: Source) -> Tensor:
-        """Which rows `draw` leaves as they are, for they would keep nothing; broadcasts to rows."""
+    def spared_rows(self, axes: Axes, source: Source) -> Tensor:
+        """True for rows that `draw` leaves as they are, for they would keep nothing."""
         return rows_spared(self._arcs(axes, source), axes)
 
     def drop(self, x: Tensor, names: tuple[str, ...], sources: Sequence[Source]) -> Tensor:
@@ -104,28 +104,30 @@ class Tiles(Pattern):
             return drop_on_arcs(x, names, sources, self._arcs)
         if x.ndim == 4 and not self.fresh and x.is_contiguous(memory_format=torch.channels_last):
             # In the order of memory. Places are counted by row and channel, in either order alike.
-            turned = tuple(names[dim] for dim in _LAST)
-            return drop_in_parts(x.permute(_LAST), turned, sources, self._arcs).permute(_FIRST)
+            memory_names = tuple(names[dim] for dim in _LAST)
+            return drop_in_parts(x.permute(_LAST), memory_names, sources, self._arcs).permute(
+                _FIRST
+            )
         return drop_in_parts(x, names, sources, self._arcs)
 
     def _arcs(self, axes: Axes, source: Source) -> list[Arc]:
         y, x = _picture(axes)
-        held = tuple(axes.dim(name) for name in _IMAGE if name not in self.fresh.split())
-        down, across = (counted(axes, self.shared, dim, source.device) for dim in (y, x))
-        drawn = places(source, axes, self.shared, held, count=2)
+        run_dims = tuple(axes.dim(name) for name in _IMAGE if name not in self.fresh.split())
+        down, across = (positions(axes, self.shared, dim, source.device) for dim in (y, x))
+        corners = places(source, axes, self.shared, run_dims, count=2)
         if (group := self._group(axes)) is not None:
-            return group.arcs(down, across, (drawn[0], drawn[1]))
+            return group.arcs(down, across, (corners[0], corners[1]))
         line = self._line(axes)
         return [
             line.arc([(down, by_y), (across, by_x)], place)
-            for (by_y, by_x), place in zip(self._undone(), drawn, strict=True)
+            for (by_y, by_x), place in zip(self._inverse(), corners, strict=True)
         ]
 
     def _line(self, axes: Axes) -> Line:
         """Either axis of a tiling of the whole map."""
-        whole = all(each.is_integer() for row in self._undone() for each in row)
+        is_integral = all(entry.is_integer() for row in self._inverse() for entry in row)
         size, stride = self._sides(axes)
-        return Line(size=size, stride=stride, whole=whole)
+        return Line(size=size, stride=stride, is_integral=is_integral)
 
     def _group(self, axes: Axes) -> Group | None:
         """The blocks, where they are counted."""
@@ -137,7 +139,7 @@ class Tiles(Pattern):
             size=size,
             stride=stride,
             repeat=self.repeat,
-            undone=self._undone(),
+            inverse=self._inverse(),
             height=height,
             width=width,
         )
@@ -147,11 +149,11 @@ class Tiles(Pattern):
         if self.side is None:
             return self.size, self.stride
         scale = min(axes.sizes[dim] for dim in _picture(axes)) / self.side
-        least = 1 if self.stride else 0
-        return max(round(self.size * scale), 1), max(round(self.stride * scale), least)
+        minimum = 1 if self.stride else 0
+        return max(round(self.size * scale), 1), max(round(self.stride * scale), minimum)
 
-    def _undone(self) -> Axes2:
-        """What takes a pixel back to the tiling before it was sheared and turned.
+    def _inverse(self) -> Axes2:
+        """The matrix that takes a pixel back to the tiling before it was sheared and turned.
 
         For each axis of the tiling, what a pixel of height and one of width move along it.
         """

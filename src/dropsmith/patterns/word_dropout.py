@@ -14,8 +14,8 @@ from torch import Tensor
 
 from dropsmith.axes import Axes
 from dropsmith.errors import PatternError
-from dropsmith.patterns._again import times
-from dropsmith.patterns._pattern import Pattern, Rate, check_rate, rows_of_each
+from dropsmith.patterns._pattern import Pattern, Rate, check_rate
+from dropsmith.patterns._products import rows_of_each, times
 from dropsmith.rng import Source, bits, threshold
 
 _PER = ("row", "table")
@@ -59,10 +59,10 @@ class WordDropout(Pattern):
         rate = self.rate_at(source.step)
         key = source.key.in_transforms(ids.device)
         if self.per == "row":
-            key = key.fold(_counted(ids, batch_dim))
+            key = key.fold(_row_numbers(ids, batch_dim))
         word = bits(key, ids.to(torch.int32))
-        kept = ((word >> 1) & 0x7FFFFFFF) >= threshold(rate)
-        return (kept.float() / (1 - rate)).unsqueeze(-1)
+        keep_mask = ((word >> 1) & 0x7FFFFFFF) >= threshold(rate)
+        return (keep_mask.float() / (1 - rate)).unsqueeze(-1)
 
     def drop_rows(
         self, x: Tensor, ids: Tensor, sources: Sequence[Source], batch_dim: int = 0
@@ -90,7 +90,7 @@ class WordDropout(Pattern):
         return torch.cat(masks, batch_dim % ids.dim())
 
 
-def _counted(ids: Tensor, dim: int) -> Tensor:
+def _row_numbers(ids: Tensor, dim: int) -> Tensor:
     """Row numbers, shaped to broadcast against `ids`."""
     shape = [1] * ids.dim()
     shape[dim] = ids.shape[dim]

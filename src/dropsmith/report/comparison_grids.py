@@ -15,7 +15,7 @@ from dropsmith.compare import (
     spell_setting,
     summarise,
 )
-from dropsmith.record import chosen_by, validation_loss
+from dropsmith.record import validation_loss, validation_loss_name
 from dropsmith.report.cells import Cell, Grid, difference, score_cell, setting_cell, short
 from dropsmith.report.numbers import LOSSES, METRICS, megabytes, seconds
 
@@ -42,7 +42,7 @@ def _signatures(comparison: Comparison) -> list[tuple[str, str]]:
     signatures = [
         record.environment.get("signatures", {})
         for row in comparison.rows
-        for record in row.finished
+        for record in row.finished_records
     ]
     return sorted({pair for entry in signatures for pair in entry.items()})
 
@@ -122,7 +122,7 @@ def sampled_grid(comparison: Comparison) -> Grid | None:
 
 def loss_of(comparison: Comparison) -> str:
     """The loss that a comparison chooses settings by: `nll` or `mse`."""
-    names = (chosen_by(record.scores) for record in comparison.records)
+    names = (validation_loss_name(record.scores) for record in comparison.records)
     return next((name for name in names if name is not None), "nll")
 
 
@@ -133,7 +133,7 @@ def _main_on_validation(comparison: Comparison) -> str | None:
         for row in comparison.rows
         for trial in row.trials
         for record in trial.records
-        if trial.finished
+        if trial.is_finished
     ]
     names = (name for name in metrics(comparison) if name != "test_nll")
     return next(
@@ -147,7 +147,7 @@ def _main_on_validation(comparison: Comparison) -> str | None:
 
 
 def _validation(trial: Trial, main: str | None) -> tuple[Cell, ...]:
-    if not trial.finished:
+    if not trial.is_finished:
         why = next(record.status for record in trial.records if record.status != "finished")
         return (Cell("–", why), *([] if main is None else [Cell("–")]))
     losses = [f"{validation_loss(record.scores):.4f}" for record in trial.records]
@@ -185,7 +185,7 @@ def price_grid(comparison: Comparison) -> Grid | None:
     views = fmean(
         run.cost["example_views"]
         for row in comparison.rows
-        for run in row.finished
+        for run in row.finished_records
         if "example_views" in run.cost
     )
     return Grid(

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from statistics import fmean
 
-from dropsmith.compare import Comparison, Difference, corrected, metrics, summarise
-from dropsmith.record import Record, chosen_by, validation_loss
+from dropsmith.compare import Comparison, Difference, corrected_p_values, metrics, summarise
+from dropsmith.record import Record, validation_loss, validation_loss_name
 from dropsmith.report.numbers import METRICS
 
 RISE = 1.02
@@ -71,7 +71,7 @@ def _are_single_seed(differences: Mapping[str, Difference]) -> bool:
 def _against(start: str, name: str, differences: Mapping[str, Difference]) -> str:
     if _are_single_seed(differences):
         return f"{start}: one seed gives no interval, so no difference can be called clear."
-    p_values = corrected(differences, enough=2)
+    p_values = corrected_p_values(differences, enough=2)
     groups: dict[str, list[str]] = {}
     for method, change in differences.items():
         verdict = METRICS[name].verdict(change)
@@ -87,7 +87,7 @@ def _against(start: str, name: str, differences: Mapping[str, Difference]) -> st
 
 def _overfitting(comparison: Comparison) -> str:
     row = comparison.row("none")
-    rises = [rise for record in row.finished if (rise := _rise(record))] if row else []
+    rises = [rise for record in row.finished_records if (rise := _rise(record))] if row else []
     if not rises:
         return ""
     has_perplexity = any(_PERPLEXITY in record.scores for record in comparison.records)
@@ -106,12 +106,12 @@ def _overfitting(comparison: Comparison) -> str:
 
 def _rise(record: Record) -> float | None:
     values = [row[_PERPLEXITY] for row in record.curve if _PERPLEXITY in row]
-    values = values or [validation_loss(row) for row in record.curve if chosen_by(row)]
+    values = values or [validation_loss(row) for row in record.curve if validation_loss_name(row)]
     return values[-1] / min(values) if values and min(values) > 0 else None
 
 
 def _failures(comparison: Comparison) -> str:
-    failures = [record for row in comparison.rows for record in row.failed]
+    failures = [record for row in comparison.rows for record in row.failed_records]
     if not failures:
         return ""
     details = "; ".join(

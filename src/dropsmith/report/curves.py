@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dropsmith.compare import Comparison, Row
-from dropsmith.record import Record, chosen_by, validation_loss
+from dropsmith.record import Record, validation_loss, validation_loss_name
 from dropsmith.report.comparison_grids import loss_of
 from dropsmith.report.figures import BLUE, FAINT, QUIET, blank, drawing
 from dropsmith.report.numbers import LOSSES
@@ -51,7 +51,9 @@ def run_curves_figure(records: Sequence[Record]) -> "Figure | None":
     """A line for each run's validation loss, one panel a method; None where no run has a curve."""
     by_method: dict[str, list[Curve]] = {}
     for record in records:
-        if (curve := _curve([[step for step in record.curve if chosen_by(step)]])) is not None:
+        if (
+            curve := _curve([[step for step in record.curve if validation_loss_name(step)]])
+        ) is not None:
             by_method.setdefault(str(record.config["method"]), []).append(curve)
     if not by_method:
         return None
@@ -66,7 +68,10 @@ def run_curves_figure(records: Sequence[Record]) -> "Figure | None":
             panel.set_axis_off()
         _limits(figure, [curve for curves in by_method.values() for curve in curves])
         name = next(
-            loss for record in records for step in record.curve if (loss := chosen_by(step))
+            loss
+            for record in records
+            for step in record.curve
+            if (loss := validation_loss_name(step))
         )
         figure.supxlabel("example-views, forward and backward", fontsize=10)
         figure.supylabel(f"validation {LOSSES[name]}", fontsize=10)
@@ -75,7 +80,9 @@ def run_curves_figure(records: Sequence[Record]) -> "Figure | None":
 
 def curve_of(row: Row) -> Curve | None:
     """The validation losses of a method's finished runs, where all were evaluated alike."""
-    return _curve([[step for step in run.curve if chosen_by(step)] for run in row.finished])
+    return _curve(
+        [[step for step in run.curve if validation_loss_name(step)] for run in row.finished_records]
+    )
 
 
 def _curve(curves: Sequence[Sequence[Mapping[str, float]]]) -> Curve | None:

@@ -75,7 +75,11 @@ def _start(comparison: Comparison) -> str | None:
 def _sampled_methods(comparison: Comparison) -> str | None:
     """The methods scored by samples, where others with noise were not."""
     names = [line.method for line in sample_averages(comparison)]
-    noisy = [row.method for row in comparison.rows if row.finished and _has_noise(row.finished[0])]
+    noisy = [
+        row.method
+        for row in comparison.rows
+        if row.finished_records and _has_noise(row.finished_records[0])
+    ]
     return ",".join(names) if names and names != noisy else None
 
 

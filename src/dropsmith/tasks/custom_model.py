@@ -156,12 +156,12 @@ def _has_blocks(model: nn.Module, part: Part, input_name: str | None) -> bool:
 
 def _input(model: nn.Module, part: Part) -> str | None:
     columns = [name for name in part.rows(slice(0, 1)) if name != "labels"]
-    required = required_parameters(model.forward)
-    if required and all(name in columns for name in required):
+    parameters = required_parameters(model.forward)
+    if parameters and all(name in columns for name in parameters):
         return None
-    if len(required) != 1 or len(columns) != 1:
+    if len(parameters) != 1 or len(columns) != 1:
         raise TaskError(
-            f"forward of {type(model).__name__} takes {', '.join(required) or 'nothing'}\n"
+            f"forward of {type(model).__name__} takes {', '.join(parameters) or 'nothing'}\n"
             f"  the columns of this task are: {', '.join(columns)}"
         )
-    return required[0]
+    return parameters[0]

@@ -71,7 +71,7 @@ def _matthews() -> Meter:
     from torchmetrics.classification import BinaryMatthewsCorrCoef
 
     # Where all predictions are one class, torchmetrics has a small number other than 0.
-    return Meter(BinaryMatthewsCorrCoef(), _choice, _one_sided)
+    return Meter(BinaryMatthewsCorrCoef(), _choice, _is_one_class)
 
 
 def _pearson() -> Meter:
@@ -98,7 +98,7 @@ def _never(metric: Any) -> bool:
     return False
 
 
-def _one_sided(metric: Any) -> bool:
+def _is_one_class(metric: Any) -> bool:
     return bool((metric.confmat.sum(0) == 0).any() or (metric.confmat.sum(1) == 0).any())
 
 

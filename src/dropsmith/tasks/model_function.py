@@ -17,13 +17,13 @@ from dropsmith.errors import TaskError, did_you_mean
 def build_model(spec: str, data: Any) -> nn.Module:
     """The model that the named function returns: see `with_model`."""
     function = import_function(spec)
-    required = required_parameters(function)
-    if len(required) > 1:
+    parameters = required_parameters(function)
+    if len(parameters) > 1:
         raise TaskError(
-            f"{spec} needs {', '.join(required)}: it may take the data and nothing else"
+            f"{spec} needs {', '.join(parameters)}: it may take the data and nothing else"
         )
     try:
-        model = function(data) if required else function()
+        model = function(data) if parameters else function()
     except Exception as error:  # the user's own code, whatever it does
         raise TaskError(f"{spec} failed: {type(error).__name__}: {error}{_line(error)}") from error
     if not isinstance(model, nn.Module):
@@ -38,23 +38,25 @@ def _line(error: BaseException) -> str:
 
 
 def import_function(spec: str) -> Callable[..., Any]:
-    module, colon, name = spec.partition(":")
-    if not (module and colon and name):
+    module_name, colon, name = spec.partition(":")
+    if not (module_name and colon and name):
         raise TaskError(f"not a model: {spec!r}\n  name it as package.module:function")
     try:
         with _working_directory():
-            imported = importlib.import_module(module)
+            module = importlib.import_module(module_name)
     except ImportError as error:
-        raise TaskError(f"cannot import {module!r} for the model {spec!r}\n  {error}") from error
+        raise TaskError(
+            f"cannot import {module_name!r} for the model {spec!r}\n  {error}"
+        ) from error
     except Exception as error:  # the module's own code
         raise TaskError(
-            f"cannot import {module!r} for the model {spec!r}\n"
+            f"cannot import {module_name!r} for the model {spec!r}\n"
             f"  {type(error).__name__}: {error}{_line(error)}"
         ) from error
-    function = getattr(imported, name, None)
+    function = getattr(module, name, None)
     if not callable(function):
         raise TaskError(
-            f"module {module!r} has no function {name!r}" + did_you_mean(name, dir(imported))
+            f"module {module_name!r} has no function {name!r}" + did_you_mean(name, dir(module))
         )
     return function
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dropsmith.noise import find_noise
-from dropsmith.record import chosen_by, validation_loss
+from dropsmith.record import validation_loss, validation_loss_name
 from dropsmith.terms import Terms
 from dropsmith.train.checkpoint import Checkpoint, pack, unpack
 
@@ -58,7 +58,9 @@ class State:
         That of weights a run began from is not among them: its steps have no part in it.
         """
         evaluations = [row for row in self.curve if row["step"]]
-        return [validation_loss(row) for row in evaluations if chosen_by(row) is not None]
+        return [
+            validation_loss(row) for row in evaluations if validation_loss_name(row) is not None
+        ]
 
     def add_other_terms(self, terms: Terms) -> None:
         """Count in the terms of a step that are not the task's."""

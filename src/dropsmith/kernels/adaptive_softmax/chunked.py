@@ -34,12 +34,12 @@ def adaptive_softmax_consistency(
     task = torch.zeros(views, dtype=wide, device=labels.device)
     agreement = torch.zeros((), dtype=wide, device=labels.device)
     for part in zip(*parts, strict=True):
-        band_log_p, distance = _checkpointed(losses, *part, *tables, clusters)
+        band_log_p, distance = _run_checkpointed(losses, *part, *tables, clusters)
         task, agreement = task + band_log_p, agreement + distance
     return HeadSums(task, agreement, len(rows))
 
 
-def _checkpointed(
+def _run_checkpointed(
     losses: Callable[..., tuple[Tensor, Tensor]], *inputs: Tensor
 ) -> tuple[Tensor, Tensor]:
     if not torch.is_grad_enabled():

@@ -24,7 +24,7 @@ __all__ = [
 def attention_divergence(
     first: AttentionInputs,
     second: AttentionInputs,
-    counted: Tensor | None,
+    query_mask: Tensor | None,
     settings: AttentionSettings,
 ) -> AttentionSums:
     """Sum and count of the distances between two views' attention probabilities, before dropout.
@@ -38,13 +38,13 @@ def attention_divergence(
     >>> query, key = torch.randn(2, 4, 5, 8), torch.randn(2, 4, 5, 8)
     >>> view = AttentionInputs(query, key, causal=True)
     >>> attention_divergence(view, view, None, AttentionSettings())
-    AttentionSums(sum=tensor(0.), counted=tensor(120))
+    AttentionSums(sum=tensor(0.), item_count=tensor(120))
 
     Args:
         first: what the call looks at in view 0.
         second: in view 1: of the same sizes, and with the same places closed.
-        counted: which queries count, `[rows, queries]`; all where None. Queries that may look
+        query_mask: which queries count, `[rows, queries]`; all where None. Queries that may look
             nowhere never do.
         settings: the distance, and how much is held at a time.
     """
-    return _blocked(first, second, counted, settings)
+    return _blocked(first, second, query_mask, settings)

@@ -25,14 +25,14 @@ from dropsmith.kernels.double_backward import reference_gradients
 def attention_divergence(
     first: AttentionInputs,
     second: AttentionInputs,
-    counted: Tensor | None,
+    query_mask: Tensor | None,
     settings: AttentionSettings,
 ) -> AttentionSums:
     """See `dropsmith.kernels.attention_divergence.attention_divergence`."""
     sums = _BlockedDivergence.apply(
         *(first.query, first.key, first.bias),
         *(second.query, second.key, second.bias),
-        *(first, second, counted, settings),
+        *(first, second, query_mask, settings),
     )
     return AttentionSums(*sums)  # pyright: ignore[reportGeneralTypeIssues]
 
@@ -42,7 +42,7 @@ class _ViewPair:
     """Two views of one call."""
 
     views: tuple[AttentionInputs, AttentionInputs]
-    counted: Tensor | None
+    query_mask: Tensor | None
     settings: AttentionSettings
 
     def run(self, needs: tuple[tuple[bool, ...], ...]) -> tuple[Tensor, Tensor, list[Grads]]:
@@ -53,9 +53,9 @@ class _ViewPair:
         grads = [Grads.of(view, want) for view, want in zip(self.views, needs, strict=True)]
         for rows in self._rows():
             parts = [Part.of(view, rows) for view in self.views]
-            counted_rows = None if self.counted is None else self.counted[rows]
+            mask_of_rows = None if self.query_mask is None else self.query_mask[rows]
             for first, last in self._queries(len(rows)):
-                block_sum, items = self._block(parts, grads, counted_rows, first, last)
+                block_sum, items = self._block(parts, grads, mask_of_rows, first, last)
                 total += block_sum
                 count += items
             for part, grad in zip(parts, grads, strict=True):
@@ -66,35 +66,35 @@ class _ViewPair:
         self,
         parts: list[Part],
         grads: list[Grads],
-        counted_rows: Tensor | None,
+        mask_of_rows: Tensor | None,
         first: int,
         last: int,
     ) -> tuple[Tensor, Tensor]:
-        excluded = None if counted_rows is None else ~counted_rows[:, None, first:last, None]
-        closed = [part.closed(first, last) for part in parts]
-        for mask in closed:
+        skipped_queries = None if mask_of_rows is None else ~mask_of_rows[:, None, first:last, None]
+        closed_places = [part.closed_places(first, last) for part in parts]
+        for mask in closed_places:
             if mask is not None:
                 nowhere = mask.all(-1, keepdim=True)
-                excluded = nowhere if excluded is None else excluded | nowhere
+                skipped_queries = nowhere if skipped_queries is None else skipped_queries | nowhere
         scores = [
-            part.scores(first, last, mask, excluded)
-            for part, mask in zip(parts, closed, strict=True)
+            part.scores(first, last, mask, skipped_queries)
+            for part, mask in zip(parts, closed_places, strict=True)
         ]
         sizes = scores[0].shape
-        ignored = _union(closed[0], closed[1], excluded)
-        distance, *slopes = DISTANCES[self.settings.distance](scores[0], scores[1], ignored)
+        skipped_pairs = _union(closed_places[0], closed_places[1], skipped_queries)
+        distance, *slopes = DISTANCES[self.settings.distance](scores[0], scores[1], skipped_pairs)
         for part, grad, slope in zip(parts, grads, slopes, strict=True):
             part.add(grad, slope, first, last)
-        ignored_items = ignored if self.settings.distance == "squared" else excluded
+        skipped_items = skipped_pairs if self.settings.distance == "squared" else skipped_queries
         items = sizes.numel() if self.settings.distance == "squared" else sizes[:3].numel()
-        return distance, _remaining_items(ignored_items, items, parts[0].query)
+        return distance, _remaining_items(skipped_items, items, parts[0].query)
 
     def _rows(self) -> Iterator[Tensor]:
         """The rows that have something that counts, some at a time."""
         query, key = self.views[0].query, self.views[0].key
         rows = torch.arange(len(query), device=query.device)
-        if self.counted is not None:
-            rows = rows[self.counted.any(-1)]
+        if self.query_mask is not None:
+            rows = rows[self.query_mask.any(-1)]
         matrix = max(1, query.shape[1] * query.shape[2] * key.shape[2])
         yield from rows.split(max(1, self.settings.elements // matrix)) if len(rows) else ()
 
@@ -105,9 +105,11 @@ class _ViewPair:
         yield from ((start, min(start + size, times)) for start in range(0, times, size))
 
 
-def _union(first: Tensor | None, second: Tensor | None, excluded: Tensor | None) -> Tensor | None:
-    """What counts in neither view: closed in one of them, or of a query that does not count."""
-    masks = [item for item in (first, second, excluded) if item is not None]
+def _union(
+    first: Tensor | None, second: Tensor | None, skipped_queries: Tensor | None
+) -> Tensor | None:
+    """The pairs that do not count: closed in a view, or of a query that does not count."""
+    masks = [item for item in (first, second, skipped_queries) if item is not None]
     if not masks:
         return None
     result = masks[0]
@@ -116,11 +118,11 @@ def _union(first: Tensor | None, second: Tensor | None, excluded: Tensor | None)
     return result
 
 
-def _remaining_items(ignored: Tensor | None, items: int, query: Tensor) -> Tensor:
-    """How many of some items are left, where those that are gone were not repeated for each."""
-    if ignored is None:
+def _remaining_items(skipped_pairs: Tensor | None, items: int, query: Tensor) -> Tensor:
+    """The number of items that count; a mask that broadcasts stands for several of them each."""
+    if skipped_pairs is None:
         return torch.full((), items, dtype=torch.long, device=query.device)
-    return items - ignored.sum() * (items // ignored.numel())
+    return items - skipped_pairs.sum() * (items // skipped_pairs.numel())
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class _Call:
     def inputs_of_rows(
         self, query: Tensor, key: Tensor, bias: Tensor | None, rows: Tensor
     ) -> AttentionInputs:
-        """What some of its rows look at."""
+        """The inputs of some of its rows."""
         mask = self.mask if bias is None else bias
         if self.mask is not None and self.mask._version != self.version:
             raise KernelError(
@@ -153,16 +155,16 @@ class _Call:
 
 
 def _with_graph(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    inputs, counted = ctx.saved_tensors[6:], ctx.counted
+    inputs, query_mask = ctx.saved_tensors[6:], ctx.query_mask
     rows = torch.arange(len(inputs[0]), device=grad.device)
-    if counted is not None:
-        rows = rows[counted.any(-1)]
-        counted = counted[rows]
+    if query_mask is not None:
+        rows = rows[query_mask.any(-1)]
+        query_mask = query_mask[rows]
 
     def reference(*inputs: Any) -> tuple[Tensor]:
         calls = zip(ctx.calls, (inputs[:3], inputs[3:]), strict=True)
         first, second = (call.inputs_of_rows(*tensors, rows) for call, tensors in calls)
-        return (from_logarithms(first, second, counted, ctx.settings),)
+        return (from_logarithms(first, second, query_mask, ctx.settings),)
 
     return reference_gradients(reference, inputs, ctx.needs_input_grad[:6], (grad,))
 
@@ -170,10 +172,10 @@ def _with_graph(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 class _BlockedDivergence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *tensors: Any) -> tuple[Tensor, Tensor]:
-        first, second, counted, settings = tensors[6:]
+        first, second, query_mask, settings = tensors[6:]
         needs = ctx.needs_input_grad
         with torch.autocast(tensors[0].device.type, enabled=False):
-            total, count, grads = _ViewPair((first, second), counted, settings).run(
+            total, count, grads = _ViewPair((first, second), query_mask, settings).run(
                 (needs[:3], needs[3:6])
             )
         buffers = [tensor for grad in grads for tensor in grad.tensors]
@@ -181,7 +183,7 @@ class _BlockedDivergence(torch.autograd.Function):
         biases = [x if want else None for x, want in zip(tensors[2:6:3], needs[2:6:3], strict=True)]
         ctx.save_for_backward(*buffers, *tensors[:2], biases[0], *tensors[3:5], biases[1])
         ctx.calls = [_Call.of(views) for views in (first, second)]
-        ctx.counted, ctx.settings = counted, settings
+        ctx.query_mask, ctx.settings = query_mask, settings
         ctx.types = [None if item is None else item.dtype for item in tensors[:6]]
         ctx.mark_non_differentiable(count)
         return total, count

@@ -16,7 +16,7 @@ Of those the scores are −inf in both views, or all of a query's are zero in bo
 """
 
 
-def squared(a: Tensor, b: Tensor, ignored: Tensor | None) -> DistanceAndSlopes:
+def squared(a: Tensor, b: Tensor, skipped_pairs: Tensor | None) -> DistanceAndSlopes:
     """Σ (p − q)²; by p's scores 2 p (p − q − Σ p (p − q))."""
     p, q = torch.softmax(a, -1), torch.softmax(b, -1)
     gap = torch.sub(p, q, out=a)
@@ -26,11 +26,11 @@ def squared(a: Tensor, b: Tensor, ignored: Tensor | None) -> DistanceAndSlopes:
     return gap.square_().sum(), slopes[0], slopes[1]
 
 
-def symmetric_kl(a: Tensor, b: Tensor, ignored: Tensor | None) -> DistanceAndSlopes:
+def symmetric_kl(a: Tensor, b: Tensor, skipped_pairs: Tensor | None) -> DistanceAndSlopes:
     """½ Σ (p − q)(log p − log q); by p's scores ½ [p (d − Σ p d) + p − q], d = log p − log q."""
     log_p, log_q = a.log_softmax(-1), b.log_softmax(-1)
     p, q = torch.exp(log_p, out=a), torch.exp(log_q, out=b)
-    ratio = _zero(log_p.sub_(log_q), ignored)
+    ratio = _zero(log_p.sub_(log_q), skipped_pairs)
     first_kl, second_kl = _dots(p, ratio), _dots(q, ratio)
     gap = p - q
     slope_p = p.mul_(ratio - first_kl).add_(gap).mul_(0.5)
@@ -38,10 +38,10 @@ def symmetric_kl(a: Tensor, b: Tensor, ignored: Tensor | None) -> DistanceAndSlo
     return (first_kl - second_kl).clamp(min=0).sum() / 2, slope_p, slope_q
 
 
-def jensen_shannon(a: Tensor, b: Tensor, ignored: Tensor | None) -> DistanceAndSlopes:
+def jensen_shannon(a: Tensor, b: Tensor, skipped_pairs: Tensor | None) -> DistanceAndSlopes:
     """½ (KL(p‖m) + KL(q‖m)), m = (p + q) / 2; by p's scores ½ p (log p − log m − KL(p‖m))."""
     log_p, log_q = a.log_softmax(-1), b.log_softmax(-1)
-    log_ratio = _zero(log_q - log_p, ignored)
+    log_ratio = _zero(log_q - log_p, skipped_pairs)
     total, slopes = a.new_zeros(()), []
     for log, ratio in ((log_p, _from_middle(log_ratio)), (log_q, _from_middle(log_ratio.neg_()))):
         p_view = log.exp_()
@@ -51,8 +51,8 @@ def jensen_shannon(a: Tensor, b: Tensor, ignored: Tensor | None) -> DistanceAndS
     return total, slopes[0], slopes[1]
 
 
-def _zero(ratio: Tensor, ignored: Tensor | None) -> Tensor:
-    return ratio if ignored is None else ratio.masked_fill_(ignored, 0)
+def _zero(ratio: Tensor, skipped_pairs: Tensor | None) -> Tensor:
+    return ratio if skipped_pairs is None else ratio.masked_fill_(skipped_pairs, 0)
 
 
 def _from_middle(log_ratio: Tensor) -> Tensor:

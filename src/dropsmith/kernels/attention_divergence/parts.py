@@ -60,13 +60,13 @@ class Part:
     @classmethod
     def of(cls, inputs: AttentionInputs, rows: Tensor) -> "Part":
         """The rows of these numbers."""
-        whole = len(rows) == len(inputs.query)
-        query, key = (x if whole else x[rows] for x in (inputs.query, inputs.key))
+        all_rows = len(rows) == len(inputs.query)
+        query, key = (x if all_rows else x[rows] for x in (inputs.query, inputs.key))
         query, key = query.to(wide_type(query)), key.to(wide_type(key))
         return cls(inputs, rows, query, key, torch.zeros_like(key))
 
     def scores(
-        self, first: int, last: int, closed: Tensor | None, excluded: Tensor | None
+        self, first: int, last: int, closed_places: Tensor | None, skipped_queries: Tensor | None
     ) -> Tensor:
         """Of some queries, `[rows, heads, queries, keys]`; zeros for those that do not count."""
         scores = self._fold(self.query[:, :, first:last]) @ self.key.transpose(-2, -1)
@@ -74,12 +74,12 @@ class Part:
         scores = scores.view(len(scores), -1, last - first, scores.shape[-1])
         if self.inputs.bias is not None:
             scores += self._over(self.inputs.bias, first, last)
-        if closed is not None:
-            scores.masked_fill_(closed, -torch.inf)
-        return scores if excluded is None else scores.masked_fill_(excluded, 0)
+        if closed_places is not None:
+            scores.masked_fill_(closed_places, -torch.inf)
+        return scores if skipped_queries is None else scores.masked_fill_(skipped_queries, 0)
 
-    def closed(self, first: int, last: int) -> Tensor | None:
-        """Where some queries may not look, broadcasting to their scores; None if nowhere."""
+    def closed_places(self, first: int, last: int) -> Tensor | None:
+        """True where some queries may not look, broadcasting to their scores; None if nowhere."""
         mask = self.inputs.mask
         mask_out = None if mask is None else ~open_places(self._over(mask, first, last))
         if self.inputs.causal:

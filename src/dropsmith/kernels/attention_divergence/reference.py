@@ -15,22 +15,22 @@ from dropsmith.kernels.attention_divergence.settings import (
 def attention_divergence(
     first: AttentionInputs,
     second: AttentionInputs,
-    counted: Tensor | None,
+    query_mask: Tensor | None,
     settings: AttentionSettings,
 ) -> AttentionSums:
     """See `dropsmith.kernels.attention_divergence.attention_divergence`."""
-    return matrix_divergence(matrix(first), matrix(second), counted, settings)
+    return matrix_divergence(matrix(first), matrix(second), query_mask, settings)
 
 
 def matrix(inputs: AttentionInputs) -> Tensor:
     """The probabilities `[rows, heads, queries, keys]`; zeros where a query may look nowhere."""
-    scores, allowed = _scores(inputs), inputs.allowed()
-    if allowed is None:
+    scores, visible = _scores(inputs), inputs.visible_pairs()
+    if visible is None:
         return scores.softmax(-1)
-    allowed = allowed.expand_as(scores)
-    nowhere = ~allowed.any(-1, keepdim=True)
-    scores = scores.masked_fill(~allowed, -torch.inf).masked_fill(nowhere, 0)
-    return scores.softmax(-1) * allowed
+    visible = visible.expand_as(scores)
+    nowhere = ~visible.any(-1, keepdim=True)
+    scores = scores.masked_fill(~visible, -torch.inf).masked_fill(nowhere, 0)
+    return scores.softmax(-1) * visible
 
 
 def _scores(inputs: AttentionInputs) -> Tensor:
@@ -42,19 +42,19 @@ def _scores(inputs: AttentionInputs) -> Tensor:
 
 
 def matrix_divergence(
-    p: Tensor, q: Tensor, counted: Tensor | None, settings: AttentionSettings
+    p: Tensor, q: Tensor, query_mask: Tensor | None, settings: AttentionSettings
 ) -> AttentionSums:
-    """The same of probabilities that are there, where a zero stands for a pair that is not allowed.
+    """The same of probabilities as matrices; a zero stands for a key that a query may not look at.
 
     Args:
         p: of view 0, `[rows, heads, queries, keys]`.
         q: of view 1, likewise.
-        counted: as in `attention_divergence`.
+        query_mask: as in `attention_divergence`.
         settings: the distance; all is held at once.
     """
     wide = torch.promote_types(p.dtype, torch.float32)
-    if counted is not None:
-        rows = counted[:, None, :, None]
+    if query_mask is not None:
+        rows = query_mask[:, None, :, None]
         p, q = torch.where(rows, p, 0), torch.where(rows, q, 0)
     p, q = p.to(wide), q.to(wide)
     if settings.distance == "squared":
@@ -75,33 +75,35 @@ def matrix_divergence(
 def from_logarithms(
     first: AttentionInputs,
     second: AttentionInputs,
-    counted: Tensor | None,
+    query_mask: Tensor | None,
     settings: AttentionSettings,
 ) -> Tensor:
     """The same sum, whose derivatives of any order are finite where probabilities vanish."""
-    allowed = [inputs.allowed() for inputs in (first, second)]
+    visible_by_view = [inputs.visible_pairs() for inputs in (first, second)]
     scores = [_scores(inputs) for inputs in (first, second)]
-    excluded = torch.zeros_like(scores[0][..., :1], dtype=torch.bool)
-    if counted is not None:
-        excluded = excluded | ~counted[:, None, :, None]
-    ignored = excluded
-    for places in allowed:
-        if places is not None:
-            excluded = excluded | ~places.any(-1, keepdim=True)
-            ignored = ignored | excluded | ~places
+    skipped_queries = torch.zeros_like(scores[0][..., :1], dtype=torch.bool)
+    if query_mask is not None:
+        skipped_queries = skipped_queries | ~query_mask[:, None, :, None]
+    skipped_pairs = skipped_queries
+    for visible in visible_by_view:
+        if visible is not None:
+            skipped_queries = skipped_queries | ~visible.any(-1, keepdim=True)
+            skipped_pairs = skipped_pairs | skipped_queries | ~visible
     masked_scores = [
-        (x if open_ is None else x.masked_fill(~open_, -torch.inf)).masked_fill(excluded, 0)
-        for x, open_ in zip(scores, allowed, strict=True)
+        (x if visible is None else x.masked_fill(~visible, -torch.inf)).masked_fill(
+            skipped_queries, 0
+        )
+        for x, visible in zip(scores, visible_by_view, strict=True)
     ]
     log_p = torch.stack(masked_scores).log_softmax(-1)
     p = log_p.exp()
     if settings.distance == "squared":
         return (p[0] - p[1]).square().sum()
-    log_p = log_p.masked_fill(ignored, 0)
+    log_p = log_p.masked_fill(skipped_pairs, 0)
     if settings.distance == "symmetric_kl":
         return ((p[0] - p[1]) * (log_p[0] - log_p[1])).sum() / 2
     middle = log_p.logsumexp(0) - math.log(2)
-    return (p * (log_p - middle).masked_fill(ignored, 0)).sum() / 2
+    return (p * (log_p - middle).masked_fill(skipped_pairs, 0)).sum() / 2
 
 
 def _log(p: Tensor) -> Tensor:

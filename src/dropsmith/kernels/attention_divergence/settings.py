@@ -14,7 +14,7 @@ Distance = Literal["squared", "symmetric_kl", "jensen_shannon"]
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionSettings:
-    """What is computed from the probabilities.
+    """The distance of probabilities, and how many are held at a time.
 
     Args:
         distance: the squared difference of each pair of a query and a key it may look at; or, of
@@ -37,7 +37,7 @@ class AttentionSettings:
 
 @dataclass(frozen=True)
 class AttentionInputs:
-    """What an attention call makes its probabilities of, as `F.scaled_dot_product_attention` does.
+    """The inputs of an attention call, from which `F.scaled_dot_product_attention` makes weights.
 
     Args:
         query: `[rows, heads, queries, units]`, after any rotation.
@@ -65,7 +65,7 @@ class AttentionInputs:
 
     @property
     def factor(self) -> float:
-        """What scores are multiplied with."""
+        """The factor of the scores."""
         return 1 / math.sqrt(self.query.shape[-1]) if self.scale is None else self.scale
 
     @property
@@ -73,8 +73,8 @@ class AttentionInputs:
         """The mask where it is added to the scores."""
         return self.mask if self.mask is not None and self.mask.dtype != torch.bool else None
 
-    def allowed(self) -> Tensor | None:
-        """Where a query may look, broadcasting to all scores; None where everywhere."""
+    def visible_pairs(self) -> Tensor | None:
+        """True where a query may look, broadcasting to all scores; None where everywhere."""
         visible = None if self.mask is None else open_places(self.mask)
         if self.causal:
             sizes = self.query.shape[2], self.key.shape[2]
@@ -84,7 +84,7 @@ class AttentionInputs:
 
 
 def open_places(mask: Tensor) -> Tensor:
-    """Where a mask of either kind lets a query look.
+    """True where a mask of either kind lets a query look.
 
     Models write the lowest number of a type, or something added to it, where others write −inf.
     """
@@ -96,9 +96,9 @@ class AttentionSums(NamedTuple):
 
     Args:
         sum: of the distances between the two views.
-        counted: how many there were: pairs that both views may look at, or queries that may look
+        item_count: how many there were: pairs that both views may look at, or queries that may look
             somewhere in both.
     """
 
     sum: Tensor
-    counted: Tensor
+    item_count: Tensor

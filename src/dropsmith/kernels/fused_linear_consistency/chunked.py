@@ -69,8 +69,8 @@ class _Work:
         classes = Classes.of_head(self.weight, self.bias)
         items = self.settings.items if self.kernel is None else self.kernel.items
         chunk = min(max(1, items // views), max(1, len(self.rows)))
-        whole = chunk >= len(self.rows)
-        grads = _Grads.of(self.hidden, self.weight, self.bias, wide, needs, whole)
+        is_single_chunk = chunk >= len(self.rows)
+        grads = _Grads.of(self.hidden, self.weight, self.bias, wide, needs, is_single_chunk)
         score_dtype = wide if self.kernel is None else self.hidden.dtype
         room = self.hidden.new_empty(views * chunk * classes.count, dtype=score_dtype)
         spare = room.new_empty(
@@ -83,7 +83,7 @@ class _Work:
             task += parts.task
             agreement += parts.agreement
             if parts.grads is not None:
-                grads.add(rows, states, parts.grads, self.weight, whole)
+                grads.add(rows, states, parts.grads, self.weight, is_single_chunk)
         return task, agreement, grads
 
     def _scores(self, states: Tensor, room: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ class _Work:
         return scores.view(sizes)
 
     def _is_two_view_case(self, classes: Classes) -> bool:
-        """Whether this is what `two_views` is for."""
+        """Say whether this is the case that `two_views` is for."""
         settings, two = self.settings, len(self.hidden) == 2
         plain = settings.distance == "symmetric_kl" and settings.cap is None
         return two and plain and classes.missing is None and self.kernel is None
@@ -129,11 +129,11 @@ class _Work:
 
 def _cap_in_place(scores: Tensor, cap: float, classes: Classes) -> Tensor:
     """Cap scores in place, and return what that does to their gradient."""
-    scaled = scores.div_(cap).tanh_()
-    slope = 1 - scaled * scaled
-    scaled.mul_(cap)
+    tanh = scores.div_(cap).tanh_()
+    slope = 1 - tanh * tanh
+    tanh.mul_(cap)
     if classes.missing is not None:
-        scaled.masked_fill_(classes.missing, -torch.inf)
+        tanh.masked_fill_(classes.missing, -torch.inf)
     return slope
 
 
@@ -153,25 +153,27 @@ class _Grads:
         bias: Tensor | None,
         wide: torch.dtype,
         needs: tuple[bool, bool, bool],
-        whole: bool,
+        is_single_chunk: bool,
     ) -> "_Grads":
         # The one product of all items at once is rounded no more often than their sum would be.
-        new_buffer = torch.empty_like if whole else partial(torch.zeros_like, dtype=wide)
+        new_buffer = torch.empty_like if is_single_chunk else partial(torch.zeros_like, dtype=wide)
         return cls(
             torch.zeros_like(hidden, dtype=wide) if needs[0] else None,
             new_buffer(weight) if needs[1] else None,
             torch.zeros_like(bias, dtype=wide) if needs[2] and bias is not None else None,
         )
 
-    def add(self, rows: Tensor, states: Tensor, grad: Tensor, weight: Tensor, whole: bool) -> None:
-        """What some items give, by the gradient of their scores `[views, items, classes]`."""
+    def add(
+        self, rows: Tensor, states: Tensor, grad: Tensor, weight: Tensor, is_single_chunk: bool
+    ) -> None:
+        """Add the part of some items, by the gradient of their scores `[views, items, classes]`."""
         flat = grad.view(-1, grad.shape[-1])
         if self.bias is not None:
             self.bias.add_(flat.sum(0, dtype=self.bias.dtype))
         flat, flat_states = flat.to(weight.dtype), states.reshape(-1, states.shape[-1])
         if self.hidden is not None:
             self.hidden[:, rows] = (flat @ weight).to(self.hidden.dtype).view_as(states)
-        if self.weight is not None and whole:
+        if self.weight is not None and is_single_chunk:
             torch.mm(flat.t(), flat_states, out=self.weight)
         elif self.weight is not None and self.weight.dtype == flat.dtype:
             self.weight.addmm_(flat.t(), flat_states)
@@ -220,12 +222,12 @@ class _Head(torch.autograd.Function):
 
             grads = reference_gradients(reference, inputs, ctx.needs, upstream)
             return (*grads, None, None, None)
-        requested = Mix(tuple(upstream[0].tolist()), float(upstream[1]))
-        factor = _factor(requested, ctx.mix)
+        upstream_mix = Mix(tuple(upstream[0].tolist()), float(upstream[1]))
+        factor = _factor(upstream_mix, ctx.mix)
         if factor is None:
             work = _Work(hidden, weight, bias, labels, rows, *ctx.options)
-            stretch = _stretch(requested, weight.dtype)
-            gradients = work.run(requested.times(stretch), ctx.needs)[2].times(1 / stretch)
+            stretch = _stretch(upstream_mix, weight.dtype)
+            gradients = work.run(upstream_mix.times(stretch), ctx.needs)[2].times(1 / stretch)
         else:
             gradients = _Grads(*buffers).times(factor)
         cast = [
@@ -240,11 +242,11 @@ def _stretch(mix: Mix, dtype: torch.dtype) -> float:
     return _HALF / largest if dtype == torch.float16 and largest else 1.0
 
 
-def _factor(requested: Mix, mix_of_grads: Mix) -> float | None:
+def _factor(upstream_mix: Mix, mix_of_grads: Mix) -> float | None:
     """The number that turns the mix that was made into the one asked for, if there is one."""
     pairs = list(
         zip(
-            (*requested.task, requested.agreement),
+            (*upstream_mix.task, upstream_mix.agreement),
             (*mix_of_grads.task, mix_of_grads.agreement),
             strict=True,
         )

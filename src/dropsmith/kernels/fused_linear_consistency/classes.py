@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Classes:
-    """Which classes there are, by view and item.
+    """The classes that are there, by view and item.
 
     Args:
         count: how many scores an item has.
@@ -34,17 +34,17 @@ class Classes:
         return cls(scores.shape[-1], scores.isneginf() if any_missing else None)
 
     def missing_in(self, view: int) -> Tensor | None:
-        """Where a view has no class, `[items or 1, classes]`."""
+        """The mask of classes that a view lacks, `[items or 1, classes]`; None if it has all."""
         return None if self.missing is None else self.missing[view if len(self.missing) > 1 else 0]
 
     def differ(self, pair: tuple[int, int]) -> bool:
-        """Whether some item has a class in one view of a pair only."""
+        """Say whether some item has a class in one view of a pair only."""
         if self.missing is None or len(self.missing) == 1:
             return False
         return not torch.equal(self.missing[pair[0]], self.missing[pair[1]])
 
     def remaining(self, missing: Tensor | None) -> Tensor | int:
-        """How many classes are left, `[items or 1, 1]`."""
+        """The number of classes that are left, `[items or 1, 1]`."""
         return self.count if missing is None else (self.count - missing.sum(-1, True)).clamp(min=1)
 
 

@@ -13,7 +13,7 @@ from dropsmith.kernels.fused_linear_consistency.settings import HeadSettings, Mi
 
 @dataclass(frozen=True)
 class Parts:
-    """What some items add to the sums, and the gradient of the mix by their scores.
+    """The part of some items in the sums, and the gradient of the mix by their scores.
 
     Args:
         task: cross-entropy, `[views]`.

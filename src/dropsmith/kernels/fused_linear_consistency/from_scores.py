@@ -34,9 +34,9 @@ def _chunk(
         return triton_parts(chunk, labels[rows], *arguments)
     chunk = chunk.to(torch.promote_types(scores.dtype, torch.float32))
     if settings.cap is not None:
-        scaled = chunk.div_(settings.cap).tanh_()
-        slope = 1 - scaled * scaled
-        chunk = scaled.mul_(settings.cap)
+        tanh = chunk.div_(settings.cap).tanh_()
+        slope = 1 - tanh * tanh
+        chunk = tanh.mul_(settings.cap)
         if classes.missing is not None:
             chunk.masked_fill_(classes.missing, -torch.inf)
     parts = parts_of(chunk, labels[rows], settings, mix, classes, with_grads)
@@ -72,15 +72,15 @@ class _Scores(torch.autograd.Function):
         return task, agreement
 
     @staticmethod
-    def backward(ctx: Any, *chunk: Tensor) -> Any:  # pyright: ignore
+    def backward(ctx: Any, *upstream: Tensor) -> Any:  # pyright: ignore
         scores, labels, rows = ctx.saved_tensors
         if torch.is_grad_enabled():
 
             def reference(scores: Tensor) -> tuple[Tensor, Tensor]:
                 return by_definition(scores, labels, ctx.settings)[:2]
 
-            return (*reference_gradients(reference, (scores,), (True,), chunk), None, None, None)
-        mix = Mix(tuple(chunk[0].tolist()), float(chunk[1]))
+            return (*reference_gradients(reference, (scores,), (True,), upstream), None, None, None)
+        mix = Mix(tuple(upstream[0].tolist()), float(upstream[1]))
         grads = torch.zeros_like(scores)
         for rows_of_chunk in rows.split(_chunk_size(scores, ctx.settings)):
             parts = _chunk(scores, labels, rows_of_chunk, ctx.settings, mix, True)

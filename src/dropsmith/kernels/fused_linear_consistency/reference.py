@@ -19,23 +19,21 @@ def fused_linear_consistency(
     mix: Mix,
 ) -> HeadSums:
     """See `dropsmith.kernels.fused_linear_consistency.fused_linear_consistency`."""
-    counted = labels != settings.ignore_index
-    return consistency_from_scores(
-        F.linear(hidden[:, counted], weight, bias), labels[counted], settings
-    )
+    mask = labels != settings.ignore_index
+    return consistency_from_scores(F.linear(hidden[:, mask], weight, bias), labels[mask], settings)
 
 
 def consistency_from_scores(scores: Tensor, labels: Tensor, settings: HeadSettings) -> HeadSums:
     """See `dropsmith.kernels.fused_linear_consistency.consistency_from_scores`."""
-    counted = labels != settings.ignore_index
-    scores = scores[:, counted]
+    mask = labels != settings.ignore_index
+    scores = scores[:, mask]
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     missing = scores.isneginf()
     if settings.cap is not None:
         scores = settings.cap * torch.tanh(scores / settings.cap)
         scores = scores.masked_fill(missing, -torch.inf)
     log_p = scores.log_softmax(-1)
-    label_loss = -log_p.gather(-1, labels[counted].expand(len(scores), -1)[..., None]).squeeze(-1)
+    label_loss = -log_p.gather(-1, labels[mask].expand(len(scores), -1)[..., None]).squeeze(-1)
     even = -_mean(log_p, missing)
     task = (1 - settings.smoothing) * label_loss + (
         settings.smoothing * even if settings.smoothing else 0
@@ -43,7 +41,7 @@ def consistency_from_scores(scores: Tensor, labels: Tensor, settings: HeadSettin
     pairs = list(combinations(range(len(scores)), 2))
     distances = [_distance(scores[[a, b]], missing[[a, b]], settings) for a, b in pairs]
     agreement = sum(distances) / len(pairs) if pairs else task.sum() * 0
-    return HeadSums(task.sum(-1), torch.as_tensor(agreement), int(counted.sum()))
+    return HeadSums(task.sum(-1), torch.as_tensor(agreement), int(mask.sum()))
 
 
 def _distance(scores: Tensor, missing: Tensor, settings: HeadSettings) -> Tensor:

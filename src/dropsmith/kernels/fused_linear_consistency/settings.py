@@ -12,7 +12,7 @@ Distance = Literal["symmetric_kl", "jensen_shannon", "squared"]
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSettings:
-    """What is computed from the scores.
+    """The loss and the distance that are computed from scores.
 
     Args:
         distance: half of KL(p‖q) + KL(q‖p) (R-Drop), the Jensen-Shannon divergence, or the mean
@@ -33,7 +33,7 @@ class HeadSettings:
 
 @dataclass(frozen=True)
 class Mix:
-    """What each sum is multiplied with in the loss.
+    """The factor of each sum in the loss.
 
     Args:
         task: for the cross-entropy of each view.
@@ -54,12 +54,12 @@ class HeadSums(NamedTuple):
     Args:
         task: cross-entropy in nats, `[views]`.
         agreement: distance between the views; zero for one view.
-        counted: how many items count.
+        item_count: how many items count.
     """
 
     task: Tensor
     agreement: Tensor
-    counted: int
+    item_count: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +87,9 @@ class Triton:
     def __post_init__(self) -> None:
         if self.items < 1:
             raise KernelError(f"items={self.items} is none\n  type a number from 1 up")
-        for name, least in (("rows", 1), ("classes", 16)):
+        for name, minimum in (("rows", 1), ("classes", 16)):
             size = getattr(self, name)
-            if size < least or size & (size - 1):
+            if size < minimum or size & (size - 1):
                 raise KernelError(
-                    f"{name}={size} is no size of a tile\n  type a power of two from {least} up"
+                    f"{name}={size} is no size of a tile\n  type a power of two from {minimum} up"
                 )

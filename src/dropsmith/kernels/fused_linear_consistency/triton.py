@@ -49,8 +49,8 @@ def triton_parts(
                 settings.cap or 1.0,
                 two=two,
                 squared=settings.distance == "squared",
-                capped=settings.cap is not None,
-                graded=with_grads,
+                has_cap=settings.cap is not None,
+                with_grads=with_grads,
                 tile_rows=kernel.rows,
                 tile_classes=kernel.classes,
                 num_warps=kernel.warps,
@@ -60,7 +60,7 @@ def triton_parts(
 
 
 def supports(hidden: Tensor, settings: HeadSettings) -> bool:
-    """Whether the kernel has this distance of so many views in this type."""
+    """Say whether the kernel has this distance of so many views in this type."""
     return _supports_distance(hidden, settings) and hidden.dtype != torch.float64
 
 
@@ -82,15 +82,15 @@ def check_runs(hidden: Tensor, settings: HeadSettings) -> None:
             "the head's Triton kernel has no float64\n  it has float32, bfloat16, float16; for "
             "others leave kernel at None"
         )
-    if not hidden.is_cuda and not _interpreted():
+    if not hidden.is_cuda and not _uses_interpreter():
         raise KernelError(
             f"the head's Triton kernel runs on a GPU, and this is on {hidden.device}\n"
             "  move the tensors to one, or leave kernel at None"
         )
 
 
-def _interpreted() -> bool:
-    """Whether Triton was imported with its interpreter on, which runs kernels on the CPU."""
+def _uses_interpreter() -> bool:
+    """Say whether Triton was imported with its interpreter on, which runs kernels on the CPU."""
     import triton
 
     from dropsmith.kernels.fused_linear_consistency.triton_rows import agree

@@ -10,31 +10,31 @@ import triton.language as tl
 
 
 @triton.jit
-def _tile(scores, columns, inside, cap, capped: tl.constexpr):
-    """Scores, −inf where there is no class, and where that is; and what a cap does to a slope."""
+def _tile(scores, columns, inside, cap, has_cap: tl.constexpr):
+    """Scores, −inf at missing classes; the mask of these; and the slope of the cap."""
     z = tl.load(scores + columns, mask=inside, other=float("-inf")).to(tl.float32)
-    gone = z == float("-inf")
+    missing = z == float("-inf")
     slope = tl.full(z.shape, 1.0, tl.float32)
-    if capped:
+    if has_cap:
         # Through the sigmoid: Triton has no tanh that also runs in its interpreter.
-        squeezed = 2 * tl.sigmoid(2 * tl.where(gone, 0.0, z) / cap) - 1
-        slope = 1 - squeezed * squeezed
-        z = tl.where(gone, float("-inf"), cap * squeezed)
-    return z, gone, slope
+        tanh = 2 * tl.sigmoid(2 * tl.where(missing, 0.0, z) / cap) - 1
+        slope = 1 - tanh * tanh
+        z = tl.where(missing, float("-inf"), cap * tanh)
+    return z, missing, slope
 
 
 @triton.jit
-def _grown(highest, z):
+def _running_maximum(highest, z):
     """The maximum with another tile in it, and the same where it is finite, else 0."""
-    grown = tl.maximum(highest, tl.max(z, 1))
-    return grown, tl.where(grown == float("-inf"), 0.0, grown)
+    maximum = tl.maximum(highest, tl.max(z, 1))
+    return maximum, tl.where(maximum == float("-inf"), 0.0, maximum)
 
 
 @triton.jit
-def _target(grad, weight, smoothing, there, own, gone):
+def _target(grad, weight, smoothing, remaining, is_label, missing):
     """A gradient without the target of the cross-entropy."""
-    even = tl.where(gone, 0.0, weight * smoothing / there)
-    return grad - even - tl.where(own, weight * (1 - smoothing), 0.0)
+    even = tl.where(missing, 0.0, weight * smoothing / remaining)
+    return grad - even - tl.where(is_label, weight * (1 - smoothing), 0.0)
 
 
 @triton.jit
@@ -44,7 +44,7 @@ def agree(
     sums,
     items,
     classes,
-    there,
+    remaining,
     first_weight,
     second_weight,
     share,
@@ -52,14 +52,14 @@ def agree(
     cap,
     two: tl.constexpr,
     squared: tl.constexpr,
-    capped: tl.constexpr,
-    graded: tl.constexpr,
+    has_cap: tl.constexpr,
+    with_grads: tl.constexpr,
     tile_rows: tl.constexpr,
     tile_classes: tl.constexpr,
 ):
     """Sums `[3, items]` of cross-entropies and distance; the gradient in place of the scores.
 
-    Scores are `[views, items, classes]`; `there` is how many classes are not at −inf.
+    Scores are `[views, items, classes]`; `remaining` is how many classes are not at −inf.
     """
     rows = tl.program_id(0) * tile_rows + tl.arange(0, tile_rows)
     within = rows < items
@@ -76,76 +76,76 @@ def agree(
     for start in range(0, classes, tile_classes):
         columns = (start + tl.arange(0, tile_classes))[None, :]
         inside = within[:, None] & (columns < classes)
-        own = columns == label
-        z1, gone, _ = _tile(first, columns, inside, cap, capped)
-        grown, above = _grown(top1, z1)
-        shrunk1, moved1 = tl.exp(top1 - above), above - base1
-        top1, base1 = grown, above
-        from1 = tl.where(gone, 0.0, z1 - above[:, None])
-        e1 = tl.where(gone, 0.0, tl.exp(from1))
-        plain1 = tl.where(gone, 0.0, z1)
-        chosen1 += tl.sum(tl.where(own, plain1, 0.0), 1)
+        is_label = columns == label
+        z1, missing, _ = _tile(first, columns, inside, cap, has_cap)
+        maximum, above = _running_maximum(top1, z1)
+        decay1, drift1 = tl.exp(top1 - above), above - base1
+        top1, base1 = maximum, above
+        from1 = tl.where(missing, 0.0, z1 - above[:, None])
+        e1 = tl.where(missing, 0.0, tl.exp(from1))
+        plain1 = tl.where(missing, 0.0, z1)
+        chosen1 += tl.sum(tl.where(is_label, plain1, 0.0), 1)
         even1 += tl.sum(plain1, 1)
         if two:
-            z2, gone, _ = _tile(second, columns, inside, cap, capped)
-            grown, above = _grown(top2, z2)
-            shrunk2, moved2 = tl.exp(top2 - above), above - base2
-            top2, base2 = grown, above
-            from2 = tl.where(gone, 0.0, z2 - above[:, None])
-            e2 = tl.where(gone, 0.0, tl.exp(from2))
-            plain2 = tl.where(gone, 0.0, z2)
-            chosen2 += tl.sum(tl.where(own, plain2, 0.0), 1)
+            z2, missing, _ = _tile(second, columns, inside, cap, has_cap)
+            maximum, above = _running_maximum(top2, z2)
+            decay2, drift2 = tl.exp(top2 - above), above - base2
+            top2, base2 = maximum, above
+            from2 = tl.where(missing, 0.0, z2 - above[:, None])
+            e2 = tl.where(missing, 0.0, tl.exp(from2))
+            plain2 = tl.where(missing, 0.0, z2)
+            chosen2 += tl.sum(tl.where(is_label, plain2, 0.0), 1)
             even2 += tl.sum(plain2, 1)
             # Differences are taken from the maxima, so they move when a maximum does.
-            ratio, moved = from1 - from2, moved2 - moved1
-            to1 = shrunk1 * (to1 + moved * s1) + tl.sum(e1 * ratio, 1)
-            to2 = shrunk2 * (to2 + moved * s2) + tl.sum(e2 * ratio, 1)
-            s2 = shrunk2 * s2 + tl.sum(e2, 1)
+            ratio, drift = from1 - from2, drift2 - drift1
+            to1 = decay1 * (to1 + drift * s1) + tl.sum(e1 * ratio, 1)
+            to2 = decay2 * (to2 + drift * s2) + tl.sum(e2 * ratio, 1)
+            s2 = decay2 * s2 + tl.sum(e2, 1)
             if squared:
                 apart += tl.sum((plain1 - plain2) * (plain1 - plain2), 1)
-        s1 = shrunk1 * s1 + tl.sum(e1, 1)
+        s1 = decay1 * s1 + tl.sum(e1, 1)
 
     s1 = tl.where(within, s1, 1.0)
     all1 = base1 + tl.log(s1)
-    task = all1 - (1 - smoothing) * chosen1 - smoothing * even1 / there
+    task = all1 - (1 - smoothing) * chosen1 - smoothing * even1 / remaining
     tl.store(sums + rows, task, mask=within)
-    all2, there1, there2 = none, none, none
+    all2, kl1, kl2 = none, none, none
     if two:
         s2 = tl.where(within, s2, 1.0)
         all2 = base2 + tl.log(s2)
-        task = all2 - (1 - smoothing) * chosen2 - smoothing * even2 / there
+        task = all2 - (1 - smoothing) * chosen2 - smoothing * even2 / remaining
         tl.store(sums + items + rows, task, mask=within)
         shift = tl.log(s1) - tl.log(s2)
-        there1, there2 = to1 / s1 - shift, shift - to2 / s2
-        distance = (tl.maximum(there1, 0.0) + tl.maximum(there2, 0.0)) / 2
+        kl1, kl2 = to1 / s1 - shift, shift - to2 / s2
+        distance = (tl.maximum(kl1, 0.0) + tl.maximum(kl2, 0.0)) / 2
         if squared:
-            distance = apart / there
+            distance = apart / remaining
         tl.store(sums + 2 * items + rows, distance, mask=within)
 
-    if graded:
+    if with_grads:
         half = share / 2
         for start in range(0, classes, tile_classes):
             columns = (start + tl.arange(0, tile_classes))[None, :]
             inside = within[:, None] & (columns < classes)
-            own = columns == label
-            z1, gone, slope1 = _tile(first, columns, inside, cap, capped)
-            log1 = tl.where(gone, 0.0, z1 - all1[:, None])
-            p1 = tl.where(gone, 0.0, tl.exp(log1))
+            is_label = columns == label
+            z1, missing, slope1 = _tile(first, columns, inside, cap, has_cap)
+            log1 = tl.where(missing, 0.0, z1 - all1[:, None])
+            p1 = tl.where(missing, 0.0, tl.exp(log1))
             grad = first_weight * p1
             if two:
-                z2, gone, slope2 = _tile(second, columns, inside, cap, capped)
-                log2 = tl.where(gone, 0.0, z2 - all2[:, None])
-                p2 = tl.where(gone, 0.0, tl.exp(log2))
+                z2, missing, slope2 = _tile(second, columns, inside, cap, has_cap)
+                log2 = tl.where(missing, 0.0, z2 - all2[:, None])
+                p2 = tl.where(missing, 0.0, tl.exp(log2))
                 other = second_weight * p2
                 if squared:
-                    gap = tl.where(gone, 0.0, z1) - tl.where(gone, 0.0, z2)
-                    grad += 2 * share / there * gap
-                    other -= 2 * share / there * gap
+                    gap = tl.where(missing, 0.0, z1) - tl.where(missing, 0.0, z2)
+                    grad += 2 * share / remaining * gap
+                    other -= 2 * share / remaining * gap
                 else:
                     ratio = log1 - log2
-                    grad += half * (p1 * (ratio - there1[:, None] + 1) - p2)
-                    other += half * (p2 * (-ratio - there2[:, None] + 1) - p1)
-                other = _target(other, second_weight, smoothing, there, own, gone)
+                    grad += half * (p1 * (ratio - kl1[:, None] + 1) - p2)
+                    other += half * (p2 * (-ratio - kl2[:, None] + 1) - p1)
+                other = _target(other, second_weight, smoothing, remaining, is_label, missing)
                 tl.store(second + columns, other * slope2, mask=inside)
-            grad = _target(grad, first_weight, smoothing, there, own, gone)
+            grad = _target(grad, first_weight, smoothing, remaining, is_label, missing)
             tl.store(first + columns, grad * slope1, mask=inside)

@@ -16,7 +16,7 @@ from dropsmith.kernels.fused_linear_consistency.closed_form import Parts
 from dropsmith.kernels.fused_linear_consistency.settings import HeadSettings, Mix
 
 _BLOCK = 2**20
-"""How many scores of a view are worked on at a time: 4 MB of float32.
+"""The number of a view's scores that are worked on at a time: 4 MB of float32.
 
 Fewer stay nearer to the processor; but several threads wait for one another after every operation.
 """
@@ -48,7 +48,7 @@ def blockwise(
 
 
 def room_for(items: int, classes: int) -> int:
-    """How many numbers of spare room so many items take."""
+    """The number of elements of spare room that so many items take."""
     return 2 * classes * min(items, _chunk_size(classes))
 
 

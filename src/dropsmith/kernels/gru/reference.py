@@ -23,8 +23,8 @@ def gru(
         if noise.recurrent is not None:
             hidden_inputs = hidden_inputs * step_mask(noise.recurrent, step)
         recurrent = torch.einsum("bgi,goi->bgo", hidden_inputs, matrices) + biases
-        both = activation("sigmoid", score[:, :2] + recurrent[:, :2], step, slice(0, 2))
-        reset, update = both.unbind(1)
+        sigmoids = activation("sigmoid", score[:, :2] + recurrent[:, :2], step, slice(0, 2))
+        reset, update = sigmoids.unbind(1)
         candidate = score[:, 2] + reset * recurrent[:, 2]
         new = activation("tanh", candidate[:, None], step, slice(2, 3))[:, 0]
         proposal = (1 - update) * new + update * hidden

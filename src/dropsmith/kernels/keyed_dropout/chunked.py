@@ -26,7 +26,7 @@ from dropsmith.rng import Key, Words, mix_in_place, threshold
 # Large enough that the cost of a call is spread, small enough that the buffers stay in cache.
 CHUNK = 65536
 _INTEGER = {8: torch.int64, 4: torch.int32, 2: torch.int16}
-_ONE = np.uint32(1)
+_ONE_BIT = np.uint32(1)
 
 Integers = NDArray[np.signedinteger]
 
@@ -78,10 +78,10 @@ def _select(
     for start in range(0, len(source), numbers.step):
         stop = min(start + numbers.step, len(source))
         numbers.write(start, word[: stop - start])
-        kept = _kept(word[: stop - start], spare[: stop - start], key, limit)
+        keep_mask = _draw_mask(word[: stop - start], spare[: stop - start], key, limit)
         # All ones stay all ones when widened by sign extension or narrowed by truncation.
         np.bitwise_and(
-            source[start:stop], kept.astype(source.dtype, copy=False), target[start:stop]
+            source[start:stop], keep_mask.astype(source.dtype, copy=False), target[start:stop]
         )
 
 
@@ -98,24 +98,24 @@ def _select_views(
         views = slice(start, min(start + at_once, len(keys)))
         count = views.stop - views.start
         word[:count] = numbers
-        kept = _kept(word[:count], spare[:count], (first[views], second[views]), limit)
+        keep_mask = _draw_mask(word[:count], spare[:count], (first[views], second[views]), limit)
         units = slice(views.start * length, views.stop * length)
-        kept = kept.reshape(-1).astype(source.dtype, copy=False)
-        np.bitwise_and(source[units], kept, target[units])
+        keep_mask = keep_mask.reshape(-1).astype(source.dtype, copy=False)
+        np.bitwise_and(source[units], keep_mask, target[units])
 
 
-def _kept(word: Words, spare: Words, key: tuple[Any, Any], limit: np.uint32) -> Integers:
+def _draw_mask(word: Words, spare: Words, key: tuple[Any, Any], limit: np.uint32) -> Integers:
     """All ones where the element is kept and zero where it is dropped, in place of its number."""
     np.bitwise_xor(word, np.asarray(key[0], np.uint32), word)
     mix_in_place(word, spare)
     np.add(word, np.asarray(key[1], np.uint32), word)
     mix_in_place(word, spare)
     # Thirty-one bits less the limit: negative exactly where the element is dropped.
-    np.right_shift(word, _ONE, word)
+    np.right_shift(word, _ONE_BIT, word)
     np.subtract(word, limit, word)
-    signed = word.view(np.int32)
-    np.right_shift(signed, 31, signed)
-    return np.invert(signed, signed)
+    integers = word.view(np.int32)
+    np.right_shift(integers, 31, integers)
+    return np.invert(integers, integers)
 
 
 @lru_cache(maxsize=1)

@@ -16,7 +16,7 @@ from dropsmith.rng import Words
 
 
 def channels_last(x: Tensor) -> bool:
-    """Whether channels lie together, behind the picture."""
+    """Say whether channels lie together, behind the picture."""
     if x.ndim != 4 or x.is_contiguous():
         return False
     return x.is_contiguous(memory_format=torch.channels_last)
@@ -34,7 +34,7 @@ def order_of(x: Tensor) -> tuple[int, ...]:
 
 
 def dense(x: Tensor) -> bool:
-    """Whether elements lie one behind the other in some order, each once."""
+    """Say whether elements lie one behind the other in some order, each once."""
     return x.permute(order_of(x)).is_contiguous()
 
 

@@ -13,8 +13,8 @@ def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> Ten
     """See `dropsmith.kernels.keyed_dropout.keyed_dropout`."""
     rows = x.shape[0] // len(keys) if len(keys) > 1 else 0
     shape = (rows, *x.shape[1:]) if len(keys) > 1 else tuple(x.shape)
-    kept = [keep(Source(key, device=x.device), shape, rate) for key in keys]
-    mask = kept[0] if len(keys) == 1 else torch.cat(kept)
+    masks = [keep(Source(key, device=x.device), shape, rate) for key in keys]
+    mask = masks[0] if len(keys) == 1 else torch.cat(masks)
     scale = 1 / (1 - rate)
     return torch.where(mask, x * scale, torch.zeros((), dtype=x.dtype, device=x.device))
 

@@ -17,7 +17,7 @@ _Words = tuple[int, int]
 
 
 def serves(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> bool:
-    """Whether the kernel can run: on a GPU, with keys and a rate that are numbers."""
+    """Say whether the kernel can run: on a GPU, with keys and a rate that are numbers."""
     words = [word for key in keys for word in (key.first, key.second)]
     plain = type(x) in (Tensor, nn.Parameter) and all(isinstance(word, int) for word in words)
     small = x.dtype in TYPES and x.numel() < 2**31 - TILE
@@ -26,20 +26,18 @@ def serves(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> bool:
 
 def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
     """See `dropsmith.kernels.keyed_dropout.keyed_dropout`."""
-    words = tuple((_signed(int(key.first)), _signed(int(key.second))) for key in keys)
+    words = tuple((_to_int32(int(key.first)), _to_int32(int(key.second))) for key in keys)
     return self_adjoint(x, partial(_masked, keys=words, rate=float(rate)))
 
 
-def _masked(given: Tensor, keys: tuple[_Words, ...], rate: float) -> Tensor:
-    together = channels_last(given)
-    x = given if together else given.contiguous()
-    out = _filled(torch.empty_like(x), x, keys, rate, together)
-    return out if together or given.is_contiguous() else torch.empty_like(given).copy_(out)
+def _masked(x: Tensor, keys: tuple[_Words, ...], rate: float) -> Tensor:
+    together = channels_last(x)
+    dense = x if together else x.contiguous()
+    out = _fill(torch.empty_like(dense), dense, keys, rate, together)
+    return out if together or x.is_contiguous() else torch.empty_like(x).copy_(out)
 
 
-def _filled(
-    out: Tensor, x: Tensor, keys: tuple[_Words, ...], rate: float, together: bool
-) -> Tensor:
+def _fill(out: Tensor, x: Tensor, keys: tuple[_Words, ...], rate: float, together: bool) -> Tensor:
     from dropsmith.kernels.keyed_dropout.triton_drop import drop
 
     length = x.numel() // len(keys)
@@ -48,7 +46,7 @@ def _filled(
     # Triton launches on the current device, which need not be the tensors'.
     with torch.cuda.device_of(x):
         for view, key in enumerate(keys if length else ()):
-            source, target = (_of_view(one, view, length) for one in (x, out))
+            source, target = (_of_view(tensor, view, length) for tensor in (x, out))
             numbers = length, *key, int(threshold(rate)), 1 / (1 - rate), channels, pixels
             launch(source, target, *numbers, together=together, tile=TILE, num_warps=4)
     return out
@@ -61,6 +59,6 @@ def _of_view(x: Tensor, view: int, length: int) -> Tensor:
     return x.detach().as_strided((length,), (1,), x.storage_offset() + view * length)
 
 
-def _signed(word: int) -> int:
+def _to_int32(word: int) -> int:
     word &= 0xFFFFFFFF
     return word - (1 << 32) if word >> 31 else word

@@ -20,7 +20,7 @@ def _mix(word):
 # Keys differ from call to call: a kernel that is made for some of them would be made again.
 @triton.jit(do_not_specialize=("first", "second", "limit"))
 def drop(
-    given,
+    source,
     out,
     count,
     first,
@@ -45,6 +45,6 @@ def drop(
         index = (row * channels + rest % channels) * pixels + rest // channels
     word = _mix(index.to(tl.uint32) ^ first.to(tl.uint32))
     word = _mix(word + second.to(tl.uint32))
-    kept = (word >> 1).to(tl.int32) >= limit
-    x = tl.load(given + at, mask=inside, other=0.0).to(tl.float32)
-    tl.store(out + at, tl.where(kept, x * scale, 0.0).to(out.dtype.element_ty), mask=inside)
+    keep = (word >> 1).to(tl.int32) >= limit
+    x = tl.load(source + at, mask=inside, other=0.0).to(tl.float32)
+    tl.store(out + at, tl.where(keep, x * scale, 0.0).to(out.dtype.element_ty), mask=inside)

@@ -36,7 +36,7 @@ def large_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tenso
 
 
 def _serves(*tensors: Tensor | None) -> bool:
-    """Whether all are plain float32 on the CPU, outside of autocast, and large enough to matter."""
+    """Say whether all are plain float32 on the CPU, outside autocast, and large enough."""
     operands = [tensor for tensor in tensors if tensor is not None]
     plain = all(
         type(operand) in (Tensor, nn.Parameter) and operand.dtype == torch.float32

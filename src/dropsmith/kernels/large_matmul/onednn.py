@@ -9,7 +9,7 @@ from dropsmith.kernels.large_matmul import reference
 
 
 def is_allowed() -> bool:
-    """Whether products may be made here: autocast would have them in another type."""
+    """Say whether products may be made here: autocast would have them in another type."""
     return not torch.is_autocast_enabled("cpu")
 
 

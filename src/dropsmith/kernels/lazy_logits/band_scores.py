@@ -39,10 +39,10 @@ class Bands:
         return cls(tuple(tables), clusters, _versions((*tables, clusters)), auto)
 
     def is_same(self, other: "Bands") -> bool:
-        """Whether two calls were of the same weights, unchanged in between."""
+        """Say whether two calls were of the same weights, unchanged in between."""
         pairs = zip((*self.tables, self.clusters), (*other.tables, other.clusters), strict=False)
-        whole = len(self.tables) == len(other.tables) and all(a is b for a, b in pairs)
-        return whole and self.versions == other.versions and self.dtype == other.dtype
+        same_weights = len(self.tables) == len(other.tables) and all(a is b for a, b in pairs)
+        return same_weights and self.versions == other.versions and self.dtype == other.dtype
 
     @contextmanager
     def call_autocast(self) -> Iterator[None]:
@@ -76,7 +76,7 @@ class BandScores(LazyLogits):
 
     >>> bands = Bands.of([torch.zeros(3, 4), torch.zeros(5, 2)], torch.zeros(1, 4))
     >>> scores = BandScores.of([torch.ones(7, 4), torch.ones(7, 2)], bands)
-    >>> scores.shape, scores.not_materialised
+    >>> scores.shape, scores.is_pending
     (torch.Size([7, 8]), True)
     >>> scores.exp()[0]
     tensor([0.2500, 0.2500, 0.2500, 0.0500, 0.0500, 0.0500, 0.0500, 0.0500])

@@ -42,7 +42,7 @@ class Head:
         return self.weight.to(self.dtype), bias
 
     def is_same(self, other: "Head") -> bool:
-        """Whether two calls were of one head, unchanged in between."""
+        """Say whether two calls were of one head, unchanged in between."""
         bias, other_bias = self.bias, other.bias
         biases = bias is other_bias or (
             bias is not None and other_bias is not None and torch.equal(bias, other_bias)
@@ -62,23 +62,23 @@ class Head:
 
 
 class HeadScores(LazyLogits):
-    """What a head returns for some hidden states, made when somebody looks at it.
+    """The scores of a head for some hidden states, made when somebody looks at them.
 
-    Slices, reshapes and other types of it, a constant added to its classes, and cross-entropy of
-    it are put off as well.
+        Slices, reshapes and other types of them, a constant added to the classes, and cross-entropy
+    XX
 
-    >>> head = Head.of(torch.eye(3), None)
-    >>> scores = HeadScores.of(torch.ones(4, 5, 3), head)
-    >>> flat = scores[:, 1:].reshape(-1, 3)
-    >>> flat.hidden.shape, scores.not_materialised
-    (torch.Size([16, 3]), True)
-    >>> float(flat.sum())
-    48.0
+        >>> head = Head.of(torch.eye(3), None)
+        >>> scores = HeadScores.of(torch.ones(4, 5, 3), head)
+        >>> flat = scores[:, 1:].reshape(-1, 3)
+        >>> flat.hidden.shape, scores.is_pending
+        (torch.Size([16, 3]), True)
+        >>> float(flat.sum())
+        48.0
 
-    Args:
-        hidden: what the head was given, `[..., width]`, in the type it computes in.
-        head: which head.
-        source: the scores that an operation made these of; None for those of the head.
+        Args:
+            hidden: what the head was given, `[..., width]`, in the type it computes in.
+            head: which head.
+            source: the scores that an operation made these of; None for those of the head.
     """
 
     hidden: Tensor
@@ -104,8 +104,8 @@ class HeadScores(LazyLogits):
         return scores
 
     @property
-    def not_materialised(self) -> bool:
-        return self.result is None and (self.source is None or self.source.not_materialised)
+    def is_pending(self) -> bool:
+        return self.result is None and (self.source is None or self.source.is_pending)
 
     @property
     def parts(self) -> tuple[Tensor, ...]:
@@ -151,7 +151,7 @@ class HeadScores(LazyLogits):
             return (hidden, self.head, self.dtype) if hidden is not None else None
         if func is Tensor.__getitem__ and (index := leading(arguments[0], self.ndim)) is not None:
             return self.hidden[index], self.head, self.dtype
-        if func in _ADDED and len(arguments) == 1:
+        if func in _ADDITIONS and len(arguments) == 1:
             head = self._add_bias(arguments[0])
             return (self.hidden, head, self.dtype) if head is not None else None
         return None
@@ -210,7 +210,7 @@ class _LazyGraph(torch.autograd.Function):
         return None, to_hidden, to_weight, None if ctx.bias is None else grad.sum(0).to(ctx.bias)
 
 
-_ADDED = (Tensor.add, Tensor.__add__, torch.add)
+_ADDITIONS = (Tensor.add, Tensor.__add__, torch.add)
 
 
 def leading(index: Any, dims: int) -> tuple[Any, ...] | None:

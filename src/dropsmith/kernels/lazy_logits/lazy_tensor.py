@@ -26,9 +26,9 @@ class LazyTensor(Tensor):
     shape, type and device are known before; changing its type puts it off still.
 
     >>> scores = LazyTensor(lambda: torch.ones(2) + 1, (2,), torch.float32, torch.device("cpu"))
-    >>> scores.shape, scores.not_materialised
+    >>> scores.shape, scores.is_pending
     (torch.Size([2]), True)
-    >>> scores * 3, scores.not_materialised
+    >>> scores * 3, scores.is_pending
     (tensor([6., 6.]), False)
 
     Args:
@@ -60,8 +60,8 @@ class LazyTensor(Tensor):
         self.result: Tensor | None = None
 
     @property
-    def not_materialised(self) -> bool:
-        """Whether nothing has looked at it yet."""
+    def is_pending(self) -> bool:
+        """True until somebody looks at it."""
         return self.result is None
 
     def materialise(self) -> Tensor:
@@ -75,7 +75,7 @@ class LazyTensor(Tensor):
     def lazy_result(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> "LazyTensor | None":
-        """What an operation gives that can be put off, too; None where it cannot."""
+        """The result of an operation that can be put off, too; None where it cannot."""
         if func in (Tensor.float, Tensor.to) and (dtype := target_dtype(func, args, kwargs)):
             compute = lambda: self.materialise().to(dtype)  # noqa: E731
             return LazyTensor(compute, tuple(self.shape), dtype, self.device, self.needs_gradient)
@@ -89,7 +89,7 @@ class LazyTensor(Tensor):
         if func in METADATA:
             with torch._C.DisableTorchFunctionSubclass():
                 return func(*args, **kwargs)
-        if isinstance(first, LazyTensor) and first.not_materialised:
+        if isinstance(first, LazyTensor) and first.is_pending:
             if func == _REQUIRES_GRAD:
                 return first.needs_gradient
             if (result := first.lazy_result(func, args, kwargs)) is not None:
@@ -138,7 +138,7 @@ class LazyLogits(LazyTensor):
         raise NotImplementedError
 
     def alike(self, other: "LazyLogits") -> bool:
-        """Whether others are of the same head, unchanged in between, and for as many items."""
+        """Say whether others are of the same head, unchanged in between, and as many items."""
         raise NotImplementedError
 
     def cross_entropy(self, labels: Tensor, ignore_index: int) -> Tensor | None:

@@ -46,7 +46,7 @@ class _Sequence(torch.autograd.Function):
         kernel: Triton,
     ) -> tuple[Tensor, Tensor]:
         matrix = weight.detach().to(gates.dtype).contiguous()
-        masks = _whole(noise, gates)
+        masks = _expand_masks(noise, gates)
         operands = gates.contiguous(), hidden, cell, matrix, *masks
         acts, hiddens, cells = _run(_forward, kernel, operands)
         ctx.save_for_backward(acts, hiddens, cells, hidden, cell, weight, matrix, *masks)
@@ -120,12 +120,12 @@ def _backward(
     mask_arguments, tiles = _with_strides(masks), _constants(settings, weight, masks[0])
     tensors = acts, cells, d_states, grads, d_hidden, d_cell, weight, *mask_arguments
     for step in reversed(range(-1, time)):
-        parts = {"has_product": step < time - 1, "has_own": step >= 0}
+        parts = {"has_product": step < time - 1, "has_step": step >= 0}
         launch(*tensors, step, batch, unit, **parts, **tiles)
     return grads, d_hidden, d_cell
 
 
-def _whole(noise: StateNoise, gates: Tensor) -> list[Tensor | None]:
+def _expand_masks(noise: StateNoise, gates: Tensor) -> list[Tensor | None]:
     """The masks with rows and units of their own; what is held over time or gates stays so."""
     _, batch, _, unit = gates.shape
     mask, *shares = noise.recurrent, noise.hidden_update, noise.cell_update
@@ -135,7 +135,7 @@ def _whole(noise: StateNoise, gates: Tensor) -> list[Tensor | None]:
 
 
 def _with_strides(masks: tuple[Tensor | None, ...]) -> list[Any]:
-    """Each mask, and how far it is from one of its steps to the next."""
+    """Each mask, and its stride from step to step."""
     mask_arguments: list[Any] = []
     for mask in masks:
         mask_arguments += [mask, 0 if mask is None or len(mask) == 1 else mask.stride(0)]
@@ -149,9 +149,9 @@ def _grid(settings: _Settings, batch: int, unit: int) -> tuple[int, int]:
 
 def _constants(settings: _Settings, weight: Tensor, mask: Tensor | None) -> dict[str, Any]:
     precision, tiles = settings
-    own = 1 if mask is None else mask.shape[2]
-    widen = weight.dtype == torch.bfloat16 and _interpreted()
-    kinds = {"own": own, "precision": precision, "widen": widen}
+    mask_count = 1 if mask is None else mask.shape[2]
+    widen = weight.dtype == torch.bfloat16 and _uses_interpreter()
+    kinds = {"mask_count": mask_count, "precision": precision, "widen": widen}
     sizes = {"tile_rows": tiles.rows, "tile_units": tiles.units, "depth": tiles.depth}
     # The last is Triton's default, which it warns about where it is not said.
     launch_options = {
@@ -162,8 +162,8 @@ def _constants(settings: _Settings, weight: Tensor, mask: Tensor | None) -> dict
     return {**kinds, **sizes, **launch_options}
 
 
-def _interpreted() -> bool:
-    """Whether Triton was imported with its interpreter on, which runs kernels on the CPU."""
+def _uses_interpreter() -> bool:
+    """Say whether Triton was imported with its interpreter on, which runs kernels on the CPU."""
     import triton
 
     from dropsmith.kernels.lstm.triton_forward import forward_step
@@ -172,7 +172,7 @@ def _interpreted() -> bool:
 
 
 def supports(gates: Tensor) -> bool:
-    """Whether there is a kernel for this type and for so large a step."""
+    """Say whether there is a kernel for this type and for so large a step."""
     return gates.dtype in TYPES and not _too_large(gates)
 
 
@@ -196,7 +196,7 @@ def _check_runs(gates: Tensor, kernel: Triton) -> None:
             f"a step of {batch} rows and {unit} units is too large for the LSTM's Triton kernel\n"
             "  split the batch, or leave the layer's kernel at None"
         )
-    if not gates.is_cuda and (kernel.graphs is not None or not _interpreted()):
+    if not gates.is_cuda and (kernel.graphs is not None or not _uses_interpreter()):
         raise KernelError(
             f"the LSTM's Triton kernel runs on a GPU, and this is on {gates.device}\n"
             "  move layer and input to one, or leave the layer's kernel at None"

@@ -8,11 +8,11 @@ import triton
 import triton.language as tl
 
 from dropsmith.kernels.lstm.triton_tiles import (
+    apply_mask,
     load_gates,
-    masked,
-    parted,
     plus_product,
     rows_and_units,
+    split_gradient,
     store_gates,
     tanh,
 )
@@ -27,7 +27,7 @@ def _through_product(
     units,
     batch,
     unit,
-    own: tl.constexpr,
+    mask_count: tl.constexpr,
     precision: tl.constexpr,
     widen: tl.constexpr,
     tile_rows: tl.constexpr,
@@ -35,22 +35,22 @@ def _through_product(
     depth: tl.constexpr,
 ):
     """The gradient of the hidden state from one step's gradients of scores."""
-    whole = tl.zeros((tile_rows, tile_units), tl.float32)
+    total = tl.zeros((tile_rows, tile_units), tl.float32)
     matrix = tl.cast(unit, tl.int64) * unit
-    there = (rows < batch) & (units < unit)
+    valid = (rows < batch) & (units < unit)
     for gate in range(4):
-        found = tl.zeros((tile_rows, tile_units), tl.float32)
+        product = tl.zeros((tile_rows, tile_units), tl.float32)
         for first in range(0, unit, depth):
-            seen = first + tl.arange(0, depth)
-            across, down = seen[None, :], seen[:, None]
+            inner = first + tl.arange(0, depth)
+            across, down = inner[None, :], inner[:, None]
             inside = (rows < batch) & (across < unit)
             fits = (down < unit) & (units < unit)
             part = tl.load(grads + ((rows * 4 + gate) * unit + across), mask=inside, other=0.0)
             w = tl.load(weight + gate * matrix + (down * unit + units), mask=fits, other=0.0)
-            found = plus_product(found, part, w, precision, widen)
-        kept = rows * own + (gate if own == 4 else 0)
-        whole += masked(found, mask, kept * unit + units, there)
-    return whole
+            product = plus_product(product, part, w, precision, widen)
+        mask_rows = rows * mask_count + (gate if mask_count == 4 else 0)
+        total += apply_mask(product, mask, mask_rows * unit + units, valid)
+    return total
 
 
 @triton.jit(do_not_specialize=["step"])
@@ -72,8 +72,8 @@ def backward_step(
     batch,
     unit,
     has_product: tl.constexpr,
-    has_own: tl.constexpr,
-    own: tl.constexpr,
+    has_step: tl.constexpr,
+    mask_count: tl.constexpr,
     precision: tl.constexpr,
     widen: tl.constexpr,
     tile_rows: tl.constexpr,
@@ -85,13 +85,13 @@ def backward_step(
     On their way back the gradients of hidden state and cell are held in `d_hidden` and `d_cell`,
     `[batch, unit]` in float32. The last step comes first and has nothing to take through a product
     (`has_product`); the call after the first step, whose `step` is -1, does nothing but that
-    (`has_own` is false).
+    (`has_step` is false).
     """
     now = tl.cast(step, tl.int64)
     rows, units = rows_and_units(tile_rows, tile_units)
-    there = (rows < batch) & (units < unit)
+    valid = (rows < batch) & (units < unit)
     place = rows * unit + units
-    grad = tl.load(d_hidden + place, mask=there, other=0.0)
+    grad = tl.load(d_hidden + place, mask=valid, other=0.0)
     if has_product:
         if mask is not None:
             mask = mask + (now + 1) * mask_time
@@ -104,27 +104,35 @@ def backward_step(
             units,
             batch,
             unit,
-            own,
+            mask_count,
             precision,
             widen,
             tile_rows,
             tile_units,
             depth,
         )
-    if has_own:
+    if has_step:
         here = now * batch * unit
-        grad += tl.load(d_states + here + place, mask=there, other=0.0).to(tl.float32)
-        d_made = tl.load(d_cell + place, mask=there, other=0.0)
-        grad, stays = parted(grad, hidden_share, now * hidden_time + place, there)
-        d_made, cell_stays = parted(d_made, cell_share, now * cell_time + place, there)
+        grad += tl.load(d_states + here + place, mask=valid, other=0.0).to(tl.float32)
+        d_proposal = tl.load(d_cell + place, mask=valid, other=0.0)
+        grad, stays = split_gradient(grad, hidden_share, now * hidden_time + place, valid)
+        d_proposal, cell_stays = split_gradient(
+            d_proposal, cell_share, now * cell_time + place, valid
+        )
         first = rows * 4 * unit + units
-        enter, forget, new, leave = load_gates(acts + 4 * here, first, unit, there)
-        old = tl.load(cells + here + place, mask=there, other=0.0)
-        bent = tanh(forget * old + enter * new)
-        d_made += grad * leave * (1 - bent * bent)
-        d_enter, d_forget = d_made * new * enter * (1 - enter), d_made * old * forget * (1 - forget)
-        d_new, d_leave = d_made * enter * (1 - new * new), grad * bent * leave * (1 - leave)
-        store_gates(grads + 4 * here, first, unit, there, d_enter, d_forget, d_new, d_leave)
-        tl.store(d_cell + place, d_made * forget + cell_stays, mask=there)
+        enter, forget, new, leave = load_gates(acts + 4 * here, first, unit, valid)
+        old_cell = tl.load(cells + here + place, mask=valid, other=0.0)
+        tanh_cell = tanh(forget * old_cell + enter * new)
+        d_proposal += grad * leave * (1 - tanh_cell * tanh_cell)
+        d_enter, d_forget = (
+            d_proposal * new * enter * (1 - enter),
+            d_proposal * old_cell * forget * (1 - forget),
+        )
+        d_new, d_leave = (
+            d_proposal * enter * (1 - new * new),
+            grad * tanh_cell * leave * (1 - leave),
+        )
+        store_gates(grads + 4 * here, first, unit, valid, d_enter, d_forget, d_new, d_leave)
+        tl.store(d_cell + place, d_proposal * forget + cell_stays, mask=valid)
         grad = stays
-    tl.store(d_hidden + place, grad, mask=there)
+    tl.store(d_hidden + place, grad, mask=valid)

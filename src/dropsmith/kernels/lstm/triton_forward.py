@@ -8,9 +8,9 @@ import triton
 import triton.language as tl
 
 from dropsmith.kernels.lstm.triton_tiles import (
+    apply_mask,
+    blend,
     load_gates,
-    masked,
-    mixed,
     plus_product,
     rows_and_units,
     store_gates,
@@ -27,7 +27,7 @@ def _scores(
     units,
     batch,
     unit,
-    own: tl.constexpr,
+    mask_count: tl.constexpr,
     precision: tl.constexpr,
     widen: tl.constexpr,
     tile_rows: tl.constexpr,
@@ -36,7 +36,7 @@ def _scores(
 ):
     """The recurrent part of the four gates' scores.
 
-    `own` is 4 where each gate has a mask of its own, else 1.
+    `mask_count` is 4 where each gate has a mask of its own, else 1.
     """
     enter = tl.zeros((tile_rows, tile_units), tl.float32)
     forget = tl.zeros((tile_rows, tile_units), tl.float32)
@@ -44,26 +44,26 @@ def _scores(
     leave = tl.zeros((tile_rows, tile_units), tl.float32)
     matrix = tl.cast(unit, tl.int64) * unit
     for first in range(0, unit, depth):
-        seen = first + tl.arange(0, depth)
-        across, down = seen[None, :], seen[:, None]
+        inner = first + tl.arange(0, depth)
+        across, down = inner[None, :], inner[:, None]
         inside = (rows < batch) & (across < unit)
         fits = (down < unit) & (units < unit)
         state = tl.load(hidden + (rows * unit + across), mask=inside, other=0.0)
-        kept = rows * own * unit + across
-        part = masked(state, mask, kept, inside)
+        mask_index = rows * mask_count * unit + across
+        part = apply_mask(state, mask, mask_index, inside)
         tile = weight + (units * unit + down)
         w = tl.load(tile, mask=fits, other=0.0)
         enter = plus_product(enter, part, w, precision, widen)
-        if own == 4:
-            part = masked(state, mask, kept + unit, inside)
+        if mask_count == 4:
+            part = apply_mask(state, mask, mask_index + unit, inside)
         w = tl.load(tile + matrix, mask=fits, other=0.0)
         forget = plus_product(forget, part, w, precision, widen)
-        if own == 4:
-            part = masked(state, mask, kept + 2 * unit, inside)
+        if mask_count == 4:
+            part = apply_mask(state, mask, mask_index + 2 * unit, inside)
         w = tl.load(tile + 2 * matrix, mask=fits, other=0.0)
         new = plus_product(new, part, w, precision, widen)
-        if own == 4:
-            part = masked(state, mask, kept + 3 * unit, inside)
+        if mask_count == 4:
+            part = apply_mask(state, mask, mask_index + 3 * unit, inside)
         w = tl.load(tile + 3 * matrix, mask=fits, other=0.0)
         leave = plus_product(leave, part, w, precision, widen)
     return enter, forget, new, leave
@@ -85,7 +85,7 @@ def forward_step(
     step,
     batch,
     unit,
-    own: tl.constexpr,
+    mask_count: tl.constexpr,
     precision: tl.constexpr,
     widen: tl.constexpr,
     tile_rows: tl.constexpr,
@@ -94,12 +94,13 @@ def forward_step(
 ):
     """From the states at `step` those at `step + 1`, and the squashed gates between them.
 
-    Scores and squashed gates are `[time, batch, 4, unit]`, states `[time + 1, batch, unit]`, mask
-    and shares `[time or 1, batch, own or none, unit]` with their stride in time, 0 where held.
+    Scores and squashed gates are `[time, batch, 4, unit]`, states `[time + 1, batch, unit]`, the
+    mask `[time or 1, batch, mask_count, unit]` and shares `[time or 1, batch, unit]`, with their
+    stride in time, 0 where held.
     """
     now = tl.cast(step, tl.int64)
     rows, units = rows_and_units(tile_rows, tile_units)
-    there = (rows < batch) & (units < unit)
+    valid = (rows < batch) & (units < unit)
     before = now * batch * unit
     if mask is not None:
         mask = mask + now * mask_time
@@ -111,7 +112,7 @@ def forward_step(
         units,
         batch,
         unit,
-        own,
+        mask_count,
         precision,
         widen,
         tile_rows,
@@ -119,18 +120,18 @@ def forward_step(
         depth,
     )
     first = rows * 4 * unit + units
-    to_enter, to_forget, to_new, to_leave = load_gates(gates + 4 * before, first, unit, there)
+    to_enter, to_forget, to_new, to_leave = load_gates(gates + 4 * before, first, unit, valid)
     enter, forget = tl.sigmoid(enter + to_enter), tl.sigmoid(forget + to_forget)
     new, leave = tanh(new + to_new), tl.sigmoid(leave + to_leave)
-    store_gates(acts + 4 * before, first, unit, there, enter, forget, new, leave)
+    store_gates(acts + 4 * before, first, unit, valid, enter, forget, new, leave)
 
     place = rows * unit + units
-    stayed = tl.load(hiddens + before + place, mask=there, other=0.0).to(tl.float32)
-    old = tl.load(cells + before + place, mask=there, other=0.0)
-    made = forget * old + enter * new
-    hidden = leave * tanh(made)
-    hidden = mixed(stayed, hidden, hidden_share, now * hidden_time + place, there)
-    cell = mixed(old, made, cell_share, now * cell_time + place, there)
+    old_hidden = tl.load(hiddens + before + place, mask=valid, other=0.0).to(tl.float32)
+    old_cell = tl.load(cells + before + place, mask=valid, other=0.0)
+    proposal = forget * old_cell + enter * new
+    hidden = leave * tanh(proposal)
+    hidden = blend(old_hidden, hidden, hidden_share, now * hidden_time + place, valid)
+    cell = blend(old_cell, proposal, cell_share, now * cell_time + place, valid)
     after = before + batch * unit
-    tl.store(hiddens + after + place, hidden, mask=there)
-    tl.store(cells + after + place, cell, mask=there)
+    tl.store(hiddens + after + place, hidden, mask=valid)
+    tl.store(cells + after + place, cell, mask=valid)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 import torch
 from torch import Tensor
 
-Given = Sequence[Tensor | None]
+Inputs = Sequence[Tensor | None]
 Steps = Callable[..., tuple[Tensor, ...]]
 
 
@@ -15,38 +15,38 @@ class Graphs:
 
     A copy of it and one read from a pickle start empty.
 
-    >>> Graphs(most=2)
-    Graphs(most=2)
+    >>> Graphs(max_captures=2)
+    Graphs(max_captures=2)
 
     Args:
-        most: how many captures are held; the one longest unused goes first. Each holds memory of
-            its own for all the tensors of its steps.
+        max_captures: how many captures are held; the one longest unused goes first. Each holds
+            memory of its own for all the tensors of its steps.
     """
 
-    def __init__(self, *, most: int = 8) -> None:
-        self.most = most
+    def __init__(self, *, max_captures: int = 8) -> None:
+        self.max_captures = max_captures
         self._captures: OrderedDict[Hashable, _Capture] = OrderedDict()
 
     def __repr__(self) -> str:
-        return f"Graphs(most={self.most})"
+        return f"Graphs(max_captures={self.max_captures})"
 
     def __reduce__(self) -> tuple[Callable[[int], "Graphs"], tuple[int]]:
-        return _empty, (self.most,)
+        return _empty, (self.max_captures,)
 
-    def run(self, steps: Steps, settings: Hashable, inputs: Given) -> tuple[Tensor, ...]:
-        """`steps(settings, *given)`, which must do nothing but launch kernels."""
+    def run(self, steps: Steps, settings: Hashable, inputs: Inputs) -> tuple[Tensor, ...]:
+        """`steps(settings, *inputs)`, which must do nothing but launch kernels."""
         kinds = tuple(None if x is None else (x.shape, x.dtype, x.device) for x in inputs)
         key = steps, settings, kinds
         if key not in self._captures:
             self._captures[key] = _Capture(steps, settings, inputs)
         self._captures.move_to_end(key)
-        if len(self._captures) > self.most:
+        if len(self._captures) > self.max_captures:
             self._captures.popitem(last=False)
         return self._captures[key].replay(inputs)
 
 
 class _Capture:
-    def __init__(self, steps: Steps, settings: Hashable, inputs: Given) -> None:
+    def __init__(self, steps: Steps, settings: Hashable, inputs: Inputs) -> None:
         self.inputs = [None if x is None else x.clone() for x in inputs]
         # Outside the capture, where kernels may still be compiled and loaded.
         stream = torch.cuda.Stream()
@@ -58,7 +58,7 @@ class _Capture:
         with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
             self.outputs = steps(settings, *self.inputs)
 
-    def replay(self, inputs: Given) -> tuple[Tensor, ...]:
+    def replay(self, inputs: Inputs) -> tuple[Tensor, ...]:
         for target, source in zip(self.inputs, inputs, strict=True):
             if target is not None and source is not None:
                 target.copy_(source)
@@ -66,5 +66,5 @@ class _Capture:
         return tuple(output.clone() for output in self.outputs)
 
 
-def _empty(most: int) -> Graphs:
-    return Graphs(most=most)
+def _empty(max_captures: int) -> Graphs:
+    return Graphs(max_captures=max_captures)

@@ -11,7 +11,7 @@ Precision = Literal["ieee", "tf32x3", "tf32"]
 
 @dataclass(frozen=True, kw_only=True)
 class Tiles:
-    """What one program of the kernel works on; powers of two from 16 up.
+    """The tile that one program of the kernel works on; powers of two from 16 up.
 
     >>> Tiles(units=32)
     Tiles(rows=32, units=32, depth=32, warps=4, stages=3)
@@ -61,10 +61,10 @@ class Triton:
     graphs: Graphs | None = None
 
     def __post_init__(self) -> None:
-        known = get_args(Precision)
-        if self.precision not in known:
+        choices = get_args(Precision)
+        if self.precision not in choices:
             raise KernelError(
                 f"there is no precision {self.precision!r}"
-                + did_you_mean(self.precision, known)
-                + f"\n  precisions: {', '.join(known)}"
+                + did_you_mean(self.precision, choices)
+                + f"\n  precisions: {', '.join(choices)}"
             )

@@ -21,31 +21,31 @@ def rows_and_units(tile_rows: tl.constexpr, tile_units: tl.constexpr):
 
 
 @triton.jit
-def load_gates(gates, first, unit, there):
+def load_gates(gates, first, unit, valid):
     """All four of each unit, whose first stands at `first`."""
     return (
-        tl.load(gates + first, mask=there, other=0.0).to(tl.float32),
-        tl.load(gates + first + unit, mask=there, other=0.0).to(tl.float32),
-        tl.load(gates + first + 2 * unit, mask=there, other=0.0).to(tl.float32),
-        tl.load(gates + first + 3 * unit, mask=there, other=0.0).to(tl.float32),
+        tl.load(gates + first, mask=valid, other=0.0).to(tl.float32),
+        tl.load(gates + first + unit, mask=valid, other=0.0).to(tl.float32),
+        tl.load(gates + first + 2 * unit, mask=valid, other=0.0).to(tl.float32),
+        tl.load(gates + first + 3 * unit, mask=valid, other=0.0).to(tl.float32),
     )
 
 
 @triton.jit
-def store_gates(gates, first, unit, there, enter, forget, new, leave):
+def store_gates(gates, first, unit, valid, enter, forget, new, leave):
     """The opposite of `load_gates`."""
-    tl.store(gates + first, enter, mask=there)
-    tl.store(gates + first + unit, forget, mask=there)
-    tl.store(gates + first + 2 * unit, new, mask=there)
-    tl.store(gates + first + 3 * unit, leave, mask=there)
+    tl.store(gates + first, enter, mask=valid)
+    tl.store(gates + first + unit, forget, mask=valid)
+    tl.store(gates + first + 2 * unit, new, mask=valid)
+    tl.store(gates + first + 3 * unit, leave, mask=valid)
 
 
 @triton.jit
-def masked(x, mask, places, there):
+def apply_mask(x, mask, places, valid):
     """`x` under the mask, in the type of `x`; there is no mask where it is None."""
     if mask is not None:
-        kept = tl.load(mask + places, mask=there, other=0.0).to(tl.float32)
-        x = (x.to(tl.float32) * kept).to(x.dtype)
+        factor = tl.load(mask + places, mask=valid, other=0.0).to(tl.float32)
+        x = (x.to(tl.float32) * factor).to(x.dtype)
     return x
 
 
@@ -60,22 +60,22 @@ def plus_product(total, a, b, precision: tl.constexpr, widen: tl.constexpr):
 
 
 @triton.jit
-def mixed(before, after, share, places, there):
+def blend(before, after, share, places, valid):
     """The state after a step of which only a share is taken; exact for shares of 0 and 1."""
     if share is not None:
-        taken = tl.load(share + places, mask=there, other=0.0).to(tl.float32)
-        after = taken * after + (1 - taken) * before
+        fraction = tl.load(share + places, mask=valid, other=0.0).to(tl.float32)
+        after = fraction * after + (1 - fraction) * before
     return after
 
 
 @triton.jit
-def parted(grad, share, places, there):
-    """The gradient of `mixed`'s new state, and of the one before."""
+def split_gradient(grad, share, places, valid):
+    """The gradient of the new state that `blend` takes, and of the one before."""
     stays = tl.zeros_like(grad)
     if share is not None:
-        taken = tl.load(share + places, mask=there, other=0.0).to(tl.float32)
-        stays = (1 - taken) * grad
-        grad = taken * grad
+        fraction = tl.load(share + places, mask=valid, other=0.0).to(tl.float32)
+        stays = (1 - fraction) * grad
+        grad = fraction * grad
     return grad, stays
 
 

@@ -35,5 +35,5 @@ def prepacked_matmul(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
 
 def plain_matmul(weight: Tensor) -> Callable[[Tensor], Tensor]:
     """The definition of `prepacked_matmul`."""
-    transposed = weight.detach().t()
-    return lambda x: x @ transposed
+    columns = weight.detach().t()
+    return lambda x: x @ columns

@@ -17,14 +17,14 @@ _SMALLEST = 64 * 64
 
 
 def can_prepack(weight: Tensor) -> bool:
-    """Whether a weight can be laid out: float32 on the CPU, in a torch that has the operation."""
+    """Say whether a weight can be laid out: float32 on the CPU, and torch has the operation."""
     plain = weight.device.type == "cpu" and weight.dtype == torch.float32
     return plain and weight.numel() >= _SMALLEST and _available()
 
 
 @lru_cache(maxsize=1)
 def _available() -> bool:
-    """Whether this torch has the operation; one warning where it has not."""
+    """Say whether this torch has the operation; warn once where it has not."""
     missing = _missing()
     if missing is not None:
         warnings.warn(

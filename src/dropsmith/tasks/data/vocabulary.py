@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-PAD, UNKNOWN = "<pad>", "<unk>"
+PAD, UNKNOWN_WORD = "<pad>", "<unk>"
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*|([^\w\s])\1*")
 
@@ -63,8 +63,8 @@ class Vocabulary:
 
     def ids(self, words: Iterable[str]) -> list[int]:
         """The number of each word."""
-        unknown = self._number[UNKNOWN]
-        return [self._number.get(word, unknown) for word in words]
+        unknown_id = self._number[UNKNOWN_WORD]
+        return [self._number.get(word, unknown_id) for word in words]
 
     @cached_property
     def _number(self) -> dict[str, int]:

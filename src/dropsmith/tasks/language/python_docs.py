@@ -23,7 +23,7 @@ from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.selection import apply_limit
-from dropsmith.tasks.data.vocabulary import UNKNOWN, Vocabulary, tokenise
+from dropsmith.tasks.data.vocabulary import UNKNOWN_WORD, Vocabulary, tokenise
 from dropsmith.tasks.task import Data, Task
 from dropsmith.terms import Loss
 
@@ -32,7 +32,7 @@ END = "<end>"
 """Stands after every paragraph."""
 
 _SHARES = (0.8, 0.1, 0.1)
-_LEAST = 2
+_MIN_COUNT = 2
 _ENOUGH = 1_000
 
 
@@ -57,7 +57,7 @@ def _read(limit: int | None) -> Data:
     topics = _topics()
     digest = hashlib.sha256("\n".join(topics).encode()).hexdigest()
     texts = _parts(_paragraphs(topics))
-    vocabulary = Vocabulary.of([texts[0]], special=(UNKNOWN, END), min_count=_LEAST)
+    vocabulary = Vocabulary.of([texts[0]], special=(UNKNOWN_WORD, END), min_count=_MIN_COUNT)
     train, validation, test = (_windows(vocabulary.ids(text)) for text in texts)
     train = train[apply_limit(torch.arange(len(train)), limit)]
     return Data.of(

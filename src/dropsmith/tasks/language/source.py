@@ -10,15 +10,15 @@ import torch
 from dropsmith.errors import DataError, TaskError
 from dropsmith.tasks.data.selection import NO_LIMIT, PARTS
 from dropsmith.tasks.data.sources import load_from_hub, read_text, subfolder
-from dropsmith.tasks.data.vocabulary import UNKNOWN, Vocabulary
+from dropsmith.tasks.data.vocabulary import UNKNOWN_WORD, Vocabulary
 from dropsmith.tasks.language.stream import Stream
 from dropsmith.tasks.task import Data
 
 END = "<eos>"
 """Stands after every line, and is a word like any other."""
 
-HELD_OUT = 5
-"""Under a limit of N training tokens, validation and test are their first N / `HELD_OUT`."""
+HELD_OUT_DIVISOR = 5
+"""Under a limit of N training tokens, validation and test are their first N / this."""
 
 
 _VALIDATION_STREAMS = 10
@@ -92,7 +92,7 @@ def streams_in_windows(data: Data, **reading: int) -> Data:
 def _read(source: LanguageSource, data: Path | None, limit: int | None) -> Data:
     words = {part: list(_words(lines)) for part, lines in source.lines(data).items()}
     tokens = {part: words[part][: _token_limit(part, len(words["train"]), limit)] for part in PARTS}
-    vocabulary = Vocabulary.of([tokens["train"]], special=(UNKNOWN, END))
+    vocabulary = Vocabulary.of([tokens["train"]], special=(UNKNOWN_WORD, END))
     ids = {part: torch.tensor(vocabulary.ids(tokens[part]), dtype=torch.long) for part in PARTS}
     return Data.of(
         [
@@ -110,10 +110,10 @@ def _token_limit(part: str, tokens: int, limit: int | None) -> int | None:
     """The number of tokens of a part that a limit leaves."""
     if limit is None or limit == NO_LIMIT:
         return None
-    if not 2 * HELD_OUT <= limit <= tokens:
+    if not 2 * HELD_OUT_DIVISOR <= limit <= tokens:
         raise TaskError(
             f"limit={limit}, but there are {tokens:,} training tokens\n"
-            f"  a limit counts tokens, {2 * HELD_OUT} at least; validation and test are then a "
-            "fifth as long"
+            f"  a limit counts tokens, {2 * HELD_OUT_DIVISOR} at least; validation and test are "
+            "then a fifth as long"
         )
-    return limit if part == "train" else limit // HELD_OUT
+    return limit if part == "train" else limit // HELD_OUT_DIVISOR

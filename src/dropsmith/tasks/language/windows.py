@@ -8,7 +8,7 @@ import torch
 
 from dropsmith.rng import Key, Source, normal, uniform
 
-FULL_SHARE, SPREAD, LEAST, EXCESS = 0.95, 5.0, 5, 10
+FULL_SHARE, SPREAD, MIN_LENGTH, EXCESS = 0.95, 5.0, 5, 10
 """The share of windows that aim at the usual length rather than half of it, the standard deviation
 around that aim, the shortest window, and by how much the longest may exceed the usual one: the
 numbers of AWD-LSTM's code (Merity et al., 2018), its longest as in that of Zolna et al. (2018)."""
@@ -23,12 +23,12 @@ def lengths(seed: int, epoch: int, width: int, window: int) -> list[int]:
     >>> lengths(0, 0, 100, 35) == lengths(0, 0, 100, 35)
     True
     """
-    least = min(LEAST, window)
-    key, count = Key.of(seed).fold(epoch, 1), ceil(width / least)
+    minimum = min(MIN_LENGTH, window)
+    key, count = Key.of(seed).fold(epoch, 1), ceil(width / minimum)
     full = uniform(Source(key.fold(1)), (count,)) < FULL_SHARE
     base = torch.where(full, float(window), window / 2)
     draws = (base + SPREAD * normal(Source(key.fold(2)), (count,))).floor().long()
-    return draws.clamp(least, window + EXCESS).tolist()
+    return draws.clamp(minimum, window + EXCESS).tolist()
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,7 @@ def beam_search_scores(
     for rows in test.lengths.argsort(stable=True).split(_BATCH):
         source = test.rows(rows)["source"].to(device)
         longest = min(writing["longest"], 2 * source.shape[1] + 10)
-        generated = write(source, **{**writing, "longest": longest}).tolist()
-        for row, numbers in zip(rows.tolist(), generated, strict=True):
+        outputs = write(source, **{**writing, "longest": longest}).tolist()
+        for row, numbers in zip(rows.tolist(), outputs, strict=True):
             texts[row] = text(numbers)
     return scorer(texts, test.references)

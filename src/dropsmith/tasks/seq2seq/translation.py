@@ -9,7 +9,7 @@ from dropsmith.tasks.data.sources import load_from_hub, read_text, subfolder
 from dropsmith.tasks.generation import bleu
 from dropsmith.tasks.seq2seq.seq2seq_task import Pair, Seq2SeqTask, TextPairs
 
-HELD_OUT = 1_000
+HELD_OUT_PAIRS = 1_000
 """Talk sentences that validation is cut from, the last ones, so that talks stay apart."""
 
 
@@ -53,8 +53,8 @@ def read_iwslt2017(data: Path | None) -> TextPairs:
     folder = subfolder(data, "iwslt2017_de_en")
     pairs = _aligned_pairs(folder, "test.{}", "de", "en")
     parts = {
-        "train": pairs[:-HELD_OUT],
-        "validation": pairs[-HELD_OUT:],
+        "train": pairs[:-HELD_OUT_PAIRS],
+        "validation": pairs[-HELD_OUT_PAIRS:],
         "test": _aligned_pairs(folder, "validation.{}", "de", "en"),
     }
     about = "IWSLT 2017, German to English, 7,079 pairs of its test trained on, validation as test"

@@ -167,8 +167,8 @@ def sentence_groups(rows: Sequence[Example]) -> list[str]:
 
     pairs = [text.split(SEPARATOR) for text, _ in rows]
     for pair in pairs:
-        # The name is the least sentence of all, so that it does not hang on the order of rows.
-        least, *roots = sorted(map(first, pair))
-        for root in roots:
-            parents[root] = least
+        # The name is the first sentence by alphabet, so that it does not hang on the order of rows.
+        root, *others = sorted(map(first, pair))
+        for other in others:
+            parents[other] = root
     return [first(pair[0]) for pair in pairs]

@@ -22,7 +22,7 @@ from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.selection import PARTS, SEED, apply_limit, stratify
-from dropsmith.tasks.data.vocabulary import PAD, UNKNOWN, Vocabulary
+from dropsmith.tasks.data.vocabulary import PAD, UNKNOWN_WORD, Vocabulary
 from dropsmith.tasks.task import Data, Task
 from dropsmith.tasks.text.tables import read_table
 from dropsmith.terms import Loss
@@ -75,10 +75,10 @@ def _read(path: Path, limit: int | None) -> Data:
     reviews = _reviews(path)
     bands = [min(int(rating * _BANDS), _BANDS - 1) for _, rating in reviews]
     order = dict(zip(PARTS, stratify(bands, _SHARES), strict=True))
-    shuffled = order["train"][torch.randperm(len(order["train"]), generator=_generator())]
-    order["train"] = apply_limit(shuffled, limit)
+    rows = order["train"][torch.randperm(len(order["train"]), generator=_generator())]
+    order["train"] = apply_limit(rows, limit)
     pieces = {part: _pieces([reviews[i] for i in order[part].tolist()]) for part in PARTS}
-    vocabulary = Vocabulary.of(pieces["train"][0], special=(PAD, UNKNOWN), max_size=WORDS)
+    vocabulary = Vocabulary.of(pieces["train"][0], special=(PAD, UNKNOWN_WORD), max_size=WORDS)
     ratings = torch.tensor(pieces["train"][1], dtype=torch.float64)
     mean, deviation = float(ratings.mean()), float(ratings.std(correction=0))
     if not deviation:
@@ -88,7 +88,7 @@ def _read(path: Path, limit: int | None) -> Data:
         names=("rating",),
         source=f"{ABOUT}; standardised by {mean:.4f} ± {deviation:.4f}",
         vocabulary=vocabulary.words,
-        full_size=len(shuffled),
+        full_size=len(rows),
     )
 
 

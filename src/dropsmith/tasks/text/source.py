@@ -12,7 +12,7 @@ from dropsmith.errors import DataError
 from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.selection import PARTS, apply_limit, round_robin
 from dropsmith.tasks.data.sources import subfolder
-from dropsmith.tasks.data.vocabulary import PAD, UNKNOWN, Vocabulary, tokenise
+from dropsmith.tasks.data.vocabulary import PAD, UNKNOWN_WORD, Vocabulary, tokenise
 from dropsmith.tasks.task import Data, Kind
 from dropsmith.tasks.text.labels import classes, values
 from dropsmith.tasks.text.parts import Parts, load_hub_parts, partition, read_parts
@@ -117,7 +117,7 @@ def _read(source: TextSource, data: Path | None, limit: int | None) -> Data:
         for part in PARTS
     }
     sentences = (sentence for example in words["train"] for sentence in example)
-    vocabulary = Vocabulary.of(sentences, special=(PAD, UNKNOWN), max_size=WORDS)
+    vocabulary = Vocabulary.of(sentences, special=(PAD, UNKNOWN_WORD), max_size=WORDS)
     return Data.of(
         [_split(words[part], examples.labels[part], vocabulary, examples.unit) for part in PARTS],
         names=examples.names,

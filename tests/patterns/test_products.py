@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dropsmith.kernels.self_adjoint import LARGEST_MASK
-from dropsmith.patterns._again import SMALL, times
+from dropsmith.patterns._products import SMALL, times
 from dropsmith.testing import record_saved_tensors
 
 
