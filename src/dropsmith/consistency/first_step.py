@@ -27,12 +27,8 @@ class FirstSteps:
 
     def __init__(self) -> None:
         self.loss_matches = self.loss_is_checked = self.views_differ = self.auxiliary = False
+        self.over = False
         self.identical = 0
-
-    @property
-    def over(self) -> bool:
-        """Say whether every check is done."""
-        return self.loss_is_checked and self.views_differ
 
     def check(self, module: nn.Module, run: ViewRun, views: Views, loss: LossFunction) -> None:
         """Check the views, until they differ, and the model's own loss, once it is there."""
@@ -46,6 +42,7 @@ class FirstSteps:
             self.identical += 1
             patient = self.identical < PATIENCE
             self.views_differ = check_differ(views, module, run.noise, run.trunk, patient)
+        self.over = self.loss_is_checked and self.views_differ
 
 
 def check_differ(
@@ -124,7 +121,7 @@ class LossWatch:
 
     def watch(self, loss: Tensor) -> None:
         """Look at the loss of one more step."""
-        if self.over or not loss.requires_grad:
+        if not loss.requires_grad:
             return
         self.steps += 1
         if self.steps <= PATIENCE:

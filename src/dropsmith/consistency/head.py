@@ -14,7 +14,6 @@ from dropsmith.errors import ViewError, did_you_mean
 from dropsmith.kernels import lazy_logits
 from dropsmith.passes import (
     LEAST_CLASSES,
-    Views,
     as_before,
     head_of,
     large_head,
@@ -47,17 +46,15 @@ class FusedHead:
         self.choice = choice
         self.off = choice == "plain"
         self.has_reported = False
-        self.has_candidate: bool | None = None
         self.lazy_head: tuple[str, nn.Linear] | None = None
+
+    def look_for_candidate(self, model: nn.Module) -> None:
+        """Leave the head alone from now on where the model has no large one, unless one insists."""
+        if self.choice == "auto" and not self.off:
+            self.off = large_head(model) is None
 
     def begin(self, model: nn.Module, rank: int) -> None:
         """Put the head off for the passes of one step, or say once why it cannot be."""
-        if self.off:
-            return
-        if self.has_candidate is None:
-            self.has_candidate = large_head(model) is not None
-        if not self.has_candidate and self.choice == "auto":
-            return
         self.lazy_head = head_of(model)
         if self.lazy_head is not None:
             put_off(self.lazy_head[1])
@@ -82,12 +79,13 @@ class FusedHead:
         if self.lazy_head is not None:
             as_before(self.lazy_head[1])
 
-    def scores(self, views: Views) -> tuple[Tensor, ...]:
-        """The views' logits before a loss has looked at them, to be judged after it has."""
-        return views.logits if self.lazy_head is not None else ()
-
     def judge(self, scores: tuple[Tensor, ...], rank: int) -> None:
-        """Report once whether the head was fused with the loss, and if not, why."""
+        """Report once whether the head was fused with the loss, and if not, why.
+
+        Args:
+            scores: the views' logits, taken before a loss looked at them.
+            rank: of the process; the first one reports.
+        """
         lazy_head, self.lazy_head = self.lazy_head, None
         if lazy_head is None or self.has_reported:
             return

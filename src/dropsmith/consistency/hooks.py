@@ -20,7 +20,7 @@ from dropsmith.consistency.signature import ITEMS, takes_labels
 from dropsmith.consistency.state import Consistent, ConsistentOutput, StepRun
 from dropsmith.consistency.task_loss import Counting, LabelledLoss
 from dropsmith.errors import ObjectiveError, ViewError
-from dropsmith.noise import ATTRIBUTE, Noise, installation_of
+from dropsmith.noise import ATTRIBUTE, INSTALLATION, Noise
 from dropsmith.passes import Views, plan_run
 
 FUSED = "fused_lm_head"
@@ -30,9 +30,10 @@ FUSED = "fused_lm_head"
 @torch.compiler.disable
 def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
     """Stack the batch, or begin the first of several passes."""
-    _refuse(module, kwargs)
     if not torch.is_grad_enabled():
         return _as_forward_takes(state, args, kwargs)
+    if module.training and (kwargs.get(FUSED) or getattr(module, "_is_replica", False)):
+        _refuse(kwargs)
     noise: Noise = module.__dict__[ATTRIBUTE]
     # Held noise means that somebody else is making views of this model: an audit, or `views`.
     if noise.pass_is_set:
@@ -57,45 +58,49 @@ def after(state: Consistent, module: nn.Module, args: Any, kwargs: Any, output: 
             views = replace(views, scores=state.scores)
         if not state.first.over:
             state.first.check(module, step.run, views, state.loss)
-        state.head.end()
+            if state.first.over:
+                state.head.look_for_candidate(module)
+        if state.head.lazy_head is not None:
+            state.head.end()
         loss = _loss(state, step, views)
     finally:
-        state.head.end()
+        if state.head.lazy_head is not None:
+            state.head.end()
         step.run.close()
-    state.watch.watch(loss)
+    if not state.watch.over:
+        state.watch.watch(loss)
     return _with_loss(views.outputs[0], loss, bool(state.forward.labels))
 
 
-def _refuse(module: nn.Module, kwargs: Mapping[str, Any]) -> None:
-    """Refuse to train in ways in which the term could not be there."""
-    if not module.training or not torch.is_grad_enabled():
-        return
+def _refuse(kwargs: Mapping[str, Any]) -> None:
+    """Refuse to train in a way in which the term could not be there: a fused head or a replica."""
     if kwargs.get(FUSED):
         raise ObjectiveError(
             "this trainer asks the model for a fused head, which keeps no scores to compare\n"
             "  use the trainer of dropsmith.adapters.trl, which takes the model's own loss"
         )
-    if getattr(module, "_is_replica", False):
-        raise ViewError(
-            "nn.DataParallel copies the model at every step, and its copies do not count steps\n"
-            "  use DistributedDataParallel, also with several devices on one machine"
-        )
+    raise ViewError(
+        "nn.DataParallel copies the model at every step, and its copies do not count steps\n"
+        "  use DistributedDataParallel, also with several devices on one machine"
+    )
 
 
 def _begin(
     state: Consistent, module: nn.Module, noise: Noise, args: Any, kwargs: dict[str, Any]
 ) -> Any:
     """Count the step, begin its first pass, and return the arguments of forward."""
-    if installation_of(module) is None:
-        if state.objective.depends_on_step:
+    if module.__dict__.get(INSTALLATION) is None:
+        # Without a plan no hook on the root counts its forwards.
+        if noise.weights_loaded and state.objective.depends_on_step:
             noise.warn_if_loaded()
-        noise.begin(training=True)
-    number = noise.step
+        noise.clock.begin(training=True)
+    number = noise.clock.numbers[0]
     items = kwargs.get(ITEMS)
     kwargs = {name: value for name, value in kwargs.items() if name != ITEMS}
     if state.forward.labels is None:
         state.forward = replace(state.forward, labels=takes_labels(module, args, kwargs))
-    batch = state.forward.by_name(args, kwargs)
+    names = state.names_by_count.get(len(args)) or state.position_names(len(args))
+    batch = {**dict(zip(names, args, strict=True)), **kwargs}
     if isinstance(state.loss, LabelledLoss):
         state.loss.labels(batch)
     if not state.forward.labels or (
@@ -103,26 +108,30 @@ def _begin(
     ):
         # No labels once the model's own loss is known to equal ours.
         kwargs.pop("labels", None)
-    names = state.forward.position_names(len(args))
-    run = plan_run(module, state.request_at(number), Arguments(args, kwargs), batch, noise, names)
+    views = state.objective.views_at(number)
+    request = state.requests.get(views) or state.request(views)
+    run = plan_run(module, request, Arguments(args, kwargs), batch, noise, names)
     run.step = number
     state.running = StepRun(run, items)
     if run.trunk is not None:
         state.head.leave_plain(module, noise.rank)
-    elif state.first.over:
+    elif state.first.over and not state.head.off:
         state.head.begin(module, noise.rank)
-    return tuple(run.begin(state.reader_for(module, run)))
+    return tuple(run.begin(None if request.reads is None else state.reader_for(module, run)))
 
 
 def _loss(state: Consistent, step: StepRun, views: Views) -> Tensor:
-    counting, scores = Counting(state.loss), state.head.scores(views)
+    counting, is_fused = Counting(state.loss), state.head.lazy_head is not None
+    scores = views.logits if is_fused else ()
     terms = state.objective.terms(views, counting)
-    state.head.judge(scores, step.run.noise.rank)
+    if is_fused:
+        state.head.judge(scores, step.run.noise.rank)
     if state.first.auxiliary and isinstance(state.loss, LabelledLoss):
         extra = auxiliary_term(views, state.loss, step.run.together)
         terms = terms if extra is None else terms | {AUXILIARY: extra}
     state.terms = {name: term.detach() for name, term in terms.items()}
-    terms = scale_to_accumulated_batch(terms, step.items, counting.first)
+    if step.items is not None:
+        terms = scale_to_accumulated_batch(terms, step.items, counting.first)
     assert step.run.step is not None
     loss = state.objective.total(terms, step.run.step)
     return loss + terms[AUXILIARY].value if AUXILIARY in terms else loss

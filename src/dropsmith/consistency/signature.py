@@ -48,10 +48,6 @@ class Signature:
         rest = (f"argument {number}" for number in range(len(self.names), count))
         return (*self.names[:count], *rest)
 
-    def by_name(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """All arguments under their names."""
-        return {**dict(zip(self.position_names(len(args)), args, strict=True)), **kwargs}
-
 
 def takes_labels(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     """Run a forward that takes any name, without noise, and say whether it accepts labels."""

@@ -58,6 +58,7 @@ class Consistent:
         self.trunk, self.rows = trunk, rows
         self.labels_are_optional = False
         self.requests: dict[int, ViewRequest] = {}
+        self.names_by_count: dict[int, tuple[str, ...]] = {}
         self.attributes_before: dict[str, tuple[bool, Any]] = {}
         self.handles: list[RemovableHandle] = []
         self.running: StepRun | None = None
@@ -71,32 +72,35 @@ class Consistent:
         self.scores: Scores | None = None
         self.reader: Reader | None = None
 
-    def request_at(self, step: int) -> ViewRequest:
-        """The request of the objective for the passes of a training step."""
-        n = self.objective.views_at(step)
-        request = self.requests.get(n)
-        if request is None:
-            several = n > 1
-            request = self.requests[n] = ViewRequest(
-                views=n,
-                mode=self.mode,
-                noise_free=tuple(view for view in self.objective.noise_free if view < n),
-                batch_fraction=self.objective.batch_fraction if several else 1.0,
-                trunk=self.trunk if several else None,
-                reads=self.objective.reads if several else None,
-                rows=self.rows,
-            )
+    def request(self, views: int) -> ViewRequest:
+        """The request of the objective for a training step of so many views, made once."""
+        several = views > 1
+        request = ViewRequest(
+            views=views,
+            mode=self.mode,
+            noise_free=tuple(view for view in self.objective.noise_free if view < views),
+            batch_fraction=self.objective.batch_fraction if several else 1.0,
+            trunk=self.trunk if several else None,
+            reads=self.objective.reads if several else None,
+            rows=self.rows,
+        )
+        self.requests[views] = request
         return request
 
-    def reader_for(self, model: nn.Module, run: ViewRun) -> Reader | None:
+    def position_names(self, count: int) -> tuple[str, ...]:
+        """The names of so many arguments given by position, read once."""
+        names = self.names_by_count[count] = self.forward.position_names(count)
+        return names
+
+    def reader_for(self, model: nn.Module, run: ViewRun) -> Reader:
         """A reader of the pass that the root has begun; that of the step before where it fits."""
         reads = run.request.reads
-        if reads is None:
-            return None
+        assert reads is not None
         last = self.reader
         fits = last is not None and last.is_reusable and last.model is model and last.reads == reads
         if not fits or run.below is not never or last is None or last.below is not never:
             self.reader = Reader(model, reads, in_forward=True, below=run.below)
+        assert self.reader is not None
         return self.reader
 
     def __getstate__(self) -> dict[str, Any]:

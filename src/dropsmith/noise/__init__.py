@@ -5,6 +5,7 @@ from dropsmith.noise.find_sites import sites
 from dropsmith.noise.forward_pass import PREDICTION, ForwardPass, in_backward
 from dropsmith.noise.install import install, remove
 from dropsmith.noise.lookup import (
+    INSTALLATION,
     Installation,
     find_noise,
     installation_of,
@@ -36,6 +37,7 @@ from dropsmith.noise.transfer import LayerNames, transfer_rules
 
 __all__ = [
     "ATTRIBUTE",
+    "INSTALLATION",
     "PREDICTION",
     "Calls",
     "ForwardPass",

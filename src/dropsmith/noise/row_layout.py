@@ -33,7 +33,7 @@ from dropsmith.batches import (
 from dropsmith.errors import ViewError, did_you_mean
 from dropsmith.interception import SeesFlex, decode, has_compiled_parts
 from dropsmith.noise.forward_pass import ForwardPass
-from dropsmith.noise.lookup import find_noise, installation_of
+from dropsmith.noise.lookup import INSTALLATION, find_noise
 from dropsmith.noise.probing import attributes_unchanged, state_unchanged
 from dropsmith.noise.state import Noise
 
@@ -78,8 +78,10 @@ def layout_of(model: nn.Module, arguments: Arguments, rows: RowAxes | None = Non
     cache = _CACHES.get(model)
     if cache is None:
         cache = _CACHES[model] = _LayoutCache()
-    state = cache.modes(model), _installation_ref(model), rows and tuple(rows.items())
-    exact = (*state, *map(_exact, _leaves(arguments)))
+    installation = model.__dict__.get(INSTALLATION)
+    plan = None if installation is None else ref(installation)
+    state = cache.modes(model), plan, rows and tuple(rows.items())
+    exact = (*state, *_sizes(arguments))
     layout = cache.exact.get(exact)
     if layout is None:
         kind = (*state, _pattern(arguments))
@@ -97,11 +99,6 @@ def forget_layouts(model: nn.Module) -> None:
     _CACHES.pop(model, None)
 
 
-def _installation_ref(model: nn.Module) -> Any:
-    installation = installation_of(model)
-    return None if installation is None else ref(installation)
-
-
 def _leaves(arguments: Arguments) -> Iterator[tuple[Name, Any]]:
     args, kwargs = arguments
     for name, value in (*enumerate(args), *kwargs.items()):
@@ -111,11 +108,16 @@ def _leaves(arguments: Arguments) -> Iterator[tuple[Name, Any]]:
             yield from ((name, leaf) for leaf in leaves_of(value))
 
 
-def _exact(leaf: tuple[Name, Any]) -> Any:
-    name, value = leaf
-    if isinstance(value, Tensor):
-        return name, _shape(value), value.dtype
-    return name, _plain(value)
+def _sizes(arguments: Arguments) -> Iterator[Any]:
+    """The exact sizes of every leaf, and what it is."""
+    args, kwargs = arguments
+    for name, value in (*enumerate(args), *kwargs.items()):
+        if isinstance(value, Tensor) and not value.is_nested:
+            yield name, value.shape, value.dtype
+            continue
+        for leaf in leaves_of(value):
+            is_tensor = isinstance(leaf, Tensor)
+            yield (name, _shape(leaf), leaf.dtype) if is_tensor else (name, _plain(leaf))
 
 
 def _plain(value: Any) -> Any:

@@ -40,7 +40,7 @@ class PlainCrossEntropy(Protocol):
 def small_terms(views: Views, loss: Any, distance: Distance) -> list[Mean] | None:
     """The mean task loss and the mean distance; None where they have to be made one by one."""
     plain: PlainCrossEntropy | None = loss if hasattr(loss, "cross_entropy_inputs") else None
-    if len(views) != 2 or distance is not symmetric_kl or plain is None:
+    if len(views.outputs) != 2 or distance is not symmetric_kl or plain is None:
         return None
     if torch.compiler.is_compiling() or transforms_active() or views.shared_rows != views.rows:
         return None

@@ -60,6 +60,8 @@ class ViewRun(ABC):
     together = False
     """Whether the root's own forward makes all views."""
     trunk: str | None = None
+    sizes: list[int] | None = None
+    """The number of rows of each view that the root's own forward makes; None where unknown."""
 
     def begin(self, reader: Reader | None = None) -> Arguments:
         """Start the root's pass and return the arguments of its forward."""
@@ -71,8 +73,10 @@ class ViewRun(ABC):
 
     def finish(self, output: Any) -> Views:
         """Cut the views from the output of the root's forward, and make those that are missing."""
-        layers = self._read(output)
-        return self._finish(output, layers)
+        if self.reader is None:
+            return self._finish(output, ())
+        self.reader.close()
+        return self._finish(output, cut_layers(self.reader.finish(output), self.sizes))
 
     def close(self) -> None:
         """End the passes, also after an error: the next forward of the root begins its own."""
@@ -80,22 +84,11 @@ class ViewRun(ABC):
         if self.reader is not None:
             self.reader.close()
 
-    @property
-    @abstractmethod
-    def sizes(self) -> list[int] | None:
-        """The number of rows of each view that the root's own forward makes; None where unknown."""
-
     @abstractmethod
     def _begin(self) -> Arguments: ...
 
     @abstractmethod
     def _finish(self, output: Any, layers: Layers) -> Views: ...
-
-    def _read(self, output: Any) -> Layers:
-        if self.reader is None:
-            return ()
-        self.reader.close()
-        return cut_layers(self.reader.finish(output), self.sizes)
 
     def _layout(self) -> Layout:
         return layout_of(self.model, self.arguments, self.request.rows)
@@ -114,10 +107,7 @@ class StackedRun(ViewRun):
         self.layout = layout
         self.rows = layout.argument_rows(self.arguments)
         self.shared = ceil(self.rows * self.request.batch_fraction)
-
-    @property
-    def sizes(self) -> list[int]:
-        return [self.rows] + [self.shared] * (self.request.views - 1)
+        self.sizes: list[int] = [self.rows] + [self.shared] * (self.request.views - 1)
 
     def _begin(self) -> Arguments:
         views = range(self.request.views)
@@ -128,23 +118,21 @@ class StackedRun(ViewRun):
         part = self.batch
         if self.shared != self.rows:
             part = self._part(self.layout, self.shared)
+        try:
+            outputs = self.layout.cut(output, self.sizes)
+        except ViewError:
+            # The output is not of the form that was found by running: it is found once more.
+            forget_layouts(self.model)
+            self.layout = self._layout()
+            outputs = self.layout.cut(output, self.sizes)
         return Views(
-            outputs=tuple(self._cut(output)),
+            outputs=tuple(outputs),
             batches=(self.batch,) + (part,) * (self.request.views - 1),
             rows=self.rows,
             shared_rows=self.shared,
             layers=layers,
             step=self.step,
         )
-
-    def _cut(self, output: Any) -> list[Any]:
-        try:
-            return self.layout.cut(output, self.sizes)
-        except ViewError:
-            # The output is not of the form that was found by running: it is found once more.
-            forget_layouts(self.model)
-            self.layout = self._layout()
-            return self.layout.cut(output, self.sizes)
 
 
 class LoopedRun(ViewRun):
@@ -157,11 +145,8 @@ class LoopedRun(ViewRun):
             layout = self._layout()
             self.rows = layout.argument_rows(self.arguments)
             self.shared = ceil(self.rows * self.request.batch_fraction)
+            self.sizes = [self.rows]
         self.state = ModelState(self.model) if self.request.views > 1 else None
-
-    @property
-    def sizes(self) -> list[int] | None:
-        return None if self.rows is None else [self.rows]
 
     def _begin(self) -> Arguments:
         self.noise.current = self.request.forward_pass(range(1))
@@ -223,12 +208,9 @@ class ForkedRun(ViewRun):
         self.rows = self.layout.argument_rows(self.arguments)
         self.trunk, n = self.request.trunk, self.request.views
         assert self.trunk is not None
+        self.sizes: list[int] = [self.rows] * n
         self.fork = Trunk(self.model, self.trunk, self.noise, self.rows, n)
         self.below = self.fork.below
-
-    @property
-    def sizes(self) -> list[int]:
-        return [self.rows] * self.request.views
 
     def _begin(self) -> Arguments:
         self.noise.current = ForwardPass(rows=self.rows)

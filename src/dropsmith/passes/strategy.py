@@ -8,7 +8,7 @@ from torch import nn
 
 from dropsmith.batches import Arguments, Layout
 from dropsmith.errors import ViewError
-from dropsmith.noise import Installation, installation_of, layer_drop_rate, layout_of
+from dropsmith.noise import INSTALLATION, Installation, installation_of, layer_drop_rate, layout_of
 from dropsmith.passes.request import ViewRequest
 
 _REPORT_LINES: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
@@ -33,7 +33,7 @@ def stacked_layout(
             why = reason if reason == _PARTIAL else layout.dependence
             raise ViewError(f'views cannot be stacked in one batch: {why}\n  use mode="looped"')
         return layout
-    if layout.stackable:
+    if not layout.dependence:
         return layout
     if request.report:
         _report(model, f"views are made one after the other: {layout.dependence}", rank)
@@ -53,7 +53,7 @@ def forked_layout(
         raise ViewError(
             f"views that share a trunk cannot be told apart: {layout.dependence}\n  leave out trunk"
         )
-    if request.report and not layout.stackable:
+    if request.report and layout.dependence:
         _report(model, f"views that share a trunk are stacked above it: {layout.dependence}", rank)
     return layout
 
@@ -69,7 +69,7 @@ def _known_reason(model: nn.Module, request: ViewRequest) -> str:
     reasons = _REASONS.get(model)
     if reasons is None:
         reasons = _REASONS[model] = {}
-    installation = installation_of(model)
+    installation = model.__dict__.get(INSTALLATION)
     key = (
         None if installation is None else ref(installation),
         model.training,

@@ -87,6 +87,8 @@ def logits_of(output: Any, scores: Scores | None = None) -> Tensor:
     Raises:
         ViewError: there are no scores at the place, or at none of the usual ones.
     """
+    if scores is None and isinstance(output, Tensor):
+        return output
     logits = _usual_scores(output) if scores is None else _scores_at(output, scores)
     if isinstance(logits, Tensor):
         return logits
@@ -102,8 +104,6 @@ def logits_of(output: Any, scores: Scores | None = None) -> Tensor:
 
 
 def _usual_scores(output: Any) -> Any:
-    if isinstance(output, Tensor):
-        return output
     logits = getattr(output, "logits", None)
     if logits is None and isinstance(output, Mapping):
         logits = output.get("logits")
