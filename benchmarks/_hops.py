@@ -107,9 +107,11 @@ def of_audit(package: Path, *sites: str) -> Hops:
     return hops(lambda: ds.audit(model, x), package)
 
 
-def of_predict(package: Path) -> Hops:
-    """The first prediction of a model with two dropout modules."""
+def of_predict(package: Path, *, predictions_before: int = 0) -> Hops:
+    """A prediction of a model with two dropout modules, the first or a later one."""
     model, x = three_layers(), torch.randn(ROWS, UNITS)
+    for _ in range(predictions_before):
+        ds.predict(model, x, SAMPLES)
     return hops(lambda: ds.predict(model, x, SAMPLES), package)
 
 
@@ -122,4 +124,5 @@ def traced(package: Path) -> dict[str, Hops]:
         "predict": of_predict(package),
         "a step of consistent, both sites keyed": of_consistent_step(package, "1", "3"),
         "audit, both sites keyed": of_audit(package, "1", "3"),
+        "predict, the second call": of_predict(package, predictions_before=1),
     }

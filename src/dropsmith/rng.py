@@ -94,9 +94,12 @@ class Key:
     def fold(self, *words: Word) -> "Key":
         """The key that depends on this one and on `words` (32-bit integers or int32 tensors)."""
         first, second = self.first, self.second
-        integers = all(type(word) is int for word in (first, second, *words))
-        if integers and not torch.compiler.is_compiling():
-            return _folded(first, second, words)  # pyright: ignore[reportArgumentType]
+        if type(first) is int and type(second) is int and not torch.compiler.is_compiling():
+            for word in words:
+                if type(word) is not int:
+                    break
+            else:
+                return _folded(first, second, words)  # pyright: ignore[reportArgumentType]
         for word in words:
             first = mix(_xor(first, mix(_add(word, _GOLDEN))))
             second = mix(_add(second, _xor(first, _SALT)))

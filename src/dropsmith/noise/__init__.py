@@ -3,7 +3,7 @@
 from dropsmith.noise.between_layers import layer_by_layer
 from dropsmith.noise.find_sites import sites
 from dropsmith.noise.forward_pass import PREDICTION, ForwardPass, in_backward
-from dropsmith.noise.install import install, remove
+from dropsmith.noise.install import assign_rules, install, remove
 from dropsmith.noise.lookup import (
     INSTALLATION,
     Installation,
@@ -49,6 +49,7 @@ __all__ = [
     "OwnDraws",
     "RowAxes",
     "SiteNoise",
+    "assign_rules",
     "call_kind",
     "check_rules_ran",
     "depth_attribute",

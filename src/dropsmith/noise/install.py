@@ -33,24 +33,19 @@ def install(
     batch: Any,
     seed: int,
     rank: int,
-    sites: Sequence[Site] | None = None,
+    assignments: Sequence[Assignment] | None = None,
 ) -> Installation:
-    """Attach every rule; see `Plan.install`. `sites` are the model's, where they are known."""
+    """Attach every rule; see `Plan.install`. `assignments` are the rules', where they are known."""
     if installation_of(model) is not None:
         raise PlanError("this model has a plan already\n  remove it first: plan.remove(model)")
-    if sites is not None:
-        certain = possible = list(sites)
-    elif batch is not None:
-        certain = possible = find_sites(model, batch)
-    else:
-        certain = static_sites(model)
-        possible = certain + possible_calls(model, certain)
-    for index in rules_without_sites(rules, possible):
-        raise no_site(index, rules[index], (site.name for site in certain), _hint(model))
+    if assignments is None:
+        assignments = assign_rules(
+            model, rules, None if batch is None else find_sites(model, batch)
+        )
     had_noise = ATTRIBUTE in model.__dict__
     noise = model.__dict__[ATTRIBUTE] if had_noise else Noise()
     noise.seed, noise.rank, noise.rules_checked = seed, rank, False
-    installation = Installation(tuple(rules), assign(rules, possible), [], noise, had_noise, [])
+    installation = Installation(tuple(rules), list(assignments), [], noise, had_noise, [])
     installation.attachments = _attachments(model, installation.assignments, noise)
     model.__dict__[ATTRIBUTE], model.__dict__[INSTALLATION] = noise, installation
     noise.clock.register(model)
@@ -68,6 +63,28 @@ def install(
         if getattr(hook, "last", False):
             model._forward_hooks.move_to_end(number)  # pyright: ignore
     return installation
+
+
+def assign_rules(
+    model: nn.Module, rules: Sequence[Rule], sites: Sequence[Site] | None
+) -> list[Assignment]:
+    """The rule that decides at each site of a model.
+
+    Args:
+        model: the root.
+        rules: of a plan, in order.
+        sites: of the model; None to take those that show without running it.
+
+    Raises:
+        SiteError: a rule means none of the sites.
+    """
+    certain = possible = sites
+    if certain is None or possible is None:
+        certain = static_sites(model)
+        possible = certain + possible_calls(model, certain)
+    for index in rules_without_sites(rules, possible):
+        raise no_site(index, rules[index], (site.name for site in certain), _hint(model))
+    return assign(rules, possible)
 
 
 def remove(model: nn.Module) -> None:

@@ -89,15 +89,20 @@ class SiteNoise:
             return self._traced_sources(device)
         current, call, keys = self.noise.current, self._count_call(), self._keys
         step, forward = self.noise.clock.numbers_of(current)
+        numbers = (step, forward) if forward else (step,)
         sources: list[Source] = []
         for view in (0,) if self.shared else current.views:
             draw = current.domain, view, call
-            key = keys.get(draw)
-            if key is None:
-                if len(keys) >= _MAX_KEYS:
-                    keys.clear()
-                key = keys[draw] = self.prefix.fold(*draw)
-            key = key.fold(step, forward) if forward else key.fold(step)
+            if current.step is None:
+                # Of the key of a draw, the step alone differs from that of the last pass.
+                key = keys.get(draw)
+                if key is None:
+                    if len(keys) >= _MAX_KEYS:
+                        keys.clear()
+                    key = keys[draw] = self.prefix.fold(*draw)
+                key = key.fold(*numbers)
+            else:
+                key = self.prefix.fold(*draw, *numbers)
             sources.append(Source(key, step, device, view))
         return tuple(sources * len(current.views) if self.shared else sources)
 

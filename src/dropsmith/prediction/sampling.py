@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -19,6 +19,7 @@ from dropsmith.noise import (
     KeyedDropout,
     OwnDraws,
     RowAxes,
+    assign_rules,
     find_noise,
     install,
     installation_of,
@@ -31,7 +32,7 @@ from dropsmith.noise import (
 )
 from dropsmith.noise import sites as find_sites
 from dropsmith.patterns import Schedule
-from dropsmith.plans import Plan
+from dropsmith.plans import Plan, Rule
 from dropsmith.prediction.native_dropout import Calls, native_calls
 from dropsmith.prediction.native_rules import CallByCall, native_rules, sites_of_several_patterns
 from dropsmith.prediction.sampler import Sampler
@@ -66,19 +67,14 @@ def sampling(
         key = memory_key(model, inputs, fresh, rows and tuple(rows.items()))
         memory = recall(model, key)
         if memory is None:
-            probe_inputs = two_rows(model, layout, inputs)
-            memory = TrialMemory(
-                calls=_native_calls(model, probe_inputs),
-                sites=find_sites(model, probe_inputs),
-                probe_inputs=probe_inputs,
-            )
-        native = native_rules(memory.calls)
-        installation = install(model, (*native, *fresh), inputs, seed, 0, memory.sites)
+            memory = _try_rows(model, two_rows(model, layout, inputs), fresh)
+        installation = install(model, memory.rules, inputs, seed, 0, memory.assignments)
         installation.noise.rules_checked = True
         try:
             several = sites_of_several_patterns(memory.calls)
-            _draw_call_by_call(installation, several, len(native))
-            yield Sampler(model, installation, len(native), seed, step, layout, memory)
+            native = len(memory.rules) - len(fresh)
+            _draw_call_by_call(installation, several, native)
+            yield Sampler(model, installation, native, seed, step, layout, memory)
             remember(model, key, memory)
         finally:
             remove(model)
@@ -97,6 +93,14 @@ def two_rows(model: nn.Module, layout: Layout, inputs: Arguments) -> Arguments:
     except Exception:
         return inputs
     return part
+
+
+def _try_rows(model: nn.Module, probe_inputs: Arguments, plan: Sequence[Rule]) -> TrialMemory:
+    """Find the model's own noise by running it on a few rows, and where the rules of a plan go."""
+    calls = _native_calls(model, probe_inputs)
+    rules = (*native_rules(calls), *plan)
+    assignments = assign_rules(model, rules, find_sites(model, probe_inputs))
+    return TrialMemory(calls=calls, rules=rules, assignments=assignments, probe_inputs=probe_inputs)
 
 
 def _native_calls(model: nn.Module, probe_inputs: Arguments) -> Calls:

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from torch import Tensor, nn
 
 from dropsmith.batches import Arguments, leaves_of
-from dropsmith.plans import Rule, Site
+from dropsmith.plans import Assignment, Rule
 from dropsmith.prediction.native_dropout import Calls
 
 _MAX_KINDS = 64
@@ -24,13 +24,15 @@ class TrialMemory:
 
     Args:
         calls: the model's own noisy calls.
-        sites: its sites.
+        rules: those of its own noise, and those of the plan.
+        assignments: the rule that decides at each site.
         probe_inputs: the arguments for a few rows, or for all where rows cannot be taken alone.
         probes: how a batch may be run, by the arguments of `predict` that it depends on.
     """
 
     calls: Calls
-    sites: list[Site]
+    rules: tuple[Rule, ...]
+    assignments: list[Assignment]
     probe_inputs: Arguments
     probes: dict[Any, Any] = field(default_factory=dict)
 
