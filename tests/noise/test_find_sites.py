@@ -9,6 +9,7 @@ from dropsmith.noise.find_sites import sites
 from dropsmith.noise.lookup import noise_of
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
+from noise.skippers import REAL, STACKS, X, stacked_in
 from noise.zoo import FLIPS, Functional, Fused, Heads, mlp, seeded, sentences, tiny_bert, tiny_gpt2
 
 
@@ -199,3 +200,21 @@ def test_modules_and_generator_survive_a_model_that_fails():
 def test_heads_are_found_once():
     names = [site.name for site in sites(Heads(), seeded(2, 5, 8))]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("kind", STACKS)
+def test_sites_of_layers_that_a_run_would_skip_are_listed(kind):
+    model = stacked_in(kind, 1.0)
+    listed = found(model, X)
+    for number in range(3):
+        site = listed[f"1.layers.{number}.dropout()", "functional"]
+        assert (site.rate, site.sizes, site.axes) == (0.5, tuple(X.shape), ("batch", "unit"))
+    assert listed == found(stacked_in(kind, 0.0), X)
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_sites_of_models_that_drop_layers_are_those_of_models_that_do_not(name):
+    build, batch = REAL[name]
+    listed = found(build(1.0), batch)
+    assert listed == found(build(0.0), batch)
+    assert any(kind == "attention" for _, kind in listed)

@@ -25,6 +25,7 @@ from dropsmith.noise import forget_layouts, layout_of
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
+from noise.skippers import STACKS, X, stacked_in
 
 
 class Counted(nn.Module):
@@ -355,3 +356,14 @@ def test_a_model_that_writes_into_its_input_in_train_mode_alone_is_given_copies(
     layout = layout_of(Masks().train(), Arguments((x,), {}))
     assert layout.in_place
     assert torch.equal(x, drawn(5, 4))
+
+
+@pytest.mark.parametrize("kind", STACKS)
+def test_the_rows_of_a_model_that_skips_layers_are_found_in_train_mode(kind):
+    inputs = Arguments((X,), {})
+    plain = layout_of(stacked_in(kind, 0.0), inputs)
+    for seed in range(6):
+        torch.manual_seed(seed)
+        layout = layout_of(stacked_in(kind, 0.5), inputs)
+        assert (layout.dependence, layout.stackable) == ("", True)
+        assert str(layout) == str(plain)

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dropsmith.passes.audit_measure import MIN_ELEMENTS, Draw, masks_differ
+from dropsmith.passes.audit_measure import MIN_ELEMENTS, Draw, masks_differ, ran_once
 from noise.zoo import seeded
 
 X = seeded(8, 10)
@@ -90,9 +90,21 @@ def test_views_differ_where_their_patterns_do():
 
 
 def test_looped_passes_are_compared_call_by_call():
-    first, second = Draw.of(X, X * 2), Draw.of(X, X * 0)
-    assert masks_differ([first, second, first, second]) is False
-    assert masks_differ([first, second, second, second]) is True
+    first, second = [(Draw.of(X, X * f, view=0), Draw.of(X, X * f, view=1)) for f in (2, 0)]
+    assert masks_differ([first[0], second[0], first[1], second[1]]) is False
+    assert masks_differ([first[0], second[0], second[1], second[1]]) is True
+    # In the second view a layer between them was skipped.
+    assert masks_differ([first[0], second[0], first[1]]) is False
+
+
+@pytest.mark.parametrize("view", [0, 1])
+def test_a_pass_that_ran_alone_does_not_tell_views_apart(view):
+    draws = [Draw.of(X, X * factor, view=view) for factor in (2, 0)]
+    assert masks_differ(draws) is None
+    assert masks_differ([Draw.of(X, X, view=view)]) is False
+    assert ran_once(draws)
+    assert not ran_once([Draw.of(X, X, view=0), Draw.of(X, X, view=1)])
+    assert not ran_once([Draw.of(X, X, (), 8)])
 
 
 def test_rows_that_cannot_be_told_do_not_tell_views_apart():

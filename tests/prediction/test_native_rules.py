@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,6 +12,7 @@ from dropsmith.plans.rule import rule
 from dropsmith.prediction.native_dropout import native_calls
 from dropsmith.prediction.native_rules import native_plan
 from dropsmith.prediction.run_predict import predict
+from noise.skippers import STACKS, X, stacked_in
 from prediction.noisy import NOISY, Attention, Functional, Packed, Recurrent, alpha, encoder, seeded
 
 
@@ -165,3 +168,20 @@ def test_noise_that_is_only_called_in_train_mode_is_named_in_a_warning():
 
     with pytest.warns(UserWarning, match="shy drops in training but does not run in eval mode"):
         predict(Shy(), seeded(3, 4), samples=2)
+
+
+@pytest.mark.parametrize("kind", STACKS)
+def test_noise_of_layers_that_a_training_pass_may_skip_is_sampled(kind):
+    model = stacked_in(kind, 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ours = predict(model, X, samples=6, kind="values", keep=True).draws
+        wanted = predict(stacked_in(kind, 0.0), X, samples=6, kind="values", keep=True).draws
+    torch.testing.assert_close(ours, wanted)
+    assert float(ours.var(0).min()) > 0
+
+
+@pytest.mark.parametrize("kind", STACKS)
+def test_a_prediction_says_that_it_does_not_skip_layers(kind):
+    with pytest.warns(UserWarning, match="1 draws noise by its own code in training and none"):
+        predict(stacked_in(kind, 0.4), X, samples=3, kind="values")

@@ -27,7 +27,9 @@ from dropsmith.noise.skipping import (
     depth_attribute,
     depth_pattern,
     depth_rate,
+    layer_drop_disabled,
     layer_drop_rate,
+    may_be_skipped,
     skipped_layers,
 )
 from dropsmith.noise.state import ATTRIBUTE, Noise
@@ -64,8 +66,10 @@ __all__ = [
     "installation_of",
     "installations",
     "layer_by_layer",
+    "layer_drop_disabled",
     "layer_drop_rate",
     "layout_of",
+    "may_be_skipped",
     "name_within",
     "noise_of",
     "own_draws",

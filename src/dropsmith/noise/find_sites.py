@@ -13,6 +13,7 @@ from dropsmith.errors import SiteError
 from dropsmith.interception import ModuleTrace, NoisyCall, attention_sizes
 from dropsmith.noise.probing import state_unchanged
 from dropsmith.noise.row_layout import RowAxes, layout_of
+from dropsmith.noise.skipping import layer_drop_disabled
 from dropsmith.noise.static_sites import owner_module, static_sites
 from dropsmith.noise.torch_calls import call_kind
 from dropsmith.plans import Site, call_name, confirm_names, display_name, names_of
@@ -21,9 +22,9 @@ from dropsmith.plans import Site, call_name, confirm_names, display_name, names_
 def sites(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> list[Site]:
     """Every site of a model, in order, its axes confirmed by running B and B + 1 rows.
 
-    The model is run in train mode without gradients; modes, buffers (BatchNorm statistics among
-    them), random generators and the step are put back after. Where the rows of the batch lie is
-    found by running, too.
+    The model is run in train mode without gradients and with all its layers, also those that layer
+    drop would skip; modes, buffers (BatchNorm statistics among them), random generators and the
+    step are put back after. Where the rows of the batch lie is found by running, too.
 
     >>> net = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.2))
     >>> [(site.name, site.kind, site.rate) for site in sites(net, torch.ones(2, 3))][-1]
@@ -86,7 +87,8 @@ class _SiteTrace(ModuleTrace):
 
 def _run(model: nn.Module, inputs: Arguments) -> _SiteTrace:
     trace = _SiteTrace()
-    with trace.running(model), state_unchanged(model), torch.no_grad():
+    no_skipping = layer_drop_disabled(model)
+    with trace.running(model), state_unchanged(model), no_skipping, torch.no_grad():
         model.train()
         model(*inputs[0], **inputs[1])
     return trace

@@ -35,6 +35,7 @@ from dropsmith.interception import SeesFlex, decode, has_compiled_parts
 from dropsmith.noise.forward_pass import ForwardPass
 from dropsmith.noise.lookup import INSTALLATION, find_noise
 from dropsmith.noise.probing import attributes_unchanged, state_unchanged
+from dropsmith.noise.skipping import layer_drop_disabled
 from dropsmith.noise.state import Noise
 
 RowAxes = Mapping[str, Axis]
@@ -155,6 +156,7 @@ def _probe_layout(model: nn.Module, arguments: Arguments, rows: RowAxes) -> Layo
     with (
         state_unchanged(model),
         attributes_unchanged(model),
+        layer_drop_disabled(model),
         torch.no_grad(),
         _eager(model),
         no_warnings,

@@ -3,10 +3,12 @@
 Stochastic depth (Huang et al. 2016) is written as a module of its own in Hugging Face's
 transformers and in timm (classes called `...DropPath`, rate `drop_prob`), and in torchvision
 (`StochasticDepth`, rate `p`). Layer drop (Fan et al. 2020) is a number that a model compares with a
-draw of its own, `layerdrop`.
+draw of its own: `layerdrop`, an attribute of the module that holds the layers or of its `config`.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from torch import nn
 
@@ -56,10 +58,49 @@ def depth_pattern(module: nn.Module, axes: int) -> tuple[Pattern, str | None]:
 
 def layer_drop_rate(module: nn.Module) -> float | None:
     """The chance that a module skips one of its layers in training; None without such a rate."""
+    return max((float(rate) for _, _, rate in _layer_drop_rates(module)), default=None)
+
+
+def _layer_drop_rates(module: nn.Module) -> Iterator[tuple[Any, str, int | float]]:
+    """Yield each rate of skipping the layers of a module, after its holder and its name there.
+
+    A configuration may have rates for several parts of a model, such as `speech_encoder_layerdrop`.
+    They are those of the modules that hold a list of layers and have no rate of their own.
+    """
     attributes = vars(module)
-    rates = (attributes.get("layerdrop"), getattr(attributes.get("config"), "layerdrop", None))
-    numbers = [float(rate) for rate in rates if isinstance(rate, int | float)]
-    return max(numbers, default=None)
+    config = attributes.get("config")
+    names = {"layerdrop"}
+    if "layerdrop" not in attributes and _holds_layers(module):
+        names |= {name for name in getattr(config, "__dict__", {}) if name.endswith("_layerdrop")}
+    rates: list[tuple[Any, str, Any]] = [(module, "layerdrop", attributes.get("layerdrop"))]
+    rates += [(config, name, getattr(config, name, None)) for name in names]
+    yield from (rate for rate in rates if isinstance(rate[2], int | float))
+
+
+def _holds_layers(module: nn.Module) -> bool:
+    return any(isinstance(child, nn.ModuleList) for child in module.children())
+
+
+@contextmanager
+def layer_drop_disabled(model: nn.Module) -> Iterator[None]:
+    """Let a model run all its layers, also in train mode.
+
+    >>> encoder = nn.Module()
+    >>> encoder.layerdrop = 0.1
+    >>> with layer_drop_disabled(encoder):
+    ...     encoder.layerdrop
+    0.0
+    >>> encoder.layerdrop
+    0.1
+    """
+    rates = [rate for module in model.modules() for rate in _layer_drop_rates(module) if rate[2]]
+    for holder, name, rate in rates:
+        setattr(holder, name, type(rate)(0))
+    try:
+        yield
+    finally:
+        for holder, name, rate in rates:
+            setattr(holder, name, rate)
 
 
 def skipped_layers(model: nn.Module) -> Iterator[str]:

@@ -22,6 +22,7 @@ class Draw:
             one for a draw that all views share, none where the rows of a view are not known.
         unchanged_rows: in how many rows of the batch nothing was changed, and how many rows there
             were; zeros where rows are not known.
+        view: the number of the view that it belongs to; None for a draw that holds both.
     """
 
     valid_count: int
@@ -29,14 +30,25 @@ class Draw:
     change_count: int
     patterns: tuple[Tensor, ...]
     unchanged_rows: tuple[int, int] = (0, 0)
+    view: int | None = None
 
     @classmethod
     def of(
-        cls, before: Tensor, after: Tensor, axes: tuple[str, ...] = (), stacked: int | None = None
+        cls,
+        before: Tensor,
+        after: Tensor,
+        axes: tuple[str, ...] = (),
+        stacked: int | None = None,
+        view: int | None = None,
     ) -> "Draw":
-        """Compare what a site was given and returned; `stacked` is the rows of a stacked batch.
+        """Compare what a site was given and returned.
 
-        It is None where a draw belongs to one view, or to all of them alike.
+        Args:
+            before: what it was given.
+            after: what it returned.
+            axes: the names of their dimensions.
+            stacked: the rows of a stacked batch; None for a draw of one view, or of all alike.
+            view: the number of the view, where views are made one after the other.
         """
         before, after = before.detach(), after.detach()
         limits = torch.finfo(before.dtype)
@@ -48,7 +60,7 @@ class Draw:
         parts = _cut_by_view(torch.where(valid, ratio, torch.nan), axes, stacked)
         counts = int(valid.sum()), int(drop_mask.sum()), int(change_mask.sum())
         patterns = tuple((part * 64).round() for part in parts)
-        return cls(*counts, patterns, _unchanged_rows(valid, change_mask, axes))
+        return cls(*counts, patterns, _unchanged_rows(valid, change_mask, axes), view)
 
 
 def _drop_value(before: Tensor, after: Tensor, change_mask: Tensor) -> Tensor:
@@ -91,20 +103,26 @@ def _batch_dim(sizes: Sequence[int], axes: tuple[str, ...], rows: int) -> int | 
 def masks_differ(draws: Sequence[Draw]) -> bool | None:
     """Say whether noise dropped different elements of two views; None where nothing shows it.
 
-    Too few elements may have changed, or it is not known which rows belong to which view.
+    Too few elements may have changed, it is not known which rows belong to which view, or the site
+    ran in one of the views only.
     """
     if sum(draw.valid_count for draw in draws) < MIN_ELEMENTS and any(
         draw.change_count for draw in draws
     ):
         return None
     pairs = [draw.patterns for draw in draws if len(draw.patterns) == 2]
-    if not pairs and not all(draw.patterns for draw in draws):
+    if ran_once(draws) or (not pairs and not all(draw.patterns for draw in draws)):
         return None if any(draw.change_count for draw in draws) else False
     if not pairs:
-        # One draw for each looped view: the first half of the calls against the second.
-        first, second = draws[: len(draws) // 2], draws[len(draws) // 2 :]
+        # Views that were looped are compared call by call.
+        first, second = ([draw for draw in draws if draw.view == view] for view in (0, 1))
         pairs = [(a.patterns[0], b.patterns[0]) for a, b in zip(first, second, strict=False)]
     return any(_differ(a, b) for a, b in pairs)
+
+
+def ran_once(draws: Sequence[Draw]) -> bool:
+    """Say whether a site that ran did so in one of two looped views only."""
+    return bool(draws) and len({draw.view for draw in draws} - {None}) == 1
 
 
 def _differ(first: Tensor, second: Tensor) -> bool:

@@ -10,6 +10,10 @@ from dropsmith.plans import Rule, Site
 
 UNKNOWN_ROWS = "which of its rows belong to which view is not known"
 FAST_PATH = "a call like this skips it: fused fast path"
+ONE_VIEW = "it ran in one of the two views only"
+SKIPPED_IN_ONE_VIEW = "layer drop skipped its layer in one of the two views"
+SKIPPED_IN_BOTH_VIEWS = "layer drop skipped its layer in both views"
+ALL_ZERO = "everything it was given is zero, which no noise changes"
 
 
 def how_drawn(rule: Rule | None) -> str:
@@ -21,26 +25,50 @@ def how_drawn(rule: Rule | None) -> str:
     return "retuned" if isinstance(rule.pattern, TorchDropout) else "keyed"
 
 
-def reason(model: nn.Module, site: Site, rule: Rule | None, on: bool, apart: bool | None) -> str:
-    """The reason why a site that ran changed nothing, or two views alike; empty if neither."""
+def reason(
+    model: nn.Module, site: Site, rule: Rule | None, on: bool, apart: bool, zero: bool
+) -> str:
+    """The reason why a site that ran changed nothing, or two views alike; empty if neither.
+
+    Args:
+        model: the root.
+        site: the place.
+        rule: the one that decides there.
+        on: whether anything was changed.
+        apart: whether two views were changed differently.
+        zero: whether no element that it was given could show noise.
+    """
     module = owner_module(model, site.owner)
     if not on and rule is not None and isinstance(rule.pattern, Off):
         return "silenced by the plan"
     if not on and not module.training:
         return "eval mode"
+    if not on and site.rate and zero:
+        return ALL_ZERO
     if not on and site.rate:
         return f"declares rate {site.rate:g} but drops nothing"
     if not on and rule is not None and isinstance(rule.pattern, Spans | Tiles):
         return "every row left whole: it would keep nothing, or nothing fell on it"
     if not on:
         return "rate 0"
-    if apart is None:
-        return "too few elements to tell the views apart"
     if not apart and rule is not None and rule.views == "shared":
         return "shared by the plan"
     if apart and rule is not None and rule.mask == "one":
         return "one mask for all sites of its rule"
     return "" if apart else "one mask for the whole batch"
+
+
+def reason_unknown(once: bool, skippable: bool, enough: bool) -> str:
+    """The reason why it cannot be told whether two views were changed differently.
+
+    Args:
+        once: whether the site ran in one of the views only.
+        skippable: whether layer drop may skip its layer.
+        enough: whether it was given enough elements.
+    """
+    if once:
+        return SKIPPED_IN_ONE_VIEW if skippable else ONE_VIEW
+    return UNKNOWN_ROWS if enough else "too few elements to tell the views apart"
 
 
 def reason_code(generators: Iterable[str], layer_drop: float | None) -> str:
@@ -60,7 +88,7 @@ def unchanged_rows_note(rule: Rule | None, unchanged_rows: int, rows: int) -> st
     return f"{unchanged_rows} of {rows} rows left whole"
 
 
-def reason_never(model: nn.Module, site: Site, rule: Rule | None) -> str:
+def reason_never(model: nn.Module, site: Site, rule: Rule | None, skippable: bool) -> str:
     """The reason why a site never ran."""
     if rule is not None and isinstance(rule.pattern, Off):
         return "silenced by the plan"
@@ -68,4 +96,7 @@ def reason_never(model: nn.Module, site: Site, rule: Rule | None) -> str:
         return "eval mode"
     if site.rate == 0:
         return "rate 0"
+    # A site that has sizes was called in a run of all layers.
+    if skippable and site.sizes:
+        return SKIPPED_IN_BOTH_VIEWS
     return "never called: what owns it may read its rate"

@@ -5,7 +5,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
@@ -18,19 +17,21 @@ from dropsmith.noise import (
     RowAxes,
     find_noise,
     installations,
+    may_be_skipped,
     name_within,
     own_draws,
     sites,
+    skipped_layers,
     state_unchanged,
 )
-from dropsmith.passes.audit_measure import MIN_ELEMENTS, Draw, masks_differ
+from dropsmith.passes.audit_measure import MIN_ELEMENTS, Draw, masks_differ, ran_once
 from dropsmith.passes.audit_reasons import (
     FAST_PATH,
-    UNKNOWN_ROWS,
     how_drawn,
     reason,
     reason_code,
     reason_never,
+    reason_unknown,
     unchanged_rows_note,
 )
 from dropsmith.passes.audit_watch import watch_draws
@@ -122,10 +123,10 @@ def audit(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> Audit
         draws = _two_views(model, inputs, {site.name: site for site in all_sites}, rows)
         differ, running = _two_calls(model, inputs)
         rest = tuple(_code_rows(model, inputs))
-    rules = _rules(model)
+    rules, skipping = _rules(model), tuple(skipped_layers(model))
     pairs = [(site, rules.get((site.name, site.kind))) for site in all_sites]
     table = tuple(
-        _row(model, site, rule, draws.get((site.name, site.kind), ()), running)
+        _row(model, site, rule, draws.get((site.name, site.kind), ()), running, skipping)
         for site, rule in pairs
         if site.native or rule is not None
     )
@@ -177,7 +178,8 @@ def _two_views(
         axes, sizes = (by_name[name].axes, by_name[name].sizes) if name in by_name else ((), None)
         # A tensor that does not grow with the rows is drawn once for all views that are stacked.
         stacked = None if kind == "weight" or tuple(before.shape) == sizes else total
-        draws.setdefault((name, kind), []).append(Draw.of(before, after, axes, stacked))
+        view = None if run.together else noise.current.views[0]
+        draws.setdefault((name, kind), []).append(Draw.of(before, after, axes, stacked, view))
 
     with watch_draws(model, see):
         try:
@@ -189,15 +191,24 @@ def _two_views(
 
 
 def _row(
-    model: nn.Module, site: Site, rule: Rule | None, draws: Sequence[Draw], running: set[str]
+    model: nn.Module,
+    site: Site,
+    rule: Rule | None,
+    draws: Sequence[Draw],
+    running: set[str],
+    skipping: Sequence[str],
 ) -> AuditRow:
     valid = sum(draw.valid_count for draw in draws)
     on = any(draw.change_count for draw in draws)
-    on_fast_path = on and site.owner not in running
+    skippable = may_be_skipped(site.name, skipping)
+    on_fast_path = on and site.owner not in running and not skippable
     apart = masks_differ(draws) if draws else None
-    why = reason(model, site, rule, on, apart) if draws else reason_never(model, site, rule)
-    if draws and apart is None and valid >= MIN_ELEMENTS:
-        why = UNKNOWN_ROWS
+    if not draws:
+        why = reason_never(model, site, rule, skippable)
+    elif apart is None:
+        why = reason_unknown(ran_once(draws), skippable, valid >= MIN_ELEMENTS)
+    else:
+        why = reason(model, site, rule, on, apart, not valid)
     unchanged_rows, rows = (sum(draw.unchanged_rows[i] for draw in draws) for i in (0, 1))
     return AuditRow(
         site=site,
@@ -225,8 +236,14 @@ def _two_calls(model: nn.Module, inputs: Arguments) -> tuple[bool, set[str]]:
 
     with register_module_forward_pre_hook(note):
         first, second = [_plain_call(model, inputs) for _ in range(2)]
-    pairs = zip(first, second, strict=True)
-    return any(not torch.equal(a, b) for a, b in pairs), running
+    # A call may return more tensors than another, as of each layer that was not skipped.
+    alike = len(first) == len(second) and all(map(_same, first, second))
+    return not alike, running
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """Say whether two tensors are equal, not-a-number to not-a-number too."""
+    return a.shape == b.shape and bool(((a == b) | ((a != a) & (b != b))).all())
 
 
 def _plain_call(model: nn.Module, inputs: Arguments) -> list[Tensor]:

@@ -9,7 +9,13 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from dropsmith.batches import call
 from dropsmith.interception import ModuleTrace, NoisyCall
-from dropsmith.noise import call_kind, depth_attribute, depth_pattern, state_unchanged
+from dropsmith.noise import (
+    call_kind,
+    depth_attribute,
+    depth_pattern,
+    layer_drop_disabled,
+    state_unchanged,
+)
 from dropsmith.patterns import Bernoulli, Pattern, TorchDropout
 from dropsmith.plans import call_name, display_name
 
@@ -43,10 +49,12 @@ Calls = dict[str, tuple[NativeCall, ...]]
 def native_calls(model: nn.Module, batch: Any) -> Calls:
     """The noise of every call at each native site, in order, by the name of the site.
 
-    The model is run in train mode, because many models pass rate 0 in eval mode.
+    The model is run in train mode, because many models pass rate 0 in eval mode, and with all its
+    layers, because evaluation skips none.
     """
     trace = _NativeTrace()
-    with trace.running(model), state_unchanged(model), torch.no_grad():
+    no_skipping = layer_drop_disabled(model)
+    with trace.running(model), state_unchanged(model), no_skipping, torch.no_grad():
         model.train()
         call(model, batch)
     return {name: tuple(of_site) for name, of_site in trace.calls.items()}

@@ -23,6 +23,7 @@ from dropsmith.noise import (
     find_noise,
     install,
     installation_of,
+    layer_drop_rate,
     layout_of,
     own_draws,
     plan_of,
@@ -107,9 +108,17 @@ def _native_calls(model: nn.Module, probe_inputs: Arguments) -> Calls:
     """The model's own noisy calls; a warning where modules also draw by their own code."""
     calls: Calls = {}
     draws = own_draws(model, lambda: calls.update(native_calls(model, probe_inputs)))
+    if any(layer_drop_rate(module) for module in model.modules()):
+        # That run had all layers, as a prediction has; a training step draws to skip some.
+        draws = own_draws(model, lambda: _training_forward(model, probe_inputs))
     if draws.modules:
         _warn_of_own_draws(model, probe_inputs, draws)
     return calls
+
+
+def _training_forward(model: nn.Module, probe_inputs: Arguments) -> None:
+    with state_unchanged(model), torch.no_grad():
+        call(model.train(), probe_inputs)
 
 
 def _warn_of_own_draws(model: nn.Module, probe_inputs: Arguments, training: OwnDraws) -> None:
