@@ -218,3 +218,57 @@ def test_what_cannot_be_stacked_is_refused_on_request_and_looped_unasked(model, 
         views(model, seeded(4, 3), mode="stacked")
     for output in views(model, seeded(4, 3)).outputs:
         assert torch.equal(output, model(seeded(4, 3)))
+
+
+class _Layers(nn.Module):
+    """Layers of which some may be skipped, as encoders of Hugging Face do."""
+
+    def __init__(self):
+        super().__init__()
+        self.layerdrop = 0.0
+        self.layers = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(2))
+
+    def forward(self, x):
+        for layer in self.layers:
+            if not self.training or torch.rand([]) >= self.layerdrop:
+                x = layer(x)
+        return x
+
+
+class _Branch(nn.Module):
+    """Stochastic depth for a whole batch, with the settings of torchvision's module."""
+
+    def __init__(self):
+        super().__init__()
+        self.p, self.mode = 0.0, "batch"
+
+    def forward(self, x):
+        return x * (not self.training or torch.rand(()) >= self.p)
+
+
+def _raise_layer_drop(net):
+    net[1].layerdrop = 0.5
+
+
+def _raise_branch_drop(net):
+    net[2].p = 0.5
+
+
+def _drop_weights_of_a_part(net):
+    Plan(rule("weight", DropConnect(rate=0.1))).install(net[3])
+
+
+@pytest.mark.parametrize("change", [_raise_layer_drop, _raise_branch_drop, _drop_weights_of_a_part])
+def test_what_is_drawn_once_for_a_batch_is_looked_at_anew_when_it_changes(change):
+    net = nn.Sequential(Counts(), _Layers(), _Branch(), nn.Linear(WIDTH, 2), nn.Dropout(0.5))
+    assert rows_of_forwards(net, X) == [8]
+    change(net)
+    assert rows_of_forwards(net, X) == [4, 4]
+
+
+def test_a_second_plan_on_a_part_counts_as_the_first_one_does():
+    net = nn.Sequential(Counts(), nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 2))
+    Plan(rule("1", FLIPS)).install(net)
+    assert rows_of_forwards(net, X) == [8]
+    Plan(rule("weight", DropConnect(rate=0.1))).install(net[2])
+    assert rows_of_forwards(net, X) == [4, 4]

@@ -19,11 +19,13 @@ from dropsmith.noise.native_hooks import KeyedDropout
 from dropsmith.noise.noise_slots import NoiseSlot, inner_noise_of
 from dropsmith.noise.own_draws import OwnDraws, own_draws
 from dropsmith.noise.plan_suspended import plan_suspended
+from dropsmith.noise.probe_layout import evaluating
 from dropsmith.noise.probing import state_unchanged
-from dropsmith.noise.row_layout import RowAxes, evaluating, forget_layouts, layout_of
+from dropsmith.noise.row_layout import RowAxes, forget_layouts, layout_of, model_state
 from dropsmith.noise.rule_checks import check_rules_ran, watch_loading
 from dropsmith.noise.site_noise import SiteNoise
 from dropsmith.noise.skipping import (
+    branch_drop_rate,
     depth_attribute,
     depth_pattern,
     depth_rate,
@@ -52,6 +54,7 @@ __all__ = [
     "RowAxes",
     "SiteNoise",
     "assign_rules",
+    "branch_drop_rate",
     "call_kind",
     "check_rules_ran",
     "depth_attribute",
@@ -70,6 +73,7 @@ __all__ = [
     "layer_drop_rate",
     "layout_of",
     "may_be_skipped",
+    "model_state",
     "name_within",
     "noise_of",
     "own_draws",

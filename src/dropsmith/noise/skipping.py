@@ -61,6 +61,19 @@ def layer_drop_rate(module: nn.Module) -> float | None:
     return max((float(rate) for _, _, rate in _layer_drop_rates(module)), default=None)
 
 
+def branch_drop_rate(module: nn.Module) -> float | None:
+    """The chance that a module drops a branch for a whole batch, as torchvision's may."""
+    attributes = vars(module)
+    rate = attributes.get("p") if attributes.get("mode") == "batch" else None
+    return rate if isinstance(rate, float) else None
+
+
+def skip_rates(module: nn.Module) -> tuple[float | None, ...]:
+    """The `layer_drop_rate` and `branch_drop_rate` of a module; empty where it has neither."""
+    rates = layer_drop_rate(module), branch_drop_rate(module)
+    return () if rates == (None, None) else rates
+
+
 def _layer_drop_rates(module: nn.Module) -> Iterator[tuple[Any, str, int | float]]:
     """Yield each rate of skipping the layers of a module, after its holder and its name there.
 

@@ -2,13 +2,21 @@
 
 import sys
 from typing import Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 from torch import nn
 
 from dropsmith.batches import Arguments, Layout
 from dropsmith.errors import ViewError
-from dropsmith.noise import INSTALLATION, Installation, installation_of, layer_drop_rate, layout_of
+from dropsmith.noise import (
+    Installation,
+    branch_drop_rate,
+    installation_of,
+    installations,
+    layer_drop_rate,
+    layout_of,
+    model_state,
+)
 from dropsmith.passes.request import ViewRequest
 
 _REPORT_LINES: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
@@ -24,10 +32,11 @@ def stacked_layout(
     """
     if request.views == 1 or request.mode == "looped":
         return None
-    reason = _known_reason(model, request)
+    state = model_state(model)
+    reason = _known_reason(model, request, state)
     if reason and request.mode == "auto":
         return None
-    layout = layout_of(model, arguments, request.rows)
+    layout = layout_of(model, arguments, request.rows, state)
     if request.mode == "stacked":
         if layout.outputs is None or reason == _PARTIAL:
             why = reason if reason == _PARTIAL else layout.dependence
@@ -61,24 +70,23 @@ def forked_layout(
 _PARTIAL = "later views see a fraction of the batch, and a plan draws masks for whole views"
 
 
+_MAX_STATES = 64
+"""States of one model whose reasons are kept, at most."""
+
+
 _REASONS: WeakKeyDictionary[nn.Module, dict[Any, str]] = WeakKeyDictionary()
 
 
-def _known_reason(model: nn.Module, request: ViewRequest) -> str:
-    """`_once_per_batch`, looked up once for each installation on the root and each mode."""
+def _known_reason(model: nn.Module, request: ViewRequest, state: Any) -> str:
+    """`_once_per_batch`, looked up once for each state of the model."""
     reasons = _REASONS.get(model)
     if reasons is None:
         reasons = _REASONS[model] = {}
-    installation = model.__dict__.get(INSTALLATION)
-    key = (
-        None if installation is None else ref(installation),
-        model.training,
-        request.noise_free,
-        request.batch_fraction,
-        request.reads is None,
-    )
+    key = state, request.noise_free, request.batch_fraction, request.reads is None
     reason = reasons.get(key)
     if reason is None:
+        if len(reasons) >= _MAX_STATES:
+            reasons.clear()
         reason = reasons[key] = _once_per_batch(model, request)
     return reason
 
@@ -89,17 +97,18 @@ def _once_per_batch(model: nn.Module, request: ViewRequest) -> str:
     A model that drops whole layers does so for a whole batch; but views whose blocks are compared
     must have run the same ones.
     """
-    installation = find_installation(model)
+    plans = [installation for _, installation in installations(model)]
     if request.noise_free:
         return "a view without noise"
-    if installation is not None and any(
+    if any(
         assignment.rule.views == "fresh" and assignment.pattern.goes_on == "weights"
+        for installation in plans
         for assignment in installation.assignments
     ):
         return "weights are dropped once for a batch"
     if drops_branches(model) or (request.reads is None and drops_layers(model)):
         return "layers or branches are skipped once for a batch"
-    return _PARTIAL if request.batch_fraction < 1 and installation is not None else ""
+    return _PARTIAL if request.batch_fraction < 1 and plans else ""
 
 
 def find_installation(model: nn.Module) -> Installation | None:
@@ -114,13 +123,7 @@ def drops_layers(model: nn.Module) -> bool:
 
 def drops_branches(model: nn.Module) -> bool:
     """Say whether it skips branches for a whole batch, as torchvision's `StochasticDepth` may."""
-    return any(_branch_drop(module) > 0 for module in model.modules() if module.training)
-
-
-def _branch_drop(module: nn.Module) -> float:
-    values = vars(module)
-    rate = values.get("p") if values.get("mode") == "batch" else None
-    return rate if isinstance(rate, float) else 0.0
+    return any((branch_drop_rate(m) or 0) > 0 for m in model.modules() if m.training)
 
 
 def _report(model: nn.Module, line: str, rank: int) -> None:
