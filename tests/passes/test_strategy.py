@@ -258,7 +258,33 @@ def _drop_weights_of_a_part(net):
     Plan(rule("weight", DropConnect(rate=0.1))).install(net[3])
 
 
-@pytest.mark.parametrize("change", [_raise_layer_drop, _raise_branch_drop, _drop_weights_of_a_part])
+def _append_batch_norm(net):
+    net.append(nn.BatchNorm1d(2))
+
+
+_REPLACED = []
+
+
+def _replace_a_layer_that_lives_on(net):
+    _REPLACED.append(net[3])
+    net[3] = Contrast()
+
+
+def _change_a_layer_inside(net):
+    net[1].layers[1] = nn.BatchNorm1d(WIDTH)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _raise_layer_drop,
+        _raise_branch_drop,
+        _drop_weights_of_a_part,
+        _append_batch_norm,
+        _replace_a_layer_that_lives_on,
+        _change_a_layer_inside,
+    ],
+)
 def test_what_is_drawn_once_for_a_batch_is_looked_at_anew_when_it_changes(change):
     net = nn.Sequential(Counts(), _Layers(), _Branch(), nn.Linear(WIDTH, 2), nn.Dropout(0.5))
     assert rows_of_forwards(net, X) == [8]

@@ -30,19 +30,31 @@ class _LayoutCache:
         self.exact: dict[_Kind, Layout] = {}
         self.kinds: dict[_Kind, Layout] = {}
         self.parts: list[ref[nn.Module]] = []
+        self.children: list[int] = []
         self.skippers: list[ref[nn.Module]] = []
+        self.version = 0
 
     def state(self, model: nn.Module) -> _Kind:
         """The training flags and plans of all modules, and the rates at which some skip layers."""
-        modules = [part() for part in self.parts]
-        if not modules or None in modules:
-            modules = list(model.modules())
-            self.parts = [ref(module) for module in modules]
-            self.skippers = [ref(module) for module in modules if skip_rates(module)]
-        flags = [module.training for module in modules if module is not None]
-        plans = [ref(m.__dict__[INSTALLATION]) for m in modules if INSTALLATION in m.__dict__]  # pyright: ignore[reportOptionalMemberAccess]
-        rates = [skip_rates(m) for part in self.skippers if (m := part()) is not None]
-        return tuple(flags), tuple(plans), tuple(rates)
+        modules = [module for part in self.parts if (module := part()) is not None]
+        children = [id(child) for module in modules for child in module._modules.values()]
+        if not modules or len(modules) < len(self.parts) or children != self.children:
+            modules = self._read_parts(model)
+        plans = [ref(m.__dict__[INSTALLATION]) for m in modules if INSTALLATION in m.__dict__]
+        rates = [skip_rates(module) for part in self.skippers if (module := part()) is not None]
+        flags = [module.training for module in modules]
+        return self.version, tuple(flags), tuple(plans), tuple(rates)
+
+    def _read_parts(self, model: nn.Module) -> list[nn.Module]:
+        """Read the modules of a model that is new, or has others than before."""
+        modules = list(model.modules())
+        self.parts = [ref(module) for module in modules]
+        self.children = [id(child) for module in modules for child in module._modules.values()]
+        self.skippers = [ref(module) for module in modules if skip_rates(module)]
+        self.version += 1
+        self.exact.clear()
+        self.kinds.clear()
+        return modules
 
 
 _CACHES: WeakKeyDictionary[nn.Module, _LayoutCache] = WeakKeyDictionary()
