@@ -26,8 +26,8 @@ def tokenise(text: str) -> list[str]:
 class Vocabulary:
     """Words by number; a word that is not in it has the number of `<unk>`.
 
-    >>> known = Vocabulary.of([["a", "b", "a"]], special=(PAD, UNKNOWN))
-    >>> known.words, known.ids(["b", "z"])
+    >>> vocabulary = Vocabulary.of([["a", "b", "a"]], special=(PAD, UNKNOWN_WORD))
+    >>> vocabulary.words, vocabulary.ids(["b", "z"])
     (('<pad>', '<unk>', 'a', 'b'), [3, 1])
 
     Args:
