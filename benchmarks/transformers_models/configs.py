@@ -145,6 +145,8 @@ def _shrunk(name: str, value: Any, skips: bool, index: int) -> Any:
         return RATE if isinstance(value, int | float) or value is None else None
     if re.fullmatch(r"initializer_range|init_std", name):
         return SPREAD
+    if re.fullmatch(r"layer_?scale_.*", name) and isinstance(value, float) and value:
+        return 1.0  # with 1e-6, as some have it, no branch says anything
     if _SPECIAL.fullmatch(name):
         return _special(name, value, index)
     if value is None and name in ("vocab_size", "n_routed_experts", "num_experts_per_tok"):

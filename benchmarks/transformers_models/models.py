@@ -32,6 +32,8 @@ class Scored(nn.Module):
     def forward(self, labels: Any = None, **batch: Any) -> Tensor:
         output = self.model(**batch)
         scores = getattr(output, "logits", None)
+        if isinstance(scores, tuple):  # of several heads
+            return scores[0]
         return _summary(features(output)) if scores is None else scores
 
 
@@ -41,7 +43,10 @@ def _summary(hidden: Tensor) -> Tensor:
 
 
 def features(output: Any) -> Tensor:
-    """The first tensor of real numbers with a dimension besides rows that a model returned."""
+    """Hidden states, or the first tensor of real numbers with a dimension besides rows."""
+    hidden = getattr(output, "last_hidden_state", None)
+    if isinstance(hidden, Tensor) and getattr(output, "logits", None) is None:
+        return hidden
     leaves = pytree.tree_leaves(dict(output) if isinstance(output, dict) else output)
     found = [x for x in leaves if isinstance(x, Tensor) and x.is_floating_point() and x.ndim > 1]
     if not found:
@@ -96,10 +101,11 @@ class Subject:
     @property
     def noisy(self) -> nn.Module:
         """One that also skips layers and branches and masks spectra, where it can."""
-        model = _build(self.kind, skips=True).train()
         try:
+            model = _build(self.kind, skips=True).train()
             deepcopy(model)(**deepcopy(self.batch))
-        except Exception:  # some cannot be trained with their own masks on so small a batch
+        except Exception:
+            # Some take no such rate, or cannot be trained with their own masks on so small a batch.
             return self.copy()
         return model
 

@@ -121,6 +121,16 @@ def test_an_output_of_transformers_is_read_by_name_and_by_number_afterwards():
     assert twin.hidden_states is None
 
 
+def test_an_output_of_transformers_keeps_what_its_class_does_not_take():
+    output = SequenceClassifierOutput(logits=B)
+    output["router_logits"] = (A, A + 1)
+    twin = map_leaves(lambda leaf: leaf * 2, output)
+    assert list(twin) == ["logits", "router_logits"]
+    assert torch.equal(twin["router_logits"][1], 2 * (A + 1))
+    assert torch.equal(twin.logits, B * 2)
+    assert torch.equal(output["router_logits"][0], A)
+
+
 def test_a_cache_is_written_into_without_its_twin():
     keys = cache()
     twin = map_leaves(lambda leaf: leaf, keys)

@@ -32,6 +32,12 @@ CLASSES = (
     "WhisperForConditionalGeneration",
     "LlavaForConditionalGeneration",
     "CLIPModel",
+    "HubertForSequenceClassification",
+    "FlaubertWithLMHeadModel",
+    "MraForMaskedLM",
+    "PoolFormerModel",
+    "NemotronHForCausalLM",
+    "OpenAIPrivacyFilterModel",
 )
 
 

@@ -211,3 +211,29 @@ def test_an_output_that_cannot_be_made_again_is_run_and_the_modules_inside_it_ar
     slow = predict(model, x, 6, keep=True, mode="looped", replay=False)
     assert fast.draws is not None
     torch.testing.assert_close(fast.draws, slow.draws)
+
+
+class Collecting(nn.Module):
+    """Returns what a hook inside it collected, as outputs are captured in transformers."""
+
+    def __init__(self, wrap):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body, self.drop = nn.Sequential(nn.Linear(4, 4), nn.ReLU()), nn.Dropout(0.5)
+        self.head, self.wrap = nn.Linear(4, 3), wrap
+
+    def forward(self, x):
+        collected = []
+        handle = self.body[0].register_forward_hook(lambda *args: collected.append(args[2]))
+        logits = self.head(self.drop(self.body(x)))
+        handle.remove()
+        return {"logits": logits, "collected": self.wrap(collected)}
+
+
+@pytest.mark.parametrize("wrap", [tuple, lambda parts: tuple(parts) or None], ids=["empty", "none"])
+@pytest.mark.parametrize("mode", ["auto", "looped"])
+def test_an_output_that_lacks_what_hooks_collect_makes_replay_give_way(wrap, mode):
+    model, x = Collecting(wrap), seeded(3, 4)
+    fast = predict(model, x, 6, keep=True, mode=mode)
+    slow = predict(model, x, 6, keep=True, mode="looped", replay=False)
+    torch.testing.assert_close(fast.draws, slow.draws)

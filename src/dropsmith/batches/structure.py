@@ -119,11 +119,16 @@ def with_leading_tensor(output: Any, tensor: Tensor) -> Any:
 def _mapping(value: Mapping[str, Any], items: dict[str, Any]) -> Any:
     if type(value) is dict:
         return items
-    if hasattr(value, "to_tuple"):  # an output of transformers, whose fields are arguments
-        return type(value)(**items)
+    if hasattr(value, "to_tuple") and is_dataclass(value):  # an output of transformers
+        arguments = {field.name for field in fields(value)}
+        twin: Any = type(value)(**{name: x for name, x in items.items() if name in arguments})
+        # A model may have put more into it than its class takes.
+        for name in [name for name in items if name not in arguments]:
+            twin[name] = items[name]
+        return twin
     if not isinstance(value, MutableMapping):
         return type(value)(items)  # pyright: ignore[reportCallIssue]
-    twin: Any = copy.copy(value)
+    twin = copy.copy(value)
     if not isinstance(value, dict):  # a mapping around a dict of its own, which a copy would share
         vars(twin).update({k: dict(v) for k, v in vars(value).items() if type(v) is dict})
     for name, item in items.items():

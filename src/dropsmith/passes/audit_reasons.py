@@ -13,7 +13,7 @@ FAST_PATH = "a call like this skips it: fused fast path"
 ONE_VIEW = "it ran in one of the two views only"
 SKIPPED_IN_ONE_VIEW = "layer drop skipped its layer in one of the two views"
 SKIPPED_IN_BOTH_VIEWS = "layer drop skipped its layer in both views"
-ALL_ZERO = "everything it was given is zero, which no noise changes"
+ALL_ZERO = "everything it was given is zero or not finite, which shows no noise"
 
 
 def how_drawn(rule: Rule | None) -> str:
