@@ -68,13 +68,16 @@ class CallByCall(SiteNoise):
                 f"site {noise.site.name!r} mixes alpha dropout with calls that differ from it\n"
                 "  make each a module (nn.AlphaDropout, nn.Dropout), so that each is a site"
             )
-        settings = {field.name: getattr(noise, field.name) for field in fields(SiteNoise)}
-        return cls(**settings, calls=calls)
+        names = [field.name for field in fields(SiteNoise) if field.init]
+        return cls(**{name: getattr(noise, name) for name in names}, calls=calls)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.noises = [
+            SiteNoise(self.noise, self.site, call.pattern, self.shared, call.axes, self.mask_name)
+            for call in self.calls
+        ]
 
     def drop(self, x: Tensor, module: nn.Module) -> Tensor:
-        index = self.noise.current.calls.get(self.site.name, 0)
-        call = self.calls[min(index, len(self.calls) - 1)]
-        noise = SiteNoise(
-            self.noise, self.site, call.pattern, self.shared, call.axes, self.mask_name
-        )
-        return noise.drop(x, module)
+        index = self.noise.current.calls.get(self.counter, 0)
+        return self.noises[min(index, len(self.noises) - 1)].drop(x, module)
