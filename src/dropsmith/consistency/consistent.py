@@ -23,6 +23,7 @@ from dropsmith.noise import (
     find_noise,
     installation_of,
     plan_of,
+    taking_turns,
     watch_loading,
 )
 from dropsmith.objectives import LossFunction, Objective
@@ -34,6 +35,7 @@ STATE = "_dropsmith_consistent"
 Model = TypeVar("Model", bound=nn.Module)
 
 
+@taking_turns
 def consistent(
     model: Model,
     objective: Objective,
@@ -125,6 +127,7 @@ def consistent(
     return model
 
 
+@taking_turns
 def restore(model: Model) -> Model:
     """Take off what `consistent` put on; the model is then as it was.
 

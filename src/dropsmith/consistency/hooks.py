@@ -20,7 +20,7 @@ from dropsmith.consistency.signature import ITEMS, takes_labels
 from dropsmith.consistency.state import Consistent, ConsistentOutput, StepRun
 from dropsmith.consistency.task_loss import Counting, LabelledLoss
 from dropsmith.errors import ObjectiveError, ViewError
-from dropsmith.noise import ATTRIBUTE, INSTALLATION, Noise
+from dropsmith.noise import ATTRIBUTE, INSTALLATION, Noise, turn
 from dropsmith.passes import Views, plan_run
 
 FUSED = "fused_lm_head"
@@ -34,14 +34,16 @@ def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, An
         return _as_forward_takes(state, args, kwargs)
     if module.training and (kwargs.get(FUSED) or getattr(module, "_is_replica", False)):
         _refuse(kwargs)
-    noise: Noise = module.__dict__[ATTRIBUTE]
-    # Held noise means that somebody else is making views of this model: an audit, or `views`.
-    if noise.pass_is_set:
-        return None
-    if not module.training:
-        _warn_of_eval(state, kwargs)
-        return _as_forward_takes(state, args, kwargs)
-    return _begin(state, module, noise, args, kwargs)
+    with turn:  # Another thread may be looking at the model, or sampling it.
+        noise: Noise = module.__dict__[ATTRIBUTE]
+        # Held noise means that somebody else is making views of this model: an audit, or `views`.
+        if noise.pass_is_set:
+            noise.check_thread(training=True)
+            return None
+        if not module.training:
+            _warn_of_eval(state, kwargs)
+            return _as_forward_takes(state, args, kwargs)
+        return _begin(state, module, noise, args, kwargs)
 
 
 @torch.compiler.disable

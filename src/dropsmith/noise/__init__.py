@@ -38,6 +38,7 @@ from dropsmith.noise.state import ATTRIBUTE, Noise
 from dropsmith.noise.static_sites import owner_module, possible_calls, static_sites
 from dropsmith.noise.torch_calls import Calls, call_kind
 from dropsmith.noise.transfer import LayerNames, transfer_rules
+from dropsmith.noise.turns import taking_turns, turn
 
 __all__ = [
     "ATTRIBUTE",
@@ -87,6 +88,8 @@ __all__ = [
     "state_unchanged",
     "static_sites",
     "step",
+    "taking_turns",
     "transfer_rules",
+    "turn",
     "watch_loading",
 ]

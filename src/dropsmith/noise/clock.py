@@ -7,6 +7,7 @@ that it is not compiled again as training goes on; both hold the same numbers.
 """
 
 from collections.abc import Callable
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -137,12 +138,17 @@ class EnterRoot:
         self.noise = noise
 
     def __call__(self, module: nn.Module, args: Any) -> None:
-        noise = self.noise
+        noise, compiling = self.noise, torch.compiler.is_compiling()
+        if not compiling:
+            thread = get_ident()
+            if (noise.running or noise.pass_is_set) and noise.thread != thread:
+                noise.check_thread(module.training)
+            noise.thread = thread
         noise.running = True
         if noise.pass_is_set:
             return
         # Compiled code does not run a checkpointed block by its hooks again.
-        if not torch.compiler.is_compiling():
+        if not compiling:
             if checkpointing.backward() != -1:
                 if module.training:
                     noise.check_restored()

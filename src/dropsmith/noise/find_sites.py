@@ -16,9 +16,11 @@ from dropsmith.noise.row_layout import RowAxes, layout_of
 from dropsmith.noise.skipping import layer_drop_disabled
 from dropsmith.noise.static_sites import owner_module, static_sites
 from dropsmith.noise.torch_calls import call_kind
+from dropsmith.noise.turns import taking_turns
 from dropsmith.plans import Site, call_name, confirm_names, display_name, names_of
 
 
+@taking_turns
 def sites(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> list[Site]:
     """Every site of a model, in order, its axes confirmed by running B and B + 1 rows.
 

@@ -22,11 +22,13 @@ from dropsmith.noise.state import ATTRIBUTE, Noise
 from dropsmith.noise.static_sites import module_of, possible_calls, static_sites
 from dropsmith.noise.stochastic_depth import SkippedRows
 from dropsmith.noise.torch_calls import Calls, CallSite
+from dropsmith.noise.turns import taking_turns
 from dropsmith.noise.weight_hooks import Weight
 from dropsmith.patterns import Off, StochasticDepth, TorchDropout
 from dropsmith.plans import Assignment, Rule, Site, assign, no_site, rules_without_sites
 
 
+@taking_turns
 def install(
     model: nn.Module,
     rules: Sequence[Rule],
@@ -87,6 +89,7 @@ def assign_rules(
     return assign(rules, possible)
 
 
+@taking_turns
 def remove(model: nn.Module) -> None:
     """Take the plan off; `PlanError` where there is none."""
     installation = installation_of(model)

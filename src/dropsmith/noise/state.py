@@ -3,10 +3,12 @@
 One `Noise` belongs to one root module and is shared by everything installed there.
 """
 
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import get_ident
 
 from torch import Tensor, nn
 
@@ -31,6 +33,7 @@ class Noise:
         self.clock = Clock()
         self.current = ForwardPass()
         self.pass_is_set = self.running = False
+        self.thread = 0
         self.restored_backward = -1
         self.draw_counts: dict[str, int] = {}
         self.rules_checked = False
@@ -75,7 +78,7 @@ class Noise:
     def passing(self, forward_pass: ForwardPass) -> Iterator[None]:
         """Run the model under this pass, keeping its root hooks from starting another."""
         before = self.current, self.pass_is_set
-        self.current, self.pass_is_set = forward_pass, True
+        self.current, self.pass_is_set, self.thread = forward_pass, True, get_ident()
         try:
             yield
         finally:
@@ -128,6 +131,21 @@ class Noise:
                     self, self.current, *self.clock.numbers_of(self.current)
                 )
                 tensor.register_hook(restore)
+
+    def check_thread(self, training: bool) -> None:
+        """Raise `NoiseError` where another thread runs this model, whose noise is in that pass.
+
+        Args:
+            training: whether the model is in train mode; without noise its forwards may overlap.
+        """
+        # A thread that was interrupted in a forward never said that it ended.
+        is_alive = any(thread.ident == self.thread for thread in threading.enumerate())
+        if is_alive and self.thread != get_ident() and (training or self.pass_is_set):
+            raise NoiseError(
+                "another thread is running this model, and both would draw from one state of its "
+                "noise\n  dropsmith.predict may be called from many threads, which take turns; "
+                "for anything else give each thread a copy of the model"
+            )
 
     def check_restored(self) -> None:
         """Raise `NoiseError` where a forward of the root is run again and its pass is not known."""

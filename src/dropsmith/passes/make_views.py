@@ -8,7 +8,7 @@ from torch import nn
 
 from dropsmith.activations import Reads
 from dropsmith.batches import arguments
-from dropsmith.noise import Noise, RowAxes, find_noise
+from dropsmith.noise import Noise, RowAxes, find_noise, taking_turns
 from dropsmith.passes.block_views import reader_of
 from dropsmith.passes.noise_free import noise_disabled
 from dropsmith.passes.request import Mode, ViewRequest
@@ -16,6 +16,7 @@ from dropsmith.passes.runner import plan_run
 from dropsmith.passes.view_values import Scores, Views
 
 
+@taking_turns
 def views(
     model: nn.Module,
     batch: Any,

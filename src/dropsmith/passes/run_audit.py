@@ -23,6 +23,7 @@ from dropsmith.noise import (
     sites,
     skipped_layers,
     state_unchanged,
+    taking_turns,
 )
 from dropsmith.passes.audit_measure import MIN_ELEMENTS, Draw, masks_differ, ran_once
 from dropsmith.passes.audit_reasons import (
@@ -101,6 +102,7 @@ class Audit:
         )
 
 
+@taking_turns
 def audit(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> Audit:
     """Run a model as it is now, twice over one batch, and report what noise was on.
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import chain
 from math import ceil
+from threading import get_ident
 from typing import Any
 
 from torch import nn
@@ -66,7 +67,7 @@ class ViewRun(ABC):
     def begin(self, reader: Reader | None = None) -> Arguments:
         """Start the root's pass and return the arguments of its forward."""
         self.reader = reader
-        self.noise.pass_is_set = True
+        self.noise.pass_is_set, self.noise.thread = True, get_ident()
         if reader is not None:
             reader.open()
         return self._begin()

@@ -47,6 +47,8 @@ def predict(
     dropout at the rates it declares, and the installed plan's. BatchNorm keeps its statistics.
     Every mask is a function of `seed` and the sample's number, so the same call predicts the same,
     and the model is afterwards as it was. Wrapped and compiled models are run bare and eagerly.
+    Threads may predict with one model, and take turns. A forward that another thread makes of it
+    meanwhile, without `predict`, may meet its noise: give that thread a copy of the model.
 
     Samples are stacked in one batch where the noise allows it, and what comes before the first
     draw is computed once. Both are tried on two rows first, at the price of about twenty rows, and

@@ -30,6 +30,7 @@ from dropsmith.noise import (
     plan_suspended,
     remove,
     state_unchanged,
+    turn,
 )
 from dropsmith.noise import sites as find_sites
 from dropsmith.patterns import Schedule
@@ -57,6 +58,15 @@ def sampling(
         seed: of the masks.
         rows: the axes on which arguments have their rows, where somebody says them.
     """
+    with turn:
+        yield from _in_turn(model, inputs, plan, seed, rows)
+
+
+def _in_turn(
+    model: nn.Module, inputs: Arguments, plan: Plan | None, seed: int, rows: RowAxes | None
+) -> Iterator[Sampler]:
+    if (noise := find_noise(model)) is not None and (noise.running or noise.pass_is_set):
+        noise.check_thread(training=True)
     plan = plan if plan is not None else plan_of(model) or Plan()
     _check_root(model)
     step = _step_of(model, plan)

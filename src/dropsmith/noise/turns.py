@@ -1,0 +1,28 @@
+"""The turns of threads: one at a time changes models, and what belongs to the whole process.
+
+While a model is looked at, sampled or given a plan, its hooks, modes and rates are not as its owner
+left them; and torch's generators, its fast path and the stance of its compiler are those of the
+process. So threads take turns in all that the package does to models, whichever they are.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from threading import RLock
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+turn = RLock()
+"""Held by the thread whose turn it is, which may take it again; a `with` block waits for it."""
+
+
+def taking_turns(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function wait for the turn of its thread, and keep it until the function returns."""
+
+    @wraps(function)
+    def in_turn(*args: P.args, **kwargs: P.kwargs) -> R:
+        with turn:
+            return function(*args, **kwargs)
+
+    return in_turn

@@ -1,0 +1,217 @@
+"""Threads that share a model: each gets what it would get alone, or an error in words."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch import nn
+
+import dropsmith as ds
+from dropsmith.errors import NoiseError
+from dropsmith.noise import turn
+
+THREADS, CALLS = 8, 200
+
+
+class Functional(nn.Module):
+    """Dropout by calls, beside a normalisation that must keep its statistics."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm, self.last = nn.Linear(6, 16), nn.BatchNorm1d(16), nn.Linear(16, 3)
+
+    def forward(self, x):
+        hidden = nn.functional.dropout(self.norm(self.first(x)).relu(), 0.3, self.training)
+        return self.last(hidden)
+
+
+def by_modules():
+    return nn.Sequential(
+        nn.Linear(6, 16), nn.ReLU(), nn.Dropout(0.3), nn.AlphaDropout(0.1), nn.Linear(16, 3)
+    )
+
+
+def planned():
+    net = by_modules()
+    ds.Plan(ds.rule("2", ds.Bernoulli(rate=0.4))).install(net)
+    return net
+
+
+def attention():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.2, batch_first=True)
+    return nn.Sequential(
+        nn.Linear(6, 8), nn.Unflatten(0, (-1, 1)), layer, nn.Flatten(), nn.Linear(8, 3)
+    )
+
+
+MODELS = {"modules": by_modules, "calls": Functional, "plan": planned, "attention": attention}
+
+
+def state_of(model):
+    """All that a caller may see of a model, and of the process."""
+    hooks = [
+        (len(m._forward_hooks), len(m._forward_pre_hooks), m.training) for m in model.modules()
+    ]
+    settings = [
+        {k: v for k, v in vars(m).items() if isinstance(v, bool | int | float)}
+        for m in model.modules()
+    ]
+    tensors = [x.clone() for x in (*model.parameters(), *model.buffers())]
+    return hooks, settings, tensors, torch.get_rng_state()
+
+
+def assert_same_state(before, after):
+    assert before[:2] == after[:2]
+    for first, second in zip(before[2], after[2], strict=True):
+        torch.testing.assert_close(second, first, rtol=0, atol=0)
+    assert torch.equal(before[3], after[3])
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", MODELS)
+def test_predictions_from_a_pool_of_threads_are_those_of_one(name, training):
+    torch.manual_seed(3)
+    model = MODELS[name]().train(training)
+    batches = [torch.randn(4, 6) for _ in range(5)]
+    want = [ds.predict(model, x, samples=3, seed=1).mean for x in batches]
+    before = state_of(model)
+    with ThreadPoolExecutor(THREADS) as pool:
+        calls = CALLS if name == "modules" else 24
+        jobs = [
+            pool.submit(ds.predict, model, batches[i % 5], samples=3, seed=1) for i in range(calls)
+        ]
+        got = [job.result().mean for job in jobs]
+    for i, mean in enumerate(got):
+        assert torch.equal(mean, want[i % 5])
+    assert_same_state(before, state_of(model))
+
+
+def test_whatever_looks_at_a_model_may_be_called_from_many_threads():
+    torch.manual_seed(3)
+    model, other, x = by_modules().train(), by_modules().train(), torch.randn(4, 6)
+    plan = ds.Plan(ds.rule("2", ds.Bernoulli(rate=0.4)))
+    tasks = [
+        lambda: [site.name for site in ds.sites(model, x)],
+        lambda: [row.site.name for row in ds.audit(model, x).rows if row.on],
+        lambda: ds.predict(model, x, samples=3).mean.tolist(),
+        lambda: len(ds.views(model, x, 3)),
+        lambda: ds.predict(other, x, samples=3, plan=plan).mean.tolist(),
+    ]
+    want = [task() for task in tasks]
+    before = state_of(model)[:3]
+    with ThreadPoolExecutor(THREADS) as pool:
+        got = [job.result() for job in [pool.submit(task) for task in tasks * 10]]
+    assert got == want * 10
+    assert_same_state((*before, torch.zeros(1)), (*state_of(model)[:3], torch.zeros(1)))
+
+
+class Waits(nn.Module):
+    """Stops in its forward until it may go on, so that another thread can come between."""
+
+    def __init__(self):
+        super().__init__()
+        self.began, self.go_on = threading.Event(), threading.Event()
+
+    def forward(self, x):
+        self.began.set()
+        assert self.go_on.wait(30)
+        return x
+
+
+@pytest.fixture
+def half_way():
+    """A model whose forward stops half way in the first thread that calls it."""
+    wait = Waits()
+    return nn.Sequential(nn.Linear(6, 16), nn.Dropout(0.3), wait, nn.Linear(16, 3)), wait
+
+
+def in_other_thread(function):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).exception(30)
+
+
+def while_it_runs(model, wait, first, second):
+    """The errors of `first`, which runs the model in a thread, and of `second`, meanwhile."""
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(first)
+        assert wait.began.wait(30)
+        try:
+            error = in_other_thread(second)
+        finally:
+            wait.go_on.set()
+        return job.exception(30), error
+
+
+def test_two_training_forwards_of_a_model_with_a_plan_may_not_overlap(half_way):
+    model, wait = half_way
+    ds.Plan(ds.rule("1", ds.Bernoulli(rate=0.4))).install(model)
+    x = torch.randn(4, 6)
+    first, second = while_it_runs(model, wait, lambda: model(x), lambda: model(x))
+    assert first is None
+    assert isinstance(second, NoiseError)
+    assert "another thread" in str(second)
+    model(x)  # and afterwards it runs as before
+
+
+def test_forwards_in_eval_mode_may_overlap(half_way):
+    model, wait = half_way
+    ds.Plan(ds.rule("1", ds.Bernoulli(rate=0.4))).install(model)
+    model.eval()
+    x = torch.randn(4, 6)
+
+    def second():
+        wait.go_on.set()
+        model(x)
+
+    assert while_it_runs(model, wait, lambda: model(x), second) == (None, None)
+
+
+def test_predicting_while_another_thread_trains_is_refused(half_way):
+    model, wait = half_way
+    ds.consistent(model, ds.RDrop(alpha=1.0), loss="classification")
+    x, labels = torch.randn(4, 6), torch.tensor([0, 1, 2, 0])
+    wait.go_on.set()
+    model(x, labels=labels).loss.backward()  # the layout of the batch is known from here on
+    wait.go_on.clear()
+    wait.began.clear()
+    first, second = while_it_runs(
+        model, wait, lambda: model(x, labels=labels), lambda: ds.predict(model, x, samples=2)
+    )
+    assert first is None
+    assert isinstance(second, NoiseError)
+
+
+def test_a_thread_that_was_interrupted_does_not_bar_the_others():
+    model, x = by_modules().train(), torch.randn(4, 6)
+    ds.Plan(ds.rule("2", ds.Bernoulli(rate=0.4))).install(model)
+
+    def interrupt(module, args):
+        raise KeyboardInterrupt
+
+    handle = model[4].register_forward_pre_hook(interrupt)
+
+    def run():
+        with pytest.raises(KeyboardInterrupt):
+            model(x)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    handle.remove()
+    model(x)
+
+
+def test_a_turn_that_fails_is_given_back():
+    with pytest.raises(Exception, match=r"sizes|shape|mat1"):
+        ds.predict(by_modules(), torch.randn(4, 5))
+    taken = []
+
+    def take_turn():
+        taken.append(turn.acquire(timeout=5))
+        turn.release()
+
+    thread = threading.Thread(target=take_turn)
+    thread.start()
+    thread.join()
+    assert taken == [True]
