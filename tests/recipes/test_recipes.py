@@ -90,7 +90,9 @@ def shorter(recipe, data, limit=None):
     setup = recipe.setup("cpu", data=str(data), **given(recipe))
     task = TASKS[setup.task]
     running = hasattr(task, "source") and task.perplexity
-    few = 300 if running else FEW.get(setup.task, 20)
+    # A second phase ends where its losses do not fall, which those of short epochs soon do not.
+    words = 300 if recipe.after is None else 1_000
+    few = words if running else FEW.get(setup.task, 20)
     size = 30 if hasattr(task, "scorer") else 4  # of tokens, where texts are written
     budget = replace(setup.budget, batch_size=size, epochs=100)
     return replace(setup, limit=few if limit is None else limit, budget=budget)
