@@ -1,5 +1,6 @@
 """Options and fixtures that all tests share."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         help="folder of real data that some tests read (default: ../shared/data where it exists)",
     )
+
+
+def pytest_collection_finish() -> None:
+    """Modules and tests stay to the end: the garbage collector need not look through them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

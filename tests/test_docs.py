@@ -19,14 +19,16 @@ from learn.small import SPACE, problem, searched, trial
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture
-def refilled(tmp_path):
-    shutil.copytree(ROOT / "docs", tmp_path / "docs")
-    shutil.copytree(ROOT / "results", tmp_path / "results")
-    shutil.copy(ROOT / "README.md", tmp_path)
-    script = [sys.executable, str(tmp_path / "docs" / "tables.py")]
-    subprocess.run(script, check=True, capture_output=True, cwd=tmp_path)
-    return tmp_path
+@pytest.fixture(scope="module")
+def refilled(tmp_path_factory):
+    """The documents with every table made anew from its records."""
+    folder = tmp_path_factory.mktemp("refilled")
+    shutil.copytree(ROOT / "docs", folder / "docs")
+    shutil.copytree(ROOT / "results", folder / "results")
+    shutil.copy(ROOT / "README.md", folder)
+    script = [sys.executable, str(folder / "docs" / "tables.py")]
+    subprocess.run(script, check=True, capture_output=True, cwd=folder)
+    return folder
 
 
 def test_every_table_in_the_documents_is_the_one_its_records_give(refilled):

@@ -209,7 +209,7 @@ def test_trials_that_all_fail_end_in_a_sentence(run, monkeypatch):
     assert "none of 2 trials came to a score" in err
 
 
-def test_an_interrupt_says_how_to_go_on_and_the_same_command_does(tmp_path):
+def test_an_interrupt_says_how_to_go_on_and_the_same_command_does(run, tmp_path):
     line = [sys.executable, "-m", "dropsmith", *SHORT.split(), "--trials"]
     with subprocess.Popen(
         [*line, "99"],
@@ -227,6 +227,7 @@ def test_an_interrupt_says_how_to_go_on_and_the_same_command_does(tmp_path):
     assert "of 99 trials, which are kept" in rest
     assert "the same command goes on from here" in rest
     assert "Traceback" not in rest
-    again = subprocess.run([*line, "4"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert not re.search(r"1 of 4 trials.*; trial", again.stderr)
+    code, _, err = run(f"{SHORT} --trials 4")
+    assert code == 0
+    assert not re.search(r"1 of 4 trials.*; trial", err)
     assert len(Searches.load(tmp_path / "runs/search-digits").runs[0].finished) >= 4

@@ -1,4 +1,4 @@
-"""What `test_keyed_dropout_triton` runs in a process of its own, with Triton's interpreter on."""
+"""What `test_triton` runs in a process of its own, with Triton's interpreter on."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What `test_head_triton` runs in a process of its own: Triton's compiler, for a Hopper GPU."""
+"""What `test_triton` runs in a process of its own: Triton's compiler, for a Hopper GPU."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What `test_head_triton` runs in a process of its own, where Triton's interpreter is on."""
+"""What `test_triton` runs in a process of its own, where Triton's interpreter is on."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What `test_lstm_triton` runs in a process of its own: Triton's compiler, for a Hopper GPU.
+"""What `test_triton` runs in a process of its own: Triton's compiler, for a Hopper GPU.
 
 The interpreter takes more than the compiler does. A GPU is needed to run what comes out only.
 """

@@ -1,4 +1,4 @@
-"""What `test_lstm_triton` runs in a process of its own, where Triton's interpreter is on."""
+"""What `test_triton` runs in a process of its own, where Triton's interpreter is on."""
 
 import copy
 import pickle
@@ -23,7 +23,7 @@ SMALL = (2, 3, 17, Tiles(rows=16, units=16, depth=16))
 SIZES = [
     (4, 1, 5, Tiles(rows=16, units=16, depth=16)),
     (1, 17, 33, Tiles(rows=16, units=16, depth=32)),
-    (4, 17, 33, Tiles(rows=32, units=32, depth=16)),
+    (2, 17, 33, Tiles(rows=32, units=32, depth=16)),
     (2, 3, 67, Tiles(rows=16, units=64, depth=32)),
     (2, 16, 32, Tiles(rows=16, units=32, depth=32)),
 ]

@@ -1,15 +1,7 @@
-"""The LSTM's Triton kernel: in its interpreter, through its compiler, and what it refuses.
-
-The interpreter has to be on before Triton is imported, which other tests in this process do.
-"""
+"""The LSTM's Triton kernel: what it refuses, what it does without, and what it holds."""
 
 import copy
-import os
 import pickle
-import subprocess
-import sys
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 import torch
@@ -20,33 +12,7 @@ from dropsmith.kernels.lstm import Graphs, Tiles, Triton, lstm, triton_graphs
 from dropsmith.kernels.state_noise import NO_NOISE
 from dropsmith.recurrent import convert, revert
 from kernels.test_recurrent import arguments
-
-HERE = Path(__file__).parent
-needs_triton = pytest.mark.skipif(
-    find_spec("triton") is None, reason="Triton is not installed (it is where CI runs)"
-)
-
-
-def in_a_process_of_its_own(*args: str, **variables: str) -> str:
-    paths = [str(HERE.parent), str(Path(lstm.__code__.co_filename).parents[3])]
-    known = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *args]
-    done = subprocess.run(command, capture_output=True, text=True, env={**known, **variables})
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@needs_triton
-def test_the_kernel_in_the_interpreter_agrees_with_the_loop():
-    cases = ("-m", "pytest", "-q", "-p", "no:cacheprovider", str(HERE / "lstm_interpreted.py"))
-    assert "passed" in in_a_process_of_its_own(*cases, TRITON_INTERPRET="1")
-
-
-@needs_triton
-def test_the_kernel_compiles_for_a_gpu_that_is_not_here(tmp_path):
-    script = str(HERE / "lstm_compiled.py")
-    made = in_a_process_of_its_own(script, TRITON_CACHE_DIR=str(tmp_path), TRITON_INTERPRET="0")
-    assert made.split() == ["forward_step"] * 2 + ["backward_step"] * 3
+from kernels.test_triton import in_a_process_of_its_own, needs_triton
 
 
 @needs_triton

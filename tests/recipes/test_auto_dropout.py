@@ -106,7 +106,7 @@ def plan_of(name, folder):
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_every_recipe_runs_twenty_steps_of_its_cpu_preset_under_a_plan_of_its_space(
+def test_every_recipe_runs_twelve_steps_of_its_cpu_preset_under_a_plan_of_its_space(
     name, folder, tmp_path
 ):
     recipe = OURS[name]
@@ -115,7 +115,7 @@ def test_every_recipe_runs_twenty_steps_of_its_cpu_preset_under_a_plan_of_its_sp
     setup = brief(recipe.setup("cpu", data=str(folder), plan=plan))
     setup = recipe.transfer_plan(setup, "cpu")
     with pytest.raises(Enough):
-        train(setup, tmp_path, progress=after(20), saving=NEVER)
+        train(setup, tmp_path, progress=after(12), saving=NEVER)
 
 
 @pytest.mark.parametrize("name", SEARCHED)

@@ -11,14 +11,23 @@ from dropsmith.report.masks import RATE, mask_examples
 from dropsmith.tasks import find_task
 
 DATA = TASK.load()
-BATCH, DRAWN = mask_examples(TASK, DATA, rows=8)
-BY_NOISE = {one.noise: one for one in DRAWN}
 ORANGE = np.array([0.90, 0.42, 0.10])
 
 
-def test_every_noise_of_the_task_is_drawn_over_validation_examples():
-    assert tuple(BY_NOISE) == TASK.noises
-    assert BATCH["image"].equal(DATA.validation.columns["image"][:8])
+@pytest.fixture(scope="module")
+def examples():
+    """Images, and each noise of the task over them."""
+    return mask_examples(TASK, DATA, rows=8)
+
+
+@pytest.fixture(scope="module")
+def by_noise(examples):
+    return {one.noise: one for one in examples[1]}
+
+
+def test_every_noise_of_the_task_is_drawn_over_validation_examples(examples, by_noise):
+    assert tuple(by_noise) == TASK.noises
+    assert examples[0]["image"].equal(DATA.validation.columns["image"][:8])
 
 
 def test_drawing_them_leaves_torchs_generators(seeded_on_gpus):
@@ -28,46 +37,46 @@ def test_drawing_them_leaves_torchs_generators(seeded_on_gpus):
     assert seeded_on_gpus == []
 
 
-def test_units_are_dropped_one_by_one_at_the_stated_rate_zeros_of_the_input_among_them():
-    drops = BY_NOISE["dropout"].drops
+def test_units_are_dropped_one_by_one_at_the_stated_rate_zeros_of_the_input_among_them(by_noise):
+    drops = by_noise["dropout"].drops
     spread = (RATE * (1 - RATE) / drops.numel()) ** 0.5
     assert abs(drops.double().mean().item() - RATE) < 5 * spread
 
 
-def test_channels_fall_whole_and_blocks_do_not():
-    maps = BY_NOISE["spatial"].drops.flatten(2)
+def test_channels_fall_whole_and_blocks_do_not(by_noise):
+    maps = by_noise["spatial"].drops.flatten(2)
     assert (maps == maps[..., :1]).all()
-    maps = BY_NOISE["blocks"].drops.flatten(2)
+    maps = by_noise["blocks"].drops.flatten(2)
     assert not (maps == maps[..., :1]).all()
 
 
-def test_gaussian_noise_drops_nothing():
-    assert not BY_NOISE["gaussian"].drops.any()
+def test_gaussian_noise_drops_nothing(by_noise):
+    assert not by_noise["gaussian"].drops.any()
 
 
 def test_text_tasks_show_words_falling_as_wholes_and_locked_units_in_every_step():
     task = find_task("python-docs")
-    batch, drawn = mask_examples(task, task.load(limit=64))
-    by_noise = {one.noise: one for one in drawn}
-    words = by_noise["words"].drops
+    data = task.load(limit=64)
+    batch, drawn = mask_examples(task, data)
+    of_texts = {one.noise: one for one in drawn}
+    words = of_texts["words"].drops
     assert (words == words[..., :1]).all()
     assert words.any()
-    locked = by_noise["locked"].drops
+    locked = of_texts["locked"].drops
     assert (locked == locked[:, :1]).all()
-    assert by_noise["weights"].values.ndim == 2
-    vocabulary = task.load(limit=64).vocabulary
-    assert png(gallery_figure(batch, drawn, vocabulary), 30)[:4] == b"\x89PNG"
+    assert of_texts["weights"].values.ndim == 2
+    assert png(gallery_figure(batch, drawn, data.vocabulary), 30)[:4] == b"\x89PNG"
 
 
 @pytest.mark.parametrize("noise", ["dropout", "spatial", "blocks"])
-def test_what_was_dropped_is_orange_and_nothing_else_is(noise):
-    one = BY_NOISE[noise]
+def test_what_was_dropped_is_orange_and_nothing_else_is(noise, by_noise):
+    one = by_noise[noise]
     colours = picture(one, 0)
     orange = np.isclose(colours, ORANGE).all(axis=-1).sum()
     shown = one.drops[0][:8] if one.drops.ndim == 4 else one.drops[0][: 10 * 96]
     assert orange == shown.sum().item()
 
 
-def test_the_picture_has_a_row_of_inputs_and_one_per_noise():
-    figure = gallery_figure(BATCH, DRAWN)
-    assert len(figure.axes) == (1 + len(DRAWN)) * 8
+def test_the_picture_has_a_row_of_inputs_and_one_per_noise(examples):
+    figure = gallery_figure(*examples)
+    assert len(figure.axes) == (1 + len(examples[1])) * 8

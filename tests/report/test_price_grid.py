@@ -36,7 +36,8 @@ def test_there_is_no_table_where_nothing_is_saved():
 
 def test_the_page_shows_it_with_the_bill():
     found = timed(comparison(LOSSES))
-    bill = page(found).partition('id="bill"')[2].partition("</section>")[0]
+    html = page(found)
+    bill = html.partition('id="bill"')[2].partition("</section>")[0]
     assert "0.50 ÷ full" in bill
     assert "0.50 ÷ full" in markdown_table(price_grid(found))
-    assert "at every 2nd step" in page(found)
+    assert "at every 2nd step" in html

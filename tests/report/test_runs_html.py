@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from compare.synthetic import comparison
 from dropsmith.report import runs_page, write_runs_page
 from dropsmith.report.curves import run_curves_figure
@@ -11,22 +13,27 @@ FOUND = comparison({"dropout": [0.2, 0.3], "r-drop": [0.1]}, failed=(1,))
 RUNS = tuple(record for row in FOUND.rows for record in row.records)
 
 
+@pytest.fixture(scope="module")
+def html():
+    """The page of most tests here, written once."""
+    return runs_page(RUNS)
+
+
 def outline(html):
     found = Outline()
     found.feed(html)
     return found
 
 
-def test_it_is_a_whole_page_that_asks_for_nothing_from_anywhere():
-    seen = outline(runs_page(RUNS))
+def test_it_is_a_whole_page_that_asks_for_nothing_from_anywhere(html):
+    seen = outline(html)
     assert seen.open == []
     assert all(address.startswith(("data:", "#")) for address in seen.addresses)
     assert (seen.tags.count("h1"), len(set(seen.ids))) == (1, len(seen.ids))
     assert all(len(image["alt"]) > 30 for image in seen.images)
 
 
-def test_every_run_is_on_it_with_its_settings_and_how_it_ended():
-    html = runs_page(RUNS)
+def test_every_run_is_on_it_with_its_settings_and_how_it_ended(html):
     for record in RUNS:
         method, seed = record.config["method"], record.config["seed"]
         assert f"{record.id}: {method}, seed {seed}" in html
@@ -34,8 +41,7 @@ def test_every_run_is_on_it_with_its_settings_and_how_it_ended():
     assert "Bernoulli(rate=0.1)" in html
 
 
-def test_nothing_on_it_is_a_difference():
-    html = runs_page(RUNS)
+def test_nothing_on_it_is_a_difference(html):
     assert "no differences are drawn" in html
     assert "Δ" not in html
     assert "95 %" not in html
@@ -61,20 +67,26 @@ def test_runs_that_all_stopped_have_a_page_without_curves():
     assert "diverged: step 3" in runs_page(stopped)
 
 
-def test_it_is_written_into_the_folder_of_the_runs(tmp_path):
+def test_it_is_written_into_the_folder_of_the_runs(html, tmp_path):
     path = write_runs_page(RUNS, tmp_path)
     assert path == tmp_path / "report.html"
-    assert path.read_text() == runs_page(RUNS)
+    assert path.read_text() == html
 
 
-def test_it_says_whose_weights_a_run_began_from():
+def test_it_says_whose_weights_a_run_began_from(html):
+    begun, sentences = [], []
     told = {"record": "0123456789ab", "task": "digits", "method": "dropout", "seed": 4}
-    for start, said in (
-        (told, "the best weights of 0123456789ab (digits with dropout, seed 4)"),
-        ({"file": "mine.safetensors"}, "the weights in mine.safetensors, SHA-256 ffffffffffff…"),
-        (None, "weights of SHA-256 ffffffffffff…"),  # of a run that did not come to its end
+    for seed, start, said in (
+        (5, told, "the best weights of 0123456789ab (digits with dropout, seed 4)"),
+        (6, {"file": "mine.safetensors"}, "the weights in mine.safetensors, SHA-256 ffffffffffff…"),
+        (7, None, "weights of SHA-256 ffffffffffff…"),  # of a run that did not come to its end
     ):
         environment = RUNS[0].environment | ({} if start is None else {"start": start})
-        run = replace(RUNS[0], config=RUNS[0].config | {"start": 64 * "f"}, environment=environment)
-        assert f"<li>{run.id} began from {said}.</li>" in runs_page((run, *RUNS[1:]))
-    assert "began from" not in runs_page(RUNS)
+        config = RUNS[0].config | {"start": 64 * "f", "seed": seed}
+        begun.append(replace(RUNS[0], config=config, environment=environment))
+        sentences.append(f"<li>{begun[-1].id} began from {said}.</li>")
+    assert len({run.id for run in begun}) == 3
+    page = runs_page((*begun, *RUNS))
+    assert page.count("began from") == 3
+    assert all(sentence in page for sentence in sentences)
+    assert "began from" not in html

@@ -23,13 +23,18 @@ CONFIG = problem().config | {"budget": replace(DIGITS.budget, epochs=2).to_json(
 FOUND = searches(
     searched(*TRIALS), searched(trial(0, (1, 0, 1), 0.5), sampler="random"), config=CONFIG
 )
-HTML = search_page(FOUND, comparison(LOSSES))
 
 
 @pytest.fixture(scope="module")
-def outline():
+def html():
+    """The page of most tests here, written once."""
+    return search_page(FOUND, comparison(LOSSES))
+
+
+@pytest.fixture(scope="module")
+def outline(html):
     found = Outline()
-    found.feed(HTML)
+    found.feed(html)
     return found
 
 
@@ -48,15 +53,15 @@ def test_it_has_every_section_and_each_picture_in_words(outline):
     assert all(len(image["alt"]) > 30 for image in outline.images)
 
 
-def test_it_says_what_a_score_is_and_that_the_test_set_was_not_looked_at():
-    assert "13 trials, proposed by controller, random, from a space of 18 plans" in HTML
-    assert "its score is the validation NLL: less is better. The test set was not looked" in HTML
+def test_it_says_what_a_score_is_and_that_the_test_set_was_not_looked_at(html):
+    assert "13 trials, proposed by controller, random, from a space of 18 plans" in html
+    assert "its score is the validation NLL: less is better. The test set was not looked" in html
 
 
-def test_it_says_how_to_make_each_search_again():
+def test_it_says_how_to_make_each_search_again(html):
     options = "--budget 2 --limit 60</code>"
-    assert f"dropsmith search digits --trials 12 --sampler controller {options}" in HTML
-    assert f"dropsmith search digits --trials 1 --sampler random {options}" in HTML
+    assert f"dropsmith search digits --trials 12 --sampler controller {options}" in html
+    assert f"dropsmith search digits --trials 1 --sampler random {options}" in html
 
 
 def test_of_a_recipe_it_says_what_was_typed_and_where_data_is_looked_for():
@@ -184,12 +189,12 @@ def test_rules_that_are_not_drawn_are_counted(monkeypatch):
     assert "Rules of plan 1 not drawn: 1." in html
 
 
-def test_it_is_the_same_each_time_and_written_whole(tmp_path):
+def test_it_is_the_same_each_time_and_written_whole(tmp_path, html):
     path = write_search_page(FOUND, tmp_path, comparison(LOSSES))
     assert path.name == "report.html"
-    first, second = (re.sub(r'src="[^"]*"', "", text) for text in (path.read_text(), HTML))
+    first, second = (re.sub(r'src="[^"]*"', "", text) for text in (path.read_text(), html))
     assert first == second
-    assert path.read_text() == HTML
+    assert path.read_text() == html
     assert [one.name for one in tmp_path.iterdir()] == ["report.html"]
 
 

@@ -1,5 +1,8 @@
 """Spaces made from a model: which sites, which tokens, and what a choice of them drops."""
 
+from collections.abc import Callable
+from functools import cache
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -24,7 +27,16 @@ from dropsmith.testing import check_frozen, check_json
 IMAGES, TEXTS = torch.rand(2, 3, 16, 16), torch.tensor([[3, 4, 5, 0], [5, 2, 1, 4]])
 WIDE = WideResNet(depth=16, width=1, classes=4)
 TEXT = SmallTransformer(words=9, classes=2, length=9, width=16, heads=2, layers=2)
-ON_MAPS, ON_TEXTS = conv(WIDE, IMAGES), sequence(TEXT, TEXTS)
+
+
+@cache
+def on_maps() -> Space:
+    return conv(WIDE, IMAGES)
+
+
+@cache
+def on_texts() -> Space:
+    return sequence(TEXT, TEXTS)
 
 
 def chosen(space: Space, **values: Value) -> Tokens:
@@ -48,21 +60,22 @@ def patterns(plan: Plan) -> list[Pattern]:
     return [one.pattern for one in plan.rules]
 
 
-@pytest.mark.parametrize("space", [ON_MAPS, ON_TEXTS], ids=["maps", "texts"])
-def test_a_space_is_a_frozen_value_that_comes_back(space: Space):
+@pytest.mark.parametrize("make", [on_maps, on_texts])
+def test_a_space_is_a_frozen_value_that_comes_back(make: Callable[[], Space]):
+    space = make()
     check_frozen(space)
     check_json(space, space_from_json)
 
 
 def test_maps_are_tied_by_their_resolution_and_named_by_it():
-    assert [group.name for group in ON_MAPS.groups] == ["16x16", "8x8", "4x4"]
-    names = [choice.name.rpartition(".")[2] for choice in ON_MAPS.choices[:9]]
+    assert [group.name for group in on_maps().groups] == ["16x16", "8x8", "4x4"]
+    names = [choice.name.rpartition(".")[2] for choice in on_maps().choices[:9]]
     paper = ["size", "stride", "repeat", "rotate", "shear_x", "shear_y", "share_c", "residual"]
     assert names == [*paper, "draw"]
 
 
 def test_noise_goes_after_normalisation_and_nowhere_else():
-    plan = ON_MAPS.plan(chosen(ON_MAPS, size=1, draw="pixels"))
+    plan = on_maps().plan(chosen(on_maps(), size=1, draw="pixels"))
     meant = {s.name for s in ds.sites(WIDE, IMAGES) if any(r.fits(s) for r in plan.rules)}
     norms = {name for name, m in WIDE.named_modules() if isinstance(m, nn.BatchNorm2d)}
     assert meant == norms
@@ -100,9 +113,9 @@ def seen(plan: Plan, model: nn.Module, batch: Tensor, *names: str) -> list[Tenso
 
 
 def test_residual_drops_the_same_of_the_shortcut_block_by_block():
-    tokens = chosen(ON_MAPS, size=4, stride=4, draw="tiles", repeat="all", residual=True)
+    tokens = chosen(on_maps(), size=4, stride=4, draw="tiles", repeat="all", residual=True)
     names = [f"stages.1.{block}.{name}" for block in (0, 1) for name in ("norm2", "shortcut")]
-    first, beside, second, other = seen(ON_MAPS.plan(tokens), WIDE, IMAGES, *names)
+    first, beside, second, other = seen(on_maps().plan(tokens), WIDE, IMAGES, *names)
     assert first.any()
     assert torch.equal(first, beside)
     assert torch.equal(second, other)
@@ -110,19 +123,20 @@ def test_residual_drops_the_same_of_the_shortcut_block_by_block():
 
 
 def test_without_residual_the_shortcut_is_left_alone():
-    plan = ON_MAPS.plan(chosen(ON_MAPS, size=4, stride=4, repeat="all", residual=False))
+    plan = on_maps().plan(chosen(on_maps(), size=4, stride=4, repeat="all", residual=False))
     meant = {s.name for s in ds.sites(WIDE, IMAGES) if any(rule.fits(s) for rule in plan.rules)}
     assert "stages.1.0.norm2" in meant
     assert not any("shortcut" in name for name in meant)
 
 
-@pytest.mark.parametrize("space", [ON_MAPS, ON_TEXTS], ids=["maps", "texts"])
-def test_no_noise_at_all_is_a_point(space: Space):
+@pytest.mark.parametrize("make", [on_maps, on_texts])
+def test_no_noise_at_all_is_a_point(make: Callable[[], Space]):
+    space = make()
     assert space.plan(chosen(space, size=0)) == Plan()
 
 
-def on_maps(**values: Value) -> set[Pattern]:
-    return set(patterns(ON_MAPS.plan(chosen(ON_MAPS, **values))))
+def patterns_of(**values: Value) -> set[Pattern]:
+    return set(patterns(on_maps().plan(chosen(on_maps(), **values))))
 
 
 def test_plain_channel_and_drop_block_are_points_among_maps():
@@ -139,9 +153,9 @@ def test_plain_channel_and_drop_block_are_points_among_maps():
 
 def test_the_tokens_of_the_paper_are_the_settings_of_tiles():
     tokens = chosen(
-        ON_MAPS, size=8, stride=16, repeat=2, rotate=30, shear_x=0.5, shear_y=0.0, share_c=True
+        on_maps(), size=8, stride=16, repeat=2, rotate=30, shear_x=0.5, shear_y=0.0, share_c=True
     )
-    first = ON_MAPS.plan(tokens).rules[0].pattern
+    first = on_maps().plan(tokens).rules[0].pattern
     assert first == Tiles(
         size=8, stride=16, repeat=2, rotate=30, shear_x=0.5, shear_y=0.0, side=16, shared="channel"
     )
@@ -155,8 +169,8 @@ def test_the_share_that_is_dropped_is_one_however_it_is_drawn():
     axes = Axes.read("batch channel height width", (64, 16, 16, 16))
     kept = {}
     for draw in ("tiles", "blocks", "channels", "pixels"):
-        tokens = chosen(ON_MAPS, size=4, stride=4, repeat="all", draw=draw)
-        pattern = ON_MAPS.plan(tokens).rules[0].pattern
+        tokens = chosen(on_maps(), size=4, stride=4, repeat="all", draw=draw)
+        pattern = on_maps().plan(tokens).rules[0].pattern
         mask = pattern.draw(axes, Source(Key.of(3))).expand(axes.sizes) == 0
         rows = mask.double().mean((2, 3)).flatten()
         kept[draw] = (rows.mean().item(), 5 * rows.std().item() / len(rows) ** 0.5 + 1e-9)
@@ -164,10 +178,10 @@ def test_the_share_that_is_dropped_is_one_however_it_is_drawn():
 
 
 def test_sub_layers_are_projections_and_the_block_tied_along_the_stack():
-    names = {group.name: group.sites for group in ON_TEXTS.groups}
+    names = {group.name: group.sites for group in on_texts().groups}
     below = ["query", "key", "value", "attended", "feed", "fed"]
     assert names == {"block": "layers.*"} | {name: f"layers.*.{name}" for name in below}
-    tokens = [choice.name for choice in ON_TEXTS.choices[:4]]
+    tokens = [choice.name for choice in on_texts().choices[:4]]
     assert tokens == ["block.size", "block.stride", "block.share_t", "block.share_c"]
 
 
@@ -200,7 +214,7 @@ def test_blocks_may_be_named():
     ],
 )
 def test_plain_locked_and_spans_are_points_among_texts(values: dict[str, Value], pattern: Pattern):
-    plan = ON_TEXTS.plan(chosen(ON_TEXTS, size=1, stride=3, **values))
+    plan = on_texts().plan(chosen(on_texts(), size=1, stride=3, **values))
     assert set(patterns(plan)) == {pattern}
     with plan.installed(TEXT, TEXTS):
         TEXT.train()(TEXTS)

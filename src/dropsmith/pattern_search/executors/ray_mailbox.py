@@ -4,10 +4,12 @@ Ray may restart it at any time, with nothing in it.
 """
 
 import asyncio
+import sys
 from time import monotonic, sleep
 from typing import Any, final
 
 import ray
+from ray import cloudpickle
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
 
 from dropsmith.pattern_search.executors.executor import Job, TrialEnd, TrialFailed
@@ -156,4 +158,10 @@ class ReportReceiver:
 
 
 def _mailbox() -> Any:
-    return ray.remote(num_cpus=0, max_restarts=-1)(Mailbox).remote()
+    """A new mailbox. Its class is sent as it is, so that its process need not import torch."""
+    here = sys.modules[__name__]
+    cloudpickle.register_pickle_by_value(here)
+    try:
+        return ray.remote(num_cpus=0, max_restarts=-1)(Mailbox).remote()
+    finally:
+        cloudpickle.unregister_pickle_by_value(here)
