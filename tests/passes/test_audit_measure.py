@@ -83,14 +83,16 @@ def test_a_tensor_without_rows_and_a_pass_of_one_view_are_not_cut():
 
 
 def test_views_differ_where_their_patterns_do():
-    same, other = X * 2, X.clone()
+    mask = 2.0 * (seeded(*X[4:].shape, seed=5) > 0)
+    same, other = X * torch.cat([mask, mask]), X.clone()
     other[4:] = 0
     assert masks_differ([Draw.of(X, same, (), 8)]) is False
     assert masks_differ([Draw.of(X, other, (), 8)]) is True
 
 
 def test_looped_passes_are_compared_call_by_call():
-    first, second = [(Draw.of(X, X * f, view=0), Draw.of(X, X * f, view=1)) for f in (2, 0)]
+    masks = [2.0 * (seeded(*X.shape, seed=seed) > 0) for seed in (5, 6)]
+    first, second = [(Draw.of(X, X * m, view=0), Draw.of(X, X * m, view=1)) for m in masks]
     assert masks_differ([first[0], second[0], first[1], second[1]]) is False
     assert masks_differ([first[0], second[0], second[1], second[1]]) is True
     # In the second view a layer between them was skipped.
@@ -116,7 +118,9 @@ def test_rows_that_cannot_be_told_do_not_tell_views_apart():
 def test_what_says_nothing_in_one_view_does_not_tell_them_apart():
     sparse = torch.where(seeded(8, 20, seed=1) > 0, seeded(8, 20), 0)
     assert masks_differ([Draw.of(sparse, sparse, ("batch", "unit"), stacked=8)]) is False
-    assert masks_differ([Draw.of(sparse, sparse * 2, ("batch", "unit"), stacked=8)]) is False
+    mask = 2.0 * (seeded(4, 20, seed=5) > 0)
+    same = sparse * torch.cat([mask, mask])
+    assert masks_differ([Draw.of(sparse, same, ("batch", "unit"), stacked=8)]) is False
     other = sparse.clone()
     other[4:] *= 2
     assert masks_differ([Draw.of(sparse, other, ("batch", "unit"), stacked=8)]) is True
@@ -137,3 +141,31 @@ def test_rows_of_which_nothing_was_changed_are_counted_where_rows_can_be_told():
     dead = X.clone()
     dead[3] = 0
     assert Draw.of(dead, dead.clone(), ("batch", "unit")).unchanged_rows == (7, 7)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("rows", "rate"), [(3, 0.1), (8, 0.1), (16, 0.01)])
+def test_rows_that_are_all_kept_twice_do_not_show_one_mask(rows, rate, seed):
+    x = torch.randn(2 * rows, 64, generator=torch.Generator().manual_seed(seed)) + 3
+    masks = torch.ones(2 * rows, 1) / (1 - rate)
+    masks[[0, rows]] = 0  # both views have lost their first row
+    draws = [Draw.of(x, x * masks, ("batch", "unit"), 2 * rows)]
+    assert masks_differ(draws) is None
+    assert masks_differ(draws, shared=True) is False
+
+
+@pytest.mark.parametrize("rows", [48, 96])
+def test_many_rows_that_are_dropped_alike_show_one_mask(rows):
+    x = torch.randn(2 * rows, 4, generator=torch.Generator().manual_seed(0)) + 3
+    mask = (torch.arange(rows) % 4 > 0).float()[:, None]
+    draws = [Draw.of(x, x * torch.cat([mask, mask]), ("batch", "unit"), 2 * rows)]
+    assert masks_differ(draws) is False
+
+
+def test_units_that_show_nothing_are_no_draws():
+    x = torch.zeros(8, 64)
+    x[:, :3] = 2.0
+    mask = torch.ones(4, 64)
+    mask[0, 0] = 0
+    draws = [Draw.of(x, x * torch.cat([mask, mask]), ("batch", "unit"), 8)]
+    assert masks_differ(draws) is None

@@ -166,7 +166,7 @@ def test_too_few_elements_are_said_to_be_too_few():
     net = nn.Sequential(nn.Linear(WIDTH, 3), nn.Dropout(0.9))
     row = audit(net, seeded(1, WIDTH))["1"]
     assert (row.on, row.differ) == (True, None)
-    assert row.why == "too few elements to tell the views apart"
+    assert row.why == "too few draws to tell the views apart"
 
 
 def convolved(pattern):

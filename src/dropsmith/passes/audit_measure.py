@@ -1,5 +1,6 @@
 """The measure of an audit: counts of what noise changed, and the factors it put on each view."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,9 @@ from torch import Tensor
 
 MIN_ELEMENTS = 16
 """Of fewer elements two independent masks agree by chance too often to tell them apart."""
+
+MAX_CHANCE = 1e-3
+"""Masks that agree are taken for one mask where independent ones would agree less often."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +104,16 @@ def _batch_dim(sizes: Sequence[int], axes: tuple[str, ...], rows: int) -> int | 
     return next((dim for dim in dims if sizes and sizes[dim] % rows == 0), None)
 
 
-def masks_differ(draws: Sequence[Draw]) -> bool | None:
+def masks_differ(draws: Sequence[Draw], *, shared: bool = False) -> bool | None:
     """Say whether noise dropped different elements of two views; None where nothing shows it.
 
     Too few elements may have changed, it is not known which rows belong to which view, or the site
-    ran in one of the views only.
+    ran in one of the views only. Masks that agree may also do so by chance: stochastic depth draws
+    once for a row, and a few rows are often all kept.
+
+    Args:
+        draws: of one site.
+        shared: whether a rule says that the views have one mask, so that chance is no question.
     """
     if sum(draw.valid_count for draw in draws) < MIN_ELEMENTS and any(
         draw.change_count for draw in draws
@@ -117,12 +126,31 @@ def masks_differ(draws: Sequence[Draw]) -> bool | None:
         # Views that were looped are compared call by call.
         first, second = ([draw for draw in draws if draw.view == view] for view in (0, 1))
         pairs = [(a.patterns[0], b.patterns[0]) for a, b in zip(first, second, strict=False)]
-    return any(_differ(a, b) for a, b in pairs)
+    if any(_differ(a, b) for a, b in pairs):
+        return True
+    is_noisy = not shared and any(draw.change_count for draw in draws)
+    chance = math.prod(_chance_of_agreeing(first) for first, _ in pairs)
+    return None if is_noisy and chance > MAX_CHANCE else False
 
 
 def ran_once(draws: Sequence[Draw]) -> bool:
     """Say whether a site that ran did so in one of two looped views only."""
     return bool(draws) and len({draw.view for draw in draws} - {None}) == 1
+
+
+def _chance_of_agreeing(pattern: Tensor) -> float:
+    """How often another pattern that is drawn alike, but independently, would be the same.
+
+    Its draws are counted where they show: a dimension along which the pattern is constant has one.
+    """
+    for dim in range(pattern.ndim):
+        least = pattern.nan_to_num(math.inf).amin(dim, keepdim=True)
+        most = pattern.nan_to_num(-math.inf).amax(dim, keepdim=True)
+        if bool((least >= most).all()):
+            pattern = torch.where(most.isinf(), torch.nan, most)
+    values = pattern[~pattern.isnan()]
+    shares = values.unique(return_counts=True)[1] / max(values.numel(), 1)
+    return float((shares**2).sum() ** values.numel())
 
 
 def _differ(first: Tensor, second: Tensor) -> bool:

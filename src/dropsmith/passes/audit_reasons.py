@@ -58,17 +58,17 @@ def reason(
     return "" if apart else "one mask for the whole batch"
 
 
-def reason_unknown(once: bool, skippable: bool, enough: bool) -> str:
+def reason_unknown(once: bool, skippable: bool, rows_known: bool) -> str:
     """The reason why it cannot be told whether two views were changed differently.
 
     Args:
         once: whether the site ran in one of the views only.
         skippable: whether layer drop may skip its layer.
-        enough: whether it was given enough elements.
+        rows_known: whether it is known which of its rows belong to which view.
     """
     if once:
         return SKIPPED_IN_ONE_VIEW if skippable else ONE_VIEW
-    return UNKNOWN_ROWS if enough else "too few elements to tell the views apart"
+    return "too few draws to tell the views apart" if rows_known else UNKNOWN_ROWS
 
 
 def reason_code(generators: Iterable[str], layer_drop: float | None) -> str:

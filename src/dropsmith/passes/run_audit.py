@@ -25,7 +25,7 @@ from dropsmith.noise import (
     state_unchanged,
     taking_turns,
 )
-from dropsmith.passes.audit_measure import MIN_ELEMENTS, Draw, masks_differ, ran_once
+from dropsmith.passes.audit_measure import Draw, masks_differ, ran_once
 from dropsmith.passes.audit_reasons import (
     FAST_PATH,
     how_drawn,
@@ -204,11 +204,13 @@ def _row(
     on = any(draw.change_count for draw in draws)
     skippable = may_be_skipped(site.name, skipping)
     on_fast_path = on and site.owner not in running and not skippable
-    apart = masks_differ(draws) if draws else None
+    shared = rule is not None and rule.views == "shared"
+    apart = masks_differ(draws, shared=shared) if draws else None
     if not draws:
         why = reason_never(model, site, rule, skippable)
     elif apart is None:
-        why = reason_unknown(ran_once(draws), skippable, valid >= MIN_ELEMENTS)
+        rows_known = all(draw.patterns for draw in draws)
+        why = reason_unknown(ran_once(draws), skippable, rows_known)
     else:
         why = reason(model, site, rule, on, apart, not valid)
     unchanged_rows, rows = (sum(draw.unchanged_rows[i] for draw in draws) for i in (0, 1))
