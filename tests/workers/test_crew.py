@@ -56,7 +56,7 @@ def test_a_job_that_takes_too_long_is_ended_and_the_others_go_on():
         }
         made.give(2, "plain")
         assert ends(made, 1) == [Done(2, "plain done")]
-    assert set(multiprocessing.active_children()) == before
+    assert set(multiprocessing.active_children()) <= before
 
 
 @pytest.mark.parametrize(("start", "end"), [(120.0, Done), (-4.99, Overdue)])
@@ -101,7 +101,7 @@ def test_a_process_that_will_not_end_is_killed(monkeypatch):
     with Crew(stubborn, 1) as made:
         made.give(0, "anything")
         assert made.wait(60) == [JobProgress(0, 0.5)]
-    assert set(multiprocessing.active_children()) == before
+    assert set(multiprocessing.active_children()) <= before
 
 
 def test_a_death_is_seen_although_a_child_of_the_dead_holds_its_pipe():
