@@ -108,24 +108,25 @@ class StackedRun(ViewRun):
         self.layout = layout
         self.rows = layout.argument_rows(self.arguments)
         self.shared = ceil(self.rows * self.request.batch_fraction)
-        self.sizes: list[int] = [self.rows] + [self.shared] * (self.request.views - 1)
+        self.row_counts = [self.rows] + [self.shared] * (self.request.views - 1)
+        self.sizes = self.row_counts
 
     def _begin(self) -> Arguments:
         views = range(self.request.views)
-        self.noise.current = self.request.forward_pass(views, sum(self.sizes))
-        return self.layout.stacked(self.arguments, self.sizes)
+        self.noise.current = self.request.forward_pass(views, sum(self.row_counts))
+        return self.layout.stacked(self.arguments, self.row_counts)
 
     def _finish(self, output: Any, layers: Layers) -> Views:
         part = self.batch
         if self.shared != self.rows:
             part = self._part(self.layout, self.shared)
         try:
-            outputs = self.layout.cut(output, self.sizes)
+            outputs = self.layout.cut(output, self.row_counts)
         except ViewError:
             # The output is not of the form that was found by running: it is found once more.
             forget_layouts(self.model)
             self.layout = self._layout()
-            outputs = self.layout.cut(output, self.sizes)
+            outputs = self.layout.cut(output, self.row_counts)
         return Views(
             outputs=tuple(outputs),
             batches=(self.batch,) + (part,) * (self.request.views - 1),
@@ -209,7 +210,7 @@ class ForkedRun(ViewRun):
         self.rows = self.layout.argument_rows(self.arguments)
         self.trunk, n = self.request.trunk, self.request.views
         assert self.trunk is not None
-        self.sizes: list[int] = [self.rows] * n
+        self.sizes = self.row_counts = [self.rows] * n
         self.fork = Trunk(self.model, self.trunk, self.noise, self.rows, n)
         self.below = self.fork.below
 
@@ -228,7 +229,7 @@ class ForkedRun(ViewRun):
         self.fork.__exit__(None)
         self.fork.fork_again_in_backward(output)
         return Views(
-            outputs=tuple(self.layout.cut(output, self.sizes, self.rows)),
+            outputs=tuple(self.layout.cut(output, self.row_counts, self.rows)),
             batches=(self.batch,) * self.request.views,
             rows=self.rows,
             shared_rows=self.rows,
