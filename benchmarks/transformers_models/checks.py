@@ -190,13 +190,18 @@ def _evaluated(model: nn.Module, batch: Any, buffers: dict[str, Tensor]) -> Tens
 _LAYERS = nn.Linear, nn.Conv1d, nn.Conv2d
 
 
+def _zeros(module: nn.Module, args: Any, output: Any) -> Tensor | None:
+    """Zeros in place of what a module returned; a router that returns several stays as it is."""
+    return output * 0 if isinstance(output, Tensor) else None
+
+
 def _reaches_output(model: nn.Module, batch: Any, name: str) -> bool:
     """Whether the features change by more than a little where a module returns zeros."""
     model = deepcopy(model).train()
     with torch.no_grad():
         torch.manual_seed(2)
         before = features(deepcopy(model)(**deepcopy(batch)))
-        model.get_submodule(name).register_forward_hook(lambda _, args, output: output * 0)
+        model.get_submodule(name).register_forward_hook(_zeros)
         torch.manual_seed(2)
         after = features(model(**deepcopy(batch)))
     if before.shape != after.shape:
