@@ -10,6 +10,7 @@ permutations of one another: they would all drop exactly the same number of unit
 """
 
 import math
+import operator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dropsmith.errors import NoiseError
 from dropsmith.transforms import example_indices, transforms_active
 
 _WORD = 0xFFFFFFFF
@@ -88,7 +90,11 @@ class Key:
 
     @classmethod
     def of(cls, seed: int) -> "Key":
-        """The key of a seed of up to 64 bits."""
+        """The key of a seed of up to 64 bits, an integer of Python or NumPy."""
+        try:
+            seed = operator.index(seed)
+        except TypeError:
+            raise NoiseError(f"a seed is an integer, got {seed!r}") from None
         return cls(_GOLDEN, _SALT).fold(seed & _WORD, (seed >> 32) & _WORD)
 
     def fold(self, *words: Word) -> "Key":

@@ -6,7 +6,7 @@ outputs to view 0. Nothing is wrapped, so `forward`, its signature, `state_dict`
 """
 
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from torch import nn
 
@@ -109,6 +109,7 @@ def consistent(
         raise PlanError("this model is consistent already\n  undo it first: restore(model)")
     if mode not in ("auto", "looped"):
         raise ViewError(f"mode is 'auto' or 'looped', got {mode!r}")
+    _check_objective(objective)
     _check_trunk(model, objective, mode, trunk)
     if trunk is not None and head == "fused":
         raise ViewError("a fused head needs whole views\n  leave out trunk, or head")
@@ -169,6 +170,18 @@ def _check_trunk(model: nn.Module, objective: Objective, mode: str, trunk: str |
             "view"
         )
     upper(model, trunk)
+
+
+def _check_objective(objective: Any) -> None:
+    if isinstance(objective, type) and issubclass(objective, Objective):
+        raise ObjectiveError(
+            f"an objective is a value, got the class {objective.__name__}\n"
+            f"  write {objective.__name__}(...), with its settings"
+        )
+    if not isinstance(objective, Objective):
+        raise ObjectiveError(
+            f"consistent takes an objective, got {objective!r}\n  such as RDrop(alpha=1.0)"
+        )
 
 
 def _check_kind(objective: Objective, loss: LossFunction) -> None:

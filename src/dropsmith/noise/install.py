@@ -68,7 +68,7 @@ def install(
 
 
 def assign_rules(
-    model: nn.Module, rules: Sequence[Rule], sites: Sequence[Site] | None
+    model: nn.Module, rules: Sequence[Rule], sites: Sequence[Site] | None, first: int = 0
 ) -> list[Assignment]:
     """The rule that decides at each site of a model.
 
@@ -76,6 +76,7 @@ def assign_rules(
         model: the root.
         rules: of a plan, in order.
         sites: of the model; None to take those that show without running it.
+        first: the number of the rule at which a plan begins, by which errors count.
 
     Raises:
         SiteError: a rule means none of the sites.
@@ -85,7 +86,7 @@ def assign_rules(
         certain = static_sites(model)
         possible = certain + possible_calls(model, certain)
     for index in rules_without_sites(rules, possible):
-        raise no_site(index, rules[index], (site.name for site in certain), _hint(model))
+        raise no_site(index - first, rules[index], certain, _hint(model))
     return assign(rules, possible)
 
 

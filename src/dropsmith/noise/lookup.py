@@ -34,6 +34,16 @@ def find_noise(model: nn.Module) -> Noise | None:
     return None
 
 
+def all_noise(model: nn.Module) -> list[Noise]:
+    """The noise states of a model and of its parts, each once: a part may have a plan of its own.
+
+    >>> all_noise(nn.Linear(2, 2))
+    []
+    """
+    states = (module.__dict__.get(ATTRIBUTE) for module in model.modules())
+    return list(dict.fromkeys(noise for noise in states if noise is not None))
+
+
 def step(model: nn.Module, number: int) -> None:
     """Tell a model that training forward `number` was the last, so that noise goes on from there.
 

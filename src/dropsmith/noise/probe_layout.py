@@ -24,10 +24,9 @@ from dropsmith.batches import (
 from dropsmith.errors import ViewError, did_you_mean
 from dropsmith.interception import SeesFlex, decode, has_compiled_parts
 from dropsmith.noise.forward_pass import ForwardPass
-from dropsmith.noise.lookup import find_noise
+from dropsmith.noise.lookup import all_noise
 from dropsmith.noise.probing import attributes_unchanged, state_unchanged
 from dropsmith.noise.skipping import layer_drop_disabled
-from dropsmith.noise.state import Noise
 
 
 def probe_layout(model: nn.Module, arguments: Arguments, rows: Mapping[str, Axis]) -> Layout:
@@ -69,18 +68,23 @@ class _Probe:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        self.noise = find_noise(model) or Noise()
+        self.noises = all_noise(model)
 
     def run(self, arguments: Arguments, views: int = 1, rows: int | None = None) -> Trial:
         draws: list[int] = []
         numbers = tuple(range(views))
-        forward_pass = ForwardPass(views=numbers, noise_free=numbers, rows=rows)
-        observer, self.noise.observer = self.noise.observer, _counting(draws)
+        observers = [noise.observer for noise in self.noises]
         try:
-            with self.noise.passing(forward_pass), _WithoutNoise(draws):
+            with ExitStack() as stack:
+                for noise in self.noises:
+                    noise.observer = _counting(draws)
+                    forward_pass = ForwardPass(views=numbers, noise_free=numbers, rows=rows)
+                    stack.enter_context(noise.passing(forward_pass))
+                stack.enter_context(_WithoutNoise(draws))
                 output = self.model(*arguments[0], **arguments[1])
         finally:
-            self.noise.observer = observer
+            for noise, observer in zip(self.noises, observers, strict=True):
+                noise.observer = observer
         return Trial(output=output, draws=tuple(draws))
 
     def repeatable(self, arguments: Arguments) -> bool:

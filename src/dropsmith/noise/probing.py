@@ -1,7 +1,7 @@
 """A model that is run to be looked at, and is afterwards as it was."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from dropsmith.noise.clock import CALL, STEP
-from dropsmith.noise.lookup import find_noise
+from dropsmith.noise.lookup import all_noise
 from dropsmith.noise.random_states import RandomStates
 
 
@@ -21,12 +21,13 @@ def state_unchanged(model: nn.Module) -> Iterator[None]:
     The generators are those of torch on every device, of NumPy and of Python. A buffer that a
     module has given a new tensor has its own again.
     """
-    noise = find_noise(model)
     modes = {module: module.training for module in model.modules()}
     buffers = [buffer for module in model.modules() for buffer in _buffers_of(module)]
     states = RandomStates.now()
     try:
-        with noise.probing() if noise is not None else nullcontext():
+        with ExitStack() as stack:
+            for noise in all_noise(model):
+                stack.enter_context(noise.probing())
             yield
     finally:
         states.restore()

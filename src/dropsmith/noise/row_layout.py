@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 from dropsmith.batches import Arguments, Axis, Layout, Name, is_packed, leaves_of, packed_rows
 from dropsmith.noise.lookup import INSTALLATION
 from dropsmith.noise.probe_layout import probe_layout
-from dropsmith.noise.skipping import skip_rates
+from dropsmith.noise.skipping import may_get_skip_rate, skip_rates
 
 RowAxes = Mapping[str, Axis]
 """Where somebody says that arguments have their rows: an axis by name, None for no rows."""
@@ -50,7 +50,7 @@ class _LayoutCache:
         modules = list(model.modules())
         self.parts = [ref(module) for module in modules]
         self.children = [id(child) for module in modules for child in module._modules.values()]
-        self.skippers = [ref(module) for module in modules if skip_rates(module)]
+        self.skippers = [ref(module) for module in modules if may_get_skip_rate(module)]
         self.version += 1
         self.exact.clear()
         self.kinds.clear()

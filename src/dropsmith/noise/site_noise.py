@@ -114,13 +114,16 @@ class SiteNoise:
         if checkpointing.backward() != -1:
             return recomputed_call(counter, current)
         call = current.calls.get(counter, 0)
+        may_run_again = (
+            not torch.is_grad_enabled() or checkpointing.saved_tensor_hooks(True) is not None
+        )
+        current.may_run_again |= may_run_again
         # A part that is called by itself has no pass to hold a mask for.
         if self.once and call and (noise.running or noise.pass_is_set):
             return 0
         current.calls[counter] = call + 1
-        if not torch.is_grad_enabled() or checkpointing.saved_tensor_hooks(True) is not None:
+        if may_run_again:
             current.places.setdefault(counter, {})[call] = checkpointing.place()
-            current.may_run_again = True
         return call
 
     def _traced_sources(self, device: torch.device) -> tuple[Source, ...]:

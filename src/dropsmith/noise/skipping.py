@@ -65,13 +65,19 @@ def branch_drop_rate(module: nn.Module) -> float | None:
     """The chance that a module drops a branch for a whole batch, as torchvision's may."""
     attributes = vars(module)
     rate = attributes.get("p") if attributes.get("mode") == "batch" else None
-    return rate if isinstance(rate, float) else None
+    return float(rate) if isinstance(rate, int | float) else None
+
+
+def may_get_skip_rate(module: nn.Module) -> bool:
+    """Say whether a module has a place for such a rate, whatever stands there now."""
+    attributes = vars(module)
+    is_branch = "p" in attributes and "mode" in attributes
+    return is_branch or "layerdrop" in attributes or "config" in attributes
 
 
 def skip_rates(module: nn.Module) -> tuple[float | None, ...]:
-    """The `layer_drop_rate` and `branch_drop_rate` of a module; empty where it has neither."""
-    rates = layer_drop_rate(module), branch_drop_rate(module)
-    return () if rates == (None, None) else rates
+    """The `layer_drop_rate` and `branch_drop_rate` of a module."""
+    return layer_drop_rate(module), branch_drop_rate(module)
 
 
 def _layer_drop_rates(module: nn.Module) -> Iterator[tuple[Any, str, int | float]]:
@@ -107,13 +113,23 @@ def layer_drop_disabled(model: nn.Module) -> Iterator[None]:
     0.1
     """
     rates = [rate for module in model.modules() for rate in _layer_drop_rates(module) if rate[2]]
-    for holder, name, rate in rates:
-        setattr(holder, name, type(rate)(0))
     try:
+        for holder, name, rate in rates:
+            _set_rate(holder, name, type(rate)(0))
         yield
     finally:
         for holder, name, rate in rates:
-            setattr(holder, name, rate)
+            _set_rate(holder, name, rate)
+
+
+def _set_rate(holder: Any, name: str, rate: float) -> None:
+    """Set a rate, also of a configuration that is frozen or checks what it is given."""
+    if isinstance(holder, nn.Module):
+        setattr(holder, name, rate)
+    elif name in getattr(holder, "__dict__", {}):
+        holder.__dict__[name] = rate
+    else:
+        object.__setattr__(holder, name, rate)
 
 
 def skipped_layers(model: nn.Module) -> Iterator[str]:

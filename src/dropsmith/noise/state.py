@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from operator import index
 from threading import get_ident
 
 from torch import Tensor, nn
@@ -47,6 +48,7 @@ class Noise:
 
     @step.setter
     def step(self, value: int) -> None:
+        value = index(value)
         if value < 0:
             raise NoiseError(f"a step counts training forwards and cannot be {value}")
         self.clock.set(value)

@@ -41,9 +41,9 @@ class Plan:
     def __init__(self, *rules: Rule) -> None:
         for rule in rules:
             if not isinstance(rule, Rule):
-                raise PlanError(
-                    f"a plan holds rules, got {rule!r}\n  write rule(selector, pattern)"
-                )
+                unpack = isinstance(rule, list | tuple) and all(isinstance(r, Rule) for r in rule)
+                advice = "Plan(*rules) for a list of them" if unpack else "rule(selector, pattern)"
+                raise PlanError(f"a plan holds rules, got {rule!r}\n  write {advice}")
         object.__setattr__(self, "rules", rules)
 
     def __add__(self, other: "Plan") -> "Plan":
@@ -81,7 +81,9 @@ class Plan:
         installation = installation_of(model)
         if installation is not None and installation.rules != self.rules:
             raise PlanError(
-                "another plan is installed on this model\n" + Plan(*installation.rules).diff(self)
+                "another plan is installed on this model\n"
+                + Plan(*installation.rules).diff(self)
+                + "\n  to take off the one that is there: dropsmith.plan_of(model).remove(model)"
             )
         remove(model)
 

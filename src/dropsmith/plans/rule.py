@@ -69,7 +69,11 @@ class Rule:
 
     def fits(self, site: Site) -> bool:
         """Say whether the rule means this site and its pattern can go there."""
-        return self.selector.matches(site) and _goes_on(self.pattern, site)
+        return self.selector.matches(site) and self.pattern_fits(site)
+
+    def pattern_fits(self, site: Site) -> bool:
+        """Say whether the pattern of the rule can go on a site, whichever the rule means."""
+        return _goes_on(self.pattern, site)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object from which `rule_from_json` makes an equal rule."""

@@ -125,7 +125,8 @@ class Sampler:
         """After a pass: an error for a rule of the user's, a warning for the model's own noise."""
         rules, draw_counts = self.installation.rules, self.noise.draw_counts
         check_rules_ran(replace(self.installation, rules=rules[self.native_rules :]))
-        native = [a for a in self.installation.assignments if a.rule in rules[: self.native_rules]]
+        own_rules = {id(rule) for rule in rules[: self.native_rules]}
+        native = [a for a in self.installation.assignments if id(a.rule) in own_rules]
         silent = [a.site.name for a in native if a.site.name not in draw_counts]
         if silent:
             warnings.warn(

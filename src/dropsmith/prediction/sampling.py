@@ -109,8 +109,9 @@ def two_rows(model: nn.Module, layout: Layout, inputs: Arguments) -> Arguments:
 def _try_rows(model: nn.Module, probe_inputs: Arguments, plan: Sequence[Rule]) -> TrialMemory:
     """Find the model's own noise by running it on a few rows, and where the rules of a plan go."""
     calls = _native_calls(model, probe_inputs)
-    rules = (*native_rules(calls), *plan)
-    assignments = assign_rules(model, rules, find_sites(model, probe_inputs))
+    native = native_rules(calls)
+    rules = (*native, *plan)
+    assignments = assign_rules(model, rules, find_sites(model, probe_inputs), first=len(native))
     return TrialMemory(calls=calls, rules=rules, assignments=assignments, probe_inputs=probe_inputs)
 
 
@@ -163,8 +164,9 @@ def _step_of(model: nn.Module, plan: Plan) -> int:
 
 
 def _draw_call_by_call(installation: Installation, calls: Calls, native_rules: int) -> None:
-    rules = installation.rules[:native_rules]
-    native = {a.site.name for a in installation.assignments if a.rule in rules}
+    # A rule of the user's may equal one of the model's own noise.
+    rules = {id(rule) for rule in installation.rules[:native_rules]}
+    native = {a.site.name for a in installation.assignments if id(a.rule) in rules}
     for attachment in installation.attachments:
         for holder in _holders(attachment):
             if (name := holder.site_noise.site.name) in calls and name in native:

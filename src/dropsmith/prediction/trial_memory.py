@@ -1,13 +1,15 @@
 """The results of trying a model on a few rows, remembered so that the next prediction runs at once.
 
-They are remembered by what they may depend on: the plan, the sizes of the batch, and every setting
-that modules and their configuration hold as a number, dropout rates among them.
+They are remembered by what they may depend on: the plan, the sizes of the batch, and every number
+or word that modules and their configuration hold in attributes, dropout rates among them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor, nn
 
 from dropsmith.batches import Arguments, leaves_of
@@ -78,11 +80,40 @@ def _leaf_key(leaf: Any) -> Any:
 
 
 def _settings(module: nn.Module) -> list[Any]:
-    """The numbers that a module and its configuration hold, beside the module itself."""
+    """What a module and its configuration hold beside modules and parameters, and the module."""
     attributes = vars(module)
-    values = [(k, v) for k, v in attributes.items() if isinstance(v, float | int) and k[0] != "_"]
+    values = [(k, _setting(v)) for k, v in attributes.items() if k not in _OF_TORCH]
     config = attributes.get("config")
     if config is not None and hasattr(config, "__dict__"):
-        values += [(k, v) for k, v in vars(config).items() if isinstance(v, float | int | str)]
+        values += [(k, _setting(v)) for k, v in vars(config).items()]
+    # A rate may lie in a buffer, so that it moves with the model and is saved.
+    values += [
+        (k, float(v))
+        for k, v in attributes["_buffers"].items()
+        if v is not None and v.ndim == 0 and v.is_floating_point() and v.device.type == "cpu"
+    ]
     hooks = len(attributes["_forward_hooks"]), len(attributes["_forward_pre_hooks"])
     return [id(module), hooks, *values]
+
+
+_OF_TORCH = frozenset(vars(nn.Module())) - {"training"}
+"""What torch itself keeps in a module."""
+
+_MAX_ENTRIES = 64
+"""Entries of a list, a dictionary or a tensor that are compared one by one, at most."""
+
+
+def _setting(value: Any) -> Any:
+    """What can be compared of a setting: numbers and words, also those in containers."""
+    if isinstance(value, bool | int | float | str | None):
+        return value
+    if isinstance(value, Tensor):
+        is_small = value.numel() <= _MAX_ENTRIES and value.device.type == "cpu"
+        if is_small and value.layout == torch.strided and not value.is_quantized:
+            return tuple(value.detach().flatten().tolist())
+        return value.shape, value._version
+    if isinstance(value, Mapping) and len(value) <= _MAX_ENTRIES:
+        return tuple((str(key), _setting(part)) for key, part in value.items())
+    if isinstance(value, list | tuple | set | frozenset) and len(value) <= _MAX_ENTRIES:
+        return tuple(map(_setting, value))
+    return type(value)

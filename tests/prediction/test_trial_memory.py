@@ -1,0 +1,96 @@
+"""What a prediction remembers of a model is forgotten where the model has changed."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from dropsmith.patterns import Bernoulli
+from dropsmith.plans.plan import Plan
+from dropsmith.plans.rule import rule
+from dropsmith.prediction.run_predict import predict
+from noise.zoo import WIDTH, seeded
+
+X = seeded(4, WIDTH)
+
+
+class Config:
+    """A configuration, as models of transformers have."""
+
+    def __init__(self):
+        self.rates = {"hidden": 0.1}
+
+
+class RateElsewhere(nn.Module):
+    """Functional dropout whose rate is held in one of many ways."""
+
+    def __init__(self, read):
+        super().__init__()
+        self.read, self.layer, self.head = read, nn.Linear(WIDTH, 32), nn.Linear(32, 3)
+        self.rates, self.rates_by_name, self.tensor = [0.1], {"hidden": [0.1]}, torch.tensor(0.1)
+        self.schedule, self._rate, self.override, self.config = "low", 0.1, None, Config()
+        self.register_buffer("buffer", torch.tensor(0.1))
+
+    def forward(self, x):
+        hidden = functional.dropout(self.layer(x), float(self.read(self)), self.training)
+        return self.head(hidden)
+
+
+def by_schedule(model):
+    return {"low": 0.1, "high": 0.8}[model.schedule]
+
+
+WAYS = {
+    "list": (lambda m: m.rates[0], lambda m: m.rates.__setitem__(0, 0.8)),
+    "mapping": (
+        lambda m: m.rates_by_name["hidden"][0],
+        lambda m: m.rates_by_name.update(hidden=[0.8]),
+    ),
+    "tensor": (lambda m: m.tensor, lambda m: setattr(m, "tensor", torch.tensor(0.8))),
+    "tensor in place": (lambda m: m.tensor, lambda m: m.tensor.fill_(0.8)),
+    "buffer": (lambda m: m.buffer, lambda m: m.buffer.fill_(0.8)),
+    "word": (by_schedule, lambda m: setattr(m, "schedule", "high")),
+    "private": (lambda m: m._rate, lambda m: setattr(m, "_rate", 0.8)),
+    "absent": (
+        lambda m: 0.1 if m.override is None else m.override,
+        lambda m: setattr(m, "override", 0.8),
+    ),
+    "configuration": (
+        lambda m: m.config.rates["hidden"],
+        lambda m: m.config.rates.update(hidden=0.8),
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_rate_that_changes_is_the_rate_of_the_next_prediction(way):
+    read, change = WAYS[way]
+    torch.manual_seed(0)
+    model = RateElsewhere(read)
+    before = predict(model, X, samples=40).mutual_information.mean()
+    assert torch.equal(predict(model, X, samples=40).mutual_information.mean(), before)
+    change(model)
+    fresh = RateElsewhere(read)
+    fresh.load_state_dict(model.state_dict())
+    change(fresh)
+    want = predict(fresh, X, samples=40).mean
+    assert torch.equal(predict(model, X, samples=40).mean, want)
+
+
+def test_a_rule_that_equals_the_models_own_noise_decides_at_all_its_calls():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(WIDTH, 32)
+
+        def forward(self, x):
+            hidden = functional.dropout(self.layer(x), 0.5, self.training)
+            return functional.dropout(hidden, 0.2, self.training)[:, :3]
+
+    torch.manual_seed(0)
+    model = Twice()
+    plans = [Plan(rule("root.dropout()", Bernoulli(rate=rate))) for rate in (0.5, 0.5000001)]
+    means = [predict(model, X, samples=200, plan=plan, keep=True) for plan in plans]
+    shares = [float((p.draws == 0).float().mean()) for p in means]
+    # Two draws at rate 0.5 keep a quarter.
+    assert abs(shares[0] - shares[1]) < 0.02
