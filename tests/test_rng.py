@@ -2,12 +2,14 @@
 
 from math import sqrt
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from dropsmith.errors import NoiseError
 from dropsmith.rng import Key, Source, bits, keep, mix, normal, threshold, uniform, words
 
 quick = settings(deadline=None, max_examples=50)
@@ -285,3 +287,14 @@ def test_words_of_a_seed_are_those_they_always_were():
     drawn = words(Source(Key.of(7).fold(*FOLDED)), (4,)).tolist()
     assert drawn == [-224957918, -1580360560, 256311663, 2004325886]
     assert key() == Key(0xBF26364B, 0xCB13C01B)
+
+
+def test_a_seed_of_numpy_is_the_integer_that_it_holds():
+    assert Key.of(np.int64(7)) == Key.of(7)
+    assert Key.of(np.uint32(7)) == Key.of(7)
+
+
+@pytest.mark.parametrize("seed", ["a", 1.5, None])
+def test_what_is_no_integer_is_no_seed(seed):
+    with pytest.raises(NoiseError, match="a seed is an integer"):
+        Key.of(seed)

@@ -22,7 +22,7 @@ from consistency.tiny import (
     with_plan,
 )
 from dropsmith.consistency import ConsistentOutput, consistent, restore, terms_of
-from dropsmith.errors import PlanError, ViewError
+from dropsmith.errors import ObjectiveError, PlanError, ViewError
 from dropsmith.objectives import (
     ExpectationLinear,
     Fraternal,
@@ -353,3 +353,11 @@ def test_a_consistent_model_in_train_mode_can_be_asked_how_sure_it_is():
     prediction = ds.predict(model, X, samples=4)
     assert bool((prediction.variance > 0).any())
     assert model.training
+
+
+@pytest.mark.parametrize("objective", [RDrop, "r-drop", None])
+def test_what_is_no_objective_is_refused_before_anything_is_installed(objective):
+    model = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5))
+    with pytest.raises(ObjectiveError, match=r"objective"):
+        consistent(model, objective, loss="classification")
+    assert not model._forward_hooks

@@ -240,3 +240,44 @@ def test_running_again_is_no_step_of_its_own(reentrant):
     PLAN.install(model)
     one(model).backward()
     assert noise_of(model).step == 1
+
+
+class SharedDropout(nn.Module):
+    """One dropout that is called outside of a checkpointed block and then inside of it."""
+
+    def __init__(self, reentrant, pattern):
+        super().__init__()
+        torch.manual_seed(0)
+        self.reentrant, self.calls_inside = reentrant, pattern
+        self.drop = nn.Dropout(0.5)
+        self.layers = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in pattern)
+
+    def forward(self, x):
+        x = x.clone().requires_grad_()
+        for layer, inside in zip(self.layers, self.calls_inside, strict=True):
+
+            def block(x, layer=layer):
+                return torch.tanh(layer(self.drop(x)))
+
+            checkpointed = inside and self.reentrant is not None
+            x = checkpoint(block, x, use_reentrant=self.reentrant) if checkpointed else block(x)
+        return x
+
+
+@BOTH
+@pytest.mark.parametrize("how", [{}, {"calls": "one"}, {"views": "shared"}])
+@pytest.mark.parametrize("pattern", [(0, 1), (1, 0), (0, 1, 0, 1), (1, 1, 0)])
+def test_calls_inside_and_outside_of_a_block_come_back_after_another_forward(
+    reentrant, how, pattern
+):
+    grads = []
+    for kind in (None, reentrant):
+        model = SharedDropout(kind, pattern)
+        Plan(rule("drop", FLIPS, **how)).install(model, seed=3)
+        losses = [model(X).square().sum() for _ in range(2)]
+        losses[0].backward()
+        model(X)
+        losses[1].backward()
+        grads.append(gradients(model))
+    for want, got in zip(*grads, strict=True):
+        torch.testing.assert_close(got, want)

@@ -18,11 +18,13 @@ from transformers import (
     GPT2LMHeadModel,
 )
 
+import dropsmith as ds
 from batches import zoo
 from batches.zoo import ClassTable, assert_stacks, drawn, layout_by_running, seeded, words
 from dropsmith.batches import Arguments, arguments
 from dropsmith.errors import ViewError
 from dropsmith.noise import forget_layouts, layout_of
+from dropsmith.noise.lookup import all_noise
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
@@ -371,3 +373,21 @@ def test_the_rows_of_a_model_that_skips_layers_are_found_in_train_mode(kind):
         layout = layout_of(model, inputs)
         assert (layout.dependence, layout.stackable) == ("", True)
         assert str(layout) == str(plain)
+
+
+@pytest.mark.parametrize(("look", "forwards"), [(ds.sites, 0), (ds.audit, 0), (ds.views, 1)])
+def test_looking_at_a_model_counts_no_step_of_a_plan_on_a_part_of_it(look, forwards):
+    body = nn.Sequential(nn.Linear(6, 6), nn.Dropout(0.5))
+    net = nn.Sequential(body, nn.Linear(6, 6), nn.Dropout(0.5))
+    x, half = torch.randn(4, 6), Bernoulli(rate=0.5)
+    Plan(rule("1", half)).install(body)
+    Plan(rule("2", half)).install(net)
+    net(x)
+    steps = [noise.step for noise in all_noise(net)]
+    assert len(steps) == 2
+    look(net, x)
+    assert [noise.step - before for noise, before in zip(all_noise(net), steps, strict=True)] == [
+        forwards,
+        forwards,
+    ]
+    assert layout_of(net, arguments(net, x)).dependence == ""

@@ -1,11 +1,13 @@
 """Layer drop is known wherever its rate is kept, and can be off for a while."""
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
+from dropsmith.noise.find_sites import sites
 from dropsmith.noise.skipping import (
     layer_drop_disabled,
     layer_drop_rate,
@@ -101,3 +103,32 @@ def test_generators_are_left_alone():
     with layer_drop_disabled(model):
         pass
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@dataclass(frozen=True)
+class FrozenConfig:
+    """A configuration that refuses to be changed."""
+
+    layerdrop: float = 0.4
+
+
+def test_a_frozen_configuration_is_as_it_was_after():
+    model = nn.Module()
+    model.config = FrozenConfig()
+    with layer_drop_disabled(model):
+        assert model.config.layerdrop == 0
+    assert model.config == FrozenConfig()
+    x = torch.randn(4, 3)
+    net = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 2))
+    net.config = FrozenConfig()
+    assert [site.name for site in sites(net, x) if site.native] == ["1"]
+    assert net.config == FrozenConfig()
+
+
+@pytest.mark.parametrize("rate", [None, "0.5", 0, torch.tensor(0.5)])
+def test_what_is_no_rate_is_left_alone(rate):
+    model = nn.Module()
+    model.layerdrop = rate
+    with layer_drop_disabled(model):
+        assert model.layerdrop is rate
+    assert model.layerdrop is rate

@@ -250,6 +250,10 @@ def _raise_layer_drop(net):
     net[1].layerdrop = 0.5
 
 
+def _draw_for_the_batch(net):
+    net[2].p, net[2].mode = 1, "batch"
+
+
 def _raise_branch_drop(net):
     net[2].p = 0.5
 
@@ -278,6 +282,7 @@ def _change_a_layer_inside(net):
     "change",
     [
         _raise_layer_drop,
+        _draw_for_the_batch,
         _raise_branch_drop,
         _drop_weights_of_a_part,
         _append_batch_norm,

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from dropsmith.errors import PlanError
+from dropsmith.errors import PlanError, SiteError
 from dropsmith.noise.lookup import plan_of
-from dropsmith.patterns import Bernoulli, LinearRate, Off, TorchDropout, WordDropout
+from dropsmith.patterns import Bernoulli, DropConnect, LinearRate, Off, TorchDropout, WordDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.plans.selector import select
@@ -167,3 +167,30 @@ def test_an_empty_plan_can_be_installed_and_changes_nothing():
     net = nn.Sequential(nn.Identity())
     with Plan().installed(net):
         assert torch.equal(net(torch.ones(3)), torch.ones(3))
+
+
+def test_a_list_of_rules_is_to_be_unpacked():
+    with pytest.raises(PlanError, match=r"Plan\(\*rules\)"):
+        Plan([rule("0", Bernoulli(rate=0.1))])
+
+
+def test_another_plan_is_taken_off_by_what_the_error_says():
+    net = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
+    Plan(rule("0", Bernoulli(rate=0.1))).install(net)
+    with pytest.raises(PlanError, match=r"plan_of\(model\)\.remove\(model\)"):
+        Plan(rule("1", Bernoulli(rate=0.1))).remove(net)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "words"),
+    [
+        ("0", DropConnect(rate=0.1), r"DropConnect goes on weights.*'0' is of kind 'output'"),
+        ("0", WordDropout(rate=0.1), r"WordDropout goes on the rows of embeddings"),
+        ("0", TorchDropout(rate=0.1), r"TorchDropout goes on noise that the model has"),
+        ("0.weight", Bernoulli(rate=0.1), r"Bernoulli goes on tensors that modules take"),
+    ],
+)
+def test_a_pattern_of_another_kind_than_the_site_is_said_to_be_one(name, pattern, words):
+    net = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
+    with pytest.raises(SiteError, match=words):
+        Plan(rule(name, pattern)).install(net)

@@ -8,8 +8,9 @@ from torch.nn import functional
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
+from dropsmith.plans.selector import select
 from dropsmith.prediction.run_predict import predict
-from noise.zoo import WIDTH, seeded
+from noise.zoo import FLIPS, WIDTH, seeded
 
 X = seeded(4, WIDTH)
 
@@ -94,3 +95,16 @@ def test_a_rule_that_equals_the_models_own_noise_decides_at_all_its_calls():
     shares = [float((p.draws == 0).float().mean()) for p in means]
     # Two draws at rate 0.5 keep a quarter.
     assert abs(shares[0] - shares[1]) < 0.02
+
+
+def test_a_function_that_selects_sites_is_asked_at_every_prediction():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(WIDTH, 32), nn.Linear(32, 32), nn.Linear(32, 3))
+    target = {"name": "0"}
+    plan = Plan(rule(select(where=lambda site: site.name == target["name"]), FLIPS))
+    by_name = {name: Plan(rule(name, FLIPS)) for name in ("0", "1")}
+    for name, other in by_name.items():
+        target["name"] = name
+        got = predict(model, X, samples=20, plan=plan, keep=True).draws
+        want = predict(model, X, samples=20, plan=other, keep=True).draws
+        torch.testing.assert_close(got, want)

@@ -79,7 +79,12 @@ def _in_turn(
         memory = recall(model, key)
         if memory is None:
             memory = _try_rows(model, two_rows(model, layout, inputs), fresh)
-        installation = install(model, memory.rules, inputs, seed, 0, memory.assignments)
+        assignments = memory.assignments
+        if any(rule.selector.where is not None for rule in fresh):
+            # A function may mean other sites than when it was last asked.
+            first = len(memory.rules) - len(fresh)
+            assignments = assign_rules(model, memory.rules, memory.sites, first)
+        installation = install(model, memory.rules, inputs, seed, 0, assignments)
         installation.noise.rules_checked = True
         try:
             several = sites_of_several_patterns(memory.calls)
@@ -111,8 +116,14 @@ def _try_rows(model: nn.Module, probe_inputs: Arguments, plan: Sequence[Rule]) -
     calls = _native_calls(model, probe_inputs)
     native = native_rules(calls)
     rules = (*native, *plan)
-    assignments = assign_rules(model, rules, find_sites(model, probe_inputs), first=len(native))
-    return TrialMemory(calls=calls, rules=rules, assignments=assignments, probe_inputs=probe_inputs)
+    sites = find_sites(model, probe_inputs)
+    return TrialMemory(
+        calls=calls,
+        rules=rules,
+        sites=sites,
+        assignments=assign_rules(model, rules, sites, first=len(native)),
+        probe_inputs=probe_inputs,
+    )
 
 
 def _native_calls(model: nn.Module, probe_inputs: Arguments) -> Calls:

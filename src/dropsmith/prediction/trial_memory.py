@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.batches import Arguments, leaves_of
-from dropsmith.plans import Assignment, Rule
+from dropsmith.plans import Assignment, Rule, Site
 from dropsmith.prediction.native_dropout import Calls
 
 _MAX_KINDS = 64
@@ -27,6 +27,7 @@ class TrialMemory:
     Args:
         calls: the model's own noisy calls.
         rules: those of its own noise, and those of the plan.
+        sites: of the model.
         assignments: the rule that decides at each site.
         probe_inputs: the arguments for a few rows, or for all where rows cannot be taken alone.
         probes: how a batch may be run, by the arguments of `predict` that it depends on.
@@ -34,6 +35,7 @@ class TrialMemory:
 
     calls: Calls
     rules: tuple[Rule, ...]
+    sites: list[Site]
     assignments: list[Assignment]
     probe_inputs: Arguments
     probes: dict[Any, Any] = field(default_factory=dict)
