@@ -501,3 +501,64 @@ def test_adapters_are_read_with_what_they_adapt():
     terms, grads = trained(inner, ds.LRDrop(), batch())
     assert int(terms["hidden"].count) == WORDS * 16 * 2
     assert any("lora" in name and grad.any() for name, grad in grads.items())
+
+
+class Encoder(nn.Module):
+    """Two of torch's own layers, to which others come."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(encoder_layer() for _ in range(2))
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return self.head(x.mean(1))
+
+
+def encoder_layer():
+    return nn.TransformerEncoderLayer(16, 2, 32, 0.2, batch_first=True)
+
+
+class Adapted(nn.Module):
+    """A linear layer with a small one beside it, as adapters put in its place."""
+
+    def __init__(self, base):
+        super().__init__()
+        self.base, self.beside = base, nn.Linear(base.in_features, base.out_features)
+
+    def forward(self, x):
+        return self.base(x) + self.beside(x)
+
+
+CHANGES = {
+    "append": lambda model: model.layers.append(encoder_layer()),
+    "replace": lambda model: setattr(model.layers, "1", encoder_layer()),
+    "delete": lambda model: model.layers.__delitem__(0),
+    "adapt": lambda model: setattr(model.layers[1], "linear2", Adapted(model.layers[1].linear2)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_layers_that_change_between_steps_are_compared_as_they_are(change):
+    x = torch.randn(4, 6, 16, generator=torch.Generator().manual_seed(0))
+    labels, terms = torch.tensor([0, 1, 2, 0]), []
+    plan = ds.Plan(ds.rule(ds.select(kind="dropout"), ds.Bernoulli(rate=0.3)))
+    for changes_late in (False, True):
+        torch.manual_seed(0)
+        model = Encoder()
+        steps = ["step", "step", "change"] if changes_late else ["change", "step", "step"]
+        ds.consistent(model, ds.LRDrop(), loss="classification")
+        for step in steps:
+            if step == "change":
+                torch.manual_seed(1)
+                CHANGES[change](model)
+            else:
+                model(x, labels=labels)
+        plan.install(model, seed=3)
+        ds.step(model, 5)
+        model(x, labels=labels)
+        numbers = ds.consistency.terms_of(model).items()
+        terms.append([x for _, term in sorted(numbers) for x in term.numbers])
+    assert terms[0] == pytest.approx(terms[1])

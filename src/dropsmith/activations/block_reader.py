@@ -11,10 +11,12 @@ from torch.utils.hooks import RemovableHandle
 from dropsmith.activations.attention import AttentionRecord
 from dropsmith.activations.block_outputs import Layer, Reads, no_blocks, of_attention
 from dropsmith.activations.block_runs import (
-    LOCATIONS,
     BlockLocations,
     BlockRun,
+    forget_locations,
+    known_locations,
     possible_locations,
+    remember_locations,
 )
 from dropsmith.activations.reader_hooks import (
     BeginBlock,
@@ -59,7 +61,7 @@ class Reader:
         below: Callable[[], bool] = never,
     ) -> None:
         self.model, self.reads, self.in_forward, self.below = model, reads, in_forward, below
-        self.locations = LOCATIONS.get(model, {}).get(reads.blocks)
+        self.locations = known_locations(model, reads.blocks)
         locations = self.locations or possible_locations(model, reads.blocks)
         self.candidates, self.owners = locations.candidates, locations.owners
         self.handles: list[RemovableHandle] = []
@@ -76,8 +78,9 @@ class Reader:
     @property
     def is_reusable(self) -> bool:
         """Say whether the next forward can be read by the same hooks: they are on known blocks."""
-        locations = LOCATIONS.get(self.model, {}).get(self.reads.blocks)
-        return self.locations is not None and locations is self.locations
+        if self.locations is None:
+            return False
+        return known_locations(self.model, self.reads.blocks) is self.locations
 
     def open(self) -> None:
         """Hook every place that may be a block, and every module that may attend."""
@@ -133,7 +136,7 @@ class Reader:
         try:
             return tuple(r.layer(self.model, self.reads) for r in runs if r.candidate in blocks)
         except SiteError:
-            LOCATIONS.pop(self.model, None)
+            forget_locations(self.model)
             raise
 
     def _blocks(self, owners: Sequence[str]) -> list[BlockCandidate]:
@@ -163,8 +166,8 @@ class Reader:
         beside = {other for other in self.candidates if other.stack in stacks}
         if self.locations is None and beside <= {run.candidate for run in self.runs}:
             inside = [owner for owner in owners if any(below(owner, b.name) for b in blocks)]
-            by_blocks = LOCATIONS.setdefault(self.model, {})
-            by_blocks[self.reads.blocks] = BlockLocations(tuple(blocks), tuple(inside))
+            locations = BlockLocations(tuple(blocks), tuple(inside))
+            remember_locations(self.model, self.reads.blocks, locations)
 
     def begin(self, candidate: BlockCandidate) -> None:
         """Note that a candidate starts to run."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
+from itertools import zip_longest
+from weakref import WeakKeyDictionary, ref
 
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
@@ -22,7 +23,52 @@ class BlockLocations:
     owners: tuple[str, ...]
 
 
-LOCATIONS: WeakKeyDictionary[nn.Module, dict[str | None, BlockLocations]] = WeakKeyDictionary()
+class _KnownLocations:
+    """The locations of a model's blocks, by what was asked for, while its modules are the same."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.by_blocks: dict[str | None, BlockLocations] = {}
+        self.modules = [(name, ref(module)) for name, module in model.named_modules()]
+
+    def fits(self, model: nn.Module) -> bool:
+        """Say whether the model still has these modules under these names."""
+        pairs = zip_longest(model.named_modules(), self.modules)
+        return all(
+            now is not None and then is not None and now[0] == then[0] and then[1]() is now[1]
+            for now, then in pairs
+        )
+
+
+_LOCATIONS: WeakKeyDictionary[nn.Module, _KnownLocations] = WeakKeyDictionary()
+
+
+def known_locations(model: nn.Module, blocks: str | None) -> BlockLocations | None:
+    """The locations of a model's blocks, if they were found; none where its modules have changed.
+
+    Args:
+        model: the root.
+        blocks: the name of the list of blocks that was asked for, if any.
+    """
+    known = _LOCATIONS.get(model)
+    if known is None or blocks not in known.by_blocks:
+        return None
+    if not known.fits(model):
+        forget_locations(model)
+        return None
+    return known.by_blocks[blocks]
+
+
+def remember_locations(model: nn.Module, blocks: str | None, locations: BlockLocations) -> None:
+    """Remember where the blocks of a model are."""
+    known = _LOCATIONS.get(model)
+    if known is None:
+        known = _LOCATIONS[model] = _KnownLocations(model)
+    known.by_blocks[blocks] = locations
+
+
+def forget_locations(model: nn.Module) -> None:
+    """Let the blocks of a model be looked for anew."""
+    _LOCATIONS.pop(model, None)
 
 
 def possible_locations(model: nn.Module, blocks: str | None) -> BlockLocations:
