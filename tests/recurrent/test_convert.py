@@ -113,3 +113,32 @@ def test_a_layer_left_alone_among_others_that_are_converted_is_named_in_a_warnin
     with pytest.warns(UserWarning, match=r"left alone, of classes of their own: 1 \(Mine\)"):
         assert convert(model) == ("0",)
     assert type(model[1]) is Mine
+
+
+class Recurrent(nn.Module):
+    """One recurrent layer."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.lstm = layer
+
+    def forward(self, x):
+        return self.lstm(x)[0]
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("shared", ["", "time", "batch", "unit"])
+def test_noise_between_layers_shares_the_same_axes_as_before_converting(kind, batch_first, shared):
+    x, outputs = torch.randn(5, 4, 6, generator=torch.Generator().manual_seed(0)), []
+    inside = ds.rule("lstm.recurrent", ds.Bernoulli(rate=1e-7, shared="time"))
+    for converted, also in ((False, ()), (True, ()), (True, (inside,))):
+        torch.manual_seed(0)
+        model = Recurrent(kind(6, 8, 2, dropout=0.3, batch_first=batch_first))
+        if converted:
+            convert(model)
+        between = ds.rule("lstm.between()", ds.Bernoulli(rate=0.5, shared=shared))
+        ds.Plan(between, *also).install(model, seed=3)
+        outputs.append(model(x))
+    for output in outputs[1:]:
+        torch.testing.assert_close(output, outputs[0])

@@ -110,6 +110,7 @@ def audit(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> Audit
     what is reported is what a call in the same place would have. Torch's generator, buffers and
     the model's step are put back.
 
+    >>> import torch
     >>> net = nn.Sequential(nn.Linear(4, 64), nn.Dropout(0.5))
     >>> audit(net.eval(), torch.ones(8, 4))["1"].why
     'eval mode'

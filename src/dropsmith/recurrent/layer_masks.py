@@ -118,9 +118,13 @@ class LayerMasks:
         return mask[self.order]
 
     def _drop(self, site_noise: SiteNoise, x: Tensor) -> Tensor:
-        if self.order is None:
-            return site_noise.drop(x, self.module)
-        return site_noise.drop(x[:, self.order.argsort()], self.module)[:, self.order]
+        """Noise on `[time, batch, unit]`, whose axes the site knows in the order of the layer."""
+        x = x if self.order is None else x[:, self.order.argsort()]
+        if self.module.batch_first:
+            x = site_noise.drop(x.transpose(0, 1), self.module).transpose(0, 1)
+        else:
+            x = site_noise.drop(x, self.module)
+        return x if self.order is None else x[:, self.order]
 
 
 def _active(site_noise: SiteNoise, module: nn.RNNBase) -> bool:
