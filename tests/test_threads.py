@@ -1,7 +1,11 @@
 """Threads that share a model: each gets what it would get alone, or an error in words."""
 
+import os
+import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 import torch
@@ -154,6 +158,117 @@ def test_two_training_forwards_of_a_model_with_a_plan_may_not_overlap(half_way):
     model(x)  # and afterwards it runs as before
 
 
+@pytest.mark.parametrize("consistent", [True, False])
+def test_an_overlap_is_refused_as_often_as_it_is_tried(half_way, consistent):
+    model, wait = half_way
+    ds.Plan(ds.rule("1", ds.Bernoulli(rate=0.4))).install(model)
+    x, labels, losses = torch.randn(4, 6), torch.tensor([0, 1, 2, 0]), []
+    if consistent:
+        ds.consistent(model, ds.RDrop(alpha=1.0), loss="classification")
+    kwargs = {"labels": labels} if consistent else {}
+    wait.go_on.set()
+    for _ in range(2):
+        model(x, **kwargs)
+    ds.step(model, 1)
+    want = model(x, **kwargs)
+    ds.step(model, 1)
+    wait.go_on.clear()
+    wait.began.clear()
+    errors = []
+
+    def overlap():
+        for _ in range(3):
+            try:
+                model(x, **kwargs)
+            except NoiseError as error:
+                errors.append(error)
+
+    first, second = while_it_runs(model, wait, lambda: losses.append(model(x, **kwargs)), overlap)
+    assert (first, second) == (None, None)
+    assert len(errors) == 3
+    got = losses[0]
+    torch.testing.assert_close(got.loss if consistent else got, want.loss if consistent else want)
+
+
+def interrupted(model, module, call):
+    """Make a call of the model that is interrupted from the keyboard inside one of its modules."""
+
+    def interrupt(module, args):
+        raise KeyboardInterrupt
+
+    handle = module.register_forward_pre_hook(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        call()
+    handle.remove()
+
+
+@pytest.mark.parametrize("mode", ["auto", "looped"])
+@pytest.mark.parametrize("planned", [True, False])
+def test_a_step_after_one_that_was_interrupted_is_as_any_other(mode, planned):
+    torch.manual_seed(0)
+    batches = [(torch.randn(rows, 6), torch.arange(rows) % 3) for rows in (4, 4, 7)]
+    losses = []
+    for interrupts in (False, True):
+        torch.manual_seed(1)
+        model = by_modules().train()
+        ds.consistent(model, ds.RDrop(alpha=1.0), loss="classification", mode=mode)
+        if planned:
+            ds.Plan(ds.rule("*", ds.Bernoulli(rate=0.4))).install(model)
+        for x, labels in batches[:2]:
+            model(x, labels=labels)
+        if interrupts:
+            interrupted(model, model[4], partial(model, batches[0][0], labels=batches[0][1]))
+        ds.step(model, 5)
+        torch.manual_seed(2)
+        losses.append(model(batches[2][0], labels=batches[2][1]).loss)
+    torch.testing.assert_close(losses[1], losses[0])
+
+
+def raise_interrupt(x):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", ["2", "0.weight"])
+def test_a_plan_that_is_taken_off_after_an_interrupt_leaves_nothing(name):
+    model, x = by_modules().train(), torch.randn(4, 6)
+    pattern = ds.DropConnect(rate=0.4) if name.endswith("weight") else ds.Bernoulli(rate=0.4)
+    before = state_of(model)[:2]
+    with ds.Plan(ds.rule(name, pattern)).installed(model):
+        module = model[int(name[0])]
+        module.forward = raise_interrupt
+        with pytest.raises(KeyboardInterrupt):
+            model(x)
+        del module.forward
+    assert state_of(model)[:2] == before
+    assert "weight" not in vars(model[0])
+
+
+def test_a_child_that_was_forked_during_a_turn_has_its_own():
+    began, go_on = threading.Event(), threading.Event()
+
+    def hold():
+        with turn:
+            began.set()
+            go_on.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert began.wait(30)
+    child = os.fork()
+    if child == 0:
+        with turn:
+            os._exit(0)
+    deadline = time.monotonic() + 20
+    while (status := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    go_on.set()
+    thread.join()
+    if status == (0, 0):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert status == (child, 0)
+
+
 def test_forwards_in_eval_mode_may_overlap(half_way):
     model, wait = half_way
     ds.Plan(ds.rule("1", ds.Bernoulli(rate=0.4))).install(model)
@@ -208,10 +323,10 @@ def test_a_turn_that_fails_is_given_back():
     taken = []
 
     def take_turn():
-        taken.append(turn.acquire(timeout=5))
-        turn.release()
+        with turn:
+            taken.append(True)
 
-    thread = threading.Thread(target=take_turn)
+    thread = threading.Thread(target=take_turn, daemon=True)
     thread.start()
-    thread.join()
+    thread.join(5)
     assert taken == [True]

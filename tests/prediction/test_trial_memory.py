@@ -108,3 +108,33 @@ def test_a_function_that_selects_sites_is_asked_at_every_prediction():
         got = predict(model, X, samples=20, plan=plan, keep=True).draws
         want = predict(model, X, samples=20, plan=other, keep=True).draws
         torch.testing.assert_close(got, want)
+
+
+class RateBeside(nn.Module):
+    """A model that is told its rate."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(WIDTH, 3)
+
+    def forward(self, x, rate):
+        return self.layer(functional.dropout(x, float(rate), self.training))
+
+
+def test_a_rate_that_is_an_argument_is_the_one_of_the_call():
+    torch.manual_seed(0)
+    model = RateBeside()
+    uncertainties = [
+        predict(model, (X, torch.tensor(rate)), samples=40).mutual_information.mean()
+        for rate in (0.1, 0.8)
+    ]
+    assert uncertainties[1] > 3 * uncertainties[0]
+
+
+def test_a_module_that_becomes_another_is_sampled_as_what_it_is():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(WIDTH, 32), nn.Dropout(0.5), nn.Linear(32, 3))
+    predict(model, X, samples=20)
+    model[1].__class__ = nn.AlphaDropout
+    want = predict(nn.Sequential(model[0], nn.AlphaDropout(0.5), model[2]), X, samples=20).mean
+    torch.testing.assert_close(predict(model, X, samples=20).mean, want)

@@ -5,9 +5,11 @@ to step, and compiled code that looked at the step would be compiled again for e
 imports the compiler, which takes seconds; so this file is imported when a model is made consistent.
 """
 
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -36,6 +38,11 @@ def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, An
         _refuse(kwargs)
     with turn:  # Another thread may be looking at the model, or sampling it.
         noise: Noise = module.__dict__[ATTRIBUTE]
+        if state.running is not None and not _is_nested(module):
+            _end_interrupted(state)
+            if module.__dict__.get(INSTALLATION) is not None:
+                # The plan's hook on the root took the pass for one that is still held.
+                noise.begin(module.training, module)
         # Held noise means that somebody else is making views of this model: an audit, or `views`.
         if noise.pass_is_set:
             noise.check_thread(training=True)
@@ -49,9 +56,10 @@ def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, An
 @torch.compiler.disable
 def after(state: Consistent, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
     """Add the term to the loss and cut the outputs to view 0."""
-    step, state.running = state.running, None
-    if step is None:
+    step = state.running
+    if step is None or step.thread != get_ident():
         return None
+    state.running = None
     try:
         if output is None:
             return None
@@ -72,6 +80,27 @@ def after(state: Consistent, module: nn.Module, args: Any, kwargs: Any, output: 
     if not state.watch.over:
         state.watch.watch(loss)
     return _with_loss(views.outputs[0], loss, bool(state.forward.labels))
+
+
+def _is_nested(module: nn.Module) -> bool:
+    """Say whether a forward of the module, in this thread, is being made inside another one."""
+    frame, forwards = sys._getframe(), 0
+    while frame is not None:
+        if frame.f_code is nn.Module._call_impl.__code__ and frame.f_locals["self"] is module:
+            forwards += 1
+        frame = frame.f_back
+    return forwards > 1
+
+
+def _end_interrupted(state: Consistent) -> None:
+    """End a step whose forward was interrupted, after which torch runs no hook."""
+    step = state.running
+    if step is None or step.thread != get_ident():
+        return
+    state.running = None
+    if state.head.lazy_head is not None:
+        state.head.end()
+    step.run.close()
 
 
 def _refuse(kwargs: Mapping[str, Any]) -> None:
@@ -114,7 +143,7 @@ def _begin(
     request = state.requests.get(views) or state.request(views)
     run = plan_run(module, request, Arguments(args, kwargs), batch, noise, names)
     run.step = number
-    state.running = StepRun(run, items)
+    state.running = StepRun(run, items, get_ident())
     if run.trunk is not None:
         state.head.leave_plain(module, noise.rank)
     elif state.first.over and not state.head.off:

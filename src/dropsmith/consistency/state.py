@@ -34,10 +34,12 @@ class StepRun(NamedTuple):
     Args:
         run: the passes.
         items: over how many items a trainer averages, of which these are a part; or None.
+        thread: that makes the step.
     """
 
     run: ViewRun
     items: Tensor | int | None
+    thread: int
 
 
 class Consistent:

@@ -172,6 +172,8 @@ class LeaveRoot:
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
         noise = self.noise
+        if not torch.compiler.is_compiling() and noise.thread != get_ident():
+            return  # a forward of another thread has begun, or this one was refused beside it
         noise.running = False
         # What runs in compiled code is not counted, and is not run again but compiled for backward.
         if torch.compiler.is_compiling():

@@ -81,6 +81,13 @@ class KeyedDropout(Attachment):
         self.handles.append(self.module.register_forward_pre_hook(_DisableRate(self)))
         self.handles.append(self.module.register_forward_hook(_DropOutput(self), always_call=True))
 
+    def detach(self) -> None:
+        # Torch runs no hook after a forward that was interrupted from the keyboard.
+        if self.rates:
+            _set_rate(self.module, self.attribute, self.rates[0])
+            self.rates.clear()
+        super().detach()
+
 
 class _DisableRate:
     def __init__(self, attachment: KeyedDropout) -> None:

@@ -27,6 +27,11 @@ class Weight(Attachment):
         self.handles.append(self.module.register_forward_pre_hook(_Enter(self), prepend=first))
         self.handles.append(self.module.register_forward_hook(_Leave(self), always_call=True))
 
+    def detach(self) -> None:
+        # Torch runs no hook after a forward that was interrupted from the keyboard.
+        self.leave(self.module)
+        super().detach()
+
     def enter(self, module: nn.Module) -> None:
         """Let the module see a dropped copy under the parameter's name."""
         if not self.site_noise.noise.active(module.training):

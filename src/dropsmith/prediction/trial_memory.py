@@ -77,7 +77,9 @@ def memory_key(model: nn.Module, inputs: Arguments, rules: tuple[Rule, ...], *se
 
 def _leaf_key(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
-        return leaf.shape, leaf.dtype, leaf.device
+        # A number beside the batch may be a rate.
+        number = leaf.item() if leaf.ndim == 0 and leaf.device.type == "cpu" else None
+        return leaf.shape, leaf.dtype, leaf.device, number
     return leaf if isinstance(leaf, bool | int | float | str | None) else type(leaf)
 
 
@@ -95,7 +97,7 @@ def _settings(module: nn.Module) -> list[Any]:
         if v is not None and v.ndim == 0 and v.is_floating_point() and v.device.type == "cpu"
     ]
     hooks = len(attributes["_forward_hooks"]), len(attributes["_forward_pre_hooks"])
-    return [id(module), hooks, *values]
+    return [id(module), type(module), hooks, *values]
 
 
 _OF_TORCH = frozenset(vars(nn.Module())) - {"training"}
