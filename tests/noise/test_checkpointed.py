@@ -281,3 +281,66 @@ def test_calls_inside_and_outside_of_a_block_come_back_after_another_forward(
         grads.append(gradients(model))
     for want, got in zip(*grads, strict=True):
         torch.testing.assert_close(got, want)
+
+
+class Result:
+    """What a model returns, of a type that nobody looks into."""
+
+    def __init__(self, scores):
+        self.scores = scores
+
+
+class Hidden(nn.Module):
+    """A checkpointed block whose states go another way than through a tensor that is returned."""
+
+    def __init__(self, way, checkpointed):
+        super().__init__()
+        torch.manual_seed(0)
+        self.way, self.checkpointed, self.states = way, checkpointed, None
+        self.block = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.Dropout(0.5), nn.Linear(WIDTH, 2))
+
+    def forward(self, x):
+        x = x.clone().requires_grad_()
+        if self.checkpointed:
+            states = checkpoint(self.block, x, use_reentrant=False)
+        else:
+            states = self.block(x)
+        self.states = states
+        return {"attribute": states.detach(), "object": Result(states), "call": lambda: states}[
+            self.way
+        ]
+
+
+@pytest.mark.parametrize("way", ["attribute", "object", "call"])
+@pytest.mark.parametrize("late", [0, 1, 3])
+def test_a_block_is_run_again_in_its_own_pass_whatever_the_model_returned(way, late):
+    grads = []
+    for checkpointed in (False, True):
+        model = Hidden(way, checkpointed)
+        Plan(rule("block.1", FLIPS), rule("block.0", Gaussian(rate=0.2))).install(model, seed=3)
+        states = []
+        for _ in range(2):
+            model(X)
+            states.append(model.states)
+        for _ in range(late):
+            model(X)
+        loss = sum(factor * x.square().sum() for factor, x in zip((1, 2), states, strict=True))
+        loss.backward()
+        grads.append(gradients(model))
+    for want, got in zip(*grads, strict=True):
+        torch.testing.assert_close(got, want)
+
+
+def test_a_part_that_was_called_by_itself_is_run_again_in_its_own_pass():
+    grads = []
+    for checkpointed in (False, True):
+        model = Stack(reentrant=False if checkpointed else None)
+        Plan(rule("blocks.*.1", FLIPS)).install(model, seed=3)
+        model(X)
+        x = X.clone().requires_grad_()
+        alone = model._run(model.blocks[0], x).squeeze(1)
+        model(X)
+        alone.square().sum().backward()
+        grads.append([p.grad for p in model.blocks[0].parameters()])
+    for want, got in zip(*grads, strict=True):
+        torch.testing.assert_close(got, want)

@@ -41,6 +41,20 @@ def place() -> CallPosition:
     return None if frame is None else _number(frame), number
 
 
+def attach_to_part(name: str, value: Any) -> None:
+    """Keep a value with the part of the forward that is running, until backward is done with it."""
+    frame = _hook_variable("frame")
+    if frame is not None:
+        frame.__dict__.setdefault(name, value)
+
+
+def value_of_part(name: str) -> Any:
+    """The value that was kept with the part that is run again; None where there is none."""
+    reference = _hook_variable("target_frame_ref")
+    frame = None if reference is None else reference()
+    return None if frame is None else frame.__dict__.get(name)
+
+
 def recomputed_calls(places: Mapping[int, CallPosition]) -> list[int]:
     """Return the calls, of those that `places` has, that belong to the part that is run again.
 

@@ -10,6 +10,7 @@ from dropsmith.axes import UNKNOWN, Axes
 from dropsmith.errors import PlanError, ViewError
 from dropsmith.interception import checkpointing
 from dropsmith.noise.forward_pass import in_backward, recomputed_call
+from dropsmith.noise.recomputed_pass import keep_pass, restore_pass
 from dropsmith.noise.state import Noise
 from dropsmith.noise.view_rows import batch_dim, keep_noise_free_views
 from dropsmith.patterns import Pattern, WordDropout
@@ -87,7 +88,8 @@ class SiteNoise:
         """
         if torch.compiler.is_compiling():
             return self._traced_sources(device)
-        current, call, keys = self.noise.current, self._count_call(), self._keys
+        call, keys = self._count_call(), self._keys
+        current = self.noise.current
         step, forward = self.noise.clock.numbers_of(current)
         numbers = (step, forward) if forward else (step,)
         sources: list[Source] = []
@@ -112,7 +114,8 @@ class SiteNoise:
         current = noise.current
         noise.draw_counts[site] = noise.draw_counts.get(site, 0) + 1
         if checkpointing.backward() != -1:
-            return recomputed_call(counter, current)
+            restore_pass(noise)
+            return recomputed_call(counter, noise.current)
         call = current.calls.get(counter, 0)
         may_run_again = (
             not torch.is_grad_enabled() or checkpointing.saved_tensor_hooks(True) is not None
@@ -123,6 +126,7 @@ class SiteNoise:
             return 0
         current.calls[counter] = call + 1
         if may_run_again:
+            keep_pass(noise)
             current.places.setdefault(counter, {})[call] = checkpointing.place()
         return call
 
