@@ -219,7 +219,7 @@ def test_it_says_how_many_items_it_counted():
 @pytest.mark.parametrize("head", ["Model", "ForPreTraining"])
 def test_other_models_are_asked_for_their_loss(head):
     with pytest.raises(
-        ObjectiveError, match=rf"cannot tell the task loss of a Bert{head}\n  give it: [\s\S]*loss="
+        ObjectiveError, match=rf"the class Bert{head} does not say what its task loss is\n  give it: [\s\S]*loss="
     ):
         consistent(bert(head), TaskLoss())
 
@@ -228,7 +228,7 @@ def test_a_head_with_targets_of_its_own_is_not_taken_for_a_causal_one():
     class XLNetLMHeadModel(nn.Module):
         config = SimpleNamespace()
 
-    with pytest.raises(ObjectiveError, match="cannot tell the task loss of a XLNetLMHeadModel"):
+    with pytest.raises(ObjectiveError, match="the class XLNetLMHeadModel does not say what its task loss is"):
         problem_of(XLNetLMHeadModel())
 
 
@@ -238,7 +238,7 @@ def test_a_module_that_only_has_the_name_is_asked_for_its_loss():
 
     with pytest.raises(ObjectiveError, match="cannot tell"):
         problem_of(OwnForSequenceClassification())
-    with pytest.raises(ObjectiveError, match="cannot tell the task loss of a Sequential"):
+    with pytest.raises(ObjectiveError, match="the class Sequential does not say what its task loss is"):
         problem_of(net())
 
 

@@ -75,6 +75,8 @@ def check_differ(
     rows = [] if isinstance(report, str) else [r for r in report.rows if r.site.owner in above]
     if any(row.differ or (patient and _may_drop(module, row)) for row in rows):
         return False
+    if not isinstance(report, str) and not report.rows:
+        report = "  the model has none\n  give it some: consistent(..., plan=Plan(rule(...)))"
     raise ViewError(
         "the views of a training step are identical, so there is nothing to agree on\n"
         f"  the noise at every site:\n{report}"

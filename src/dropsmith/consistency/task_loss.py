@@ -215,7 +215,7 @@ def problem_of(model: nn.Module) -> Problem:
     )
     if config is None or problem is None:
         raise ObjectiveError(
-            f"cannot tell the task loss of a {name}\n"
+            f"the class {name} does not say what its task loss is\n"
             f"  give it: consistent(model, objective, loss=...), one of {', '.join(PROBLEMS)}, or "
             "a function of what the model returned for one view and of that view's batch"
         )

@@ -41,7 +41,9 @@ class Rule:
 
     def __post_init__(self) -> None:
         if not isinstance(self.pattern, Pattern):
-            raise PlanError(f"a rule takes a pattern, got {self.pattern!r}")
+            raise PlanError(
+                f"a rule takes a pattern, got {self.pattern!r}\n  such as Bernoulli(rate=0.1)"
+            )
         if self.views not in ("fresh", "shared"):
             raise PlanError(f"views is 'fresh' or 'shared', got {self.views!r}")
         for word in (self.axes or "").split():
