@@ -219,7 +219,8 @@ def test_it_says_how_many_items_it_counted():
 @pytest.mark.parametrize("head", ["Model", "ForPreTraining"])
 def test_other_models_are_asked_for_their_loss(head):
     with pytest.raises(
-        ObjectiveError, match=rf"the class Bert{head} does not say what its task loss is\n  give it: [\s\S]*loss="
+        ObjectiveError,
+        match=rf"the class Bert{head} does not say what its task loss is[\s\S]*loss=",
     ):
         consistent(bert(head), TaskLoss())
 
@@ -228,7 +229,9 @@ def test_a_head_with_targets_of_its_own_is_not_taken_for_a_causal_one():
     class XLNetLMHeadModel(nn.Module):
         config = SimpleNamespace()
 
-    with pytest.raises(ObjectiveError, match="the class XLNetLMHeadModel does not say what its task loss is"):
+    with pytest.raises(
+        ObjectiveError, match="the class XLNetLMHeadModel does not say what its task loss is"
+    ):
         problem_of(XLNetLMHeadModel())
 
 
@@ -236,9 +239,11 @@ def test_a_module_that_only_has_the_name_is_asked_for_its_loss():
     class OwnForSequenceClassification(nn.Module):
         pass
 
-    with pytest.raises(ObjectiveError, match="cannot tell"):
+    with pytest.raises(ObjectiveError, match="does not say what its task loss is"):
         problem_of(OwnForSequenceClassification())
-    with pytest.raises(ObjectiveError, match="the class Sequential does not say what its task loss is"):
+    with pytest.raises(
+        ObjectiveError, match="the class Sequential does not say what its task loss is"
+    ):
         problem_of(net())
 
 
