@@ -110,6 +110,11 @@ def consistent(
     if mode not in ("auto", "looped"):
         raise ViewError(f"mode is 'auto' or 'looped', got {mode!r}")
     _check_objective(objective)
+    if plan is not None and not isinstance(plan, Plan):
+        raise PlanError(
+            f"consistent takes a plan, got {plan!r}\n"
+            "  write Plan(rule(...), ...), or Plan.load(path) for one that was saved"
+        )
     _check_trunk(model, objective, mode, trunk)
     if trunk is not None and head == "fused":
         raise ViewError("a fused head needs whole views\n  leave out trunk, or head")

@@ -41,8 +41,8 @@ class Plan:
     def __init__(self, *rules: Rule) -> None:
         for rule in rules:
             if not isinstance(rule, Rule):
-                unpack = isinstance(rule, list | tuple) and all(isinstance(r, Rule) for r in rule)
-                advice = "Plan(*rules) for a list of them" if unpack else "rule(selector, pattern)"
+                is_list = isinstance(rule, list | tuple)
+                advice = "Plan(*rules) for a list of them" if is_list else "rule(selector, pattern)"
                 raise PlanError(f"a plan holds rules, got {rule!r}\n  write {advice}")
         object.__setattr__(self, "rules", rules)
 
