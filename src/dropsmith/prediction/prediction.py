@@ -80,9 +80,10 @@ class Moments:
             self.first = logits.clone()
             self.mean, self.squares = torch.zeros_like(sample), torch.zeros_like(sample)
             self.entropies = torch.zeros_like(entropy)
+        elif not self.differ:
+            rounding = _ROUNDING_UNITS * torch.finfo(logits.dtype).eps
+            self.differ = not alike_within(logits, self.first, rounding)
         self.count += 1
-        rounding = _ROUNDING_UNITS * torch.finfo(logits.dtype).eps
-        self.differ = self.differ or not alike_within(logits, self.first, rounding)
         away = sample - self.mean
         self.mean += away / self.count
         self.squares += away * (sample - self.mean)
