@@ -10,7 +10,6 @@ from dropsmith.axes import UNKNOWN, Axes
 from dropsmith.errors import PlanError, ViewError
 from dropsmith.interception import checkpointing
 from dropsmith.noise.forward_pass import in_backward, recomputed_call
-from dropsmith.noise.recomputed_pass import keep_pass, restore_pass
 from dropsmith.noise.state import Noise
 from dropsmith.noise.view_rows import batch_dim, keep_noise_free_views
 from dropsmith.patterns import Pattern, WordDropout
@@ -114,7 +113,7 @@ class SiteNoise:
         current = noise.current
         noise.draw_counts[site] = noise.draw_counts.get(site, 0) + 1
         if checkpointing.backward() != -1:
-            restore_pass(noise)
+            noise.restore_pass_of_part()
             return recomputed_call(counter, noise.current)
         call = current.calls.get(counter, 0)
         may_run_again = (
@@ -126,7 +125,7 @@ class SiteNoise:
             return 0
         current.calls[counter] = call + 1
         if may_run_again:
-            keep_pass(noise)
+            noise.keep_pass_with_part()
             current.places.setdefault(counter, {})[call] = checkpointing.place()
         return call
 

@@ -25,6 +25,8 @@ Observer = Callable[[str, Kind, Tensor, Tensor], None]
 
 ATTRIBUTE = "_dropsmith_noise"
 
+_KEPT_PASS = "_dropsmith_pass"
+
 
 class Noise:
     """The counters of one root module's noise; deep copies and pickles with the model."""
@@ -117,6 +119,22 @@ class Noise:
     def noise_free_views(self) -> tuple[bool, ...]:
         """Say of each stacked view whether it runs without noise."""
         return tuple(view in self.current.noise_free for view in self.current.views)
+
+    def keep_pass_with_part(self) -> None:
+        """Keep this pass with the part of the forward that is running, should it be run again.
+
+        By then another pass may have begun. Where torch shows which part it runs again, the pass
+        comes back with that part, whatever the model returned.
+        """
+        step, call = self.clock.numbers_of(self.current)
+        forward_pass = replace(self.current, step=step, call=call)
+        checkpointing.attach_to_part(f"{_KEPT_PASS}_{id(self)}", forward_pass)
+
+    def restore_pass_of_part(self) -> None:
+        """Come back to the pass of the part that backward runs again, where it was kept."""
+        forward_pass = checkpointing.value_of_part(f"{_KEPT_PASS}_{id(self)}")
+        if forward_pass is not None:
+            self.current = forward_pass
 
     def restore_in_backward(self, tensors: list[Tensor]) -> None:
         """Come back to this pass when the backward pass reaches what it returned.
