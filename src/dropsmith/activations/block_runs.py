@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import zip_longest
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
@@ -11,7 +10,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from dropsmith.activations.attention import AttentionRecord
 from dropsmith.activations.block_outputs import Layer, Reads, no_attention, no_feed
 from dropsmith.activations.transformer_blocks import BlockCandidate, block_candidates, time_first
-from dropsmith.noise import owner_module
+from dropsmith.noise import owner_module, structure_version
 from dropsmith.plans import display_name
 
 
@@ -23,23 +22,10 @@ class BlockLocations:
     owners: tuple[str, ...]
 
 
-class _KnownLocations:
-    """The locations of a model's blocks, by what was asked for, while its modules are the same."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.by_blocks: dict[str | None, BlockLocations] = {}
-        self.modules = [(name, ref(module)) for name, module in model.named_modules()]
-
-    def fits(self, model: nn.Module) -> bool:
-        """Say whether the model still has these modules under these names."""
-        pairs = zip_longest(model.named_modules(), self.modules)
-        return all(
-            now is not None and then is not None and now[0] == then[0] and then[1]() is now[1]
-            for now, then in pairs
-        )
-
-
-_LOCATIONS: WeakKeyDictionary[nn.Module, _KnownLocations] = WeakKeyDictionary()
+_LOCATIONS: WeakKeyDictionary[nn.Module, tuple[int, dict[str | None, BlockLocations]]] = (
+    WeakKeyDictionary()
+)
+"""The locations of a model's blocks by what was asked for, and the version of its structure."""
 
 
 def known_locations(model: nn.Module, blocks: str | None) -> BlockLocations | None:
@@ -49,21 +35,16 @@ def known_locations(model: nn.Module, blocks: str | None) -> BlockLocations | No
         model: the root.
         blocks: the name of the list of blocks that was asked for, if any.
     """
-    known = _LOCATIONS.get(model)
-    if known is None or blocks not in known.by_blocks:
-        return None
-    if not known.fits(model):
-        forget_locations(model)
-        return None
-    return known.by_blocks[blocks]
+    version, by_blocks = _LOCATIONS.get(model, (0, {}))
+    return by_blocks.get(blocks) if version == structure_version(model) else None
 
 
 def remember_locations(model: nn.Module, blocks: str | None, locations: BlockLocations) -> None:
     """Remember where the blocks of a model are."""
-    known = _LOCATIONS.get(model)
-    if known is None:
-        known = _LOCATIONS[model] = _KnownLocations(model)
-    known.by_blocks[blocks] = locations
+    version, by_blocks = structure_version(model), {}
+    if model in _LOCATIONS and _LOCATIONS[model][0] == version:
+        by_blocks = _LOCATIONS[model][1]
+    _LOCATIONS[model] = version, {**by_blocks, blocks: locations}
 
 
 def forget_locations(model: nn.Module) -> None:

@@ -21,7 +21,13 @@ from dropsmith.noise.own_draws import OwnDraws, own_draws
 from dropsmith.noise.plan_suspended import plan_suspended
 from dropsmith.noise.probe_layout import evaluating
 from dropsmith.noise.probing import state_unchanged
-from dropsmith.noise.row_layout import RowAxes, forget_layouts, layout_of, model_state
+from dropsmith.noise.row_layout import (
+    RowAxes,
+    forget_layouts,
+    layout_of,
+    model_state,
+    structure_version,
+)
 from dropsmith.noise.rule_checks import check_rules_ran, watch_loading
 from dropsmith.noise.site_noise import SiteNoise
 from dropsmith.noise.skipping import (
@@ -88,6 +94,7 @@ __all__ = [
     "state_unchanged",
     "static_sites",
     "step",
+    "structure_version",
     "taking_turns",
     "transfer_rules",
     "turn",

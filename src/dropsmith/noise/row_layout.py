@@ -4,7 +4,8 @@ A kind of batch is known again by the structure of its arguments and by which of
 equal, so that a batch in which another size happens to equal the rows is looked at anew.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, count
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -14,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 from dropsmith.batches import Arguments, Axis, Layout, Name, is_packed, leaves_of, packed_rows
 from dropsmith.noise.lookup import INSTALLATION
 from dropsmith.noise.probe_layout import probe_layout
-from dropsmith.noise.skipping import may_get_skip_rate, skip_rates
+from dropsmith.noise.skipping import has_skip_settings, skip_rates
 
 RowAxes = Mapping[str, Axis]
 """Where somebody says that arguments have their rows: an axis by name, None for no rows."""
@@ -30,46 +31,55 @@ class _LayoutCache:
         self.exact: dict[_Kind, Layout] = {}
         self.kinds: dict[_Kind, Layout] = {}
         self.parts: list[ref[nn.Module]] = []
-        self.children: list[int] = []
+        self.children: tuple[list[str], list[int]] = [], []
         self.skippers: list[ref[nn.Module]] = []
         self.version = 0
 
-    def state(self, model: nn.Module) -> _Kind:
-        """The training flags and plans of all modules, and the rates at which some skip layers."""
-        modules = [module for part in self.parts if (module := part()) is not None]
-        children = [id(child) for module in modules for child in module._modules.values()]
-        if not modules or len(modules) < len(self.parts) or children != self.children:
-            modules = self._read_parts(model)
-        plans = [ref(m.__dict__[INSTALLATION]) for m in modules if INSTALLATION in m.__dict__]
-        rates = [skip_rates(module) for part in self.skippers if (module := part()) is not None]
-        flags = [module.training for module in modules]
-        return self.version, tuple(flags), tuple(plans), tuple(rates)
-
-    def _read_parts(self, model: nn.Module) -> list[nn.Module]:
-        """Read the modules of a model that is new, or has others than before."""
-        modules = list(model.modules())
-        self.parts = [ref(module) for module in modules]
-        self.children = [id(child) for module in modules for child in module._modules.values()]
-        self.skippers = [ref(module) for module in modules if may_get_skip_rate(module)]
-        self.version += 1
-        self.exact.clear()
-        self.kinds.clear()
-        return modules
-
 
 _CACHES: WeakKeyDictionary[nn.Module, _LayoutCache] = WeakKeyDictionary()
+_VERSIONS = count(1)
+
+
+def _cache_and_modules(model: nn.Module) -> tuple[_LayoutCache, list[nn.Module]]:
+    """What is known of a model, which is forgotten where its modules have changed, and these."""
+    cache = _CACHES.get(model)
+    if cache is None:
+        cache = _CACHES[model] = _LayoutCache()
+    modules = [module for part in cache.parts if (module := part()) is not None]
+    is_new = not modules or len(modules) < len(cache.parts)
+    if is_new or _children(modules) != cache.children:
+        modules = list(model.modules())
+        cache.parts, cache.children = [ref(module) for module in modules], _children(modules)
+        cache.skippers = [ref(module) for module in modules if has_skip_settings(module)]
+        cache.version = next(_VERSIONS)
+        cache.exact.clear()
+        cache.kinds.clear()
+    return cache, modules
+
+
+def _children(modules: Sequence[nn.Module]) -> tuple[list[str], list[int]]:
+    """The names and the identities of all children, in order."""
+    children = [module._modules for module in modules if module._modules]
+    return list(chain(*children)), [id(c) for named in children for c in named.values()]
+
+
+def structure_version(model: nn.Module) -> int:
+    """A number that is another one once a model has got, lost, renamed or replaced modules."""
+    return _cache_and_modules(model)[0].version
 
 
 def model_state(model: nn.Module) -> Any:
     """What of a model, beside its batch, decides how views are made; equal while nothing changes.
 
-    Those are the training flags and the plans of its modules (a normalisation may have a flag of
-    its own), and the rates at which they skip layers or branches for a whole batch.
+    Those are its modules, their training flags and plans (a normalisation may have a flag of its
+    own), and the rates at which they skip layers or branches for a whole batch.
     """
-    cache = _CACHES.get(model)
-    if cache is None:
-        cache = _CACHES[model] = _LayoutCache()
-    return cache.state(model)
+    cache, modules = _cache_and_modules(model)
+    plans = [ref(m.__dict__[INSTALLATION]) for m in modules if INSTALLATION in m.__dict__]
+    flags = [module.training for module in modules]
+    skippers = [module for part in cache.skippers if (module := part()) is not None]
+    rates = skip_rates(skippers) if skippers else ()
+    return cache.version, tuple(flags), tuple(plans), rates
 
 
 def layout_of(
@@ -88,7 +98,7 @@ def layout_of(
     """
     state = (state or model_state(model)), rows and tuple(rows.items())
     cache = _CACHES[model]
-    exact = (*state, *_sizes(arguments))
+    exact = (*state, *map(_exact, _leaves(arguments)))
     layout = cache.exact.get(exact)
     if layout is None:
         kind = (*state, _pattern(arguments))
@@ -117,16 +127,12 @@ def _leaves(arguments: Arguments) -> Iterator[tuple[Name, Any]]:
             yield from ((name, leaf) for leaf in leaves_of(value))
 
 
-def _sizes(arguments: Arguments) -> Iterator[Any]:
-    """The exact sizes of every leaf, and what it is."""
-    args, kwargs = arguments
-    for name, value in (*enumerate(args), *kwargs.items()):
-        if isinstance(value, Tensor) and not value.is_nested:
-            yield name, value.shape, value.dtype
-            continue
-        for leaf in leaves_of(value):
-            is_tensor = isinstance(leaf, Tensor)
-            yield (name, _shape(leaf), leaf.dtype) if is_tensor else (name, _plain(leaf))
+def _exact(leaf: tuple[Name, Any]) -> Any:
+    """The exact sizes of a leaf, and what it is."""
+    name, value = leaf
+    return (
+        (name, _shape(value), value.dtype) if isinstance(value, Tensor) else (name, _plain(value))
+    )
 
 
 def _plain(value: Any) -> Any:

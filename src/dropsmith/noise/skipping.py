@@ -6,7 +6,7 @@ transformers and in timm (classes called `...DropPath`, rate `drop_prob`), and i
 draw of its own: `layerdrop`, an attribute of the module that holds the layers or of its `config`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -64,20 +64,39 @@ def layer_drop_rate(module: nn.Module) -> float | None:
 def branch_drop_rate(module: nn.Module) -> float | None:
     """The chance that a module drops a branch for a whole batch, as torchvision's may."""
     attributes = vars(module)
-    rate = attributes.get("p") if attributes.get("mode") == "batch" else None
-    return float(rate) if isinstance(rate, int | float) else None
+    return _number(attributes.get("p")) if attributes.get("mode") == "batch" else None
 
 
-def may_get_skip_rate(module: nn.Module) -> bool:
-    """Say whether a module has a place for such a rate, whatever stands there now."""
-    attributes = vars(module)
-    is_branch = "p" in attributes and "mode" in attributes
-    return is_branch or "layerdrop" in attributes or "config" in attributes
+def has_skip_settings(module: nn.Module) -> bool:
+    """Say whether a module, or its configuration, has a place for such a rate."""
+    return not vars(module).keys().isdisjoint(("layerdrop", "mode", "config"))
 
 
-def skip_rates(module: nn.Module) -> tuple[float | None, ...]:
-    """The `layer_drop_rate` and `branch_drop_rate` of a module."""
-    return layer_drop_rate(module), branch_drop_rate(module)
+def skip_rates(modules: Iterable[nn.Module]) -> tuple[float | None, ...]:
+    """The rates at which modules skip layers or branches for a whole batch, and their places.
+
+    Two such values are equal while none of the rates changes. A configuration that many modules
+    have is read once.
+
+    Args:
+        modules: those that have places for such rates.
+    """
+    rates: list[float | None] = []
+    configs: dict[int, Any] = {}
+    for module in modules:
+        attributes = module.__dict__
+        if "layerdrop" in attributes or "mode" in attributes:
+            rates += (_number(attributes.get("layerdrop")), branch_drop_rate(module))
+        config = attributes.get("config")
+        configs[id(config)] = config
+    for config in configs.values():
+        names = [name for name in getattr(config, "__dict__", {}) if name.endswith("layerdrop")]
+        rates += (_number(getattr(config, name, None)) for name in ("layerdrop", *names))
+    return tuple(rates)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _layer_drop_rates(module: nn.Module) -> Iterator[tuple[Any, str, int | float]]:
