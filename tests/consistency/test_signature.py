@@ -7,7 +7,7 @@ from torch import nn
 import dropsmith as ds
 from consistency.tiny import PLAN, X, Y, assert_equal_gradients, net, of_rows, seeded
 from dropsmith.consistency import ConsistentOutput, consistent
-from dropsmith.consistency.signature import Signature
+from dropsmith.consistency.signature import Signature, position_names
 from dropsmith.objectives import RDrop
 
 
@@ -96,8 +96,8 @@ def test_forwards_of_any_arguments_train_like_one_that_names_them():
 
 def test_arguments_have_the_names_of_the_forward_and_those_beyond_are_numbered():
     varied = Signature.of(Varied(by_name=False))
-    assert varied.position_names(2) == ("argument 0", "argument 1")
-    assert Signature.of(net()).position_names(1) == ("input",)
+    assert position_names(varied.names, 2) == ("argument 0", "argument 1")
+    assert position_names(Signature.of(net()).names, 1) == ("input",)
 
 
 @pytest.mark.parametrize("mode", ["auto", "looped"])

@@ -8,6 +8,7 @@ prints a note and goes on. A command that runs for hours would then not stop.
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import current_thread, main_thread
 from types import FrameType
 
 
@@ -30,14 +31,11 @@ def interrupts_noted() -> Iterator[Callable[[], None]]:
         if received:
             raise KeyboardInterrupt
 
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not is_default or current_thread() is not main_thread():
         yield check
         return
-    try:
-        signal.signal(signal.SIGINT, receive)
-    except ValueError:  # Only the main thread may say how a signal is handled.
-        yield check
-        return
+    signal.signal(signal.SIGINT, receive)
     try:
         yield check
         check()

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from dropsmith.cli._interrupts import interrupts_noted
+
 if TYPE_CHECKING:
     from dropsmith.compare import Watch
     from dropsmith.record import Record
@@ -22,8 +24,6 @@ def runs_bar(title: str, total: int) -> Iterator["Watch"]:
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
-
-    from dropsmith.cli._interrupts import interrupts_noted
 
     console = Console(stderr=True)
     columns = (

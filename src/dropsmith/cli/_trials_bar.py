@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from dropsmith.cli._interrupts import interrupts_noted
+
 if TYPE_CHECKING:
     from dropsmith.pattern_search import Progress, Trial, Watch
 
@@ -25,8 +27,6 @@ def trials_bar(title: str, total: int, score: str) -> Iterator["Watch"]:
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from dropsmith.cli._interrupts import interrupts_noted
 
     console = Console(stderr=True, highlight=False)
     columns = (

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from dropsmith.consistency.auxiliary_loss import check_own_loss, has_auxiliary, own_loss_of
 from dropsmith.consistency.task_loss import LabelledLoss
 from dropsmith.errors import ViewError
-from dropsmith.noise import ForwardPass, Noise, owner_module
+from dropsmith.noise import ForwardPass, Noise, installations, owner_module
 from dropsmith.objectives import LossFunction
-from dropsmith.passes import Audit, AuditRow, ViewRun, Views, audit, find_installation
+from dropsmith.passes import Audit, AuditRow, ViewRun, Views, audit
 from dropsmith.patterns import Off, TorchDropout
 from dropsmith.plans import display_name
 
@@ -63,7 +63,7 @@ def check_differ(
     first, second = (logits[: views.shared_rows].detach() for logits in views.logits[:2])
     if not torch.equal(first, second):
         return True
-    if _draws_for_each_view(module, noise):
+    if _draws_for_each_view(module):
         return False
     try:
         with noise.passing(ForwardPass()):
@@ -99,14 +99,14 @@ def _from(module: nn.Module, trunk: str | None) -> list[str]:
     ]
 
 
-def _draws_for_each_view(module: nn.Module, noise: Noise) -> bool:
+def _draws_for_each_view(module: nn.Module) -> bool:
     """Say whether some pattern of a plan drew for each view, or will once its schedule begins."""
-    installation = find_installation(module)
-    return installation is not None and any(
+    return any(
         assignment.rule.views == "fresh"
         and not isinstance(assignment.pattern, Off | TorchDropout)
         and getattr(assignment.pattern, "rate", 1) != 0
-        and noise.draw_counts.get(assignment.site.name)
+        and installation.noise.draw_counts.get(assignment.site.name)
+        for _, installation in installations(module)
         for assignment in installation.assignments
     )
 

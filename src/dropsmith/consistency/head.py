@@ -75,9 +75,9 @@ class FusedHead:
             )
 
     def end(self) -> None:
-        """Give the head its own forward back when the passes are over."""
-        if self.lazy_head is not None:
-            as_before(self.lazy_head[1])
+        """Give the head that was put off its own forward back when the passes are over."""
+        assert self.lazy_head is not None
+        as_before(self.lazy_head[1])
 
     def judge(self, scores: tuple[Tensor, ...], rank: int) -> None:
         """Report once whether the head was fused with the loss, and if not, why.

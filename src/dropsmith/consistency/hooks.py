@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dropsmith.batches import Arguments
 from dropsmith.consistency.accumulation import scale_to_accumulated_batch
 from dropsmith.consistency.auxiliary_loss import AUXILIARY, auxiliary_term
-from dropsmith.consistency.signature import ITEMS, takes_labels
+from dropsmith.consistency.signature import ITEMS, position_names, takes_labels
 from dropsmith.consistency.state import Consistent, ConsistentOutput, StepRun
 from dropsmith.consistency.task_loss import Counting, LabelledLoss
 from dropsmith.errors import ObjectiveError, ViewError
@@ -38,11 +38,8 @@ def before(state: Consistent, module: nn.Module, args: Any, kwargs: dict[str, An
         _refuse(kwargs)
     with turn:  # Another thread may be looking at the model, or sampling it.
         noise: Noise = module.__dict__[ATTRIBUTE]
-        if state.running is not None and not _is_nested(module):
-            _end_interrupted(state)
-            if module.__dict__.get(INSTALLATION) is not None:
-                # The plan's hook on the root took the pass for one that is still held.
-                noise.begin(module.training, module)
+        if state.running is not None:
+            _end_interrupted(state, module, noise)
         # Held noise means that somebody else is making views of this model: an audit, or `views`.
         if noise.pass_is_set:
             noise.check_thread(training=True)
@@ -74,9 +71,7 @@ def after(state: Consistent, module: nn.Module, args: Any, kwargs: Any, output: 
             state.head.end()
         loss = _loss(state, step, views)
     finally:
-        if state.head.lazy_head is not None:
-            state.head.end()
-        step.run.close()
+        _close(state, step)
     if not state.watch.over:
         state.watch.watch(loss)
     return _with_loss(views.outputs[0], loss, bool(state.forward.labels))
@@ -92,12 +87,20 @@ def _is_nested(module: nn.Module) -> bool:
     return forwards > 1
 
 
-def _end_interrupted(state: Consistent) -> None:
-    """End a step whose forward was interrupted, after which torch runs no hook."""
+def _end_interrupted(state: Consistent, module: nn.Module, noise: Noise) -> None:
+    """End a step of this thread whose forward was interrupted, after which torch runs no hook."""
     step = state.running
-    if step is None or step.thread != get_ident():
+    if step is None or step.thread != get_ident() or _is_nested(module):
         return
     state.running = None
+    _close(state, step)
+    if module.__dict__.get(INSTALLATION) is not None:
+        # The plan's hook on the root took the pass for one that is still held.
+        noise.begin(module.training, module)
+
+
+def _close(state: Consistent, step: StepRun) -> None:
+    """End the passes of a step, also after an error."""
     if state.head.lazy_head is not None:
         state.head.end()
     step.run.close()
@@ -130,7 +133,7 @@ def _begin(
     kwargs = {name: value for name, value in kwargs.items() if name != ITEMS}
     if state.forward.labels is None:
         state.forward = replace(state.forward, labels=takes_labels(module, args, kwargs))
-    names = state.names_by_count.get(len(args)) or state.position_names(len(args))
+    names = position_names(state.forward.names, len(args))
     batch = {**dict(zip(names, args, strict=True)), **kwargs}
     if isinstance(state.loss, LabelledLoss):
         state.loss.labels(batch)

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -39,14 +40,16 @@ class Signature:
         labels = "labels" in all_names or (None if any_name else False)
         return cls(names, labels, any_name or ITEMS in all_names)
 
-    def position_names(self, count: int) -> tuple[str, ...]:
-        """The names of arguments given by position; those of `*args` are numbered.
 
-        >>> Signature(("x",), False, False).position_names(3)
-        ('x', 'argument 1', 'argument 2')
-        """
-        rest = (f"argument {number}" for number in range(len(self.names), count))
-        return (*self.names[:count], *rest)
+@lru_cache(maxsize=64)
+def position_names(names: tuple[str, ...], count: int) -> tuple[str, ...]:
+    """The names of so many arguments given by position; those of `*args` are numbered.
+
+    >>> position_names(("x",), 3)
+    ('x', 'argument 1', 'argument 2')
+    """
+    rest = (f"argument {number}" for number in range(len(names), count))
+    return (*names[:count], *rest)
 
 
 def takes_labels(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

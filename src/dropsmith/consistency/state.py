@@ -60,7 +60,6 @@ class Consistent:
         self.trunk, self.rows = trunk, rows
         self.labels_are_optional = False
         self.requests: dict[int, ViewRequest] = {}
-        self.names_by_count: dict[int, tuple[str, ...]] = {}
         self.attributes_before: dict[str, tuple[bool, Any]] = {}
         self.handles: list[RemovableHandle] = []
         self.running: StepRun | None = None
@@ -88,11 +87,6 @@ class Consistent:
         )
         self.requests[views] = request
         return request
-
-    def position_names(self, count: int) -> tuple[str, ...]:
-        """The names of so many arguments given by position, read once."""
-        names = self.names_by_count[count] = self.forward.position_names(count)
-        return names
 
     def reader_for(self, model: nn.Module, run: ViewRun) -> Reader:
         """A reader of the pass that the root has begun; that of the step before where it fits."""

@@ -7,6 +7,7 @@ from dropsmith.noise.install import assign_rules, install, remove
 from dropsmith.noise.lookup import (
     INSTALLATION,
     Installation,
+    all_noise,
     find_noise,
     installation_of,
     installations,
@@ -60,6 +61,7 @@ __all__ = [
     "OwnDraws",
     "RowAxes",
     "SiteNoise",
+    "all_noise",
     "assign_rules",
     "branch_drop_rate",
     "call_kind",

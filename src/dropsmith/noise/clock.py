@@ -141,7 +141,7 @@ class EnterRoot:
         noise, compiling = self.noise, torch.compiler.is_compiling()
         if not compiling:
             thread = get_ident()
-            if (noise.running or noise.pass_is_set) and noise.thread != thread:
+            if noise.thread != thread:
                 noise.check_thread(module.training)
             noise.thread = thread
         noise.running = True

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from dropsmith.batches import leading_tensor, with_leading_tensor
 from dropsmith.interception import Attachment
 from dropsmith.noise.site_noise import SiteNoise
+from dropsmith.noise.skipping import set_rate
 
 
 class RetunedRate(Attachment):
@@ -84,7 +85,7 @@ class KeyedDropout(Attachment):
     def detach(self) -> None:
         # Torch runs no hook after a forward that was interrupted from the keyboard.
         if self.rates:
-            _set_rate(self.module, self.attribute, self.rates[0])
+            set_rate(self.module, self.attribute, self.rates[0])
             self.rates.clear()
         super().detach()
 
@@ -95,7 +96,7 @@ class _DisableRate:
 
     def __call__(self, module: nn.Module, args: Any) -> None:
         self.rates.append(getattr(module, self.attribute))
-        _set_rate(module, self.attribute, 0.0)
+        set_rate(module, self.attribute, 0.0)
 
 
 class _DropOutput:
@@ -107,7 +108,7 @@ class _DropOutput:
     def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
         attachment = self.attachment
         if attachment.rates:
-            _set_rate(module, attachment.attribute, attachment.rates.pop())
+            set_rate(module, attachment.attribute, attachment.rates.pop())
         site_noise = attachment.site_noise
         if output is None or not (module.training or site_noise.noise.current.sampling):
             return None
@@ -117,11 +118,3 @@ class _DropOutput:
             return output.copy_(result) if getattr(module, "inplace", False) else result
         first = leading_tensor(output, site_noise.site.name)
         return with_leading_tensor(output, site_noise.drop(first, module))
-
-
-def _set_rate(module: nn.Module, attribute: str, rate: float) -> None:
-    # Past the setter of `nn.Module`, which looks among parameters and modules first.
-    if attribute in module.__dict__:
-        module.__dict__[attribute] = rate
-    else:
-        setattr(module, attribute, rate)

@@ -134,19 +134,19 @@ def layer_drop_disabled(model: nn.Module) -> Iterator[None]:
     rates = [rate for module in model.modules() for rate in _layer_drop_rates(module) if rate[2]]
     try:
         for holder, name, rate in rates:
-            _set_rate(holder, name, type(rate)(0))
+            set_rate(holder, name, type(rate)(0))
         yield
     finally:
         for holder, name, rate in rates:
-            _set_rate(holder, name, rate)
+            set_rate(holder, name, rate)
 
 
-def _set_rate(holder: Any, name: str, rate: float) -> None:
-    """Set a rate, also of a configuration that is frozen or checks what it is given."""
-    if isinstance(holder, nn.Module):
-        setattr(holder, name, rate)
-    elif name in getattr(holder, "__dict__", {}):
+def set_rate(holder: Any, name: str, rate: float) -> None:
+    """Set a rate past setters: a module's are slow, a configuration's may check or refuse."""
+    if name in getattr(holder, "__dict__", {}):
         holder.__dict__[name] = rate
+    elif isinstance(holder, nn.Module):
+        setattr(holder, name, rate)
     else:
         object.__setattr__(holder, name, rate)
 

@@ -126,9 +126,12 @@ class Noise:
         By then another pass may have begun. Where torch shows which part it runs again, the pass
         comes back with that part, whatever the model returned.
         """
+        checkpointing.attach_to_part(f"{_KEPT_PASS}_{id(self)}", self._numbered_pass())
+
+    def _numbered_pass(self) -> ForwardPass:
+        """The pass that is running, with the numbers that it draws for."""
         step, call = self.clock.numbers_of(self.current)
-        forward_pass = replace(self.current, step=step, call=call)
-        checkpointing.attach_to_part(f"{_KEPT_PASS}_{id(self)}", forward_pass)
+        return replace(self.current, step=step, call=call)
 
     def restore_pass_of_part(self) -> None:
         """Come back to the pass of the part that backward runs again, where it was kept."""
@@ -144,12 +147,9 @@ class Noise:
         """
         if not self.current.may_run_again:
             return
-        restore = None
+        restore = _Restore(self, self._numbered_pass())
         for tensor in tensors:
             if tensor.requires_grad:
-                restore = restore or _Restore(
-                    self, self.current, *self.clock.numbers_of(self.current)
-                )
                 tensor.register_hook(restore)
 
     def check_thread(self, training: bool) -> None:
@@ -158,9 +158,11 @@ class Noise:
         Args:
             training: whether the model is in train mode; without noise its forwards may overlap.
         """
+        is_busy = self.pass_is_set or (training and self.running)
+        if not is_busy or self.thread == get_ident():
+            return
         # A thread that was interrupted in a forward never said that it ended.
-        is_alive = any(thread.ident == self.thread for thread in threading.enumerate())
-        if is_alive and self.thread != get_ident() and (training or self.pass_is_set):
+        if any(thread.ident == self.thread for thread in threading.enumerate()):
             raise NoiseError(
                 "another thread is running this model, and both would draw from one state of its "
                 "noise\n  dropsmith.predict may be called from many threads, which take turns; "
@@ -179,14 +181,11 @@ class Noise:
 
 
 class _Restore:
-    """A hook of backward that brings a pass back, with the numbers that it drew for."""
+    """A hook of backward that brings a pass back."""
 
-    def __init__(self, noise: Noise, forward_pass: ForwardPass, step: int, call: int) -> None:
+    def __init__(self, noise: Noise, forward_pass: ForwardPass) -> None:
         self.noise, self.forward_pass = noise, forward_pass
-        self.step, self.call = step, call
 
     def __call__(self, grad: Tensor) -> None:
-        if self.forward_pass.step is None:
-            self.forward_pass = replace(self.forward_pass, step=self.step, call=self.call)
         self.noise.current = self.forward_pass
         self.noise.restored_backward = checkpointing.backward()

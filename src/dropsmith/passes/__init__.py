@@ -15,7 +15,6 @@ from dropsmith.passes.noise_free import Modes, noise_disabled
 from dropsmith.passes.request import Mode, ViewRequest
 from dropsmith.passes.run_audit import Audit, AuditRow, audit
 from dropsmith.passes.runner import ViewRun, plan_run
-from dropsmith.passes.strategy import find_installation
 from dropsmith.passes.trunk import upper
 from dropsmith.passes.view_values import (
     Scores,
@@ -39,7 +38,6 @@ __all__ = [
     "as_before",
     "audit",
     "detach_tensors",
-    "find_installation",
     "has_spans",
     "head_of",
     "large_head",

@@ -9,9 +9,7 @@ from torch import nn
 from dropsmith.batches import Arguments, Layout
 from dropsmith.errors import ViewError
 from dropsmith.noise import (
-    Installation,
     branch_drop_rate,
-    installation_of,
     installations,
     layer_drop_rate,
     layout_of,
@@ -109,11 +107,6 @@ def _once_per_batch(model: nn.Module, request: ViewRequest) -> str:
     if drops_branches(model) or (request.reads is None and drops_layers(model)):
         return "layers or branches are skipped once for a batch"
     return _PARTIAL if request.batch_fraction < 1 and plans else ""
-
-
-def find_installation(model: nn.Module) -> Installation | None:
-    """Return the installation on a model, or on the model inside a wrapper; None without one."""
-    return next((i for m in model.modules() if (i := installation_of(m)) is not None), None)
 
 
 def drops_layers(model: nn.Module) -> bool:

@@ -75,7 +75,13 @@ class Rule:
 
     def pattern_fits(self, site: Site) -> bool:
         """Say whether the pattern of the rule can go on a site, whichever the rule means."""
-        return _goes_on(self.pattern, site)
+        if isinstance(self.pattern, TorchDropout):
+            return site.native
+        if isinstance(self.pattern, Off):
+            return True
+        if self.pattern.goes_on == "activations":
+            return site.kind not in ("weight", "words")
+        return {"weights": "weight", "words": "words"}[self.pattern.goes_on] == site.kind
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object from which `rule_from_json` makes an equal rule."""
@@ -136,13 +142,3 @@ def rule_from_json(values: Any, patterns: Sequence[type[Pattern]] = ()) -> Rule:
     views, axes = rest.pop("views", "fresh"), rest.pop("axes", None)
     mask, calls = rest.pop("mask", "own"), rest.pop("calls", "each")
     return Rule(selector, from_json(rest, patterns), views, axes, mask, calls)
-
-
-def _goes_on(pattern: Pattern, site: Site) -> bool:
-    if isinstance(pattern, TorchDropout):
-        return site.native
-    if isinstance(pattern, Off):
-        return True
-    if pattern.goes_on == "activations":
-        return site.kind not in ("weight", "words")
-    return {"weights": "weight", "words": "words"}[pattern.goes_on] == site.kind

@@ -6,9 +6,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from dropsmith.errors import NoiseError
-from dropsmith.noise import SiteNoise
+from dropsmith.noise import Installation, SiteNoise
 from dropsmith.patterns import TorchDropout
-from dropsmith.plans import Plan, Rule, rule
+from dropsmith.plans import Assignment, Plan, Rule, rule
 from dropsmith.prediction.native_dropout import Calls, NativeCall, native_calls
 
 
@@ -47,6 +47,18 @@ def native_rules(calls: Calls) -> list[Rule]:
     """A rule for each native site that drops; where its calls differ, that of the highest rate."""
     noisiest = {name: max(of_site, key=lambda c: c.rate) for name, of_site in calls.items()}
     return [rule(name, c.pattern, axes=c.axes) for name, c in noisiest.items() if c.rate]
+
+
+def native_assignments(installation: Installation, count: int) -> list[Assignment]:
+    """The sites at which the first rules of an installation decide, those of native noise.
+
+    Args:
+        installation: what is on the model.
+        count: how many of its rules are those of native noise.
+    """
+    # A rule of the user's may equal one of them.
+    rules = {id(rule) for rule in installation.rules[:count]}
+    return [a for a in installation.assignments if id(a.rule) in rules]
 
 
 def sites_of_several_patterns(calls: Calls) -> Calls:

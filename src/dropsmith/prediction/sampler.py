@@ -13,6 +13,7 @@ from dropsmith.kernels import lazy_logits
 from dropsmith.noise import PREDICTION, Installation, check_rules_ran
 from dropsmith.passes import Scores, ViewRequest, ViewRun, has_spans, logits_of, plan_run
 from dropsmith.prediction.class_axis import ProductTrace, class_axis_of
+from dropsmith.prediction.native_rules import native_assignments
 from dropsmith.prediction.trial_memory import TrialMemory
 from dropsmith.rng import Key
 
@@ -125,8 +126,7 @@ class Sampler:
         """After a pass: an error for a rule of the user's, a warning for the model's own noise."""
         rules, draw_counts = self.installation.rules, self.noise.draw_counts
         check_rules_ran(replace(self.installation, rules=rules[self.native_rules :]))
-        own_rules = {id(rule) for rule in rules[: self.native_rules]}
-        native = [a for a in self.installation.assignments if id(a.rule) in own_rules]
+        native = native_assignments(self.installation, self.native_rules)
         silent = [a.site.name for a in native if a.site.name not in draw_counts]
         if silent:
             warnings.warn(

@@ -19,6 +19,7 @@ from dropsmith.noise import (
     KeyedDropout,
     OwnDraws,
     RowAxes,
+    all_noise,
     assign_rules,
     find_noise,
     install,
@@ -36,7 +37,12 @@ from dropsmith.noise import sites as find_sites
 from dropsmith.patterns import Schedule
 from dropsmith.plans import Plan, Rule
 from dropsmith.prediction.native_dropout import Calls, native_calls
-from dropsmith.prediction.native_rules import CallByCall, native_rules, sites_of_several_patterns
+from dropsmith.prediction.native_rules import (
+    CallByCall,
+    native_assignments,
+    native_rules,
+    sites_of_several_patterns,
+)
 from dropsmith.prediction.sampler import Sampler
 from dropsmith.prediction.trial_memory import TrialMemory, memory_key, recall, remember
 
@@ -65,7 +71,7 @@ def sampling(
 def _in_turn(
     model: nn.Module, inputs: Arguments, plan: Plan | None, seed: int, rows: RowAxes | None
 ) -> Iterator[Sampler]:
-    if (noise := find_noise(model)) is not None and (noise.running or noise.pass_is_set):
+    for noise in all_noise(model):
         noise.check_thread(training=True)
     plan = plan if plan is not None else plan_of(model) or Plan()
     _check_root(model)
@@ -175,9 +181,7 @@ def _step_of(model: nn.Module, plan: Plan) -> int:
 
 
 def _draw_call_by_call(installation: Installation, calls: Calls, native_rules: int) -> None:
-    # A rule of the user's may equal one of the model's own noise.
-    rules = {id(rule) for rule in installation.rules[:native_rules]}
-    native = {a.site.name for a in installation.assignments if id(a.rule) in rules}
+    native = {a.site.name for a in native_assignments(installation, native_rules)}
     for attachment in installation.attachments:
         for holder in _holders(attachment):
             if (name := holder.site_noise.site.name) in calls and name in native:
