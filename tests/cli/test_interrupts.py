@@ -7,6 +7,8 @@ import pytest
 
 from dropsmith.cli._interrupts import interrupts_noted
 from dropsmith.cli._progress import runs_bar
+from dropsmith.cli._trials_bar import trials_bar
+from dropsmith.pattern_search import Progress
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -72,6 +74,27 @@ def test_a_bar_over_runs_stops_at_the_run_after_a_lost_interrupt(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run()
     assert steps == ["second run"]
+
+
+def test_a_bar_over_trials_stops_at_the_trial_after_a_lost_interrupt(monkeypatch):
+    steps = []
+
+    def progress(done: int) -> Progress:
+        return Progress(
+            done=done, total=3, running=1, best=None, last_trial=None, seconds_left=None
+        )
+
+    def run() -> None:
+        with trials_bar("digits", 3, "validation NLL") as watch:
+            watch(progress(1))
+            lose_interrupt(monkeypatch)
+            steps.append("second trial")
+            watch(progress(2))
+            steps.append("third trial")
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert steps == ["second trial"]
 
 
 def test_the_handler_is_what_it_was_after_the_block():

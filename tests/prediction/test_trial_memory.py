@@ -1,14 +1,19 @@
 """What a prediction remembers of a model is forgotten where the model has changed."""
 
+from math import sqrt
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
+from dropsmith.batches import arguments
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.plans.selector import select
+from dropsmith.prediction.native_dropout import native_calls
+from dropsmith.prediction.native_rules import native_rules
 from dropsmith.prediction.run_predict import predict
 from noise.zoo import FLIPS, WIDTH, seeded
 
@@ -78,23 +83,30 @@ def test_a_rate_that_changes_is_the_rate_of_the_next_prediction(way):
     assert torch.equal(predict(model, X, samples=40).mean, want)
 
 
+class Twice(nn.Module):
+    """One site of two calls, whose rates differ."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(WIDTH, 32)
+
+    def forward(self, x):
+        hidden = functional.dropout(self.layer(x), 0.5, self.training)
+        return functional.dropout(hidden, 0.2, self.training)[:, :3]
+
+
 def test_a_rule_that_equals_the_models_own_noise_decides_at_all_its_calls():
-    class Twice(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = nn.Linear(WIDTH, 32)
-
-        def forward(self, x):
-            hidden = functional.dropout(self.layer(x), 0.5, self.training)
-            return functional.dropout(hidden, 0.2, self.training)[:, :3]
-
     torch.manual_seed(0)
     model = Twice()
-    plans = [Plan(rule("root.dropout()", Bernoulli(rate=rate))) for rate in (0.5, 0.5000001)]
-    means = [predict(model, X, samples=200, plan=plan, keep=True) for plan in plans]
-    shares = [float((p.draws == 0).float().mean()) for p in means]
-    # Two draws at rate 0.5 keep a quarter.
-    assert abs(shares[0] - shares[1]) < 0.02
+    (native,) = native_rules(native_calls(model.train(), arguments(model, X)))
+    nearly = rule("root.dropout()", Bernoulli(rate=0.5000001), axes=native.axes)
+    assert native.pattern == Bernoulli(rate=0.5)
+    for each in (native, nearly):
+        plan = Plan(each)
+        values = predict(model, X, samples=200, plan=plan, keep=True, kind="regression").draws
+        # Two draws at rate 0.5 drop three quarters, one at 0.5 and one at 0.2 three fifths.
+        share, spread = float((values == 0).float().mean()), sqrt(0.75 * 0.25 / values.numel())
+        assert abs(share - 0.75) < 5 * spread
 
 
 def test_a_function_that_selects_sites_is_asked_at_every_prediction():
