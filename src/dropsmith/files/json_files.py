@@ -1,0 +1,113 @@
+"""JSON that is checked as it is read: size, encoding, depth, then fields, types and ranges."""
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dropsmith.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+    from pydantic_core import ErrorDetails
+
+T = TypeVar("T")
+
+LARGEST = 256 * 2**20
+"""The bytes of the largest JSON file that is read."""
+
+_SHOWN = 60
+"""Characters of a wrong value that an error repeats."""
+
+
+def read_json(path: Path, *, unique_keys: bool = False) -> Any:
+    """The values in a JSON file: in UTF-8, of at most `LARGEST` bytes, at most 200 levels deep.
+
+    Args:
+        path: of a regular file.
+        unique_keys: refuse an object that has a key twice, as one that a person wrote may have;
+            it takes the time of a second reading.
+
+    Raises:
+        DataError: the file holds no such JSON; the message does not name the file.
+        OSError: it cannot be read.
+    """
+    from pydantic_core import from_json
+
+    if path.exists() and not path.is_file():
+        raise DataError("it is no regular file")
+    if (size := path.stat().st_size) > LARGEST:
+        raise DataError(f"it is {size:,} bytes long; read are at most {LARGEST:,}")
+    data = path.read_bytes()
+    try:
+        values = from_json(data, allow_inf_nan=True)
+    except ValueError as error:
+        raise DataError(f"it is not JSON: {error}") from None
+    if unique_keys:
+        json.loads(data, object_pairs_hook=_unique)
+    return values
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise DataError(f"one object has the field {twice!r} twice\n  keep one of them")
+    return values
+
+
+def check(values: Any, schema: type[T], error: type[ValueError] = DataError) -> T:
+    """The values, if they have the fields, types and ranges of a schema.
+
+    >>> from typing_extensions import TypedDict
+    >>> class Point(TypedDict):
+    ...     x: float
+    >>> check({"x": 1.5}, Point)
+    {'x': 1.5}
+    >>> check({"x": "1.5"}, Point)
+    Traceback (most recent call last):
+    dropsmith.errors.DataError: field x should be a valid number, but is '1.5'
+
+    Args:
+        values: as `read_json` returns them.
+        schema: a type, such as a `TypedDict`, whose fields may be annotated with the ranges of
+            `annotated_types`. Fields that it does not name are refused. Numbers in text and the
+            like are not converted.
+        error: the class of error to raise.
+
+    Raises:
+        DataError: a field is missing, unknown, of another type or out of range; or the class that
+            was given as `error`.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return _adapter(schema).validate_python([values])[0]
+    except ValidationError as fault:
+        raise error(_sentence(fault.errors(include_url=False)[0], schema)) from None
+
+
+@lru_cache(maxsize=64)
+def _adapter(schema: type) -> "TypeAdapter[list[Any]]":
+    from pydantic import ConfigDict, TypeAdapter
+
+    # In a list, as only then does the configuration reach a `TypedDict`, which has no own.
+    return TypeAdapter(
+        GenericAlias(list, (schema,)), config=ConfigDict(strict=True, extra="forbid")
+    )
+
+
+def _sentence(fault: "ErrorDetails", schema: type) -> str:
+    name = ".".join(map(str, fault["loc"][1:]))
+    if fault["type"] == "missing":
+        return f"field {name} is missing"
+    if fault["type"] == "extra_forbidden":
+        fields = getattr(schema, "__annotations__", {})
+        return f"field {name} is unknown" + did_you_mean(name, fields)
+    shown = repr(fault["input"])
+    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+    rule = fault["msg"].removeprefix("Input ").removeprefix("Value ")
+    return f"{f'field {name}' if name else 'the whole'} {rule}, but is {shown}"
