@@ -95,9 +95,8 @@ def _adapter(schema: type) -> "TypeAdapter[list[Any]]":
     from pydantic import ConfigDict, TypeAdapter
 
     # In a list, as only then does the configuration reach a `TypedDict`, which has no own.
-    return TypeAdapter(
-        GenericAlias(list, (schema,)), config=ConfigDict(strict=True, extra="forbid")
-    )
+    values: Any = GenericAlias(list, (schema,))
+    return TypeAdapter(values, config=ConfigDict(strict=True, extra="forbid"))
 
 
 def _sentence(fault: "ErrorDetails", schema: type) -> str:
