@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from dropsmith import rng
 from dropsmith.errors import NoiseError
 from dropsmith.rng import Key, Source, bits, keep, mix, normal, threshold, uniform, words
 
@@ -298,3 +299,16 @@ def test_a_seed_of_numpy_is_the_integer_that_it_holds():
 def test_what_is_no_integer_is_no_seed(seed):
     with pytest.raises(NoiseError, match="a seed is an integer"):
         Key.of(seed)
+
+
+def test_units_beyond_thirty_one_bits_are_numbered_on(monkeypatch):
+    monkeypatch.setattr(rng, "_HALF", 4)
+    draw = words(Source(Key.of(1).fold(torch.tensor(2, dtype=torch.int32))), (9,))
+    assert torch.equal(draw, words(Source(Key.of(1).fold(2)), (9,)))
+
+
+def test_a_mask_of_more_units_than_there_are_numbers_is_refused():
+    source = Source(Key.of(1), device=torch.device("meta"))
+    assert words(source, (2**16, 2**16)).shape == (2**16, 2**16)
+    with pytest.raises(NoiseError, match="4,294,967,296 units, and this one has 4,295,032,832"):
+        words(source, (2**16 + 1, 2**16))

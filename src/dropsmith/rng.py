@@ -33,6 +33,9 @@ _SECOND = 0x846CA68B
 _SHIFT, _SHORT = np.uint32(16), np.uint32(15)
 _ONCE, _TWICE = np.uint32(_FIRST), np.uint32(_SECOND)
 _CHUNK = 65536
+_HALF = 1 << 31
+MOST_UNITS = 1 << 32
+"""The units of the largest mask: each has a number of 32 bits, and would meet another's beyond."""
 _CPU = torch.device("cpu")
 
 Word = int | Tensor
@@ -155,8 +158,23 @@ def bits(key: Key, index: Tensor) -> Tensor:
     return mix(mix(word) + _tensor(key.second))  # pyright: ignore[reportReturnType]
 
 
+def check_count(count: int) -> None:
+    """Raise `NoiseError` where a mask for one view has more units than there are numbers."""
+    if count > MOST_UNITS:
+        raise NoiseError(
+            f"a mask of one view has at most {MOST_UNITS:,} units, and this one has {count:,}\n"
+            "  split the batch, or share the mask along an axis: Bernoulli(rate=..., shared=...)"
+        )
+
+
 def words(source: Source, shape: tuple[int, ...]) -> Tensor:
-    """Random int32 of a shape, one for each position counted in row-major order."""
+    """Random int32 of a shape, one for each position counted in row-major order.
+
+    Raises:
+        NoiseError: there are more than `MOST_UNITS` positions.
+    """
+    if not torch.compiler.is_compiling():
+        check_count(math.prod(shape))
     return _words(source.key.in_transforms(source.device), shape, source.device)
 
 
@@ -164,8 +182,15 @@ def _words(key: Key, shape: tuple[int, ...], device: torch.device) -> Tensor:
     count = math.prod(shape)
     if isinstance(key.first, int) and isinstance(key.second, int) and numpy_serves(device):
         return torch.from_numpy(_in_chunks(key.first, key.second, count).view(np.int32)).view(shape)
-    index = torch.arange(count, dtype=torch.int32, device=device)
-    return bits(key, index).view(shape)
+    return bits(key, _numbers(count, device)).view(shape)
+
+
+def _numbers(count: int, device: torch.device) -> Tensor:
+    """The numbers from 0 as int32, which go on below zero after the largest."""
+    # Sizes of code that is being compiled may be known to nobody yet.
+    if torch.compiler.is_compiling() or count <= _HALF:
+        return torch.arange(count, dtype=torch.int32, device=device)
+    return torch.arange(count, dtype=torch.int64, device=device).to(torch.int32)
 
 
 def numpy_serves(device: torch.device) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 
-from dropsmith.errors import ViewError
+from dropsmith.errors import NoiseError, ViewError
 from dropsmith.kernels.keyed_dropout import chunked, keyed_dropout, reference
 from dropsmith.kernels.self_adjoint import LARGEST_MASK
 from dropsmith.rng import Key, bits
@@ -233,3 +233,9 @@ def test_another_step_does_not_compile_again():
     for step in range(20):
         compiled(torch.ones(4, 5), torch.tensor(step, dtype=torch.int32))
     assert counter.frame_count == 1
+
+
+def test_a_view_of_more_elements_than_have_numbers_is_refused():
+    x = torch.ones(1, dtype=torch.float16).expand(2 * (2**32 + 1))
+    with pytest.raises(NoiseError, match="this one has 4,294,967,297\n  split the batch"):
+        keyed_dropout(x, KEYS[:2], 0.5)

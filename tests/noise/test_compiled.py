@@ -1,8 +1,13 @@
 """Compiled code draws the masks of eager code, in one graph, whatever the step."""
 
+import copy
+
 import pytest
 import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
 
+from batches.zoo import drawn
 from dropsmith.noise.lookup import noise_of, step
 from dropsmith.passes.make_views import views
 from dropsmith.patterns import Bernoulli, LinearRate
@@ -115,3 +120,37 @@ def test_checkpointed_blocks_compile_to_the_same_gradients():
     one(plain).backward()
     one(torch.compile(again, backend="aot_eager")).backward()
     torch.testing.assert_close(gradients(again), gradients(plain))
+
+
+class Parts(nn.Module):
+    """A block in parts that are checkpointed, each of which may run it several times."""
+
+    def __init__(self, calls: tuple[int, ...]):
+        super().__init__()
+        self.block, self.calls = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Dropout(0.5)), calls
+
+    def forward(self, x):
+        for count in self.calls:
+            x = checkpoint(self._repeat, x, count, use_reentrant=False) if count else self.block(x)
+        return x
+
+    def _repeat(self, x, count):
+        for _ in range(count):
+            x = self.block(x)
+        return x
+
+
+@pytest.mark.parametrize("calls", [(1,), (2,), (1, 1), (0, 2, 0)])
+@pytest.mark.parametrize("held", ["each", "one"])
+def test_checkpointed_parts_compile_whole_where_side_effects_are_not_run_again(calls, held):
+    eager = Parts(calls)
+    Plan(rule("block.2", Bernoulli(rate=0.5), calls=held)).install(eager)
+    whole, x = copy.deepcopy(eager), drawn(6, 8)
+    compiled = torch.compile(whole, backend="aot_eager", fullgraph=True)
+    with torch._dynamo.config.patch(skip_fwd_side_effects_in_bwd_under_checkpoint=True):
+        for _ in range(2):
+            want, got = eager(x), compiled(x)
+            assert torch.equal(want == 0, got == 0)
+            want.sum().backward()
+            got.sum().backward()
+    torch.testing.assert_close(whole.block[0].weight.grad, eager.block[0].weight.grad)

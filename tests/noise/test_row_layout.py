@@ -391,3 +391,58 @@ def test_looking_at_a_model_counts_no_step_of_a_plan_on_a_part_of_it(look, forwa
         forwards,
     ]
     assert layout_of(net, arguments(net, x)).dependence == ""
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.lstm = nn.Embedding(10, 8), nn.LSTM(8, 3, batch_first=True)
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, ids, lengths=None):
+        return self.dropout(self.lstm(self.embedding(ids))[0][:, -1])
+
+
+EMPTY = {
+    "rows": (lambda: nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5)), torch.ones(0, 4)),
+    "pictures": (
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout(0.5)),
+        torch.ones(0, 3, 8, 8),
+    ),
+    "words": (Recurrent, {"ids": torch.zeros(0, 5, dtype=torch.long)}),
+    "two arguments": (
+        Recurrent,
+        {"ids": torch.zeros(0, 5, dtype=torch.long), "lengths": torch.zeros(0)},
+    ),
+    "no width": (lambda: nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5)), torch.ones(2, 0)),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+@pytest.mark.parametrize("call", [ds.predict, ds.audit, ds.sites, ds.views])
+def test_an_empty_batch_is_refused_with_its_sizes(name, call):
+    make, batch = EMPTY[name]
+    sizes = next(iter(batch.values())) if isinstance(batch, dict) else batch
+    with pytest.raises(ViewError, match=r"the batch is empty: [\w ]+ is of sizes ") as error:
+        call(make(), batch)
+    assert str(tuple(sizes.shape)) in str(error.value)
+
+
+def test_an_empty_batch_after_a_full_one_is_refused_as_well():
+    model = EMPTY["rows"][0]()
+    ds.predict(model, torch.ones(3, 4), samples=3)
+    with pytest.raises(ViewError, match="the batch is empty"):
+        ds.predict(model, torch.ones(0, 4), samples=3)
+
+
+def test_an_empty_tensor_beside_rows_is_no_empty_batch():
+    class Graph(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.dropout = nn.Linear(4, 3), nn.Dropout(0.5)
+
+        def forward(self, x, edges):
+            return self.dropout(self.layer(x).index_add(0, edges[0], self.layer(x)[edges[1]]))
+
+    edges = torch.zeros(2, 0, dtype=torch.long)
+    assert ds.predict(Graph(), (torch.ones(3, 4), edges), samples=4).mean.shape == (3, 3)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from dropsmith.batches import Arguments, Axis, Layout, Name, is_packed, leaves_of, packed_rows
+from dropsmith.errors import ViewError
 from dropsmith.noise.lookup import INSTALLATION
 from dropsmith.noise.probe_layout import probe_layout
 from dropsmith.noise.skipping import has_skip_settings, skip_rates
@@ -94,13 +95,14 @@ def layout_of(
         state: `model_state` of the model, where it is known.
 
     Raises:
-        ViewError: no argument has rows, or `rows` names none.
+        ViewError: no argument has rows, `rows` names none, or the batch is empty.
     """
     state = (state or model_state(model)), rows and tuple(rows.items())
     cache = _CACHES[model]
     exact = (*state, *map(_exact, _leaves(arguments)))
     layout = cache.exact.get(exact)
     if layout is None:
+        _check_nonempty(arguments)
         kind = (*state, _pattern(arguments))
         layout = cache.kinds.get(kind)
         if layout is None:
@@ -111,6 +113,22 @@ def layout_of(
             cache.exact.clear()
         cache.exact[exact] = layout
     return layout
+
+
+def _check_nonempty(arguments: Arguments) -> None:
+    """Raise `ViewError` where no tensor of a batch has an element: there is nothing to try."""
+    tensors = [
+        (name, leaf)
+        for name, leaf in _leaves(arguments)
+        if isinstance(leaf, Tensor) and not leaf.is_nested and leaf.ndim
+    ]
+    if tensors and not any(tensor.numel() for _, tensor in tensors):
+        name, tensor = tensors[0]
+        argument = f"argument {name}" if isinstance(name, int) else name
+        raise ViewError(
+            f"the batch is empty: {argument} is of sizes {tuple(tensor.shape)}\n"
+            "  give a batch of at least one row"
+        )
 
 
 def forget_layouts(model: nn.Module) -> None:
