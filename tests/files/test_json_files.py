@@ -97,3 +97,10 @@ def test_a_fault_is_named_by_its_field(values: Any, sentence: str):
 def test_the_class_of_the_error_is_the_callers():
     with pytest.raises(PlanError):
         check([], _Outer, PlanError)
+
+
+def test_a_number_that_python_does_not_write_is_refused_all_the_same():
+    with pytest.raises(
+        PlanError, match=r"rate should be .*, but is a number of thousands of digits"
+    ):
+        check({"rate": 10**5000}, _Inner, PlanError)

@@ -62,7 +62,7 @@ def folder(tmp_path_factory):
 
 
 @lru_cache(maxsize=1)
-def _pictures(data, limit):
+def _pictures(data, limit, bounds):
     generator = torch.Generator().manual_seed(0)
     parts = [
         Split({"image": torch.rand(20, 3, 16, 16, generator=generator), "labels": torch.arange(20)})

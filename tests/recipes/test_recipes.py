@@ -65,7 +65,7 @@ def few_pictures(monkeypatch):
 
 
 @lru_cache(maxsize=1)
-def _pictures(data, limit):
+def _pictures(data, limit, bounds):
     generator = torch.Generator().manual_seed(0)
     parts = [
         Split({"image": torch.rand(20, 3, 8, 8, generator=generator), "labels": torch.arange(20)})

@@ -13,7 +13,16 @@ def test_its_json_holds_every_setting_and_decides_the_records_id():
     from dropsmith.record import config_id
 
     values = json.loads(json.dumps(digits().to_json()))
-    unwritten = {"data", "samples", "samples_without", "score_test", "trunk", "whole", "start"}
+    unwritten = {
+        "bounds",
+        "data",
+        "samples",
+        "samples_without",
+        "score_test",
+        "trunk",
+        "whole",
+        "start",
+    }
     assert set(values) == set(digits().__dataclass_fields__) - unwritten
     assert values["plan"] == digits().plan.for_records()
     ids = [config_id(one.to_json()) for one in (digits(), digits(seed=1), digits(noise=False))]
@@ -37,6 +46,12 @@ def test_a_run_is_the_same_wherever_its_data_lies_and_however_that_is_spelled(tm
 )
 def test_it_knows_whether_the_user_named_the_place_of_the_data(change, given):
     assert digits(**change).data_given is given
+
+
+def test_bounds_are_no_part_of_what_a_run_is():
+    from dropsmith.tasks import Bounds
+
+    assert digits(bounds=Bounds(rows=5)).to_json() == digits().to_json()
 
 
 def test_an_unknown_precision_is_refused():

@@ -33,6 +33,7 @@ class SearchOptions:
     batch_size: int | None
     learning_rate: float | None
     data: Path | None
+    bounds: list[str] | None
     model: str | None
     limit: int | None
     precision: str
@@ -107,9 +108,12 @@ def children_of(options: SearchOptions) -> Children:
 
 def _of_recipe(options: SearchOptions) -> Children:
     proxy = recipe_search(options.task, options.preset, options.fixed_options)
+    task = find(proxy.task, options.data, proxy.model, options.bounds)
     return Children(
-        task=find(proxy.task, options.data, proxy.model),
-        setup=replace(proxy.setup(options.data_place), precision=options.precision),
+        task=task,
+        setup=replace(
+            proxy.setup(options.data_place), precision=options.precision, bounds=task.bounds
+        ),
         name=options.task.replace("/", "-"),
         trials=options.trials or proxy.trials,
         sampler=options.sampler or proxy.sampler,
@@ -120,7 +124,7 @@ def _of_recipe(options: SearchOptions) -> Children:
 
 
 def _of_task(options: SearchOptions) -> Children:
-    task = find(options.task, options.data, options.model)
+    task = find(options.task, options.data, options.model, options.bounds)
     return Children(
         task=task,
         setup=_child(options, task),

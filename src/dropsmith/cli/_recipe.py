@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dropsmith.cli._values import start_of
+from dropsmith.cli._values import bounds_of, start_of
 from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def recipe_setup(
     *,
     seed: int,
     data: Path | None,
+    bounds: list[str] | None,
     limit: int | None,
     precision: str,
     samples: int,
@@ -52,7 +53,7 @@ def recipe_setup(
     Args:
         name: the recipe's.
         preset: `cpu`, `paper`, or None for `cpu`.
-        seed, data: of the run.
+        seed, data, bounds: of the run.
         limit, precision, samples, without: in place of the preset's, where given.
         plan: the file or name of what a search has found, for recipes that begin with one.
         start: the first run's folder, for recipes that are a second one.
@@ -75,6 +76,7 @@ def recipe_setup(
         plan=None if plan is None else Plan.load(plan),
         start=start_of(start),
     )
+    setup = replace(setup, bounds=bounds_of(bounds))
     setup = recipe.transfer_plan(setup, preset or "cpu")
     changes = {"samples": samples, "samples_without": without}
     final_precision = setup.precision if precision == "no" else precision

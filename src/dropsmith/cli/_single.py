@@ -20,6 +20,7 @@ def setup_of(
     seed: int,
     budget: str,
     data: Path | None,
+    bounds: list[str] | None,
     model: str | None,
     limit: int | None,
     precision: str = "no",
@@ -35,7 +36,7 @@ def setup_of(
     from dropsmith.compare import Design, pick
     from dropsmith.plans import Plan
 
-    task_of_name = find(task, data, model)
+    task_of_name = find(task, data, model, bounds)
     name = pick([method], task_of_name)[-1]
     length, examples = budget_of(
         task_of_name, budget, limit, data, batch_size=batch_size, learning_rate=learning_rate

@@ -7,6 +7,7 @@ import typer
 
 from dropsmith.cli._options import (
     AsJson,
+    BoundValues,
     DataFolder,
     MethodName,
     ModelName,
@@ -28,6 +29,7 @@ def audit(
     rate: Rate = None,
     plan: PlanSource = None,
     data: DataFolder = None,
+    bound: BoundValues = None,
     model: ModelName = None,
     evaluate: Eval = False,
     as_json: AsJson = False,
@@ -44,7 +46,7 @@ def audit(
     from dropsmith.cli._model import model_and_batch
     from dropsmith.passes import audit as audit_of
 
-    audit_task = find(task, data, model)
+    audit_task = find(task, data, model, bound)
     audit_plan = plan_of(audit_task, with_, rate, plan, data=data, model=model)
     network, batch = model_and_batch(audit_task, data)
     with audit_plan.installed(network, batch):

@@ -8,6 +8,7 @@ import typer
 from dropsmith.cli._options import (
     AsJson,
     BatchSize,
+    BoundValues,
     BudgetName,
     DataFolder,
     LearningRate,
@@ -99,6 +100,7 @@ def compare(
     rates: Rates = None,
     tuning_seeds: TuningSeeds = 1,
     data: DataFolder = None,
+    bound: BoundValues = None,
     model: ModelName = None,
     limit: Limit = None,
     precision: Precision = "no",
@@ -123,7 +125,7 @@ def compare(
     from dropsmith.compare import Design, check, pick, usual
     from dropsmith.tasks import TASKS
 
-    comparison_task = find(task, data, model)
+    comparison_task = find(task, data, model, bound)
     length, examples = budget_of(
         comparison_task, budget, limit, data, batch_size=batch_size, learning_rate=learning_rate
     )

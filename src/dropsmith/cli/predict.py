@@ -8,6 +8,7 @@ import typer
 from dropsmith.cli._options import (
     AsJson,
     BatchSize,
+    BoundValues,
     BudgetName,
     DataFolder,
     LearningRate,
@@ -43,6 +44,7 @@ def predict(
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
     data: DataFolder = None,
+    bound: BoundValues = None,
     model: ModelName = None,
     limit: Limit = None,
     precision: Precision = "no",
@@ -67,6 +69,7 @@ def predict(
         batch_size=batch_size,
         learning_rate=learning_rate,
         data=data,
+        bounds=bound,
         model=model,
         limit=limit,
         precision=precision,

@@ -10,6 +10,7 @@ from dropsmith.cli._children import SearchOptions, children_of
 from dropsmith.cli._options import (
     AsJson,
     BatchSize,
+    BoundValues,
     BudgetName,
     DataFolder,
     LearningRate,
@@ -56,6 +57,7 @@ def search(
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
     data: DataFolder = None,
+    bound: BoundValues = None,
     model: ModelName = None,
     limit: Limit = None,
     precision: Precision = "no",
@@ -96,6 +98,7 @@ def search(
         batch_size=batch_size,
         learning_rate=learning_rate,
         data=data,
+        bounds=bound,
         model=model,
         limit=limit,
         precision=precision,

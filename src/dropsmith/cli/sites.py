@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from dropsmith.cli._options import AsJson, DataFolder, ModelName, TaskName
+from dropsmith.cli._options import AsJson, BoundValues, DataFolder, ModelName, TaskName
 from dropsmith.cli._values import find
 
 if TYPE_CHECKING:
@@ -10,7 +10,11 @@ if TYPE_CHECKING:
 
 
 def sites(
-    task: TaskName, data: DataFolder = None, model: ModelName = None, as_json: AsJson = False
+    task: TaskName,
+    data: DataFolder = None,
+    bound: BoundValues = None,
+    model: ModelName = None,
+    as_json: AsJson = False,
 ) -> None:
     """List every place in a task's model where noise is or could be.
 
@@ -24,7 +28,7 @@ def sites(
     from dropsmith.cli._model import model_and_batch
     from dropsmith.noise import sites as sites_of
 
-    model_sites = sites_of(*model_and_batch(find(task, data, model), data))
+    model_sites = sites_of(*model_and_batch(find(task, data, model, bound), data))
     if as_json:
         print(json.dumps([asdict(site) for site in model_sites], indent=1))
         return

@@ -41,7 +41,7 @@ def stored_record(setup: Setup, folder: Path) -> Record | None:
 def data_hash(setup: Setup) -> str:
     """The hash of the examples a setup is run on, which are read once per process."""
     where = None if setup.data is None else Path(setup.data)
-    return find_task(setup.task, where).load(where, setup.limit).sha256
+    return find_task(setup.task, where, setup.bounds).load(where, setup.limit).sha256
 
 
 def migrate_records(folder: Path) -> int:

@@ -106,7 +106,14 @@ def _sentence(fault: "ErrorDetails", schema: type) -> str:
     if fault["type"] == "extra_forbidden":
         fields = getattr(schema, "__annotations__", {})
         return f"field {name} is unknown" + did_you_mean(name, fields)
-    shown = repr(fault["input"])
-    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+    shown = _shown(fault["input"])
     rule = fault["msg"].removeprefix("Input ").removeprefix("Value ")
     return f"{f'field {name}' if name else 'the whole'} {rule}, but is {shown}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        shown = repr(value)
+    except ValueError:  # Python writes no whole number of thousands of digits
+        return "a number of thousands of digits"
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."

@@ -46,6 +46,7 @@ def child_setup(
         limit=limit,
         precision=precision,
         score_test=False,
+        bounds=task.bounds,
     )
 
 

@@ -4,6 +4,7 @@ from dropsmith.tasks import learning_rates, optimisers
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.catalogue import TASKS, find_task, plain_name
 from dropsmith.tasks.custom_model import CustomModelTask, with_model
+from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.part import Batch, Part, Split
 from dropsmith.tasks.data.selection import NO_LIMIT
 from dropsmith.tasks.generation import GenerationScores
@@ -26,8 +27,10 @@ __all__ = [
     "MAX_TEXT_TOKENS",
     "NO_LIMIT",
     "TASKS",
+    "USUAL",
     "AugmentedImages",
     "Batch",
+    "Bounds",
     "Budget",
     "CustomModelTask",
     "Data",

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 from dropsmith.errors import DataError, TaskError, did_you_mean
+from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.images.cifar10 import CIFAR10, CIFAR10_VIT
 from dropsmith.tasks.images.cifar10_wrn import (
     CIFAR10_WRN,
@@ -86,7 +88,7 @@ def plain_name(task: str) -> str:
     return task if task in TASKS else Path(task).resolve().name
 
 
-def find_task(name: str, data: str | Path | None = None) -> Task:
+def find_task(name: str, data: str | Path | None = None, bounds: Bounds = USUAL) -> Task:
     """The task of a name, or one on a folder of pictures or a table of texts at a path.
 
     >>> find_task("digits").noises
@@ -96,6 +98,7 @@ def find_task(name: str, data: str | Path | None = None) -> Task:
         name: one of `TASKS`, or a path: a folder with a subfolder of pictures for each class, a
             table of texts and labels, or a folder of such tables.
         data: the folder or file that the task will read, to say at once where it does not exist.
+        bounds: the most that the task reads.
 
     Raises:
         TaskError: there is no such task and no such path.
@@ -104,13 +107,19 @@ def find_task(name: str, data: str | Path | None = None) -> Task:
     if data is not None and not Path(data).exists():
         raise DataError(f"no file or folder {data}\n  it was given as the data of {name}")
     if name in TASKS:
-        return TASKS[name]
+        task = TASKS[name]
+        return task if task.bounds == bounds else _bounded(task, bounds)
     path = Path(name)
     if path.is_file() or (path.is_dir() and any(is_table(file) for file in path.iterdir())):
-        return replace(TEXT, name=name, home=path)
+        return replace(TEXT, name=name, home=path, bounds=bounds)
     if path.is_dir():
-        return replace(IMAGES, name=name, home=path)
+        return replace(IMAGES, name=name, home=path, bounds=bounds)
     raise TaskError(
         f"no task is called {name!r}, and no file or folder is there\n"
         f"  tasks: {', '.join(TASKS)}" + did_you_mean(name, TASKS)
     )
+
+
+def _bounded(task: Task, bounds: Bounds) -> Task:
+    # Every task of the catalogue is a dataclass, which its base is not.
+    return cast(Task, replace(cast(Any, task), bounds=bounds))

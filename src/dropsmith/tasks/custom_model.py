@@ -118,6 +118,7 @@ def with_model(task: Task, spec: str, data: Data) -> Task:
     places, input_name = task if same_class else AnyModel.of(model), _input(model, data.train)
     return CustomModelTask(
         task=task,
+        bounds=task.bounds,
         spec=spec,
         places=places,
         name=task.name,
@@ -139,7 +140,9 @@ def _pretrained_task(task: Task, checkpoint: str) -> Task | None:
     if isinstance(task, Seq2SeqTask):
         return with_pretrained_writer(task, checkpoint)
     if isinstance(task, ImageTask | PatchTask | ImageNetTask):
-        return PretrainedImageTask(task=task, checkpoint=checkpoint, name=task.name)
+        return PretrainedImageTask(
+            task=task, checkpoint=checkpoint, name=task.name, bounds=task.bounds
+        )
     return None
 
 

@@ -15,6 +15,7 @@ from dropsmith.errors import TaskError
 from dropsmith.passes import logits_of
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.part import Part
 from dropsmith.tasks.generation import GenerationScores
 from dropsmith.tasks.meters import Meter
@@ -82,7 +83,12 @@ def _hash(parts: Sequence[Part], names: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-class Task(ABC):
+@dataclass(frozen=True, kw_only=True)
+class _Bounded:
+    bounds: Bounds = USUAL
+
+
+class Task(_Bounded, ABC):
     """One kind of problem on one source of data; a frozen value.
 
     A task carries, as class or instance attributes, its `name` on the command line, its
@@ -91,7 +97,7 @@ class Task(ABC):
     in a short while on two cores), whether `perplexity` is shown for it, its `kind`:
     `classification` or `regression`, by what the model returns, whether its model is
     made of Transformer `blocks` that objectives can read, and where the `upper` half of its layers
-    begins: the name of a module, or None.
+    begins: the name of a module, or None. Its `bounds` are the most that it reads.
     """
 
     name: str

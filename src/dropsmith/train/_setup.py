@@ -6,7 +6,7 @@ from typing import Any
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.objectives import Objective
 from dropsmith.plans import KINDS, Kind, Plan
-from dropsmith.tasks import TASKS, Budget, learning_rates, optimisers, plain_name
+from dropsmith.tasks import TASKS, USUAL, Bounds, Budget, learning_rates, optimisers, plain_name
 from dropsmith.train.start import Start
 
 PRECISIONS = ("no", "bf16")
@@ -40,6 +40,7 @@ class Setup:
             what is below it runs once, with one draw of its noise.
         start: weights to begin with, or None for those that the seed draws. They are kept until
             others have a better validation loss.
+        bounds: the most that the task reads; no part of what the run is, either.
     """
 
     task: str
@@ -58,6 +59,7 @@ class Setup:
     whole: bool = False
     trunk: str | None = None
     start: Start | None = None
+    bounds: Bounds = USUAL
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

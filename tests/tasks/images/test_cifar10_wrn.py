@@ -12,7 +12,7 @@ from dropsmith.tasks.images.image_task import image_split
 from dropsmith.train import WEIGHTS, Saving, Setup, task_and_data, train
 
 
-def pictures(data=None, limit=None):
+def pictures(data=None, limit=None, bounds=None):
     generator = torch.Generator().manual_seed(0)
     parts = [
         image_split(torch.rand(n, 3, 16, 16, generator=generator), torch.arange(n) % 2)

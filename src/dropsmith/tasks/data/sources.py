@@ -1,6 +1,5 @@
-"""Data sets from the Hub and texts from files, with errors that say what to do without them."""
+"""Data sets from the Hub, with errors that say what to do without them."""
 
-import gzip
 from pathlib import Path
 from typing import Any
 
@@ -50,16 +49,3 @@ def subfolder(folder: Path, name: str) -> Path:
     """
     inside = folder / name
     return inside if inside.is_dir() else folder
-
-
-def read_text(path: Path) -> str:
-    """The text of a file in UTF-8, gzipped where its name ends in `.gz`.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    try:
-        data = path.read_bytes()
-        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {path}\n  {error}") from None

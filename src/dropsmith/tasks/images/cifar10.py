@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.selection import apply_limit, round_robin
 from dropsmith.tasks.data.sources import load_from_hub
@@ -28,7 +29,9 @@ _NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse
 _LAYOUT = "index.tsv.gz, test_00.webp … test_09.webp, train_00.avif … train_49.avif"
 
 
-def read_cifar10(data: Path | None = None, limit: int | None = None) -> Data:
+def read_cifar10(
+    data: Path | None = None, limit: int | None = None, bounds: Bounds = USUAL
+) -> Data:
     """4,000 (or `limit`) training, 2,000 validation and all 10,000 test images.
 
     Validation is the last 2,000 of the training images. In a folder they stand in an order whose
@@ -38,17 +41,18 @@ def read_cifar10(data: Path | None = None, limit: int | None = None) -> Data:
         data: a folder of mosaics of 1,000 images each with an index beside them; None to ask the
             Hub for `uoft-cs/cifar10` through `datasets`.
         limit: training images, at most 48,000.
+        bounds: the most that the index and a mosaic may hold.
 
     Raises:
         DataError: the folder does not hold the mosaics, or the Hub cannot be reached.
         MissingExtra: no folder was given and `datasets` is not installed.
     """
-    return _from_folder(data.resolve(), limit) if data is not None else _from_hub(limit)
+    return _from_folder(data.resolve(), limit, bounds) if data is not None else _from_hub(limit)
 
 
 @lru_cache(maxsize=2)
-def _from_folder(folder: Path, limit: int | None) -> Data:
-    labels = _labels(folder)
+def _from_folder(folder: Path, limit: int | None, bounds: Bounds) -> Data:
+    labels = _labels(folder, bounds)
     order = apply_limit(torch.arange(TRAIN), limit if limit is not None else LIMIT)
     validation = torch.arange(TRAIN, TRAIN + VALIDATION)
     parts = (
@@ -66,7 +70,7 @@ def _from_folder(folder: Path, limit: int | None) -> Data:
     )
 
 
-def _labels(folder: Path) -> dict[str, Tensor]:
+def _labels(folder: Path, bounds: Bounds) -> dict[str, Tensor]:
     path = folder / "index.tsv.gz"
     if not path.is_file():
         raise DataError(f"no CIFAR-10 in {folder}\n  looked for: {_LAYOUT}")

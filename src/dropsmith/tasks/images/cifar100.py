@@ -7,6 +7,7 @@ import torch
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.selection import apply_limit, round_robin
 from dropsmith.tasks.data.sources import load_from_hub
 from dropsmith.tasks.images.cifar10 import TEST, hub_split
@@ -18,12 +19,15 @@ TRAIN = 48_000
 """Training images; the last 2,000 of 50,000, in an order with balanced prefixes, are validation."""
 
 
-def read_cifar100(data: Path | None = None, limit: int | None = None) -> Data:
+def read_cifar100(
+    data: Path | None = None, limit: int | None = None, bounds: Bounds = USUAL
+) -> Data:
     """48,000 (or `limit`) training, 2,000 validation and all 10,000 test images, from the Hub.
 
     Args:
         data: must be None: the Hub is asked for `uoft-cs/cifar100` through `datasets`.
         limit: training images, at most 48,000.
+        bounds: of nothing, for no file is read.
 
     Raises:
         DataError: a folder was given, or the Hub cannot be reached.

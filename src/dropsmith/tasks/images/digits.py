@@ -7,6 +7,7 @@ import torch
 
 from dropsmith.errors import TaskError
 from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.selection import apply_limit, round_robin, stratify
 from dropsmith.tasks.images.image_task import ImageTask, image_split
 from dropsmith.tasks.task import Data
@@ -14,7 +15,7 @@ from dropsmith.tasks.task import Data
 COUNT, VALIDATION, TEST = 1797, 200, 897
 
 
-def read_digits(data: Path | None = None, limit: int | None = None) -> Data:
+def read_digits(data: Path | None = None, limit: int | None = None, bounds: Bounds = USUAL) -> Data:
     """700 training, 200 validation and 897 test images, the same in every run.
 
     The source is the test set of the UCI Optical Recognition of Handwritten Digits (Alpaydin &

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.selection import PARTS, apply_limit, check_parts, part_of, round_robin
 from dropsmith.tasks.images.image_task import ImageTask, image_split
 from dropsmith.tasks.task import Data
@@ -22,7 +23,9 @@ _PART_NAMES = {
 }
 
 
-def read_image_folder(data: Path | None = None, limit: int | None = None) -> Data:
+def read_image_folder(
+    data: Path | None = None, limit: int | None = None, bounds: Bounds = USUAL
+) -> Data:
     """Pictures by class, resized to 32 × 32 colour pixels.
 
     Where the folder holds `train`, `validation` and `test` folders of classes, these are the
@@ -31,6 +34,7 @@ def read_image_folder(data: Path | None = None, limit: int | None = None) -> Dat
     Args:
         data: the folder; each of its subfolders is a class.
         limit: training images, all where None.
+        bounds: the most that a picture, and all of them, may hold.
 
     Raises:
         DataError: there is no such folder, it holds one class only or too few pictures, or one
@@ -42,11 +46,11 @@ def read_image_folder(data: Path | None = None, limit: int | None = None) -> Dat
         )
     if not data.is_dir():
         raise DataError(f"no folder {data}")
-    return _read(data.resolve(), limit)
+    return _read(data.resolve(), limit, bounds)
 
 
 @lru_cache(maxsize=2)
-def _read(folder: Path, limit: int | None) -> Data:
+def _read(folder: Path, limit: int | None, bounds: Bounds) -> Data:
     files = _in_parts(folder)
     names = sorted({path.parent.name for paths in files.values() for path in paths})
     labels = {part: [names.index(p.parent.name) for p in files[part]] for part in PARTS}

@@ -13,12 +13,13 @@ from dropsmith.objectives import losses
 from dropsmith.passes import logits_of
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.data.bounds import Bounds
 from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.task import Data, Task
 from dropsmith.terms import Loss
 
-Reader = Callable[[Path | None, int | None], Data]
-"""Takes the `data` and `limit` of `Task.load`."""
+Reader = Callable[[Path | None, int | None, Bounds], Data]
+"""Takes the `data` and `limit` of `Task.load`, and the task's bounds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class ImageTask(Task):
     noises: tuple[str, ...] = CONV_NOISES
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        return self.read(data if data is not None else self.home, limit)
+        return self.read(data if data is not None else self.home, limit, self.bounds)
 
     def model(self, data: Data) -> nn.Module:
         channels, height, width = data.train.tensors()["image"].shape[1:]
@@ -80,7 +81,7 @@ class PatchTask(Task):
     upper: str | None = "net.vit.layers.2"
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        return self.read(data, limit)
+        return self.read(data, limit, self.bounds)
 
     def model(self, data: Data) -> nn.Module:
         channels, size, _ = data.train.tensors()["image"].shape[1:]

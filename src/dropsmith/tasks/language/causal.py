@@ -48,7 +48,8 @@ class CausalTask(Task):
     upper: str | None = "net.transformer.h.1"
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        streams = self.source.read(data, self.limit if limit is None else limit)
+        limit_or_default = self.limit if limit is None else limit
+        streams = self.source.read(data, limit_or_default, self.bounds)
         return streams_in_windows(streams, window=WINDOW, streams=STREAMS)
 
     def model(self, data: Data) -> nn.Module:

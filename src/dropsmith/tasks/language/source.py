@@ -8,8 +8,10 @@ from pathlib import Path
 import torch
 
 from dropsmith.errors import DataError, TaskError
+from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.selection import NO_LIMIT, PARTS
-from dropsmith.tasks.data.sources import load_from_hub, read_text, subfolder
+from dropsmith.tasks.data.sources import load_from_hub, subfolder
+from dropsmith.tasks.data.text_files import read_text
 from dropsmith.tasks.data.vocabulary import UNKNOWN_WORD, Vocabulary
 from dropsmith.tasks.language.stream import Stream
 from dropsmith.tasks.task import Data
@@ -42,38 +44,38 @@ class LanguageSource:
     files: tuple[str, ...]
     hub: tuple[str, str | None, str]
 
-    def read(self, data: Path | None, limit: int | None) -> Data:
+    def read(self, data: Path | None, limit: int | None, bounds: Bounds = USUAL) -> Data:
         """Streams of word numbers; every word of the training text that is read has one.
 
         Under a limit other words are `<unk>`: none could be learnt.
         """
-        return _read(self, data.resolve() if data is not None else None, limit)
+        return _read(self, data.resolve() if data is not None else None, limit, bounds)
 
-    def lines(self, data: Path | None) -> dict[str, list[str]]:
+    def lines(self, data: Path | None, bounds: Bounds = USUAL) -> dict[str, list[str]]:
         """The lines of each part, from a folder or the Hub."""
         if data is None:
             address, config, column = self.hub
             splits = load_from_hub(address, config, self.name)
             return {part: list(splits[part][column]) for part in PARTS}
         folder = subfolder(data, self.folder)
-        return {part: self._file(folder, part) for part in PARTS}
+        return {part: self._file(folder, part, bounds) for part in PARTS}
 
-    def _file(self, folder: Path, part: str) -> list[str]:
+    def _file(self, folder: Path, part: str, bounds: Bounds) -> list[str]:
         short = "valid" if part == "validation" else part
         names = [file_name.format(short) for file_name in self.files]
         for file_name in names:
             for path in (folder / file_name, folder / f"{file_name}.gz"):
                 if path.is_file():
-                    return _lines(path)
+                    return _lines(path, bounds)
         raise DataError(
             f"no {part} text of {self.name} in {folder}\n"
             f"  looked for: {', '.join(names)}, perhaps .gz"
         )
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path, bounds: Bounds) -> list[str]:
     # Only line feeds end a line: the texts hold other characters that `splitlines` would cut at.
-    return read_text(path).removesuffix("\n").split("\n")
+    return read_text(path, bounds).removesuffix("\n").split("\n")
 
 
 def _words(lines: list[str]) -> Iterator[str]:
@@ -89,8 +91,8 @@ def streams_in_windows(data: Data, **reading: int) -> Data:
 
 
 @lru_cache(maxsize=4)
-def _read(source: LanguageSource, data: Path | None, limit: int | None) -> Data:
-    words = {part: list(_words(lines)) for part, lines in source.lines(data).items()}
+def _read(source: LanguageSource, data: Path | None, limit: int | None, bounds: Bounds) -> Data:
+    words = {part: list(_words(lines)) for part, lines in source.lines(data, bounds).items()}
     tokens = {part: words[part][: _token_limit(part, len(words["train"]), limit)] for part in PARTS}
     vocabulary = Vocabulary.of([tokens["train"]], special=(UNKNOWN_WORD, END))
     ids = {part: torch.tensor(vocabulary.ids(tokens[part]), dtype=torch.long) for part in PARTS}

@@ -47,7 +47,8 @@ class SegmentTask(Task):
     blocks: bool = True
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        streams = self.source.read(data, self.limit if limit is None else limit)
+        limit_or_default = self.limit if limit is None else limit
+        streams = self.source.read(data, limit_or_default, self.bounds)
         return streams_in_windows(streams, window=SEGMENT)
 
     def model(self, data: Data) -> nn.Module:

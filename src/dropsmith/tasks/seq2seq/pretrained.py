@@ -18,6 +18,7 @@ from dropsmith.models import (
 )
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.data.bounds import Bounds
 from dropsmith.tasks.data.selection import PARTS
 from dropsmith.tasks.generation import GenerationScores
 from dropsmith.tasks.learning_rates import Linear
@@ -70,9 +71,8 @@ class PretrainedWriterTask(Task):
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         path = data.resolve() if data is not None else None
-        return _read(
-            self.task.read, self.checkpoint, path, self.task.limit if limit is None else limit
-        )
+        limit_or_default = self.task.limit if limit is None else limit
+        return _read(self.task.read, self.checkpoint, path, limit_or_default, self.bounds)
 
     def model(self, data: Data) -> nn.Module:
         self.task.scorer(["a"], [("a",)])  # a missing library is said before hours of training
@@ -104,6 +104,7 @@ def with_pretrained_writer(task: Seq2SeqTask, checkpoint: str) -> PretrainedWrit
         checkpoint=checkpoint,
         family=writer_family(checkpoint),
         name=task.name,
+        bounds=task.bounds,
         writing=_WRITING.get(task.name, {}),
     )
 
@@ -121,8 +122,10 @@ _WRITING: Mapping[str, Mapping[str, Any]] = {
 
 
 @lru_cache(maxsize=2)
-def _read(reader: Reader, checkpoint: str, data: Path | None, limit: int | None) -> Data:
-    tokeniser, pairs = _tokeniser(checkpoint), pairs_of(reader, data, limit)
+def _read(
+    reader: Reader, checkpoint: str, data: Path | None, limit: int | None, bounds: Bounds
+) -> Data:
+    tokeniser, pairs = _tokeniser(checkpoint), pairs_of(reader, data, limit, bounds)
     first, pad = _first_token(checkpoint), int(tokeniser.pad_token_id)
     names = tuple(map(str, tokeniser.convert_ids_to_tokens(range(len(tokeniser)))))
     return Data.of(

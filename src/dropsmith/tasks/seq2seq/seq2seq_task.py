@@ -14,6 +14,7 @@ from dropsmith.objectives import losses
 from dropsmith.passes import logits_of
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.data.bounds import Bounds
 from dropsmith.tasks.data.part import Part
 from dropsmith.tasks.data.selection import NO_LIMIT, PARTS, apply_limit
 from dropsmith.tasks.generation import GenerationScores, Scorer
@@ -45,13 +46,13 @@ class TextPairs:
     source: str
 
 
-Reader = Callable[[Path | None], TextPairs]
-"""Takes the `data` of `Task.load`."""
+Reader = Callable[[Path | None, Bounds], TextPairs]
+"""Takes the `data` of `Task.load`, and the task's bounds."""
 
 
-def pairs_of(reader: Reader, data: Path | None, limit: int | None) -> TextPairs:
+def pairs_of(reader: Reader, data: Path | None, limit: int | None, bounds: Bounds) -> TextPairs:
     """The pairs of each part, as many as a limit leaves; `TaskError` for too high a one."""
-    texts = reader(data)
+    texts = reader(data, bounds)
     parts = {part: list(texts.parts[part]) for part in PARTS}
     if limit is not None and limit != NO_LIMIT:
         apply_limit(torch.arange(len(parts["train"])), limit)
@@ -60,8 +61,8 @@ def pairs_of(reader: Reader, data: Path | None, limit: int | None) -> TextPairs:
 
 
 @lru_cache(maxsize=2)
-def _read(reader: Reader, words: int, data: Path | None, limit: int | None) -> Data:
-    pairs = pairs_of(reader, data, limit)
+def _read(reader: Reader, words: int, data: Path | None, limit: int | None, bounds: Bounds) -> Data:
+    pairs = pairs_of(reader, data, limit, bounds)
     parts = pairs.parts
     subwords = Subwords.learn(
         (text for pair in parts["train"] for text in (pair[0], pair[1][0])), words
@@ -121,7 +122,8 @@ class Seq2SeqTask(Task):
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         path = data.resolve() if data is not None else None
-        return _read(self.read, self.words, path, self.limit if limit is None else limit)
+        limit_or_default = self.limit if limit is None else limit
+        return _read(self.read, self.words, path, limit_or_default, self.bounds)
 
     def model(self, data: Data) -> nn.Module:
         self.scorer(["a"], [("a",)])  # a library that is missing is said before hours of training

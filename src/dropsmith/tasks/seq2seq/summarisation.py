@@ -6,13 +6,15 @@ from typing import Any
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.selection import PARTS
-from dropsmith.tasks.data.sources import load_from_hub, read_text, subfolder
+from dropsmith.tasks.data.sources import load_from_hub, subfolder
+from dropsmith.tasks.data.text_files import read_text
 from dropsmith.tasks.generation import rouge
 from dropsmith.tasks.seq2seq.seq2seq_task import Pair, Seq2SeqTask, TextPairs
 
 
-def read_samsum(data: Path | None) -> TextPairs:
+def read_samsum(data: Path | None, bounds: Bounds = USUAL) -> TextPairs:
     """Chats and summaries (Gliwa et al., 2019): 14,732, 818 and 819, less those that are empty.
 
     Raises:
@@ -21,11 +23,14 @@ def read_samsum(data: Path | None) -> TextPairs:
     if data is None:
         raise DataError("the task samsum reads a folder\n  give it: --data DIR")
     folder = subfolder(data, "samsum")
-    parts = {part: _pairs(_rows(folder / f"{part}.jsonl"), "dialogue", "summary") for part in PARTS}
+    parts = {
+        part: _pairs(_rows(folder / f"{part}.jsonl", bounds), "dialogue", "summary")
+        for part in PARTS
+    }
     return TextPairs(parts=parts, source=f"SAMSum chats (Gliwa et al., 2019) ({data.name})")
 
 
-def read_scitldr(data: Path | None) -> TextPairs:
+def read_scitldr(data: Path | None, bounds: Bounds = USUAL) -> TextPairs:
     """Abstracts of papers and one sentence each (SciTLDR-A; Cachola et al., 2020).
 
     Held-out abstracts have several summaries: the likelihood is of the first, ROUGE of the best.
@@ -40,13 +45,13 @@ def read_scitldr(data: Path | None) -> TextPairs:
         return TextPairs(parts=_pairs_of_parts(rows, "source", "target"), source=about)
     folder = subfolder(data, "scitldr")
     names = {"train": "train", "validation": "dev", "test": "test"}
-    rows = {part: _rows(folder / f"{name}.jsonl") for part, name in names.items()}
+    rows = {part: _rows(folder / f"{name}.jsonl", bounds) for part, name in names.items()}
     return TextPairs(
         parts=_pairs_of_parts(rows, "source", "target"), source=f"{about} ({data.name})"
     )
 
 
-def read_cnn_dailymail(data: Path | None) -> TextPairs:
+def read_cnn_dailymail(data: Path | None, bounds: Bounds = USUAL) -> TextPairs:
     """Articles and their highlights (Hermann et al., 2015; See et al., 2017), from the Hub alone.
 
     Raises:
@@ -76,12 +81,12 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(text for text in texts if text)
 
 
-def _rows(path: Path) -> list[Any]:
+def _rows(path: Path, bounds: Bounds) -> list[Any]:
     candidates = (path.with_name(f"{path.name}.gz"), path)
     file = next((candidate for candidate in candidates if candidate.is_file()), None)
     if file is None:
         raise DataError(f"no file {path.name} in {path.parent}\n  looked for: {path.name}, .gz")
-    text = read_text(file)
+    text = read_text(file, bounds)
     try:
         return [json.loads(line) for line in text.split("\n") if line.strip()]
     except ValueError as error:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
-from dropsmith.tasks.data.sources import load_from_hub, read_text, subfolder
+from dropsmith.tasks.data.bounds import USUAL, Bounds
+from dropsmith.tasks.data.sources import load_from_hub, subfolder
+from dropsmith.tasks.data.text_files import read_text
 from dropsmith.tasks.generation import bleu
 from dropsmith.tasks.seq2seq.seq2seq_task import Pair, Seq2SeqTask, TextPairs
 
@@ -13,7 +15,7 @@ HELD_OUT_PAIRS = 1_000
 """Talk sentences that validation is cut from, the last ones, so that talks stay apart."""
 
 
-def read_multi30k(data: Path | None) -> TextPairs:
+def read_multi30k(data: Path | None, bounds: Bounds = USUAL) -> TextPairs:
     """English descriptions of pictures and their German translations (Elliott et al., 2016).
 
     29,000 pairs to train on, 1,014 for validation, and the test of 2016 on Flickr pictures; in
@@ -33,12 +35,13 @@ def read_multi30k(data: Path | None) -> TextPairs:
     folder = subfolder(data, "multi30k") / "raw"
     names = {"train": "train", "validation": "val", "test": "test_2016_flickr"}
     parts = {
-        part: _aligned_pairs(folder, f"{name}.{{}}", "en", "de") for part, name in names.items()
+        part: _aligned_pairs(folder, f"{name}.{{}}", "en", "de", bounds)
+        for part, name in names.items()
     }
     return TextPairs(parts=parts, source=f"{about} ({data.name})")
 
 
-def read_iwslt2017(data: Path | None) -> TextPairs:
+def read_iwslt2017(data: Path | None, bounds: Bounds = USUAL) -> TextPairs:
     """German subtitles of talks and their English translations (Cettolo et al., 2012; 2017).
 
     Only validation and test are to be had without the organisers' archive: the 8,079 pairs of the
@@ -51,18 +54,18 @@ def read_iwslt2017(data: Path | None) -> TextPairs:
     if data is None:
         raise DataError("the task iwslt2017 reads a folder\n  give it: --data DIR")
     folder = subfolder(data, "iwslt2017_de_en")
-    pairs = _aligned_pairs(folder, "test.{}", "de", "en")
+    pairs = _aligned_pairs(folder, "test.{}", "de", "en", bounds)
     parts = {
         "train": pairs[:-HELD_OUT_PAIRS],
         "validation": pairs[-HELD_OUT_PAIRS:],
-        "test": _aligned_pairs(folder, "validation.{}", "de", "en"),
+        "test": _aligned_pairs(folder, "validation.{}", "de", "en", bounds),
     }
     about = "IWSLT 2017, German to English, 7,079 pairs of its test trained on, validation as test"
     return TextPairs(parts=parts, source=f"{about} ({data.name})")
 
 
-def _aligned_pairs(folder: Path, name: str, source: str, target: str) -> list[Pair]:
-    first, second = (_lines(folder, name.format(language)) for language in (source, target))
+def _aligned_pairs(folder: Path, name: str, source: str, target: str, bounds: Bounds) -> list[Pair]:
+    first, second = (_lines(folder, name.format(language), bounds) for language in (source, target))
     if len(first) != len(second):
         raise DataError(
             f"{name.format(source)} and {name.format(target)} in {folder} are not aligned: "
@@ -75,11 +78,11 @@ def _aligned_pairs(folder: Path, name: str, source: str, target: str) -> list[Pa
     ]
 
 
-def _lines(folder: Path, name: str) -> list[str]:
+def _lines(folder: Path, name: str, bounds: Bounds) -> list[str]:
     path = next((p for p in (folder / f"{name}.gz", folder / name) if p.is_file()), None)
     if path is None:
         raise DataError(f"no file {name} in {folder}\n  looked for: {name}, {name}.gz")
-    return [line.strip() for line in read_text(path).removesuffix("\n").split("\n")]
+    return [line.strip() for line in read_text(path, bounds).removesuffix("\n").split("\n")]
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class Iwslt14:
     source: str
     target: str
 
-    def __call__(self, data: Path | None) -> TextPairs:
+    def __call__(self, data: Path | None, bounds: Bounds = USUAL) -> TextPairs:
         """The three parts; `DataError` where the folder does not hold them, or none is given."""
         source, target = self.source, self.target
         if data is None:
@@ -109,7 +112,7 @@ class Iwslt14:
         )
         names = {"train": "train", "validation": "valid", "test": "test"}
         parts = {
-            part: _aligned_pairs(folder, f"{file_name}.{{}}", source, target)
+            part: _aligned_pairs(folder, f"{file_name}.{{}}", source, target, bounds)
             for part, file_name in names.items()
         }
         about = f"IWSLT 2014, {source} to {target} (Cettolo et al., 2014)"
@@ -129,7 +132,7 @@ class Wmt14:
     source: str
     target: str
 
-    def __call__(self, data: Path | None) -> TextPairs:
+    def __call__(self, data: Path | None, bounds: Bounds = USUAL) -> TextPairs:
         """The three parts; `DataError` where a folder was given, or the Hub cannot be reached."""
         source, target = self.source, self.target
         task = f"wmt14-{source}-{target}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dropsmith.errors import DataError
+from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.selection import PARTS, part_of, stratify
 from dropsmith.tasks.data.sources import load_from_hub
 from dropsmith.tasks.text.tables import SEPARATOR, Example, is_table, join_sentences, read_table
@@ -31,7 +32,11 @@ _STEMS = {
 
 
 def read_parts(
-    path: Path, text: Sequence[str], label: str = "label", second: str | None = None
+    path: Path,
+    text: Sequence[str],
+    label: str = "label",
+    second: str | None = None,
+    bounds: Bounds = USUAL,
 ) -> Parts:
     """The parts in a table, or in a folder of tables named after them (`train.tsv.gz`, …).
 

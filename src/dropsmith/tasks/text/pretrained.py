@@ -19,6 +19,7 @@ from dropsmith.models import (
 )
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.data.bounds import Bounds
 from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.selection import PARTS
 from dropsmith.tasks.learning_rates import Linear
@@ -73,7 +74,7 @@ class PretrainedTextTask(Task):
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         place = data if data is not None else self.task.home
         path = place.resolve() if place is not None else None
-        return _read(self.task.source, self.checkpoint, path, limit)
+        return _read(self.task.source, self.checkpoint, path, limit, self.bounds)
 
     def model(self, data: Data) -> nn.Module:
         return PretrainedClassifier(self.checkpoint, max(data.classes, 1))
@@ -96,6 +97,7 @@ def with_pretrained(task: TextTask, checkpoint: str) -> PretrainedTextTask:
         name=task.name,
         budget=_BUDGETS.get(task.name, fine_tuning(10, 32)),
         kind=task.kind,
+        bounds=task.bounds,
     )
 
 
@@ -109,10 +111,12 @@ _BUDGETS = {
 
 
 @lru_cache(maxsize=2)
-def _read(source: TextSource, checkpoint: str, data: Path | None, limit: int | None) -> Data:
+def _read(
+    source: TextSource, checkpoint: str, data: Path | None, limit: int | None, bounds: Bounds
+) -> Data:
     library = transformers_library(checkpoint).AutoTokenizer
     tokeniser = load_pretrained(checkpoint, library.from_pretrained)
-    examples = source.examples(data, limit)
+    examples = source.examples(data, limit, bounds)
     return Data.of(
         [_split(tokeniser, examples, part) for part in PARTS],
         names=examples.names,

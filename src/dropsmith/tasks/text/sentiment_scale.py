@@ -20,6 +20,7 @@ from dropsmith.objectives import losses
 from dropsmith.passes import logits_of
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.selection import PARTS, SEED, apply_limit, stratify
 from dropsmith.tasks.data.vocabulary import PAD, UNKNOWN_WORD, Vocabulary
@@ -40,7 +41,9 @@ Review = tuple[str, float]
 Pieces = tuple[list[list[str]], list[float]]
 
 
-def read_sentiment_scale(data: Path | None, limit: int | None = None) -> Data:
+def read_sentiment_scale(
+    data: Path | None, limit: int | None = None, bounds: Bounds = USUAL
+) -> Data:
     """Pieces of 200 words, `tokens` padded with 0, and the standardised rating of their review.
 
     80 % of the reviews are training, 10 % validation and 10 % test, each part with the whole's mix
@@ -50,13 +53,14 @@ def read_sentiment_scale(data: Path | None, limit: int | None = None) -> Data:
     Args:
         data: the file, its folder, or a folder that holds `sentiment_scale`.
         limit: how many training reviews; validation and test stay whole.
+        bounds: the most that the file may hold.
 
     Raises:
         DataError: there is no such file, or it is not what it should be.
     """
     if data is None:
         raise DataError(f"the task sentiment-scale reads {FILE}\n  give its folder: --data DIR")
-    return _read(_file(data.resolve()), limit)
+    return _read(_file(data.resolve()), limit, bounds)
 
 
 def _file(data: Path) -> Path:
@@ -71,8 +75,8 @@ _NAMES = (FILE, f"{FILE}.gz")
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, limit: int | None) -> Data:
-    reviews = _reviews(path)
+def _read(path: Path, limit: int | None, bounds: Bounds) -> Data:
+    reviews = _reviews(path, bounds)
     bands = [min(int(rating * _BANDS), _BANDS - 1) for _, rating in reviews]
     order = dict(zip(PARTS, stratify(bands, _SHARES), strict=True))
     rows = order["train"][torch.randperm(len(order["train"]), generator=_generator())]
@@ -96,7 +100,7 @@ def _generator() -> torch.Generator:
     return torch.Generator().manual_seed(SEED)
 
 
-def _reviews(path: Path) -> list[Review]:
+def _reviews(path: Path, bounds: Bounds) -> list[Review]:
     """Each text once, with the rating that stands first."""
     reviews: dict[str, float] = {}
     for text, rating in read_table(path, ("text",), "rating"):
@@ -159,7 +163,7 @@ class SentimentTask(Task):
     kind: Literal["classification", "regression"] = "regression"
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        return read_sentiment_scale(data, limit)
+        return read_sentiment_scale(data, limit, self.bounds)
 
     def model(self, data: Data) -> nn.Module:
         return SmallRegressor(words=len(data.vocabulary), cell=self.cell)

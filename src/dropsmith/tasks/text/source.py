@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dropsmith.errors import DataError
+from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.selection import PARTS, apply_limit, round_robin
 from dropsmith.tasks.data.sources import subfolder
@@ -51,27 +52,28 @@ class TextSource:
     hub: tuple[str, str | None, str] | None = None
     limit: int | None = None
 
-    def read(self, data: Path | None, limit: int | None) -> Data:
+    def read(self, data: Path | None, limit: int | None, bounds: Bounds = USUAL) -> Data:
         """The examples as padded rows of word numbers, `tokens` (and `second`), and `labels`.
 
         The training examples are a balanced subset where there is a limit; words are numbered by
         the training texts alone.
         """
-        return _read(self, data.resolve() if data is not None else None, limit)
+        return _read(self, data.resolve() if data is not None else None, limit, bounds)
 
-    def parts(self, data: Path | None) -> Parts:
+    def parts(self, data: Path | None, bounds: Bounds = USUAL) -> Parts:
         """The parts in a folder or table, or on the Hub where none is given."""
         pairs = self.second is not None
         if data is not None:
             folder = subfolder(data, self.name)
-            return partition(read_parts(folder, self.text, self.label, self.second), pairs)
+            parts = read_parts(folder, self.text, self.label, self.second, bounds)
+            return partition(parts, pairs)
         if self.hub is None:
             raise DataError(f"the task {self.name} reads a table of texts\n  give it: --data FILE")
         return partition(load_hub_parts(*self.hub, self.name, self.second), pairs)
 
-    def examples(self, data: Path | None, limit: int | None) -> "Examples":
+    def examples(self, data: Path | None, limit: int | None, bounds: Bounds = USUAL) -> "Examples":
         """The sentences and labels of each part, of training as many as a limit leaves."""
-        parts = self.parts(data)
+        parts = self.parts(data, bounds)
         place = str(data) if data is not None else self.about
         read = (
             classes(parts, dict(self.names or ()), place) if self.kind == "classification" else None
@@ -110,8 +112,8 @@ class Examples:
 
 
 @lru_cache(maxsize=4)
-def _read(source: TextSource, data: Path | None, limit: int | None) -> Data:
-    examples = source.examples(data, limit)
+def _read(source: TextSource, data: Path | None, limit: int | None, bounds: Bounds) -> Data:
+    examples = source.examples(data, limit, bounds)
     words = {
         part: [[tokenise(sentence)[:LONGEST] for sentence in text] for text in examples.texts[part]]
         for part in PARTS

@@ -42,7 +42,8 @@ class TextTask(Task):
     kind: Kind = "classification"
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        return self.source.read(data if data is not None else self.home, limit)
+        place = data if data is not None else self.home
+        return self.source.read(place, limit, self.bounds)
 
     def model(self, data: Data) -> nn.Module:
         return SmallTransformer(

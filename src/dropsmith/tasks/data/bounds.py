@@ -1,0 +1,70 @@
+"""The most that data may hold before it is read, so that no file fills the memory by surprise."""
+
+from dataclasses import dataclass, fields
+from typing import Annotated
+
+from annotated_types import Ge, Le
+from typing_extensions import TypedDict
+
+from dropsmith.errors import DataError, TaskError
+from dropsmith.files import check
+
+_Count = Annotated[int, Ge(1), Le(2**63 - 1)]
+
+
+class _Fields(TypedDict):
+    rows: _Count
+    bytes: _Count
+    pixels: _Count
+    picture_bytes: _Count
+
+
+_UNITS = {"rows": "rows", "bytes": "bytes", "pixels": "pixels", "picture_bytes": "bytes of pixels"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """The most that one file or one set of examples may hold; what holds more is not read.
+
+    They are no part of what a run is: the same examples under other bounds are the same examples.
+
+    >>> print(Bounds(rows=10).excess("rows", "reviews.csv"))
+    reviews.csv holds more than 10 rows, which is the bound
+      if that is what it should hold: --bound rows=20, or Bounds(rows=20)
+
+    Args:
+        rows: rows of a table, or lines of a text.
+        bytes: bytes of a table or a text, after a compressed one is expanded.
+        pixels: pixels of a picture, before it is made smaller.
+        picture_bytes: bytes of all pictures that a task keeps in memory, after they are made
+            smaller.
+
+    Raises:
+        TaskError: one is no whole number from 1.
+    """
+
+    rows: int = 20_000_000
+    bytes: int = 2 * 2**30
+    pixels: int = 100_000_000
+    picture_bytes: int = 16 * 2**30
+
+    def __post_init__(self) -> None:
+        check({field.name: getattr(self, field.name) for field in fields(self)}, _Fields, TaskError)
+
+    def excess(self, name: str, what: str) -> DataError:
+        """The error to raise where there is more than a bound.
+
+        Args:
+            name: of the bound.
+            what: that holds more, such as `reviews.csv`.
+        """
+        bound = getattr(self, name)
+        return DataError(
+            f"{what} holds more than {bound:,} {_UNITS[name]}, which is the bound\n"
+            f"  if that is what it should hold: --bound {name}={2 * bound}, "
+            f"or Bounds({name}={2 * bound})"
+        )
+
+
+USUAL = Bounds()
+"""The bounds where none are named."""

@@ -1,0 +1,31 @@
+import pytest
+
+from dropsmith.cli._values import bounds_of
+from dropsmith.errors import TaskError
+from dropsmith.tasks import USUAL, Bounds
+
+
+def test_bounds_are_named_one_by_one():
+    assert bounds_of(None) is not None
+    assert bounds_of([]) == USUAL
+    assert bounds_of(["rows=5", " bytes = 70"]) == Bounds(rows=5, bytes=70)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("row=5", r"no bound to set in 'row=5'[\s\S]*rows=1000[\s\S]*'rows'"),
+        ("rows", "a whole number, such as rows=1000, got 'rows'"),
+        ("rows=", "a whole number"),
+        ("rows=-5", "a whole number"),
+        ("rows=1e9", "a whole number"),
+        ("rows=" + "9" * 5000, "a whole number"),
+        ("rows=" + "9" * 19, "field rows should be"),
+        ("rows=0", "field rows should be"),
+        ("", "no bound"),
+    ],
+)
+def test_a_bound_that_cannot_be_is_one_sentence(text, message):
+    with pytest.raises(TaskError, match=message) as raised:
+        bounds_of([text])
+    assert len(str(raised.value)) < 300
