@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropsmith.errors import PlanError
-from dropsmith.plans.selector import Selector, compiled, select, selector_from_json
+from dropsmith.plans.selector import Selector, select, selector_from_json
 from dropsmith.plans.site import Site
 
 # The letters of no name with a meaning of its own.
@@ -20,24 +20,6 @@ def site(name, kind="output", type="Linear"):
     return Site(name=name, kind=kind, owner=name, type=type)
 
 
-def part_means(glob, part):
-    """Whether a glob without dots means one part, letter by letter."""
-    if not glob:
-        return not part
-    if glob[0] == "*":
-        return part_means(glob[1:], part) or (bool(part) and part_means(glob, part[1:]))
-    return bool(part) and part[0] == glob[0] and part_means(glob[1:], part[1:])
-
-
-def parts_mean(globs, parts):
-    """Whether parts of a glob mean the parts of a name; `**` is any number of parts."""
-    if not globs:
-        return not parts
-    if globs[0] == "**":
-        return any(parts_mean(globs[1:], parts[i:]) for i in range(len(parts) + 1))
-    return bool(parts) and part_means(globs[0], parts[0]) and parts_mean(globs[1:], parts[1:])
-
-
 @settings(deadline=None)
 @given(NAME)
 def test_a_name_means_itself(name):
@@ -48,26 +30,6 @@ def test_a_name_means_itself(name):
 @given(NAME, NAME)
 def test_a_name_without_stars_means_nothing_else(name, other):
     assert select(name).matches(site(other)) == (name == other)
-
-
-@settings(deadline=None)
-@given(GLOB.filter(lambda glob: "**" not in glob), NAME)
-def test_one_star_stays_within_a_part(glob, name):
-    assert bool(compiled(glob).fullmatch(name)) == parts_mean(glob.split("."), name.split("."))
-
-
-@settings(deadline=None)
-@given(st.lists(st.one_of(PART, st.just("*")), min_size=1, max_size=3), NAME)
-def test_two_stars_in_front_span_any_number_of_parts_even_none(rest, name):
-    want = parts_mean(["**", *rest], name.split("."))
-    assert bool(compiled(".".join(["**", *rest])).fullmatch(name)) == want
-
-
-@settings(deadline=None)
-@given(st.lists(PART, min_size=1, max_size=2), st.lists(PART, min_size=1, max_size=2), NAME)
-def test_two_stars_in_the_middle_span_parts(before, after, name):
-    want = parts_mean([*before, "**", *after], name.split("."))
-    assert bool(compiled(".".join([*before, "**", *after])).fullmatch(name)) == want
 
 
 @pytest.mark.parametrize("glob", ["a.**.**.b", "**.**.b"])

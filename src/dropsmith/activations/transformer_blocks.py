@@ -7,7 +7,7 @@ from torch import nn
 
 from dropsmith.errors import SiteError
 from dropsmith.noise import owner_module
-from dropsmith.plans import ROOT, Selector, compiled, display_name, nearest
+from dropsmith.plans import ROOT, Selector, display_name, glob_matches, nearest
 
 _BLOCKS = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
 
@@ -42,7 +42,7 @@ def block_candidates(model: nn.Module, blocks: str | None = None) -> list[BlockC
             if _is_in_list(modules, name) or isinstance(module, _BLOCKS)
         ]
     else:
-        names = [name for name in modules if compiled(blocks).fullmatch(name)]
+        names = [name for name in modules if glob_matches(blocks, name)]
         if not names:
             near = nearest(Selector(name=blocks), list(modules))
             raise SiteError(f"no module is called {blocks!r}, to be a block\n  nearest: {near}")

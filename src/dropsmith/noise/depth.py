@@ -7,7 +7,7 @@ from dataclasses import replace
 from torch import nn
 
 from dropsmith.noise.static_sites import static_sites
-from dropsmith.plans import Rule, Selector, compiled, number_in
+from dropsmith.plans import Rule, Selector, glob_matches, number_in
 
 _CALL = re.compile(r"\.\w+\(\)$")
 
@@ -33,7 +33,7 @@ def layers_in(model: nn.Module, name: str) -> int:
     >>> layers_in(nn.ModuleDict({"blocks": nn.ModuleList(nn.Linear(1, 1) for _ in range(3))}), "*")
     3
     """
-    modules = (part for path, part in model.named_modules() if compiled(name).fullmatch(path))
+    modules = (part for path, part in model.named_modules() if glob_matches(name, path))
     return max((_alike(module) for module in modules), default=0)
 
 
@@ -102,7 +102,7 @@ def _with_depth_range(rule: Rule, there: nn.Module, here: nn.Module) -> Iterator
 def _height(selector: Selector, model: nn.Module) -> int:
     """Count the layers among the places that a selector means at any depth."""
     # A call is named by its module, and cannot be told without running the model.
-    pattern = compiled(_CALL.sub("", selector.name))
+    glob = _CALL.sub("", selector.name)
     names = {name for name, _ in model.named_modules()} | {s.name for s in static_sites(model)}
-    numbers = (number_in(name) for name in names if pattern.fullmatch(name))
+    numbers = (number_in(name) for name in names if glob_matches(glob, name))
     return max((number + 1 for number in numbers if number is not None), default=0)

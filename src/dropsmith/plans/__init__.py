@@ -2,10 +2,11 @@
 
 from dropsmith.plans.assignment import Assignment, assign, nearest, no_site, rules_without_sites
 from dropsmith.plans.axis_names import confirm_names, names_of
+from dropsmith.plans.glob import glob_matches
 from dropsmith.plans.library import learned_plans, records_of
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import Rule, Sharing, rule, rule_from_json
-from dropsmith.plans.selector import Selector, compiled, number_in, select
+from dropsmith.plans.selector import Selector, number_in, select
 from dropsmith.plans.site import KINDS, ROOT, Kind, Site, call_name, display_name
 
 __all__ = [
@@ -20,9 +21,9 @@ __all__ = [
     "Site",
     "assign",
     "call_name",
-    "compiled",
     "confirm_names",
     "display_name",
+    "glob_matches",
     "learned_plans",
     "names_of",
     "nearest",

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from dropsmith.errors import PlanError
+from dropsmith.plans.glob import glob_matches
 from dropsmith.plans.site import ROOT, Site
 
 
@@ -54,7 +54,7 @@ class Selector:
             return False
         if site.kind == "output" and site.name == ROOT != glob:
             return False
-        return any(compiled(glob).fullmatch(name) for name in (site.name, site.group) if name)
+        return any(glob_matches(glob, name) for name in (site.name, site.group) if name)
 
     def to_json(self) -> str | dict[str, Any]:
         """The name alone where that is all, else an object of the parts given."""
@@ -99,21 +99,6 @@ def selector_from_json(value: Any) -> Selector:
     depth = value.get("depth")
     arguments: dict[str, Any] = value | {"depth": tuple(depth) if depth is not None else None}
     return Selector(**arguments)
-
-
-@lru_cache(maxsize=1024)
-def compiled(name: str) -> re.Pattern[str]:
-    """The regular expression of a glob: `*` stays in one part, `**` spans any number, even none."""
-    text, rest = "", re.sub(r"\*\*(\.\*\*)+", "**", name)
-    if rest.startswith("**."):
-        text, rest = r"(?:.*\.)?", rest[3:]
-    while rest:
-        literal = rest[0], re.escape(rest[0])
-        for glob, pattern in ((".**.", r"\.(?:.*\.)?"), ("**", ".*"), ("*", "[^.]*"), literal):
-            if rest.startswith(glob):
-                text, rest = text + pattern, rest[len(glob) :]
-                break
-    return re.compile(text)
 
 
 def number_in(name: str) -> int | None:
