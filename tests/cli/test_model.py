@@ -1,9 +1,16 @@
 """A model made to be looked at is that of its seed, and nothing else is seeded."""
 
+from pathlib import Path
+
+import pytest
 import torch
+from safetensors.torch import save_file
 
 from compare.synthetic import TASK
-from dropsmith.cli._model import model_and_batch
+from dropsmith.cli._model import load_trained_model, model_and_batch
+from dropsmith.errors import DataError
+from dropsmith.train import WEIGHTS
+from train.setups import digits
 
 
 def test_the_model_hangs_on_the_seed_alone_and_torchs_generators_are_left(seeded_on_gpus):
@@ -16,3 +23,14 @@ def test_the_model_hangs_on_the_seed_alone_and_torchs_generators_are_left(seeded
     assert not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), before)
     assert seeded_on_gpus == []
+
+
+def test_weights_that_are_not_the_models_are_named_with_their_file(tmp_path: Path):
+    with pytest.raises(DataError, match="the record of this run is there, but its weights are not"):
+        load_trained_model(digits(), tmp_path)
+    save_file({"layer.weight": torch.ones(1)}, tmp_path / WEIGHTS)
+    with pytest.raises(DataError, match=rf"{WEIGHTS} are of another model[\s\S]*layer.weight"):
+        load_trained_model(digits(), tmp_path)
+    (tmp_path / WEIGHTS).write_bytes(b"half a file")
+    with pytest.raises(DataError, match=rf"cannot read weights from .*{WEIGHTS}"):
+        load_trained_model(digits(), tmp_path)

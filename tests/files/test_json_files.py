@@ -9,7 +9,7 @@ from annotated_types import Ge, Le
 from typing_extensions import TypedDict
 
 from dropsmith.errors import DataError, PlanError
-from dropsmith.files import check, json_files, read_json
+from dropsmith.files import check, json_files, parse_json, read_json
 
 
 class _Inner(TypedDict):
@@ -104,3 +104,17 @@ def test_a_number_that_python_does_not_write_is_refused_all_the_same():
         PlanError, match=r"rate should be .*, but is a number of thousands of digits"
     ):
         check({"rate": 10**5000}, _Inner, PlanError)
+
+
+def test_a_whole_number_in_a_field_of_numbers_stays_one():
+    values = {"format": "test", "count": 1, "inner": [{"rate": 1}], "scores": {"a": 3}}
+    assert repr(check(values, _Outer)) == repr(values)
+
+
+@pytest.mark.parametrize("text", ["{}", b"[0.5, null]", "[1e400]"])
+def test_a_text_is_read_as_a_file_is(text: str | bytes):
+    assert repr(parse_json(text)) == repr(json.loads(text))
+    with pytest.raises(DataError, match="it is not JSON: "):
+        parse_json(text[:-1])
+    with pytest.raises(DataError, match="it is not JSON: "):
+        parse_json("[" * 5000)

@@ -35,12 +35,16 @@ def go_on(one, steps):
 def test_a_resumed_run_takes_the_very_same_steps(tmp_path):
     whole = go_on(state(0), 3)
     whole.keep_best(0.5)
-    whole.loss, whole.curve = (0.1 + 0.2, 3.0), [{"nll": 1 / 3}]
+    whole.loss, whole.curve = (0.1 + 0.2, 3.0), [{"step": 3, "nll": 1 / 3}]
     whole.checkpoint({}).save(tmp_path)
     go_on(whole, 4)
     resumed = state(99)
     resumed.resume(Checkpoint.load(tmp_path, {}))
-    assert (resumed.step, resumed.loss, resumed.curve) == (3, (0.1 + 0.2, 3.0), [{"nll": 1 / 3}])
+    assert (resumed.step, resumed.loss, resumed.curve) == (
+        3,
+        (0.1 + 0.2, 3.0),
+        [{"step": 3, "nll": 1 / 3}],
+    )
     assert find_noise(resumed.model).step == 3
     go_on(resumed, 4)
     for ours, theirs in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):

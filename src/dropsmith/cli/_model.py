@@ -30,13 +30,12 @@ def load_trained_model(setup: "Setup", run: Path) -> "tuple[nn.Module, Part]":
     """The model of a finished run with its best weights, and the test examples.
 
     Raises:
-        DataError: the weights are not in the folder of the run.
+        DataError: the weights are not in the folder of the run, or are of another model.
     """
     import torch
-    from safetensors.torch import load_file
 
     from dropsmith.errors import DataError
-    from dropsmith.train import WEIGHTS, task_and_data
+    from dropsmith.train import WEIGHTS, load_weights, task_and_data
 
     task, data = task_and_data(setup)
     path = run / WEIGHTS
@@ -47,5 +46,5 @@ def load_trained_model(setup: "Setup", run: Path) -> "tuple[nn.Module, Part]":
         )
     with torch.random.fork_rng(devices=[]):
         model = task.model(data)
-    model.load_state_dict(load_file(path))
+    load_weights(model, path)
     return model.eval(), data.test

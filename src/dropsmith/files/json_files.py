@@ -7,7 +7,7 @@ from pathlib import Path
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dropsmith.errors import DataError, did_you_mean
+from dropsmith.errors import DataError, DropsmithError, did_you_mean
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -34,20 +34,32 @@ def read_json(path: Path, *, unique_keys: bool = False) -> Any:
         DataError: the file holds no such JSON; the message does not name the file.
         OSError: it cannot be read.
     """
-    from pydantic_core import from_json
-
     if path.exists() and not path.is_file():
         raise DataError("it is no regular file")
     if (size := path.stat().st_size) > LARGEST:
         raise DataError(f"it is {size:,} bytes long; read are at most {LARGEST:,}")
     data = path.read_bytes()
-    try:
-        values = from_json(data, allow_inf_nan=True)
-    except ValueError as error:
-        raise DataError(f"it is not JSON: {error}") from None
+    values = parse_json(data)
     if unique_keys:
         json.loads(data, object_pairs_hook=_unique)
     return values
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The values in a text of JSON, which is at most 200 levels deep.
+
+    >>> parse_json("[0.5, null]")
+    [0.5, None]
+
+    Raises:
+        DataError: the text is no such JSON.
+    """
+    from pydantic_core import from_json
+
+    try:
+        return from_json(text, allow_inf_nan=True)
+    except ValueError as error:
+        raise DataError(f"it is not JSON: {error}") from None
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -59,8 +71,8 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def check(values: Any, schema: type[T], error: type[ValueError] = DataError) -> T:
-    """The values, if they have the fields, types and ranges of a schema.
+def check(values: Any, schema: type[T], error: type[DropsmithError] = DataError) -> T:
+    """The values as they are, if they have the fields, types and ranges of a schema.
 
     >>> from typing_extensions import TypedDict
     >>> class Point(TypedDict):
@@ -85,9 +97,10 @@ def check(values: Any, schema: type[T], error: type[ValueError] = DataError) -> 
     from pydantic import ValidationError
 
     try:
-        return _adapter(schema).validate_python([values])[0]
+        _adapter(schema).validate_python([values])
     except ValidationError as fault:
         raise error(_sentence(fault.errors(include_url=False)[0], schema)) from None
+    return values  # and not a copy, where 1 is 1.0 if it is in a field of that type
 
 
 @lru_cache(maxsize=64)

@@ -1,12 +1,13 @@
 """Training: one run from its setup to its record, exactly resumable."""
 
 from dropsmith.train._setup import Setup
-from dropsmith.train.checkpoint import WEIGHTS, Checkpoint, Saving
+from dropsmith.train.checkpoint import Checkpoint, Saving
 from dropsmith.train.environment import describe_environment
 from dropsmith.train.evaluation import evaluate
 from dropsmith.train.loop import steps_of, task_and_data, train
 from dropsmith.train.progress import EvaluationListener, Progress, bar
 from dropsmith.train.start import Start
+from dropsmith.train.weights import WEIGHTS, load_weights
 
 __all__ = [
     "WEIGHTS",
@@ -19,6 +20,7 @@ __all__ = [
     "bar",
     "describe_environment",
     "evaluate",
+    "load_weights",
     "steps_of",
     "task_and_data",
     "train",

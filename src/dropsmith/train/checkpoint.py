@@ -1,27 +1,25 @@
 """One file that holds all of an unfinished run, written whole or not at all; loading runs no code.
 
 Tensors (weights, optimiser state, best weights, generator states) and everything else, as JSON in
-the file's own header, are in one safetensors file: what belongs together cannot come apart.
+the file's own header, are in one safetensors file: what belongs together cannot come apart. A hash
+of all of it is there, too, as a bit that flipped in a weight would change a run without a word.
 """
 
+import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
-from dropsmith.errors import CheckpointError
+from dropsmith.errors import CheckpointError, DataError
+from dropsmith.files import check, parse_json, plain_tensors, read_tensors, write_tensors
+from dropsmith.train.run_values import Header, RunValues
 
-FILE, FORMAT, VERSION = "checkpoint.safetensors", "dropsmith.checkpoint", 1
-
-WEIGHTS = "model.safetensors"
-"""The file in a run's folder that holds its best weights."""
+FILE, FORMAT, VERSION = "checkpoint.safetensors", "dropsmith.checkpoint", 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +47,13 @@ class Checkpoint:
         identity: what the run is: configuration and data hash. Another run may not resume from it.
         values: numbers by name, as JSON values.
         tensors: tensors by name.
+        path: of the file it was read from.
     """
 
     identity: dict[str, Any]
-    values: dict[str, Any]
+    values: RunValues
     tensors: dict[str, Tensor]
+    path: Path | None = None
 
     def save(self, folder: Path) -> Path:
         """Write the file into `folder` in place of an older one, and return its path.
@@ -62,11 +62,12 @@ class Checkpoint:
             CheckpointError: it cannot be written; an older one is still there.
         """
         header = {"format": FORMAT, "version": VERSION}
-        header |= {"identity": self.identity, "values": self.values}
+        text = json.dumps(header | {"identity": self.identity, "values": self.values})
         path = folder / FILE
         try:
-            write(path, self.tensors, {"dropsmith": json.dumps(header)})
-        except (OSError, SafetensorError) as error:
+            tensors = plain_tensors(self.tensors)
+            write(path, tensors, {_HEADER: text, _HASH: _hash(text, tensors)})
+        except (OSError, DataError) as error:
             raise CheckpointError(f"cannot write {path}\n  {error}") from error
         return path
 
@@ -81,77 +82,67 @@ class Checkpoint:
         if not path.exists():
             return None
         try:
-            with safe_open(path, framework="pt") as file:
-                header = json.loads((file.metadata() or {}).get("dropsmith", "null"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, json.JSONDecodeError) as error:
+            tensors, texts = read_tensors(path)
+            header = parse_json(texts.get(_HEADER, "null"))
+        except (OSError, DataError) as error:
             raise CheckpointError(f"cannot read {path}\n  {error}\n{_ANEW}") from None
-        _check(path, header, identity)
-        return cls(identity=identity, values=header["values"], tensors=tensors)
+        values = _checked(path, header, identity)
+        if texts.get(_HASH) != _hash(texts[_HEADER], tensors):
+            raise CheckpointError(
+                f"cannot read {path}\n  it has changed since it was written\n{_ANEW}"
+            )
+        return cls(identity=identity, values=values, tensors=tensors, path=path)
 
+    def fault(self, reason: object) -> CheckpointError:
+        """The error for a checkpoint that a run cannot go on from, with the reason."""
+        name = "this checkpoint" if self.path is None else str(self.path)
+        return CheckpointError(f"cannot go on from {name}\n  {reason}\n{_ANEW}")
+
+
+_HEADER, _HASH = "dropsmith", "sha256"
 
 _ANEW = "  to begin anew: delete it, or train(..., resume=False)"
 
 
-def _check(path: Path, header: Any, identity: Mapping[str, Any]) -> None:
+def _checked(path: Path, header: Any, identity: Mapping[str, Any]) -> RunValues:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint of ours\n{_ANEW}")
     if header.get("version") != VERSION:
         raise CheckpointError(
             f"{path} is of version {header.get('version')!r}, read here is {VERSION}\n{_ANEW}"
         )
+    try:
+        checked = check(header, Header, CheckpointError)
+    except CheckpointError as error:
+        raise CheckpointError(f"cannot read {path}\n  {error}\n{_ANEW}") from None
     # Through JSON, as the stored one went, so that tuples and lists are alike.
-    expected, stored = json.loads(json.dumps(identity)), header["identity"]
+    expected, stored = json.loads(json.dumps(identity)), checked["identity"]
     if differing := [key for key in expected if expected[key] != stored.get(key)]:
         key = differing[0]
         raise CheckpointError(
             f"the checkpoint {path} is of another run: its {', '.join(differing)} differ\n"
             f"  {key} there: {stored.get(key)}\n  {key} here: {expected[key]}\n{_ANEW}"
         )
+    return checked["values"]
 
 
-def write(path: Path, tensors: Mapping[str, Tensor], header: dict[str, str] | None = None) -> None:
-    """A safetensors file, whole or not at all, even if the power fails.
+def _hash(header: str, tensors: Mapping[str, Tensor]) -> str:
+    """A hash of a header and of tensors: their names, dtypes, shapes and bytes."""
+    digest = hashlib.sha256(header.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
+        digest.update(tensor.view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
-    Tensors that share memory (tied weights) are each written in full.
+
+def write(
+    path: Path, tensors: Mapping[str, Tensor], texts: Mapping[str, str] | None = None
+) -> None:
+    """A safetensors file in a folder that is made where it is missing, whole or not at all.
+
+    Raises:
+        OSError, DataError: as of `write_tensors`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    save_file(copies, partial, metadata=header)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def flatten(values: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors in some named values, by the value's name and their place in it.
-
-    >>> import torch
-    >>> sorted(flatten({"state": (torch.ones(1), torch.ones(1)), "x": torch.ones(1)}))
-    ['state/0', 'state/1', 'x']
-    """
-    tensors: dict[str, Tensor] = {}
-    for name, value in values.items():
-        if isinstance(value, Tensor):
-            tensors[name] = value
-        else:
-            tensors |= {f"{name}/{i}": leaf for i, leaf in enumerate(pytree.tree_leaves(value))}
-    return tensors
-
-
-def pack(values: Mapping[str, Any]) -> tuple[dict[str, Tensor], str]:
-    """The tensors by number, and as text how they hang together; tuples, lists and dicts do."""
-    leaves, spec = pytree.tree_flatten(dict(values))
-    return {str(i): leaf for i, leaf in enumerate(leaves)}, pytree.treespec_dumps(spec)
-
-
-def unpack(tensors: Mapping[str, Tensor], spec: str) -> dict[str, Any]:
-    """The values that `pack` took apart.
-
-    >>> import torch
-    >>> unpack(*pack({"state": (torch.zeros(1), torch.ones(1))}))
-    {'state': (tensor([0.]), tensor([1.]))}
-    """
-    leaves = [tensors[str(i)] for i in range(len(tensors))]
-    return pytree.tree_unflatten(leaves, pytree.treespec_loads(spec))
+    write_tensors(path, tensors, texts)

@@ -66,7 +66,7 @@ def train(
         (folder / FILE).unlink(missing_ok=True)
     with _run_at_start(setup, task, data, folder, identity) as run:
         if checkpoint := Checkpoint.load(folder, identity):
-            run.state.resume(checkpoint)
+            run.resume(checkpoint)
         return run.complete(progress or _silent, saving or Saving(), on_evaluation or _silent)
 
 

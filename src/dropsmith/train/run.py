@@ -10,13 +10,14 @@ import torch
 from dropsmith.record import Record, validation_loss
 from dropsmith.tasks import Budget, Data, GenerationScores, device_of
 from dropsmith.train.accounting import cost, forget_peak, peak_bytes, surroundings
-from dropsmith.train.checkpoint import FILE, WEIGHTS, Saving, write
+from dropsmith.train.checkpoint import FILE, Checkpoint, Saving, write
 from dropsmith.train.evaluation import evaluate, evaluating
 from dropsmith.train.length import Length, learning_rate
 from dropsmith.train.optimisers import after_evaluation, evaluation_weights
 from dropsmith.train.progress import EvaluationListener, Progress
 from dropsmith.train.state import State
 from dropsmith.train.step import Stepper
+from dropsmith.train.weights import WEIGHTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,19 @@ class Run:
     folder: Path
     length: Length
     state: State
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            CheckpointError: it does not fit this run.
+        """
+        self.state.resume(checkpoint)
+        steps, state = self.length.steps, self.state
+        if state.step > steps:
+            raise checkpoint.fault(f"field step should be at most {steps}, but is {state.step}")
+        if state.step == steps and not state.curve:
+            raise checkpoint.fault("field curve has no row, although the run has made all steps")
 
     def complete(
         self, progress: Progress, saving: Saving, on_evaluation: EvaluationListener

@@ -1,23 +1,18 @@
 """Weights that a run begins from: those of another run, or of a file."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dropsmith.errors import DataError, TaskError
 from dropsmith.record import Record
 from dropsmith.tasks import Data
-from dropsmith.train.checkpoint import FILE, WEIGHTS
+from dropsmith.train.checkpoint import FILE
 from dropsmith.train.environment import words_hash
-
-_NAME_COUNT = 3
-"""Names of weights that an error shows of each kind."""
+from dropsmith.train.weights import WEIGHTS, first_names, read_weights, weight_differences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,21 +82,21 @@ class Start:
         """
         self._check_words(data)
         stored, current = self._read(), model.state_dict()
-        if differing := _differences(stored, current):
+        if differing := weight_differences(stored, current):
             lines = "\n  ".join((*differing, *self._origin(), "begin from weights of this model"))
             raise TaskError(f"the weights in {self.weights} are of another model\n  {lines}")
         model.load_state_dict(stored)
 
     def _read(self) -> dict[str, Tensor]:
+        stored = read_weights(self.weights)
         try:
             if _hash(self.weights) != self.sha256:
                 raise DataError(f"{self.weights} has changed since this run was asked for")
-            return load_file(self.weights)
-        except (OSError, SafetensorError) as error:
+        except OSError as error:
             raise DataError(
-                f"cannot read weights from {self.weights}\n  {error}\n"
-                f"  looked for: a file in the safetensors format, such as a run's {WEIGHTS}"
+                f"cannot read weights from {self.weights}\n  {error.strerror}"
             ) from None
+        return stored
 
     def _check_words(self, data: Data) -> None:
         """The same words under the same numbers, where both are known: no shape would tell."""
@@ -136,7 +131,7 @@ def _weights_file(place: Path) -> Path:
 def _advice(place: Path) -> str:
     runs = sorted(path.parent for path in place.glob(f"*/{WEIGHTS}")) if place.is_dir() else []
     if runs:
-        return f"the runs in there, of which one is to be named: {_first_names(map(str, runs))}"
+        return f"the runs in there, of which one is to be named: {first_names(map(str, runs))}"
     if (place / FILE).exists():
         return "the run has not come to its end: the command that began it goes on"
     if place.exists():
@@ -147,24 +142,3 @@ def _advice(place: Path) -> str:
 def _hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _differences(stored: Mapping[str, Tensor], current: Mapping[str, Tensor]) -> list[str]:
-    """The reasons why weights are not those of a model, a line for each kind."""
-    shapes = [
-        f"{name} {tuple(stored[name].shape)} there, {tuple(tensor.shape)} here"
-        for name, tensor in current.items()
-        if name in stored and stored[name].shape != tensor.shape
-    ]
-    kinds = {
-        "of another shape": shapes,
-        "not there": [name for name in current if name not in stored],
-        "only there": [name for name in stored if name not in current],
-    }
-    return [f"{kind}: {_first_names(names)}" for kind, names in kinds.items() if names]
-
-
-def _first_names(names: Iterable[str]) -> str:
-    all_names = list(names)
-    remainder = f" and {len(all_names) - _NAME_COUNT} more" if len(all_names) > _NAME_COUNT else ""
-    return "; ".join(all_names[:_NAME_COUNT]) + remainder

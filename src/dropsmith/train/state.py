@@ -8,10 +8,19 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from dropsmith.errors import CheckpointError
 from dropsmith.noise import find_noise
 from dropsmith.record import validation_loss, validation_loss_name
 from dropsmith.terms import Terms
-from dropsmith.train.checkpoint import Checkpoint, pack, unpack
+from dropsmith.train.checkpoint import Checkpoint
+from dropsmith.train.nested_tensors import pack, unpack
+from dropsmith.train.state_checks import (
+    check_curve,
+    check_generators,
+    check_optimizer,
+    check_weights,
+    checked_groups,
+)
 
 Weights = dict[str, Tensor]
 
@@ -81,11 +90,20 @@ class State:
         self.best = copy_weights(self.model)
 
     def checkpoint(self, identity: dict[str, Any]) -> Checkpoint:
-        """Everything that resuming needs."""
+        """Everything that resuming needs.
+
+        Raises:
+            CheckpointError: what the model hands to the next window cannot be written down.
+        """
         noise = find_noise(self.model)
         optimizer, groups = _split(self.optimizer.state_dict())
-        values = {key: getattr(self, name) for key, name in _NUMBERS.items()}
-        window_tensors, structure = pack(self.window_state)
+        try:
+            window_tensors, structure = pack(self.window_state)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"a checkpoint cannot hold what the model hands on\n  {error}"
+            ) from None
+        values: Any = {key: getattr(self, name) for key, name in _NUMBERS.items()}
         values |= {"noise_step": noise.step if noise is not None else 0, "groups": groups}
         values |= {"carried": structure}
         tensors = _with_prefix("model", self.model.state_dict()) | _with_prefix("best", self.best)
@@ -94,23 +112,43 @@ class State:
         return Checkpoint(identity=identity, values=values, tensors=tensors)
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Be where the checkpoint was, to the bit."""
+        """Be where the checkpoint was, to the bit.
+
+        Raises:
+            CheckpointError: it is of another model or optimiser, or says what cannot be; nothing
+                has changed then.
+        """
+        device = next(self.model.parameters()).device
+        rooms = {room: _under(room, checkpoint.tensors) for room in _ROOMS}
+        values: Any = checkpoint.values
+        try:
+            window_state = unpack(
+                {k: v.to(device) for k, v in rooms["carried"].items()}, values["carried"]
+            )
+            check_weights("model", rooms["model"], self.model.state_dict())
+            check_weights("best", rooms["best"], self.model.state_dict() if values["curve"] else {})
+            check_curve(values["curve"])
+            groups = checked_groups(values["groups"], self.optimizer)
+            check_optimizer(rooms["optimizer"], groups, self.optimizer)
+            check_generators(rooms["generator"], _generators())
+            if len(checkpoint.tensors) > sum(map(len, rooms.values())):
+                raise CheckpointError("it holds tensors that no run writes")
+        except CheckpointError as error:
+            raise checkpoint.fault(error) from None
         for key, name in _NUMBERS.items():
-            # Checkpoints of an earlier version did not count what processors worked.
-            setattr(self, name, checkpoint.values.get(key, math.nan))
+            setattr(self, name, values[key])
         self.loss = (self.loss[0], self.loss[1])
         self.other_terms = {name: (pair[0], pair[1]) for name, pair in self.other_terms.items()}
-        self.model.load_state_dict(_under("model", checkpoint.tensors))
-        device = next(self.model.parameters()).device
-        self.best = {k: v.to(device) for k, v in _under("best", checkpoint.tensors).items()}
-        window_tensors = {k: v.to(device) for k, v in _under("carried", checkpoint.tensors).items()}
-        self.window_state = unpack(window_tensors, checkpoint.values["carried"])
-        optimizer = _under("optimizer", checkpoint.tensors)
-        self.optimizer.load_state_dict(_optimizer_state(optimizer, checkpoint.values["groups"]))
-        _set_generators(_under("generator", checkpoint.tensors))
+        self.model.load_state_dict(rooms["model"])
+        self.best = {k: v.to(device) for k, v in rooms["best"].items()}
+        self.window_state = window_state
+        self.optimizer.load_state_dict(_optimizer_state(rooms["optimizer"], groups))
+        _set_generators(rooms["generator"])
         if (noise := find_noise(self.model)) is not None:
-            noise.step = checkpoint.values["noise_step"]
+            noise.step = values["noise_step"]
 
+
+_ROOMS = ("model", "best", "optimizer", "generator", "carried")
 
 _NUMBERS = {
     "step": "step",

@@ -13,8 +13,9 @@ from dropsmith.rng import Key, Source, uniform
 from dropsmith.tasks import Part, Task
 from dropsmith.terms import Mean, Terms
 from dropsmith.train._setup import Setup
-from dropsmith.train.checkpoint import flatten, write
+from dropsmith.train.checkpoint import write
 from dropsmith.train.evaluation import on_device
+from dropsmith.train.nested_tensors import flatten
 from dropsmith.train.state import State
 
 _RESET = 0x7E5E7
