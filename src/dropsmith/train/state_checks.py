@@ -1,0 +1,138 @@
+"""Whether what a checkpoint holds fits the model and the optimiser that it is for."""
+
+from collections.abc import Mapping, Sequence
+from inspect import signature
+from math import inf
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from dropsmith.errors import CheckpointError
+from dropsmith.train.averaging import COUNT, AveragedSGD
+
+_CHANGING = ("lr", COUNT)
+"""Settings that change in a run; all others are as its configuration says."""
+
+
+def check_weights(room: str, stored: Mapping[str, Tensor], current: Mapping[str, Tensor]) -> None:
+    """Raise `CheckpointError` unless tensors have the names, shapes and dtypes of a model's.
+
+    Args:
+        room: their prefix in the file.
+        stored: those of the file.
+        current: those of the model.
+    """
+    for name, tensor in current.items():
+        if name not in stored:
+            raise CheckpointError(f"tensor {room}/{name} is missing")
+        _check_tensor(f"{room}/{name}", stored[name], tensor)
+    for name in stored.keys() - current.keys():
+        raise CheckpointError(f"tensor {room}/{name} is not one of the model's")
+
+
+def check_curve(curve: Sequence[Mapping[str, float]]) -> None:
+    """Raise `CheckpointError` unless every row says its step."""
+    for index, row in enumerate(curve):
+        if "step" not in row:
+            raise CheckpointError(f"field curve.{index}.step is missing")
+
+
+def checked_groups(groups: Sequence[Mapping[str, Any]], optimizer: Optimizer) -> list[Any]:
+    """The settings of parameter groups, if an optimiser of this run may have them."""
+    current = optimizer.state_dict()["param_groups"]
+    if len(groups) != len(current):
+        raise CheckpointError(
+            f"field groups should have {len(current)} items, but has {len(groups)}"
+        )
+    pairs = list(zip(groups, current, strict=True))
+    for index, (group, settings) in enumerate(pairs):
+        for name, value in group.items():
+            place = f"field groups.{index}.{name}"
+            if name not in settings:
+                raise CheckpointError(f"{place} is unknown")
+            if name in _CHANGING:
+                _check_changing(place, value, settings[name])
+            elif repr(_as_json(value)) != repr(_as_json(settings[name])):
+                raise CheckpointError(f"{place} should be {settings[name]!r}, but is {value!r}")
+    # Settings that another version of torch did not have are those of this one.
+    return [{**settings, **group} for group, settings in pairs]
+
+
+def check_optimizer(
+    tensors: Mapping[str, Tensor], groups: Sequence[Mapping[str, Any]], optimizer: Optimizer
+) -> None:
+    """Raise `CheckpointError` unless an optimiser's tensors are of its parameters and its kind.
+
+    A parameter has all of them or, as before its first gradient, none.
+    """
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    averages = isinstance(optimizer, AveragedSGD) and any(group[COUNT] for group in groups)
+    expected = _tensors_of_one(optimizer, averages)
+    left = dict(tensors)
+    for index, weight in enumerate(weights):
+        part = {name: left.pop(f"{index}/{name}", None) for name in expected}
+        for name, example in expected.items():
+            tensor, place = part[name], f"optimizer/{index}/{name}"
+            if tensor is not None:
+                _check_tensor(place, tensor, weight if example.dim() else example)
+                _check_number(place, tensor)
+            elif averages or any(other is not None for other in part.values()):
+                raise CheckpointError(f"tensor {place} is missing")
+    for name in left:
+        raise CheckpointError(f"tensor optimizer/{name} is not one of the optimiser's")
+
+
+def check_generators(stored: Mapping[str, Tensor], current: Mapping[str, Tensor]) -> None:
+    """Raise `CheckpointError` unless states of generators are such states."""
+    if "cpu" not in stored:
+        raise CheckpointError("tensor generator/cpu is missing")
+    for name, state in stored.items():
+        if name not in ("cpu", "cuda"):
+            raise CheckpointError(f"tensor generator/{name} is not of one of torch's generators")
+        if name in current:
+            _check_tensor(f"generator/{name}", state, current[name])
+            try:
+                torch.Generator(name).set_state(state)
+            except RuntimeError as error:
+                reason = str(error).partition("\n")[0]
+                raise CheckpointError(f"tensor generator/{name} is none: {reason}") from None
+
+
+def _tensors_of_one(optimizer: Optimizer, averages: bool) -> dict[str, Tensor]:
+    """The tensors that an optimiser of this kind keeps for a weight after a step."""
+    settings = signature(type(optimizer)).parameters.keys() & optimizer.defaults.keys()
+    weight = nn.Parameter(torch.zeros(2))
+    weight.grad = torch.zeros(2)
+    small = type(optimizer)([weight], **{name: optimizer.defaults[name] for name in settings})
+    if averages and isinstance(small, AveragedSGD):
+        small.start_averaging()
+    small.step()
+    return {name: value for name, value in small.state[weight].items() if value is not None}
+
+
+def _check_tensor(place: str, tensor: Tensor, like: Tensor) -> None:
+    for kind in ("shape", "dtype"):
+        there, here = getattr(tensor, kind), getattr(like, kind)
+        if there != here:
+            there, here = (tuple(x) if kind == "shape" else x for x in (there, here))
+            raise CheckpointError(f"tensor {place} should be of {kind} {here}, but is of {there}")
+
+
+def _check_number(place: str, tensor: Tensor) -> None:
+    """A count of steps is a number; a bias correction would divide by it."""
+    if tensor.dim() == 0 and not 0 <= float(tensor) < inf:
+        raise CheckpointError(f"tensor {place} should be 0 or more, but is {float(tensor)}")
+
+
+def _check_changing(place: str, value: Any, current: Any) -> None:
+    whole = isinstance(current, int) and place.endswith(COUNT)
+    number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value < inf:
+        kind = "whole number" if whole else "number"
+        raise CheckpointError(f"{place} should be a {kind} of 0 or more, but is {value!r}")
+
+
+def _as_json(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
