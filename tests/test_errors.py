@@ -19,6 +19,7 @@ BUILT_IN = {
     "TrainingError": RuntimeError,
     "CheckpointError": RuntimeError,
     "SearchError": ValueError,
+    "BusyError": RuntimeError,
     "MissingExtra": ImportError,
 }
 

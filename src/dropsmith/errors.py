@@ -64,6 +64,10 @@ class CheckpointError(DropsmithError, RuntimeError):
     """A checkpoint cannot be written, or is not the one this run can resume from."""
 
 
+class BusyError(DropsmithError, RuntimeError):
+    """A folder is in the hands of another process."""
+
+
 class MissingExtra(DropsmithError, ImportError):
     """An optional library is needed and not installed."""
 

@@ -1,10 +1,14 @@
 """Files that are written whole or not at all, even where the disk fills up or the power fails."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.(\d+)\.partial")
+"""The name of a temporary file, with the process that writes it."""
 
 
 @contextmanager
@@ -29,6 +33,11 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield partial
         _wait_for_disk(partial)
         partial.replace(path)
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(partial), partial):
+            # People know the file by its other name.
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise
     finally:
         with suppress(OSError):  # it is gone where all went well
             partial.unlink()
@@ -43,6 +52,33 @@ def write_text(path: Path, text: str) -> None:
     """
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files in a folder, and in those in it, whose processes were killed.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / f".{token_hex(8)}.999999999.partial").touch()
+    >>> remove_leftovers(folder)
+    >>> list(folder.iterdir())
+    []
+    """
+    for path in (*folder.glob(".*.partial"), *folder.glob("*/.*.partial")):
+        match = _TEMPORARY.fullmatch(path.name)
+        with suppress(OSError):  # it is gone, or its folder belongs to somebody else
+            if match is not None and not _is_written(path, int(match[1])):
+                path.unlink()
+
+
+def _is_written(path: Path, process: int) -> bool:
+    """True if a process on this machine may be writing a file, and has not merely its number."""
+    import psutil
+
+    try:
+        return psutil.Process(process).create_time() <= path.stat().st_mtime
+    except (psutil.Error, OverflowError):
+        return False
 
 
 def _wait_for_disk(path: Path) -> None:
