@@ -1,5 +1,6 @@
 """A whole comparison with runs that cost nothing, and a real one of a few steps."""
 
+import errno
 import json
 from dataclasses import replace
 
@@ -9,10 +10,13 @@ import torch
 from compare.synthetic import TASK, design
 from compare.workers import pretend
 from dropsmith.compare import TUNING_SEED, Comparison, compare, count, runs
+from dropsmith.errors import BusyError
+from dropsmith.files import hold_folder, waiting
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.record import Record
+from dropsmith.report import findings
 from dropsmith.workers import Done
 
 
@@ -82,6 +86,86 @@ def test_a_method_whose_trials_all_fail_runs_its_usual_setting_and_shows_the_fai
     found = compare(design(("dropout",)), tmp_path, make=failing)
     assert found.rows[0].setting == {"rate": 0.3}
     assert len(found.rows[0].failed_records) == 3 * 2
+
+
+def dies(rate, *, times, counts):
+    """`by_rate`, but the tuning runs of one rate go down with their processes so many times."""
+
+    def make(job, tell):
+        rules = job.setup.plan.rules
+        if job.setup.seed >= TUNING_SEED and rules and rules[0].pattern.rate == rate:
+            counts[job.setup.seed] = counts.get(job.setup.seed, 0) + 1
+            if counts[job.setup.seed] <= times:
+                return Record(config=job.setup.to_json(), status="lost: its process ended")
+        return by_rate(job, tell)
+
+    return make
+
+
+def test_a_worker_that_is_killed_in_tuning_decides_nothing(here, tmp_path):
+    counts = {}
+    found = compare(design(("dropout",)), tmp_path, make=dies(0.1, times=2, counts=counts))
+    assert list(counts.values()) == [3, 3]
+    assert found.rows[0].setting == {"rate": 0.1}
+    assert found.rows[0].failed_records == ()
+    assert not [line for line in findings(found) if "equal terms" in line]
+
+
+def test_a_setting_that_is_lost_for_good_is_said_and_tried_again_by_the_next_call(here, tmp_path):
+    found = compare(design(("dropout", "none")), tmp_path, make=dies(0.1, times=99, counts={}))
+    assert found.row("dropout").setting == {"rate": 0.3}
+    (said,) = [line for line in findings(found) if "equal terms" in line]
+    assert said == (
+        "dropout was not tuned on equal terms: 1 of its 3 settings could not be tried (rate 0.1), "
+        "so its setting is chosen among the others. The same command tries them again."
+    )
+    again = compare(design(("dropout", "none")), tmp_path, make=by_rate)
+    assert again.row("dropout").setting == {"rate": 0.1}
+    assert not [line for line in findings(again) if "equal terms" in line]
+
+
+def test_a_method_none_of_whose_settings_could_be_tried_is_said_to_have_its_usual_one(
+    here, tmp_path
+):
+    def crashing(job, tell):
+        if job.setup.seed >= TUNING_SEED:
+            return Record(config=job.setup.to_json(), status="crashed: KeyError: 'x'")
+        return pretend(job, tell)
+
+    found = compare(design(("dropout",)), tmp_path, make=crashing)
+    (said,) = [line for line in findings(found) if "equal terms" in line]
+    assert "3 of its 3 settings could not be tried (rate 0.3; rate 0.1; rate 0.5)" in said
+    assert "its setting is its usual one, and not chosen" in said
+
+
+def test_a_setting_that_diverges_was_tried(here, tmp_path):
+    def diverging(job, tell):
+        if job.setup.seed >= TUNING_SEED and job.setup.plan.rules[0].pattern.rate == 0.5:
+            return Record(config=job.setup.to_json(), status="stopped: step 1")
+        return by_rate(job, tell)
+
+    found = compare(design(("dropout",)), tmp_path, make=diverging)
+    assert not [line for line in findings(found) if "equal terms" in line]
+
+
+def test_a_second_comparison_in_a_folder_is_refused(here, tmp_path):
+    with hold_folder(tmp_path), pytest.raises(BusyError, match="--out DIR"):
+        compare(design(), tmp_path, make=by_rate)
+    assert here == []
+
+
+def test_the_comparison_waits_for_the_disk(here, tmp_path, monkeypatch):
+    save, failures = Comparison.save, iter([True, True, False])
+    monkeypatch.setattr(waiting, "sleep", lambda seconds: None)
+
+    def full(comparison, folder):
+        if next(failures):
+            raise OSError(errno.ENOSPC, "full")
+        return save(comparison, folder)
+
+    monkeypatch.setattr(Comparison, "save", full)
+    found = compare(design(("none",)), tmp_path, make=by_rate)
+    assert Comparison.load(tmp_path) == found
 
 
 def test_the_setting_chosen_is_the_best_over_all_tuning_seeds_not_over_the_first(here, tmp_path):

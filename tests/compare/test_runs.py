@@ -1,14 +1,16 @@
 """Runs are made once, survive failures, and come back in the order asked for."""
 
+import errno
 import json
 from dataclasses import replace
 
 import pytest
 
 from compare.synthetic import design, record
-from compare.workers import broken_train, diverging_train, pretend
+from compare.workers import broken_train, diverging_train, full_train, greedy_train, pretend
 from dropsmith.compare import runs, stored_record
-from dropsmith.errors import CheckpointError
+from dropsmith.errors import BusyError, CheckpointError, TaskError
+from dropsmith.files import hold_folder, waiting
 from dropsmith.record import Record
 from dropsmith.workers import Died, Done, JobProgress
 
@@ -75,7 +77,8 @@ def test_a_setup_asked_for_twice_is_run_once(here, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("status", "again"), [("crashed: OSError: disk full", True), ("stopped: step 3", False)]
+    ("status", "again"),
+    [("crashed: OSError: disk full", True), ("lost: signal 9", True), ("stopped: step 3", False)],
 )
 def test_a_run_that_crashed_is_made_again_and_one_that_diverged_is_not(
     here, tmp_path, status, again
@@ -106,15 +109,83 @@ def test_the_watch_hears_of_parts_and_of_records_up_to_the_whole(here, tmp_path)
     assert [one is not None for _, _, one in heard] == [False, True, False, True]
 
 
-def test_a_process_that_dies_leaves_a_record_that_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr(runs, "spread", lambda *_: iter_of(Died(0, -9)))
-    (found,) = runs.run(setups(1), tmp_path, make=pretend)
-    assert found.status == "crashed: its process ended with signal 9"
-    assert json.loads((tmp_path / f"{found.id}.json").read_text())["status"] == found.status
+@pytest.fixture
+def dying(monkeypatch):
+    """Processes die as often as a number says, then do their jobs; the rounds that were made."""
+    deaths, rounds = [0], []
+
+    def spread(work, jobs, processes):
+        rounds.append(([job.setup.seed for job in jobs], processes))
+        for index, job in enumerate(jobs):
+            if job.setup.seed == 1 and deaths[0] > 0:
+                deaths[0] -= 1
+                yield Died(index, -9)
+            else:
+                yield Done(index, work(job, lambda share: None))
+
+    monkeypatch.setattr(runs, "spread", spread)
+    return deaths, rounds
 
 
-def iter_of(*events):
-    yield from events
+LOST = "lost: its process ended with signal 9: killed, perhaps for want of memory"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_run_whose_process_dies_is_made_again_with_fewer_at_the_same_time(dying, tmp_path, times):
+    deaths, rounds = dying
+    deaths[0], heard = times, []
+    records = runs.run(
+        setups(3), tmp_path, processes=4, make=pretend, watch=lambda *news: heard.append(news)
+    )
+    assert rounds == [([0, 1, 2], 4), ([1], 2), ([1], 1)][: times + 1]
+    assert [record.status for record in records] == ["finished"] * 3
+    assert [done for done, *_ in heard] == [1.0, 1.0, 2.0, *[2.0] * (times - 1), 3.0]
+    assert [r.status for *_, r in heard if r.status != "finished"] == [
+        f"{LOST}; it will be made again"
+    ] * times
+
+
+def test_a_run_that_is_lost_for_good_leaves_a_record_that_says_so_and_is_made_again_later(
+    dying, tmp_path
+):
+    deaths, rounds = dying
+    deaths[0] = 3
+    found = runs.run(setups(2), tmp_path, processes=1, make=pretend)[1]
+    assert rounds == [([0, 1], 1), ([1], 1), ([1], 1)]
+    assert found.status == LOST
+    assert json.loads((tmp_path / f"{found.id}.json").read_text())["status"] == LOST
+    again = runs.run(setups(2), tmp_path, make=pretend)[1]
+    assert again.status == "finished"
+
+
+def test_a_second_process_is_refused_where_there_are_runs_to_make_and_else_reads(here, tmp_path):
+    made = runs.run(setups(1), tmp_path, make=pretend)
+    with hold_folder(tmp_path):
+        with pytest.raises(BusyError, match=r"making runs in[\s\S]*--out DIR"):
+            runs.run(setups(2), tmp_path, make=pretend)
+        assert runs.run(setups(1), tmp_path, make=pretend) == made
+
+
+@pytest.mark.parametrize("processes", [0, -1, True, 1.0, 10**6, "two"])
+def test_there_can_be_no_such_number_of_processes(here, tmp_path, processes):
+    with pytest.raises(TaskError, match="processes is a whole number from 1"):
+        runs.run(setups(1), tmp_path, processes=processes, make=pretend)
+
+
+@pytest.mark.parametrize("name", ["ENOSPC", "EDQUOT", "EIO"])
+def test_a_record_waits_for_the_disk(here, tmp_path, monkeypatch, name):
+    save, failures = Record.save, iter([True, True, False, False])
+    monkeypatch.setattr(waiting, "sleep", lambda seconds: None)
+
+    def full(record, folder):
+        if next(failures):
+            raise OSError(getattr(errno, name), "full")
+        return save(record, folder)
+
+    monkeypatch.setattr(Record, "save", full)
+    records = runs.run(setups(2), tmp_path, make=pretend)
+    assert [record.status for record in records] == ["finished"] * 2
+    assert [Record.load(tmp_path / f"{record.id}.json") for record in records] == records
 
 
 @pytest.mark.parametrize(
@@ -122,6 +193,8 @@ def iter_of(*events):
     [
         (diverging_train, "stopped: the loss is not finite at step 3"),
         (broken_train, "crashed: ZeroDivisionError: division by zero"),
+        (full_train, "lost: OSError: [Errno 28] No space left on device"),
+        (greedy_train, "lost: MemoryError: "),
     ],
 )
 def test_what_goes_wrong_in_training_becomes_the_status(monkeypatch, tmp_path, train, status):

@@ -1,5 +1,7 @@
 """Work that other processes can import by name."""
 
+import errno
+
 from dropsmith.errors import TrainingError
 from dropsmith.record import Record
 
@@ -22,3 +24,11 @@ def diverging_train(setup, folder, **_):
 
 def broken_train(setup, folder, **_):
     raise ZeroDivisionError("division by zero")
+
+
+def full_train(setup, folder, **_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def greedy_train(setup, folder, **_):
+    raise MemoryError

@@ -8,6 +8,7 @@ from dropsmith.compare.method_names import find_method, full, pick, usual
 from dropsmith.compare.methods import CONTROL, METHODS
 from dropsmith.compare.price import Price, clock, prices
 from dropsmith.compare.run_comparison import compare, count
+from dropsmith.compare.run_status import has_result
 from dropsmith.compare.runs import Job, Watch, run
 from dropsmith.compare.statistics import Difference, Spread, corrected_p_values
 from dropsmith.compare.stored_records import migrate_records, setup_id, stored_record
@@ -47,6 +48,7 @@ __all__ = [
     "count",
     "find_method",
     "full",
+    "has_result",
     "metrics",
     "migrate_records",
     "ordinal",

@@ -1,16 +1,20 @@
 """The comparison itself: trials choose each method's setting, then every seed is run with it."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from dropsmith.compare.comparison import Comparison, Row, Trial
 from dropsmith.compare.design import Design, best
 from dropsmith.compare.method import Setting
-from dropsmith.compare.runs import Make, Watch, run
+from dropsmith.compare.runs import OTHER_FOLDER, Make, Watch, make_runs
+from dropsmith.errors import TaskError
+from dropsmith.files import hold_folder, keep_trying
 from dropsmith.record import Record
 from dropsmith.tasks import plain_name
 from dropsmith.train import Setup
+from dropsmith.workers import check_count
 
 
 def compare(
@@ -32,8 +36,19 @@ def compare(
         folder: where records, checkpoints and `comparison.json` go.
         processes, make: see `runs.run`.
         watch: is called with the progress of all runs, trials and reported ones together.
+
+    Raises:
+        BusyError: another process makes runs in this folder.
+        TaskError: there can be no such number of processes.
     """
-    runs = _Runs(design, folder, processes, watch, make)
+    check_count("processes", processes, TaskError)
+    with hold_folder(folder, OTHER_FOLDER):
+        comparison = _comparison(design, _Runs(design, folder, processes, watch, make))
+        keep_trying(partial(comparison.save, folder), folder)
+    return comparison
+
+
+def _comparison(design: Design, runs: "_Runs") -> Comparison:
     trial_records = runs.per_method([design.trial_setups(name) for name in design.methods])
     trials = [
         _trials(design, method, records)
@@ -43,7 +58,7 @@ def compare(
     records = runs.per_method(
         [design.reported_setups(*pair) for pair in zip(design.methods, settings, strict=True)]
     )
-    comparison = Comparison(
+    return Comparison(
         task=plain_name(design.task.name),
         rows=tuple(
             Row(method=method, trials=row_trials, setting=setting, records=tuple(row_records))
@@ -52,8 +67,6 @@ def compare(
             )
         ),
     )
-    comparison.save(folder)
-    return comparison
 
 
 def count(design: Design) -> int:
@@ -95,7 +108,9 @@ class _Runs:
         """One round: the records of each method's setups, made in turns over the methods."""
         flat = [setup for group in setups for setup in group]
         records = iter(
-            run(flat, self.folder, processes=self.processes, watch=self._watch, make=self.make)
+            make_runs(
+                flat, self.folder, processes=self.processes, watch=self._watch, make=self.make
+            )
         )
         self.previous += len(flat)
         return [list(islice(records, len(group))) for group in setups]

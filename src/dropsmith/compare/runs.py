@@ -3,21 +3,41 @@
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from dropsmith.compare.stored_records import CRASH_STATUS, data_hash, setup_id, stored_record
-from dropsmith.errors import TrainingError
+from dropsmith.compare.run_status import CRASH_STATUS, LOST_STATUS, is_lost
+from dropsmith.compare.stored_records import data_hash, setup_id, stored_record
+from dropsmith.errors import TaskError, TrainingError
+from dropsmith.files import hold_folder, keep_trying
 from dropsmith.record import Record
 from dropsmith.train import Setup, train
-from dropsmith.workers import Died, Done, JobProgress, Tell, cores, spread
+from dropsmith.workers import (
+    TRIES,
+    Died,
+    Done,
+    JobProgress,
+    Tell,
+    check_count,
+    cores,
+    exit_reason,
+    is_from_outside,
+    spread,
+)
+
+OTHER_FOLDER = "wait for it, or keep these runs apart: --out DIR"
+"""What to do where another process makes runs in a folder."""
 
 
 class Watch(Protocol):
     """A function that is called with the progress of a list of runs."""
 
     def __call__(self, progress: float, total: int, record: Record | None) -> None:
-        """`progress` of `total` runs are made, parts counted; `record` has just been made."""
+        """`progress` of `total` runs are made, parts counted.
+
+        `record` has just been made, or is that of a lost run, which will be made again.
+        """
         ...
 
 
@@ -42,9 +62,11 @@ def run(
 ) -> list[Record]:
     """One record per setup, in order, each saved in `folder` as soon as it exists.
 
-    A setup whose record is there already is not run again, unless that run crashed; a run that
-    was interrupted goes on from its last checkpoint. A run that fails becomes a record whose
-    status says why, and the others go on.
+    A setup whose record is there already is not run again, unless that run crashed or was lost; a
+    run that was interrupted goes on from its last checkpoint. A run that fails becomes a record
+    whose status says why, and the others go on. One that is lost by a fault from outside (its
+    process is killed, memory or a disk fails) is made again, up to three times in all, after the
+    others and with half as many at the same time.
 
     Args:
         setups: of the runs.
@@ -53,20 +75,54 @@ def run(
             where None.
         watch: is called after each record and now and then in between.
         make: makes the record of a job; `dropsmith.train.train` where None.
+
+    Raises:
+        BusyError: another process makes runs in this folder, and there are some to make.
+        TaskError: there can be no such number of processes.
     """
+    check_count("processes", processes, TaskError)
+    records = [stored_record(setup, folder) for setup in setups]
+    if all(record is not None for record in records):
+        return [record for record in records if record is not None]
+    with hold_folder(folder, OTHER_FOLDER):
+        return make_runs(setups, folder, processes=processes, watch=watch, make=make)
+
+
+def make_runs(
+    setups: Sequence[Setup],
+    folder: Path,
+    *,
+    processes: int | None,
+    watch: Watch | None,
+    make: Make | None,
+) -> list[Record]:
+    """The same in a folder that this process holds."""
     records = {setup_id(setup): stored_record(setup, folder) for setup in setups}
     todo = {setup_id(setup): setup for setup in setups}
     jobs = [Job(setup, folder) for name, setup in todo.items() if records[name] is None]
-    progress = _Progress(len(todo) - len(jobs), len(todo), [0.0] * len(jobs), watch)
-    with closing(spread(make or make_record, jobs, processes or cores())) as events:
-        for event in events:
-            record = (
-                None if isinstance(event, JobProgress) else _record(event, jobs[event.job].setup)
-            )
-            if record is not None:
-                record.save(folder)
+    progress = _Progress(len(todo) - len(jobs), len(todo), {}, watch)
+    workers = processes or cores()
+    for attempt in range(1, TRIES + 1):
+        lost: list[Job] = []
+        with closing(spread(make or make_record, jobs, workers)) as events:
+            for event in events:
+                job = jobs[event.job]
+                if isinstance(event, JobProgress):
+                    progress.add(job, event.share, None)
+                    continue
+                record = _record(event, job.setup)
+                if is_lost(record) and attempt < TRIES:
+                    lost.append(job)
+                    again = replace(record, status=f"{record.status}; it will be made again")
+                    progress.add(job, 0.0, again)
+                    continue
+                keep_trying(partial(record.save, folder), folder)
                 records[record.id] = record
-            progress.add(event, record)
+                progress.add(job, 1.0, record)
+        # Memory may have been short: fewer at the same time need less.
+        jobs, workers = lost, max(1, workers // 2)
+        if not jobs:
+            break
     return [record for setup in setups if (record := records[setup_id(setup)]) is not None]
 
 
@@ -76,17 +132,17 @@ class _Progress:
 
     on_disk: int
     total: int
-    shares: list[float]
+    shares: dict[str, float]
     watch: Watch | None
 
-    def add(self, event: JobProgress | Done | Died, record: Record | None) -> None:
-        self.shares[event.job] = event.share if isinstance(event, JobProgress) else 1.0
+    def add(self, job: Job, share: float, record: Record | None) -> None:
+        self.shares[setup_id(job.setup)] = share
         if self.watch is not None:
-            self.watch(self.on_disk + sum(self.shares), self.total, record)
+            self.watch(self.on_disk + sum(self.shares.values()), self.total, record)
 
 
 def _record(event: Done | Died, setup: Setup) -> Record:
-    return event.result if isinstance(event, Done) else _crash_record(setup, event)
+    return event.result if isinstance(event, Done) else _lost_record(setup, event)
 
 
 def make_record(job: Job, tell: Tell) -> Record:
@@ -96,22 +152,22 @@ def make_record(job: Job, tell: Tell) -> Record:
     torch.set_num_threads(1)
     try:
         return train(job.setup, job.folder / setup_id(job.setup), progress=tell)
-    except TrainingError as error:
+    except TrainingError as error:  # a number of its own, such as a loss that is not finite
         record = _failure_record(job.setup, f"stopped: {_first_line(error)}")
         return replace(record, environment={"data_sha256": data_hash(job.setup)})
     except Exception as error:  # a comparison outlives any fault of one run
-        return _failure_record(
-            job.setup, f"{CRASH_STATUS}: {type(error).__name__}: {_first_line(error)}"
-        )
+        kind = LOST_STATUS if is_from_outside(error) else CRASH_STATUS
+        return _failure_record(job.setup, f"{kind}: {type(error).__name__}: {_first_line(error)}")
 
 
 def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), "")
 
 
-def _crash_record(setup: Setup, event: Died) -> Record:
-    how = f"signal {-event.code}" if event.code and event.code < 0 else f"exit code {event.code}"
-    return _failure_record(setup, f"{CRASH_STATUS}: its process ended with {how}")
+def _lost_record(setup: Setup, event: Died) -> Record:
+    return _failure_record(
+        setup, f"{LOST_STATUS}: its process ended with {exit_reason(event.code)}"
+    )
 
 
 def _failure_record(setup: Setup, status: str) -> Record:

@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dropsmith.compare.comparison import FILE, Comparison
+from dropsmith.compare.run_status import has_result
 from dropsmith.errors import CheckpointError, DataError
 from dropsmith.record import Record, config_id
 from dropsmith.tasks import find_task
 from dropsmith.train import Setup
-
-CRASH_STATUS = "crashed"
-"""The begin of the status of a run whose process ended; it is run again."""
 
 
 def setup_id(setup: Setup) -> str:
@@ -19,7 +17,7 @@ def setup_id(setup: Setup) -> str:
 
 
 def stored_record(setup: Setup, folder: Path) -> Record | None:
-    """The record of an earlier run of this setup, unless that run crashed.
+    """The record of an earlier run of this setup, unless that run crashed or was lost.
 
     Raises:
         CheckpointError: that run was made on other data.
@@ -28,7 +26,7 @@ def stored_record(setup: Setup, folder: Path) -> Record | None:
     if not path.exists():
         return None
     record = Record.load(path)
-    if record.status.startswith(CRASH_STATUS):
+    if not has_result(record):
         return None
     if record.environment.get("data_sha256", data_hash(setup)) != data_hash(setup):
         raise CheckpointError(

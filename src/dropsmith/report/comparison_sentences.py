@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from statistics import fmean
 
-from dropsmith.compare import Comparison, Difference, corrected_p_values, metrics, summarise
+from dropsmith.compare import (
+    Comparison,
+    Difference,
+    corrected_p_values,
+    has_result,
+    metrics,
+    spell_setting,
+    summarise,
+)
 from dropsmith.record import Record, validation_loss, validation_loss_name
 from dropsmith.report.numbers import METRICS
 
@@ -41,7 +49,7 @@ def findings(comparison: Comparison) -> list[str]:
     families = [family for family in _families(comparison) if family[2]]
     alone = [_are_single_seed(differences) for _, _, differences in families]
     verdicts = [_ONE_SEED] if alone and all(alone) else [_against(*family) for family in families]
-    sentences = [*verdicts, _overfitting(comparison), _failures(comparison)]
+    sentences = [*verdicts, _overfitting(comparison), *_untried(comparison), _failures(comparison)]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -108,6 +116,23 @@ def _rise(record: Record) -> float | None:
     values = [row[_PERPLEXITY] for row in record.curve if _PERPLEXITY in row]
     values = values or [validation_loss(row) for row in record.curve if validation_loss_name(row)]
     return values[-1] / min(values) if values and min(values) > 0 else None
+
+
+def _untried(comparison: Comparison) -> list[str]:
+    """Methods whose setting was chosen without a word from some of those they were to try."""
+    sentences: list[str] = []
+    for row in comparison.rows:
+        untried = [trial for trial in row.trials if not all(map(has_result, trial.records))]
+        if untried:
+            words = "; ".join(spell_setting(trial.setting) for trial in untried)
+            finished = any(trial.is_finished for trial in row.trials)
+            choice = "chosen among the others" if finished else "its usual one, and not chosen"
+            sentences.append(
+                f"{row.method} was not tuned on equal terms: {len(untried)} of its "
+                f"{len(row.trials)} settings could not be tried ({words}), so its setting is "
+                f"{choice}. The same command tries them again."
+            )
+    return sentences
 
 
 def _failures(comparison: Comparison) -> str:

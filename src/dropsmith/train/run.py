@@ -2,11 +2,13 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from dropsmith.files import keep_trying
 from dropsmith.record import Record, validation_loss
 from dropsmith.tasks import Budget, Data, GenerationScores, device_of
 from dropsmith.train.accounting import cost, forget_peak, peak_bytes, surroundings
@@ -67,7 +69,7 @@ class Run:
                 on_evaluation(state.curve[-1])
             if saving.due(state.step, time.monotonic() - last_save):
                 self._remember_peak()
-                state.checkpoint(self.identity).save(self.folder)
+                keep_trying(partial(state.checkpoint(self.identity).save, self.folder), self.folder)
                 last_save = time.monotonic()
             progress(state.step / self.length.steps)
         return self._write_record()
@@ -182,7 +184,7 @@ class Run:
             scores=scores,
             cost=cost(state, self.length.views[state.step]),
         )
-        write(self.folder / WEIGHTS, state.best)
-        record.save(self.folder)
+        keep_trying(partial(write, self.folder / WEIGHTS, state.best), self.folder)
+        keep_trying(partial(record.save, self.folder), self.folder)
         (self.folder / FILE).unlink(missing_ok=True)
         return record

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import TrainingError
+from dropsmith.files import keep_trying
 from dropsmith.passes import Views, detach_tensors, head_of, put_off_still, putting_off, views
 from dropsmith.rng import Key, Source, uniform
 from dropsmith.tasks import Part, Task
@@ -113,7 +114,7 @@ def _not_finite(
     step: int, terms: Terms, norm: Tensor, batch: dict[str, Any], folder: Path
 ) -> TrainingError:
     path = folder / f"step_{step}.safetensors"
-    write(path, flatten(batch))
+    keep_trying(lambda: write(path, flatten(batch)), path)
     values = ", ".join(f"{name} {float(term.detach().value):g}" for name, term in terms.items())
     return TrainingError(
         f"the loss or its gradient is not finite at step {step}\n"

@@ -1,10 +1,13 @@
 """Worker processes that outlive a job's mistakes, for comparisons and searches alike."""
 
-from dropsmith.workers.crew import Crew, Tell, cores, spread
+from dropsmith.workers.crew import MOST, Crew, Tell, check_count, cores, spread
 from dropsmith.workers.events import Died, Done, Event, JobProgress, JobQuestion, Overdue
+from dropsmith.workers.outside_faults import TRIES, exit_reason, is_from_outside
 from dropsmith.workers.worker_process import Line, Work
 
 __all__ = [
+    "MOST",
+    "TRIES",
     "Crew",
     "Died",
     "Done",
@@ -15,6 +18,9 @@ __all__ = [
     "Overdue",
     "Tell",
     "Work",
+    "check_count",
     "cores",
+    "exit_reason",
+    "is_from_outside",
     "spread",
 ]

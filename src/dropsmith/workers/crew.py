@@ -19,6 +19,9 @@ from dropsmith.workers.worker_process import Work
 Tell = Callable[[float], None]
 """Tells which share of a job is done."""
 
+MOST = 1024
+"""The largest number of processes at the same time: each takes memory of its own."""
+
 _LOOK = 1.0
 """Seconds after which a silent process is looked at: its children may hold its pipe open."""
 
@@ -28,6 +31,20 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def check_count(name: str, count: int | None, error: type[ValueError], most: int = MOST) -> None:
+    """Raise `error` unless a number of processes is None or from 1 to `most`.
+
+    >>> check_count("workers", 0, ValueError)
+    Traceback (most recent call last):
+    ValueError: workers is a whole number from 1 to 1024, or None for one a processor, got 0
+    """
+    whole = isinstance(count, int) and not isinstance(count, bool)
+    if count is not None and not (whole and 1 <= count <= most):
+        raise error(
+            f"{name} is a whole number from 1 to {most}, or None for one a processor, got {count!r}"
+        )
 
 
 class Crew:
