@@ -34,6 +34,7 @@ from dropsmith.pattern_search import (
     Job,
     Proposal,
     Sampler,
+    Score,
     Tokens,
     TrialFinished,
     TrialResult,
@@ -53,6 +54,9 @@ class Simulated(Executor):
         self.running: list[Job] = []
         self.heard: list[float] = []
         self.begun: list[float] = []
+
+    def set_score(self, score: Score) -> None:
+        """Scores here are functions of the seed."""
 
     def submit(self, job: Job) -> None:
         self.begun.append(perf_counter())

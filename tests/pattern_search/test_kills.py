@@ -21,8 +21,9 @@ TESTS = Path(__file__).parents[1]
 
 
 def test_a_killed_worker_costs_its_trial_one_try(tmp_path):
-    executor = LocalExecutor(killed_once(tmp_path), 1)
-    found = search(by_rates, SPACE, trials=3, executor=executor, **random(InMemoryStorage()))
+    executor = LocalExecutor(by_rates, 1)
+    score = killed_once(tmp_path)
+    found = search(score, SPACE, trials=3, executor=executor, **random(InMemoryStorage()))
     assert [one.status for one in found.trials] == ["lost", *["finished"] * 3]
     assert "signal 9" in found.trials[0].why
     assert (found.trials[1].proposal_index, found.trials[1].retry_of) == (0, 0)
@@ -30,8 +31,8 @@ def test_a_killed_worker_costs_its_trial_one_try(tmp_path):
     assert len({one.worker for one in found.trials[1:]}) == 1  # the one in its place is kept
 
 
-def test_a_trial_that_gets_no_more_memory_has_failed():
-    with pytest.raises(SearchError, match=r"none of 1 trials came to a score\s+.*MemoryError"):
+def test_a_trial_that_gets_no_more_memory_is_tried_again_and_then_has_failed():
+    with pytest.raises(SearchError, match=r"none of 3 trials came to a score\s+.*MemoryError"):
         search(greedy, SPACE, trials=1, workers=1, **random(InMemoryStorage()))
 
 

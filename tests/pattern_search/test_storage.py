@@ -9,7 +9,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from dropsmith.errors import SearchError
-from dropsmith.pattern_search import Choice, ListedSpace, part, search, trial_log
+from dropsmith.files import waiting
+from dropsmith.pattern_search import Choice, ListedSpace, part, search
 from dropsmith.pattern_search.storage import StorageLocation, parse_location, storage_error
 from dropsmith.pattern_search.storage_backends import Journal, open_storage
 from dropsmith.patterns import Bernoulli
@@ -165,7 +166,7 @@ def test_a_lock_left_by_a_kill_does_not_hold_up_the_next_run(tmp_path):
 
 @pytest.fixture
 def hurry(monkeypatch):
-    monkeypatch.setattr(trial_log, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(waiting, "FIRST_WAIT", 0.01)
 
 
 def test_a_full_disk_is_waited_for_and_nothing_is_lost(tmp_path, hurry, monkeypatch, capsys):
@@ -223,7 +224,7 @@ def test_a_database_that_may_not_grow_is_waited_for(tmp_path, hurry, monkeypatch
 
     event.listen(Engine, "connect", limit)
     event.listen(Engine, "checkout", lambda connection, record, proxy: limit(connection, record))
-    monkeypatch.setattr(trial_log, "sleep", lambda seconds: pages.append(pages.pop() + 4))
+    monkeypatch.setattr(waiting, "sleep", lambda seconds: pages.append(pages.pop() + 4))
     try:
         run(where, trials=1)
         pages[0] = where.stat().st_size // 4096

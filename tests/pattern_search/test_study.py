@@ -164,6 +164,9 @@ class Scripted(Executor):
     def __init__(self, *script):
         self.script, self.jobs, self.answers = list(script), [], []
 
+    def set_score(self, score):
+        self.score = score
+
     def submit(self, job):
         self.jobs.append(job)
 

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 from pathlib import Path
 from statistics import fmean
@@ -10,6 +11,7 @@ from statistics import fmean
 from filelock import FileLock
 
 from dropsmith.compare import TUNING_SEED, setup_id, stored_record
+from dropsmith.files import keep_trying
 from dropsmith.objectives import TaskLoss
 from dropsmith.pattern_search import TrialContext, TrialPruned
 from dropsmith.plans import Plan
@@ -83,7 +85,7 @@ class Child:
 
     def _record(self, setup: Setup, reports: "_Reports") -> Record:
         run = self.folder / setup_id(setup)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        keep_trying(partial(self.folder.mkdir, parents=True, exist_ok=True), self.folder)
         # Two workers may be handed one plan: the second waits, and finds the record.
         with FileLock(run.with_suffix(".lock")):
             return stored_record(setup, self.folder) or self._train(setup, run, reports)
@@ -94,8 +96,8 @@ class Child:
         except TrialPruned:
             shutil.rmtree(run, ignore_errors=True)
             raise
-        record.save(self.folder)
-        shutil.rmtree(run)
+        keep_trying(partial(record.save, self.folder), self.folder)
+        shutil.rmtree(run, ignore_errors=True)
         return record
 
 

@@ -1,14 +1,19 @@
 """A pattern learned on a task: a search whose trials are children, and its best plan."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from dropsmith.files import keep_trying, remove_leftovers
 from dropsmith.learn.child import Child
 from dropsmith.learn.problem import Problem, problem_of
 from dropsmith.learn.search_runs import Searches, SearchRun
 from dropsmith.pattern_search import (
+    Executor,
     Watch,
+    closing_executor,
     executor_factory,
     make_pruner,
     make_sampler,
@@ -36,7 +41,7 @@ def learn(
     seeds: int = 1,
     space: str = "auto",
     seed: int = 0,
-    executor: str = "local",
+    executor: str | Executor = "local",
     workers: int | None = None,
     pruner: str | None = None,
     timeout: float | None = None,
@@ -65,42 +70,56 @@ def learn(
         SearchError: a name does not exist, or the folder holds searches with other
             children.
     """
-    folder = folder.resolve()
-    problem = problem_of(setup, seeds, space)
-    child = Child(setup=_from_anywhere(setup), folder=folder / CHILDREN, seeds=seeds)
-    # What is mistyped must not bind a new folder to these children.
-    make_sampler(sampler, problem.space, seed)
-    executor_factory(executor, child, workers, timeout)
-    make_pruner(pruner)
-    problem.bind(folder)
-    if setup.plan.rules:
-        setup.plan.save(folder / FIXED_PLAN)
-    result = search(
-        child,
-        problem.space,
-        trials=trials,
-        sampler=sampler,
-        executor=executor,
-        workers=workers,
-        storage=storage or folder / STUDY,
-        name=_name(problem, sampler, seed),
-        seed=seed,
-        direction="minimise",
-        pruner=pruner,
-        timeout=timeout,
-        progress=progress,
-    )
-    run = SearchRun(
-        sampler=sampler,
-        seed=seed,
-        pruner=pruner,
-        trials=result.trials,
-        command_words=command_words,
-    )
-    run.save(folder, problem)
-    searches = Searches.load(folder)
-    searches.plan.save(folder / PLAN)
-    return searches
+    with closing_executor(executor):
+        folder = folder.resolve()
+        problem = problem_of(setup, seeds, space)
+        child = Child(setup=_from_anywhere(setup), folder=folder / CHILDREN, seeds=seeds)
+        # What is mistyped must not bind a new folder to these children.
+        make_sampler(sampler, problem.space, seed)
+        executor_factory(executor, child, workers, timeout)
+        make_pruner(pruner)
+        problem.bind(folder)
+        if setup.plan.rules:
+            setup.plan.save(folder / FIXED_PLAN)
+        with _without_leftovers(folder, folder / CHILDREN):
+            result = search(
+                child,
+                problem.space,
+                trials=trials,
+                sampler=sampler,
+                executor=executor,
+                workers=workers,
+                storage=storage or folder / STUDY,
+                name=_name(problem, sampler, seed),
+                seed=seed,
+                direction="minimise",
+                pruner=pruner,
+                timeout=timeout,
+                progress=progress,
+            )
+        run = SearchRun(
+            sampler=sampler,
+            seed=seed,
+            pruner=pruner,
+            trials=result.trials,
+            command_words=command_words,
+        )
+        keep_trying(lambda: run.save(folder, problem), folder)
+        searches = Searches.load(folder)
+        keep_trying(lambda: searches.plan.save(folder / PLAN), folder / PLAN)
+        return searches
+
+
+@contextmanager
+def _without_leftovers(*folders: Path) -> Iterator[None]:
+    """Remove what killed processes left half-written, before and after a `with` block."""
+    try:
+        for folder in folders:
+            remove_leftovers(folder)
+        yield
+    finally:
+        for folder in folders:
+            remove_leftovers(folder)
 
 
 def _from_anywhere(setup: Setup) -> Setup:

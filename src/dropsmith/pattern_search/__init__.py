@@ -13,6 +13,7 @@ from dropsmith.pattern_search.analysis import (
 from dropsmith.pattern_search.components import (
     PRUNERS,
     SAMPLERS,
+    closing_executor,
     executor_factory,
     make_pruner,
     make_sampler,
@@ -105,6 +106,7 @@ __all__ = [
     "TrialStopped",
     "Value",
     "Watch",
+    "closing_executor",
     "executor_factory",
     "first_trial",
     "load_state",

@@ -1,16 +1,18 @@
 """The parts of a search that may be asked for by name: sampler, executor, pruner."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dropsmith.errors import SearchError, did_you_mean
-from dropsmith.pattern_search.executors.executor import Executor
+from dropsmith.pattern_search.executors.executor import Executor, Score
+from dropsmith.pattern_search.executors.limits import MOST_REMOTE, check_limits
 from dropsmith.pattern_search.executors.local import LocalExecutor, SerialExecutor
-from dropsmith.pattern_search.executors.trial_context import Score
 from dropsmith.pattern_search.samplers.controller import Controller
 from dropsmith.pattern_search.samplers.optuna_samplers import TPE, Evolution, RandomSampler
 from dropsmith.pattern_search.samplers.sampler import Sampler
 from dropsmith.pattern_search.spaces.space import Space
+from dropsmith.workers import MOST
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -59,7 +61,8 @@ def executor_factory(
         SearchError: no executor has this name, or it cannot have these workers or this timeout.
     """
     if isinstance(name, Executor):
-        return lambda: name
+        return _bound_to(name, score, workers, timeout)
+    check_limits(workers, timeout, MOST_REMOTE if name.startswith("ray") else MOST)
     if name == "local":
         return lambda: LocalExecutor(score, workers, timeout=timeout)
     if name == "serial":
@@ -75,6 +78,29 @@ def executor_factory(
         f"no executor is called {name!r}\n  there are: {', '.join(EXECUTORS)}, ray:ADDRESS"
         + did_you_mean(name, EXECUTORS)
     )
+
+
+def _bound_to(
+    executor: Executor, score: Score, workers: int | None, timeout: float | None
+) -> Callable[[], Executor]:
+    for name, value in (("workers", workers), ("timeout", timeout)):
+        if value is not None:
+            raise SearchError(
+                f"the executor that was given has its own {name}, and {name}={value!r} is another\n"
+                f"  give {name} where the executor is made, or name one: executor='local'"
+            )
+    executor.set_score(score)
+    return lambda: executor
+
+
+@contextmanager
+def closing_executor(executor: str | Executor) -> Iterator[None]:
+    """Close an executor after a `with` block, whether anything ran on it or not."""
+    try:
+        yield
+    finally:
+        if isinstance(executor, Executor):
+            executor.close()
 
 
 def make_pruner(name: "str | BasePruner | None") -> "BasePruner":

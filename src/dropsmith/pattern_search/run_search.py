@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dropsmith.errors import SearchError, did_you_mean
-from dropsmith.pattern_search.components import executor_factory, make_pruner, make_sampler
-from dropsmith.pattern_search.executors.executor import Executor
-from dropsmith.pattern_search.executors.trial_context import Score, takes_trial
+from dropsmith.pattern_search.components import (
+    closing_executor,
+    executor_factory,
+    make_pruner,
+    make_sampler,
+)
+from dropsmith.pattern_search.executors.executor import Executor, Score
+from dropsmith.pattern_search.executors.trial_context import takes_trial
 from dropsmith.pattern_search.samplers.sampler import Sampler
 from dropsmith.pattern_search.spaces.space import Space
 from dropsmith.pattern_search.storage import DEFAULT
@@ -74,7 +79,8 @@ def search(
         sampler: `"controller"`, `"random"`, `"tpe"` or `"evolution"`, or a sampler of yours
             without results yet; the latter has its own seed.
         executor: `"local"`: processes here; `"serial"`: one by one in this process; `"ray"`: a Ray
-            cluster started here; `"ray:ADDRESS"`: a running one; or an executor, which is closed.
+            cluster started here; `"ray:ADDRESS"`: a running one; or an executor, which scores by
+            `score` from now on, has its own workers and timeout, and is closed whatever happens.
         workers: the number of trials at the same time; one for each processor where None.
         storage: a SQLite file, `journal:FILE`, `postgresql://USER@HOST/DATABASE`, or a storage of
             Optuna's; `runs/search.db` where None.
@@ -84,33 +90,39 @@ def search(
         pruner: `"asha"`, `"hyperband"`, `"median"` or a pruner of Optuna's, which stops trials by
             their reports; nothing is stopped where None.
         timeout: seconds that one trial may take.
-        retries: the number of times a trial that ended with its process is tried again.
+        retries: the number of times a trial is tried again that ended with its process, or for
+            want of memory or room on a disk.
         progress: is called when a trial begins or ends.
 
     Raises:
         SearchError: a name does not exist, an argument does not fit the study as it was begun, or
             no trial came to a score.
     """
-    takes_trial(score)
-    _check(trials, name, direction)
-    proposer = make_sampler(sampler, space, seed)
-    sign, address = SIGNS[direction], DEFAULT if storage is None else storage
-    make_executor = executor_factory(executor, score, workers, timeout)
-    in_process = isinstance(executor, Executor) or executor == "serial"
-    with (
-        nullcontext() if in_process else _one_thread(),  # scores of this process keep their threads
-        open_trial_log(address, name, proposer, direction, make_pruner(pruner), _print_line) as log,
-    ):
-        study = Study(log, proposer, total=trials, sign=sign, retries=retries, watch=progress)
-        try:
-            study.run(make_executor)
-        except KeyboardInterrupt as interrupt:
-            interrupt.add_note(
-                f"interrupted after {study.done} of {trials} trials, which are kept: "
-                "the same search goes on with them"
-            )
-            raise
-    return _result(study, sign)
+    with closing_executor(executor):
+        takes_trial(score)
+        _check(trials, retries, name, direction)
+        proposer = make_sampler(sampler, space, seed)
+        sign, address = SIGNS[direction], DEFAULT if storage is None else storage
+        make_executor = executor_factory(executor, score, workers, timeout)
+        in_process = isinstance(executor, Executor) or executor == "serial"
+        with (
+            nullcontext()
+            if in_process
+            else _one_thread(),  # scores of this process keep their threads
+            open_trial_log(
+                address, name, proposer, direction, make_pruner(pruner), _print_line
+            ) as log,
+        ):
+            study = Study(log, proposer, total=trials, sign=sign, retries=retries, watch=progress)
+            try:
+                study.run(make_executor)
+            except KeyboardInterrupt as interrupt:
+                interrupt.add_note(
+                    f"interrupted after {study.done} of {trials} trials, which are kept: "
+                    "the same search goes on with them"
+                )
+                raise
+        return _result(study, sign)
 
 
 @contextmanager
@@ -139,9 +151,11 @@ def _result(study: Study, sign: int) -> Result:
     return Result(plan=best.plan, score=best.score, trials=trials)
 
 
-def _check(trials: int, name: str, direction: str) -> None:
-    if trials < 1:
+def _check(trials: int, retries: int, name: str, direction: str) -> None:
+    if not _is_whole(trials) or trials < 1:
         raise SearchError(f"a search is of one trial or more, got trials={trials!r}")
+    if not _is_whole(retries) or retries < 0:
+        raise SearchError(f"a trial is tried again 0 times or more, got retries={retries!r}")
     if not re.fullmatch(r"[\w.-]+", name):
         raise SearchError(f"a search is called by letters, digits, '.', '-' and '_', not {name!r}")
     if direction not in SIGNS:
@@ -149,3 +163,7 @@ def _check(trials: int, name: str, direction: str) -> None:
             f"direction is {' or '.join(map(repr, SIGNS))}, got {direction!r}"
             + did_you_mean(direction, SIGNS)
         )
+
+
+def _is_whole(number: object) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool)

@@ -7,17 +7,17 @@ three times for each trial, is what would hold up a coordinator of a thousand wo
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from dropsmith.errors import MissingExtra, SearchError
+from dropsmith.files import hold
 from dropsmith.pattern_search.storage import StorageLocation, storage_error
 
 _BUSY_TIMEOUT = 60
@@ -56,17 +56,12 @@ def _lock_file(location: StorageLocation, study: str) -> str:
 
 @contextmanager
 def _alone(path: str, location: StorageLocation, study: str) -> Iterator[None]:
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise _busy_error(location, study) from None
-    except OSError as error:  # after `Timeout`, which is one
-        raise storage_error(location, error) from None
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(hold(Path(path), _busy_error(location, study)))
+        except OSError as error:
+            raise storage_error(location, error) from None
         yield
-    finally:
-        lock.release()
 
 
 def _busy_error(location: StorageLocation, study: str) -> SearchError:

@@ -8,8 +8,9 @@ from dropsmith.pattern_search.spaces.space import Tokens, Value
 from dropsmith.plans import Plan
 
 Status = Literal["running", "finished", "stopped", "failed", "lost", "interrupted"]
-"""How far a trial came. `stopped`: pruned. `lost`: went down with its process or with the search,
-and was tried again. `interrupted`: ended together with the search by the user."""
+"""How far a trial came. `stopped`: pruned. `lost`: went down with its process, with the search,
+or with memory or disk, and was tried again. `interrupted`: ended together with the search by the
+user."""
 
 
 STORED_NAMES = {"proposal_index": "asked", "tell_order": "told"}

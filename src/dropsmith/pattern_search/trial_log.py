@@ -8,11 +8,16 @@ Optuna itself reads follows, and is written later if a kill came between.
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from time import sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dropsmith.files import keep_trying
 from dropsmith.pattern_search.spaces.space import Space
-from dropsmith.pattern_search.storage import StorageLocation, fault_of, storage_exceptions
+from dropsmith.pattern_search.storage import (
+    StorageLocation,
+    fault_of,
+    storage_error,
+    storage_exceptions,
+)
 from dropsmith.pattern_search.trial import STORED_NAMES, Trial
 
 if TYPE_CHECKING:
@@ -23,8 +28,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _BEGIN_FIELDS = ("proposal_index", "version", "log_probability", "seed", "retry", "retry_of")
 _END_FIELDS = ("status", "score", "why", "seconds", "worker", "tell_order")
-_FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
-"""Seconds until a write that failed is tried again; each time twice as long."""
 
 
 class TrialLog:
@@ -79,8 +82,17 @@ class TrialLog:
             self._set_state(row, trial)
 
     def read(self) -> list[Trial]:
-        """Every trial, in order. Those of status `running` were cut short with an earlier run."""
-        rows = self._storage.get_all_trials(self._study._study_id, deepcopy=False)
+        """Every trial, in order. Those of status `running` were cut short with an earlier run.
+
+        Raises:
+            SearchError: the storage cannot be read.
+        """
+        try:
+            rows = self._storage.get_all_trials(self._study._study_id, deepcopy=False)
+        except storage_exceptions() as error:
+            if self._location is None:
+                raise
+            raise storage_error(self._location, error) from None
         # Others may be there, put by hand in a dashboard.
         pairs = [(row, self._read(row)) for row in rows if "tokens" in row.user_attrs]
         for frozen, trial in pairs:
@@ -140,21 +152,23 @@ class TrialLog:
 
     def _write(self, write: Callable[[], _T], find: Callable[[], _T | None] | None = None) -> _T:
         """Write, however long it takes; `find` finds the row of an earlier, complete try."""
-        wait, retrying = _FIRST_WAIT, False
-        while True:
-            try:
-                if retrying and self._location is not None:
-                    self._location.repair()
-                row = find() if retrying and find is not None else None
-                return write() if row is None else row
-            except storage_exceptions() as error:
-                if not _is_temporary(error):
-                    raise
-                self._print_line(
-                    f"cannot write to {self._location}: {fault_of(error)}; again in {wait:g} s"
-                )
-            sleep(wait)
-            wait, retrying = min(2 * wait, _LONGEST_WAIT), True
+        retrying = False
+
+        def attempt() -> _T:
+            nonlocal retrying
+            first, retrying = not retrying, True
+            if not first and self._location is not None:
+                self._location.repair()
+            row = find() if find is not None and not first else None
+            return write() if row is None else row
+
+        return keep_trying(
+            attempt,
+            self._location,
+            temporary=_is_temporary,
+            reason=fault_of,
+            print_line=self._print_line,
+        )
 
 
 def _written_fields(trial: Trial, names: tuple[str, ...]) -> dict[str, Any]:
@@ -188,4 +202,6 @@ def _is_temporary(error: BaseException) -> bool:
     from sqlalchemy.exc import InterfaceError, OperationalError
 
     cause = error.__cause__ or error
+    if not isinstance(error, storage_exceptions()):
+        return False
     return isinstance(cause, OSError | OperationalError | InterfaceError)

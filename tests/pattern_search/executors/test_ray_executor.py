@@ -82,7 +82,7 @@ def test_what_was_said_in_time_counts_although_another_was_heard_first(cluster):
 
 
 def test_a_report_that_overtakes_the_word_of_its_beginning_stops_the_clock_all_the_same(cluster):
-    with RayExecutor(by_rates, 1, timeout=0.0) as executor:
+    with RayExecutor(by_rates, 1, timeout=1e-9) as executor:
         (report,) = executor._read(0, (1, 0.5), 0.0)
         assert (report.step, report.value) == (1, 0.5)
         assert executor._read(0, None, 0.0) == []

@@ -4,6 +4,7 @@ from dropsmith.pattern_search.executors.executor import (
     Event,
     Executor,
     Job,
+    Score,
     ScoreReport,
     TrialEnd,
     TrialFailed,
@@ -11,7 +12,7 @@ from dropsmith.pattern_search.executors.executor import (
     TrialStopped,
 )
 from dropsmith.pattern_search.executors.local import LocalExecutor, SerialExecutor
-from dropsmith.pattern_search.executors.trial_context import Score, TrialContext, TrialPruned
+from dropsmith.pattern_search.executors.trial_context import TrialContext, TrialPruned
 
 __all__ = [
     "Event",

@@ -1,9 +1,13 @@
 """An executor: it runs trials of plans, and returns what happens in each as events."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from dropsmith.plans import Plan
+
+Score = Callable[..., float]
+"""`score(plan)` or `score(plan, trial)`: a validation score of a model trained under the plan."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ class TrialFailed:
     Args:
         number: the trial's.
         why: in a line.
-        retriable: whether it ended with its process, so that another try may well succeed.
+        retriable: whether the fault came from outside of it, such as of its process, memory or
+            disk, so that another try may well succeed.
         seconds: its duration, where that is known.
         worker: the machine and the process that ran it, where that is known.
     """
@@ -84,7 +89,8 @@ Event = ScoreReport | TrialEnd
 class Executor(ABC):
     """Runs several trials at the same time; whatever goes wrong in one is an event, not an error.
 
-    Used in a `with` block, at whose end every trial is ended, too.
+    Used in a `with` block, at whose end every trial is ended, too. A search sets its own scoring
+    function, whichever one the executor was made with.
 
     Attributes:
         slots: the number of trials it runs at the same time.
@@ -97,6 +103,14 @@ class Executor(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @abstractmethod
+    def set_score(self, score: Score) -> None:
+        """Score plans by this function from now on; called while no trial runs.
+
+        Raises:
+            SearchError: the function cannot run where this executor's trials do.
+        """
 
     @abstractmethod
     def submit(self, job: Job) -> None:

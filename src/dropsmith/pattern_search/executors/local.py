@@ -11,12 +11,24 @@ from dropsmith.pattern_search.executors.executor import (
     Event,
     Executor,
     Job,
+    Score,
     ScoreReport,
     TrialEnd,
     TrialFailed,
 )
-from dropsmith.pattern_search.executors.trial_context import Score, run_trial, takes_trial
-from dropsmith.workers import Crew, Died, Done, JobProgress, JobQuestion, Line, Overdue, cores
+from dropsmith.pattern_search.executors.limits import check_limits
+from dropsmith.pattern_search.executors.trial_context import run_trial, takes_trial
+from dropsmith.workers import (
+    Crew,
+    Died,
+    Done,
+    JobProgress,
+    JobQuestion,
+    Line,
+    Overdue,
+    cores,
+    exit_reason,
+)
 from dropsmith.workers import Event as WorkersEvent
 
 
@@ -34,7 +46,8 @@ class LocalExecutor(Executor):
         threads: that torch uses in each; an equal share of the processors where None.
 
     Raises:
-        SearchError: the function cannot be sent to another process.
+        SearchError: the function cannot be sent to another process, or there can be no such number
+            of workers or seconds.
     """
 
     def __init__(
@@ -45,14 +58,19 @@ class LocalExecutor(Executor):
         timeout: float | None = None,
         threads: int | None = None,
     ) -> None:
+        check_limits(workers, timeout)
+        self.slots = workers or cores()
+        self._timeout, self._threads = timeout, threads or max(1, cores() // self.slots)
+        self._crew = self._new_crew(score)
+
+    def set_score(self, score: Score) -> None:
+        self._crew.close()
+        self._crew = self._new_crew(score)
+
+    def _new_crew(self, score: Score) -> Crew:
         takes_trial(score)
         _check_sendable(score)
-        self.slots = workers or cores()
-        self._crew = Crew(
-            partial(_work, score, threads or max(1, cores() // self.slots)),
-            self.slots,
-            timeout=timeout,
-        )
+        return Crew(partial(_work, score, self._threads), self.slots, timeout=self._timeout)
 
     def submit(self, job: Job) -> None:
         self._crew.give(job.number, job)
@@ -90,16 +108,10 @@ def _read(event: WorkersEvent) -> Event:
             )
         case Died(number, code):
             return TrialFailed(
-                number, f"its process ended with {_exit_reason(code)}", retriable=True
+                number, f"its process ended with {exit_reason(code)}", retriable=True
             )
         case JobProgress() | JobQuestion():
             raise TypeError(f"a trial says nothing of this kind: {event!r}")
-
-
-def _exit_reason(code: int | None) -> str:
-    if code == -9:
-        return "signal 9: killed, perhaps for want of memory"
-    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
 
 def _check_sendable(score: Score) -> None:
@@ -123,10 +135,14 @@ class SerialExecutor(Executor):
     slots = 1
 
     def __init__(self, score: Score) -> None:
-        takes_trial(score)
-        self._score, self._stopping = score, False
+        self.set_score(score)
+        self._stopping = False
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._verdicts: SimpleQueue[bool] = SimpleQueue()
+
+    def set_score(self, score: Score) -> None:
+        takes_trial(score)
+        self._score = score
 
     def submit(self, job: Job) -> None:
         Thread(target=self._run, args=(job,), daemon=True).start()

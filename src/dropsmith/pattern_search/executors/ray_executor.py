@@ -8,12 +8,14 @@ from dropsmith.pattern_search.executors.executor import (
     Event,
     Executor,
     Job,
+    Score,
     ScoreReport,
     TrialEnd,
     TrialFailed,
 )
+from dropsmith.pattern_search.executors.limits import MOST_REMOTE, check_limits
 from dropsmith.pattern_search.executors.ray_cluster import connect
-from dropsmith.pattern_search.executors.trial_context import Score, takes_trial
+from dropsmith.pattern_search.executors.trial_context import takes_trial
 from dropsmith.workers import cores
 
 try:
@@ -54,7 +56,8 @@ class RayExecutor(Executor):
         cpus, gpus: what each trial is given; torch uses as many threads as processors.
 
     Raises:
-        SearchError: there is no cluster at the address.
+        SearchError: there is no cluster at the address, or there can be no such number of workers
+            or seconds.
     """
 
     def __init__(
@@ -68,12 +71,13 @@ class RayExecutor(Executor):
         gpus: float = 0.0,
     ) -> None:
         takes_trial(score)
+        check_limits(workers, timeout, MOST_REMOTE)
         self._owns_cluster = not ray.is_initialized()
         if self._owns_cluster:
             connect(address, (workers or cores()) * cpus)
         self.slots = workers or max(1, int(ray.cluster_resources().get("CPU", 1) // cpus))
         self._timeout = timeout
-        self._score = ray.put(score)
+        self.set_score(score)
         self._task = ray.remote(max_retries=0, num_cpus=cpus, num_gpus=gpus)(run_remote_trial)
         self._threads = cpus
         self._receiver = ReportReceiver()
@@ -81,6 +85,10 @@ class RayExecutor(Executor):
         self._due: dict[int, float] = {}
         self._time_left: dict[int, float] = {}
         self._started_numbers: set[int] = set()
+
+    def set_score(self, score: Score) -> None:
+        takes_trial(score)
+        self._score = ray.put(score)
 
     def submit(self, job: Job) -> None:
         task = self._task.remote(self._score, self._threads, job, self._receiver.mailbox)

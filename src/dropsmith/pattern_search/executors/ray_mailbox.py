@@ -12,8 +12,8 @@ import ray
 from ray import cloudpickle
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError
 
-from dropsmith.pattern_search.executors.executor import Job, TrialEnd, TrialFailed
-from dropsmith.pattern_search.executors.trial_context import ReportLost, Score, run_trial
+from dropsmith.pattern_search.executors.executor import Job, Score, TrialEnd, TrialFailed
+from dropsmith.pattern_search.executors.trial_context import ReportLost, run_trial
 
 Report = tuple[int, tuple[int, float] | None, float]
 """A trial's number, its step and value or None where it has but begun, and its seconds so far."""

@@ -11,14 +11,13 @@ from typing import Any, final
 from dropsmith.errors import SearchError
 from dropsmith.pattern_search.executors.executor import (
     Job,
+    Score,
     TrialEnd,
     TrialFailed,
     TrialFinished,
     TrialStopped,
 )
-
-Score = Callable[..., float]
-"""`score(plan)` or `score(plan, trial)`: a validation score of a model trained under the plan."""
+from dropsmith.workers import is_from_outside
 
 Ask = Callable[[tuple[int, float]], bool]
 """Hands a step and a value to the study, and waits for whether to go on."""
@@ -58,7 +57,7 @@ class TrialContext:
 
 def run_trial(score: Score, job: Job, ask: Ask) -> TrialEnd:
     """Score a plan. Every end is a value, an exception of the scoring function's too."""
-    trial, start = TrialContext(job, ask), perf_counter()
+    trial, start, lost = TrialContext(job, ask), perf_counter(), False
     arguments = {"trial": trial} if takes_trial(score) else {}
     try:
         value = score(job.plan, **arguments)
@@ -70,12 +69,13 @@ def run_trial(score: Score, job: Job, ask: Ask) -> TrialEnd:
             job.number, str(error), retriable=True, seconds=seconds, worker=worker_name()
         )
     except Exception as error:  # a search outlives any fault of one trial
-        why = f"{type(error).__name__}: {_first_line(error)}"
+        why, lost = f"{type(error).__name__}: {_first_line(error)}", is_from_outside(error)
     else:
         why = _score_error(value)
         if not why:
             return TrialFinished(job.number, float(value), perf_counter() - start, worker_name())
-    return TrialFailed(job.number, why, seconds=perf_counter() - start, worker=worker_name())
+    seconds = perf_counter() - start
+    return TrialFailed(job.number, why, retriable=lost, seconds=seconds, worker=worker_name())
 
 
 def takes_trial(score: Score) -> bool:
