@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from dropsmith.cli._interrupts import Ended, interrupts_noted
+from dropsmith.cli._streams import Output, report_output_fault, standard_streams
 from dropsmith.cli.audit import audit
 from dropsmith.cli.compare import compare
 from dropsmith.cli.predict import predict
@@ -16,6 +18,7 @@ from dropsmith.cli.search import search
 from dropsmith.cli.sites import sites
 from dropsmith.cli.train import train
 from dropsmith.errors import DropsmithError
+from dropsmith.files import system_sentence
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "compare": compare,
@@ -37,17 +40,44 @@ EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPT = 1, 2, 130
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command in `arguments`, or in those of the process, and exit.
 
-    The exit code is 0 if all went well, 1 if a run failed, 2 if what was asked for cannot be done,
-    130 after an interrupt.
+    The exit code is 0 if all went well, 1 if a run failed or the system refused something, 2 if
+    what was asked for cannot be done; 130 after an interrupt, 143 or 129 after a signal to end;
+    141 where nobody reads any more what is printed.
     """
+    with standard_streams() as output:
+        code = _exit_code(arguments)
+        fault = output.finish()
+        raise SystemExit(code if fault is None else report_output_fault(fault))
+
+
+def _exit_code(arguments: Sequence[str] | None) -> int:
     try:
-        code = app()(args=arguments, prog_name=_NAME, standalone_mode=False)
+        with interrupts_noted():
+            return app()(args=arguments, prog_name=_NAME, standalone_mode=False) or 0
     except typer.TyperException as error:
         # Without arguments the help is what was asked for, and it is printed already.
         if error.format_message():
             print(_sentence(error), file=sys.stderr)
-        code = error.exit_code
-    raise SystemExit(code or 0)
+        return error.exit_code
+    except SystemExit as end:  # libraries leave so where a reader has gone
+        return end.code if isinstance(end.code, int) else EXIT_FAILURE
+    except OSError as error:
+        return _system_error(error)
+    except KeyboardInterrupt as interrupt:
+        return _interrupted(interrupt)
+
+
+def _interrupted(interrupt: KeyboardInterrupt) -> int:
+    lines = getattr(interrupt, "__notes__", ["interrupted: nothing is lost"])
+    print("", *lines, "  the same command goes on from here", sep="\n", file=sys.stderr)
+    return 128 + interrupt.number if isinstance(interrupt, Ended) else EXIT_INTERRUPT
+
+
+def _system_error(error: OSError) -> int:
+    """Say what the system refused, unless it was to print: that is said at the end."""
+    if not (isinstance(sys.stdout, Output) and error is sys.stdout.fault):
+        print(f"error: {system_sentence(error)}", file=sys.stderr)
+    return EXIT_FAILURE
 
 
 def _sentence(error: typer.TyperException) -> str:
@@ -94,7 +124,7 @@ def _version(
 
 
 def _without_traceback(command: Callable[..., None]) -> Callable[..., None]:
-    """The command, whose errors on purpose end in their message and never in a traceback."""
+    """The command, whose errors end in their message and never in a traceback."""
 
     @wraps(command)
     def run_command(*args: Any, **kwargs: Any) -> None:
@@ -103,9 +133,16 @@ def _without_traceback(command: Callable[..., None]) -> Callable[..., None]:
         except DropsmithError as error:
             print(f"error: {error}", file=sys.stderr)
             raise typer.Exit(EXIT_USAGE) from None
+        except OSError as error:
+            raise typer.Exit(_system_error(error)) from None
+        except MemoryError:
+            print(
+                "error: the memory of this machine does not suffice\n"
+                "  make the batch, the model or the data smaller",
+                file=sys.stderr,
+            )
+            raise typer.Exit(EXIT_FAILURE) from None
         except KeyboardInterrupt as interrupt:
-            lines = getattr(interrupt, "__notes__", ["interrupted: nothing is lost"])
-            print("", *lines, "  the same command goes on from here", sep="\n", file=sys.stderr)
-            raise typer.Exit(EXIT_INTERRUPT) from None
+            raise typer.Exit(_interrupted(interrupt)) from None
 
     return run_command

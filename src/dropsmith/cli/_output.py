@@ -5,6 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dropsmith.cli._console import console
+
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison
     from dropsmith.record import Record
@@ -15,8 +17,6 @@ def show(comparison: "Comparison", page: Path, as_json: bool) -> None:
     if as_json:
         print(json.dumps(as_object(comparison, page), indent=1))
         return
-    from rich.console import Console
-
     from dropsmith.report import (
         control_grid,
         findings,
@@ -26,26 +26,24 @@ def show(comparison: "Comparison", page: Path, as_json: bool) -> None:
         sampled_grid,
     )
 
-    console = Console(highlight=False)
-    console.print(rich_table(main_grid(comparison)))
+    output = console()
+    output.print(rich_table(main_grid(comparison)))
     for grid in (f(comparison) for f in (control_grid, sampled_grid, price_grid)):
         if grid is not None:
-            console.print(rich_table(grid))
-    console.print()
+            output.print(rich_table(grid))
+    output.print()
     for sentence in findings(comparison):
-        console.print(f"• {sentence}")
-    console.print(f"\nThe page: {page.resolve().as_uri()}", soft_wrap=True)
+        output.print(f"• {sentence}")
+    output.print(f"\nThe page: {page.resolve().as_uri()}", soft_wrap=True)
 
 
 def show_runs(records: "tuple[Record, ...]", page: Path) -> None:
     """Print runs that were made one by one on standard output."""
-    from rich.console import Console
-
     from dropsmith.report import rich_table, runs_grid
 
-    console = Console(highlight=False)
-    console.print(rich_table(runs_grid(records)))
-    console.print(f"\nThe page: {page.resolve().as_uri()}", soft_wrap=True)
+    output = console()
+    output.print(rich_table(runs_grid(records)))
+    output.print(f"\nThe page: {page.resolve().as_uri()}", soft_wrap=True)
 
 
 def as_object(comparison: "Comparison", page: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from dropsmith.cli._console import console, progress_bar
 from dropsmith.cli._interrupts import interrupts_noted
 
 if TYPE_CHECKING:
@@ -16,26 +17,19 @@ def runs_bar(title: str, total: int) -> Iterator["Watch"]:
     """A bar over all runs with the time that is left; a line for each run where there is no
     terminal.
     """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    errors = console(stderr=True)
     columns = (
-        TextColumn("{task.description}"),
+        "{task.description}",
         BarColumn(),
-        TextColumn("{task.fields[said]}"),
+        "{task.fields[said]}",
         TimeElapsedColumn(),
-        TextColumn("left"),
+        "left",
         TimeRemainingColumn(),
     )
-    hidden = not console.is_terminal
-    with interrupts_noted() as check, Progress(*columns, console=console, disable=hidden) as bar:
+    hidden = not errors.is_terminal
+    with interrupts_noted() as check, progress_bar(errors, *columns) as bar:
         line = bar.add_task(title, total=total, said=_so_far(0.0, total))
 
         def watch(progress: float, total: int, record: "Record | None") -> None:
@@ -43,7 +37,7 @@ def runs_bar(title: str, total: int) -> Iterator["Watch"]:
             failure = record is not None and record.status != "finished"
             if record is not None and (failure or hidden):
                 message = f"{_so_far(progress, total)}; {_run_line(record)}"
-                console.print(message, style="red" if failure else "", highlight=False)
+                errors.print(message, style="red" if failure else "")
             check()
 
         yield watch

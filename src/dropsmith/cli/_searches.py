@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dropsmith.cli._console import console
+
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison
     from dropsmith.learn import Searches
@@ -10,21 +12,19 @@ if TYPE_CHECKING:
 
 def show(searches: "Searches", comparison: "Comparison | None", folder: Path, page: Path) -> None:
     """Print what the searches of a folder found on standard output."""
-    from rich.console import Console
-
     from dropsmith.learn import PLAN
     from dropsmith.report import main_grid, plan_grid, rich_table, search_findings, stands_for
 
-    console = Console(highlight=False)
-    console.print(rich_table(plan_grid(searches)))
-    console.print()
+    output = console()
+    output.print(rich_table(plan_grid(searches)))
+    output.print()
     for sentence in search_findings(searches):
-        console.print(f"• {sentence}")
+        output.print(f"• {sentence}")
     if comparison is not None:
-        console.print(rich_table(main_grid(comparison)))
-        console.print(f"\n{stands_for(searches, comparison)}")
-    console.print(f"\nThe plan: {folder / PLAN}", soft_wrap=True)
-    console.print(f"The page: {page.resolve().as_uri()}", soft_wrap=True)
+        output.print(rich_table(main_grid(comparison)))
+        output.print(f"\n{stands_for(searches, comparison)}")
+    output.print(f"\nThe plan: {folder / PLAN}", soft_wrap=True)
+    output.print(f"The page: {page.resolve().as_uri()}", soft_wrap=True)
 
 
 def retraining_comparison(folder: Path) -> "Comparison | None":

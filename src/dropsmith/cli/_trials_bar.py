@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from dropsmith.cli._console import console, progress_bar
 from dropsmith.cli._interrupts import interrupts_noted
 
 if TYPE_CHECKING:
@@ -25,19 +26,18 @@ def trials_bar(title: str, total: int, score: str) -> Iterator["Watch"]:
         total: how many trials there will be.
         score: what the scores are called.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TimeElapsedColumn
 
-    console = Console(stderr=True, highlight=False)
+    errors = console(stderr=True)
     columns = (
-        TextColumn("{task.description}"),
+        "{task.description}",
         BarColumn(),
-        TextColumn("{task.completed} of {task.total} trials{task.fields[said]}"),
+        "{task.completed} of {task.total} trials{task.fields[said]}",
         TimeElapsedColumn(),
     )
     statuses: Counter[str] = Counter()
-    hidden = not console.is_terminal
-    with interrupts_noted() as check, Progress(*columns, console=console, disable=hidden) as bar:
+    hidden = not errors.is_terminal
+    with interrupts_noted() as check, progress_bar(errors, *columns) as bar:
         line = bar.add_task(title, total=total, said="")
 
         def watch(progress: "Progress") -> None:
@@ -52,7 +52,7 @@ def trials_bar(title: str, total: int, score: str) -> Iterator["Watch"]:
             if better or trial.why or hidden:
                 style = "red" if trial.status in FAILURES else ""
                 remaining = _time_left(progress) if hidden else ""
-                console.print(_line(progress, trial, better, score, remaining), style=style)
+                errors.print(_line(progress, trial, better, score, remaining), style=style)
 
         yield watch
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dropsmith.cli._console import console
 from dropsmith.cli._options import (
     AsJson,
     BatchSize,
@@ -88,10 +89,9 @@ def predict(
 
 def _show(summary: dict[str, Any]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    output = console()
     scores = Table("", "accuracy", "NLL", "calibration error", box=box.SIMPLE_HEAD)
     for key, name in (
         ("one_pass_without_noise", "one pass, noise off"),
@@ -104,15 +104,15 @@ def _show(summary: dict[str, Any]) -> None:
             f"{row['nll']:.4f}",
             f"{row['calibration_error']:.4f}",
         )
-    console.print(scores)
+    output.print(scores)
     doubt = Table("in nats", "all", "where right", "where wrong", box=box.SIMPLE_HEAD)
     for key in ("entropy", "mutual_information"):
         cells = ("–" if value is None else f"{value:.4f}" for value in summary[key].values())
         doubt.add_row(key.replace("_", " "), *cells)
-    console.print(doubt)
-    console.print("The items its samples disagree on most:")
+    output.print(doubt)
+    output.print("The items its samples disagree on most:")
     for item in summary["least_sure"]:
-        console.print(
+        output.print(
             f"  test item {item['item']}: label {item['label']}, predicted {item['predicted']} "
             f"with probability {item['probability']:.2f}, "
             f"mutual information {item['mutual_information']:.3f}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dropsmith.cli._console import console
 from dropsmith.cli._options import AsJson
 
 if TYPE_CHECKING:
@@ -70,21 +71,17 @@ def _run(record: "Record") -> dict[str, Any]:
 
 
 def _show(folders: dict["Recipe", Path]) -> None:
-    from rich.console import Console
-
     from dropsmith_recipes.table import row
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
+    output = console()
+    if not output.is_terminal:
         # What is piped has no edge to fold at: one line for each recipe.
-        console.width = _PIPE_WIDTH
+        output.width = _PIPE_WIDTH
     rows = [row(recipe, folder) for recipe, folder in folders.items()]
     table = _table(rows)
-    natural_width = console.measure(
-        table, options=console.options.update(width=_PIPE_WIDTH)
-    ).maximum
-    console.print(table if natural_width <= console.width else _table(rows, narrow=True))
-    console.print("As published, shares in per cent; to run one: dropsmith train RECIPE --data DIR")
+    natural_width = output.measure(table, options=output.options.update(width=_PIPE_WIDTH)).maximum
+    output.print(table if natural_width <= output.width else _table(rows, narrow=True))
+    output.print("As published, shares in per cent; to run one: dropsmith train RECIPE --data DIR")
 
 
 def _table(rows: "list[tuple[str, ...]]", narrow: bool = False) -> "Table":

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from dropsmith.cli._console import console
 from dropsmith.cli._options import AsJson, BoundValues, DataFolder, ModelName, TaskName
 from dropsmith.cli._values import find
 
@@ -33,14 +34,13 @@ def sites(
         print(json.dumps([asdict(site) for site in model_sites], indent=1))
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("site", "kind", "module", "axes and sizes", "rate", box=box.SIMPLE_HEAD)
     for site in model_sites:
         rate = "" if site.rate is None else f"{site.rate:g}"
         table.add_row(site.name, site.kind, site.type, _sizes(site), rate)
-    Console(highlight=False).print(table)
+    console().print(table)
 
 
 def _sizes(site: "Site") -> str:
