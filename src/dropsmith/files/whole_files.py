@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
+from dropsmith.files.system_faults import system_fault
+
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.(\d+)\.partial")
 """The name of a temporary file, with the process that writes it."""
 
@@ -34,9 +36,10 @@ def whole_file(path: Path) -> Iterator[Path]:
         _wait_for_disk(partial)
         partial.replace(path)
     except OSError as error:
-        if error.errno is not None and error.filename in (None, str(partial), partial):
+        fault = system_fault(error)
+        if fault is not None and error.filename in (None, str(partial), partial):
             # People know the file by its other name.
-            raise OSError(error.errno, error.strerror, str(path)) from None
+            raise OSError(fault.errno, fault.strerror, str(path)) from None
         raise
     finally:
         with suppress(OSError):  # it is gone where all went well
