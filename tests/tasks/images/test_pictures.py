@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from dropsmith.compare import Design, pick
 from dropsmith.errors import DataError
 from dropsmith.rng import Key
 from dropsmith.tasks import Budget, find_task
-from dropsmith.tasks.images.pictures import LEAST_AREA, WIDEST, Pictures, _cuts, picture
+from dropsmith.tasks.images.picture_reader import PictureReader
+from dropsmith.tasks.images.pictures import LEAST_AREA, WIDEST, Pictures, _cuts, _middle
 from dropsmith.train import task_and_data, train
 
 TASK = find_task("imagenet-64")
@@ -38,7 +40,7 @@ def folder(tmp_path):
 
 def test_what_is_scored_is_the_middle_of_a_picture(tmp_path):
     ramp(300, 200).save(tmp_path / "one.png")
-    found = picture(tmp_path / "one.png", 35, lambda *place: None)
+    found = PictureReader().read_square(tmp_path / "one.png", 35, partial(_middle, 0))
     side = 200 * 224 / 256
     assert found.shape == (3, 35, 35)
     for channel, length, lines in ((0, 300, found[0].mean(0)), (1, 200, found[1].mean(1))):

@@ -17,6 +17,8 @@ from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.selection import apply_limit, round_robin
 from dropsmith.tasks.data.sources import load_from_hub
 from dropsmith.tasks.images.image_task import ImageTask, PatchTask, image_split
+from dropsmith.tasks.images.picture_files import display_path, picture_folder
+from dropsmith.tasks.images.picture_reader import PictureReader
 from dropsmith.tasks.task import Data
 
 TRAIN, VALIDATION, TEST = 48_000, 2_000, 10_000
@@ -47,7 +49,7 @@ def read_cifar10(
         DataError: the folder does not hold the mosaics, or the Hub cannot be reached.
         MissingExtra: no folder was given and `datasets` is not installed.
     """
-    return _from_folder(data.resolve(), limit, bounds) if data is not None else _from_hub(limit)
+    return _from_hub(limit) if data is None else _from_folder(picture_folder(data), limit, bounds)
 
 
 @lru_cache(maxsize=2)
@@ -55,6 +57,7 @@ def _from_folder(folder: Path, limit: int | None, bounds: Bounds) -> Data:
     labels = _labels(folder, bounds)
     order = apply_limit(torch.arange(TRAIN), limit if limit is not None else LIMIT)
     validation = torch.arange(TRAIN, TRAIN + VALIDATION)
+    reader = PictureReader(bounds)
     parts = (
         ("train", "avif", order),
         ("train", "avif", validation),
@@ -62,7 +65,7 @@ def _from_folder(folder: Path, limit: int | None, bounds: Bounds) -> Data:
     )
     return Data.of(
         [
-            image_split(_pixels(folder, split, suffix, rows), labels[split][rows])
+            image_split(_pixels(folder, split, suffix, rows, reader), labels[split][rows])
             for split, suffix, rows in parts
         ],
         names=_NAMES,
@@ -81,26 +84,20 @@ def _labels(folder: Path, bounds: Bounds) -> dict[str, Tensor]:
     return labels
 
 
-def _pixels(folder: Path, split: str, suffix: str, rows: Tensor) -> Tensor:
+def _pixels(folder: Path, split: str, suffix: str, rows: Tensor, reader: PictureReader) -> Tensor:
     """The images at these consecutive positions of a split, in [0, 1]."""
     first, last = int(rows[0]) // _PER_FILE, int(rows[-1]) // _PER_FILE
-    tiles = [_tiles(folder / f"{split}_{k:02d}.{suffix}") for k in range(first, last + 1)]
+    tiles = [_tiles(reader, folder / f"{split}_{k:02d}.{suffix}") for k in range(first, last + 1)]
     return torch.cat(tiles)[rows - first * _PER_FILE].permute(0, 3, 1, 2) / 255
 
 
-def _tiles(path: Path) -> Tensor:
+def _tiles(reader: PictureReader, path: Path) -> Tensor:
     """The 1,000 images of a mosaic, `[1000, 32, 32, 3]` bytes."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"))
-    except OSError as error:
-        raise DataError(
-            f"cannot read {path}\n  {error}\n  AVIF needs Pillow 11.3 or later"
-        ) from None
+    pixels = np.asarray(reader.read(path))
     if pixels.shape != (_DOWN * _TILE, _ACROSS * _TILE, 3):
-        raise DataError(f"{path} is no mosaic of {_ACROSS} × {_DOWN} images: {pixels.shape}")
+        raise DataError(
+            f"{display_path(path)} is no mosaic of {_ACROSS} × {_DOWN} images: {pixels.shape}"
+        )
     grid = pixels.reshape(_DOWN, _TILE, _ACROSS, _TILE, 3).transpose(0, 2, 1, 3, 4)
     return torch.from_numpy(grid.reshape(_PER_FILE, _TILE, _TILE, 3).copy())
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,18 @@ from dropsmith.objectives import losses
 from dropsmith.passes import logits_of
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.data.bounds import Bounds
 from dropsmith.tasks.data.selection import apply_limit, check_parts, round_robin
 from dropsmith.tasks.data.sources import subfolder
 from dropsmith.tasks.images.augmentation import Flips
 from dropsmith.tasks.images.augmented_images import AugmentedImages
-from dropsmith.tasks.images.image_folder import SUFFIXES
+from dropsmith.tasks.images.picture_files import (
+    check_filled,
+    display_path,
+    find_pictures,
+    picture_folder,
+)
+from dropsmith.tasks.images.picture_reader import PictureReader
 from dropsmith.tasks.images.pictures import Pictures
 from dropsmith.tasks.task import Data, Task
 from dropsmith.terms import Loss
@@ -58,7 +66,7 @@ class ImageNetTask(Task):
             raise DataError(
                 f"the task {self.name} reads a folder with {_LAYOUT}\n  give it: --data DIR"
             )
-        return _read(data.resolve(), limit, self.size)
+        return _read(picture_folder(data), limit, self.size, self.bounds)
 
     def model(self, data: Data) -> nn.Module:
         return ResNet(classes=data.classes, widths=self.widths, depths=self.depths, stem=self.stem)
@@ -71,12 +79,16 @@ class ImageNetTask(Task):
 
 
 @lru_cache(maxsize=2)
-def _read(folder: Path, limit: int | None, size: int) -> Data:
+def _read(folder: Path, limit: int | None, size: int, bounds: Bounds) -> Data:
     folder = subfolder(folder, "imagenet")
-    train, test = _pictures(folder, "train"), _pictures(folder, "val")
+    by_class = [find_pictures(folder / part, _LAYOUT) for part in ("train", "val")]
+    check_filled(*by_class)
+    train, test = (list(chain.from_iterable(classes.values())) for classes in by_class)
     names = sorted({file.parent.name for file in train})
     if strange := sorted({file.parent.name for file in test} - set(names)):
-        raise DataError(f"no training pictures of class {strange[0]!r} in {folder / 'train'}")
+        raise DataError(
+            f"no training pictures of class {strange[0]!r} in {display_path(folder / 'train')}"
+        )
     classes = {name: index for index, name in enumerate(names)}
     order = round_robin([classes[file.parent.name] for file in train]).tolist()
     validation_size = min(VALIDATION, len(train) // 10)
@@ -90,20 +102,14 @@ def _read(folder: Path, limit: int | None, size: int) -> Data:
         part: [classes[file.parent.name] for file in part_files]
         for part, part_files in files.items()
     }
-    check_parts(labels, names, str(folder))
+    check_parts(labels, names, display_path(folder))
+    reader = PictureReader(bounds)
     parts = [
-        Pictures(part_files, torch.tensor(labels[part]), size) for part, part_files in files.items()
+        Pictures(part_files, torch.tensor(labels[part]), size, reader=reader)
+        for part, part_files in files.items()
     ]
     data = Data.of(parts, names=names, source=f"photographs in {folder.name}")
     return replace(data, train=AugmentedImages(data.train, (Flips(),)))
-
-
-def _pictures(folder: Path, part: str) -> list[Path]:
-    files = (folder / part).glob("*/*")
-    pictures = sorted(file for file in files if file.suffix.lower() in SUFFIXES)
-    if not pictures:
-        raise DataError(f"no pictures in {folder / part}\n  looked for: {_LAYOUT}")
-    return pictures
 
 
 IMAGENET = ImageNetTask(

@@ -2,20 +2,21 @@
 
 import hashlib
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from math import ceil
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from dropsmith.errors import DataError
 from dropsmith.rng import Key, Source, uniform
 from dropsmith.tasks.data.part import Batch, Part
 from dropsmith.tasks.data.selection import rows_at
+from dropsmith.tasks.images.picture_reader import Box, PictureReader
 
 LEAST_AREA, WIDEST = 0.08, 4 / 3
 """Of what training sees of a picture: its smallest share of the area, and how much it may be
@@ -25,9 +26,6 @@ AROUND = 256 / 224
 """The shorter side of a picture that is scored, over that of the square cut from its middle."""
 
 _DOMAIN = 0x43524F50
-
-Box = tuple[float, float, float, float]
-"""Left, top, right and bottom in pixels of a picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +40,14 @@ class Pictures(Part):
         labels: a class for each.
         size: height and width in pixels of what the model is given.
         column: what the model's forward calls the images.
+        reader: of the files.
     """
 
     files: Sequence[Path]
     labels: Tensor
     size: int = 224
     column: str = "image"
+    reader: PictureReader = field(default_factory=PictureReader)
 
     def tensors(self) -> Mapping[str, Tensor]:
         names = torch.tensor([_number(f"{file.parent.name}/{file.name}") for file in self.files])
@@ -59,7 +59,7 @@ class Pictures(Part):
 
     def rows(self, index: Tensor | slice) -> dict[str, Tensor]:
         """The middles of these pictures, and their classes."""
-        return self._read(torch.arange(len(self))[index], _no_cut)
+        return self._read(torch.arange(len(self))[index], _middle)
 
     def batch(self, step: int, *, seed: int, batch_size: int) -> Batch:
         """The next pictures of one permutation after another, of each a random cut."""
@@ -83,39 +83,20 @@ class Pictures(Part):
         return replace(self, files=(*self.files, *part.files), labels=labels)
 
     def _read(self, rows: Tensor, cut: "Cut") -> dict[str, Tensor]:
-        places = list(enumerate(rows.tolist()))
+        def read(place: int, row: int) -> Tensor:
+            return self.reader.read_square(self.files[row], self.size, partial(cut, place))
+
         # Pillow reads without holding up other threads.
         with ThreadPoolExecutor() as pool:
-            images = list(
-                pool.map(
-                    lambda place: picture(self.files[place[1]], self.size, cut, place[0]), places
-                )
-            )
+            images = list(pool.map(read, range(len(rows)), rows.tolist()))
         return {self.column: torch.stack(images), "labels": self.labels[rows]}
 
 
-Cut = Callable[[int, int, int], Box | None]
-"""Takes the place of a picture in a batch, its width and height; returns the box, None: middle."""
+Cut = Callable[[int, int, int], Box]
+"""Takes the place of a picture in a batch, its width and height; returns the part to see."""
 
 
-def picture(file: Path, size: int, cut: Cut, place: int = 0) -> Tensor:
-    """A part of a picture as `[3, size, size]` in [0, 1]; `DataError` where it cannot be read."""
-    from PIL import Image
-
-    try:
-        with Image.open(file) as image:
-            box = cut(place, *image.size) or _middle(*image.size)
-            small = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box=box)
-            return torch.from_numpy(np.array(small)).permute(2, 0, 1) / 255
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read the picture {file}\n  {error}") from None
-
-
-def _no_cut(place: int, width: int, height: int) -> None:
-    return None
-
-
-def _middle(width: int, height: int) -> Box:
+def _middle(place: int, width: int, height: int) -> Box:
     side = min(width, height) / AROUND
     left, top = (width - side) / 2, (height - side) / 2
     return left, top, left + side, top + side
@@ -136,4 +117,4 @@ def _cuts(key: Key, count: int) -> Cut:
 
 
 def _number(name: str) -> int:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")
+    return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:7], "big")
