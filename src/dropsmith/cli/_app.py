@@ -1,6 +1,7 @@
 """The commands under one name, and how their mistakes end: in a sentence and an exit code."""
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Annotated, Any
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _exit_code(arguments: Sequence[str] | None) -> int:
+    # What Pillow warns of in a picture's metadata changes no pixel.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         with interrupts_noted():
             return app()(args=arguments, prog_name=_NAME, standalone_mode=False) or 0

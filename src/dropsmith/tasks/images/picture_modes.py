@@ -36,7 +36,7 @@ def check_mode(image: "Image") -> None:
             "it is an animation, or has several pages; a picture is one\n"
             "  write the frame that is meant to a file of its own"
         )
-    if _SIGNED in np.atleast_1d(_tag(image, _SAMPLE_FORMAT, 1)) and image.mode == "L":
+    if image.mode == "L" and _SIGNED in np.atleast_1d(_tag(image, _SAMPLE_FORMAT, 1)):
         raise DataError(
             f"its pixels are whole numbers with a sign, and no value is known to be black{_ADVICE}"
         )

@@ -54,11 +54,12 @@ class PictureReader:
         Raises:
             DataError: it is no picture of a mode that is read, or exceeds a bound.
         """
+        from PIL.Image import Resampling
+
         with _as_data_error(path):
             image = self._open(path)
             part = None if box is None else box(*image.size)
-            # 2 is BILINEAR, in this and every other Pillow.
-            values = np.array(image.resize((size, size), 2, box=part))
+            values = np.array(image.resize((size, size), Resampling.BILINEAR, box=part))
         if image.mode == "F":
             return torch.from_numpy(values).clamp(0, 1).expand(3, size, size)
         return torch.from_numpy(values).permute(2, 0, 1) / 255
@@ -100,15 +101,14 @@ class PictureReader:
 
 @contextmanager
 def _as_data_error(path: Path) -> Iterator[None]:
-    name = f"cannot read the picture {display_path(path)}"
     try:
         yield
     except DataError as error:
-        raise DataError(f"{name}: {error}") from None
+        raise DataError(f"cannot read the picture {display_path(path)}: {error}") from None
     except Exception as error:  # the kinds that Pillow raises are many, and not its own to list
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise DataError(
-            f"{name}: {reason or type(error).__name__}\n"
+            f"cannot read the picture {display_path(path)}: {reason or type(error).__name__}\n"
             "  replace it by one that opens, or remove it"
         ) from None
 
