@@ -1,6 +1,9 @@
 """The command line as a person and a machine meet it: help, errors in a sentence, exit codes."""
 
+import errno
+import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -8,6 +11,7 @@ import pytest
 
 from dropsmith.cli._app import COMMANDS
 from dropsmith.compare import METHODS
+from dropsmith.files import hold_folder
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
@@ -147,6 +151,61 @@ def test_an_interrupt_says_how_to_go_on(run, monkeypatch):
     code, _, err = run("compare digits --with none")
     assert code == 130
     assert "the same command goes on from here" in err
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+def test_a_signal_ends_a_command_in_order(run, monkeypatch, name, code):
+    ended = []
+
+    def compare(*args, **kwargs):
+        try:
+            signal.raise_signal(getattr(signal, name))
+        finally:
+            ended.append(True)
+
+    monkeypatch.setattr("dropsmith.compare.compare", compare)
+    found, _, err = run("compare digits --with none")
+    assert (found, ended) == (code, [True])
+    assert "the same command goes on from here" in err
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("name", ["ENOSPC", "EROFS", "EACCES", "ENAMETOOLONG", "EDQUOT", "EIO"])
+@pytest.mark.parametrize("step", ["compare.compare", "report.write_page", "tasks.find_task"])
+def test_what_the_system_refuses_is_one_sentence_wherever_it_does(run, monkeypatch, name, step):
+    number = getattr(errno, name)
+
+    def refuse(*args, **kwargs):
+        raise OSError(number, os.strerror(number), "some/[file]")
+
+    monkeypatch.setattr("dropsmith.compare.compare", lambda *args, **kwargs: None)
+    monkeypatch.setattr(f"dropsmith.{step}", refuse)
+    code, out, err = run("compare digits --with none")
+    assert (code, out) == (1, "")
+    first, *others = err.splitlines()
+    assert first == f"error: the system refuses 'some/[file]': {os.strerror(number)}"
+    assert all(line.startswith("  ") for line in others)
+
+
+def test_want_of_memory_is_one_sentence(run, monkeypatch):
+    def grow(*args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr("dropsmith.compare.compare", grow)
+    code, out, err = run("compare digits --with none")
+    assert (code, out) == (1, "")
+    assert err.startswith("error: the memory of this machine does not suffice\n  ")
+
+
+@pytest.mark.parametrize("line", ["compare digits --with none", "train digits --limit 20"])
+def test_a_folder_in_which_another_process_works_is_refused_in_a_sentence(run, tmp_path, line):
+    with hold_folder(tmp_path / "runs"):
+        code, out, err = run(f"{line} --budget 1 --out runs")
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [
+        "error: another process is making runs in runs",
+        "  wait for it, or keep these runs apart: --out DIR",
+    ]
 
 
 def test_help_loads_nothing_heavy_beyond_the_library_itself():

@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from dropsmith.cli._interrupts import interrupts_noted
+from dropsmith.cli._interrupts import Ended, interrupts_noted
 from dropsmith.cli._progress import runs_bar
 from dropsmith.cli._trials_bar import trials_bar
 from dropsmith.pattern_search import Progress
@@ -102,6 +102,40 @@ def test_the_handler_is_what_it_was_after_the_block():
     with interrupts_noted():
         assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_every_signal_to_end_is_an_interrupt_with_its_number(name):
+    number = getattr(signal, name)
+    with pytest.raises(Ended) as ended, interrupts_noted():
+        signal.raise_signal(number)
+    assert ended.value.number == number
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interrupts_noted() as check:
+            signal.raise_signal(signal.SIGHUP)
+            check()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_blocks_may_stand_in_each_other(monkeypatch):
+    def run() -> None:
+        with interrupts_noted():
+            with interrupts_noted() as check:
+                check()
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+            lose_interrupt(monkeypatch)
+            with interrupts_noted() as check:
+                check()
+
+    with pytest.raises(Ended):
+        run()
+    with interrupts_noted() as check:
+        check()
 
 
 def test_a_handler_of_somebody_else_stays():

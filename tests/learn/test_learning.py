@@ -8,12 +8,12 @@ from optuna import load_study
 from dropsmith.errors import SearchError, SiteError
 from dropsmith.learn import CHILDREN, FIXED_PLAN, PLAN, Searches, learn
 from dropsmith.learn.learning import _name
-from dropsmith.pattern_search import search
+from dropsmith.pattern_search import SAMPLERS, SerialExecutor, search
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.record import Record
-from learn.small import SETUP, SPACE, problem
+from learn.small import DIGITS, SETUP, SPACE, problem
 
 
 def run(folder, trials=3, **change):
@@ -54,6 +54,67 @@ def test_more_trials_go_on_where_the_last_ended(tmp_path, monkeypatch):
     tokens = [[t.tokens for t in one.runs[0].trials] for one in (whole, parts)]
     assert tokens[0] == tokens[1]
     assert [t.score for t in whole.runs[0].trials] == [t.score for t in parts.runs[0].trials]
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The plans that were trained, each of which costs a file and no time."""
+    from dropsmith.learn import child
+
+    plans = []
+
+    def train(setup, run, on_evaluation):
+        plans.append(setup.plan)
+        run.mkdir(parents=True)
+        loss = float(len(repr(setup.plan)))
+        on_evaluation({"epoch": 1.0, "validation_nll": loss})
+        hashed = DIGITS.load(None, 60).sha256
+        return Record(
+            config=setup.to_json(),
+            environment={"data_sha256": hashed},
+            scores={"validation_nll": loss},
+        )
+
+    monkeypatch.setattr(child, "train", train)
+    return plans
+
+
+def few_plans(monkeypatch):
+    monkeypatch.setattr("dropsmith.learn.learning.problem_of", lambda *args: problem())
+
+
+@pytest.mark.parametrize(
+    ("sampler", "given"),
+    [*((name, "by name") for name in SAMPLERS), ("random", "an executor of another score")],
+)
+def test_a_plan_that_was_scored_before_costs_nothing_again_over_a_resumed_study_too(
+    tmp_path, monkeypatch, trained, sampler, given
+):
+    few_plans(monkeypatch)
+    for trials in (6, SPACE.size + 4):
+        executor = "serial" if given == "by name" else SerialExecutor(lambda plan: 0.0)
+        found = learn(SETUP, tmp_path, trials=trials, sampler=sampler, executor=executor)
+    (run,) = found.runs
+    assert len(run.finished) == SPACE.size + 4
+    assert len(trained) == len(set(trained)) < len(run.trials)
+    assert {trial.score for trial in run.trials} <= {float(len(repr(plan))) for plan in trained}
+
+
+def test_an_executor_beside_workers_is_refused_and_closed(tmp_path, trained):
+    executor = SerialExecutor(lambda plan: 0.0)
+    with pytest.raises(SearchError, match="has its own workers"):
+        learn(SETUP, tmp_path, trials=1, executor=executor, workers=2)
+    assert executor._stopping
+
+
+def test_what_a_killed_process_left_half_written_goes(tmp_path, monkeypatch, trained):
+    few_plans(monkeypatch)
+    left = [tmp_path / p for p in (".", CHILDREN, f"{CHILDREN}/0123456789ab")]
+    for folder in left:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f".{'0' * 16}.999999999.partial").touch()
+    learn(SETUP, tmp_path, trials=1, executor="serial")
+    assert list(tmp_path.rglob("*.partial")) == []
 
 
 def test_a_folder_with_punctuation_in_its_name_can_be_searched(tmp_path):

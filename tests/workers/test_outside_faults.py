@@ -18,6 +18,7 @@ from dropsmith.workers import is_from_outside
         RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "),
         RuntimeError("DataLoader worker (pid(s) 7, 8) exited unexpectedly"),
         OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EROFS, "Read-only file system"),
         OSError(errno.EMFILE, "Too many open files"),
     ],
 )

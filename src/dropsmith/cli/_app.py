@@ -112,7 +112,7 @@ def _print_version(requested: bool) -> None:
     if requested:
         from dropsmith._version import __version__
 
-        typer.echo(f"dropsmith {__version__}")
+        print(f"dropsmith {__version__}")
         raise typer.Exit
 
 

@@ -23,9 +23,7 @@ class Output:
 
     def __init__(self, stream: Any) -> None:
         self.fault: OSError | None = None
-        self._stream = stream
-        with suppress(AttributeError):  # a name need not be writable in the terminal's encoding
-            stream.reconfigure(errors="backslashreplace")
+        self._stream = _writing_anything(stream)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -62,7 +60,7 @@ class _Errors:
     """Standard error, whose faults stop nobody: there is nowhere to say them."""
 
     def __init__(self, stream: Any) -> None:
-        self._stream = stream
+        self._stream = _writing_anything(stream)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -123,6 +121,13 @@ def report_output_fault(fault: OSError) -> int:
         file=sys.stderr,
     )
     return 1
+
+
+def _writing_anything(stream: Any) -> Any:
+    """The stream, to which a name may be written that its encoding has no signs for."""
+    with suppress(AttributeError):
+        stream.reconfigure(errors="backslashreplace")
+    return stream
 
 
 def _leave(stream: Any) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 
+from dropsmith.files import write_text
 from dropsmith.report.cells import Cell, Grid
 
 FILE = "report.html"
@@ -24,10 +25,8 @@ def document(title: str, body: str) -> str:
 
 def save_page(text: str, folder: Path) -> Path:
     """Write a page into a folder as `report.html`, whole or not at all, and return its path."""
-    path = folder / FILE
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    return partial.replace(path)
+    write_text(folder / FILE, text)
+    return folder / FILE
 
 
 def section(name: str, title: str, *parts: str) -> str:

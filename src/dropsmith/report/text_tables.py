@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dropsmith.errors import DataError
+from dropsmith.files import write_text
 from dropsmith.report.cells import Cell, Grid
 
 _COLOURS = {"better": "bold green", "worse": "bold red"}
@@ -68,4 +69,4 @@ def write_between(path: Path, name: str, text: str) -> None:
     _, closing, tail = rest.partition(end)
     if not opening or not closing or start in tail or end in tail:
         raise DataError(f"{path} needs the lines {start} and {end}, once each and in this order")
-    path.write_text(f"{head}{start}\n{text}\n{end}{tail}")
+    write_text(path, f"{head}{start}\n{text}\n{end}{tail}")

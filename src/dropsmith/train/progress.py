@@ -40,7 +40,7 @@ def bar(title: str) -> Iterator[Progress]:
     from rich.progress import Progress as Rich
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),

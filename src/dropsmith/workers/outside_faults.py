@@ -1,8 +1,9 @@
 """Faults of a job that come from outside of it, so that another try may well succeed."""
 
+import errno
 import re
 
-from dropsmith.files import is_temporary
+from dropsmith.files import is_temporary, system_fault
 
 TRIES = 3
 """The number of times a job is begun that was lost by a fault from outside."""
@@ -29,7 +30,8 @@ def is_from_outside(error: BaseException) -> bool:
         if isinstance(cause, RuntimeError) and _IN_WORDS.search(str(cause)):
             return True
         cause = cause.__cause__
-    return is_temporary(error)
+    fault = system_fault(error)
+    return is_temporary(error) or (fault is not None and fault.errno == errno.EROFS)
 
 
 def exit_reason(code: int | None) -> str:

@@ -5,7 +5,6 @@ Reading it runs no code, and it is written whole or not at all.
 """
 
 import json
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from dropsmith.errors import SearchError
+from dropsmith.files import write_tensors
 from dropsmith.pattern_search.spaces.space import Space, Tokens
 
 State = dict[str, Any]
@@ -129,11 +128,9 @@ def check_same(sampler: Sampler, settings: Mapping[str, Any], state: State) -> N
 
 def save_state(state: State, path: Path) -> None:
     """Write a snapshot."""
-    tensors = {key: entry.contiguous() for key, entry in state.items() if isinstance(entry, Tensor)}
+    tensors = {key: entry for key, entry in state.items() if isinstance(entry, Tensor)}
     values = {key: entry for key, entry in state.items() if key not in tensors}
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    save_file(tensors, partial, metadata={_VALUES: json.dumps(values)})
-    partial.replace(path)
+    write_tensors(path, tensors, {_VALUES: json.dumps(values)})
 
 
 def load_state(path: Path) -> State:
