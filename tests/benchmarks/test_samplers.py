@@ -15,7 +15,7 @@ score_noise = pytest.importorskip("benchmarks.score_noise")
 def in_this_process(monkeypatch):
     """A worker would first import everything anew."""
 
-    def spread(work, jobs, processes):
+    def spread(work, jobs, processes, libraries=()):
         for number, job in enumerate(jobs):
             yield Done(number, work(job, lambda share: None))
 

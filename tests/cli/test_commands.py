@@ -28,7 +28,7 @@ def made(monkeypatch, tmp_path):
     monkeypatch.setenv("COLUMNS", "100")
     setups = []
 
-    def spread(work, jobs, processes):
+    def spread(work, jobs, processes, libraries=()):
         for index, job in enumerate(jobs):
             setups.append(job.setup)
             yield Done(index, pretend(job, lambda share: None))
@@ -156,7 +156,7 @@ def test_quick_takes_a_quarter_of_the_examples_and_as_many_epochs(made, run):
 
 
 def test_a_failed_run_is_named_and_ends_in_one(made, run, monkeypatch):
-    def failing(work, jobs, processes):
+    def failing(work, jobs, processes, libraries=()):
         for index, job in enumerate(jobs):
             bad = job.setup.seed == 1
             status = Record(config=job.setup.to_json(), status="stopped: step 9")
@@ -169,7 +169,7 @@ def test_a_failed_run_is_named_and_ends_in_one(made, run, monkeypatch):
 
 
 def test_a_run_that_did_not_finish_is_not_said_to_have_weights(run, monkeypatch):
-    def failing(work, jobs, processes):
+    def failing(work, jobs, processes, libraries=()):
         for index, job in enumerate(jobs):
             yield Done(index, Record(config=job.setup.to_json(), status="stopped: step 9"))
 
@@ -283,7 +283,7 @@ def trained(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("runs")
     options = {"settings": None, "plan": None, "data": None, "model": None}
-    setup = setup_of("digits", "dropout", seed=0, budget="8", limit=150, **options)
+    setup = setup_of("digits", "dropout", seed=0, budget="8", limit=150, bounds=None, **options)
     record = runs.make_record(runs.Job(setup, folder), lambda share: None)
     assert record.status == "finished", record.status
     record.save(folder)

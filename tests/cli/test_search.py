@@ -28,7 +28,7 @@ def made(monkeypatch):
     """Runs of the comparison afterwards are made in this process by a pretence, and listed."""
     setups = []
 
-    def spread(work, jobs, processes):
+    def spread(work, jobs, processes, libraries=()):
         for index, job in enumerate(jobs):
             setups.append(job.setup)
             yield Done(index, pretend(job, lambda share: None))

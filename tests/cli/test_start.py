@@ -18,7 +18,7 @@ from dropsmith.workers import Done
 def here(monkeypatch):
     """Runs are made in this process."""
 
-    def spread(work, jobs, processes):
+    def spread(work, jobs, processes, libraries=()):
         for index, job in enumerate(jobs):
             yield Done(index, work(job, lambda share: None))
 

@@ -24,7 +24,7 @@ from dropsmith.workers import Done
 def here(monkeypatch):
     made = []
 
-    def spread(work, jobs, processes):
+    def spread(work, jobs, processes, libraries=()):
         made.extend(job.setup for job in jobs)
         return (Done(i, work(job, lambda share: None)) for i, job in enumerate(jobs))
 

@@ -26,7 +26,7 @@ def here(monkeypatch):
     """Jobs are done in this process, and counted."""
     made = []
 
-    def spread(work, jobs, processes):
+    def spread(work, jobs, processes, libraries=()):
         for index, job in enumerate(jobs):
             made.append(job.setup.seed)
             told = []
@@ -114,7 +114,7 @@ def dying(monkeypatch):
     """Processes die as often as a number says, then do their jobs; the rounds that were made."""
     deaths, rounds = [0], []
 
-    def spread(work, jobs, processes):
+    def spread(work, jobs, processes, libraries=()):
         rounds.append(([job.setup.seed for job in jobs], processes))
         for index, job in enumerate(jobs):
             if job.setup.seed == 1 and deaths[0] > 0:

@@ -131,7 +131,9 @@ def _outcome(words: Sequence[str]) -> str:
     return "read" if code == 0 else "refused" if text.strip() else f"silent: exit code {code}"
 
 
-def do_here(work: Callable[..., Any], jobs: Sequence[Any], processes: int) -> Iterator[Done]:
+def do_here(
+    work: Callable[..., Any], jobs: Sequence[Any], processes: int, libraries: Sequence[str] = ()
+) -> Iterator[Done]:
     """`workers.spread` without processes: each job is done by the caller."""
     yield from (Done(i, work(job, lambda share: None)) for i, job in enumerate(jobs))
 

@@ -43,6 +43,10 @@ def errand(job, line):
         time.sleep(600)
     if job == "who":
         return os.getpid()
+    if job == "parent":
+        return os.getppid()
+    if job.startswith("variable "):
+        return os.environ.get(job.removeprefix("variable "))
     if job == "how":
         return multiprocessing.get_start_method()
     return f"{job} done"

@@ -130,7 +130,29 @@ def test_the_processes_of_a_job_start_as_they_would_here(timed):
     assert ends(timed, 1) == [Done(0, multiprocessing.get_start_method())]
 
 
-def test_what_cannot_be_loaded_is_told_from_what_died(capfd):
+def test_a_worker_has_the_variables_of_its_parent_as_they_are_when_it_starts(monkeypatch, timed):
+    monkeypatch.setenv("DROPSMITH_TEST", "here")
+    with Crew(errand, 1) as made:
+        made.give(0, "variable DROPSMITH_TEST")
+        assert ends(made, 1) == [Done(0, "here")]
+    monkeypatch.delenv("DROPSMITH_TEST")
+    with Crew(errand, 1) as made:
+        made.give(0, "variable DROPSMITH_TEST")
+        assert ends(made, 1) == [Done(0, None)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_workers_are_forked_from_one_process_that_is_not_this_one(timed):
+    with Crew(errand, 2) as made:
+        made.give(0, "parent")
+        made.give(1, "parent")
+        first, second = ends(made, 2)
+    assert first.result == second.result != os.getpid()
+
+
+def test_what_cannot_be_loaded_is_told_from_what_died(capfd, monkeypatch):
+    # A process of its own start prints where this test looks; a fork prints where its parent does.
+    monkeypatch.setattr(worker, "_context", lambda *_: multiprocessing.get_context("spawn"))
     with Crew(errand, 1) as made:
         made.give(0, Unloadable())
         assert ends(made, 1) == [Died(0, 1, began=False)]

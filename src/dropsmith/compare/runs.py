@@ -12,7 +12,7 @@ from dropsmith.compare.stored_records import data_hash, setup_id, stored_record
 from dropsmith.errors import TaskError, TrainingError
 from dropsmith.files import hold_folder, keep_trying
 from dropsmith.record import Record
-from dropsmith.train import Setup, train
+from dropsmith.train import LIBRARIES, Setup, train
 from dropsmith.workers import (
     TRIES,
     Died,
@@ -104,7 +104,7 @@ def make_runs(
     workers = processes or cores()
     for attempt in range(1, TRIES + 1):
         lost: list[Job] = []
-        with closing(spread(make or make_record, jobs, workers)) as events:
+        with closing(spread(make or make_record, jobs, workers, LIBRARIES)) as events:
             for event in events:
                 job = jobs[event.job]
                 if isinstance(event, JobProgress):

@@ -9,7 +9,11 @@ from dropsmith.train.progress import EvaluationListener, Progress, bar
 from dropsmith.train.start import Start
 from dropsmith.train.weights import WEIGHTS, load_weights
 
+LIBRARIES = ("accelerate", "torchmetrics.classification")
+"""The libraries that a run loads when it begins."""
+
 __all__ = [
+    "LIBRARIES",
     "WEIGHTS",
     "Checkpoint",
     "EvaluationListener",

@@ -58,10 +58,20 @@ class Crew:
         work: a function at the top of a module, as processes start by importing it.
         processes: the number of jobs at the same time.
         timeout: seconds after which a job's process is ended; never where None.
+        libraries: modules that jobs load beside that of `work`. On Linux they are loaded once, for
+            the first crew of this process, and not by each worker.
     """
 
-    def __init__(self, work: Work, processes: int, *, timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        work: Work,
+        processes: int,
+        *,
+        timeout: float | None = None,
+        libraries: Sequence[str] = (),
+    ) -> None:
         self.work, self.processes, self.timeout = work, processes, timeout
+        self.libraries = tuple(libraries)
         self._busy: dict[int, Worker] = {}
         self._idle: list[Worker] = []
 
@@ -85,7 +95,7 @@ class Crew:
         """Let a free worker begin a job, to which events refer by `number`."""
         if not self.free:
             raise RuntimeError(f"all {self.processes} workers are busy")
-        worker = self._idle_worker() or Worker(self.work)
+        worker = self._idle_worker() or Worker(self.work, self.libraries)
         self._busy[number] = worker
         worker.give(job, self.timeout)
 
@@ -158,7 +168,10 @@ def _remaining(until: float | None) -> float | None:
 
 
 def spread(
-    work: Callable[[Any, Tell], Any], jobs: Sequence[Any], processes: int
+    work: Callable[[Any, Tell], Any],
+    jobs: Sequence[Any],
+    processes: int,
+    libraries: Sequence[str] = (),
 ) -> Generator[JobProgress | Done | Died, None, None]:
     """Do every job in one of some processes, and yield each event as it happens.
 
@@ -168,9 +181,10 @@ def spread(
         work: a function at the top of a module, as processes start by importing it.
         jobs: picklable values, begun in this order.
         processes: the number of jobs at the same time.
+        libraries: modules that jobs load, as in `Crew`.
     """
     waiting = iter(enumerate(jobs))
-    with Crew(work, processes) as crew:
+    with Crew(work, processes, libraries=libraries) as crew:
         for number, job in islice(waiting, processes):
             crew.give(number, job)
         while crew.busy:

@@ -5,7 +5,12 @@ its waits for answers.
 """
 
 import multiprocessing
+import os
+import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
+from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from time import monotonic
 from typing import Any
@@ -28,17 +33,34 @@ _START_TIMEOUT = 120.0
 _EVENTS = {"progress": JobProgress, "question": JobQuestion, "done": Done}
 
 
+def _context(work: Work, libraries: Sequence[str]) -> BaseContext:
+    """Processes are forked from one that has loaded the libraries, where the system is Linux.
+
+    It is started at the first worker, and loads what that needs. Elsewhere each loads them anew.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    function = work.func if isinstance(work, partial) else work
+    # Not `__main__`, which may do work: each process loads it for itself.
+    modules = [__name__, *{function.__module__} - {"__main__"}, *libraries]
+    context.set_forkserver_preload(modules)
+    return context
+
+
 class Worker:
     """A process, its pipe, and the time at which its job is overdue.
 
     Args:
         work: does one job.
+        libraries: modules that jobs load, beside that of `work`.
     """
 
-    def __init__(self, work: Work) -> None:
-        context = multiprocessing.get_context("spawn")
+    def __init__(self, work: Work, libraries: Sequence[str] = ()) -> None:
+        context: Any = _context(work, libraries)
         self.pipe, far_end = context.Pipe()
-        arguments = (far_end, work, multiprocessing.get_start_method(allow_none=True))
+        start_method = multiprocessing.get_start_method(allow_none=True)
+        arguments = far_end, work, start_method, dict(os.environ)
         self.process: BaseProcess = context.Process(target=serve, args=arguments, daemon=True)
         with interrupts_held():
             self.process.start()

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing import current_process, parent_process, set_start_method
 from multiprocessing.connection import Connection, wait
@@ -42,17 +42,22 @@ Work = Callable[[Any, Line], Any]
 """Does one job, and may speak while it runs."""
 
 
-def serve(pipe: Connection, work: Work, start_method: str | None) -> None:
+def serve(
+    pipe: Connection, work: Work, start_method: str | None, environment: Mapping[str, str]
+) -> None:
     """Do jobs from `pipe` until it is closed; end at once if the parent is killed.
 
     Args:
         pipe: to whoever gives the jobs.
         work: does one.
         start_method: how a job's own processes start where it does not say; None for the default.
+        environment: the variables of the parent, which may have set some since its first worker.
     """
     # An interrupt at the terminal reaches every process; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _let_interrupts_through()
+    os.environ.clear()
+    os.environ.update(environment)
     current_process().daemon = False  # a daemon has no children, and jobs may load data in some
     set_start_method(start_method, force=True)  # and not as this process was started
     Thread(target=_end_with_parent, daemon=True).start()
