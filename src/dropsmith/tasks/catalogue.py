@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from dropsmith.errors import DataError, TaskError, did_you_mean
 from dropsmith.tasks.data.bounds import USUAL, Bounds
+from dropsmith.tasks.data.tables import is_table
 from dropsmith.tasks.images.cifar10 import CIFAR10, CIFAR10_VIT
 from dropsmith.tasks.images.cifar10_wrn import (
     CIFAR10_WRN,
@@ -37,7 +38,6 @@ from dropsmith.tasks.text.sentences import (
     WNLI,
 )
 from dropsmith.tasks.text.sentiment_scale import SENTIMENT_SCALE, SENTIMENT_SCALE_GRU
-from dropsmith.tasks.text.tables import is_table
 
 TASKS: dict[str, Task] = {
     "digits": DIGITS,

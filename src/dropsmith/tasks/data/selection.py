@@ -50,8 +50,8 @@ def stratify(labels: Sequence[int], shares: Sequence[float]) -> list[Tensor]:
     generator = torch.Generator().manual_seed(SEED)
     classes = torch.as_tensor(labels)
     spread = torch.empty(len(classes), dtype=torch.float64)
-    for label in classes.unique():
-        members = (classes == label).nonzero().squeeze(1)
+    by_class = classes.argsort(stable=True).split(classes.unique(return_counts=True)[1].tolist())
+    for members in by_class:
         order = torch.randperm(len(members), generator=generator)
         # Each class is spread evenly over [0, 1): a cut anywhere takes its share of every class.
         spread[members] = (order.double() + 0.5) / len(members)

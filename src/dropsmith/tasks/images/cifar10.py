@@ -1,7 +1,5 @@
 """CIFAR-10 (Krizhevsky, 2009): 32 × 32 colour photographs of ten kinds of things."""
 
-import csv
-import gzip
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.selection import apply_limit, round_robin
 from dropsmith.tasks.data.sources import load_from_hub
+from dropsmith.tasks.data.tables import column_named, table_rows
 from dropsmith.tasks.images.image_task import ImageTask, PatchTask, image_split
 from dropsmith.tasks.images.picture_files import display_path, picture_folder
 from dropsmith.tasks.images.picture_reader import PictureReader
@@ -28,6 +27,8 @@ LIMIT = 4_000
 _TILE, _ACROSS, _DOWN = 32, 25, 40
 _PER_FILE = _ACROSS * _DOWN
 _NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_COUNTS = {"train": TRAIN + VALIDATION, "test": TEST}
+_COLUMNS = ("split", "position", "label")
 _LAYOUT = "index.tsv.gz, test_00.webp … test_09.webp, train_00.avif … train_49.avif"
 
 
@@ -77,11 +78,24 @@ def _labels(folder: Path, bounds: Bounds) -> dict[str, Tensor]:
     path = folder / "index.tsv.gz"
     if not path.is_file():
         raise DataError(f"no CIFAR-10 in {folder}\n  looked for: {_LAYOUT}")
-    labels = {"train": torch.zeros(50_000).long(), "test": torch.zeros(TEST).long()}
-    with gzip.open(path, "rt", newline="") as lines:
-        for row in csv.DictReader(lines, delimiter="\t"):
-            labels[row["split"]][int(row["position"])] = int(row["label"])
+    labels = {name: torch.full((count,), -1) for name, count in _COUNTS.items()}
+    for line, row in table_rows(path, bounds):
+        split, position, label = (row[column_named(path, row, [name])] for name in _COLUMNS)
+        count = _COUNTS.get(split, 0)
+        if not (_is_below(position, count) and _is_below(label, len(_NAMES))):
+            raise DataError(
+                f"line {line} of {path} is no image of CIFAR-10: split {split[:20]!r}, "
+                f"position {position[:20]!r}, label {label[:20]!r}"
+            )
+        labels[split][int(position)] = int(label)
+    for split, numbers in labels.items():
+        if missing := (numbers < 0).nonzero().flatten().tolist():
+            raise DataError(f"{path} has no label for the {split} image {missing[0]}")
     return labels
+
+
+def _is_below(text: str, count: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10 and int(text) < count
 
 
 def _pixels(folder: Path, split: str, suffix: str, rows: Tensor, reader: PictureReader) -> Tensor:

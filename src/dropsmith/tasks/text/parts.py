@@ -16,7 +16,9 @@ from dropsmith.errors import DataError
 from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.selection import PARTS, part_of, stratify
 from dropsmith.tasks.data.sources import load_from_hub
-from dropsmith.tasks.text.tables import SEPARATOR, Example, is_table, join_sentences, read_table
+from dropsmith.tasks.data.tables import is_table
+from dropsmith.tasks.text.label_checks import LabelCheck
+from dropsmith.tasks.text.tables import SEPARATOR, Example, join_sentences, read_table
 
 CUT = 1_000
 """Validation examples cut from training, at most; never more than 15 in 100."""
@@ -37,18 +39,19 @@ def read_parts(
     label: str = "label",
     second: str | None = None,
     bounds: Bounds = USUAL,
+    check: LabelCheck | None = None,
 ) -> Parts:
     """The parts in a table, or in a folder of tables named after them (`train.tsv.gz`, …).
 
     Args:
         path: of the table or the folder.
-        text, label, second: as for `read_table`.
+        text, label, second, bounds, check: as for `read_table`.
 
     Raises:
         DataError: there is no table, or one of them cannot be read.
     """
     if path.is_file():
-        return {"all": read_table(path, text, label, second)}
+        return {"all": read_table(path, text, label, second, bounds=bounds, check=check)}
     if not path.is_dir():
         raise DataError(f"no file or folder {path}")
     tables = [table for table in sorted(path.iterdir()) if is_table(table)]
@@ -57,7 +60,9 @@ def read_parts(
         part_tables = [table for table in tables if table.name.lower().startswith(stems)]
         if part_tables:
             parts[part] = [
-                row for table in part_tables for row in read_table(table, text, label, second)
+                row
+                for table in part_tables
+                for row in read_table(table, text, label, second, bounds=bounds, check=check)
             ]
     if not parts:
         raise DataError(
@@ -79,14 +84,20 @@ def load_hub_parts(
     }
     parts = {part: _rows(splits[name], columns) for part, name in split_names.items()}
     return {
-        part: rows for part, rows in parts.items() if any(float(label) != -1 for _, label in rows)
+        part: rows for part, rows in parts.items() if any(label not in _SECRET for _, label in rows)
     }
 
 
 def _rows(split: Any, columns: Sequence[str]) -> list[Example]:
     texts = zip(*(map(str, split[name]) for name in columns), strict=True)
-    labels = map(str, split["label"])
-    return [(join_sentences(*text), label) for text, label in zip(texts, labels, strict=True)]
+    labels = list(split["label"])
+    if None in labels:
+        raise DataError(f"row {labels.index(None)} on the Hub has no 'label'")
+    return [(join_sentences(*text), str(label)) for text, label in zip(texts, labels, strict=True)]
+
+
+_SECRET = ("-1", "-1.0")
+"""What stands in place of labels that are kept secret."""
 
 
 def partition(parts: Parts, pairs: bool = False) -> Parts:
@@ -118,8 +129,9 @@ def partition(parts: Parts, pairs: bool = False) -> Parts:
 
 def _cut(rows: list[Example]) -> tuple[list[Example], list[Example]]:
     names = sorted({label for _, label in rows})
+    order = {name: number for number, name in enumerate(names)}
     share = min(CUT / len(rows), 0.15)
-    train, cut = stratify([names.index(label) for _, label in rows], (1 - share, share))
+    train, cut = stratify([order[label] for _, label in rows], (1 - share, share))
     return [rows[i] for i in train.tolist()], [rows[i] for i in cut.tolist()]
 
 

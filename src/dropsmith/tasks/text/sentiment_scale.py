@@ -25,6 +25,7 @@ from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.selection import PARTS, SEED, apply_limit, stratify
 from dropsmith.tasks.data.vocabulary import PAD, UNKNOWN_WORD, Vocabulary
 from dropsmith.tasks.task import Data, Task
+from dropsmith.tasks.text.label_checks import Place, value_of
 from dropsmith.tasks.text.tables import read_table
 from dropsmith.terms import Loss
 
@@ -83,6 +84,8 @@ def _read(path: Path, limit: int | None, bounds: Bounds) -> Data:
     order["train"] = apply_limit(rows, limit)
     pieces = {part: _pieces([reviews[i] for i in order[part].tolist()]) for part in PARTS}
     vocabulary = Vocabulary.of(pieces["train"][0], special=(PAD, UNKNOWN_WORD), max_size=WORDS)
+    if empty := [part for part in PARTS if not pieces[part][0]]:
+        raise DataError(f"no words in the {empty[0]} reviews of {path}")
     ratings = torch.tensor(pieces["train"][1], dtype=torch.float64)
     mean, deviation = float(ratings.mean()), float(ratings.std(correction=0))
     if not deviation:
@@ -103,21 +106,17 @@ def _generator() -> torch.Generator:
 def _reviews(path: Path, bounds: Bounds) -> list[Review]:
     """Each text once, with the rating that stands first."""
     reviews: dict[str, float] = {}
-    for text, rating in read_table(path, ("text",), "rating"):
-        reviews.setdefault(text, _rating(rating, path))
+    for text, rating in read_table(path, ("text",), "rating", bounds=bounds, check=_rating):
+        reviews.setdefault(text, float(rating))
     if len(reviews) < 10:
         raise DataError(f"{path} has {len(reviews)} reviews, too few for three parts")
     return list(reviews.items())
 
 
-def _rating(text: str, path: Path) -> float:
-    try:
-        rating = float(text)
-    except ValueError:
-        rating = -1.0
-    if not 0 <= rating <= 1:
-        raise DataError(f"a rating in {path} is {text!r}, and not a number from 0 to 1")
-    return rating
+def _rating(label: str, place: Place) -> None:
+    if not 0 <= value_of(label, place) <= 1:
+        path, line = place
+        raise DataError(f"the rating at line {line} of {path} is {label}, and not from 0 to 1")
 
 
 def _pieces(reviews: Sequence[Review]) -> Pieces:

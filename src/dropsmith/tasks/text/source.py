@@ -15,6 +15,7 @@ from dropsmith.tasks.data.selection import PARTS, apply_limit, round_robin
 from dropsmith.tasks.data.sources import subfolder
 from dropsmith.tasks.data.vocabulary import PAD, UNKNOWN_WORD, Vocabulary, tokenise
 from dropsmith.tasks.task import Data, Kind
+from dropsmith.tasks.text.label_checks import ClassSpellings, value_of
 from dropsmith.tasks.text.labels import classes, values
 from dropsmith.tasks.text.parts import Parts, load_hub_parts, partition, read_parts
 from dropsmith.tasks.text.tables import SEPARATOR
@@ -65,7 +66,8 @@ class TextSource:
         pairs = self.second is not None
         if data is not None:
             folder = subfolder(data, self.name)
-            parts = read_parts(folder, self.text, self.label, self.second, bounds)
+            check = ClassSpellings() if self.kind == "classification" else value_of
+            parts = read_parts(folder, self.text, self.label, self.second, bounds, check)
             return partition(parts, pairs)
         if self.hub is None:
             raise DataError(f"the task {self.name} reads a table of texts\n  give it: --data FILE")

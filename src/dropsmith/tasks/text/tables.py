@@ -1,15 +1,14 @@
-"""Tables of texts and labels in files: CSV, TSV and JSON lines, gzipped or not."""
+"""Texts and labels in tables."""
 
-import csv
-import gzip
-import json
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from dropsmith.errors import DataError
-
-SUFFIXES = (".csv", ".tsv", ".jsonl")
+from dropsmith.tasks.data.bounds import USUAL, Bounds
+from dropsmith.tasks.data.tables import column_named, table_rows
+from dropsmith.tasks.text.label_checks import LabelCheck
 
 Example = tuple[str, str]
 """A text and its label; the two sentences of a pair are one text with `SEPARATOR` in it."""
@@ -18,58 +17,48 @@ SEPARATOR = "\t"
 """Stands between the sentences of a pair: no word holds it, and no cell of a TSV."""
 
 
-def is_table(path: Path) -> bool:
-    """True if a file's name says that it is a table that can be read."""
-    return _kind(path) in SUFFIXES
-
-
 def read_table(
-    path: Path, text: Sequence[str], label: str = "label", second: str | None = None
+    path: Path,
+    text: Sequence[str],
+    label: str = "label",
+    second: str | None = None,
+    *,
+    bounds: Bounds = USUAL,
+    check: LabelCheck | None = None,
 ) -> list[Example]:
     """The texts and labels in a file.
 
-    CSV is read with its quotes; TSV is split at tabs and nothing else, so that a lone quotation
-    mark in a sentence is a quotation mark.
+    A label that is missing is refused: an empty cell, or `null` or `NaN` in JSON; the word None is
+    a label like any other.
 
     Args:
-        path: ends in .csv, .tsv or .jsonl, and perhaps .gz; tables begin with a line of names.
+        path: of a table; see `table_rows`.
         text: what the column of texts may be called; the first that exists is read.
         label: what the column of labels is called.
         second: the column of second sentences, where texts are pairs.
+        bounds: the most that is read.
+        check: is given each label and its place.
 
     Raises:
         DataError: the file or a column is missing, a row is not whole, or there are none.
     """
-    if not path.is_file():
-        raise DataError(f"no file {path}")
-    if not is_table(path):
-        raise DataError(f"cannot read {path}: a table ends in {', '.join(SUFFIXES)} (or .gz)")
-    try:
-        with _open(path) as lines:
-            rows = list(_rows(path, lines))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read {path}\n  {error}") from None
-    if not rows:
+    columns: list[str] = []
+    label_column = ""
+    examples: list[Example] = []
+    for line, row in table_rows(path, bounds):
+        if not columns:
+            columns = [column_named(path, row, text)]
+            label_column = column_named(path, row, [label])
+            columns += [] if second is None else [column_named(path, row, [second])]
+        place = path, line
+        name = _label(row.get(label_column), label_column, place)
+        if check is not None:
+            check(name, place)
+        sentences = [_sentence(row.get(column), column, place) for column in columns]
+        examples.append((join_sentences(*sentences), name))
+    if not examples:
         raise DataError(f"no rows in {path}")
-    columns = [_column(path, rows[0], names) for names in (text, [label])]
-    columns += [] if second is None else [_column(path, rows[0], [second])]
-    return [_example(path, number, row, columns) for number, row in enumerate(rows, start=1)]
-
-
-def _column(path: Path, row: dict[str, str], names: Sequence[str]) -> str:
-    column = next((name for name in names if name in row), None)
-    if column is None:
-        choices = " or ".join(map(repr, names))
-        raise DataError(f"no column {choices} in {path}\n  its columns are: {', '.join(row)}")
-    return column
-
-
-def _example(path: Path, number: int, row: dict[str, str], columns: Sequence[str]) -> Example:
-    text, label, *second = columns
-    if any(name not in row for name in columns) or not row[label].strip():
-        missing = " or no ".join(map(repr, (text, *second, label)))
-        raise DataError(f"row {number} of {path} has no {missing}: {row}")
-    return join_sentences(*(row[name] for name in (text, *second))), row[label].strip()
+    return examples
 
 
 def join_sentences(*sentences: str) -> str:
@@ -81,47 +70,28 @@ def join_sentences(*sentences: str) -> str:
     return SEPARATOR.join(sentence.strip().replace(SEPARATOR, " ") for sentence in sentences)
 
 
-def _rows(path: Path, lines: IO[str]) -> Iterator[dict[str, str]]:
-    kind = _kind(path)
-    if kind == ".jsonl":
-        yield from _json_rows(path, lines)
-    elif kind == ".csv":
-        yield from _rows_by_name(path, csv.reader(lines))
-    else:
-        yield from _rows_by_name(path, (line.rstrip("\r\n").split("\t") for line in lines))
+def _sentence(value: Any, column: str, place: tuple[Path, int]) -> str:
+    if isinstance(value, str):
+        return value
+    return _written(value, column, place, "a text")
 
 
-def _rows_by_name(path: Path, cells: Iterator[list[str]]) -> Iterator[dict[str, str]]:
-    names = [name.strip() for name in next(cells, [])]
-    for number, row in enumerate(cells, start=2):
-        if not row or row == [""]:
-            continue
-        if len(row) != len(names):
-            raise DataError(
-                f"line {number} of {path} has {len(row)} columns, its header {len(names)}: "
-                f"{', '.join(names)}"
-            )
-        yield dict(zip(names, row, strict=True))
+def _label(value: Any, column: str, place: tuple[Path, int]) -> str:
+    text = value.strip() if isinstance(value, str) else _written(value, column, place, "a label")
+    return text or _missing(column, place)
 
 
-def _json_rows(path: Path, lines: IO[str]) -> Iterator[dict[str, str]]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"line {number} of {path} is not JSON: {error}") from None
-        if not isinstance(row, dict):
-            raise DataError(f"line {number} of {path} is not a JSON object")
-        yield {str(name): str(value) for name, value in row.items()}
+def _written(value: Any, column: str, place: tuple[Path, int], wanted: str) -> str:
+    """A number of JSON as text, or the two truth values; anything else is refused."""
+    path, line = place
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return _missing(column, place)
+    if not isinstance(value, int | float) or not -math.inf < value < math.inf:
+        kind = "infinite" if isinstance(value, float) else f"a {type(value).__name__}"
+        raise DataError(f"line {line} of {path}: {column!r} is {kind}, and not {wanted}")
+    return str(value)
 
 
-def _kind(path: Path) -> str:
-    return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
-
-
-def _open(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+def _missing(column: str, place: tuple[Path, int]) -> Any:
+    path, line = place
+    raise DataError(f"line {line} of {path} has no {column!r}\n  fill it in, or leave the row out")

@@ -1,0 +1,85 @@
+"""Labels looked at while they are read, where file and line can still be named."""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from unicodedata import normalize
+
+from dropsmith.errors import DataError
+
+Place = tuple[Path, int]
+"""A file and a line in it."""
+
+LabelCheck = Callable[[str, Place], object]
+"""Takes a label and its place, and raises `DataError` where it cannot be one."""
+
+LARGEST_VALUE = 1e30
+"""The size of the largest label that is a value: its square is still a number."""
+
+_LONGEST = 100
+"""Characters of a class's name that may be a number in one spelling of several."""
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
+
+
+class ClassSpellings:
+    """Refuses a class that is spelled in two ways: `1` and `1.0`, `true` and `True`.
+
+    One serves all tables of a data set, so that training and test call a class the same.
+
+    >>> spellings = ClassSpellings()
+    >>> spellings("1", (Path("train.csv"), 2))
+    >>> spellings("1.0", (Path("test.csv"), 5))
+    Traceback (most recent call last):
+    dropsmith.errors.DataError: one class has two spellings: '1' and '1.0'
+      line 2 of train.csv has the first, line 5 of test.csv the second
+      write it in one way
+    """
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._first: dict[Decimal | str, tuple[str, Place]] = {}
+
+    def __call__(self, label: str, place: Place) -> None:
+        if label in self._known:
+            return
+        first, (path, line) = self._first.setdefault(_meaning(label), (label, place))
+        if first != label:
+            raise DataError(
+                f"one class has two spellings: {first[:60]!r} and {label[:60]!r}\n"
+                f"  line {line} of {path} has the first, line {place[1]} of {place[0]} the second\n"
+                "  write it in one way"
+            )
+        self._known.add(label)
+
+
+def _meaning(label: str) -> Decimal | str:
+    if len(label) <= _LONGEST and _NUMBER.fullmatch(label):
+        return Decimal(label)
+    word = label.casefold()
+    return word if word in ("true", "false") else normalize("NFC", label)
+
+
+def value_of(label: str, place: Place) -> float:
+    """The number that a label writes.
+
+    >>> value_of("2.5", (Path("a.csv"), 2))
+    2.5
+
+    Raises:
+        DataError: it writes none, or too large a one.
+    """
+    path, line = place
+    return value_in(label, f"the label at line {line} of {path}")
+
+
+def value_in(label: str, what: str) -> float:
+    """As `value_of`, of a label that is called `what` in messages."""
+    if not _NUMBER.fullmatch(label):
+        raise DataError(f"{what} is {label[:60]!r}, and not a number")
+    if not abs(value := float(label)) <= LARGEST_VALUE:
+        raise DataError(
+            f"{what} is {label[:60]!r}, and not from {-LARGEST_VALUE:g} to {LARGEST_VALUE:g}"
+        )
+    return value
