@@ -27,7 +27,7 @@ _NEWS = Budget(
 )
 # Of 512 images; a data set says how long.
 _IMAGES = Budget(
-    epochs=0,
+    epochs=1,
     batch_size=512,
     learning_rate=1e-2,
     warmup=500 / 10_000,

@@ -1,8 +1,8 @@
 import pytest
 
-from dropsmith.cli._values import bounds_of
+from dropsmith.cli._values import bounds_of, budget_of
 from dropsmith.errors import TaskError
-from dropsmith.tasks import USUAL, Bounds
+from dropsmith.tasks import TASKS, USUAL, Bounds
 
 
 def test_bounds_are_named_one_by_one():
@@ -29,3 +29,12 @@ def test_a_bound_that_cannot_be_is_one_sentence(text, message):
     with pytest.raises(TaskError, match=message) as raised:
         bounds_of([text])
     assert len(str(raised.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "name", ["0", "-1", "1.5", "\u00b2", "\u0661", "9" * 5000, "nan", "", "2147483648"]
+)
+def test_a_number_of_epochs_that_cannot_be_is_one_sentence(name):
+    with pytest.raises(TaskError, match=r"tiny, quick, full or a number|field epochs") as raised:
+        budget_of(TASKS["digits"], name, None, None)
+    assert len(str(raised.value)) < 200

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from dropsmith.tasks import Bounds, Budget, Data, Task
     from dropsmith.train import Start
 
+_DIGITS = 10
+"""Too many digits for a number of epochs."""
+
 LEAST = 64
 """Examples that a tiny budget has, at least."""
 
@@ -68,8 +71,8 @@ def _length_of(
         count = _count(task.load(data, None))
         tiny_limit = max(min(count, LEAST), count // 100)
         return replace(task.budget, epochs=1), tiny_limit if limit is None else limit
-    if not name.isdigit() or int(name) < 1:
-        raise TaskError(f"a budget is tiny, quick, full or a number of epochs, got {name!r}")
+    if not (name.isascii() and name.isdigit() and 0 < len(name) < _DIGITS and int(name)):
+        raise TaskError(f"a budget is tiny, quick, full or a number of epochs, got {name[:60]!r}")
     return replace(task.budget, epochs=int(name)), limit
 
 

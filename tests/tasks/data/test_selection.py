@@ -1,5 +1,5 @@
 from collections import Counter
-from itertools import chain
+from itertools import accumulate, chain, pairwise
 
 import pytest
 import torch
@@ -10,7 +10,9 @@ from dropsmith.errors import DataError, TaskError
 from dropsmith.tasks.data.selection import (
     NO_LIMIT,
     PARTS,
+    SEED,
     apply_limit,
+    check_limit,
     check_parts,
     part_of,
     round_robin,
@@ -66,9 +68,8 @@ def test_a_hash_sends_seventy_in_a_hundred_to_training():
 
 def test_a_limit_beyond_the_examples_is_refused():
     assert apply_limit(torch.arange(5), 3).tolist() == [0, 1, 2]
-    for limit in (-1, 6):
-        with pytest.raises(TaskError, match=f"limit={limit}, but there are 5"):
-            apply_limit(torch.arange(5), limit)
+    with pytest.raises(TaskError, match="limit=6, but there are 5"):
+        apply_limit(torch.arange(5), 6)
 
 
 @pytest.mark.parametrize("limit", [None, NO_LIMIT])
@@ -123,3 +124,31 @@ def test_first_places_are_drawn_evenly():
     firsts = Counter(rows_at(1, seed=s, batch_size=1, examples=10).item() for s in range(4_000))
     spread = (4_000 * 0.1 * 0.9) ** 0.5
     assert max(abs(firsts[i] - 400) for i in range(10)) <= 5 * spread
+
+
+@given(LABELS)
+def test_parts_are_those_of_a_plain_search_for_each_class(labels):
+    generator, classes = torch.Generator().manual_seed(SEED), torch.tensor(labels)
+    spread = torch.empty(len(labels), dtype=torch.float64)
+    for label in sorted(set(labels)):
+        members = torch.tensor([i for i, other in enumerate(labels) if other == label])
+        order = torch.randperm(len(members), generator=generator)
+        spread[members] = (order.double() + 0.5) / len(members)
+    order = spread.argsort(stable=True)
+    ends = [round(end * len(classes)) for end in accumulate((0.5, 0.2, 0.3), initial=0.0)]
+    expected = [order[a:b].sort().values.tolist() for a, b in pairwise(ends)]
+    assert [part.tolist() for part in stratify(labels, (0.5, 0.2, 0.3))] == expected
+
+
+@pytest.mark.parametrize(
+    "limit", [-1, True, False, 1.0, "5", float("nan"), 2**63, 10**5000, [1]], ids=lambda v: ""
+)
+def test_a_limit_that_is_no_count_is_refused_wherever_it_is_given(limit):
+    for refused in (check_limit, lambda value: apply_limit(torch.arange(3), value)):
+        with pytest.raises(TaskError, match=r"^field limit should be "):
+            refused(limit)
+
+
+@pytest.mark.parametrize("limit", [None, NO_LIMIT, 1, 2**62])
+def test_a_limit_is_a_count_or_none(limit):
+    check_limit(limit)

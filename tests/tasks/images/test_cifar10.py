@@ -1,10 +1,11 @@
+import gzip
 import hashlib
 
 import pytest
 import torch
 
 from dropsmith.errors import DataError, TaskError
-from dropsmith.tasks import find_task
+from dropsmith.tasks import Bounds, find_task
 from dropsmith.tasks.images import cifar10
 from dropsmith.tasks.images.picture_reader import PictureReader
 
@@ -44,8 +45,6 @@ def test_images_look_like_their_published_statistics(data):
 
 
 def test_a_label_is_the_one_the_index_gives_its_position(data, folder):
-    import gzip
-
     with gzip.open(folder / "index.tsv.gz", "rt") as lines:
         rows = [line.split("\t") for line in lines]
     expected = [int(row[2]) for row in rows if row[0] == "train" and int(row[1]) < 1_000]
@@ -90,3 +89,41 @@ def _numbers():
 def test_more_images_than_there_are_is_refused(folder):
     with pytest.raises(TaskError, match="there are 48000"):
         find_task("cifar10").load(folder, 48_001)
+
+
+COUNTS = {"train": 50_000, "test": 10_000}
+ROWS = [f"{part}\t{i}\t{i % 10}\tname" for part, count in COUNTS.items() for i in range(count)]
+
+
+def index(folder, rows, header="split\tposition\tlabel\tclass"):
+    (folder / "index.tsv.gz").write_bytes(gzip.compress("\n".join([header, *rows]).encode(), 1))
+    return cifar10._labels(folder, Bounds())
+
+
+def test_every_label_of_the_index_is_read(tmp_path):
+    labels = index(tmp_path, ROWS[::-1])
+    assert {part: column.tolist() for part, column in labels.items()} == {
+        part: [i % 10 for i in range(count)] for part, count in COUNTS.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["train\t-1\t3\tx", "train\t50000\t3\tx", "test\t10000\t3\tx", "trian\t1\t3\tx",
+     "train\t1\t10\tx", "train\t1\t-3\tx", "train\t1\t\tx", "train\t1.0\t3\tx",
+     f"train\t{'9' * 5000}\t3\tx", "train\t\u00b2\t3\tx"],
+    ids=range(10),
+)  # fmt: skip
+def test_a_row_of_the_index_that_is_no_image_is_named(tmp_path, row):
+    with pytest.raises(DataError, match=r"line 3 of .*index\.tsv\.gz is no image of CIFAR-10"):
+        index(tmp_path, [ROWS[0], row])
+
+
+def test_an_index_that_lacks_a_label_or_a_column_or_is_damaged_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no label for the train image 7"):
+        index(tmp_path, ROWS[:7] + ROWS[8:])
+    with pytest.raises(DataError, match="no column 'label' in"):
+        index(tmp_path, [ROWS[0]], header="split\tposition\tlable\tclass")
+    (tmp_path / "index.tsv.gz").write_bytes(gzip.compress(b"split\n")[:-9])
+    with pytest.raises(DataError, match="cut off"):
+        cifar10._labels(tmp_path, Bounds())

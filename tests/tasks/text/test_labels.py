@@ -2,9 +2,11 @@ from statistics import fmean, pstdev
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dropsmith.errors import DataError
-from dropsmith.tasks.text.labels import classes, values
+from dropsmith.tasks.text.labels import classes, quantiles, values
 
 PARTS = {
     "train": [("a", "2"), ("b", "10"), ("c", "4"), ("d", "4")],
@@ -50,3 +52,16 @@ def test_classes_are_numbered_in_the_order_of_the_table_and_called_otherwise():
     assert labels.names == ("x", "why")
     assert columns["train"].tolist() == [1]
     assert columns["test"].tolist() == [0, 1]
+
+
+@given(st.lists(st.floats(-1e30, 1e30), min_size=1, max_size=30))
+def test_quantiles_are_those_of_torch_to_the_bit(numbers):
+    given_values = torch.tensor(numbers, dtype=torch.float64)
+    shares = torch.arange(1, 4, dtype=torch.float64) / 4
+    assert torch.equal(quantiles(given_values, shares), torch.quantile(given_values, shares))
+
+
+def test_as_many_classes_as_texts_are_numbered_at_once():
+    rows = [(f"text {i}", f"{i:06}") for i in range(30_000)]
+    labels = classes(dict.fromkeys(PARTS, rows), {}, "here")
+    assert labels.numbers["test"] == list(range(30_000))

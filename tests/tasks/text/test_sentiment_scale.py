@@ -114,10 +114,17 @@ def test_a_text_that_stands_twice_is_one_review(folder):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([review(i) | {"rating": "good"} for i in range(COUNT)], "a rating .* is 'good'"),
-        ([review(i) | {"rating": 3} for i in range(COUNT)], "not a number from 0 to 1"),
+        (
+            [review(i) | {"rating": "good"} for i in range(COUNT)],
+            "line 1 of .* is 'good'",
+        ),
+        (
+            [review(i) | {"rating": 3} for i in range(COUNT)],
+            "line 1 of .* is 3, and",
+        ),
         ([review(i) for i in range(5)], "5 reviews, too few"),
         ([review(i) | {"rating": 0.5} for i in range(COUNT)], "have one rating, 0.5"),
+        ([review(i) | {"text": "\u2003" * i} for i in range(COUNT)], "1 reviews, too few"),
     ],
 )
 def test_what_cannot_be_learnt_from_is_refused(tmp_path, rows, message):

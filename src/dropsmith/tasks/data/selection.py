@@ -5,11 +5,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Lt
 from torch import Tensor
 
 from dropsmith.errors import DataError, TaskError
+from dropsmith.files import check
 from dropsmith.rng import Key, bits
 
 SEED = 2016
@@ -72,11 +75,25 @@ def part_of(content: bytes) -> str:
     return "train" if share < 0.7 else "validation" if share < 0.85 else "test"
 
 
+Limit = Annotated[int, Ge(NO_LIMIT), Lt(2**63)] | None
+"""The most training examples to use; None for a task's own choice."""
+
+
+def check_limit(limit: object) -> None:
+    """Raise `TaskError` unless a limit is a whole number from 0, or None.
+
+    Readers look at it first: to a cache, `True` and `1.0` are the limit 1.
+    """
+    if limit is not None:
+        check({"limit": limit}, dict[str, Limit], TaskError)
+
+
 def apply_limit(order: Tensor, limit: int | None) -> Tensor:
     """The first `limit` of the training examples; `TaskError` where there are not so many.
 
     All of them for None and for `NO_LIMIT`.
     """
+    check_limit(limit)
     if limit is None or limit == NO_LIMIT:
         return order
     if not 1 <= limit <= len(order):

@@ -88,7 +88,7 @@ def text_lines(path: Path, bounds: Bounds = USUAL) -> Iterator[str]:
     with _opened(path, bounds) as reader:
         for data in reader:
             text = _decoded(data, number + 1, path)
-            for line in [text] if text.find("\r", 0, -2) < 0 else _split(text):
+            for line in _split(text) if "\r" in text else (text,):
                 number += 1
                 yield line
 

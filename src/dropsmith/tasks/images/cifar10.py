@@ -12,7 +12,7 @@ from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.part import Split
-from dropsmith.tasks.data.selection import apply_limit, round_robin
+from dropsmith.tasks.data.selection import apply_limit, check_limit, round_robin
 from dropsmith.tasks.data.sources import load_from_hub
 from dropsmith.tasks.data.tables import column_named, table_rows
 from dropsmith.tasks.images.image_task import ImageTask, PatchTask, image_split
@@ -50,6 +50,7 @@ def read_cifar10(
         DataError: the folder does not hold the mosaics, or the Hub cannot be reached.
         MissingExtra: no folder was given and `datasets` is not installed.
     """
+    check_limit(limit)
     return _from_hub(limit) if data is None else _from_folder(picture_folder(data), limit, bounds)
 
 

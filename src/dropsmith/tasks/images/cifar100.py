@@ -8,7 +8,7 @@ import torch
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.bounds import USUAL, Bounds
-from dropsmith.tasks.data.selection import apply_limit, round_robin
+from dropsmith.tasks.data.selection import apply_limit, check_limit, round_robin
 from dropsmith.tasks.data.sources import load_from_hub
 from dropsmith.tasks.images.cifar10 import TEST, hub_split
 from dropsmith.tasks.images.image_task import PatchTask
@@ -35,6 +35,7 @@ def read_cifar100(
     """
     if data is not None:
         raise DataError(f"the task cifar100 reads the Hub and not {data}\n  leave --data out")
+    check_limit(limit)
     return _from_hub(limit)
 
 

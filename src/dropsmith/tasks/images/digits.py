@@ -8,7 +8,7 @@ import torch
 from dropsmith.errors import TaskError
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.bounds import USUAL, Bounds
-from dropsmith.tasks.data.selection import apply_limit, round_robin, stratify
+from dropsmith.tasks.data.selection import apply_limit, check_limit, round_robin, stratify
 from dropsmith.tasks.images.image_task import ImageTask, image_split
 from dropsmith.tasks.task import Data
 
@@ -27,6 +27,7 @@ def read_digits(data: Path | None = None, limit: int | None = None, bounds: Boun
     """
     if data is not None:
         raise TaskError(f"the task digits carries its own images and does not read {data}")
+    check_limit(limit)
     return _read(limit)
 
 

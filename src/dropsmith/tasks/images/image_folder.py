@@ -9,7 +9,14 @@ import torch
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.bounds import USUAL, Bounds
-from dropsmith.tasks.data.selection import PARTS, apply_limit, check_parts, part_of, round_robin
+from dropsmith.tasks.data.selection import (
+    PARTS,
+    apply_limit,
+    check_limit,
+    check_parts,
+    part_of,
+    round_robin,
+)
 from dropsmith.tasks.images.image_task import ImageTask, image_split
 from dropsmith.tasks.images.picture_files import (
     check_filled,
@@ -52,6 +59,7 @@ def read_image_folder(
         raise DataError(
             "the task images reads a folder of pictures by class\n  give it: --data DIR"
         )
+    check_limit(limit)
     return _read(picture_folder(data), limit, bounds)
 
 

@@ -17,7 +17,7 @@ from dropsmith.passes import logits_of
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.bounds import Bounds
-from dropsmith.tasks.data.selection import apply_limit, check_parts, round_robin
+from dropsmith.tasks.data.selection import apply_limit, check_limit, check_parts, round_robin
 from dropsmith.tasks.data.sources import subfolder
 from dropsmith.tasks.images.augmentation import Flips
 from dropsmith.tasks.images.augmented_images import AugmentedImages
@@ -66,6 +66,7 @@ class ImageNetTask(Task):
             raise DataError(
                 f"the task {self.name} reads a folder with {_LAYOUT}\n  give it: --data DIR"
             )
+        check_limit(limit)
         return _read(picture_folder(data), limit, self.size, self.bounds)
 
     def model(self, data: Data) -> nn.Module:

@@ -22,7 +22,7 @@ from dropsmith.passes import logits_of
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.part import Split
-from dropsmith.tasks.data.selection import apply_limit
+from dropsmith.tasks.data.selection import apply_limit, check_limit
 from dropsmith.tasks.data.vocabulary import UNKNOWN_WORD, Vocabulary, tokenise
 from dropsmith.tasks.task import Data, Task
 from dropsmith.terms import Loss
@@ -49,6 +49,7 @@ def read_python_docs(data: Path | None = None, limit: int | None = None) -> Data
     """
     if data is not None:
         raise TaskError(f"the task python-docs reads the running Python and not {data}")
+    check_limit(limit)
     return _read(limit)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from dropsmith.errors import DataError, TaskError
 from dropsmith.tasks.data.bounds import USUAL, Bounds
-from dropsmith.tasks.data.selection import NO_LIMIT, PARTS
+from dropsmith.tasks.data.selection import NO_LIMIT, PARTS, check_limit
 from dropsmith.tasks.data.sources import load_from_hub, subfolder
 from dropsmith.tasks.data.text_files import read_text
 from dropsmith.tasks.data.vocabulary import UNKNOWN_WORD, Vocabulary
@@ -49,6 +49,7 @@ class LanguageSource:
 
         Under a limit other words are `<unk>`: none could be learnt.
         """
+        check_limit(limit)
         return _read(self, data.resolve() if data is not None else None, limit, bounds)
 
     def lines(self, data: Path | None, bounds: Bounds = USUAL) -> dict[str, list[str]]:

@@ -19,7 +19,7 @@ from dropsmith.models import (
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.bounds import Bounds
-from dropsmith.tasks.data.selection import PARTS
+from dropsmith.tasks.data.selection import PARTS, check_limit
 from dropsmith.tasks.generation import GenerationScores
 from dropsmith.tasks.learning_rates import Linear
 from dropsmith.tasks.seq2seq.seq2seq_task import (
@@ -71,6 +71,7 @@ class PretrainedWriterTask(Task):
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         path = data.resolve() if data is not None else None
+        check_limit(limit)
         limit_or_default = self.task.limit if limit is None else limit
         return _read(self.task.read, self.checkpoint, path, limit_or_default, self.bounds)
 

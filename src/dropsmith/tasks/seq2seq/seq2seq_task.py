@@ -4,11 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Lt
 from torch import Tensor, nn
+from typing_extensions import TypedDict
 
+from dropsmith.errors import TaskError
+from dropsmith.files import check
 from dropsmith.models import SEQ2SEQ_NOISES, SmallSeq2Seq, seq2seq_plan
 from dropsmith.objectives import losses
 from dropsmith.passes import logits_of
@@ -16,7 +20,7 @@ from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.bounds import Bounds
 from dropsmith.tasks.data.part import Part
-from dropsmith.tasks.data.selection import NO_LIMIT, PARTS, apply_limit
+from dropsmith.tasks.data.selection import NO_LIMIT, PARTS, apply_limit, check_limit
 from dropsmith.tasks.generation import GenerationScores, Scorer
 from dropsmith.tasks.seq2seq.sequences import Sequences
 from dropsmith.tasks.seq2seq.subwords import Subwords, text_of
@@ -85,6 +89,16 @@ def _part(pairs: Sequence[Pair], subwords: Subwords) -> Sequences:
     )
 
 
+_Count = Annotated[int, Ge(1), Lt(2**24)]
+
+
+class _Numbers(TypedDict):
+    words: _Count
+    smoothing: Annotated[float, Ge(0), Lt(1)]
+    beams: _Count
+    longest: _Count
+
+
 @dataclass(frozen=True, kw_only=True)
 class Seq2SeqTask(Task):
     """Texts written from others, by `SmallSeq2Seq`.
@@ -105,6 +119,9 @@ class Seq2SeqTask(Task):
             loss alone, neither of what views should agree on nor of the likelihood reported.
         beams: how many texts beam search follows at a time.
         longest: how many tokens it writes, at most, and never more than twice its source and ten.
+
+    Raises:
+        TaskError: a number is of another type, or out of the range of what it means.
     """
 
     name: str
@@ -120,8 +137,13 @@ class Seq2SeqTask(Task):
     blocks: bool = True
     upper: str | None = "net.model.decoder.layers.1"
 
+    def __post_init__(self) -> None:
+        check_limit(self.limit)
+        check({name: getattr(self, name) for name in _Numbers.__annotations__}, _Numbers, TaskError)
+
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         path = data.resolve() if data is not None else None
+        check_limit(limit)
         limit_or_default = self.limit if limit is None else limit
         return _read(self.read, self.words, path, limit_or_default, self.bounds)
 

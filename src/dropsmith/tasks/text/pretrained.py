@@ -21,7 +21,7 @@ from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.bounds import Bounds
 from dropsmith.tasks.data.part import Split
-from dropsmith.tasks.data.selection import PARTS
+from dropsmith.tasks.data.selection import PARTS, check_limit
 from dropsmith.tasks.learning_rates import Linear
 from dropsmith.tasks.meters import Meter
 from dropsmith.tasks.task import Data, Kind, Task
@@ -74,6 +74,7 @@ class PretrainedTextTask(Task):
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         place = data if data is not None else self.task.home
         path = place.resolve() if place is not None else None
+        check_limit(limit)
         return _read(self.task.source, self.checkpoint, path, limit, self.bounds)
 
     def model(self, data: Data) -> nn.Module:

@@ -22,7 +22,7 @@ from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.part import Split
-from dropsmith.tasks.data.selection import PARTS, SEED, apply_limit, stratify
+from dropsmith.tasks.data.selection import PARTS, SEED, apply_limit, check_limit, stratify
 from dropsmith.tasks.data.vocabulary import PAD, UNKNOWN_WORD, Vocabulary
 from dropsmith.tasks.task import Data, Task
 from dropsmith.tasks.text.label_checks import Place, value_of
@@ -61,6 +61,7 @@ def read_sentiment_scale(
     """
     if data is None:
         raise DataError(f"the task sentiment-scale reads {FILE}\n  give its folder: --data DIR")
+    check_limit(limit)
     return _read(_file(data.resolve()), limit, bounds)
 
 

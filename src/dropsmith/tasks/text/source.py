@@ -11,7 +11,7 @@ from torch import Tensor
 from dropsmith.errors import DataError
 from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.part import Split
-from dropsmith.tasks.data.selection import PARTS, apply_limit, round_robin
+from dropsmith.tasks.data.selection import PARTS, apply_limit, check_limit, round_robin
 from dropsmith.tasks.data.sources import subfolder
 from dropsmith.tasks.data.vocabulary import PAD, UNKNOWN_WORD, Vocabulary, tokenise
 from dropsmith.tasks.task import Data, Kind
@@ -59,6 +59,7 @@ class TextSource:
         The training examples are a balanced subset where there is a limit; words are numbered by
         the training texts alone.
         """
+        check_limit(limit)
         return _read(self, data.resolve() if data is not None else None, limit, bounds)
 
     def parts(self, data: Path | None, bounds: Bounds = USUAL) -> Parts:
