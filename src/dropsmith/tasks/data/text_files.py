@@ -45,7 +45,7 @@ class _Counted(RawIOBase):
 
 
 @contextmanager
-def _opened(path: Path, bounds: Bounds) -> Iterator[BufferedReader]:
+def _opened(path: Path, bounds: Bounds) -> Iterator["BufferedReader[_Counted]"]:
     """The expanded bytes of a file after its mark; every fault in it becomes a `DataError`."""
     try:
         if path.exists() and not path.is_file():
@@ -61,7 +61,7 @@ def _opened(path: Path, bounds: Bounds) -> Iterator[BufferedReader]:
         raise DataError(f"cannot read {path}\n  {error}") from None
 
 
-def _check_mark(reader: BufferedReader, path: Path) -> None:
+def _check_mark(reader: "BufferedReader[_Counted]", path: Path) -> None:
     head = reader.peek(4)[:4]
     if head.startswith(_UTF_8_MARK):
         reader.read(len(_UTF_8_MARK))

@@ -8,7 +8,7 @@ from typing import Any
 from dropsmith.errors import DataError
 from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.tables import column_named, table_rows
-from dropsmith.tasks.text.label_checks import LabelCheck
+from dropsmith.tasks.text.label_checks import LabelCheck, Place
 
 Example = tuple[str, str]
 """A text and its label; the two sentences of a pair are one text with `SEPARATOR` in it."""
@@ -51,10 +51,12 @@ def read_table(
             label_column = column_named(path, row, [label])
             columns += [] if second is None else [column_named(path, row, [second])]
         place = path, line
-        name = _label(row.get(label_column), label_column, place)
+        name = _text(row.get(label_column), label_column, place, "a label").strip()
+        if not name:
+            raise _missing(label_column, place)
         if check is not None:
             check(name, place)
-        sentences = [_sentence(row.get(column), column, place) for column in columns]
+        sentences = [_text(row.get(column), column, place, "a text") for column in columns]
         examples.append((join_sentences(*sentences), name))
     if not examples:
         raise DataError(f"no rows in {path}")
@@ -70,28 +72,19 @@ def join_sentences(*sentences: str) -> str:
     return SEPARATOR.join(sentence.strip().replace(SEPARATOR, " ") for sentence in sentences)
 
 
-def _sentence(value: Any, column: str, place: tuple[Path, int]) -> str:
+def _text(value: Any, column: str, place: Place, wanted: str) -> str:
+    """A text as it is; a number or a truth value of JSON as text; anything else is refused."""
     if isinstance(value, str):
         return value
-    return _written(value, column, place, "a text")
-
-
-def _label(value: Any, column: str, place: tuple[Path, int]) -> str:
-    text = value.strip() if isinstance(value, str) else _written(value, column, place, "a label")
-    return text or _missing(column, place)
-
-
-def _written(value: Any, column: str, place: tuple[Path, int], wanted: str) -> str:
-    """A number of JSON as text, or the two truth values; anything else is refused."""
-    path, line = place
     if value is None or (isinstance(value, float) and math.isnan(value)):
-        return _missing(column, place)
+        raise _missing(column, place)
+    path, line = place
     if not isinstance(value, int | float) or not -math.inf < value < math.inf:
         kind = "infinite" if isinstance(value, float) else f"a {type(value).__name__}"
         raise DataError(f"line {line} of {path}: {column!r} is {kind}, and not {wanted}")
     return str(value)
 
 
-def _missing(column: str, place: tuple[Path, int]) -> Any:
+def _missing(column: str, place: Place) -> DataError:
     path, line = place
-    raise DataError(f"line {line} of {path} has no {column!r}\n  fill it in, or leave the row out")
+    return DataError(f"line {line} of {path} has no {column!r}\n  fill it in, or leave the row out")
