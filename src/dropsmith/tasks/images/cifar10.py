@@ -88,6 +88,8 @@ def _labels(folder: Path, bounds: Bounds) -> dict[str, Tensor]:
                 f"line {line} of {path} is no image of CIFAR-10: split {split[:20]!r}, "
                 f"position {position[:20]!r}, label {label[:20]!r}"
             )
+        if labels[split][int(position)] >= 0:
+            raise DataError(f"line {line} of {path} is the second of {split} image {position}")
         labels[split][int(position)] = int(label)
     for split, numbers in labels.items():
         if missing := (numbers < 0).nonzero().flatten().tolist():
