@@ -20,7 +20,7 @@ def setup_of(
     seed: int,
     budget: str,
     data: Path | None,
-    bounds: list[str] | None,
+    bounds: list[str] | None = None,
     model: str | None,
     limit: int | None,
     precision: str = "no",
