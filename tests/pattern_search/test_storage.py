@@ -1,7 +1,9 @@
 """Where a study lives: addresses, one coordinator at a time, and disks that are full."""
 
 import errno
+import os
 import sqlite3
+import time
 
 import pytest
 from optuna.storages import InMemoryStorage
@@ -11,8 +13,9 @@ from sqlalchemy.engine import Engine
 from dropsmith.errors import SearchError
 from dropsmith.files import waiting
 from dropsmith.pattern_search import Choice, ListedSpace, part, search
+from dropsmith.pattern_search.journal_file import Journal
 from dropsmith.pattern_search.storage import StorageLocation, parse_location, storage_error
-from dropsmith.pattern_search.storage_backends import Journal, open_storage
+from dropsmith.pattern_search.storage_backends import open_storage
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.rule import rule
 from pattern_search.small import SPACE, by_rates, reporting
@@ -160,8 +163,16 @@ def test_a_line_that_a_kill_cut_short_is_taken_off(tmp_path):
 def test_a_lock_left_by_a_kill_does_not_hold_up_the_next_run(tmp_path):
     path = tmp_path / "study.log"
     run(f"journal:{path}")
-    path.with_suffix(".log.lock").symlink_to(path)
+    lock = path.with_suffix(".log.lock")
+    lock.symlink_to("dropsmith lock of 1 on elsewhere")
     run(f"journal:{path}")  # or this would take the half minute after which Optuna breaks a lock
+    for text in (path, path.name):
+        lock.symlink_to(text)
+        with pytest.raises(SearchError, match="another program is writing to it"):
+            run(f"journal:{path}")
+        os.utime(lock, (0, time.time() - 31), follow_symlinks=False)
+        run(f"journal:{path}")
+    assert not lock.is_symlink()
 
 
 @pytest.fixture

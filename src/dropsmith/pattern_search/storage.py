@@ -1,16 +1,12 @@
 """The location of a study's storage: a SQLite file, a journal file or a PostgreSQL server."""
 
-import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dropsmith.errors import SearchError
-
-if TYPE_CHECKING:
-    pass
+from dropsmith.pattern_search.journal_lines import cut_partial_line
 
 DEFAULT = Path("runs") / "search.db"
 
@@ -30,12 +26,19 @@ class StorageLocation:
     def __str__(self) -> str:
         if self.kind == "journal":
             return f"journal:{self.address}"
-        return _hidden(self.address)
+        return _hidden(self.address) if self.kind == "postgresql" else self.address
 
     def repair(self) -> None:
-        """Cut off the rest of a line whose write was cut short."""
+        """Cut off the rest of a line whose write was cut short.
+
+        Raises:
+            SearchError: what is there is not the rest of a line of ours; it stays.
+        """
         if self.kind == "journal":
-            _cut_partial_line(Path(self.address))
+            try:
+                cut_partial_line(Path(self.address))
+            except SearchError as error:
+                raise storage_error(self, error) from None
 
     def sync(self) -> None:
         """Wait until the disk has what was written; a database does so itself."""
@@ -45,7 +48,7 @@ class StorageLocation:
 
 
 def parse_location(address: str | Path) -> StorageLocation:
-    """The location that an address stands for.
+    """The location that an address stands for; a SQLite file may have any name.
 
     >>> parse_location("journal:runs/search.log")
     StorageLocation(kind='journal', address='runs/search.log')
@@ -53,7 +56,9 @@ def parse_location(address: str | Path) -> StorageLocation:
     Raises:
         SearchError: it stands for none.
     """
-    text = str(address)
+    if isinstance(address, Path):
+        return StorageLocation("sqlite", str(address))
+    text = address
     if text.startswith("journal:"):
         return StorageLocation("journal", text.removeprefix("journal:"))
     if text.startswith("sqlite:///"):
@@ -73,7 +78,9 @@ def parse_location(address: str | Path) -> StorageLocation:
 def storage_error(location: StorageLocation, error: BaseException) -> SearchError:
     """The error for a location that cannot be opened or written to."""
     # What follows the first @ is read as the host, which a driver repeats in what it says.
-    cut = re.search(r"://[^:/]*:.*@.*@", location.address)
+    cut = location.kind == "postgresql" and re.search(r"://[^:/]*:.*@.*@", location.address)
+    if isinstance(error, SearchError):
+        return SearchError(f"cannot open a study in {location}\n  {error}")
     fault = "an @ in a name or a password is written %40" if cut else fault_of(error)
     return SearchError(f"cannot open a study in {location}\n  {fault}")
 
@@ -97,15 +104,3 @@ def _hidden(address: str) -> str:
     """An address without its password, wherever it stands, and up to the last @ it may hold."""
     without_query = re.sub(r"([?&](?:ssl)?password=)[^&]*", r"\1***", address)
     return re.sub(r"(://[^:/]*):.*@", r"\1:***@", without_query)
-
-
-def _cut_partial_line(path: Path) -> None:
-    if not path.exists():
-        return
-    text = path.read_bytes()
-    complete = text.rfind(b"\n") + 1
-    # Optuna would pass over a last line that is no JSON, and fail at the next.
-    json.loads(text[:complete].splitlines()[-1] if complete else b"{}")
-    if complete < len(text):
-        with path.open("rb+") as file:
-            file.truncate(complete)

@@ -1,27 +1,22 @@
 """The open storage of a study: SQLite, a journal or PostgreSQL, for one coordinator at a time.
 
-The journal is Optuna's, but its lines go to the operating system at once and to the disk when told.
-A process that is killed loses nothing that the system has. A disk that is waited for at each line,
-three times for each trial, is what would hold up a coordinator of a thousand workers.
+A file that is there already is looked at first: one of somebody else's is refused, and stays as it
+is to the byte, without a lock beside it.
 """
 
-import json
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import QueuePool, text
 
 from dropsmith.errors import MissingExtra, SearchError
 from dropsmith.files import hold
+from dropsmith.pattern_search.journal_file import Journal, JournalLock
+from dropsmith.pattern_search.journal_lines import check_journal
+from dropsmith.pattern_search.sqlite_file import check_sqlite, connector
 from dropsmith.pattern_search.storage import StorageLocation, storage_error
-
-_BUSY_TIMEOUT = 60
-"""Seconds that SQLite waits for another process that is writing."""
 
 
 @contextmanager
@@ -36,12 +31,17 @@ def open_storage(location: StorageLocation, study: str) -> Iterator[BaseStorage]
         with _postgresql(location, study) as storage:
             yield storage
         return
+    make, check = (
+        (_journal, check_journal) if location.kind == "journal" else (_sqlite, check_sqlite)
+    )
+    path, lock = Path(location.address), _lock_file(location, study)
     try:
-        Path(location.address).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        check(path)
+        _check_lock(Path(lock))
+    except (OSError, ValueError) as error:
         raise storage_error(location, error) from None
-    make = _journal if location.kind == "journal" else _sqlite
-    with _alone(_lock_file(location, study), location, study), make(location) as storage:
+    with _alone(lock, location, study), make(location) as storage:
         yield storage
 
 
@@ -52,6 +52,21 @@ def _lock_file(location: StorageLocation, study: str) -> str:
         if location.kind == "journal"
         else f"{location.address}.{study}.running"
     )
+
+
+def _check_lock(path: Path) -> None:
+    """Raise `SearchError` if something is in the place of a lock that is none."""
+    if not path.is_symlink() and not path.exists():
+        return
+    # An empty file; where the file system has no locks, it names the process that made it.
+    if path.is_symlink() or not path.is_file() or path.read_bytes()[:1] not in _FIRST_OF_LOCK:
+        raise SearchError(
+            f"{path} is in the way, and is no lock of a search\n"
+            "  remove it, or give this search another name or file"
+        )
+
+
+_FIRST_OF_LOCK = (b"", *(bytes([digit]) for digit in b"0123456789"))
 
 
 @contextmanager
@@ -73,8 +88,9 @@ def _busy_error(location: StorageLocation, study: str) -> SearchError:
 
 @contextmanager
 def _sqlite(location: StorageLocation) -> Iterator[RDBStorage]:
-    waiting = {"connect_args": {"timeout": _BUSY_TIMEOUT}}
-    with _database(f"sqlite:///{location.address}", location, waiting) as storage:
+    # The name goes past the URL, where `?`, `#`, `%` and braces would mean something.
+    settings = {"creator": connector(Path(location.address)), "poolclass": QueuePool}
+    with _database("sqlite://", location, settings) as storage:
         yield storage
 
 
@@ -99,7 +115,7 @@ def _database(
         storage = RDBStorage(url, engine_kwargs=dict(settings))
     except ImportError:
         raise MissingExtra("a study in PostgreSQL", "psycopg", "postgresql") from None
-    except (SQLAlchemyError, OSError, ValueError) as error:  # the last: a port that is no number
+    except Exception as error:  # of the driver, of SQLAlchemy, of Optuna or of its migrations
         raise storage_error(location, error) from None
     try:
         yield storage
@@ -110,31 +126,20 @@ def _database(
 
 @contextmanager
 def _journal(location: StorageLocation) -> Iterator[BaseStorage]:
-    # Left by a coordinator that was killed as it wrote; Optuna would wait half a minute for it.
-    with suppress(FileNotFoundError):
-        Path(f"{location.address}.lock").unlink()
+    try:
+        JournalLock(location.address).remove_left()
+        journal = Journal(location.address)
+    except (OSError, ValueError) as error:
+        raise storage_error(location, error) from None
+    try:
+        storage = JournalStorage(journal)
+    except OSError as error:
+        raise storage_error(location, error) from None
+    except Exception as error:  # Optuna takes each line for right, and ends in any error
+        reason = f"line {journal.line} is no step of a study: {type(error).__name__}: {error}"
+        raise storage_error(location, SearchError(reason)) from None
     try:
         location.repair()
-        storage = JournalStorage(Journal(location.address))
-    except (OSError, ValueError, KeyError) as error:  # a line that is no JSON, or no step of ours
+    except OSError as error:
         raise storage_error(location, error) from None
     yield storage
-
-
-class Journal(JournalFileBackend):
-    """A file of a line for each step, which no line waits for the disk to have."""
-
-    def __init__(self, path: str) -> None:
-        self._path = Path(path)
-        self._write_lock = JournalFileSymlinkLock(path)
-        super().__init__(path, self._write_lock)
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Write lines, whole before anybody else writes."""
-        text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        self._write_lock.acquire()
-        try:
-            with self._path.open("ab") as file:
-                file.write(text.encode())
-        finally:
-            self._write_lock.release()

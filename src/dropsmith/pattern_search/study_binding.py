@@ -1,5 +1,6 @@
 """A study's binding to its space, sampler, seed and direction; another study has another."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,11 @@ def open_trial_log(
             study = _study(backend, name, sampler, direction, pruner)
         except storage_exceptions() as error:
             raise storage_error(location, error) from None
+        except SearchError:
+            raise
+        except Exception as error:  # Optuna takes every row for right, and ends in any error
+            reason = f"a row is none: {type(error).__name__}: {error}"
+            raise storage_error(location, SearchError(reason)) from None
         yield TrialLog(study, sampler.space, location, print_line)
 
 
@@ -55,18 +61,27 @@ def _study(
 
     with _quiet():
         full = f"{name}@{sampler.space.version}"
-        _check_space(storage, name, full)
-        study = optuna.create_study(
-            study_name=full,
-            storage=storage,
-            sampler=optuna.samplers.RandomSampler(),  # asked for nothing, here or elsewhere
-            pruner=pruner,
-            direction="maximize" if direction == "maximise" else "minimize",
-            load_if_exists=True,
-        )
+        # Asked for nothing, here or elsewhere.
+        unused = optuna.samplers.RandomSampler()
+        # Optuna's `load_if_exists` would write to a journal to find that the study exists.
+        if _exists(storage, name, full):
+            study = optuna.load_study(
+                study_name=full, storage=storage, sampler=unused, pruner=pruner
+            )
+        else:
+            study = optuna.create_study(
+                study_name=full,
+                storage=storage,
+                sampler=unused,
+                pruner=pruner,
+                direction="maximize" if direction == "maximise" else "minimize",
+            )
     _bind(study, name, _binding(sampler, direction))
+    space = json.loads(json.dumps(sampler.space.to_json()))
     if _SPACE not in study.user_attrs:
-        study.set_user_attr(_SPACE, sampler.space.to_json())
+        study.set_user_attr(_SPACE, space)
+    elif study.user_attrs[_SPACE] != space:
+        raise _changed_error(name, f"field {_SPACE} is another space than its name says")
     return study
 
 
@@ -85,23 +100,39 @@ def _binding(sampler: Sampler, direction: str) -> dict[str, Any]:
 def _bind(study: "Study", name: str, binding: dict[str, Any]) -> None:
     earlier = study.user_attrs.get(_BINDING)
     if earlier is None:  # new, or its first run was ended before this line
+        if study.get_trials(deepcopy=False):
+            raise _changed_error(name, f"field {_BINDING} is missing")
         study.set_user_attr(_BINDING, binding)
         return
+    if not isinstance(earlier, dict):
+        raise _changed_error(name, f"field {_BINDING} should be a dictionary, but is {earlier!r}")
     for key, value in binding.items():
         if earlier.get(key) != value:
             raise SearchError(
                 f"the search {name!r} was begun with {key} {earlier.get(key)!r}, not {value!r}\n"
                 "  go on as it was begun, or give this one another name or storage"
             )
+    directions = [way.name.lower() for way in study.directions]
+    if directions != [binding["direction"].replace("ise", "ize")]:
+        raise _changed_error(name, f"field directions is {directions}")
 
 
-def _check_space(storage: "BaseStorage", name: str, full: str) -> None:
+def _changed_error(name: str, reason: str) -> SearchError:
+    return SearchError(
+        f"cannot read the search {name!r}\n  {reason}\n"
+        "  it was changed by hand: give this search another name or storage"
+    )
+
+
+def _exists(storage: "BaseStorage", name: str, full: str) -> bool:
+    """True if a study is there; `SearchError` where one of its name is over another space."""
     names = [study.study_name for study in storage.get_all_studies()]
     if full not in names and any(other.rpartition("@")[0] == name for other in names):
         raise SearchError(
             f"the search {name!r} was begun over another space\n"
             "  go on as it was begun, or give this one another name or storage"
         )
+    return full in names
 
 
 @contextmanager

@@ -5,11 +5,12 @@ its end, one attribute holds the whole result, and with it the trial has ended; 
 Optuna itself reads follows, and is written later if a kill came between.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dropsmith.errors import SearchError
 from dropsmith.files import keep_trying
 from dropsmith.pattern_search.spaces.space import Space
 from dropsmith.pattern_search.storage import (
@@ -18,7 +19,15 @@ from dropsmith.pattern_search.storage import (
     storage_error,
     storage_exceptions,
 )
-from dropsmith.pattern_search.trial import STORED_NAMES, Trial
+from dropsmith.pattern_search.stored_trials import (
+    BEGIN_FIELDS,
+    END_FIELDS,
+    check_together,
+    read_trial,
+    trial_error,
+    written_fields,
+)
+from dropsmith.pattern_search.trial import Trial
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -26,8 +35,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _T = TypeVar("_T")
-_BEGIN_FIELDS = ("proposal_index", "version", "log_probability", "seed", "retry", "retry_of")
-_END_FIELDS = ("status", "score", "why", "seconds", "worker", "tell_order")
 
 
 class TrialLog:
@@ -85,39 +92,54 @@ class TrialLog:
         """Every trial, in order. Those of status `running` were cut short with an earlier run.
 
         Raises:
-            SearchError: the storage cannot be read.
+            SearchError: the storage cannot be read, or a trial cannot be so; the message names
+                study, trial and field.
         """
+        rows = self._all_rows()
         try:
-            rows = self._storage.get_all_trials(self._study._study_id, deepcopy=False)
-        except storage_exceptions() as error:
-            if self._location is None:
-                raise
-            raise storage_error(self._location, error) from None
-        # Others may be there, put by hand in a dashboard.
-        pairs = [(row, self._read(row)) for row in rows if "tokens" in row.user_attrs]
+            pairs = self._read(rows)
+        except SearchError as error:
+            name = self._study.study_name.rpartition("@")[0]
+            where = "" if self._location is None else f" in {self._location}"
+            raise SearchError(
+                f"cannot read the search {name!r}{where}\n  {error}\n"
+                "  it was changed by hand: give this search another name or storage"
+            ) from None
         for frozen, trial in pairs:
             self._rows[trial.number] = frozen._trial_id
             if trial.status != "running" and not frozen.state.is_finished():
                 self._write(lambda row=frozen._trial_id, end=trial: self._set_state(row, end))
         return [trial for _, trial in pairs]
 
-    def _read(self, frozen: "FrozenTrial") -> Trial:
-        attributes = frozen.user_attrs
-        tokens = tuple(attributes["tokens"])
-        return Trial(
-            number=frozen.number,
-            tokens=tokens,
-            choices=self._space.describe(tokens),
-            plan=self._space.plan(tokens),
-            reports=tuple(sorted(frozen.intermediate_values.items())),
-            **_fields(attributes, _BEGIN_FIELDS),
-            **_fields(attributes.get("end", {}), _END_FIELDS),
-        )
+    def _read(self, rows: "list[FrozenTrial]") -> "list[tuple[FrozenTrial, Trial]]":
+        pairs: list[tuple[FrozenTrial, Trial]] = []
+        for row in rows:
+            if "tokens" not in row.user_attrs:  # put by hand in a dashboard
+                continue
+            try:
+                pairs.append((row, read_trial(row, self._space)))
+            except SearchError as error:
+                raise trial_error(row.number, error) from None
+        check_together([trial for _, trial in pairs])
+        return pairs
+
+    def _all_rows(self) -> "list[FrozenTrial]":
+        try:
+            return self._storage.get_all_trials(self._study._study_id, deepcopy=False)
+        except storage_exceptions() as error:
+            if self._location is None:
+                raise
+            raise storage_error(self._location, error) from None
+        except Exception as error:  # Optuna takes every row for right, and ends in any error
+            if self._location is None:
+                raise
+            reason = f"a row is none: {type(error).__name__}: {error}"
+            raise storage_error(self._location, SearchError(reason)) from None
 
     def _create(self, trial: Trial) -> int:
         from optuna.trial import TrialState, create_trial
 
-        about = _written_fields(trial, _BEGIN_FIELDS)
+        about = written_fields(trial, BEGIN_FIELDS)
         row = create_trial(
             state=TrialState.RUNNING,
             params=dict(trial.choices),
@@ -130,7 +152,7 @@ class TrialLog:
         """The row of a trial whose write failed after it was complete, or None."""
         for frozen in self._storage.get_all_trials(self._study._study_id, deepcopy=False):
             attributes = frozen.user_attrs
-            begin = _written_fields(trial, ("proposal_index", "retry"))
+            begin = written_fields(trial, ("proposal_index", "retry"))
             same = all(attributes.get(name) == value for name, value in begin.items())
             if same and "end" not in attributes and frozen.number not in self._rows:
                 return frozen._trial_id
@@ -140,7 +162,7 @@ class TrialLog:
         return self._study.pruner.prune(self._study, self._storage.get_trial(row))
 
     def _set_end(self, row: int, trial: Trial) -> None:
-        values = _written_fields(trial, _END_FIELDS)
+        values = written_fields(trial, END_FIELDS)
         self._storage.set_trial_user_attr(row, "end", values)
 
     def _set_state(self, row: int, trial: Trial) -> None:
@@ -169,15 +191,6 @@ class TrialLog:
             reason=fault_of,
             print_line=self._print_line,
         )
-
-
-def _written_fields(trial: Trial, names: tuple[str, ...]) -> dict[str, Any]:
-    return {STORED_NAMES.get(name, name): getattr(trial, name) for name in names}
-
-
-def _fields(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    keys = {name: STORED_NAMES.get(name, name) for name in names}
-    return {name: values[key] for name, key in keys.items() if key in values}
 
 
 def _distributions(space: Space) -> "dict[str, BaseDistribution]":

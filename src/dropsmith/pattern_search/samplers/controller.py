@@ -7,12 +7,13 @@ weights for trials of older policies is how the paper is remembered. All numbers
 
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
-from math import prod
+from math import isfinite, prod
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from dropsmith.errors import SearchError
 from dropsmith.pattern_search.samplers.drawing import RecentTokens, draw_tokens
 from dropsmith.pattern_search.samplers.learning import (
     Learning,
@@ -29,6 +30,13 @@ from dropsmith.pattern_search.samplers.sampler import (
     TrialResult,
     check_same,
     snapshot_header,
+)
+from dropsmith.pattern_search.samplers.snapshots import (
+    ControllerSnapshot,
+    check_tensors,
+    check_tokens,
+    check_values,
+    tokens_and_numbers,
 )
 from dropsmith.pattern_search.spaces.space import Space, Tokens
 from dropsmith.rng import Key, Source, uniform
@@ -162,15 +170,34 @@ class Controller(Sampler):
     def restore(self, state: State) -> None:
         """Go on exactly from a snapshot."""
         check_same(self, asdict(self.learning), state)
-        self.policy.load_state_dict(_with_prefix("policy", state))
-        _load_adam(self.optimiser, _with_prefix("optimiser", state))
+        check_values(state, ControllerSnapshot)
+        if not isfinite(state["average"]):
+            raise SearchError(f"field average should be finite, but is {state['average']}")
+        memory = tokens_and_numbers("memory", state["memory"], self.space, 2)
+        tried = [
+            check_tokens(f"field tried.{index}", tokens, self.space)
+            for index, tokens in enumerate(state["tried"])
+        ]
+        policy, optimiser = (_with_prefix(name, state) for name in ("policy", "optimiser"))
+        check_tensors("policy", policy, self.policy.state_dict())
+        check_tensors("optimiser", optimiser, self._adam_tensors() if optimiser else {})
+        self.policy.load_state_dict(policy)
+        _load_adam(self.optimiser, optimiser)
         self.version, self._score_count = state["version"], state["scored"]
         self._average = state["average"]
-        self._memory = [_ScoredTrial(tuple(tokens), *rest) for tokens, *rest in state["memory"]]
+        self._memory = [_ScoredTrial(tokens, *numbers) for tokens, *numbers in memory]
         self._recent = self._no_recent_tokens()
-        for tokens in state["tried"]:
-            self._recent.add(tuple(tokens))
+        for tokens in tried:
+            self._recent.add(tokens)
         self._recent_probabilities = None
+
+    def _adam_tensors(self) -> dict[str, Tensor]:
+        """Tensors like those that the optimiser has after its first step."""
+        return {
+            f"{index}.{name}": torch.zeros(()) if name == "step" else weight
+            for index, weight in enumerate(self.policy.parameters())
+            for name in ("step", "exp_avg", "exp_avg_sq")
+        }
 
 
 def _policy(space: Space, seed: int, learning: Learning) -> Policy:

@@ -19,6 +19,11 @@ from dropsmith.pattern_search.samplers.sampler import (
     check_same,
     snapshot_header,
 )
+from dropsmith.pattern_search.samplers.snapshots import (
+    TrialsSnapshot,
+    check_values,
+    tokens_and_numbers,
+)
 from dropsmith.pattern_search.spaces.space import Space, Tokens
 from dropsmith.rng import Key
 
@@ -62,9 +67,11 @@ class _OptunaSampler(Sampler):
     def restore(self, state: State) -> None:
         """Tell again what the snapshot holds."""
         check_same(self, self._settings(), state)
+        check_values(state, TrialsSnapshot)
+        results = tokens_and_numbers("trials", state["trials"], self.space, 1)
         self._results, self._study = [], _new_study(self.space)
-        for tokens, score in state["trials"]:
-            self._add(tuple(tokens), score)
+        for tokens, score in results:
+            self._add(tokens, score)
 
     def _add(self, tokens: Tokens, score: float) -> None:
         self._results.append((tokens, score))

@@ -12,11 +12,10 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, ClassVar
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from dropsmith.errors import SearchError
-from dropsmith.files import write_tensors
+from dropsmith.errors import DataError, SearchError
+from dropsmith.files import parse_json, read_tensors, write_tensors
 from dropsmith.pattern_search.spaces.space import Space, Tokens
 
 State = dict[str, Any]
@@ -136,8 +135,10 @@ def save_state(state: State, path: Path) -> None:
 def load_state(path: Path) -> State:
     """Read a snapshot; `SearchError` naming the file where it holds none."""
     try:
-        with safe_open(path, framework="pt") as file:
-            values = json.loads(file.metadata()[_VALUES])
-            return values | {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        tensors, texts = read_tensors(path)
+        values = parse_json(texts.get(_VALUES, ""))
+        if not isinstance(values, dict) or values.keys() & tensors.keys():
+            raise DataError("its values and tensors are not those of a snapshot")
+    except (OSError, DataError) as error:
         raise SearchError(f"cannot read a sampler's snapshot from {path}\n  {error}") from None
+    return values | tensors
