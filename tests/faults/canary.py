@@ -51,7 +51,7 @@ def watched_imports(folder: Path) -> Iterator[Canary]:
     package, marks = folder / "canary_path", folder / "canary_marks"
     package.mkdir()
     marks.mkdir()
-    (package / f"{NAME}.py").write_text(_SOURCE.format(marks=str(marks)))
+    (package / f"{NAME}.py").write_text(source(marks))
     canary = Canary(marks)
     finder = _Finder(canary.traces)
     with pytest.MonkeyPatch.context() as patch:
@@ -68,6 +68,11 @@ def watched_imports(folder: Path) -> Iterator[Canary]:
             yield canary
         finally:
             sys.modules.pop(NAME, None)
+
+
+def source(marks: Path) -> str:
+    """The text of the module, which leaves a file in `marks` as it is imported or called."""
+    return _SOURCE.format(marks=str(marks))
 
 
 def assert_wakes(canary: Canary) -> None:
@@ -88,13 +93,13 @@ class _Finder:
         self._traces = traces
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> None:
-        if name.partition(".")[0] == NAME:
+        if NAME in name.split("."):
             self._traces.append(f"find {name}")
 
 
 def _watched(function: Any, traces: list[str]) -> Any:
     def call_and_note(name: Any, *args: Any, **keywords: Any) -> Any:
-        if isinstance(name, str) and name.partition(".")[0] == NAME:
+        if isinstance(name, str) and NAME in name.split("."):
             traces.append(f"{function.__name__} {name}")
         return function(name, *args, **keywords)
 

@@ -27,6 +27,7 @@ from dropsmith.report import page, search_page
 from dropsmith.tasks import find_task
 from dropsmith.train import Start
 from dropsmith.train.checkpoint import Checkpoint
+from dropsmith.train.state import State
 from learn.small import problem, searched, trial
 from pattern_search.small import SPACE, by_rates
 
@@ -106,9 +107,23 @@ _IDENTITY = {"config": {"task": "digits", "seed": 0}, "data_sha256": "0" * 64}
 
 
 def _checkpoint(folder: Path) -> Path:
-    values = {"step": 3, "curve": [{"step": 1, "validation_nll": 0.5}], "worse": 0}
-    tensors = {"model/0.weight": torch.ones(2, 3), "optimizer/0": torch.zeros(3)}
-    return Checkpoint(identity=_IDENTITY, values=values, tensors=tensors).save(folder)
+    run = _state()
+    run.curve, run.step = [{"step": 1, "validation_nll": 0.5}], 3
+    run.keep_best(0.5)
+    run.window_state = {"state": (torch.ones(2), None, {"a": torch.zeros(1)})}
+    return run.checkpoint(_IDENTITY).save(folder)
+
+
+def _resume(folder: Path) -> None:
+    loaded = Checkpoint.load(folder, _IDENTITY)
+    assert loaded is not None
+    _state().resume(loaded)
+
+
+def _state() -> State:
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    return State(model, torch.optim.AdamW(model.parameters()))
 
 
 def _weights(folder: Path) -> Path:
@@ -188,7 +203,7 @@ KINDS: dict[str, Kind] = {
     "record of a comparison": Kind(_record_of_comparison, _page, is_json=True),
     "problem": Kind(_problem, Problem.load, is_json=True),
     "search": Kind(_searches, _searches_page, is_json=True),
-    "checkpoint": Kind(_checkpoint, lambda folder: Checkpoint.load(folder, _IDENTITY)),
+    "checkpoint": Kind(_checkpoint, _resume),
     "weights": Kind(_weights, _start),
     "journal": Kind(partial(_study, "journal:"), partial(_search, "journal:", trials=4)),
     "database": Kind(partial(_study, "sqlite:///"), partial(_search, "sqlite:///", trials=4)),

@@ -114,12 +114,13 @@ def _places(values: Any) -> Places:
     stack = [values]
     while stack:
         holder = stack.pop()
-        for key in _keys(holder):
+        for key in keys_of(holder):
             yield holder, key
             stack.append(holder[key])
 
 
-def _keys(holder: Any) -> list[Any]:
+def keys_of(holder: Any) -> list[Any]:
+    """The keys of an object, the indices of a list, and none of anything else."""
     if isinstance(holder, dict):
         return list(holder)
     return list(range(len(holder))) if isinstance(holder, list) else []
@@ -202,7 +203,7 @@ def _rename_or_repeat(
 def _swap_values(
     holder: MutableMapping[Any, Any] | MutableSequence[Any], key: Any, rng: random.Random
 ) -> None:
-    other = rng.choice(_keys(holder))
+    other = rng.choice(keys_of(holder))
     holder[key], holder[other] = holder[other], holder[key]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -77,15 +78,20 @@ def transformers_library(checkpoint: str) -> Any:
 
 
 def load_pretrained(checkpoint: str, fetch: Callable[..., Any], **options: Any) -> Any:
-    """The result of a `from_pretrained` of transformers, or an error that says what to do."""
+    """The result of a `from_pretrained` of transformers, or an error that says what to do.
+
+    Code that comes with a model is not run.
+    """
     try:
         with retries_said_once():
-            return fetch(checkpoint, **options)
-    except (OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
+            return fetch(checkpoint, trust_remote_code=False, **options)
+    except Exception as error:  # of a file in a folder, the library takes everything for right
+        reason = str(error).strip().partition("\n")[0]
+        verb = f"read the pretrained model in the folder {checkpoint}"
+        if not Path(checkpoint).is_dir():
+            verb = f"fetch the pretrained model {checkpoint!r} from the Hub"
         raise TaskError(
-            f"cannot fetch the pretrained model {checkpoint!r} from the Hub\n"
-            f"  {type(error).__name__}: {reason}\n"
+            f"cannot {verb}\n  {type(error).__name__}: {reason}\n"
             "  give a folder that holds its files (--model DIR), or train the task's own small "
             "model: leave --model out\n  a recipe, which takes no other model, has a small one in "
             "its preset for a CPU: leave --preset out"
