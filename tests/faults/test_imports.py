@@ -180,12 +180,8 @@ def test_the_rows_of_a_database_load_nothing(tmp_path: Path):
         tables = [
             name for (name,) in rows if base.execute(f"select count(*) from {name}").fetchone()[0]
         ]
-        columns = {
-            name: [
-                row[1] for row in base.execute(f"pragma table_info({name})") if row[2] != "INTEGER"
-            ]
-            for name in tables
-        }
+        described = {name: base.execute(f"pragma table_info({name})").fetchall() for name in tables}
+    columns = {name: [r[1] for r in rows if r[2] != "INTEGER"] for name, rows in described.items()}
     assert "value_json" in columns["trial_user_attributes"]
     with watched_imports(tmp_path) as canary:
         for (table, names), value in zip(columns.items(), itertools.cycle((*NAMES, PICKLE))):

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dropsmith.errors import SearchError
-from dropsmith.pattern_search import search, trial_log
+from dropsmith.files import waiting
+from dropsmith.pattern_search import search
 from dropsmith.pattern_search.storage import parse_location
 from dropsmith.pattern_search.storage_backends import open_storage
 from pattern_search.small import SPACE, by_rates, reporting
@@ -99,7 +100,7 @@ def test_a_server_that_goes_away_is_waited_for_and_nothing_is_lost(server, monke
             server.kill()
         return reporting(plan, trial)
 
-    monkeypatch.setattr(trial_log, "sleep", sleep)
+    monkeypatch.setattr(waiting, "sleep", sleep)
     found = run(server, "lost", score=score, trials=5)
     assert waited
     assert "cannot write to postgresql+psycopg://me@/postgres" in capsys.readouterr().err
