@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dropsmith.cli._interrupts import Ended, interrupts_noted
+from dropsmith.cli._interrupts import Ended, forget, interrupts_noted
 from dropsmith.cli._streams import Output, report_output_fault, standard_streams
 from dropsmith.cli.audit import audit
 from dropsmith.cli.compare import compare
@@ -71,6 +71,7 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
 
 
 def _interrupted(interrupt: KeyboardInterrupt) -> int:
+    forget()
     lines = getattr(interrupt, "__notes__", ["interrupted: nothing is lost"])
     print("", *lines, "  the same command goes on from here", sep="\n", file=sys.stderr)
     return 128 + interrupt.number if isinstance(interrupt, Ended) else EXIT_INTERRUPT
