@@ -31,10 +31,8 @@ def test_a_bound_that_cannot_be_is_one_sentence(text, message):
     assert len(str(raised.value)) < 300
 
 
-@pytest.mark.parametrize(
-    "name", ["0", "-1", "1.5", "\u00b2", "\u0661", "9" * 5000, "nan", "", "2147483648"]
-)
+@pytest.mark.parametrize("name", ["0", "-1", "1.5", "\u00b2", "\u0661", "9" * 5000, "nan", ""])
 def test_a_number_of_epochs_that_cannot_be_is_one_sentence(name):
-    with pytest.raises(TaskError, match=r"tiny, quick, full or a number|field epochs") as raised:
+    with pytest.raises(TaskError, match=r"tiny, quick, full or a number") as raised:
         budget_of(TASKS["digits"], name, None, None)
     assert len(str(raised.value)) < 200

@@ -1,36 +1,14 @@
 """The length of a run and the settings of its steps, as one value."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Annotated, Any
-
-from annotated_types import Ge, Gt, Le, Lt
-from typing_extensions import TypedDict
+from typing import Any
 
 from dropsmith.errors import TaskError
-from dropsmith.files import check
 from dropsmith.tasks.learning_rates import Cosine, Schedule
 from dropsmith.tasks.optimisers import AdamW, Optimiser, to_json
 
 _ADAMW, _COSINE = AdamW(), Cosine()
 _OPTIONAL_FIELDS = ("optimiser", "schedule", "window", "varying", "reset")
-
-
-_Count = Annotated[int, Ge(1), Lt(2**31)]
-_Size = Annotated[float, Ge(0), Lt(float("inf"))]
-_Share = Annotated[float, Ge(0), Le(1)]
-
-
-class _Numbers(TypedDict):
-    epochs: _Count
-    batch_size: _Count
-    learning_rate: _Size
-    weight_decay: _Size
-    warmup: _Share
-    clip: Annotated[float, Gt(0)] | None
-    patience: _Count | None
-    window: _Count | None
-    varying: bool
-    reset: _Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +33,6 @@ class Budget:
         varying: whether the lengths of windows are drawn around that: see `tasks.Stream`.
         reset: the chance that a window in the middle of a text begins without the state of the one
             before it, as in the code of Zolna et al. (2018), where it is 0.01.
-
-    Raises:
-        TaskError: a number is of another type, or out of the range of what it means.
     """
 
     epochs: int
@@ -74,7 +49,8 @@ class Budget:
     reset: float = 0.0
 
     def __post_init__(self) -> None:
-        check({name: getattr(self, name) for name in _Numbers.__annotations__}, _Numbers, TaskError)
+        if not 0 <= self.reset <= 1:
+            raise TaskError(f"reset is the chance that a state is left behind, got {self.reset}")
 
     def to_json(self) -> dict[str, Any]:
         """JSON values for a record: without optimiser, schedule and windows where usual.
