@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from dropsmith.errors import TaskError
+from dropsmith.models.image_processor import ImageProcessor
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.models.pretrained import load_pretrained, transformers_library, without_noise
 from dropsmith.patterns import Bernoulli, Gaussian
@@ -24,7 +26,8 @@ class PretrainedImages(nn.Module):
         classes: how many scores to return.
 
     Raises:
-        TaskError: the Hub cannot be reached or has no such model.
+        TaskError: the Hub cannot be reached or has no such model, or its image processor is damaged
+            or does more to pixels than to scale them.
         MissingExtra: transformers is not installed.
     """
 
@@ -39,26 +42,22 @@ class PretrainedImages(nn.Module):
         self.net: Any = without_noise(
             load_pretrained(checkpoint, library_class.from_pretrained, **options)
         )
-        mean, deviation = _colours(checkpoint)
-        self.register_buffer("mean", mean, persistent=False)
-        self.register_buffer("deviation", deviation, persistent=False)
+        processor = ImageProcessor.load(checkpoint)
+        mean, deviation = torch.tensor(processor.mean), torch.tensor(processor.deviation)
+        self.register_buffer("mean", mean.view(-1, 1, 1), persistent=False)
+        self.register_buffer("deviation", deviation.view(-1, 1, 1), persistent=False)
+        # Convolutional networks take any size, and some leave it to their processor.
+        self.size = getattr(self.net.config, "image_size", None) or processor.size
+        if self.size is None:
+            raise TaskError(
+                f"neither the configuration of {checkpoint!r} nor its image processor says a size\n"
+                "  write image_size, in pixels, into its config.json"
+            )
 
     def forward(self, image: Tensor) -> Tensor:
         """Scores `[batch, classes]` of images `[batch, channels, height, width]` in [0, 1]."""
-        size = self.net.config.image_size
-        pixels = interpolate(image, size=size, mode="bicubic", antialias=True).clamp(0, 1)
+        pixels = interpolate(image, size=self.size, mode="bicubic", antialias=True).clamp(0, 1)
         return self.net(pixel_values=(pixels - self.mean) / self.deviation).logits
-
-
-def _colours(checkpoint: str) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each colour, `[channels, 1, 1]`, from beside the weights."""
-    from transformers.image_processing_base import ImageProcessingMixin
-
-    processor, _ = load_pretrained(checkpoint, ImageProcessingMixin.get_image_processor_dict)
-    return (
-        torch.tensor(processor["image_mean"]).view(-1, 1, 1),
-        torch.tensor(processor["image_std"]).view(-1, 1, 1),
-    )
 
 
 _MODULES = select(kind="dropout")

@@ -129,3 +129,36 @@ def test_an_index_that_lacks_a_label_or_a_column_or_is_damaged_is_refused(tmp_pa
     (tmp_path / "index.tsv.gz").write_bytes(gzip.compress(b"split\n")[:-9])
     with pytest.raises(DataError, match="cut off"):
         cifar10._labels(tmp_path, Bounds())
+
+
+@pytest.mark.parametrize(("mode", "size"), [("RGB", (32, 31)), ("F", (32, 32)), ("I;16", (32, 32))])
+def test_an_image_of_the_hub_that_is_none_of_the_published_ones_is_refused(mode, size):
+    from PIL import Image
+
+    part = Table({"img": [Image.new(mode, size)], "label": [0]})
+    with pytest.raises(DataError, match=r"is no 32 × 32 pixels of 8-bit colours: .*\n  empty the"):
+        cifar10.hub_split(part, torch.tensor([0]))
+
+
+class Table:
+    """As much of a data set of the Hub as is read."""
+
+    def __init__(self, columns):
+        self.columns = columns
+
+    def __getitem__(self, rows):
+        return {name: [column[row] for row in rows] for name, column in self.columns.items()}
+
+
+def test_a_mosaic_of_more_pixels_than_the_bound_is_refused(tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (800, 1280)).save(tmp_path / "m.png")
+    with pytest.raises(DataError, match="800 × 1,280 and holds more than 1,000,000 pixels"):
+        cifar10._tiles(PictureReader(Bounds(pixels=1_000_000)), tmp_path / "m.png")
+
+
+def test_a_path_that_is_no_folder_is_named(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(DataError, match=r"no folder .*loop"):
+        find_task("cifar10").load(tmp_path / "loop")

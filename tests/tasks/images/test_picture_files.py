@@ -5,13 +5,8 @@ import socket
 import pytest
 
 from dropsmith.errors import DataError
-from dropsmith.tasks.images import picture_files
-from dropsmith.tasks.images.picture_files import (
-    check_filled,
-    display_path,
-    find_pictures,
-    picture_folder,
-)
+from dropsmith.tasks.images import folders
+from dropsmith.tasks.images.picture_files import check_filled, find_pictures
 
 
 @pytest.fixture
@@ -76,7 +71,7 @@ def test_the_order_is_that_of_the_names_and_not_of_the_file_system(folder, seed,
         def __exit__(self, *error):
             pass
 
-    monkeypatch.setattr(picture_files.os, "scandir", Shuffled)
+    monkeypatch.setattr(folders.os, "scandir", Shuffled)
     found = names(folder)
     assert (list(found), found) == (["cat", "dog"], expected)
     assert found["cat"] == sorted(found["cat"])
@@ -207,22 +202,6 @@ def test_a_folder_that_cannot_be_listed_is_no_missing_class(folder, monkeypatch)
             raise PermissionError(13, "Permission denied")
         return scan(path)
 
-    monkeypatch.setattr(picture_files.os, "scandir", refuse)
+    monkeypatch.setattr(folders.os, "scandir", refuse)
     with pytest.raises(DataError, match=r"cannot read the folder .*cat\n  Permission denied"):
         find_pictures(folder)
-
-
-def test_what_is_no_folder_is_named(tmp_path):
-    (tmp_path / "loop").symlink_to("loop")
-    (tmp_path / "file").write_text("")
-    for name in ("gone", "loop", "file"):
-        with pytest.raises(DataError, match=f"no folder .*{name}"):
-            picture_folder(tmp_path / name)
-    with pytest.raises(DataError, match="cannot read the folder"):
-        picture_folder(tmp_path / ("x" * 5000))
-
-
-def test_a_path_is_shown_on_one_line():
-    assert display_path(os.path.join("a", "[b] ü.png")) == os.path.join("a", "[b] ü.png")
-    for name in ("a\nb", "\udcff", "a\x1b[31m", "a\u202eb"):
-        assert display_path(name).isprintable()

@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 from functools import partial
 
@@ -10,6 +11,7 @@ from dropsmith.compare import Design, pick
 from dropsmith.errors import DataError
 from dropsmith.rng import Key
 from dropsmith.tasks import Budget, find_task
+from dropsmith.tasks.data.bounds import Bounds
 from dropsmith.tasks.images.picture_reader import PictureReader
 from dropsmith.tasks.images.pictures import LEAST_AREA, WIDEST, Pictures, _cuts, _middle
 from dropsmith.train import task_and_data, train
@@ -135,3 +137,56 @@ def test_what_is_missing_or_no_picture_is_named(tmp_path):
     part = Pictures((tmp_path / "no.png",), torch.tensor([0]), 8)
     with pytest.raises(DataError, match=r"cannot read the picture .*no\.png"):
         part.rows(slice(0, 1))
+
+
+def test_a_link_to_nothing_is_refused_before_anything_is_trained(folder):
+    (folder / "val" / "cat" / "zz.png").symlink_to("gone")
+    with pytest.raises(DataError, match=r"val/cat/zz\.png is a link that leads nowhere"):
+        TASK.load(folder, 31)
+
+
+def test_a_class_without_pictures_is_refused(folder):
+    (folder / "train" / "bird").mkdir()
+    with pytest.raises(DataError, match="the class 'bird' holds no pictures"):
+        TASK.load(folder, 32)
+
+
+def test_hidden_folders_are_no_classes(folder):
+    for part in ("train", "val"):
+        (folder / part / ".ipynb_checkpoints").mkdir()
+        ramp(20, 20).save(folder / part / ".ipynb_checkpoints" / "1.png")
+    assert TASK.load(folder, 33).names == ("cat", "dog")
+
+
+def test_a_path_that_is_no_folder_is_named(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(DataError, match=r"no folder .*loop"):
+        TASK.load(tmp_path / "loop")
+
+
+def test_pictures_are_read_within_the_bounds_of_their_task(folder):
+    task = replace(TASK, bounds=Bounds(pixels=100))
+    with pytest.raises(DataError, match=r"holds more than 100 pixels[\s\S]*--bound pixels=200"):
+        task.load(folder).train.rows(slice(0, 1))
+
+
+def test_any_name_of_a_file_has_a_hash(folder):
+    before = TASK.load(folder, 34).sha256
+    os.rename(folder / "val" / "cat" / "00.png", os.fsencode(folder / "val" / "cat") + b"/\xff.png")
+    changed = replace(TASK, bounds=Bounds(rows=1)).load(folder, 34)
+    assert changed.sha256 != before
+    assert changed.test.rows(slice(0, 3))["image"].shape == (3, 3, 64, 64)
+
+
+def test_pictures_of_16_bits_are_scaled_where_they_are_cut(tmp_path, capsys):
+    x = np.random.default_rng(0).integers(0, 4096, (64, 64)).astype(np.uint16)
+    files = [tmp_path / f"{number}.png" for number in range(3)]
+    for file in files:
+        Image.fromarray(x).save(file)
+    part = Pictures(files, torch.tensor([0, 1, 0]), 56)
+    middle = torch.from_numpy(x[4:60, 4:60].astype(np.float32) / 65535)
+    for image in part.rows(slice(0, 3))["image"]:
+        torch.testing.assert_close(image, middle.expand(3, 56, 56))
+    assert capsys.readouterr().err.count("read as value / 65,535") == 1
+    part.rows(slice(0, 3))
+    assert capsys.readouterr().err == ""

@@ -8,6 +8,7 @@ import torch
 import dropsmith as ds
 from dropsmith.compare import Design
 from dropsmith.errors import TaskError
+from dropsmith.models import PretrainedImages
 from dropsmith.tasks import Budget, find_task, with_model
 from dropsmith.train import train
 
@@ -70,6 +71,26 @@ def test_pictures_have_the_models_own_size_and_the_colours_it_knows(checkpoint, 
     assert seen[0].shape == (2, 3, 12, 12)
     wanted = [(c - m) / d for c, m, d in zip((0.1, 0.6, 0.9), MEAN, DEVIATION, strict=True)]
     torch.testing.assert_close(seen[0][0, :, 5, 5], torch.tensor(wanted))
+
+
+def test_a_model_without_a_size_has_that_of_its_processor(tmp_path):
+    config = transformers.ResNetConfig(
+        embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], layer_type="basic", num_labels=3
+    )
+    transformers.AutoModelForImageClassification.from_config(config).save_pretrained(tmp_path)
+    file = tmp_path / "preprocessor_config.json"
+    said = {"image_mean": MEAN, "image_std": DEVIATION}
+    file.write_text(json.dumps(said))
+    with pytest.raises(TaskError, match=r"nor its image processor says a size\n  write image_size"):
+        PretrainedImages(str(tmp_path), 2)
+    file.write_text(json.dumps(said | {"size": {"height": 12, "width": 16}}))
+    net, seen = PretrainedImages(str(tmp_path), 2), []
+    net.net.resnet.register_forward_pre_hook(
+        lambda m, args, given: seen.append(args[0] if args else given["pixel_values"]),
+        with_kwargs=True,
+    )
+    assert net.eval()(torch.rand(2, 3, 8, 8)).shape == (2, 2)
+    assert seen[0].shape == (2, 3, 12, 16)
 
 
 def test_a_run_by_name_learns(checkpoint, pictures, tmp_path):

@@ -15,8 +15,9 @@ from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.selection import apply_limit, check_limit, round_robin
 from dropsmith.tasks.data.sources import load_from_hub
 from dropsmith.tasks.data.tables import column_named, table_rows
+from dropsmith.tasks.images.folders import display_path, picture_folder
 from dropsmith.tasks.images.image_task import ImageTask, PatchTask, image_split
-from dropsmith.tasks.images.picture_files import display_path, picture_folder
+from dropsmith.tasks.images.picture_modes import to_numbers
 from dropsmith.tasks.images.picture_reader import PictureReader
 from dropsmith.tasks.task import Data
 
@@ -138,8 +139,20 @@ def _from_hub(limit: int | None) -> Data:
 def hub_split(part: Any, rows: Tensor, label: str = "label") -> Split:
     """These images of a part on the Hub, with what its column `label` says of them."""
     examples = part[rows.tolist()]
-    pixels = np.stack([np.asarray(image.convert("RGB")) for image in examples["img"]])
+    pixels = np.stack([_tile(image) for image in examples["img"]])
     return image_split(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255, list(examples[label]))
+
+
+def _tile(image: Any) -> np.ndarray:
+    """An image of the Hub, `[32, 32, 3]` bytes."""
+    colours, _ = to_numbers(image)
+    pixels = np.asarray(colours)
+    if pixels.shape != (_TILE, _TILE, 3):
+        raise DataError(
+            f"an image on the Hub is no {_TILE} × {_TILE} pixels of 8-bit colours: "
+            f"{image.mode}, {image.size}\n  empty the cache of datasets, and fetch it anew"
+        )
+    return pixels
 
 
 CIFAR10 = ImageTask(

@@ -17,14 +17,9 @@ from dropsmith.tasks.data.selection import (
     part_of,
     round_robin,
 )
+from dropsmith.tasks.images.folders import display_path, picture_folder, subfolders
 from dropsmith.tasks.images.image_task import ImageTask, image_split
-from dropsmith.tasks.images.picture_files import (
-    check_filled,
-    display_path,
-    find_pictures,
-    picture_folder,
-    subfolders,
-)
+from dropsmith.tasks.images.picture_files import check_filled, find_pictures
 from dropsmith.tasks.images.picture_reader import PictureReader
 from dropsmith.tasks.task import Data
 

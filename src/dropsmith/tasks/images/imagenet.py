@@ -21,12 +21,8 @@ from dropsmith.tasks.data.selection import apply_limit, check_limit, check_parts
 from dropsmith.tasks.data.sources import subfolder
 from dropsmith.tasks.images.augmentation import Flips
 from dropsmith.tasks.images.augmented_images import AugmentedImages
-from dropsmith.tasks.images.picture_files import (
-    check_filled,
-    display_path,
-    find_pictures,
-    picture_folder,
-)
+from dropsmith.tasks.images.folders import display_path, picture_folder
+from dropsmith.tasks.images.picture_files import check_filled, find_pictures
 from dropsmith.tasks.images.picture_reader import PictureReader
 from dropsmith.tasks.images.pictures import Pictures
 from dropsmith.tasks.task import Data, Task

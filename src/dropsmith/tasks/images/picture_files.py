@@ -2,12 +2,19 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from unicodedata import normalize
 
 from dropsmith.errors import DataError
+from dropsmith.tasks.images.folders import (
+    display_path,
+    is_folder,
+    is_hidden,
+    subfolders,
+    visible_entries,
+)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff")
 
@@ -15,7 +22,6 @@ _UNREAD = (
     *(".heic", ".heif", ".jfif", ".jpe", ".jp2", ".jxl", ".dcm", ".nii", ".svg", ".psd", ".tga"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".npy", ".exr", ".hdr", ".dng", ".cr2", ".nef"),
 )
-_SYSTEM_NAMES = ("__macosx", "$recycle.bin", "system volume information", "lost+found", "@eadir")
 
 
 def find_pictures(folder: Path, layout: str = "<class>/<picture>") -> dict[str, list[Path]]:
@@ -32,7 +38,7 @@ def find_pictures(folder: Path, layout: str = "<class>/<picture>") -> dict[str, 
             link to nothing; pictures lie deeper; two classes differ in case alone.
     """
     folders = subfolders(folder) if folder.is_dir() else {}
-    entries = {name: list(_visible_entries(path)) for name, path in folders.items()}
+    entries = {name: list(visible_entries(path)) for name, path in folders.items()}
     classes = {name: _pictures_of_class(files, layout) for name, files in entries.items()}
     _tell_unread(chain.from_iterable(entries.values()))
     _check_names(list(classes), folder)
@@ -42,28 +48,6 @@ def find_pictures(folder: Path, layout: str = "<class>/<picture>") -> dict[str, 
             f"  looked for: {layout} with a name in {', '.join(SUFFIXES)}"
         )
     return classes
-
-
-def display_path(path: Path) -> str:
-    r"""A path as a message shows it: on one line, whatever characters its name holds.
-
-    >>> display_path(Path("cats/a.png")), display_path(Path("a\nb.png"))
-    ('cats/a.png', "'a\\nb.png'")
-    """
-    text = str(path)
-    return text if text.isprintable() else repr(text)
-
-
-def picture_folder(path: Path) -> Path:
-    """The absolute path of a folder; `DataError` where there is none."""
-    try:
-        if path.is_dir():
-            return path.resolve()
-    except OSError as error:
-        raise DataError(
-            f"cannot read the folder {display_path(path)}\n  {error.strerror}"
-        ) from None
-    raise DataError(f"no folder {display_path(path)}")
 
 
 def check_filled(*parts: Mapping[str, list[Path]]) -> None:
@@ -77,16 +61,11 @@ def check_filled(*parts: Mapping[str, list[Path]]) -> None:
             )
 
 
-def subfolders(folder: Path) -> dict[str, Path]:
-    """The visible folders in a folder by name; `DataError` where it cannot be read."""
-    return {e.name: Path(e.path) for e in _visible_entries(folder) if _is_folder(e)}
-
-
 def _pictures_of_class(entries: Sequence[os.DirEntry[str]], layout: str) -> list[Path]:
     pictures = []
     for entry in entries:
         path, is_picture = Path(entry.path), _has_suffix(entry.name)
-        if not _is_folder(entry):
+        if not is_folder(entry):
             if is_picture and not entry.is_file():
                 raise DataError(
                     f"{display_path(path)} is a pipe, a socket or a device, and no picture\n"
@@ -119,39 +98,11 @@ def _tell_unread(entries: Iterable[os.DirEntry[str]]) -> None:
 def _first_picture(folder: Path) -> Path | None:
     """A picture anywhere below a folder, without following links."""
     for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not _is_hidden(name))
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
         for name in sorted(names):
-            if _has_suffix(name) and not _is_hidden(name):
+            if _has_suffix(name) and not is_hidden(name):
                 return Path(place, name)
     return None
-
-
-def _visible_entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            visible = [entry for entry in entries if not _is_hidden(entry.name)]
-    except OSError as error:
-        raise DataError(
-            f"cannot read the folder {display_path(folder)}\n  {error.strerror}"
-        ) from None
-    yield from sorted(visible, key=lambda entry: entry.name)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    if not entry.is_symlink():
-        return entry.is_dir()
-    try:
-        entry.stat()
-        return entry.is_dir()
-    except OSError as error:
-        raise DataError(
-            f"{display_path(Path(entry.path))} is a link that leads nowhere: {error.strerror}\n"
-            "  remove it, or bring back what it links to"
-        ) from None
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _SYSTEM_NAMES
 
 
 def _has_suffix(name: str) -> bool:

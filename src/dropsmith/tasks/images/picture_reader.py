@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +14,9 @@ from torch import Tensor
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.data.bounds import USUAL, Bounds
-from dropsmith.tasks.images.picture_files import display_path
+from dropsmith.tasks.images.folders import display_path
 from dropsmith.tasks.images.picture_modes import check_mode, to_numbers
+from dropsmith.tasks.images.pillow_bound import PILLOW_BOUND
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,7 +39,9 @@ class PictureReader:
     """
 
     bounds: Bounds = USUAL
-    _rules_said: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    _rules_told: dict[str, object] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def read_square(
         self, path: Path, size: int, box: Callable[[int, int], Box | None] | None = None
@@ -84,7 +86,7 @@ class PictureReader:
 
         _check_file(path, self.bounds)
         try:
-            with _PILLOW_BOUND.lifted(), Image.open(path, formats=FORMATS) as image:
+            with PILLOW_BOUND.lifted(), Image.open(path, formats=FORMATS) as image:
                 width, height = image.size
                 if width * height > self.bounds.pixels:
                     raise self.bounds.excess("pixels", f"it is {width:,} × {height:,} and")
@@ -93,8 +95,8 @@ class PictureReader:
                 upright, rule = to_numbers(_upright(image))
         except UnidentifiedImageError:
             raise DataError(_unknown(path)) from None
-        if rule and rule not in self._rules_said:
-            self._rules_said.add(rule)
+        teller = object()  # of many threads, one tells it
+        if rule and self._rules_told.setdefault(rule, teller) is teller:
             print(f"dropsmith: {rule}, such as {_with_shades(path, upright)}", file=sys.stderr)
         return upright
 
@@ -154,29 +156,3 @@ def _upright(image: "Image") -> "Image":
     except Exception:  # viewers show a picture whose EXIF is broken as it stands
         return image
     return image if orientation not in range(2, 9) else ImageOps.exif_transpose(image)
-
-
-class _PillowBound:
-    """Pillow's own bound of pixels, which would warn; one for all threads, so they are counted."""
-
-    def __init__(self) -> None:
-        self._lock, self._readers, self._usual = Lock(), 0, None
-
-    @contextmanager
-    def lifted(self) -> Iterator[None]:
-        from PIL import Image
-
-        with self._lock:
-            if self._readers == 0:
-                self._usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            self._readers += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._readers -= 1
-                if self._readers == 0:
-                    Image.MAX_IMAGE_PIXELS = self._usual
-
-
-_PILLOW_BOUND = _PillowBound()
