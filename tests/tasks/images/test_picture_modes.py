@@ -5,6 +5,7 @@ import io
 import struct
 
 import numpy as np
+import PIL
 import pytest
 import torch
 from PIL import Image
@@ -149,7 +150,7 @@ def floats_with_white_at_zero(size):
 
 def shades_and_alpha(size):
     x = values(size, 2)
-    image = Image.fromarray(x.astype(np.uint8), "LA")
+    image = Image.frombytes("LA", (size, size), x.astype(np.uint8).tobytes())
     return saved(image, "PNG"), on_white(grey(x[..., 0] / 255), x[..., 1] / 255), STEP / 2
 
 
@@ -238,7 +239,7 @@ def palette_with_one_transparent_colour(size):
 
 def gif_with_a_transparent_colour(size):
     x = values(size, limit=8)
-    image = Image.fromarray(x.astype(np.uint8), "P")
+    image = Image.frombytes("P", (size, size), x.astype(np.uint8).tobytes())
     colours = np.random.default_rng(1).integers(0, 256, (8, 3))
     image.putpalette(colours.astype(np.uint8).tobytes())
     data = saved(image, "GIF", transparency=3, optimize=False)
@@ -335,8 +336,14 @@ KINDS = [
 ]
 
 
+NEW = (shades_times_alpha, luma_and_chroma)
+"""Kinds of TIFF that Pillow 11 does not read."""
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_pixels_become_the_numbers_that_their_mode_means(kind, tmp_path):
+    if kind in NEW and int(PIL.__version__.partition(".")[0]) < 13:
+        pytest.skip("an older Pillow refuses it")
     for size in SIZES:
         data, expected, tolerance = kind(size)
         found = numbers(data, tmp_path / "a.png", size)

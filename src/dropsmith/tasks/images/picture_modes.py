@@ -96,7 +96,7 @@ def _from_16_bits(image: "Image") -> Converted:
 
 def _from_floats(image: "Image") -> Converted:
     values = np.asarray(image)
-    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+    if not (values.min() >= 0 and values.max() <= 1):  # nor where one of them is no number
         raise DataError(
             f"its pixels are floating-point numbers{_range(values)}, and only numbers from 0 "
             f"(black) to 1 (white) are read{_ADVICE}"
