@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -213,3 +214,12 @@ def test_help_loads_nothing_heavy_beyond_the_library_itself():
     code = f"import sys, dropsmith.cli; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_pillow_warns_of_in_a_picture_is_not_printed(run):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        run("--help")
+        for module in ("PIL.TiffImagePlugin", "PILOT", "torch"):
+            warnings.warn_explicit(f"of {module}", UserWarning, "file.py", 1, module=module)
+    assert [str(warning.message) for warning in told] == ["of PILOT", "of torch"]

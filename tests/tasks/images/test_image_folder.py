@@ -86,6 +86,12 @@ def test_a_class_without_pictures_is_refused_unless_another_part_has_some(tmp_pa
         read_image_folder(tmp_path, 1)
 
 
+def test_a_class_without_pictures_is_refused_where_a_hash_makes_the_parts(folder):
+    (folder / "blue").mkdir()
+    with pytest.raises(DataError, match="the class 'blue' holds no pictures"):
+        read_image_folder(folder, 2)
+
+
 def test_bounds_are_of_each_picture_and_of_all_that_is_kept(folder):
     with pytest.raises(DataError, match=r"it is 40 × 20 and holds more than 799 pixels"):
         read_image_folder(folder, bounds=Bounds(pixels=799))
