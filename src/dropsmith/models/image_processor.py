@@ -56,10 +56,7 @@ class ImageProcessor:
         from transformers.image_processing_base import ImageProcessingMixin
 
         name = f"the image processor of {checkpoint!r}"
-        try:
-            values, _ = load_pretrained(checkpoint, ImageProcessingMixin.get_image_processor_dict)
-        except (TypeError, AttributeError, RecursionError):  # what it makes of other JSON
-            values = None
+        values, _ = load_pretrained(checkpoint, ImageProcessingMixin.get_image_processor_dict)
         if not isinstance(values, dict):
             raise TaskError(f"{name} is no JSON object\n  {_ADVICE}")
         try:

@@ -122,7 +122,7 @@ def test_a_row_of_the_index_that_is_no_image_is_named(tmp_path, row):
 def test_an_index_that_lacks_a_label_or_a_column_or_is_damaged_is_refused(tmp_path):
     with pytest.raises(DataError, match="no label for the train image 7"):
         index(tmp_path, ROWS[:7] + ROWS[8:])
-    with pytest.raises(DataError, match="line 4 of .* is the second of train image 1"):
+    with pytest.raises(DataError, match=r"line 4 of .* is the second of train image 1"):
         index(tmp_path, [*ROWS[:2], ROWS[1]])
     with pytest.raises(DataError, match="no column 'label' in"):
         index(tmp_path, [ROWS[0]], header="split\tposition\tlable\tclass")
