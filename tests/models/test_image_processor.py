@@ -54,7 +54,7 @@ BROKEN = {
     "a size of nothing": (USUAL | {"size": 0}, "height should be greater than 0"),
     "a size of much": (USUAL | {"size": {"height": 10**9, "width": 4}}, "height should be less"),
     "a list": ("[1]", "is no JSON object"),
-    "a value": ("3", "cannot read the pretrained model"),
+    "a value": ("3", "is no JSON object"),
     "null": ("null", "cannot read the pretrained model"),
     "deep": ("[" * 100_000, ""),
     "no JSON": ("{", "cannot read the pretrained model"),
