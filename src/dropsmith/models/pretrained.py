@@ -1,6 +1,7 @@
 """Pretrained Transformers by name, through transformers, returning scores and nothing else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.errors import MissingExtra, TaskError
+from dropsmith.errors import DropsmithError, MissingExtra, TaskError
 from dropsmith.hub import retries_said_once
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, Gaussian, TorchDropout, WordDropout
@@ -82,9 +83,17 @@ def load_pretrained(checkpoint: str, fetch: Callable[..., Any], **options: Any) 
 
     Code that comes with a model is not run.
     """
+    with pretrained_faults(checkpoint), retries_said_once():
+        return fetch(checkpoint, trust_remote_code=False, **options)
+
+
+@contextmanager
+def pretrained_faults(checkpoint: str) -> Iterator[None]:
+    """Within it, whatever goes wrong is a `TaskError` that says what to give instead."""
     try:
-        with retries_said_once():
-            return fetch(checkpoint, trust_remote_code=False, **options)
+        yield
+    except DropsmithError:
+        raise
     except Exception as error:  # of a file in a folder, the library takes everything for right
         reason = str(error).strip().partition("\n")[0]
         verb = f"read the pretrained model in the folder {checkpoint}"
@@ -96,6 +105,18 @@ def load_pretrained(checkpoint: str, fetch: Callable[..., Any], **options: Any) 
             "model: leave --model out\n  a recipe, which takes no other model, has a small one in "
             "its preset for a CPU: leave --preset out"
         ) from None
+
+
+def check_tokens(checkpoint: str, largest: int) -> None:
+    """Raise `TaskError` where a tokeniser's largest number is none that its model has."""
+    library = transformers_library(checkpoint)
+    config = load_pretrained(checkpoint, library.AutoConfig.from_pretrained)
+    size = getattr(config, "vocab_size", None)
+    if isinstance(size, int) and largest >= size:
+        raise TaskError(
+            f"the tokeniser of {checkpoint} has a token {largest}, and its model only {size:,} "
+            "tokens\n  give a folder whose files belong together"
+        )
 
 
 _DROPOUT, _TABLE = select(kind="dropout"), "**.word_embeddings"

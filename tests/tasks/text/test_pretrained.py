@@ -155,3 +155,28 @@ def test_the_upper_half_begins_at_the_middle_layer_of_its_configuration(checkpoi
     found = pretrained_upper_half(str(folder))
     assert found == upper_half(PretrainedClassifier(str(folder), 2))
     assert found.endswith("encoder.layer.2")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        # Fails where a text is read, not where the tokeniser is.
+        ("tokenizer.json", {'"unk_token": "[UNK]"': '"unk_token": "?"', '"the"': '"thee"'}, None),
+        ("tokenizer.json", {"{": ""}, None),
+        ("config.json", {'"vocab_size": 14': '"vocab_size": 5'}, "its model only 5 tokens"),
+    ],
+)
+def test_files_of_a_model_that_do_not_belong_together_are_one_sentence(
+    checkpoint, table, name, changes, message
+):
+    task = find_task(str(table))
+    tuned = with_model(task, str(checkpoint), task.load())
+    text = (checkpoint / name).read_text()
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    (checkpoint / name).write_text(text)
+    with pytest.raises(
+        TaskError, match=message or "cannot read the pretrained model in the folder"
+    ):
+        tuned.load()

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from dropsmith.models import (
     WRITER_NOISES,
     PretrainedWriter,
+    check_tokens,
     load_pretrained,
+    pretrained_faults,
     transformers_library,
     writer_family,
     writer_plan,
@@ -127,10 +129,13 @@ def _read(
     reader: Reader, checkpoint: str, data: Path | None, limit: int | None, bounds: Bounds
 ) -> Data:
     tokeniser, pairs = _tokeniser(checkpoint), pairs_of(reader, data, limit, bounds)
-    first, pad = _first_token(checkpoint), int(tokeniser.pad_token_id)
-    names = tuple(map(str, tokeniser.convert_ids_to_tokens(range(len(tokeniser)))))
+    with pretrained_faults(checkpoint):
+        first, pad = _first_token(checkpoint), int(tokeniser.pad_token_id)
+        names = tuple(map(str, tokeniser.convert_ids_to_tokens(range(len(tokeniser)))))
+        parts = [_part(tokeniser, pairs.parts[part], first, pad) for part in PARTS]
+    check_tokens(checkpoint, max(int(part.source.max()) for part in parts))
     return Data.of(
-        [_part(tokeniser, pairs.parts[part], first, pad) for part in PARTS],
+        parts,
         names=names,
         source=f"{pairs.source}, in tokens of {checkpoint}",
     )

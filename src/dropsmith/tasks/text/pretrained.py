@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from dropsmith.models import (
     PRETRAINED_NOISES,
     PretrainedClassifier,
+    check_tokens,
     load_pretrained,
+    pretrained_faults,
     pretrained_plan,
     pretrained_upper_half,
     transformers_library,
@@ -118,8 +120,12 @@ def _read(
     library = transformers_library(checkpoint).AutoTokenizer
     tokeniser = load_pretrained(checkpoint, library.from_pretrained)
     examples = source.examples(data, limit, bounds)
+    with pretrained_faults(checkpoint):
+        splits = [_split(tokeniser, examples, part) for part in PARTS]
+    numbers = (int(part.columns["input_ids"].max()) for part in splits)
+    check_tokens(checkpoint, max(numbers))
     return Data.of(
-        [_split(tokeniser, examples, part) for part in PARTS],
+        splits,
         names=examples.names,
         source=f"{examples.source}, in tokens of {checkpoint}",
     )
