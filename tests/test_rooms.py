@@ -12,7 +12,7 @@ import dropsmith
 
 SOURCE = Path(dropsmith.__file__).parent
 ROOMS = [
-    *("errors", "files", "axes", "transforms", "rng", "terms", "record", "hub"),
+    *("errors", "numbers", "files", "axes", "transforms", "rng", "terms", "record", "hub"),
     *(
         "kernels",
         "patterns",

@@ -6,6 +6,7 @@ either.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from reprlib import Repr
 
 
 class DropsmithError(Exception):
@@ -75,6 +76,26 @@ class MissingExtra(DropsmithError, ImportError):
         super().__init__(
             f'{what} needs {library}, which is not installed\n  pip install "dropsmith[{extra}]"'
         )
+
+
+def excerpt(value: object) -> str:
+    """A value as an error repeats it: its `repr`, however long or deep it is, in 80 characters.
+
+    >>> excerpt("rate"), excerpt([0] * 1000)
+    ("'rate'", '[0, 0, 0, 0, 0, 0, 0, 0, ...]')
+    """
+    try:
+        text = _EXCERPTS.repr(value)
+    except ValueError:  # Python spells no whole number of more than some thousand digits
+        text = f"a number of type {type(value).__name__}"
+    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}..."
+
+
+_EXCERPT = 80
+_EXCERPTS = Repr()
+_EXCERPTS.maxlist = _EXCERPTS.maxtuple = _EXCERPTS.maxdict = 8
+_EXCERPTS.maxstring = _EXCERPTS.maxlong = 60
+_EXCERPTS.maxother = _EXCERPT
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dropsmith.errors import NoiseError
+from dropsmith.errors import NoiseError, excerpt
 from dropsmith.transforms import example_indices, transforms_active
 
 _WORD = 0xFFFFFFFF
@@ -97,7 +97,9 @@ class Key:
         try:
             seed = operator.index(seed)
         except TypeError:
-            raise NoiseError(f"a seed is an integer, got {seed!r}") from None
+            raise NoiseError(f"a seed is an integer, got {excerpt(seed)}") from None
+        if not -(2**63) <= seed < 2**64:
+            raise NoiseError(f"a seed has 64 bits at most, got {excerpt(seed)}")
         return cls(_GOLDEN, _SALT).fold(seed & _WORD, (seed >> 32) & _WORD)
 
     def fold(self, *words: Word) -> "Key":

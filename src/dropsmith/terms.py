@@ -25,7 +25,7 @@ def output_kind(word: Any) -> Any:
     >>> output_kind("values")
     'regression'
     """
-    return {written: kind for kind, written in KINDS_IN_RECORDS.items()}.get(word, word)
+    return next((kind for kind, written in KINDS_IN_RECORDS.items() if written == word), word)
 
 
 @dataclass(frozen=True)

@@ -80,3 +80,22 @@ def test_a_model_with_neither_blocks_nor_maps_is_refused_with_both_reasons():
         space_of(nn.Sequential(nn.Linear(4, 4)), torch.zeros(2, 4))
     assert "no space of plans suits Sequential" in str(caught.value)
     assert "no map of a convolution" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"seeds": 0}, "field seeds should be greater than or equal to 1, but is 0"),
+        ({"seeds": 2}, "and says of itself that it is"),
+        ({"loss": "accuracy"}, "field loss should be 'nll' or 'mse', but is 'accuracy'"),
+        ({"space": {"format": "dropsmith.plan"}}, "not a space"),
+        ({"config": {}}, r"field config\.task is missing"),
+        ({"environment": {"data_sha256": 3}}, r"field environment\.data_sha256 should be"),
+    ],
+)
+def test_fields_of_a_problem_are_checked_and_named(changes, says, tmp_path):
+    (tmp_path / FILE).write_text(json.dumps(problem().to_json() | changes))
+    with pytest.raises(
+        DataError, match=rf"cannot read what was searched from .*{FILE}\n  .*{says}"
+    ):
+        Problem.load(tmp_path)

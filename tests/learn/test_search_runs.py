@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dropsmith.errors import DataError
+from dropsmith.errors import DataError, SearchError
 from dropsmith.learn import Searches, SearchRun
 from learn.small import SPACE, problem, searched, searches, trial
 
@@ -103,3 +103,46 @@ def test_a_folder_whose_search_has_not_ended_says_so(tmp_path):
     problem().bind(tmp_path)
     with pytest.raises(DataError, match=r"no search in .* has come to its end"):
         Searches.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"sampler": "../../x"}, "field sampler should be a word that a file can have in its name"),
+        ({"seed": -1}, "field seed should be greater than or equal to 0, but is -1"),
+        ({"seed": "0"}, "field seed should be a valid integer, but is '0'"),
+        ({"sampler": "tpe"}, "it is tpe-0, under the name of another search"),
+        ({"pruner": 3}, "field pruner should be a valid string, but is 3"),
+        ({"trials": []}, "field trials should have at least 1 item"),
+        ({"typed": "a b"}, "field typed should be a valid list"),
+    ],
+)
+def test_fields_of_a_search_are_checked_and_named(tmp_path, changes, says):
+    problem().bind(tmp_path)
+    path = FOUND.save(tmp_path, problem())
+    path.write_text(json.dumps(FOUND.to_json(problem()) | changes))
+    with pytest.raises(DataError, match=rf"cannot read a search from .*{path.name}\n  {says}"):
+        Searches.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"score": "0.5"}, r"field trials\.0\.score should be a valid number, but is '0.5'"),
+        ({"score": float("nan")}, r"field trials\.0\.score should be"),
+        ({"score": None}, "trial 0 is finished, and its score is None"),
+        ({"status": "failed"}, "trial 0 is failed, and its score is 0.5"),
+        ({"status": "gone"}, r"field trials\.0\.status should be 'running', 'finished'"),
+        ({"tokens": [0, 0, 9]}, "has no value 9"),
+        ({"tokens": [True, 0, 0]}, r"field trials\.0\.tokens\.0 should be a valid integer"),
+        ({"reports": [[1]]}, r"field trials\.0\.reports\.0 should have at least 2 items"),
+        ({"reports": [[0.5, 0.1]]}, "a report is of a step, counted from 0, got 0.5"),
+        ({"worker": "me"}, r"field trials\.0\.worker is unknown"),
+        ({"seconds": -1}, r"field trials\.0\.seconds should be greater than or equal to 0"),
+    ],
+)
+def test_fields_of_a_trial_are_checked_and_named(changes, says):
+    values = FOUND.to_json(problem())
+    values["trials"][0] |= changes
+    with pytest.raises((DataError, SearchError), match=says):
+        SearchRun.from_json(json.loads(json.dumps(values)), SPACE)

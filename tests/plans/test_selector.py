@@ -124,7 +124,19 @@ def test_every_other_selector_comes_back_from_json_and_from_its_repr(asked):
     assert eval(repr(asked), {"select": select}) == asked
 
 
-@pytest.mark.parametrize("value", [3, None, ["a"], {"nmae": "a"}])
-def test_what_is_no_selector_is_refused_by_name(value):
-    with pytest.raises(PlanError, match="not a selector"):
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (3, "not a selector: 3"),
+        (None, "not a selector: None"),
+        (["a"], r"not a selector: \['a'\]"),
+        ({"nmae": "a"}, "field nmae is unknown\n  did you mean 'name'"),
+        ({"name": 3}, "field name should be a valid string, but is 3"),
+        ({"depth": [1]}, "field depth should have at least 2 items"),
+        ({"depth": [0, True]}, "field depth.1 should be a valid integer, but is True"),
+        ({"depth": "06"}, "field depth should be a valid list, but is '06'"),
+    ],
+)
+def test_what_is_no_selector_is_refused_by_name(value, says):
+    with pytest.raises(PlanError, match=says):
         selector_from_json(value)

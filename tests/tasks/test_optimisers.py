@@ -28,12 +28,12 @@ def test_a_trigger_once_pulled_stays_where_it_was(losses):
 @pytest.mark.parametrize("kind", [SGD, TriggeredASGD, ASGD])
 @pytest.mark.parametrize("shrink", [-0.1, 1.0])
 def test_weights_that_would_grow_or_vanish_are_refused(kind, shrink):
-    with pytest.raises(TaskError, match=rf"{kind.__name__}: shrink must be in \[0, 1\)"):
+    with pytest.raises(TaskError, match=f"{kind.__name__}: shrink must be"):
         kind(shrink=shrink)
 
 
 def test_a_trigger_needs_at_least_one_evaluation_to_look_past():
-    with pytest.raises(TaskError, match="nonmono must be at least 1, got 0"):
+    with pytest.raises(TaskError, match="nonmono must be a whole number of at least 1, got 0"):
         TriggeredASGD(nonmono=0)
 
 

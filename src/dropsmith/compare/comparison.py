@@ -1,6 +1,5 @@
 """A comparison as a value: per method the settings tried, the one chosen, and its runs."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf, isnan
@@ -8,12 +7,19 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from dropsmith.compare.comparison_schema import (
+    FORMAT,
+    VERSION,
+    StoredRow,
+    check_comparison,
+    record_ids,
+)
 from dropsmith.compare.method import Setting
-from dropsmith.errors import DataError
+from dropsmith.errors import DataError, excerpt
+from dropsmith.files import json_text, read_json, write_text
 from dropsmith.record import Record, validation_loss
+from dropsmith.train import check_run
 
-FORMAT = "dropsmith.comparison"
-VERSION = 2
 FILE = "comparison.json"
 
 
@@ -67,6 +73,10 @@ class Row:
 
     def scores(self, name: str) -> dict[int, float]:
         """A final number of the finished runs, by seed."""
+        if lacking := [run for run in self.finished_records if name not in run.scores]:
+            raise DataError(
+                f"the run of record {lacking[0].id} has finished, and has no score {name!r}"
+            )
         return {record.config["seed"]: record.scores[name] for record in self.finished_records}
 
 
@@ -108,33 +118,27 @@ class Comparison:
     def save(self, folder: Path) -> Path:
         """Write `comparison.json` into `folder`, whole or not at all, and return its path."""
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f"{FILE}.partial"
-        partial.write_text(json.dumps(self.to_json(), indent=1) + "\n")
-        return partial.replace(folder / FILE)
+        write_text(folder / FILE, json_text(self.to_json()))
+        return folder / FILE
 
     @classmethod
     def load(cls, folder: Path) -> "Comparison":
         """The comparison whose file and records are in `folder`.
 
         Raises:
-            DataError: there is none, or a record it names is missing.
+            DataError: there is none, or a record it names is missing, or of another method.
         """
         path = folder / FILE
-        try:
-            values = json.loads(path.read_text())
-        except OSError:
+        if not path.exists():
             raise DataError(
                 f"no comparison in {folder}: it holds no {FILE}\n"
                 f"  to make one: dropsmith compare digits --out {folder}"
-            ) from None
-        except json.JSONDecodeError as error:
+            )
+        try:
+            values = check_comparison(read_json(path))
+        except (OSError, DataError) as error:
             raise DataError(f"cannot read a comparison from {path}\n  {error}") from None
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise DataError(f"not a comparison: the format of {path} is not {FORMAT!r}")
-        if values.get("version") not in (1, VERSION):
-            raise DataError(f"{path} is of version {values.get('version')!r}, read is {VERSION}")
-        rows = tuple(_row_from_json(row, folder) for row in values["rows"])
-        return cls(task=values["task"], rows=rows)
+        return cls(task=values["task"], rows=tuple(_row(row, folder) for row in values["rows"]))
 
 
 def _row_to_json(row: Row) -> dict[str, Any]:
@@ -149,22 +153,25 @@ def _row_to_json(row: Row) -> dict[str, Any]:
     }
 
 
-def _row_from_json(values: dict[str, Any], folder: Path) -> Row:
+def _row(values: StoredRow, folder: Path) -> Row:
+    method = values["method"]
     return Row(
-        method=values["method"],
+        method=method,
         trials=tuple(
-            Trial(setting=trial["setting"], records=_records(_record_ids(trial), folder))
+            Trial(setting=trial["setting"], records=_records(record_ids(trial), method, folder))
             for trial in values["trials"]
         ),
         setting=values["setting"],
-        records=_records(values["records"], folder),
+        records=_records(values["records"], method, folder),
     )
 
 
-def _record_ids(trial: dict[str, Any]) -> list[str]:
-    """The records of a trial; version 1 had one tuning seed and so one record."""
-    return trial["records"] if "records" in trial else [trial["record"]]
-
-
-def _records(ids: Iterable[str], folder: Path) -> tuple[Record, ...]:
-    return tuple(Record.load(folder / f"{name}.json") for name in ids)
+def _records(ids: Iterable[str], method: str, folder: Path) -> tuple[Record, ...]:
+    records = tuple(check_run(Record.load(folder / f"{name}.json")) for name in ids)
+    for record in records:
+        if record.config["method"] != method:
+            raise DataError(
+                f"{folder / FILE} has record {record.id} in the row of {excerpt(method)}, "
+                f"and it is of {excerpt(record.config['method'])}"
+            )
+    return records

@@ -11,6 +11,7 @@ from dropsmith.compare.method import PLAN, Method, Setting
 from dropsmith.compare.method_names import find_method, full
 from dropsmith.compare.methods import MAX_TRIALS, METHODS
 from dropsmith.errors import TaskError, did_you_mean
+from dropsmith.numbers import check_number, check_whole
 from dropsmith.objectives import TaskLoss
 from dropsmith.passes import upper
 from dropsmith.plans import Kind, Plan
@@ -67,11 +68,12 @@ class Design:
     start: Start | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.seeds < TUNING_SEED:
-            raise TaskError(f"seeds must be at least 1, got {self.seeds}")
-        if self.tuning_seeds < 1:
-            raise TaskError(f"tuning_seeds must be at least 1, got {self.tuning_seeds}")
-        if not 1 <= self.trials <= MAX_TRIALS:
+        check_whole("seeds", self.seeds, 1, TaskError, TUNING_SEED - 1)
+        check_whole("tuning_seeds", self.tuning_seeds, 1, TaskError, TUNING_SEED)
+        check_whole("plans_seen", self.plans_seen, 0, TaskError)
+        for rate in self.rates:
+            check_number("a rate", rate, TaskError, most=1)
+        if self.trials not in range(1, MAX_TRIALS + 1):
             raise TaskError(
                 f"trials must be from 1 to {MAX_TRIALS}, the settings each method has, "
                 f"got {self.trials}"

@@ -3,18 +3,26 @@
 And what becomes of a process whose disk is full, whose folder is another's, or that is killed.
 """
 
+from dropsmith.files.fields import OTHER_FIELDS_ALLOWED, Chance, Count, FiniteNumber, Number, Seed
 from dropsmith.files.holding import hold, hold_folder
-from dropsmith.files.json_files import check, parse_json, read_json
+from dropsmith.files.json_files import check, json_text, parse_json, read_json
 from dropsmith.files.system_faults import is_temporary, system_fault, system_sentence
 from dropsmith.files.tensor_files import plain_tensors, read_tensors, write_tensors
 from dropsmith.files.waiting import keep_trying
 from dropsmith.files.whole_files import remove_leftovers, whole_file, write_text
 
 __all__ = [
+    "OTHER_FIELDS_ALLOWED",
+    "Chance",
+    "Count",
+    "FiniteNumber",
+    "Number",
+    "Seed",
     "check",
     "hold",
     "hold_folder",
     "is_temporary",
+    "json_text",
     "keep_trying",
     "parse_json",
     "plain_tensors",

@@ -1,13 +1,14 @@
 """JSON that is checked as it is read: size, encoding, depth, then fields, types and ranges."""
 
 import json
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dropsmith.errors import DataError, DropsmithError, did_you_mean
+from dropsmith.errors import DataError, DropsmithError, did_you_mean, excerpt
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -18,8 +19,9 @@ T = TypeVar("T")
 LARGEST = 256 * 2**20
 """The bytes of the largest JSON file that is read."""
 
-_SHOWN = 60
-"""Characters of a wrong value that an error repeats."""
+_RULE_START = re.compile(r"^(Input|Value|List|Dictionary|String|Predicate) ")
+_STRING_OR_INFINITY = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity')
+_PLAIN = re.compile(r"[\w .+-]{1,60}")
 
 
 def read_json(path: Path, *, unique_keys: bool = False) -> Any:
@@ -71,6 +73,28 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
+def json_text(values: Any) -> str:
+    """Values as lines of JSON, infinities as numbers too large for any, as JSON can have them.
+
+    A NaN has no such form and stays as Python writes it.
+
+    >>> print(json_text({"scores": [0.5, float("inf")]}), end="")
+    {
+     "scores": [
+      0.5,
+      1e999
+     ]
+    }
+    """
+    text = json.dumps(values, indent=1) + "\n"
+    if "Infinity" not in text:
+        return text
+    return _STRING_OR_INFINITY.sub(
+        lambda match: match[0].replace("Infinity", "1e999") if match[0][0] != '"' else match[0],
+        text,
+    )
+
+
 def check(values: Any, schema: type[T], error: type[DropsmithError] = DataError) -> T:
     """The values as they are, if they have the fields, types and ranges of a schema.
 
@@ -99,7 +123,7 @@ def check(values: Any, schema: type[T], error: type[DropsmithError] = DataError)
     try:
         _adapter(schema).validate_python([values])
     except ValidationError as fault:
-        raise error(_sentence(fault.errors(include_url=False)[0], schema)) from None
+        raise error(_sentence(fault.errors(include_url=False)[0], values, schema)) from None
     return values  # and not a copy, where 1 is 1.0 if it is in a field of that type
 
 
@@ -112,21 +136,28 @@ def _adapter(schema: type) -> "TypeAdapter[list[Any]]":
     return TypeAdapter(values, config=ConfigDict(strict=True, extra="forbid"))
 
 
-def _sentence(fault: "ErrorDetails", schema: type) -> str:
-    name = ".".join(map(str, fault["loc"][1:]))
+def _sentence(fault: "ErrorDetails", values: Any, schema: type) -> str:
+    name = _field(fault["loc"][1:], values)
     if fault["type"] == "missing":
         return f"field {name} is missing"
     if fault["type"] == "extra_forbidden":
         fields = getattr(schema, "__annotations__", {})
         return f"field {name} is unknown" + did_you_mean(name, fields)
-    shown = _shown(fault["input"])
-    rule = fault["msg"].removeprefix("Input ").removeprefix("Value ")
-    return f"{f'field {name}' if name else 'the whole'} {rule}, but is {shown}"
+    rule = _RULE_START.sub("", fault["msg"]).replace(" after validation", "")
+    if fault["type"] == "predicate_failed":
+        rule = "should be " + rule.split("'")[1].replace("_", " ")
+    return f"{f'field {name}' if name else 'the whole'} {rule}, but is {excerpt(fault['input'])}"
 
 
-def _shown(value: Any) -> str:
-    try:
-        shown = repr(value)
-    except ValueError:  # Python writes no whole number of thousands of digits
-        return "a number of thousands of digits"
-    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+def _field(place: Sequence[int | str], values: Any) -> str:
+    """The path of a field; pydantic's also names the member of a union that a value is none of."""
+    names: list[str] = []
+    for index, part in enumerate(place):
+        is_inside = part in values if isinstance(values, dict) else isinstance(part, int)
+        if is_inside:
+            values = values[part]
+        elif index < len(place) - 1 or not isinstance(values, dict):
+            continue
+        text = str(part)
+        names.append(text if _PLAIN.fullmatch(text) else excerpt(text))
+    return ".".join(names)

@@ -1,6 +1,5 @@
 """The problem of a search: children of a task, and the space that their plans are from."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -8,7 +7,9 @@ from typing import Any, Literal
 import torch
 
 from dropsmith.compare import check_plans
-from dropsmith.errors import DataError, DropsmithError, SearchError, did_you_mean
+from dropsmith.errors import DataError, DropsmithError, SearchError, did_you_mean, excerpt
+from dropsmith.files import check, json_text, read_json, write_text
+from dropsmith.learn.schemas import StoredProblem
 from dropsmith.pattern_search import Space, space_from_json, spaces
 from dropsmith.plans import Plan
 from dropsmith.record import config_id
@@ -72,14 +73,19 @@ class Problem:
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise DataError(f"not what a search is about: its format is not {FORMAT!r}")
         if values.get("version") != VERSION:
-            raise DataError(f"of version {values.get('version')!r}; read here is {VERSION}")
-        return cls(
+            version = excerpt(values.get("version"))
+            raise DataError(f"of version {version}; read here is {VERSION}")
+        check(values, StoredProblem)
+        problem = cls(
             config=values["config"],
             seeds=values["seeds"],
             loss=values["loss"],
             space=space_from_json(values["space"]),
             environment=values.get("environment", {}),
         )
+        if problem.id != values["id"]:
+            raise DataError(f"it is {problem.id!r}, and says of itself that it is {values['id']!r}")
+        return problem
 
     def bind(self, folder: Path) -> None:
         """Write it into a folder, which then holds searches of this problem and no other.
@@ -92,17 +98,15 @@ class Problem:
             _check_same(Problem.load(folder), self, folder)
             return
         folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(self.to_json(), indent=1) + "\n")
-        partial.replace(path)
+        write_text(path, json_text(self.to_json()))
 
     @classmethod
     def load(cls, folder: Path) -> "Problem":
         """The problem of the searches in a folder; `DataError` with the file's name without one."""
         path = folder / FILE
         try:
-            return cls.from_json(json.loads(path.read_text()))
-        except (OSError, ValueError, KeyError) as error:
+            return cls.from_json(read_json(path))
+        except (OSError, DropsmithError) as error:
             raise DataError(f"cannot read what was searched from {path}\n  {error}") from None
 
 

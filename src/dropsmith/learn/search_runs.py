@@ -1,13 +1,14 @@
 """The searches of one problem and their trials, as values that a page is made of."""
 
-import json
 from dataclasses import dataclass, fields
 from math import inf
 from pathlib import Path
 from typing import Any
 
-from dropsmith.errors import DataError
+from dropsmith.errors import DataError, DropsmithError, excerpt
+from dropsmith.files import check, json_text, read_json, write_text
 from dropsmith.learn.problem import Problem
+from dropsmith.learn.schemas import StoredSearch
 from dropsmith.pattern_search import STORED_NAMES, Space, Trial
 from dropsmith.plans import Plan
 
@@ -74,7 +75,9 @@ class SearchRun:
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise DataError(f"not a search: its format is not {FORMAT!r}")
         if values.get("version") != VERSION:
-            raise DataError(f"a search of version {values.get('version')!r}; read is {VERSION}")
+            version = excerpt(values.get("version"))
+            raise DataError(f"a search of version {version}; read is {VERSION}")
+        check(values, StoredSearch)
         trials = tuple(_trial_from_json(trial, space) for trial in values["trials"])
         settings = {name: values[name] for name in ("sampler", "seed", "pruner")}
         return cls(**settings, trials=trials, command_words=tuple(values.get("typed", ())))
@@ -82,9 +85,8 @@ class SearchRun:
     def save(self, folder: Path, problem: Problem) -> Path:
         """Write it into a folder, whole or not at all, and return its path."""
         path = folder / f"{self.name}{SUFFIX}"
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(self.to_json(problem), indent=1) + "\n")
-        return partial.replace(path)
+        write_text(path, json_text(self.to_json(problem)))
+        return path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,11 +150,13 @@ def score_of(trial: Trial) -> float:
 
 def _read(path: Path, problem: Problem) -> SearchRun:
     try:
-        values = json.loads(path.read_text())
+        values = read_json(path)
         run = SearchRun.from_json(values, problem.space)
         if values["problem"] != problem.id:
             raise DataError(f"it is of problem {values['problem']!r}, and here is {problem.id!r}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if path.name != f"{run.name}{SUFFIX}":
+            raise DataError(f"it is {run.name}, under the name of another search")
+    except (OSError, DropsmithError) as error:
         raise DataError(f"cannot read a search from {path}\n  {error}") from None
     return run
 
@@ -160,16 +164,31 @@ def _read(path: Path, problem: Problem) -> SearchRun:
 def _trial_to_json(trial: Trial) -> dict[str, Any]:
     """The fields that differ from a trial's defaults."""
     return {
-        STORED_NAMES.get(field.name, field.name): value
+        STORED_NAMES.get(field.name, field.name): _listed(value)
         for field in fields(trial)
         if field.name not in _UNWRITTEN and (value := getattr(trial, field.name)) != field.default
     }
 
 
+def _listed(value: Any) -> Any:
+    return list(map(_listed, value)) if isinstance(value, tuple) else value
+
+
 def _trial_from_json(values: dict[str, Any], space: Space) -> Trial:
     tokens = tuple(values["tokens"])
-    reports = tuple((int(step), float(score)) for step, score in values.get("reports", ()))
+    reports = tuple((_step(step), score) for step, score in values.get("reports", ()))
+    if (values.get("status") == "finished") != (values.get("score") is not None):
+        raise DataError(
+            f"trial {values['number']} is {values.get('status', 'running')}, and its score is "
+            f"{values.get('score')}\n  those that finished have a score, and no others"
+        )
     stored = values | {"tokens": tokens, "reports": reports}
     names = {key: name for name, key in STORED_NAMES.items()}
     entries = {names.get(key, key): value for key, value in stored.items()}
     return Trial(**entries, plan=space.plan(tokens), choices=space.describe(tokens))
+
+
+def _step(number: float) -> int:
+    if not isinstance(number, int) or number < 0:
+        raise DataError(f"a report is of a step, counted from 0, got {number!r}")
+    return number

@@ -7,7 +7,13 @@ from torch import Tensor
 
 from dropsmith.errors import ObjectiveError
 from dropsmith.objectives._from_head import HEAD_DISTANCES, HeadRequest, from_head
-from dropsmith.objectives._objective import LossFunction, Objective, check_integer, check_number
+from dropsmith.objectives._objective import (
+    MOST_VIEWS,
+    LossFunction,
+    Objective,
+    check_integer,
+    check_number,
+)
 from dropsmith.objectives._small_scores import small_terms
 from dropsmith.objectives.consistency import consistency
 from dropsmith.objectives.distances import Distance
@@ -60,7 +66,7 @@ class Agreeing(Objective):
         """The consistency term."""
 
     def __post_init__(self) -> None:
-        check_integer(self, "views", minimum=2)
+        check_integer(self, "views", minimum=2, maximum=MOST_VIEWS)
         check_integer(self, "warmup", minimum=0)
         check_integer(self, "every", minimum=1)
         check_number(self, "batch_fraction")

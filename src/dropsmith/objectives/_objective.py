@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from dropsmith.activations import Reads
-from dropsmith.errors import ObjectiveError
+from dropsmith.errors import ObjectiveError, excerpt
+from dropsmith.numbers import LARGEST_COUNT, LARGEST_WEIGHT
 from dropsmith.passes import Views
 from dropsmith.terms import Loss, Terms
 
@@ -17,6 +18,9 @@ LossFunction = Callable[[Any, Any], Loss]
 """Takes what the model returned for one view and that view's batch."""
 NAMES_IN_JSON = {"batch_fraction": "share", "task_loss_views": "carriers", "noise_free": "quiet"}
 """Settings that have another name in JSON, so that the ids of older records hold."""
+
+MOST_VIEWS = 1000
+"""The most views that an objective takes of a batch."""
 
 JSON_WORDS = "recorded"
 """The key, in a field's metadata, of the spelling that its words have in JSON."""
@@ -90,25 +94,37 @@ class Objective(ABC):
 
 
 def check_number(value: Any, name: str) -> None:
-    """Raise `ObjectiveError` unless field `name` is a finite number that is not negative."""
+    """Raise `ObjectiveError` unless field `name` is a number from 0 to `LARGEST_WEIGHT`."""
     number = getattr(value, name)
-    if (
-        isinstance(number, bool)
-        or not isinstance(number, int | float)
-        or not 0 <= number < math.inf
-    ):
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    if not is_number or not 0 <= number <= LARGEST_WEIGHT:
+        is_larger = is_number and LARGEST_WEIGHT < number < math.inf
+        bound = f"≤ {LARGEST_WEIGHT:g}" if is_larger else "≥ 0"
         raise ObjectiveError(
-            f"{type(value).__name__}: {name} must be a finite number ≥ 0, got {number!r}"
+            f"{type(value).__name__}: {name} must be a finite number {bound}, got {excerpt(number)}"
         )
 
 
-def check_integer(value: Any, name: str, *, minimum: int) -> None:
-    """Raise `ObjectiveError` unless field `name` is an integer of `minimum` or more."""
+def check_integer(value: Any, name: str, *, minimum: int, maximum: int = LARGEST_COUNT) -> None:
+    """Raise `ObjectiveError` unless field `name` is an integer in this range."""
     number = getattr(value, name)
-    if isinstance(number, bool) or not isinstance(number, int) or number < minimum:
+    is_integer = isinstance(number, int) and not isinstance(number, bool)
+    if not is_integer or not minimum <= number <= maximum:
+        bound = f"≤ {maximum}" if is_integer and number > maximum else f"≥ {minimum}"
         raise ObjectiveError(
-            f"{type(value).__name__}: {name} must be an integer ≥ {minimum}, got {number!r}"
+            f"{type(value).__name__}: {name} must be an integer {bound}, got {excerpt(number)}"
         )
+
+
+def make_tuple(value: Any, name: str) -> None:
+    """Put a tuple in place of the list in field `name`; `ObjectiveError` where it is neither."""
+    items = getattr(value, name)
+    if not isinstance(items, list | tuple):
+        raise ObjectiveError(
+            f"{type(value).__name__}: {name} are several numbers such as (0, 1), "
+            f"got {excerpt(items)}"
+        )
+    object.__setattr__(value, name, tuple(items))
 
 
 def check_view(value: Any, view: Any) -> None:
@@ -117,5 +133,6 @@ def check_view(value: Any, view: Any) -> None:
         return
     if isinstance(view, bool) or not isinstance(view, int) or not 0 <= view < value.views:
         raise ObjectiveError(
-            f"{value}: no view {view!r}, views are numbered from 0 to {value.views - 1}"
+            f"{excerpt(value)}: no view {excerpt(view)}, views are numbered from 0 to "
+            f"{value.views - 1}"
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, fields
 from typing import Any
 
-from dropsmith.errors import ObjectiveError, did_you_mean
+from dropsmith.errors import ObjectiveError, did_you_mean, excerpt
 from dropsmith.objectives._objective import NAMES_IN_JSON, Objective
 from dropsmith.objectives.activation import ActivationNorm
 from dropsmith.objectives.lr_drop import LRDrop
@@ -37,7 +37,8 @@ def from_json(values: dict[str, Any], extra: Iterable[type[Objective]] = ()) -> 
     """
     if not isinstance(values, dict) or not isinstance(values.get("objective"), str):
         raise ObjectiveError(
-            f'not an objective: {values!r}\n  it looks like {{"objective": "RDrop", "alpha": 5}}'
+            f"not an objective: {excerpt(values)}\n"
+            '  it looks like {"objective": "RDrop", "alpha": 5}'
         )
     names = {json_name: name for name, json_name in NAMES_IN_JSON.items()}
     settings = {names.get(key, key): value for key, value in values.items()}
@@ -46,7 +47,7 @@ def from_json(values: dict[str, Any], extra: Iterable[type[Objective]] = ()) -> 
     classes = OBJECTIVES | {kind.__name__: kind for kind in extra}
     if name not in classes:
         raise ObjectiveError(
-            f"no objective is called {name!r}\n  there are: {', '.join(classes)}"
+            f"no objective is called {excerpt(name)}\n  there are: {', '.join(classes)}"
             + did_you_mean(name, classes)
         )
     _check_settings(classes[name], settings)
@@ -64,8 +65,8 @@ def _check_settings(kind: type[Objective], settings: dict[str, Any]) -> None:
     for name in settings:
         if name not in options:
             raise ObjectiveError(
-                f"{kind.__name__} has no setting {name!r}\n  it has: {', '.join(options) or 'none'}"
-                + did_you_mean(name, options)
+                f"{kind.__name__} has no setting {excerpt(name)}\n"
+                f"  it has: {', '.join(options) or 'none'}" + did_you_mean(name, options)
             )
     for name, field in options.items():
         if field.default is MISSING and name not in settings:

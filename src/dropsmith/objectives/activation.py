@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dropsmith.activations import Reads
-from dropsmith.errors import ObjectiveError
+from dropsmith.errors import ObjectiveError, excerpt
 from dropsmith.objectives._objective import LossFunction, Objective, check_number
 from dropsmith.passes import Views
 from dropsmith.terms import Loss, Mean, Terms
@@ -43,6 +43,10 @@ class ActivationNorm(Objective):
     beta: float = 1.0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.of, Objective):
+            raise ObjectiveError(
+                f"ActivationNorm: of is the objective it is added to, got {excerpt(self.of)}"
+            )
         check_number(self, "alpha")
         check_number(self, "beta")
 

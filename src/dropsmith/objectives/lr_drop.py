@@ -6,7 +6,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from dropsmith.activations import Reads
-from dropsmith.errors import ObjectiveError, did_you_mean
+from dropsmith.errors import ObjectiveError, did_you_mean, excerpt
 from dropsmith.objectives._layers import LayerAgreement, layer_terms
 from dropsmith.objectives._objective import (
     JSON_WORDS,
@@ -14,6 +14,7 @@ from dropsmith.objectives._objective import (
     Objective,
     check_number,
     check_view,
+    make_tuple,
 )
 from dropsmith.objectives.r_drop import RDrop
 from dropsmith.passes import Views
@@ -106,12 +107,17 @@ class LRDrop(Objective):
         for name, words in _CHOICES.items():
             if (word := getattr(self, name)) not in words:
                 raise ObjectiveError(
-                    f"LRDrop: no {name} is called {word!r}\n  there are: {', '.join(words)}"
+                    f"LRDrop: no {name} is called {excerpt(word)}\n  there are: {', '.join(words)}"
                     + did_you_mean(str(word), words)
                 )
         object.__setattr__(self, "kind", output_kind(self.kind))
         if self.layers is not None:
-            object.__setattr__(self, "layers", tuple(self.layers))
+            make_tuple(self, "layers")
+        if not isinstance(self.cross, bool) or not isinstance(self.blocks, str | None):
+            raise ObjectiveError(
+                "LRDrop: cross is True or False, and blocks a name or None; "
+                f"got {excerpt(self.cross)} and {excerpt(self.blocks)}"
+            )
         _check_layers(self.layers)
         _ = self._outputs  # making it checks the settings that it shares
         check_view(self, self.stop_gradient)
@@ -195,4 +201,4 @@ class LRDrop(Objective):
 def _check_layers(layers: tuple[int, ...] | None) -> None:
     numbers = all(isinstance(n, int) and not isinstance(n, bool) for n in layers or ())
     if layers is not None and not (layers and numbers):
-        raise ObjectiveError(f"LRDrop: layers are numbers such as (0, -1), got {layers!r}")
+        raise ObjectiveError(f"LRDrop: layers are numbers such as (0, -1), got {excerpt(layers)}")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from dropsmith.errors import ObjectiveError, did_you_mean
+from dropsmith.errors import ObjectiveError, did_you_mean, excerpt
 from dropsmith.objectives._agreement import Agreeing, Agreement
 from dropsmith.objectives._objective import JSON_WORDS, check_number, check_view
 from dropsmith.objectives.distances import (
@@ -123,6 +123,6 @@ _WITH_TARGETS_HELD: dict[str, Distance] = {
 def _check_word(name: str, word: object, choices: tuple[str, ...]) -> None:
     if word not in choices:
         raise ObjectiveError(
-            f"RDrop: no {name} is called {word!r}\n  there are: {', '.join(choices)}"
+            f"RDrop: no {name} is called {excerpt(word)}\n  there are: {', '.join(choices)}"
             + did_you_mean(str(word), choices)
         )

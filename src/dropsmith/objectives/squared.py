@@ -8,9 +8,9 @@ learning rate.
 
 from dataclasses import dataclass
 
-from dropsmith.errors import ObjectiveError
+from dropsmith.errors import ObjectiveError, excerpt
 from dropsmith.objectives._agreement import Agreeing, Agreement
-from dropsmith.objectives._objective import check_number, check_view
+from dropsmith.objectives._objective import check_number, check_view, make_tuple
 from dropsmith.objectives.distances import squared_distance
 
 
@@ -37,16 +37,18 @@ class SquaredDistance(Agreeing):
         super().__post_init__()
         check_number(self, "kappa")
         if self.task_loss_views is not None:
-            object.__setattr__(self, "task_loss_views", tuple(self.task_loss_views))
-        object.__setattr__(self, "noise_free", tuple(self.noise_free))
+            make_tuple(self, "task_loss_views")
+        make_tuple(self, "noise_free")
         for view in (*(self.task_loss_views or ()), *self.noise_free, self.stop_gradient):
             check_view(self, view)
         if self.task_loss_views is not None and 0 not in self.task_loss_views:
             raise ObjectiveError(
-                f"{self}: view 0 must carry the task loss, add 0 to task_loss_views"
+                f"{excerpt(self)}: view 0 must carry the task loss, add 0 to task_loss_views"
             )
         if 0 in self.noise_free:
-            raise ObjectiveError(f"{self}: view 0 must be noisy, make another view noise-free")
+            raise ObjectiveError(
+                f"{excerpt(self)}: view 0 must be noisy, make another view noise-free"
+            )
 
     @property
     def agreement(self) -> Agreement:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from dropsmith.objectives._agreement import TASK, task_terms
-from dropsmith.objectives._objective import LossFunction, Objective, check_integer
+from dropsmith.objectives._objective import MOST_VIEWS, LossFunction, Objective, check_integer
 from dropsmith.passes import Views
 from dropsmith.terms import Terms
 
@@ -45,7 +45,7 @@ class TwoSample(Objective):
     views: int = 2
 
     def __post_init__(self) -> None:
-        check_integer(self, "views", minimum=2)
+        check_integer(self, "views", minimum=2, maximum=MOST_VIEWS)
 
     def views_at(self, step: int) -> int:
         return self.views

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dropsmith.activations import Reads
-from dropsmith.errors import ViewError
+from dropsmith.errors import ViewError, excerpt
 from dropsmith.noise import PREDICTION, ForwardPass, RowAxes
+from dropsmith.numbers import is_count
 
 Mode = Literal["auto", "stacked", "looped"]
 MODES: tuple[Mode, ...] = ("auto", "stacked", "looped")
@@ -42,10 +43,10 @@ class ViewRequest:
 
     def __post_init__(self) -> None:
         n, fraction = self.views, self.batch_fraction
-        if n < 1 or not 0 < fraction <= 1:
+        if not is_count(n, 1) or isinstance(fraction, str) or not 0 < fraction <= 1:
             raise ViewError(
                 "views takes n >= 1 and batch_fraction in (0, 1], "
-                f"got n={n} and batch_fraction={fraction}"
+                f"got n={excerpt(n)} and batch_fraction={excerpt(fraction)}"
             )
         if self.mode not in MODES:
             raise ViewError(f"mode is one of {', '.join(MODES)}, got {self.mode!r}")

@@ -61,7 +61,7 @@ from dropsmith.pattern_search.spaces import (
     part,
     space_from_json,
 )
-from dropsmith.pattern_search.trial import STORED_NAMES, Progress, Result, Trial, Watch
+from dropsmith.pattern_search.trial import STORED_NAMES, Progress, Result, Status, Trial, Watch
 
 __all__ = [
     "PRUNERS",
@@ -95,6 +95,7 @@ __all__ = [
     "SerialExecutor",
     "Space",
     "State",
+    "Status",
     "Tokens",
     "Trial",
     "TrialContext",

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dropsmith.errors import SearchError, did_you_mean
+from dropsmith.numbers import check_seed
 from dropsmith.pattern_search.executors.executor import Executor, Score
 from dropsmith.pattern_search.executors.limits import MOST_REMOTE, check_limits
 from dropsmith.pattern_search.executors.local import LocalExecutor, SerialExecutor
@@ -49,6 +50,7 @@ def make_sampler(name: str | Sampler, space: Space, seed: int) -> Sampler:
             f"no sampler is called {name!r}\n  there are: {', '.join(SAMPLERS)}"
             + did_you_mean(name, SAMPLERS)
         )
+    check_seed(seed, SearchError)
     return SAMPLERS[name](space, seed=seed)  # pyright: ignore[reportCallIssue]
 
 

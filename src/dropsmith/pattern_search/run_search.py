@@ -7,7 +7,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dropsmith.errors import SearchError, did_you_mean
+from dropsmith.errors import SearchError, did_you_mean, excerpt
+from dropsmith.numbers import check_seed, is_count
 from dropsmith.pattern_search.components import (
     closing_executor,
     executor_factory,
@@ -100,7 +101,7 @@ def search(
     """
     with closing_executor(executor):
         takes_trial(score)
-        _check(trials, retries, name, direction)
+        _check(trials, retries, seed, name, direction)
         proposer = make_sampler(sampler, space, seed)
         sign, address = SIGNS[direction], DEFAULT if storage is None else storage
         make_executor = executor_factory(executor, score, workers, timeout)
@@ -151,11 +152,12 @@ def _result(study: Study, sign: int) -> Result:
     return Result(plan=best.plan, score=best.score, trials=trials)
 
 
-def _check(trials: int, retries: int, name: str, direction: str) -> None:
-    if not _is_whole(trials) or trials < 1:
-        raise SearchError(f"a search is of one trial or more, got trials={trials!r}")
-    if not _is_whole(retries) or retries < 0:
-        raise SearchError(f"a trial is tried again 0 times or more, got retries={retries!r}")
+def _check(trials: int, retries: int, seed: int, name: str, direction: str) -> None:
+    if not is_count(trials, 1):
+        raise SearchError(f"a search is of one trial or more, got trials={excerpt(trials)}")
+    if not is_count(retries, 0):
+        raise SearchError(f"a trial is tried again 0 times or more, got retries={excerpt(retries)}")
+    check_seed(seed, SearchError)
     if not re.fullmatch(r"[\w.-]+", name):
         raise SearchError(f"a search is called by letters, digits, '.', '-' and '_', not {name!r}")
     if direction not in SIGNS:
@@ -163,7 +165,3 @@ def _check(trials: int, retries: int, name: str, direction: str) -> None:
             f"direction is {' or '.join(map(repr, SIGNS))}, got {direction!r}"
             + did_you_mean(direction, SIGNS)
         )
-
-
-def _is_whole(number: object) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool)

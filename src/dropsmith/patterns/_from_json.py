@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any
 
-from dropsmith.errors import PatternError, did_you_mean
+from dropsmith.errors import PatternError, did_you_mean, excerpt
 from dropsmith.patterns._pattern import Pattern
 from dropsmith.patterns._schedule import NAMES_IN_RECORDS, Schedule
 from dropsmith.patterns.bernoulli import Bernoulli
@@ -105,7 +105,7 @@ def _is_schedule(value: Any) -> bool:
 def _object(values: Any, kind: str) -> Mapping[str, Any]:
     if not isinstance(values, Mapping) or not isinstance(values.get(kind), str):
         raise PatternError(
-            f"not a {kind} in JSON: {values!r}\n"
+            f"not a {kind} in JSON: {excerpt(values)}\n"
             f'  it is an object that names its class: {{"{kind}": ..., "rate": ...}}'
         )
     return values
@@ -117,11 +117,19 @@ def _make(kind: str, values: Any, table: Mapping[str, type]) -> Any:
     name = name if name in table else _PRESENT_NAMES.get(name, name)
     if name not in table:
         raise PatternError(
-            f"no {kind} is called {name!r}\n  {kind}s are: {' '.join(sorted(table))}"
-            + (did_you_mean(name, table) or f"\n  your own class goes in extra=({name},)")
+            f"no {kind} is called {excerpt(name)}\n  {kind}s are: {' '.join(sorted(table))}"
+            + (did_you_mean(name, table) or _own_class(name))
         )
     _check_settings(table[name], settings)
     return table[name](**settings)
+
+
+def _own_class(name: str) -> str:
+    return (
+        f"\n  your own class goes in extra=({name},)"
+        if name.isidentifier() and len(name) < 60
+        else ""
+    )
 
 
 def _check_settings(cls: type, settings: Mapping[str, Any]) -> None:
@@ -129,9 +137,9 @@ def _check_settings(cls: type, settings: Mapping[str, Any]) -> None:
     for name in settings:
         if name not in options:
             raise PatternError(
-                f"{cls.__name__} has no setting {name!r}\n  it has: {' '.join(options)}"
+                f"{cls.__name__} has no setting {excerpt(name)}\n  it has: {' '.join(options)}"
                 + did_you_mean(name, options)
             )
     for name, field in options.items():
         if name not in settings and field.default is MISSING and field.default_factory is MISSING:
-            raise PatternError(f"{cls.__name__} needs {name!r}\n  got: {dict(settings)!r}")
+            raise PatternError(f"{cls.__name__} needs {name!r}\n  got: {excerpt(dict(settings))}")

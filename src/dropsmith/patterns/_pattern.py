@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from dropsmith.axes import NAMES, Axes
-from dropsmith.errors import PatternError, did_you_mean
+from dropsmith.errors import PatternError, did_you_mean, excerpt
 from dropsmith.patterns._products import masks_of, times
 from dropsmith.patterns._schedule import Schedule, check_chance, name_in_records
 from dropsmith.rng import Source, Word
@@ -91,12 +91,12 @@ def check_shared(pattern: Pattern, shared: str) -> None:
     owner = type(pattern).__name__
     if not isinstance(shared, str):
         raise PatternError(
-            f"{owner}: shared names axes in one string, got {shared!r}\n"
+            f"{owner}: shared names axes in one string, got {excerpt(shared)}\n"
             '  separate several by spaces: shared="height width"'
         )
     for word in shared.split():
         if word not in NAMES:
             raise PatternError(
-                f"{owner}: no axis is called {word!r}\n  axes are: {' '.join(NAMES)}"
+                f"{owner}: no axis is called {excerpt(word)}\n  axes are: {' '.join(NAMES)}"
                 + did_you_mean(word, NAMES)
             )

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from dropsmith.axes import Axes
-from dropsmith.errors import PatternError, did_you_mean
+from dropsmith.errors import PatternError, did_you_mean, excerpt
+from dropsmith.numbers import is_count
 from dropsmith.patterns._line import Integers
 from dropsmith.patterns._pattern import Pattern, check_shared
 from dropsmith.rng import Source, numpy_serves, words
@@ -14,9 +15,10 @@ from dropsmith.rng import Source, numpy_serves, words
 
 def check_count(pattern: Pattern, name: str, value: object, minimum: int) -> None:
     """Raise `PatternError` unless a setting is a whole number that is not below `minimum`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+    if not is_count(value, minimum):
         raise PatternError(
-            f"{type(pattern).__name__}: {name} is a whole number, {minimum} or more; got {value!r}"
+            f"{type(pattern).__name__}: {name} is a whole number, {minimum} or more; "
+            f"got {excerpt(value)}"
         )
 
 
@@ -27,7 +29,7 @@ def check_places(pattern: Pattern, shared: str, fresh: str, along: tuple[str, ..
     for word in fresh.split() if isinstance(fresh, str) else [fresh]:
         if word not in along:
             raise PatternError(
-                f"{owner}: fresh names axes of: {' '.join(along)}; got {word!r}"
+                f"{owner}: fresh names axes of: {' '.join(along)}; got {excerpt(word)}"
                 + did_you_mean(str(word), along)
             )
         if word in shared.split():

@@ -1,13 +1,12 @@
 """The base of rate schedules: pure functions of the training step, so that runs can resume."""
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import Any
 
 from torch import Tensor
 
-from dropsmith.errors import PatternError
+from dropsmith.errors import PatternError, excerpt
 from dropsmith.rng import Word
 
 NAMES_IN_RECORDS = {
@@ -52,10 +51,10 @@ class Schedule(ABC):
 
 def check_chance(owner: str, name: str, rate: object, kinds: str = "a number") -> None:
     """Raise `PatternError` unless `rate`, which `owner` calls `name`, is a number in [0, 1)."""
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or math.isnan(rate):
-        raise PatternError(f"{owner}: {name} must be {kinds}, got {rate!r}")
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or rate != rate:
+        raise PatternError(f"{owner}: {name} must be {kinds}, got {excerpt(rate)}")
     if not 0 <= rate < 1:
         raise PatternError(
-            f"{owner}: {name} must be in [0, 1), got {rate!r}\n"
+            f"{owner}: {name} must be in [0, 1), got {excerpt(rate)}\n"
             "  rate is the chance of dropping; to switch a site off, use Off()"
         )

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from dropsmith.axes import UNKNOWN, Axes
-from dropsmith.errors import AxisError, PatternError
+from dropsmith.errors import AxisError, PatternError, excerpt
+from dropsmith.numbers import is_count
 from dropsmith.patterns._pattern import Pattern, Rate, check_rate, check_shared
 from dropsmith.rng import Source, keep
 
@@ -49,10 +50,9 @@ class DropBlock(Pattern):
     def __post_init__(self) -> None:
         check_rate(self, self.rate)
         check_shared(self, self.shared)
-        if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
-            raise PatternError(
-                f"DropBlock: size is a number of pixels, 1 or more; got {self.size!r}"
-            )
+        if not is_count(self.size, 1):
+            size = excerpt(self.size)
+            raise PatternError(f"DropBlock: size is a number of pixels, 1 or more; got {size}")
 
     def draw(self, axes: Axes, source: Source) -> Tensor:
         dims = self._dims(axes)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from dropsmith.axes import Axes
-from dropsmith.errors import PatternError
+from dropsmith.errors import PatternError, excerpt
 from dropsmith.patterns._pattern import Pattern, check_shared
 from dropsmith.patterns._schedule import check_chance
 from dropsmith.rng import Source, Word, keep
@@ -35,9 +35,9 @@ class PerView(Pattern):
     shared: str = ""
 
     def __post_init__(self) -> None:
-        if isinstance(self.rates, int | float):
+        if not isinstance(self.rates, list | tuple):
             raise PatternError(
-                f"PerView: rates is one number for each view, got {self.rates!r}\n"
+                f"PerView: rates is one number for each view, got {excerpt(self.rates)}\n"
                 "  give them together: rates=(0.1, 0.3)"
             )
         object.__setattr__(self, "rates", tuple(self.rates))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from dropsmith.errors import PatternError
+from dropsmith.errors import PatternError, excerpt
+from dropsmith.numbers import is_count
 from dropsmith.patterns._schedule import Schedule, check_chance
 from dropsmith.rng import Word
 
@@ -141,5 +142,5 @@ def _between(start: float, end: float, share: float | Tensor) -> float | Tensor:
 
 
 def _check_steps(owner: str, name: str, steps: object) -> None:
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise PatternError(f"{owner}: {name} is a number of steps, 1 or more; got {steps!r}")
+    if not is_count(steps, 1):
+        raise PatternError(f"{owner}: {name} is a number of steps, 1 or more; got {excerpt(steps)}")

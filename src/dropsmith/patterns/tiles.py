@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dropsmith.axes import UNKNOWN, Axes
-from dropsmith.errors import AxisError, PatternError
+from dropsmith.errors import AxisError, PatternError, excerpt
 from dropsmith.patterns._group import Axes2, Group
 from dropsmith.patterns._line import Arc, Line
 from dropsmith.patterns._masks import mask_of, rows_spared
@@ -81,8 +81,8 @@ class Tiles(Pattern):
         for name in ("repeat", "side"):
             if getattr(self, name) is not None:
                 check_count(self, name, getattr(self, name), 1)
-        for name in ("rotate", "shear_x", "shear_y"):
-            _check_finite(name, getattr(self, name))
+        for name, most in (("rotate", 360_000), ("shear_x", 1000), ("shear_y", 1000)):
+            _check_finite(name, getattr(self, name), most)
         check_places(self, self.shared, self.fresh, _IMAGE)
 
     def share(self, axes: Axes) -> float:
@@ -174,6 +174,9 @@ def _picture(axes: Axes) -> tuple[int, int]:
     return axes.dim("height"), axes.dim("width")
 
 
-def _check_finite(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise PatternError(f"Tiles: {name} is a finite number, got {value!r}")
+def _check_finite(name: str, value: object, most: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -most <= value <= most:
+        raise PatternError(
+            f"Tiles: {name} is a finite number, got {excerpt(value)}\n"
+            f"  it is from -{most} to {most}"
+        )

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dropsmith.axes import Axes
-from dropsmith.errors import PatternError
+from dropsmith.errors import PatternError, excerpt
 from dropsmith.patterns._pattern import Pattern, Rate, check_rate
 from dropsmith.patterns._products import rows_of_each, times
 from dropsmith.rng import Source, bits, threshold
@@ -47,7 +47,9 @@ class WordDropout(Pattern):
     def __post_init__(self) -> None:
         check_rate(self, self.rate)
         if self.per not in _PER:
-            raise PatternError(f"WordDropout: per must be 'row' or 'table', got {self.per!r}")
+            raise PatternError(
+                f"WordDropout: per must be 'row' or 'table', got {excerpt(self.per)}"
+            )
 
     def mask(self, ids: Tensor, source: Source, batch_dim: int = 0) -> Tensor:
         """The mask of the embeddings of `ids`, of shape `(*ids.shape, 1)`.

@@ -1,13 +1,13 @@
 """Sources of plans: a file, the name of a plan that was learned here, or the Hub."""
 
-import json
 import re
-from importlib.resources import files
+from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from dropsmith.errors import DataError, PlanError, did_you_mean
+from dropsmith.errors import DataError, PlanError, did_you_mean, excerpt
+from dropsmith.files import read_json
 from dropsmith.hub import retries_said_once
 from dropsmith.record import Record
 
@@ -33,8 +33,8 @@ def records_of(name: str) -> tuple[Record, ...]:
         PlanError: no plan of that name was learned here.
     """
     _check_learned(name)
-    text = (_folder() / f"{name}{_RECORDS}").read_text()
-    return tuple(Record.from_json(record) for record in json.loads(text))
+    with as_file(_folder() / f"{name}{_RECORDS}") as path:
+        return tuple(map(Record.from_json, read_json(path)))
 
 
 def values_at(source: str | Path) -> Any:
@@ -42,14 +42,22 @@ def values_at(source: str | Path) -> Any:
     address = str(source)
     if isinstance(source, str) and address.startswith(HUB):
         return _read(_fetch(address), address)
-    if isinstance(source, Path) or Path(address).exists() or not _is_name(address):
+    if isinstance(source, Path) or not _is_name(address) or _exists(address):
         return _read(Path(address), address)
     _check_learned(address)
-    return json.loads((_folder() / f"{address}.json").read_text())
+    with as_file(_folder() / f"{address}.json") as path:
+        return _read(path, address)
 
 
 def _is_name(address: str) -> bool:
     return "/" not in address and not address.endswith(".json")
+
+
+def _exists(address: str) -> bool:
+    try:
+        return Path(address).exists()
+    except OSError:  # a name that is too long for a file
+        return False
 
 
 def _folder() -> Traversable:
@@ -60,14 +68,14 @@ def _check_learned(name: str) -> None:
     plan_names = learned_plans()
     if name not in plan_names:
         raise PlanError(
-            f"no file is called {name!r}, and no plan of that name was learned here\n"
+            f"no file is called {excerpt(name)}, and no plan of that name was learned here\n"
             f"  learned here: {', '.join(plan_names) or 'none'}" + did_you_mean(name, plan_names)
         )
 
 
 def _read(path: Path, where: str) -> Any:
     try:
-        return json.loads(path.read_text())
+        return read_json(path, unique_keys=True)
     except (OSError, ValueError) as error:
         raise PlanError(f"cannot read a plan from {where}\n  {error}") from None
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from dropsmith.errors import PlanError
+from dropsmith.errors import PlanError, excerpt
+from dropsmith.files import write_text
 from dropsmith.patterns import Pattern, with_present_names
 from dropsmith.plans.library import values_at
 from dropsmith.plans.rule import Rule, rule_from_json
@@ -160,20 +161,22 @@ class Plan:
         """The plan in a JSON object; `patterns` are classes of yours that it may name."""
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise PlanError(f"not a plan: its format is not {FORMAT!r}")
-        if values.get("version") not in READABLE:
+        if values.get("version") not in READABLE or isinstance(values["version"], bool):
             raise PlanError(
-                f"a plan of version {values.get('version')!r}; read here are "
+                f"a plan of version {excerpt(values.get('version'))}; read here are "
                 + " and ".join(map(str, READABLE))
             )
         if not isinstance(values.get("rules"), list):
             raise PlanError("not a plan: it has no list of rules")
-        return cls(*(rule_from_json(rule, patterns) for rule in values["rules"]))
+        if unknown := set(values) - {"format", "version", "rules"}:
+            raise PlanError(f"a plan has no field {excerpt(min(unknown, key=str))}")
+        return cls(*(_numbered(*pair, patterns) for pair in enumerate(values["rules"])))
 
     def save(self, path: str | Path) -> None:
         """Write the plan as JSON, one rule a line."""
         rules = ",\n".join("  " + json.dumps(rule) for rule in self.to_json()["rules"])
         head = f'{{"format": "{FORMAT}", "version": {VERSION}, "rules": ['
-        Path(path).write_text(f"{head}\n{rules}\n]}}\n" if rules else f"{head}]}}\n")
+        write_text(Path(path), f"{head}\n{rules}\n]}}\n" if rules else f"{head}]}}\n")
 
     @classmethod
     def load(cls, source: str | Path, patterns: Sequence[type[Pattern]] = ()) -> "Plan":
@@ -200,3 +203,10 @@ class Plan:
         return "\n".join(
             difflib.unified_diff(rules, other_rules, "this", "other", lineterm="", n=1)
         )
+
+
+def _numbered(index: int, values: Any, patterns: Sequence[type[Pattern]]) -> Rule:
+    try:
+        return rule_from_json(values, patterns)
+    except ValueError as error:
+        raise PlanError(f"rule {index + 1}: {error}") from None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dropsmith.axes import NAMES, UNKNOWN
-from dropsmith.errors import AxisError, PlanError, did_you_mean
+from dropsmith.errors import AxisError, PlanError, did_you_mean, excerpt
 from dropsmith.patterns import Off, Pattern, TorchDropout, from_json
 from dropsmith.plans.selector import Selector, selector_from_json
 from dropsmith.plans.site import Site
@@ -41,21 +41,22 @@ class Rule:
 
     def __post_init__(self) -> None:
         if not isinstance(self.pattern, Pattern):
-            raise PlanError(
-                f"a rule takes a pattern, got {self.pattern!r}\n  such as Bernoulli(rate=0.1)"
-            )
+            pattern = excerpt(self.pattern)
+            raise PlanError(f"a rule takes a pattern, got {pattern}\n  such as Bernoulli(rate=0.1)")
         if self.views not in ("fresh", "shared"):
-            raise PlanError(f"views is 'fresh' or 'shared', got {self.views!r}")
+            raise PlanError(f"views is 'fresh' or 'shared', got {excerpt(self.views)}")
+        if not isinstance(self.axes, str | None):
+            raise PlanError(f"axes names dimensions in one string, got {excerpt(self.axes)}")
         for word in (self.axes or "").split():
             if word not in (*NAMES, UNKNOWN):
-                raise AxisError(f"no axis is called {word!r}" + did_you_mean(word, NAMES))
+                raise AxisError(f"no axis is called {excerpt(word)}" + did_you_mean(word, NAMES))
         self._check_mask()
 
     def _check_mask(self) -> None:
         if self.mask not in ("own", "one"):
-            raise PlanError(f"mask is 'own' or 'one', got {self.mask!r}")
+            raise PlanError(f"mask is 'own' or 'one', got {excerpt(self.mask)}")
         if self.calls not in ("each", "one"):
-            raise PlanError(f"calls is 'each' or 'one', got {self.calls!r}")
+            raise PlanError(f"calls is 'each' or 'one', got {excerpt(self.calls)}")
         if (self.mask, self.calls) == ("own", "each"):
             return
         if isinstance(self.pattern, TorchDropout):
@@ -136,7 +137,7 @@ def rule(
 def rule_from_json(values: Any, patterns: Sequence[type[Pattern]] = ()) -> Rule:
     """The rule in a JSON object; `patterns` are classes of yours that it may name."""
     if not isinstance(values, dict) or not {"sites", "pattern"} <= set(values):
-        raise PlanError(f"a rule is an object with 'sites' and 'pattern', got {values!r}")
+        raise PlanError(f"a rule is an object with 'sites' and 'pattern', got {excerpt(values)}")
     rest = dict(values)
     selector = selector_from_json(rest.pop("sites"))
     views, axes = rest.pop("views", "fresh"), rest.pop("axes", None)

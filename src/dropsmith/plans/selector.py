@@ -3,9 +3,13 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from dropsmith.errors import PlanError
+from annotated_types import Len
+from typing_extensions import TypedDict
+
+from dropsmith.errors import PlanError, excerpt
+from dropsmith.files import Count, check
 from dropsmith.plans.glob import glob_matches
 from dropsmith.plans.site import ROOT, Site
 
@@ -89,13 +93,22 @@ def select(
     return Selector(name=name, type=type, kind=kind, depth=depth, where=where)
 
 
+class StoredSelector(TypedDict, total=False):
+    """A selector in JSON that is more than a name."""
+
+    name: str
+    type: str | None
+    kind: str | None
+    depth: Annotated[list[Count], Len(2, 2)] | None
+
+
 def selector_from_json(value: Any) -> Selector:
     """The selector a JSON value stands for; `PlanError` for anything else."""
     if isinstance(value, str):
         return Selector(name=value)
-    keys = {"name", "type", "kind", "depth"}
-    if not isinstance(value, dict) or not set(value) <= keys:
-        raise PlanError(f"not a selector: {value!r}\n  give a name, or any of {sorted(keys)}")
+    if not isinstance(value, dict):
+        raise PlanError(f"not a selector: {excerpt(value)}\n  give a name, or an object of parts")
+    check(value, StoredSelector, PlanError)
     depth = value.get("depth")
     arguments: dict[str, Any] = value | {"depth": tuple(depth) if depth is not None else None}
     return Selector(**arguments)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.batches import Arguments, arguments
-from dropsmith.errors import NoiseError
+from dropsmith.errors import NoiseError, excerpt
 from dropsmith.noise import RowAxes
+from dropsmith.numbers import is_count
 from dropsmith.passes import Mode, Scores
 from dropsmith.plans import Plan
 from dropsmith.prediction.class_axis import check_class_axis
@@ -87,8 +88,10 @@ def predict(
             class, or several dimensions of which none is known to be that of the classes.
         ViewError: samples are to be stacked and cannot be.
     """
-    if samples < 2:
-        raise NoiseError(f"predict takes at least 2 samples, got {samples}: one shows no spread")
+    if not is_count(samples, 2):
+        raise NoiseError(
+            f"predict takes at least 2 samples, got {excerpt(samples)}: one shows no spread"
+        )
     model, moments = unwrapped(model), Moments(kind, keep)
     inputs = arguments(model, batch)
     with sampling(model, inputs, plan, seed, rows) as sampler:

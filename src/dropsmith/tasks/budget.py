@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from dropsmith.errors import TaskError
+from dropsmith.numbers import check_number, check_whole
 from dropsmith.tasks.learning_rates import Cosine, Schedule
 from dropsmith.tasks.optimisers import AdamW, Optimiser, to_json
 
@@ -49,8 +50,17 @@ class Budget:
     reset: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.reset <= 1:
-            raise TaskError(f"reset is the chance that a state is left behind, got {self.reset}")
+        for name in ("epochs", "batch_size"):
+            check_whole(name, getattr(self, name), 1, TaskError)
+        for name in ("patience", "window"):
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), 1, TaskError)
+        for name in ("learning_rate", "weight_decay"):
+            check_number(name, getattr(self, name), TaskError)
+        for name in ("warmup", "reset"):
+            check_number(name, getattr(self, name), TaskError, most=1)
+        if self.clip is not None:
+            check_number("clip", self.clip, TaskError)
 
     def to_json(self) -> dict[str, Any]:
         """JSON values for a record: without optimiser, schedule and windows where usual.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dropsmith.errors import TaskError
+from dropsmith.numbers import check_number, check_whole
 from dropsmith.tasks.optimisers import worse_at
 
 
@@ -129,8 +130,7 @@ class UntilWorse(Schedule):
     nonmono: int = 5
 
     def __post_init__(self) -> None:
-        if self.nonmono < 1:
-            raise TaskError(f"UntilWorse: nonmono must be at least 1, got {self.nonmono}")
+        check_whole("UntilWorse: nonmono", self.nonmono, 1, TaskError)
 
     def share(self, moment: Moment) -> float:
         return 1.0
@@ -158,6 +158,7 @@ class Staircase(Schedule):
 
     def __post_init__(self) -> None:
         _check_factor(self, self.factor)
+        check_whole("Staircase: after", self.after, 0, TaskError)
 
     def share(self, moment: Moment) -> float:
         return float(self.factor) ** -max(0, math.floor(moment.epochs) - self.after)
@@ -184,8 +185,8 @@ class Plateau(Schedule):
 
     def __post_init__(self) -> None:
         _check_factor(self, self.factor)
-        if self.patience < 1:
-            raise TaskError(f"Plateau: patience must be at least 1, got {self.patience}")
+        check_whole("Plateau: patience", self.patience, 1, TaskError)
+        check_number("Plateau: least", self.least, TaskError)
 
     def share(self, moment: Moment) -> float:
         return float(self.factor) ** -self.falls(moment.losses)
@@ -213,5 +214,6 @@ def _falls(losses: tuple[float, ...], patience: int) -> int:
 
 
 def _check_factor(schedule: Schedule, factor: float) -> None:
+    check_number(f"{type(schedule).__name__}: factor", factor, TaskError)
     if not factor > 1:
         raise TaskError(f"{type(schedule).__name__}: factor must be above 1, got {factor}")

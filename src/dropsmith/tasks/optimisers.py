@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from dropsmith.errors import TaskError
+from dropsmith.numbers import check_number, check_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,11 @@ class AdamW:
     first: float = 0.9
     second: float = 0.999
     least: float = 1e-8
+
+    def __post_init__(self) -> None:
+        for name in ("first", "second"):
+            check_number(f"AdamW: {name}", getattr(self, name), TaskError, most=1)
+        check_number("AdamW: least", self.least, TaskError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +58,8 @@ class SGD:
 
     def __post_init__(self) -> None:
         _check_shrink(self, self.shrink)
-        if not 0 <= self.momentum < 1:
+        check_number("SGD: momentum", self.momentum, TaskError, most=1)
+        if self.momentum == 1:
             raise TaskError(f"SGD: momentum must be in [0, 1), got {self.momentum}")
         if self.momentum and self.shrink:
             raise TaskError("SGD: shrink is for plain steps\n  leave out momentum, or shrink")
@@ -82,8 +89,7 @@ class TriggeredASGD:
 
     def __post_init__(self) -> None:
         _check_shrink(self, self.shrink)
-        if self.nonmono < 1:
-            raise TaskError(f"TriggeredASGD: nonmono must be at least 1, got {self.nonmono}")
+        check_whole("TriggeredASGD: nonmono", self.nonmono, 1, TaskError)
 
     def trigger(self, losses: Sequence[float]) -> int | None:
         """The index of the evaluation after which averaging begins; None if none has done so.
@@ -135,7 +141,8 @@ def to_json(optimiser: Optimiser) -> dict[str, Any]:
 
 
 def _check_shrink(optimiser: SGD | TriggeredASGD | ASGD, shrink: float) -> None:
-    if not 0 <= shrink < 1:
+    check_number(f"{type(optimiser).__name__}: shrink", shrink, TaskError, most=1)
+    if shrink == 1:
         raise TaskError(f"{type(optimiser).__name__}: shrink must be in [0, 1), got {shrink}")
 
 

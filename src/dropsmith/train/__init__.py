@@ -6,6 +6,7 @@ from dropsmith.train.environment import describe_environment
 from dropsmith.train.evaluation import evaluate
 from dropsmith.train.loop import steps_of, task_and_data, train
 from dropsmith.train.progress import EvaluationListener, Progress, bar
+from dropsmith.train.run_config import RunConfig, check_run, plan_of
 from dropsmith.train.start import Start
 from dropsmith.train.weights import WEIGHTS, load_weights
 
@@ -18,13 +19,16 @@ __all__ = [
     "Checkpoint",
     "EvaluationListener",
     "Progress",
+    "RunConfig",
     "Saving",
     "Setup",
     "Start",
     "bar",
+    "check_run",
     "describe_environment",
     "evaluate",
     "load_weights",
+    "plan_of",
     "steps_of",
     "task_and_data",
     "train",

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from dropsmith.errors import TaskError, did_you_mean
+from dropsmith.errors import TaskError, did_you_mean, excerpt
+from dropsmith.numbers import check_seed, check_whole
 from dropsmith.objectives import Objective
 from dropsmith.plans import KINDS, Kind, Plan
 from dropsmith.tasks import TASKS, USUAL, Bounds, Budget, learning_rates, optimisers, plain_name
@@ -62,12 +63,18 @@ class Setup:
     bounds: Bounds = USUAL
 
     def __post_init__(self) -> None:
+        check_seed(self.seed, TaskError)
+        check_whole("samples", self.samples, 0, TaskError)
+        if self.limit is not None:
+            check_whole("limit", self.limit, 0, TaskError)
+        for name in ("task", "method"):
+            _check_text(name, getattr(self, name))
         if self.precision not in PRECISIONS:
             raise TaskError(
                 f"no precision is called {self.precision!r}\n  there are: {', '.join(PRECISIONS)}"
                 + did_you_mean(self.precision, PRECISIONS)
             )
-        if self.samples < 0 or (self.samples and not self.plan.rules):
+        if self.samples and not self.plan.rules:
             raise TaskError(
                 f"samples={self.samples} with {len(self.plan.rules)} rules in the plan: samples "
                 "differ by the noise of a plan\n  give a method with noise, or samples=0"
@@ -151,3 +158,11 @@ class Setup:
         if self.start is not None:
             values["start"] = self.start.sha256
         return values
+
+
+def _check_text(name: str, value: object) -> None:
+    """A surrogate, as in a path that is no UTF-8, would make a record that no reader takes."""
+    if not isinstance(value, str) or (
+        not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value)
+    ):
+        raise TaskError(f"the {name} must be text that UTF-8 can hold, got {excerpt(value)}")

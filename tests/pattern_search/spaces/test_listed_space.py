@@ -68,8 +68,8 @@ def test_a_value_the_pattern_does_not_take_is_found_when_the_space_is_made():
         ({"format": "dropsmith.plan"}, "not a space"),
         ({"version": 9}, "of version 9"),
         ({"space": "ListdSpace"}, "did you mean 'ListedSpace'"),
-        ({"parts": [{"sets": []}]}, "not a ListedSpace"),
-        ({"choices": [{"name": "a"}]}, "'name' and 'values'"),
+        ({"parts": [{"sets": []}]}, "field parts.0.rule is missing"),
+        ({"choices": [{"name": "a"}]}, "field choices.0.values is missing"),
     ],
 )
 def test_json_that_is_no_space_is_refused(changed: dict[str, Any], says: str):

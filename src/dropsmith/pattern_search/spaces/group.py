@@ -5,7 +5,10 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any, Literal
 
-from dropsmith.errors import SearchError
+from dropsmith.errors import SearchError, excerpt
+from dropsmith.files import check
+from dropsmith.pattern_search.spaces.schemas import StoredGroup
+from dropsmith.pattern_search.spaces.space import Choice
 from dropsmith.plans import Selector, Site
 
 Tied = Literal["resolution", "none"]
@@ -36,8 +39,25 @@ class Group:
 
 def group_from_json(values: dict[str, Any]) -> Group:
     """The group in a JSON object."""
+    check(values, StoredGroup, SearchError)
     fields: dict[str, Any] = values | {"pairs": tuple(values["pairs"])}
     return Group(**fields)
+
+
+def check_groups(groups: Sequence[Group], choices: Sequence[Choice], values: type) -> None:
+    """Raise `SearchError` unless each group has the choices of a schema, of values it allows."""
+    for group in groups:
+        head = f"{group.name}."
+        tokens = {
+            choice.name.removeprefix(head): list(choice.values)
+            for choice in choices
+            if choice.name.startswith(head)
+        }
+        of_group = {name: token for name, token in tokens.items() if "." not in name}
+        try:
+            check(of_group, values, SearchError)
+        except SearchError as error:
+            raise SearchError(f"the choices of the group {excerpt(group.name)}: {error}") from None
 
 
 def check_tied(tied: str) -> None:

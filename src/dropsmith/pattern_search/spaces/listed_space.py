@@ -1,10 +1,12 @@
 """A space written by hand: choices, and the rules that they set, switch on or leave out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from dropsmith.errors import SearchError, did_you_mean
+from dropsmith.errors import SearchError, did_you_mean, excerpt
+from dropsmith.files import check
+from dropsmith.pattern_search.spaces.schemas import StoredPart
 from dropsmith.pattern_search.spaces.space import Choice, Space, Tokens, Value, check_choices
 from dropsmith.patterns import Pattern
 from dropsmith.plans import Plan, Rule, rule_from_json
@@ -84,7 +86,9 @@ class ListedSpace(Space):
         for part in self.parts:
             for name in [name for _, name in part.sets] + [name for name, _ in part.when]:
                 if name not in choices:
-                    raise SearchError(f"no choice is called {name!r}" + did_you_mean(name, choices))
+                    raise SearchError(
+                        f"no choice is called {excerpt(name)}" + did_you_mean(name, choices)
+                    )
             _check_part(part, choices)
 
     def plan(self, tokens: Tokens) -> Plan:
@@ -105,6 +109,7 @@ def listed_from_json(values: dict[str, Any], choices: tuple[Choice, ...]) -> Lis
 
 def part_from_json(values: dict[str, Any], patterns: tuple[type[Pattern], ...] = ()) -> Part:
     """The part in a JSON object; `patterns` are classes of yours that it may name."""
+    check(values, StoredPart, SearchError)
     sets, when = (
         tuple((str(first), second) for first, second in values.get(name, ()))
         for name in ("sets", "when")
@@ -115,8 +120,9 @@ def part_from_json(values: dict[str, Any], patterns: tuple[type[Pattern], ...] =
 def _check_part(part: Part, choices: Mapping[str, Choice]) -> None:
     """Make the pattern with every value it may be given, so that a search cannot fail on part."""
     for setting, name in part.sets:
-        if not hasattr(part.rule.pattern, setting):
-            raise SearchError(f"{type(part.rule.pattern).__name__} has no setting {setting!r}")
+        if setting not in {field.name for field in fields(part.rule.pattern)}:
+            kind = type(part.rule.pattern).__name__
+            raise SearchError(f"{kind} has no setting {excerpt(setting)}")
         for value in choices[name].values:
             settings: dict[str, Any] = {setting: value}
             replace(part.rule.pattern, **settings)

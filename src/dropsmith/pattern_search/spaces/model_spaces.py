@@ -5,7 +5,8 @@ from typing import Any
 
 from torch import nn
 
-from dropsmith.errors import SearchError, did_you_mean
+from dropsmith.errors import SearchError, did_you_mean, excerpt
+from dropsmith.files import check
 from dropsmith.noise import sites
 from dropsmith.pattern_search.spaces.conv_space import ConvSpace, ConvTokens, conv_from_json
 from dropsmith.pattern_search.spaces.group import Tied, check_tied
@@ -16,6 +17,7 @@ from dropsmith.pattern_search.spaces.model_groups import (
     map_groups,
     sublayer_groups,
 )
+from dropsmith.pattern_search.spaces.schemas import StoredSpace
 from dropsmith.pattern_search.spaces.sequence_space import (
     SequenceSpace,
     SequenceTokens,
@@ -124,10 +126,10 @@ def _selector(where: str | Selector) -> Selector:
 
 _Reader = Callable[[dict[str, Any], tuple[Choice, ...]], Space]
 
-_SPACES: dict[str, _Reader] = {
-    "ConvSpace": conv_from_json,
-    "ListedSpace": listed_from_json,
-    "SequenceSpace": sequence_from_json,
+_SPACES: dict[str, tuple[str, _Reader]] = {
+    "ConvSpace": ("groups", conv_from_json),
+    "ListedSpace": ("parts", listed_from_json),
+    "SequenceSpace": ("groups", sequence_from_json),
 }
 
 
@@ -136,12 +138,16 @@ def space_from_json(values: Any) -> Space:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise SearchError(f"not a space: its format is not {FORMAT!r}")
     if values.get("version") != VERSION:
-        raise SearchError(f"a space of version {values.get('version')!r}; read here is {VERSION}")
-    name = values.get("space")
+        version = excerpt(values.get("version"))
+        raise SearchError(f"a space of version {version}; read here is {VERSION}")
+    check(values, StoredSpace, SearchError)
+    name = values["space"]
     if name not in _SPACES:
-        raise SearchError(f"no space is called {name!r}" + did_you_mean(str(name), _SPACES))
-    choices = tuple(choice_from_json(choice) for choice in values.get("choices", ()))
+        raise SearchError(f"no space is called {excerpt(name)}" + did_you_mean(name, _SPACES))
+    field, read = _SPACES[name]
+    if {"groups", "parts"} & set(values) != {field}:
+        raise SearchError(f"a {name} is of {field}, and of nothing else")
     try:
-        return _SPACES[name](values, choices)
-    except (KeyError, TypeError, ValueError) as error:
+        return read(values, tuple(map(choice_from_json, values["choices"])))
+    except ValueError as error:
         raise SearchError(f"not a {name}\n  {error}") from None

@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from dropsmith.errors import SearchError
-from dropsmith.pattern_search.spaces.group import Group, group_from_json
+from dropsmith.pattern_search.spaces.group import Group, check_groups, group_from_json
+from dropsmith.pattern_search.spaces.schemas import SequenceValues
 from dropsmith.pattern_search.spaces.space import Choice, Space, Tokens, Value, check_choices
 from dropsmith.patterns import Bernoulli, Pattern, Spans
 from dropsmith.plans import Plan, Rule, rule
@@ -65,6 +66,7 @@ class SequenceSpace(Space):
 
     def __post_init__(self) -> None:
         check_choices(self.choices)
+        check_groups(self.groups, self.choices, SequenceValues)
 
     def plan(self, tokens: Tokens) -> Plan:
         """A rule for each group that is not left without noise."""

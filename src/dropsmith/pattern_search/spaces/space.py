@@ -4,10 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
-from dropsmith.errors import SearchError, did_you_mean
+from dropsmith.errors import SearchError, did_you_mean, excerpt
+from dropsmith.files import check
+from dropsmith.pattern_search.spaces.schemas import StoredChoice
 from dropsmith.plans import Plan
 from dropsmith.record import config_id
 
@@ -43,7 +45,10 @@ class Choice:
             raise SearchError(f"choice {self.name!r} takes a tuple of values, got {self.values!r}")
         for value in self.values:
             if not isinstance(value, int | float | str | bool):
-                raise SearchError(f"choice {self.name!r}: {value!r} is no number, text or bool")
+                shown = excerpt(value)
+                raise SearchError(f"choice {self.name!r}: {shown} is no number, text or bool")
+            if isinstance(value, float) and not isfinite(value):
+                raise SearchError(f"choice {self.name!r}: {value!r} is no finite number")
         # 1 == True, but as choices they are two.
         if len({(type(value), value) for value in self.values}) < len(self.values):
             raise SearchError(f"choice {self.name!r} has a value twice: {self.values!r}")
@@ -55,8 +60,7 @@ class Choice:
 
 def choice_from_json(values: Any) -> Choice:
     """The choice in a JSON object."""
-    if not isinstance(values, dict) or set(values) != {"name", "values"}:
-        raise SearchError(f"a choice is an object with 'name' and 'values', got {values!r}")
+    check(values, StoredChoice, SearchError)
     return Choice(values["name"], tuple(values["values"]))
 
 

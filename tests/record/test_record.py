@@ -1,11 +1,13 @@
 """Records come back from their files as they were, or not at all."""
 
 import json
+import math
+import os
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropsmith.errors import DataError
@@ -25,6 +27,7 @@ RECORD = Record(
 )
 
 
+@settings(deadline=None)  # the first call makes the schema
 @given(st.dictionaries(st.text(max_size=6), JSON, max_size=4))
 def test_a_record_survives_json(config):
     record = replace(RECORD, config=config)
@@ -48,7 +51,7 @@ def test_saving_again_replaces_the_record_and_leaves_nothing_else(tmp_path):
 def test_a_save_that_fails_leaves_the_old_record_whole(tmp_path, monkeypatch, method):
     path = RECORD.save(tmp_path)
 
-    def fail(self, *_):
+    def fail(self, *_, **__):
         self.with_suffix(self.suffix).touch()
         raise OSError("no space left on device")
 
@@ -106,6 +109,88 @@ def test_a_record_of_version_1_is_read_without_the_path_of_its_data(task, data, 
     assert (record.scores, record.curve) == (RECORD.scores, RECORD.curve)
 
 
+def test_a_record_under_the_name_of_another_is_refused(tmp_path):
+    other = replace(RECORD, config=RECORD.config | {"seed": 4})
+    path = tmp_path / f"{other.id}.json"
+    RECORD.save(tmp_path).rename(path)
+    with pytest.raises(
+        DataError, match=rf"from {path}\n  it is record {RECORD.id}, under the name"
+    ):
+        Record.load(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"id": "../../etc/x0"}, "field id should be a record id of 12 hexadecimal digits"),
+        ({"colour": 1}, "field colour is unknown"),
+        ({"version": True}, "field version should be a valid integer, but is True"),
+        ({"version": [2]}, r"version \[2\]"),
+        ({"scores": {"test_nll": "0.5"}}, "field scores.test_nll should be a valid number, but is"),
+        ({"scores": {"test_nll": True}}, "field scores.test_nll should be a valid number, but is"),
+        ({"scores": {"test_nll": 2**80}}, None),
+        ({"curve": [{"step": [1]}]}, r"field curve.0.step should be a valid number, but is \[1\]"),
+        ({"curve": {"step": 1}}, "field curve should be a valid list"),
+        ({"cost": [1]}, "field cost should be a valid dictionary"),
+        (
+            {"environment": {"start": {"seed": -1}}},
+            "field environment.start.seed should be greater",
+        ),
+        ({"environment": {"signatures": ["BLEU"]}}, "field environment.signatures should be a"),
+        ({"status": None}, "field status should be a valid string, but is None"),
+        ({"x" * 9000: 1}, "field 'xxx"),
+    ],
+)
+def test_fields_of_other_types_are_named(changes, says, tmp_path):
+    path = RECORD.save(tmp_path)
+    path.write_text(json.dumps(RECORD.to_json() | changes))
+    if says is None:
+        assert Record.load(path).scores["test_nll"] == 2.0**80
+        return
+    with pytest.raises(DataError, match=says) as caught:
+        Record.load(path)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_folder_and_a_pipe_in_its_place_are_refused_at_once(tmp_path):
+    (tmp_path / "folder.json").mkdir()
+    os.mkfifo(tmp_path / "pipe.json")
+    for name in ("folder.json", "pipe.json"):
+        with pytest.raises(DataError, match="no regular file"):
+            Record.load(tmp_path / name)
+
+
+def test_numbers_of_a_run_that_diverged_are_json_for_everybody_and_come_back(tmp_path):
+    wild = replace(
+        RECORD,
+        scores={"test_nll": math.nan, "test_perplexity": math.inf},
+        curve=({"train_loss": -math.inf, "step": 1},),
+        status='stopped: "Infinity"',
+    )
+    path = wild.save(tmp_path)
+    strict = json.loads(path.read_text(), parse_constant=pytest.fail)
+    assert strict["scores"] == {"test_nll": None, "test_perplexity": math.inf}
+    read = Record.load(path)
+    assert math.isnan(read.scores["test_nll"])
+    assert read.scores["test_perplexity"] == math.inf
+    assert (read.curve, read.status) == (wild.curve, wild.status)
+
+
+def test_a_nan_as_python_writes_it_is_read(tmp_path):
+    path = RECORD.save(tmp_path)
+    path.write_text(json.dumps(RECORD.to_json() | {"scores": {"test_nll": math.nan}}))
+    assert math.isnan(Record.load(path).scores["test_nll"])
+
+
+def test_a_configuration_of_other_than_json_values_is_refused():
+    deep: list = []
+    for _ in range(5000):
+        deep = [deep]
+    for value in (deep, {1, 2}, Path("x")):
+        with pytest.raises(DataError, match="a configuration is of JSON values"):
+            _ = Record(config={"x": value}).id
+
+
 def test_a_record_of_version_1_whose_settings_were_edited_is_refused():
     config = {"task": "sst2", "seed": 3, "data": "there"}
     values = RECORD.to_json() | {"version": 1, "config": config, "id": config_id(config)}
@@ -123,7 +208,10 @@ def test_a_record_of_version_1_whose_settings_were_edited_is_refused():
         ("3", "its format is not"),
         ('{"format": "dropsmith.plan"}', "its format is not"),
         ('{"format": "dropsmith.record", "version": 3}', "of version 3, read here is 2"),
-        ('{"format": "dropsmith.record", "version": 1, "id": "x"}', "holds no configuration"),
+        (
+            '{"format": "dropsmith.record", "version": 1, "id": "x"}',
+            "12 hexadecimal digits, but is 'x'",
+        ),
     ],
 )
 def test_a_file_that_holds_no_record_is_named_with_the_reason(tmp_path, text, told):

@@ -1,0 +1,131 @@
+"""The record of one run, as a value: settings in, numbers out, and enough to run it again."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from math import nan
+from pathlib import Path
+from typing import Any
+
+from dropsmith.errors import DataError, excerpt
+from dropsmith.files import check, json_text, read_json, write_text
+from dropsmith.record.schema import StoredRecord
+
+FORMAT = "dropsmith.record"
+VERSION = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One run. Its id is a hash of the resolved configuration, so equal settings find each other.
+
+    Args:
+        config: everything that decides the run but the data: task, method, model, plan,
+            objective, seed, optimiser, budget, as JSON values.
+        environment: versions, device, commit, and the hash of the data, wherever it was read
+            from; these do not enter the id.
+        curve: one row per evaluation: step, epoch, train and validation numbers.
+        scores: final numbers by name, such as `validation_accuracy` and `test_nll`.
+        cost: seconds, peak memory in bytes, example-views forward and backward.
+        status: `finished`, or why the run stopped.
+    """
+
+    config: dict[str, Any]
+    environment: dict[str, Any] = field(default_factory=dict)
+    curve: tuple[dict[str, float], ...] = ()
+    scores: dict[str, float] = field(default_factory=dict)
+    cost: dict[str, float] = field(default_factory=dict)
+    status: str = "finished"
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that name the configuration."""
+        return config_id(self.config)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads back as an equal record; null stands for NaN."""
+        values = {"format": FORMAT, "version": VERSION, "id": self.id} | asdict(self)
+        numbers = {"scores": _spelled(self.scores), "cost": _spelled(self.cost)}
+        return values | {"curve": [_spelled(row) for row in self.curve]} | numbers
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Record":
+        """The record in a JSON object; raise `DataError` for anything else."""
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise DataError(f"not a record: its format is not {FORMAT!r}")
+        if values.get("version") not in (1, VERSION):
+            version = excerpt(values.get("version"))
+            raise DataError(f"this record is of version {version}, read here is {VERSION}")
+        # Values stay as they are, for a checked object has its fields in another order.
+        check(values, StoredRecord)
+        if values["id"] != (hash_id := config_id(values["config"])):
+            raise DataError(f"record {values['id']!r} does not hash to its own id {hash_id!r}")
+        config, environment = values["config"], values.get("environment", {})
+        if values["version"] == 1:
+            config, environment = _without_path(config, environment)
+        return cls(
+            config=config,
+            environment=environment,
+            curve=tuple(map(_read, values.get("curve", ()))),
+            scores=_read(values.get("scores", {})),
+            cost=_read(values.get("cost", {})),
+            status=values.get("status", "finished"),
+        )
+
+    def save(self, folder: Path) -> Path:
+        """Write `<id>.json` into `folder`, whole or not at all, and return its path."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.id}.json"
+        write_text(path, json_text(self.to_json()))
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> "Record":
+        """The record in a file; raise `DataError` naming the file where it is not that one."""
+        try:
+            values = read_json(path)
+            record = cls.from_json(values)
+            if values["id"] != path.stem:
+                raise DataError(
+                    f"it is record {values['id']}, under the name of another\n"
+                    f"  a record is in the file of its id: {values['id']}.json"
+                )
+        except (OSError, DataError) as error:
+            raise DataError(f"cannot read a record from {path}\n  {error}") from None
+        return record
+
+
+def config_id(config: dict[str, Any]) -> str:
+    """The id that a record of this configuration has.
+
+    >>> config_id({"a": 1, "b": 2}) == config_id({"b": 2, "a": 1})
+    True
+    """
+    try:
+        text = json.dumps(config, sort_keys=True, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"a configuration is of JSON values\n  {error}") from None
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _spelled(numbers: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: None if value != value else value for name, value in numbers.items()}
+
+
+def _read(numbers: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: nan if value is None else value for name, value in numbers.items()}
+
+
+def _without_path(
+    config: dict[str, Any], environment: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Those of a record of version 1, which held the path of the data as it was typed."""
+    config = dict(config)
+    data_path = config.pop("data", None)
+    if "task" in config:
+        task = str(config["task"])
+        data_path, config["task"] = data_path or task != Path(task).name, Path(task).name or task
+    if "data_sha256" in environment:
+        environment = {**environment, "data_given": bool(data_path)}
+    return config, environment
