@@ -87,7 +87,7 @@ def excerpt(value: object) -> str:
     try:
         text = _EXCERPTS.repr(value)
     except ValueError:  # Python spells no whole number of more than some thousand digits
-        text = f"a number of type {type(value).__name__}"
+        return "a number of thousands of digits"
     return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}..."
 
 
