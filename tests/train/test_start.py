@@ -204,15 +204,19 @@ def spoken(*words):
 
 def test_the_same_words_in_another_order_are_another_vocabulary(tmp_path):
     model = nn.Linear(3, 1)
-    (tmp_path / "run").mkdir()
-    save_file(model.state_dict(), tmp_path / "run" / WEIGHTS)
     known = {"vocabulary_sha256": words_hash(spoken("a", "b"))}
     record = Record(config={"task": "x"}, environment=known)
-    record.save(tmp_path).rename(tmp_path / "run.json")
-    start = Start.of(tmp_path / "run")
+    path, run = record.save(tmp_path), tmp_path / record.id
+    run.mkdir()
+    save_file(model.state_dict(), run / WEIGHTS)
+    start = Start.of(run)
     start.load_into(model, spoken("a", "b"))
     with pytest.raises(DataError, match=r"know other words[\s\S]*the same --limit"):
         start.load_into(model, spoken("b", "a"))
+    run.rename(tmp_path / "best")
+    path.rename(tmp_path / "best.json")
+    with pytest.raises(DataError, match="under the name of another"):
+        Start.of(tmp_path / "best").load_into(model, spoken("b", "a"))
 
 
 def test_only_texts_have_a_vocabulary():

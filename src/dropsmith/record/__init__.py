@@ -1,7 +1,7 @@
 """The record of one run, as a value and as a file named by its id."""
 
 from dropsmith.record.losses import LOSSES, validation_loss, validation_loss_name
-from dropsmith.record.record import FORMAT, VERSION, Record, config_id
+from dropsmith.record.record import FORMAT, VERSION, Record, config_id, is_record
 from dropsmith.record.schema import (
     RecordId,
     StoredEnvironment,
@@ -17,6 +17,7 @@ __all__ = [
     "StoredEnvironment",
     "a_record_id_of_12_hexadecimal_digits",
     "config_id",
+    "is_record",
     "validation_loss",
     "validation_loss_name",
 ]

@@ -109,6 +109,15 @@ def config_id(config: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def is_record(path: Path) -> bool:
+    """Say whether a file means to be a record, be it a good one or not."""
+    try:
+        values = read_json(path)
+    except (OSError, DataError):
+        return False
+    return isinstance(values, dict) and values.get("format") == FORMAT
+
+
 def _spelled(numbers: Mapping[str, float]) -> dict[str, float | None]:
     return {name: None if value != value else value for name, value in numbers.items()}
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dropsmith.errors import DataError, TaskError
-from dropsmith.record import Record
+from dropsmith.record import Record, is_record
 from dropsmith.tasks import Data
 from dropsmith.train.checkpoint import FILE
 from dropsmith.train.environment import words_hash
@@ -56,13 +56,15 @@ class Start:
 
     @property
     def record(self) -> Record | None:
-        """That of the run whose best weights they are, where they lie as it left them."""
+        """That of the run whose best weights they are, where they lie as it left them.
+
+        Raises:
+            DataError: there is a record in its place, which is broken or another's.
+        """
         file = self.weights.resolve()
         path = file.parent.with_name(f"{file.parent.name}.json")
-        try:
-            return Record.load(path) if file.name == WEIGHTS and path.exists() else None
-        except DataError:  # a file of somebody else's
-            return None
+        is_ours = file.name == WEIGHTS and path.exists() and is_record(path)
+        return Record.load(path) if is_ours else None
 
     @property
     def description(self) -> dict[str, Any]:
