@@ -1,6 +1,7 @@
 """Checks of the numbers that a person gives: of the right type, finite, and in their range."""
 
 from math import inf
+from sys import float_info
 
 from dropsmith.errors import DropsmithError, excerpt
 
@@ -67,5 +68,6 @@ def check_number(
     wrong = error(f"{name} must be a finite number {bounds}, got {excerpt(value)}")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong
-    if not least <= value <= most or value in (-inf, inf):
+    # A whole number may be larger than any that is finite as a float.
+    if not max(least, -float_info.max) <= value <= min(most, float_info.max):
         raise wrong

@@ -1,5 +1,6 @@
 """Reading takes names from a short table and from what it is handed, never from elsewhere."""
 
+import math
 import sys
 from dataclasses import dataclass
 
@@ -101,3 +102,44 @@ def test_another_class_under_a_name_of_ours_is_refused():
     assert from_json({"pattern": "Bernoulli", "rate": 0.1}, extra=(Bernoulli,)) == Bernoulli(
         rate=0.1
     )
+
+
+WRONG_NUMBERS = [True, "0.1", None, [0.1], {"a": 1}, math.nan, 1e400, -1e400, 2**70, -1, -0.1]
+CHANCES = [
+    *({"pattern": name, "rate": 0.1} for name in ("Bernoulli", "Gaussian", "TorchDropout")),
+    *({"pattern": name, "rate": 0.1} for name in ("DropConnect", "StochasticDepth", "WordDropout")),
+    {"pattern": "Bernoulli", "rate": {"schedule": "DepthRate", "first": 0.0, "last": 0.5}},
+    {"pattern": "Bernoulli", "rate": {"schedule": "LateRate", "rate": 0.1, "steps": 5}},
+    {"pattern": "Bernoulli", "rate": {"schedule": "LinearRate", "start": 0, "end": 0, "steps": 5}},
+    {"pattern": "Bernoulli", "rate": {"schedule": "CyclicRate", "low": 0, "high": 0, "period": 5}},
+    {"pattern": "DropBlock", "rate": 0.1, "size": 3},
+    {"pattern": "Spans", "size": 3, "stride": 1},
+    {"pattern": "Tiles", "size": 3, "stride": 1, "repeat": 2, "side": 8},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG_NUMBERS, ids=repr)
+@pytest.mark.parametrize("values", CHANCES, ids=str)
+def test_every_number_of_every_pattern_and_schedule_is_checked(values, wrong):
+    inner = values["rate"] if isinstance(values.get("rate"), dict) else values
+    for name in set(inner) - {"pattern", "schedule"}:
+        if wrong is None and name in ("repeat", "side"):
+            continue
+        broken = {**inner, name: wrong}
+        with pytest.raises(PatternError, match=r"^.{1,200}(\n.{1,200})?$"):
+            from_json(broken if inner is values else {**values, "rate": broken})
+
+
+@pytest.mark.parametrize("name", ["rotate", "shear_x", "shear_y"])
+@pytest.mark.parametrize("wrong", [True, "0.1", None, math.nan, 1e400, 1e308, 2**70], ids=repr)
+def test_angles_beyond_sense_are_refused(name, wrong):
+    with pytest.raises(PatternError, match=f"Tiles: {name} is a finite number, got"):
+        from_json({"pattern": "Tiles", "size": 3, "stride": 1, name: wrong})
+
+
+def test_schedules_are_not_nested():
+    inner = {"schedule": "DepthRate", "first": 0.0, "last": 0.5}
+    with pytest.raises(PatternError, match="LateRate: rate must be a number, got"):
+        from_json(
+            {"pattern": "Bernoulli", "rate": {"schedule": "LateRate", "rate": inner, "steps": 1}}
+        )

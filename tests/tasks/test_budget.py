@@ -1,5 +1,9 @@
+import math
 from dataclasses import asdict, replace
 
+import pytest
+
+from dropsmith.errors import TaskError
 from dropsmith.tasks import Budget
 from dropsmith.tasks.learning_rates import Plateau
 from dropsmith.tasks.optimisers import TriggeredASGD
@@ -40,3 +44,28 @@ def test_another_optimiser_or_schedule_is_written_down_with_its_settings():
         "optimiser": {"name": "TriggeredASGD", "nonmono": 3, "shrink": 0.0},
         "schedule": {"name": "Plateau", "factor": 3, "patience": 21, "least": 0.0},
     }
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "patience", "window"])
+@pytest.mark.parametrize("value", [0, -1, 2**31, 2**70, True, 1.5, "1", math.nan, [1]])
+def test_counts_are_whole_numbers_of_at_least_one(name, value):
+    with pytest.raises(
+        TaskError, match=rf"{name} must be a whole number of at (least 1|most \d+), "
+    ):
+        replace(USUAL, **{name: value})
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "weight_decay", "clip", "warmup", "reset"])
+@pytest.mark.parametrize("value", [-0.1, math.nan, math.inf, True, "0.1", [0.1]])
+def test_rates_and_shares_are_finite_and_not_negative(name, value):
+    with pytest.raises(
+        TaskError, match=f"{name} must be a finite number (of 0 or more|from 0 to 1)"
+    ):
+        replace(USUAL, **{name: value})
+
+
+@pytest.mark.parametrize("name", ["warmup", "reset"])
+def test_shares_are_one_at_most(name):
+    assert getattr(replace(USUAL, **{name: 1}), name) == 1
+    with pytest.raises(TaskError, match=f"{name} must be a finite number from 0 to 1, got 1.01"):
+        replace(USUAL, **{name: 1.01})
