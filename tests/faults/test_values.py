@@ -2,14 +2,16 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from compare.synthetic import LOSSES, comparison
-from dropsmith.compare import Comparison, migrate_records
+from dropsmith.compare import Comparison, Row, migrate_records
 from dropsmith.errors import DropsmithError
 from dropsmith.learn import Problem, Searches, problem
 from dropsmith.learn.schemas import StoredSearch
@@ -22,8 +24,9 @@ from dropsmith.pattern_search.spaces.sequence_space import SequenceSpace
 from dropsmith.patterns import Bernoulli, CyclicRate, DropBlock, LinearRate, PerView, Spans, Tiles
 from dropsmith.patterns import from_json as pattern_from_json
 from dropsmith.plans import Plan, rule, select
-from dropsmith.record import Record
-from dropsmith.report import runs_in
+from dropsmith.record import Record, config_id
+from dropsmith.report import page, pictures, runs_in, runs_page
+from dropsmith.train import check_run
 from faults.mutate import mutate_bytes, mutate_json
 from learn import small
 
@@ -184,6 +187,62 @@ def test_a_folder_that_is_migrated_is_read_whole_or_left_alone(tmp_path: Path):
             assert list(tmp_path.iterdir()) == [path]
 
     assert read_all(read, files(record.to_json(), 100)) > 50
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch):
+    for name in ("forest", "cost", "curves", "run_curves"):
+        monkeypatch.setattr(pictures, f"{name}_figure", lambda *_: None)
+    monkeypatch.setattr(pictures, "gallery", lambda *_: "")
+
+
+def broken_records(records: Sequence[Record], count: int) -> Iterator[list[Any]]:
+    """The records as JSON, with one field of one of them broken, and ids that fit again."""
+    whole = [record.to_json() for record in records]
+    yield whole
+    for seed in range(count):
+        rng = random.Random(seed)
+        values, index = list(whole), rng.randrange(len(whole))
+        part = rng.choice(("config", "scores", "curve", "cost", "environment", "status"))
+        changed = mutate_json({part: whole[index][part]}, rng)
+        values[index] = whole[index] | (changed if isinstance(changed, dict) else {})
+        with suppress(DropsmithError, TypeError):
+            values[index]["id"] = config_id(values[index]["config"])
+        yield values
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_pages_of_runs():
+    def read(values: list[Any]) -> None:
+        runs_page([check_run(Record.from_json(each)) for each in values])
+
+    row = comparison({"r-drop": [0.1, 0.2]}).rows[0]
+    assert read_all(read, broken_records(row.records, COUNT)) > COUNT // 3
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_pages_of_comparisons():
+    made = comparison({name: LOSSES[name] for name in ("none", "r-drop")})
+
+    def read(values: list[Any]) -> None:
+        records = iter([check_run(Record.from_json(each)) for each in values])
+
+        def renewed(row: Row) -> Row:
+            trials = tuple(
+                replace(trial, records=tuple(next(records) for _ in trial.records))
+                for trial in row.trials
+            )
+            runs = tuple(next(records) for _ in row.records)
+            return replace(row, trials=trials, records=runs)
+
+        page(replace(made, rows=tuple(map(renewed, made.rows))))
+
+    in_order = [
+        record
+        for row in made.rows
+        for record in (*(r for trial in row.trials for r in trial.records), *row.records)
+    ]
+    assert read_all(read, broken_records(in_order, COUNT)) > COUNT // 4
 
 
 def test_schemas_name_every_field_that_is_written():

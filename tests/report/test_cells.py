@@ -1,5 +1,6 @@
 """Tables: their cells are the records' numbers, in the terminal, in Markdown and on the page."""
 
+import os
 import re
 from collections import Counter
 from io import StringIO
@@ -134,6 +135,39 @@ def test_a_file_without_its_markers_is_left_alone(tmp_path, text):
     with pytest.raises(DataError, match="needs the lines <!-- a -->"):
         write_between(path, "a", "new")
     assert path.read_text() == text
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_a_table_goes_into_no_link_and_waits_for_no_pipe(kind, tmp_path):
+    text = "<!-- a --><!-- /a -->"
+    victim, path = tmp_path / "victim.md", tmp_path / "card.md"
+    victim.write_text(text)
+    make = {
+        "link": lambda: path.symlink_to(victim),
+        "pipe": lambda: os.mkfifo(path),
+        "folder": path.mkdir,
+    }
+    make[kind]()
+    with pytest.raises(DataError, match=r"card\.md is (a link|no file), and is left alone"):
+        write_between(path, "a", "new")
+    assert victim.read_text() == text
+
+
+def test_a_table_keeps_the_ends_of_lines_and_the_letters_of_its_file(tmp_path):
+    path = tmp_path / "card.md"
+    path.write_bytes("é\r\n<!-- a -->\r\n<!-- /a -->\r\n".encode())
+    write_between(path, "a", "one\ntwo")
+    assert path.read_bytes() == "é\r\n<!-- a -->\r\none\r\ntwo\r\n<!-- /a -->\r\n".encode()
+    path.write_bytes(b"caf\xe9<!-- a --><!-- /a -->")
+    with pytest.raises(DataError, match=f"cannot read {path}"):
+        write_between(path, "a", "new")
+
+
+def test_a_name_that_would_end_its_mark_is_refused(tmp_path):
+    path = tmp_path / "card.md"
+    path.write_text("<!-- a --> --><!-- /a --> -->")
+    with pytest.raises(DataError, match="no table can be marked with 'a -->'"):
+        write_between(path, "a -->", "new")
 
 
 def test_a_language_models_table_has_perplexity_before_likelihood():

@@ -1,6 +1,8 @@
 """The page: one file, nothing from outside, readable without colours or pictures."""
 
+import os
 import re
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -17,10 +19,12 @@ from compare.synthetic import (
     with_samples,
 )
 from dropsmith.compare import Row
+from dropsmith.errors import DataError
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.report import page, write_page
+from dropsmith.report.html import save_page
 
 FOUND = comparison(LOSSES)
 VOID = {"meta", "link", "img", "br"}
@@ -147,6 +151,51 @@ def given(found):
 def test_records_hold_no_path_so_masks_need_one_where_the_data_was_given():
     found = given(comparison({"dropout": [0.1, 0.2]}))
     assert "give --data DIR" in page(found)
+
+
+def test_a_model_that_only_a_record_names_is_never_imported(tmp_path, monkeypatch):
+    (tmp_path / "evil_model.py").write_text(
+        "from pathlib import Path\nPath('ran').touch()\nmake = None\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "evil_model", raising=False)
+    found = comparison({"dropout": [0.1, 0.2]})
+    for record in found.records:
+        record.config["model"] = "evil_model:make"
+    assert "give --model evil_model:make" in page(found)
+    assert "evil_model" not in sys.modules
+    assert not (tmp_path / "ran").exists()
+    assert "no function &#x27;make&#x27;" in page(found, model="evil_model:make")
+
+
+def test_a_task_that_is_a_path_is_not_read_because_a_record_says_so(tmp_path):
+    found = comparison({"dropout": [0.1, 0.2]})
+    for record in found.records:
+        record.config["task"] = str(tmp_path)
+    assert "give --data DIR" in page(found)
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "folder", "pipe"])
+def test_a_page_takes_the_place_of_a_file_and_of_nothing_else(kind, tmp_path):
+    victim, path = tmp_path / "victim.txt", tmp_path / "report.html"
+    victim.write_text("mine")
+    {
+        "link": lambda: path.symlink_to(victim),
+        "dangling link": lambda: path.symlink_to(tmp_path / "new.txt"),
+        "folder": path.mkdir,
+        "pipe": lambda: os.mkfifo(path),
+    }[kind]()
+    with pytest.raises(DataError, match=r"report\.html is (a link|no file), and is left alone"):
+        save_page("<p>", tmp_path)
+    assert victim.read_text() == "mine"
+    assert {each.name for each in tmp_path.iterdir()} == {"victim.txt", "report.html"}
+
+
+def test_a_folder_that_is_given_as_a_link_gets_its_page(tmp_path):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "runs")
+    save_page("<p>", tmp_path / "link")
+    assert (tmp_path / "runs" / "report.html").read_text() == "<p>"
 
 
 def test_masks_are_not_drawn_over_other_data_than_that_of_the_runs():

@@ -69,8 +69,8 @@ def compare_best_plans(
     from dropsmith.cli._searches import retraining_comparison
     from dropsmith.compare import Design, compare, count
     from dropsmith.learn import LEARNED, PLAN, RETRAINED
-    from dropsmith.plans import Plan
     from dropsmith.report import write_page
+    from dropsmith.train import plan_of
 
     if not seeds:
         return retraining_comparison(folder)
@@ -90,6 +90,7 @@ def compare_best_plans(
         comparison = compare(design, folder / RETRAINED, watch=watch)
     row = comparison.row(LEARNED)
     if row is not None:
-        Plan.from_json(row.records[0].config["plan"]).save(folder / PLAN)
-    write_page(comparison, folder / RETRAINED, None if setup.data is None else Path(setup.data))
+        plan_of(row.records[0]).save(folder / PLAN)
+    data = None if setup.data is None else Path(setup.data)
+    write_page(comparison, folder / RETRAINED, data, setup.model)
     return comparison

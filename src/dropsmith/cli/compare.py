@@ -153,7 +153,7 @@ def compare(
     check(design)
     folder = folder_of(out, task)
     data_place = data or (None if task in TASKS else Path(task))
-    _finish(_run(design, folder, processes), folder, data_place, as_json)
+    _finish(_run(design, folder, processes), folder, data_place, model, as_json)
 
 
 def _run(design: "Design", folder: Path, processes: int | None) -> "Comparison":
@@ -164,10 +164,12 @@ def _run(design: "Design", folder: Path, processes: int | None) -> "Comparison":
         return compare(design, folder, processes=processes, watch=watch)
 
 
-def _finish(comparison: "Comparison", folder: Path, data: Path | None, as_json: bool) -> None:
+def _finish(
+    comparison: "Comparison", folder: Path, data: Path | None, model: str | None, as_json: bool
+) -> None:
     from dropsmith.cli._output import show
     from dropsmith.report import write_page
 
-    show(comparison, write_page(comparison, folder, data), as_json)
+    show(comparison, write_page(comparison, folder, data, model), as_json)
     if any(row.failed_records for row in comparison.rows):
         raise typer.Exit(1)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dropsmith.cli._options import AsJson, DataFolder
+from dropsmith.cli._options import AsJson, DataFolder, ModelName
 
 Runs = Annotated[
     Path,
@@ -24,12 +24,17 @@ Markdown = Annotated[
 
 
 def report(
-    runs: Runs, data: DataFolder = None, into: Markdown = None, as_json: AsJson = False
+    runs: Runs,
+    data: DataFolder = None,
+    model: ModelName = None,
+    into: Markdown = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write the page of a comparison or a search anew from what is on disk, and print its table.
 
     Records hold no path of data: where the task does not carry its own, --data says where the
-    examples lie over which the page draws what is dropped.
+    examples lie over which the page draws what is dropped. A model of your own is run for these
+    pictures only where --model names it again: files run nothing.
 
     A folder whose runs were made by train, and not by compare, has a page and a table of its runs,
     without differences.
@@ -42,18 +47,20 @@ def report(
     from dropsmith.report import main_grid, markdown_table, write_between, write_page
 
     if (runs / PROBLEM).exists():
-        _searches(runs, data, into, as_json)
+        _searches(runs, data, model, into, as_json)
         return
     if not (runs / FILE).exists():
-        _runs(runs, data, into, as_json)
+        _runs(runs, data, model, into, as_json)
         return
     comparison = Comparison.load(runs)
     if into is not None:
         write_between(into, runs.resolve().name, markdown_table(main_grid(comparison)))
-    show(comparison, write_page(comparison, runs, data), as_json)
+    show(comparison, write_page(comparison, runs, data, model), as_json)
 
 
-def _searches(runs: Path, data: Path | None, into: Path | None, as_json: bool) -> None:
+def _searches(
+    runs: Path, data: Path | None, model: str | None, into: Path | None, as_json: bool
+) -> None:
     from dropsmith.cli._searches import as_object, retraining_comparison, show
     from dropsmith.learn import Searches
     from dropsmith.report import markdown_table, plan_grid, write_between, write_search_page
@@ -62,22 +69,25 @@ def _searches(runs: Path, data: Path | None, into: Path | None, as_json: bool) -
     comparison = retraining_comparison(runs)
     if into is not None:
         write_between(into, runs.resolve().name, markdown_table(plan_grid(searches)))
-    page = write_search_page(searches, runs, comparison, data)
+    page = write_search_page(searches, runs, comparison, data, model)
     if as_json:
         print(json.dumps(as_object(searches, comparison, runs, page), indent=1))
     else:
         show(searches, comparison, runs, page)
 
 
-def _runs(runs: Path, data: Path | None, into: Path | None, as_json: bool) -> None:
+def _runs(
+    runs: Path, data: Path | None, model: str | None, into: Path | None, as_json: bool
+) -> None:
     from dropsmith.cli._output import show_runs
+    from dropsmith.files import json_text
     from dropsmith.report import markdown_table, runs_grid, runs_in, write_between, write_runs_page
 
     records = runs_in(runs)
-    page = write_runs_page(records, runs, data)
+    page = write_runs_page(records, runs, data, model)
     if into is not None:
         write_between(into, runs.resolve().name, markdown_table(runs_grid(records)))
     if as_json:
-        print(json.dumps([record.to_json() for record in records], indent=1))
+        print(json_text([record.to_json() for record in records]), end="")
         return
     show_runs(records, page)

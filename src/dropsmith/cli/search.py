@@ -127,7 +127,7 @@ def search(
     comparison = compare_best_plans(
         children.task, children.setup, searches, folder, retrain_seeds, methods
     )
-    _finish(searches, comparison, folder, data, as_json)
+    _finish(searches, comparison, folder, data, children.setup.model, as_json)
     if (
         retrain_seeds
         and comparison is not None
@@ -143,12 +143,13 @@ def _finish(
     comparison: "Comparison | None",
     folder: Path,
     data: Path | None,
+    model: str | None,
     as_json: bool,
 ) -> None:
     from dropsmith.cli._searches import as_object, show
     from dropsmith.report import write_search_page
 
-    page = write_search_page(searches, folder, comparison, data)
+    page = write_search_page(searches, folder, comparison, data, model)
     if as_json:
         print(json.dumps(as_object(searches, comparison, folder, page), indent=1))
     else:

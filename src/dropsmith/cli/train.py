@@ -1,6 +1,5 @@
 """`dropsmith train`: one run, one record."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,7 +113,9 @@ def train(
     check_setup(setup)
     folder = folder_of(out, home or setup.task)
     record = record_of(setup, folder)
-    print(json.dumps(record.to_json(), indent=1)) if as_json else _show(record, folder)
+    from dropsmith.files import json_text
+
+    print(json_text(record.to_json()), end="") if as_json else _show(record, folder)
     if record.status != "finished":
         raise typer.Exit(1)
 

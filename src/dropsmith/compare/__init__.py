@@ -10,7 +10,7 @@ from dropsmith.compare.price import Price, clock, prices
 from dropsmith.compare.run_comparison import compare, count
 from dropsmith.compare.run_status import has_result
 from dropsmith.compare.runs import Job, Watch, run
-from dropsmith.compare.statistics import Difference, Spread, corrected_p_values
+from dropsmith.compare.statistics import Difference, Spread, corrected_p_values, mean
 from dropsmith.compare.stored_records import migrate_records, setup_id, stored_record
 from dropsmith.compare.summary import (
     METRIC_SETS,
@@ -49,6 +49,7 @@ __all__ = [
     "find_method",
     "full",
     "has_result",
+    "mean",
     "metrics",
     "migrate_records",
     "ordinal",

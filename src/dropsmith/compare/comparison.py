@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf, isnan
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from dropsmith.compare.comparison_schema import (
@@ -15,6 +14,7 @@ from dropsmith.compare.comparison_schema import (
     record_ids,
 )
 from dropsmith.compare.method import Setting
+from dropsmith.compare.statistics import mean
 from dropsmith.errors import DataError, excerpt
 from dropsmith.files import json_text, read_json, write_text
 from dropsmith.record import Record, validation_loss
@@ -40,8 +40,8 @@ class Trial:
         """Mean validation loss over the seeds; infinite where a run of them has none."""
         if not self.is_finished:
             return inf
-        mean = fmean(validation_loss(record.scores) for record in self.records)
-        return inf if isnan(mean) else mean
+        average = mean(validation_loss(record.scores) for record in self.records)
+        return inf if isnan(average) else average
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import median
 
 from dropsmith.compare.comparison import Comparison, Row
 from dropsmith.compare.method import Setting
 from dropsmith.compare.method_names import full
 from dropsmith.compare.methods import METHODS
-from dropsmith.compare.statistics import Difference
+from dropsmith.compare.statistics import Difference, mean
 from dropsmith.compare.summary import differences, metrics
 
 COST_NAMES = {"seconds", "steps", "peak_memory_bytes", "example_views"}
@@ -92,7 +92,7 @@ def _price(row: Row, comparison: Comparison) -> Price:
 
 
 def _mean(row: Row, name: str) -> float:
-    return fmean(record.cost[name] for record in row.finished_records)
+    return mean(record.cost[name] for record in row.finished_records)
 
 
 def _ratio(row: Row, base: Row | None, name: str) -> float | None:

@@ -4,13 +4,35 @@ Runs of two methods with the same seed share their examples' order and their fir
 they are compared pair by pair: the difference varies much less than either number.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import isfinite, nan, sqrt
 from statistics import fmean, stdev
 
 ENOUGH_FOR_P = 8
 """The least number of pairs from which a p-value is given: with fewer it says too little."""
+
+
+def mean(values: Iterable[float]) -> float:
+    """The average of at least one number; NaN where runs that diverged leave none.
+
+    >>> mean([1.0, 2.0]), mean([1e400, 1.0]), mean([1e400, -1e400])
+    (1.5, inf, nan)
+    """
+    try:
+        return fmean(values)
+    except (ValueError, OverflowError):  # of infinities that cancel, or past the largest float
+        return nan
+
+
+def deviation(values: Sequence[float]) -> float | None:
+    """The sample standard deviation; None of fewer than two numbers, or where it is not finite."""
+    if len(values) < 2 or not all(map(isfinite, values)):
+        return None
+    try:
+        return stdev(map(float, values))
+    except OverflowError:
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +44,8 @@ class Spread:
 
     Args:
         mean: their average.
-        deviation: the sample standard deviation (over n − 1); None for fewer than two numbers.
+        deviation: the sample standard deviation (over n − 1); None for fewer than two numbers, and
+            where one of them is not finite.
         count: the number of them.
     """
 
@@ -33,8 +56,7 @@ class Spread:
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
         """The spread of at least one number."""
-        deviation = stdev(values) if len(values) > 1 else None
-        return cls(mean=fmean(values), deviation=deviation, count=len(values))
+        return cls(mean=mean(values), deviation=deviation(values), count=len(values))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +96,10 @@ def difference(method: Mapping[int, float], baseline: Mapping[int, float]) -> Di
     steps = [method[seed] - baseline[seed] for seed in seeds]
     if not steps:
         return None
-    mean = fmean(steps)
-    if len(steps) == 1 or not all(map(isfinite, steps)):
-        return Difference(mean=mean, low=None, high=None, p=None, pairs=len(steps))
-    error = stdev(steps) / sqrt(len(steps))
-    return _student(mean, error, len(steps))
+    spread = deviation(steps)
+    if spread is None:
+        return Difference(mean=mean(steps), low=None, high=None, p=None, pairs=len(steps))
+    return _student(mean(steps), spread / sqrt(len(steps)), len(steps))
 
 
 def _student(mean: float, error: float, pairs: int) -> Difference:

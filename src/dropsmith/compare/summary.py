@@ -1,12 +1,11 @@
 """The numbers of a comparison's table, from its records and nothing else."""
 
 from dataclasses import dataclass, field
-from statistics import fmean
 
 from dropsmith.compare.comparison import Comparison, Row
 from dropsmith.compare.method import Setting
 from dropsmith.compare.methods import CONTROL, METHODS
-from dropsmith.compare.statistics import Difference, Spread, corrected_p_values, difference
+from dropsmith.compare.statistics import Difference, Spread, corrected_p_values, difference, mean
 from dropsmith.record import Record
 
 METRIC_SETS = (
@@ -163,4 +162,4 @@ def _family(differences: dict[str, dict[str, Difference]], name: str) -> dict[st
 
 def _cost(row: Row, name: str) -> float | None:
     values = [record.cost[name] for record in row.finished_records if name in record.cost]
-    return fmean(values) if values else None
+    return mean(values) if values else None

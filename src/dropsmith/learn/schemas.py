@@ -1,5 +1,6 @@
 """Problems and searches in JSON: their fields, their types and ranges."""
 
+import re
 from typing import Annotated, Any, Literal, NotRequired
 
 from annotated_types import Ge, Len, Lt, MinLen, Predicate
@@ -9,6 +10,8 @@ from dropsmith.files import Count, FiniteNumber, Number, Seed
 from dropsmith.pattern_search import Status
 from dropsmith.record import RecordId, StoredEnvironment
 from dropsmith.train import RunConfig
+
+_WORD = re.compile(r"[A-Za-z][\w.-]*")
 
 
 class StoredProblem(TypedDict):
@@ -45,7 +48,7 @@ class StoredTrial(TypedDict):
 
 def a_word_that_a_file_can_have_in_its_name(text: str) -> bool:
     """Say whether a text is letters, digits and signs that no system gives a meaning."""
-    return 0 < len(text) <= 64 and text.isascii() and text.replace("-", "").isidentifier()
+    return len(text) <= 64 and text.isascii() and _WORD.fullmatch(text) is not None
 
 
 FileWord = Annotated[str, Predicate(a_word_that_a_file_can_have_in_its_name)]

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, NotRequired
 
-from annotated_types import Predicate
+from annotated_types import Ge, Predicate
 from typing_extensions import TypedDict
 
-from dropsmith.files import OTHER_FIELDS_ALLOWED, Count, Number, Seed
+from dropsmith.files import OTHER_FIELDS_ALLOWED, Count, FiniteNumber, Number, Seed
 
 
 def a_record_id_of_12_hexadecimal_digits(text: str) -> bool:
@@ -60,5 +60,5 @@ class StoredRecord(TypedDict):
     environment: NotRequired[StoredEnvironment]
     curve: NotRequired[list[_Numbers]]
     scores: NotRequired[_Numbers]
-    cost: NotRequired[_Numbers]
+    cost: NotRequired[dict[str, Annotated[FiniteNumber, Ge(0)] | None]]
     status: NotRequired[str]

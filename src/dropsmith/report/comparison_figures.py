@@ -1,11 +1,13 @@
 """Figures of a comparison: differences with their intervals and seeds, and the cost of a run."""
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from dropsmith.compare import Comparison, Difference, Line, metrics, summarise
 from dropsmith.report.figures import BETTER, BLUE, INK, ORANGE, QUIET, WORSE, blank, drawing
 from dropsmith.report.numbers import METRICS, megabytes, seconds
+from dropsmith.report.shown_text import picture_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +31,7 @@ def forest_figure(comparison: Comparison) -> "Figure | None":
         panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
         for panel, name in zip(panels, names, strict=True):
             _panel(panel, name, lines, comparison)
-        panels[0].set_yticks(range(len(lines)), [line.method for line in lines])
+        panels[0].set_yticks(range(len(lines)), [picture_name(line.method) for line in lines])
         panels[0].invert_yaxis()
     return figure
 
@@ -43,7 +45,7 @@ def _panel(panel: Any, name: str, lines: Sequence[Line], comparison: Comparison)
         _line(panel, name, height, line.to_baseline[name])
         _seeds(panel, name, height, line.method, comparison)
     unit = " (points)" if metric.unit else ""
-    panel.set_xlabel(f"Δ {metric.label}{unit} to {comparison.baseline}")
+    panel.set_xlabel(f"Δ {metric.label}{unit} to {picture_name(comparison.baseline)}")
     good = "better →" if metric.more_is_better else "← better"
     panel.set_title(good, loc="right" if metric.more_is_better else "left", color=QUIET, fontsize=9)
 
@@ -84,7 +86,7 @@ def cost_figure(comparison: Comparison) -> "Figure | None":
     lines = [line for line in summarise(comparison) if line.seconds is not None]
     if not lines:
         return None
-    names = [line.method for line in lines]
+    names = [picture_name(line.method) for line in lines]
     with drawing():
         figure = blank(9.2, 1.1 + 0.36 * len(lines))
         time, memory = figure.subplots(1, 2, sharey=True)
@@ -103,6 +105,6 @@ def cost_figure(comparison: Comparison) -> "Figure | None":
 def _bars(panel: Any, values: list[float], labels: list[str], colour: str) -> None:
     panel.barh(range(len(values)), values, color=colour, height=0.62)
     panel.tick_params(axis="y", length=0)
-    panel.set_xlim(0, 1.15 * max(values) or 1)
+    panel.set_xlim(0, 1.15 * max(filter(isfinite, values), default=1.0) or 1)
     for height, (value, label) in enumerate(zip(values, labels, strict=True)):
         panel.text(value, height, f" {label}", va="center", color=INK, fontsize=9)

@@ -1,7 +1,6 @@
 """The tables of a comparison as grids of cells, for any of the ways of showing them."""
 
 from collections.abc import Sequence
-from statistics import fmean
 
 from dropsmith.compare import (
     Comparison,
@@ -9,6 +8,7 @@ from dropsmith.compare import (
     Price,
     Trial,
     clock,
+    mean,
     metrics,
     prices,
     sample_averages,
@@ -155,7 +155,7 @@ def _validation(trial: Trial, main: str | None) -> tuple[Cell, ...]:
     loss = Cell(f"{trial.loss:.4f}", detail)
     if main is None:
         return (loss,)
-    score = fmean(r.scores[main.replace("test", "validation")] for r in trial.records)
+    score = mean(r.scores[main.replace("test", "validation")] for r in trial.records)
     return loss, Cell(METRICS[main].value(score))
 
 
@@ -182,7 +182,7 @@ def price_grid(comparison: Comparison) -> Grid | None:
     base = comparison.baseline
     heads = ["method", f"a step ÷ {base}", "steps", "a run"]
     heads += [f"Δ {short(name)} to {to}" for to in (base, "full") for name in names]
-    views = fmean(
+    views = mean(
         run.cost["example_views"]
         for row in comparison.rows
         for run in row.finished_records

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from dropsmith.compare import METHODS, Comparison, Row, find_method, full
-from dropsmith.plans import Plan
 from dropsmith.record import Record
 from dropsmith.report import pictures
 from dropsmith.report.comparison_grids import (
@@ -29,9 +28,12 @@ from dropsmith.report.html import (
 )
 from dropsmith.report.reproduce_command import comparison_command, trials_of
 from dropsmith.report.runs import starting_weights
+from dropsmith.train import plan_of
 
 
-def write_page(comparison: Comparison, folder: Path, data: Path | None = None) -> Path:
+def write_page(
+    comparison: Comparison, folder: Path, data: Path | None = None, model: str | None = None
+) -> Path:
     """Write `report.html` into `folder` and return its path.
 
     The page is one file: it opens from disk and asks for nothing from anywhere.
@@ -40,11 +42,15 @@ def write_page(comparison: Comparison, folder: Path, data: Path | None = None) -
         comparison: shown on the page.
         folder: of the page.
         data: the data of the task, for pictures of dropped units; records hold no paths.
+        model: the name of the user's own model of the runs, where masks are to be drawn inside it.
+
+    Raises:
+        DataError: `report.html` is a link there, or no file.
     """
-    return save_page(page(comparison, data), folder)
+    return save_page(page(comparison, data, model), folder)
 
 
-def page(comparison: Comparison, data: Path | None = None) -> str:
+def page(comparison: Comparison, data: Path | None = None, model: str | None = None) -> str:
     """The page as text; arguments as in `write_page`."""
     record = next((run for run in reversed(comparison.records) if run.environment), None)
     record = record or comparison.records[-1]
@@ -52,12 +58,14 @@ def page(comparison: Comparison, data: Path | None = None) -> str:
     body = [
         head,
         paragraph(_lead(comparison, record), "lead"),
-        *_sections(comparison, record, data),
+        *_sections(comparison, record, data, model),
     ]
     return document(f"{comparison.task} · dropsmith", "\n".join(part for part in body if part))
 
 
-def _sections(comparison: Comparison, record: Record, data: Path | None) -> list[str]:
+def _sections(
+    comparison: Comparison, record: Record, data: Path | None, model: str | None
+) -> list[str]:
     return [
         section(
             "found", "What came out", items(findings(comparison)), table(main_grid(comparison))
@@ -70,7 +78,7 @@ def _sections(comparison: Comparison, record: Record, data: Path | None) -> list
         ),
         section("samples", "The mean of many passes", table(sampled_grid(comparison))),
         section("curves", "Learning curves", pictures.curves(comparison)),
-        section("masks", "What is dropped", pictures.gallery(record, data)),
+        section("masks", "What is dropped", pictures.gallery(record, data, model)),
         section("bill", "What it costs", pictures.costs(comparison), table(price_grid(comparison))),
         section("choices", "How settings were chosen", _trials(comparison)),
         section("methods", "The methods", facts(_methods(comparison))),
@@ -120,7 +128,7 @@ def _about(row: Row) -> str:
     if full(row.method) in METHODS:
         method = find_method(row.method)
         return f"{method.about} ({method.source})"
-    rules = Plan.from_json(row.records[0].config["plan"]).rules
+    rules = plan_of(row.records[0]).rules
     return f"a plan that was given, nothing of it tuned here: {', '.join(map(repr, rules))}"
 
 

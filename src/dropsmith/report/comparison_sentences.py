@@ -1,13 +1,13 @@
 """The findings of a comparison, in sentences made from its numbers."""
 
 from collections.abc import Mapping
-from statistics import fmean
 
 from dropsmith.compare import (
     Comparison,
     Difference,
     corrected_p_values,
     has_result,
+    mean,
     metrics,
     spell_setting,
     summarise,
@@ -99,7 +99,7 @@ def _overfitting(comparison: Comparison) -> str:
     if not rises:
         return ""
     has_perplexity = any(_PERPLEXITY in record.scores for record in comparison.records)
-    rise, measure = fmean(rises), "perplexity" if has_perplexity else "loss"
+    rise, measure = mean(rises), "perplexity" if has_perplexity else "loss"
     if rise > RISE:
         return (
             f"Without noise, validation {measure} ends {100 * (rise - 1):.0f} % above its lowest "

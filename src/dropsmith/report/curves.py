@@ -11,6 +11,7 @@ from dropsmith.record import Record, validation_loss, validation_loss_name
 from dropsmith.report.comparison_grids import loss_of
 from dropsmith.report.figures import BLUE, FAINT, QUIET, blank, drawing
 from dropsmith.report.numbers import LOSSES
+from dropsmith.report.shown_text import picture_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,7 +96,7 @@ def _curve(curves: Sequence[Sequence[Mapping[str, float]]]) -> Curve | None:
 
 
 def _panel(panel: Any, method: str, curve: Curve, base: Curve | None, baseline: str) -> None:
-    panel.set_title(method, loc="left", fontweight="bold")
+    panel.set_title(picture_name(method), loc="left", fontweight="bold")
     panel.grid(visible=True, linewidth=0.6)
     if base is not None and method != baseline:
         panel.plot(base[0], base[1].mean(axis=0), color=QUIET, linewidth=1.2, linestyle="--")
@@ -112,7 +113,7 @@ def _name(panel: Any, base: Curve, baseline: str) -> None:
     panel.text(
         0.98,
         0.95,
-        f"dashed: {baseline}",
+        f"dashed: {picture_name(baseline)}",
         color=QUIET,
         fontsize=8,
         ha="right",
@@ -124,9 +125,15 @@ def _name(panel: Any, base: Curve, baseline: str) -> None:
 
 def _limits(figure: "Figure", curves: Any) -> None:
     """Show where runs come to lie: the first steep fall would press everything else flat."""
-    lowest = min(losses.min() for _, losses in curves)
-    late = max(np.median(losses[:, losses.shape[1] // 4 :]) for _, losses in curves)
-    top = max(losses[:, -1].max() for _, losses in curves)
-    high = max(top, late)
+    finite = [np.where(np.isfinite(losses), losses, np.nan) for _, losses in curves]
+    finite = [losses for losses in finite if not np.isnan(losses).all()]
+    if not finite:
+        return
+    lowest = min(np.nanmin(losses) for losses in finite)
+    late = [losses[:, losses.shape[1] // 4 :] for losses in finite]
+    levels = [np.nanmedian(part) for part in late if not np.isnan(part).all()]
+    ends = [losses[:, -1] for losses in finite]
+    levels += [np.nanmax(end) for end in ends if not np.isnan(end).all()]
+    high = max(levels, default=lowest)
     margin = 0.08 * (high - lowest) or 0.1
     figure.axes[0].set_ylim(max(0.0, lowest - margin), high + 2 * margin)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, filterwarnings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,6 +31,7 @@ _STYLE: dict[str, Any] = {
     "grid.color": FAINT,
     "figure.facecolor": "white",
     "svg.fonttype": "path",
+    "text.parse_math": False,  # names may have dollars
     "svg.hashsalt": "dropsmith",
 }
 
@@ -62,7 +64,9 @@ def blank(width: float, height: float, gap: float = 0.02, gap_below: float = 0.0
 def svg(figure: "Figure") -> str:
     """The picture as SVG, without a date, so that equal records make equal pages."""
     buffer = BytesIO()
-    with drawing():
+    with drawing(), catch_warnings():
+        # Names may have letters that the font has not; they are on the page as text.
+        filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue().decode()
 

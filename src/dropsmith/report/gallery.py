@@ -9,6 +9,7 @@ from torch import Tensor
 from dropsmith.report.figures import QUIET, blank, drawing
 from dropsmith.report.masks import MaskExample
 from dropsmith.report.numbers import brief
+from dropsmith.report.shown_text import picture_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,14 +72,18 @@ def _panel(
 
 
 def _words(panel: Any, ids: Sequence[int], vocabulary: Sequence[str]) -> None:
-    panel.set_yticks(range(len(ids)), [vocabulary[index] for index in ids], fontsize=6)
+    panel.set_yticks(
+        range(len(ids)), [picture_name(vocabulary[index]) for index in ids], fontsize=6
+    )
     panel.tick_params(length=0, pad=1)
 
 
 def _label(line: Sequence[Any], mask: MaskExample | None) -> None:
-    line[0].set_title("input" if mask is None else mask.noise, loc="left", fontweight="bold")
+    line[0].set_title(
+        "input" if mask is None else picture_name(mask.noise), loc="left", fontweight="bold"
+    )
     if mask is not None:
-        where = f"{brief(mask.rule.pattern)} at {mask.site.name}"
+        where = f"{brief(mask.rule.pattern)} at {picture_name(mask.site.name)}"
         line[-1].set_title(where, loc="right", fontsize=8, color=QUIET)
 
 

@@ -2,11 +2,13 @@
 
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from html import escape
+from html import escape as escape_markup
 from pathlib import Path
 
+from dropsmith.errors import DataError
 from dropsmith.files import write_text
 from dropsmith.report.cells import Cell, Grid
+from dropsmith.report.shown_text import shown
 
 FILE = "report.html"
 
@@ -25,15 +27,33 @@ def document(title: str, body: str) -> str:
 
 def save_page(text: str, folder: Path) -> Path:
     """Write a page into a folder as `report.html`, whole or not at all, and return its path."""
-    write_text(folder / FILE, text)
-    return folder / FILE
+    path = folder / FILE
+    check_regular(path)
+    write_text(path, text)
+    return path
+
+
+def check_regular(path: Path) -> None:
+    """Raise `DataError` unless writing to a path makes a file or replaces one, and no link."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        kind = "a link" if path.is_symlink() else "no file"
+        raise DataError(
+            f"{path} is {kind}, and is left alone\n  remove it, or name the file that it stands for"
+        )
+
+
+def escape(text: str) -> str:
+    """A text as HTML shows it, inside of elements and of attributes, whatever it holds."""
+    return escape_markup(shown(text))
 
 
 def section(name: str, title: str, *parts: str) -> str:
     """A part of the page under its heading; nothing where it would be empty."""
     inside = "\n".join(part for part in parts if part)
     return (
-        f'<section id="{name}">\n<h2>{escape(title)}</h2>\n{inside}\n</section>' if inside else ""
+        f'<section id="{escape(name)}">\n<h2>{escape(title)}</h2>\n{inside}\n</section>'
+        if inside
+        else ""
     )
 
 
@@ -106,11 +126,10 @@ def _row(row: tuple[Cell, ...], sides: list[str]) -> str:
 def _cell(cell: Cell) -> str:
     text = escape(cell.text)
     if cell.verdict:  # colour is never the only sign
-        text = (
-            f'<span class="{cell.verdict}">{text} <span class="word">{cell.verdict}</span></span>'
-        )
+        verdict = escape(cell.verdict)
+        text = f'<span class="{verdict}">{text} <span class="word">{verdict}</span></span>'
     return f'{text}<span class="detail">{escape(cell.detail)}</span>' if cell.detail else text
 
 
 def _class(kind: str) -> str:
-    return f' class="{kind}"' if kind else ""
+    return f' class="{escape(kind)}"' if kind else ""

@@ -65,18 +65,19 @@ def costs(comparison: Comparison) -> str:
     )
 
 
-def gallery(record: Record, data: Path | None = None) -> str:
+def gallery(record: Record, data: Path | None = None, model: str | None = None) -> str:
     """Drawn masks over real inputs; a sentence where the task's data is not there.
 
     Args:
         record: a run on the task.
         data: the data of the task, where it does not carry its own.
+        model: the name of the one that may be run, beside the task's own.
     """
     from dropsmith.report.gallery import gallery_figure
     from dropsmith.report.masks import RATE, mask_examples
 
     try:
-        task, task_data = task_and_data(record, data)
+        task, task_data = task_and_data(record, data, model)
         batch, masks = mask_examples(task, task_data)
     except DropsmithError as error:
         return paragraph(f"Masks are not shown: {error}")
@@ -89,15 +90,26 @@ def gallery(record: Record, data: Path | None = None) -> str:
     )
 
 
-def task_and_data(record: Record, where: Path | None) -> "tuple[Task, Data]":
-    """The task and the examples that a record is of; `DataError` where they are not at hand."""
+def task_and_data(
+    record: Record, where: Path | None, model: str | None = None
+) -> "tuple[Task, Data]":
+    """The task and the examples that a record is of; `DataError` where they are not at hand.
+
+    A record names a model of the user's own, and whatever a file names is not run for that: the
+    caller has to name it, too.
+    """
     from dropsmith.tasks import TASKS, find_task, with_model
 
     config = record.config
-    if where is None and record.environment.get("data_given"):
+    is_own = config["task"] not in TASKS
+    if where is None and (is_own or record.environment.get("data_given")):
         raise DataError("they are drawn over the data, and records hold no path: give --data DIR")
-    is_path = where is not None and config["task"] not in TASKS
-    task = find_task(str(where) if is_path else config["task"], where)
+    if config["model"] not in (None, model):
+        raise DataError(
+            "they are drawn inside a model of your own, which is not run because a record names "
+            f"it: give --model {config['model']}"
+        )
+    task = find_task(str(where) if is_own else config["task"], where)
     data = task.load(where, config["limit"])
     if config["model"]:
         task = with_model(task, config["model"], data)

@@ -69,7 +69,7 @@ def _start(comparison: Comparison) -> str | None:
     start = next(filter(None, starts), None)
     if start is None:
         return None
-    return f"runs/{start['task']}/{start['record']}" if "record" in start else start["file"]
+    return f"runs/{start.get('task')}/{start['record']}" if "record" in start else start.get("file")
 
 
 def _sampled_methods(comparison: Comparison) -> str | None:

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from dropsmith.errors import DataError
-from dropsmith.record import Record
+from dropsmith.record import Record, a_record_id_of_12_hexadecimal_digits
 from dropsmith.report.cells import Cell, Grid
 from dropsmith.report.numbers import METRICS, megabytes, seconds
+from dropsmith.train import check_run
 
 
 def runs_in(folder: Path) -> tuple[Record, ...]:
@@ -14,7 +15,10 @@ def runs_in(folder: Path) -> tuple[Record, ...]:
     Raises:
         DataError: there is none, or a file named like a record holds none.
     """
-    records = [Record.load(path) for path in folder.glob("*.json") if _is_id(path.stem)]
+    paths = (
+        path for path in folder.glob("*.json") if a_record_id_of_12_hexadecimal_digits(path.stem)
+    )
+    records = [check_run(Record.load(path)) for path in paths]
     if not records:
         raise DataError(
             f"no comparison and no records in {folder}\n"
@@ -43,8 +47,8 @@ def starting_weights(record: Record) -> str | None:
         return f"the weights in {start['file']}, {hash_words}"
     if not start:
         return f"weights of {hash_words}"
-    run = f"{start['task']} with {start['method']}, seed {start['seed']}"
-    return f"the best weights of {start['record']} ({run})"
+    task, method, seed = (start.get(name) for name in ("task", "method", "seed"))
+    return f"the best weights of {start.get('record')} ({task} with {method}, seed {seed})"
 
 
 def _row(record: Record, names: list[str]) -> tuple[Cell, ...]:
@@ -72,7 +76,3 @@ def _place(record: Record) -> tuple[str, str, int, str]:
         int(config.get("seed", 0)),
         record.id,
     )
-
-
-def _is_id(name: str) -> bool:
-    return len(name) == 12 and set(name) <= set("0123456789abcdef")

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from dropsmith.plans import Plan
 from dropsmith.record import Record
 from dropsmith.report import pictures
 from dropsmith.report.comparison_html import facts_of
@@ -19,14 +18,17 @@ from dropsmith.report.html import (
     table,
 )
 from dropsmith.report.runs import runs_grid, starting_weights
+from dropsmith.train import plan_of
 
 
-def write_runs_page(records: Sequence[Record], folder: Path, data: Path | None = None) -> Path:
+def write_runs_page(
+    records: Sequence[Record], folder: Path, data: Path | None = None, model: str | None = None
+) -> Path:
     """Write `report.html` into `folder` and return its path; see `runs_page`."""
-    return save_page(runs_page(records, data), folder)
+    return save_page(runs_page(records, data, model), folder)
 
 
-def runs_page(records: Sequence[Record], data: Path | None = None) -> str:
+def runs_page(records: Sequence[Record], data: Path | None = None, model: str | None = None) -> str:
     """The page as text.
 
     Nothing is compared, for the runs may differ in anything.
@@ -34,6 +36,7 @@ def runs_page(records: Sequence[Record], data: Path | None = None) -> str:
     Args:
         records: the runs, at least one, in the order of the table.
         data: the data of their task, for pictures of what is dropped; records hold no paths.
+        model: the name of the user's own model of the runs, where masks are to be drawn inside it.
     """
     title = f"{', '.join(_by_task(records))}: runs"
     body = [
@@ -44,7 +47,10 @@ def runs_page(records: Sequence[Record], data: Path | None = None) -> str:
             "lead",
         ),
         section("runs", "The runs", table(runs_grid(tuple(records))), _starts(records)),
-        *(_task(task, runs, data) for task, runs in _by_task(records).items()),
+        *(
+            _task(f"task-{number}", task, runs, data, model)
+            for number, (task, runs) in enumerate(_by_task(records).items(), start=1)
+        ),
         section("settings", "What each was made with", *map(_settings, records)),
     ]
     return document(f"{title} · dropsmith", "\n".join(part for part in body if part))
@@ -55,10 +61,12 @@ def _starts(records: Sequence[Record]) -> str:
     return items(f"{name} began from {weights}." for name, weights in starts if weights is not None)
 
 
-def _task(task: str, records: Sequence[Record], data: Path | None) -> str:
+def _task(
+    name: str, task: str, records: Sequence[Record], data: Path | None, model: str | None
+) -> str:
     record = next((run for run in records if run.environment), records[0])
-    parts = pictures.run_curves(records), pictures.gallery(record, data)
-    return section(f"task-{task}", task, *parts)
+    parts = pictures.run_curves(records), pictures.gallery(record, data, model)
+    return section(name, task, *parts)
 
 
 def _by_task(records: Sequence[Record]) -> dict[str, list[Record]]:
@@ -70,6 +78,6 @@ def _by_task(records: Sequence[Record]) -> dict[str, list[Record]]:
 
 def _settings(record: Record) -> str:
     config = record.config
-    setup = {"plan": repr(Plan.from_json(config["plan"])), "objective": str(config["objective"])}
+    setup = {"plan": repr(plan_of(record)), "objective": str(config["objective"])}
     title = f"{record.id}: {config['method']}, seed {config['seed']}"
     return folded(title, facts(setup | facts_of(record)))

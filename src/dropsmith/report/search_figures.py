@@ -10,6 +10,7 @@ from dropsmith.learn import Searches, SearchRun
 from dropsmith.pattern_search import Trial, Value
 from dropsmith.report.figures import BETTER, BLUE, FAINT, ORANGE, WORSE, blank, drawing
 from dropsmith.report.search_sentences import first_tries, label, score_name, spelled_value
+from dropsmith.report.shown_text import picture_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +36,7 @@ def scores_figure(searches: Searches) -> "Figure | None":
         for index, search in enumerate(searches.runs):
             colour = _COLOURS[index % len(_COLOURS)]
             _trials(panel, search, colour, high, low)
-            _best_so_far(panel, search, colour, label(search, searches))
+            _best_so_far(panel, search, colour, picture_name(label(search, searches)))
         panel.set_ylim(low, high)
         panel.set_xlim(left=-0.5)
         panel.set_xlabel("trial")
@@ -150,8 +151,10 @@ def _preference(shares: np.ndarray) -> float:
 
 def _heat(panel: Any, name: str, values: Sequence[Value], shares: np.ndarray) -> Any:
     heat = panel.imshow(shares, cmap=_blues(), vmin=0, vmax=1, aspect="auto", clip_on=False)
-    panel.set_yticks(range(len(values)), [spelled_value(value) for value in values], fontsize=7)
-    panel.set_title(name, loc="left", fontsize=8)
+    panel.set_yticks(
+        range(len(values)), [picture_name(spelled_value(value)) for value in values], fontsize=7
+    )
+    panel.set_title(picture_name(name), loc="left", fontsize=8)
     panel.tick_params(length=0, pad=2)
     panel.spines[:].set_visible(False)
     return heat

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from math import log10
 from pathlib import Path
 
 from dropsmith.compare import Comparison
@@ -36,7 +37,9 @@ from dropsmith.report.search_sentences import (
     score_name,
     search_findings,
 )
+from dropsmith.train import plan_of
 
+_LARGEST_SPELLED = 10**30
 _ROWS = 8
 """Rules of a plan that are drawn, at most."""
 
@@ -46,6 +49,7 @@ def write_search_page(
     folder: Path,
     retrained: Comparison | None = None,
     data: Path | None = None,
+    model: str | None = None,
 ) -> Path:
     """Write `report.html` into `folder` and return its path.
 
@@ -54,12 +58,16 @@ def write_search_page(
         folder: of the page.
         retrained: the best plan against other methods on the test set, where that was run.
         data: the data of the task, for pictures of the plans; searches hold no paths.
+        model: the name of the user's own model of the runs, where masks are to be drawn inside it.
     """
-    return save_page(search_page(searches, retrained, data), folder)
+    return save_page(search_page(searches, retrained, data, model), folder)
 
 
 def search_page(
-    searches: Searches, retrained: Comparison | None = None, data: Path | None = None
+    searches: Searches,
+    retrained: Comparison | None = None,
+    data: Path | None = None,
+    model: str | None = None,
 ) -> str:
     """The page as text; arguments as in `write_search_page`."""
     record = Record(config=searches.problem.config, environment=searches.problem.environment)
@@ -71,7 +79,7 @@ def search_page(
             "retrained", "On seeds and examples it has not seen", _retraining(searches, retrained)
         ),
         section("plans", "The best plans, token by token", table(plan_grid(searches))),
-        section("masks", "What they drop", _gallery(searches, record, data)),
+        section("masks", "What they drop", _gallery(searches, record, data, model)),
         section("scores", "Scores over trials", _scores(searches)),
         section(
             "preferred", "What was preferred", *(_preferences(s, searches) for s in searches.runs)
@@ -96,11 +104,16 @@ def _lead(searches: Searches, record: Record) -> str:
     also = f" Every plan has beside what is searched: {fixed_rules}." if fixed_rules else ""
     children = "one model" if seeds == 1 else f"{seeds} models, each with its own seed,"
     return (
-        f"{trials} trials, proposed by {names}, from a space of {searches.problem.space.size:,} "
+        f"{trials} trials, proposed by {names}, from a space of {_size(searches)} "
         f"plans. A trial trains {children} under its plan for {budget['epochs']} epochs, and its "
         f"score is the {score_name(searches)}: less is better. The test set was not looked at."
         f"{also} Data: {record.environment.get('data_source', searches.problem.task)}."
     )
+
+
+def _size(searches: Searches) -> str:
+    size = searches.problem.space.size
+    return f"{size:,}" if size < _LARGEST_SPELLED else f"about 10^{round(log10(size))}"
 
 
 def _retraining(searches: Searches, retrained: Comparison | None) -> str:
@@ -122,7 +135,7 @@ def stands_for(searches: Searches, retrained: Comparison) -> str:
             "The learned plan is not in this table. To train it beside these, search again with "
             "--retrain-seeds."
         )
-    plan = Plan.from_json(row.records[0].config["plan"])
+    plan = plan_of(row.records[0])
     finalists = searches.finalists(max(1, len(row.trials)))
     if plan not in finalists:
         return (
@@ -144,12 +157,12 @@ def stands_for(searches: Searches, retrained: Comparison) -> str:
     )
 
 
-def _gallery(searches: Searches, record: Record, data: Path | None) -> str:
+def _gallery(searches: Searches, record: Record, data: Path | None, model: str | None) -> str:
     from dropsmith.report.gallery import gallery_figure
     from dropsmith.report.masks import examples, plan_mask_examples
 
     try:
-        task, task_data = pictures.task_and_data(record, data)
+        task, task_data = pictures.task_and_data(record, data, model)
     except DropsmithError as error:
         return paragraph(f"Masks are not shown: {error}")
     batch = examples(task_data)

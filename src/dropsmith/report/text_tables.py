@@ -1,5 +1,6 @@
 """Grids in the terminal, and in Markdown between markers of a file."""
 
+import re
 from pathlib import Path
 from textwrap import wrap
 
@@ -11,6 +12,8 @@ from rich.text import Text
 from dropsmith.errors import DataError
 from dropsmith.files import write_text
 from dropsmith.report.cells import Cell, Grid
+from dropsmith.report.html import check_regular
+from dropsmith.report.shown_text import shown
 
 _COLOURS = {"better": "bold green", "worse": "bold red"}
 
@@ -21,13 +24,13 @@ def rich_table(grid: Grid) -> Group:
     for index, head in enumerate(grid.heads):
         width = max((_width(row[index]) for row in grid.rows), default=1)
         # Wrapped here: rich would rather cut off the last column than a head.
-        heading = "\n".join(wrap(head, max(width, 8), break_long_words=False)) or " "
+        heading = "\n".join(wrap(shown(head), max(width, 8), break_long_words=False)) or " "
         # Folded where a terminal is narrow still: words are broken, and none is lost.
         side = "right" if grid.numeric(index) else "left"
         table.add_column(heading, justify=side, overflow="fold")
     for row in grid.rows:
         table.add_row(*(_rich_cell(cell, index == 0) for index, cell in enumerate(row)))
-    return Group(Text(), table, Text(f"\n{grid.caption}.", style="dim"))
+    return Group(Text(), table, Text(f"\n{shown(grid.caption)}.", style="dim"))
 
 
 def _width(cell: Cell) -> int:
@@ -36,22 +39,33 @@ def _width(cell: Cell) -> int:
 
 def _rich_cell(cell: Cell, first: bool) -> Text:
     style = _COLOURS.get(cell.verdict, "bold" if first else "")
-    text = Text(cell.text, style=style)
-    return text.append(f"\n{cell.detail}", style="not bold dim") if cell.detail else text
+    text = Text(shown(cell.text), style=style)
+    return text.append(f"\n{shown(cell.detail)}", style="not bold dim") if cell.detail else text
 
 
 def markdown_table(grid: Grid) -> str:
     """A grid as a Markdown table with its caption below; clear differences are bold."""
-    heads = "| " + " | ".join(grid.heads) + " |"
+    heads = "| " + " | ".join(map(_plain, grid.heads)) + " |"
     sides = (" ---: " if grid.numeric(index) else " --- " for index in range(len(grid.heads)))
     rule = "|" + "|".join(sides)
     rows = ["| " + " | ".join(_markdown_cell(cell) for cell in row) + " |" for row in grid.rows]
-    return "\n".join([heads, f"{rule}|", *rows, "", f"{grid.caption}."])
+    return "\n".join([heads, f"{rule}|", *rows, "", f"{_first_of_line(_plain(grid.caption))}."])
 
 
 def _markdown_cell(cell: Cell) -> str:
-    text = f"**{cell.text}**" if cell.verdict else cell.text
-    return " ".join([text, *cell.detail.splitlines()]).strip().replace("|", "\\|")
+    text = f"**{_plain(cell.text)}**" if cell.verdict else _plain(cell.text)
+    return f"{text} {_plain(cell.detail)}".strip()
+
+
+def _plain(text: str) -> str:
+    """A text in one line of which Markdown makes no markup, no cell and no link."""
+    line = " ".join(shown(text).split())
+    line = re.sub(r"&(?=#?\w+;)", "&amp;", re.sub(r"[\\`*|]", r"\\\g<0>", line))
+    return re.sub(r"\](?=[(\[:])", r"\]", re.sub(r"<(?=[A-Za-z/!?])", "&lt;", line))
+
+
+def _first_of_line(text: str) -> str:
+    return f"\\{text}" if text[:1] in tuple("#+->=~") else text
 
 
 def write_between(path: Path, name: str, text: str) -> None:
@@ -60,13 +74,18 @@ def write_between(path: Path, name: str, text: str) -> None:
     Raises:
         DataError: the file does not have the two markers, once each and in this order.
     """
+    if re.search(r"[<>\r\n]", name):
+        raise DataError(f"no table can be marked with {name!r}: <!-- --> marks have no such name")
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    check_regular(path)
     try:
-        old = path.read_text()
-    except OSError as error:
+        with path.open(encoding="utf-8", newline="") as file:
+            old = file.read()
+    except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}\n  {error}") from None
     head, opening, rest = old.partition(start)
     _, closing, tail = rest.partition(end)
     if not opening or not closing or start in tail or end in tail:
         raise DataError(f"{path} needs the lines {start} and {end}, once each and in this order")
-    write_text(path, f"{head}{start}\n{text}\n{end}{tail}")
+    lines = f"{start}\n{text}\n{end}"
+    write_text(path, head + (lines.replace("\n", "\r\n") if "\r\n" in old else lines) + tail)
