@@ -12,7 +12,7 @@ from dropsmith.rng import Key
 @pytest.mark.parametrize("value", [True, 1.0, "1", None, [1], math.nan, 2**70, -1, 10**400])
 def test_what_is_no_count_is_refused_in_one_line(value):
     assert not is_count(value, 0)
-    with pytest.raises(TaskError, match="^epochs must be a whole number of at .{0,200}$"):
+    with pytest.raises(TaskError, match=r"^epochs must be a whole number of at .{0,200}$"):
         check_whole("epochs", value, 0, TaskError)
 
 
@@ -24,14 +24,16 @@ def test_counts_pass(value):
 
 @pytest.mark.parametrize("value", [True, "1", None, math.nan, math.inf, -math.inf, 10**400, -0.1])
 def test_what_is_no_number_in_the_range_is_refused(value):
-    with pytest.raises(TaskError, match="^rate must be a finite number of 0 or more, got .{1,80}$"):
+    with pytest.raises(
+        TaskError, match=r"^rate must be a finite number of 0 or more, got .{1,80}$"
+    ):
         check_number("rate", value, TaskError)
 
 
 def test_both_ends_of_a_range_belong_to_it():
     for value in (0, 0.0, 1, 1.0, 0.5):
         check_number("rate", value, TaskError, most=1)
-    with pytest.raises(TaskError, match="from 0 to 1, got 1.5"):
+    with pytest.raises(TaskError, match=r"from 0 to 1, got 1\.5"):
         check_number("rate", 1.5, TaskError, most=1)
 
 

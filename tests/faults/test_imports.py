@@ -68,7 +68,7 @@ EXTRA = dict(zip(("__class__", "_target_", "py/object"), NAMES, strict=False))
 """Fields by which libraries know what to make."""
 
 
-_MOST = 15
+_MOST = 8
 """Places of a file that are tried; there are hundreds in some, all alike."""
 
 
