@@ -51,7 +51,7 @@ def test_the_version_is_printed(run):
         ("compare digitz", "did you mean 'digits'"),
         ("compare digits --with r-dorp", "did you mean 'r-drop'"),
         ("compare digits --with words", "methods that fit: none, dropout"),
-        ("compare digits --seeds 0", "seeds must be at least 1"),
+        ("compare digits --seeds 0", "seeds must be a whole number of at least 1"),
         ("compare digits --trials 99", "trials must be from 1 to 6"),
         ("compare digits --budget soon", "tiny, quick, full or a number of epochs"),
         ("compare digits --data /no/such/place", "no file or folder /no/such/place"),

@@ -45,7 +45,7 @@ def _rich_cell(cell: Cell, first: bool) -> Text:
 
 def markdown_table(grid: Grid) -> str:
     """A grid as a Markdown table with its caption below; clear differences are bold."""
-    heads = "| " + " | ".join(map(_plain, grid.heads)) + " |"
+    heads = "| " + " | ".join(map(_in_cell, grid.heads)) + " |"
     sides = (" ---: " if grid.numeric(index) else " --- " for index in range(len(grid.heads)))
     rule = "|" + "|".join(sides)
     rows = ["| " + " | ".join(_markdown_cell(cell) for cell in row) + " |" for row in grid.rows]
@@ -53,14 +53,18 @@ def markdown_table(grid: Grid) -> str:
 
 
 def _markdown_cell(cell: Cell) -> str:
-    text = f"**{_plain(cell.text)}**" if cell.verdict else _plain(cell.text)
-    return f"{text} {_plain(cell.detail)}".strip()
+    text = f"**{_in_cell(cell.text)}**" if cell.verdict else _in_cell(cell.text)
+    return f"{text} {_in_cell(cell.detail)}".strip()
+
+
+def _in_cell(text: str) -> str:
+    return _plain(text).replace("|", "\\|")
 
 
 def _plain(text: str) -> str:
-    """A text in one line of which Markdown makes no markup, no cell and no link."""
+    """A text in one line of which Markdown makes no markup and no link."""
     line = " ".join(shown(text).split())
-    line = re.sub(r"&(?=#?\w+;)", "&amp;", re.sub(r"[\\`*|]", r"\\\g<0>", line))
+    line = re.sub(r"&(?=#?\w+;)", "&amp;", re.sub(r"[\\`*]", r"\\\g<0>", line))
     return re.sub(r"\](?=[(\[:])", r"\]", re.sub(r"<(?=[A-Za-z/!?])", "&lt;", line))
 
 
