@@ -21,7 +21,7 @@ from dropsmith.report import (
     search_html,
     search_page,
 )
-from dropsmith.report.shown_text import picture_name, shown
+from dropsmith.report.cells import picture_name, shown
 from learn.small import problem, searched, searches, trial
 
 HOSTILE = {

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dropsmith.cli._console import console, progress_bar
 from dropsmith.cli._interrupts import interrupts_noted
+from dropsmith.cli._output import console, progress_bar
 
 if TYPE_CHECKING:
     from dropsmith.compare import Watch

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dropsmith.cli._console import console
+from dropsmith.cli._output import console
 
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from dropsmith.cli._console import console, progress_bar
 from dropsmith.cli._interrupts import interrupts_noted
+from dropsmith.cli._output import console, progress_bar
 
 if TYPE_CHECKING:
     from dropsmith.pattern_search import Progress, Trial, Watch

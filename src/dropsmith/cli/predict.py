@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from dropsmith.cli._console import console
 from dropsmith.cli._options import (
     AsJson,
     BatchSize,
@@ -24,6 +23,7 @@ from dropsmith.cli._options import (
     StartFrom,
     TaskName,
 )
+from dropsmith.cli._output import console
 from dropsmith.cli._single import check_setup, record_of, setup_of
 from dropsmith.cli._uncertainty import check_items, uncertainty
 from dropsmith.cli._values import folder_of

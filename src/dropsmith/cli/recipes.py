@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dropsmith.cli._console import console
 from dropsmith.cli._options import AsJson
+from dropsmith.cli._output import console
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from dropsmith.cli._console import console
 from dropsmith.cli._options import AsJson, BoundValues, DataFolder, ModelName, TaskName
+from dropsmith.cli._output import console
 from dropsmith.cli._values import find
 
 if TYPE_CHECKING:

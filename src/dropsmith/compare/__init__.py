@@ -8,10 +8,9 @@ from dropsmith.compare.method_names import find_method, full, pick, usual
 from dropsmith.compare.methods import CONTROL, METHODS
 from dropsmith.compare.price import Price, clock, prices
 from dropsmith.compare.run_comparison import compare, count
-from dropsmith.compare.run_status import has_result
 from dropsmith.compare.runs import Job, Watch, run
 from dropsmith.compare.statistics import Difference, Spread, corrected_p_values, mean
-from dropsmith.compare.stored_records import migrate_records, setup_id, stored_record
+from dropsmith.compare.stored_records import has_result, migrate_records, setup_id, stored_record
 from dropsmith.compare.summary import (
     METRIC_SETS,
     Line,

@@ -7,8 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from dropsmith.compare.run_status import CRASH_STATUS, LOST_STATUS, is_lost
-from dropsmith.compare.stored_records import data_hash, setup_id, stored_record
+from dropsmith.compare.stored_records import (
+    CRASH_STATUS,
+    LOST_STATUS,
+    data_hash,
+    is_lost,
+    setup_id,
+    stored_record,
+)
 from dropsmith.errors import TaskError, TrainingError
 from dropsmith.files import hold_folder, keep_trying
 from dropsmith.record import Record

@@ -4,11 +4,25 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dropsmith.compare.comparison import FILE, Comparison
-from dropsmith.compare.run_status import has_result
 from dropsmith.errors import CheckpointError, DataError
 from dropsmith.record import Record, config_id
 from dropsmith.tasks import find_task
 from dropsmith.train import Setup
+
+CRASH_STATUS, LOST_STATUS = "crashed", "lost"
+"""The begins of the statuses of a run that raised an error, and of one that was lost by a fault
+from outside: its process was killed, memory or the disk failed. Either is run again by the next
+call."""
+
+
+def has_result(record: Record) -> bool:
+    """True if a run finished, or was stopped by what its own numbers were."""
+    return not record.status.startswith((CRASH_STATUS, LOST_STATUS))
+
+
+def is_lost(record: Record) -> bool:
+    """True if a run was lost by a fault from outside."""
+    return record.status.startswith(LOST_STATUS)
 
 
 def setup_id(setup: Setup) -> str:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from dropsmith.errors import SearchError, did_you_mean
 from dropsmith.numbers import check_seed
-from dropsmith.pattern_search.executors.executor import Executor, Score
-from dropsmith.pattern_search.executors.limits import MOST_REMOTE, check_limits
+from dropsmith.pattern_search.executors.executor import MOST_REMOTE, Executor, Score, check_limits
 from dropsmith.pattern_search.executors.local import LocalExecutor, SerialExecutor
 from dropsmith.pattern_search.samplers.controller import Controller
 from dropsmith.pattern_search.samplers.optuna_samplers import TPE, Evolution, RandomSampler

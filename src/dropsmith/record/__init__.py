@@ -1,7 +1,15 @@
 """The record of one run, as a value and as a file named by its id."""
 
-from dropsmith.record.losses import LOSSES, validation_loss, validation_loss_name
-from dropsmith.record.record import FORMAT, VERSION, Record, config_id, is_record
+from dropsmith.record.record import (
+    FORMAT,
+    LOSSES,
+    VERSION,
+    Record,
+    config_id,
+    is_record,
+    validation_loss,
+    validation_loss_name,
+)
 from dropsmith.record.schema import (
     RecordId,
     StoredEnvironment,

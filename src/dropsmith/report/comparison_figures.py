@@ -5,9 +5,9 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from dropsmith.compare import Comparison, Difference, Line, metrics, summarise
+from dropsmith.report.cells import picture_name
 from dropsmith.report.figures import BETTER, BLUE, INK, ORANGE, QUIET, WORSE, blank, drawing
 from dropsmith.report.numbers import METRICS, megabytes, seconds
-from dropsmith.report.shown_text import picture_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

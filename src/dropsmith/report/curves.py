@@ -8,10 +8,10 @@ import numpy as np
 
 from dropsmith.compare import Comparison, Row
 from dropsmith.record import Record, validation_loss, validation_loss_name
+from dropsmith.report.cells import picture_name
 from dropsmith.report.comparison_grids import loss_of
 from dropsmith.report.figures import BLUE, FAINT, QUIET, blank, drawing
 from dropsmith.report.numbers import LOSSES
-from dropsmith.report.shown_text import picture_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from dropsmith.report.cells import picture_name
 from dropsmith.report.figures import QUIET, blank, drawing
 from dropsmith.report.masks import MaskExample
 from dropsmith.report.numbers import brief
-from dropsmith.report.shown_text import picture_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

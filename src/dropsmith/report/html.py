@@ -7,8 +7,7 @@ from pathlib import Path
 
 from dropsmith.errors import DataError
 from dropsmith.files import write_text
-from dropsmith.report.cells import Cell, Grid
-from dropsmith.report.shown_text import shown
+from dropsmith.report.cells import Cell, Grid, shown
 
 FILE = "report.html"
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from dropsmith.learn import Searches, SearchRun
 from dropsmith.pattern_search import Trial, Value
+from dropsmith.report.cells import picture_name
 from dropsmith.report.figures import BETTER, BLUE, FAINT, ORANGE, WORSE, blank, drawing
 from dropsmith.report.search_sentences import first_tries, label, score_name, spelled_value
-from dropsmith.report.shown_text import picture_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,9 +11,8 @@ from rich.text import Text
 
 from dropsmith.errors import DataError
 from dropsmith.files import write_text
-from dropsmith.report.cells import Cell, Grid
+from dropsmith.report.cells import Cell, Grid, shown
 from dropsmith.report.html import check_regular
-from dropsmith.report.shown_text import shown
 
 _COLOURS = {"better": "bold green", "worse": "bold red"}
 

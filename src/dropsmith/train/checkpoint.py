@@ -10,14 +10,48 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+from annotated_types import Ge, Le, Len
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from dropsmith.errors import CheckpointError, DataError
 from dropsmith.files import check, parse_json, plain_tensors, read_tensors, write_tensors
-from dropsmith.train.run_values import Header, RunValues
+
+Count = Annotated[int, Ge(0), Le(2**53)]
+"""Steps and the like; the bound is that of whole numbers in JSON."""
+
+Pair = Annotated[list[float], Len(2, 2)]
+"""A sum, and how many items it is of."""
+
+
+class RunValues(TypedDict):
+    """The numbers of an unfinished run; `State` says what they are."""
+
+    step: Count
+    loss: Pair
+    beside: dict[str, Pair]
+    curve: list[dict[str, float]]
+    best_nll: float | None
+    worse: Count
+    seconds: Annotated[float, Ge(0)]
+    processor_seconds: float
+    peak_bytes: Annotated[float, Ge(0)]
+    noise_step: Count
+    groups: list[dict[str, Any]]
+    carried: dict[str, Any]
+
+
+class Header(TypedDict):
+    """The header of a checkpoint."""
+
+    format: Literal["dropsmith.checkpoint"]
+    version: int
+    identity: dict[str, Any]
+    values: RunValues
+
 
 FILE, FORMAT, VERSION = "checkpoint.safetensors", "dropsmith.checkpoint", 2
 

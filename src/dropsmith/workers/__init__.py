@@ -1,8 +1,17 @@
 """Worker processes that outlive a job's mistakes, for comparisons and searches alike."""
 
 from dropsmith.workers.crew import MOST, Crew, Tell, check_count, cores, spread
-from dropsmith.workers.events import Died, Done, Event, JobProgress, JobQuestion, Overdue
-from dropsmith.workers.outside_faults import TRIES, exit_reason, is_from_outside
+from dropsmith.workers.events import (
+    TRIES,
+    Died,
+    Done,
+    Event,
+    JobProgress,
+    JobQuestion,
+    Overdue,
+    exit_reason,
+    is_from_outside,
+)
 from dropsmith.workers.worker_process import Line, Work
 
 __all__ = [

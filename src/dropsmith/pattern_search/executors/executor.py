@@ -3,8 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 
+from dropsmith.errors import SearchError
 from dropsmith.plans import Plan
+from dropsmith.workers import MOST, check_count
 
 Score = Callable[..., float]
 """`score(plan)` or `score(plan, trial)`: a validation score of a model trained under the plan."""
@@ -127,3 +130,21 @@ class Executor(ABC):
     @abstractmethod
     def close(self) -> None:
         """End every trial and free what was taken."""
+
+
+MOST_REMOTE = 100_000
+"""The largest number of trials at the same time on the machines of a cluster."""
+
+
+def check_limits(workers: int | None, timeout: float | None, most: int = MOST) -> None:
+    """Check the number of workers and the seconds of a trial.
+
+    Raises:
+        SearchError: there can be no such number.
+    """
+    check_count("workers", workers, SearchError, most)
+    number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if timeout is not None and not (number and timeout > 0 and isfinite(timeout)):
+        raise SearchError(
+            f"timeout is a number of seconds above 0, or None for no limit, got {timeout!r}"
+        )

@@ -15,8 +15,8 @@ from dropsmith.pattern_search.executors.executor import (
     ScoreReport,
     TrialEnd,
     TrialFailed,
+    check_limits,
 )
-from dropsmith.pattern_search.executors.limits import check_limits
 from dropsmith.pattern_search.executors.trial_context import run_trial, takes_trial
 from dropsmith.workers import (
     Crew,

@@ -5,6 +5,7 @@ from typing import Any, final
 
 from dropsmith.errors import MissingExtra
 from dropsmith.pattern_search.executors.executor import (
+    MOST_REMOTE,
     Event,
     Executor,
     Job,
@@ -12,8 +13,8 @@ from dropsmith.pattern_search.executors.executor import (
     ScoreReport,
     TrialEnd,
     TrialFailed,
+    check_limits,
 )
-from dropsmith.pattern_search.executors.limits import MOST_REMOTE, check_limits
 from dropsmith.pattern_search.executors.ray_cluster import connect
 from dropsmith.pattern_search.executors.trial_context import takes_trial
 from dropsmith.workers import cores

@@ -1,6 +1,9 @@
 """The most that data may hold before it is read, so that no file fills the memory by surprise."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from threading import Lock
 from typing import Annotated
 
 from annotated_types import Ge, Le
@@ -68,3 +71,30 @@ class Bounds:
 
 USUAL = Bounds()
 """The bounds where none are named."""
+
+
+class PillowBound:
+    """Pillow has one bound for all threads, and warns; so those that lift it are counted."""
+
+    def __init__(self) -> None:
+        self._lock, self._readers, self._usual = Lock(), 0, None
+
+    @contextmanager
+    def lifted(self) -> Iterator[None]:
+        """No bound in the `with` block; what it was before once all threads have left theirs."""
+        from PIL import Image
+
+        with self._lock:
+            if self._readers == 0:
+                self._usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._readers -= 1
+                if self._readers == 0:
+                    Image.MAX_IMAGE_PIXELS = self._usual
+
+
+PILLOW_BOUND = PillowBound()

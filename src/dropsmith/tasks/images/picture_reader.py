@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from dropsmith.errors import DataError
-from dropsmith.tasks.data.bounds import USUAL, Bounds
+from dropsmith.tasks.data.bounds import PILLOW_BOUND, USUAL, Bounds
 from dropsmith.tasks.images.folders import display_path
 from dropsmith.tasks.images.picture_modes import check_mode, to_numbers
-from dropsmith.tasks.images.pillow_bound import PILLOW_BOUND
 
 if TYPE_CHECKING:
     from PIL.Image import Image

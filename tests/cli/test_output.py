@@ -13,7 +13,7 @@ import dropsmith
 from cli.names import NAMES, UNPRINTABLE
 from compare.synthetic import LOSSES, comparison, design, record
 from dropsmith.cli import _output, _searches
-from dropsmith.cli._console import console, progress_bar
+from dropsmith.cli._output import console, progress_bar
 from dropsmith.cli._progress import runs_bar
 from dropsmith.cli._trials_bar import trials_bar
 from dropsmith.compare import Comparison
