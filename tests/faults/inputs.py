@@ -174,7 +174,7 @@ def _jsonl(folder: Path) -> Path:
 def _gzip(folder: Path) -> Path:
     data = _csv(folder).read_bytes()
     (folder / "table.csv").unlink()
-    (folder / "table.csv.gz").write_bytes(gzip.compress(data))
+    (folder / "table.csv.gz").write_bytes(gzip.compress(data, mtime=0))
     return folder / "table.csv.gz"
 
 
