@@ -20,8 +20,8 @@ def test_bounds_are_named_one_by_one():
         ("rows=-5", "a whole number"),
         ("rows=1e9", "a whole number"),
         ("rows=" + "9" * 5000, "a whole number"),
-        ("rows=" + "9" * 19, "field rows should be"),
-        ("rows=0", "field rows should be"),
+        ("rows=" + "9" * 19, "the bound rows must be"),
+        ("rows=0", "the bound rows must be"),
         ("", "no bound"),
     ],
 )

@@ -216,3 +216,18 @@ def test_a_regressions_page_speaks_of_errors_and_not_of_accuracy():
     html = page(rescored(FOUND, of_values))
     assert "test RMSE" in html
     assert "accuracy" not in re.sub(r"<svg.*?</svg>", "", html, flags=re.S)
+
+
+def test_masks_are_drawn_over_data_within_bounds(tmp_path):
+    from dropsmith.report.pictures import task_and_data
+    from dropsmith.tasks import Bounds
+
+    path = tmp_path / "films.csv"
+    path.write_text("text,label\n" + "".join(f"text {i},{i % 2}\n" for i in range(60)))
+    record = next(iter(FOUND.records))
+    config = {**record.config, "task": "films", "model": None, "limit": None}
+    own = replace(record, config=config)
+    with pytest.raises(DataError, match="more than 59 rows"):
+        task_and_data(own, path, bounds=Bounds(rows=59))
+    with pytest.raises(DataError, match="the data that the runs were made on"):
+        task_and_data(own, path, bounds=Bounds(rows=60))

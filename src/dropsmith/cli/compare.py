@@ -122,7 +122,9 @@ def compare(
 
     Example: dropsmith compare digits --with none,dropout,fraternal,r-drop --seeds 5
     """
+    from dropsmith.cli._output import show
     from dropsmith.compare import Design, check, pick, usual
+    from dropsmith.report import write_page
     from dropsmith.tasks import TASKS
 
     comparison_task = find(task, data, model, bound)
@@ -153,7 +155,11 @@ def compare(
     check(design)
     folder = folder_of(out, task)
     data_place = data or (None if task in TASKS else Path(task))
-    _finish(_run(design, folder, processes), folder, data_place, model, as_json)
+    comparison = _run(design, folder, processes)
+    page = write_page(comparison, folder, data_place, model, comparison_task.bounds)
+    show(comparison, page, as_json)
+    if any(row.failed_records for row in comparison.rows):
+        raise typer.Exit(1)
 
 
 def _run(design: "Design", folder: Path, processes: int | None) -> "Comparison":
@@ -162,14 +168,3 @@ def _run(design: "Design", folder: Path, processes: int | None) -> "Comparison":
 
     with runs_bar(design.task.name, count(design)) as watch:
         return compare(design, folder, processes=processes, watch=watch)
-
-
-def _finish(
-    comparison: "Comparison", folder: Path, data: Path | None, model: str | None, as_json: bool
-) -> None:
-    from dropsmith.cli._output import show
-    from dropsmith.report import write_page
-
-    show(comparison, write_page(comparison, folder, data, model), as_json)
-    if any(row.failed_records for row in comparison.rows):
-        raise typer.Exit(1)

@@ -2,11 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropsmith.cli._options import AsJson, DataFolder, ModelName
+from dropsmith.cli._options import AsJson, BoundValues, DataFolder, ModelName
+from dropsmith.cli._values import bounds_of
+
+if TYPE_CHECKING:
+    from dropsmith.tasks import Bounds
 
 Runs = Annotated[
     Path,
@@ -26,6 +30,7 @@ Markdown = Annotated[
 def report(
     runs: Runs,
     data: DataFolder = None,
+    bound: BoundValues = None,
     model: ModelName = None,
     into: Markdown = None,
     as_json: AsJson = False,
@@ -46,20 +51,26 @@ def report(
     from dropsmith.learn import FILE as PROBLEM
     from dropsmith.report import main_grid, markdown_table, write_between, write_page
 
+    bounds = bounds_of(bound)
     if (runs / PROBLEM).exists():
-        _searches(runs, data, model, into, as_json)
+        _searches(runs, data, model, bounds, into, as_json)
         return
     if not (runs / FILE).exists():
-        _runs(runs, data, model, into, as_json)
+        _runs(runs, data, model, bounds, into, as_json)
         return
     comparison = Comparison.load(runs)
     if into is not None:
         write_between(into, runs.resolve().name, markdown_table(main_grid(comparison)))
-    show(comparison, write_page(comparison, runs, data, model), as_json)
+    show(comparison, write_page(comparison, runs, data, model, bounds), as_json)
 
 
 def _searches(
-    runs: Path, data: Path | None, model: str | None, into: Path | None, as_json: bool
+    runs: Path,
+    data: Path | None,
+    model: str | None,
+    bounds: "Bounds",
+    into: Path | None,
+    as_json: bool,
 ) -> None:
     from dropsmith.cli._searches import as_object, retraining_comparison, show
     from dropsmith.learn import Searches
@@ -69,7 +80,7 @@ def _searches(
     comparison = retraining_comparison(runs)
     if into is not None:
         write_between(into, runs.resolve().name, markdown_table(plan_grid(searches)))
-    page = write_search_page(searches, runs, comparison, data, model)
+    page = write_search_page(searches, runs, comparison, data, model, bounds)
     if as_json:
         print(json.dumps(as_object(searches, comparison, runs, page), indent=1))
     else:
@@ -77,14 +88,19 @@ def _searches(
 
 
 def _runs(
-    runs: Path, data: Path | None, model: str | None, into: Path | None, as_json: bool
+    runs: Path,
+    data: Path | None,
+    model: str | None,
+    bounds: "Bounds",
+    into: Path | None,
+    as_json: bool,
 ) -> None:
     from dropsmith.cli._output import show_runs
     from dropsmith.files import json_text
     from dropsmith.report import markdown_table, runs_grid, runs_in, write_between, write_runs_page
 
     records = runs_in(runs)
-    page = write_runs_page(records, runs, data, model)
+    page = write_runs_page(records, runs, data, model, bounds)
     if into is not None:
         write_between(into, runs.resolve().name, markdown_table(runs_grid(records)))
     if as_json:

@@ -40,6 +40,7 @@ from dropsmith.cli._values import folder_of
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison
     from dropsmith.learn import Searches
+    from dropsmith.train import Setup
 
 
 def search(
@@ -127,7 +128,7 @@ def search(
     comparison = compare_best_plans(
         children.task, children.setup, searches, folder, retrain_seeds, methods
     )
-    _finish(searches, comparison, folder, data, children.setup.model, as_json)
+    _finish(searches, comparison, folder, data, children.setup, as_json)
     if (
         retrain_seeds
         and comparison is not None
@@ -143,13 +144,13 @@ def _finish(
     comparison: "Comparison | None",
     folder: Path,
     data: Path | None,
-    model: str | None,
+    setup: "Setup",
     as_json: bool,
 ) -> None:
     from dropsmith.cli._searches import as_object, show
     from dropsmith.report import write_search_page
 
-    page = write_search_page(searches, folder, comparison, data, model)
+    page = write_search_page(searches, folder, comparison, data, setup.model, setup.bounds)
     if as_json:
         print(json.dumps(as_object(searches, comparison, folder, page), indent=1))
     else:

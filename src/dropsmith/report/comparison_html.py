@@ -28,11 +28,16 @@ from dropsmith.report.html import (
 )
 from dropsmith.report.reproduce_command import comparison_command, trials_of
 from dropsmith.report.runs import starting_weights
+from dropsmith.tasks import USUAL, Bounds
 from dropsmith.train import plan_of
 
 
 def write_page(
-    comparison: Comparison, folder: Path, data: Path | None = None, model: str | None = None
+    comparison: Comparison,
+    folder: Path,
+    data: Path | None = None,
+    model: str | None = None,
+    bounds: Bounds = USUAL,
 ) -> Path:
     """Write `report.html` into `folder` and return its path.
 
@@ -42,15 +47,21 @@ def write_page(
         comparison: shown on the page.
         folder: of the page.
         data: the data of the task, for pictures of dropped units; records hold no paths.
+        bounds: the most that is read of it.
         model: the name of the user's own model of the runs, where masks are to be drawn inside it.
 
     Raises:
         DataError: `report.html` is a link there, or no file.
     """
-    return save_page(page(comparison, data, model), folder)
+    return save_page(page(comparison, data, model, bounds), folder)
 
 
-def page(comparison: Comparison, data: Path | None = None, model: str | None = None) -> str:
+def page(
+    comparison: Comparison,
+    data: Path | None = None,
+    model: str | None = None,
+    bounds: Bounds = USUAL,
+) -> str:
     """The page as text; arguments as in `write_page`."""
     record = next((run for run in reversed(comparison.records) if run.environment), None)
     record = record or comparison.records[-1]
@@ -58,13 +69,17 @@ def page(comparison: Comparison, data: Path | None = None, model: str | None = N
     body = [
         head,
         paragraph(_lead(comparison, record), "lead"),
-        *_sections(comparison, record, data, model),
+        *_sections(comparison, record, data, model, bounds),
     ]
     return document(f"{comparison.task} · dropsmith", "\n".join(part for part in body if part))
 
 
 def _sections(
-    comparison: Comparison, record: Record, data: Path | None, model: str | None
+    comparison: Comparison,
+    record: Record,
+    data: Path | None,
+    model: str | None,
+    bounds: Bounds,
 ) -> list[str]:
     return [
         section(
@@ -78,7 +93,7 @@ def _sections(
         ),
         section("samples", "The mean of many passes", table(sampled_grid(comparison))),
         section("curves", "Learning curves", pictures.curves(comparison)),
-        section("masks", "What is dropped", pictures.gallery(record, data, model)),
+        section("masks", "What is dropped", pictures.gallery(record, data, model, bounds)),
         section("bill", "What it costs", pictures.costs(comparison), table(price_grid(comparison))),
         section("choices", "How settings were chosen", _trials(comparison)),
         section("methods", "The methods", facts(_methods(comparison))),

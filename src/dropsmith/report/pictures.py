@@ -12,6 +12,7 @@ from dropsmith.report.curves import curves_figure, run_curves_figure
 from dropsmith.report.figures import svg
 from dropsmith.report.html import paragraph, picture
 from dropsmith.report.numbers import METRICS
+from dropsmith.tasks import USUAL, Bounds
 
 if TYPE_CHECKING:
     from dropsmith.tasks import Data, Task
@@ -65,19 +66,25 @@ def costs(comparison: Comparison) -> str:
     )
 
 
-def gallery(record: Record, data: Path | None = None, model: str | None = None) -> str:
+def gallery(
+    record: Record,
+    data: Path | None = None,
+    model: str | None = None,
+    bounds: Bounds = USUAL,
+) -> str:
     """Drawn masks over real inputs; a sentence where the task's data is not there.
 
     Args:
         record: a run on the task.
         data: the data of the task, where it does not carry its own.
         model: the name of the one that may be run, beside the task's own.
+        bounds: the most that is read of the data.
     """
     from dropsmith.report.gallery import gallery_figure
     from dropsmith.report.masks import RATE, mask_examples
 
     try:
-        task, task_data = task_and_data(record, data, model)
+        task, task_data = task_and_data(record, data, model, bounds)
         batch, masks = mask_examples(task, task_data)
     except DropsmithError as error:
         return paragraph(f"Masks are not shown: {error}")
@@ -91,7 +98,7 @@ def gallery(record: Record, data: Path | None = None, model: str | None = None) 
 
 
 def task_and_data(
-    record: Record, where: Path | None, model: str | None = None
+    record: Record, where: Path | None, model: str | None = None, bounds: Bounds = USUAL
 ) -> "tuple[Task, Data]":
     """The task and the examples that a record is of; `DataError` where they are not at hand.
 
@@ -109,7 +116,7 @@ def task_and_data(
             "they are drawn inside a model of your own, which is not run because a record names "
             f"it: give --model {config['model']}"
         )
-    task = find_task(str(where) if is_own else config["task"], where)
+    task = find_task(str(where) if is_own else config["task"], where, bounds)
     data = task.load(where, config["limit"])
     if config["model"]:
         task = with_model(task, config["model"], data)

@@ -18,17 +18,27 @@ from dropsmith.report.html import (
     table,
 )
 from dropsmith.report.runs import runs_grid, starting_weights
+from dropsmith.tasks import USUAL, Bounds
 from dropsmith.train import plan_of
 
 
 def write_runs_page(
-    records: Sequence[Record], folder: Path, data: Path | None = None, model: str | None = None
+    records: Sequence[Record],
+    folder: Path,
+    data: Path | None = None,
+    model: str | None = None,
+    bounds: Bounds = USUAL,
 ) -> Path:
     """Write `report.html` into `folder` and return its path; see `runs_page`."""
-    return save_page(runs_page(records, data, model), folder)
+    return save_page(runs_page(records, data, model, bounds), folder)
 
 
-def runs_page(records: Sequence[Record], data: Path | None = None, model: str | None = None) -> str:
+def runs_page(
+    records: Sequence[Record],
+    data: Path | None = None,
+    model: str | None = None,
+    bounds: Bounds = USUAL,
+) -> str:
     """The page as text.
 
     Nothing is compared, for the runs may differ in anything.
@@ -36,6 +46,7 @@ def runs_page(records: Sequence[Record], data: Path | None = None, model: str | 
     Args:
         records: the runs, at least one, in the order of the table.
         data: the data of their task, for pictures of what is dropped; records hold no paths.
+        bounds: the most that is read of it.
         model: the name of the user's own model of the runs, where masks are to be drawn inside it.
     """
     title = f"{', '.join(_by_task(records))}: runs"
@@ -48,7 +59,7 @@ def runs_page(records: Sequence[Record], data: Path | None = None, model: str | 
         ),
         section("runs", "The runs", table(runs_grid(tuple(records))), _starts(records)),
         *(
-            _task(f"task-{number}", task, runs, data, model)
+            _task(f"task-{number}", task, runs, data, model, bounds)
             for number, (task, runs) in enumerate(_by_task(records).items(), start=1)
         ),
         section("settings", "What each was made with", *map(_settings, records)),
@@ -62,10 +73,15 @@ def _starts(records: Sequence[Record]) -> str:
 
 
 def _task(
-    name: str, task: str, records: Sequence[Record], data: Path | None, model: str | None
+    name: str,
+    task: str,
+    records: Sequence[Record],
+    data: Path | None,
+    model: str | None,
+    bounds: Bounds,
 ) -> str:
     record = next((run for run in records if run.environment), records[0])
-    parts = pictures.run_curves(records), pictures.gallery(record, data, model)
+    parts = pictures.run_curves(records), pictures.gallery(record, data, model, bounds)
     return section(name, task, *parts)
 
 

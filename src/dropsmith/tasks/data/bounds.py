@@ -4,23 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from threading import Lock
-from typing import Annotated
-
-from annotated_types import Ge, Le
-from typing_extensions import TypedDict
 
 from dropsmith.errors import DataError, TaskError
-from dropsmith.files import check
+from dropsmith.numbers import check_whole
 
-_Count = Annotated[int, Ge(1), Le(2**63 - 1)]
-
-
-class _Fields(TypedDict):
-    rows: _Count
-    bytes: _Count
-    pixels: _Count
-    picture_bytes: _Count
-
+_MOST = 2**63 - 1
 
 _UNITS = {"rows": "rows", "bytes": "bytes", "pixels": "pixels", "picture_bytes": "bytes of pixels"}
 
@@ -52,7 +40,8 @@ class Bounds:
     picture_bytes: int = 16 * 2**30
 
     def __post_init__(self) -> None:
-        check({field.name: getattr(self, field.name) for field in fields(self)}, _Fields, TaskError)
+        for field in fields(self):
+            check_whole(f"the bound {field.name}", getattr(self, field.name), 1, TaskError, _MOST)
 
     def excess(self, name: str, what: str) -> DataError:
         """The error to raise where there is more than a bound.

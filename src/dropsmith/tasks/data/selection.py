@@ -5,14 +5,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
-from typing import Annotated
 
 import torch
-from annotated_types import Ge, Lt
 from torch import Tensor
 
 from dropsmith.errors import DataError, TaskError
-from dropsmith.files import check
+from dropsmith.numbers import check_whole
 from dropsmith.rng import Key, bits
 
 SEED = 2016
@@ -75,17 +73,13 @@ def part_of(content: bytes) -> str:
     return "train" if share < 0.7 else "validation" if share < 0.85 else "test"
 
 
-Limit = Annotated[int, Ge(NO_LIMIT), Lt(2**63)] | None
-"""The most training examples to use; None for a task's own choice."""
-
-
 def check_limit(limit: object) -> None:
     """Raise `TaskError` unless a limit is a whole number from 0, or None.
 
     Readers look at it first: to a cache, `True` and `1.0` are the limit 1.
     """
     if limit is not None:
-        check({"limit": limit}, dict[str, Limit], TaskError)
+        check_whole("limit", limit, NO_LIMIT, TaskError)
 
 
 def apply_limit(order: Tensor, limit: int | None) -> Tensor:

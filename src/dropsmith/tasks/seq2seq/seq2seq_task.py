@@ -4,16 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from annotated_types import Ge, Lt
 from torch import Tensor, nn
-from typing_extensions import TypedDict
 
 from dropsmith.errors import TaskError
-from dropsmith.files import check
 from dropsmith.models import SEQ2SEQ_NOISES, SmallSeq2Seq, seq2seq_plan
+from dropsmith.numbers import check_number, check_whole
 from dropsmith.objectives import losses
 from dropsmith.passes import logits_of
 from dropsmith.plans import Plan
@@ -89,16 +87,6 @@ def _part(pairs: Sequence[Pair], subwords: Subwords) -> Sequences:
     )
 
 
-_Count = Annotated[int, Ge(1), Lt(2**24)]
-
-
-class _Numbers(TypedDict):
-    words: _Count
-    smoothing: Annotated[float, Ge(0), Lt(1)]
-    beams: _Count
-    longest: _Count
-
-
 @dataclass(frozen=True, kw_only=True)
 class Seq2SeqTask(Task):
     """Texts written from others, by `SmallSeq2Seq`.
@@ -139,7 +127,9 @@ class Seq2SeqTask(Task):
 
     def __post_init__(self) -> None:
         check_limit(self.limit)
-        check({name: getattr(self, name) for name in _Numbers.__annotations__}, _Numbers, TaskError)
+        for name in ("words", "beams", "longest"):
+            check_whole(name, getattr(self, name), 1, TaskError)
+        check_number("smoothing", self.smoothing, TaskError, most=1)
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         path = data.resolve() if data is not None else None
