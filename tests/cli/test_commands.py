@@ -13,7 +13,7 @@ import pytest
 
 from compare.workers import pretend
 from dropsmith.cli import main
-from dropsmith.compare import TUNING_SEED, runs
+from dropsmith.compare import TUNING_SEED, runs, stored_records
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
@@ -55,6 +55,61 @@ def test_compare_prints_the_table_and_leaves_records_and_a_page(made, run):
     assert len(made) == 3 * (3 + 2) == len(list(Path("runs/digits").glob("*.json"))) - 1
     assert "two-sample, a trial" in err
     assert Path("runs/digits/report.html").exists()
+
+
+def test_runs_that_are_on_disk_are_said_to_be_read_and_made_anew_where_that_is_asked(made, run):
+    command = "compare digits --with none,dropout --seeds 2"
+    assert "read from disk" not in run(command)[2]
+    count = len(made)
+    more = run("compare digits --with none,dropout --seeds 3")[2]
+    assert f"{count} of {count + 2} runs were read from disk; to make all anew: --again" in more
+    assert len(made) == count + 2
+    assert "read from disk" not in run(f"{command} --again")[2]
+    assert len(made) == 2 * count + 2
+
+
+MODEL = """
+from torch import nn
+
+def net():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.Dropout(0.1), nn.Linear(16, 10))
+"""
+
+
+@pytest.fixture
+def changed_model(monkeypatch, tmp_path):
+    """A model of one's own, and a function that changes it as an editor would."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setattr(runs, "spread", _spread_here)
+
+    def change(old, new):
+        (tmp_path / "changed_net.py").write_text(MODEL.replace(old, new))
+        sys.modules.pop("changed_net", None)
+        stored_records._model_sha256.cache_clear()
+
+    change("", "")
+    return change
+
+
+def _spread_here(work, jobs, processes, libraries=()):
+    return (Done(index, work(job, lambda share: None)) for index, job in enumerate(jobs))
+
+
+@pytest.mark.parametrize("command", ["train", "predict"])
+def test_a_changed_model_never_returns_old_numbers(command, changed_model, run):
+    line = f"{command} digits --budget 1 --limit 60 --model changed_net:net"
+    assert run(line)[0] == 0
+    assert "the run was read from disk; to make it anew: --again" in run(line)[2]
+    changed_model("nn.Linear(64, 16)", "nn.Linear(64, 16), nn.Tanh()")
+    code, out, err = run(line)
+    assert (code, out) == (2, "")
+    assert "with another model than changed_net:net is now" in err
+    assert "make it anew: --again" in err
+    code, out, err = run(f"{line} --again")
+    assert code == 0
+    assert "read from disk" not in err
+    assert "read from disk" in run(line)[2]
 
 
 def test_json_is_all_there_is_on_standard_output(made, run):

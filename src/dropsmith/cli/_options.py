@@ -33,6 +33,10 @@ ModelName = Annotated[
         "bert-base-cased, facebook/bart-large or google/vit-base-patch16-224, or its folder.",
     ),
 ]
+Again = Annotated[
+    bool,
+    typer.Option("--again", help="Make every run anew, in place of those that are on disk."),
+]
 BudgetName = Annotated[
     str,
     typer.Option(

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def runs_bar(title: str, total: int) -> Iterator["Watch"]:
+def runs_bar(title: str, total: int, *, advice: str = "--again") -> Iterator["Watch"]:
     """A bar over all runs with the time that is left; a line for each run where there is no
     terminal.
+
+    Args:
+        title: of the runs.
+        total: of them.
+        advice: the option that makes those anew that are on disk; empty where there is none.
     """
     from rich.progress import BarColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -31,9 +36,12 @@ def runs_bar(title: str, total: int) -> Iterator["Watch"]:
     hidden = not errors.is_terminal
     with interrupts_noted() as check, progress_bar(errors, *columns) as bar:
         line = bar.add_task(title, total=total, said=_so_far(0.0, total))
+        made: set[str] = set()
 
         def watch(progress: float, total: int, record: "Record | None") -> None:
             bar.update(line, completed=progress, total=total, said=_so_far(progress, total))
+            if record is not None:
+                made.add(record.id)
             failure = record is not None and record.status != "finished"
             if record is not None and (failure or hidden):
                 message = f"{_so_far(progress, total)}; {_run_line(record)}"
@@ -41,6 +49,20 @@ def runs_bar(title: str, total: int) -> Iterator["Watch"]:
             check()
 
         yield watch
+    if (read_count := total - len(made)) > 0:
+        how = f"; to make {'it' if total == 1 else 'all'} anew: {advice}" if advice else ""
+        errors.print(f"{_read_from_disk(read_count, total)}{how}")
+
+
+def _read_from_disk(count: int, total: int) -> str:
+    """A clause on runs that were not made, for nobody should take old numbers for new ones.
+
+    >>> _read_from_disk(1, 1), _read_from_disk(2, 9)
+    ('the run was read from disk', '2 of 9 runs were read from disk')
+    """
+    if total == 1:
+        return "the run was read from disk"
+    return f"{count} of {total} runs {'was' if count == 1 else 'were'} read from disk"
 
 
 def _so_far(completed: float, total: int) -> str:

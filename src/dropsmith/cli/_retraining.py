@@ -86,7 +86,7 @@ def compare_best_plans(
         limit=setup.limit,
         precision=setup.precision,
     )
-    with runs_bar(f"{task.name}, retrained", count(design)) as watch:
+    with runs_bar(f"{task.name}, retrained", count(design), advice="") as watch:
         comparison = compare(design, folder / RETRAINED, watch=watch)
     row = comparison.row(LEARNED)
     if row is not None:

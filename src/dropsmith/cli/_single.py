@@ -71,10 +71,10 @@ def check_setup(setup: "Setup") -> None:
     check_plans(task, data, [setup.plan], trunks, setup.start)
 
 
-def record_of(setup: "Setup", folder: Path) -> "Record":
-    """The record of a run, made now if it is not there yet."""
+def record_of(setup: "Setup", folder: Path, again: bool = False) -> "Record":
+    """The record of a run, made now if it is not there yet, or if it is to be made again."""
     from dropsmith.cli._progress import runs_bar
     from dropsmith.compare import run
 
     with runs_bar(f"{setup.task} with {setup.method}", 1) as watch:
-        return run([setup], folder, processes=1, watch=watch)[0]
+        return run([setup], folder, processes=1, watch=watch, again=again)[0]

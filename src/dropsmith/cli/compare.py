@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dropsmith.cli._options import (
+    Again,
     AsJson,
     BatchSize,
     BoundValues,
@@ -110,6 +111,7 @@ def compare(
     plans: Plans = None,
     start: StartFrom = None,
     processes: Processes = None,
+    again: Again = False,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -155,16 +157,16 @@ def compare(
     check(design)
     folder = folder_of(out, task)
     data_place = data or (None if task in TASKS else Path(task))
-    comparison = _run(design, folder, processes)
+    comparison = _run(design, folder, processes, again)
     page = write_page(comparison, folder, data_place, model, comparison_task.bounds)
     show(comparison, page, as_json)
     if any(row.failed_records for row in comparison.rows):
         raise typer.Exit(1)
 
 
-def _run(design: "Design", folder: Path, processes: int | None) -> "Comparison":
+def _run(design: "Design", folder: Path, processes: int | None, again: bool) -> "Comparison":
     from dropsmith.cli._progress import runs_bar
     from dropsmith.compare import compare, count
 
     with runs_bar(design.task.name, count(design)) as watch:
-        return compare(design, folder, processes=processes, watch=watch)
+        return compare(design, folder, processes=processes, watch=watch, again=again)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from dropsmith.cli._options import (
+    Again,
     AsJson,
     BatchSize,
     BoundValues,
@@ -49,6 +50,7 @@ def predict(
     model: ModelName = None,
     limit: Limit = None,
     precision: Precision = "no",
+    again: Again = False,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,7 +81,7 @@ def predict(
     check_setup(setup)
     check_items(setup)
     folder = folder_of(out, task)
-    record = record_of(setup, folder)
+    record = record_of(setup, folder, again)
     if record.status != "finished":
         print(f"the run did not finish: {record.status}")
         raise typer.Exit(1)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from dropsmith.cli._options import (
+    Again,
     AsJson,
     BatchSize,
     BoundValues,
@@ -55,6 +56,7 @@ def train(
     samples: SampleCount = 0,
     samples_without: NoiseFreeKinds = None,
     preset: PresetName = None,
+    again: Again = False,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -112,7 +114,7 @@ def train(
         )
     check_setup(setup)
     folder = folder_of(out, home or setup.task)
-    record = record_of(setup, folder)
+    record = record_of(setup, folder, again)
     from dropsmith.files import json_text
 
     print(json_text(record.to_json()), end="") if as_json else _show(record, folder)

@@ -24,6 +24,7 @@ def compare(
     processes: int | None = None,
     watch: Watch | None = None,
     make: Make | None = None,
+    again: bool = False,
 ) -> Comparison:
     """Tune every method on seeds that are not reported, then run each reported seed.
 
@@ -34,7 +35,7 @@ def compare(
     Args:
         design: the terms; see `Design`.
         folder: where records, checkpoints and `comparison.json` go.
-        processes, make: see `runs.run`.
+        processes, make, again: see `runs.run`.
         watch: is called with the progress of all runs, trials and reported ones together.
 
     Raises:
@@ -43,7 +44,7 @@ def compare(
     """
     check_count("processes", processes, TaskError)
     with hold_folder(folder, OTHER_FOLDER):
-        comparison = _comparison(design, _Runs(design, folder, processes, watch, make))
+        comparison = _comparison(design, _Runs(design, folder, processes, watch, make, again))
         keep_trying(partial(comparison.save, folder), folder)
     return comparison
 
@@ -99,8 +100,10 @@ class _Runs:
         processes: int | None,
         watch: Watch | None,
         make: Make | None,
+        again: bool,
     ) -> None:
         self.folder, self.processes, self.watch, self.make = folder, processes, watch, make
+        self.again = again
         self.total = count(design)
         self.previous = 0
 
@@ -109,7 +112,12 @@ class _Runs:
         flat = [setup for group in setups for setup in group]
         records = iter(
             make_runs(
-                flat, self.folder, processes=self.processes, watch=self._watch, make=self.make
+                flat,
+                self.folder,
+                processes=self.processes,
+                watch=self._watch,
+                make=self.make,
+                again=self.again,
             )
         )
         self.previous += len(flat)

@@ -12,6 +12,7 @@ from dropsmith.compare.stored_records import (
     LOST_STATUS,
     data_hash,
     is_lost,
+    model_sha256,
     setup_id,
     stored_record,
 )
@@ -49,10 +50,17 @@ class Watch(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """A run and the folder that its record and checkpoints go into."""
+    """A run and the folder that its record and checkpoints go into.
+
+    Args:
+        setup: of the run.
+        folder: for its files.
+        again: whether it begins anew, whatever is in the folder.
+    """
 
     setup: Setup
     folder: Path
+    again: bool = False
 
 
 Make = Callable[[Job, Tell], Record]
@@ -65,6 +73,7 @@ def run(
     processes: int | None = None,
     watch: Watch | None = None,
     make: Make | None = None,
+    again: bool = False,
 ) -> list[Record]:
     """One record per setup, in order, each saved in `folder` as soon as it exists.
 
@@ -81,17 +90,18 @@ def run(
             where None.
         watch: is called after each record and now and then in between.
         make: makes the record of a job; `dropsmith.train.train` where None.
+        again: whether to make every run, in place of those whose records are there.
 
     Raises:
         BusyError: another process makes runs in this folder, and there are some to make.
         TaskError: there can be no such number of processes.
     """
     check_count("processes", processes, TaskError)
-    records = [stored_record(setup, folder) for setup in setups]
+    records = [None if again else stored_record(setup, folder) for setup in setups]
     if all(record is not None for record in records):
         return [record for record in records if record is not None]
     with hold_folder(folder, OTHER_FOLDER):
-        return make_runs(setups, folder, processes=processes, watch=watch, make=make)
+        return make_runs(setups, folder, processes=processes, watch=watch, make=make, again=again)
 
 
 def make_runs(
@@ -101,11 +111,12 @@ def make_runs(
     processes: int | None,
     watch: Watch | None,
     make: Make | None,
+    again: bool = False,
 ) -> list[Record]:
     """The same in a folder that this process holds."""
-    records = {setup_id(setup): stored_record(setup, folder) for setup in setups}
+    records = {setup_id(setup): None if again else stored_record(setup, folder) for setup in setups}
     todo = {setup_id(setup): setup for setup in setups}
-    jobs = [Job(setup, folder) for name, setup in todo.items() if records[name] is None]
+    jobs = [Job(setup, folder, again) for name, setup in todo.items() if records[name] is None]
     progress = _Progress(len(todo) - len(jobs), len(todo), {}, watch)
     workers = processes or cores()
     for attempt in range(1, TRIES + 1):
@@ -119,8 +130,8 @@ def make_runs(
                 record = _record(event, job.setup)
                 if is_lost(record) and attempt < TRIES:
                     lost.append(job)
-                    again = replace(record, status=f"{record.status}; it will be made again")
-                    progress.add(job, 0.0, again)
+                    status = f"{record.status}; it will be made again"
+                    progress.add(job, 0.0, replace(record, status=status))
                     continue
                 keep_trying(partial(record.save, folder), folder)
                 records[record.id] = record
@@ -157,10 +168,13 @@ def make_record(job: Job, tell: Tell) -> Record:
 
     torch.set_num_threads(1)
     try:
-        return train(job.setup, job.folder / setup_id(job.setup), progress=tell)
+        run_folder = job.folder / setup_id(job.setup)
+        return train(job.setup, run_folder, resume=not job.again, progress=tell)
     except TrainingError as error:  # a number of its own, such as a loss that is not finite
         record = _failure_record(job.setup, f"stopped: {_first_line(error)}")
-        return replace(record, environment={"data_sha256": data_hash(job.setup)})
+        hashes = {"data_sha256": data_hash(job.setup), "model_sha256": model_sha256(job.setup)}
+        known = {name: value for name, value in hashes.items() if value is not None}
+        return replace(record, environment=known)
     except Exception as error:  # a comparison outlives any fault of one run
         kind = LOST_STATUS if is_from_outside(error) else CRASH_STATUS
         return _failure_record(job.setup, f"{kind}: {type(error).__name__}: {_first_line(error)}")

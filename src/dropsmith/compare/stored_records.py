@@ -1,12 +1,13 @@
 """The records of runs in a folder: read by the setup of a run, or moved to their present ids."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from dropsmith.compare.comparison import FILE, Comparison
 from dropsmith.errors import CheckpointError, DataError
 from dropsmith.record import Record, config_id
-from dropsmith.tasks import find_task
+from dropsmith.tasks import Bounds, find_task, model_hash
 from dropsmith.train import Setup
 
 CRASH_STATUS, LOST_STATUS = "crashed", "lost"
@@ -34,7 +35,7 @@ def stored_record(setup: Setup, folder: Path) -> Record | None:
     """The record of an earlier run of this setup, unless that run crashed or was lost.
 
     Raises:
-        CheckpointError: that run was made on other data.
+        CheckpointError: that run was made on other data, or with another model.
     """
     path = folder / f"{setup_id(setup)}.json"
     if not path.exists():
@@ -47,6 +48,12 @@ def stored_record(setup: Setup, folder: Path) -> Record | None:
             f"the run in {path} was made on other data: its hash differs\n"
             "  keep the runs on the new data apart: --out DIR"
         )
+    if record.environment.get("model_sha256") != model_sha256(setup):
+        raise CheckpointError(
+            f"the run in {path} was made with another model than {setup.model} is now: the hash of "
+            "its code and shapes differs\n"
+            "  make it anew: --again, or keep the runs of the new model apart: --out DIR"
+        )
     return record
 
 
@@ -54,6 +61,21 @@ def data_hash(setup: Setup) -> str:
     """The hash of the examples a setup is run on, which are read once per process."""
     where = None if setup.data is None else Path(setup.data)
     return find_task(setup.task, where, setup.bounds).load(where, setup.limit).sha256
+
+
+def model_sha256(setup: Setup) -> str | None:
+    """The hash of the model of a setup, which is made once for it; None for a task's own."""
+    if setup.model is None:
+        return None
+    return _model_sha256(setup.model, setup.task, setup.data, setup.limit, setup.bounds)
+
+
+@lru_cache(maxsize=8)
+def _model_sha256(
+    model: str, task: str, data: str | None, limit: int | None, bounds: Bounds
+) -> str | None:
+    where = None if data is None else Path(data)
+    return model_hash(model, find_task(task, where, bounds).load(where, limit))
 
 
 def migrate_records(folder: Path) -> int:

@@ -13,6 +13,7 @@ from dropsmith.learn.schemas import StoredProblem
 from dropsmith.pattern_search import Space, space_from_json, spaces
 from dropsmith.plans import Plan
 from dropsmith.record import config_id
+from dropsmith.tasks import model_hash
 from dropsmith.train import Setup, describe_environment, task_and_data
 
 FORMAT, VERSION = "dropsmith.problem", 1
@@ -126,6 +127,8 @@ def problem_of(setup: Setup, seeds: int, kind: str = "auto") -> Problem:
     circumstances = describe_environment(data, torch.device("cpu")) | {
         "data_given": setup.data_given
     }
+    if (model_sha256 := model_hash(setup.model, data)) is not None:
+        circumstances["model_sha256"] = model_sha256
     loss = "mse" if task.kind == "regression" else "nll"
     config = setup.to_json()
     return Problem(config=config, seeds=seeds, loss=loss, space=space, environment=circumstances)
@@ -177,10 +180,14 @@ def _check_same(earlier: Problem, problem: Problem, folder: Path) -> None:
     )
 
 
+_HASHES = {"data_sha256": "on other data", "model_sha256": "with another model"}
+
+
 def _check_data(earlier: Problem, problem: Problem, folder: Path) -> None:
-    hashes = [p.environment.get("data_sha256") for p in (earlier, problem)]
-    if None not in hashes and hashes[0] != hashes[1]:
-        raise SearchError(
-            f"the searches in {folder} were made on other data: its hash differs\n"
-            "  keep these apart: --out DIR"
-        )
+    for name, difference in _HASHES.items():
+        hashes = [p.environment.get(name) for p in (earlier, problem)]
+        if None not in hashes and hashes[0] != hashes[1]:
+            raise SearchError(
+                f"the searches in {folder} were made {difference}: its hash differs\n"
+                "  keep these apart: --out DIR"
+            )

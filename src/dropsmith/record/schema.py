@@ -42,6 +42,7 @@ class StoredEnvironment(TypedDict, total=False):
     data_given: bool
     data_sha256: str
     data_source: str
+    model_sha256: str
     signatures: dict[str, str]
     start: _StoredStart
     vocabulary_sha256: str | None

@@ -16,6 +16,7 @@ from dropsmith.tasks.language.recurrent import LanguageTask
 from dropsmith.tasks.language.source import LanguageSource
 from dropsmith.tasks.language.stream import Stream, in_windows, scored_in_windows
 from dropsmith.tasks.model_function import build_model
+from dropsmith.tasks.model_hash import model_hash
 from dropsmith.tasks.seq2seq.seq2seq_task import MAX_TEXT_TOKENS, Seq2SeqTask, TextPairs
 from dropsmith.tasks.seq2seq.sequences import Sequences
 from dropsmith.tasks.task import Data, Task, device_of
@@ -55,6 +56,7 @@ __all__ = [
     "find_task",
     "in_windows",
     "learning_rates",
+    "model_hash",
     "optimisers",
     "plain_name",
     "scored_in_windows",

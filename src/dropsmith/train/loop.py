@@ -15,7 +15,15 @@ import torch
 
 from dropsmith.errors import CheckpointError, TrainingError
 from dropsmith.record import Record, config_id
-from dropsmith.tasks import Data, Task, find_task, in_windows, scored_in_windows, with_model
+from dropsmith.tasks import (
+    Data,
+    Task,
+    find_task,
+    in_windows,
+    model_hash,
+    scored_in_windows,
+    with_model,
+)
 from dropsmith.train._setup import Setup
 from dropsmith.train.checkpoint import FILE, Checkpoint, Saving
 from dropsmith.train.environment import flush_subnormals
@@ -54,12 +62,15 @@ def train(
     Raises:
         TrainingError: the loss or its gradient is not finite. The error names the step, and the
             batch is kept in `folder`.
-        CheckpointError: the checkpoint in `folder` is of another run, or on other data.
+        CheckpointError: the checkpoint or record in `folder` is of another run or model, or on
+            other data.
         TaskError, DataError: the setup names what is not there, or begins from weights of another
             model.
     """
     task, data = task_and_data(setup)
     identity = {"config": setup.to_json(), "data_sha256": data.sha256}
+    if (model_sha256 := model_hash(setup.model, data)) is not None:
+        identity["model_sha256"] = model_sha256
     if resume and (record := _finished_record(folder, identity)) is not None:
         return record
     if not resume:
@@ -96,17 +107,21 @@ def steps_of(setup: Setup) -> int:
 def _silent(value: Any, /) -> None: ...
 
 
+_HASHES = {"data_sha256": "on other data", "model_sha256": "with another model"}
+
+
 def _finished_record(folder: Path, identity: dict[str, Any]) -> Record | None:
     """The record of an earlier run of this setup that came to its end."""
     path = folder / f"{config_id(identity['config'])}.json"
     if not path.exists():
         return None
     record = Record.load(path)
-    if record.environment.get("data_sha256") != identity["data_sha256"]:
-        raise CheckpointError(
-            f"the run in {path} was made on other data: its hash differs\n"
-            "  to make it again: train(..., resume=False)"
-        )
+    for name, difference in _HASHES.items():
+        if record.environment.get(name) != identity.get(name):
+            raise CheckpointError(
+                f"the run in {path} was made {difference}: its hash differs\n"
+                "  to make it again: train(..., resume=False)"
+            )
     return record
 
 

@@ -179,7 +179,8 @@ class Run:
         scores = ({} if self.stepper.setup.whole else self._scores("validation")) | test_scores
         record = Record(
             config=self.identity["config"],
-            environment=surroundings(self.stepper.setup, state, self.data, generation.signatures),
+            environment=surroundings(self.stepper.setup, state, self.data, generation.signatures)
+            | {name: self.identity[name] for name in ("model_sha256",) if name in self.identity},
             curve=tuple(state.curve),
             scores=scores,
             cost=cost(state, self.length.views[state.step]),
