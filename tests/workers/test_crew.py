@@ -59,7 +59,7 @@ def test_a_job_that_takes_too_long_is_ended_and_the_others_go_on():
     assert set(multiprocessing.active_children()) <= before
 
 
-@pytest.mark.parametrize(("start", "end"), [(120.0, Done), (-4.99, Overdue)])
+@pytest.mark.parametrize(("start", "end"), [(120.0, Done), (-5.5, Overdue)])
 def test_a_process_has_time_of_its_own_to_start(monkeypatch, start, end):
     monkeypatch.setattr(worker, "_START_TIMEOUT", start)
     with Crew(errand, 1, timeout=5.0) as made:
