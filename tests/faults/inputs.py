@@ -40,11 +40,13 @@ class Kind:
         make: writes a valid one into an empty folder, and returns the path that is broken.
         read: reads the one in a folder, as its users do.
         is_json: whether its values may be broken one by one, and not only its bytes.
+        share: of the number of inputs that other kinds have; less where reading takes long.
     """
 
     make: Callable[[Path], Path]
     read: Callable[[Path], object]
     is_json: bool = False
+    share: float = 1.0
 
 
 def _plan(folder: Path) -> Path:
@@ -199,10 +201,13 @@ def _picture_folder(folder: Path) -> object:
 KINDS: dict[str, Kind] = {
     "plan": Kind(_plan, lambda folder: repr(Plan.load(folder / "plan.json")), is_json=True),
     "record": Kind(_record, lambda folder: Record.load(_only_json(folder)), is_json=True),
-    "comparison": Kind(_comparison, _page, is_json=True),
-    "record of a comparison": Kind(_record_of_comparison, _page, is_json=True),
+    "comparison": Kind(_comparison, Comparison.load, is_json=True),
+    "record of a comparison": Kind(_record_of_comparison, Comparison.load, is_json=True),
+    "page of a comparison": Kind(_comparison, _page, is_json=True, share=0.1),
+    "page with a record": Kind(_record_of_comparison, _page, is_json=True, share=0.1),
     "problem": Kind(_problem, Problem.load, is_json=True),
-    "search": Kind(_searches, _searches_page, is_json=True),
+    "search": Kind(_searches, Searches.load, is_json=True),
+    "page of a search": Kind(_searches, _searches_page, is_json=True, share=0.1),
     "checkpoint": Kind(_checkpoint, _resume),
     "weights": Kind(_weights, _start),
     "journal": Kind(partial(_study, "journal:"), partial(_search, "journal:", trials=4)),

@@ -16,7 +16,7 @@ Watch = Callable[[], None]
 
 
 def break_inputs(count: int, folder: Path, seed: int = 0, watch: Watch | None = None) -> Tally:
-    """Break and read so many inputs, as many of each kind.
+    """Break and read so many inputs, of each kind its share.
 
     Args:
         count: of the broken inputs.
@@ -25,8 +25,10 @@ def break_inputs(count: int, folder: Path, seed: int = 0, watch: Watch | None = 
         watch: is called after each.
     """
     tally = Tally()
+    total, begun, until = sum(kind.share for kind in KINDS.values()), 0, 0.0
     for number, (name, kind) in enumerate(KINDS.items()):
-        share = count // len(KINDS) + (number < count % len(KINDS))
+        until += count * kind.share / total
+        share, begun = round(until) - begun, round(until)
         _break_kind(name, kind, share, folder / str(number), seed, tally, watch)
     return tally
 
