@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from faults.command_lines import type_lines
-from faults.inputs import KINDS
 from faults.mutated_inputs import break_inputs
 from faults.tally import Tally, outcome_of
 from faults.threaded_calls import call_from_threads
