@@ -72,6 +72,67 @@ def assert_same_state(before, after):
     assert torch.equal(before[3], after[3])
 
 
+ROWS = 4
+
+
+class Meeting(nn.Module):
+    """Between a site and the next, a plain forward waits until a prediction has begun its pass."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.dropout, self.last = nn.Linear(6, 16), nn.Dropout(0.3), nn.Linear(16, 3)
+        self.plain, self.plain_waits, self.prediction_began = 0, None, None
+
+    def forward(self, x):
+        hidden = self.first(x)
+        if threading.get_ident() == self.plain:
+            self.plain_waits.set()
+            self.prediction_began.wait(30)
+        elif self.prediction_began is not None and len(x) > ROWS:  # the samples, stacked
+            self.prediction_began.set()
+            self.plain_ended.wait(30)
+        return self.last(self.dropout(hidden))
+
+
+def test_a_forward_that_a_prediction_meets_is_refused_and_the_prediction_is_as_alone():
+    torch.manual_seed(0)
+    model, x = Meeting().eval(), torch.randn(ROWS, 6)
+    alone = ds.predict(model, x, samples=5).mean
+    model.plain_waits, model.prediction_began = threading.Event(), threading.Event()
+    model.plain_ended, outcomes = threading.Event(), []
+
+    def plain():
+        model.plain = threading.get_ident()
+        try:
+            outcomes.append(model(x))
+        except NoiseError as error:
+            outcomes.append(error)
+        finally:
+            model.plain_ended.set()
+
+    thread = threading.Thread(target=plain)
+    thread.start()
+    model.plain_waits.wait(30)
+    mean = ds.predict(model, x, samples=5).mean
+    thread.join()
+    torch.testing.assert_close(mean, alone, rtol=0, atol=0)
+    assert isinstance(outcomes[0], NoiseError)
+    assert "another thread is running this model" in str(outcomes[0])
+
+
+def test_a_plan_is_taken_off_in_its_threads_turn():
+    model = by_modules()
+    plan = ds.Plan(ds.rule("2", ds.Bernoulli(rate=0.4)))
+    plan.install(model)
+    thread = threading.Thread(target=plan.remove, args=(model,))
+    with turn:
+        thread.start()
+        thread.join(0.3)
+        assert ds.plan_of(model) is not None
+    thread.join()
+    assert ds.plan_of(model) is None
+
+
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("name", MODELS)
 def test_predictions_from_a_pool_of_threads_are_those_of_one(name, training):

@@ -202,3 +202,15 @@ def test_what_goes_wrong_in_training_becomes_the_status(monkeypatch, tmp_path, t
     found = runs.make_record(runs.Job(setups(1)[0], tmp_path), lambda share: None)
     assert found.status == status
     assert found.config == setups(1)[0].to_json()
+
+
+def test_runs_that_cannot_be_loaded_elsewhere_are_one_error_and_leave_no_record(
+    tmp_path, monkeypatch
+):
+    def spread(work, jobs, processes, libraries=()):
+        yield Died(0, 1, began=False)
+
+    monkeypatch.setattr(runs, "spread", spread)
+    with pytest.raises(TaskError, match='if __name__ == "__main__"'):
+        runs.run(setups(1), tmp_path)
+    assert not list(tmp_path.glob("*.json"))

@@ -57,6 +57,13 @@ def test_a_key_that_is_there_twice_is_named(tmp_path: Path):
         read_json(path, unique_keys=True)
 
 
+def test_a_key_that_is_there_twice_among_many_is_looked_for_once(tmp_path: Path):
+    fields = ", ".join(f'"field {number}": 0' for number in [*range(200_000), 199_999])
+    path = write(tmp_path / "a.json", f"{{{fields}}}".encode())
+    with pytest.raises(DataError, match="the field 'field 199999' twice"):
+        read_json(path, unique_keys=True)
+
+
 def test_a_folder_is_no_file(tmp_path: Path):
     with pytest.raises(DataError, match="no regular file"):
         read_json(tmp_path)

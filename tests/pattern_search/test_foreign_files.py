@@ -248,3 +248,15 @@ def test_what_a_killed_process_was_writing_is_mended(tmp_path: Path):
         (copy / name).write_bytes(data)
     assert (copy / "base.db-journal").stat().st_size > 512
     assert run(copy / "base.db") == found
+
+
+def test_a_database_that_takes_no_more_rows_is_one_sentence(tmp_path):
+    path = tmp_path / "study.db"
+    settings = {"executor": "serial", "sampler": "random", "storage": path}
+    search(by_rates, SPACE, trials=2, **settings)
+    with sqlite3.connect(path) as database:
+        refusal = "BEGIN SELECT RAISE(ABORT, 'no more trials'); END"
+        database.execute(f"CREATE TRIGGER full BEFORE INSERT ON trials {refusal}")
+    database.close()
+    with pytest.raises(SearchError, match=r"cannot open a study in .*study\.db\n  no more trials"):
+        search(by_rates, SPACE, trials=3, **settings)

@@ -140,3 +140,24 @@ def test_every_other_selector_comes_back_from_json_and_from_its_repr(asked):
 def test_what_is_no_selector_is_refused_by_name(value, says):
     with pytest.raises(PlanError, match=says):
         selector_from_json(value)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"depth": 5},
+        {"depth": 1.5},
+        {"depth": ()},
+        {"depth": "12"},
+        {"depth": (0, -1)},
+        {"depth": (0.5, 2)},
+        {"name": 1},
+        {"type": 1},
+        {"kind": b"output"},
+        {"where": 1},
+    ],
+    ids=str,
+)
+def test_a_part_of_another_type_is_refused_where_it_is_given(parts):
+    with pytest.raises(PlanError, match=f"{next(iter(parts))} of a selector is a"):
+        select(**parts)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from dropsmith.batches.arguments import call
-from dropsmith.errors import NoiseError, PlanError, ViewError
+from dropsmith.errors import DropsmithError, NoiseError, PlanError, ViewError
 from dropsmith.patterns import Bernoulli, DropConnect, WordDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
@@ -168,3 +168,21 @@ def test_asking_for_what_cannot_be_is_refused():
     Plan(rule("root", Bernoulli(rate=0.5))).install(model[3])
     with pytest.raises(PlanError, match="'3', a part of the model"):
         predict(model, X)
+
+
+@pytest.mark.parametrize(
+    ("argument", "values"),
+    [
+        ("mode", ("1", -1, float("nan"), [], "x" * 10_000)),
+        ("memory", (-1, float("nan"), float("inf"), 10**400, "1", [], True)),
+        ("class_axis", ("1", 1.5, True, 2**70)),
+        ("plan", (1, "plan", [])),
+        ("samples", (1, 0, -1, True, 2.0, "5", 2**40)),
+    ],
+)
+def test_an_argument_that_cannot_be_is_refused_in_one_sentence(argument, values):
+    model = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5))
+    for value in values:
+        with pytest.raises(DropsmithError, match=argument) as error:
+            predict(model, torch.ones(2, 4), **{"samples": 3, argument: value})
+        assert len(str(error.value)) < 250

@@ -150,6 +150,44 @@ def test_workers_are_forked_from_one_process_that_is_not_this_one(timed):
     assert first.result == second.result != os.getpid()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_no_worker_runs_what_lies_in_the_working_directory_under_a_librarys_name(tmp_path):
+    for name in ("accelerate", "torch", "random"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w')")
+    code = """
+import sys
+sys.path = [place for place in sys.path if place]
+from dropsmith.workers import Crew
+from workers.errands import errand
+if __name__ == "__main__":
+    with Crew(errand, 1, libraries=("accelerate",)) as crew:
+        crew.give(0, "plain")
+        print([event.result for event in crew.wait(60)])
+"""
+    (tmp_path / "folder").mkdir()
+    script = tmp_path / "folder" / "start.py"
+    script.write_text(code)
+    done = subprocess.run(
+        [sys.executable, script],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(place for place in sys.path if place)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "['plain done']\n", done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_workers_start_by_themselves_where_there_is_none_to_fork_from(monkeypatch, capsys):
+    def refuse():
+        raise OSError("AF_UNIX path too long")
+
+    monkeypatch.setattr(worker.forkserver, "ensure_running", refuse)
+    assert worker._context(errand, ()).get_start_method() == "spawn"
+    assert "one by one: AF_UNIX path too long" in capsys.readouterr().err
+
+
 def test_what_cannot_be_loaded_is_told_from_what_died(capfd, monkeypatch):
     # A process of its own start prints where this test looks; a fork prints where its parent does.
     monkeypatch.setattr(worker, "_context", lambda *_: multiprocessing.get_context("spawn"))

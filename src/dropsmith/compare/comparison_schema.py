@@ -1,5 +1,6 @@
 """A comparison in JSON: the settings of its methods, and the ids of their records."""
 
+from collections import Counter
 from typing import Annotated, Any, NotRequired
 
 from annotated_types import MinLen
@@ -48,8 +49,8 @@ def check_comparison(values: Any) -> StoredComparison:
     if values.get("version") not in (1, VERSION):
         raise DataError(f"it is of version {excerpt(values.get('version'))}, read is {VERSION}")
     checked = check(values, StoredComparison)
-    methods = [row["method"] for row in checked["rows"]]
-    if twice := [name for name in methods if methods.count(name) > 1]:
+    counts = Counter(row["method"] for row in checked["rows"])
+    if twice := [name for name, count in counts.items() if count > 1]:
         raise DataError(f"it has two rows of the method {excerpt(twice[0])}")
     for row in checked["rows"]:
         lists = [row["records"], *map(record_ids, row["trials"])]

@@ -159,6 +159,12 @@ class _Progress:
 
 
 def _record(event: Done | Died, setup: Setup) -> Record:
+    if isinstance(event, Died) and event.code == 1 and not event.began:
+        raise TaskError(
+            "a run cannot be loaded in another process; the fault is above\n"
+            "  put what starts the runs in a file, under\n"
+            '  if __name__ == "__main__":'
+        )
     return event.result if isinstance(event, Done) else _lost_record(setup, event)
 
 

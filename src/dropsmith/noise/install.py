@@ -24,6 +24,7 @@ from dropsmith.noise.stochastic_depth import SkippedRows
 from dropsmith.noise.torch_calls import Calls, CallSite
 from dropsmith.noise.turns import taking_turns
 from dropsmith.noise.weight_hooks import Weight
+from dropsmith.numbers import check_whole
 from dropsmith.patterns import Off, StochasticDepth, TorchDropout
 from dropsmith.plans import Assignment, Rule, Site, assign, no_site, rules_without_sites
 
@@ -38,6 +39,7 @@ def install(
     assignments: Sequence[Assignment] | None = None,
 ) -> Installation:
     """Attach every rule; see `Plan.install`. `assignments` are the rules', where they are known."""
+    check_whole("rank", rank, 0, PlanError)
     if installation_of(model) is not None:
         raise PlanError("this model has a plan already\n  remove it first: plan.remove(model)")
     if assignments is None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from hashlib import blake2s
+from threading import get_ident
 
 import torch
 from torch import Tensor, nn
@@ -110,6 +111,8 @@ class SiteNoise:
     def _count_call(self) -> int:
         """Count a call of the site, and return its number within the pass."""
         noise, site, counter = self.noise, self.site.name, self.counter
+        if noise.pass_is_set and noise.thread != get_ident():
+            noise.check_thread(training=False)
         current = noise.current
         noise.draw_counts[site] = noise.draw_counts.get(site, 0) + 1
         if checkpointing.backward() != -1:

@@ -85,8 +85,11 @@ class Noise:
         self.current, self.pass_is_set, self.thread = forward_pass, True, get_ident()
         try:
             yield
+            overlaps = self.current is not forward_pass or self.thread != get_ident()
         finally:
             self.current, self.pass_is_set = before
+        if overlaps:  # another thread began a forward in the moment before this pass
+            raise _overlap_error()
 
     @contextmanager
     def probing(self) -> Iterator[None]:
@@ -163,11 +166,7 @@ class Noise:
             return
         # A thread that was interrupted in a forward never said that it ended.
         if any(thread.ident == self.thread for thread in threading.enumerate()):
-            raise NoiseError(
-                "another thread is running this model, and both would draw from one state of its "
-                "noise\n  dropsmith.predict may be called from many threads, which take turns; "
-                "for anything else give each thread a copy of the model"
-            )
+            raise _overlap_error()
 
     def check_restored(self) -> None:
         """Raise `NoiseError` where a forward of the root is run again and its pass is not known."""
@@ -178,6 +177,14 @@ class Noise:
                 "  torch.utils.checkpoint(model, ..., use_reentrant=False) tells it; or checkpoint "
                 "the layers instead of the model"
             )
+
+
+def _overlap_error() -> NoiseError:
+    return NoiseError(
+        "another thread is running this model, and both would draw from one state of its noise\n"
+        "  dropsmith.predict may be called from many threads, which take turns; for anything else "
+        "give each thread a copy of the model"
+    )
 
 
 class _Restore:

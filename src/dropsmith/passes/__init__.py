@@ -12,7 +12,7 @@ from dropsmith.passes.fused_head import (
 )
 from dropsmith.passes.make_views import make_views, views
 from dropsmith.passes.noise_free import Modes, noise_disabled
-from dropsmith.passes.request import Mode, ViewRequest
+from dropsmith.passes.request import MODES, Mode, ViewRequest
 from dropsmith.passes.run_audit import Audit, AuditRow, audit
 from dropsmith.passes.runner import ViewRun, plan_run
 from dropsmith.passes.trunk import upper
@@ -27,6 +27,7 @@ from dropsmith.passes.view_values import (
 
 __all__ = [
     "LEAST_CLASSES",
+    "MODES",
     "Audit",
     "AuditRow",
     "Mode",

@@ -67,6 +67,7 @@ def read_trial(frozen: "FrozenTrial", space: Space) -> Trial:
     if not isfinite(attributes.get("log_probability", 0.0)):
         raise SearchError(f"field log_probability is {attributes.get('log_probability')}")
     check(frozen.intermediate_values, dict[int, float], SearchError)
+    check(frozen.system_attrs, dict[str, Any], SearchError)
     for name, value in frozen.system_attrs.items():  # in which pruners keep scores
         if name.startswith("completed_rung_") and type(value) not in (int, float):
             raise SearchError(f"field {name} should be a number, but is {value!r}")

@@ -150,7 +150,7 @@ class TrialLog:
 
     def _find_row(self, trial: Trial) -> int | None:
         """The row of a trial whose write failed after it was complete, or None."""
-        for frozen in self._storage.get_all_trials(self._study._study_id, deepcopy=False):
+        for frozen in self._all_rows():
             attributes = frozen.user_attrs
             begin = written_fields(trial, ("proposal_index", "retry"))
             same = all(attributes.get(name) == value for name, value in begin.items())
@@ -184,13 +184,18 @@ class TrialLog:
             row = find() if find is not None and not first else None
             return write() if row is None else row
 
-        return keep_trying(
-            attempt,
-            self._location,
-            temporary=_is_temporary,
-            reason=fault_of,
-            print_line=self._print_line,
-        )
+        try:
+            return keep_trying(
+                attempt,
+                self._location,
+                temporary=_is_temporary,
+                reason=fault_of,
+                print_line=self._print_line,
+            )
+        except storage_exceptions() as error:
+            if self._location is None or isinstance(error, OSError):
+                raise
+            raise storage_error(self._location, error) from None
 
 
 def _distributions(space: Space) -> "dict[str, BaseDistribution]":

@@ -77,16 +77,18 @@ class Plan:
 
     def remove(self, model: nn.Module) -> None:
         """Take the plan off; the model is then as it was before `install`, bit for bit."""
-        from dropsmith.noise import installation_of, remove
+        from dropsmith.noise import installation_of, remove, turn
 
-        installation = installation_of(model)
-        if installation is not None and installation.rules != self.rules:
-            raise PlanError(
-                "another plan is installed on this model\n"
-                + Plan(*installation.rules).diff(self)
-                + "\n  to take off the one that is there: dropsmith.plan_of(model).remove(model)"
-            )
-        remove(model)
+        with turn:  # or the plan of another thread's prediction would be seen
+            installation = installation_of(model)
+            if installation is not None and installation.rules != self.rules:
+                raise PlanError(
+                    "another plan is installed on this model\n"
+                    + Plan(*installation.rules).diff(self)
+                    + "\n  to take off the one that is there: "
+                    "dropsmith.plan_of(model).remove(model)"
+                )
+            remove(model)
 
     @contextmanager
     def installed(

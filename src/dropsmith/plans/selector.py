@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from dropsmith.errors import PlanError, excerpt
 from dropsmith.files import Count, check
+from dropsmith.numbers import is_count
 from dropsmith.plans.glob import glob_matches
 from dropsmith.plans.site import ROOT, Site
 
@@ -33,6 +34,9 @@ class Selector:
         depth: the layers from the first to before the second, counted by the first number in
             the site's name.
         where: any function of a `Site`; a plan that holds one has no JSON.
+
+    Raises:
+        PlanError: a part is of another type.
     """
 
     name: str = "**"
@@ -40,6 +44,20 @@ class Selector:
     kind: str | None = None
     depth: tuple[int, int] | None = None
     where: Callable[[Site], bool] | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("name", "type", "kind"):
+            value = getattr(self, field)
+            if not isinstance(value, str) and (field == "name" or value is not None):
+                raise PlanError(f"{field} of a selector is a text, got {excerpt(value)}")
+        pair = self.depth is None or (isinstance(self.depth, tuple) and len(self.depth) == 2)
+        if not pair or not all(is_count(number, 0) for number in self.depth or ()):
+            raise PlanError(
+                f"depth of a selector is a pair of numbers of layers, got {excerpt(self.depth)}\n"
+                "  depth=(0, 6) means the first six"
+            )
+        if self.where is not None and not callable(self.where):
+            raise PlanError(f"where of a selector is a function, got {excerpt(self.where)}")
 
     def matches(self, site: Site) -> bool:
         """Say whether the selector means the site."""

@@ -4,12 +4,14 @@ In the pass that is recorded, every module that finishes before anything random 
 the outermost of those inside one another. In the passes after it they do not run: their place
 takes what they returned, repeated for the samples that are stacked. A value that nothing but
 other replayed modules is given is not even kept: an empty tensor of its shape stands for it.
+Another thread that calls a module meanwhile gets what the module returns.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -69,7 +71,7 @@ class Recorder:
     ) -> None:
         self.noise_began, self.script, self.on_output = noise_began, script, on_output
         self.entries: list[Entry] = []
-        self.count = 0
+        self.count, self.thread = 0, get_ident()
 
     @property
     def follows_script(self) -> bool:
@@ -82,7 +84,7 @@ class Recorder:
 
         @wraps(forward)
         def noting(*args: Any, **kwargs: Any) -> Any:
-            if self.noise_began():
+            if get_ident() != self.thread or self.noise_began():
                 return forward(*args, **kwargs)
             entry, place = Entry(module, self.count), len(self.entries)
             self.entries.append(entry)
@@ -118,7 +120,7 @@ class Player:
 
     def __init__(self, entries: Sequence[Entry], script: Script, copies: int = 1) -> None:
         self.entries, self.script, self.copies = entries, script, copies
-        self.place = 0
+        self.place, self.thread = 0, get_ident()
         self.uses: TensorUsage | None = None
 
     def wrap(self, module: nn.Module, forward: Forward) -> Forward:
@@ -127,7 +129,7 @@ class Player:
         @wraps(forward)
         def replaying(*args: Any, **kwargs: Any) -> Any:
             entry = self.entries[self.place] if self.place < len(self.entries) else None
-            if entry is None or entry.module is not module:
+            if entry is None or entry.module is not module or get_ident() != self.thread:
                 return forward(*args, **kwargs)
             self.place += 1
             return self._output(entry) if entry.has_output else forward(*args, **kwargs)

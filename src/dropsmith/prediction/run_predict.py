@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.batches import Arguments, arguments
-from dropsmith.errors import NoiseError, excerpt
+from dropsmith.errors import NoiseError, PlanError, ViewError, excerpt
 from dropsmith.noise import RowAxes
-from dropsmith.numbers import is_count
-from dropsmith.passes import Mode, Scores
+from dropsmith.numbers import check_number, is_count
+from dropsmith.passes import MODES, Mode, Scores
 from dropsmith.plans import Plan
 from dropsmith.prediction.class_axis import check_class_axis
 from dropsmith.prediction.no_uncertainty import no_effect
@@ -49,7 +49,8 @@ def predict(
     Every mask is a function of `seed` and the sample's number, so the same call predicts the same,
     and the model is afterwards as it was. Wrapped and compiled models are run bare and eagerly.
     Threads may predict with one model, and take turns. A forward that another thread makes of it
-    meanwhile, without `predict`, may meet its noise: give that thread a copy of the model.
+    meanwhile, without `predict`, is refused where the two are seen to meet, and may go unseen:
+    give that thread a copy of the model.
 
     Samples are stacked in one batch where the noise allows it, and what comes before the first
     draw is computed once. Both are tried on two rows first, at the price of about twenty rows, and
@@ -86,12 +87,9 @@ def predict(
     Raises:
         NoiseError: all samples would be equal, with the reason at each site; or scores have one
             class, or several dimensions of which none is known to be that of the classes.
-        ViewError: samples are to be stacked and cannot be.
+        ViewError: samples are to be stacked and cannot be, or there is no such `mode` or `memory`.
     """
-    if not is_count(samples, 2):
-        raise NoiseError(
-            f"predict takes at least 2 samples, got {excerpt(samples)}: one shows no spread"
-        )
+    _check_arguments(samples, mode, memory, class_axis, plan)
     model, moments = unwrapped(model), Moments(kind, keep)
     inputs = arguments(model, batch)
     with sampling(model, inputs, plan, seed, rows) as sampler:
@@ -106,6 +104,25 @@ def predict(
         if not moments.differ:
             raise no_effect(model, sampler.probe_inputs, samples, sorted(sampler.noise.draw_counts))
     return moments.prediction()
+
+
+def _check_arguments(
+    samples: object, mode: object, memory: object, class_axis: object, plan: object
+) -> None:
+    if not is_count(samples, 2):
+        raise NoiseError(
+            f"predict takes at least 2 samples, got {excerpt(samples)}: one shows no spread"
+        )
+    if mode not in MODES:
+        raise ViewError(f"mode is one of {', '.join(MODES)}, got {excerpt(mode)}")
+    if memory is not None:
+        check_number("memory", memory, ViewError)
+    if class_axis is not None and not is_count(class_axis, -64, 64):
+        raise NoiseError(
+            f"class_axis is the number of a dimension of the scores, got {excerpt(class_axis)}"
+        )
+    if not isinstance(plan, Plan | None):
+        raise PlanError(f"plan is a Plan, or None, got {excerpt(plan)}")
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

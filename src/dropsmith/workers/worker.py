@@ -7,9 +7,10 @@ its waits for answers.
 import multiprocessing
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
+from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from time import monotonic
@@ -36,7 +37,8 @@ _EVENTS = {"progress": JobProgress, "question": JobQuestion, "done": Done}
 def _context(work: Work, libraries: Sequence[str]) -> BaseContext:
     """Processes are forked from one that has loaded the libraries, where the system is Linux.
 
-    It is started at the first worker, and loads what that needs. Elsewhere each loads them anew.
+    It is started at the first worker, and loads what that needs. Elsewhere, and where it cannot be
+    started, each process loads them anew.
     """
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
@@ -45,7 +47,37 @@ def _context(work: Work, libraries: Sequence[str]) -> BaseContext:
     # Not `__main__`, which may do work: each process loads it for itself.
     modules = [__name__, *{function.__module__} - {"__main__"}, *libraries]
     context.set_forkserver_preload(modules)
+    try:
+        with interrupts_held(), _installed_modules_alone():
+            forkserver.ensure_running()
+    except OSError as error:  # such as that of a folder for temporary files with a long name
+        print(f"workers load their libraries one by one: {error}", file=sys.stderr)
+        return multiprocessing.get_context("spawn")
     return context
+
+
+@contextmanager
+def _installed_modules_alone() -> Iterator[None]:
+    """Python that is started in here does not look for modules in the working directory.
+
+    What lies there may have the name of a library, and would be run by all workers.
+    """
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
+
+
+def _start(context: Any, arguments: tuple[Any, ...]) -> BaseProcess:
+    process = context.Process(target=serve, args=arguments, daemon=True)
+    with interrupts_held():
+        process.start()
+    return process
 
 
 class Worker:
@@ -57,13 +89,15 @@ class Worker:
     """
 
     def __init__(self, work: Work, libraries: Sequence[str] = ()) -> None:
-        context: Any = _context(work, libraries)
+        context = _context(work, libraries)
         self.pipe, far_end = context.Pipe()
         start_method = multiprocessing.get_start_method(allow_none=True)
         arguments = far_end, work, start_method, dict(os.environ)
-        self.process: BaseProcess = context.Process(target=serve, args=arguments, daemon=True)
-        with interrupts_held():
-            self.process.start()
+        try:
+            self.process = _start(context, arguments)
+        except (EOFError, ConnectionError) as error:  # the process to fork from has died
+            print(f"a worker loads its libraries by itself: {error!r}", file=sys.stderr)
+            self.process = _start(multiprocessing.get_context("spawn"), arguments)
         far_end.close()
         self.began, self.due, self.time_left = False, None, None
         self.sent_at, self.descendants = monotonic(), []

@@ -3,9 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite
 
-from dropsmith.errors import SearchError
+from dropsmith.errors import SearchError, excerpt
 from dropsmith.plans import Plan
 from dropsmith.workers import MOST, check_count
 
@@ -132,6 +131,9 @@ class Executor(ABC):
         """End every trial and free what was taken."""
 
 
+LONGEST = 1e9
+"""The longest time of a trial in seconds: some thirty years."""
+
 MOST_REMOTE = 100_000
 """The largest number of trials at the same time on the machines of a cluster."""
 
@@ -144,7 +146,8 @@ def check_limits(workers: int | None, timeout: float | None, most: int = MOST) -
     """
     check_count("workers", workers, SearchError, most)
     number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-    if timeout is not None and not (number and timeout > 0 and isfinite(timeout)):
+    if timeout is not None and not (number and 0 < timeout <= LONGEST):
         raise SearchError(
-            f"timeout is a number of seconds above 0, or None for no limit, got {timeout!r}"
+            f"timeout is a number of seconds above 0 and at most {LONGEST:g}, or None for no "
+            f"limit, got {excerpt(timeout)}"
         )

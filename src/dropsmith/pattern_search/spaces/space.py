@@ -1,6 +1,7 @@
 """A space: named choices, and the plan that each way of choosing stands for."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -129,8 +130,8 @@ def check_choices(choices: tuple[Choice, ...]) -> None:
     """Raise `SearchError` unless these are choices with names of their own."""
     if not choices:
         raise SearchError("a space has one choice or more, got none")
-    names = [choice.name for choice in choices]
-    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    counts = Counter(choice.name for choice in choices)
+    twice = [name for name, count in counts.items() if count > 1]
     if twice:
         raise SearchError(f"several choices are called {twice[0]!r}: give each its own name")
 
