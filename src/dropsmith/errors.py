@@ -4,6 +4,7 @@ Each class is both a `DropsmithError` and the built-in it specialises, so a call
 either.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from reprlib import Repr
@@ -96,6 +97,21 @@ _EXCERPTS = Repr()
 _EXCERPTS.maxlist = _EXCERPTS.maxtuple = _EXCERPTS.maxdict = 8
 _EXCERPTS.maxstring = _EXCERPTS.maxlong = 60
 _EXCERPTS.maxother = _EXCERPT
+
+
+def printable(text: str) -> str:
+    """The text with its invisible characters spelled, so that none acts on what stands around it.
+
+    >>> printable("r-drop\\u202e"), printable("a\\x00b")
+    ('r-drop\\\\u202e', 'a\\\\x00b')
+    """
+    return _INVISIBLE.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"
+)
+"""Control characters, halves of characters, and signs that turn the direction of what follows."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from compare.synthetic import LOSSES, comparison
+from dropsmith.errors import printable
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans import Plan, rule
 from dropsmith.report import (
@@ -21,7 +22,7 @@ from dropsmith.report import (
     search_html,
     search_page,
 )
-from dropsmith.report.cells import picture_name, shown
+from dropsmith.report.cells import picture_name
 from learn.small import problem, searched, searches, trial
 
 HOSTILE = {
@@ -189,8 +190,8 @@ def test_a_terminal_is_sent_no_control_characters(name):
 
 
 def test_invisible_characters_are_spelled_and_others_stay():
-    assert shown("a\x00\u202e\udce9b") == "a\\x00\\u202e\\udce9b"
-    assert shown("日本語 עברית é\n") == "日本語 עברית é\n"
+    assert printable("a\x00\u202e\udce9b") == "a\\x00\\u202e\\udce9b"
+    assert printable("日本語 עברית é\n") == "日本語 עברית é\n"
     assert len(picture_name("\x00" * 9999)) == 40
 
 

@@ -18,7 +18,7 @@ from dropsmith.cli.report import report
 from dropsmith.cli.search import search
 from dropsmith.cli.sites import sites
 from dropsmith.cli.train import train
-from dropsmith.errors import DropsmithError
+from dropsmith.errors import DropsmithError, printable
 from dropsmith.files import system_sentence
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -80,7 +80,7 @@ def _interrupted(interrupt: KeyboardInterrupt) -> int:
 def _system_error(error: OSError) -> int:
     """Say what the system refused, unless it was to print: that is said at the end."""
     if not (isinstance(sys.stdout, Output) and error is sys.stdout.fault):
-        print(f"error: {system_sentence(error)}", file=sys.stderr)
+        print(f"error: {printable(system_sentence(error))}", file=sys.stderr)
     return EXIT_FAILURE
 
 
@@ -135,7 +135,7 @@ def _without_traceback(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except DropsmithError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {printable(str(error))}", file=sys.stderr)
             raise typer.Exit(EXIT_USAGE) from None
         except OSError as error:
             raise typer.Exit(_system_error(error)) from None

@@ -5,6 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dropsmith.errors import printable
+
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison
     from dropsmith.record import Record
@@ -56,7 +58,7 @@ def show(comparison: "Comparison", page: Path, as_json: bool) -> None:
             output.print(rich_table(grid))
     output.print()
     for sentence in findings(comparison):
-        output.print(f"• {sentence}")
+        output.print(f"• {printable(sentence)}")
     output.print(f"\nThe page: {page.resolve().as_uri()}", soft_wrap=True)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dropsmith.cli._output import console
+from dropsmith.errors import printable
 
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison
@@ -19,7 +20,7 @@ def show(searches: "Searches", comparison: "Comparison | None", folder: Path, pa
     output.print(rich_table(plan_grid(searches)))
     output.print()
     for sentence in search_findings(searches):
-        output.print(f"• {sentence}")
+        output.print(f"• {printable(sentence)}")
     if comparison is not None:
         output.print(rich_table(main_grid(comparison)))
         output.print(f"\n{stands_for(searches, comparison)}")

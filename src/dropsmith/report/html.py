@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from html import escape as escape_markup
 from pathlib import Path
 
-from dropsmith.errors import DataError
+from dropsmith.errors import DataError, printable
 from dropsmith.files import write_text
-from dropsmith.report.cells import Cell, Grid, shown
+from dropsmith.report.cells import Cell, Grid
 
 FILE = "report.html"
 
@@ -43,7 +43,7 @@ def check_regular(path: Path) -> None:
 
 def escape(text: str) -> str:
     """A text as HTML shows it, inside of elements and of attributes, whatever it holds."""
-    return escape_markup(shown(text))
+    return escape_markup(printable(text))
 
 
 def section(name: str, title: str, *parts: str) -> str:

@@ -9,9 +9,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from dropsmith.errors import DataError
+from dropsmith.errors import DataError, printable
 from dropsmith.files import write_text
-from dropsmith.report.cells import Cell, Grid, shown
+from dropsmith.report.cells import Cell, Grid
 from dropsmith.report.html import check_regular
 
 _COLOURS = {"better": "bold green", "worse": "bold red"}
@@ -23,13 +23,13 @@ def rich_table(grid: Grid) -> Group:
     for index, head in enumerate(grid.heads):
         width = max((_width(row[index]) for row in grid.rows), default=1)
         # Wrapped here: rich would rather cut off the last column than a head.
-        heading = "\n".join(wrap(shown(head), max(width, 8), break_long_words=False)) or " "
+        heading = "\n".join(wrap(printable(head), max(width, 8), break_long_words=False)) or " "
         # Folded where a terminal is narrow still: words are broken, and none is lost.
         side = "right" if grid.numeric(index) else "left"
         table.add_column(heading, justify=side, overflow="fold")
     for row in grid.rows:
         table.add_row(*(_rich_cell(cell, index == 0) for index, cell in enumerate(row)))
-    return Group(Text(), table, Text(f"\n{shown(grid.caption)}.", style="dim"))
+    return Group(Text(), table, Text(f"\n{printable(grid.caption)}.", style="dim"))
 
 
 def _width(cell: Cell) -> int:
@@ -38,8 +38,8 @@ def _width(cell: Cell) -> int:
 
 def _rich_cell(cell: Cell, first: bool) -> Text:
     style = _COLOURS.get(cell.verdict, "bold" if first else "")
-    text = Text(shown(cell.text), style=style)
-    return text.append(f"\n{shown(cell.detail)}", style="not bold dim") if cell.detail else text
+    text = Text(printable(cell.text), style=style)
+    return text.append(f"\n{printable(cell.detail)}", style="not bold dim") if cell.detail else text
 
 
 def markdown_table(grid: Grid) -> str:
@@ -62,7 +62,7 @@ def _in_cell(text: str) -> str:
 
 def _plain(text: str) -> str:
     """A text in one line of which Markdown makes no markup and no link."""
-    line = " ".join(shown(text).split())
+    line = " ".join(printable(text).split())
     line = re.sub(r"&(?=#?\w+;)", "&amp;", re.sub(r"[\\`*]", r"\\\g<0>", line))
     return re.sub(r"\](?=[(\[:])", r"\]", re.sub(r"<(?=[A-Za-z/!?])", "&lt;", line))
 
