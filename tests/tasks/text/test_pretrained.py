@@ -45,6 +45,7 @@ def checkpoint(request, tmp_path):
         initializer_range=0.2,
         **sizes,
     )
+    torch.manual_seed(0)  # or its weights would be those of whatever test ran before
     transformers.AutoModelForSequenceClassification.from_config(net).save_pretrained(folder)
     return folder
 
