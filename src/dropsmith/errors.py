@@ -5,6 +5,7 @@ either.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from difflib import get_close_matches
 from reprlib import Repr
@@ -112,6 +113,15 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"
 )
 """Control characters, halves of characters, and signs that turn the direction of what follows."""
+
+
+def first_repeated(words: Iterable[str]) -> str | None:
+    """The first word that is there more than once; None where each is there once.
+
+    >>> first_repeated(["a", "b", "b", "a"]), first_repeated("abc")
+    ('a', None)
+    """
+    return next((word for word, count in Counter(words).items() if count > 1), None)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -160,7 +160,7 @@ def bits(key: Key, index: Tensor) -> Tensor:
     return mix(mix(word) + _tensor(key.second))  # pyright: ignore[reportReturnType]
 
 
-def check_count(count: int) -> None:
+def check_unit_count(count: int) -> None:
     """Raise `NoiseError` where a mask for one view has more units than there are numbers."""
     if count > MOST_UNITS:
         raise NoiseError(
@@ -176,7 +176,7 @@ def words(source: Source, shape: tuple[int, ...]) -> Tensor:
         NoiseError: there are more than `MOST_UNITS` positions.
     """
     if not torch.compiler.is_compiling():
-        check_count(math.prod(shape))
+        check_unit_count(math.prod(shape))
     return _words(source.key.in_transforms(source.device), shape, source.device)
 
 

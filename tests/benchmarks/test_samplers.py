@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from compare.workers import spread_here
 from dropsmith.workers import Died, Done
 
 trained = pytest.importorskip("benchmarks._trained", reason="run from the repository's root")
@@ -15,12 +16,8 @@ score_noise = pytest.importorskip("benchmarks.score_noise")
 def in_this_process(monkeypatch):
     """A worker would first import everything anew."""
 
-    def spread(work, jobs, processes, libraries=()):
-        for number, job in enumerate(jobs):
-            yield Done(number, work(job, lambda share: None))
-
-    monkeypatch.setattr(trained, "spread", spread)
-    monkeypatch.setattr(samplers, "spread", spread)
+    monkeypatch.setattr(trained, "spread", spread_here)
+    monkeypatch.setattr(samplers, "spread", spread_here)
 
 
 SPACE = trained.space(trained.FEW)

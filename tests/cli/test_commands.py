@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from compare.workers import pretend
+from compare.workers import pretend, spread_here
 from dropsmith.cli import main
 from dropsmith.compare import TUNING_SEED, runs, stored_records
 from dropsmith.patterns import Bernoulli
@@ -81,7 +81,7 @@ def changed_model(monkeypatch, tmp_path):
     """A model of one's own, and a function that changes it as an editor would."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    monkeypatch.setattr(runs, "spread", _spread_here)
+    monkeypatch.setattr(runs, "spread", spread_here)
 
     def change(old, new):
         (tmp_path / "changed_net.py").write_text(MODEL.replace(old, new))
@@ -90,10 +90,6 @@ def changed_model(monkeypatch, tmp_path):
 
     change("", "")
     return change
-
-
-def _spread_here(work, jobs, processes, libraries=()):
-    return (Done(index, work(job, lambda share: None)) for index, job in enumerate(jobs))
 
 
 @pytest.mark.parametrize("command", ["train", "predict"])

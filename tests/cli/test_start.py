@@ -8,21 +8,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from compare.workers import spread_here
 from dropsmith.compare import runs
 from dropsmith.record import Record
 from dropsmith.train import WEIGHTS
-from dropsmith.workers import Done
 
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch):
     """Runs are made in this process."""
-
-    def spread(work, jobs, processes, libraries=()):
-        for index, job in enumerate(jobs):
-            yield Done(index, work(job, lambda share: None))
-
-    monkeypatch.setattr(runs, "spread", spread)
+    monkeypatch.setattr(runs, "spread", spread_here)
 
 
 def trained(run, line):

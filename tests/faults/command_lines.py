@@ -4,7 +4,7 @@ import io
 import os
 import random
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import typer
 
+from compare.workers import spread_here
 from dropsmith.cli import main
 from dropsmith.cli._app import app
 from dropsmith.compare import runs
-from dropsmith.workers import Done
 from faults.inputs import KINDS
 from faults.tally import Hang, Tally, time_limit
 
@@ -73,7 +73,7 @@ def type_lines(count: int, folder: Path, seed: int = 0, watch: Any = None) -> Ta
     tally, lines = Tally(), lines_of(random.Random(f"lines {seed}"))
     with pytest.MonkeyPatch.context() as patch, chdir(folder):
         patch.setenv("HF_HUB_OFFLINE", "1")
-        patch.setattr(runs, "spread", do_here)
+        patch.setattr(runs, "spread", spread_here)
         for _ in range(count):
             words = next(lines)
             outcome = _outcome(words)
@@ -129,13 +129,6 @@ def _outcome(words: Sequence[str]) -> str:
     if code not in (0, 1, 2):
         return f"exit code: {code!r}, {text[-300:]}"
     return "read" if code == 0 else "refused" if text.strip() else f"silent: exit code {code}"
-
-
-def do_here(
-    work: Callable[..., Any], jobs: Sequence[Any], processes: int, libraries: Sequence[str] = ()
-) -> Iterator[Done]:
-    """`workers.spread` without processes: each job is done by the caller."""
-    yield from (Done(i, work(job, lambda share: None)) for i, job in enumerate(jobs))
 
 
 def _fill(folder: Path) -> None:

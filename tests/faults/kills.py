@@ -22,10 +22,10 @@ from typing import Any
 
 import psutil
 
+from compare.workers import spread_here
 from dropsmith.cli import main
 from dropsmith.compare import runs
 from dropsmith.train import Saving
-from faults.command_lines import do_here
 
 _TIMES = {"seconds", "processor_seconds", "peak_memory_bytes", "environment", "began", "worker"}
 """Fields that differ from run to run."""
@@ -201,7 +201,7 @@ def _start(command: Command, folder: Path, workers: bool) -> int:
         os.dup2(output, 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
         if not workers:
-            runs.spread = do_here
+            runs.spread = spread_here
             Saving.due = _due
         main(command.words.split())
     except SystemExit as end:

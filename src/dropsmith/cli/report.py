@@ -10,6 +10,7 @@ from dropsmith.cli._options import AsJson, BoundValues, DataFolder, ModelName
 from dropsmith.cli._values import bounds_of
 
 if TYPE_CHECKING:
+    from dropsmith.report import Grid
     from dropsmith.tasks import Bounds
 
 Runs = Annotated[
@@ -49,7 +50,7 @@ def report(
     from dropsmith.cli._output import show
     from dropsmith.compare import FILE, Comparison
     from dropsmith.learn import FILE as PROBLEM
-    from dropsmith.report import main_grid, markdown_table, write_between, write_page
+    from dropsmith.report import main_grid, write_page
 
     bounds = bounds_of(bound)
     if (runs / PROBLEM).exists():
@@ -59,9 +60,16 @@ def report(
         _runs(runs, data, model, bounds, into, as_json)
         return
     comparison = Comparison.load(runs)
-    if into is not None:
-        write_between(into, runs.resolve().name, markdown_table(main_grid(comparison)))
+    _fill(into, runs, main_grid(comparison))
     show(comparison, write_page(comparison, runs, data, model, bounds), as_json)
+
+
+def _fill(document: Path | None, runs: Path, grid: "Grid") -> None:
+    """Put a table between the marks of a folder's name in a document, where one is named."""
+    from dropsmith.report import markdown_table, write_between
+
+    if document is not None:
+        write_between(document, runs.resolve().name, markdown_table(grid))
 
 
 def _searches(
@@ -74,12 +82,11 @@ def _searches(
 ) -> None:
     from dropsmith.cli._searches import as_object, retraining_comparison, show
     from dropsmith.learn import Searches
-    from dropsmith.report import markdown_table, plan_grid, write_between, write_search_page
+    from dropsmith.report import plan_grid, write_search_page
 
     searches = Searches.load(runs)
     comparison = retraining_comparison(runs)
-    if into is not None:
-        write_between(into, runs.resolve().name, markdown_table(plan_grid(searches)))
+    _fill(into, runs, plan_grid(searches))
     page = write_search_page(searches, runs, comparison, data, model, bounds)
     if as_json:
         print(json.dumps(as_object(searches, comparison, runs, page), indent=1))
@@ -97,12 +104,11 @@ def _runs(
 ) -> None:
     from dropsmith.cli._output import show_runs
     from dropsmith.files import json_text
-    from dropsmith.report import markdown_table, runs_grid, runs_in, write_between, write_runs_page
+    from dropsmith.report import runs_grid, runs_in, write_runs_page
 
     records = runs_in(runs)
     page = write_runs_page(records, runs, data, model, bounds)
-    if into is not None:
-        write_between(into, runs.resolve().name, markdown_table(runs_grid(records)))
+    _fill(into, runs, runs_grid(records))
     if as_json:
         print(json_text([record.to_json() for record in records]), end="")
         return

@@ -1,12 +1,11 @@
 """A comparison in JSON: the settings of its methods, and the ids of their records."""
 
-from collections import Counter
 from typing import Annotated, Any, NotRequired
 
 from annotated_types import MinLen
 from typing_extensions import TypedDict
 
-from dropsmith.errors import DataError, excerpt
+from dropsmith.errors import DataError, excerpt, first_repeated
 from dropsmith.files import Count, FiniteNumber, check
 from dropsmith.record import RecordId
 
@@ -49,9 +48,8 @@ def check_comparison(values: Any) -> StoredComparison:
     if values.get("version") not in (1, VERSION):
         raise DataError(f"it is of version {excerpt(values.get('version'))}, read is {VERSION}")
     checked = check(values, StoredComparison)
-    counts = Counter(row["method"] for row in checked["rows"])
-    if twice := [name for name, count in counts.items() if count > 1]:
-        raise DataError(f"it has two rows of the method {excerpt(twice[0])}")
+    if (twice := first_repeated(row["method"] for row in checked["rows"])) is not None:
+        raise DataError(f"it has two rows of the method {excerpt(twice)}")
     for row in checked["rows"]:
         lists = [row["records"], *map(record_ids, row["trials"])]
         if any(len(set(ids)) < len(ids) for ids in lists):

@@ -2,14 +2,13 @@
 
 import json
 import re
-from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dropsmith.errors import DataError, DropsmithError, did_you_mean, excerpt
+from dropsmith.errors import DataError, DropsmithError, did_you_mean, excerpt, first_repeated
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -68,8 +67,7 @@ def parse_json(text: str | bytes) -> Any:
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        counts = Counter(key for key, _ in pairs)
-        twice = next(key for key, count in counts.items() if count > 1)
+        twice = first_repeated(key for key, _ in pairs)
         raise DataError(f"one object has the field {excerpt(twice)} twice\n  keep one of them")
     return values
 

@@ -14,7 +14,7 @@ from dropsmith.pattern_search import Space, space_from_json, spaces
 from dropsmith.plans import Plan
 from dropsmith.record import config_id
 from dropsmith.tasks import model_hash
-from dropsmith.train import Setup, describe_environment, task_and_data
+from dropsmith.train import HASHES, Setup, describe_environment, task_and_data
 
 FORMAT, VERSION = "dropsmith.problem", 1
 FILE = "problem.json"
@@ -180,11 +180,8 @@ def _check_same(earlier: Problem, problem: Problem, folder: Path) -> None:
     )
 
 
-_HASHES = {"data_sha256": "on other data", "model_sha256": "with another model"}
-
-
 def _check_data(earlier: Problem, problem: Problem, folder: Path) -> None:
-    for name, difference in _HASHES.items():
+    for name, difference in HASHES.items():
         hashes = [p.environment.get(name) for p in (earlier, problem)]
         if None not in hashes and hashes[0] != hashes[1]:
             raise SearchError(

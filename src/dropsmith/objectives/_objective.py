@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dropsmith.activations import Reads
 from dropsmith.errors import ObjectiveError, excerpt
-from dropsmith.numbers import LARGEST_COUNT, LARGEST_WEIGHT
+from dropsmith.numbers import LARGEST_COUNT, LARGEST_WEIGHT, is_count
 from dropsmith.passes import Views
 from dropsmith.terms import Loss, Terms
 
@@ -108,9 +108,9 @@ def check_number(value: Any, name: str) -> None:
 def check_integer(value: Any, name: str, *, minimum: int, maximum: int = LARGEST_COUNT) -> None:
     """Raise `ObjectiveError` unless field `name` is an integer in this range."""
     number = getattr(value, name)
-    is_integer = isinstance(number, int) and not isinstance(number, bool)
-    if not is_integer or not minimum <= number <= maximum:
-        bound = f"≤ {maximum}" if is_integer and number > maximum else f"≥ {minimum}"
+    if not is_count(number, minimum, maximum):
+        is_larger = isinstance(number, int) and number > maximum
+        bound = f"≤ {maximum}" if is_larger else f"≥ {minimum}"
         raise ObjectiveError(
             f"{type(value).__name__}: {name} must be an integer {bound}, got {excerpt(number)}"
         )
@@ -131,7 +131,7 @@ def check_view(value: Any, view: Any) -> None:
     """Raise `ObjectiveError` unless `view` is None or one of the views that `value` makes."""
     if view is None:
         return
-    if isinstance(view, bool) or not isinstance(view, int) or not 0 <= view < value.views:
+    if not is_count(view, 0, value.views - 1):
         raise ObjectiveError(
             f"{excerpt(value)}: no view {excerpt(view)}, views are numbered from 0 to "
             f"{value.views - 1}"

@@ -1,6 +1,6 @@
 """The journal of a study: Optuna's, but its lines wait for no disk, and locks of others stay.
 
-The journal is Optuna's, but its lines go to the operating system at once and to the disk when told.
+Its lines go to the operating system at once and to the disk when told.
 A process that is killed loses nothing that the system has. A disk that is waited for at each line,
 three times for each trial, is what would hold up a coordinator of a thousand workers.
 """

@@ -2,20 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
+from typing import TYPE_CHECKING, Any, Literal, NotRequired
 
-from annotated_types import Ge, Le
 from typing_extensions import TypedDict
 
 from dropsmith.errors import SearchError
-from dropsmith.files import check
+from dropsmith.files import Count, check
 from dropsmith.pattern_search.spaces.space import Space
 from dropsmith.pattern_search.trial import STORED_NAMES, Trial
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
-
-Count = Annotated[int, Ge(0), Le(2**53)]
 
 BEGIN_FIELDS = ("proposal_index", "version", "log_probability", "seed", "retry", "retry_of")
 END_FIELDS = ("status", "score", "why", "seconds", "worker", "tell_order")

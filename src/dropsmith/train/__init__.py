@@ -2,7 +2,7 @@
 
 from dropsmith.train._setup import Setup
 from dropsmith.train.checkpoint import Checkpoint, Saving
-from dropsmith.train.environment import describe_environment
+from dropsmith.train.environment import HASHES, describe_environment
 from dropsmith.train.evaluation import evaluate
 from dropsmith.train.loop import steps_of, task_and_data, train
 from dropsmith.train.progress import EvaluationListener, Progress, bar
@@ -14,6 +14,7 @@ LIBRARIES = ("accelerate", "torchmetrics.classification")
 """The libraries that a run loads when it begins."""
 
 __all__ = [
+    "HASHES",
     "LIBRARIES",
     "WEIGHTS",
     "Checkpoint",

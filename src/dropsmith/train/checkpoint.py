@@ -13,15 +13,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from annotated_types import Ge, Le, Len
+from annotated_types import Ge, Len
 from torch import Tensor
 from typing_extensions import TypedDict
 
 from dropsmith.errors import CheckpointError, DataError
-from dropsmith.files import check, parse_json, plain_tensors, read_tensors, write_tensors
-
-Count = Annotated[int, Ge(0), Le(2**53)]
-"""Steps and the like; the bound is that of whole numbers in JSON."""
+from dropsmith.files import Count, check, parse_json, plain_tensors, read_tensors, write_tensors
 
 Pair = Annotated[list[float], Len(2, 2)]
 """A sum, and how many items it is of."""

@@ -14,6 +14,9 @@ import torch
 from dropsmith import __version__
 from dropsmith.tasks import Data
 
+HASHES = {"data_sha256": "on other data", "model_sha256": "with another model"}
+"""The hashes that a record's environment may hold, and how a run was made where one differs."""
+
 
 def describe_environment(data: Data, device: torch.device) -> dict[str, Any]:
     """Versions, device, threads, commit and data, as JSON values."""

@@ -26,7 +26,7 @@ from dropsmith.tasks import (
 )
 from dropsmith.train._setup import Setup
 from dropsmith.train.checkpoint import FILE, Checkpoint, Saving
-from dropsmith.train.environment import flush_subnormals
+from dropsmith.train.environment import HASHES, flush_subnormals
 from dropsmith.train.evaluation import on_device
 from dropsmith.train.length import Length
 from dropsmith.train.optimisers import optimizer_of
@@ -107,16 +107,13 @@ def steps_of(setup: Setup) -> int:
 def _silent(value: Any, /) -> None: ...
 
 
-_HASHES = {"data_sha256": "on other data", "model_sha256": "with another model"}
-
-
 def _finished_record(folder: Path, identity: dict[str, Any]) -> Record | None:
     """The record of an earlier run of this setup that came to its end."""
     path = folder / f"{config_id(identity['config'])}.json"
     if not path.exists():
         return None
     record = Record.load(path)
-    for name, difference in _HASHES.items():
+    for name, difference in HASHES.items():
         if record.environment.get(name) != identity.get(name):
             raise CheckpointError(
                 f"the run in {path} was made {difference}: its hash differs\n"

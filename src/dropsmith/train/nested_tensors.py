@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from dropsmith.errors import CheckpointError
+from dropsmith.errors import CheckpointError, excerpt
 
 DEEPEST = 50
 """The levels of tuples, lists and dicts in one another that are kept."""
@@ -60,7 +60,7 @@ def unpack(tensors: Mapping[str, Tensor], structure: Any) -> dict[str, Any]:
     left = dict(tensors)
     values = _values(structure, left, "", 0)
     if not isinstance(values, dict):
-        raise CheckpointError(f"the whole should be a dict, but is {_shown(structure)}")
+        raise CheckpointError(f"the whole should be a dict, but is {excerpt(structure)}")
     if left:
         raise CheckpointError(f"tensor {next(iter(left))} is in no place of the structure")
     return values
@@ -102,9 +102,9 @@ def _values(structure: Any, tensors: dict[str, Tensor], place: str, level: int) 
         case "dict", dict(entries) if level < DEEPEST:
             return {k: _values(v, tensors, f"{place}.{k}", level + 1) for k, v in entries.items()}
         case "tensor", _:
-            raise CheckpointError(f"{_field(place)} names no tensor of its own: {_shown(inner)}")
+            raise CheckpointError(f"{_field(place)} names no tensor of its own: {excerpt(inner)}")
         case _:
-            raise CheckpointError(f"{_field(place)} should be {kind!r}, but is {_shown(inner)}")
+            raise CheckpointError(f"{_field(place)} should be {kind!r}, but is {excerpt(inner)}")
 
 
 def _only_entry(structure: Any, place: str) -> tuple[Any, Any]:
@@ -114,14 +114,9 @@ def _only_entry(structure: Any, place: str) -> tuple[Any, Any]:
             return kind, inner
     raise CheckpointError(
         f"{_field(place)} should be one of 'tensor', 'value', 'tuple', 'list' and 'dict', "
-        f"but is {_shown(structure)}"
+        f"but is {excerpt(structure)}"
     )
 
 
 def _field(place: str) -> str:
     return f"field {place.lstrip('.')}" if place else "the whole"
-
-
-def _shown(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:60]}..."

@@ -13,6 +13,7 @@ from dropsmith.record import Record, validation_loss
 from dropsmith.tasks import Budget, Data, GenerationScores, device_of
 from dropsmith.train.accounting import cost, forget_peak, peak_bytes, surroundings
 from dropsmith.train.checkpoint import FILE, Checkpoint, Saving, write
+from dropsmith.train.environment import HASHES
 from dropsmith.train.evaluation import evaluate, evaluating
 from dropsmith.train.length import Length, learning_rate
 from dropsmith.train.optimisers import after_evaluation, evaluation_weights
@@ -180,7 +181,7 @@ class Run:
         record = Record(
             config=self.identity["config"],
             environment=surroundings(self.stepper.setup, state, self.data, generation.signatures)
-            | {name: self.identity[name] for name in ("model_sha256",) if name in self.identity},
+            | {name: value for name, value in self.identity.items() if name in HASHES},
             curve=tuple(state.curve),
             scores=scores,
             cost=cost(state, self.length.views[state.step]),

@@ -12,6 +12,7 @@ from multiprocessing.connection import wait
 from time import monotonic
 from typing import Any
 
+from dropsmith.numbers import is_count
 from dropsmith.workers.events import Died, Done, Event, JobProgress, Overdue
 from dropsmith.workers.worker import Worker
 from dropsmith.workers.worker_process import Work
@@ -40,8 +41,7 @@ def check_count(name: str, count: int | None, error: type[ValueError], most: int
     Traceback (most recent call last):
     ValueError: workers is a whole number from 1 to 1024, or None for one a processor, got 0
     """
-    whole = isinstance(count, int) and not isinstance(count, bool)
-    if count is not None and not (whole and 1 <= count <= most):
+    if count is not None and not is_count(count, 1, most):
         raise error(
             f"{name} is a whole number from 1 to {most}, or None for one a processor, got {count!r}"
         )

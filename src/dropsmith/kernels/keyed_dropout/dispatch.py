@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dropsmith.errors import ViewError
 from dropsmith.kernels.keyed_dropout import chunked, reference, triton
 from dropsmith.kernels.self_adjoint import LARGEST_MASK
-from dropsmith.rng import MOST_UNITS, Key, Words, check_count, mix_in_place, threshold
+from dropsmith.rng import MOST_UNITS, Key, Words, check_unit_count, mix_in_place, threshold
 from dropsmith.transforms import transforms_active
 
 _SELECT = torch.ops.aten.threshold_backward.default
@@ -46,7 +46,7 @@ def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> Ten
     if torch.compiler.is_compiling() or transforms_active():
         return reference.keyed_dropout(x, keys, rate)
     if x.numel() > MOST_UNITS:
-        check_count(x.numel() // len(keys))
+        check_unit_count(x.numel() // len(keys))
     # A subclass may hold no memory, as while shapes are propagated.
     if x.is_cpu and (type(x) is Tensor or type(x) is nn.Parameter):
         if x.nbytes <= LARGEST_MASK and x.dtype in _TYPES:

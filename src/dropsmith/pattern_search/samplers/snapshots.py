@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from math import inf, isfinite
-from typing import Annotated, Any
+from typing import Any
 
-from annotated_types import Ge, Le
 from torch import Tensor
 from typing_extensions import TypedDict
 
 from dropsmith.errors import SearchError
-from dropsmith.files import check
+from dropsmith.files import Count, check
 from dropsmith.pattern_search.spaces.space import Space, Tokens
-
-Count = Annotated[int, Ge(0), Le(2**53)]
 
 
 class _Header(TypedDict):

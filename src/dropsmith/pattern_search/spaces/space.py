@@ -1,14 +1,13 @@
 """A space: named choices, and the plan that each way of choosing stands for."""
 
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from math import isfinite, prod
 from typing import Any
 
-from dropsmith.errors import SearchError, did_you_mean, excerpt
+from dropsmith.errors import SearchError, did_you_mean, excerpt, first_repeated
 from dropsmith.files import check
 from dropsmith.pattern_search.spaces.schemas import StoredChoice
 from dropsmith.plans import Plan
@@ -130,10 +129,9 @@ def check_choices(choices: tuple[Choice, ...]) -> None:
     """Raise `SearchError` unless these are choices with names of their own."""
     if not choices:
         raise SearchError("a space has one choice or more, got none")
-    counts = Counter(choice.name for choice in choices)
-    twice = [name for name, count in counts.items() if count > 1]
-    if twice:
-        raise SearchError(f"several choices are called {twice[0]!r}: give each its own name")
+    twice = first_repeated(choice.name for choice in choices)
+    if twice is not None:
+        raise SearchError(f"several choices are called {twice!r}: give each its own name")
 
 
 def _index(choice: Choice, values: Mapping[str, Value]) -> int:

@@ -2,12 +2,11 @@
 
 import csv
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from dropsmith.errors import DataError
+from dropsmith.errors import DataError, first_repeated
 from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.text_files import text_lines
 
@@ -101,10 +100,10 @@ def _csv_cells(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, list[str
 def _rows_by_name(path: Path, rows: Iterable[tuple[int, list[str]]]) -> Iterator[Row]:
     cells = iter(rows)
     names = [name.strip() for name in next(cells, (1, []))[1]]
-    if twice := [name for name, count in Counter(names).items() if name and count > 1]:
+    if (twice := first_repeated(filter(None, names))) is not None:
         raise DataError(
-            f"{len([name for name in names if name == twice[0]])} columns of {path} are called "
-            f"{twice[0][:60]!r}\n  give each a name of its own"
+            f"{names.count(twice)} columns of {path} are called {twice[:60]!r}\n"
+            "  give each a name of its own"
         )
     for number, row in cells:
         if not row or row == [""]:
@@ -150,6 +149,6 @@ def json_rows(path: Path, lines: Iterable[str]) -> Iterator[Row]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        twice = next(name for name, count in Counter(k for k, _ in pairs).items() if count > 1)
+        twice = first_repeated(name for name, _ in pairs) or ""
         raise DataError(f"the field {twice[:60]!r} twice in one object")
     return fields
