@@ -13,7 +13,7 @@ from torch import nn
 
 import dropsmith as ds
 from dropsmith.errors import NoiseError
-from dropsmith.noise import turn
+from dropsmith.noise import ForwardPass, Noise, turn
 
 THREADS, CALLS = 8, 200
 
@@ -122,15 +122,35 @@ def test_a_forward_that_a_prediction_meets_is_refused_and_the_prediction_is_as_a
 
 def test_a_plan_is_taken_off_in_its_threads_turn():
     model = by_modules()
-    plan = ds.Plan(ds.rule("2", ds.Bernoulli(rate=0.4)))
+    plan, other = (ds.Plan(ds.rule("2", ds.Bernoulli(rate=rate))) for rate in (0.4, 0.1))
     plan.install(model)
-    thread = threading.Thread(target=plan.remove, args=(model,))
-    with turn:
-        thread.start()
-        thread.join(0.3)
-        assert ds.plan_of(model) is not None
-    thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        with turn:  # as a prediction under a plan of its own has it
+            plan.remove(model)
+            other.install(model)
+            removal = pool.submit(plan.remove, model)
+            time.sleep(0.3)
+            other.remove(model)
+            plan.install(model)
+        removal.result(30)
     assert ds.plan_of(model) is None
+
+
+def test_a_pass_that_a_forward_of_another_thread_began_in_is_refused():
+    noise = Noise()
+
+    def intrude():
+        noise.current, noise.thread = ForwardPass(), threading.get_ident()
+
+    def run():
+        with noise.passing(ForwardPass(views=(0, 1))), ThreadPoolExecutor(1) as pool:
+            pool.submit(intrude).result()
+
+    before = noise.current
+    with pytest.raises(NoiseError, match="another thread is running this model"):
+        run()
+    assert noise.current is before
+    assert not noise.pass_is_set
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -1,6 +1,7 @@
 """What is searched: it names itself, holds a folder together, and finds the space of a model."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,10 +9,12 @@ from torch import nn
 
 from dropsmith.errors import DataError, SearchError
 from dropsmith.learn import FILE, Problem, space_of
+from dropsmith.learn import problem as learn_problem
 from dropsmith.learn.problem import problem_of
 from dropsmith.models import SmallConv, SmallTransformer
 from dropsmith.pattern_search import ConvSpace, SequenceSpace
 from dropsmith.testing import check_json
+from dropsmith.train import task_and_data
 from learn.small import SETUP, problem
 
 
@@ -38,6 +41,17 @@ def test_scores_on_other_data_are_kept_apart(tmp_path):
     problem().bind(tmp_path)
     with pytest.raises(SearchError, match="made on other data"):
         problem(environment={"data_sha256": "of other examples"}).bind(tmp_path)
+
+
+def test_scores_of_another_model_are_kept_apart(tmp_path):
+    own = replace(SETUP, model="dropsmith_recipes.models:small")
+    hashes = iter(["of the code before", "of the code now"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learn_problem, "task_and_data", lambda setup: task_and_data(SETUP))
+        patch.setattr(learn_problem, "model_hash", lambda model, data: next(hashes))
+        problem_of(own, seeds=1).bind(tmp_path)
+        with pytest.raises(SearchError, match="made with another model: its hash differs"):
+            problem_of(own, seeds=1).bind(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": "dropsmith.problem", "version": 9}'])

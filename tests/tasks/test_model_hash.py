@@ -18,6 +18,7 @@ def net():
 """
 PARTS = """
 from torch import nn
+from hashed_activations import activation
 
 WIDTH = 16
 
@@ -25,7 +26,13 @@ class Block(nn.Sequential):
     pass
 
 def block():
-    return Block(nn.Linear(64, WIDTH), nn.ReLU())
+    return Block(nn.Linear(64, WIDTH), activation())
+"""
+ACTIVATIONS = """
+from torch import nn
+
+def activation():
+    return nn.ReLU()
 """
 
 
@@ -36,6 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     (tmp_path / "hashed_net.py").write_text(CODE)
     (tmp_path / "hashed_parts.py").write_text(PARTS)
+    (tmp_path / "hashed_activations.py").write_text(ACTIVATIONS)
     return tmp_path
 
 
@@ -45,7 +53,7 @@ def data():
 
 
 def hash_now(data, spec="hashed_net:net"):
-    for name in ("hashed_net", "hashed_parts"):
+    for name in ("hashed_net", "hashed_parts", "hashed_activations"):
         sys.modules.pop(name, None)
     importlib.invalidate_caches()
     return model_hash(spec, data)
@@ -63,7 +71,8 @@ def test_the_hash_is_the_same_each_time_and_draws_nothing(folder, data):
         ("hashed_net.py", "nn.Linear(WIDTH, 10)", "nn.Linear(WIDTH, 10, bias=False)"),
         ("hashed_net.py", "nn.Flatten()", "nn.Flatten(), nn.Identity()"),
         ("hashed_parts.py", "WIDTH = 16", "WIDTH = 24"),
-        ("hashed_parts.py", "nn.ReLU()", "nn.Tanh()"),
+        ("hashed_parts.py", "activation())", "activation(), nn.Identity())"),
+        ("hashed_activations.py", "nn.ReLU()", "nn.Tanh()"),
     ],
 )
 def test_a_change_of_the_code_or_of_what_it_uses_is_another_hash(folder, data, file, old, new):

@@ -14,7 +14,7 @@ from dropsmith.errors import CheckpointError, SiteError, TaskError, TrainingErro
 from dropsmith.objectives import ExpectationLinear, LRDrop, TwoSample
 from dropsmith.record import Record
 from dropsmith.tasks import Budget, find_task
-from dropsmith.train import WEIGHTS, Saving, evaluate, run, task_and_data, train
+from dropsmith.train import WEIGHTS, Saving, evaluate, loop, run, task_and_data, train
 from dropsmith.train.checkpoint import FILE
 from train.setups import SHORT, digits
 
@@ -223,6 +223,15 @@ def test_a_run_that_explodes_says_at_which_step(tmp_path):
 def test_a_plan_that_does_not_fit_the_model_says_so(tmp_path):
     with pytest.raises(SiteError, match="matched no site"):
         train(digits(plan=find_task("sst2").plan("words", 0.1)), tmp_path)
+
+
+def test_a_finished_run_of_another_model_is_refused(tmp_path, monkeypatch):
+    hashes = iter(["before", "before", "now"])
+    monkeypatch.setattr(loop, "model_hash", lambda model, data: next(hashes))
+    assert train(digits(), tmp_path).environment["model_sha256"] == "before"
+    assert train(digits(), tmp_path).environment["model_sha256"] == "before"
+    with pytest.raises(CheckpointError, match="made with another model"):
+        train(digits(), tmp_path)
 
 
 def test_a_model_of_the_users_own_is_trained_on_the_tasks_data(tmp_path, monkeypatch):
