@@ -3,7 +3,7 @@ import pytest
 from dropsmith.errors import DataError, TaskError
 from dropsmith.tasks import TASKS, Bounds, find_task, with_model
 
-NAMES = ("rows", "bytes", "pixels", "picture_bytes")
+NAMES = ("rows", "bytes", "row_bytes", "pixels", "picture_bytes")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -136,3 +137,44 @@ def test_an_error_names_few_of_many_columns(tmp_path):
     with pytest.raises(DataError, match="no column 'no' or 'none'") as raised:
         column_named(tmp_path, row, ["no", "none"])
     assert len(str(raised.value)) < 600
+
+
+LONG_ROWS = {
+    "tabs in a header": ("t.tsv", "a" + "\t" * 100, "line 1 of"),
+    "commas in a header": ("t.csv", "a" + "," * 100, "line 1 of"),
+    "tabs in a row": ("t.tsv", "a\tb\n1\t2\n" + "\t" * 100, "line 3 of"),
+    "cells over several lines": ("t.csv", "a,b\n" + '"1\n",' * 20, "the row at line 2 of"),
+    "fields": ("t.jsonl", '{"a": [' + "[]," * 33 + "[]]}", "line 1 of"),
+    "an archive": ("t.tsv.gz", "a" + "\t" * 100, "line 1 of"),
+    "returns": ("t.tsv", "a\tb\r1\t2\r" + "\t" * 100 + "\r1\t2", "line 3 of"),
+}
+
+
+@pytest.mark.parametrize("kind", LONG_ROWS)
+def test_one_row_is_bounded(tmp_path, kind):
+    name, content, place = LONG_ROWS[kind]
+    with pytest.raises(
+        DataError, match=rf"{place} [\s\S]* more than 90 bytes[\s\S]*--bound row_bytes=180"
+    ):
+        rows(tmp_path / name, content, Bounds(row_bytes=90))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+@pytest.mark.parametrize("bound", range(5, 12))
+def test_rows_within_their_bound_are_read_however_many_and_whatever_ends_them(tmp_path, end, bound):
+    content = end.join(["a\tb", *["1\t2"] * 40])
+    read = rows(tmp_path / "t.tsv", content, Bounds(row_bytes=bound))
+    assert read == [(line, {"a": "1", "b": "2"}) for line in range(2, 42)]
+
+
+def test_a_header_of_millions_of_tabs_is_refused_before_it_fills_the_memory(tmp_path):
+    path = tmp_path / "t.tsv.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for _ in range(40):
+            file.write(b"\t" * 2**20)
+    tracemalloc.start()
+    with pytest.raises(DataError, match="more than 16,777,216 bytes"):
+        list(table_rows(path))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 * 2**20

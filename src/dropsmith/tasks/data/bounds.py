@@ -10,7 +10,13 @@ from dropsmith.numbers import check_whole
 
 _MOST = 2**63 - 1
 
-_UNITS = {"rows": "rows", "bytes": "bytes", "pixels": "pixels", "picture_bytes": "bytes of pixels"}
+_UNITS = {
+    "rows": "rows",
+    "bytes": "bytes",
+    "row_bytes": "bytes",
+    "pixels": "pixels",
+    "picture_bytes": "bytes of pixels",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +32,7 @@ class Bounds:
     Args:
         rows: rows of a table, or lines of a text.
         bytes: bytes of a table or a text, after a compressed one is expanded.
+        row_bytes: bytes of one row of a table.
         pixels: pixels of a picture, before it is made smaller.
         picture_bytes: bytes of all pictures that a task keeps in memory, after they are made
             smaller.
@@ -36,6 +43,7 @@ class Bounds:
 
     rows: int = 20_000_000
     bytes: int = 2 * 2**30
+    row_bytes: int = 2**24
     pixels: int = 100_000_000
     picture_bytes: int = 16 * 2**30
 

@@ -37,7 +37,7 @@ def table_rows(path: Path, bounds: Bounds = USUAL) -> Iterator[Row]:
     Args:
         path: ends in .csv, .tsv or .jsonl, and perhaps .gz; the first two begin with a line of
             names, of which no two are the same, unless they are empty.
-        bounds: the most that is read, in rows and bytes.
+        bounds: the most that is read, in rows, bytes and bytes of a row.
 
     Raises:
         DataError: there is no such file, a row of it is not whole, or it is too large.
@@ -50,7 +50,7 @@ def table_rows(path: Path, bounds: Bounds = USUAL) -> Iterator[Row]:
     if suffix == ".jsonl":
         rows = json_rows(path, lines)
     elif suffix == ".csv":
-        rows = _rows_by_name(path, _csv_cells(path, lines))
+        rows = _rows_by_name(path, _csv_cells(path, lines, bounds))
     else:
         rows = _rows_by_name(path, enumerate((_tsv_cells(line) for line in lines), start=1))
     for count, row in enumerate(rows, start=1):
@@ -75,12 +75,16 @@ def _tsv_cells(line: str) -> list[str]:
     return line.rstrip("\r\n").split("\t")
 
 
-def _csv_cells(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    read_all = False
+def _csv_cells(path: Path, lines: Iterable[str], bounds: Bounds) -> Iterator[tuple[int, list[str]]]:
+    read_all, size = False, 0
 
     def watched() -> Iterator[str]:
-        nonlocal read_all
-        yield from lines
+        nonlocal read_all, size
+        for line in lines:
+            size += len(line)
+            if size > bounds.row_bytes:
+                raise bounds.excess("row_bytes", f"the row at line {start} of {path}")
+            yield line
         read_all = True
 
     reader, start = csv.reader(watched()), 1
@@ -89,7 +93,7 @@ def _csv_cells(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, list[str
             if read_all:  # its end was looked for beyond the last line
                 raise DataError(f"the row at line {start} of {path} has an open quotation mark")
             yield start, cells
-            start = reader.line_num + 1
+            start, size = reader.line_num + 1, 0
     except csv.Error as error:
         raise DataError(
             f"cannot read the row at line {start} of {path}\n  {error}\n"

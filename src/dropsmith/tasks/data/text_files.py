@@ -13,7 +13,7 @@ from dropsmith.errors import DataError
 from dropsmith.tasks.data.bounds import USUAL, Bounds
 
 _BUFFER = 2**20
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
+_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
 # The marks at the begin of a file, the longer ones first: that of UTF-16 begins that of UTF-32.
 _MARKS = (
@@ -79,22 +79,38 @@ def text_lines(path: Path, bounds: Bounds = USUAL) -> Iterator[str]:
 
     Args:
         path: of a regular file; gzipped where its name ends in `.gz`.
-        bounds: the most that is read, in bytes.
+        bounds: the most that is read, in bytes of the file and of a line (`row_bytes`).
 
     Raises:
         DataError: it cannot be read, is damaged, is no text in UTF-8, or is too large.
     """
     number = 0
     with _opened(path, bounds) as reader:
-        for data in reader:
-            text = _decoded(data, number + 1, path)
-            for line in _split(text) if "\r" in text else (text,):
+        for data in _pieces(reader, bounds.row_bytes):
+            for line in _split(data) if b"\r" in data else (data,):
                 number += 1
-                yield line
+                if len(line) > bounds.row_bytes:
+                    raise bounds.excess("row_bytes", f"line {number} of {path}")
+                yield _decoded(line, number, path)
 
 
-def _split(text: str) -> list[str]:
-    return [line for line in _LINE.findall(text) if line]
+def _pieces(reader: "BufferedReader[_Counted]", most: int) -> Iterator[bytes]:
+    """Whole lines, several at once where returns end them; one of more bytes than `most` is cut."""
+    rest = b""
+    while data := reader.readline(most + 2):
+        data, rest = rest + data, b""
+        if len(data) > most and not data.endswith(b"\n"):
+            cut = data.rfind(b"\r", 0, -1) + 1  # a last return may be half of an end
+            if cut or data.endswith(b"\r"):
+                data, rest = data[:cut], data[cut:]
+        if data:
+            yield data
+    if rest:
+        yield rest
+
+
+def _split(data: bytes) -> Iterator[bytes]:
+    return (match[0] for match in _LINE.finditer(data) if match[0])
 
 
 def _decoded(data: bytes, number: int, path: Path) -> str:
