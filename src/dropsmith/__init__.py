@@ -7,6 +7,8 @@ from dropsmith.consistency import consistent, restore, terms_of
 from dropsmith.errors import DropsmithError
 from dropsmith.noise import noise_of, plan_of, sites, step
 from dropsmith.objectives import (
+    ConsistencyObjective,
+    ConsistencyTerm,
     ExpectationLinear,
     Fraternal,
     LRDrop,
@@ -43,6 +45,8 @@ from dropsmith.record import Record
 __all__ = [
     "Audit",
     "Bernoulli",
+    "ConsistencyObjective",
+    "ConsistencyTerm",
     "CyclicRate",
     "DepthRate",
     "DropBlock",

@@ -108,7 +108,7 @@ def test_a_view_that_is_held_learns_from_its_task_loss_alone(held: int) -> None:
 def term_slopes(objective: RDrop) -> tuple[Tensor, ...]:
     outputs = draw()
     return torch.autograd.grad(
-        objective.agreement.distance(*outputs).sum(), outputs, materialize_grads=True
+        objective.consistency_term.distance(*outputs).sum(), outputs, materialize_grads=True
     )
 
 
@@ -130,7 +130,7 @@ def test_holding_targets_changes_gradients_and_no_value(kind: Any) -> None:
         free = RDrop(alpha=1, kind=kind, divergence=divergence)
         held = RDrop(alpha=1, kind=kind, divergence=divergence, stop_gradient="targets")
         torch.testing.assert_close(
-            held.agreement.distance(*outputs), free.agreement.distance(*outputs)
+            held.consistency_term.distance(*outputs), free.consistency_term.distance(*outputs)
         )
 
 

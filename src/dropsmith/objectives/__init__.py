@@ -1,6 +1,7 @@
 """Objectives: the task loss of a batch, and terms in which its views should agree."""
 
 from dropsmith.objectives import conventions, distances, losses
+from dropsmith.objectives._agreement import ConsistencyObjective, ConsistencyTerm
 from dropsmith.objectives._objective import LossFunction, Objective
 from dropsmith.objectives._reading import from_json
 from dropsmith.objectives._small_scores import CrossEntropyInputs
@@ -13,6 +14,8 @@ from dropsmith.objectives.task_loss import TaskLoss, TwoSample
 
 __all__ = [
     "ActivationNorm",
+    "ConsistencyObjective",
+    "ConsistencyTerm",
     "CrossEntropyInputs",
     "ExpectationLinear",
     "Fraternal",

@@ -26,12 +26,13 @@ CONSISTENCY = "consistency"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agreement:
-    """A consistency term, as a value.
+class ConsistencyTerm:
+    """A consistency term, as a value: the distance between views, and its weight in the loss.
 
     Args:
-        weight: what the mean of the term is multiplied with before it joins the mean task loss.
-        distance: one number per item, from the scores of two views.
+        weight: the factor of the term's mean over items, added to the mean task loss.
+        distance: `distance(a, b)` gives one number per item, from the scores of two views, whose
+            last dimension is the classes.
         task_loss_views: the views that carry the task loss, or None for all.
         stop_gradient: the view that is a constant in the term, or None.
     """
@@ -43,11 +44,28 @@ class Agreement:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Agreeing(Objective):
+class ConsistencyObjective(Objective):
     """The mean task loss over the views that carry one, plus one weighted consistency term.
 
+    Write an objective of your own as a frozen keyword-only dataclass with a `consistency_term`;
+    stacking, masks, warmup and the settings below come from this class. Number fields that are
+    annotated `float` can be set on the command line, as in `--set weight=0.5`.
+
+    >>> import torch
+    >>> def cosine(a, b):
+    ...     return 1 - torch.cosine_similarity(a, b, dim=-1)
+    >>> @dataclass(frozen=True, kw_only=True, repr=False)
+    ... class Cosine(ConsistencyObjective):
+    ...     weight: float = 1.0
+    ...
+    ...     @property
+    ...     def consistency_term(self):
+    ...         return ConsistencyTerm(weight=self.weight, distance=cosine)
+    >>> Cosine(weight=0.5, warmup=100).weight_at(50)
+    0.25
+
     Args:
-        views: how many passes see each batch; more than two agree in all pairs.
+        views: how many passes see each batch; with more than two, all pairs are compared.
         warmup: over how many steps the weight rises linearly to its full value, from the first.
         every: the term is made at every step divisible by this, with the same weight; other steps
             are one view and its task loss.
@@ -62,7 +80,7 @@ class Agreeing(Objective):
 
     @property
     @abstractmethod
-    def agreement(self) -> Agreement:
+    def consistency_term(self) -> ConsistencyTerm:
         """The consistency term."""
 
     def __post_init__(self) -> None:
@@ -74,8 +92,21 @@ class Agreeing(Objective):
             raise ObjectiveError(
                 f"{self}: batch_fraction must be in (0, 1], got {self.batch_fraction}"
             )
-        # Making it checks the settings it is made of; it is asked for in every step.
-        object.__setattr__(self, "_agreement", self.agreement)
+        # Making it checks the settings that it is made of.
+        self._term()
+
+    def _term(self) -> ConsistencyTerm:
+        """The consistency term, made once: also where a subclass checks its fields by itself."""
+        term = self.__dict__.get("_agreement")
+        if term is None:
+            term = self.consistency_term
+            if not isinstance(term, ConsistencyTerm):
+                raise ObjectiveError(
+                    f"{type(self).__name__}.consistency_term is a {type(term).__name__}\n"
+                    "  return ConsistencyTerm(weight=..., distance=...)"
+                )
+            object.__setattr__(self, "_agreement", term)
+        return term
 
     def views_at(self, step: int) -> int:
         return self.views if step % self.every == 0 else 1
@@ -86,32 +117,30 @@ class Agreeing(Objective):
 
     def weight_at(self, step: int) -> float:
         """The factor of the mean consistency at a step where it is due."""
-        return self.__dict__["_agreement"].weight * min(
-            1.0, step / self.warmup if self.warmup else 1.0
-        )
+        return self._term().weight * min(1.0, step / self.warmup if self.warmup else 1.0)
 
     def terms(self, views: Views, loss: LossFunction) -> Terms:
-        agreement: Agreement = self.__dict__["_agreement"]
-        if agreement.task_loss_views is None and agreement.stop_gradient is None:
-            means = small_terms(views, loss, agreement.distance)
+        term = self._term()
+        if term.task_loss_views is None and term.stop_gradient is None:
+            means = small_terms(views, loss, term.distance)
             if means is not None:
                 return dict(zip((TASK, CONSISTENCY), means, strict=True))
-        losses = task_losses(views, loss, agreement.task_loss_views)
+        losses = task_losses(views, loss, term.task_loss_views)
         if (sums := from_head(views, losses, self._request(views))) is not None:
             return dict(zip((TASK, CONSISTENCY), sums, strict=False))
         terms = {TASK: task_mean(losses)}
         if len(views) > 1:
             terms[CONSISTENCY] = consistency(
                 views,
-                self.agreement.distance,
+                term.distance,
                 masks=[view_loss.mask for view_loss in losses],
-                stop_gradient=self.agreement.stop_gradient,
+                stop_gradient=term.stop_gradient,
             )
         return terms
 
     def _request(self, views: Views) -> HeadRequest | None:
         """The request to a fused head; None where it does not have this distance."""
-        term, step = self.agreement, views.step
+        term, step = self._term(), views.step
         name = HEAD_DISTANCES.get(term.distance)
         if len(views) > 1 and (name is None or term.stop_gradient is not None):
             return None

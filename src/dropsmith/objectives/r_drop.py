@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor
 
 from dropsmith.errors import ObjectiveError, did_you_mean, excerpt
-from dropsmith.objectives._agreement import Agreeing, Agreement
+from dropsmith.objectives._agreement import ConsistencyObjective, ConsistencyTerm
 from dropsmith.objectives._objective import JSON_WORDS, check_number, check_view
 from dropsmith.objectives.distances import (
     Distance,
@@ -26,7 +26,7 @@ TARGETS = "targets"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class RDrop(Agreeing):
+class RDrop(ConsistencyObjective):
     """Mean task loss over the views + alpha / 2 × mean over items of ½ (KL(p‖q) + KL(q‖p)).
 
     `alpha` is the paper's α exactly: this is the paper's total, CE₁ + CE₂ + α · ½ (KL + KL),
@@ -79,9 +79,9 @@ class RDrop(Agreeing):
             )
 
     @property
-    def agreement(self) -> Agreement:
+    def consistency_term(self) -> ConsistencyTerm:
         view = self.stop_gradient
-        return Agreement(
+        return ConsistencyTerm(
             weight=self.alpha / 2,
             distance=self._distance(),
             stop_gradient=view if isinstance(view, int) else None,

@@ -9,13 +9,13 @@ learning rate.
 from dataclasses import dataclass
 
 from dropsmith.errors import ObjectiveError, excerpt
-from dropsmith.objectives._agreement import Agreeing, Agreement
+from dropsmith.objectives._agreement import ConsistencyObjective, ConsistencyTerm
 from dropsmith.objectives._objective import check_number, check_view, make_tuple
 from dropsmith.objectives.distances import squared_distance
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class SquaredDistance(Agreeing):
+class SquaredDistance(ConsistencyObjective):
     """Mean task loss + kappa × mean squared difference of scores, with every choice left open.
 
     >>> SquaredDistance(kappa=0.15, task_loss_views=(0,), stop_gradient=0)
@@ -51,8 +51,8 @@ class SquaredDistance(Agreeing):
             )
 
     @property
-    def agreement(self) -> Agreement:
-        return Agreement(
+    def consistency_term(self) -> ConsistencyTerm:
+        return ConsistencyTerm(
             weight=self.kappa,
             distance=squared_distance,
             task_loss_views=self.task_loss_views,
@@ -61,7 +61,7 @@ class SquaredDistance(Agreeing):
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Fraternal(Agreeing):
+class Fraternal(ConsistencyObjective):
     """Fraternal Dropout (Zolna et al. 2018, section 2): all views carry the task loss.
 
     The authors use kappa 0.1 and 0.15 on language models.
@@ -76,12 +76,12 @@ class Fraternal(Agreeing):
     kappa: float
 
     @property
-    def agreement(self) -> Agreement:
-        return SquaredDistance(kappa=self.kappa).agreement
+    def consistency_term(self) -> ConsistencyTerm:
+        return SquaredDistance(kappa=self.kappa).consistency_term
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class PiModel(Agreeing):
+class PiModel(ConsistencyObjective):
     """The Π-model as Fraternal Dropout compares itself with it: view 0 alone has the task loss.
 
     Distances are taken before the softmax and the weight is constant, as in the code of Zolna et
@@ -97,12 +97,12 @@ class PiModel(Agreeing):
     kappa: float
 
     @property
-    def agreement(self) -> Agreement:
-        return SquaredDistance(kappa=self.kappa, task_loss_views=(0,)).agreement
+    def consistency_term(self) -> ConsistencyTerm:
+        return SquaredDistance(kappa=self.kappa, task_loss_views=(0,)).consistency_term
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class ExpectationLinear(Agreeing):
+class ExpectationLinear(ConsistencyObjective):
     """Expectation-linear dropout (Ma et al. 2017): view 1 is noise-free, view 0 has the task loss.
 
     The noise-free view is no constant: gradients reach the model through it too, as in the code of
@@ -122,5 +122,5 @@ class ExpectationLinear(Agreeing):
         return (1,)
 
     @property
-    def agreement(self) -> Agreement:
-        return SquaredDistance(kappa=self.kappa, task_loss_views=(0,)).agreement
+    def consistency_term(self) -> ConsistencyTerm:
+        return SquaredDistance(kappa=self.kappa, task_loss_views=(0,)).consistency_term
