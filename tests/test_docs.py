@@ -42,7 +42,7 @@ def test_every_table_in_the_documents_is_the_one_its_records_give(refilled):
 
 
 def test_the_pages_that_show_numbers_are_filled(refilled):
-    assert "| dropout |" in (refilled / "README.md").read_text().replace("**", "")
+    assert "| dropout |" in (refilled / "docs" / "results.md").read_text().replace("**", "")
 
 
 def script(name):

@@ -35,7 +35,7 @@ SKIPS = "a call like this skips it: fused fast path"
 def test_a_module_whose_rate_is_read_by_fused_attention_is_said_to_be_read():
     row = audit(tiny_bert("sdpa", rate=0.3), sentences())["encoder.layer.0.attention.self.dropout"]
     assert (row.on, row.dropped) == (False, None)
-    assert row.why == "never called: what owns it may read its rate"
+    assert row.why == "never called; its parent may pass the rate to another call"
 
 
 def test_a_model_from_pretrained_is_in_eval_mode_and_all_its_noise_is_off(tmp_path):

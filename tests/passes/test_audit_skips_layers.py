@@ -21,7 +21,7 @@ from dropsmith.plans.rule import rule
 from noise.skippers import REAL, STACKS, WIDTH, X, stacked_in
 from noise.zoo import seeded
 
-NEVER = "never called: what owns it may read its rate"
+NEVER = "never called; its parent may pass the rate to another call"
 BY_VIEWS = {
     0: (False, None, None, SKIPPED_IN_BOTH_VIEWS),
     1: (True, True, None, SKIPPED_IN_ONE_VIEW),

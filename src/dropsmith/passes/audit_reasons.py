@@ -99,4 +99,4 @@ def reason_never(model: nn.Module, site: Site, rule: Rule | None, skippable: boo
     # A site that has sizes was called in a run of all layers.
     if skippable and site.sizes:
         return SKIPPED_IN_BOTH_VIEWS
-    return "never called: what owns it may read its rate"
+    return "never called; its parent may pass the rate to another call"
