@@ -6,6 +6,7 @@ from dropsmith.tasks.catalogue import TASKS, find_task, plain_name
 from dropsmith.tasks.custom_model import CustomModelTask, with_model
 from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.part import Batch, Part, Split
+from dropsmith.tasks.data.preprocessing import Inputs, Preprocessing
 from dropsmith.tasks.data.selection import NO_LIMIT
 from dropsmith.tasks.generation import GenerationScores
 from dropsmith.tasks.images import augmentation
@@ -19,6 +20,7 @@ from dropsmith.tasks.model_function import build_model
 from dropsmith.tasks.model_hash import model_hash
 from dropsmith.tasks.seq2seq.seq2seq_task import MAX_TEXT_TOKENS, Seq2SeqTask, TextPairs
 from dropsmith.tasks.seq2seq.sequences import Sequences
+from dropsmith.tasks.stored_preprocessing import preprocessing_from_json
 from dropsmith.tasks.task import Data, Task, device_of
 from dropsmith.tasks.text.sentiment_scale import SentimentTask
 from dropsmith.tasks.text.source import TextSource
@@ -37,9 +39,11 @@ __all__ = [
     "Data",
     "GenerationScores",
     "ImageTask",
+    "Inputs",
     "LanguageSource",
     "LanguageTask",
     "Part",
+    "Preprocessing",
     "PythonDocsTask",
     "SentimentTask",
     "Seq2SeqTask",
@@ -59,6 +63,7 @@ __all__ = [
     "model_hash",
     "optimisers",
     "plain_name",
+    "preprocessing_from_json",
     "scored_in_windows",
     "with_model",
 ]

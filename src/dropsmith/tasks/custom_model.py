@@ -59,7 +59,9 @@ class CustomModelTask(Task):
         if self.input is None:
             return data_as_task
         parts = {part: getattr(data_as_task, part).rename_input(self.input) for part in _PARTS}
-        return replace(data_as_task, **parts)
+        steps = data_as_task.preprocessing
+        renamed = None if steps is None else steps.rename_input(self.input)
+        return replace(data_as_task, preprocessing=renamed, **parts)
 
     def model(self, data: Data) -> nn.Module:
         return build_model(self.spec, data)

@@ -17,6 +17,7 @@ from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.part import Part
+from dropsmith.tasks.data.preprocessing import Preprocessing
 from dropsmith.tasks.generation import GenerationScores
 from dropsmith.tasks.meters import Meter
 from dropsmith.terms import Loss
@@ -37,6 +38,9 @@ class Data:
         vocabulary: the words of a text by their number; empty where examples hold none.
         full_size: how many training examples there are without a limit, in what a limit counts,
             where that is not what a step counts.
+        mean: what was taken from values before they were divided by the `unit` of their part.
+        preprocessing: the steps by which new examples become the model's columns; None where data
+            does not come from files of examples.
     """
 
     train: Part
@@ -48,6 +52,8 @@ class Data:
     source: str
     vocabulary: tuple[str, ...] = ()
     full_size: int | None = None
+    mean: float = 0.0
+    preprocessing: Preprocessing | None = None
 
     @classmethod
     def of(
@@ -58,6 +64,8 @@ class Data:
         source: str,
         vocabulary: tuple[str, ...] = (),
         full_size: int | None = None,
+        mean: float = 0.0,
+        preprocessing: Preprocessing | None = None,
     ) -> "Data":
         """Data of the three parts train, validation and test, their hash taken here."""
         train, validation, test = parts
@@ -71,6 +79,8 @@ class Data:
             source=source,
             vocabulary=vocabulary,
             full_size=full_size,
+            mean=mean,
+            preprocessing=preprocessing,
         )
 
 

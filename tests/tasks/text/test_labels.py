@@ -16,14 +16,14 @@ PARTS = {
 
 
 def test_values_are_standardised_by_the_training_examples_that_are_kept():
-    columns, unit = values(PARTS, "here").columns([0, 1])
+    columns, _, unit = values(PARTS, "here").columns([0, 1])
     assert unit == pytest.approx(pstdev([2, 10]))
     torch.testing.assert_close(columns["train"], torch.tensor([-1.0, 1.0]))
     torch.testing.assert_close(columns["test"], torch.tensor([(-5 - fmean([2, 10])) / unit]))
 
 
 def test_training_values_that_are_all_alike_are_not_divided_by_zero():
-    columns, unit = values(PARTS, "here").columns([2, 3])
+    columns, _, unit = values(PARTS, "here").columns([2, 3])
     assert unit == 1.0
     assert columns["train"].tolist() == [0.0, 0.0]
 
@@ -48,7 +48,7 @@ def test_a_part_without_values_is_named():
 
 def test_classes_are_numbered_in_the_order_of_the_table_and_called_otherwise():
     labels = classes({part: [("a", "x"), ("b", "y")] for part in PARTS}, {"y": "why"}, "here")
-    columns, _ = labels.columns([1])
+    columns, *_ = labels.columns([1])
     assert labels.names == ("x", "why")
     assert columns["train"].tolist() == [1]
     assert columns["test"].tolist() == [0, 1]

@@ -1,7 +1,7 @@
 """Labels as a table writes them, as numbers: classes in order, or values that are standardised."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import fmean, pstdev
 
 import torch
@@ -24,26 +24,32 @@ class Labels:
         numbers: a class or a value for each example.
         bands: a class for each example of training, to choose a balanced few by.
         names: what the classes are called; empty for values.
+        raw_names: what the table calls the classes, where that is something else.
     """
 
     numbers: Mapping[str, Sequence[float]]
     bands: Sequence[int]
-    names: tuple[str, ...] = field(default=())
+    names: tuple[str, ...] = ()
+    raw_names: tuple[str, ...] = ()
 
-    def columns(self, selection: Sequence[int]) -> tuple[dict[str, Tensor], float]:
-        """A column for each part, of training these examples only, and the unit of a value.
+    def columns(self, selection: Sequence[int]) -> tuple[dict[str, Tensor], float, float]:
+        """A column for each part, of training these examples only, and a value's mean and unit.
 
         Values are standardised by the training examples that are kept.
         """
         numbers = dict(self.numbers) | {"train": [self.numbers["train"][i] for i in selection]}
         if self.names:
-            return {
-                part: torch.tensor(part_numbers).long() for part, part_numbers in numbers.items()
-            }, 1.0
+            return (
+                {part: torch.tensor(part_numbers).long() for part, part_numbers in numbers.items()},
+                0.0,
+                1.0,
+            )
         mean, unit = fmean(numbers["train"]), pstdev(numbers["train"]) or 1.0
-        return {
-            part: torch.tensor([(x - mean) / unit for x in v]) for part, v in numbers.items()
-        }, unit
+        return (
+            {part: torch.tensor([(x - mean) / unit for x in v]) for part, v in numbers.items()},
+            mean,
+            unit,
+        )
 
 
 def classes(parts: Parts, names: Mapping[str, str], source: str) -> Labels:
@@ -66,7 +72,7 @@ def classes(parts: Parts, names: Mapping[str, str], source: str) -> Labels:
     numbers = {part: [order[label] for _, label in rows] for part, rows in parts.items()}
     check_parts(numbers, raw, source)
     class_names = tuple(names.get(label, label) for label in raw)
-    return Labels(numbers=numbers, bands=numbers["train"], names=class_names)
+    return Labels(numbers=numbers, bands=numbers["train"], names=class_names, raw_names=tuple(raw))
 
 
 def values(parts: Parts, source: str) -> Labels:

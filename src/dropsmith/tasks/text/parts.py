@@ -50,26 +50,38 @@ def read_parts(
     Raises:
         DataError: there is no table, or one of them cannot be read.
     """
+    return {
+        part: [
+            row
+            for table in tables
+            for row in read_table(table, text, label, second, bounds=bounds, check=check)
+        ]
+        for part, tables in part_tables(path).items()
+    }
+
+
+def part_tables(path: Path) -> dict[str, list[Path]]:
+    """The tables of each part: of `all`, where the path is that of one table.
+
+    Raises:
+        DataError: there is no table.
+    """
     if path.is_file():
-        return {"all": read_table(path, text, label, second, bounds=bounds, check=check)}
+        return {"all": [path]}
     if not path.is_dir():
         raise DataError(f"no file or folder {path}")
     tables = [table for table in sorted(path.iterdir()) if is_table(table)]
-    parts: Parts = {}
-    for part, stems in _STEMS.items():
-        part_tables = [table for table in tables if table.name.lower().startswith(stems)]
-        if part_tables:
-            parts[part] = [
-                row
-                for table in part_tables
-                for row in read_table(table, text, label, second, bounds=bounds, check=check)
-            ]
-    if not parts:
+    parts = {
+        part: [table for table in tables if table.name.lower().startswith(stems)]
+        for part, stems in _STEMS.items()
+    }
+    present = {part: of_part for part, of_part in parts.items() if of_part}
+    if not present:
         raise DataError(
             f"no table in {path}\n"
             "  looked for: train, dev and test, or all, as .csv, .tsv or .jsonl, perhaps .gz"
         )
-    return parts
+    return present
 
 
 def load_hub_parts(

@@ -136,7 +136,7 @@ def _split(tokeniser: Any, examples: Examples, part: str) -> Split:
     return Split(
         columns | {"labels": examples.labels[part]},
         padded_columns=tuple(columns),
-        unit=examples.unit,
+        unit=examples.label.unit,
         equal_widths=True,
     )
 

@@ -5,26 +5,30 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.data.bounds import USUAL, Bounds
-from dropsmith.tasks.data.part import Split
+from dropsmith.tasks.data.label_column import LabelColumn
 from dropsmith.tasks.data.selection import PARTS, apply_limit, check_limit, round_robin
 from dropsmith.tasks.data.sources import subfolder
+from dropsmith.tasks.data.tables import column_named, table_rows
 from dropsmith.tasks.data.vocabulary import PAD, UNKNOWN_WORD, Vocabulary, tokenise
 from dropsmith.tasks.task import Data, Kind
 from dropsmith.tasks.text.label_checks import ClassSpellings, value_of
 from dropsmith.tasks.text.labels import classes, values
-from dropsmith.tasks.text.parts import Parts, load_hub_parts, partition, read_parts
+from dropsmith.tasks.text.parts import (
+    Parts,
+    load_hub_parts,
+    part_tables,
+    partition,
+    read_parts,
+)
+from dropsmith.tasks.text.preprocessing import TextPreprocessing
 from dropsmith.tasks.text.tables import SEPARATOR
 
 LONGEST, WORDS = 64, 10_000
 """Words kept of a sentence, and words in the vocabulary, at most."""
-
-COLUMNS = ("tokens", "second")
-"""Names of the sentences of an example, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,14 +89,23 @@ class TextSource:
         limit_or_default = self.limit if limit is None else limit
         selection = apply_limit(round_robin(labels.bands), limit_or_default).tolist()
         parts["train"] = [parts["train"][i] for i in selection]
-        columns, unit = labels.columns(selection)
+        columns, mean, unit = labels.columns(selection)
         return Examples(
             texts={part: [tuple(t.split(SEPARATOR)) for t, _ in parts[part]] for part in PARTS},
             labels=columns,
             names=labels.names,
-            unit=unit,
+            columns=self._columns(data, bounds),
+            label=LabelColumn(name=self.label, classes=labels.raw_names, mean=mean, unit=unit),
             source=self.about if data is None else f"{self.about} ({data.name})",
         )
+
+    def _columns(self, data: Path | None, bounds: Bounds) -> tuple[str, ...]:
+        """The names of the columns of texts."""
+        second = () if self.second is None else (self.second,)
+        if data is None:
+            return (self.hub[2] if self.hub else self.text[0], *second)
+        path = next(iter(part_tables(subfolder(data, self.name)).values()))[0]
+        return (column_named(path, next(iter(table_rows(path, bounds)))[1], self.text), *second)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,46 +116,34 @@ class Examples:
         texts: of each part, one or two sentences an example.
         labels: of each part.
         names: what the classes are called.
-        unit: what one unit of a value is in the data's own.
+        columns: names of the columns of texts.
+        label: the column of labels.
         source: where they come from, in words for the report.
     """
 
     texts: Mapping[str, Sequence[tuple[str, ...]]]
     labels: Mapping[str, Tensor]
     names: tuple[str, ...]
-    unit: float
+    columns: tuple[str, ...]
+    label: LabelColumn
     source: str
 
 
 @lru_cache(maxsize=4)
 def _read(source: TextSource, data: Path | None, limit: int | None, bounds: Bounds) -> Data:
     examples = source.examples(data, limit, bounds)
-    words = {
-        part: [[tokenise(sentence)[:LONGEST] for sentence in text] for text in examples.texts[part]]
-        for part in PARTS
-    }
-    sentences = (sentence for example in words["train"] for sentence in example)
+    sentences = (
+        tokenise(sentence)[:LONGEST] for text in examples.texts["train"] for sentence in text
+    )
     vocabulary = Vocabulary.of(sentences, special=(PAD, UNKNOWN_WORD), max_size=WORDS)
+    preprocessing = TextPreprocessing(
+        columns=examples.columns, label=examples.label, vocabulary=vocabulary, length=LONGEST
+    )
     return Data.of(
-        [_split(words[part], examples.labels[part], vocabulary, examples.unit) for part in PARTS],
+        [preprocessing.split(examples.texts[part], examples.labels[part]) for part in PARTS],
         names=examples.names,
         source=examples.source,
         vocabulary=vocabulary.words,
+        mean=examples.label.mean,
+        preprocessing=preprocessing,
     )
-
-
-def _split(
-    examples: Sequence[Sequence[Sequence[str]]], labels: Tensor, vocabulary: Vocabulary, unit: float
-) -> Split:
-    columns = {
-        name: _rows([vocabulary.ids(words) for words in texts])
-        for name, texts in zip(COLUMNS, zip(*examples, strict=True), strict=False)
-    }
-    return Split(columns | {"labels": labels}, padded_columns=tuple(columns), unit=unit)
-
-
-def _rows(numbers: Sequence[Sequence[int]]) -> Tensor:
-    tokens = torch.zeros(len(numbers), max(1, *map(len, numbers)), dtype=torch.long)
-    for row, ids in zip(tokens, numbers, strict=True):
-        row[: len(ids)] = torch.tensor(ids, dtype=torch.long)
-    return tokens
