@@ -6,6 +6,7 @@ from dropsmith import errors
 from dropsmith.errors import DropsmithError, MissingExtra, did_you_mean
 
 BUILT_IN = {
+    "ModelError": TypeError,
     "AxisError": ValueError,
     "PatternError": ValueError,
     "PlanError": ValueError,

@@ -12,7 +12,8 @@ import dropsmith
 
 SOURCE = Path(dropsmith.__file__).parent
 ROOMS = [
-    *("errors", "numbers", "files", "axes", "transforms", "rng", "terms", "record", "hub"),
+    *("errors", "numbers", "instances", "files", "axes", "transforms", "rng", "terms", "record"),
+    "hub",
     *(
         "kernels",
         "patterns",

@@ -15,6 +15,10 @@ class DropsmithError(Exception):
     """The base of every error this library raises on purpose."""
 
 
+class ModelError(DropsmithError, TypeError):
+    """Something was given as a model that is no `torch.nn.Module`."""
+
+
 class AxisError(DropsmithError, ValueError):
     """A named axis is missing, unknown or ambiguous."""
 
@@ -32,15 +36,15 @@ class SiteError(DropsmithError, LookupError):
 
 
 class NoiseError(DropsmithError, RuntimeError):
-    """Noise that was asked for is off, or would not come back the same."""
+    """Noise is off where it is needed, or its masks could not be drawn again."""
 
 
 class ViewError(DropsmithError, RuntimeError):
-    """Several passes over one batch cannot be made, or cannot be told apart."""
+    """Several passes over one batch cannot be made, or have the same noise."""
 
 
 class ObjectiveError(DropsmithError, ValueError):
-    """A consistency term was asked for on outputs it is not defined for."""
+    """An objective or a task loss has wrong settings, or does not fit outputs or labels."""
 
 
 class KernelError(DropsmithError, RuntimeError):
@@ -124,7 +128,7 @@ def first_repeated(words: Iterable[str]) -> str | None:
     return next((word for word, count in Counter(words).items() if count > 1), None)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: object, known: Iterable[str]) -> str:
     """A line naming the closest known word, or nothing where none is close.
 
     >>> did_you_mean("tmie", ["batch", "time"])
@@ -132,5 +136,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("xyz", ["batch", "time"])
     ''
     """
-    close = get_close_matches(word, list(known), n=1, cutoff=0.5)
+    words = list(known) if isinstance(word, str) else []
+    close = get_close_matches(str(word), words, n=1, cutoff=0.5)
     return f"\n  did you mean {close[0]!r}?" if close else ""

@@ -24,6 +24,15 @@ def is_count(value: object, least: int, most: int = LARGEST_COUNT) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
+def is_share(value: object) -> bool:
+    """Say whether a value is a number from 0 to below 1.
+
+    >>> is_share(0), is_share(0.5), is_share(1), is_share(float("nan")), is_share("0.1")
+    (True, True, False, False, False)
+    """
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+
+
 def check_whole(
     name: str,
     value: object,

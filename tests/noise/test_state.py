@@ -165,7 +165,7 @@ def test_looking_at_a_model_leaves_its_counters_as_they_were():
 def test_a_step_cannot_be_negative():
     net = mlp()
     Plan(rule("1", FLIPS)).install(net)
-    with pytest.raises(NoiseError, match="cannot be -1"):
+    with pytest.raises(NoiseError, match="a step must be a whole number of at least 0, got -1"):
         step(net, -1)
 
 

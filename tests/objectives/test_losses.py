@@ -142,5 +142,5 @@ def test_labels_of_another_shape_are_refused() -> None:
 
 
 def test_label_smoothing_outside_its_range_is_refused() -> None:
-    with pytest.raises(ObjectiveError, match=r"label_smoothing must be in \[0, 1\), got 1"):
+    with pytest.raises(ObjectiveError, match=r"must be a number in \[0, 1\), got 1"):
         losses.classification(draw(3, 5), torch.zeros(3, dtype=torch.long), 1)

@@ -136,7 +136,7 @@ def test_a_plan_of_version_1_is_read_and_written_as_version_2():
 
 
 def test_a_plan_holds_rules_and_nothing_else():
-    with pytest.raises(PlanError, match=r"got 'a'[\s\S]*rule\(selector, pattern\)"):
+    with pytest.raises(PlanError, match=r"the string 'a' was given[\s\S]*rule\(select"):
         Plan("a")
 
 

@@ -97,8 +97,8 @@ def test_a_rule_without_a_site_shows_the_nearest_names(model):
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (lambda: rule("a", 0.5), PlanError, "takes a pattern, got 0.5"),
-        (lambda: rule(3, HALF), PlanError, "selects by a name or select"),
+        (lambda: rule("a", 0.5), PlanError, "takes a pattern, but 0.5 was given"),
+        (lambda: rule(3, HALF), PlanError, "selects sites by name or by select"),
         (lambda: rule("a", HALF, views="same"), PlanError, "'fresh' or 'shared', got 'same'"),
         (lambda: rule("a", HALF, axes="batch tmie"), AxisError, "did you mean 'time'"),
         (lambda: rule("a", HALF, mask="same"), PlanError, "'own' or 'one', got 'same'"),

@@ -12,6 +12,7 @@ from torch.utils.hooks import RemovableHandle
 from dropsmith.activations.attention import sums_to_one
 from dropsmith.batches import leading_tensor
 from dropsmith.errors import SiteError
+from dropsmith.instances import check_model
 from dropsmith.interception import NoisyCall, OwnCalls, fast_path_disabled, probabilities
 from dropsmith.noise import in_backward, owner_module, possible_calls, static_sites
 from dropsmith.plans import Selector, Site, nearest
@@ -63,6 +64,7 @@ def taps(
     Raises:
         SiteError: nothing was asked for, a selector means no site, or no site of it ran.
     """
+    check_model(model)
     tap = _Tap(model, Taps(), _selector(hidden), _selector(attention))
     try:
         tap.open()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from dropsmith.batches.packed import is_packed
+from dropsmith.instances import check_model
 
 
 class Arguments(NamedTuple):
@@ -30,7 +31,12 @@ def call(model: nn.Module, batch: Any) -> Any:
 
 
 def arguments(model: nn.Module, batch: Any) -> Arguments:
-    """The positional and named arguments a batch stands for."""
+    """The positional and named arguments that a batch stands for.
+
+    Raises:
+        ModelError: `model` is no model.
+    """
+    check_model(model)
     if isinstance(batch, Arguments):
         return batch
     if isinstance(batch, Mapping):

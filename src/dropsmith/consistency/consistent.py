@@ -5,6 +5,7 @@ outputs to view 0. Nothing is wrapped, so `forward`, its signature, `state_dict`
 `save_pretrained` stay what they were; in eval mode and without gradients the hooks do nothing.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -15,7 +16,8 @@ from dropsmith.consistency.head import HeadChoice
 from dropsmith.consistency.signature import Signature
 from dropsmith.consistency.state import Consistent
 from dropsmith.consistency.task_loss import LabelledLoss, Problem, labels_are_optional, task_loss
-from dropsmith.errors import ObjectiveError, PlanError, ViewError
+from dropsmith.errors import ModelError, NoiseError, ObjectiveError, PlanError, ViewError, excerpt
+from dropsmith.instances import check_model
 from dropsmith.noise import (
     ATTRIBUTE,
     Noise,
@@ -26,9 +28,11 @@ from dropsmith.noise import (
     taking_turns,
     watch_loading,
 )
-from dropsmith.objectives import LossFunction, Objective
+from dropsmith.numbers import check_whole
+from dropsmith.objectives import LossFunction, Objective, check_objective
 from dropsmith.passes import Scores, upper
-from dropsmith.plans import Plan
+from dropsmith.plans import Plan, check_plan
+from dropsmith.rng import Key
 from dropsmith.terms import Mean
 
 STATE = "_dropsmith_consistent"
@@ -99,22 +103,21 @@ def consistent(
         rank: of this process, for the plan's masks.
 
     Raises:
-        PlanError: the model is consistent already.
-        ObjectiveError: the task loss is not known; in training, labels are missing, or the loss a
-            Hugging Face model computes is another one than was inferred.
+        ModelError: there is no model.
+        PlanError: the model is consistent already, or `plan` is none.
+        ObjectiveError: `objective` is none, a setting of the loss is out of range, or the task
+            loss is not known; in training, labels are missing, or the loss that a Hugging Face
+            model computes is another one than was inferred.
         ViewError: in the first training step, the views are identical: no noise is on; or the
             head was to be fused and cannot be.
     """
+    _check_order(model, objective)
     if STATE in model.__dict__:
         raise PlanError("this model is consistent already\n  undo it first: restore(model)")
-    if mode not in ("auto", "looped"):
-        raise ViewError(f"mode is 'auto' or 'looped', got {mode!r}")
-    _check_objective(objective)
-    if plan is not None and not isinstance(plan, Plan):
-        raise PlanError(
-            f"consistent takes a plan, got {plan!r}\n"
-            "  write Plan(rule(...), ...), or Plan.load(path) for one that was saved"
-        )
+    _check_settings(mode, trunk, rows, scores, seed, rank)
+    check_objective(objective, "consistent takes an objective")
+    if plan is not None:
+        check_plan(plan, "consistent takes a plan, or None")
     _check_trunk(model, objective, mode, trunk)
     if trunk is not None and head == "fused":
         raise ViewError("a fused head needs whole views\n  leave out trunk, or head")
@@ -141,6 +144,7 @@ def restore(model: Model) -> Model:
     Traceback (most recent call last):
     dropsmith.errors.PlanError: this model is not consistent: there is nothing to restore
     """
+    check_model(model)
     state: Consistent | None = model.__dict__.pop(STATE, None)
     if state is None:
         raise PlanError("this model is not consistent: there is nothing to restore")
@@ -159,10 +163,39 @@ def terms_of(model: nn.Module) -> dict[str, Mean]:
     Args:
         model: a consistent model, also inside DistributedDataParallel.
     """
+    check_model(model)
     state = next((m.__dict__[STATE] for m in model.modules() if STATE in m.__dict__), None)
     if state is None:
         raise PlanError("this model is not consistent: call consistent(model, objective) first")
     return dict(state.terms)
+
+
+def _check_order(model: Any, objective: Any) -> None:
+    if isinstance(model, Objective) and isinstance(objective, nn.Module):
+        raise ModelError("the model comes first\n  write consistent(model, objective)")
+    check_model(model)
+
+
+def _check_settings(
+    mode: object, trunk: object, rows: object, scores: object, seed: Any, rank: object
+) -> None:
+    """Refuse settings of the wrong type, which would otherwise fail in the first step."""
+    if mode not in ("auto", "looped"):
+        raise ViewError(f"mode must be 'auto' or 'looped', got {excerpt(mode)}")
+    if not isinstance(trunk, str | None):
+        raise ViewError(f"trunk must be the name of a module, or None, got {excerpt(trunk)}")
+    if rows is not None and not isinstance(rows, Mapping):
+        raise ViewError(
+            f"rows must map arguments to the axes of their rows, got {excerpt(rows)}\n"
+            '  write rows={"mask": None, "input": 0}, for example'
+        )
+    is_place = isinstance(scores, str | int | None) and not isinstance(scores, bool)
+    if not is_place and not callable(scores):
+        raise ViewError(
+            f"scores must be a name, an index or a function of the output, got {excerpt(scores)}"
+        )
+    Key.of(seed)  # which refuses what is no seed
+    check_whole("rank", rank, 0, NoiseError)
 
 
 def _check_trunk(model: nn.Module, objective: Objective, mode: str, trunk: str | None) -> None:
@@ -175,18 +208,6 @@ def _check_trunk(model: nn.Module, objective: Objective, mode: str, trunk: str |
             "view"
         )
     upper(model, trunk)
-
-
-def _check_objective(objective: Any) -> None:
-    if isinstance(objective, type) and issubclass(objective, Objective):
-        raise ObjectiveError(
-            f"an objective is a value, got the class {objective.__name__}\n"
-            f"  write {objective.__name__}(...), with its settings"
-        )
-    if not isinstance(objective, Objective):
-        raise ObjectiveError(
-            f"consistent takes an objective, got {objective!r}\n  such as RDrop(alpha=1.0)"
-        )
 
 
 def _check_kind(objective: Objective, loss: LossFunction) -> None:

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.consistency.label_kinds import are_distributions
-from dropsmith.errors import ObjectiveError, did_you_mean
+from dropsmith.errors import ObjectiveError, did_you_mean, excerpt
+from dropsmith.instances import describe
+from dropsmith.numbers import is_share
 from dropsmith.objectives import CrossEntropyInputs, LossFunction, losses
 from dropsmith.passes import Scores, logits_of
 from dropsmith.terms import Loss
@@ -177,6 +179,11 @@ def task_loss(
     scores: Scores | None = None,
 ) -> LossFunction:
     """Return the loss of that name, the loss function itself, or else that of the model's class."""
+    if not is_share(label_smoothing):
+        raise ObjectiveError(
+            f"label_smoothing must be a number in [0, 1), got {excerpt(label_smoothing)}\n"
+            "  0.1 spreads a tenth of each target over all classes"
+        )
     if loss is None:
         return LabelledLoss(problem_of(model), label_smoothing, scores, is_inferred=True)
     if getattr(loss, "__module__", "").startswith("torch.nn."):
@@ -184,6 +191,11 @@ def task_loss(
             f"{getattr(loss, '__name__', type(loss).__name__)} is of torch, which is given scores "
             "and labels; a loss function here is given what the model returned for one view, and "
             f"that view's batch\n  {losses.LOSS_ADVICE}"
+        )
+    if not callable(loss) and not isinstance(loss, str):
+        raise ObjectiveError(
+            f"a task loss is a name or a function, but {describe(loss)} was given\n"
+            f'  write loss="classification", or another of {", ".join(PROBLEMS)}'
         )
     if not isinstance(loss, str):
         if label_smoothing:

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from dropsmith.errors import PlanError
+from dropsmith.instances import check_model
 from dropsmith.interception import Attachment
 from dropsmith.noise.bag_words import BagWords
 from dropsmith.noise.clock import EnterRoot, LeaveRoot, unregister
@@ -39,6 +40,7 @@ def install(
     assignments: Sequence[Assignment] | None = None,
 ) -> Installation:
     """Attach every rule; see `Plan.install`. `assignments` are the rules', where they are known."""
+    check_model(model)
     check_whole("rank", rank, 0, PlanError)
     if installation_of(model) is not None:
         raise PlanError("this model has a plan already\n  remove it first: plan.remove(model)")
@@ -95,6 +97,7 @@ def assign_rules(
 @taking_turns
 def remove(model: nn.Module) -> None:
     """Take the plan off; `PlanError` where there is none."""
+    check_model(model)
     installation = installation_of(model)
     if installation is None:
         raise PlanError("no plan is installed on this model")

@@ -7,6 +7,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from dropsmith.errors import NoiseError
+from dropsmith.instances import check_model
 from dropsmith.interception import Attachment
 from dropsmith.noise.state import ATTRIBUTE, Noise
 from dropsmith.plans import ROOT, Assignment, Plan, Rule
@@ -27,6 +28,7 @@ def noise_of(model: nn.Module) -> Noise:
 
 def find_noise(model: nn.Module) -> Noise | None:
     """Like `noise_of`, or None."""
+    check_model(model)
     for module in model.modules():
         noise: Any = module.__dict__.get(ATTRIBUTE)
         if noise is not None:
@@ -69,6 +71,7 @@ class Installation:
 
 def installation_of(model: nn.Module) -> Installation | None:
     """Return what is installed on this very module, or None."""
+    check_model(model)
     return model.__dict__.get(INSTALLATION)
 
 

@@ -17,6 +17,7 @@ from dropsmith.errors import NoiseError
 from dropsmith.interception import checkpointing
 from dropsmith.noise.clock import Clock
 from dropsmith.noise.forward_pass import ForwardPass
+from dropsmith.numbers import check_whole
 from dropsmith.plans import Kind
 
 Observer = Callable[[str, Kind, Tensor, Tensor], None]
@@ -50,9 +51,8 @@ class Noise:
 
     @step.setter
     def step(self, value: int) -> None:
-        value = index(value)
-        if value < 0:
-            raise NoiseError(f"a step counts training forwards and cannot be {value}")
+        value = index(value) if hasattr(value, "__index__") else value  # also of NumPy and torch
+        check_whole("a step", value, 0, NoiseError)
         self.clock.set(value)
         self.weights_loaded = False
 

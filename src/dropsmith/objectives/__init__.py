@@ -3,7 +3,7 @@
 from dropsmith.objectives import conventions, distances, losses
 from dropsmith.objectives._agreement import ConsistencyObjective, ConsistencyTerm
 from dropsmith.objectives._objective import LossFunction, Objective
-from dropsmith.objectives._reading import from_json
+from dropsmith.objectives._reading import check_objective, from_json
 from dropsmith.objectives._small_scores import CrossEntropyInputs
 from dropsmith.objectives.activation import ActivationNorm
 from dropsmith.objectives.consistency import consistency
@@ -27,6 +27,7 @@ __all__ = [
     "SquaredDistance",
     "TaskLoss",
     "TwoSample",
+    "check_objective",
     "consistency",
     "conventions",
     "distances",

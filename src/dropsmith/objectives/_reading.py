@@ -1,10 +1,12 @@
 """Objectives from JSON, by name; reading one never runs code from the file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
+from inspect import isabstract
 from typing import Any
 
 from dropsmith.errors import ObjectiveError, did_you_mean, excerpt
+from dropsmith.instances import wrong_instance
 from dropsmith.objectives._objective import NAMES_IN_JSON, Objective
 from dropsmith.objectives.activation import ActivationNorm
 from dropsmith.objectives.lr_drop import LRDrop
@@ -23,6 +25,50 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "LRDrop": LRDrop,
     "ActivationNorm": ActivationNorm,
 }
+
+
+_LINES = {
+    "RDrop": "RDrop(alpha=1.0)",
+    "TaskLoss": "TaskLoss()",
+    "TwoSample": "TwoSample()",
+    "SquaredDistance": "SquaredDistance(kappa=0.1)",
+    "Fraternal": "Fraternal(kappa=0.1)",
+    "PiModel": "PiModel(kappa=0.1)",
+    "ExpectationLinear": "ExpectationLinear(kappa=0.25)",
+    "LRDrop": "LRDrop()",
+    "ActivationNorm": "ActivationNorm(of=TaskLoss())",
+}
+"""A line to type for each objective, for errors."""
+
+
+def check_objective(objective: object, sentence: str) -> None:
+    """Raise `ObjectiveError` unless a value is an objective.
+
+    >>> check_objective("r-drop", "this takes an objective")
+    Traceback (most recent call last):
+    dropsmith.errors.ObjectiveError: this takes an objective, but the string 'r-drop' was given
+      did you mean RDrop(alpha=1.0)?
+
+    Args:
+        objective: the value.
+        sentence: what takes an objective, as the error says it.
+    """
+    if isinstance(objective, Objective):
+        return
+    advice = None
+    if isinstance(objective, type) and objective.__name__ not in _LINES:
+        advice = _line_of(objective) if issubclass(objective, Objective) else None
+    elif isinstance(objective, Mapping):
+        advice = "dropsmith.objectives.from_json(values)"
+    raise wrong_instance(ObjectiveError, sentence, objective, _LINES, advice)
+
+
+def _line_of(kind: type[Objective]) -> str | None:
+    """The line that makes an objective of a class of somebody else's; None where none can be."""
+    if isabstract(kind):
+        return None
+    required = (field.name for field in fields(kind) if field.default is MISSING)
+    return f"{kind.__name__}({', '.join(f'{name}=...' for name in required)})"
 
 
 def from_json(values: dict[str, Any], extra: Iterable[type[Objective]] = ()) -> Objective:

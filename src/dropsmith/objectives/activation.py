@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dropsmith.activations import Reads
-from dropsmith.errors import ObjectiveError, excerpt
+from dropsmith.errors import ObjectiveError
 from dropsmith.objectives._objective import LossFunction, Objective, check_number
 from dropsmith.passes import Views
 from dropsmith.terms import Loss, Mean, Terms
@@ -43,10 +43,9 @@ class ActivationNorm(Objective):
     beta: float = 1.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.of, Objective):
-            raise ObjectiveError(
-                f"ActivationNorm: of is the objective it is added to, got {excerpt(self.of)}"
-            )
+        from dropsmith.objectives._reading import check_objective  # which knows all objectives
+
+        check_objective(self.of, "ActivationNorm(of=...) takes the objective it is added to")
         check_number(self, "alpha")
         check_number(self, "beta")
 
@@ -60,6 +59,10 @@ class ActivationNorm(Objective):
     @property
     def batch_fraction(self) -> float:
         return self.of.batch_fraction
+
+    @property
+    def depends_on_step(self) -> bool:
+        return self.of.depends_on_step
 
     @property
     def reads(self) -> Reads | None:

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from dropsmith.errors import ObjectiveError
+from dropsmith.errors import ObjectiveError, excerpt
 from dropsmith.kernels import lazy_logits
+from dropsmith.numbers import is_share
 from dropsmith.objectives._from_head import put_off
 from dropsmith.objectives._symmetric import wide
 from dropsmith.terms import Loss, Mean
@@ -56,8 +57,10 @@ def classification(
         label_smoothing: the share of the target that is spread over all classes, in [0, 1).
         ignore_index: the label of items that are not counted; of probabilities, all of an item's.
     """
-    if not 0 <= label_smoothing < 1:
-        raise ObjectiveError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
+    if not is_share(label_smoothing):
+        raise ObjectiveError(
+            f"label_smoothing must be a number in [0, 1), got {excerpt(label_smoothing)}"
+        )
     if labels.is_floating_point() and labels.shape == logits.shape:
         return _cross_entropy(logits, labels, label_smoothing, ignore_index)
     if labels.shape != logits.shape[:-1] or labels.is_floating_point():

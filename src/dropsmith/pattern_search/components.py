@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dropsmith.errors import SearchError, did_you_mean
+from dropsmith.errors import SearchError, did_you_mean, excerpt
+from dropsmith.instances import wrong_instance
 from dropsmith.numbers import check_seed
 from dropsmith.pattern_search.executors.executor import MOST_REMOTE, Executor, Score, check_limits
 from dropsmith.pattern_search.executors.local import LocalExecutor, SerialExecutor
@@ -12,6 +13,7 @@ from dropsmith.pattern_search.samplers.controller import Controller
 from dropsmith.pattern_search.samplers.optuna_samplers import TPE, Evolution, RandomSampler
 from dropsmith.pattern_search.samplers.sampler import Sampler
 from dropsmith.pattern_search.spaces.space import Space
+from dropsmith.plans import Plan
 from dropsmith.workers import MOST
 
 if TYPE_CHECKING:
@@ -34,19 +36,37 @@ PRUNERS = {
 """Names, and what Optuna calls each (Li et al. 2020; Li et al. 2018; Golovin et al. 2017)."""
 
 
+_SPACES = {
+    "conv": "spaces.conv(model, batch)",
+    "sequence": "spaces.sequence(model, batch)",
+    "ConvSpace": "spaces.conv(model, batch)",
+    "SequenceSpace": "spaces.sequence(model, batch)",
+}
+"""Lines that make a space, for errors."""
+
+_SPACE_OF_PLAN = (
+    "spaces.conv(model, batch) or spaces.sequence(model, batch), which hold all plans to choose "
+    "from: a plan is a single one"
+)
+
+
 def make_sampler(name: str | Sampler, space: Space, seed: int) -> Sampler:
     """The sampler of a name, new, or a sampler as it is where it is of this space.
 
     Raises:
-        SearchError: no sampler has this name, or the sampler is of another space.
+        SearchError: `space` is no space, no sampler has this name, or the sampler is of another
+            space.
     """
+    if not isinstance(space, Space):
+        advice = _SPACE_OF_PLAN if isinstance(space, Plan) else None
+        raise wrong_instance(SearchError, "a search takes a space", space, _SPACES, advice)
     if isinstance(name, Sampler):
         if name.space != space:
             raise SearchError("the sampler proposes from another space than the one searched")
         return name
-    if name not in SAMPLERS:
+    if not isinstance(name, str) or name not in SAMPLERS:
         raise SearchError(
-            f"no sampler is called {name!r}\n  there are: {', '.join(SAMPLERS)}"
+            f"no sampler is called {excerpt(name)}\n  there are: {', '.join(SAMPLERS)}"
             + did_you_mean(name, SAMPLERS)
         )
     check_seed(seed, SearchError)
@@ -61,6 +81,8 @@ def executor_factory(
     Raises:
         SearchError: no executor has this name, or it cannot have these workers or this timeout.
     """
+    if not isinstance(name, str | Executor):
+        raise SearchError(f"an executor is called by a name, got {excerpt(name)}")
     if isinstance(name, Executor):
         return _bound_to(name, score, workers, timeout)
     check_limits(workers, timeout, MOST_REMOTE if name.startswith("ray") else MOST)

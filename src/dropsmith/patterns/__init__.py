@@ -1,6 +1,6 @@
 """Patterns of dropout: frozen values that draw masks from a key."""
 
-from dropsmith.patterns._from_json import from_json, with_present_names
+from dropsmith.patterns._from_json import check_pattern, from_json, with_present_names
 from dropsmith.patterns._pattern import Pattern, Rate
 from dropsmith.patterns._schedule import Schedule
 from dropsmith.patterns.bernoulli import Bernoulli
@@ -35,6 +35,7 @@ __all__ = [
     "Tiles",
     "TorchDropout",
     "WordDropout",
+    "check_pattern",
     "from_json",
     "with_present_names",
 ]

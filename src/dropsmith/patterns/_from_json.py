@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any
 
-from dropsmith.errors import PatternError, did_you_mean, excerpt
+from torch import nn
+
+from dropsmith.errors import DropsmithError, PatternError, did_you_mean, excerpt
+from dropsmith.instances import wrong_instance
 from dropsmith.patterns._pattern import Pattern
 from dropsmith.patterns._schedule import NAMES_IN_RECORDS, Schedule
 from dropsmith.patterns.bernoulli import Bernoulli
@@ -59,6 +62,43 @@ def with_present_names(values: Any) -> Any:
         else with_present_names(value)
         for key, value in values.items()
     }
+
+
+_LINES = {
+    "Bernoulli": "Bernoulli(rate=0.1)",
+    "dropout": "Bernoulli(rate=0.1)",
+    "DropBlock": "DropBlock(rate=0.1, size=3)",
+    "DropConnect": "DropConnect(rate=0.1)",
+    "Gaussian": "Gaussian(rate=0.1)",
+    "Off": "Off()",
+    "StochasticDepth": "StochasticDepth(rate=0.1)",
+    "TorchDropout": "TorchDropout(rate=0.1)",
+    "WordDropout": "WordDropout(rate=0.1)",
+}
+"""A line to type for each pattern that has few settings, for errors."""
+
+
+def check_pattern(pattern: object, error: type[DropsmithError], sentence: str) -> None:
+    """Raise `error` unless a value is a pattern.
+
+    >>> check_pattern(0.3, PatternError, "a rule takes a pattern")
+    Traceback (most recent call last):
+    dropsmith.errors.PatternError: a rule takes a pattern, but 0.3 was given
+      write Bernoulli(rate=0.3)
+
+    Args:
+        pattern: the value.
+        error: the class of error.
+        sentence: what takes a pattern, as the error says it.
+    """
+    if isinstance(pattern, Pattern):
+        return
+    rate = getattr(pattern, "p", pattern) if isinstance(pattern, nn.Module) else pattern
+    is_rate = isinstance(rate, int | float) and not isinstance(rate, bool) and 0 <= rate < 1
+    advice = f"Bernoulli(rate={rate})" if is_rate else None
+    if isinstance(pattern, Schedule):
+        advice = f"Bernoulli(rate={pattern!r})"
+    raise wrong_instance(error, sentence, pattern, _LINES, advice)
 
 
 def from_json(values: Mapping[str, Any], extra: Sequence[PatternOrSchedule] = ()) -> Pattern:

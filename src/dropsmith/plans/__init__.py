@@ -4,7 +4,7 @@ from dropsmith.plans.assignment import Assignment, assign, nearest, no_site, rul
 from dropsmith.plans.axis_names import confirm_names, names_of
 from dropsmith.plans.glob import glob_matches
 from dropsmith.plans.library import learned_plans, records_of
-from dropsmith.plans.plan import Plan
+from dropsmith.plans.plan import Plan, check_plan
 from dropsmith.plans.rule import Rule, Sharing, rule, rule_from_json
 from dropsmith.plans.selector import Selector, number_in, select
 from dropsmith.plans.site import KINDS, ROOT, Kind, Site, call_name, display_name
@@ -21,6 +21,7 @@ __all__ = [
     "Site",
     "assign",
     "call_name",
+    "check_plan",
     "confirm_names",
     "display_name",
     "glob_matches",

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from torch import nn
 
 from dropsmith.errors import PlanError, excerpt
 from dropsmith.files import write_text
+from dropsmith.instances import wrong_instance
 from dropsmith.patterns import Pattern, with_present_names
 from dropsmith.plans.library import values_at
 from dropsmith.plans.rule import Rule, rule_from_json
@@ -42,12 +43,11 @@ class Plan:
     def __init__(self, *rules: Rule) -> None:
         for rule in rules:
             if not isinstance(rule, Rule):
-                is_list = isinstance(rule, list | tuple)
-                advice = "Plan(*rules) for a list of them" if is_list else "rule(selector, pattern)"
-                raise PlanError(f"a plan holds rules, got {rule!r}\n  write {advice}")
+                raise wrong_instance(PlanError, "a plan holds rules", rule, _RULE, _rule_line(rule))
         object.__setattr__(self, "rules", rules)
 
     def __add__(self, other: "Plan") -> "Plan":
+        check_plan(other, "plan + other takes a plan")
         return Plan(*self.rules, *other.rules)
 
     def __repr__(self) -> str:
@@ -73,12 +73,14 @@ class Plan:
         """
         from dropsmith.noise import install
 
+        check_plan(self, "Plan.install is called on a plan")
         install(model, self.rules, batch, seed, rank)
 
     def remove(self, model: nn.Module) -> None:
         """Take the plan off; the model is then as it was before `install`, bit for bit."""
         from dropsmith.noise import installation_of, remove, turn
 
+        check_plan(self, "Plan.remove is called on a plan")
         with turn:  # or the plan of another thread's prediction would be seen
             installation = installation_of(model)
             if installation is not None and installation.rules != self.rules:
@@ -139,6 +141,7 @@ class Plan:
         """
         from dropsmith.noise import transfer_rules
 
+        check_plan(self, "Plan.transfer is called on a plan")
         return Plan(*transfer_rules(self.rules, model, batch, source, names))
 
     def to_json(self) -> dict[str, Any]:
@@ -201,10 +204,55 @@ class Plan:
 
     def diff(self, other: "Plan") -> str:
         """The changes from this plan to the other, rule by rule, in the form of `diff`."""
+        check_plan(other, "plan.diff takes a plan")
         rules, other_rules = ([repr(rule) for rule in plan.rules] for plan in (self, other))
         return "\n".join(
             difflib.unified_diff(rules, other_rules, "this", "other", lineterm="", n=1)
         )
+
+
+_RULE = {"rule": 'rule(select(kind="dropout"), Bernoulli(rate=0.1))'}
+_PLAN = {"Plan": f"Plan({_RULE['rule']})"}
+"""Lines to type, for errors."""
+
+
+def check_plan(plan: object, sentence: str) -> None:
+    """Raise `PlanError` unless a value is a plan.
+
+    >>> check_plan("best.json", "predict takes a plan, or None")
+    Traceback (most recent call last):
+    dropsmith.errors.PlanError: predict takes a plan, or None, but the string 'best.json' was given
+      write Plan.load('best.json')
+
+    Args:
+        plan: the value.
+        sentence: what takes a plan, as the error says it.
+    """
+    if not isinstance(plan, Plan):
+        raise wrong_instance(PlanError, sentence, plan, _PLAN, _plan_line(plan))
+
+
+def _plan_line(value: object) -> str | None:
+    """The line that makes a plan of a value that nearly is one."""
+    if isinstance(value, str | Path) and len(str(value)) < 80:
+        return f"Plan.load({str(value)!r})"
+    if isinstance(value, Mapping):
+        return "Plan.from_json(values)"
+    if isinstance(value, list | tuple):
+        return "Plan(*rules)"
+    if isinstance(value, Rule):
+        return f"Plan({excerpt(value)})"
+    return f"Plan({line})" if (line := _rule_line(value)) is not None else None
+
+
+def _rule_line(value: object) -> str | None:
+    """The line that makes a rule of a value that nearly is one, or gives several rules."""
+    if isinstance(value, list | tuple):
+        return "Plan(*rules)"
+    if isinstance(value, Plan):
+        return "plan + other"
+    is_pattern = isinstance(value, Pattern)
+    return f'rule(select(kind="dropout"), {excerpt(value)})' if is_pattern else None
 
 
 def _numbered(index: int, values: Any, patterns: Sequence[type[Pattern]]) -> Rule:

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from dropsmith.axes import NAMES, UNKNOWN
 from dropsmith.errors import AxisError, PlanError, did_you_mean, excerpt
-from dropsmith.patterns import Off, Pattern, TorchDropout, from_json
+from dropsmith.instances import describe
+from dropsmith.patterns import Off, Pattern, TorchDropout, check_pattern, from_json
 from dropsmith.plans.selector import Selector, selector_from_json
 from dropsmith.plans.site import Site
 
@@ -40,9 +41,7 @@ class Rule:
     calls: Calls = "each"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.pattern, Pattern):
-            pattern = excerpt(self.pattern)
-            raise PlanError(f"a rule takes a pattern, got {pattern}\n  such as Bernoulli(rate=0.1)")
+        check_pattern(self.pattern, PlanError, "a rule takes a pattern")
         if self.views not in ("fresh", "shared"):
             raise PlanError(f"views is 'fresh' or 'shared', got {excerpt(self.views)}")
         if not isinstance(self.axes, str | None):
@@ -130,7 +129,10 @@ def rule(
     """
     selection = Selector(name=selector) if isinstance(selector, str) else selector
     if not isinstance(selection, Selector):
-        raise PlanError(f"a rule selects by a name or select(...), got {selector!r}")
+        raise PlanError(
+            f"a rule selects sites by name or by select(...), but {describe(selector)} was given\n"
+            '  write rule("encoder.*.output", Bernoulli(rate=0.1)), for example'
+        )
     return Rule(selection, pattern, views, axes, mask, calls)
 
 

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.batches import Arguments, arguments
-from dropsmith.errors import NoiseError, PlanError, ViewError, excerpt
+from dropsmith.errors import NoiseError, ViewError, excerpt
+from dropsmith.instances import check_model
 from dropsmith.noise import RowAxes
 from dropsmith.numbers import check_number, is_count
 from dropsmith.passes import MODES, Mode, Scores
-from dropsmith.plans import Plan
+from dropsmith.plans import Plan, check_plan
 from dropsmith.prediction.class_axis import check_class_axis
 from dropsmith.prediction.no_uncertainty import no_effect
 from dropsmith.prediction.prediction import Moments, Prediction
@@ -121,12 +122,13 @@ def _check_arguments(
         raise NoiseError(
             f"class_axis is the number of a dimension of the scores, got {excerpt(class_axis)}"
         )
-    if not isinstance(plan, Plan | None):
-        raise PlanError(f"plan is a Plan, or None, got {excerpt(plan)}")
+    if plan is not None:
+        check_plan(plan, "predict takes a plan, or None")
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
     """The model inside wrappers for several devices and for compilation."""
+    check_model(model)
     wrappers = (nn.parallel.DistributedDataParallel, nn.DataParallel)
     while isinstance(model, wrappers) or hasattr(model, "_orig_mod"):
         model = model.module if isinstance(model, wrappers) else model._orig_mod  # pyright: ignore

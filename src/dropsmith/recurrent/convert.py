@@ -9,6 +9,7 @@ import warnings
 from torch import nn
 
 from dropsmith.errors import SiteError
+from dropsmith.instances import check_model
 from dropsmith.kernels import lstm
 from dropsmith.noise import inner_noise_of
 from dropsmith.recurrent.layers import GRU, LSTM, RNN
@@ -34,6 +35,7 @@ def convert(model: nn.Module) -> tuple[str, ...]:
     Raises:
         SiteError: the model has no such layer.
     """
+    check_model(model)
     names = _change(model, _FROM_TORCH)
     if not names:
         raise SiteError(
@@ -51,6 +53,7 @@ def revert(model: nn.Module) -> tuple[str, ...]:
     Raises:
         SiteError: a plan has noise inside such a layer; it has to be removed first.
     """
+    check_model(model)
     for name, module in model.named_modules():
         if type(module) in _TO_TORCH and inner_noise_of(module):
             raise SiteError(

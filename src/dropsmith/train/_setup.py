@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from dropsmith.errors import TaskError, did_you_mean, excerpt
+from dropsmith.instances import describe
 from dropsmith.numbers import check_seed, check_whole
-from dropsmith.objectives import Objective
-from dropsmith.plans import KINDS, Kind, Plan
+from dropsmith.objectives import Objective, check_objective
+from dropsmith.plans import KINDS, Kind, Plan, check_plan
 from dropsmith.tasks import TASKS, USUAL, Bounds, Budget, learning_rates, optimisers, plain_name
 from dropsmith.train.start import Start
 
@@ -63,6 +64,15 @@ class Setup:
     bounds: Bounds = USUAL
 
     def __post_init__(self) -> None:
+        check_plan(self.plan, "Setup(plan=...) takes a plan")
+        check_objective(self.objective, "Setup(objective=...) takes an objective")
+        if not isinstance(self.budget, Budget):
+            raise TaskError(
+                f"Setup(budget=...) takes a budget, but {describe(self.budget)} was given\n"
+                "  write Budget(epochs=10, batch_size=32, learning_rate=1e-3), for example"
+            )
+        if not isinstance(self.trunk, str | None):
+            raise TaskError(f"trunk must be the name of a module, or None, got {self.trunk!r}")
         check_seed(self.seed, TaskError)
         check_whole("samples", self.samples, 0, TaskError)
         if self.limit is not None:
