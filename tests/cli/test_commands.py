@@ -334,7 +334,9 @@ def trained(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("runs")
     options = {"settings": None, "plan": None, "data": None, "model": None}
-    setup = setup_of("digits", "dropout", seed=0, budget="8", limit=150, bounds=None, **options)
+    setup = setup_of(
+        "digits", "dropout", seed=0, budget="8", limit=150, data_options=None, **options
+    )
     record = runs.make_record(runs.Job(setup, folder), lambda share: None)
     assert record.status == "finished", record.status
     record.save(folder)

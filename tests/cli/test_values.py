@@ -1,6 +1,7 @@
 import pytest
 
-from dropsmith.cli._values import bounds_of, budget_of
+from dropsmith.cli._data_options import bounds_of
+from dropsmith.cli._values import budget_of
 from dropsmith.errors import TaskError
 from dropsmith.tasks import TASKS, USUAL, Bounds
 

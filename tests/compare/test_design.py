@@ -216,11 +216,12 @@ def test_a_plan_that_matches_nothing_is_found_before_anything_runs_too():
 
 def test_the_bounds_of_a_task_reach_every_run_and_every_child():
     from dropsmith.learn import child_setup
-    from dropsmith.tasks import Bounds, find_task
+    from dropsmith.tasks import Bounds, DataOptions, find_task
 
-    task = find_task("digits", bounds=Bounds(rows=5))
+    options = DataOptions(bounds=Bounds(rows=5))
+    task = find_task("digits", data_options=options)
     made = replace(design(("none", "r-drop")), task=task)
     for method in made.methods:
         setups = made.trial_setups(method) + made.reported_setups(method, made.settings(method)[0])
-        assert {setup.bounds for setup in setups} == {Bounds(rows=5)}
-    assert child_setup(task, task.budget).bounds == Bounds(rows=5)
+        assert {setup.data_options for setup in setups} == {options}
+    assert child_setup(task, task.budget).data_options == options

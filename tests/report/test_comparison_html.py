@@ -220,7 +220,7 @@ def test_a_regressions_page_speaks_of_errors_and_not_of_accuracy():
 
 def test_masks_are_drawn_over_data_within_bounds(tmp_path):
     from dropsmith.report.pictures import task_and_data
-    from dropsmith.tasks import Bounds
+    from dropsmith.tasks import Bounds, DataOptions
 
     path = tmp_path / "films.csv"
     path.write_text("text,label\n" + "".join(f"text {i},{i % 2}\n" for i in range(60)))
@@ -228,6 +228,6 @@ def test_masks_are_drawn_over_data_within_bounds(tmp_path):
     config = {**record.config, "task": "films", "model": None, "limit": None}
     own = replace(record, config=config)
     with pytest.raises(DataError, match="more than 59 rows"):
-        task_and_data(own, path, bounds=Bounds(rows=59))
+        task_and_data(own, path, data_options=DataOptions(bounds=Bounds(rows=59)))
     with pytest.raises(DataError, match="the data that the runs were made on"):
-        task_and_data(own, path, bounds=Bounds(rows=60))
+        task_and_data(own, path, data_options=DataOptions(bounds=Bounds(rows=60)))

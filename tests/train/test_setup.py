@@ -14,7 +14,7 @@ def test_its_json_holds_every_setting_and_decides_the_records_id():
 
     values = json.loads(json.dumps(digits().to_json()))
     unwritten = {
-        "bounds",
+        "data_options",
         "data",
         "samples",
         "samples_without",
@@ -49,9 +49,9 @@ def test_it_knows_whether_the_user_named_the_place_of_the_data(change, given):
 
 
 def test_bounds_are_no_part_of_what_a_run_is():
-    from dropsmith.tasks import Bounds
+    from dropsmith.tasks import Bounds, DataOptions
 
-    assert digits(bounds=Bounds(rows=5)).to_json() == digits().to_json()
+    assert digits(data_options=DataOptions(bounds=Bounds(rows=5))).to_json() == digits().to_json()
 
 
 def test_an_unknown_precision_is_refused():

@@ -4,10 +4,12 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import wraps
+from inspect import signature
 from typing import Annotated, Any
 
 import typer
 
+from dropsmith.cli._data_options import takes_data_options
 from dropsmith.cli._interrupts import Ended, forget, interrupts_noted
 from dropsmith.cli._streams import Output, report_output_fault, standard_streams
 from dropsmith.cli.audit import audit
@@ -105,7 +107,7 @@ def app() -> typer.Typer:
     )
     commands.callback()(_version)
     for name, command in COMMANDS.items():
-        commands.command(name)(_without_traceback(command))
+        commands.command(name)(_without_traceback(_with_data_options(command)))
     return commands
 
 
@@ -125,6 +127,11 @@ def _version(
         ),
     ] = False,
 ) -> None: ...
+
+
+def _with_data_options(command: Callable[..., None]) -> Callable[..., None]:
+    takes_them = "data_options" in signature(command).parameters
+    return takes_data_options(command) if takes_them else command
 
 
 def _without_traceback(command: Callable[..., None]) -> Callable[..., None]:

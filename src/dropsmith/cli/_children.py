@@ -9,7 +9,7 @@ from dropsmith.cli._values import budget_of, find
 from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
-    from dropsmith.tasks import Task
+    from dropsmith.tasks import DataOptions, Task
     from dropsmith.train import Setup
 
 TRIALS, SAMPLER = 40, "controller"
@@ -33,7 +33,7 @@ class SearchOptions:
     batch_size: int | None
     learning_rate: float | None
     data: Path | None
-    bounds: list[str] | None
+    data_options: "DataOptions | None"
     model: str | None
     limit: int | None
     precision: str
@@ -108,11 +108,13 @@ def children_of(options: SearchOptions) -> Children:
 
 def _of_recipe(options: SearchOptions) -> Children:
     proxy = recipe_search(options.task, options.preset, options.fixed_options)
-    task = find(proxy.task, options.data, proxy.model, options.bounds)
+    task = find(proxy.task, options.data, proxy.model, options.data_options)
     return Children(
         task=task,
         setup=replace(
-            proxy.setup(options.data_place), precision=options.precision, bounds=task.bounds
+            proxy.setup(options.data_place),
+            precision=options.precision,
+            data_options=task.data_options,
         ),
         name=options.task.replace("/", "-"),
         trials=options.trials or proxy.trials,
@@ -124,7 +126,7 @@ def _of_recipe(options: SearchOptions) -> Children:
 
 
 def _of_task(options: SearchOptions) -> Children:
-    task = find(options.task, options.data, options.model, options.bounds)
+    task = find(options.task, options.data, options.model, options.data_options)
     return Children(
         task=task,
         setup=_child(options, task),

@@ -69,16 +69,6 @@ Limit = Annotated[
         "reviews count as wholes.",
     ),
 ]
-BoundValues = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--bound",
-        metavar="NAME=NUMBER",
-        help="The most that the data may hold, in place of the usual bound: rows or bytes of a "
-        "table or a text, row_bytes of one row, pixels of a picture, picture_bytes of all "
-        "pictures; may be given again.",
-    ),
-]
 Precision = Annotated[
     str,
     typer.Option(

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dropsmith.cli._values import bounds_of, start_of
+from dropsmith.cli._values import start_of
 from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
     from dropsmith.plans import Kind
+    from dropsmith.tasks import DataOptions
     from dropsmith.train import Setup
     from dropsmith_recipes import Recipe
     from dropsmith_recipes.proxy import Proxy
@@ -39,7 +40,7 @@ def recipe_setup(
     *,
     seed: int,
     data: Path | None,
-    bounds: list[str] | None,
+    data_options: "DataOptions | None",
     limit: int | None,
     precision: str,
     samples: int,
@@ -53,7 +54,7 @@ def recipe_setup(
     Args:
         name: the recipe's.
         preset: `cpu`, `paper`, or None for `cpu`.
-        seed, data, bounds: of the run.
+        seed, data, data_options: of the run.
         limit, precision, samples, without: in place of the preset's, where given.
         plan: the file or name of what a search has found, for recipes that begin with one.
         start: the first run's folder, for recipes that are a second one.
@@ -65,6 +66,7 @@ def recipe_setup(
     from dataclasses import replace
 
     from dropsmith.plans import Plan
+    from dropsmith.tasks import NO_OPTIONS
     from dropsmith_recipes import find_recipe
 
     recipe = find_recipe(name)
@@ -76,7 +78,7 @@ def recipe_setup(
         plan=None if plan is None else Plan.load(plan),
         start=start_of(start),
     )
-    setup = replace(setup, bounds=bounds_of(bounds))
+    setup = replace(setup, data_options=data_options or NO_OPTIONS)
     setup = recipe.transfer_plan(setup, preset or "cpu")
     changes = {"samples": samples, "samples_without": without}
     final_precision = setup.precision if precision == "no" else precision

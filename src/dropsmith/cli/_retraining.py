@@ -92,5 +92,5 @@ def compare_best_plans(
     if row is not None:
         plan_of(row.records[0]).save(folder / PLAN)
     data = None if setup.data is None else Path(setup.data)
-    write_page(comparison, folder / RETRAINED, data, setup.model, setup.bounds)
+    write_page(comparison, folder / RETRAINED, data, setup.model, setup.data_options)
     return comparison

@@ -8,6 +8,7 @@ from dropsmith.cli._values import budget_of, find, numbers, setting_of, start_of
 if TYPE_CHECKING:
     from dropsmith.plans import Kind
     from dropsmith.record import Record
+    from dropsmith.tasks import DataOptions
     from dropsmith.train import Setup
 
 
@@ -20,7 +21,7 @@ def setup_of(
     seed: int,
     budget: str,
     data: Path | None,
-    bounds: list[str] | None = None,
+    data_options: "DataOptions | None" = None,
     model: str | None,
     limit: int | None,
     precision: str = "no",
@@ -36,7 +37,7 @@ def setup_of(
     from dropsmith.compare import Design, pick
     from dropsmith.plans import Plan
 
-    task_of_name = find(task, data, model, bounds)
+    task_of_name = find(task, data, model, data_options)
     name = pick([method], task_of_name)[-1]
     length, examples = budget_of(
         task_of_name, budget, limit, data, batch_size=batch_size, learning_rate=learning_rate

@@ -1,6 +1,6 @@
 """Values of the library from the words of the command line."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ from dropsmith.errors import DataError, PlanError, TaskError, did_you_mean
 if TYPE_CHECKING:
     from dropsmith.compare import Setting
     from dropsmith.plans import Kind, Plan
-    from dropsmith.tasks import Bounds, Budget, Data, Task
+    from dropsmith.tasks import Budget, Data, DataOptions, Task
     from dropsmith.train import Start
 
 _DIGITS = 10
@@ -32,12 +32,12 @@ def start_of(place: Path | None) -> "Start | None":
 
 
 def find(
-    name: str, data: Path | None, model: str | None, bounds: list[str] | None = None
+    name: str, data: Path | None, model: str | None, data_options: "DataOptions | None" = None
 ) -> "Task":
     """The task of a name or path, with a model of the user's own where one is named."""
-    from dropsmith.tasks import find_task, with_model
+    from dropsmith.tasks import NO_OPTIONS, find_task, with_model
 
-    task = find_task(name, data, bounds_of(bounds))
+    task = find_task(name, data, data_options or NO_OPTIONS)
     return task if model is None else with_model(task, model, task.load(data, None))
 
 
@@ -173,21 +173,3 @@ def numbers(settings: list[str]) -> "Setting":
         if not equals:
             raise TaskError(f"a setting is name=number, such as rate=0.3, got {text!r}")
     return values
-
-
-def bounds_of(texts: list[str] | None) -> "Bounds":
-    """`--bound name=number`, several times, as bounds; the usual ones where none are named."""
-    from dropsmith.tasks import Bounds
-
-    names, values = [field.name for field in fields(Bounds)], {}
-    for text in texts or []:
-        name, equals, value = (part.strip() for part in text.partition("="))
-        if name not in names:
-            raise TaskError(
-                f"there is no bound to set in {text[:60]!r}\n  give one of {', '.join(names)}, "
-                f"such as {names[0]}=1000" + did_you_mean(name, names)
-            )
-        if not (equals and value.isascii() and value.isdigit() and len(value) < 20):
-            raise TaskError(f"a bound is a whole number, such as {name}=1000, got {text[:60]!r}")
-        values[name] = int(value)
-    return Bounds(**values)

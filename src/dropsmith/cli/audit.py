@@ -7,7 +7,6 @@ import typer
 
 from dropsmith.cli._options import (
     AsJson,
-    BoundValues,
     DataFolder,
     MethodName,
     ModelName,
@@ -19,6 +18,7 @@ from dropsmith.cli._values import find, plan_of
 
 if TYPE_CHECKING:
     from dropsmith.passes import Audit
+    from dropsmith.tasks import DataOptions
 
 Eval = Annotated[bool, typer.Option("--eval", help="Audit the model in eval mode.")]
 
@@ -29,7 +29,7 @@ def audit(
     rate: Rate = None,
     plan: PlanSource = None,
     data: DataFolder = None,
-    bound: BoundValues = None,
+    data_options: "DataOptions | None" = None,
     model: ModelName = None,
     evaluate: Eval = False,
     as_json: AsJson = False,
@@ -46,7 +46,7 @@ def audit(
     from dropsmith.cli._model import model_and_batch
     from dropsmith.passes import audit as audit_of
 
-    audit_task = find(task, data, model, bound)
+    audit_task = find(task, data, model, data_options)
     audit_plan = plan_of(audit_task, with_, rate, plan, data=data, model=model)
     network, batch = model_and_batch(audit_task, data)
     with audit_plan.installed(network, batch):

@@ -9,7 +9,6 @@ from dropsmith.cli._options import (
     Again,
     AsJson,
     BatchSize,
-    BoundValues,
     BudgetName,
     DataFolder,
     LearningRate,
@@ -26,6 +25,7 @@ from dropsmith.cli._values import budget_of, find, folder_of, kinds, named_plans
 
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison, Design
+    from dropsmith.tasks import DataOptions
 
 With = Annotated[
     str | None,
@@ -101,7 +101,7 @@ def compare(
     rates: Rates = None,
     tuning_seeds: TuningSeeds = 1,
     data: DataFolder = None,
-    bound: BoundValues = None,
+    data_options: "DataOptions | None" = None,
     model: ModelName = None,
     limit: Limit = None,
     precision: Precision = "no",
@@ -129,7 +129,7 @@ def compare(
     from dropsmith.report import write_page
     from dropsmith.tasks import TASKS
 
-    comparison_task = find(task, data, model, bound)
+    comparison_task = find(task, data, model, data_options)
     length, examples = budget_of(
         comparison_task, budget, limit, data, batch_size=batch_size, learning_rate=learning_rate
     )
@@ -158,7 +158,7 @@ def compare(
     folder = folder_of(out, task)
     data_place = data or (None if task in TASKS else Path(task))
     comparison = _run(design, folder, processes, again)
-    page = write_page(comparison, folder, data_place, model, comparison_task.bounds)
+    page = write_page(comparison, folder, data_place, model, comparison_task.data_options)
     show(comparison, page, as_json)
     if any(row.failed_records for row in comparison.rows):
         raise typer.Exit(1)

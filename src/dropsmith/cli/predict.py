@@ -1,7 +1,7 @@
 """`dropsmith predict`: how sure a trained model is, over the test set."""
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,7 +9,6 @@ from dropsmith.cli._options import (
     Again,
     AsJson,
     BatchSize,
-    BoundValues,
     BudgetName,
     DataFolder,
     LearningRate,
@@ -29,6 +28,9 @@ from dropsmith.cli._single import check_setup, record_of, setup_of
 from dropsmith.cli._uncertainty import check_items, uncertainty
 from dropsmith.cli._values import folder_of
 
+if TYPE_CHECKING:
+    from dropsmith.tasks import DataOptions
+
 Samples = Annotated[
     int, typer.Option("--samples", min=2, help="The number of noisy passes that are averaged.")
 ]
@@ -46,7 +48,7 @@ def predict(
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
     data: DataFolder = None,
-    bound: BoundValues = None,
+    data_options: "DataOptions | None" = None,
     model: ModelName = None,
     limit: Limit = None,
     precision: Precision = "no",
@@ -72,7 +74,7 @@ def predict(
         batch_size=batch_size,
         learning_rate=learning_rate,
         data=data,
-        bounds=bound,
+        data_options=data_options,
         model=model,
         limit=limit,
         precision=precision,

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropsmith.cli._options import AsJson, BoundValues, DataFolder, ModelName
-from dropsmith.cli._values import bounds_of
+from dropsmith.cli._options import AsJson, DataFolder, ModelName
 
 if TYPE_CHECKING:
     from dropsmith.report import Grid
-    from dropsmith.tasks import Bounds
+    from dropsmith.tasks import DataOptions
 
 Runs = Annotated[
     Path,
@@ -31,7 +30,7 @@ Markdown = Annotated[
 def report(
     runs: Runs,
     data: DataFolder = None,
-    bound: BoundValues = None,
+    data_options: "DataOptions | None" = None,
     model: ModelName = None,
     into: Markdown = None,
     as_json: AsJson = False,
@@ -51,17 +50,18 @@ def report(
     from dropsmith.compare import FILE, Comparison
     from dropsmith.learn import FILE as PROBLEM
     from dropsmith.report import main_grid, write_page
+    from dropsmith.tasks import NO_OPTIONS
 
-    bounds = bounds_of(bound)
+    data_options = data_options or NO_OPTIONS
     if (runs / PROBLEM).exists():
-        _searches(runs, data, model, bounds, into, as_json)
+        _searches(runs, data, model, data_options, into, as_json)
         return
     if not (runs / FILE).exists():
-        _runs(runs, data, model, bounds, into, as_json)
+        _runs(runs, data, model, data_options, into, as_json)
         return
     comparison = Comparison.load(runs)
     _fill(into, runs, main_grid(comparison))
-    show(comparison, write_page(comparison, runs, data, model, bounds), as_json)
+    show(comparison, write_page(comparison, runs, data, model, data_options), as_json)
 
 
 def _fill(document: Path | None, runs: Path, grid: "Grid") -> None:
@@ -76,7 +76,7 @@ def _searches(
     runs: Path,
     data: Path | None,
     model: str | None,
-    bounds: "Bounds",
+    data_options: "DataOptions",
     into: Path | None,
     as_json: bool,
 ) -> None:
@@ -87,7 +87,7 @@ def _searches(
     searches = Searches.load(runs)
     comparison = retraining_comparison(runs)
     _fill(into, runs, plan_grid(searches))
-    page = write_search_page(searches, runs, comparison, data, model, bounds)
+    page = write_search_page(searches, runs, comparison, data, model, data_options)
     if as_json:
         print(json.dumps(as_object(searches, comparison, runs, page), indent=1))
     else:
@@ -98,7 +98,7 @@ def _runs(
     runs: Path,
     data: Path | None,
     model: str | None,
-    bounds: "Bounds",
+    data_options: "DataOptions",
     into: Path | None,
     as_json: bool,
 ) -> None:
@@ -107,7 +107,7 @@ def _runs(
     from dropsmith.report import runs_grid, runs_in, write_runs_page
 
     records = runs_in(runs)
-    page = write_runs_page(records, runs, data, model, bounds)
+    page = write_runs_page(records, runs, data, model, data_options)
     _fill(into, runs, runs_grid(records))
     if as_json:
         print(json_text([record.to_json() for record in records]), end="")

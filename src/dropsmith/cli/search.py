@@ -10,7 +10,6 @@ from dropsmith.cli._children import SearchOptions, children_of
 from dropsmith.cli._options import (
     AsJson,
     BatchSize,
-    BoundValues,
     BudgetName,
     DataFolder,
     LearningRate,
@@ -40,6 +39,7 @@ from dropsmith.cli._values import folder_of
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison
     from dropsmith.learn import Searches
+    from dropsmith.tasks import DataOptions
     from dropsmith.train import Setup
 
 
@@ -58,7 +58,7 @@ def search(
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
     data: DataFolder = None,
-    bound: BoundValues = None,
+    data_options: "DataOptions | None" = None,
     model: ModelName = None,
     limit: Limit = None,
     precision: Precision = "no",
@@ -99,7 +99,7 @@ def search(
         batch_size=batch_size,
         learning_rate=learning_rate,
         data=data,
-        bounds=bound,
+        data_options=data_options,
         model=model,
         limit=limit,
         precision=precision,
@@ -150,7 +150,7 @@ def _finish(
     from dropsmith.cli._searches import as_object, show
     from dropsmith.report import write_search_page
 
-    page = write_search_page(searches, folder, comparison, data, setup.model, setup.bounds)
+    page = write_search_page(searches, folder, comparison, data, setup.model, setup.data_options)
     if as_json:
         print(json.dumps(as_object(searches, comparison, folder, page), indent=1))
     else:

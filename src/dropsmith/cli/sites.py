@@ -2,18 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-from dropsmith.cli._options import AsJson, BoundValues, DataFolder, ModelName, TaskName
+from dropsmith.cli._options import AsJson, DataFolder, ModelName, TaskName
 from dropsmith.cli._output import console
 from dropsmith.cli._values import find
 
 if TYPE_CHECKING:
     from dropsmith.plans import Site
+    from dropsmith.tasks import DataOptions
 
 
 def sites(
     task: TaskName,
     data: DataFolder = None,
-    bound: BoundValues = None,
+    data_options: "DataOptions | None" = None,
     model: ModelName = None,
     as_json: AsJson = False,
 ) -> None:
@@ -29,7 +30,7 @@ def sites(
     from dropsmith.cli._model import model_and_batch
     from dropsmith.noise import sites as sites_of
 
-    model_sites = sites_of(*model_and_batch(find(task, data, model, bound), data))
+    model_sites = sites_of(*model_and_batch(find(task, data, model, data_options), data))
     if as_json:
         print(json.dumps([asdict(site) for site in model_sites], indent=1))
         return

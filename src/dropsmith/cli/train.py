@@ -9,7 +9,6 @@ from dropsmith.cli._options import (
     Again,
     AsJson,
     BatchSize,
-    BoundValues,
     BudgetName,
     DataFolder,
     LearningRate,
@@ -33,6 +32,7 @@ from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
     from dropsmith.record import Record
+    from dropsmith.tasks import DataOptions
 
 METHOD, FULL = "dropout", "full"
 """The method and the budget where none are named."""
@@ -49,7 +49,7 @@ def train(
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
     data: DataFolder = None,
-    bound: BoundValues = None,
+    data_options: "DataOptions | None" = None,
     model: ModelName = None,
     limit: Limit = None,
     precision: Precision = "no",
@@ -82,7 +82,7 @@ def train(
             preset,
             seed=seed,
             data=data,
-            bounds=bound,
+            data_options=data_options,
             limit=limit,
             precision=precision,
             samples=samples,
@@ -104,7 +104,7 @@ def train(
             batch_size=batch_size,
             learning_rate=learning_rate,
             data=data,
-            bounds=bound,
+            data_options=data_options,
             model=model,
             limit=limit,
             precision=precision,

@@ -161,7 +161,7 @@ class Design:
             samples_without=self.samples_without if has_samples else (),
             trunk=row.trunk(self.task),
             start=self.start,
-            bounds=self.task.bounds,
+            data_options=self.task.data_options,
         )
         if row.schedule is None:
             return setup

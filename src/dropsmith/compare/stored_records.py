@@ -7,7 +7,7 @@ from pathlib import Path
 from dropsmith.compare.comparison import FILE, Comparison
 from dropsmith.errors import CheckpointError, DataError
 from dropsmith.record import Record, config_id
-from dropsmith.tasks import Bounds, find_task, model_hash
+from dropsmith.tasks import DataOptions, find_task, model_hash
 from dropsmith.train import Setup
 
 CRASH_STATUS, LOST_STATUS = "crashed", "lost"
@@ -60,22 +60,22 @@ def stored_record(setup: Setup, folder: Path) -> Record | None:
 def data_hash(setup: Setup) -> str:
     """The hash of the examples a setup is run on, which are read once per process."""
     where = None if setup.data is None else Path(setup.data)
-    return find_task(setup.task, where, setup.bounds).load(where, setup.limit).sha256
+    return find_task(setup.task, where, setup.data_options).load(where, setup.limit).sha256
 
 
 def model_sha256(setup: Setup) -> str | None:
     """The hash of the model of a setup, which is made once for it; None for a task's own."""
     if setup.model is None:
         return None
-    return _model_sha256(setup.model, setup.task, setup.data, setup.limit, setup.bounds)
+    return _model_sha256(setup.model, setup.task, setup.data, setup.limit, setup.data_options)
 
 
 @lru_cache(maxsize=8)
 def _model_sha256(
-    model: str, task: str, data: str | None, limit: int | None, bounds: Bounds
+    model: str, task: str, data: str | None, limit: int | None, data_options: DataOptions
 ) -> str | None:
     where = None if data is None else Path(data)
-    return model_hash(model, find_task(task, where, bounds).load(where, limit))
+    return model_hash(model, find_task(task, where, data_options).load(where, limit))
 
 
 def migrate_records(folder: Path) -> int:

@@ -48,7 +48,7 @@ def child_setup(
         limit=limit,
         precision=precision,
         score_test=False,
-        bounds=task.bounds,
+        data_options=task.data_options,
     )
 
 

@@ -28,7 +28,7 @@ from dropsmith.report.html import (
 )
 from dropsmith.report.reproduce_command import comparison_command, trials_of
 from dropsmith.report.runs import starting_weights
-from dropsmith.tasks import USUAL, Bounds
+from dropsmith.tasks import NO_OPTIONS, DataOptions
 from dropsmith.train import plan_of
 
 
@@ -37,7 +37,7 @@ def write_page(
     folder: Path,
     data: Path | None = None,
     model: str | None = None,
-    bounds: Bounds = USUAL,
+    data_options: DataOptions = NO_OPTIONS,
 ) -> Path:
     """Write `report.html` into `folder` and return its path.
 
@@ -47,20 +47,20 @@ def write_page(
         comparison: shown on the page.
         folder: of the page.
         data: the data of the task, for pictures of dropped units; records hold no paths.
-        bounds: the most that is read of it.
+        data_options: how it is read.
         model: the name of the user's own model of the runs, where masks are to be drawn inside it.
 
     Raises:
         DataError: `report.html` is a link there, or no file.
     """
-    return save_page(page(comparison, data, model, bounds), folder)
+    return save_page(page(comparison, data, model, data_options), folder)
 
 
 def page(
     comparison: Comparison,
     data: Path | None = None,
     model: str | None = None,
-    bounds: Bounds = USUAL,
+    data_options: DataOptions = NO_OPTIONS,
 ) -> str:
     """The page as text; arguments as in `write_page`."""
     record = next((run for run in reversed(comparison.records) if run.environment), None)
@@ -69,7 +69,7 @@ def page(
     body = [
         head,
         paragraph(_lead(comparison, record), "lead"),
-        *_sections(comparison, record, data, model, bounds),
+        *_sections(comparison, record, data, model, data_options),
     ]
     return document(f"{comparison.task} · dropsmith", "\n".join(part for part in body if part))
 
@@ -79,7 +79,7 @@ def _sections(
     record: Record,
     data: Path | None,
     model: str | None,
-    bounds: Bounds,
+    data_options: DataOptions,
 ) -> list[str]:
     return [
         section(
@@ -93,7 +93,7 @@ def _sections(
         ),
         section("samples", "The mean of many passes", table(sampled_grid(comparison))),
         section("curves", "Learning curves", pictures.curves(comparison)),
-        section("masks", "What is dropped", pictures.gallery(record, data, model, bounds)),
+        section("masks", "What is dropped", pictures.gallery(record, data, model, data_options)),
         section("bill", "What it costs", pictures.costs(comparison), table(price_grid(comparison))),
         section("choices", "How settings were chosen", _trials(comparison)),
         section("methods", "The methods", facts(_methods(comparison))),

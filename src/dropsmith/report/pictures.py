@@ -12,7 +12,7 @@ from dropsmith.report.curves import curves_figure, run_curves_figure
 from dropsmith.report.figures import svg
 from dropsmith.report.html import paragraph, picture
 from dropsmith.report.numbers import METRICS
-from dropsmith.tasks import USUAL, Bounds
+from dropsmith.tasks import NO_OPTIONS, DataOptions
 
 if TYPE_CHECKING:
     from dropsmith.tasks import Data, Task
@@ -70,7 +70,7 @@ def gallery(
     record: Record,
     data: Path | None = None,
     model: str | None = None,
-    bounds: Bounds = USUAL,
+    data_options: DataOptions = NO_OPTIONS,
 ) -> str:
     """Drawn masks over real inputs; a sentence where the task's data is not there.
 
@@ -78,13 +78,13 @@ def gallery(
         record: a run on the task.
         data: the data of the task, where it does not carry its own.
         model: the name of the one that may be run, beside the task's own.
-        bounds: the most that is read of the data.
+        data_options: how it is read.
     """
     from dropsmith.report.gallery import gallery_figure
     from dropsmith.report.masks import RATE, mask_examples
 
     try:
-        task, task_data = task_and_data(record, data, model, bounds)
+        task, task_data = task_and_data(record, data, model, data_options)
         batch, masks = mask_examples(task, task_data)
     except DropsmithError as error:
         return paragraph(f"Masks are not shown: {error}")
@@ -98,7 +98,10 @@ def gallery(
 
 
 def task_and_data(
-    record: Record, where: Path | None, model: str | None = None, bounds: Bounds = USUAL
+    record: Record,
+    where: Path | None,
+    model: str | None = None,
+    data_options: DataOptions = NO_OPTIONS,
 ) -> "tuple[Task, Data]":
     """The task and the examples that a record is of; `DataError` where they are not at hand.
 
@@ -116,7 +119,7 @@ def task_and_data(
             "they are drawn inside a model of your own, which is not run because a record names "
             f"it: give --model {config['model']}"
         )
-    task = find_task(str(where) if is_own else config["task"], where, bounds)
+    task = find_task(str(where) if is_own else config["task"], where, data_options)
     data = task.load(where, config["limit"])
     if config["model"]:
         task = with_model(task, config["model"], data)

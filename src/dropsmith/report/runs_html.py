@@ -18,7 +18,7 @@ from dropsmith.report.html import (
     table,
 )
 from dropsmith.report.runs import runs_grid, starting_weights
-from dropsmith.tasks import USUAL, Bounds
+from dropsmith.tasks import NO_OPTIONS, DataOptions
 from dropsmith.train import plan_of
 
 
@@ -27,17 +27,17 @@ def write_runs_page(
     folder: Path,
     data: Path | None = None,
     model: str | None = None,
-    bounds: Bounds = USUAL,
+    data_options: DataOptions = NO_OPTIONS,
 ) -> Path:
     """Write `report.html` into `folder` and return its path; see `runs_page`."""
-    return save_page(runs_page(records, data, model, bounds), folder)
+    return save_page(runs_page(records, data, model, data_options), folder)
 
 
 def runs_page(
     records: Sequence[Record],
     data: Path | None = None,
     model: str | None = None,
-    bounds: Bounds = USUAL,
+    data_options: DataOptions = NO_OPTIONS,
 ) -> str:
     """The page as text.
 
@@ -46,7 +46,7 @@ def runs_page(
     Args:
         records: the runs, at least one, in the order of the table.
         data: the data of their task, for pictures of what is dropped; records hold no paths.
-        bounds: the most that is read of it.
+        data_options: how it is read.
         model: the name of the user's own model of the runs, where masks are to be drawn inside it.
     """
     title = f"{', '.join(_by_task(records))}: runs"
@@ -59,7 +59,7 @@ def runs_page(
         ),
         section("runs", "The runs", table(runs_grid(tuple(records))), _starts(records)),
         *(
-            _task(f"task-{number}", task, runs, data, model, bounds)
+            _task(f"task-{number}", task, runs, data, model, data_options)
             for number, (task, runs) in enumerate(_by_task(records).items(), start=1)
         ),
         section("settings", "What each was made with", *map(_settings, records)),
@@ -78,10 +78,10 @@ def _task(
     records: Sequence[Record],
     data: Path | None,
     model: str | None,
-    bounds: Bounds,
+    data_options: DataOptions,
 ) -> str:
     record = next((run for run in records if run.environment), records[0])
-    parts = pictures.run_curves(records), pictures.gallery(record, data, model, bounds)
+    parts = pictures.run_curves(records), pictures.gallery(record, data, model, data_options)
     return section(name, task, *parts)
 
 

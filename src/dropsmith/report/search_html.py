@@ -37,7 +37,7 @@ from dropsmith.report.search_sentences import (
     score_name,
     search_findings,
 )
-from dropsmith.tasks import USUAL, Bounds
+from dropsmith.tasks import NO_OPTIONS, DataOptions
 from dropsmith.train import plan_of
 
 _LARGEST_SPELLED = 10**30
@@ -51,7 +51,7 @@ def write_search_page(
     retrained: Comparison | None = None,
     data: Path | None = None,
     model: str | None = None,
-    bounds: Bounds = USUAL,
+    data_options: DataOptions = NO_OPTIONS,
 ) -> Path:
     """Write `report.html` into `folder` and return its path.
 
@@ -60,10 +60,10 @@ def write_search_page(
         folder: of the page.
         retrained: the best plan against other methods on the test set, where that was run.
         data: the data of the task, for pictures of the plans; searches hold no paths.
-        bounds: the most that is read of it.
+        data_options: how it is read.
         model: the name of the user's own model of the runs, where masks are to be drawn inside it.
     """
-    return save_page(search_page(searches, retrained, data, model, bounds), folder)
+    return save_page(search_page(searches, retrained, data, model, data_options), folder)
 
 
 def search_page(
@@ -71,7 +71,7 @@ def search_page(
     retrained: Comparison | None = None,
     data: Path | None = None,
     model: str | None = None,
-    bounds: Bounds = USUAL,
+    data_options: DataOptions = NO_OPTIONS,
 ) -> str:
     """The page as text; arguments as in `write_search_page`."""
     record = Record(config=searches.problem.config, environment=searches.problem.environment)
@@ -83,7 +83,7 @@ def search_page(
             "retrained", "On seeds and examples it has not seen", _retraining(searches, retrained)
         ),
         section("plans", "The best plans, token by token", table(plan_grid(searches))),
-        section("masks", "What they drop", _gallery(searches, record, data, model, bounds)),
+        section("masks", "What they drop", _gallery(searches, record, data, model, data_options)),
         section("scores", "Scores over trials", _scores(searches)),
         section(
             "preferred", "What was preferred", *(_preferences(s, searches) for s in searches.runs)
@@ -162,13 +162,17 @@ def stands_for(searches: Searches, retrained: Comparison) -> str:
 
 
 def _gallery(
-    searches: Searches, record: Record, data: Path | None, model: str | None, bounds: Bounds
+    searches: Searches,
+    record: Record,
+    data: Path | None,
+    model: str | None,
+    data_options: DataOptions,
 ) -> str:
     from dropsmith.report.gallery import gallery_figure
     from dropsmith.report.masks import examples, plan_mask_examples
 
     try:
-        task, task_data = pictures.task_and_data(record, data, model, bounds)
+        task, task_data = pictures.task_and_data(record, data, model, data_options)
     except DropsmithError as error:
         return paragraph(f"Masks are not shown: {error}")
     batch = examples(task_data)

@@ -5,6 +5,7 @@ from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.catalogue import TASKS, find_task, plain_name
 from dropsmith.tasks.custom_model import CustomModelTask, with_model
 from dropsmith.tasks.data.bounds import USUAL, Bounds
+from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
 from dropsmith.tasks.data.part import Batch, Part, Split
 from dropsmith.tasks.data.preprocessing import Inputs, Preprocessing
 from dropsmith.tasks.data.selection import NO_LIMIT
@@ -29,6 +30,7 @@ from dropsmith.tasks.text.text_task import TextTask
 __all__ = [
     "MAX_TEXT_TOKENS",
     "NO_LIMIT",
+    "NO_OPTIONS",
     "TASKS",
     "USUAL",
     "AugmentedImages",
@@ -37,6 +39,7 @@ __all__ = [
     "Budget",
     "CustomModelTask",
     "Data",
+    "DataOptions",
     "GenerationScores",
     "ImageTask",
     "Inputs",

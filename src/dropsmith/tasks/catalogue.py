@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from dropsmith.errors import DataError, TaskError, did_you_mean
-from dropsmith.tasks.data.bounds import USUAL, Bounds
+from dropsmith.tasks.data.data_options import FLAGS, NO_OPTIONS, DataOptions
 from dropsmith.tasks.data.tables import is_table
 from dropsmith.tasks.images.cifar10 import CIFAR10, CIFAR10_VIT
 from dropsmith.tasks.images.cifar10_wrn import (
@@ -88,7 +88,9 @@ def plain_name(task: str) -> str:
     return task if task in TASKS else Path(task).resolve().name
 
 
-def find_task(name: str, data: str | Path | None = None, bounds: Bounds = USUAL) -> Task:
+def find_task(
+    name: str, data: str | Path | None = None, data_options: DataOptions = NO_OPTIONS
+) -> Task:
     """The task of a name, or one on a folder of pictures or a table of texts at a path.
 
     >>> find_task("digits").noises
@@ -98,28 +100,36 @@ def find_task(name: str, data: str | Path | None = None, bounds: Bounds = USUAL)
         name: one of `TASKS`, or a path: a folder with a subfolder of pictures for each class, a
             table of texts and labels, or a folder of such tables.
         data: the folder or file that the task will read, to say at once where it does not exist.
-        bounds: the most that the task reads.
+        data_options: how the data is read.
 
     Raises:
-        TaskError: there is no such task and no such path.
+        TaskError: there is no such task and no such path, or the task does not take an option.
         DataError: a path does not exist or holds neither pictures nor tables.
     """
     if data is not None and not Path(data).exists():
         raise DataError(f"no file or folder {data}\n  it was given as the data of {name}")
     if name in TASKS:
-        task = TASKS[name]
-        return task if task.bounds == bounds else _bounded(task, bounds)
+        return _with_options(TASKS[name], data_options)
     path = Path(name)
     if path.is_file() or (path.is_dir() and any(is_table(file) for file in path.iterdir())):
-        return replace(TEXT, name=name, home=path, bounds=bounds)
+        return _with_options(replace(TEXT, name=name, home=path), data_options)
     if path.is_dir():
-        return replace(IMAGES, name=name, home=path, bounds=bounds)
+        return _with_options(replace(IMAGES, name=name, home=path), data_options)
     raise TaskError(
         f"no task is called {name!r}, and no file or folder is there\n"
         f"  tasks: {', '.join(TASKS)}" + did_you_mean(name, TASKS)
     )
 
 
-def _bounded(task: Task, bounds: Bounds) -> Task:
+def _with_options(task: Task, data_options: DataOptions) -> Task:
+    unused = [name for name in data_options.changed() if name not in task.option_names]
+    if unused:
+        options = ", ".join(FLAGS[name] for name in task.option_names) or "none"
+        raise TaskError(
+            f"the task {task.name} does not take {FLAGS[unused[0]]}\n"
+            f"  of the options of data it takes: {options}"
+        )
+    if task.data_options == data_options:
+        return task
     # Every task of the catalogue is a dataclass, which its base is not.
-    return cast(Task, replace(cast(Any, task), bounds=bounds))
+    return cast(Task, replace(cast(Any, task), data_options=data_options))

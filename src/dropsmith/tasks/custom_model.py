@@ -120,7 +120,7 @@ def with_model(task: Task, spec: str, data: Data) -> Task:
     places, input_name = task if same_class else AnyModel.of(model), _input(model, data.train)
     return CustomModelTask(
         task=task,
-        bounds=task.bounds,
+        data_options=task.data_options,
         spec=spec,
         places=places,
         name=task.name,
@@ -143,7 +143,7 @@ def _pretrained_task(task: Task, checkpoint: str) -> Task | None:
         return with_pretrained_writer(task, checkpoint)
     if isinstance(task, ImageTask | PatchTask | ImageNetTask):
         return PretrainedImageTask(
-            task=task, checkpoint=checkpoint, name=task.name, bounds=task.bounds
+            task=task, checkpoint=checkpoint, name=task.name, data_options=task.data_options
         )
     return None
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,14 +15,12 @@ from dropsmith.errors import TaskError
 from dropsmith.passes import logits_of
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
-from dropsmith.tasks.data.bounds import USUAL, Bounds
+from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions, Kind
 from dropsmith.tasks.data.part import Part
 from dropsmith.tasks.data.preprocessing import Preprocessing
 from dropsmith.tasks.generation import GenerationScores
 from dropsmith.tasks.meters import Meter
 from dropsmith.terms import Loss
-
-Kind = Literal["classification", "regression"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,11 +92,11 @@ def _hash(parts: Sequence[Part], names: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Bounded:
-    bounds: Bounds = USUAL
+class _WithDataOptions:
+    data_options: DataOptions = NO_OPTIONS
 
 
-class Task(_Bounded, ABC):
+class Task(_WithDataOptions, ABC):
     """One kind of problem on one source of data; a frozen value.
 
     A task carries, as class or instance attributes, its `name` on the command line, its
@@ -107,7 +105,8 @@ class Task(_Bounded, ABC):
     in a short while on two cores), whether `perplexity` is shown for it, its `kind`:
     `classification` or `regression`, by what the model returns, whether its model is
     made of Transformer `blocks` that objectives can read, and where the `upper` half of its layers
-    begins: the name of a module, or None. Its `bounds` are the most that it reads.
+    begins: the name of a module, or None. Its `data_options` say how its data is
+    read, of which it takes those named in `option_names`.
     """
 
     name: str
@@ -118,6 +117,7 @@ class Task(_Bounded, ABC):
     blocks: bool = False
     upper: str | None = None
     kind: Kind = "classification"
+    option_names: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **settings: Any) -> None:
         super().__init_subclass__(**settings)

@@ -8,7 +8,15 @@ from dropsmith.instances import describe
 from dropsmith.numbers import check_seed, check_whole
 from dropsmith.objectives import Objective, check_objective
 from dropsmith.plans import KINDS, Kind, Plan, check_plan
-from dropsmith.tasks import TASKS, USUAL, Bounds, Budget, learning_rates, optimisers, plain_name
+from dropsmith.tasks import (
+    NO_OPTIONS,
+    TASKS,
+    Budget,
+    DataOptions,
+    learning_rates,
+    optimisers,
+    plain_name,
+)
 from dropsmith.train.start import Start
 
 PRECISIONS = ("no", "bf16")
@@ -42,7 +50,7 @@ class Setup:
             what is below it runs once, with one draw of its noise.
         start: weights to begin with, or None for those that the seed draws. They are kept until
             others have a better validation loss.
-        bounds: the most that the task reads; no part of what the run is, either.
+        data_options: how the data is read; no part of what the run is, either.
     """
 
     task: str
@@ -61,7 +69,7 @@ class Setup:
     whole: bool = False
     trunk: str | None = None
     start: Start | None = None
-    bounds: Bounds = USUAL
+    data_options: DataOptions = NO_OPTIONS
 
     def __post_init__(self) -> None:
         check_plan(self.plan, "Setup(plan=...) takes a plan")

@@ -84,7 +84,7 @@ def train(
 def task_and_data(setup: Setup) -> tuple[Task, Data]:
     """The task of a setup, its own model in place, and the examples it is trained on."""
     path = Path(setup.data) if setup.data is not None else None
-    task = find_task(setup.task, path, setup.bounds)
+    task = find_task(setup.task, path, setup.data_options)
     if setup.model is not None:
         task = with_model(task, setup.model, task.load(path, setup.limit))
     data = task.load(path, setup.limit)

@@ -1,9 +1,12 @@
 import pytest
 
 from dropsmith.errors import DataError, TaskError
-from dropsmith.tasks import TASKS, Bounds, find_task, with_model
+from dropsmith.tasks import TASKS, Bounds, DataOptions, find_task, with_model
 
 NAMES = ("rows", "bytes", "row_bytes", "pixels", "picture_bytes")
+
+
+FIVE = DataOptions(bounds=Bounds(rows=5))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -26,16 +29,16 @@ def test_an_excess_names_the_flag_that_allows_it(name):
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_takes_bounds_and_is_itself_without(name):
     assert find_task(name) is TASKS[name]
-    assert find_task(name, bounds=Bounds(rows=5)).bounds == Bounds(rows=5)
+    assert find_task(name, data_options=FIVE).data_options == FIVE
 
 
 def test_a_task_on_a_path_takes_bounds(tmp_path):
     (tmp_path / "a.csv").write_text("text,label\na,1\n")
     for place in (tmp_path, tmp_path / "a.csv"):
-        assert find_task(str(place), bounds=Bounds(rows=5)).bounds == Bounds(rows=5)
+        assert find_task(str(place), data_options=FIVE).data_options == FIVE
     (tmp_path / "pictures").mkdir()
-    task = find_task(str(tmp_path / "pictures"), bounds=Bounds(rows=5))
-    assert task.bounds == Bounds(rows=5)
+    task = find_task(str(tmp_path / "pictures"), data_options=FIVE)
+    assert task.data_options == FIVE
 
 
 def test_a_model_of_the_users_own_keeps_the_bounds(tmp_path, monkeypatch):
@@ -44,5 +47,5 @@ def test_a_model_of_the_users_own_keeps_the_bounds(tmp_path, monkeypatch):
         "    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    task = find_task("digits", bounds=Bounds(rows=5))
-    assert with_model(task, "nets:net", task.load()).bounds == Bounds(rows=5)
+    task = find_task("digits", data_options=FIVE)
+    assert with_model(task, "nets:net", task.load()).data_options == FIVE

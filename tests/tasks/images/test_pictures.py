@@ -12,6 +12,7 @@ from dropsmith.errors import DataError
 from dropsmith.rng import Key
 from dropsmith.tasks import Budget, find_task
 from dropsmith.tasks.data.bounds import Bounds
+from dropsmith.tasks.data.data_options import DataOptions
 from dropsmith.tasks.images.picture_reader import PictureReader
 from dropsmith.tasks.images.pictures import LEAST_AREA, WIDEST, Pictures, _cuts, _middle
 from dropsmith.train import task_and_data, train
@@ -165,7 +166,7 @@ def test_a_path_that_is_no_folder_is_named(tmp_path):
 
 
 def test_pictures_are_read_within_the_bounds_of_their_task(folder):
-    task = replace(TASK, bounds=Bounds(pixels=100))
+    task = replace(TASK, data_options=DataOptions(bounds=Bounds(pixels=100)))
     with pytest.raises(DataError, match=r"holds more than 100 pixels[\s\S]*--bound pixels=200"):
         task.load(folder).train.rows(slice(0, 1))
 
@@ -173,7 +174,7 @@ def test_pictures_are_read_within_the_bounds_of_their_task(folder):
 def test_any_name_of_a_file_has_a_hash(folder):
     before = TASK.load(folder, 34).sha256
     os.rename(folder / "val" / "cat" / "00.png", os.fsencode(folder / "val" / "cat") + b"/\xff.png")
-    changed = replace(TASK, bounds=Bounds(rows=1)).load(folder, 34)
+    changed = replace(TASK, data_options=DataOptions(bounds=Bounds(rows=1))).load(folder, 34)
     assert changed.sha256 != before
     assert changed.test.rows(slice(0, 3))["image"].shape == (3, 3, 64, 64)
 

@@ -46,7 +46,9 @@ class WideTask(Task):
     noises: tuple[str, ...] = WIDE_NOISES
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        data_as_read = self.read(data, self.limit if limit is None else limit, self.bounds)
+        data_as_read = self.read(
+            data, self.limit if limit is None else limit, self.data_options.bounds
+        )
         if not self.augmentations:
             return data_as_read
         return replace(data_as_read, train=AugmentedImages(data_as_read.train, self.augmentations))

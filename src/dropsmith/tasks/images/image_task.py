@@ -42,7 +42,7 @@ class ImageTask(Task):
     noises: tuple[str, ...] = CONV_NOISES
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        return self.read(data if data is not None else self.home, limit, self.bounds)
+        return self.read(data if data is not None else self.home, limit, self.data_options.bounds)
 
     def model(self, data: Data) -> nn.Module:
         channels, height, width = data.train.tensors()["image"].shape[1:]
@@ -81,7 +81,7 @@ class PatchTask(Task):
     upper: str | None = "net.vit.layers.2"
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        return self.read(data, limit, self.bounds)
+        return self.read(data, limit, self.data_options.bounds)
 
     def model(self, data: Data) -> nn.Module:
         channels, size, _ = data.train.tensors()["image"].shape[1:]

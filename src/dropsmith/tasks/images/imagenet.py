@@ -63,7 +63,7 @@ class ImageNetTask(Task):
                 f"the task {self.name} reads a folder with {_LAYOUT}\n  give it: --data DIR"
             )
         check_limit(limit)
-        return _read(picture_folder(data), limit, self.size, self.bounds)
+        return _read(picture_folder(data), limit, self.size, self.data_options.bounds)
 
     def model(self, data: Data) -> nn.Module:
         return ResNet(classes=data.classes, widths=self.widths, depths=self.depths, stem=self.stem)

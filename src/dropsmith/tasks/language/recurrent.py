@@ -41,7 +41,7 @@ class LanguageTask(Task):
     perplexity: bool = True
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        return self.source.read(data, limit, self.bounds)
+        return self.source.read(data, limit, self.data_options.bounds)
 
     def model(self, data: Data) -> nn.Module:
         return SmallLSTM(words=data.classes, width=WIDTH, tied=False)

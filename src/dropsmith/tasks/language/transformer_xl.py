@@ -48,7 +48,7 @@ class SegmentTask(Task):
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         limit_or_default = self.limit if limit is None else limit
-        streams = self.source.read(data, limit_or_default, self.bounds)
+        streams = self.source.read(data, limit_or_default, self.data_options.bounds)
         return streams_in_windows(streams, window=SEGMENT)
 
     def model(self, data: Data) -> nn.Module:

@@ -75,7 +75,9 @@ class PretrainedWriterTask(Task):
         path = data.resolve() if data is not None else None
         check_limit(limit)
         limit_or_default = self.task.limit if limit is None else limit
-        return _read(self.task.read, self.checkpoint, path, limit_or_default, self.bounds)
+        return _read(
+            self.task.read, self.checkpoint, path, limit_or_default, self.data_options.bounds
+        )
 
     def model(self, data: Data) -> nn.Module:
         self.task.scorer(["a"], [("a",)])  # a missing library is said before hours of training
@@ -107,7 +109,7 @@ def with_pretrained_writer(task: Seq2SeqTask, checkpoint: str) -> PretrainedWrit
         checkpoint=checkpoint,
         family=writer_family(checkpoint),
         name=task.name,
-        bounds=task.bounds,
+        data_options=task.data_options,
         writing=_WRITING.get(task.name, {}),
     )
 

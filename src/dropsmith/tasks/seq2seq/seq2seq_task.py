@@ -135,7 +135,7 @@ class Seq2SeqTask(Task):
         path = data.resolve() if data is not None else None
         check_limit(limit)
         limit_or_default = self.limit if limit is None else limit
-        return _read(self.read, self.words, path, limit_or_default, self.bounds)
+        return _read(self.read, self.words, path, limit_or_default, self.data_options.bounds)
 
     def model(self, data: Data) -> nn.Module:
         self.scorer(["a"], [("a",)])  # a library that is missing is said before hours of training

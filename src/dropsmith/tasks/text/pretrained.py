@@ -77,7 +77,7 @@ class PretrainedTextTask(Task):
         place = data if data is not None else self.task.home
         path = place.resolve() if place is not None else None
         check_limit(limit)
-        return _read(self.task.source, self.checkpoint, path, limit, self.bounds)
+        return _read(self.task.source, self.checkpoint, path, limit, self.data_options.bounds)
 
     def model(self, data: Data) -> nn.Module:
         return PretrainedClassifier(self.checkpoint, max(data.classes, 1))
@@ -100,7 +100,7 @@ def with_pretrained(task: TextTask, checkpoint: str) -> PretrainedTextTask:
         name=task.name,
         budget=_BUDGETS.get(task.name, fine_tuning(10, 32)),
         kind=task.kind,
-        bounds=task.bounds,
+        data_options=task.data_options,
     )
 
 

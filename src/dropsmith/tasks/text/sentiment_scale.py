@@ -163,7 +163,7 @@ class SentimentTask(Task):
     kind: Literal["classification", "regression"] = "regression"
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        return read_sentiment_scale(data, limit, self.bounds)
+        return read_sentiment_scale(data, limit, self.data_options.bounds)
 
     def model(self, data: Data) -> nn.Module:
         return SmallRegressor(words=len(data.vocabulary), cell=self.cell)

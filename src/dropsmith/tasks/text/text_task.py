@@ -43,7 +43,7 @@ class TextTask(Task):
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         place = data if data is not None else self.home
-        return self.source.read(place, limit, self.bounds)
+        return self.source.read(place, limit, self.data_options.bounds)
 
     def model(self, data: Data) -> nn.Module:
         return SmallTransformer(

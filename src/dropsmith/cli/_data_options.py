@@ -1,0 +1,204 @@
+"""Options of how data is read, which every command that reads data takes: as one value."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+
+import typer
+
+from dropsmith.errors import TaskError, did_you_mean
+
+if TYPE_CHECKING:
+    from dropsmith.tasks import Bounds, DataOptions
+
+_PANEL = "Your own data"
+
+
+class _Options(TypedDict):
+    text_column: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--text-column",
+            metavar="NAME",
+            help="The column of texts in a table; given twice, the two texts of a pair.",
+            rich_help_panel=_PANEL,
+        ),
+    ]
+    label_column: Annotated[
+        str | None,
+        typer.Option(
+            "--label-column",
+            metavar="NAME",
+            help="The column that is predicted. Default: label, target, class or the like.",
+            rich_help_panel=_PANEL,
+        ),
+    ]
+    feature_columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--feature-columns",
+            "--columns",
+            metavar="NAME,…",
+            help="The columns of numbers and categories that the model reads.",
+            rich_help_panel=_PANEL,
+        ),
+    ]
+    id_column: Annotated[
+        str | None,
+        typer.Option(
+            "--id-column",
+            metavar="NAME",
+            help="The column that names the rows; no model reads it.",
+            rich_help_panel=_PANEL,
+        ),
+    ]
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--kind",
+            metavar="classification|regression",
+            help="Whether labels are classes or numbers. Default: found from the labels.",
+            rich_help_panel=_PANEL,
+        ),
+    ]
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            "--delimiter",
+            metavar="CHARACTER",
+            help="The character between cells, or the word tab. Default: found in the file.",
+            rich_help_panel=_PANEL,
+        ),
+    ]
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            "--encoding",
+            metavar="NAME",
+            help="The encoding of a text file, such as cp1252. Default: UTF-8, or what the mark "
+            "at its beginning says.",
+            rich_help_panel=_PANEL,
+        ),
+    ]
+    image_size: Annotated[
+        str | None,
+        typer.Option(
+            "--image-size",
+            metavar="PIXELS|HxW",
+            help="The height and width that pictures are brought to. Default: by their own sizes.",
+            rich_help_panel=_PANEL,
+        ),
+    ]
+    text_length: Annotated[
+        int | None,
+        typer.Option(
+            "--text-length",
+            min=1,
+            metavar="WORDS",
+            help="The words kept of a text; with a pretrained model, its tokens.",
+            rich_help_panel=_PANEL,
+        ),
+    ]
+    bound: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--bound",
+            metavar="NAME=NUMBER",
+            help="The most that the data may hold, in place of the usual bound: rows, bytes or "
+            "row_bytes of a table or a text, pixels of a picture, picture_bytes of all pictures; "
+            "may be given again.",
+            rich_help_panel=_PANEL,
+        ),
+    ]
+
+
+def takes_data_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of data in place of its parameter `data_options`."""
+    options = _Options.__annotations__
+    signature = inspect.signature(command)
+    parameters = [
+        parameter
+        for name, place in signature.parameters.items()
+        for parameter in (
+            [place]
+            if name != "data_options"
+            else [
+                inspect.Parameter(
+                    option, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=kind
+                )
+                for option, kind in options.items()
+            ]
+        )
+    ]
+
+    @wraps(command)
+    def run_command(**values: Any) -> None:
+        given = {name: values.pop(name, None) for name in options}
+        command(**values, data_options=data_options_of(**given))
+
+    run_command.__signature__ = signature.replace(parameters=parameters)  # pyright: ignore
+    run_command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run_command
+
+
+def data_options_of(
+    *,
+    text_column: list[str] | None = None,
+    label_column: str | None = None,
+    feature_columns: list[str] | None = None,
+    id_column: str | None = None,
+    kind: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    image_size: str | None = None,
+    text_length: int | None = None,
+    bound: list[str] | None = None,
+) -> "DataOptions":
+    """The value of the options as they were typed; `TaskError` where one means nothing."""
+    from dropsmith.tasks import DataOptions
+
+    features = [name for names in feature_columns or [] for name in names.split(",")]
+    return DataOptions(
+        text_columns=tuple(text_column or ()),
+        label_column=label_column,
+        feature_columns=tuple(name.strip() for name in features),
+        id_column=id_column,
+        kind=kind,  # pyright: ignore[reportArgumentType] - it is checked there
+        delimiter={"tab": "\t", "\\t": "\t"}.get(delimiter or "", delimiter),
+        encoding=encoding,
+        image_size=_size(image_size),
+        text_length=text_length,
+        bounds=bounds_of(bound),
+    )
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    numbers = text.lower().replace("×", "x").split("x")
+    if len(numbers) > 2 or not all(n.isascii() and n.isdigit() and len(n) < 6 for n in numbers):
+        raise TaskError(
+            f"an image size is a number of pixels or HEIGHTxWIDTH, got {text[:60]!r}\n"
+            "  such as --image-size 64 or --image-size 48x64"
+        )
+    return int(numbers[0]), int(numbers[-1])
+
+
+def bounds_of(texts: list[str] | None) -> "Bounds":
+    """`--bound name=number`, several times, as bounds; the usual ones where none are named."""
+    from dropsmith.tasks import Bounds
+
+    names, values = [field.name for field in fields(Bounds)], {}
+    for text in texts or []:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if name not in names:
+            raise TaskError(
+                f"there is no bound to set in {text[:60]!r}\n  give one of {', '.join(names)}, "
+                f"such as {names[0]}=1000" + did_you_mean(name, names)
+            )
+        if not (equals and value.isascii() and value.isdigit() and len(value) < 20):
+            raise TaskError(f"a bound is a whole number, such as {name}=1000, got {text[:60]!r}")
+        values[name] = int(value)
+    return Bounds(**values)
