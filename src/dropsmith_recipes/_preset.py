@@ -7,9 +7,9 @@ from dropsmith.plans import Plan
 from dropsmith.tasks import Budget
 from dropsmith_recipes.proxy import Proxy
 
-Certainty = Literal["paper", "code", "quoted", "remembered"]
-"""The place in which a number was seen: the paper, the authors' repository, another text that
-quotes it, or none that could be looked up again."""
+Certainty = Literal["paper", "code", "quoted"]
+"""Where a number was seen: the paper, the repository of its authors, or another text that quotes
+it. A number that could not be found in a text is not given."""
 
 PRESETS = ("cpu", "paper")
 
@@ -23,7 +23,7 @@ class PublishedScore:
             the mean over samples.
         value: the number, in the unit of our records: shares, where the paper has per cent.
         certainty: where it was seen.
-        source: which table or file, in words.
+        source: the text and the place in it where the number was seen.
         spread: its standard deviation over the authors' runs, where they give one.
         digits: how many it is shown with after the point.
     """

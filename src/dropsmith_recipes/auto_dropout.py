@@ -23,8 +23,7 @@ OUR_CHOICES = (
     "the values of the tokens, the controller, how many plans are tried and how long a child is "
     "trained are ours: the paper's are not known",
     "optimiser, schedule and length of the final training are ours",
-    "plans are scored by validation loss, the paper's by validation performance, remembered to be "
-    "accuracy for images",
+    "plans are scored by validation loss; the abstract says validation performance",
 )
 
 _WIDE = Budget(

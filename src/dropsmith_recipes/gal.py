@@ -66,7 +66,13 @@ def _variational(size: str, tied: bool, rows: Rows) -> Recipe:
     plan = variational_plan(words=words, input=layers, recurrent=words, output=layers, tied=tied)
     paper, cpu = _presets(size, plan, LARGE if large else MEDIUM, samples=100)
     mask = "one mask for all gates" if tied else "a mask for each gate"
-    rates = () if large else ("rates and schedule of the medium model are remembered, not found",)
+    rates = (
+        ()
+        if large
+        else (
+            "rates and schedule of the medium model stand in no text that was found, and are ours",
+        )
+    )
     return Recipe(
         task="penn-treebank",
         name=f"variational-lstm-{size}" + ("-tied" if tied else ""),
@@ -146,7 +152,7 @@ def _naive(size: str, rate: float, budget: Budget, rows: Rows) -> Recipe:
         cpu=cpu,
         published_scores=_published_scores(rows, "quoted"),
         parameters=66_034_000 if size == "large" else 19_780_400,
-        unlike=(_UNLIKE[0], "rate and schedule are remembered, not found"),
+        unlike=(_UNLIKE[0], "rate and schedule stand in no text that was found, and are ours"),
     )
 
 

@@ -13,17 +13,16 @@ from dropsmith_recipes._preset import Certainty, PublishedScore
 
 PAPER = "Liang, Wu et al. (2021)"
 
-Row = tuple[str, float, Certainty]
-"""A published number: the score of ours that it is, its value, and where it was seen."""
+Row = tuple[str, float, Certainty, str]
+"""A published number: the name of the score in our records, its value, and the kind and place of
+the text in which it was seen."""
 
 
-def published_scores(
-    rows: Iterable[Row], source: str, digits: int = 2
-) -> tuple[PublishedScore, ...]:
+def published_scores(rows: Iterable[Row], digits: int = 2) -> tuple[PublishedScore, ...]:
     """The numbers of a table."""
     return tuple(
         PublishedScore(score=score, value=value, certainty=certainty, source=source, digits=digits)
-        for score, value, certainty in rows
+        for score, value, certainty, source in rows
     )
 
 

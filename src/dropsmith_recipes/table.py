@@ -8,10 +8,11 @@ from dropsmith.compare import METRIC_SETS
 from dropsmith.record import Record
 from dropsmith_recipes._preset import PRESETS, PublishedScore
 from dropsmith_recipes._recipe import Recipe
+from dropsmith_recipes.needs import needs
 from dropsmith_recipes.records import records_of
 
 _PARTS = {"validation": "validation_", "test": "test_", "test, samples": "test_mc_"}
-HEADS = ("recipe", "score", *_PARTS, "seen in", "run here, test")
+HEADS = ("recipe", "score", *_PARTS, "seen in", "a run takes", "run here, test")
 
 NOT_RUN = "not run"
 _SCORES = {
@@ -33,10 +34,10 @@ def row(recipe: Recipe, folder: Path) -> tuple[str, ...]:
     """A recipe's cells, in the order of `HEADS`.
 
     >>> from dropsmith_recipes import find_recipe
-    >>> row(find_recipe("wikitext2/awd-lstm"), Path("nowhere"))
-    ('wikitext2/awd-lstm', 'perplexity', '68.7', '65.6', '', 'code', 'not run')
+    >>> row(find_recipe("wikitext2/awd-lstm"), Path("nowhere"))[:6]
+    ('wikitext2/awd-lstm', 'perplexity', '68.7', '65.6', '', 'code')
     >>> row(find_recipe("cola/bert-base"), Path("nowhere"))
-    ('cola/bert-base', 'Matthews', '', '62.3', '', 'remembered', 'not run')
+    ('cola/bert-base', '', '', '', '', '', '10 epochs, 108.3 M, 1.7 GB', 'not run')
 
     Args:
         recipe: the recipe.
@@ -46,7 +47,7 @@ def row(recipe: Recipe, folder: Path) -> tuple[str, ...]:
     certainties = ", ".join(dict.fromkeys(entry.certainty for entry in recipe.published_scores))
     numbers = [_numbers(recipe.published_scores, part) for part in _PARTS.values()]
     score = " / ".join(_SCORES[kind] for kind in kinds)
-    return (recipe.full_name, score, *numbers, certainties, run_here(recipe, folder))
+    return (recipe.full_name, score, *numbers, certainties, needs(recipe), run_here(recipe, folder))
 
 
 def run_here(recipe: Recipe, folder: Path) -> str:

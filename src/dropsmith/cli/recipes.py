@@ -31,8 +31,8 @@ Runs = Annotated[
 def recipes(out: Runs = None, as_json: AsJson = False) -> None:
     """List the recipes with the published numbers, and what our own runs gave.
 
-    A number says where it was seen: in the paper, in the authors' code, quoted by another text, or
-    remembered. A recipe without a record is not run.
+    A number says where it was seen: in the paper, in the authors' code, or quoted by another text.
+    A number that could not be found in a text is left out. A recipe without a record is not run.
 
     Example: dropsmith recipes
     """
@@ -81,7 +81,11 @@ def _show(folders: dict["Recipe", Path]) -> None:
     table = _table(rows)
     natural_width = output.measure(table, options=output.options.update(width=_PIPE_WIDTH)).maximum
     output.print(table if natural_width <= output.width else _table(rows, narrow=True))
-    output.print("As published, shares in per cent; to run one: dropsmith train RECIPE --data DIR")
+    output.print(
+        "Scores are those published, shares in per cent. A run of the published settings takes so "
+        "many epochs, parameters and memory (weights, gradients, optimiser).\n"
+        "To run a recipe: dropsmith train RECIPE --data DIR"
+    )
 
 
 def _table(rows: "list[tuple[str, ...]]", narrow: bool = False) -> "Table":
@@ -94,7 +98,7 @@ def _table(rows: "list[tuple[str, ...]]", narrow: bool = False) -> "Table":
     table = Table(box=box.SIMPLE_HEAD, padding=0 if narrow else (0, 1))
     for head in HEADS:
         name = head.replace(", ", ",\n") if narrow else head
-        table.add_column(name, no_wrap=head not in (HEADS[0], HEADS[-1]), overflow="fold")
+        table.add_column(name, no_wrap=head not in (HEADS[0], *HEADS[-2:]), overflow="fold")
     for cells in rows:
         table.add_row(*(cell.replace(" / ", " /\n") if narrow else cell for cell in cells))
     return table

@@ -60,7 +60,7 @@ class Child:
     of examples; none of these seeds is one that a comparison reports. A plan that was scored
     before keeps its score and costs nothing again. It may be sent to another process or machine.
 
-    The paper scores by validation performance (Pham & Le, 2021), remembered to be accuracy for
+    The paper scores by validation performance (Pham & Le, 2021), presumably accuracy for
     images. The loss is ours: it moves where accuracy over few examples stands still, and it is
     what everything else here is chosen by.
 

@@ -2,7 +2,7 @@
 
 That the controller of AutoDropout (Pham & Le 2021) is a Transformer that writes tokens like a
 language model is the paper's; it was never published as code. That it learns by REINFORCE with
-weights for trials of older policies is how the paper is remembered. All numbers here are ours.
+weights for trials of older policies could not be checked in the paper. All numbers here are ours.
 """
 
 from collections.abc import Sequence
