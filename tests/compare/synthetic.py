@@ -137,7 +137,8 @@ def with_samples(found, methods, gain=0.05, without=None):
     """The same comparison in which some methods were scored by seven samples, too."""
 
     def one(run):
-        mc = {f"test_mc_{name}": run.scores[f"test_{name}"] - gain for name in ("nll", "accuracy")}
+        step = gain + 0.001 * (run.config["seed"] % 10 - 1)
+        mc = {f"test_mc_{name}": run.scores[f"test_{name}"] - step for name in ("nll", "accuracy")}
         asked = {"samples": 7} | ({"samples_without": without} if without else {})
         return replace(run, config=run.config | asked, scores=run.scores | mc)
 
@@ -154,5 +155,5 @@ LOSSES = {
     "spatial": [0.21, 0.25, 0.20],
     "two-sample": [0.19, 0.22, 0.22],
     "fraternal": [0.18, 0.20, 0.21],
-    "r-drop": [0.15, 0.17, 0.19],
+    "r-drop": [0.152, 0.17, 0.188],
 }

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from dropsmith.compare.statistics import Difference, Spread, corrected_p_values, difference, holm
+from dropsmith.compare.statistics import Difference, Spread, correct_family, difference, holm
 
 numbers = st.floats(-100, 100).map(lambda value: round(value, 3))
 p_values = st.lists(st.floats(0, 1), min_size=1, max_size=6)
@@ -28,7 +28,7 @@ def test_the_deviation_is_that_of_a_sample(values):
     assert Spread.of(values).deviation == pytest.approx(np.std(values, ddof=1), abs=1e-9)
 
 
-@given(st.lists(st.tuples(numbers, numbers), min_size=2, max_size=12))
+@given(st.lists(st.tuples(numbers, numbers), min_size=3, max_size=12))
 def test_interval_and_p_are_those_of_the_paired_t_test(pairs):
     ours, theirs = map(np.array, zip(*pairs, strict=True))
     if np.ptp(ours - theirs) < 1e-6:
@@ -67,17 +67,18 @@ def test_no_common_seed_is_no_difference():
     assert difference({0: 1.0}, {1: 1.0}) is None
 
 
-def test_one_pair_gives_a_mean_and_claims_nothing_more():
-    found = difference({0: 2.0}, {0: 1.5})
-    assert found == Difference(mean=0.5, low=None, high=None, p=None, pairs=1)
-    assert not found.clear
+@pytest.mark.parametrize("pairs", [1, 2])
+def test_one_or_two_pairs_give_a_mean_and_claim_nothing_more(pairs):
+    found = difference({0: 2.0, 1: 3.0}, dict(list({0: 1.5, 1: 2.0}.items())[:pairs]))
+    mean = 0.5 if pairs == 1 else 0.75
+    assert found == Difference(mean=mean, low=None, high=None, p=None, pairs=pairs)
 
 
 @pytest.mark.parametrize(("step", "p"), [(0.0, 1.0), (0.5, None)])
-def test_differences_without_spread_are_a_point_that_says_nothing_of_how_much_they_vary(step, p):
-    found = difference({0: 1 + step, 1: 2 + step}, {0: 1.0, 1: 2.0})
-    assert (found.low, found.high, found.p) == (step, step, p)
-    assert not found.clear
+def test_differences_without_spread_have_no_interval(step, p):
+    base = {0: 1.0, 1: 2.0, 2: 4.0}
+    found = difference({seed: value + step for seed, value in base.items()}, base)
+    assert (found.mean, found.low, found.high, found.p) == (step, None, None, p)
 
 
 def test_an_infinite_loss_gives_no_interval():
@@ -108,13 +109,9 @@ def test_holm_does_not_depend_on_the_order_asked():
         assert dict(zip(order, holm(order), strict=True)) == want
 
 
-def test_p_values_are_given_from_eight_pairs_only():
-    rng = np.random.default_rng(1)
-    zeros = by_seed(np.zeros(9))
-    differences = {n: difference(by_seed(rng.normal(1, 1, n)), zeros) for n in (3, 7, 8, 9)}
-    assert sorted(corrected_p_values(differences)) == [8, 9]
-
-
-def test_a_comparison_without_enough_pairs_still_counts_in_the_family():
+def test_every_difference_of_a_family_counts_whether_or_not_it_has_a_p_value():
     strong = Difference(mean=1, low=0.5, high=1.5, p=0.01, pairs=8)
-    assert corrected_p_values({"a": strong, "b": None, "c": None}) == {"a": pytest.approx(0.03)}
+    single = Difference(mean=1, low=None, high=None, p=None, pairs=1)
+    found = correct_family({"a": strong, "b": single, "c": single})
+    assert found["a"].corrected == pytest.approx(0.03)
+    assert found["b"] == single

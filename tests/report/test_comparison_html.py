@@ -23,7 +23,7 @@ from dropsmith.errors import DataError
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
-from dropsmith.report import page, write_page
+from dropsmith.report import Place, page, write_page
 from dropsmith.report.html import save_page
 
 FOUND = comparison(LOSSES)
@@ -129,7 +129,8 @@ def test_text_from_records_cannot_become_markup():
 
 def test_it_is_written_whole_and_the_same_each_time(tmp_path, html):
     (tmp_path / "report.html").write_text(2 * html)  # of a time when it was longer
-    assert write_page(FOUND, tmp_path).read_text() == html
+    place = Place()
+    assert write_page(FOUND, tmp_path, place=place).read_text() == html
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 

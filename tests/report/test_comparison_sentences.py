@@ -8,33 +8,35 @@ from compare.synthetic import LOSSES, comparison, of_language, of_values, rescor
 from dropsmith.report import findings
 
 
-def test_clear_differences_are_named_by_direction_and_the_rest_as_not_told_apart():
+def test_verdicts_are_named_one_by_one_with_their_methods():
     said = findings(comparison(LOSSES))
     assert said[0] == (
-        "Against dropout, in likelihood: clearly better r-drop; clearly worse none; "
-        "perhaps better (by interval, not by corrected p) fraternal; "
-        "not told apart spatial, two-sample."
+        "Test accuracy compared with dropout: better: r-drop; worse: none; "
+        "better, but not significant after Holm correction: fraternal; "
+        "no detectable difference: spatial, two-sample."
     )
-    assert said[2].endswith("clearly better r-drop; not told apart fraternal.")
+    assert said[2] == (
+        "Effect of the consistency term on test accuracy (difference from two-sample: same passes, "
+        "no consistency loss): better: r-drop; no detectable difference: fraternal."
+    )
 
 
-def test_one_seed_is_said_to_settle_nothing():
-    said = findings(comparison({name: losses[:1] for name, losses in LOSSES.items()}))
-    assert said[0] == "One seed gives no interval, so no difference can be called clear."
-    assert not any("clearly" in sentence for sentence in said)
-
-
-def test_that_one_seed_settles_nothing_is_said_once_and_not_for_every_metric():
-    said = findings(comparison({name: losses[:1] for name, losses in LOSSES.items()}))
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_that_fewer_than_three_seeds_settle_nothing_is_said_once(seeds):
+    said = findings(comparison({name: losses[:seeds] for name, losses in LOSSES.items()}))
+    assert said[0].startswith(
+        "Fewer than three seeds give no interval, so nothing can be concluded"
+    )
     assert sum("interval" in sentence for sentence in said) == 1
+    assert not any("better" in sentence or "worse" in sentence for sentence in said)
 
 
 def test_a_control_of_one_seed_beside_methods_of_several_is_told_by_itself():
     losses = LOSSES | {"two-sample": LOSSES["two-sample"][:1]}
     said = findings(comparison(losses))
-    assert "clearly better" in said[0]
-    assert sum("one seed gives no interval" in sentence for sentence in said) == 1
-    assert "Against two-sample" in next(one for one in said if "one seed" in one)
+    assert "better: r-drop" in said[0]
+    assert "no interval, so no verdict: two-sample" in said[0]
+    assert "no consistency loss): no interval, so no verdict: fraternal, r-drop." in said[2]
 
 
 def steady(found):
@@ -48,9 +50,9 @@ def steady(found):
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
-    [(lambda found: found, "overfitting to prevent"), (steady, "ends at its lowest point")],
+    [(lambda found: found, "the model overfits"), (steady, "the model hardly overfits")],
 )
-def test_whether_the_task_can_tell_methods_apart_is_read_from_the_bare_model(change, sentence):
+def test_whether_the_model_overfits_is_read_from_the_bare_model(change, sentence):
     assert any(sentence in said for said in findings(change(comparison(LOSSES))))
 
 
@@ -72,7 +74,7 @@ def test_failed_runs_are_named_with_their_reason():
     assert said[-1].startswith("2 of 18 runs did not finish")
 
 
-def test_an_interval_that_correction_does_not_bear_out_is_called_perhaps():
+def test_an_interval_without_zero_is_not_enough_after_correction():
     # Eight pairs whose t is 2.4 to 2.6: p is near 0.04 alone and above 0.05 as one of three.
     base = [0.30, 0.31, 0.32, 0.33, 0.34, 0.35, 0.36, 0.37]
     steps = [-0.01, -0.03, 0.01, -0.02, -0.03, 0.005, -0.015, -0.01]
@@ -80,8 +82,8 @@ def test_an_interval_that_correction_does_not_bear_out_is_called_perhaps():
     far = [a - 0.1 + b / 10 for a, b in zip(base, steps, strict=True)]
     losses = {"dropout": base, "none": near, "spatial": near, "blocks": far}
     (sentence, *_) = findings(comparison(losses))
-    assert "clearly better blocks" in sentence
-    assert "perhaps better (by interval, not by corrected p) none, spatial" in sentence
+    assert ": better: blocks;" in sentence
+    assert "better, but not significant after Holm correction: none, spatial." in sentence
 
 
 def test_a_few_seeds_are_corrected_no_less_than_many():
@@ -89,16 +91,17 @@ def test_a_few_seeds_are_corrected_no_less_than_many():
     base = [0.30, 0.32, 0.34]
     losses = {"dropout": base, "spatial": [0.27, 0.304, 0.318], "blocks": [0.28, 0.29, 0.325]}
     (sentence, *_) = findings(comparison(losses))
-    assert "perhaps better (by interval, not by corrected p) spatial" in sentence
-    assert "clearly" not in sentence
+    assert sentence.endswith(
+        "dropout: better, but not significant after Holm correction: spatial, blocks."
+    )
 
 
 @pytest.mark.parametrize(
-    ("scores", "spoken"), [(of_language, "in likelihood"), (of_values, "in squared error")]
+    ("scores", "spoken"), [(of_language, "est perplexity"), (of_values, "est RMSE")]
 )
 def test_what_is_said_is_said_of_what_the_task_is_judged_by(scores, spoken):
     said = findings(rescored(comparison(LOSSES), scores))
-    assert said[0].startswith(f"Against dropout, {spoken}: clearly better")
-    assert said[1].startswith("Against two-sample")
-    assert f"{spoken}: clearly better r-drop" in said[1]
-    assert "overfitting to prevent" in said[2]
+    assert said[0].startswith(f"T{spoken} compared with dropout: better: ")
+    effect = next(each for each in said if f"consistency term on t{spoken}" in each)
+    assert "loss): better: r-drop" in effect
+    assert "overfits" in said[-1]

@@ -8,10 +8,6 @@ from dropsmith.report.numbers import METRICS, megabytes, p_value, seconds
 ACCURACY, NLL = METRICS["test_accuracy"], METRICS["test_nll"]
 
 
-def found(mean, low, high):
-    return Difference(mean=mean, low=low, high=high, p=0.01, pairs=3)
-
-
 def test_accuracy_is_in_percent_and_likelihood_as_it_is():
     assert ACCURACY.value(0.98765) == "98.77"
     assert NLL.value(0.12345) == "0.123"
@@ -31,17 +27,19 @@ def test_one_run_has_no_deviation():
     assert NLL.deviation(Spread.of([0.1, 0.2])) == "± 0.071"
 
 
-def test_better_means_more_accuracy_and_less_loss_and_only_where_zero_is_left_out():
-    up, down, wide = found(0.1, 0.05, 0.15), found(-0.1, -0.15, -0.05), found(0.1, -0.05, 0.25)
-    assert (ACCURACY.verdict(up), NLL.verdict(up)) == ("better", "worse")
-    assert (ACCURACY.verdict(down), NLL.verdict(down)) == ("worse", "better")
-    assert ACCURACY.verdict(wide) == ""
-
-
-def test_no_interval_prints_as_nothing():
-    one = Difference(mean=0.1, low=None, high=None, p=None, pairs=1)
-    assert ACCURACY.interval(one) == ""
-    assert ACCURACY.verdict(one) == ""
+@pytest.mark.parametrize(
+    ("mean", "p", "pairs", "words"),
+    [
+        (0.1, None, 1, "1 seed: no interval"),
+        (0.1, None, 2, "2 seeds: no interval"),
+        (0.1, None, 3, "the same on every seed: no interval"),
+        (0.0, 1.0, 3, "equal on every seed"),
+        (float("inf"), None, 5, "not finite: no interval"),
+    ],
+)
+def test_where_there_is_no_interval_the_reason_is_printed(mean, p, pairs, words):
+    change = Difference(mean=mean, low=None, high=None, p=p, pairs=pairs)
+    assert ACCURACY.interval(change) == words
 
 
 def test_a_p_value_is_never_printed_as_zero():

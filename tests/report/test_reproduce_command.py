@@ -5,7 +5,7 @@ from dataclasses import replace
 from compare import synthetic
 from compare.synthetic import comparison, design
 from dropsmith.compare import Comparison
-from dropsmith.report.reproduce_command import comparison_command
+from dropsmith.report.reproduce_command import Place, comparison_command
 from report.test_comparison_html import given
 
 
@@ -15,14 +15,16 @@ def test_data_of_a_place_that_is_not_known_is_called_dir():
 
 def test_a_path_that_is_given_is_in_the_command_of_a_task_and_is_the_task_of_ones_own(tmp_path):
     found = given(comparison({"dropout": [0.1, 0.2]}))
-    assert comparison_command(found, tmp_path).startswith("dropsmith compare digits --with dropout")
-    assert comparison_command(found, tmp_path).endswith(f" --data {tmp_path}")
+    assert comparison_command(found, Place(data=tmp_path)).startswith(
+        "dropsmith compare digits --with dropout"
+    )
+    assert comparison_command(found, Place(data=tmp_path)).endswith(f" --data {tmp_path}")
     for record in found.records:
         record.config["task"] = "cats"
-    assert comparison_command(found, tmp_path).startswith(
+    assert comparison_command(found, Place(data=tmp_path)).startswith(
         f"dropsmith compare {tmp_path} --with dropout"
     )
-    assert "--data" not in comparison_command(found, tmp_path)
+    assert "--data" not in comparison_command(found, Place(data=tmp_path))
 
 
 def test_a_precision_that_is_not_the_usual_one_is_in_the_comparison_command():

@@ -93,8 +93,8 @@ PlanSource = Annotated[
     typer.Option(
         "--plan",
         metavar="FILE|NAME|hf://…",
-        help="A plan in place of the method's: its file, the name of one that was learned here, or "
-        "hf://USER/REPO/plan.json on the Hub.",
+        help="A plan in place of the method's: its file, the record of a run with it, the name of "
+        "one that was learned here, or hf://USER/REPO/plan.json on the Hub.",
     ),
 ]
 StartFrom = Annotated[

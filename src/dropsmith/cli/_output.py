@@ -1,6 +1,5 @@
 """The output of a comparison: tables and sentences for people, or one JSON object for machines."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from dropsmith.errors import printable
 
 if TYPE_CHECKING:
-    from dropsmith.compare import Comparison
+    from dropsmith.compare import Comparison, Line
     from dropsmith.record import Record
+    from dropsmith.report import Place
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,12 +37,15 @@ def progress_bar(on: "Console", *columns: "ProgressColumn | str") -> "Progress":
     return Progress(*texts, console=on, disable=not on.is_terminal)
 
 
-def show(comparison: "Comparison", page: Path, as_json: bool) -> None:
-    """Print a comparison on standard output."""
+def show(comparison: "Comparison", page: Path, as_json: bool, place: "Place | None" = None) -> None:
+    """Print a comparison on standard output: tables, sentences, and at the end the answer."""
     if as_json:
-        print(json.dumps(as_object(comparison, page), indent=1))
+        from dropsmith.files import json_text
+
+        print(json_text(as_object(comparison, page, place)), end="")
         return
     from dropsmith.report import (
+        answer_text,
         control_grid,
         findings,
         main_grid,
@@ -60,6 +63,9 @@ def show(comparison: "Comparison", page: Path, as_json: bool) -> None:
     for sentence in findings(comparison):
         output.print(f"• {printable(sentence)}")
     output.print(f"\nThe page: {page.resolve().as_uri()}", soft_wrap=True)
+    result = answer_text(comparison, place)
+    output.print(f"\n{printable(result.text)}")
+    output.print(f"\n  {printable(result.command)}", soft_wrap=True)
 
 
 def show_runs(records: "tuple[Record, ...]", page: Path) -> None:
@@ -71,15 +77,17 @@ def show_runs(records: "tuple[Record, ...]", page: Path) -> None:
     output.print(f"\nThe page: {page.resolve().as_uri()}", soft_wrap=True)
 
 
-def as_object(comparison: "Comparison", page: Path) -> dict[str, Any]:
-    """All numbers of the tables, the ids of the records behind them, and the page's path."""
+def as_object(comparison: "Comparison", page: Path, place: "Place | None" = None) -> dict[str, Any]:
+    """The answer, all numbers of the tables, the ids of their records, and the page's path."""
     from dropsmith.compare import prices, sample_averages, summarise
+    from dropsmith.report import answer_object
 
     return {
         "task": comparison.task,
         "baseline": comparison.baseline,
+        "answer": answer_object(comparison, place),
         "methods": [
-            asdict(line) | {"records": [record.id for record in row.records]}
+            asdict(line) | _verdicts(line) | {"records": [record.id for record in row.records]}
             for line, row in zip(summarise(comparison), comparison.rows, strict=True)
         ],
         "prices": [asdict(line) for line in prices(comparison)],
@@ -88,4 +96,16 @@ def as_object(comparison: "Comparison", page: Path) -> dict[str, Any]:
             record.id: record.status for row in comparison.rows for record in row.failed_records
         },
         "page": str(page),
+    }
+
+
+def _verdicts(line: "Line") -> dict[str, dict[str, dict[str, str]]]:
+    from dropsmith.compare import verdict
+
+    families = {"to_baseline": line.to_baseline, "to_control": line.to_control}
+    return {
+        "verdicts": {
+            family: {name: verdict(name, change).value for name, change in changes.items()}
+            for family, changes in families.items()
+        }
     }

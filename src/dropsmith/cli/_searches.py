@@ -42,9 +42,11 @@ def as_object(
 ) -> dict[str, Any]:
     """The best plan, how each search went, and where the plan and the page are."""
     from dropsmith.cli._output import as_object as comparison_object
-    from dropsmith.learn import PLAN
+    from dropsmith.learn import PLAN, RETRAINED
     from dropsmith.plans import Plan
+    from dropsmith.report import Place
 
+    place = Place(folder=folder / RETRAINED)
     best = searches.best
     return {
         "task": searches.problem.task,
@@ -62,7 +64,7 @@ def as_object(
             }
             for run in searches.runs
         ],
-        "retrained": None if comparison is None else comparison_object(comparison, page),
+        "retrained": None if comparison is None else comparison_object(comparison, page, place),
         "plan_file": str(folder / PLAN),
         "page": str(page),
     }

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropsmith.cli._values import budget_of, find, numbers, setting_of, start_of
+from dropsmith.cli._values import budget_of, find, numbers, plan_at, setting_of, start_of
 
 if TYPE_CHECKING:
     from dropsmith.plans import Kind
@@ -35,7 +35,6 @@ def setup_of(
     from dataclasses import replace
 
     from dropsmith.compare import Design, pick
-    from dropsmith.plans import Plan
 
     task_of_name = find(task, data, model, data_options)
     name = pick([method], task_of_name)[-1]
@@ -55,7 +54,7 @@ def setup_of(
         start=start_of(start),
     )
     setup = design.setup(name, setting_of(name, numbers(settings or [])), seed)
-    final_plan = setup.plan if plan is None else Plan.load(plan)
+    final_plan = setup.plan if plan is None else plan_at(plan)
     return replace(setup, plan=final_plan, samples=samples, samples_without=without)
 
 

@@ -92,12 +92,11 @@ def plan_of(
 ) -> "Plan":
     """The plan at a source, or the one a method has at a rate over the task's own budget."""
     from dropsmith.compare import Design, pick
-    from dropsmith.plans import Plan
 
     if source is not None:
         if rate is not None:
             raise PlanError("give --rate or --plan, not both: a plan holds its own rates")
-        return Plan.load(source)
+        return plan_at(source)
     name = pick([method], task)[-1]
     changes = {} if rate is None else {"rate": rate}
     design = Design(
@@ -110,10 +109,21 @@ def plan_of(
     return design.setup(name, setting_of(name, changes), 0).plan
 
 
+def plan_at(source: str) -> "Plan":
+    """The plan at a source, which may also be the record of a run, for the plan of that run."""
+    from dropsmith.plans import Plan
+    from dropsmith.record import Record, is_record
+    from dropsmith.train import check_run
+    from dropsmith.train import plan_of as plan_of_run
+
+    path = Path(source)
+    if path.suffix == ".json" and path.is_file() and is_record(path):
+        return plan_of_run(check_run(Record.load(path)))
+    return Plan.load(source)
+
+
 def named_plans(texts: list[str]) -> "tuple[tuple[str, Plan], ...]":
     """`--plan name=source`, several times, as plans by name."""
-    from dropsmith.plans import Plan
-
     plans: dict[str, Plan] = {}
     for text in texts:
         name, equals, source = text.partition("=")
@@ -121,7 +131,7 @@ def named_plans(texts: list[str]) -> "tuple[tuple[str, Plan], ...]":
             raise PlanError(f"a plan is NAME=SOURCE, such as learned=plan.json, got {text!r}")
         if name in plans:
             raise PlanError(f"two plans are called {name!r}: give each its own name")
-        plans[name] = Plan.load(source)
+        plans[name] = plan_at(source)
     return tuple(plans.items())
 
 

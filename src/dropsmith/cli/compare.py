@@ -76,8 +76,8 @@ Plans = Annotated[
     typer.Option(
         "--plan",
         metavar="NAME=SOURCE",
-        help="A plan as one more row, called NAME: its file, the name of one that was learned "
-        "here, or hf://USER/REPO/plan.json. It may be given again.",
+        help="A plan as one more row, called NAME: its file, the record of a run with it, the "
+        "name of one that was learned here, or hf://USER/REPO/plan.json. It may be given again.",
     ),
 ]
 Processes = Annotated[
@@ -119,14 +119,16 @@ def compare(
 
     Every method sees equally many example-views. Each tries as many settings as any other on
     validation, with seeds that are not reported; the table then shows the test set over seeds.
-    Two-view methods bring the two-sample control along. Runs that are on disk already are not
-    made again, so an interrupted comparison goes on with the same command.
+    Methods with a consistency term bring the two-sample control along: the same passes without that
+    term. Runs that are on disk already are not made again, so an interrupted comparison goes on
+    with the same command. The last paragraph says which method to use, how sure that is, what it
+    costs, and the command that makes its model.
 
     Example: dropsmith compare digits --with none,dropout,fraternal,r-drop --seeds 5
     """
     from dropsmith.cli._output import show
     from dropsmith.compare import Design, check, pick, usual
-    from dropsmith.report import write_page
+    from dropsmith.report import Place, write_page
     from dropsmith.tasks import TASKS
 
     comparison_task = find(task, data, model, data_options)
@@ -158,8 +160,9 @@ def compare(
     folder = folder_of(out, task)
     data_place = data or (None if task in TASKS else Path(task))
     comparison = _run(design, folder, processes, again)
-    page = write_page(comparison, folder, data_place, model, comparison_task.data_options)
-    show(comparison, page, as_json)
+    place = Place(data=data_place, folder=folder, data_options=comparison_task.data_options)
+    page = write_page(comparison, folder, data_place, model, comparison_task.data_options, place)
+    show(comparison, page, as_json, place)
     if any(row.failed_records for row in comparison.rows):
         raise typer.Exit(1)
 

@@ -49,7 +49,7 @@ def report(
     from dropsmith.cli._output import show
     from dropsmith.compare import FILE, Comparison
     from dropsmith.learn import FILE as PROBLEM
-    from dropsmith.report import main_grid, write_page
+    from dropsmith.report import Place, main_grid, write_page
     from dropsmith.tasks import NO_OPTIONS
 
     data_options = data_options or NO_OPTIONS
@@ -61,7 +61,9 @@ def report(
         return
     comparison = Comparison.load(runs)
     _fill(into, runs, main_grid(comparison))
-    show(comparison, write_page(comparison, runs, data, model, data_options), as_json)
+    place = Place(data=data, folder=runs, data_options=data_options)
+    page = write_page(comparison, runs, data, model, data_options, place)
+    show(comparison, page, as_json, place)
 
 
 def _fill(document: Path | None, runs: Path, grid: "Grid") -> None:

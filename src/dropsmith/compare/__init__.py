@@ -1,5 +1,6 @@
 """Methods against each other under equal terms: seeds, trials, examples and example-views."""
 
+from dropsmith.compare.answers import Answer, Conclusion, answer
 from dropsmith.compare.comparison import FILE, Comparison, Row, Trial
 from dropsmith.compare.cost_reduction import ordinal
 from dropsmith.compare.design import TUNING_SEED, Design, check, check_plans
@@ -9,7 +10,14 @@ from dropsmith.compare.methods import CONTROL, METHODS
 from dropsmith.compare.price import Price, clock, prices
 from dropsmith.compare.run_comparison import compare, count
 from dropsmith.compare.runs import Job, Watch, run
-from dropsmith.compare.statistics import Difference, Spread, corrected_p_values, mean
+from dropsmith.compare.statistics import (
+    ENOUGH_FOR_INTERVAL,
+    ENOUGH_FOR_P,
+    Difference,
+    Spread,
+    correct_family,
+    mean,
+)
 from dropsmith.compare.stored_records import has_result, migrate_records, setup_id, stored_record
 from dropsmith.compare.summary import (
     METRIC_SETS,
@@ -19,14 +27,20 @@ from dropsmith.compare.summary import (
     sample_averages,
     summarise,
 )
+from dropsmith.compare.verdicts import SIGNIFICANT, Verdict, more_is_better, verdict
 
 __all__ = [
     "CONTROL",
+    "ENOUGH_FOR_INTERVAL",
+    "ENOUGH_FOR_P",
     "FILE",
     "METHODS",
     "METRIC_SETS",
+    "SIGNIFICANT",
     "TUNING_SEED",
+    "Answer",
     "Comparison",
+    "Conclusion",
     "Design",
     "Difference",
     "Job",
@@ -38,12 +52,14 @@ __all__ = [
     "Setting",
     "Spread",
     "Trial",
+    "Verdict",
     "Watch",
+    "answer",
     "check",
     "check_plans",
     "clock",
     "compare",
-    "corrected_p_values",
+    "correct_family",
     "count",
     "find_method",
     "full",
@@ -51,6 +67,7 @@ __all__ = [
     "mean",
     "metrics",
     "migrate_records",
+    "more_is_better",
     "ordinal",
     "pick",
     "prices",
@@ -61,4 +78,5 @@ __all__ = [
     "stored_record",
     "summarise",
     "usual",
+    "verdict",
 ]

@@ -8,8 +8,14 @@ from dropsmith.compare.comparison import Comparison, Row
 from dropsmith.compare.method import Setting
 from dropsmith.compare.method_names import full
 from dropsmith.compare.methods import METHODS
-from dropsmith.compare.statistics import Difference, mean
-from dropsmith.compare.summary import differences, metrics
+from dropsmith.compare.statistics import mean
+from dropsmith.compare.summary import (
+    ByMetric,
+    baseline_differences,
+    correct_families,
+    differences,
+    metrics,
+)
 
 COST_NAMES = {"seconds", "steps", "peak_memory_bytes", "example_views"}
 """The costs in a record of a run."""
@@ -31,8 +37,8 @@ class Price:
         to_full: the same to the method in full; None for that itself.
         seconds: mean time of a run's steps.
         memory: mean peak memory of a run in bytes.
-        gain: paired difference to the baseline, by metric.
-        loss: paired difference to the method in full, by metric.
+        gain: paired difference to the baseline, by metric, corrected among all methods.
+        loss: paired difference to the method in full, by metric, corrected among all cheaper forms.
     """
 
     method: str
@@ -42,8 +48,8 @@ class Price:
     to_full: float | None
     seconds: float
     memory: float
-    gain: dict[str, Difference]
-    loss: dict[str, Difference]
+    gain: ByMetric
+    loss: ByMetric
 
 
 def clock(comparison: Comparison) -> str:
@@ -58,8 +64,14 @@ def prices(comparison: Comparison) -> tuple[Price, ...]:
 
     There are none where no cost is reduced, or before a run of such a method has finished.
     """
-    rows = list(_rows(comparison))
-    return tuple(_price(row, comparison) for row in rows) if len(rows) > 1 else ()
+    rows, names = list(_rows(comparison)), metrics(comparison)
+    if len(rows) < 2:
+        return ()
+    gains = baseline_differences(comparison)
+    losses = correct_families(
+        {row.method: differences(row, comparison.row(full(row.method)), names) for row in rows}
+    )
+    return tuple(_price(row, comparison, gains[row.method], losses[row.method]) for row in rows)
 
 
 def _rows(comparison: Comparison) -> Iterator[Row]:
@@ -75,8 +87,8 @@ def _has_costs(row: Row) -> bool:
     return all(record.cost.keys() >= COST_NAMES for record in row.finished_records)
 
 
-def _price(row: Row, comparison: Comparison) -> Price:
-    name, names = clock(comparison), metrics(comparison)
+def _price(row: Row, comparison: Comparison, gain: ByMetric, loss: ByMetric) -> Price:
+    name = clock(comparison)
     baseline, complete = comparison.row(comparison.baseline), comparison.row(full(row.method))
     return Price(
         method=row.method,
@@ -86,8 +98,8 @@ def _price(row: Row, comparison: Comparison) -> Price:
         to_full=_ratio(row, complete, name),
         seconds=_mean(row, name),
         memory=_mean(row, "peak_memory_bytes"),
-        gain=differences(row, baseline, names),
-        loss=differences(row, complete, names),
+        gain=gain,
+        loss=loss,
     )
 
 

@@ -5,12 +5,16 @@ they are compared pair by pair: the difference varies much less than either numb
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, nan, sqrt
 from statistics import fmean, stdev
 
 ENOUGH_FOR_P = 8
-"""The least number of pairs from which a p-value is given: with fewer it says too little."""
+"""The least number of pairs from which a p-value is printed: with fewer it is too rough."""
+
+ENOUGH_FOR_INTERVAL = 3
+"""The least number of pairs that give an interval. Of two, Student's t has one degree of freedom,
+and its 95 % interval is 12.7 standard errors wide to either side."""
 
 
 def mean(values: Iterable[float]) -> float:
@@ -65,10 +69,13 @@ class Difference:
 
     Args:
         mean: average of (method − baseline).
-        low, high: 95 % interval of that average by Student's t; None from fewer than two pairs.
+        low, high: 95 % interval of that average by Student's t; None from fewer than three pairs,
+            and where all pairs differ by the same: then their variance is unknown.
         p: chance of a mean at least this far from zero if there were no difference (two-sided
-            paired t-test), not corrected; None from fewer than two pairs, and where all pairs
-            differ by the same: then their variance is unknown.
+            paired t-test), not corrected; None where there is no interval, but 1 where every pair
+            is equal.
+        corrected: `p` after Holm's correction for all differences of its family; None where there
+            is no `p`, or no family yet.
         pairs: the number of seeds both have.
     """
 
@@ -77,13 +84,7 @@ class Difference:
     high: float | None
     p: float | None
     pairs: int
-
-    @property
-    def clear(self) -> bool:
-        """True if the interval leaves zero out and has a width."""
-        if self.low is None or self.high is None or self.low == self.high:
-            return False
-        return not self.low <= 0 <= self.high
+    corrected: float | None = None
 
 
 def difference(method: Mapping[int, float], baseline: Mapping[int, float]) -> Difference | None:
@@ -96,18 +97,23 @@ def difference(method: Mapping[int, float], baseline: Mapping[int, float]) -> Di
     steps = [method[seed] - baseline[seed] for seed in seeds]
     if not steps:
         return None
-    spread = deviation(steps)
+    spread = deviation(steps) if len(steps) >= ENOUGH_FOR_INTERVAL else None
     if spread is None:
         return Difference(mean=mean(steps), low=None, high=None, p=None, pairs=len(steps))
-    return _student(mean(steps), spread / sqrt(len(steps)), len(steps))
+    largest = max(abs(numbers[seed]) for numbers in (method, baseline) for seed in seeds)
+    error = spread / sqrt(len(steps))
+    return _student(mean(steps), error if error > _ROUNDING * largest else 0.0, len(steps))
+
+
+_ROUNDING = 1e-12
+"""Of the largest number: pairs that differ by the same in exact numbers vary by less than this."""
 
 
 def _student(mean: float, error: float, pairs: int) -> Difference:
     from scipy.stats import t
 
     if error == 0:
-        p = None if mean else 1.0
-        return Difference(mean=mean, low=mean, high=mean, p=p, pairs=pairs)
+        return Difference(mean=mean, low=None, high=None, p=None if mean else 1.0, pairs=pairs)
     reach = float(t.ppf(0.975, pairs - 1)) * error
     p = 2 * float(t.sf(abs(mean) / error, pairs - 1))
     return Difference(mean=mean, low=mean - reach, high=mean + reach, p=p, pairs=pairs)
@@ -128,20 +134,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return results
 
 
-def corrected_p_values(
-    differences: Mapping[str, Difference | None], *, enough: int = ENOUGH_FOR_P
-) -> dict[str, float]:
-    """Holm-corrected p-values of the differences that rest on enough pairs, by the same names.
+def correct_family(differences: Mapping[str, Difference]) -> dict[str, Difference]:
+    """The same differences, each with its p-value corrected by Holm's method.
 
-    The family is every difference passed, whether or not it has enough pairs itself.
+    The family is every difference passed. One without a p-value counts in it with p = 1.
     """
-    family = {
-        name: 1.0 if difference is None or difference.p is None else difference.p
-        for name, difference in differences.items()
-    }
-    p_values = dict(zip(family, holm(list(family.values())), strict=True))
+    p_values = holm([1.0 if change.p is None else change.p for change in differences.values()])
     return {
-        name: p_values[name]
-        for name, difference in differences.items()
-        if difference is not None and difference.p is not None and difference.pairs >= enough
+        name: replace(change, corrected=None if change.p is None else p)
+        for (name, change), p in zip(differences.items(), p_values, strict=True)
     }

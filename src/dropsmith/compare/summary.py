@@ -1,11 +1,12 @@
 """The numbers of a comparison's table, from its records and nothing else."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dropsmith.compare.comparison import Comparison, Row
 from dropsmith.compare.method import Setting
 from dropsmith.compare.methods import CONTROL, METHODS
-from dropsmith.compare.statistics import Difference, Spread, corrected_p_values, difference, mean
+from dropsmith.compare.statistics import Difference, Spread, correct_family, difference, mean
 from dropsmith.record import Record
 
 METRIC_SETS = (
@@ -20,6 +21,9 @@ METRIC_SETS = (
 )
 """The scores compared, in the order of the table: the first line whose first score all runs have,
 as far as they have the others. Likelihood stands beside accuracy."""
+
+ByMetric = dict[str, Difference]
+"""The differences of a method, by metric."""
 
 USUAL = ("test_accuracy", "test_nll")
 """The scores compared where no run has finished."""
@@ -36,9 +40,10 @@ class Line:
         method, setting: its name, and the setting chosen on validation.
         runs, finished: the number of seeds, and of those that reached their end.
         spread: mean and deviation over seeds, by metric.
-        to_baseline: paired difference to the comparison's baseline, by metric.
-        p: its Holm-corrected p-value among all methods, by metric, from eight seeds.
-        to_control: for two-view methods, paired difference to the two-sample control, by metric.
+        to_baseline: paired difference to the comparison's baseline, by metric, its p-value
+            corrected by Holm's method among all methods.
+        to_control: for two-view methods, paired difference to the two-sample control, by metric,
+            its p-value corrected among these methods.
         seconds: mean time of a run.
         memory: mean peak memory of a run in bytes.
         views: example-views of a run, forward and backward.
@@ -49,9 +54,8 @@ class Line:
     runs: int
     finished: int
     spread: dict[str, Spread]
-    to_baseline: dict[str, Difference]
-    p: dict[str, float] = field(default_factory=dict)
-    to_control: dict[str, Difference] = field(default_factory=dict)
+    to_baseline: ByMetric
+    to_control: ByMetric = field(default_factory=dict)
     seconds: float | None = None
     memory: float | None = None
     views: float | None = None
@@ -83,41 +87,64 @@ class SampleAverage:
     samples: int
     without: tuple[str, ...]
     spread: dict[str, Spread]
-    to_one_pass: dict[str, Difference]
+    to_one_pass: ByMetric
 
 
 def sample_averages(comparison: Comparison) -> tuple[SampleAverage, ...]:
     """A line for each method whose finished runs were scored by samples, too."""
-    return tuple(
-        _sample_average(row, metrics(comparison))
+    names = metrics(comparison)
+    rows = [
+        row
         for row in comparison.rows
         if row.finished_records and all(_has_samples(record) for record in row.finished_records)
+    ]
+    changes = correct_families(
+        {
+            row.method: {
+                name: change
+                for name in names
+                if (change := difference(row.scores(sampled(name)), row.scores(name))) is not None
+            }
+            for row in rows
+        }
     )
+    return tuple(_sample_average(row, names, changes[row.method]) for row in rows)
 
 
 def _has_samples(record: Record) -> bool:
     return any(name.startswith(SAMPLED_PREFIX) for name in record.scores)
 
 
-def _sample_average(row: Row, names: tuple[str, ...]) -> SampleAverage:
-    averages = {name: row.scores(name.replace("test_", SAMPLED_PREFIX)) for name in names}
-    steps = {name: difference(scores, row.scores(name)) for name, scores in averages.items()}
+def _sample_average(row: Row, names: tuple[str, ...], to_one_pass: ByMetric) -> SampleAverage:
     return SampleAverage(
         method=row.method,
         samples=row.finished_records[0].config["samples"],
         without=tuple(row.finished_records[0].config.get("samples_without", ())),
-        spread={name: Spread.of(list(scores.values())) for name, scores in averages.items()},
-        to_one_pass={name: step for name, step in steps.items() if step is not None},
+        spread={name: Spread.of(list(row.scores(sampled(name)).values())) for name in names},
+        to_one_pass=to_one_pass,
     )
+
+
+def sampled(name: str) -> str:
+    """The name of a score of the mean over noisy passes.
+
+    >>> sampled("test_nll")
+    'test_mc_nll'
+    """
+    return name.replace("test_", SAMPLED_PREFIX, 1)
 
 
 def summarise(comparison: Comparison) -> tuple[Line, ...]:
     """One line per method, in order."""
     names = metrics(comparison)
-    baseline = comparison.row(comparison.baseline)
     control = comparison.row(CONTROL)
-    to_baseline = {row.method: differences(row, baseline, names) for row in comparison.rows}
-    p = {name: _family(to_baseline, name) for name in names}
+    to_baseline = baseline_differences(comparison)
+    to_control = correct_families(
+        {
+            row.method: differences(row, control, names) if _has_views(row.method) else {}
+            for row in comparison.rows
+        }
+    )
     return tuple(
         Line(
             method=row.method,
@@ -126,14 +153,36 @@ def summarise(comparison: Comparison) -> tuple[Line, ...]:
             finished=len(row.finished_records),
             spread=_spread(row, names),
             to_baseline=to_baseline[row.method],
-            p={name: p[name][row.method] for name in names if row.method in p[name]},
-            to_control=differences(row, control, names) if _has_views(row.method) else {},
+            to_control=to_control[row.method],
             seconds=_cost(row, "seconds"),
             memory=_cost(row, "peak_memory_bytes"),
             views=_cost(row, "example_views"),
         )
         for row in comparison.rows
     )
+
+
+def baseline_differences(comparison: Comparison) -> dict[str, ByMetric]:
+    """Each method's differences to the baseline, corrected among all methods."""
+    names, baseline = metrics(comparison), comparison.row(comparison.baseline)
+    return correct_families(
+        {row.method: differences(row, baseline, names) for row in comparison.rows}
+    )
+
+
+def correct_families(changes: Mapping[str, ByMetric]) -> dict[str, ByMetric]:
+    """The same differences, corrected by Holm's method: a family for each metric."""
+    names = dict.fromkeys(name for by_metric in changes.values() for name in by_metric)
+    families = {
+        name: correct_family(
+            {method: by_metric[name] for method, by_metric in changes.items() if name in by_metric}
+        )
+        for name in names
+    }
+    return {
+        method: {name: families[name][method] for name in by_metric}
+        for method, by_metric in changes.items()
+    }
 
 
 def _has_views(method: str) -> bool:
@@ -146,18 +195,12 @@ def _spread(row: Row, names: tuple[str, ...]) -> dict[str, Spread]:
     }
 
 
-def differences(row: Row, base: Row | None, names: tuple[str, ...]) -> dict[str, Difference]:
+def differences(row: Row, base: Row | None, names: tuple[str, ...]) -> ByMetric:
     """Paired differences of one method to another, by metric; none to itself or to nothing."""
     if base is None or row is base:
         return {}
     by_name = {name: difference(row.scores(name), base.scores(name)) for name in names}
     return {name: value for name, value in by_name.items() if value is not None}
-
-
-def _family(differences: dict[str, dict[str, Difference]], name: str) -> dict[str, float]:
-    return corrected_p_values(
-        {method: by_name[name] for method, by_name in differences.items() if by_name}
-    )
 
 
 def _cost(row: Row, name: str) -> float | None:

@@ -1,5 +1,6 @@
 """Records as tables, pictures and one HTML page."""
 
+from dropsmith.report.answer_paragraph import AnswerText, answer_object, answer_text
 from dropsmith.report.cells import Cell, Grid
 from dropsmith.report.comparison_grids import (
     control_grid,
@@ -22,6 +23,7 @@ from dropsmith.report.figures import (
     svg,
 )
 from dropsmith.report.numbers import LOSSES, brief
+from dropsmith.report.reproduce_command import Place
 from dropsmith.report.runs import runs_grid, runs_in, starting_weights
 from dropsmith.report.runs_html import runs_page, write_runs_page
 from dropsmith.report.search_grids import plan_grid, trials_grid
@@ -37,8 +39,12 @@ __all__ = [
     "ORANGE",
     "QUIET",
     "WORSE",
+    "AnswerText",
     "Cell",
     "Grid",
+    "Place",
+    "answer_object",
+    "answer_text",
     "blank",
     "brief",
     "control_grid",

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from dropsmith.compare import (
+    ENOUGH_FOR_P,
     Difference,
     Setting,
     Spread,
     spell_setting,
+    verdict,
 )
 from dropsmith.errors import printable
 from dropsmith.report.numbers import METRICS, p_value
@@ -14,7 +16,7 @@ from dropsmith.report.numbers import METRICS, p_value
 
 @dataclass(frozen=True)
 class Cell:
-    """A text, lines below it in smaller letters, and `better` or `worse` where that is clear."""
+    """A text, lines below it in smaller letters, and `better` or `worse` where significant."""
 
     text: str
     detail: str = ""
@@ -47,13 +49,18 @@ def score_cell(name: str, spread: Spread | None) -> Cell:
     return Cell(METRICS[name].value(spread.mean), METRICS[name].deviation(spread))
 
 
-def difference(name: str, change: Difference | None, p: float | None = None) -> Cell:
-    """A difference of a metric with its interval, and its p-value where there is one."""
+def difference(name: str, change: Difference | None) -> Cell:
+    """A difference of a metric with its interval, its corrected p-value and its verdict.
+
+    The p-value is printed from eight seeds. The verdict marks the cell where it is significant.
+    """
     if change is None:
         return Cell("")
-    metric = METRICS[name]
-    detail = metric.interval(change) + (f"\np {p_value(p)}" if p is not None else "")
-    return Cell(metric.change(change.mean), detail, metric.verdict(change))
+    metric, judgement = METRICS[name], verdict(name, change)
+    has_p = change.corrected is not None and change.pairs >= ENOUGH_FOR_P
+    p = f"\np {p_value(change.corrected)}" if has_p and change.corrected is not None else ""
+    mark = judgement.value if judgement.is_significant else ""
+    return Cell(metric.change(change.mean), metric.interval(change) + p, mark)
 
 
 def short(name: str) -> str:

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from dropsmith.compare import Comparison, Difference, Line, metrics, summarise
+from dropsmith.compare import (
+    Comparison,
+    Difference,
+    Line,
+    Verdict,
+    metrics,
+    more_is_better,
+    summarise,
+    verdict,
+)
 from dropsmith.report.cells import picture_name
 from dropsmith.report.figures import BETTER, BLUE, INK, ORANGE, QUIET, WORSE, blank, drawing
 from dropsmith.report.numbers import METRICS, megabytes, seconds
@@ -15,6 +24,9 @@ if TYPE_CHECKING:
 
 PANELS = 2
 """The most metrics that are shown of those a comparison is judged by."""
+
+
+_COLOURS = {Verdict.BETTER: BETTER, Verdict.WORSE: WORSE}
 
 
 def forest_figure(comparison: Comparison) -> "Figure | None":
@@ -46,17 +58,19 @@ def _panel(panel: Any, name: str, lines: Sequence[Line], comparison: Comparison)
         _seeds(panel, name, height, line.method, comparison)
     unit = " (points)" if metric.unit else ""
     panel.set_xlabel(f"Δ {metric.label}{unit} to {picture_name(comparison.baseline)}")
-    good = "better →" if metric.more_is_better else "← better"
-    panel.set_title(good, loc="right" if metric.more_is_better else "left", color=QUIET, fontsize=9)
+    more = more_is_better(name)
+    good = "better →" if more else "← better"
+    panel.set_title(good, loc="right" if more else "left", color=QUIET, fontsize=9)
 
 
 def _line(panel: Any, name: str, height: int, change: Difference) -> None:
     metric = METRICS[name]
-    colour = {"better": BETTER, "worse": WORSE, "": INK}[metric.verdict(change)]
+    judgement = verdict(name, change)
+    colour = _COLOURS.get(judgement, INK)
     if change.low is not None and change.high is not None:
         ends = [metric.scale * change.low, metric.scale * change.high]
         panel.plot(ends, [height, height], color=colour, linewidth=2, solid_capstyle="butt")
-    shape = "D" if change.clear else "o"
+    shape = "D" if judgement.is_significant else "o"
     panel.plot(
         [metric.scale * change.mean],
         [height],

@@ -17,24 +17,28 @@ from dropsmith.compare import (
 )
 from dropsmith.record import validation_loss, validation_loss_name
 from dropsmith.report.cells import Cell, Grid, difference, score_cell, setting_cell, short
-from dropsmith.report.numbers import LOSSES, METRICS, megabytes, seconds
+from dropsmith.report.numbers import LOSSES, METRICS, megabytes, seconds, seeds
 
 
 def main_grid(comparison: Comparison) -> Grid:
     """Method, setting, scores, differences to the baseline, time and memory."""
     names, lines = metrics(comparison), summarise(comparison)
-    has_tests = any(line.p for line in lines)
     heads = ["method", "setting", *(METRICS[name].head for name in names)]
     heads += [f"Δ {short(name)} to {comparison.baseline}" for name in names]
     heads.append("a run")
     return Grid(
-        f"{comparison.task}: mean ± standard deviation over {_seeds(lines)}; "
-        f"differences are paired by seed, with 95 % intervals"
-        + (", p-values corrected by Holm's method" if has_tests else "")
+        f"{comparison.task}: mean ± standard deviation over {_seeds(lines)}; {DIFFERENCES}"
         + "".join(f"; {name}: {signature}" for name, signature in _signatures(comparison)),
         tuple(heads),
         tuple(_main_row(line, names) for line in lines),
     )
+
+
+DIFFERENCES = (
+    "differences are paired by seed, with 95 % intervals; bold: significant after Holm correction "
+    "(p < 0.05)"
+)
+"""The words below every table of differences."""
 
 
 def _signatures(comparison: Comparison) -> list[tuple[str, str]]:
@@ -50,19 +54,19 @@ def _signatures(comparison: Comparison) -> list[tuple[str, str]]:
 def _main_row(line: Line, names: Sequence[str]) -> tuple[Cell, ...]:
     cells = [Cell(line.method, _runs(line)), setting_cell(line.setting)]
     cells += [score_cell(name, line.spread.get(name)) for name in names]
-    cells += [difference(name, line.to_baseline.get(name), line.p.get(name)) for name in names]
+    cells += [difference(name, line.to_baseline.get(name)) for name in names]
     return (*cells, Cell(seconds(line.seconds), megabytes(line.memory)))
 
 
 def control_grid(comparison: Comparison) -> Grid | None:
-    """The gain from agreement of two views: differences to the two-sample control."""
+    """The effect of the consistency term: differences to the two-sample control."""
     names = metrics(comparison)
     lines = [line for line in summarise(comparison) if line.to_control]
     if not lines:
         return None
     return Grid(
-        "What the agreement of views adds: differences to the two-sample control, which sees as "
-        "many views and has nothing to agree on",
+        "Effect of the consistency term: difference from two-sample (same passes, no consistency "
+        f"loss); {DIFFERENCES}",
         ("method", *(f"Δ {short(name)} to two-sample" for name in names)),
         tuple(
             (Cell(line.method), *(difference(name, line.to_control.get(name)) for name in names))
@@ -91,8 +95,8 @@ def trial_grid(comparison: Comparison) -> Grid | None:
     score = [] if main is None else [METRICS[main].head.replace("test", "validation")]
     heads = ("method", "setting", f"validation {loss_name}", *score, "")
     seed_count = max(len(trial.records) for row in comparison.rows for trial in row.trials)
-    seeds = "a seed that is" if seed_count == 1 else f"each of {seed_count} seeds that are"
-    caption = f"Settings tried, once with {seeds} not reported; least mean {loss_name} is chosen"
+    words = "a seed that is" if seed_count == 1 else f"each of {seed_count} seeds that are"
+    caption = f"Settings tried, once with {words} not reported; least mean {loss_name} is chosen"
     return Grid(caption, heads, tuple(rows))
 
 
@@ -107,7 +111,7 @@ def sampled_grid(comparison: Comparison) -> Grid | None:
     return Grid(
         f"Monte-Carlo dropout: the mean of {lines[0].samples} noisy passes over the test set, "
         + (f"with no noise on {without}, " if without else "")
-        + "against one pass of the same weights without noise",
+        + f"against one pass of the same weights without noise; {DIFFERENCES}",
         ("method", *heads),
         tuple(
             (
@@ -164,8 +168,7 @@ def _runs(line: Line) -> str:
 
 
 def _seeds(lines: Sequence[Line]) -> str:
-    count = max(line.runs for line in lines)
-    return f"{count} seed{'s' if count > 1 else ''}"
+    return seeds(max(line.runs for line in lines))
 
 
 _CLOCKS = {"processor_seconds": "processor time", "seconds": "time on the wall"}
@@ -191,8 +194,7 @@ def price_grid(comparison: Comparison) -> Grid | None:
     return Grid(
         f"{comparison.task}: what methods cost and gain that save on their further views, at "
         f"{views:,.0f} example-views a run; full is the same method without saving. Ratios are "
-        f"of {_CLOCKS[clock(comparison)]} over as many rows, medians over seeds; differences are "
-        "paired by seed, with 95 % intervals",
+        f"of {_CLOCKS[clock(comparison)]} over as many rows, medians over seeds; {DIFFERENCES}",
         tuple(heads),
         tuple(_price_row(line, names) for line in lines),
     )

@@ -6,6 +6,7 @@ from typing import Any
 from dropsmith.compare import METHODS, Comparison, Row, find_method, full
 from dropsmith.record import Record
 from dropsmith.report import pictures
+from dropsmith.report.answer_paragraph import answer_text
 from dropsmith.report.comparison_grids import (
     control_grid,
     main_grid,
@@ -15,6 +16,7 @@ from dropsmith.report.comparison_grids import (
 )
 from dropsmith.report.comparison_sentences import findings
 from dropsmith.report.html import (
+    answer_box,
     code,
     document,
     facts,
@@ -26,7 +28,7 @@ from dropsmith.report.html import (
     section,
     table,
 )
-from dropsmith.report.reproduce_command import comparison_command, trials_of
+from dropsmith.report.reproduce_command import Place, comparison_command, trials_of
 from dropsmith.report.runs import starting_weights
 from dropsmith.tasks import NO_OPTIONS, DataOptions
 from dropsmith.train import plan_of
@@ -38,6 +40,7 @@ def write_page(
     data: Path | None = None,
     model: str | None = None,
     data_options: DataOptions = NO_OPTIONS,
+    place: Place | None = None,
 ) -> Path:
     """Write `report.html` into `folder` and return its path.
 
@@ -49,11 +52,13 @@ def write_page(
         data: the data of the task, for pictures of dropped units; records hold no paths.
         data_options: how it is read.
         model: the name of the user's own model of the runs, where masks are to be drawn inside it.
+        place: the parts of its commands that records do not hold; those known here by default.
 
     Raises:
         DataError: `report.html` is a link there, or no file.
     """
-    return save_page(page(comparison, data, model, data_options), folder)
+    place = place or Place(data=data, data_options=data_options, folder=folder)
+    return save_page(page(comparison, data, model, data_options, place), folder)
 
 
 def page(
@@ -61,15 +66,19 @@ def page(
     data: Path | None = None,
     model: str | None = None,
     data_options: DataOptions = NO_OPTIONS,
+    place: Place | None = None,
 ) -> str:
     """The page as text; arguments as in `write_page`."""
+    place = place or Place(data=data, data_options=data_options)
     record = next((run for run in reversed(comparison.records) if run.environment), None)
     record = record or comparison.records[-1]
+    result = answer_text(comparison, place)
     head = heading(f"{comparison.task}: methods compared")
     body = [
         head,
+        answer_box(result.text, result.command),
         paragraph(_lead(comparison, record), "lead"),
-        *_sections(comparison, record, data, model, data_options),
+        *_sections(comparison, record, data, model, data_options, place),
     ]
     return document(f"{comparison.task} · dropsmith", "\n".join(part for part in body if part))
 
@@ -80,6 +89,7 @@ def _sections(
     data: Path | None,
     model: str | None,
     data_options: DataOptions,
+    place: Place,
 ) -> list[str]:
     return [
         section(
@@ -100,7 +110,7 @@ def _sections(
         section(
             "again",
             "How to run it again",
-            code(comparison_command(comparison, data)),
+            code(comparison_command(comparison, place)),
             facts(facts_of(record)),
         ),
     ]

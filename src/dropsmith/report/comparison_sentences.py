@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 
 from dropsmith.compare import (
+    ENOUGH_FOR_INTERVAL,
     Comparison,
     Difference,
-    corrected_p_values,
+    Verdict,
     has_result,
     mean,
     metrics,
     spell_setting,
     summarise,
+    verdict,
 )
 from dropsmith.record import Record, validation_loss, validation_loss_name
 from dropsmith.report.numbers import METRICS
@@ -19,36 +21,20 @@ RISE = 1.02
 """Validation has turned upward if it ends this many times its lowest point: the perplexity where
 a task is judged by one, since a share of its logarithm says little; else the loss."""
 
-SIGNIFICANT = 0.05
-"""A p-value, corrected for the number of comparisons, below which a difference is called clear."""
-
-_ONE_SEED = "One seed gives no interval, so no difference can be called clear."
-
-_WORDS = {
-    "better": "clearly better",
-    "worse": "clearly worse",
-    "better alone": "perhaps better (by interval, not by corrected p)",
-    "worse alone": "perhaps worse (by interval, not by corrected p)",
-    "": "not told apart",
-}
+_TOO_FEW_SEEDS = (
+    "Fewer than three seeds give no interval, so nothing can be concluded: run more, such as "
+    "--seeds 5."
+)
 _PERPLEXITY = "validation_perplexity"
-_SPOKEN_NAMES = {
-    "test_nll": "likelihood",
-    "test_bleu": "BLEU",
-    "test_rougel": "ROUGE-L",
-    "test_matthews": "Matthews correlation",
-    "test_f1": "F1",
-    "test_pearson": "Pearson correlation",
-    "test_accuracy": "accuracy",
-    "test_rmse": "squared error",
-}
 
 
 def findings(comparison: Comparison) -> list[str]:
-    """Sentences on the methods' scores, the agreement of views, and overfitting."""
+    """Sentences on the methods' scores, the consistency term, and overfitting."""
     families = [family for family in _families(comparison) if family[2]]
-    alone = [_are_single_seed(differences) for _, _, differences in families]
-    verdicts = [_ONE_SEED] if alone and all(alone) else [_against(*family) for family in families]
+    pairs = [change.pairs for _, _, changes in families for change in changes.values()]
+    has_intervals = any(count >= ENOUGH_FOR_INTERVAL for count in pairs)
+    verdicts = [_against(*family) for family in families]
+    verdicts = verdicts if has_intervals or not pairs else [_TOO_FEW_SEEDS]
     sentences = [*verdicts, _overfitting(comparison), *_untried(comparison), _failures(comparison)]
     return [sentence for sentence in sentences if sentence]
 
@@ -58,38 +44,33 @@ def _families(comparison: Comparison) -> list[tuple[str, str, Mapping[str, Diffe
     lines, names = summarise(comparison), metrics(comparison)
     families: list[tuple[str, str, Mapping[str, Difference]]] = [
         (
-            f"Against {comparison.baseline}, in {words}",
+            f"{_capital(METRICS[name].label)} compared with {comparison.baseline}",
             name,
             {line.method: line.to_baseline[name] for line in lines if name in line.to_baseline},
         )
-        for name, words in _SPOKEN_NAMES.items()
-        if name in names
+        for name in names
     ]
-    main = next(name for name in _SPOKEN_NAMES if name in names)
-    start = "Against two-sample, which has the same views and nothing to agree on, in "
-    control = {line.method: line.to_control[main] for line in lines if line.to_control}
-    return [*families, (start + _SPOKEN_NAMES[main], main, control)]
+    control = "difference from two-sample: same passes, no consistency loss"
+    families += [
+        (
+            f"Effect of the consistency term on {METRICS[name].label} ({control})",
+            name,
+            {line.method: line.to_control[name] for line in lines if name in line.to_control},
+        )
+        for name in names
+    ]
+    return families
 
 
-def _are_single_seed(differences: Mapping[str, Difference]) -> bool:
-    """True if each rests on one pair of runs."""
-    return all(change.low is None for change in differences.values())
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _against(start: str, name: str, differences: Mapping[str, Difference]) -> str:
-    if _are_single_seed(differences):
-        return f"{start}: one seed gives no interval, so no difference can be called clear."
-    p_values = corrected_p_values(differences, enough=2)
-    groups: dict[str, list[str]] = {}
+    groups: dict[Verdict, list[str]] = {}
     for method, change in differences.items():
-        verdict = METRICS[name].verdict(change)
-        # An interval speaks of one comparison; a corrected p-value of all that were made. From a
-        # few seeds it is too rough to be printed, but no less strict.
-        significant = p_values.get(method, 1.0) < SIGNIFICANT
-        groups.setdefault(verdict if significant or not verdict else f"{verdict} alone", []).append(
-            method
-        )
-    parts = [f"{words} {', '.join(groups[key])}" for key, words in _WORDS.items() if key in groups]
+        groups.setdefault(verdict(name, change), []).append(method)
+    parts = [f"{key.value}: {', '.join(groups[key])}" for key in Verdict if key in groups]
     return f"{start}: {'; '.join(parts)}."
 
 
@@ -103,12 +84,12 @@ def _overfitting(comparison: Comparison) -> str:
     if rise > RISE:
         return (
             f"Without noise, validation {measure} ends {100 * (rise - 1):.0f} % above its lowest "
-            "point: there is overfitting to prevent, so the task can tell methods apart."
+            "point: the model overfits, so regularisation can help on this task."
         )
     return (
         f"Without noise, validation {measure} ends at its lowest point, or less than "
-        f"{100 * (RISE - 1):.0f} % above it: there is little overfitting to prevent here, and "
-        "methods cannot be judged by it. Try fewer examples (--limit) or more epochs (--budget)."
+        f"{100 * (RISE - 1):.0f} % above it: the model hardly overfits, so this comparison says "
+        "little about regularisation. Try fewer examples (--limit) or more epochs (--budget)."
     )
 
 
@@ -119,7 +100,7 @@ def _rise(record: Record) -> float | None:
 
 
 def _untried(comparison: Comparison) -> list[str]:
-    """Methods whose setting was chosen without a word from some of those they were to try."""
+    """Methods whose setting was chosen although some of its trials did not run."""
     sentences: list[str] = []
     for row in comparison.rows:
         untried = [trial for trial in row.trials if not all(map(has_result, trial.records))]

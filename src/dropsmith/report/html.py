@@ -76,6 +76,11 @@ def paragraph(text: str, kind: str = "") -> str:
     return f"<p{_class(kind)}>{escape(text)}</p>"
 
 
+def answer_box(text: str, command: str) -> str:
+    """The paragraph that a page begins with, and what to type next."""
+    return f'<div class="answer">\n{paragraph(text)}\n{code(command)}\n</div>'
+
+
 def items(texts: Iterable[str]) -> str:
     """A list of plain texts."""
     inside = "\n".join(f"<li>{escape(text)}</li>" for text in texts)

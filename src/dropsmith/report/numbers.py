@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import dataclass
+from math import isfinite
 
-from dropsmith.compare import Difference, Spread
+from dropsmith.compare import ENOUGH_FOR_INTERVAL, Difference, Spread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,14 +16,12 @@ class Metric:
         unit: after the name, where there is a unit.
         scale: the factor from the stored number to the printed one.
         digits: decimals shown.
-        more_is_better: which direction is good.
     """
 
     label: str
     unit: str
     scale: float
     digits: int
-    more_is_better: bool
 
     @property
     def head(self) -> str:
@@ -43,35 +42,29 @@ class Metric:
         return "" if spread.deviation is None else f"± {self.value(spread.deviation)}"
 
     def interval(self, change: Difference) -> str:
-        """The 95 % interval in brackets; nothing where one pair gives none."""
-        if change.low is None or change.high is None:
-            return ""
-        return f"[{self.change(change.low)}, {self.change(change.high)}]"
-
-    def verdict(self, change: Difference) -> str:
-        """`better` or `worse` where the interval leaves zero out, else nothing."""
-        if not change.clear:
-            return ""
-        return "better" if (change.mean > 0) == self.more_is_better else "worse"
+        """The 95 % interval in brackets, or the reason why there is none."""
+        if change.low is not None and change.high is not None:
+            return f"[{self.change(change.low)}, {self.change(change.high)}]"
+        if change.pairs < ENOUGH_FOR_INTERVAL:
+            return f"{seeds(change.pairs)}: no interval"
+        if not isfinite(change.mean):
+            return "not finite: no interval"
+        return "equal on every seed" if change.p else "the same on every seed: no interval"
 
 
 METRICS = {
-    "test_accuracy": Metric(
-        label="test accuracy", unit="%", scale=100, digits=2, more_is_better=True
-    ),
-    "test_matthews": Metric(label="test Matthews", unit="", scale=1, digits=4, more_is_better=True),
-    "test_f1": Metric(label="test F1", unit="%", scale=100, digits=2, more_is_better=True),
-    "test_pearson": Metric(label="test Pearson", unit="", scale=1, digits=4, more_is_better=True),
-    "test_spearman": Metric(label="test Spearman", unit="", scale=1, digits=4, more_is_better=True),
-    "test_bleu": Metric(label="test BLEU", unit="", scale=1, digits=2, more_is_better=True),
-    "test_rougel": Metric(label="test ROUGE-L", unit="%", scale=100, digits=2, more_is_better=True),
-    "test_rouge1": Metric(label="test ROUGE-1", unit="%", scale=100, digits=2, more_is_better=True),
-    "test_rouge2": Metric(label="test ROUGE-2", unit="%", scale=100, digits=2, more_is_better=True),
-    "test_nll": Metric(label="test NLL", unit="", scale=1, digits=3, more_is_better=False),
-    "test_perplexity": Metric(
-        label="test perplexity", unit="", scale=1, digits=2, more_is_better=False
-    ),
-    "test_rmse": Metric(label="test RMSE", unit="", scale=1, digits=4, more_is_better=False),
+    "test_accuracy": Metric(label="test accuracy", unit="%", scale=100, digits=2),
+    "test_matthews": Metric(label="test Matthews", unit="", scale=1, digits=4),
+    "test_f1": Metric(label="test F1", unit="%", scale=100, digits=2),
+    "test_pearson": Metric(label="test Pearson", unit="", scale=1, digits=4),
+    "test_spearman": Metric(label="test Spearman", unit="", scale=1, digits=4),
+    "test_bleu": Metric(label="test BLEU", unit="", scale=1, digits=2),
+    "test_rougel": Metric(label="test ROUGE-L", unit="%", scale=100, digits=2),
+    "test_rouge1": Metric(label="test ROUGE-1", unit="%", scale=100, digits=2),
+    "test_rouge2": Metric(label="test ROUGE-2", unit="%", scale=100, digits=2),
+    "test_nll": Metric(label="test NLL", unit="", scale=1, digits=3),
+    "test_perplexity": Metric(label="test perplexity", unit="", scale=1, digits=2),
+    "test_rmse": Metric(label="test RMSE", unit="", scale=1, digits=4),
 }
 
 
@@ -100,6 +93,15 @@ def p_value(p: float) -> str:
     ('0.031', '< 0.001')
     """
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def seeds(count: int) -> str:
+    """A number of seeds.
+
+    >>> seeds(1), seeds(3)
+    ('1 seed', '3 seeds')
+    """
+    return f"{count} seed{'' if count == 1 else 's'}"
 
 
 def seconds(value: float | None) -> str:

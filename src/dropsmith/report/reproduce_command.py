@@ -1,54 +1,149 @@
-"""The command that makes a comparison or a search again."""
+"""The commands that make a comparison, one of its runs, or a search again."""
 
 import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from dropsmith.compare import METHODS, Comparison, Trial, find_method, full, sample_averages
+from dropsmith.compare import METHODS, Comparison, Row, Trial, find_method, full, sample_averages
 from dropsmith.learn import FILE, FIXED_PLAN, Searches, SearchRun
 from dropsmith.pattern_search import ConvSpace, SequenceSpace
 from dropsmith.record import Record
 from dropsmith.report.html import code, paragraph
-from dropsmith.tasks import TASKS
+from dropsmith.tasks import NO_OPTIONS, TASKS, USUAL, Bounds, DataOptions
 
 
-def comparison_command(comparison: Comparison, data: Path | None = None) -> str:
-    """The command that makes a comparison again; DIR stands for data of an unknown place."""
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """The parts of a command that records do not hold.
+
+    Args:
+        data: the data of the task, where it does not carry its own; DIR stands for it elsewhere.
+        folder: of the records, which a command names where it is not the usual one.
+        data_options: how the data is read.
+    """
+
+    data: Path | None = None
+    folder: Path | None = None
+    data_options: DataOptions = NO_OPTIONS
+
+    def plan(self, row: Row) -> str:
+        """The file with the plan of a method: one of its records, or NAME.json without a folder."""
+        if self.folder is None:
+            return f"{row.method}.json"
+        return str(self.folder / f"{row.records[0].id}.json")
+
+
+def comparison_command(
+    comparison: Comparison, place: Place | None = None, seeds: int | None = None
+) -> str:
+    """The command that makes a comparison again, with as many seeds as before or with others."""
+    place = place or Place()
     row, trials = comparison.rows[0], trials_of(comparison)
-    config = comparison.records[-1].config
-    has_data = any(record.environment.get("data_given") for record in comparison.records)
-    place = str(data or "DIR") if has_data else None
-    is_path = config["task"] not in TASKS
     means = sample_averages(comparison)
+    config = comparison.records[-1].config
     options = {
         "--with": ",".join(row.method for row in comparison.rows if full(row.method) in METHODS),
-        "--seeds": len(row.records),
+        "--seeds": seeds or len(row.records),
         "--trials": len(trials) or 1,
         "--rates": _rates(comparison),
         "--tuning-seeds": len(trials[0].records) if trials else None,
-        "--budget": config["budget"]["epochs"],
-        "--batch-size": unusual(config, "batch_size"),
-        "--learning-rate": unusual(config, "learning_rate"),
-        "--limit": config["limit"],
-        "--data": None if is_path else place,
-        "--model": config["model"],
-        "--precision": None if config["precision"] == "no" else config["precision"],
-        "--start": _start(comparison),
+        **_run_options(config, comparison.records, place),
         "--samples": means[0].samples if means else None,
         "--samples-of": _sampled_methods(comparison),
         "--samples-without": ",".join(means[0].without) or None if means else None,
     }
-    plans = [row.method for row in comparison.rows if full(row.method) not in METHODS]
-    words = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
-    words += [word for name in plans for word in ("--plan", f"{name}={name}.json")]
-    task = place if is_path and place else config["task"]
-    return shlex.join(["dropsmith", "compare", task, *words])
+    rows = [row for row in comparison.rows if full(row.method) not in METHODS]
+    words = [word for row in rows for word in ("--plan", f"{row.method}={place.plan(row)}")]
+    task = _task_word(config, comparison.records, place)
+    words += _place_words(config, place)
+    return shlex.join(["dropsmith", "compare", task, *_words(options), *words])
+
+
+def train_command(comparison: Comparison, row: Row, record: Record, place: Place) -> str:
+    """The command that makes one run of a comparison, or finds it among the records.
+
+    The run of a plan of the user's own is made anew: `train` calls it dropout.
+    """
+    config = record.config
+    options: dict[str, Any] = {"--plan": place.plan(row)}
+    sets: list[str] = []
+    if full(row.method) in METHODS:
+        options = {"--with": row.method}
+        sets = [
+            word
+            for name, value in row.setting.items()
+            for word in ("--set", f"{name}={_number(value)}")
+        ]
+    options |= {"--seed": config["seed"]} | _run_options(config, comparison.records, place)
+    options |= {
+        "--samples": config.get("samples"),
+        "--samples-without": ",".join(config.get("samples_without", ())) or None,
+    }
+    first = ("--with", "--plan")
+    head = {name: value for name, value in options.items() if name in first}
+    rest = {name: value for name, value in options.items() if name not in first}
+    task = _task_word(config, comparison.records, place)
+    words = [*_words(head), *sets, *_words(rest), *_place_words(config, place)]
+    return shlex.join(["dropsmith", "train", task, *words])
+
+
+def _number(value: float) -> str:
+    """A number in full, without a point where it is whole.
+
+    >>> _number(1.0), _number(1 / 3)
+    ('1', '0.3333333333333333')
+    """
+    return repr(value).removesuffix(".0")
+
+
+def _words(options: Mapping[str, Any]) -> list[str]:
+    return [str(word) for pair in options.items() if pair[1] is not None for word in pair]
+
+
+def _is_path(config: Mapping[str, Any]) -> bool:
+    return config["task"] not in TASKS
+
+
+def _data_word(records: Iterable[Record], place: Place) -> str | None:
+    has_data = any(record.environment.get("data_given") for record in records)
+    return str(place.data or "DIR") if has_data else None
+
+
+def _task_word(config: Mapping[str, Any], records: Iterable[Record], place: Place) -> str:
+    data = _data_word(records, place)
+    return data if _is_path(config) and data else config["task"]
+
+
+def _run_options(config: dict[str, Any], records: Sequence[Record], place: Place) -> dict[str, Any]:
+    """The options of a run that compare and train share."""
+    return {
+        "--budget": config["budget"]["epochs"],
+        "--batch-size": unusual(config, "batch_size"),
+        "--learning-rate": unusual(config, "learning_rate"),
+        "--limit": config["limit"],
+        "--data": None if _is_path(config) else _data_word(records, place),
+        "--model": config["model"],
+        "--precision": None if config["precision"] == "no" else config["precision"],
+        "--start": _start(records),
+    }
+
+
+def _place_words(config: Mapping[str, Any], place: Place) -> list[str]:
+    words = list(place.data_options.words())
+    for bound in fields(Bounds):
+        if (value := getattr(place.data_options.bounds, bound.name)) != getattr(USUAL, bound.name):
+            words += ["--bound", f"{bound.name}={value}"]
+    if place.folder is not None and place.folder != Path("runs") / str(config["task"]):
+        words += ["--out", str(place.folder)]
+    return words
 
 
 def unusual(config: dict[str, Any], name: str) -> Any:
-    """The value of a budget where it differs from the task's, else None; None for other tasks."""
+    """The value of a budget where it differs from that of the task, or where that is not known."""
     task, value = TASKS.get(config["task"]), config["budget"][name]
-    return None if task is None or value == getattr(task.budget, name) else value
+    return None if task is not None and value == getattr(task.budget, name) else value
 
 
 def _rates(comparison: Comparison) -> str | None:
@@ -59,13 +154,13 @@ def _rates(comparison: Comparison) -> str | None:
             rates = [setting["rate"] for setting in settings]
             standard = find_method(row.method).settings[: len(settings)]
             usual = [setting["rate"] for setting in standard]
-            return None if rates == usual else ",".join(f"{rate:g}" for rate in rates)
+            return None if rates == usual else ",".join(map(_number, rates))
     return None
 
 
-def _start(comparison: Comparison) -> str | None:
+def _start(records: Iterable[Record]) -> str | None:
     """The start of the runs: by default the place where a run leaves its weights."""
-    starts = (record.environment.get("start") for record in comparison.records)
+    starts = (record.environment.get("start") for record in records)
     start = next(filter(None, starts), None)
     if start is None:
         return None

@@ -18,7 +18,7 @@ _COLOURS = {"better": "bold green", "worse": "bold red"}
 
 
 def rich_table(grid: Grid) -> Group:
-    """A grid as a table of `rich`; a difference whose interval leaves zero out is bold."""
+    """A grid as a table of `rich`; a significant difference is bold and coloured."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     for index, head in enumerate(grid.heads):
         width = max((_width(row[index]) for row in grid.rows), default=1)
@@ -43,7 +43,7 @@ def _rich_cell(cell: Cell, first: bool) -> Text:
 
 
 def markdown_table(grid: Grid) -> str:
-    """A grid as a Markdown table with its caption below; clear differences are bold."""
+    """A grid as a Markdown table with its caption below; significant differences are bold."""
     heads = "| " + " | ".join(map(_in_cell, grid.heads)) + " |"
     sides = (" ---: " if grid.numeric(index) else " --- " for index in range(len(grid.heads)))
     rule = "|" + "|".join(sides)
