@@ -118,3 +118,66 @@ def test_a_resumed_run_that_cannot_know_its_step_says_so_in_one_line(data_dir, t
         resumable(tmp_path / "b", examples, 4, [], middle)
     with pytest.warns(UserWarning, match="written without CarryStep"):
         resumable(tmp_path / "c", examples, 4, [CarryStep()], middle)
+
+
+class Parts(lightning.LightningModule):
+    """A module whose training step calls its network, and never itself."""
+
+    def __init__(self, loss_of):
+        super().__init__()
+        self.net = torch.nn.Sequential(
+            torch.nn.Linear(3, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 2)
+        )
+        self.loss_of = loss_of
+
+    def forward(self, x):
+        return self.net(x)
+
+    def training_step(self, given, batch_idx):
+        return self.loss_of(self.net, *given)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+def task_loss(net, x, y):
+    return torch.nn.functional.cross_entropy(net(x), y)
+
+
+def fit_parts(module, steps=5):
+    made = lightning.Trainer(
+        max_steps=steps,
+        accelerator="cpu",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+    )
+    data = torch.utils.data.TensorDataset(torch.ones(40, 3), torch.zeros(40, dtype=torch.long))
+    made.fit(module, DataLoader(data, batch_size=8))
+
+
+RISING = ds.LinearRate(start=0.1, end=0.5, steps=10)
+
+
+def test_a_plan_on_a_module_whose_training_step_calls_its_network_says_that_it_never_moves():
+    module = Parts(task_loss)
+    ds.Plan(ds.rule("net.1", ds.Bernoulli(rate=RISING))).install(module)
+    with pytest.warns(UserWarning, match=r"never moves[\s\S]*plan\.install\(model\.net"):
+        fit_parts(module)
+    assert ds.noise_of(module).step == 0
+
+
+def test_the_plan_on_the_network_itself_moves_and_nothing_is_said():
+    module = Parts(task_loss)
+    ds.Plan(ds.rule("1", ds.Bernoulli(rate=RISING))).install(module.net)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="(?s).*never moves")
+        fit_parts(module)
+    assert ds.noise_of(module).step == 5
+
+
+def test_a_consistent_module_whose_training_step_calls_its_network_is_told():
+    module = consistent(Parts(task_loss), RDrop(alpha=1), loss="classification")
+    with pytest.warns(UserWarning, match="not trained on[\\s\\S]*never called"):
+        fit_parts(module)

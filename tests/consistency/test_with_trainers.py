@@ -143,6 +143,24 @@ def test_a_trainer_that_takes_the_labels_away_ends_in_an_error_that_says_so(tmp_
         made.train()
 
 
+class Weighted(transformers.Trainer):
+    """The override with class weights that the documentation of Trainer shows."""
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        outputs = model(**inputs)
+        weight = torch.tensor([1.0, 3.0])
+        loss = F.cross_entropy(outputs.logits, inputs["labels"], weight=weight)
+        return (loss, outputs) if return_outputs else loss
+
+
+def test_a_trainer_with_a_loss_of_its_own_is_told_that_the_term_is_not_trained_on(tmp_path):
+    made, _ = trainer(consistent(classifier(), RDrop(alpha=1)), tmp_path)
+    made.__class__, made.args.max_steps = Weighted, 5
+    with pytest.warns(UserWarning, match="not trained on: in 3 steps") as said:
+        made.train()
+    assert len([w for w in said if "not trained on" in str(w.message)]) == 1
+
+
 @pytest.fixture
 def accelerator():
     from accelerate import Accelerator

@@ -1,6 +1,7 @@
 """A mask depends on its key and on nothing else, and comes back whenever the key does."""
 
 import pickle
+import warnings
 from copy import deepcopy
 from hashlib import blake2s
 
@@ -8,12 +9,14 @@ import pytest
 import torch
 from torch import nn
 
+import dropsmith as ds
 from dropsmith.errors import NoiseError
 from dropsmith.noise import site_noise
 from dropsmith.noise.forward_pass import TRAINING, ForwardPass
 from dropsmith.noise.lookup import find_noise, noise_of, step
 from dropsmith.noise.site_noise import SiteNoise
 from dropsmith.noise.state import Noise
+from dropsmith.patterns import Bernoulli, LinearRate
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.plans.site import Site
@@ -192,3 +195,60 @@ def test_keys_that_are_held_are_those_that_are_folded_anew_and_no_more_than_few(
             (source,) = state.sources(torch.device("cpu"))
             assert source.key == prefix.fold(TRAINING, 0, call, number)
     assert len(state._keys) <= 3
+
+
+class Parts(nn.Module):
+    """A model whose `net` a caller may run by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 2))
+
+    def forward(self, x):
+        return self.net(x)
+
+
+RISING = Plan(rule("net.1", Bernoulli(rate=LinearRate(start=0.1, end=0.5, steps=10))))
+
+
+def train_part(model, calls=6):
+    for _ in range(calls):
+        model.net(torch.ones(4, 3)).sum().backward()
+
+
+def test_a_plan_whose_model_is_never_called_says_once_that_its_step_never_moves():
+    model = Parts()
+    RISING.install(model)
+    with pytest.warns(UserWarning, match=r"never moves[\s\S]*'net'") as said:
+        train_part(model)
+    assert len(said) == 1
+    assert str(said[0].message).count("\n") == 1
+    assert ds.noise_of(model).step == 0
+
+
+@pytest.mark.parametrize("before", ["a step", "no gradients", "eval", "views", "a pass of audit"])
+def test_parts_that_are_called_beside_the_model_say_nothing(before):
+    model, x = Parts(), torch.ones(4, 3)
+    RISING.install(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        if before == "a step":
+            model(x).sum().backward()
+            train_part(model)
+        elif before == "no gradients":
+            with torch.no_grad():
+                for _ in range(6):
+                    model.net(x)
+        elif before == "eval":
+            train_part(model.eval())
+        else:
+            for _ in range(6):
+                ds.views(model, x) if before == "views" else ds.audit(model, x)
+
+
+def test_a_step_that_a_checkpoint_gave_does_not_hide_that_it_never_moves():
+    model = Parts()
+    RISING.install(model)
+    ds.step(model, 7)
+    with pytest.warns(UserWarning, match="never moves"):
+        train_part(model)

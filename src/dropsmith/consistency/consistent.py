@@ -13,6 +13,7 @@ from torch import nn
 
 from dropsmith.consistency.accumulation import reset_trainer_attributes, set_trainer_attributes
 from dropsmith.consistency.head import HeadChoice
+from dropsmith.consistency.loss_watch import CallWatch
 from dropsmith.consistency.signature import Signature
 from dropsmith.consistency.state import Consistent
 from dropsmith.consistency.task_loss import LabelledLoss, Problem, labels_are_optional, task_loss
@@ -132,6 +133,7 @@ def consistent(
     _own_noise(model, state, seed, rank)
     model.__dict__[STATE] = state
     _hook(model, state)
+    state.calls = CallWatch(model.parameters())
     set_trainer_attributes(model, state)
     return model
 
@@ -150,6 +152,8 @@ def restore(model: Model) -> Model:
         raise PlanError("this model is not consistent: there is nothing to restore")
     for handle in state.handles:
         handle.remove()
+    if state.calls is not None:
+        state.calls.end()
     reset_trainer_attributes(model, state)
     _give_noise_back(model, state)
     if state.plan is not None and plan_of(model) == state.plan:

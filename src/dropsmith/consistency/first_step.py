@@ -1,9 +1,7 @@
-"""The checks of the first training steps: that views differ, and that their loss is trained on."""
-
-import warnings
+"""The checks of the first training steps: the views differ, and the model's own loss is ours."""
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dropsmith.consistency.auxiliary_loss import check_own_loss, has_auxiliary, own_loss_of
 from dropsmith.consistency.task_loss import LabelledLoss
@@ -15,11 +13,7 @@ from dropsmith.patterns import Off, TorchDropout
 from dropsmith.plans import display_name
 
 PATIENCE = 10
-"""Steps before a check fails, for what it looks for may be late.
-
-A low rate may leave a small batch whole, and losses of several steps may be added up before
-`backward`.
-"""
+"""Steps before equal views are an error: a low rate may leave a small batch whole."""
 
 
 class FirstSteps:
@@ -109,33 +103,3 @@ def _draws_for_each_view(module: nn.Module) -> bool:
         for _, installation in installations(module)
         for assignment in installation.assignments
     )
-
-
-class LossWatch:
-    """Counts training steps until a loss has got a gradient, and warns once where none does.
-
-    The term is in the loss that the model returns, and nowhere else: training on another loss
-    leaves it out.
-    """
-
-    def __init__(self) -> None:
-        self.steps, self.over = 0, False
-
-    def watch(self, loss: Tensor) -> None:
-        """Look at the loss of one more step."""
-        if not loss.requires_grad:
-            return
-        self.steps += 1
-        if self.steps <= PATIENCE:
-            loss.register_hook(self._note)
-            return
-        self.over = True
-        warnings.warn(
-            f"the loss of a consistent model got no gradient in {PATIENCE} steps: whatever is "
-            "trained on, the objective's term is not in it\n"
-            "  train on the loss that the model returns: model(..., labels=...).loss.backward()",
-            stacklevel=2,
-        )
-
-    def _note(self, gradient: Tensor) -> None:
-        self.over = True

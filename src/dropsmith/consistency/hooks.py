@@ -73,7 +73,7 @@ def after(state: Consistent, module: nn.Module, args: Any, kwargs: Any, output: 
     finally:
         _close(state, step)
     if not state.watch.over:
-        state.watch.watch(loss)
+        state.watch.watch(module, loss, views.outputs[0])
     return _with_loss(views.outputs[0], loss, bool(state.forward.labels))
 
 
@@ -123,6 +123,9 @@ def _begin(
     state: Consistent, module: nn.Module, noise: Noise, args: Any, kwargs: dict[str, Any]
 ) -> Any:
     """Count the step, begin its first pass, and return the arguments of forward."""
+    if state.calls is not None:
+        state.calls.end()
+        state.calls = None
     if module.__dict__.get(INSTALLATION) is None:
         # Without a plan no hook on the root counts its forwards.
         if noise.weights_loaded and state.objective.depends_on_step:

@@ -6,8 +6,9 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from dropsmith.activations import Reader, never
-from dropsmith.consistency.first_step import FirstSteps, LossWatch
+from dropsmith.consistency.first_step import FirstSteps
 from dropsmith.consistency.head import FusedHead, HeadChoice
+from dropsmith.consistency.loss_watch import CallWatch, LossWatch
 from dropsmith.consistency.signature import Signature
 from dropsmith.noise import RowAxes
 from dropsmith.objectives import LossFunction, Objective
@@ -70,6 +71,7 @@ class Consistent:
         self.head = FusedHead(head)
         self.has_warned = False
         self.watch = LossWatch()
+        self.calls: CallWatch | None = None
         self.scores: Scores | None = None
         self.reader: Reader | None = None
 

@@ -157,6 +157,8 @@ class EnterRoot:
                 noise.warn_if_loaded()
         noise.clock.begin(module.training, module)
         noise.current = ForwardPass()
+        if module.training and not compiling:
+            noise.awaits_root = False
 
 
 class LeaveRoot:

@@ -51,6 +51,7 @@ def install(
     had_noise = ATTRIBUTE in model.__dict__
     noise = model.__dict__[ATTRIBUTE] if had_noise else Noise()
     noise.seed, noise.rank, noise.rules_checked = seed, rank, False
+    noise.awaits_root = True
     installation = Installation(tuple(rules), list(assignments), [], noise, had_noise, [])
     installation.attachments = _attachments(model, installation.assignments, noise)
     model.__dict__[ATTRIBUTE], model.__dict__[INSTALLATION] = noise, installation

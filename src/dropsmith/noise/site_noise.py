@@ -118,6 +118,8 @@ class SiteNoise:
         if checkpointing.backward() != -1:
             noise.restore_pass_of_part()
             return recomputed_call(counter, noise.current)
+        if noise.awaits_root and not (noise.running or noise.pass_is_set):
+            noise.note_draw_outside(self.site)
         call = current.calls.get(counter, 0)
         may_run_again = (
             not torch.is_grad_enabled() or checkpointing.saved_tensor_hooks(True) is not None

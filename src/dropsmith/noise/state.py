@@ -5,12 +5,14 @@ One `Noise` belongs to one root module and is shared by everything installed the
 
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from operator import index
 from threading import get_ident
 
+import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import NoiseError
@@ -18,7 +20,7 @@ from dropsmith.interception import checkpointing
 from dropsmith.noise.clock import Clock
 from dropsmith.noise.forward_pass import ForwardPass
 from dropsmith.numbers import check_whole
-from dropsmith.plans import Kind
+from dropsmith.plans import Kind, Site
 
 Observer = Callable[[str, Kind, Tensor, Tensor], None]
 """Takes a site's name and kind, and what it was given and returned."""
@@ -27,6 +29,9 @@ Observer = Callable[[str, Kind, Tensor, Tensor], None]
 ATTRIBUTE = "_dropsmith_noise"
 
 _KEPT_PASS = "_dropsmith_pass"
+
+_DRAWS_OUTSIDE = 3
+"""Draws of one site outside of the root's forward before a warning."""
 
 
 class Noise:
@@ -43,6 +48,10 @@ class Noise:
         self.rules_checked = False
         self.observer: Observer | None = None
         self.weights_loaded = False
+        self.draws_outside: Counter[str] = Counter()
+
+    awaits_root = False
+    """Whether a plan is on the root and none of its training forwards has begun yet."""
 
     @property
     def step(self) -> int:
@@ -114,6 +123,26 @@ class Noise:
                 stacklevel=4,
             )
         self.weights_loaded = False
+
+    def note_draw_outside(self, site: Site) -> None:
+        """Say once that the step never moves, where parts of the root train and it is not called.
+
+        Masks are drawn anew all the same, for calls are counted.
+        """
+        if not torch.is_grad_enabled():
+            return
+        self.draws_outside[site.name] += 1
+        if self.draws_outside[site.name] != _DRAWS_OUTSIDE:
+            return
+        self.awaits_root = False  # said once
+        part = site.owner.partition(".")[0]
+        warnings.warn(
+            "the step of this plan never moves: its model is not called, only parts of it "
+            f"({part!r} for one); rates on a schedule stay as they are, and a resumed run repeats "
+            "its masks\n  put the plan on the module that training calls, as in "
+            "plan.install(model.net, batch), or call the model itself",
+            stacklevel=2,
+        )
 
     def active(self, training: bool) -> bool:
         """Say whether a site whose module has this training flag drops in this pass."""
