@@ -11,8 +11,10 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HERE = (
+    "find_dead_dropout",
     "fine_tune_bert_r_drop",
     "how_sure_is_it",
+    "search_a_pattern",
     "variational_lstm_language_model",
     "with_accelerate",
     "with_lightning",
@@ -107,6 +109,29 @@ def test_mistakes_gather_where_the_digits_model_is_unsure(
     doubts = numbers(r"mutual information (\d\.\d+)", text)
     assert len(doubts) == 2
     assert doubts == sorted(doubts, reverse=True)
+
+
+def test_dropout_that_is_never_called_is_found_and_that_of_fused_attention_is_not_reported(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("transformers", reason="needs the extra transformers")
+    text = printed("find_dead_dropout", "bert nystromformer --table", capsys)
+    bert, nystromformer = text.split("nystromformer: ")
+    assert "nothing else in its module drops" not in bert
+    assert "encoder.layer.0.attention.self.dropout is never called, and nothing" in nystromformer
+    assert "attention_probs_dropout_prob=0.1" in nystromformer
+
+
+def test_a_search_shows_its_best_plan_beside_no_dropout(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    settings = f"--trials 2 --epochs 1 --limit 50 --seeds 2 --storage {tmp_path / 'study.db'}"
+    text = printed("search_a_pattern", settings, capsys)
+    (best,) = numbers(r"best validation log-likelihood (-\d\.\d+)", text)
+    tested = numbers(r"test log-likelihood with [a-z ]+: (-\d\.\d+) ±", text)
+    assert len(tested) == 2
+    assert max(best, *tested) < 0
+    assert "rule('" in text
 
 
 SMALL = "--epochs 2 --limit 70 --width 16 --layers 1"
