@@ -2,6 +2,7 @@
 
 from dropsmith.models import small_seq2seq
 from dropsmith.models.adaptive_lm import AdaptiveLM, adaptive_plan
+from dropsmith.models.described import DescribedModel
 from dropsmith.models.noise_tables import AnyModel
 from dropsmith.models.pretrained import (
     PRETRAINED_NOISES,
@@ -51,6 +52,7 @@ from dropsmith.models.small_transformer import (
     transformer_plan,
 )
 from dropsmith.models.small_vit import VIT_NOISES, SmallViT, vit_plan
+from dropsmith.models.stored_models import build_described, describe_model
 from dropsmith.models.transformer_xl import XL_NOISES, TransformerXL, xl_plan
 from dropsmith.models.wide_resnet import WIDE_NOISES, WideResNet, wide_plan
 
@@ -70,6 +72,7 @@ __all__ = [
     "XL_NOISES",
     "AdaptiveLM",
     "AnyModel",
+    "DescribedModel",
     "PretrainedClassifier",
     "PretrainedImages",
     "PretrainedWriter",
@@ -88,8 +91,10 @@ __all__ = [
     "WideResNet",
     "adaptive_plan",
     "awd_plan",
+    "build_described",
     "check_tokens",
     "conv_plan",
+    "describe_model",
     "fraternal_plan",
     "gpt_plan",
     "layers_first",

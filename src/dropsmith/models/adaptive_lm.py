@@ -8,11 +8,12 @@ from torch import Tensor, nn
 
 from dropsmith.errors import TaskError
 from dropsmith.models.adaptive import AdaptiveEmbedding, AdaptiveHead
+from dropsmith.models.described import DescribedModel
 from dropsmith.patterns import Bernoulli, TorchDropout
 from dropsmith.plans import Plan, rule, select
 
 
-class AdaptiveLM(nn.Module):
+class AdaptiveLM(DescribedModel):
     """Scores of the next word at every place of a batch of windows, each read by itself.
 
     The scores are log-probabilities. Layers normalise before each part, and nothing does after the

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from dropsmith.errors import TaskError, did_you_mean
+from dropsmith.models.described import DescribedModel
 from dropsmith.recurrent import GRU, LSTM
 
 _TABLES = 0.1
@@ -34,7 +35,7 @@ class RecurrentScores(NamedTuple):
     dropped: Tensor
 
 
-class RecurrentLM(nn.Module):
+class RecurrentLM(DescribedModel):
     """Scores of the next word at every place of a batch of windows.
 
     Its modules, for plans: `embedding`, `layers.0`, `layers.1`, …, `top` (what the last layer

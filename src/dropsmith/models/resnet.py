@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from dropsmith.errors import MissingExtra
+from dropsmith.models.described import DescribedModel
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, DropBlock, Gaussian, Pattern
 from dropsmith.plans import Plan, Rule, rule
 
 
-class ResNet(nn.Module):
+class ResNet(DescribedModel):
     """Scores of classes for a batch of photographs: ResNet-50 where nothing else is asked for.
 
     Rows of a batch meet in its BatchNorm: several views that run stacked are normalised together.

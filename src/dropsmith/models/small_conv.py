@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dropsmith.models.described import DescribedModel
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, DropBlock, Gaussian
 from dropsmith.plans import Plan, rule
@@ -13,7 +14,7 @@ SMALLEST = 4
 """Maps are halved after a convolution while they are larger than this."""
 
 
-class SmallConv(nn.Module):
+class SmallConv(DescribedModel):
     """Scores of classes for a batch of images.
 
     It has no BatchNorm: several views of a batch may run stacked, and their rows must not meet.

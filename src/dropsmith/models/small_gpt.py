@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from dropsmith.errors import MissingExtra
+from dropsmith.models.described import DescribedModel
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, Gaussian, Pattern, StochasticDepth, WordDropout
 from dropsmith.plans import Plan, Rule, rule
 
 
-class SmallGPT(nn.Module):
+class SmallGPT(DescribedModel):
     """Scores of the next word at every place of a batch of windows, each read by itself.
 
     >>> import torch

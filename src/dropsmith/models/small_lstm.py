@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from dropsmith.models.described import DescribedModel
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, DropConnect, Gaussian, WordDropout
 from dropsmith.plans import Plan, Rule, rule
@@ -35,7 +36,7 @@ def layers_first(state: Tensor) -> Tensor:
     return state.transpose(0, 1).contiguous()
 
 
-class SmallLSTM(nn.Module):
+class SmallLSTM(DescribedModel):
     """Scores of the next word at every place of a batch of windows.
 
     >>> import torch

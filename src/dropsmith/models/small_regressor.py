@@ -3,13 +3,14 @@
 import torch
 from torch import Tensor, nn
 
+from dropsmith.models.described import DescribedModel
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.models.recurrent_lm import cell_named
 from dropsmith.patterns import Bernoulli, DropConnect, Gaussian, WordDropout
 from dropsmith.plans import Plan, Rule, rule
 
 
-class SmallRegressor(nn.Module):
+class SmallRegressor(DescribedModel):
     """One value for each text of a batch, from the state after its last word.
 
     Texts are padded with zeros at their ends. The layer reads on over the padding, but what it

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import MissingExtra
+from dropsmith.models.described import DescribedModel
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, Gaussian, Pattern, StochasticDepth, WordDropout
 from dropsmith.plans import Plan, Rule, rule
@@ -14,7 +15,7 @@ PAD, BEGIN, END = 0, 1, 2
 """Tokens that fill a row up, begin what is written, and end any text."""
 
 
-class SmallSeq2Seq(nn.Module):
+class SmallSeq2Seq(DescribedModel):
     """Scores of the next token of a target text, given a source text and the target so far.
 
     One table of embeddings serves source, target and scores. Layers normalise after they act.

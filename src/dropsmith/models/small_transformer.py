@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dropsmith.models.described import DescribedModel
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, Gaussian, StochasticDepth, WordDropout
 from dropsmith.plans import Plan, rule
@@ -14,7 +15,7 @@ PAD = 0
 """The token that fills a row up and counts nowhere."""
 
 
-class SmallTransformer(nn.Module):
+class SmallTransformer(DescribedModel):
     """Scores of classes for a batch of padded texts: the mean over a text's words is classified.
 
     Layers normalise before they act (Xiong et al., 2020), so training needs no long warm-up. The

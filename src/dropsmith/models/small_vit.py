@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from dropsmith.errors import MissingExtra
+from dropsmith.models.described import DescribedModel
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, Gaussian, Pattern, StochasticDepth
 from dropsmith.plans import Plan, Rule, rule
 
 
-class SmallViT(nn.Module):
+class SmallViT(DescribedModel):
     """Scores of classes for a batch of images, cut into patches.
 
     >>> import torch

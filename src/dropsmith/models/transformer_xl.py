@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from dropsmith.errors import TaskError
 from dropsmith.models.adaptive_lm import waves as waves_of
+from dropsmith.models.described import DescribedModel
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.models.small_lstm import Scores
 from dropsmith.patterns import Bernoulli, Gaussian, Pattern, StochasticDepth, WordDropout
 from dropsmith.plans import Plan, Rule, rule
 
 
-class TransformerXL(nn.Module):
+class TransformerXL(DescribedModel):
     """Scores of the next word at every place of a batch of segments.
 
     Its modules, for plans: `embedding`; in each layer `query`, `key`, `value`, `attended` (the

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dropsmith.errors import TaskError
+from dropsmith.models.described import DescribedModel
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, DropBlock, Gaussian, Pattern, StochasticDepth
 from dropsmith.plans import Plan, Rule, rule
@@ -20,7 +21,7 @@ STEM = 16
 STAGES = 3
 
 
-class WideResNet(nn.Module):
+class WideResNet(DescribedModel):
     """Scores of classes for a batch of small images.
 
     Its modules, for plans: `stem`; in each block `stages.<stage>.<block>` first `norm1`, `conv1`,
