@@ -30,7 +30,7 @@ ROOMS = [
         "workers",
         "pattern_search",
     ),
-    *("models", "tasks", "train", "compare", "learn", "report", "cli"),
+    *("models", "tasks", "run_folder", "train", "compare", "learn", "report", "cli"),
     *("adapters", "testing"),
 ]
 

@@ -1,5 +1,7 @@
 """Dropout you can plan, prove, share between passes, learn and predict with."""
 
+from typing import TYPE_CHECKING, Any
+
 from dropsmith import recurrent
 from dropsmith._version import __version__
 from dropsmith.activations import taps
@@ -42,6 +44,9 @@ from dropsmith.plans import Plan, Rule, Site, rule, select
 from dropsmith.prediction import Prediction, predict
 from dropsmith.record import Record
 
+if TYPE_CHECKING:
+    from dropsmith.run_folder import load
+
 __all__ = [
     "Audit",
     "Bernoulli",
@@ -80,6 +85,7 @@ __all__ = [
     "__version__",
     "audit",
     "consistent",
+    "load",
     "noise_of",
     "plan_of",
     "predict",
@@ -95,3 +101,12 @@ __all__ = [
     "terms_of",
     "views",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`load`, whose room brings in all tasks, when somebody asks for it."""
+    if name != "load":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from dropsmith.run_folder import load
+
+    return load

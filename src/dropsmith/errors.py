@@ -39,6 +39,10 @@ class NoiseError(DropsmithError, RuntimeError):
     """Noise is off where it is needed, or its masks could not be drawn again."""
 
 
+class NoNoiseError(NoiseError):
+    """Samples were asked for of a model in which nothing is random: all would be the same."""
+
+
 class ViewError(DropsmithError, RuntimeError):
     """Several passes over one batch cannot be made, or have the same noise."""
 

@@ -22,7 +22,8 @@ from dropsmith.learn import Searches
 from dropsmith.models.pretrained import load_pretrained, transformers_library
 from dropsmith.pattern_search import RandomSampler, load_state, save_state
 from dropsmith.plans import Plan, library
-from dropsmith.train import Start, load_weights
+from dropsmith.run_folder import load_weights
+from dropsmith.train import Start
 from dropsmith.train.checkpoint import _hash
 from dropsmith.train.nested_tensors import unpack
 from faults.canary import NAME, NAMES, PICKLE, Canary, assert_wakes, source, watched_imports

@@ -8,8 +8,9 @@ from safetensors.torch import load_file
 
 from dropsmith.compare import setup_id
 from dropsmith.errors import TaskError
+from dropsmith.run_folder import WEIGHTS
 from dropsmith.tasks.optimisers import ASGD
-from dropsmith.train import WEIGHTS, Saving, Start, train
+from dropsmith.train import Saving, Start, train
 from dropsmith_recipes import RECIPES, find_recipe
 from recipes.test_resume import Stop, stopping
 from recipes.texts import language_folder

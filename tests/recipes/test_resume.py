@@ -6,8 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from dropsmith.run_folder import WEIGHTS
 from dropsmith.tasks.optimisers import TriggeredASGD
-from dropsmith.train import WEIGHTS, Saving, train
+from dropsmith.train import Saving, train
 from dropsmith_recipes import RECIPES
 from recipes.texts import language_folder
 

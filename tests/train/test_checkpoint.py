@@ -13,8 +13,9 @@ from dropsmith.errors import CheckpointError, TaskError
 from dropsmith.models import Scores, SmallLSTM
 from dropsmith.objectives import ExpectationLinear, Fraternal, TaskLoss, TwoSample
 from dropsmith.plans.plan import Plan
+from dropsmith.run_folder import WEIGHTS
 from dropsmith.tasks import Budget, Stream, find_task
-from dropsmith.train import WEIGHTS, Setup, evaluate, steps_of, task_and_data, train
+from dropsmith.train import Setup, evaluate, steps_of, task_and_data, train
 from dropsmith.train.checkpoint import FILE, Checkpoint, Saving, write
 from dropsmith.train.state import State
 from dropsmith.train.step import Stepper

@@ -11,10 +11,11 @@ from torch import nn
 
 from dropsmith.errors import DataError, TaskError
 from dropsmith.record import Record
+from dropsmith.run_folder import WEIGHTS
 from dropsmith.tasks import Data, Split, find_task
 from dropsmith.tasks.learning_rates import Constant, UntilWorse
 from dropsmith.tasks.optimisers import ASGD, SGD
-from dropsmith.train import WEIGHTS, Saving, Start, train
+from dropsmith.train import Saving, Start, train
 from dropsmith.train.checkpoint import FILE
 from dropsmith.train.environment import words_hash
 from train.setups import SHORT, digits

@@ -35,7 +35,8 @@ def load_trained_model(setup: "Setup", run: Path) -> "tuple[nn.Module, Part]":
     import torch
 
     from dropsmith.errors import DataError
-    from dropsmith.train import WEIGHTS, load_weights, task_and_data
+    from dropsmith.run_folder import WEIGHTS, load_weights
+    from dropsmith.train import task_and_data
 
     task, data = task_and_data(setup)
     path = run / WEIGHTS

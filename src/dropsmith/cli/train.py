@@ -124,7 +124,7 @@ def train(
 
 def _show(record: "Record", folder: Path) -> None:
     from dropsmith.report import starting_weights
-    from dropsmith.train import WEIGHTS
+    from dropsmith.run_folder import WEIGHTS
 
     if record.status != "finished":
         print(f"the run did not finish: {record.status}")

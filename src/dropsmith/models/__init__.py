@@ -2,7 +2,7 @@
 
 from dropsmith.models import small_seq2seq
 from dropsmith.models.adaptive_lm import AdaptiveLM, adaptive_plan
-from dropsmith.models.described import DescribedModel
+from dropsmith.models.described import DescribedModel, StoredModel
 from dropsmith.models.noise_tables import AnyModel
 from dropsmith.models.pretrained import (
     PRETRAINED_NOISES,
@@ -53,6 +53,11 @@ from dropsmith.models.small_transformer import (
 )
 from dropsmith.models.small_vit import VIT_NOISES, SmallViT, vit_plan
 from dropsmith.models.stored_models import build_described, describe_model
+from dropsmith.models.stored_pretrained import (
+    PretrainedModel,
+    build_pretrained,
+    save_configuration,
+)
 from dropsmith.models.transformer_xl import XL_NOISES, TransformerXL, xl_plan
 from dropsmith.models.wide_resnet import WIDE_NOISES, WideResNet, wide_plan
 
@@ -75,6 +80,7 @@ __all__ = [
     "DescribedModel",
     "PretrainedClassifier",
     "PretrainedImages",
+    "PretrainedModel",
     "PretrainedWriter",
     "RecurrentLM",
     "RecurrentScores",
@@ -87,11 +93,13 @@ __all__ = [
     "SmallSeq2Seq",
     "SmallTransformer",
     "SmallViT",
+    "StoredModel",
     "TransformerXL",
     "WideResNet",
     "adaptive_plan",
     "awd_plan",
     "build_described",
+    "build_pretrained",
     "check_tokens",
     "conv_plan",
     "describe_model",
@@ -108,6 +116,7 @@ __all__ = [
     "regressor_plan",
     "resnet_plan",
     "rows_first",
+    "save_configuration",
     "seq2seq_plan",
     "small_seq2seq",
     "transformer_plan",

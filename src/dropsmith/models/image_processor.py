@@ -64,6 +64,22 @@ class ImageProcessor:
         except TaskError as error:
             raise TaskError(f"{name} cannot be used: {error}\n  {_ADVICE}") from None
 
+    def to_json(self) -> dict[str, Any]:
+        """The fields of transformers' `preprocessor_config.json` that mean the same."""
+        values = {
+            "image_processor_type": "ViTImageProcessor",
+            "do_resize": True,
+            "resample": _BICUBIC,
+            "do_rescale": True,
+            "rescale_factor": 1 / 255,
+            "do_normalize": True,
+            "image_mean": list(self.mean),
+            "image_std": list(self.deviation),
+        }
+        if self.size is not None:
+            values["size"] = {"height": self.size[0], "width": self.size[1]}
+        return values
+
     @classmethod
     def _of(cls, values: dict[str, Any]) -> "ImageProcessor":
         # A file may name a field and leave it to the class with null.
@@ -80,6 +96,9 @@ class ImageProcessor:
             raise TaskError(f"it has {len(mean)} means of colours and {len(deviation)} deviations")
         return cls(tuple(mean), tuple(deviation), _size(values))
 
+
+_BICUBIC = 3
+"""Pillow's number of the way of scaling."""
 
 _KNOWN = _Fields.__annotations__
 _ADVICE = "correct preprocessor_config.json beside the weights, or name another model: --model"

@@ -35,6 +35,14 @@ class PretrainedClassifier(nn.Module):
             load_pretrained(checkpoint, classes_of_library.from_pretrained, num_labels=classes)
         )
 
+    @classmethod
+    def around(cls, net: Any) -> "PretrainedClassifier":
+        """The same around a model of transformers that is there already."""
+        model = cls.__new__(cls)
+        nn.Module.__init__(model)
+        model.net = without_noise(net)
+        return model
+
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
     ) -> Tensor:

@@ -42,7 +42,24 @@ class PretrainedImages(nn.Module):
         self.net: Any = without_noise(
             load_pretrained(checkpoint, library_class.from_pretrained, **options)
         )
-        processor = ImageProcessor.load(checkpoint)
+        self._scale_by(ImageProcessor.load(checkpoint), checkpoint)
+
+    @classmethod
+    def around(cls, net: Any, processor: ImageProcessor, place: str) -> "PretrainedImages":
+        """The same around a model of transformers that is there already.
+
+        Args:
+            net: the model.
+            processor: of the images that it was trained on.
+            place: of both, for messages.
+        """
+        model = cls.__new__(cls)
+        nn.Module.__init__(model)
+        model.net = without_noise(net)
+        model._scale_by(processor, place)
+        return model
+
+    def _scale_by(self, processor: ImageProcessor, place: str) -> None:
         mean, deviation = torch.tensor(processor.mean), torch.tensor(processor.deviation)
         self.register_buffer("mean", mean.view(-1, 1, 1), persistent=False)
         self.register_buffer("deviation", deviation.view(-1, 1, 1), persistent=False)
@@ -50,9 +67,16 @@ class PretrainedImages(nn.Module):
         self.size = getattr(self.net.config, "image_size", None) or processor.size
         if self.size is None:
             raise TaskError(
-                f"neither the configuration of {checkpoint!r} nor its image processor says a size\n"
+                f"neither the configuration of {place!r} nor its image processor says a size\n"
                 "  write image_size, in pixels, into its config.json"
             )
+
+    @property
+    def processor(self) -> ImageProcessor:
+        """The size and the colours that images are brought to."""
+        size = (self.size, self.size) if isinstance(self.size, int) else tuple(self.size or ())
+        mean, deviation = self.mean.flatten().tolist(), self.deviation.flatten().tolist()
+        return ImageProcessor(tuple(mean), tuple(deviation), (int(size[0]), int(size[1])))
 
     def forward(self, image: Tensor) -> Tensor:
         """Scores `[batch, classes]` of images `[batch, channels, height, width]` in [0, 1]."""

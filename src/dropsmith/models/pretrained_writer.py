@@ -30,6 +30,15 @@ class PretrainedWriter(nn.Module):
         self.net: Any = without_noise(load_pretrained(checkpoint, library_class.from_pretrained))
         self.pad = int(self.net.config.pad_token_id)
 
+    @classmethod
+    def around(cls, net: Any) -> "PretrainedWriter":
+        """The same around a model of transformers that is there already."""
+        model = cls.__new__(cls)
+        nn.Module.__init__(model)
+        model.net = without_noise(net)
+        model.pad = int(net.config.pad_token_id)
+        return model
+
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         """Scores `[batch, time, words]` of what follows each token of the target.
 

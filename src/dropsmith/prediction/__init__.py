@@ -1,8 +1,9 @@
 """Prediction: many noisy passes without gradients, averaged, with their spread."""
 
 from dropsmith.prediction.calibration import Reliability, reliability
+from dropsmith.prediction.frame import Table
 from dropsmith.prediction.native_rules import native_plan
-from dropsmith.prediction.prediction import Prediction
+from dropsmith.prediction.prediction import Prediction, join_predictions, one_pass
 from dropsmith.prediction.run_predict import predict
 from dropsmith.prediction.stream import PredictionStream, stream_predictions
 
@@ -10,7 +11,10 @@ __all__ = [
     "Prediction",
     "PredictionStream",
     "Reliability",
+    "Table",
+    "join_predictions",
     "native_plan",
+    "one_pass",
     "predict",
     "reliability",
     "stream_predictions",

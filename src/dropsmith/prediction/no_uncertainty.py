@@ -4,21 +4,21 @@ from typing import Any
 
 from torch import nn
 
-from dropsmith.errors import NoiseError
+from dropsmith.errors import NoiseError, NoNoiseError
 from dropsmith.noise import state_unchanged
 from dropsmith.passes import audit
 
 _ADD = "\n  add noise: predict(..., plan=Plan(rule('<site>', Bernoulli(rate=0.1))))"
 
 
-def no_noise(model: nn.Module, probe_inputs: Any) -> NoiseError:
+def no_noise(model: nn.Module, probe_inputs: Any) -> NoNoiseError:
     """The error for a model in which nothing random happens, with the reason at each site."""
     reasons = _reasons(model, probe_inputs)
     if not reasons:
-        return NoiseError(
+        return NoNoiseError(
             "this model has no dropout and no plan, so every sample would be the same" + _ADD
         )
-    return NoiseError(
+    return NoNoiseError(
         "no noise is on in this model, so every sample would be the same\n" + reasons + _ADD
     )
 

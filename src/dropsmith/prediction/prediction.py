@@ -4,14 +4,20 @@ Nothing grows with the number of samples: means and squared deviations are carri
 sample (Welford, 1962), in float32, or float64 where the model computes in it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from dropsmith.batches import alike_within
-from dropsmith.errors import NoiseError, did_you_mean
+from dropsmith.errors import MissingExtra, NoiseError, did_you_mean
+from dropsmith.prediction.frame import Table, prediction_table
 from dropsmith.terms import OUTPUT_KINDS, OutputKind, output_kind
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _ROUNDING_UNITS = 64
 """Units in the last place of the largest score that rounding may come to."""
@@ -29,14 +35,18 @@ class Prediction:
         kind: `classification` (softmax over the classes), `multi_label` (a sigmoid each) or
             `regression`.
         mean: probabilities, or values for regression: `[batch, ..., classes]`.
-        variance: of the samples around their mean, divided by samples less one; same shape.
+        variance: of the samples around their mean, divided by samples less one; same shape. NaN
+            where there is one pass alone.
         entropy: of the mean: `[batch, ...]` for classes, the shape of `mean` for labels, None for
             values, which have no distribution.
         expected_entropy: mean of the samples' entropies; shaped alike.
-        mutual_information: between the outcome and the noise, never negative; shaped alike.
-        samples: how many passes were averaged.
+        mutual_information: between the outcome and the noise, never negative; shaped alike. None,
+            as `expected_entropy`, where there is one pass alone: nothing then tells it.
+        samples: how many passes were averaged; 1 for one pass without noise.
         draws: every sample, `[samples, batch, ..., classes]`, where they were kept.
         class_axis: the dimension of `mean` that has the classes; None where there are none.
+        names: of the inputs, where they have some.
+        classes: names of the classes, where they are known.
     """
 
     kind: OutputKind
@@ -48,6 +58,87 @@ class Prediction:
     samples: int
     draws: Tensor | None = None
     class_axis: int | None = None
+    names: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+
+    def to_frame(self) -> "DataFrame":
+        """A `pandas.DataFrame` with a row for each input.
+
+        Its columns are `id`, the name of the input or its number from 1; `prediction`; then of
+        classes `probability_…` for each, `entropy` and `mutual_information` in nats; of values
+        `standard_deviation`, that of the samples.
+
+        >>> import dropsmith as ds
+        >>> _ = torch.manual_seed(0)
+        >>> net = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Linear(4, 2))
+        >>> frame = ds.predict(net, torch.randn(3, 4), samples=20).to_frame()
+        >>> list(frame.columns)  # doctest: +NORMALIZE_WHITESPACE
+        ['id', 'prediction', 'probability_0', 'probability_1', 'entropy', 'mutual_information']
+
+        Raises:
+            MissingExtra: pandas is not installed.
+            DataError: there are several predictions for an input, such as one for each pixel.
+        """
+        table = self.to_table()
+        try:
+            import pandas
+        except ImportError:
+            raise MissingExtra("to_frame", "pandas", "tables") from None
+        return pandas.DataFrame(table)
+
+    def to_table(self) -> Table:
+        """The columns of `to_frame` by name, as lists; None stands where a number is not known.
+
+        Raises:
+            DataError: there are several predictions for an input, such as one for each pixel.
+        """
+        return prediction_table(
+            self.kind,
+            self.mean,
+            variance=self.variance,
+            entropy=self.entropy,
+            information=self.mutual_information,
+            names=self.names,
+            classes=self.classes,
+        )
+
+
+def join_predictions(predictions: Sequence[Prediction]) -> Prediction:
+    """The prediction of several batches, made alike, as one.
+
+    >>> import dropsmith as ds
+    >>> net = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Linear(4, 2))
+    >>> parts = [ds.predict(net, batch, samples=5) for batch in torch.ones(6, 4).split(4)]
+    >>> join_predictions(parts).mean.shape
+    torch.Size([6, 2])
+    """
+    tensors = ("mean", "variance", "entropy", "expected_entropy", "mutual_information")
+    columns = {name: [getattr(part, name) for part in predictions] for name in tensors}
+    draws = [part.draws for part in predictions if part.draws is not None]
+    return replace(
+        predictions[0],
+        names=tuple(name for part in predictions for name in part.names),
+        draws=torch.cat(draws, dim=1) if draws else None,
+        **{name: None if parts[0] is None else torch.cat(parts) for name, parts in columns.items()},
+    )
+
+
+def one_pass(logits: Tensor, kind: OutputKind, class_axis: int = -1) -> Prediction:
+    """The prediction of scores that one pass without noise returned.
+
+    >>> prediction = one_pass(torch.zeros(1, 2), "classification")
+    >>> prediction.mean, prediction.mutual_information
+    (tensor([[0.5000, 0.5000]]), None)
+    """
+    moments = Moments(kind, class_axis=class_axis)
+    moments.add(logits)
+    prediction = moments.prediction()
+    return replace(
+        prediction,
+        variance=torch.full_like(prediction.variance, float("nan")),
+        expected_entropy=None,
+        mutual_information=None,
+    )
 
 
 class Moments:

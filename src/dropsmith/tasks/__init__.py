@@ -17,12 +17,12 @@ from dropsmith.tasks.language.python_docs import PythonDocsTask
 from dropsmith.tasks.language.recurrent import LanguageTask
 from dropsmith.tasks.language.source import LanguageSource
 from dropsmith.tasks.language.stream import Stream, in_windows, scored_in_windows
-from dropsmith.tasks.model_function import build_model
+from dropsmith.tasks.model_function import build_model, call_model_function, import_function
 from dropsmith.tasks.model_hash import model_hash
 from dropsmith.tasks.seq2seq.seq2seq_task import MAX_TEXT_TOKENS, Seq2SeqTask, TextPairs
 from dropsmith.tasks.seq2seq.sequences import Sequences
 from dropsmith.tasks.stored_preprocessing import preprocessing_from_json
-from dropsmith.tasks.task import Data, Task, device_of
+from dropsmith.tasks.task import Data, Kind, Task, device_of
 from dropsmith.tasks.text.sentiment_scale import SentimentTask
 from dropsmith.tasks.text.source import TextSource
 from dropsmith.tasks.text.text_task import TextTask
@@ -43,6 +43,7 @@ __all__ = [
     "GenerationScores",
     "ImageTask",
     "Inputs",
+    "Kind",
     "LanguageSource",
     "LanguageTask",
     "Part",
@@ -59,8 +60,10 @@ __all__ = [
     "TextTask",
     "augmentation",
     "build_model",
+    "call_model_function",
     "device_of",
     "find_task",
+    "import_function",
     "in_windows",
     "learning_rates",
     "model_hash",

@@ -16,18 +16,31 @@ from dropsmith.errors import TaskError, did_you_mean
 
 def build_model(spec: str, data: Any) -> nn.Module:
     """The model that the named function returns: see `with_model`."""
-    function = import_function(spec)
+    return call_model_function(import_function(spec), spec, data)
+
+
+def call_model_function(function: Callable[..., Any], name: str, data: Any) -> nn.Module:
+    """The model that a function returns.
+
+    Args:
+        function: takes the data, or nothing.
+        name: of the function in messages.
+        data: that it may take.
+
+    Raises:
+        TaskError: it needs more, fails, or returns no module.
+    """
     parameters = required_parameters(function)
     if len(parameters) > 1:
         raise TaskError(
-            f"{spec} needs {', '.join(parameters)}: it may take the data and nothing else"
+            f"{name} needs {', '.join(parameters)}: it may take the data and nothing else"
         )
     try:
         model = function(data) if parameters else function()
     except Exception as error:  # the user's own code, whatever it does
-        raise TaskError(f"{spec} failed: {type(error).__name__}: {error}{_line(error)}") from error
+        raise TaskError(f"{name} failed: {type(error).__name__}: {error}{_line(error)}") from error
     if not isinstance(model, nn.Module):
-        raise TaskError(f"{spec} returned a {type(model).__name__}, not a torch.nn.Module")
+        raise TaskError(f"{name} returned a {type(model).__name__}, not a torch.nn.Module")
     return model
 
 

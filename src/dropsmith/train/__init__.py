@@ -8,7 +8,6 @@ from dropsmith.train.loop import steps_of, task_and_data, train
 from dropsmith.train.progress import EvaluationListener, Progress, bar
 from dropsmith.train.run_config import RunConfig, check_run, plan_of
 from dropsmith.train.start import Start
-from dropsmith.train.weights import WEIGHTS, load_weights
 
 LIBRARIES = ("accelerate", "torchmetrics.classification")
 """The libraries that a run loads when it begins."""
@@ -16,7 +15,6 @@ LIBRARIES = ("accelerate", "torchmetrics.classification")
 __all__ = [
     "HASHES",
     "LIBRARIES",
-    "WEIGHTS",
     "Checkpoint",
     "EvaluationListener",
     "Progress",
@@ -28,7 +26,6 @@ __all__ = [
     "check_run",
     "describe_environment",
     "evaluate",
-    "load_weights",
     "plan_of",
     "steps_of",
     "task_and_data",

@@ -15,6 +15,7 @@ import torch
 
 from dropsmith.errors import CheckpointError, TrainingError
 from dropsmith.record import Record, config_id
+from dropsmith.run_folder import RECORD, read_record
 from dropsmith.tasks import (
     Data,
     Task,
@@ -53,7 +54,9 @@ def train(
 
     Args:
         setup: what to run.
-        folder: the run's own; its checkpoint, record (`<id>.json`) and `model.safetensors` go here.
+        folder: the run's own; its checkpoint goes here, and then all that `dropsmith.load` reads:
+            the record (`record.json`), the weights, and what makes the model again. Of a run that
+            leaves the test examples alone, the weights and the record (`<id>.json`).
         resume: go on from the checkpoint in `folder`, or return the record of a finished run.
         progress: is told the share of the steps that is done.
         saving: when to write checkpoints; every 20 seconds where None.
@@ -109,10 +112,10 @@ def _silent(value: Any, /) -> None: ...
 
 def _finished_record(folder: Path, identity: dict[str, Any]) -> Record | None:
     """The record of an earlier run of this setup that came to its end."""
-    path = folder / f"{config_id(identity['config'])}.json"
-    if not path.exists():
+    stored = _stored_record(folder, config_id(identity["config"]))
+    if stored is None:
         return None
-    record = Record.load(path)
+    path, record = stored
     for name, difference in HASHES.items():
         if record.environment.get(name) != identity.get(name):
             raise CheckpointError(
@@ -120,6 +123,16 @@ def _finished_record(folder: Path, identity: dict[str, Any]) -> Record | None:
                 "  to make it again: train(..., resume=False)"
             )
     return record
+
+
+def _stored_record(folder: Path, record_id: str) -> tuple[Path, Record] | None:
+    """The record in a run's folder and its path, under either name that it may have."""
+    if (path := folder / RECORD).exists():
+        record = read_record(folder)
+        if record.id == record_id:
+            return path, record
+    path = folder / f"{record_id}.json"
+    return (path, Record.load(path)) if path.exists() else None
 
 
 @contextmanager

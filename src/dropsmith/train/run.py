@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 from dropsmith.files import keep_trying
+from dropsmith.noise import find_noise
 from dropsmith.record import Record, validation_loss
+from dropsmith.run_folder import WEIGHTS, FinishedRun
 from dropsmith.tasks import Budget, Data, GenerationScores, device_of
 from dropsmith.train.accounting import cost, forget_peak, peak_bytes, surroundings
 from dropsmith.train.checkpoint import FILE, Checkpoint, Saving, write
@@ -20,7 +22,6 @@ from dropsmith.train.optimisers import after_evaluation, evaluation_weights
 from dropsmith.train.progress import EvaluationListener, Progress
 from dropsmith.train.state import State
 from dropsmith.train.step import Stepper
-from dropsmith.train.weights import WEIGHTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +187,24 @@ class Run:
             scores=scores,
             cost=cost(state, self.length.views[state.step]),
         )
-        keep_trying(partial(write, self.folder / WEIGHTS, state.best), self.folder)
-        keep_trying(partial(record.save, self.folder), self.folder)
+        self._write_folder(record)
         (self.folder / FILE).unlink(missing_ok=True)
         return record
+
+    def _write_folder(self, record: Record) -> None:
+        """Write what using the model takes, and the record; less where a choice goes by the run."""
+        setup, state = self.stepper.setup, self.state
+        if not setup.score_test:
+            keep_trying(partial(write, self.folder / WEIGHTS, state.best), self.folder)
+            keep_trying(partial(record.save, self.folder), self.folder)
+            return
+        noise = find_noise(state.model)
+        FinishedRun(
+            record=record,
+            kind=self.stepper.task.kind,
+            data=self.data,
+            plan=setup.plan,
+            model=state.model,
+            weights=state.best,
+            noise_step=0 if noise is None else noise.step,
+        ).write(self.folder)

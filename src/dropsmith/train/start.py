@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from dropsmith.errors import DataError, TaskError
 from dropsmith.record import Record, is_record
+from dropsmith.run_folder import WEIGHTS, first_names, read_weights, weight_differences
 from dropsmith.tasks import Data
 from dropsmith.train.checkpoint import FILE
 from dropsmith.train.environment import words_hash
-from dropsmith.train.weights import WEIGHTS, first_names, read_weights, weight_differences
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,11 +5,12 @@ import torch
 from safetensors.torch import load_file
 
 from dropsmith.objectives import TaskLoss
+from dropsmith.run_folder import WEIGHTS
 from dropsmith.tasks import TASKS, Budget, Data, find_task
 from dropsmith.tasks.images.augmentation import Crops, Flips
 from dropsmith.tasks.images.cifar10_wrn import CIFAR10_WRN, CIFAR10_WRN_AUGMENTED, WideTask
 from dropsmith.tasks.images.image_task import image_split
-from dropsmith.train import WEIGHTS, Saving, Setup, task_and_data, train
+from dropsmith.train import Saving, Setup, task_and_data, train
 
 
 def pictures(data=None, limit=None, bounds=None):

@@ -6,9 +6,10 @@ import torch
 from safetensors.torch import load_file
 
 from dropsmith.compare import Design, pick
+from dropsmith.run_folder import WEIGHTS
 from dropsmith.tasks import Budget, find_task
 from dropsmith.tasks.language.transformer_xl import MEMORY, SEGMENT
-from dropsmith.train import WEIGHTS, Saving, evaluate, train
+from dropsmith.train import Saving, evaluate, train
 
 TASK = find_task("penn-treebank-xl")
 BUDGET = Budget(epochs=2, batch_size=4, learning_rate=3e-3)

@@ -7,29 +7,60 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import DataError
-from dropsmith.files import read_tensors
+from dropsmith.files import read_tensors, write_tensors
 
 WEIGHTS = "model.safetensors"
 """The file in a run's folder that holds its best weights."""
+
+NET = "net."
+"""The begin of names of weights in a model that wraps one of transformers."""
+
+PREFIX = "prefix"
+"""The text beside weights that says what their names began with in the model that was trained."""
 
 _NAME_COUNT = 3
 """Names of weights that an error shows of each kind."""
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The weights in a file by name.
+    """The weights in a file by their names in the model.
+
+    A file of a model of transformers has them under the library's own names, and says so.
 
     Raises:
         DataError: it cannot be read, or holds none.
     """
     try:
-        return read_tensors(path)[0]
+        tensors, texts = read_tensors(path)
+        prefix = NET if texts.get(PREFIX) == NET else ""
+        return {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
     except (OSError, DataError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise DataError(
             f"cannot read weights from {path}\n  {reason}\n"
             f"  looked for: a file in the safetensors format, such as a run's {WEIGHTS}"
         ) from None
+
+
+def write_weights(
+    path: Path, weights: Mapping[str, Tensor], texts: Mapping[str, str], *, unwrap: bool = False
+) -> None:
+    """Write weights to a file, whole or not at all.
+
+    Args:
+        path: of the file.
+        weights: by their names in the model.
+        texts: stand beside them in the file.
+        unwrap: whether the file has them under the names of the model of transformers inside.
+
+    Raises:
+        OSError, DataError: as of `write_tensors`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if unwrap:
+        weights = {name.removeprefix(NET): tensor for name, tensor in weights.items()}
+        texts = {**texts, PREFIX: NET}
+    write_tensors(path, weights, {**texts, "format": "pt"})
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -39,10 +70,15 @@ def load_weights(model: nn.Module, path: Path) -> None:
         DataError: they cannot be read, or are of another model, which is as it was then.
     """
     stored = read_weights(path)
+    check_weights(model, stored, path)
+    model.load_state_dict(stored)
+
+
+def check_weights(model: nn.Module, stored: Mapping[str, Tensor], path: Path) -> None:
+    """Raise `DataError` unless the weights that were read from a path are those of a model."""
     if differing := weight_differences(stored, model.state_dict()):
         lines = "\n  ".join(differing)
         raise DataError(f"the weights in {path} are of another model\n  {lines}")
-    model.load_state_dict(stored)
 
 
 def weight_differences(stored: Mapping[str, Tensor], current: Mapping[str, Tensor]) -> list[str]:

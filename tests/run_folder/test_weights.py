@@ -10,8 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dropsmith.errors import DataError
-from dropsmith.train import WEIGHTS, load_weights
-from dropsmith.train.weights import read_weights
+from dropsmith.run_folder import WEIGHTS, load_weights, read_weights
 from faults.mutate import mutate_bytes
 
 
