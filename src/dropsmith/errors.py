@@ -40,7 +40,7 @@ class NoiseError(DropsmithError, RuntimeError):
 
 
 class NoNoiseError(NoiseError):
-    """Samples were asked for of a model in which nothing is random: all would be the same."""
+    """Samples were asked for of a model whose noise changes nothing: all would be the same."""
 
 
 class ViewError(DropsmithError, RuntimeError):

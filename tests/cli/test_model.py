@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from compare.synthetic import TASK
 from dropsmith.cli._model import load_trained_model, model_and_batch
 from dropsmith.errors import DataError
-from dropsmith.train import WEIGHTS
+from dropsmith.run_folder import WEIGHTS
 from train.setups import digits
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from compare.workers import spread_here
 from dropsmith.compare import runs
 from dropsmith.record import Record
-from dropsmith.train import WEIGHTS
+from dropsmith.run_folder import WEIGHTS
 
 
 @pytest.fixture(autouse=True)

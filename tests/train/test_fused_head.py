@@ -8,8 +8,9 @@ from safetensors.torch import load_file
 
 from dropsmith.objectives import Fraternal, RDrop, TaskLoss
 from dropsmith.plans.plan import Plan
+from dropsmith.run_folder import WEIGHTS
 from dropsmith.tasks import Budget, find_task
-from dropsmith.train import WEIGHTS, Setup, train
+from dropsmith.train import Setup, train
 
 
 @pytest.fixture(scope="module")

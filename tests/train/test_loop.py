@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from dropsmith.errors import CheckpointError, SiteError, TaskError, TrainingError
 from dropsmith.objectives import ExpectationLinear, LRDrop, TwoSample
-from dropsmith.record import Record
+from dropsmith.run_folder import RECORD, WEIGHTS, read_record
 from dropsmith.tasks import Budget, find_task
-from dropsmith.train import WEIGHTS, Saving, evaluate, loop, run, task_and_data, train
+from dropsmith.train import Saving, evaluate, loop, run, task_and_data, train
 from dropsmith.train.checkpoint import FILE
 from train.setups import SHORT, digits
 
@@ -69,8 +69,9 @@ def test_a_record_holds_the_curve_the_scores_the_cost_and_where_it_ran(tmp_path)
         record.scores
     )
     assert record.environment["data_sha256"] == find_task("digits").load(limit=100).sha256
-    assert Record.load(tmp_path / f"{record.id}.json") == record
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{record.id}.json", WEIGHTS]
+    assert read_record(tmp_path) == record
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"README.md", "config.json", WEIGHTS, "plan.json", RECORD}
 
 
 OVERFITTING = digits(views=1, noise=False, budget=replace(SHORT, epochs=20, learning_rate=0.02))
@@ -197,8 +198,8 @@ def test_a_finished_run_is_not_made_again_unless_asked_for(tmp_path):
 
 
 def test_a_finished_run_on_other_data_is_refused(tmp_path):
-    record = train(digits(), tmp_path)
-    path = tmp_path / f"{record.id}.json"
+    train(digits(), tmp_path)
+    path = tmp_path / RECORD
     values = json.loads(path.read_text())
     values["environment"]["data_sha256"] = "0"
     path.write_text(json.dumps(values))

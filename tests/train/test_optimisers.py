@@ -11,10 +11,11 @@ import dropsmith.train.run
 from dropsmith.models import SmallLSTM
 from dropsmith.objectives import TaskLoss
 from dropsmith.plans.plan import Plan
+from dropsmith.run_folder import WEIGHTS
 from dropsmith.tasks import Budget, find_task
 from dropsmith.tasks.learning_rates import Constant, Plateau, UntilWorse
 from dropsmith.tasks.optimisers import ASGD, SGD, Adam, AdamW, TriggeredASGD
-from dropsmith.train import WEIGHTS, Saving, Setup, train
+from dropsmith.train import Saving, Setup, train
 from dropsmith.train.averaging import AveragedSGD
 from dropsmith.train.optimisers import optimizer_of
 from dropsmith.train.state import State

@@ -10,8 +10,9 @@ import dropsmith as ds
 from dropsmith.errors import SiteError
 from dropsmith.models import small_transformer
 from dropsmith.objectives import RDrop
+from dropsmith.run_folder import WEIGHTS
 from dropsmith.tasks import Budget
-from dropsmith.train import WEIGHTS, Setup, train
+from dropsmith.train import Setup, train
 
 ABOVE = ds.Plan(ds.rule("layers.1.*", ds.Bernoulli(rate=0.4)))
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from dropsmith.errors import NoiseError, NoNoiseError
+from dropsmith.errors import NoNoiseError
 from dropsmith.noise import state_unchanged
 from dropsmith.passes import audit
 
@@ -23,10 +23,10 @@ def no_noise(model: nn.Module, probe_inputs: Any) -> NoNoiseError:
     )
 
 
-def no_effect(model: nn.Module, probe_inputs: Any, samples: int, sites: list[str]) -> NoiseError:
+def no_effect(model: nn.Module, probe_inputs: Any, samples: int, sites: list[str]) -> NoNoiseError:
     """The error for noise that ran and left no trace in what the model returned."""
     ran = ", ".join(sites[:4]) + (f" and {len(sites) - 4} more" if len(sites) > 4 else "")
-    return NoiseError(
+    return NoNoiseError(
         f"all {samples} samples are the same, though noise ran at {ran or 'a call of torch'}\n"
         f"{_reasons(model, probe_inputs)}\n  what is dropped there does not reach the outputs: "
         "is it zero already, overwritten, or beside the way to them?"

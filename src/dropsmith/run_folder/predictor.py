@@ -127,10 +127,12 @@ class Predictor:
         start, noisy = 0, samples > 0
         for part_batch in inputs.part.batches(batch_size):
             batch = {name: c.to(device_of(self.model)) for name, c in part_batch.columns.items()}
-            prediction = None
-            if noisy:
-                prediction = self._samples(batch, samples, seed)
-                noisy = prediction is not None
+            try:
+                prediction = self._samples(batch, samples, seed) if noisy else None
+            except NoNoiseError:
+                if start:  # there was noise in the batches before
+                    raise
+                prediction, noisy = None, False
             prediction = prediction or self._one_pass(batch)
             names = inputs.names[start : start + len(prediction.mean)]
             start += len(names)
@@ -216,13 +218,9 @@ class Predictor:
         names = tuple(str(number) for number in range(1, count + 1))
         return Inputs(names=names, part=Split(dict(tensors)), labels=labels)
 
-    def _samples(self, batch: Mapping[str, Tensor], samples: int, seed: int) -> Prediction | None:
-        """The mean of samples; None where nothing in the model is random."""
+    def _samples(self, batch: Mapping[str, Tensor], samples: int, seed: int) -> Prediction:
         with self._with_noise(batch):
-            try:
-                return predict(self.model, batch, samples, seed=seed, kind=self.description.kind)
-            except NoNoiseError:
-                return None
+            return predict(self.model, batch, samples, seed=seed, kind=self.description.kind)
 
     @contextmanager
     def _with_noise(self, batch: Mapping[str, Tensor]) -> Iterator[None]:
