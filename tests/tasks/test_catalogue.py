@@ -25,7 +25,7 @@ def test_a_misspelt_task_is_named_with_its_likely_correction():
 
 def test_a_folder_of_tables_is_texts_and_a_folder_of_folders_is_pictures(tmp_path):
     (tmp_path / "tables").mkdir()
-    (tmp_path / "tables" / "train.csv").write_text("text,label\n")
+    (tmp_path / "tables" / "train.csv").write_text("text,label\na b,1\n")
     (tmp_path / "pictures" / "cat").mkdir(parents=True)
     assert "path" in find_task(str(tmp_path / "tables")).noises
     assert "spatial" in find_task(str(tmp_path / "pictures")).noises

@@ -1,9 +1,11 @@
 """Options of how data is read, which every command that reads data takes: as one value."""
 
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
@@ -11,7 +13,7 @@ import typer
 from dropsmith.errors import TaskError, did_you_mean
 
 if TYPE_CHECKING:
-    from dropsmith.tasks import Bounds, DataOptions
+    from dropsmith.tasks import Bounds, Data, DataOptions, Task
 
 _PANEL = "Your own data"
 
@@ -184,6 +186,20 @@ def _size(text: str | None) -> tuple[int, int] | None:
             "  such as --image-size 64 or --image-size 48x64"
         )
     return int(numbers[0]), int(numbers[-1])
+
+
+def print_data(task: "Task", data: "Data", place: Path | None, as_json: bool) -> None:
+    """Print what was found in a user's own data; nothing of data that a task carries.
+
+    Args:
+        task, data: the task and its examples.
+        place: the folder or file that was named beside the task.
+        as_json: whether standard output is for a machine, so that the lines go to standard error.
+    """
+    from dropsmith.tasks import TASKS, describe
+
+    if place is not None or task.name not in TASKS:
+        print(describe(task, data), end="\n\n", file=sys.stderr if as_json else sys.stdout)
 
 
 def bounds_of(texts: list[str] | None) -> "Bounds":

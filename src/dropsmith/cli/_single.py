@@ -8,7 +8,7 @@ from dropsmith.cli._values import budget_of, find, numbers, plan_at, setting_of,
 if TYPE_CHECKING:
     from dropsmith.plans import Kind
     from dropsmith.record import Record
-    from dropsmith.tasks import DataOptions
+    from dropsmith.tasks import Data, DataOptions, Task
     from dropsmith.train import Setup
 
 
@@ -58,10 +58,10 @@ def setup_of(
     return replace(setup, plan=final_plan, samples=samples, samples_without=without)
 
 
-def check_setup(setup: "Setup") -> None:
+def check_setup(setup: "Setup") -> "tuple[Task, Data]":
     """Read the data and put the plan on the model once, so that what cannot be is said at once.
 
-    So are the weights that the run begins from.
+    So are the weights that the run begins from. Returned are the task and its examples.
     """
     from dropsmith.compare import check_plans
     from dropsmith.train import task_and_data
@@ -69,6 +69,7 @@ def check_setup(setup: "Setup") -> None:
     task, data = task_and_data(setup)
     trunks = [] if setup.trunk is None else [setup.trunk]
     check_plans(task, data, [setup.plan], trunks, setup.start)
+    return task, data
 
 
 def record_of(setup: "Setup", folder: Path, again: bool = False) -> "Record":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dropsmith.cli._data_options import print_data
 from dropsmith.cli._options import (
     Again,
     AsJson,
@@ -157,6 +158,7 @@ def compare(
         start=start_of(start),
     )
     check(design)
+    print_data(comparison_task, comparison_task.load(data, examples), data, as_json)
     folder = folder_of(out, task)
     data_place = data or (None if task in TASKS else Path(task))
     comparison = _run(design, folder, processes, again)

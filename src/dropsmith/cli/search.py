@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from dropsmith.cli._children import SearchOptions, children_of
+from dropsmith.cli._data_options import print_data
 from dropsmith.cli._options import (
     AsJson,
     BatchSize,
@@ -105,6 +106,7 @@ def search(
         precision=precision,
     )
     children = children_of(options)
+    print_data(children.task, children.task.load(data, children.setup.limit), data, as_json)
     methods = rivals(children.task, retrain_seeds, retrain_with)
     folder = folder_of(out, f"search-{children.name}")
     loss = LOSSES["mse" if children.task.kind == "regression" else "nll"]

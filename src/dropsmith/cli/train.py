@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from dropsmith.cli._data_options import print_data
 from dropsmith.cli._options import (
     Again,
     AsJson,
@@ -112,7 +113,7 @@ def train(
             without=kinds(samples_without),
             start=start,
         )
-    check_setup(setup)
+    print_data(*check_setup(setup), data, as_json)
     folder = folder_of(out, home or setup.task)
     record = record_of(setup, folder, again)
     from dropsmith.files import json_text

@@ -9,6 +9,7 @@ from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
 from dropsmith.tasks.data.part import Batch, Part, Split
 from dropsmith.tasks.data.preprocessing import Inputs, Preprocessing
 from dropsmith.tasks.data.selection import NO_LIMIT
+from dropsmith.tasks.description import describe
 from dropsmith.tasks.generation import GenerationScores
 from dropsmith.tasks.images import augmentation
 from dropsmith.tasks.images.augmented_images import AugmentedImages
@@ -61,6 +62,7 @@ __all__ = [
     "augmentation",
     "build_model",
     "call_model_function",
+    "describe",
     "device_of",
     "find_task",
     "import_function",

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from dropsmith.errors import DataError, TaskError, did_you_mean
-from dropsmith.tasks.data.data_options import FLAGS, NO_OPTIONS, DataOptions
-from dropsmith.tasks.data.tables import is_table
+from dropsmith.tasks.data.data_options import FLAGS, NO_OPTIONS, TABLE, DataOptions
+from dropsmith.tasks.data.table_layout import InputKind, find_layout
+from dropsmith.tasks.data.table_parts import holds_tables
 from dropsmith.tasks.images.cifar10 import CIFAR10, CIFAR10_VIT
 from dropsmith.tasks.images.cifar10_wrn import (
     CIFAR10_WRN,
@@ -109,10 +110,13 @@ def find_task(
     if data is not None and not Path(data).exists():
         raise DataError(f"no file or folder {data}\n  it was given as the data of {name}")
     if name in TASKS:
-        return _with_options(TASKS[name], data_options)
+        task = TASKS[name]
+        if task is TEXT and data is not None:
+            return table_task(name, Path(data), None, data_options, "text")
+        return _with_options(task, data_options)
     path = Path(name)
-    if path.is_file() or (path.is_dir() and any(is_table(file) for file in path.iterdir())):
-        return _with_options(replace(TEXT, name=name, home=path), data_options)
+    if holds_tables(path):
+        return table_task(name, path if data is None else Path(data), path, data_options)
     if path.is_dir():
         return _with_options(replace(IMAGES, name=name, home=path), data_options)
     raise TaskError(
@@ -121,15 +125,54 @@ def find_task(
     )
 
 
+def table_task(
+    name: str,
+    path: Path,
+    home: Path | None,
+    options: DataOptions,
+    inputs: InputKind | None = None,
+) -> Task:
+    """The task of a user's own table, or of a folder of tables, as its columns are found.
+
+    Args:
+        name: of the task.
+        path: of the table or folder.
+        home: what the task reads where it is given no data.
+        options: what is set by the user.
+        inputs: what the model reads, where the name of the task says so.
+
+    Raises:
+        DataError: it cannot be told which column is what.
+        TaskError: an option is not one of tables.
+    """
+    _check_options(name, (*TABLE, "feature_columns", "kind", "text_length"), options)
+    layout = find_layout(path, options, inputs)
+    source = replace(
+        TEXT.source,
+        columns=layout.columns,
+        label=layout.label,
+        id_column=layout.id_column,
+        unused=layout.unused,
+        kind=layout.kind,
+    )
+    return replace(
+        TEXT, name=name, home=home, source=source, kind=layout.kind, data_options=options
+    )
+
+
 def _with_options(task: Task, data_options: DataOptions) -> Task:
-    unused = [name for name in data_options.changed() if name not in task.option_names]
-    if unused:
-        options = ", ".join(FLAGS[name] for name in task.option_names) or "none"
-        raise TaskError(
-            f"the task {task.name} does not take {FLAGS[unused[0]]}\n"
-            f"  of the options of data it takes: {options}"
-        )
+    _check_options(task.name, task.option_names, data_options)
     if task.data_options == data_options:
         return task
     # Every task of the catalogue is a dataclass, which its base is not.
     return cast(Task, replace(cast(Any, task), data_options=data_options))
+
+
+def _check_options(task: str, names: tuple[str, ...], data_options: DataOptions) -> None:
+    unused = [name for name in data_options.changed() if name not in names]
+    if unused:
+        options = ", ".join(FLAGS[name] for name in names) or "none"
+        raise TaskError(
+            f"the task {task} does not take {FLAGS[unused[0]]}\n"
+            f"  of the options of data it takes: {options}"
+        )

@@ -37,6 +37,7 @@ class Data:
         full_size: how many training examples there are without a limit, in what a limit counts,
             where that is not what a step counts.
         mean: what was taken from values before they were divided by the `unit` of their part.
+        notes: what was found in the data beside its parts, each with a word for what it is about.
         preprocessing: the steps by which new examples become the model's columns; None where data
             does not come from files of examples.
     """
@@ -51,6 +52,7 @@ class Data:
     vocabulary: tuple[str, ...] = ()
     full_size: int | None = None
     mean: float = 0.0
+    notes: tuple[tuple[str, str], ...] = ()
     preprocessing: Preprocessing | None = None
 
     @classmethod
@@ -63,9 +65,17 @@ class Data:
         vocabulary: tuple[str, ...] = (),
         full_size: int | None = None,
         mean: float = 0.0,
+        notes: tuple[tuple[str, str], ...] = (),
         preprocessing: Preprocessing | None = None,
+        settings: tuple[str, ...] = (),
     ) -> "Data":
-        """Data of the three parts train, validation and test, their hash taken here."""
+        """Data of the three parts train, validation and test, their hash taken here.
+
+        Args:
+            parts: train, validation and test.
+            names, source, vocabulary, full_size, mean, notes, preprocessing: see above.
+            settings: what else decides the model, and so is hashed: an unusual length of texts.
+        """
         train, validation, test = parts
         return cls(
             train=train,
@@ -73,11 +83,12 @@ class Data:
             test=test,
             classes=len(names),
             names=tuple(names),
-            sha256=_hash(parts, (*names, *vocabulary)),
+            sha256=_hash(parts, (*names, *vocabulary, *settings)),
             source=source,
             vocabulary=vocabulary,
             full_size=full_size,
             mean=mean,
+            notes=notes,
             preprocessing=preprocessing,
         )
 

@@ -3,13 +3,15 @@
 import csv
 import gzip
 import json
+import sys
 import tracemalloc
 
+import pandas
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dropsmith.errors import DataError
+from dropsmith.errors import DataError, MissingExtra
 from dropsmith.tasks import Bounds
 from dropsmith.tasks.data.tables import column_named, is_table, table_rows
 
@@ -39,6 +41,17 @@ def test_a_table_is_known_by_its_name(tmp_path, name):
         ("t.tsv", "a\tb\n1\t2\n3\t4\n", (2, 3)),
         ("t.tsv.gz", "a\tb\r\n1\t2\r\n\r\n3\t4", (2, 4)),
         ("t.jsonl", '{"a": "1", "b": "2"}\n\n{"b": "4", "a": "3"}', (1, 3)),
+        ("t.csv", "a;b\n1;2\n3;4\n", (2, 3)),
+        ("t.csv", "a\tb\n1\t2\n\n3\t4\n", (2, 4)),
+        ("t.csv.gz", '"a"|"b"\n"1"|2\n3|4\n', (2, 3)),
+        ("t.tsv", "a,b\n1,2\n3,4\n", (2, 3)),
+        ("t.csv", "a;b\n1;2\n3;4\n".encode("utf-16"), (2, 3)),
+        ("t.json", '[{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]', (1, 2)),
+        ("t.json.gz", '{"a": ["1", "3"],\n "b": ["2", "4"]}', (1, 2)),
+        ("t.json", '{"a": {"0": "1", "5": "3"}, "b": {"0": "2", "5": "4"}}', (1, 2)),
+        ("t.json", '{"data": [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]}', (1, 2)),
+        ("t.json", '{"columns": ["a", "b"], "data": [["1", "2"], ["3", "4"]]}', (1, 2)),
+        ("t.json", '{"a": "1", "b": "2"}\n{"a": "3", "b": "4"}\n', (1, 2)),
         ("t.jsonl", '\ufeff{"a": "1", "b": "2"}\r\n{"b": "4", "a": "3"}\r\n', (1, 2)),
     ],
 )
@@ -69,9 +82,78 @@ def test_what_csv_writes_is_read(tmp_path_factory, cells):
     assert [list(row.values()) for _, row in table_rows(path)] == cells
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
+@pytest.mark.parametrize("quoting", [csv.QUOTE_ALL, csv.QUOTE_MINIMAL])
+def test_every_delimiter_is_found_among_texts_full_of_others(tmp_path, delimiter, name, quoting):
+    texts = ["one, two; three", "a | b", "x;y|z", "plain", "1,5 or 2;5"]
+    if delimiter == "\t" and name == "t.tsv":
+        quoting = csv.QUOTE_NONE
+    with (tmp_path / name).open("w", newline="") as file:
+        csv.writer(file, delimiter=delimiter, quoting=quoting).writerows(
+            [
+                ["text", "label", "id"],
+                *([text, "good", number] for number, text in enumerate(texts)),
+            ]
+        )
+    read = [row for _, row in table_rows(tmp_path / name)]
+    assert [row["text"] for row in read] == texts
+    assert {len(row) for row in read} == {3}
+
+
+def test_a_delimiter_and_an_encoding_that_are_given_are_used(tmp_path):
+    path = written(tmp_path / "t.csv", "é#b\n1,2;3#4\n".encode("cp1252"))
+    with pytest.raises(DataError, match="--encoding cp1252"):
+        list(table_rows(path))
+    assert list(table_rows(path, delimiter="#", encoding="cp1252")) == [
+        (2, {"é": "1,2;3", "b": "4"})
+    ]
+
+
+@pytest.mark.parametrize("orient", ["records", "columns", "split", "table", "index", "values"])
+def test_what_pandas_writes_as_json_is_read_or_refused(tmp_path, orient):
+    frame = pandas.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+    frame.to_json(tmp_path / "t.json", orient=orient)
+    if orient == "values":
+        with pytest.raises(DataError, match="holds no table"):
+            list(table_rows(tmp_path / "t.json"))
+        return
+    rows = [row for _, row in table_rows(tmp_path / "t.json")]
+    assert [(row["a"], row["b"]) for row in rows] == [(1, "x"), (2, "y")]
+
+
+def test_parquet_gives_the_rows_that_pandas_wrote(tmp_path):
+    frame = pandas.DataFrame({"a": range(9), "b": [None, *map(str, range(8))]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    read = list(table_rows(tmp_path / "t.parquet"))
+    assert [number for number, _ in read] == list(range(1, 10))
+    assert [row["a"] for _, row in read] == list(range(9))
+    assert [row["b"] for _, row in read] == [None, *map(str, range(8))]
+    with pytest.raises(DataError, match=r"more than 8 rows[\s\S]*--bound rows=16"):
+        list(table_rows(tmp_path / "t.parquet", Bounds(rows=8)))
+    with pytest.raises(DataError, match="more than 100 bytes"):
+        list(table_rows(tmp_path / "t.parquet", Bounds(bytes=100)))
+
+
+def test_a_damaged_parquet_file_and_a_missing_pyarrow_are_one_sentence(tmp_path, monkeypatch):
+    path = written(tmp_path / "t.parquet", b"PAR1 and no more")
+    with pytest.raises(DataError, match=r"cannot read .*t\.parquet\n  "):
+        list(table_rows(path))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtra, match=r"needs pyarrow[\s\S]*dropsmith\[parquet\]"):
+        list(table_rows(path))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
+        ("t.json", '{"a": 1}', "holds no table"),
+        ("t.json", "[[1, 2]]", "holds no table"),
+        ("t.json", '{"a": [1], "b": [1, 2]}', "do not hold the same rows: a 1, b 2"),
+        ("t.json", '{"a": {"0": 1}, "b": {"1": 1}}', "do not hold the same rows"),
+        ("t.json", '{"columns": ["a"], "data": [[1, 2]]}', "one cell for each of its columns"),
+        ("t.json", "[1, ", "t.json is not JSON"),
+        ("t.json", '[{"a": 1, "a": 2}]', "t.json has the field 'a' twice"),
         ("t.csv", "a,b\n1\n", "line 2 of .* has 1 columns, its header 2: a, b"),
         ("t.csv", "a,b\n1,2,3\n", "line 2 of .* has 3 columns, its header 2"),
         ("t.tsv", "a\tb\n1\t2\n\t\t\n", "line 3 of .* has 3 columns"),
@@ -95,7 +177,7 @@ def test_what_csv_writes_is_read(tmp_path_factory, cells):
         ("t.jsonl", '{"a": "\\ud800"}', "line 1 of .* has half a character"),
         ("t.csv", b"a,b\n1,\xff\n", "line 2 of .* is not in UTF-8"),
         ("t.csv", b"a,b\n1,\x00\n", "line 2 of .* has a byte 0"),
-        ("t.txt", "a", "a table ends in .csv, .tsv, .jsonl"),
+        ("t.txt", "a", "a table ends in .csv, .tsv, .jsonl, .json, .parquet"),
     ],
 )
 def test_what_is_no_row_is_named_with_its_line(tmp_path, name, content, message):

@@ -50,17 +50,44 @@ def test_lines_end_where_python_ends_them(tmp_path_factory, text):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("text".encode("utf-16"), r"is in UTF-16, [\s\S]*iconv -f UTF-16 -t UTF-8"),
-        (b"\xfe\xff" + "text".encode("utf-16-be"), "is in UTF-16"),
-        ("text".encode("utf-32"), "is in UTF-32"),
-        ("text\n".encode("utf-16-le"), r"line 1 of .* has a byte 0[\s\S]*UTF-16LE"),
+        ("text\n".encode("utf-16-le"), r"line 1 of .* has a byte 0[\s\S]*--encoding utf-16-le"),
         (b"one\ntw\x00o\n", "line 2 of .* has a byte 0"),
-        (b"one\ntwo\nthr\xffee\n", "line 3 of .* is not in UTF-8"),
+        (b"one\ntwo\nthr\xffee\n", r"line 3 of .* is not in UTF-8[\s\S]*--encoding cp1252"),
     ],
 )
 def test_what_is_no_text_in_utf_8_is_named_with_its_line(path, reader, data, message):
     with pytest.raises(DataError, match=message):
         reader(written(path, data), Bounds())
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-be", "utf-32-le"])
+def test_the_mark_at_the_begin_of_a_text_says_its_encoding(path, reader, encoding):
+    mark = "" if encoding in ("utf-16", "utf-32") else "\ufeff"
+    assert reader(written(path, (mark + TEXT).encode(encoding)), Bounds()) == TEXT
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16-le", "latin-1", "utf-8-sig", "gb18030"])
+def test_an_encoding_that_is_given_is_used(path, encoding):
+    written(path, TEXT.encode(encoding))
+    assert read_text(path, encoding=encoding) == TEXT
+    assert "".join(text_lines(path, encoding=encoding)) == TEXT
+
+
+def test_another_encoding_than_the_given_one_is_refused_by_its_line(path):
+    written(path, b"one\ntw\x81o\n")
+    with pytest.raises(DataError, match=r"is not in cp1252, after line 0[\s\S]*--encoding"):
+        list(text_lines(path, encoding="cp1252"))
+    written(path, TEXT.encode("utf-16"))
+    with pytest.raises(DataError, match="begins with the mark of UTF-16-LE, and cp1252 was given"):
+        list(text_lines(path, encoding="cp1252"))
+
+
+def test_lines_in_other_encodings_are_bounded_too(path):
+    written(path, ("x" * 100 + "\n").encode("utf-16"))
+    assert len(list(text_lines(path, Bounds(row_bytes=101)))) == 1
+    with pytest.raises(DataError, match=r"line 1 of .* more than 100 bytes"):
+        list(text_lines(path, Bounds(row_bytes=100)))
 
 
 ZIPPED = gzip.compress(TEXT.encode() * 50, mtime=0)

@@ -69,7 +69,7 @@ def test_tables_in_a_folder_are_found_by_their_names(tmp_path):
 
 
 def test_a_folder_without_tables_says_what_was_looked_for(tmp_path):
-    with pytest.raises(DataError, match=r"no table in[\s\S]*train, dev and test, or all"):
+    with pytest.raises(DataError, match=r"no table in[\s\S]*train, valid and test, or all"):
         read_parts(tmp_path, ("text",))
     with pytest.raises(DataError, match="no file or folder"):
         read_parts(tmp_path / "gone", ("text",))

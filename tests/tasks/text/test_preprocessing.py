@@ -73,7 +73,7 @@ def test_a_class_that_training_did_not_have_is_refused_by_its_row(data: Data):
 
 
 def test_a_row_without_the_column_of_texts_is_refused_and_its_columns_named(data: Data):
-    with pytest.raises(DataError, match=r"row 1 has no 'text'\n  its columns are: body"):
+    with pytest.raises(DataError, match=r"row 1 has no column 'text'\n  its columns are: body"):
         read_back(data).inputs([{"body": "a"}])
 
 

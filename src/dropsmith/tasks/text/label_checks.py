@@ -7,6 +7,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from dropsmith.errors import DataError
+from dropsmith.tasks.data.tables import row_place
 
 Place = tuple[Path, int]
 """A file and a line in it."""
@@ -48,7 +49,7 @@ class ClassSpellings:
         if first != label:
             raise DataError(
                 f"one class has two spellings: {first[:60]!r} and {label[:60]!r}\n"
-                f"  line {line} of {path} has the first, line {place[1]} of {place[0]} the second\n"
+                f"  {row_place(path, line)} has the first, {row_place(*place)} the second\n"
                 "  write it in one way"
             )
         self._known.add(label)
@@ -70,8 +71,7 @@ def value_of(label: str, place: Place) -> float:
     Raises:
         DataError: it writes none, or too large a one.
     """
-    path, line = place
-    return value_in(label, f"the label at line {line} of {path}")
+    return value_in(label, f"the label at {row_place(*place)}")
 
 
 def value_in(label: str, what: str) -> float:

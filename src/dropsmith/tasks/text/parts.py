@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from dropsmith.errors import DataError
-from dropsmith.tasks.data.bounds import USUAL, Bounds
+from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
 from dropsmith.tasks.data.selection import PARTS, part_of, stratify
 from dropsmith.tasks.data.sources import load_from_hub
-from dropsmith.tasks.data.tables import is_table
-from dropsmith.tasks.text.label_checks import LabelCheck
+from dropsmith.tasks.data.table_parts import part_tables
+from dropsmith.tasks.text.label_checks import LabelCheck, Place
 from dropsmith.tasks.text.tables import SEPARATOR, Example, join_sentences, read_table
 
 CUT = 1_000
@@ -25,27 +25,24 @@ CUT = 1_000
 
 Parts = dict[str, list[Example]]
 
-_STEMS = {
-    "train": ("train",),
-    "validation": ("dev", "val"),
-    "test": ("test",),
-    "all": ("all",),
-}
-
 
 def read_parts(
     path: Path,
     text: Sequence[str],
     label: str = "label",
     second: str | None = None,
-    bounds: Bounds = USUAL,
+    *,
+    columns: Sequence[str] = (),
+    options: DataOptions = NO_OPTIONS,
     check: LabelCheck | None = None,
+    unlabelled: list[Place] | None = None,
+    blanks: bool = False,
 ) -> Parts:
     """The parts in a table, or in a folder of tables named after them (`train.tsv.gz`, …).
 
     Args:
         path: of the table or the folder.
-        text, label, second, bounds, check: as for `read_table`.
+        text, label, second, columns, options, check, unlabelled, blanks: as for `read_table`.
 
     Raises:
         DataError: there is no table, or one of them cannot be read.
@@ -54,34 +51,20 @@ def read_parts(
         part: [
             row
             for table in tables
-            for row in read_table(table, text, label, second, bounds=bounds, check=check)
+            for row in read_table(
+                table,
+                text,
+                label,
+                second,
+                columns=columns,
+                options=options,
+                check=check,
+                unlabelled=unlabelled,
+                blanks=blanks,
+            )
         ]
         for part, tables in part_tables(path).items()
     }
-
-
-def part_tables(path: Path) -> dict[str, list[Path]]:
-    """The tables of each part: of `all`, where the path is that of one table.
-
-    Raises:
-        DataError: there is no table.
-    """
-    if path.is_file():
-        return {"all": [path]}
-    if not path.is_dir():
-        raise DataError(f"no file or folder {path}")
-    tables = [table for table in sorted(path.iterdir()) if is_table(table)]
-    parts = {
-        part: [table for table in tables if table.name.lower().startswith(stems)]
-        for part, stems in _STEMS.items()
-    }
-    present = {part: of_part for part, of_part in parts.items() if of_part}
-    if not present:
-        raise DataError(
-            f"no table in {path}\n"
-            "  looked for: train, dev and test, or all, as .csv, .tsv or .jsonl, perhaps .gz"
-        )
-    return present
 
 
 def load_hub_parts(
@@ -137,6 +120,21 @@ def partition(parts: Parts, pairs: bool = False) -> Parts:
         )
     rows = [row for part in present.values() for row in part]
     return _split_by_hash(rows, sentence_groups(rows) if pairs else [text for text, _ in rows])
+
+
+def split_words(parts: Parts, what: str = "text") -> str:
+    """The way in which `partition` divides parts, in words.
+
+    >>> split_words({"all": [("a", "1")]})
+    'by a hash of each text, so that equal texts are in one part'
+    """
+    present = [part for part in PARTS if parts.get(part)]
+    if "train" in present and len(present) == 3:
+        return "as the files have it"
+    if "train" in present and len(present) == 2:
+        other = "validation" if "validation" in present else "test"
+        return f"the {other} file is the test; validation is cut from training"
+    return f"by a hash of each {what}, so that equal {what}s are in one part"
 
 
 def _cut(rows: list[Example]) -> tuple[list[Example], list[Example]]:

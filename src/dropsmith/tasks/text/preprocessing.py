@@ -10,13 +10,12 @@ from annotated_types import Ge, Le, MinLen
 from torch import Tensor
 from typing_extensions import TypedDict
 
-from dropsmith.errors import DataError
 from dropsmith.files import check
 from dropsmith.tasks.data.bounds import USUAL, Bounds
-from dropsmith.tasks.data.label_column import LabelColumn, StoredLabelColumn, is_missing
+from dropsmith.tasks.data.label_column import LabelColumn, StoredLabelColumn
 from dropsmith.tasks.data.part import Part, Split
 from dropsmith.tasks.data.preprocessing import Inputs, Preprocessing
-from dropsmith.tasks.data.tables import table_rows
+from dropsmith.tasks.data.table_reading import StoredTableReading, TableReading
 from dropsmith.tasks.data.vocabulary import Vocabulary, tokenise
 
 COLUMNS = ("tokens", "second")
@@ -28,9 +27,8 @@ class StoredTextPreprocessing(TypedDict):
 
     kind: Literal["text"]
     input: str | None
-    columns: Annotated[list[str], MinLen(1)]
+    reading: StoredTableReading
     label: StoredLabelColumn
-    id_column: str | None
     words: Annotated[list[str], MinLen(2)]
     length: Annotated[int, Ge(1), Le(1_000_000)]
 
@@ -40,28 +38,25 @@ class TextPreprocessing(Preprocessing):
     """Words by their numbers, the first `length` of each text.
 
     Args:
-        columns: of the texts in a table, one or two.
+        reading: the columns of texts, and how a table is read.
         label: the column of labels.
-        id_column: whose values name the examples, or None.
         vocabulary: the words of the training texts.
         length: words kept of a text.
     """
 
     kind = "text"
 
-    columns: tuple[str, ...]
+    reading: TableReading
     label: LabelColumn
     vocabulary: Vocabulary
     length: int
-    id_column: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
             "input": self.input,
-            "columns": list(self.columns),
+            "reading": self.reading.to_json(),
             "label": self.label.to_json(),
-            "id_column": self.id_column,
             "words": list(self.vocabulary.words),
             "length": self.length,
         }
@@ -71,33 +66,35 @@ class TextPreprocessing(Preprocessing):
         stored = check(values, StoredTextPreprocessing)
         return cls(
             input=stored["input"],
-            columns=tuple(stored["columns"]),
+            reading=TableReading.from_json(stored["reading"]),
             label=LabelColumn.from_json(stored["label"]),
-            id_column=stored["id_column"],
             vocabulary=Vocabulary(tuple(stored["words"])),
             length=stored["length"],
         )
 
+    @property
+    def is_paired(self) -> bool:
+        """True if an example is a pair of texts."""
+        return len(self.reading.columns) == 2
+
     def read(self, source: Path, bounds: Bounds = USUAL) -> Inputs:
-        rows = [row for _, row in table_rows(source, bounds)]
-        if not rows:
-            raise DataError(f"no rows in {source}")
-        return self.inputs(rows)
+        return self.inputs(self.reading.rows(source, bounds))
 
     def inputs(self, rows: Sequence[Mapping[str, Any]]) -> Inputs:
-        names = tuple(self._name(row, number) for number, row in enumerate(rows, start=1))
-        texts = [self._texts(row, number) for number, row in enumerate(rows, start=1)]
+        cells = self.reading.cells(rows)
+        texts = [sentences_of(row, self.is_paired) for row in cells]
         part = self.with_input_name(self.split(texts))
-        return Inputs(names=names, part=part, labels=self.label.of_rows(rows))
+        return Inputs(names=self.reading.names(rows), part=part, labels=self.label.of_rows(rows))
 
     def example(self) -> Part:
-        return self.with_input_name(self.split([("",) * len(self.columns)]))
+        return self.with_input_name(self.split([("",) * (2 if self.is_paired else 1)]))
 
     def split(self, texts: Sequence[Sequence[str]], labels: Tensor | None = None) -> Split:
         """Columns of word numbers, and of labels where there are some."""
+        by_column = list(zip(*texts, strict=True)) or [()] * (2 if self.is_paired else 1)
         columns = {
             name: _padded([self._ids(text) for text in column])
-            for name, column in zip(COLUMNS, zip(*texts, strict=True), strict=False)
+            for name, column in zip(COLUMNS, by_column, strict=False)
         }
         labelled = columns if labels is None else columns | {"labels": labels}
         return Split(labelled, padded_columns=tuple(columns), unit=self.label.unit)
@@ -105,17 +102,14 @@ class TextPreprocessing(Preprocessing):
     def _ids(self, text: str) -> list[int]:
         return self.vocabulary.ids(tokenise(text)[: self.length])
 
-    def _name(self, row: Mapping[str, Any], number: int) -> str:
-        value = row.get(self.id_column) if self.id_column is not None else None
-        return str(number) if is_missing(value) else str(value)
 
-    def _texts(self, row: Mapping[str, Any], number: int) -> tuple[str, ...]:
-        for column in self.columns:
-            if column not in row or row[column] is None:
-                raise DataError(
-                    f"row {number} has no {column!r}\n  its columns are: {', '.join(map(str, row))}"
-                )
-        return tuple(str(row[column]).strip() for column in self.columns)
+def sentences_of(cells: Sequence[str], paired: bool) -> tuple[str, ...]:
+    """The texts of an example: those of a pair, or all cells as one.
+
+    >>> sentences_of(("a title", "its author", "the text"), False)
+    ('a title its author the text',)
+    """
+    return tuple(cells) if paired else (" ".join(cells),)
 
 
 def _padded(numbers: Sequence[Sequence[int]]) -> Tensor:

@@ -21,7 +21,7 @@ from dropsmith.models import (
 )
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
-from dropsmith.tasks.data.bounds import Bounds
+from dropsmith.tasks.data.data_options import DataOptions
 from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.selection import PARTS, check_limit
 from dropsmith.tasks.learning_rates import Linear
@@ -77,7 +77,7 @@ class PretrainedTextTask(Task):
         place = data if data is not None else self.task.home
         path = place.resolve() if place is not None else None
         check_limit(limit)
-        return _read(self.task.source, self.checkpoint, path, limit, self.data_options.bounds)
+        return _read(self.task.source, self.checkpoint, path, limit, self.data_options)
 
     def model(self, data: Data) -> nn.Module:
         return PretrainedClassifier(self.checkpoint, max(data.classes, 1))
@@ -115,11 +115,11 @@ _BUDGETS = {
 
 @lru_cache(maxsize=2)
 def _read(
-    source: TextSource, checkpoint: str, data: Path | None, limit: int | None, bounds: Bounds
+    source: TextSource, checkpoint: str, data: Path | None, limit: int | None, options: DataOptions
 ) -> Data:
     library = transformers_library(checkpoint).AutoTokenizer
     tokeniser = load_pretrained(checkpoint, library.from_pretrained)
-    examples = source.examples(data, limit, bounds)
+    examples = source.examples(data, limit, options)
     with pretrained_faults(checkpoint):
         splits = [_split(tokeniser, examples, part) for part in PARTS]
     numbers = (int(part.columns["input_ids"].max()) for part in splits)

@@ -21,6 +21,7 @@ from dropsmith.passes import logits_of
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.bounds import USUAL, Bounds
+from dropsmith.tasks.data.data_options import DataOptions
 from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.selection import PARTS, SEED, apply_limit, check_limit, stratify
 from dropsmith.tasks.data.vocabulary import PAD, UNKNOWN_WORD, Vocabulary
@@ -107,7 +108,8 @@ def _generator() -> torch.Generator:
 def _reviews(path: Path, bounds: Bounds) -> list[Review]:
     """Each text once, with the rating that stands first."""
     reviews: dict[str, float] = {}
-    for text, rating in read_table(path, ("text",), "rating", bounds=bounds, check=_rating):
+    options = DataOptions(bounds=bounds)
+    for text, rating in read_table(path, ("text",), "rating", options=options, check=_rating):
         reviews.setdefault(text, float(rating))
     if len(reviews) < 10:
         raise DataError(f"{path} has {len(reviews)} reviews, too few for three parts")

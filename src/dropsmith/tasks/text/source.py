@@ -1,34 +1,38 @@
 """Sentences and pairs of sentences with a label each, from a table or the Hub."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from torch import Tensor
 
 from dropsmith.errors import DataError
-from dropsmith.tasks.data.bounds import USUAL, Bounds
+from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
 from dropsmith.tasks.data.label_column import LabelColumn
 from dropsmith.tasks.data.selection import PARTS, apply_limit, check_limit, round_robin
 from dropsmith.tasks.data.sources import subfolder
+from dropsmith.tasks.data.table_parts import file_states, first_table
+from dropsmith.tasks.data.table_reading import TableReading
 from dropsmith.tasks.data.tables import column_named, table_rows
 from dropsmith.tasks.data.vocabulary import PAD, UNKNOWN_WORD, Vocabulary, tokenise
 from dropsmith.tasks.task import Data, Kind
-from dropsmith.tasks.text.label_checks import ClassSpellings, value_of
+from dropsmith.tasks.text.label_checks import ClassSpellings, Place, value_of
 from dropsmith.tasks.text.labels import classes, values
 from dropsmith.tasks.text.parts import (
     Parts,
     load_hub_parts,
-    part_tables,
     partition,
     read_parts,
+    split_words,
 )
-from dropsmith.tasks.text.preprocessing import TextPreprocessing
+from dropsmith.tasks.text.preprocessing import TextPreprocessing, sentences_of
 from dropsmith.tasks.text.tables import SEPARATOR
 
 LONGEST, WORDS = 64, 10_000
-"""Words kept of a sentence, and words in the vocabulary, at most."""
+"""Words kept of a sentence where no length is set, and words in the vocabulary, at most."""
+
+Notes = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +44,11 @@ class TextSource:
         about: what they are, in words for the report.
         text: what the column of texts may be called in a table.
         second: the column of second sentences, where examples are pairs.
+        columns: the columns of texts, in place of `text` and `second`; two are a pair, and more
+            are one text.
         label: what the column of labels is called.
+        id_column: the column that names the rows, or None.
+        unused: columns of the table that are not read.
         kind: whether labels are classes or values.
         names: what the labels are called, by the label in the table; None to keep those.
         hub: address, configuration and text column on the Hub; None where it is not there.
@@ -51,93 +59,206 @@ class TextSource:
     about: str
     text: tuple[str, ...] = ("sentence",)
     second: str | None = None
+    columns: tuple[str, ...] = ()
     label: str = "label"
+    id_column: str | None = None
+    unused: tuple[str, ...] = ()
     kind: Kind = "classification"
     names: tuple[tuple[str, str], ...] | None = None
     hub: tuple[str, str | None, str] | None = None
     limit: int | None = None
 
-    def read(self, data: Path | None, limit: int | None, bounds: Bounds = USUAL) -> Data:
+    @property
+    def is_paired(self) -> bool:
+        """True if an example is a pair of texts."""
+        return len(self.columns) == 2 if self.columns else self.second is not None
+
+    def with_options(self, options: DataOptions) -> "TextSource":
+        """The source with the columns that options name."""
+        return replace(
+            self,
+            columns=options.text_columns or self.columns,
+            label=options.label_column or self.label,
+            id_column=options.id_column or self.id_column,
+        )
+
+    def read(self, data: Path | None, limit: int | None, options: DataOptions = NO_OPTIONS) -> Data:
         """The examples as padded rows of word numbers, `tokens` (and `second`), and `labels`.
 
         The training examples are a balanced subset where there is a limit; words are numbered by
         the training texts alone.
         """
         check_limit(limit)
-        return _read(self, data.resolve() if data is not None else None, limit, bounds)
+        path = data.resolve() if data is not None else None
+        return _read(self.with_options(options), path, limit, options, self.states(path))
 
-    def parts(self, data: Path | None, bounds: Bounds = USUAL) -> Parts:
-        """The parts in a folder or table, or on the Hub where none is given."""
-        pairs = self.second is not None
-        if data is not None:
-            folder = subfolder(data, self.name)
-            check = ClassSpellings() if self.kind == "classification" else value_of
-            parts = read_parts(folder, self.text, self.label, self.second, bounds, check)
-            return partition(parts, pairs)
-        if self.hub is None:
+    def states(self, data: Path | None) -> object:
+        """The times and sizes of the files that are read, for a cache."""
+        return None if data is None else file_states(subfolder(data, self.name))
+
+    def parts(
+        self,
+        data: Path | None,
+        options: DataOptions = NO_OPTIONS,
+        unlabelled: list[Place] | None = None,
+    ) -> Parts:
+        """The parts in a folder or table, or on the Hub where none is given, as they are there."""
+        if data is None and self.hub is None:
             raise DataError(f"the task {self.name} reads a table of texts\n  give it: --data FILE")
-        return partition(load_hub_parts(*self.hub, self.name, self.second), pairs)
+        if data is None:
+            assert self.hub is not None
+            return load_hub_parts(*self.hub, self.name, self.second)
+        return read_parts(
+            subfolder(data, self.name),
+            self.text,
+            self.label,
+            self.second,
+            columns=self.columns,
+            options=options,
+            check=ClassSpellings() if self.kind == "classification" else value_of,
+            unlabelled=unlabelled,
+        )
 
-    def examples(self, data: Path | None, limit: int | None, bounds: Bounds = USUAL) -> "Examples":
+    def examples(
+        self, data: Path | None, limit: int | None, options: DataOptions = NO_OPTIONS
+    ) -> "Examples":
         """The sentences and labels of each part, of training as many as a limit leaves."""
-        parts = self.parts(data, bounds)
-        place = str(data) if data is not None else self.about
-        read = (
-            classes(parts, dict(self.names or ()), place) if self.kind == "classification" else None
+        unlabelled: list[Place] = []
+        all_parts = self.parts(data, options, unlabelled)
+        columns = self._columns(data, options)
+        notes = (
+            ("columns", _columns_note(columns, self)),
+            ("split", split_words(all_parts)),
+            *_unlabelled_note(unlabelled),
         )
-        labels = read or values(parts, place)
-        limit_or_default = self.limit if limit is None else limit
-        selection = apply_limit(round_robin(labels.bands), limit_or_default).tolist()
-        parts["train"] = [parts["train"][i] for i in selection]
-        columns, mean, unit = labels.columns(selection)
-        return Examples(
-            texts={part: [tuple(t.split(SEPARATOR)) for t, _ in parts[part]] for part in PARTS},
-            labels=columns,
-            names=labels.names,
-            columns=self._columns(data, bounds),
-            label=LabelColumn(name=self.label, classes=labels.raw_names, mean=mean, unit=unit),
+        examples = examples_of(
+            partition(all_parts, self.is_paired),
+            self.kind,
+            place=str(data) if data is not None else self.about,
+            label=self.label,
+            reading=TableReading(
+                columns=columns,
+                id_column=self.id_column,
+                delimiter=options.delimiter,
+                encoding=options.encoding,
+            ),
+            names=dict(self.names or ()),
+            limit=self.limit if limit is None else limit,
+        )
+        return replace(
+            examples,
+            texts={
+                part: [sentences_of(text, self.is_paired) for text in texts]
+                for part, texts in examples.texts.items()
+            },
             source=self.about if data is None else f"{self.about} ({data.name})",
+            notes=notes,
         )
 
-    def _columns(self, data: Path | None, bounds: Bounds) -> tuple[str, ...]:
+    def _columns(self, data: Path | None, options: DataOptions) -> tuple[str, ...]:
         """The names of the columns of texts."""
         second = () if self.second is None else (self.second,)
+        if self.columns:
+            return self.columns
         if data is None:
             return (self.hub[2] if self.hub else self.text[0], *second)
-        path = next(iter(part_tables(subfolder(data, self.name)).values()))[0]
-        return (column_named(path, next(iter(table_rows(path, bounds)))[1], self.text), *second)
+        path = first_table(subfolder(data, self.name))
+        rows = table_rows(
+            path, options.bounds, delimiter=options.delimiter, encoding=options.encoding
+        )
+        return (column_named(path, next(iter(rows))[1], self.text), *second)
+
+
+def _columns_note(columns: Sequence[str], source: TextSource) -> str:
+    kind = "classes" if source.kind == "classification" else "numbers"
+    what = {1: "text", 2: "pair of texts"}.get(len(columns), "one text of")
+    parts = [f"{what} {', '.join(columns)}", f"label {source.label} ({kind})"]
+    if source.id_column is not None:
+        parts.append(f"id {source.id_column}")
+    if source.unused:
+        parts.append(f"not used {', '.join(source.unused[:10])}")
+    return "; ".join(parts)
+
+
+def _unlabelled_note(places: Sequence[Place]) -> Notes:
+    if not places:
+        return ()
+    rows = "row without a label is" if len(places) == 1 else "rows without a label are"
+    return (("left out", f"{len(places):,} {rows} left out"),)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """Sentences before they are numbers.
+    """Inputs and labels of examples before the inputs are numbers.
 
     Args:
-        texts: of each part, one or two sentences an example.
+        texts: of each part, the texts or cells of each example.
         labels: of each part.
         names: what the classes are called.
-        columns: names of the columns of texts.
         label: the column of labels.
+        reading: the columns of inputs, and how the table is read.
         source: where they come from, in words for the report.
+        notes: what was found, for `Data`.
     """
 
     texts: Mapping[str, Sequence[tuple[str, ...]]]
     labels: Mapping[str, Tensor]
     names: tuple[str, ...]
-    columns: tuple[str, ...]
     label: LabelColumn
-    source: str
+    reading: TableReading
+    source: str = ""
+    notes: Notes = ()
+
+
+def examples_of(
+    parts: Parts,
+    kind: Kind,
+    *,
+    place: str,
+    label: str,
+    reading: TableReading,
+    names: Mapping[str, str],
+    limit: int | None,
+) -> Examples:
+    """The examples in parts, their labels as numbers, of training as many as a limit leaves.
+
+    Args:
+        parts: of `partition`.
+        kind: whether labels are classes or values.
+        place: where they come from, for messages.
+        label: the name of the column of labels.
+        reading: the columns of inputs, and how the table is read.
+        names: names of labels, where the report should have others.
+        limit: training examples, chosen so that they are balanced over the labels.
+
+    Raises:
+        DataError: a part lacks examples, or there are fewer than two classes.
+        TaskError: there are fewer training examples than the limit.
+    """
+    read = classes(parts, names, place) if kind == "classification" else values(parts, place)
+    selection = apply_limit(round_robin(read.bands), limit).tolist()
+    kept = parts | {"train": [parts["train"][i] for i in selection]}
+    columns, mean, unit = read.columns(selection)
+    return Examples(
+        texts={part: [tuple(t.split(SEPARATOR)) for t, _ in kept[part]] for part in PARTS},
+        labels=columns,
+        names=read.names,
+        label=LabelColumn(name=label, classes=read.raw_names, mean=mean, unit=unit),
+        reading=reading,
+    )
 
 
 @lru_cache(maxsize=4)
-def _read(source: TextSource, data: Path | None, limit: int | None, bounds: Bounds) -> Data:
-    examples = source.examples(data, limit, bounds)
-    sentences = (
-        tokenise(sentence)[:LONGEST] for text in examples.texts["train"] for sentence in text
+def _read(
+    source: TextSource, data: Path | None, limit: int | None, options: DataOptions, states: object
+) -> Data:
+    examples, length = source.examples(data, limit, options), options.text_length or LONGEST
+    words = [tokenise(sentence) for text in examples.texts["train"] for sentence in text]
+    vocabulary = Vocabulary.of(
+        (sentence[:length] for sentence in words), special=(PAD, UNKNOWN_WORD), max_size=WORDS
     )
-    vocabulary = Vocabulary.of(sentences, special=(PAD, UNKNOWN_WORD), max_size=WORDS)
     preprocessing = TextPreprocessing(
-        columns=examples.columns, label=examples.label, vocabulary=vocabulary, length=LONGEST
+        reading=examples.reading, label=examples.label, vocabulary=vocabulary, length=length
     )
     return Data.of(
         [preprocessing.split(examples.texts[part], examples.labels[part]) for part in PARTS],
@@ -145,5 +266,19 @@ def _read(source: TextSource, data: Path | None, limit: int | None, bounds: Boun
         source=examples.source,
         vocabulary=vocabulary.words,
         mean=examples.label.mean,
+        notes=(*examples.notes, length_note([len(sentence) for sentence in words], length)),
         preprocessing=preprocessing,
+        # Positions are as many as words are kept, however long the texts are.
+        settings=() if length == LONGEST else (f"text length {length}",),
     )
+
+
+def length_note(sizes: Sequence[int], length: int, unit: str = "words") -> tuple[str, str]:
+    """How many words or tokens are kept, and the share of training texts that lose some.
+
+    >>> length_note([3, 5, 70, 7], 64)
+    ('text length', 'the first 64 words are kept; 25.0 % of the training texts are longer')
+    """
+    share = sum(size > length for size in sizes) / max(1, len(sizes))
+    longer = f"{100 * share:.1f} % of the training texts are longer" if share else "none is longer"
+    return "text length", f"the first {length} {unit} are kept; {longer}"

@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from dropsmith.errors import DataError
-from dropsmith.tasks.data.bounds import USUAL, Bounds
-from dropsmith.tasks.data.tables import column_named, table_rows
+from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
+from dropsmith.tasks.data.label_column import is_missing
+from dropsmith.tasks.data.tables import column_named, row_place, table_rows
 from dropsmith.tasks.text.label_checks import LabelCheck, Place
 
 Example = tuple[str, str]
@@ -23,44 +26,68 @@ def read_table(
     label: str = "label",
     second: str | None = None,
     *,
-    bounds: Bounds = USUAL,
+    columns: Sequence[str] = (),
+    options: DataOptions = NO_OPTIONS,
     check: LabelCheck | None = None,
+    unlabelled: list[Place] | None = None,
+    blanks: bool = False,
 ) -> list[Example]:
     """The texts and labels in a file.
 
-    A label that is missing is refused: an empty cell, or `null` or `NaN` in JSON; the word None is
-    a label like any other.
+    A label is missing where its cell is empty, or `null` or `NaN` in JSON; the word None is a label
+    like any other.
 
     Args:
         path: of a table; see `table_rows`.
         text: what the column of texts may be called; the first that exists is read.
         label: what the column of labels is called.
         second: the column of second sentences, where texts are pairs.
-        bounds: the most that is read.
+        columns: the columns that are read in place of `text` and `second`.
+        options: how the table is read.
         check: is given each label and its place.
+        unlabelled: rows without a label are left out, and their places are put here; where None,
+            such a row is refused.
+        blanks: whether the cells of columns may be empty.
 
     Raises:
         DataError: the file or a column is missing, a row is not whole, or there are none.
     """
-    columns: list[str] = []
-    label_column = ""
+    names: list[str] = []
+    label_column, number = "", 0
     examples: list[Example] = []
-    for line, row in table_rows(path, bounds):
-        if not columns:
-            columns = [column_named(path, row, text)]
+    rows = table_rows(path, options.bounds, delimiter=options.delimiter, encoding=options.encoding)
+    for number, row in rows:
+        if not names:
+            names = [column_named(path, row, [name]) for name in columns]
+            names = names or [column_named(path, row, text)]
             label_column = column_named(path, row, [label])
-            columns += [] if second is None else [column_named(path, row, [second])]
-        place = path, line
-        name = _text(row.get(label_column), label_column, place, "a label").strip()
-        if not name:
-            raise _missing(label_column, place)
+            names += [] if second is None or columns else [column_named(path, row, [second])]
+        place = path, number
+        name = _label(row.get(label_column), label_column, place, unlabelled)
+        if name is None:
+            continue
         if check is not None:
             check(name, place)
-        sentences = [_text(row.get(column), column, place, "a text") for column in columns]
-        examples.append((join_sentences(*sentences), name))
-    if not examples:
+        cells = [_cell(row.get(column), column, place, blanks) for column in names]
+        examples.append((join_sentences(*cells), name))
+    if not number:
         raise DataError(f"no rows in {path}")
     return examples
+
+
+def _label(cell: Any, column: str, place: Place, unlabelled: list[Place] | None) -> str | None:
+    if is_missing(cell):
+        if unlabelled is None:
+            raise _missing(column, place)
+        unlabelled.append(place)
+        return None
+    return _text(cell, column, place, "a label").strip()
+
+
+def _cell(cell: Any, column: str, place: Place, blanks: bool) -> str:
+    if blanks and (cell is None or is_missing(cell)):
+        return ""
+    return _text(cell, column, place, "a text")
 
 
 def join_sentences(*sentences: str) -> str:
@@ -73,18 +100,18 @@ def join_sentences(*sentences: str) -> str:
 
 
 def _text(value: Any, column: str, place: Place, wanted: str) -> str:
-    """A text as it is; a number or a truth value of JSON as text; anything else is refused."""
+    """A text as it is; a number or a truth value as text; anything else is refused."""
     if isinstance(value, str):
         return value
     if value is None or (isinstance(value, float) and math.isnan(value)):
         raise _missing(column, place)
-    path, line = place
+    if isinstance(value, Decimal | date):
+        return str(value)
     if not isinstance(value, int | float) or not -math.inf < value < math.inf:
         kind = "infinite" if isinstance(value, float) else f"a {type(value).__name__}"
-        raise DataError(f"line {line} of {path}: {column!r} is {kind}, and not {wanted}")
+        raise DataError(f"{row_place(*place)}: {column!r} is {kind}, and not {wanted}")
     return str(value)
 
 
 def _missing(column: str, place: Place) -> DataError:
-    path, line = place
-    return DataError(f"line {line} of {path} has no {column!r}\n  fill it in, or leave the row out")
+    return DataError(f"{row_place(*place)} has no {column!r}\n  fill it in, or leave the row out")

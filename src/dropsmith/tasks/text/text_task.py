@@ -12,8 +12,10 @@ from dropsmith.objectives import losses
 from dropsmith.passes import logits_of
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.data.data_options import TABLE
 from dropsmith.tasks.meters import Meter, create_meters
 from dropsmith.tasks.task import Data, Kind, Task
+from dropsmith.tasks.text.preprocessing import TextPreprocessing
 from dropsmith.tasks.text.source import LONGEST, TextSource
 from dropsmith.terms import Loss
 
@@ -40,17 +42,20 @@ class TextTask(Task):
     blocks: bool = True
     upper: str | None = "layers.1"
     kind: Kind = "classification"
+    option_names = (*TABLE, "text_length")
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         place = data if data is not None else self.home
-        return self.source.read(place, limit, self.data_options.bounds)
+        return self.source.read(place, limit, self.data_options)
 
     def model(self, data: Data) -> nn.Module:
+        steps = data.preprocessing
+        is_fitted = isinstance(steps, TextPreprocessing)
         return SmallTransformer(
             words=len(data.vocabulary),
             classes=data.classes if self.kind == "classification" else 1,
-            length=LONGEST,
-            pairs=self.source.second is not None,
+            length=steps.length if is_fitted else LONGEST,
+            pairs=steps.is_paired if is_fitted else self.source.is_paired,
         )
 
     def plan(self, noise: str, rate: float) -> Plan:

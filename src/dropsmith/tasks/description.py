@@ -1,0 +1,58 @@
+"""What was found in a user's data, in a few lines that are printed before anything is trained."""
+
+import torch
+from torch import Tensor
+
+from dropsmith.tasks.data.part import Part
+from dropsmith.tasks.task import Data, Task
+
+_CLASSES = 12
+"""Classes that are listed, at most."""
+
+
+def describe(task: Task, data: Data) -> str:
+    """The data as it was understood: columns, labels, split and what is kept of an input.
+
+    Args:
+        task: on which the data is.
+        data: its examples.
+    """
+    notes = dict(data.notes)
+    lines = {"data": data.source}
+    if "columns" in notes:
+        lines["columns"] = notes["columns"]
+    is_regression = task.kind == "regression"
+    lines["values" if is_regression else "classes"] = (
+        _values(data) if is_regression else _classes(data)
+    )
+    sizes = f"train {len(data.train):,}, validation {len(data.validation):,}"
+    split = f"{sizes}, test {len(data.test):,}"
+    lines["split"] = f"{split}; {notes['split']}" if "split" in notes else split
+    lines |= {name: text for name, text in notes.items() if name not in ("columns", "split")}
+    width = max(map(len, lines)) + 2
+    return "\n".join(f"{name:{width}}{text}" for name, text in lines.items())
+
+
+def _labels(part: Part) -> Tensor | None:
+    return part.tensors().get("labels")
+
+
+def _classes(data: Data) -> str:
+    labels = _labels(data.train)
+    if labels is None or not data.names or labels.dim() != 1:
+        return f"{data.classes} classes"
+    counts = torch.bincount(labels.long(), minlength=len(data.names)).tolist()
+    pairs = [f"{name[:40]} {count:,}" for name, count in zip(data.names, counts, strict=False)]
+    more = f" and {len(pairs) - _CLASSES} more" if len(pairs) > _CLASSES else ""
+    return f"{len(pairs)}, with training examples each: {', '.join(pairs[:_CLASSES])}{more}"
+
+
+def _values(data: Data) -> str:
+    labels = _labels(data.train)
+    if labels is None:
+        return "numbers"
+    values = labels.double() * data.train.unit + data.mean
+    return (
+        f"training values from {float(values.min()):.4g} to {float(values.max()):.4g}, "
+        f"mean {float(values.mean()):.4g}"
+    )
