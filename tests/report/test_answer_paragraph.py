@@ -19,7 +19,7 @@ def test_a_winner_is_named_with_difference_interval_correction_seeds_cost_and_co
     )
     assert "after Holm correction, 5 seeds)." in result.text
     assert "In other scores, test NLL: better." in result.text
-    assert "A run costs 1.2 times the time and 1 times the memory of dropout" in result.text
+    assert "A run costs 1.17 times the time and 1.00 times the memory of dropout" in result.text
     assert result.command.startswith(
         "dropsmith train digits --with r-drop --set rate=0.5 --set alpha=0.3 --seed"
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dropsmith.errors import printable
 
 if TYPE_CHECKING:
-    from dropsmith.compare import Comparison, Line
+    from dropsmith.compare import Comparison, Line, Row
     from dropsmith.record import Record
     from dropsmith.report import Place
 from typing import TYPE_CHECKING
@@ -79,15 +79,20 @@ def show_runs(records: "tuple[Record, ...]", page: Path) -> None:
 
 def as_object(comparison: "Comparison", page: Path, place: "Place | None" = None) -> dict[str, Any]:
     """The answer, all numbers of the tables, the ids of their records, and the page's path."""
-    from dropsmith.compare import prices, sample_averages, summarise
+    from dropsmith.compare import constant_predictor, prices, sample_averages, summarise
     from dropsmith.report import answer_object
 
+    constant = constant_predictor(comparison)
     return {
         "task": comparison.task,
         "baseline": comparison.baseline,
         "answer": answer_object(comparison, place),
+        "constant": None if constant is None else asdict(constant),
         "methods": [
-            asdict(line) | _verdicts(line) | {"records": [record.id for record in row.records]}
+            asdict(line)
+            | _verdicts(line)
+            | _all_scores(row)
+            | {"records": [record.id for record in row.records]}
             for line, row in zip(summarise(comparison), comparison.rows, strict=True)
         ],
         "prices": [asdict(line) for line in prices(comparison)],
@@ -109,3 +114,14 @@ def _verdicts(line: "Line") -> dict[str, dict[str, dict[str, str]]]:
             for family, changes in families.items()
         }
     }
+
+
+def _all_scores(row: "Row") -> dict[str, dict[str, Any]]:
+    """The mean and the deviation over seeds of every score that all finished runs have."""
+    from dropsmith.compare import Spread
+
+    runs = row.finished_records
+    names = [
+        name for name in (runs[0].scores if runs else ()) if all(name in r.scores for r in runs)
+    ]
+    return {"scores": {name: asdict(Spread.of(list(row.scores(name).values()))) for name in names}}

@@ -2,6 +2,12 @@
 
 from dropsmith.compare.answers import Answer, Conclusion, answer
 from dropsmith.compare.comparison import FILE, Comparison, Row, Trial
+from dropsmith.compare.constants import (
+    COMMONEST,
+    MEAN,
+    ConstantPredictor,
+    constant_predictor,
+)
 from dropsmith.compare.cost_reduction import ordinal
 from dropsmith.compare.design import TUNING_SEED, Design, check, check_plans
 from dropsmith.compare.method import Method, Setting, spell_setting
@@ -30,10 +36,12 @@ from dropsmith.compare.summary import (
 from dropsmith.compare.verdicts import SIGNIFICANT, Verdict, more_is_better, verdict
 
 __all__ = [
+    "COMMONEST",
     "CONTROL",
     "ENOUGH_FOR_INTERVAL",
     "ENOUGH_FOR_P",
     "FILE",
+    "MEAN",
     "METHODS",
     "METRIC_SETS",
     "SIGNIFICANT",
@@ -41,6 +49,7 @@ __all__ = [
     "Answer",
     "Comparison",
     "Conclusion",
+    "ConstantPredictor",
     "Design",
     "Difference",
     "Job",
@@ -59,6 +68,7 @@ __all__ = [
     "check_plans",
     "clock",
     "compare",
+    "constant_predictor",
     "correct_family",
     "count",
     "find_method",

@@ -1,11 +1,12 @@
 """The answer of a comparison: the method to use, and why, by one rule."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf, isfinite
 
 from dropsmith.compare.comparison import Comparison, Row
+from dropsmith.compare.constants import constant_predictor
 from dropsmith.compare.method import Setting
 from dropsmith.compare.method_names import find_method, full
 from dropsmith.compare.methods import METHODS
@@ -21,6 +22,7 @@ class Conclusion(StrEnum):
 
     BETTER = "a method is better than the baseline"
     KEEP = "no method is detectably better than the baseline"
+    NOT_LEARNED = "nothing was learned"
     NOTHING = "nothing can be concluded"
 
 
@@ -73,7 +75,8 @@ def answer(comparison: Comparison) -> Answer:
     no noise before noise, the baseline before others, and then the one whose runs take least time.
     A method is left out if one of its reported runs did not finish. Nothing can be concluded
     without a finished run of the baseline, or where no difference has an interval, as with fewer
-    than three seeds.
+    than three seeds. Nothing was learned where no method is better than always predicting the
+    commonest class, or the mean.
     """
     lines = {line.method: line for line in summarise(comparison)}
     base, score = lines[comparison.baseline], metrics(comparison)[0]
@@ -92,6 +95,9 @@ def answer(comparison: Comparison) -> Answer:
         seeds=seeds,
         incomplete=incomplete,
     )
+    constant = constant_predictor(comparison)
+    if constant is not None and not constant.is_beaten:
+        return replace(nothing, conclusion=Conclusion.NOT_LEARNED)
     if all(verdicts[score] is Verdict.NO_INTERVAL for verdicts in judged.values()):
         return nothing
     complete = {name: line for name, line in lines.items() if name not in incomplete}

@@ -1,6 +1,6 @@
 """The numbers of a comparison's table, from its records and nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dropsmith.compare.comparison import Comparison, Row
@@ -17,10 +17,11 @@ METRIC_SETS = (
     ("test_pearson", "test_spearman", "test_rmse"),
     ("test_accuracy", "test_nll", "test_perplexity"),
     ("test_perplexity", "test_nll"),
-    ("test_rmse",),
+    ("test_rmse", "test_r2"),
 )
 """The scores compared, in the order of the table: the first line whose first score all runs have,
-as far as they have the others. Likelihood stands beside accuracy."""
+as far as they have the others. Likelihood stands beside accuracy, and macro F1 between them where
+classes are unbalanced."""
 
 ByMetric = dict[str, Difference]
 """The differences of a method, by metric."""
@@ -30,6 +31,10 @@ USUAL = ("test_accuracy", "test_nll")
 
 SAMPLED_PREFIX = "test_mc_"
 """The begin of the names of scores of the mean over noisy passes; it is `test_` for one pass."""
+
+
+CONSTANT_PREFIX = "test_constant_"
+"""The begin of the names of test scores of always predicting the commonest class, or the mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +72,34 @@ def metrics(comparison: Comparison) -> tuple[str, ...]:
     for names in METRIC_SETS:
         shared = tuple(name for name in names if all(name in scores for scores in scores_of_runs))
         if scores_of_runs and names[0] in shared:
-            return shared
+            return _with_macro_f1(shared, scores_of_runs)
     return USUAL
+
+
+def _with_macro_f1(
+    names: tuple[str, ...], scores_of_runs: Sequence[Mapping[str, float]]
+) -> tuple[str, ...]:
+    has_it = all("test_macro_f1" in scores for scores in scores_of_runs)
+    if not (has_it and "test_accuracy" in names and _are_unbalanced(scores_of_runs[0])):
+        return names
+    at = names.index("test_accuracy") + 1
+    return (*names[:at], "test_macro_f1", *names[at:])
+
+
+UNBALANCED = 1.5
+"""Classes are unbalanced if the commonest has this many times an even share of the test set."""
+
+
+def _are_unbalanced(scores: Mapping[str, float]) -> bool:
+    """Say so by the scores of always predicting the commonest class.
+
+    Its accuracy is the share p of that class. Its F1 for that class is 2p / (1 + p), and 0 for the
+    others, so the mean over the classes tells how many there are.
+    """
+    share, mean_f1 = (
+        scores.get(f"{CONSTANT_PREFIX}{name}", 0.0) for name in ("accuracy", "macro_f1")
+    )
+    return mean_f1 > 0 and share > UNBALANCED * mean_f1 * (1 + share) / (2 * share)
 
 
 @dataclass(frozen=True, kw_only=True)

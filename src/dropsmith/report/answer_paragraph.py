@@ -12,6 +12,7 @@ from dropsmith.compare import (
     Difference,
     Row,
     answer,
+    constant_predictor,
     find_method,
     full,
     more_is_better,
@@ -171,7 +172,7 @@ def _cost(result: Answer) -> str:
     if result.time_ratio is None or result.memory_ratio is None:
         return f"A run took {seconds(result.seconds)}." if result.seconds is not None else ""
     return (
-        f"A run costs {result.time_ratio:.2g} times the time and {result.memory_ratio:.2g} times "
+        f"A run costs {result.time_ratio:.2f} times the time and {result.memory_ratio:.2f} times "
         f"the memory of {result.baseline} ({seconds(result.seconds)}, {megabytes(result.memory)})."
     )
 
@@ -182,7 +183,38 @@ def _incomplete(result: Answer) -> str:
     return f"Left out, because a run did not finish: {', '.join(result.incomplete)}."
 
 
+def _not_learned(comparison: Comparison, place: Place) -> AnswerText:
+    epochs = comparison.records[-1].config["budget"]["epochs"]
+    return AnswerText(
+        text=f"{nothing_learned(comparison)} So the methods cannot be compared here. Look at the "
+        "inputs and labels, try another learning rate (--learning-rate), or train for longer:",
+        command=comparison_command(comparison, place, epochs=LONGER * epochs),
+    )
+
+
+def nothing_learned(comparison: Comparison) -> str:
+    """The sentence that says so; nothing where a method has learned something."""
+    constant = constant_predictor(comparison)
+    if constant is None or constant.is_beaten:
+        return ""
+    scores = ", ".join(
+        f"{METRICS[name].label} {_with_unit(name, METRICS[name].value(score))}"
+        for name, score in constant.scores.items()
+    )
+    what = constant.name.removeprefix("always ")
+    return (
+        f"Nothing was learned: no method is detectably better than always predicting {what} "
+        f"({scores})."
+    )
+
+
+LONGER = 3
+"""The length that runs are asked to have where nothing was learned, in times their own."""
+
+
 def _nothing(result: Answer, comparison: Comparison, place: Place) -> AnswerText:
+    if result.conclusion is Conclusion.NOT_LEARNED:
+        return _not_learned(comparison, place)
     base = comparison.row(result.baseline)
     assert base is not None
     again = comparison_command(comparison, place)
@@ -208,5 +240,5 @@ def _nothing(result: Answer, comparison: Comparison, place: Place) -> AnswerText
         text=f"Nothing can be concluded from {seeds(result.seeds)}: runs that differ in nothing "
         "but their seed differ in their scores, too, and fewer than three seeds do not show by how "
         "much. The command that runs more seeds, and reads from disk what exists:",
-        command=comparison_command(comparison, place, MORE_SEEDS),
+        command=comparison_command(comparison, place, seeds=MORE_SEEDS),
     )

@@ -72,6 +72,8 @@ _SHORT = {
     "test_nll": "NLL",
     "test_rmse": "RMSE",
     "test_f1": "F1",
+    "test_macro_f1": "macro F1",
+    "test_r2": "R²",
     "test_bleu": "BLEU",
     "test_rougel": "ROUGE-L",
     "test_rouge1": "ROUGE-1",

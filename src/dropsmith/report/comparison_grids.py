@@ -6,8 +6,10 @@ from dropsmith.compare import (
     Comparison,
     Line,
     Price,
+    Spread,
     Trial,
     clock,
+    constant_predictor,
     mean,
     metrics,
     prices,
@@ -30,7 +32,52 @@ def main_grid(comparison: Comparison) -> Grid:
         f"{comparison.task}: mean ± standard deviation over {_seeds(lines)}; {DIFFERENCES}"
         + "".join(f"; {name}: {signature}" for name, signature in _signatures(comparison)),
         tuple(heads),
-        tuple(_main_row(line, names) for line in lines),
+        (*(_main_row(line, names) for line in lines), *_constant_row(comparison, names)),
+    )
+
+
+def _constant_row(comparison: Comparison, names: Sequence[str]) -> list[tuple[Cell, ...]]:
+    """The row of always predicting the commonest class, or the mean; none in old records."""
+    constant = constant_predictor(comparison)
+    if constant is None:
+        return []
+    scores = [
+        Cell(METRICS[name].value(constant.scores[name])) if name in constant.scores else Cell("–")
+        for name in names
+    ]
+    return [
+        (
+            Cell(constant.name),
+            Cell(""),
+            *scores,
+            *[Cell("")] * len(names),
+            Cell(""),
+        )
+    ]
+
+
+def details_grid(comparison: Comparison) -> Grid | None:
+    """The scores that the main table leaves out; None where runs have no others."""
+    shown = metrics(comparison)
+    rows = [row for row in comparison.rows if row.finished_records]
+    runs = [run for row in rows for run in row.finished_records]
+    names = [
+        name
+        for name in METRICS
+        if name not in shown and runs and all(name in run.scores for run in runs)
+    ]
+    if not names:
+        return None
+    return Grid(
+        f"{comparison.task}: other scores on the test set, mean ± standard deviation over seeds",
+        ("method", *(METRICS[name].head for name in names)),
+        tuple(
+            (
+                Cell(row.method),
+                *(score_cell(name, Spread.of(list(row.scores(name).values()))) for name in names),
+            )
+            for row in rows
+        ),
     )
 
 

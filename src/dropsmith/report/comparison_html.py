@@ -9,6 +9,7 @@ from dropsmith.report import pictures
 from dropsmith.report.answer_paragraph import answer_text
 from dropsmith.report.comparison_grids import (
     control_grid,
+    details_grid,
     main_grid,
     price_grid,
     sampled_grid,
@@ -93,7 +94,11 @@ def _sections(
 ) -> list[str]:
     return [
         section(
-            "found", "What came out", items(findings(comparison)), table(main_grid(comparison))
+            "found",
+            "What came out",
+            items(findings(comparison)),
+            table(main_grid(comparison)),
+            _details(comparison),
         ),
         section(
             "differences",
@@ -143,6 +148,11 @@ def _seeds(count: int) -> str:
 def _trials(comparison: Comparison) -> str:
     grid = trial_grid(comparison)
     return "" if grid is None else folded(f"All {len(grid.rows)} trials", table(grid))
+
+
+def _details(comparison: Comparison) -> str:
+    grid = details_grid(comparison)
+    return "" if grid is None else folded("Other scores", table(grid))
 
 
 def _methods(comparison: Comparison) -> dict[str, str]:

@@ -15,6 +15,7 @@ from dropsmith.compare import (
     verdict,
 )
 from dropsmith.record import Record, validation_loss, validation_loss_name
+from dropsmith.report.answer_paragraph import nothing_learned
 from dropsmith.report.numbers import METRICS
 
 RISE = 1.02
@@ -35,7 +36,8 @@ def findings(comparison: Comparison) -> list[str]:
     has_intervals = any(count >= ENOUGH_FOR_INTERVAL for count in pairs)
     verdicts = [_against(*family) for family in families]
     verdicts = verdicts if has_intervals or not pairs else [_TOO_FEW_SEEDS]
-    sentences = [*verdicts, _overfitting(comparison), *_untried(comparison), _failures(comparison)]
+    learned = nothing_learned(comparison) or _overfitting(comparison)
+    sentences = [*verdicts, learned, *_untried(comparison), _failures(comparison)]
     return [sentence for sentence in sentences if sentence]
 
 

@@ -67,6 +67,18 @@ METRICS = {
     "test_rmse": Metric(label="test RMSE", unit="", scale=1, digits=4),
 }
 
+DETAILS = {
+    "test_macro_f1": Metric(label="test macro F1", unit="%", scale=100, digits=2),
+    "test_weighted_f1": Metric(label="test weighted F1", unit="%", scale=100, digits=2),
+    "test_auroc": Metric(label="test AUROC", unit="", scale=1, digits=4),
+    "test_calibration_error": Metric(label="test calibration error", unit="%", scale=100, digits=2),
+    "test_mae": Metric(label="test MAE", unit="", scale=1, digits=4),
+    "test_r2": Metric(label="test R²", unit="", scale=1, digits=4),
+}
+"""Scores of the folded table, and of the first where a task needs them."""
+
+METRICS |= DETAILS
+
 
 LOSSES = {"nll": "NLL", "mse": "MSE"}
 """The names of the losses by which settings are chosen."""

@@ -36,9 +36,13 @@ class Place:
 
 
 def comparison_command(
-    comparison: Comparison, place: Place | None = None, seeds: int | None = None
+    comparison: Comparison,
+    place: Place | None = None,
+    *,
+    seeds: int | None = None,
+    epochs: int | None = None,
 ) -> str:
-    """The command that makes a comparison again, with as many seeds as before or with others."""
+    """The command that makes a comparison again, where wanted with other seeds or epochs."""
     place = place or Place()
     row, trials = comparison.rows[0], trials_of(comparison)
     means = sample_averages(comparison)
@@ -50,6 +54,7 @@ def comparison_command(
         "--rates": _rates(comparison),
         "--tuning-seeds": len(trials[0].records) if trials else None,
         **_run_options(config, comparison.records, place),
+        "--budget": epochs or config["budget"]["epochs"],
         "--samples": means[0].samples if means else None,
         "--samples-of": _sampled_methods(comparison),
         "--samples-without": ",".join(means[0].without) or None if means else None,

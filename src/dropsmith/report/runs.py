@@ -5,7 +5,7 @@ from pathlib import Path
 from dropsmith.errors import DataError
 from dropsmith.record import Record, a_record_id_of_12_hexadecimal_digits
 from dropsmith.report.cells import Cell, Grid
-from dropsmith.report.numbers import METRICS, megabytes, seconds
+from dropsmith.report.numbers import DETAILS, METRICS, megabytes, seconds
 from dropsmith.train import check_run
 
 
@@ -29,7 +29,11 @@ def runs_in(folder: Path) -> tuple[Record, ...]:
 
 def runs_grid(records: tuple[Record, ...]) -> Grid:
     """One row a run, with the scores that any of them has."""
-    names = [name for name in METRICS if any(name in record.scores for record in records)]
+    names = [
+        name
+        for name in METRICS
+        if name not in DETAILS and any(name in record.scores for record in records)
+    ]
     return Grid(
         "Runs made one by one, not on equal terms: no differences are drawn",
         ("record", "task", "method", "seed", *(METRICS[name].head for name in names), "a run"),

@@ -18,6 +18,7 @@ from dropsmith.tasks.language.python_docs import PythonDocsTask
 from dropsmith.tasks.language.recurrent import LanguageTask
 from dropsmith.tasks.language.source import LanguageSource
 from dropsmith.tasks.language.stream import Stream, in_windows, scored_in_windows
+from dropsmith.tasks.meters import Meter, class_meters, value_meters
 from dropsmith.tasks.model_function import build_model, call_model_function, import_function
 from dropsmith.tasks.model_hash import model_hash
 from dropsmith.tasks.seq2seq.seq2seq_task import MAX_TEXT_TOKENS, Seq2SeqTask, TextPairs
@@ -47,6 +48,7 @@ __all__ = [
     "Kind",
     "LanguageSource",
     "LanguageTask",
+    "Meter",
     "Part",
     "Preprocessing",
     "PythonDocsTask",
@@ -62,6 +64,7 @@ __all__ = [
     "augmentation",
     "build_model",
     "call_model_function",
+    "class_meters",
     "describe",
     "device_of",
     "find_task",
@@ -73,5 +76,6 @@ __all__ = [
     "plain_name",
     "preprocessing_from_json",
     "scored_in_windows",
+    "value_meters",
     "with_model",
 ]

@@ -41,11 +41,13 @@ class Meter:
     @property
     def value(self) -> float:
         """That of all examples; 0 where predictions or labels are all alike and it has none."""
+        if self.is_undefined(self.metric):
+            return 0.0
         with warnings.catch_warnings():
             # Of a correlation without variance, which has its own value here.
             warnings.simplefilter("ignore", UserWarning)
             result = float(self.metric.compute())
-        return 0.0 if math.isnan(result) or self.is_undefined(self.metric) else result
+        return 0.0 if math.isnan(result) else result
 
 
 def create_meters(names: Sequence[str]) -> dict[str, Meter]:
@@ -59,6 +61,76 @@ def create_meters(names: Sequence[str]) -> dict[str, Meter]:
         # That Spearman's keeps all predictions: two numbers an example.
         warnings.simplefilter("ignore", UserWarning)
         return {name: _MAKERS[name]() for name in names}
+
+
+MAX_CLASSES = 100
+"""The most classes of which the area under the curve is taken: it sorts the scores of each."""
+
+
+def class_meters(classes: int) -> dict[str, Meter]:
+    """New meters of any task with one class for each example.
+
+    `macro_f1` and `weighted_f1` are means of F1 over classes, the latter by their counts. `auroc`
+    is the mean area under the ROC curve of each class against the rest, over the classes that have
+    examples and are not all of them; it is left out for more than 100 classes.
+    """
+    from torchmetrics.classification import MulticlassF1Score
+
+    meters = {
+        f"{average}_f1": Meter(MulticlassF1Score(classes, average=average), _choice)
+        for average in ("macro", "weighted")
+    }
+    return meters | ({"auroc": OneAgainstRest(classes)} if classes <= MAX_CLASSES else {})
+
+
+def value_meters() -> dict[str, Meter]:
+    """New meters of any task with one value for each example: `mae`, and `r2`, which is R²."""
+    from torchmetrics.regression import MeanAbsoluteError, R2Score
+
+    return {
+        "mae": Meter(MeanAbsoluteError(), _single),
+        "r2": Meter(R2Score(), _single, _is_one_example),
+    }
+
+
+class OneAgainstRest(Meter):
+    """The mean area under the ROC curve of each class against the rest."""
+
+    def __init__(self, classes: int) -> None:
+        from torchmetrics.classification import MulticlassAUROC
+
+        with warnings.catch_warnings():
+            # That it keeps all scores: one number a class of an example.
+            warnings.simplefilter("ignore", UserWarning)
+            metric = MulticlassAUROC(classes, average=None, thresholds=None)
+        super().__init__(metric, _probabilities)
+        self.counts = [0] * classes
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Count these examples."""
+        super().add(logits, labels)
+        for label, count in enumerate(labels.bincount(minlength=len(self.counts)).tolist()):
+            self.counts[label] += count
+
+    @property
+    def value(self) -> float:
+        """That of all examples; 0 where they are of one class."""
+        present = [c for c, count in enumerate(self.counts) if 0 < count < sum(self.counts)]
+        if not present:
+            return 0.0
+        with warnings.catch_warnings():
+            # Of classes without examples, which are left out here.
+            warnings.simplefilter("ignore", UserWarning)
+            areas = self.metric.compute()
+        return float(areas[present].mean())
+
+
+def _probabilities(logits: Tensor) -> Tensor:
+    return logits.float().softmax(-1)
+
+
+def _is_one_example(metric: Any) -> bool:
+    return int(metric.total) < 2
 
 
 def _f1() -> Meter:

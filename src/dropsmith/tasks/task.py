@@ -200,14 +200,16 @@ class Task(_WithDataOptions, ABC):
     def measures(self, means: Mapping[str, float], part: Part) -> dict[str, float]:
         """The scores of a part of the data, from the means of `score` over it.
 
-        A perplexity task adds exp(nll); values add the root of the squared error, in the unit of
-        the data.
+        A perplexity task adds exp(nll); values add the root of the squared error and have the
+        absolute error, both in the unit of the data.
         """
         scores = dict(means)
         if self.perplexity:
             scores["perplexity"] = math.exp(min(means["nll"], 700.0))
         if self.kind == "regression":
             scores["rmse"] = part.unit * math.sqrt(means["mse"])
+        if "mae" in means:
+            scores["mae"] = part.unit * means["mae"]
         return scores
 
 

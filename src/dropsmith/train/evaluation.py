@@ -13,7 +13,7 @@ from dropsmith.batches import call
 from dropsmith.passes import logits_of
 from dropsmith.plans import Kind
 from dropsmith.prediction import stream_predictions
-from dropsmith.tasks import Part, Task, device_of
+from dropsmith.tasks import Meter, Part, Task, class_meters, device_of, value_meters
 
 ROWS = 256
 """Examples in a pass; scores are sums, so it does not change them."""
@@ -27,6 +27,7 @@ def evaluate(
     *,
     seed: int = 0,
     without: tuple[Kind, ...] = (),
+    all_scores: bool = False,
 ) -> dict[str, float]:
     """The scores that a task gives a model on a part of the data.
 
@@ -42,6 +43,8 @@ def evaluate(
         seed: of the samples' masks.
         without: kinds of sites that the samples leave without noise: Gal & Ghahramani's code
             samples without noise on `words`.
+        all_scores: whether those of `class_meters` or `value_meters` are taken as well, of a task
+            with one label for each example.
 
     Returns:
         Of classes `nll` in nats per item, `accuracy`, `calibration_error` (mean difference between
@@ -54,12 +57,13 @@ def evaluate(
     """
     with evaluating(model):
         if not samples:
-            return _scores(task, part, OnePass(model, task).read, device_of(model))
+            read = OnePass(model, task).read
+            return _scores(task, part, read, device_of(model), all_scores)
         example = on_device(part.rows(slice(0, 2)), device_of(model))
         with stream_predictions(
             model, example, samples, task.carry, kind=task.kind, seed=seed, without=without
         ) as mean:
-            return _scores(task, part, mean.read, device_of(model))
+            return _scores(task, part, mean.read, device_of(model), all_scores)
 
 
 @contextmanager
@@ -92,10 +96,12 @@ class OnePass:
 Read = Callable[[dict[str, Tensor], bool], Any]
 
 
-def _scores(task: Task, part: Part, read: Read, device: torch.device) -> dict[str, float]:
+def _scores(
+    task: Task, part: Part, read: Read, device: torch.device, all_scores: bool
+) -> dict[str, float]:
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     calibration = Calibration() if task.kind == "classification" else None
-    meters = task.meters()
+    meters, more = task.meters(), None
     for part_batch in part.batches(ROWS):
         batch = on_device(part_batch.columns, device)
         output = read(batch, part_batch.continues)
@@ -106,11 +112,33 @@ def _scores(task: Task, part: Part, read: Read, device: torch.device) -> dict[st
             calibration.add(*_flat(logits_of(output), batch["labels"]))
         for meter in meters.values():
             meter.add(logits_of(output), batch["labels"])
+        if all_scores and (counted := single_labels(task, logits_of(output), batch["labels"])):
+            more = more or meters_of(task, counted[0])
+            for meter in more.values():
+                meter.add(*counted)
     means = {name: total / count for name, (total, count) in sums.items()}
     if calibration is not None:
         means["calibration_error"] = calibration.error
-    means |= {name: meter.value for name, meter in meters.items()}
+    means |= {name: meter.value for name, meter in (meters | (more or {})).items()}
     return task.measures(means, part)
+
+
+def single_labels(task: Task, output: Tensor, labels: Tensor) -> tuple[Tensor, Tensor] | None:
+    """The outputs and labels that count, where each example has one class or one value."""
+    if labels.ndim != 1 or len(output) != len(labels):
+        return None
+    if task.kind == "regression":
+        is_single = output.numel() == labels.numel()
+        return (output.reshape(-1, 1), labels) if is_single else None
+    if output.ndim != 2 or labels.is_floating_point():
+        return None
+    scores, classes = _flat(output, labels)
+    return (scores, classes) if len(classes) else None
+
+
+def meters_of(task: Task, output: Tensor) -> dict[str, Meter]:
+    """New meters of all scores of a task with such outputs."""
+    return value_meters() if task.kind == "regression" else class_meters(output.shape[1])
 
 
 class Calibration:

@@ -15,6 +15,7 @@ from dropsmith.run_folder import WEIGHTS, FinishedRun
 from dropsmith.tasks import Budget, Data, GenerationScores, device_of
 from dropsmith.train.accounting import cost, forget_peak, peak_bytes, surroundings
 from dropsmith.train.checkpoint import FILE, Checkpoint, Saving, write
+from dropsmith.train.constant_predictor import constant_scores
 from dropsmith.train.environment import HASHES
 from dropsmith.train.evaluation import evaluate, evaluating
 from dropsmith.train.length import Length, learning_rate
@@ -142,8 +143,10 @@ class Run:
         if self._budget.schedule.returns(state.losses):
             state.model.load_state_dict(state.best)
 
-    def _scores(self, part: str) -> dict[str, float]:
-        scores = evaluate(self.state.model, self.stepper.task, getattr(self.data, part))
+    def _scores(self, part: str, all_scores: bool = False) -> dict[str, float]:
+        scores = evaluate(
+            self.state.model, self.stepper.task, getattr(self.data, part), all_scores=all_scores
+        )
         return {f"{part}_{name}": value for name, value in scores.items()}
 
     def _sample_scores(self) -> dict[str, float]:
@@ -158,6 +161,7 @@ class Run:
             setup.samples,
             seed=setup.seed,
             without=setup.samples_without,
+            all_scores=True,
         )
         return {f"test_mc_{name}": value for name, value in scores.items()}
 
@@ -166,7 +170,9 @@ class Run:
         with evaluating(self.state.model):
             generation = self.stepper.task.score_generation(self.state.model, self.data)
         generation_scores = {f"test_{name}": value for name, value in generation.scores.items()}
-        return generation, self._scores("test") | self._sample_scores() | generation_scores
+        scores = self._scores("test", all_scores=True) | self._sample_scores()
+        constant = constant_scores(self.stepper.task, self.data)
+        return generation, scores | generation_scores | constant
 
     def _remember_peak(self) -> None:
         self.state.peak_bytes = max(self.state.peak_bytes, peak_bytes(self._device))
