@@ -217,6 +217,17 @@ def test_a_sampler_is_called_by_a_name_that_there_is(name):
 SETTINGS: dict[str, Any] = {
     "loss": ["clasification", 3, nn.CrossEntropyLoss(), nn.CrossEntropyLoss, ["tokens"]],
     "label_smoothing": [2, 1.0, -0.1, "0.1", float("nan"), True, None],
+    "class_weights": [
+        [],
+        [0, 0],
+        [1, -1],
+        2.0,
+        "12",
+        {"a": 1},
+        [1, "x"],
+        [float("nan")],
+        [[1], [2]],
+    ],
     "mode": ["loopd", ["looped"], None, 1],
     "head": ["fusd", None, []],
     "trunk": [1, ["1"]],

@@ -24,6 +24,17 @@ def is_count(value: object, least: int, most: int = LARGEST_COUNT) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
+def is_weight(value: object) -> bool:
+    """Say whether a value is a number from 0 to `LARGEST_WEIGHT`.
+
+    >>> is_weight(0), is_weight(2.5), is_weight(-1), is_weight(inf), is_weight(True)
+    (True, True, False, False, False)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value <= LARGEST_WEIGHT
+
+
 def is_share(value: object) -> bool:
     """Say whether a value is a number from 0 to below 1.
 

@@ -110,3 +110,12 @@ class Loss:
 
     mean: Mean
     mask: Tensor | None = None
+
+    @property
+    def items(self) -> Tensor | float:
+        """How many items were counted; the count of the mean is their weight, where they have one.
+
+        >>> Loss(Mean(torch.tensor(6.0), 3.0), torch.tensor([True, False])).items
+        tensor(1)
+        """
+        return self.mean.count if self.mask is None else self.mask.sum()

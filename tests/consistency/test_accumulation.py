@@ -1,7 +1,10 @@
 """A coefficient means one thing: however the items are spread over batches, padding or rows."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 import dropsmith as ds
 from consistency.tiny import (
@@ -14,10 +17,14 @@ from consistency.tiny import (
     net,
     of_rows,
     of_tokens,
+    passes,
+    symmetric,
     token_net,
+    with_plan,
 )
 from dropsmith.consistency import consistent, terms_of
 from dropsmith.objectives import Fraternal, PiModel, RDrop, TwoSample
+from dropsmith.terms import Mean
 
 OBJECTIVES = [
     TwoSample(),
@@ -109,3 +116,56 @@ def test_later_views_see_the_leading_share_of_the_rows_rounded_up():
     model(X, labels=Y)
     terms = terms_of(model)
     assert (terms["task"].count, terms["consistency"].count) == (8 + 3, 3)
+
+
+RARE = [1.0, 4.0, 0.5]
+
+
+def weighted(model, objective, y, x):
+    """The loss by hand: torch's weighted cross-entropy of both views, and the term over items."""
+    pair = passes(model, objective, x)
+    task = cross_entropy(torch.cat(pair), y.repeat(len(pair)), weight=torch.tensor(RARE))
+    return task + objective.alpha / 2 * symmetric(pair)
+
+
+def test_class_weights_are_torchs_and_leave_the_term_alone():
+    objective = RDrop(alpha=2.0)
+    model = consistent(
+        net(), objective, loss="classification", plan=PLAN, class_weights=torch.tensor(RARE)
+    )
+    other = with_plan(net())
+    loss = model(X, labels=Y).loss
+    want = weighted(other, objective, Y, X)
+    torch.testing.assert_close(loss, want)
+    loss.backward()
+    want.backward()
+    assert_equal_gradients(model, other)
+    counts = {name: float(term.count) for name, term in terms_of(model).items()}
+    assert counts == {"task": 2 * float(torch.tensor(RARE)[Y].sum()), "consistency": 8.0}
+
+
+def test_micro_batches_with_class_weights_weigh_by_their_items_and_keep_the_scale():
+    model = consistent(
+        net(), RDrop(alpha=2.0), loss="classification", plan=ALIKE, class_weights=RARE
+    )
+    batches = ((X, Y), (X[:2], Y[:2]))
+    alone = [model(x, labels=y).loss for x, y in batches]
+    ds.step(model, 0)
+    parts = [model(x, labels=y, num_items_in_batch=10).loss for x, y in batches]
+    torch.testing.assert_close(parts, [alone[0] * 8 / 10, alone[1] * 2 / 10])
+
+
+def test_a_loss_that_counts_something_else_than_the_trainer_keeps_its_scale():
+    def halved(output, batch):
+        loss = of_rows(output, batch)
+        return replace(loss, mean=Mean(loss.mean.sum, loss.mean.count / 2))
+
+    model = consistent(net(), TwoSample(), loss=halved, plan=ALIKE)
+    alone = model(X, labels=Y).loss
+    ds.step(model, 0)
+    parts = [
+        model(x, labels=y, num_items_in_batch=8).loss
+        for x, y in zip(X.split([2, 6]), Y.split([2, 6]), strict=True)
+        if not ds.step(model, 0)
+    ]
+    torch.testing.assert_close(sum(parts), alone)

@@ -310,7 +310,7 @@ def test_label_smoothing_where_there_is_no_class_is_an_error():
         ObjectiveError, match="one class among several, the task here is regression"
     ):
         consistent(bert(SEQUENCE, num_labels=1), TaskLoss(), label_smoothing=0.1)
-    with pytest.raises(ObjectiveError, match="a loss function smooths its labels itself"):
+    with pytest.raises(ObjectiveError, match="label_smoothing belongs to a loss that is named"):
         consistent(net(), TaskLoss(), loss=lambda output, batch: None, label_smoothing=0.1)
 
 

@@ -144,3 +144,73 @@ def test_labels_of_another_shape_are_refused() -> None:
 def test_label_smoothing_outside_its_range_is_refused() -> None:
     with pytest.raises(ObjectiveError, match=r"must be a number in \[0, 1\), got 1"):
         losses.classification(draw(3, 5), torch.zeros(3, dtype=torch.long), 1)
+
+
+WEIGHTS = torch.tensor([0.5, 1.0, 0.0, 4.0, 2.0], dtype=torch.float64)
+
+
+def assert_same(loss: losses.Loss, want: Tensor, logits: Tensor) -> None:
+    """Value and gradient are torch's."""
+    torch.testing.assert_close(loss.mean.value, want)
+    torch.testing.assert_close(
+        torch.autograd.grad(loss.mean.value, logits, retain_graph=True),
+        torch.autograd.grad(want, logits),
+    )
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+@pytest.mark.parametrize("labels", [LABELS, LABELS.clamp(min=0)], ids=["some ignored", "all"])
+def test_weighted_classification_is_torchs_weighted_cross_entropy(
+    labels: Tensor, smoothing: float
+) -> None:
+    logits = draw(3, 4, 5)
+    loss = losses.classification(logits, labels, smoothing, class_weights=WEIGHTS)
+    want = cross_entropy(
+        logits.flatten(0, 1), labels.flatten(), weight=WEIGHTS, label_smoothing=smoothing
+    )
+    assert_same(loss, want, logits)
+    counted = labels[labels != -100]
+    assert float(loss.mean.count) == float(WEIGHTS[counted].sum())
+    assert loss.items == len(counted)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_weighted_probabilities_are_torchs_weighted_cross_entropy(smoothing: float) -> None:
+    logits, target = draw(6, 5), draw(6, 5).detach().softmax(-1)
+    loss = losses.classification(logits, target, smoothing, class_weights=WEIGHTS)
+    want = cross_entropy(logits, target, weight=WEIGHTS, label_smoothing=smoothing)
+    assert_same(loss, want, logits)
+    assert loss.mean.count == 6
+
+
+def test_weighted_tokens_of_a_causal_model_are_torchs_of_the_shifted_ones() -> None:
+    logits = draw(3, 4, 5)
+    loss = losses.tokens(logits, LABELS, shift=True, class_weights=WEIGHTS)
+    want = cross_entropy(logits[:, :-1].flatten(0, 1), LABELS[:, 1:].flatten(), weight=WEIGHTS)
+    assert_same(loss, want, logits)
+
+
+def test_weighted_losses_of_unequal_parts_add_up_to_that_of_the_whole() -> None:
+    logits, labels = draw(7, 5), torch.tensor([0, 3, 3, 1, 4, -100, 0])
+    parts = [slice(0, 1), slice(1, 3), slice(3, 7)]
+    sums = [losses.classification(logits[p], labels[p], class_weights=WEIGHTS) for p in parts]
+    mean = sums[0].mean + sums[1].mean + sums[2].mean
+    torch.testing.assert_close(mean.value, cross_entropy(logits, labels, weight=WEIGHTS))
+
+
+def test_equal_weights_are_none_and_half_precision_is_widened() -> None:
+    logits = draw(3, 4, 5).detach().bfloat16()
+    even = losses.classification(logits, LABELS, class_weights=torch.full((5,), 2.0))
+    torch.testing.assert_close(even.mean.value, losses.classification(logits, LABELS).mean.value)
+    assert even.mean.sum.dtype == torch.float32
+
+
+def test_a_batch_whose_classes_have_no_weight_adds_nothing() -> None:
+    logits = draw(2, 5)
+    loss = losses.classification(logits, torch.tensor([2, 2]), class_weights=WEIGHTS)
+    assert (loss.mean.detach().value, loss.mean.count) == (0.0, 0.0)
+
+
+def test_as_many_weights_as_classes() -> None:
+    with pytest.raises(ObjectiveError, match="each of 5 classes"):
+        losses.classification(draw(3, 4, 5), LABELS, class_weights=torch.ones(3))

@@ -11,28 +11,39 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.consistency.state import Consistent
-from dropsmith.consistency.task_loss import LabelledLoss, without_adapters
+from dropsmith.consistency.task_loss import Counting, LabelledLoss, without_adapters
+from dropsmith.objectives import TASK
 from dropsmith.terms import Mean, Terms
 
 
 def scale_to_accumulated_batch(
-    terms: Terms, items: Tensor | int | None, count: Tensor | float
+    terms: Terms,
+    items: Tensor | int | None,
+    counting: Counting,
+    total_weight: float | None = None,
 ) -> Terms:
     """Average the terms over all items of an optimiser step, and not over these alone.
 
     The parts of all its micro-batches then add up to the mean over all of them. So do terms over
     something else than items, such as states of layers, if each item has as many of it; else each
-    micro-batch's mean weighs as its share of the items.
+    micro-batch's mean weighs as its share of the items. So does a task loss whose items have
+    weights, unless the weight of all items of the optimiser step is known.
 
     Args:
         terms: sums and counts of this micro-batch.
         items: how many items the optimiser step has; None where these are all.
-        count: how many of them view 0 counted.
+        counting: the task loss, which has counted the items of view 0.
+        total_weight: the weight of all items of the optimiser step, where it is known.
     """
     if items is None:
         return terms
-    parts = items / torch.as_tensor(count, dtype=torch.float32).clamp(min=1)
-    return {name: Mean(term.sum, term.count * parts) for name, term in terms.items()}
+    parts = items / torch.as_tensor(counting.items, dtype=torch.float32).clamp(min=1)
+    scaled = {name: Mean(term.sum, term.count * parts) for name, term in terms.items()}
+    if total_weight is not None:
+        weight = torch.as_tensor(counting.weight, dtype=torch.float32)
+        parts = total_weight / torch.where(weight > 0, weight, 1.0)
+        scaled[TASK] = Mean(terms[TASK].sum, terms[TASK].count * parts)
+    return scaled
 
 
 def set_trainer_attributes(model: nn.Module, state: Consistent) -> None:

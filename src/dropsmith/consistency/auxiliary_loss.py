@@ -1,7 +1,6 @@
 """The part of a model's own loss that is not its task's, such as the balance of experts."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from math import sqrt
 from typing import Any
 
@@ -45,10 +44,10 @@ def auxiliary_term(views: Views, loss: LabelledLoss, together: bool) -> Mean | N
 
     Args:
         views: with the labels that the model was given.
-        loss: of the task; label smoothing is no part of the model's own.
+        loss: of the task; label smoothing and class weights are no part of the model's own.
         together: whether one forward made all views.
     """
-    plain = replace(loss, label_smoothing=0.0)
+    plain = loss.plain()
     pairs = list(zip(views.outputs, views.batches, strict=True))
     forwards = [pairs] if together else [[pair] for pair in pairs]
     parts = []
@@ -74,7 +73,7 @@ def check_own_loss(views: Views, loss: LabelledLoss, together: bool) -> bool:
     # Models that find spans average starts and ends each by themselves.
     if loss.problem == "spans" or has_auxiliary(views.outputs[0]):
         return True
-    loss = replace(loss, label_smoothing=0.0)
+    loss = loss.plain()
     # The loss of one forward is that of all its views, whichever of them carry it.
     pairs = list(zip(views.outputs, views.batches, strict=True))[: None if together else 1]
     with torch.no_grad():

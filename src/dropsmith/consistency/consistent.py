@@ -5,11 +5,11 @@ outputs to view 0. Nothing is wrapped, so `forward`, its signature, `state_dict`
 `save_pretrained` stay what they were; in eval mode and without gradients the hooks do nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from dropsmith.consistency.accumulation import reset_trainer_attributes, set_trainer_attributes
 from dropsmith.consistency.head import HeadChoice
@@ -50,6 +50,7 @@ def consistent(
     mode: Literal["auto", "looped"] = "auto",
     trunk: str | None = None,
     label_smoothing: float = 0.0,
+    class_weights: Sequence[float] | Tensor | None = None,
     head: HeadChoice = "auto",
     rows: RowAxes | None = None,
     scores: Scores | None = None,
@@ -90,6 +91,9 @@ def consistent(
             0, and is counted in no mean.
         label_smoothing: the share of each target that is spread over all classes, in [0, 1); the
             term compares the outputs as they are. A trainer's own setting takes the labels away.
+        class_weights: a weight for each class, for tasks with one class among several; the mean
+            task loss is Σ w(y) loss / Σ w(y), as that of `torch.nn.functional.cross_entropy`. In
+            the term every item counts the same.
         head: `auto` to fuse a large plain head with its loss where that can be done, from the
             second step on, which one line on standard error says; the logits in the output are
             then made if somebody looks at them, which has to be before the optimiser's step.
@@ -122,7 +126,7 @@ def consistent(
     _check_trunk(model, objective, mode, trunk)
     if trunk is not None and head == "fused":
         raise ViewError("a fused head needs whole views\n  leave out trunk, or head")
-    loss = task_loss(loss, model, label_smoothing, scores)
+    loss = task_loss(loss, model, label_smoothing, scores, class_weights)
     _check_kind(objective, loss)
     state = Consistent(objective, loss, Signature.of(model), mode, trunk, rows, head)
     state.labels_are_optional = labels_are_optional(loss, model)

@@ -168,7 +168,7 @@ def _loss(state: Consistent, step: StepRun, views: Views) -> Tensor:
         terms = terms if extra is None else terms | {AUXILIARY: extra}
     state.terms = {name: term.detach() for name, term in terms.items()}
     if step.items is not None:
-        terms = scale_to_accumulated_batch(terms, step.items, counting.first)
+        terms = scale_to_accumulated_batch(terms, step.items, counting, state.total_weight)
     assert step.run.step is not None
     loss = state.objective.total(terms, step.run.step)
     return loss + terms[AUXILIARY].value if AUXILIARY in terms else loss

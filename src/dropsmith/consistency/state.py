@@ -65,6 +65,7 @@ class Consistent:
         self.handles: list[RemovableHandle] = []
         self.running: StepRun | None = None
         self.terms: Terms = {}
+        self.total_weight: float | None = None
         self.plan: Plan | None = None
         self.had_noise = False
         self.first = FirstSteps()

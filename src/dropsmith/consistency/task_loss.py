@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dropsmith.consistency.label_kinds import are_distributions
 from dropsmith.errors import ObjectiveError, did_you_mean, excerpt
 from dropsmith.instances import describe
-from dropsmith.numbers import is_share
+from dropsmith.numbers import is_share, is_weight
 from dropsmith.objectives import CrossEntropyInputs, LossFunction, losses
 from dropsmith.passes import Scores, logits_of
 from dropsmith.terms import Loss
@@ -26,6 +26,8 @@ Problem = Literal[
     "spans",
 ]
 PROBLEMS: tuple[Problem, ...] = get_args(Problem)
+_WEIGHABLE = ("classification", "soft_classification", "tokens", "causal")
+"""Problems whose classes may have weights."""
 _CLASSIFIERS = (
     "ForSequenceClassification",
     "ForImageClassification",
@@ -65,6 +67,7 @@ class LabelledLoss:
     Args:
         problem: the kind of problem.
         label_smoothing: the share of each target that is spread over all classes.
+        class_weights: a weight for each class; None for equal ones.
         scores: the place of the scores in an output; None for the usual one.
         is_inferred: whether the problem is that of the model's class, whose own loss takes labels
             that are not integers for separate labels.
@@ -74,31 +77,66 @@ class LabelledLoss:
     label_smoothing: float = 0.0
     scores: Scores | None = None
     is_inferred: bool = False
+    class_weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.label_smoothing and self.problem in ("regression", "multi_label"):
             raise ObjectiveError(
                 f"label smoothing is for one class among several, the task here is {self.problem}"
             )
+        if self.class_weights is not None and self.problem not in _WEIGHABLE:
+            raise ObjectiveError(
+                f"class_weights are for one class among several, the task here is {self.problem}\n"
+                "  write a loss function for other weights, which returns a Loss"
+            )
 
     def __call__(self, output: Any, batch: Any) -> Loss:
         logits, labels = logits_of(output, self.scores), self.labels(batch)
-        smoothing = self.label_smoothing
+        settings = {"label_smoothing": self.label_smoothing, "class_weights": self._weights(logits)}
         if self.problem == "regression":
             return losses.regression(logits, labels)
         if self.problem in ("tokens", "causal"):
-            return losses.tokens(logits, labels, self.problem == "causal", smoothing)
+            return losses.tokens(logits, labels, self.problem == "causal", **settings)
         if self.problem == "multi_label" or self._separate(logits, labels):
+            if self.class_weights is not None:
+                raise ObjectiveError(
+                    "class_weights are for one class among several, and these labels of "
+                    f"{labels.dtype} are each on or off\n"
+                    '  for probabilities of classes: loss="soft_classification"'
+                )
             return losses.multi_label(logits, labels)
         if self.problem == "spans":
             labels = labels.clamp(min=0)
             labels = labels.masked_fill(labels >= logits.shape[-1], -100)  # cut off with the text
         _check_class_axis(logits, labels)
-        return losses.classification(logits, labels, smoothing)
+        return losses.classification(logits, labels, **settings)
+
+    def plain(self) -> "LabelledLoss":
+        """The loss that a model computes itself: without smoothing and weights."""
+        return replace(self, label_smoothing=0.0, class_weights=None)
+
+    def weight_of(self, batch: Any) -> float | None:
+        """The count of the mean that a batch's loss will have, from its labels alone.
+
+        None where that is the number of items.
+        """
+        labels = batch.get("labels") if isinstance(batch, Mapping) else None
+        if self.class_weights is None or not isinstance(labels, Tensor):
+            return None
+        if labels.is_floating_point():
+            return None
+        labels = labels[..., 1:] if self.problem == "causal" else labels
+        weights = torch.tensor(self.class_weights, dtype=torch.float64)
+        return float(weights[labels[labels != -100].cpu().long()].sum())
+
+    def _weights(self, logits: Tensor) -> Tensor | None:
+        """The weights of the classes, where the scores are."""
+        weights = self.class_weights
+        return None if weights is None else torch.tensor(weights, device=logits.device)
 
     def cross_entropy_inputs(self, output: Any, batch: Any) -> CrossEntropyInputs | None:
         """The scores and labels, where the loss is their plain cross-entropy."""
-        if self.problem != "classification" or self.label_smoothing:
+        if self.problem != "classification" or self.label_smoothing or self.class_weights:
             return None
         scores, labels = logits_of(output, self.scores), self.labels(batch)
         plain = scores.ndim == 2 and labels.dtype == torch.int64 and labels.ndim == 1
@@ -132,12 +170,21 @@ def _check_class_axis(logits: Tensor, labels: Tensor) -> None:
 
 
 class Counting:
-    """A loss function that notes how many items it counted when it was first called."""
+    """A loss function that notes how many items it counted when it was first called.
+
+    Attributes:
+        weight: the count of that loss's mean: the number of items, or their weight.
+    """
 
     def __init__(self, loss: LossFunction) -> None:
         self.loss = loss
-        self.first: Tensor | float = 0.0
-        self.has_counted = False
+        self.weight: Tensor | float = 0.0
+        self._first: Loss | float | None = None
+
+    @property
+    def items(self) -> Tensor | float:
+        """The number of items."""
+        return self._first.items if isinstance(self._first, Loss) else self._first or 0.0
 
     def __call__(self, output: Any, batch: Any) -> Loss:
         try:
@@ -146,8 +193,8 @@ class Counting:
             raise ObjectiveError(
                 f"the loss function looked for {error} in the batch\n  {_batch_contents(batch)}"
             ) from error
-        if not self.has_counted:
-            self.first, self.has_counted = loss.mean.count, True
+        if self._first is None:
+            self._first, self.weight = loss, loss.mean.count
         return loss
 
     def cross_entropy_inputs(self, output: Any, batch: Any) -> CrossEntropyInputs | None:
@@ -158,7 +205,7 @@ class Counting:
 
     def count_items(self, count: float) -> None:
         """Note a count of items that was made without a call."""
-        self.first, self.has_counted = count, True
+        self._first = self.weight = count
 
 
 def labels_of(batch: Any, name: str = "labels") -> Any:
@@ -177,6 +224,7 @@ def task_loss(
     model: nn.Module,
     label_smoothing: float = 0.0,
     scores: Scores | None = None,
+    class_weights: Any = None,
 ) -> LossFunction:
     """Return the loss of that name, the loss function itself, or else that of the model's class."""
     if not is_share(label_smoothing):
@@ -184,8 +232,13 @@ def task_loss(
             f"label_smoothing must be a number in [0, 1), got {excerpt(label_smoothing)}\n"
             "  0.1 spreads a tenth of each target over all classes"
         )
+    settings = {
+        "label_smoothing": label_smoothing,
+        "scores": scores,
+        "class_weights": None if class_weights is None else _numbers(class_weights),
+    }
     if loss is None:
-        return LabelledLoss(problem_of(model), label_smoothing, scores, is_inferred=True)
+        return LabelledLoss(problem_of(model), is_inferred=True, **settings)
     if getattr(loss, "__module__", "").startswith("torch.nn."):
         raise ObjectiveError(
             f"{getattr(loss, '__name__', type(loss).__name__)} is of torch, which is given scores "
@@ -198,19 +251,34 @@ def task_loss(
             f'  write loss="classification", or another of {", ".join(PROBLEMS)}'
         )
     if not isinstance(loss, str):
-        if label_smoothing:
+        if label_smoothing or class_weights is not None:
+            name = "label_smoothing" if label_smoothing else "class_weights"
             raise ObjectiveError(
-                "a loss function smooths its labels itself: leave out label_smoothing\n"
-                "  those of dropsmith.objectives.losses take it: tokens(..., label_smoothing=0.1)"
+                f"{name} belongs to a loss that is named, and a loss function was given\n"
+                "  those of dropsmith.objectives.losses take it: "
+                "tokens(..., label_smoothing=0.1, class_weights=weights)"
             )
         return loss
     for problem in PROBLEMS:
         if loss == problem:
-            return LabelledLoss(problem, label_smoothing, scores)
+            return LabelledLoss(problem, **settings)
     raise ObjectiveError(
         f"no task loss is called {loss!r}\n  there are: {', '.join(PROBLEMS)}"
         + did_you_mean(loss, PROBLEMS)
     )
+
+
+def _numbers(class_weights: Any) -> tuple[float, ...]:
+    """Weights of classes as plain numbers; `ObjectiveError` where they cannot be any."""
+    values = class_weights.tolist() if hasattr(class_weights, "tolist") else class_weights
+    is_list = isinstance(values, list | tuple) and len(values) > 0
+    if not is_list or not all(is_weight(value) for value in values) or not any(values):
+        raise ObjectiveError(
+            "class_weights must be a list with a number for each class, none negative and not all "
+            f"0, got {excerpt(class_weights)}\n"
+            "  write class_weights=[1.0, 5.0], for two classes of which the second is rare"
+        )
+    return tuple(map(float, values))
 
 
 def problem_of(model: nn.Module) -> Problem:
@@ -265,8 +333,8 @@ def _batch_contents(batch: Any, name: str = "labels") -> str:
     return (
         f"it was given: {names}\n"
         f"  call it as model(..., {name}=...); a trainer that takes the labels away (label "
-        "smoothing, a loss function of its own) cannot train on this term: set its label "
-        "smoothing to 0 and give it here, consistent(model, objective, label_smoothing=0.1). The "
-        "Trainer of transformers drops labels that forward does not take: remove_unused_columns="
-        "False"
+        "smoothing, a compute_loss_func) cannot train on this term: give label smoothing and class "
+        "weights here, consistent(model, objective, label_smoothing=0.1, class_weights=[1.0, 5.0])."
+        " The Trainer of transformers drops labels that forward does not take: "
+        "remove_unused_columns=False"
     )

@@ -1,7 +1,7 @@
 """Objectives: the task loss of a batch, and terms in which its views should agree."""
 
 from dropsmith.objectives import conventions, distances, losses
-from dropsmith.objectives._agreement import ConsistencyObjective, ConsistencyTerm
+from dropsmith.objectives._agreement import TASK, ConsistencyObjective, ConsistencyTerm
 from dropsmith.objectives._objective import LossFunction, Objective
 from dropsmith.objectives._reading import check_objective, from_json
 from dropsmith.objectives._small_scores import CrossEntropyInputs
@@ -13,6 +13,7 @@ from dropsmith.objectives.squared import ExpectationLinear, Fraternal, PiModel, 
 from dropsmith.objectives.task_loss import TaskLoss, TwoSample
 
 __all__ = [
+    "TASK",
     "ActivationNorm",
     "ConsistencyObjective",
     "ConsistencyTerm",
