@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def of_cases(runs: list[Run]) -> str:
 
 
 def _case(run: Run) -> str:
-    heads = ("work", "way", "time as a ratio", "asked", "peak memory (MB)")
+    heads = ("work", "way", "time as a ratio", "target", "peak memory (MB)")
     rows = [(one["key"], *_way(way)) for one in run["comparisons"] for way in one["ways"]]
     count = run["rounds"]
     clock = " of CPU time" if run.get("clock") == "cpu" else ""
@@ -66,15 +67,15 @@ def _case(run: Run) -> str:
 
 
 def _way(way: Run) -> tuple[str, ...]:
-    asked = "" if way["target"] is None else f"≤ {way['target']:g}"
-    missed = bool(asked) and way["ratio"] > way["target"]
-    ratio = f"{way['ratio']:.2f}" + (" (missed)" if missed else "")
-    return way["name"], ratio, asked, f"{way['peak_bytes'] / 1e6:.1f}"
+    target = "" if way["target"] is None else f"≤ {way['target']:g}"
+    missed = bool(target) and way["ratio"] > way["target"]
+    ratio = f"{way['ratio']:.2f}" + (" (target not met)" if missed else "")
+    return way["name"], ratio, target, f"{way['peak_bytes'] / 1e6:.1f}"
 
 
 def of_throughput(run: Run) -> str:
     """What a trial takes through each executor."""
-    heads = ("work", "way", "ms a trial", "time as a ratio", "asked")
+    heads = ("work", "way", "ms a trial", "time as a ratio", "target")
     rows = [
         (one["key"], way["name"], _each(one, way), *_way(way)[1:3])
         for one in run["comparisons"]
@@ -95,11 +96,11 @@ def of_coordinator(run: Run) -> str:
     heads = (
         "sampler",
         "trials a second",
-        "to ask (ms)",
-        "to tell (ms)",
+        "proposal (ms)",
+        "recording of a score (ms)",
         "peak memory (MB)",
         "stored (MB)",
-        "to know all again (s)",
+        "resume (s)",
     )
     rows = [
         (
@@ -114,8 +115,8 @@ def of_coordinator(run: Run) -> str:
     one = run["runs"][0]
     said = (
         f"{one['trials']:,} trials of {one['choices']} choices, {one['workers']:,} simulated "
-        f"workers, {one['storage']} storage; of asking and telling, the median and what 99 % stay "
-        f"below. {_where(run)}; made by `python -m benchmarks.{COORDINATOR}`."
+        f"workers, {one['storage']} storage; of proposals and recordings the median and the 99th "
+        f"percentile. {_where(run)}; made by `python -m benchmarks.{COORDINATOR}`."
     )
     return f"\n{_table(heads, rows)}\n\n{said}\n"
 
@@ -126,13 +127,13 @@ def of_noise(result: Run) -> str:
     between, within = f"{found['between']:.4f}", f"{found['within']:.4f}"
     share, low, high = (f"{found[name]:.0%}" for name in ("share", "low", "high"))
     return (
-        f"\n{found['plans']} plans of the table's space, drawn at random, {found['seeds']} seeds "
+        f"\n{found['plans']} random plans of the table's space, {found['seeds']} seeds "
         f"each, {result['task']}; score: {result['score']}.\n\n"
-        f"- From plan to plan it has a standard deviation of {between}, from seed to seed of one "
+        f"- The standard deviation of the score between plans is {between}, between seeds of one "
         f"plan {within}.\n"
-        f"- Of the variance of a score of one seed {share} is the seed's "
+        f"- {share} of the variance of a score with one seed comes from the seed "
         f"(95 % interval {low} to {high}).\n"
-        f"- For a fifth, a score is to be averaged over {found['seeds_for_a_fifth']:.1f} seeds.\n"
+        f"- To bring that share down to 20%, average over {found['seeds_for_a_fifth']:.1f} seeds.\n"
     )
 
 
@@ -144,7 +145,7 @@ def of_samplers(result: Run) -> str:
     heads = (
         "sampler",
         *(f"after {n}" for n in after),
-        *(f"as good as {name}" for name, _ in goals),
+        *(f"trials to match {name}" for name, _ in goals),
     )
     rows = [
         (
@@ -158,7 +159,7 @@ def of_samplers(result: Run) -> str:
         f"Medians of {result['curves'][0]['searches']} searches of {length} trials each over a "
         f"table of {result['plans']} plans; score: {result['score']}, at best "
         f"{result['scores']['best']:.4f}. On the right: the trials until the median search has "
-        "what that of the named one has after all of its own, and how many searches have it."
+        "the final score of the median search of the named sampler, and how many searches reach it."
     )
     return f"\n{_table(heads, rows)}\n\n{said}\n"
 
@@ -169,9 +170,9 @@ def _needed(goal: Run) -> str:
 
 
 def _picture(picture: Path, page: Path) -> str:
-    up = "../" * len(page.parent.relative_to(picture.parents[2]).parts)
-    place = picture.relative_to(picture.parents[2])
-    return f"\n![The best score so far of each sampler, over trials]({up}{place.as_posix()})\n"
+    copy = picture.parents[2] / "docs" / "images" / picture.name
+    link = Path(relpath(copy, page.parent)).as_posix()
+    return f"\n![The best score so far of each sampler, over trials]({link})\n"
 
 
 def _where(run: Run) -> str:

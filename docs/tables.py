@@ -11,6 +11,7 @@ published numbers of all, and those of our runs in results/recipes).
 """
 
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +97,9 @@ def of_recipes(folder: Path) -> str:
 def fill(root: Path, results: Path) -> list[Path]:
     """Write every generated block below `root`; return the files that have one."""
     known = comparisons(results)
+    for picture in results.glob("search/*.svg"):
+        # A site holds what lies in docs/ alone.
+        shutil.copy(picture, root / "docs" / "images")
     pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
     filled = [page for page in pages if page.exists() and MARKER.search(page.read_text())]
     for page in filled:
