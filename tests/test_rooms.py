@@ -13,7 +13,7 @@ import dropsmith
 SOURCE = Path(dropsmith.__file__).parent
 ROOMS = [
     *("errors", "numbers", "instances", "files", "axes", "transforms", "rng", "terms", "record"),
-    "hub",
+    *("hub", "user_code"),
     *(
         "kernels",
         "patterns",

@@ -22,6 +22,7 @@ from dropsmith.patterns import (
     WordDropout,
 )
 from dropsmith.rng import Key, Source
+from dropsmith.user_code import reference_of
 
 SOURCES = [Source(Key.of(0).fold(view)) for view in range(3)]
 RATED = (Bernoulli, DropBlock, Gaussian, StochasticDepth, DropConnect, WordDropout)
@@ -61,7 +62,7 @@ def test_a_misspelt_shared_axis_is_refused_at_once(pattern):
 def test_settings_at_their_default_are_neither_printed_nor_written():
     assert repr(Halving(rate=0.5)) == "Halving(rate=0.5, tag='x')"  # dataclass's own repr
     assert repr(Bernoulli(rate=0.5)) == "Bernoulli(rate=0.5)"
-    assert Halving(rate=0.5).to_json() == {"pattern": "Halving", "rate": 0.5}
+    assert Halving(rate=0.5).to_json() == {"pattern": reference_of(Halving), "rate": 0.5}
     assert Halving(rate=0.5, tag="y").to_json() == {"pattern": "Halving", "rate": 0.5, "tag": "y"}
 
 

@@ -19,7 +19,7 @@ from dropsmith.compare.stored_records import (
 from dropsmith.errors import TaskError, TrainingError
 from dropsmith.files import hold_folder, keep_trying
 from dropsmith.record import Record
-from dropsmith.train import LIBRARIES, Setup, train
+from dropsmith.train import LIBRARIES, Setup, code_hash, train
 from dropsmith.workers import (
     TRIES,
     Died,
@@ -178,7 +178,11 @@ def make_record(job: Job, tell: Tell) -> Record:
         return train(job.setup, run_folder, resume=not job.again, progress=tell)
     except TrainingError as error:  # a number of its own, such as a loss that is not finite
         record = _failure_record(job.setup, f"stopped: {_first_line(error)}")
-        hashes = {"data_sha256": data_hash(job.setup), "model_sha256": model_sha256(job.setup)}
+        hashes = {
+            "data_sha256": data_hash(job.setup),
+            "model_sha256": model_sha256(job.setup),
+            "code_sha256": code_hash(job.setup),
+        }
         known = {name: value for name, value in hashes.items() if value is not None}
         return replace(record, environment=known)
     except Exception as error:  # a comparison outlives any fault of one run

@@ -8,7 +8,7 @@ from dropsmith.compare.comparison import FILE, Comparison
 from dropsmith.errors import CheckpointError, DataError
 from dropsmith.record import Record, config_id
 from dropsmith.tasks import DataOptions, find_task, model_hash
-from dropsmith.train import Setup
+from dropsmith.train import Setup, code_hash
 
 CRASH_STATUS, LOST_STATUS = "crashed", "lost"
 """The begins of the statuses of a run that raised an error, and of one that was lost by a fault
@@ -35,7 +35,7 @@ def stored_record(setup: Setup, folder: Path) -> Record | None:
     """The record of an earlier run of this setup, unless that run crashed or was lost.
 
     Raises:
-        CheckpointError: that run was made on other data, or with another model.
+        CheckpointError: that run was made on other data, with another model or other code.
     """
     path = folder / f"{setup_id(setup)}.json"
     if not path.exists():
@@ -53,6 +53,12 @@ def stored_record(setup: Setup, folder: Path) -> Record | None:
             f"the run in {path} was made with another model than {setup.model} is now: the hash of "
             "its code and shapes differs\n"
             "  make it anew: --again, or keep the runs of the new model apart: --out DIR"
+        )
+    if record.environment.get("code_sha256") != code_hash(setup):
+        raise CheckpointError(
+            f"the run in {path} was made with other code of your own than there is now: the hash of "
+            "its source differs\n"
+            "  make it anew: --again, or keep the runs with the new code apart: --out DIR"
         )
     return record
 

@@ -14,7 +14,7 @@ from dropsmith.pattern_search import Space, space_from_json, spaces
 from dropsmith.plans import Plan
 from dropsmith.record import config_id
 from dropsmith.tasks import model_hash
-from dropsmith.train import HASHES, Setup, describe_environment, task_and_data
+from dropsmith.train import HASHES, Setup, code_hash, describe_environment, task_and_data
 
 FORMAT, VERSION = "dropsmith.problem", 1
 FILE = "problem.json"
@@ -129,6 +129,8 @@ def problem_of(setup: Setup, seeds: int, kind: str = "auto") -> Problem:
     }
     if (model_sha256 := model_hash(setup.model, data)) is not None:
         circumstances["model_sha256"] = model_sha256
+    if (code_sha256 := code_hash(setup)) is not None:
+        circumstances["code_sha256"] = code_sha256
     loss = "mse" if task.kind == "regression" else "nll"
     config = setup.to_json()
     return Problem(config=config, seeds=seeds, loss=loss, space=space, environment=circumstances)

@@ -13,6 +13,7 @@ from dropsmith.errors import ObjectiveError, excerpt
 from dropsmith.numbers import LARGEST_COUNT, LARGEST_WEIGHT, is_count
 from dropsmith.passes import Views
 from dropsmith.terms import Loss, Terms
+from dropsmith.user_code import recorded_name
 
 LossFunction = Callable[[Any, Any], Loss]
 """Takes what the model returned for one view and that view's batch."""
@@ -69,7 +70,7 @@ class Objective(ABC):
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object from which `objectives.from_json` makes an equal objective."""
-        return {"objective": type(self).__name__} | {
+        return {"objective": recorded_name(type(self))} | {
             NAMES_IN_JSON.get(name, name): list(value) if isinstance(value, tuple) else value
             for name, value in self._settings(for_json=True)
         }

@@ -13,6 +13,7 @@ from dropsmith.objectives.lr_drop import LRDrop
 from dropsmith.objectives.r_drop import RDrop
 from dropsmith.objectives.squared import ExpectationLinear, Fraternal, PiModel, SquaredDistance
 from dropsmith.objectives.task_loss import TaskLoss, TwoSample
+from dropsmith.user_code import import_advice, imported_class
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "TaskLoss": TaskLoss,
@@ -77,6 +78,8 @@ def from_json(values: dict[str, Any], extra: Iterable[type[Objective]] = ()) -> 
     >>> from_json({"objective": "RDrop", "alpha": 5})
     RDrop(alpha=5)
 
+    Nothing is imported: `myfile:Cosine` is the class of a module that has been imported.
+
     Args:
         values: `objective` names the class, the rest are its settings.
         extra: classes of your own to look names up in, beside ours.
@@ -90,15 +93,16 @@ def from_json(values: dict[str, Any], extra: Iterable[type[Objective]] = ()) -> 
     settings = {names.get(key, key): value for key, value in values.items()}
     name = settings.pop("objective")
     extra = list(extra)
-    classes = OBJECTIVES | {kind.__name__: kind for kind in extra}
-    if name not in classes:
+    kind = OBJECTIVES.get(name) or imported_class(name, Objective, extra)
+    if kind is None:
+        classes = [*OBJECTIVES, *(cls.__name__ for cls in extra)]
         raise ObjectiveError(
             f"no objective is called {excerpt(name)}\n  there are: {', '.join(classes)}"
-            + did_you_mean(name, classes)
+            + (import_advice(name) or did_you_mean(name, classes))
         )
-    _check_settings(classes[name], settings)
+    _check_settings(kind, settings)
     arguments = {key: _value(value, extra) for key, value in settings.items()}
-    return classes[name](**arguments)
+    return kind(**arguments)
 
 
 def _value(value: Any, extra: Iterable[type[Objective]]) -> Any:

@@ -21,6 +21,7 @@ from dropsmith.patterns.stochastic_depth import StochasticDepth
 from dropsmith.patterns.tiles import Tiles
 from dropsmith.patterns.torch_dropout import Off, TorchDropout
 from dropsmith.patterns.word_dropout import WordDropout
+from dropsmith.user_code import import_advice, imported_class
 
 PatternOrSchedule = type[Pattern] | type[Schedule]
 
@@ -104,8 +105,8 @@ def check_pattern(pattern: object, error: type[DropsmithError], sentence: str) -
 def from_json(values: Mapping[str, Any], extra: Sequence[PatternOrSchedule] = ()) -> Pattern:
     """The pattern that `Pattern.to_json` wrote.
 
-    Reading never imports anything: names stand for the patterns and schedules of this library and
-    for those you hand in.
+    Reading never imports anything: names stand for the patterns and schedules of this library, for
+    those you hand in, and for those of modules that have been imported, as `myfile:Stripes`.
 
     >>> from_json({"pattern": "Bernoulli", "rate": 0.1, "shared": "time"})
     Bernoulli(rate=0.1, shared='time')
@@ -117,25 +118,21 @@ def from_json(values: Mapping[str, Any], extra: Sequence[PatternOrSchedule] = ()
     Raises:
         PatternError: a name or a setting is unknown, missing or out of range.
     """
-    patterns = _table(PATTERNS, Pattern, extra)
-    schedules = _table(SCHEDULES, Schedule, extra)
+    _check_extra(extra)
     settings = {
-        name: _make("schedule", value, schedules) if _is_schedule(value) else value
+        name: _make("schedule", value, SCHEDULES, Schedule, extra) if _is_schedule(value) else value
         for name, value in _object(values, "pattern").items()
     }
-    return _make("pattern", settings, patterns)
+    return _make("pattern", settings, PATTERNS, Pattern, extra)
 
 
-def _table(
-    builtins: Mapping[str, type], base: type, extra: Sequence[PatternOrSchedule]
-) -> dict[str, type]:
-    extras = {cls.__name__: cls for cls in extra if issubclass(cls, base)}
-    for name, cls in extras.items():
-        if builtins.get(name, cls) is not cls:
+def _check_extra(extra: Sequence[PatternOrSchedule]) -> None:
+    ours: dict[str, type] = {**PATTERNS, **SCHEDULES}
+    for cls in extra:
+        if ours.get(cls.__name__, cls) is not cls:
             raise PatternError(
-                f"extra holds another {name!r} than this library's own\n  rename your class"
+                f"extra holds another {cls.__name__!r} than this library's own\n  rename your class"
             )
-    return {**builtins, **extras}
 
 
 def _is_schedule(value: Any) -> bool:
@@ -151,17 +148,25 @@ def _object(values: Any, kind: str) -> Mapping[str, Any]:
     return values
 
 
-def _make(kind: str, values: Any, table: Mapping[str, type]) -> Any:
+def _make(
+    kind: str,
+    values: Any,
+    table: Mapping[str, type],
+    base: type[Pattern] | type[Schedule],
+    extra: Sequence[PatternOrSchedule],
+) -> Any:
     settings = dict(_object(values, kind))
     name = str(settings.pop(kind))
-    name = name if name in table else _PRESENT_NAMES.get(name, name)
-    if name not in table:
+    cls = table.get(name) or table.get(_PRESENT_NAMES.get(name, name))
+    cls = cls or imported_class(name, base, extra)
+    if cls is None:
+        names = sorted([*table, *(cls.__name__ for cls in extra if issubclass(cls, base))])
         raise PatternError(
-            f"no {kind} is called {excerpt(name)}\n  {kind}s are: {' '.join(sorted(table))}"
-            + (did_you_mean(name, table) or _own_class(name))
+            f"no {kind} is called {excerpt(name)}\n  {kind}s are: {' '.join(names)}"
+            + (import_advice(name) or did_you_mean(name, names) or _own_class(name))
         )
-    _check_settings(table[name], settings)
-    return table[name](**settings)
+    _check_settings(cls, settings)
+    return cls(**settings)
 
 
 def _own_class(name: str) -> str:

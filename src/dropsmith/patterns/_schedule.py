@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dropsmith.errors import PatternError, excerpt
 from dropsmith.rng import Word
+from dropsmith.user_code import recorded_name
 
 NAMES_IN_RECORDS = {
     "DropBlock": "Blocks",
@@ -25,8 +26,8 @@ NAMES_IN_RECORDS = {
 
 
 def name_in_records(value: object) -> str:
-    """The name of a value's class as records have it."""
-    name = type(value).__name__
+    """The name of a value's class as records have it: for one of the user's own, its reference."""
+    name = recorded_name(type(value))
     return NAMES_IN_RECORDS.get(name, name)
 
 

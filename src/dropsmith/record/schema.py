@@ -43,6 +43,7 @@ class StoredEnvironment(TypedDict, total=False):
     data_sha256: str
     data_source: str
     model_sha256: str
+    code_sha256: str
     signatures: dict[str, str]
     start: _StoredStart
     vocabulary_sha256: str | None

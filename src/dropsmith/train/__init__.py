@@ -2,6 +2,7 @@
 
 from dropsmith.train._setup import Setup
 from dropsmith.train.checkpoint import Checkpoint, Saving
+from dropsmith.train.code_hash import code_hash
 from dropsmith.train.environment import HASHES, describe_environment
 from dropsmith.train.evaluation import evaluate
 from dropsmith.train.loop import steps_of, task_and_data, train
@@ -24,6 +25,7 @@ __all__ = [
     "Start",
     "bar",
     "check_run",
+    "code_hash",
     "describe_environment",
     "evaluate",
     "plan_of",

@@ -14,7 +14,11 @@ import torch
 from dropsmith import __version__
 from dropsmith.tasks import Data
 
-HASHES = {"data_sha256": "on other data", "model_sha256": "with another model"}
+HASHES = {
+    "data_sha256": "on other data",
+    "model_sha256": "with another model",
+    "code_sha256": "with other code of your own",
+}
 """The hashes that a record's environment may hold, and how a run was made where one differs."""
 
 

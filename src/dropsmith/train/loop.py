@@ -27,6 +27,7 @@ from dropsmith.tasks import (
 )
 from dropsmith.train._setup import Setup
 from dropsmith.train.checkpoint import FILE, Checkpoint, Saving
+from dropsmith.train.code_hash import code_hash
 from dropsmith.train.environment import HASHES, flush_subnormals
 from dropsmith.train.evaluation import on_device
 from dropsmith.train.length import Length
@@ -74,6 +75,8 @@ def train(
     identity = {"config": setup.to_json(), "data_sha256": data.sha256}
     if (model_sha256 := model_hash(setup.model, data)) is not None:
         identity["model_sha256"] = model_sha256
+    if (code_sha256 := code_hash(setup)) is not None:
+        identity["code_sha256"] = code_sha256
     if resume and (record := _finished_record(folder, identity)) is not None:
         return record
     if not resume:

@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from time import monotonic
 from typing import Any
 
+from dropsmith.user_code import SentModules
 from dropsmith.workers.events import Died, Done, Event, JobProgress, JobQuestion
 from dropsmith.workers.worker_process import (
     Work,
@@ -92,7 +93,8 @@ class Worker:
         context = _context(work, libraries)
         self.pipe, far_end = context.Pipe()
         start_method = multiprocessing.get_start_method(allow_none=True)
-        arguments = far_end, work, start_method, dict(os.environ)
+        modules = SentModules.of_this_process()
+        arguments = modules, far_end, work, start_method, dict(os.environ)
         try:
             self.process = _start(context, arguments)
         except (EOFError, ConnectionError) as error:  # the process to fork from has died

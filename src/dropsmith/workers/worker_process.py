@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 
 import psutil
 
+from dropsmith.user_code import SentModules
+
 GONE = 70
 """The exit code of a worker whose parent is gone."""
 
@@ -43,11 +45,17 @@ Work = Callable[[Any, Line], Any]
 
 
 def serve(
-    pipe: Connection, work: Work, start_method: str | None, environment: Mapping[str, str]
+    modules: SentModules,
+    pipe: Connection,
+    work: Work,
+    start_method: str | None,
+    environment: Mapping[str, str],
 ) -> None:
     """Do jobs from `pipe` until it is closed; end at once if the parent is killed.
 
     Args:
+        modules: of the user's own code, of whose objects `work` and jobs may be made. They come
+            first, since they are imported as they are unpickled.
         pipe: to whoever gives the jobs.
         work: does one.
         start_method: how a job's own processes start where it does not say; None for the default.
