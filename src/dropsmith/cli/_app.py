@@ -86,6 +86,16 @@ def _system_error(error: OSError) -> int:
     return EXIT_FAILURE
 
 
+def _user_code_error(error: Exception) -> str | None:
+    """The sentence for an error of the user's own code; None for one of ours, which is a fault."""
+    from dropsmith.user_code import user_fault
+
+    place = user_fault(error)
+    if place is None or isinstance(error, typer.TyperException | typer.Exit | typer.Abort):
+        return None
+    return f"your own code failed with {type(error).__name__}: {error}\n  at {place}"
+
+
 def _sentence(error: typer.TyperException) -> str:
     """The mistake that was typed, in the words of the library's own errors, and where help is."""
     message = error.format_message().rstrip(".")
@@ -155,5 +165,10 @@ def _without_traceback(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(EXIT_FAILURE) from None
         except KeyboardInterrupt as interrupt:
             raise typer.Exit(_interrupted(interrupt)) from None
+        except Exception as error:
+            if (sentence := _user_code_error(error)) is None:
+                raise
+            print(f"error: {printable(sentence)}", file=sys.stderr)
+            raise typer.Exit(EXIT_FAILURE) from None
 
     return run_command

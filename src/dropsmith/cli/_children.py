@@ -130,7 +130,7 @@ def _of_task(options: SearchOptions) -> Children:
     return Children(
         task=task,
         setup=_child(options, task),
-        name=Path(options.task).name,
+        name=Path(options.task).name.replace(":", "-"),
         trials=options.trials or TRIALS,
         sampler=options.sampler or SAMPLER,
         seeds=options.seeds,

@@ -77,6 +77,16 @@ Precision = Annotated[
         help="no: float32; bf16: mixed precision, weights in float32.",
     ),
 ]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow",
+        metavar="MODULE",
+        help="Import this module of your own first, so that plans and records may name what is in "
+        "it, such as the pattern myfile:Stripes; reading a file imports nothing. It may be given "
+        "again.",
+    ),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output, for machines.")
 ]

@@ -63,12 +63,15 @@ def check_setup(setup: "Setup") -> "tuple[Task, Data]":
 
     So are the weights that the run begins from. Returned are the task and its examples.
     """
-    from dropsmith.compare import check_plans
+    from dropsmith.compare import check_plans, full, try_objective
     from dropsmith.train import task_and_data
+    from dropsmith.user_code import is_reference
 
     task, data = task_and_data(setup)
     trunks = [] if setup.trunk is None else [setup.trunk]
     check_plans(task, data, [setup.plan], trunks, setup.start)
+    if is_reference(full(setup.method)):
+        try_objective(setup.method, setup, task, data)
     return task, data
 
 

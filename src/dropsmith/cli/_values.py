@@ -24,6 +24,14 @@ def kinds(names: str | None) -> "tuple[Kind, ...]":
     return tuple(kind.strip() for kind in names.split(",")) if names else ()  # pyright: ignore
 
 
+def allow_modules(names: list[str] | None) -> None:
+    """Import the modules of the user's own that files may name; `TaskError` where one fails."""
+    from dropsmith.user_code import import_module
+
+    for name in names or []:
+        import_module(name, " for --allow")
+
+
 def start_of(place: Path | None) -> "Start | None":
     """The weights at a place; `DataError` where there are none."""
     from dropsmith.train import Start
@@ -160,8 +168,11 @@ def rates_of(text: str | None) -> tuple[float, ...]:
 def folder_of(out: Path | None, task: str) -> Path:
     """The folder for the records of a task; `DataError` at once where it can be no folder."""
     from dropsmith.tasks import plain_name
+    from dropsmith.user_code import is_reference
 
-    folder = out or Path("runs") / plain_name(task)
+    # In a folder's name a colon would be a drive, a list of folders or nothing that can be.
+    name = task.replace(":", "-") if is_reference(task) else plain_name(task)
+    folder = out or Path("runs") / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

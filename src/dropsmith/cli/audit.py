@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dropsmith.cli._options import (
+    Allow,
     AsJson,
     DataFolder,
     MethodName,
@@ -14,7 +15,7 @@ from dropsmith.cli._options import (
     Rate,
     TaskName,
 )
-from dropsmith.cli._values import find, plan_of
+from dropsmith.cli._values import allow_modules, find, plan_of
 
 if TYPE_CHECKING:
     from dropsmith.passes import Audit
@@ -32,6 +33,7 @@ def audit(
     data_options: "DataOptions | None" = None,
     model: ModelName = None,
     evaluate: Eval = False,
+    allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a task's model with a plan, and say site by site what noise is on.
@@ -46,6 +48,7 @@ def audit(
     from dropsmith.cli._model import model_and_batch
     from dropsmith.passes import audit as audit_of
 
+    allow_modules(allow)
     audit_task = find(task, data, model, data_options)
     audit_plan = plan_of(audit_task, with_, rate, plan, data=data, model=model)
     network, batch = model_and_batch(audit_task, data)

@@ -8,6 +8,7 @@ import typer
 from dropsmith.cli._data_options import print_data
 from dropsmith.cli._options import (
     Again,
+    Allow,
     AsJson,
     BatchSize,
     BudgetName,
@@ -22,7 +23,16 @@ from dropsmith.cli._options import (
     StartFrom,
     TaskName,
 )
-from dropsmith.cli._values import budget_of, find, folder_of, kinds, named_plans, rates_of, start_of
+from dropsmith.cli._values import (
+    allow_modules,
+    budget_of,
+    find,
+    folder_of,
+    kinds,
+    named_plans,
+    rates_of,
+    start_of,
+)
 
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison, Design
@@ -35,8 +45,9 @@ With = Annotated[
         metavar="METHOD,METHOD,…",
         help="The methods to compare: none, dropout, spatial, blocks, locked, gaussian, words, "
         "path, weights, variational, variational-untied, naive, awd, early, late, linear, "
-        "two-sample, fraternal, pi, expectation-linear, r-drop, lr-drop. A method whose views "
-        "agree may save on the second: r-drop+every-4, r-drop+share-0.5, r-drop+trunk. "
+        "two-sample, fraternal, pi, expectation-linear, r-drop, lr-drop; or myfile:NAME, a method "
+        "or an objective in a file of your own. To make the second view of a consistency method "
+        "cheaper: r-drop+every-4, r-drop+share-0.5, r-drop+trunk. "
         "Default: those that suit the task.",
     ),
 ]
@@ -114,6 +125,7 @@ def compare(
     processes: Processes = None,
     again: Again = False,
     out: Out = None,
+    allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare methods under equal terms, and write records and a page.
@@ -131,7 +143,9 @@ def compare(
     from dropsmith.compare import Design, check, pick, usual
     from dropsmith.report import Place, write_page
     from dropsmith.tasks import TASKS
+    from dropsmith.user_code import is_reference
 
+    allow_modules(allow)
     comparison_task = find(task, data, model, data_options)
     length, examples = budget_of(
         comparison_task, budget, limit, data, batch_size=batch_size, learning_rate=learning_rate
@@ -160,7 +174,8 @@ def compare(
     check(design)
     print_data(comparison_task, comparison_task.load(data, examples), data, as_json)
     folder = folder_of(out, task)
-    data_place = data or (None if task in TASKS else Path(task))
+    is_path = task not in TASKS and not is_reference(comparison_task.name)
+    data_place = data or (Path(task) if is_path else None)
     comparison = _run(design, folder, processes, again)
     place = Place(data=data_place, folder=folder, data_options=comparison_task.data_options)
     page = write_page(comparison, folder, data_place, model, comparison_task.data_options, place)

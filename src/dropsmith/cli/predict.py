@@ -7,6 +7,7 @@ import typer
 
 from dropsmith.cli._options import (
     Again,
+    Allow,
     AsJson,
     BatchSize,
     BudgetName,
@@ -26,7 +27,7 @@ from dropsmith.cli._options import (
 from dropsmith.cli._output import console
 from dropsmith.cli._single import check_setup, record_of, setup_of
 from dropsmith.cli._uncertainty import check_items, uncertainty
-from dropsmith.cli._values import folder_of
+from dropsmith.cli._values import allow_modules, folder_of
 
 if TYPE_CHECKING:
     from dropsmith.tasks import DataOptions
@@ -54,6 +55,7 @@ def predict(
     precision: Precision = "no",
     again: Again = False,
     out: Out = None,
+    allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
     """Predict the test set by averaging noisy passes, and say how unsure the model is.
@@ -64,6 +66,7 @@ def predict(
 
     Example: dropsmith predict digits --with dropout --samples 50
     """
+    allow_modules(allow)
     setup = setup_of(
         task,
         with_,

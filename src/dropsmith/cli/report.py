@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dropsmith.cli._options import AsJson, DataFolder, ModelName
+from dropsmith.cli._options import Allow, AsJson, DataFolder, ModelName
+from dropsmith.cli._values import allow_modules
 
 if TYPE_CHECKING:
     from dropsmith.report import Grid
@@ -33,6 +34,7 @@ def report(
     data_options: "DataOptions | None" = None,
     model: ModelName = None,
     into: Markdown = None,
+    allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the page of a comparison or a search anew from what is on disk, and print its table.
@@ -52,6 +54,7 @@ def report(
     from dropsmith.report import Place, main_grid, write_page
     from dropsmith.tasks import NO_OPTIONS
 
+    allow_modules(allow)
     data_options = data_options or NO_OPTIONS
     if (runs / PROBLEM).exists():
         _searches(runs, data, model, data_options, into, as_json)

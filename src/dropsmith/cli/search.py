@@ -9,6 +9,7 @@ import typer
 from dropsmith.cli._children import SearchOptions, children_of
 from dropsmith.cli._data_options import print_data
 from dropsmith.cli._options import (
+    Allow,
     AsJson,
     BatchSize,
     BudgetName,
@@ -35,7 +36,7 @@ from dropsmith.cli._search_options import (
     Trials,
     Workers,
 )
-from dropsmith.cli._values import folder_of
+from dropsmith.cli._values import allow_modules, folder_of
 
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison
@@ -69,6 +70,7 @@ def search(
     preset: PresetName = None,
     seed: SearchSeed = 0,
     out: Out = None,
+    allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
     """Learn a dropout pattern: try plans on children of a task, and keep the best.
@@ -86,6 +88,7 @@ def search(
     from dropsmith.learn import PLAN, learn
     from dropsmith.report import LOSSES
 
+    allow_modules(allow)
     options = SearchOptions(
         task=task,
         preset=preset,

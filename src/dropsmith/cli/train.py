@@ -8,6 +8,7 @@ import typer
 from dropsmith.cli._data_options import print_data
 from dropsmith.cli._options import (
     Again,
+    Allow,
     AsJson,
     BatchSize,
     BudgetName,
@@ -28,7 +29,7 @@ from dropsmith.cli._options import (
 )
 from dropsmith.cli._recipe import LIST, PresetName, is_recipe, recipe_setup
 from dropsmith.cli._single import check_setup, record_of, setup_of
-from dropsmith.cli._values import folder_of, kinds
+from dropsmith.cli._values import allow_modules, folder_of, kinds
 from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def train(
     preset: PresetName = None,
     again: Again = False,
     out: Out = None,
+    allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
     """Train one method with one seed, and write its record and its best weights.
@@ -73,6 +75,7 @@ def train(
 
     Example: dropsmith train penn-treebank/variational-lstm-medium --data DIR --preset paper
     """
+    allow_modules(allow)
     home = None
     if is_recipe(task):
         home = task.partition("/")[0]

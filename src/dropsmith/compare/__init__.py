@@ -11,7 +11,14 @@ from dropsmith.compare.constants import (
 from dropsmith.compare.cost_reduction import ordinal
 from dropsmith.compare.design import TUNING_SEED, Design, check, check_plans
 from dropsmith.compare.method import Method, Setting, spell_setting
-from dropsmith.compare.method_names import find_method, full, pick, usual
+from dropsmith.compare.method_names import (
+    find_method,
+    full,
+    is_method,
+    known_method,
+    pick,
+    usual,
+)
 from dropsmith.compare.methods import CONTROL, METHODS
 from dropsmith.compare.price import Price, clock, prices
 from dropsmith.compare.run_comparison import compare, count
@@ -33,6 +40,7 @@ from dropsmith.compare.summary import (
     sample_averages,
     summarise,
 )
+from dropsmith.compare.user_methods import try_objective
 from dropsmith.compare.verdicts import SIGNIFICANT, Verdict, more_is_better, verdict
 
 __all__ = [
@@ -74,6 +82,8 @@ __all__ = [
     "find_method",
     "full",
     "has_result",
+    "is_method",
+    "known_method",
     "mean",
     "metrics",
     "migrate_records",
@@ -87,6 +97,7 @@ __all__ = [
     "spell_setting",
     "stored_record",
     "summarise",
+    "try_objective",
     "usual",
     "verdict",
 ]

@@ -8,15 +8,17 @@ import torch
 
 from dropsmith.compare.comparison import Trial
 from dropsmith.compare.method import PLAN, Method, Setting
-from dropsmith.compare.method_names import find_method, full
-from dropsmith.compare.methods import MAX_TRIALS, METHODS
+from dropsmith.compare.method_names import find_method, full, is_method
+from dropsmith.compare.methods import MAX_TRIALS
+from dropsmith.compare.user_methods import try_objective
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.numbers import check_number, check_whole
 from dropsmith.objectives import TaskLoss
 from dropsmith.passes import upper
 from dropsmith.plans import Kind, Plan
 from dropsmith.tasks import Budget, Data, Task
-from dropsmith.train import Setup, Start, steps_of
+from dropsmith.train import Setup, Start, steps_of, task_and_data
+from dropsmith.user_code import is_reference
 
 TUNING_SEED = 1_000_000
 """The first seed of every trial, from which the others count up. None of them is reported:
@@ -86,6 +88,17 @@ class Design:
                 + did_you_mean(missing[0], self.methods)
             )
         self._check_plans()
+        self._check_trials()
+
+    def _check_trials(self) -> None:
+        """A method of the user's own may have fewer settings than each method tries."""
+        for name in self.methods:
+            count = len(self.method(name).settings[: self.trials])
+            if is_method(name) and 1 < self.trials != count:
+                raise TaskError(
+                    f"each method tries {self.trials} settings, and {name} has {count}\n"
+                    f"  give it {self.trials} settings, or try fewer: --trials {count}"
+                )
 
     def _check_rates(self) -> None:
         if not self.rates:
@@ -106,7 +119,7 @@ class Design:
         for name, plans in self.plans:
             if plans == ():
                 raise TaskError(f"the method {name!r} has no plan\n  give one, or leave it out")
-            if full(name) in METHODS:
+            if is_method(name):
                 raise TaskError(f"a plan cannot be called {name!r}, for a method is called so")
             if name not in self.methods:
                 raise TaskError(f"the plan {name!r} is not among the methods")
@@ -202,6 +215,9 @@ def check(design: Design) -> None:
     data = design.task.load(where, design.limit)
     trunks = [setup.trunk for setup in setups if setup.trunk is not None]
     check_plans(design.task, data, [setup.plan for setup in setups], trunks, design.start)
+    for setup in setups:
+        if is_reference(full(setup.method)):
+            try_objective(setup.method, setup, *task_and_data(setup))
 
 
 def check_plans(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dropsmith.compare.cost_reduction import NO_REDUCTION, CostReduction
+from dropsmith.errors import TaskError, excerpt
 from dropsmith.objectives import Objective
 from dropsmith.patterns import Schedule
 from dropsmith.plans import Plan
@@ -48,6 +49,21 @@ class Method:
     takes_kind: bool = False
     schedule: Callable[[float, int], Schedule] | None = None
     reduction: CostReduction = NO_REDUCTION
+
+    def __post_init__(self) -> None:
+        if not self.settings or any(set(row) != set(self.settings[0]) for row in self.settings):
+            raise TaskError(
+                "a method has one or more settings, which all name the same numbers, got "
+                f"{excerpt(self.settings)}\n  such as settings=({{'rate': 0.3}}, {{'rate': 0.1}})"
+            )
+        needed = {"rate"} if self.noise is not None else set()
+        needed |= {"share"} if self.schedule is not None else set()
+        if missing := needed - set(self.settings[0]):
+            name = min(missing)
+            raise TaskError(
+                f"a method with {'noise' if name == 'rate' else 'a schedule'} has a {name!r} in "
+                f"its settings, got {excerpt(self.settings[0])}"
+            )
 
     def fits(self, task: Task) -> bool:
         """True if the task's model has a place for the noise and outputs that can be compared."""

@@ -1,13 +1,15 @@
 """The names of methods: picked for a task, looked up, and spelled in one way."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from dropsmith.compare.cost_reduction import PLUS, CostReduction
 from dropsmith.compare.method import Method
-from dropsmith.compare.methods import CONTROL, METHODS
+from dropsmith.compare.methods import CONTROL, METHODS, RATES
+from dropsmith.compare.user_methods import method_of_value, user_method
 from dropsmith.errors import TaskError, did_you_mean
 from dropsmith.tasks import Task
+from dropsmith.user_code import imported_object, is_reference
 
 SYNONYMS = {"bernoulli": "dropout"}
 
@@ -38,6 +40,9 @@ def pick(names: Sequence[str], task: Task) -> tuple[str, ...]:
 def find_method(name: str) -> Method:
     """The method of a name, which may add cost reductions: `r-drop+trunk`, `lr-drop+every-4`.
 
+    `module:name` is one of the user's own: a `Method`, or an objective, which is then used with
+    the noise that the task has for methods of two views. The module is imported.
+
     >>> find_method("r-drop+every-4").goal({"rate": 0.3, "alpha": 1.0})
     RDrop(alpha=1.0, every=4)
 
@@ -45,13 +50,37 @@ def find_method(name: str) -> Method:
         TaskError: there is no such method, or its cost cannot be reduced like this.
     """
     base, *words = name.split(PLUS)
-    method = METHODS[_canonical(base)]
+    method = _method(base)
     if not words:
         return method
     reduction = CostReduction.of(*words)
-    _check_reduction(base, method, reduction)
+    _check_reduction(base, method, reduction, words)
     about = f"{method.about}; {reduction.about}"
     return replace(method, about=about, reduction=reduction)
+
+
+def is_method(name: str) -> bool:
+    """True if a name in a record is of a method, and not of a plan.
+
+    >>> is_method("r-drop+trunk"), is_method("myfile:Cosine"), is_method("learned")
+    (True, True, False)
+    """
+    return full(name) in METHODS or is_reference(full(name))
+
+
+def known_method(name: str) -> Method | None:
+    """The method that a record names; None for a plan's name and where it is not imported.
+
+    A record imports nothing: a method of the user's own is known once something else has.
+    """
+    base = full(name)
+    if base in METHODS:
+        return find_method(name)
+    return method_of_value(imported_object(base), base, RATES)
+
+
+def _method(base: str) -> Method:
+    return user_method(base, RATES) if is_reference(base) else METHODS[_canonical(base)]
 
 
 def full(name: str) -> str:
@@ -63,7 +92,9 @@ def full(name: str) -> str:
     return name.partition(PLUS)[0]
 
 
-def _check_reduction(base: str, method: Method, reduction: CostReduction) -> None:
+def _check_reduction(
+    base: str, method: Method, reduction: CostReduction, words: Sequence[str]
+) -> None:
     if method.views == 1 or base == CONTROL:
         kind = "has one view" if method.views == 1 else "has nothing to agree on"
         able = [name for name, row in METHODS.items() if row.views > 1 and name != CONTROL]
@@ -71,7 +102,14 @@ def _check_reduction(base: str, method: Method, reduction: CostReduction) -> Non
             f"{base!r} {kind}, so nothing of its further views can be saved\n"
             f"  methods that can: {', '.join(able)}"
         )
-    if reduction.trunk and method.goal(method.settings[0]).noise_free:
+    usual = method.goal(method.settings[0])
+    names = {field.name for field in fields(usual)}
+    if lacking := [name for name in reduction.settings if name not in names]:
+        raise TaskError(
+            f"{base!r} has no setting {lacking[0]!r}, so {PLUS.join(['', *words])} cannot be used\n"
+            "  derive its objective from dropsmith.ConsistencyObjective, which has it"
+        )
+    if reduction.trunk and usual.noise_free:
         raise TaskError(
             f"{base!r} has a view without noise, and views that share a trunk are all noisy\n"
             f"  leave out {PLUS}trunk"
@@ -102,15 +140,16 @@ def usual(task: Task) -> tuple[str, ...]:
 def _full_spelling(name: str) -> str:
     """A name as records have it: without synonyms, and its reductions in one order."""
     reduction = find_method(name).reduction
-    return _canonical(full(name)) + reduction.ending
+    base = full(name)
+    return (base if is_reference(base) else _canonical(base)) + reduction.ending
 
 
 def _canonical(name: str) -> str:
     name = SYNONYMS.get(name, name)
     if name not in METHODS:
         raise TaskError(
-            f"no method is called {name!r}\n  methods: {', '.join(METHODS)}"
-            + did_you_mean(name, [*METHODS, *SYNONYMS])
+            f"no method is called {name!r}\n  methods: {', '.join(METHODS)}; or module:name, for a "
+            "method of your own" + did_you_mean(name, [*METHODS, *SYNONYMS])
         )
     return name
 

@@ -20,6 +20,7 @@ from dropsmith.errors import TaskError, TrainingError
 from dropsmith.files import hold_folder, keep_trying
 from dropsmith.record import Record
 from dropsmith.train import LIBRARIES, Setup, code_hash, train
+from dropsmith.user_code import user_fault
 from dropsmith.workers import (
     TRIES,
     Died,
@@ -187,7 +188,9 @@ def make_record(job: Job, tell: Tell) -> Record:
         return replace(record, environment=known)
     except Exception as error:  # a comparison outlives any fault of one run
         kind = LOST_STATUS if is_from_outside(error) else CRASH_STATUS
-        return _failure_record(job.setup, f"{kind}: {type(error).__name__}: {_first_line(error)}")
+        place = user_fault(error)
+        reason = f"{type(error).__name__}: {_first_line(error)}" + (f" ({place})" if place else "")
+        return _failure_record(job.setup, f"{kind}: {reason}")
 
 
 def _first_line(error: Exception) -> str:

@@ -56,8 +56,8 @@ def stored_record(setup: Setup, folder: Path) -> Record | None:
         )
     if record.environment.get("code_sha256") != code_hash(setup):
         raise CheckpointError(
-            f"the run in {path} was made with other code of your own than there is now: the hash of "
-            "its source differs\n"
+            f"the run in {path} was made with other code of your own than it would be now: the "
+            "hash of its source differs\n"
             "  make it anew: --again, or keep the runs with the new code apart: --out DIR"
         )
     return record

@@ -8,6 +8,7 @@ from dropsmith.compare.method import Setting
 from dropsmith.compare.methods import CONTROL, METHODS
 from dropsmith.compare.statistics import Difference, Spread, correct_family, difference, mean
 from dropsmith.record import Record
+from dropsmith.user_code import is_reference
 
 METRIC_SETS = (
     ("test_bleu", "test_nll"),
@@ -172,7 +173,7 @@ def summarise(comparison: Comparison) -> tuple[Line, ...]:
     to_baseline = baseline_differences(comparison)
     to_control = correct_families(
         {
-            row.method: differences(row, control, names) if _has_views(row.method) else {}
+            row.method: differences(row, control, names) if _has_consistency(row) else {}
             for row in comparison.rows
         }
     )
@@ -216,8 +217,12 @@ def correct_families(changes: Mapping[str, ByMetric]) -> dict[str, ByMetric]:
     }
 
 
-def _has_views(method: str) -> bool:
-    return method != CONTROL and method in METHODS and METHODS[method].views > 1
+def _has_consistency(row: Row) -> bool:
+    """True if a method trains on a consistency term, which the control has not."""
+    if row.method in METHODS:
+        return row.method != CONTROL and METHODS[row.method].views > 1
+    name = row.records[0].config["objective"].get("objective")
+    return is_reference(row.method) and name not in ("TaskLoss", "TwoSample")
 
 
 def _spread(row: Row, names: tuple[str, ...]) -> dict[str, Spread]:

@@ -11,7 +11,8 @@ from dropsmith.pattern_search import Status
 from dropsmith.record import RecordId, StoredEnvironment
 from dropsmith.train import RunConfig
 
-_WORD = re.compile(r"[A-Za-z][\w.-]*")
+_WORD = re.compile(r"[A-Za-z][\w.-]*(:[A-Za-z]\w*)?")
+"""The name of a sampler; one of the user's own is `module:name`, whose colon no file name has."""
 
 
 class StoredProblem(TypedDict):

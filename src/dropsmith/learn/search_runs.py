@@ -41,7 +41,7 @@ class SearchRun:
     @property
     def name(self) -> str:
         """The name of its file, and its name among other searches."""
-        return f"{self.sampler}-{self.seed}"
+        return f"{self.sampler.replace(':', '.')}-{self.seed}"
 
     @property
     def finished(self) -> tuple[Trial, ...]:

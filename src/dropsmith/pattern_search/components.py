@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dropsmith.errors import SearchError, did_you_mean, excerpt
-from dropsmith.instances import wrong_instance
+from dropsmith.errors import DropsmithError, SearchError, did_you_mean, excerpt
+from dropsmith.instances import describe, wrong_instance
 from dropsmith.numbers import check_seed
 from dropsmith.pattern_search.executors.executor import MOST_REMOTE, Executor, Score, check_limits
 from dropsmith.pattern_search.executors.local import LocalExecutor, SerialExecutor
@@ -14,6 +14,7 @@ from dropsmith.pattern_search.samplers.optuna_samplers import TPE, Evolution, Ra
 from dropsmith.pattern_search.samplers.sampler import Sampler
 from dropsmith.pattern_search.spaces.space import Space
 from dropsmith.plans import Plan
+from dropsmith.user_code import fault_line, import_object, is_reference
 from dropsmith.workers import MOST
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def make_sampler(name: str | Sampler, space: Space, seed: int) -> Sampler:
         if name.space != space:
             raise SearchError("the sampler proposes from another space than the one searched")
         return name
+    if is_reference(name):
+        return _user_sampler(name, space, seed)
     if not isinstance(name, str) or name not in SAMPLERS:
         raise SearchError(
             f"no sampler is called {excerpt(name)}\n  there are: {', '.join(SAMPLERS)}"
@@ -71,6 +74,26 @@ def make_sampler(name: str | Sampler, space: Space, seed: int) -> Sampler:
         )
     check_seed(seed, SearchError)
     return SAMPLERS[name](space, seed=seed)  # pyright: ignore[reportCallIssue]
+
+
+def _user_sampler(reference: str, space: Space, seed: int) -> Sampler:
+    """The sampler that a class or function of the user's own makes of a space and a seed."""
+    make = import_object(reference, "sampler", SearchError)
+    try:
+        sampler = make(space, seed=seed)
+    except DropsmithError:
+        raise
+    except Exception as error:  # the user's own code, whatever it does
+        raise SearchError(
+            f"{reference} makes no sampler: {type(error).__name__}: {error}{fault_line(error)}\n"
+            "  it is called with a space and seed=, as in Mine(space, seed=0)"
+        ) from error
+    if not isinstance(sampler, Sampler):
+        raise SearchError(
+            f"{reference} makes {describe(sampler)}\n"
+            "  a sampler is of a subclass of dropsmith.pattern_search.Sampler"
+        )
+    return sampler
 
 
 def executor_factory(

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from dropsmith.compare import METHODS, Comparison, Row, find_method, full
+from dropsmith.compare import Comparison, Row, is_method, known_method
 from dropsmith.record import Record
 from dropsmith.report import pictures
 from dropsmith.report.answer_paragraph import answer_text
@@ -160,9 +160,11 @@ def _methods(comparison: Comparison) -> dict[str, str]:
 
 
 def _about(row: Row) -> str:
-    if full(row.method) in METHODS:
-        method = find_method(row.method)
+    method = known_method(row.method)
+    if method is not None:
         return f"{method.about} ({method.source})"
+    if is_method(row.method):
+        return f"a method of your own, whose code is not imported for this page: {row.method}"
     rules = plan_of(row.records[0]).rules
     return f"a plan that was given, nothing of it tuned here: {', '.join(map(repr, rules))}"
 

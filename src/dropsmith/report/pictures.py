@@ -13,6 +13,7 @@ from dropsmith.report.figures import svg
 from dropsmith.report.html import paragraph, picture
 from dropsmith.report.numbers import METRICS
 from dropsmith.tasks import NO_OPTIONS, DataOptions
+from dropsmith.user_code import imported_object, is_reference
 
 if TYPE_CHECKING:
     from dropsmith.tasks import Data, Task
@@ -111,7 +112,14 @@ def task_and_data(
     from dropsmith.tasks import TASKS, find_task, with_model
 
     config = record.config
-    is_own = config["task"] not in TASKS
+    own_task = is_reference(config["task"])
+    if own_task and imported_object(config["task"]) is None:
+        module = config["task"].partition(":")[0]
+        raise DataError(
+            f"they are drawn over the data of your task {config['task']}, whose code is not "
+            f"imported because a record names it: give --allow {module}"
+        )
+    is_own = config["task"] not in TASKS and not own_task
     if where is None and (is_own or record.environment.get("data_given")):
         raise DataError("they are drawn over the data, and records hold no path: give --data DIR")
     if config["model"] not in (None, model):

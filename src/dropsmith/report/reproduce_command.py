@@ -6,12 +6,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from dropsmith.compare import METHODS, Comparison, Row, Trial, find_method, full, sample_averages
+from dropsmith.compare import Comparison, Row, Trial, is_method, known_method, sample_averages
 from dropsmith.learn import FILE, FIXED_PLAN, Searches, SearchRun
 from dropsmith.pattern_search import ConvSpace, SequenceSpace
 from dropsmith.record import Record
 from dropsmith.report.html import code, paragraph
 from dropsmith.tasks import NO_OPTIONS, TASKS, USUAL, Bounds, DataOptions
+from dropsmith.user_code import is_reference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ def comparison_command(
     means = sample_averages(comparison)
     config = comparison.records[-1].config
     options = {
-        "--with": ",".join(row.method for row in comparison.rows if full(row.method) in METHODS),
+        "--with": ",".join(row.method for row in comparison.rows if is_method(row.method)),
         "--seeds": seeds or len(row.records),
         "--trials": len(trials) or 1,
         "--rates": _rates(comparison),
@@ -59,7 +60,7 @@ def comparison_command(
         "--samples-of": _sampled_methods(comparison),
         "--samples-without": ",".join(means[0].without) or None if means else None,
     }
-    rows = [row for row in comparison.rows if full(row.method) not in METHODS]
+    rows = [row for row in comparison.rows if not is_method(row.method)]
     words = [word for row in rows for word in ("--plan", f"{row.method}={place.plan(row)}")]
     task = _task_word(config, comparison.records, place)
     words += _place_words(config, place)
@@ -74,7 +75,7 @@ def train_command(comparison: Comparison, row: Row, record: Record, place: Place
     config = record.config
     options: dict[str, Any] = {"--plan": place.plan(row)}
     sets: list[str] = []
-    if full(row.method) in METHODS:
+    if is_method(row.method):
         options = {"--with": row.method}
         sets = [
             word
@@ -108,7 +109,8 @@ def _words(options: Mapping[str, Any]) -> list[str]:
 
 
 def _is_path(config: Mapping[str, Any]) -> bool:
-    return config["task"] not in TASKS
+    """True if a task's name in a record is the last part of a path to data."""
+    return config["task"] not in TASKS and not is_reference(config["task"])
 
 
 def _data_word(records: Iterable[Record], place: Place) -> str | None:
@@ -140,7 +142,9 @@ def _place_words(config: Mapping[str, Any], place: Place) -> list[str]:
     for bound in fields(Bounds):
         if (value := getattr(place.data_options.bounds, bound.name)) != getattr(USUAL, bound.name):
             words += ["--bound", f"{bound.name}={value}"]
-    if place.folder is not None and place.folder != Path("runs") / str(config["task"]):
+    if place.folder is not None and place.folder != Path("runs") / str(config["task"]).replace(
+        ":", "-"
+    ):
         words += ["--out", str(place.folder)]
     return words
 
@@ -155,9 +159,10 @@ def _rates(comparison: Comparison) -> str | None:
     """The rates of the trials, where they are not the usual ones."""
     for row in comparison.rows:
         settings = [trial.setting for trial in row.trials] or [row.setting]
-        if full(row.method) in METHODS and "rate" in settings[0]:
+        method = known_method(row.method)
+        if method is not None and "rate" in settings[0]:
             rates = [setting["rate"] for setting in settings]
-            standard = find_method(row.method).settings[: len(settings)]
+            standard = method.settings[: len(settings)]
             usual = [setting["rate"] for setting in standard]
             return None if rates == usual else ",".join(map(_number, rates))
     return None
@@ -209,7 +214,7 @@ def search_command(search: SearchRun, searches: Searches, data: Path | None = No
     """The command that makes a search again; DIR stands for data of an unknown place."""
     problem, config = searches.problem, searches.problem.config
     place = str(data or "DIR") if problem.environment.get("data_given") else None
-    is_path = config["task"] not in TASKS
+    is_path = _is_path(config)
     if search.command_words:
         where = () if place is None else ("--data", place)
         return shlex.join(["dropsmith", "search", *search.command_words, *where])

@@ -39,6 +39,8 @@ from dropsmith.tasks.text.sentences import (
     WNLI,
 )
 from dropsmith.tasks.text.sentiment_scale import SENTIMENT_SCALE, SENTIMENT_SCALE_GRU
+from dropsmith.tasks.user_task import user_task
+from dropsmith.user_code import is_reference
 
 TASKS: dict[str, Task] = {
     "digits": DIGITS,
@@ -98,8 +100,9 @@ def find_task(
     ('dropout', 'spatial', 'blocks', 'gaussian')
 
     Args:
-        name: one of `TASKS`, or a path: a folder with a subfolder of pictures for each class, a
-            table of texts and labels, or a folder of such tables.
+        name: one of `TASKS`; `module:name` of a task of your own; or a path: a folder with a
+            subfolder of pictures for each class, a table of texts and labels, or a folder of such
+            tables.
         data: the folder or file that the task will read, to say at once where it does not exist.
         data_options: how the data is read.
 
@@ -115,13 +118,18 @@ def find_task(
             return table_task(name, Path(data), None, data_options, "text")
         return _with_options(task, data_options)
     path = Path(name)
+    if is_reference(name) and not path.exists():
+        task = user_task(name, data_options)
+        _check_options(name, task.option_names, data_options)
+        return task
     if holds_tables(path):
         return table_task(name, path if data is None else Path(data), path, data_options)
     if path.is_dir():
         return _with_options(replace(IMAGES, name=name, home=path), data_options)
     raise TaskError(
         f"no task is called {name!r}, and no file or folder is there\n"
-        f"  tasks: {', '.join(TASKS)}" + did_you_mean(name, TASKS)
+        f"  tasks: {', '.join(TASKS)}; or module:name, for a task of your own"
+        + did_you_mean(name, TASKS)
     )
 
 

@@ -50,7 +50,8 @@ def import_function(spec: str) -> Callable[..., Any]:
     """
     function = import_object(spec, "model", names="function")
     if not callable(function):
-        raise TaskError(f"{spec} is no function, but {excerpt(function)}")
+        module, _, name = spec.partition(":")
+        raise TaskError(f"module {module!r} has no function {name!r}: it is {excerpt(function)}")
     return function
 
 

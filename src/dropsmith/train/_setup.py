@@ -18,6 +18,7 @@ from dropsmith.tasks import (
     plain_name,
 )
 from dropsmith.train.start import Start
+from dropsmith.user_code import is_reference
 
 PRECISIONS = ("no", "bf16")
 
@@ -144,7 +145,8 @@ class Setup:
     @property
     def data_given(self) -> bool:
         """True if the examples are read from a place that the user names."""
-        return self.data is not None or self.task not in TASKS
+        is_path = self.task not in TASKS and not is_reference(self.task)
+        return self.data is not None or is_path
 
     def to_json(self) -> dict[str, Any]:
         """The resolved configuration as JSON values, without paths of data.

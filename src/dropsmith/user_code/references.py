@@ -149,7 +149,11 @@ def import_module(
     except ModuleNotFoundError as fault:
         if fault.name is None or not (name == fault.name or name.startswith(f"{fault.name}.")):
             raise error(f"{start}\n  {fault}{fault_line(fault)}") from fault
-        raise error(f"{start}\n  {fault}, neither here in {os.getcwd()} nor installed") from fault
+        files = (path.stem for path in Path.cwd().glob("*.py"))
+        raise error(
+            f"{start}\n  {fault}, neither here in {os.getcwd()} nor installed"
+            + did_you_mean(name, files)
+        ) from fault
     except (Exception, SystemExit) as fault:  # the module's own code, whatever it does
         kind = "" if isinstance(fault, ImportError) else f"{type(fault).__name__}: "
         raise error(f"{start}\n  {kind}{fault}{fault_line(fault)}") from fault
