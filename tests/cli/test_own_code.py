@@ -193,7 +193,7 @@ def test_what_a_users_code_raises_later_is_said_with_its_line(own):
 
 def test_an_error_that_is_ours_keeps_its_traceback(own, monkeypatch):
     monkeypatch.setattr("dropsmith.cli.sites.find", partial(open, "nothing_here", "no mode"))
-    with pytest.raises(ValueError, match="mode"):
+    with pytest.raises(TypeError, match="cannot be interpreted"):
         own("sites digits")
 
 

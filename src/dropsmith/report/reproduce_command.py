@@ -142,9 +142,8 @@ def _place_words(config: Mapping[str, Any], place: Place) -> list[str]:
     for bound in fields(Bounds):
         if (value := getattr(place.data_options.bounds, bound.name)) != getattr(USUAL, bound.name):
             words += ["--bound", f"{bound.name}={value}"]
-    if place.folder is not None and place.folder != Path("runs") / str(config["task"]).replace(
-        ":", "-"
-    ):
+    usual = Path("runs") / str(config["task"]).replace(":", "-")
+    if place.folder not in (None, usual):
         words += ["--out", str(place.folder)]
     return words
 
