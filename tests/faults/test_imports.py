@@ -1,6 +1,7 @@
 """Loading imports and runs nothing that a file names: the module that is named is watched."""
 
 import copy
+import importlib
 import itertools
 import json
 import random
@@ -195,6 +196,24 @@ def test_the_rows_of_a_database_load_nothing(tmp_path: Path):
                 kind.read(folder)
             shutil.rmtree(folder)
             assert canary.seen == [], table
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("imported", [False, True])
+def test_what_a_plan_names_is_no_pattern_until_a_person_imports_one(
+    name: str, imported: bool, canary: Canary
+):
+    """Even the classes of an imported module are made only where they are patterns."""
+    if imported:
+        importlib.import_module(NAME)
+    before = list(canary.seen)
+    for pattern in ({"pattern": name, "rate": 0.1}, {"pattern": "Bernoulli", "rate": {}}):
+        if isinstance(pattern["rate"], dict):
+            pattern["rate"] = {"schedule": name, "rate": 0.1}
+        rules = [{"sites": "a"} | pattern]
+        with pytest.raises(DropsmithError):
+            Plan.from_json({"format": "dropsmith.plan", "version": 2, "rules": rules})
+    assert canary.seen == before
 
 
 def test_the_state_of_a_sampler_loads_nothing(tmp_path: Path):

@@ -48,8 +48,9 @@ class Mine(TaskLoss):
 
 def test_classes_of_ones_own_are_read_when_they_are_given() -> None:
     assert from_json(Mine(strength=2).to_json(), extra=[Mine]) == Mine(strength=2)
+    assert from_json({"objective": "Mine", "strength": 2}, extra=[Mine]) == Mine(strength=2)
     with pytest.raises(ObjectiveError, match="no objective is called 'Mine'"):
-        from_json(Mine().to_json())
+        from_json({"objective": "Mine", "strength": 2})
 
 
 @pytest.mark.parametrize(
