@@ -16,7 +16,7 @@ TaskName = Annotated[
         "sentiment-scale-gru, multi30k, iwslt2017, iwslt14-de-en, iwslt14-en-de, iwslt14-fr-en, "
         "iwslt14-en-fr, iwslt14-zh-en, iwslt14-en-zh, iwslt14-es-en, iwslt14-en-es, "
         "wmt14-en-de, wmt14-en-fr, samsum, scitldr, cnn-dailymail; or the path of a folder of "
-        "pictures by class, or of a table of texts and labels.",
+        "pictures by class, or of a table of texts or numbers with labels.",
     ),
 ]
 DataFolder = Annotated[

@@ -44,6 +44,7 @@ from dropsmith.models.small_lstm import (
     lstm_plan,
     rows_first,
 )
+from dropsmith.models.small_mlp import MLP_NOISES, SmallMLP, mlp_plan
 from dropsmith.models.small_regressor import REGRESSOR_NOISES, SmallRegressor, regressor_plan
 from dropsmith.models.small_seq2seq import SEQ2SEQ_NOISES, SmallSeq2Seq, seq2seq_plan
 from dropsmith.models.small_transformer import (
@@ -65,6 +66,7 @@ __all__ = [
     "CONV_NOISES",
     "GPT_NOISES",
     "LSTM_NOISES",
+    "MLP_NOISES",
     "PRETRAINED_IMAGE_NOISES",
     "PRETRAINED_NOISES",
     "REGRESSOR_NOISES",
@@ -89,6 +91,7 @@ __all__ = [
     "SmallConv",
     "SmallGPT",
     "SmallLSTM",
+    "SmallMLP",
     "SmallRegressor",
     "SmallSeq2Seq",
     "SmallTransformer",
@@ -108,6 +111,7 @@ __all__ = [
     "layers_first",
     "load_pretrained",
     "lstm_plan",
+    "mlp_plan",
     "naive_plan",
     "pretrained_faults",
     "pretrained_image_plan",

@@ -14,6 +14,7 @@ from dropsmith.models.resnet import ResNet
 from dropsmith.models.small_conv import SmallConv
 from dropsmith.models.small_gpt import SmallGPT
 from dropsmith.models.small_lstm import SmallLSTM
+from dropsmith.models.small_mlp import SmallMLP
 from dropsmith.models.small_regressor import SmallRegressor
 from dropsmith.models.small_seq2seq import SmallSeq2Seq
 from dropsmith.models.small_transformer import SmallTransformer
@@ -28,6 +29,7 @@ _CLASSES: tuple[type[DescribedModel], ...] = (
     SmallConv,
     SmallGPT,
     SmallLSTM,
+    SmallMLP,
     SmallRegressor,
     SmallSeq2Seq,
     SmallTransformer,

@@ -22,6 +22,7 @@ from dropsmith.tasks.language.causal import WIKITEXT2_TRANSFORMER, WIKITEXT103
 from dropsmith.tasks.language.python_docs import PYTHON_DOCS
 from dropsmith.tasks.language.recurrent import PENN_TREEBANK, WIKITEXT2
 from dropsmith.tasks.language.transformer_xl import PENN_TREEBANK_XL, WIKITEXT2_XL
+from dropsmith.tasks.numbers.numbers_task import NUMBERS
 from dropsmith.tasks.seq2seq.summarisation import CNN_DAILYMAIL, SAMSUM, SCITLDR
 from dropsmith.tasks.seq2seq.translation import IWSLT14, IWSLT2017, MULTI30K, WMT14
 from dropsmith.tasks.task import Task
@@ -79,6 +80,7 @@ TASKS: dict[str, Task] = {
     "cnn-dailymail": CNN_DAILYMAIL,
     "images": IMAGES,
     "text": TEXT,
+    "numbers": NUMBERS,
 }
 
 
@@ -114,8 +116,9 @@ def find_task(
         raise DataError(f"no file or folder {data}\n  it was given as the data of {name}")
     if name in TASKS:
         task = TASKS[name]
-        if task is TEXT and data is not None:
-            return table_task(name, Path(data), None, data_options, "text")
+        if task in (TEXT, NUMBERS) and data is not None:
+            inputs = "text" if task is TEXT else "numbers"
+            return table_task(name, Path(data), None, data_options, inputs)
         return _with_options(task, data_options)
     path = Path(name)
     if is_reference(name) and not path.exists():
@@ -155,6 +158,8 @@ def table_task(
     """
     _check_options(name, (*TABLE, "feature_columns", "kind", "text_length"), options)
     layout = find_layout(path, options, inputs)
+    if layout.inputs == "numbers":
+        return replace(NUMBERS, name=name, home=home, kind=layout.kind, data_options=options)
     source = replace(
         TEXT.source,
         columns=layout.columns,

@@ -5,9 +5,10 @@ from typing import Any
 
 from dropsmith.errors import DataError, did_you_mean, excerpt
 from dropsmith.tasks.data.preprocessing import Preprocessing
+from dropsmith.tasks.numbers.preprocessing import NumbersPreprocessing
 from dropsmith.tasks.text.preprocessing import TextPreprocessing
 
-_CLASSES: tuple[type[Preprocessing], ...] = (TextPreprocessing,)
+_CLASSES: tuple[type[Preprocessing], ...] = (TextPreprocessing, NumbersPreprocessing)
 
 
 def preprocessing_from_json(values: Any, folder: Path) -> Preprocessing:

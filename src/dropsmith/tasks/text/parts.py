@@ -114,12 +114,30 @@ def partition(parts: Parts, pairs: bool = False) -> Parts:
     if len(test_parts) == 2 and "train" in present:
         return _without_duplicates({part: present[part] for part in PARTS})
     if len(test_parts) == 1 and "train" in present:
-        train, validation = (_cut_between if pairs else _cut)(present["train"])
+        rows = present["train"]
+        train, validation = _cut_between(rows, sentence_groups(rows)) if pairs else _cut(rows)
         return _without_duplicates(
             {"train": train, "validation": validation, "test": present[test_parts[0]]}
         )
     rows = [row for part in present.values() for row in part]
     return _split_by_hash(rows, sentence_groups(rows) if pairs else [text for text, _ in rows])
+
+
+def partition_rows(parts: Parts) -> Parts:
+    """As `partition`, of rows that may be equal by chance: those of given parts all stay.
+
+    Where a part is cut from another or all are cut from one table, equal rows stay together.
+    """
+    present = {part: rows for part, rows in parts.items() if rows}
+    test_parts = [part for part in ("validation", "test") if part in present]
+    if len(test_parts) == 2 and "train" in present:
+        return {part: present[part] for part in PARTS}
+    if len(test_parts) == 1 and "train" in present:
+        rows = present["train"]
+        train, validation = _cut_between(rows, [cells for cells, _ in rows])
+        return {"train": train, "validation": validation, "test": present[test_parts[0]]}
+    rows = [row for part in present.values() for row in part]
+    return _split_by_hash(rows, [cells for cells, _ in rows])
 
 
 def split_words(parts: Parts, what: str = "text") -> str:
@@ -145,9 +163,9 @@ def _cut(rows: list[Example]) -> tuple[list[Example], list[Example]]:
     return [rows[i] for i in train.tolist()], [rows[i] for i in cut.tolist()]
 
 
-def _cut_between(rows: list[Example]) -> tuple[list[Example], list[Example]]:
-    """As `_cut`, but pairs with a sentence in common stay together."""
-    names, room = sentence_groups(rows), min(CUT, round(0.15 * len(rows)))
+def _cut_between(rows: list[Example], names: Sequence[str]) -> tuple[list[Example], list[Example]]:
+    """As `_cut`, but rows of one name stay together."""
+    room = min(CUT, round(0.15 * len(rows)))
     sizes = Counter(names)
     validation_names: set[str] = set()
     for name in sorted(sizes, key=lambda name: hashlib.sha256(name.encode()).digest()):

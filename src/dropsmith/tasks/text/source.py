@@ -129,7 +129,7 @@ class TextSource:
         notes = (
             ("columns", _columns_note(columns, self)),
             ("split", split_words(all_parts)),
-            *_unlabelled_note(unlabelled),
+            *unlabelled_note(unlabelled),
         )
         examples = examples_of(
             partition(all_parts, self.is_paired),
@@ -180,7 +180,8 @@ def _columns_note(columns: Sequence[str], source: TextSource) -> str:
     return "; ".join(parts)
 
 
-def _unlabelled_note(places: Sequence[Place]) -> Notes:
+def unlabelled_note(places: Sequence[Place]) -> Notes:
+    """How many rows without a label are left out, where there are any."""
     if not places:
         return ()
     rows = "row without a label is" if len(places) == 1 else "rows without a label are"
