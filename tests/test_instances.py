@@ -18,7 +18,6 @@ from dropsmith.errors import (
     ObjectiveError,
     PlanError,
     SearchError,
-    TaskError,
 )
 from dropsmith.instances import describe
 from dropsmith.objectives import ActivationNorm, from_json
@@ -252,7 +251,7 @@ def test_a_setting_out_of_range_is_refused_and_leaves_the_model_as_it_was(name, 
 
 @pytest.mark.parametrize("values", [{"budget": "full"}, {"trunk": 3}, {"budget": Budget}])
 def test_a_setup_takes_a_budget_and_the_name_of_a_trunk(values):
-    with pytest.raises(TaskError):
+    with pytest.raises(DropsmithError, match=r"budget|trunk"):
         setup(**values)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dropsmith.errors import AxisError, did_you_mean
+from dropsmith.errors import AxisError, did_you_mean, excerpt
 
 NAMES = ("batch", "time", "unit", "channel", "height", "width", "head", "gate")
 UNKNOWN = "?"
@@ -29,7 +29,7 @@ class Axes:
         for word in words:
             if word not in NAMES and word != UNKNOWN:
                 raise AxisError(
-                    f"no axis is called {word!r}\n  axes are: {' '.join(NAMES)}"
+                    f"no axis is called {excerpt(word)}\n  axes are: {' '.join(NAMES)}"
                     + did_you_mean(word, NAMES)
                 )
         if len(words) != len(sizes):
@@ -63,11 +63,12 @@ class Axes:
         here = " ".join(self.names)
         if word in NAMES and UNKNOWN in self.names:
             return AxisError(
-                f"cannot tell which dimension is {word!r} in a tensor of sizes {self.sizes}\n"
+                f"cannot tell which dimension is {excerpt(word)} in a tensor of sizes "
+                f"{self.sizes}\n"
                 f"  what is known: {here}\n"
                 f'  name them in the rule: rule(..., axes="batch time unit")'
             )
         return AxisError(
-            f"no axis {word!r} to share a mask over\n  this site has: {here}"
+            f"no axis {excerpt(word)} to share a mask over\n  this site has: {here}"
             + did_you_mean(word, [name for name in self.names if name != UNKNOWN])
         )

@@ -12,7 +12,17 @@ from reprlib import Repr
 
 
 class DropsmithError(Exception):
-    """The base of every error this library raises on purpose."""
+    """The base of every error this library raises on purpose.
+
+    A line of its message that is very long, because of what was given, is cut in the middle.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(_with_short_lines(a) if isinstance(a, str) else a for a in args))
+
+
+class ArgumentError(DropsmithError, TypeError):
+    """An argument is of a type that the function does not take."""
 
 
 class ModelError(DropsmithError, TypeError):
@@ -108,6 +118,18 @@ _EXCERPTS.maxstring = _EXCERPTS.maxlong = 60
 _EXCERPTS.maxother = _EXCERPT
 
 
+def _with_short_lines(text: str) -> str:
+    if len(text) <= _LINE:
+        return text
+    return "\n".join(
+        line if len(line) <= _LINE else f"{line[: _LINE - 100]} ... {line[-60:]}"
+        for line in text.split("\n")
+    )
+
+
+_LINE = 800
+
+
 def printable(text: str) -> str:
     """The text with its invisible characters spelled, so that none acts on what stands around it.
 
@@ -140,6 +162,7 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     >>> did_you_mean("xyz", ["batch", "time"])
     ''
     """
-    words = list(known) if isinstance(word, str) else []
-    close = get_close_matches(str(word), words, n=1, cutoff=0.5)
+    if not isinstance(word, str) or len(word) > _EXCERPT:
+        return ""
+    close = get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"\n  did you mean {close[0]!r}?" if close else ""

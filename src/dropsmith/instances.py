@@ -4,13 +4,14 @@ Each kind of value has one check, beside its class: `check_model` here, `plans.c
 `patterns.check_pattern`, `objectives.check_objective`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType
 
 from torch import nn
 
-from dropsmith.errors import DropsmithError, ModelError, excerpt
+from dropsmith.errors import ArgumentError, DropsmithError, ModelError, did_you_mean, excerpt
 
 
 def check_model(model: object) -> None:
@@ -101,3 +102,59 @@ def _plain(name: str) -> str:
     ('rdrop', 'twosample')
     """
     return "".join(sign for sign in name.lower() if sign.isalnum())
+
+
+def check_type(name: str, value: object, kinds: type | tuple[type, ...], words: str) -> None:
+    """Raise `ArgumentError` unless a value is of a type.
+
+    >>> check_type("keep", 1, bool, "True or False")
+    Traceback (most recent call last):
+    dropsmith.errors.ArgumentError: keep is True or False, got 1
+
+    Args:
+        name: of the argument.
+        value: that was given.
+        kinds: the type, or several.
+        words: what the argument is, as the message says it.
+    """
+    if not isinstance(value, kinds):
+        raise ArgumentError(f"{name} is {words}, got {excerpt(value)}")
+
+
+def check_bool(name: str, value: object) -> None:
+    """Raise `ArgumentError` unless a value is True or False."""
+    check_type(name, value, bool, "True or False")
+
+
+def is_function(value: object) -> bool:
+    """True if a value can be called and is no class, which a call would make a value of."""
+    return callable(value) and not isinstance(value, type)
+
+
+def check_word(name: str, value: object, words: Iterable[str], error: type[DropsmithError]) -> None:
+    """Raise `error` unless a value is one of some words.
+
+    >>> from dropsmith.errors import SearchError
+    >>> check_word("direction", "maximize", ("maximise", "minimise"), SearchError)
+    Traceback (most recent call last):
+    dropsmith.errors.SearchError: direction is 'maximise' or 'minimise', got 'maximize'
+      did you mean 'maximise'?
+    """
+    known = list(words)
+    if not isinstance(value, str) or value not in known:
+        listed = ", ".join(map(repr, known[:-1])) + f" or {known[-1]!r}"
+        raise error(f"{name} is {listed}, got {excerpt(value)}" + did_you_mean(value, known))
+
+
+def checked_path(name: str, value: object) -> Path:
+    """The path that an argument stands for; `ArgumentError` where no file can be called so."""
+    check_type(name, value, (str, Path), "a path, as a text or a pathlib.Path")
+    text, path = str(value), Path(str(value))
+    is_text = bool(text) and "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+    if not is_text or max(len(part.encode()) for part in (*path.parts, "")) > _LONGEST_PART:
+        raise ArgumentError(f"{name} is a path, and no file can be called {excerpt(text)}")
+    return path
+
+
+_LONGEST_PART = 255
+"""Bytes of the longest name of a file or folder."""

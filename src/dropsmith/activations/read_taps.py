@@ -11,8 +11,8 @@ from torch.utils.hooks import RemovableHandle
 
 from dropsmith.activations.attention import sums_to_one
 from dropsmith.batches import leading_tensor
-from dropsmith.errors import SiteError
-from dropsmith.instances import check_model
+from dropsmith.errors import SiteError, excerpt
+from dropsmith.instances import check_model, check_type
 from dropsmith.interception import NoisyCall, OwnCalls, fast_path_disabled, probabilities
 from dropsmith.noise import in_backward, owner_module, possible_calls, static_sites
 from dropsmith.plans import Selector, Site, nearest
@@ -65,7 +65,7 @@ def taps(
         SiteError: nothing was asked for, a selector means no site, or no site of it ran.
     """
     check_model(model)
-    tap = _Tap(model, Taps(), _selector(hidden), _selector(attention))
+    tap = _Tap(model, Taps(), _selector("hidden", hidden), _selector("attention", attention))
     try:
         tap.open()
         with fast_path_disabled():
@@ -75,7 +75,9 @@ def taps(
         tap.close()
 
 
-def _selector(name: str | Selector | None) -> Selector | None:
+def _selector(argument: str, name: str | Selector | None) -> Selector | None:
+    kinds = (str, Selector, type(None))
+    check_type(argument, name, kinds, "a name, a glob, select(...) or None")
     return Selector(name=name) if isinstance(name, str) else name
 
 
@@ -165,7 +167,7 @@ class _Tap:
         for selector, values in parts:
             if selector is not None and not values:
                 raise SiteError(
-                    f"taps read nothing at {selector!r}: what it means did not run in this "
+                    f"taps read nothing at {excerpt(selector)}: what it means did not run in this "
                     "forward, or held no attention probabilities\n"
                     "  to list the sites that run: dropsmith.sites(model, batch)"
                 )
@@ -176,7 +178,7 @@ def _matching(selector: Selector, sites: Sequence[Site]) -> list[Site]:
     if not matching:
         names = [site.name for site in sites]
         raise SiteError(
-            f"taps: {selector!r} matched no site\n  nearest: {nearest(selector, names)}"
+            f"taps: {excerpt(selector)} matched no site\n  nearest: {nearest(selector, names)}"
         )
     return matching
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from dropsmith.errors import SiteError
+from dropsmith.errors import SiteError, excerpt
 from dropsmith.noise import owner_module
 from dropsmith.plans import ROOT, Selector, display_name, glob_matches, nearest
 
@@ -45,7 +45,9 @@ def block_candidates(model: nn.Module, blocks: str | None = None) -> list[BlockC
         names = [name for name in modules if glob_matches(blocks, name)]
         if not names:
             near = nearest(Selector(name=blocks), list(modules))
-            raise SiteError(f"no module is called {blocks!r}, to be a block\n  nearest: {near}")
+            raise SiteError(
+                f"no module is called {excerpt(blocks)}, to be a block\n  nearest: {near}"
+            )
     return [
         BlockCandidate(name, _stack(modules, name), _feed(modules[name], name)) for name in names
     ]

@@ -25,7 +25,7 @@ from dropsmith.batches.layout import Layout, Name, copy_tensors
 from dropsmith.batches.leaf_rows import Axis, rows_along
 from dropsmith.batches.packed import is_packed
 from dropsmith.batches.structure import leaves_of, tensors_in
-from dropsmith.errors import DropsmithError, ViewError
+from dropsmith.errors import DropsmithError, ViewError, excerpt
 
 _LIKELY_CANDIDATES, _MAX_CANDIDATES = 8, 24
 """Candidates that are tried before less likely kinds, and at most."""
@@ -264,7 +264,7 @@ def _named_axis(name: Name, leaf: Any, named_axes: Mapping[Name, Axis]) -> Any:
         return None
     if not -dims <= axis < dims:
         raise ViewError(
-            f"rows says that argument {name!r} has its rows on axis {axis}, but it holds a "
+            f"rows says that argument {excerpt(name)} has its rows on axis {axis}, but it holds a "
             f"{type(leaf).__name__} of {dims} axes\n  give None for an argument without rows"
         )
     return axis % dims

@@ -10,7 +10,7 @@ from dropsmith.batches.arguments import Arguments
 from dropsmith.batches.leaf_rows import Axis, join_rows, rows_along, split, take_rows
 from dropsmith.batches.packed import is_packed
 from dropsmith.batches.structure import leaves_of, map_leaves, parts_of, rebuilt
-from dropsmith.errors import ViewError
+from dropsmith.errors import ViewError, excerpt
 
 Name = int | str
 """The position or the name of an argument."""
@@ -57,7 +57,9 @@ class Layout:
         name, number = self.row_source
         column = next((value for key, value in columns_of(batch) if key == name), None)
         if column is None:
-            raise ViewError(f"the batch has no argument {name!r}, by which its rows are counted")
+            raise ViewError(
+                f"the batch has no argument {excerpt(name)}, by which its rows are counted"
+            )
         return self._rows_in(column, number)
 
     def argument_rows(self, arguments: Arguments) -> int:

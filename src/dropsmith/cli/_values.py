@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropsmith.errors import DataError, PlanError, TaskError, did_you_mean
+from dropsmith.errors import DataError, PlanError, TaskError, did_you_mean, excerpt
 
 if TYPE_CHECKING:
     from dropsmith.compare import Setting
@@ -136,9 +136,11 @@ def named_plans(texts: list[str]) -> "tuple[tuple[str, Plan], ...]":
     for text in texts:
         name, equals, source = text.partition("=")
         if not (name and equals and source):
-            raise PlanError(f"a plan is NAME=SOURCE, such as learned=plan.json, got {text!r}")
+            raise PlanError(
+                f"a plan is NAME=SOURCE, such as learned=plan.json, got {excerpt(text)}"
+            )
         if name in plans:
-            raise PlanError(f"two plans are called {name!r}: give each its own name")
+            raise PlanError(f"two plans are called {excerpt(name)}: give each its own name")
         plans[name] = plan_at(source)
     return tuple(plans.items())
 
@@ -151,7 +153,7 @@ def setting_of(method: str, changes: "Setting") -> "Setting":
     for name in changes:
         if name not in usual:
             raise TaskError(
-                f"{method} has no {name!r} to set\n  it has: {', '.join(usual)}"
+                f"{method} has no {excerpt(name)} to set\n  it has: {', '.join(usual)}"
                 + did_you_mean(name, usual)
             )
     return usual | changes
@@ -162,7 +164,9 @@ def rates_of(text: str | None) -> tuple[float, ...]:
     try:
         return tuple(float(rate) for rate in text.split(",")) if text else ()
     except ValueError:
-        raise TaskError(f"rates are numbers with commas, such as 0.1,0.3, got {text!r}") from None
+        raise TaskError(
+            f"rates are numbers with commas, such as 0.1,0.3, got {excerpt(text)}"
+        ) from None
 
 
 def folder_of(out: Path | None, task: str) -> Path:
@@ -192,5 +196,5 @@ def numbers(settings: list[str]) -> "Setting":
         except ValueError:
             equals = ""
         if not equals:
-            raise TaskError(f"a setting is name=number, such as rate=0.3, got {text!r}")
+            raise TaskError(f"a setting is name=number, such as rate=0.3, got {excerpt(text)}")
     return values

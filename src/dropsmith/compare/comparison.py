@@ -75,7 +75,7 @@ class Row:
         """A final number of the finished runs, by seed."""
         if lacking := [run for run in self.finished_records if name not in run.scores]:
             raise DataError(
-                f"the run of record {lacking[0].id} has finished, and has no score {name!r}"
+                f"the run of record {lacking[0].id} has finished, and has no score {excerpt(name)}"
             )
         return {record.config["seed"]: record.scores[name] for record in self.finished_records}
 

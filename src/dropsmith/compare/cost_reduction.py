@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dropsmith.errors import TaskError, did_you_mean
+from dropsmith.errors import TaskError, did_you_mean, excerpt
 
 PLUS = "+"
 """Stands between a method's name and each reduction of its cost."""
@@ -94,9 +94,10 @@ def _read(word: str) -> tuple[str, float | bool]:
     if name == "share" and (share := _share(number)) is not None:
         return "share", share
     is_known = name in _TAKES
-    wrong = f": {_TAKES[name]}, got {number!r}" if is_known else ""
+    wrong = f": {_TAKES[name]}, got {excerpt(number)}" if is_known else ""
     raise TaskError(
-        f"nothing is saved by {PLUS + word!r}{wrong}\n  there are: {FORMS}, such as r-drop+every-4 "
+        f"nothing is saved by {excerpt(PLUS + word)}{wrong}\n  there are: {FORMS}, such as "
+        "r-drop+every-4 "
         "or r-drop+share-0.5" + ("" if is_known else did_you_mean(name, _TAKES))
     )
 

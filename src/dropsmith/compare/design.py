@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -11,13 +12,14 @@ from dropsmith.compare.method import PLAN, Method, Setting
 from dropsmith.compare.method_names import find_method, full, is_method
 from dropsmith.compare.methods import MAX_TRIALS
 from dropsmith.compare.user_methods import try_objective
-from dropsmith.errors import TaskError, did_you_mean
-from dropsmith.numbers import check_number, check_whole
+from dropsmith.errors import ArgumentError, TaskError, did_you_mean, excerpt
+from dropsmith.instances import check_type
+from dropsmith.numbers import check_number, check_whole, is_count
 from dropsmith.objectives import TaskLoss
 from dropsmith.passes import upper
 from dropsmith.plans import Kind, Plan
 from dropsmith.tasks import Budget, Data, Task
-from dropsmith.train import Setup, Start, steps_of, task_and_data
+from dropsmith.train import Setup, Start, check_kinds, steps_of, task_and_data
 from dropsmith.user_code import is_reference
 
 TUNING_SEED = 1_000_000
@@ -70,20 +72,26 @@ class Design:
     start: Start | None = None
 
     def __post_init__(self) -> None:
+        check_type("task", self.task, Task, "a task, such as find_task('digits')")
+        check_type("budget", self.budget, Budget, "a Budget")
+        check_names("methods", self.methods)
+        check_names("samples_of", self.samples_of)
+        check_type("rates", self.rates, tuple, "a tuple of numbers")
         check_whole("seeds", self.seeds, 1, TaskError, TUNING_SEED - 1)
         check_whole("tuning_seeds", self.tuning_seeds, 1, TaskError, TUNING_SEED)
         check_whole("plans_seen", self.plans_seen, 0, TaskError)
         for rate in self.rates:
             check_number("a rate", rate, TaskError, most=1)
-        if self.trials not in range(1, MAX_TRIALS + 1):
+        if not is_count(self.trials, 1, MAX_TRIALS):
             raise TaskError(
                 f"trials must be from 1 to {MAX_TRIALS}, the settings each method has, "
-                f"got {self.trials}"
+                f"got {excerpt(self.trials)}"
             )
+        self._check_as_setup()
         self._check_rates()
         if missing := [name for name in self.samples_of if name not in self.methods]:
             raise TaskError(
-                f"samples of {missing[0]!r}, which is not compared\n"
+                f"samples of {excerpt(missing[0])}, which is not compared\n"
                 f"  the methods are: {', '.join(self.methods)}"
                 + did_you_mean(missing[0], self.methods)
             )
@@ -99,6 +107,24 @@ class Design:
                     f"each method tries {self.trials} settings, and {name} has {count}\n"
                     f"  give it {self.trials} settings, or try fewer: --trials {count}"
                 )
+
+    def _check_as_setup(self) -> None:
+        """Raise an error where what every setup has of this design is none of its values."""
+        Setup(
+            task=self.task.name,
+            method="none",
+            plan=Plan(),
+            objective=TaskLoss(),
+            budget=self.budget,
+            seed=0,
+            data=self.data,
+            model=self.model,
+            limit=self.limit,
+            precision=self.precision,
+            start=self.start,
+        )
+        check_whole("samples", self.samples, 0, TaskError)
+        check_kinds(self.samples_without)
 
     def _check_rates(self) -> None:
         if not self.rates:
@@ -116,13 +142,28 @@ class Design:
             )
 
     def _check_plans(self) -> None:
+        check_type("plans", self.plans, tuple, "a tuple of pairs of a name and a plan")
+        for pair in self.plans:
+            if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[0], str):
+                raise ArgumentError(f"plans are pairs of a name and a plan, got {excerpt(pair)}")
         for name, plans in self.plans:
+            if not isinstance(plans, Plan) and not (
+                isinstance(plans, tuple) and all(isinstance(plan, Plan) for plan in plans)
+            ):
+                raise ArgumentError(
+                    f"the plan {excerpt(name)} is a Plan, or several in a tuple, "
+                    f"got {excerpt(plans)}"
+                )
             if plans == ():
-                raise TaskError(f"the method {name!r} has no plan\n  give one, or leave it out")
+                raise TaskError(
+                    f"the method {excerpt(name)} has no plan\n  give one, or leave it out"
+                )
             if is_method(name):
-                raise TaskError(f"a plan cannot be called {name!r}, for a method is called so")
+                raise TaskError(
+                    f"a plan cannot be called {excerpt(name)}, for a method is called so"
+                )
             if name not in self.methods:
-                raise TaskError(f"the plan {name!r} is not among the methods")
+                raise TaskError(f"the plan {excerpt(name)} is not among the methods")
 
     def method(self, name: str) -> Method:
         """The method of a name; a plan is one with the budget's own settings."""
@@ -238,6 +279,13 @@ def check_plans(
     for plan in plans:
         with plan.installed(model, example):
             pass
+
+
+def check_names(argument: str, names: object) -> None:
+    """Raise `ArgumentError` unless an argument is a tuple of names."""
+    check_type(argument, names, tuple, "a tuple of names, such as ('dropout', 'r-drop')")
+    for name in cast(tuple[object, ...], names):
+        check_type(f"each of {argument}", name, str, "a name")
 
 
 def best(trials: Sequence[Trial]) -> Trial | None:

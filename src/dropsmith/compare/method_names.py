@@ -1,13 +1,14 @@
 """The names of methods: picked for a task, looked up, and spelled in one way."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 
 from dropsmith.compare.cost_reduction import PLUS, CostReduction
 from dropsmith.compare.method import Method
 from dropsmith.compare.methods import CONTROL, METHODS, RATES
 from dropsmith.compare.user_methods import method_of_value, user_method
-from dropsmith.errors import TaskError, did_you_mean
+from dropsmith.errors import ArgumentError, TaskError, did_you_mean, excerpt
+from dropsmith.instances import check_type
 from dropsmith.tasks import Task
 from dropsmith.user_code import imported_object, is_reference
 
@@ -22,13 +23,21 @@ def pick(names: Sequence[str], task: Task) -> tuple[str, ...]:
     Raises:
         TaskError: a name is unknown, or its noise has no place in the task's model.
     """
+    check_type("task", task, Task, "a task, such as find_task('digits')")
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise ArgumentError(
+            f"methods are several names, such as ('dropout',), got {excerpt(names)}"
+        )
+    for name in names:
+        check_type("a method", name, str, "a name")
     choices = list(dict.fromkeys(_full_spelling(name.strip()) for name in names))
     if not choices:
         raise TaskError(f"no method to compare\n  methods for {task.name}: {_fitting(task)}")
     for name in choices:
         if not find_method(name).fits(task):
             raise TaskError(
-                f"method {name!r} does not fit the task {task.name!r}: {_why(name, task)}\n"
+                f"method {excerpt(name)} does not fit the task {excerpt(task.name)}: "
+                f"{_why(name, task)}\n"
                 f"  methods that fit: {_fitting(task)}"
             )
     many_views = [name for name in choices if find_method(name).views > 1]
@@ -49,6 +58,7 @@ def find_method(name: str) -> Method:
     Raises:
         TaskError: there is no such method, or its cost cannot be reduced like this.
     """
+    check_type("method", name, str, "the name of a method")
     base, *words = name.split(PLUS)
     method = _method(base)
     if not words:
@@ -99,7 +109,7 @@ def _check_reduction(
         kind = "has one view" if method.views == 1 else "has nothing to agree on"
         able = [name for name, row in METHODS.items() if row.views > 1 and name != CONTROL]
         raise TaskError(
-            f"{base!r} {kind}, so nothing of its further views can be saved\n"
+            f"{excerpt(base)} {kind}, so nothing of its further views can be saved\n"
             f"  methods that can: {', '.join(able)}"
         )
     usual = method.goal(method.settings[0])
@@ -111,7 +121,8 @@ def _check_reduction(
         )
     if reduction.trunk and usual.noise_free:
         raise TaskError(
-            f"{base!r} has a view without noise, and views that share a trunk are all noisy\n"
+            f"{excerpt(base)} has a view without noise, and views that share a trunk are all "
+            "noisy\n"
             f"  leave out {PLUS}trunk"
         )
     if reduction.trunk and reduction.share < 1:
@@ -148,7 +159,7 @@ def _canonical(name: str) -> str:
     name = SYNONYMS.get(name, name)
     if name not in METHODS:
         raise TaskError(
-            f"no method is called {name!r}\n  methods: {', '.join(METHODS)}; or module:name, for a "
+            f"no method is called {excerpt(name)}\n  methods: {', '.join(METHODS)}; or module:name, for a "
             "method of your own" + did_you_mean(name, [*METHODS, *SYNONYMS])
         )
     return name

@@ -5,7 +5,7 @@ outputs to view 0. Nothing is wrapped, so `forward`, its signature, `state_dict`
 `save_pretrained` stay what they were; in eval mode and without gradients the hooks do nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -23,6 +23,7 @@ from dropsmith.noise import (
     ATTRIBUTE,
     Noise,
     RowAxes,
+    axes_said,
     find_noise,
     installation_of,
     plan_of,
@@ -31,7 +32,7 @@ from dropsmith.noise import (
 )
 from dropsmith.numbers import check_whole
 from dropsmith.objectives import LossFunction, Objective, check_objective
-from dropsmith.passes import Scores, upper
+from dropsmith.passes import Scores, check_scores, upper
 from dropsmith.plans import Plan, check_plan
 from dropsmith.rng import Key
 from dropsmith.terms import Mean
@@ -185,23 +186,15 @@ def _check_order(model: Any, objective: Any) -> None:
 
 
 def _check_settings(
-    mode: object, trunk: object, rows: object, scores: object, seed: Any, rank: object
+    mode: object, trunk: object, rows: Any, scores: object, seed: Any, rank: object
 ) -> None:
     """Refuse settings of the wrong type, which would otherwise fail in the first step."""
     if mode not in ("auto", "looped"):
         raise ViewError(f"mode must be 'auto' or 'looped', got {excerpt(mode)}")
     if not isinstance(trunk, str | None):
         raise ViewError(f"trunk must be the name of a module, or None, got {excerpt(trunk)}")
-    if rows is not None and not isinstance(rows, Mapping):
-        raise ViewError(
-            f"rows must map arguments to the axes of their rows, got {excerpt(rows)}\n"
-            '  write rows={"mask": None, "input": 0}, for example'
-        )
-    is_place = isinstance(scores, str | int | None) and not isinstance(scores, bool)
-    if not is_place and not callable(scores):
-        raise ViewError(
-            f"scores must be a name, an index or a function of the output, got {excerpt(scores)}"
-        )
+    axes_said(rows)
+    check_scores(scores)
     Key.of(seed)  # which refuses what is no seed
     check_whole("rank", rank, 0, NoiseError)
 

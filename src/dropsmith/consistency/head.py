@@ -10,7 +10,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from dropsmith.errors import ViewError, did_you_mean
+from dropsmith.errors import ViewError
+from dropsmith.instances import check_word
 from dropsmith.kernels import lazy_logits
 from dropsmith.passes import (
     LEAST_CLASSES,
@@ -38,11 +39,7 @@ class FusedHead:
     """
 
     def __init__(self, choice: HeadChoice) -> None:
-        if choice not in CHOICES:
-            raise ViewError(
-                f"no head is called {choice!r}\n  there are: {', '.join(CHOICES)}"
-                + did_you_mean(str(choice), CHOICES)
-            )
+        check_word("head", choice, CHOICES, ViewError)
         self.choice = choice
         self.off = choice == "plain"
         self.has_reported = False

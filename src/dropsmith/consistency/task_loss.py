@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dropsmith.consistency.label_kinds import are_distributions
 from dropsmith.errors import ObjectiveError, did_you_mean, excerpt
-from dropsmith.instances import describe
+from dropsmith.instances import describe, is_function
 from dropsmith.numbers import is_share, is_weight
 from dropsmith.objectives import CrossEntropyInputs, LossFunction, losses
 from dropsmith.passes import Scores, logits_of
@@ -245,7 +245,7 @@ def task_loss(
             "and labels; a loss function here is given what the model returned for one view, and "
             f"that view's batch\n  {losses.LOSS_ADVICE}"
         )
-    if not callable(loss) and not isinstance(loss, str):
+    if not is_function(loss) and not isinstance(loss, str):
         raise ObjectiveError(
             f"a task loss is a name or a function, but {describe(loss)} was given\n"
             f'  write loss="classification", or another of {", ".join(PROBLEMS)}'
@@ -263,7 +263,7 @@ def task_loss(
         if loss == problem:
             return LabelledLoss(problem, **settings)
     raise ObjectiveError(
-        f"no task loss is called {loss!r}\n  there are: {', '.join(PROBLEMS)}"
+        f"no task loss is called {excerpt(loss)}\n  there are: {', '.join(PROBLEMS)}"
         + did_you_mean(loss, PROBLEMS)
     )
 

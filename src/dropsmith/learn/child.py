@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from dropsmith.compare import TUNING_SEED, setup_id, stored_record
 from dropsmith.files import keep_trying
+from dropsmith.instances import check_type
 from dropsmith.objectives import TaskLoss
 from dropsmith.pattern_search import TrialContext, TrialPruned
 from dropsmith.plans import Plan
@@ -36,6 +37,8 @@ def child_setup(
         task, budget, data, model, limit, precision: as in `Setup`.
         fixed_plan: rules that every child has, before those of the plan that it is scored for.
     """
+    check_type("task", task, Task, "a task, such as find_task('digits')")
+    check_type("fixed_plan", fixed_plan, (Plan, type(None)), "a Plan, or None")
     return Setup(
         task=task.name,
         method="child",

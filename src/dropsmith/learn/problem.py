@@ -85,7 +85,9 @@ class Problem:
             environment=values.get("environment", {}),
         )
         if problem.id != values["id"]:
-            raise DataError(f"it is {problem.id!r}, and says of itself that it is {values['id']!r}")
+            raise DataError(
+                f"it is {problem.id!r}, and says of itself that it is {excerpt(values['id'])}"
+            )
         return problem
 
     def bind(self, folder: Path) -> None:
@@ -150,7 +152,7 @@ def space_of(model: torch.nn.Module, batch: Any, kind: str = "auto") -> Space:
     if kind != "auto":
         if kind not in _SPACES:
             raise SearchError(
-                f"no space is called {kind!r}\n  there are: {', '.join(KINDS)}"
+                f"no space is called {excerpt(kind)}\n  there are: {', '.join(KINDS)}"
                 + did_you_mean(kind, KINDS)
             )
         return _SPACES[kind](model, batch)
@@ -175,7 +177,7 @@ def _check_same(earlier: Problem, problem: Problem, folder: Path) -> None:
     changes = [key for key in old if old[key] != new.get(key)] or ["the space"]
     first = changes[0]
     short = first in old and not isinstance(old[first], dict)
-    values = f": {old[first]!r}, and now {new.get(first)!r}" if short else ""
+    values = f": {excerpt(old[first])}, and now {excerpt(new.get(first))}" if short else ""
     raise SearchError(
         f"the searches in {folder} were made with another {first}{values}\n"
         "  keep these apart: --out DIR"

@@ -153,7 +153,9 @@ def _read(path: Path, problem: Problem) -> SearchRun:
         values = read_json(path)
         run = SearchRun.from_json(values, problem.space)
         if values["problem"] != problem.id:
-            raise DataError(f"it is of problem {values['problem']!r}, and here is {problem.id!r}")
+            raise DataError(
+                f"it is of problem {excerpt(values['problem'])}, and here is {problem.id!r}"
+            )
         if path.name != f"{run.name}{SUFFIX}":
             raise DataError(f"it is {run.name}, under the name of another search")
     except (OSError, DropsmithError) as error:
@@ -190,5 +192,5 @@ def _trial_from_json(values: dict[str, Any], space: Space) -> Trial:
 
 def _step(number: float) -> int:
     if not isinstance(number, int) or number < 0:
-        raise DataError(f"a report is of a step, counted from 0, got {number!r}")
+        raise DataError(f"a report is of a step, counted from 0, got {excerpt(number)}")
     return number

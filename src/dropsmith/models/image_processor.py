@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from annotated_types import Gt, Le, Len
 from typing_extensions import TypedDict
 
-from dropsmith.errors import TaskError
+from dropsmith.errors import TaskError, excerpt
 from dropsmith.files import check
 from dropsmith.models.pretrained import load_pretrained
 
@@ -55,7 +55,7 @@ class ImageProcessor:
         """
         from transformers.image_processing_base import ImageProcessingMixin
 
-        name = f"the image processor of {checkpoint!r}"
+        name = f"the image processor of {excerpt(checkpoint)}"
         values, _ = load_pretrained(checkpoint, ImageProcessingMixin.get_image_processor_dict)
         if not isinstance(values, dict):
             raise TaskError(f"{name} is no JSON object\n  {_ADVICE}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from dropsmith.errors import TaskError, did_you_mean
+from dropsmith.errors import TaskError, did_you_mean, excerpt
 from dropsmith.patterns import Bernoulli, DropBlock, Gaussian, WordDropout
 from dropsmith.plans import Plan, Rule, Selector, rule, select
 
@@ -21,7 +21,7 @@ def plan_for_noise(places: NoiseTable, noise: str, rate: float, model: str) -> P
     """The plan for one kind of noise; `TaskError` listing the kinds for an unknown one."""
     if noise not in places:
         raise TaskError(
-            f"{model} has no place for noise {noise!r}\n  it takes: {', '.join(places)}"
+            f"{model} has no place for noise {excerpt(noise)}\n  it takes: {', '.join(places)}"
             + did_you_mean(noise, places)
         )
     return Plan(*places[noise](rate))

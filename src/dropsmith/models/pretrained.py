@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.errors import DropsmithError, MissingExtra, TaskError
+from dropsmith.errors import DropsmithError, MissingExtra, TaskError, excerpt
 from dropsmith.hub import retries_said_once
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, Gaussian, TorchDropout, WordDropout
@@ -106,7 +106,7 @@ def pretrained_faults(checkpoint: str) -> Iterator[None]:
         reason = str(error).strip().partition("\n")[0]
         verb = f"read the pretrained model in the folder {checkpoint}"
         if not Path(checkpoint).is_dir():
-            verb = f"fetch the pretrained model {checkpoint!r} from the Hub"
+            verb = f"fetch the pretrained model {excerpt(checkpoint)} from the Hub"
         raise TaskError(
             f"cannot {verb}\n  {type(error).__name__}: {reason}\n"
             "  give a folder that holds its files (--model DIR), or train the task's own small "

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropsmith.errors import TaskError
+from dropsmith.errors import TaskError, excerpt
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.models.pretrained import load_pretrained, transformers_library, without_noise
 from dropsmith.patterns import Bernoulli, TorchDropout, WordDropout
@@ -100,7 +100,8 @@ def writer_family(checkpoint: str) -> str:
     family = load_pretrained(checkpoint, library_class.from_pretrained).model_type
     if family not in _FAMILIES:
         raise TaskError(
-            f"{checkpoint!r} is a model of the family {family!r}, which does not write one text "
+            f"{excerpt(checkpoint)} is a model of the family {excerpt(family)}, which does not "
+            "write one text "
             f"from another, or whose dropout is not known here\n  known: {', '.join(_FAMILIES)}"
         )
     return family

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from dropsmith.errors import TaskError, did_you_mean
+from dropsmith.errors import TaskError, did_you_mean, excerpt
 from dropsmith.models.described import DescribedModel
 from dropsmith.recurrent import GRU, LSTM
 
@@ -139,7 +139,7 @@ def cell_named(name: str) -> type[LSTM] | type[GRU]:
     """
     if name not in CELLS:
         raise TaskError(
-            f"no recurrent cell is called {name!r}\n  there are: {', '.join(CELLS)}"
+            f"no recurrent cell is called {excerpt(name)}\n  there are: {', '.join(CELLS)}"
             + did_you_mean(name, CELLS)
         )
     return CELLS[name]

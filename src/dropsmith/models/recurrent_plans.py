@@ -5,7 +5,7 @@ A rate of 0 leaves its rule out: off means gone.
 
 from collections.abc import Iterable
 
-from dropsmith.errors import TaskError, did_you_mean
+from dropsmith.errors import TaskError, did_you_mean, excerpt
 from dropsmith.patterns import Bernoulli, DropConnect, WordDropout
 from dropsmith.plans import Plan, Rule, Selector, Sharing, rule, select
 
@@ -146,7 +146,7 @@ def _sharing(shared: tuple[str, ...]) -> dict[str, Sharing]:
     for name in shared:
         if name not in GROUPS:
             raise TaskError(
-                f"no masks are called {name!r}\n  there are: {', '.join(GROUPS)}"
+                f"no masks are called {excerpt(name)}\n  there are: {', '.join(GROUPS)}"
                 + did_you_mean(name, GROUPS)
             )
     return {name: "shared" if name in shared else "fresh" for name in GROUPS}

@@ -24,6 +24,7 @@ from dropsmith.noise.probe_layout import evaluating
 from dropsmith.noise.probing import state_unchanged
 from dropsmith.noise.row_layout import (
     RowAxes,
+    axes_said,
     forget_layouts,
     layout_of,
     model_state,
@@ -63,6 +64,7 @@ __all__ = [
     "SiteNoise",
     "all_noise",
     "assign_rules",
+    "axes_said",
     "branch_drop_rate",
     "call_kind",
     "check_rules_ran",

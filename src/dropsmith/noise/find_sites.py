@@ -10,6 +10,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from dropsmith.batches import Arguments, arguments, leading_tensor
 from dropsmith.errors import SiteError
+from dropsmith.instances import check_model
 from dropsmith.interception import ModuleTrace, NoisyCall, attention_sizes
 from dropsmith.noise.probing import state_unchanged
 from dropsmith.noise.row_layout import RowAxes, layout_of
@@ -38,6 +39,7 @@ def sites(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> list[
         rows: the axes on which arguments have their rows, by name, where somebody says them; None
             for an argument without rows, as in `{"mask": None}`.
     """
+    check_model(model)
     inputs = arguments(model, batch)
     with state_unchanged(model):
         model.train()

@@ -28,6 +28,7 @@ from dropsmith.noise.weight_hooks import Weight
 from dropsmith.numbers import check_whole
 from dropsmith.patterns import Off, StochasticDepth, TorchDropout
 from dropsmith.plans import Assignment, Rule, Site, assign, no_site, rules_without_sites
+from dropsmith.rng import Key
 
 
 @taking_turns
@@ -41,6 +42,7 @@ def install(
 ) -> Installation:
     """Attach every rule; see `Plan.install`. `assignments` are the rules', where they are known."""
     check_model(model)
+    Key.of(seed)  # refuses what is no seed
     check_whole("rank", rank, 0, PlanError)
     if installation_of(model) is not None:
         raise PlanError("this model has a plan already\n  remove it first: plan.remove(model)")

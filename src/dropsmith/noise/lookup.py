@@ -10,6 +10,7 @@ from dropsmith.errors import NoiseError
 from dropsmith.instances import check_model
 from dropsmith.interception import Attachment
 from dropsmith.noise.state import ATTRIBUTE, Noise
+from dropsmith.numbers import LARGEST_SEED, check_whole
 from dropsmith.plans import ROOT, Assignment, Plan, Rule
 
 
@@ -51,6 +52,7 @@ def step(model: nn.Module, number: int) -> None:
 
     A resumed run whose trainer carries no step of ours calls this once before it goes on.
     """
+    check_whole("the number of a step", number, 0, NoiseError, LARGEST_SEED)
     noise_of(model).step = number
 
 

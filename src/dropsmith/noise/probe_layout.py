@@ -21,7 +21,7 @@ from dropsmith.batches import (
     find_layout,
     tensors_in,
 )
-from dropsmith.errors import ViewError, did_you_mean
+from dropsmith.errors import ViewError, did_you_mean, excerpt
 from dropsmith.interception import SeesFlex, decode, has_compiled_parts
 from dropsmith.noise.forward_pass import ForwardPass
 from dropsmith.noise.lookup import all_noise
@@ -158,7 +158,7 @@ def _by_position(
     for name in rows:
         if name not in by_name:
             raise ViewError(
-                f"rows names {name!r}, which is no argument of this call\n"
+                f"rows names {excerpt(name)}, which is no argument of this call\n"
                 f"  its arguments are: {', '.join(by_name)}" + did_you_mean(name, list(by_name))
             )
     return {by_name[name]: axis for name, axis in rows.items()}

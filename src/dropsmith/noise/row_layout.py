@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from dropsmith.batches import Arguments, Axis, Layout, Name, is_packed, leaves_of, packed_rows
-from dropsmith.errors import ViewError
+from dropsmith.errors import ViewError, excerpt
 from dropsmith.noise.lookup import INSTALLATION
 from dropsmith.noise.probe_layout import probe_layout
 from dropsmith.noise.skipping import has_skip_settings, skip_rates
+from dropsmith.numbers import is_count
 
 RowAxes = Mapping[str, Axis]
 """Where somebody says that arguments have their rows: an axis by name, None for no rows."""
@@ -97,7 +98,7 @@ def layout_of(
     Raises:
         ViewError: no argument has rows, `rows` names none, or the batch is empty.
     """
-    state = (state or model_state(model)), rows and tuple(rows.items())
+    state = (state or model_state(model)), axes_said(rows)
     cache = _CACHES[model]
     exact = (*state, *map(_exact, _leaves(arguments)))
     layout = cache.exact.get(exact)
@@ -113,6 +114,23 @@ def layout_of(
             cache.exact.clear()
         cache.exact[exact] = layout
     return layout
+
+
+def axes_said(rows: RowAxes | None) -> tuple[tuple[str, Axis], ...] | None:
+    """The axes that somebody says, as a value; `ViewError` where they are no such mapping."""
+    if rows is None:
+        return None
+    is_map = isinstance(rows, Mapping)
+    if not is_map or not all(_is_axis(name, axis) for name, axis in rows.items()):
+        raise ViewError(
+            f"rows must map arguments to the axes of their rows, got {excerpt(rows)}\n"
+            '  write rows={"mask": None, "input": 0}, for example'
+        )
+    return tuple(rows.items()) or None
+
+
+def _is_axis(name: object, axis: object) -> bool:
+    return isinstance(name, str) and (axis is None or is_count(axis, -64, 64))
 
 
 def _check_nonempty(arguments: Arguments) -> None:

@@ -6,7 +6,7 @@ Where the published code sums the KL over the batch and averages the cross-entro
 depends on the batch, which must then be given: the rows of one view in one forward pass.
 """
 
-from dropsmith.errors import ObjectiveError
+from dropsmith.errors import ObjectiveError, excerpt
 from dropsmith.objectives.r_drop import RDrop
 
 
@@ -101,5 +101,5 @@ def rdrop_from_paddlenlp(coefficient: float, batch: int) -> RDrop:
 
 def _rows(number: int, name: str = "batch") -> int:
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-        raise ObjectiveError(f"{name} must be an integer ≥ 1, got {number!r}")
+        raise ObjectiveError(f"{name} must be an integer ≥ 1, got {excerpt(number)}")
     return number

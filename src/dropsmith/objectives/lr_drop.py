@@ -108,7 +108,7 @@ class LRDrop(Objective):
             if (word := getattr(self, name)) not in words:
                 raise ObjectiveError(
                     f"LRDrop: no {name} is called {excerpt(word)}\n  there are: {', '.join(words)}"
-                    + did_you_mean(str(word), words)
+                    + did_you_mean(word, words)
                 )
         object.__setattr__(self, "kind", output_kind(self.kind))
         if self.layers is not None:

@@ -124,5 +124,5 @@ def _check_word(name: str, word: object, choices: tuple[str, ...]) -> None:
     if word not in choices:
         raise ObjectiveError(
             f"RDrop: no {name} is called {excerpt(word)}\n  there are: {', '.join(choices)}"
-            + did_you_mean(str(word), choices)
+            + did_you_mean(word, choices)
         )

@@ -19,6 +19,7 @@ from dropsmith.passes.trunk import upper
 from dropsmith.passes.view_values import (
     Scores,
     Views,
+    check_scores,
     detach_tensors,
     has_spans,
     logits_of,
@@ -38,6 +39,7 @@ __all__ = [
     "Views",
     "as_before",
     "audit",
+    "check_scores",
     "detach_tensors",
     "has_spans",
     "head_of",

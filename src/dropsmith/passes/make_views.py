@@ -8,12 +8,13 @@ from torch import nn
 
 from dropsmith.activations import Reads
 from dropsmith.batches import arguments
+from dropsmith.instances import check_model
 from dropsmith.noise import Noise, RowAxes, find_noise, taking_turns
 from dropsmith.passes.block_views import reader_of
 from dropsmith.passes.noise_free import noise_disabled
 from dropsmith.passes.request import Mode, ViewRequest
 from dropsmith.passes.runner import plan_run
-from dropsmith.passes.view_values import Scores, Views
+from dropsmith.passes.view_values import Scores, Views, check_scores
 
 
 @taking_turns
@@ -66,6 +67,8 @@ def views(
         ViewError: the passes cannot be made the way that was asked for.
         SiteError: the blocks cannot be read.
     """
+    check_model(model)
+    check_scores(scores)
     request = ViewRequest(
         views=n,
         mode=mode,

@@ -5,6 +5,7 @@ from typing import Literal
 
 from dropsmith.activations import Reads
 from dropsmith.errors import ViewError, excerpt
+from dropsmith.instances import check_type, check_word
 from dropsmith.noise import PREDICTION, ForwardPass, RowAxes
 from dropsmith.numbers import is_count
 
@@ -43,17 +44,20 @@ class ViewRequest:
 
     def __post_init__(self) -> None:
         n, fraction = self.views, self.batch_fraction
-        if not is_count(n, 1) or isinstance(fraction, str) or not 0 < fraction <= 1:
+        is_number = isinstance(fraction, int | float) and not isinstance(fraction, bool)
+        if not is_count(n, 1) or not (is_number and 0 < fraction <= 1):
             raise ViewError(
                 "views takes n >= 1 and batch_fraction in (0, 1], "
                 f"got n={excerpt(n)} and batch_fraction={excerpt(fraction)}"
             )
-        if self.mode not in MODES:
-            raise ViewError(f"mode is one of {', '.join(MODES)}, got {self.mode!r}")
-        if any(not 0 <= view < n for view in self.noise_free):
+        check_word("mode", self.mode, MODES, ViewError)
+        check_type("trunk", self.trunk, (str, type(None)), "the name of a module, or None")
+        check_type("reads", self.reads, (Reads, type(None)), "the reads of an objective, or None")
+        check_type("noise_free", self.noise_free, tuple, "the numbers of views, such as (0,)")
+        if not all(is_count(view, 0, n - 1) for view in self.noise_free):
             raise ViewError(
-                f"noise_free={self.noise_free} names a view that does not exist: there are {n}, "
-                "from 0"
+                f"noise_free={excerpt(self.noise_free)} names a view that does not exist: there "
+                f"are {n}, from 0"
             )
         if self.mode == "stacked" and self.noise_free:
             raise ViewError(

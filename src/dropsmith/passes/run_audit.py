@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from dropsmith.batches import Arguments, arguments, copy_tensors, tensors_in
-from dropsmith.errors import SiteError, did_you_mean
+from dropsmith.errors import SiteError, did_you_mean, excerpt
+from dropsmith.instances import check_model
 from dropsmith.noise import (
     ForwardPass,
     Noise,
@@ -88,7 +89,9 @@ class Audit:
         if row is not None:
             return row
         names = [row.site.name for row in self.rows]
-        raise SiteError(f"the audit has no site {name!r} with noise" + did_you_mean(name, names))
+        raise SiteError(
+            f"the audit has no site {excerpt(name)} with noise" + did_you_mean(name, names)
+        )
 
     def __str__(self) -> str:
         head = ("site", "how", "on", "dropped", "views", "why")
@@ -120,6 +123,7 @@ def audit(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> Audit
         batch: what it takes: a tensor, a tuple of arguments, or a mapping of them by name.
         rows: the axes on which arguments have their rows, by name, where somebody says them.
     """
+    check_model(model)
     inputs = arguments(model, batch)
     with state_unchanged(model):
         all_sites = _all_sites(model, batch, rows)

@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 from torch.utils.hooks import RemovableHandle
 
 from dropsmith.batches import is_packed, packed_rows, tensors_in, with_rows
-from dropsmith.errors import SiteError, ViewError, did_you_mean
+from dropsmith.errors import SiteError, ViewError, did_you_mean, excerpt
 from dropsmith.noise import Noise
 
 
@@ -120,7 +120,9 @@ def upper(model: nn.Module, name: str) -> tuple[nn.Module, list[nn.Module]]:
     modules = dict(model.named_modules())
     if name not in modules or not name:
         names = [n for n in modules if n]
-        raise SiteError(f"no module {name!r} to end the trunk at" + did_you_mean(name, names))
+        raise SiteError(
+            f"no module {excerpt(name)} to end the trunk at" + did_you_mean(name, names)
+        )
     later: list[nn.Module] = []
     inside = name
     while inside:

@@ -9,7 +9,9 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from dropsmith.activations import Layer
-from dropsmith.errors import ViewError
+from dropsmith.errors import ViewError, excerpt
+from dropsmith.instances import is_function
+from dropsmith.numbers import is_count
 
 Scores = str | int | Callable[[Any], Tensor]
 """A place in a model's output that holds the scores: a name, an index, or a function of it."""
@@ -94,13 +96,22 @@ def logits_of(output: Any, scores: Scores | None = None) -> Tensor:
         return logits
     if scores is not None:
         raise ViewError(
-            f"scores={scores!r} names no tensor in what the model returned: {_parts(output)}"
+            f"scores={excerpt(scores)} names no tensor in what the model returned: {_parts(output)}"
         )
     raise ViewError(
         f"cannot find logits in what the model returned: {_parts(output)}\n"
         "  looked for: a tensor, .logits, ['logits'], the first floating tensor of a tuple\n"
         "  say where they are: scores= a name, an index, or a function of the output"
     )
+
+
+def check_scores(scores: object) -> None:
+    """Raise `ViewError` unless this may be the place of the scores in what a model returns."""
+    is_place = isinstance(scores, str | None) or is_function(scores) or is_count(scores, -64)
+    if not is_place:
+        raise ViewError(
+            f"scores must be a name, an index or a function of the output, got {excerpt(scores)}"
+        )
 
 
 def _usual_scores(output: Any) -> Any:

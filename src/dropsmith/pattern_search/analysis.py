@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from dropsmith.errors import SearchError
+from dropsmith.errors import SearchError, excerpt
+from dropsmith.numbers import check_number
 from dropsmith.pattern_search.samplers.sampler import Sampler, TrialResult
 from dropsmith.pattern_search.spaces.space import Space, Tokens
 
@@ -166,6 +167,9 @@ def score_noise(scores: Sequence[Sequence[float]], level: float = 0.95) -> Score
     """
     from scipy import stats
 
+    check_number("level", level, SearchError, most=1)
+    if level in (0, 1):
+        raise SearchError(f"level is between 0 and 1, such as 0.95, got {level}")
     table = _table(scores)
     plans, seeds = table.shape
     inner = float(table.var(axis=1, ddof=1).mean())
@@ -188,7 +192,13 @@ def score_noise(scores: Sequence[Sequence[float]], level: float = 0.95) -> Score
 
 
 def _table(scores: Sequence[Sequence[float]]) -> np.ndarray:
-    lengths = {len(row) for row in scores}
+    try:
+        lengths = {len(row) for row in scores}
+        np.array([[float(score) for score in row] for row in scores if lengths == {len(row)}])
+    except (TypeError, ValueError, OverflowError):
+        raise SearchError(
+            f"scores are rows of numbers, a row for each plan, got {excerpt(scores)}"
+        ) from None
     if len(scores) < 2 or len(lengths) > 1 or min(lengths) < 2:
         raise SearchError(
             f"{len(scores)} plans with {sorted(lengths)} seeds\n"

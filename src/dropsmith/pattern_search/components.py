@@ -51,6 +51,13 @@ _SPACE_OF_PLAN = (
 )
 
 
+def check_space(space: object) -> None:
+    """Raise `SearchError` unless this is a space."""
+    if not isinstance(space, Space):
+        advice = _SPACE_OF_PLAN if isinstance(space, Plan) else None
+        raise wrong_instance(SearchError, "a search takes a space", space, _SPACES, advice)
+
+
 def make_sampler(name: str | Sampler, space: Space, seed: int) -> Sampler:
     """The sampler of a name, new, or a sampler as it is where it is of this space.
 
@@ -58,9 +65,7 @@ def make_sampler(name: str | Sampler, space: Space, seed: int) -> Sampler:
         SearchError: `space` is no space, no sampler has this name, or the sampler is of another
             space.
     """
-    if not isinstance(space, Space):
-        advice = _SPACE_OF_PLAN if isinstance(space, Plan) else None
-        raise wrong_instance(SearchError, "a search takes a space", space, _SPACES, advice)
+    check_space(space)
     if isinstance(name, Sampler):
         if name.space != space:
             raise SearchError("the sampler proposes from another space than the one searched")
@@ -121,7 +126,7 @@ def executor_factory(
         address = name if name.startswith("ray://") else name.partition(":")[2]
         return lambda: RayExecutor(score, workers, address or None, timeout=timeout)
     raise SearchError(
-        f"no executor is called {name!r}\n  there are: {', '.join(EXECUTORS)}, ray:ADDRESS"
+        f"no executor is called {excerpt(name)}\n  there are: {', '.join(EXECUTORS)}, ray:ADDRESS"
         + did_you_mean(name, EXECUTORS)
     )
 
@@ -132,7 +137,8 @@ def _bound_to(
     for name, value in (("workers", workers), ("timeout", timeout)):
         if value is not None:
             raise SearchError(
-                f"the executor that was given has its own {name}, and {name}={value!r} is another\n"
+                f"the executor that was given has its own {name}, and {name}={excerpt(value)} "
+                "is another\n"
                 f"  give {name} where the executor is made, or name one: executor='local'"
             )
     executor.set_score(score)
@@ -161,9 +167,9 @@ def make_pruner(name: "str | BasePruner | None") -> "BasePruner":
         return pruners.NopPruner()  # Optuna's own default would stop trials
     if isinstance(name, pruners.BasePruner):
         return name
-    if name not in PRUNERS:
+    if not isinstance(name, str) or name not in PRUNERS:
         raise SearchError(
-            f"no pruner is called {name!r}\n  there are: {', '.join(PRUNERS)}"
+            f"no pruner is called {excerpt(name)}\n  there are: {', '.join(PRUNERS)}"
             + did_you_mean(name, PRUNERS)
         )
     return getattr(pruners, PRUNERS[name])()

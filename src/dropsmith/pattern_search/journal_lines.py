@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from dropsmith.errors import DataError, SearchError
+from dropsmith.errors import DataError, SearchError, excerpt
 from dropsmith.files import parse_json
 
 STUDY_NAME = re.compile(r"[\w.-]+@[0-9a-f]{12}")
@@ -36,7 +36,9 @@ def check_journal(path: Path) -> None:
         raise SearchError("its first line is not that of a journal of Optuna's")
     name = values.get("study_name")
     if not isinstance(name, str) or not STUDY_NAME.fullmatch(name):
-        raise SearchError(f"it is a journal of Optuna's, but of no search: its study is {name!r}")
+        raise SearchError(
+            f"it is a journal of Optuna's, but of no search: its study is {excerpt(name)}"
+        )
 
 
 def cut_partial_line(path: Path) -> None:

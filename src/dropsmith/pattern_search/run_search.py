@@ -7,9 +7,11 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dropsmith.errors import SearchError, did_you_mean, excerpt
+from dropsmith.errors import ArgumentError, SearchError, excerpt
+from dropsmith.instances import check_word, is_function
 from dropsmith.numbers import check_seed, is_count
 from dropsmith.pattern_search.components import (
+    check_space,
     closing_executor,
     executor_factory,
     make_pruner,
@@ -27,6 +29,9 @@ from dropsmith.pattern_search.trial import Result, Watch, best_of
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.storages import BaseStorage
+
+_LONGEST_NAME = 200
+"""A file is called by it, whose name may have 255 bytes."""
 
 SIGNS = {"maximise": 1, "minimise": -1}
 
@@ -101,7 +106,10 @@ def search(
     """
     with closing_executor(executor):
         takes_trial(score)
+        check_space(space)
         _check(trials, retries, seed, name, direction)
+        if progress is not None and not is_function(progress):
+            raise ArgumentError(f"progress is a function of a Progress, got {excerpt(progress)}")
         proposer = make_sampler(sampler, space, seed)
         sign, address = SIGNS[direction], DEFAULT if storage is None else storage
         make_executor = executor_factory(executor, score, workers, timeout)
@@ -158,10 +166,8 @@ def _check(trials: int, retries: int, seed: int, name: str, direction: str) -> N
     if not is_count(retries, 0):
         raise SearchError(f"a trial is tried again 0 times or more, got retries={excerpt(retries)}")
     check_seed(seed, SearchError)
-    if not re.fullmatch(r"[\w.-]+", name):
-        raise SearchError(f"a search is called by letters, digits, '.', '-' and '_', not {name!r}")
-    if direction not in SIGNS:
+    if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+", name) or len(name) > _LONGEST_NAME:
         raise SearchError(
-            f"direction is {' or '.join(map(repr, SIGNS))}, got {direction!r}"
-            + did_you_mean(direction, SIGNS)
+            f"a search is called by letters, digits, '.', '-' and '_', not {excerpt(name)}"
         )
+    check_word("direction", direction, SIGNS, SearchError)

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
-from dropsmith.errors import SearchError
+from dropsmith.errors import SearchError, excerpt
 from dropsmith.pattern_search.journal_lines import STUDY_NAME
 
 _MAGIC = b"SQLite format 3\x00"
@@ -71,10 +71,12 @@ def _check_tables(connection: sqlite3.Connection) -> None:
     (application,) = connection.execute("pragma application_id").fetchone()
     other = sorted(tables - {*BaseModel.metadata.tables, "alembic_version"})
     if other or application:
-        reason = f"it has the table {other[0]!r}" if other else f"its id is {application}"
+        reason = f"it has the table {excerpt(other[0])}" if other else f"its id is {application}"
         raise SearchError(f"it is a database of another application: {reason}")
     if "studies" not in tables:
         return
     names = [name for (name,) in connection.execute("select study_name from studies")]
     if names and not any(isinstance(n, str) and STUDY_NAME.fullmatch(n) for n in names):
-        raise SearchError(f"it is a database of Optuna's, but of no search: it has {names[0]!r}")
+        raise SearchError(
+            f"it is a database of Optuna's, but of no search: it has {excerpt(names[0])}"
+        )

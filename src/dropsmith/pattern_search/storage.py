@@ -5,7 +5,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from dropsmith.errors import SearchError
+from dropsmith.errors import SearchError, excerpt
+from dropsmith.instances import check_type, checked_path
 from dropsmith.pattern_search.journal_lines import cut_partial_line
 
 DEFAULT = Path("runs") / "search.db"
@@ -57,22 +58,32 @@ def parse_location(address: str | Path) -> StorageLocation:
         SearchError: it stands for none.
     """
     if isinstance(address, Path):
-        return StorageLocation("sqlite", str(address))
+        return StorageLocation("sqlite", str(checked_path("storage", address)))
+    check_type("storage", address, str, "a file, an address, or a storage of Optuna's")
     text = address
-    if text.startswith("journal:"):
-        return StorageLocation("journal", text.removeprefix("journal:"))
-    if text.startswith("sqlite:///"):
-        return StorageLocation("sqlite", text.removeprefix("sqlite:///"))
+    for start, kind in (("journal:", "journal"), ("sqlite:///", "sqlite")):
+        if text.startswith(start):
+            checked_path("storage", text.removeprefix(start))
+            return StorageLocation(kind, text.removeprefix(start))
     if re.match(r"postgres(ql)?(\+\w+)?://", text):
         return StorageLocation(
             "postgresql", re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text)
         )
     if "://" in text or not text:
         raise SearchError(
-            f"a study cannot be stored at {_hidden(text)!r}\n"
+            f"a study cannot be stored at {excerpt(_hidden(text))}\n"
             "  give a file, journal:FILE, or postgresql://USER@HOST/DATABASE"
         )
+    checked_path("storage", text)
     return StorageLocation("sqlite", text)
+
+
+def check_storage(storage: object) -> None:
+    """Raise `ArgumentError` unless this is a storage of Optuna's."""
+    from optuna.storages import BaseStorage
+
+    words = "a file, an address, or a storage of Optuna's"
+    check_type("storage", storage, BaseStorage, words)
 
 
 def storage_error(location: StorageLocation, error: BaseException) -> SearchError:
@@ -96,6 +107,8 @@ def storage_exceptions() -> tuple[type[Exception], ...]:
 def fault_of(error: BaseException) -> str:
     """The fault as the storage names it, in a line and without Optuna's guess about it."""
     cause = error.__cause__ or error
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror  # its file stands beside it
     message = str(getattr(cause, "orig", None) or cause)
     return next(iter(message.splitlines()), type(cause).__name__)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from sqlalchemy import QueuePool, text
 
-from dropsmith.errors import MissingExtra, SearchError
+from dropsmith.errors import MissingExtra, SearchError, excerpt
 from dropsmith.files import hold
 from dropsmith.pattern_search.journal_file import Journal, JournalLock
 from dropsmith.pattern_search.journal_lines import check_journal
@@ -81,7 +81,7 @@ def _alone(path: str, location: StorageLocation, study: str) -> Iterator[None]:
 
 def _busy_error(location: StorageLocation, study: str) -> SearchError:
     return SearchError(
-        f"another process is running the search {study!r} in {location}\n"
+        f"another process is running the search {excerpt(study)} in {location}\n"
         "  wait for it, or give this one another name or storage"
     )
 

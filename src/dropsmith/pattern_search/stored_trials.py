@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from dropsmith.errors import SearchError
+from dropsmith.errors import SearchError, excerpt
 from dropsmith.files import Count, check
 from dropsmith.pattern_search.spaces.space import Space
 from dropsmith.pattern_search.trial import STORED_NAMES, Trial
@@ -59,7 +59,8 @@ def read_trial(frozen: "FrozenTrial", space: Space) -> Trial:
     for name, value in choices.items():
         if frozen.params.get(name) != value:
             raise SearchError(
-                f"parameter {name} is {frozen.params.get(name)!r}, but its token means {value!r}"
+                f"parameter {name} is {excerpt(frozen.params.get(name))}, but its token means "
+                f"{excerpt(value)}"
             )
     if not isfinite(attributes.get("log_probability", 0.0)):
         raise SearchError(f"field log_probability is {attributes.get('log_probability')}")
@@ -67,7 +68,7 @@ def read_trial(frozen: "FrozenTrial", space: Space) -> Trial:
     check(frozen.system_attrs, dict[str, Any], SearchError)
     for name, value in frozen.system_attrs.items():  # in which pruners keep scores
         if name.startswith("completed_rung_") and type(value) not in (int, float):
-            raise SearchError(f"field {name} should be a number, but is {value!r}")
+            raise SearchError(f"field {name} should be a number, but is {excerpt(value)}")
     trial = Trial(
         number=frozen.number,
         tokens=tokens,
@@ -119,11 +120,11 @@ def _check_end(frozen: "FrozenTrial", trial: Trial) -> None:
         raise SearchError(f"field end.score is {trial.score}")
     if (trial.score is not None) != (trial.status == "finished"):
         raise SearchError(
-            f"field end.score is {trial.score}, and field end.status {trial.status!r}"
+            f"field end.score is {trial.score}, and field end.status {excerpt(trial.status)}"
         )
     # Optuna's state follows the end: a kill may have come between.
     if state not in ("RUNNING", trial.status != "running" and _STATES.get(trial.status, "FAIL")):
-        raise SearchError(f"its state is {state}, and field end.status {trial.status!r}")
+        raise SearchError(f"its state is {state}, and field end.status {excerpt(trial.status)}")
     if state == "COMPLETE" and frozen.values != [trial.score]:
         raise SearchError(f"its value is {frozen.values}, and field end.score {trial.score}")
 

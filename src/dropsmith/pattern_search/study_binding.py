@@ -6,9 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dropsmith.errors import SearchError
+from dropsmith.errors import SearchError, excerpt
 from dropsmith.pattern_search.samplers.sampler import Sampler
-from dropsmith.pattern_search.storage import parse_location, storage_error, storage_exceptions
+from dropsmith.pattern_search.storage import (
+    check_storage,
+    parse_location,
+    storage_error,
+    storage_exceptions,
+)
 from dropsmith.pattern_search.trial_log import TrialLog
 
 if TYPE_CHECKING:
@@ -35,6 +40,7 @@ def open_trial_log(
         SearchError: the study of this name is bound to something else, or is being run.
     """
     if not isinstance(storage, str | Path):
+        check_storage(storage)
         study = _study(storage, name, sampler, direction, pruner)
         yield TrialLog(study, sampler.space, None, print_line)
         return
@@ -105,11 +111,14 @@ def _bind(study: "Study", name: str, binding: dict[str, Any]) -> None:
         study.set_user_attr(_BINDING, binding)
         return
     if not isinstance(earlier, dict):
-        raise _changed_error(name, f"field {_BINDING} should be a dictionary, but is {earlier!r}")
+        raise _changed_error(
+            name, f"field {_BINDING} should be a dictionary, but is {excerpt(earlier)}"
+        )
     for key, value in binding.items():
         if earlier.get(key) != value:
             raise SearchError(
-                f"the search {name!r} was begun with {key} {earlier.get(key)!r}, not {value!r}\n"
+                f"the search {excerpt(name)} was begun with {key} {excerpt(earlier.get(key))}, "
+                f"not {excerpt(value)}\n"
                 "  go on as it was begun, or give this one another name or storage"
             )
     directions = [way.name.lower() for way in study.directions]
@@ -119,7 +128,7 @@ def _bind(study: "Study", name: str, binding: dict[str, Any]) -> None:
 
 def _changed_error(name: str, reason: str) -> SearchError:
     return SearchError(
-        f"cannot read the search {name!r}\n  {reason}\n"
+        f"cannot read the search {excerpt(name)}\n  {reason}\n"
         "  it was changed by hand: give this search another name or storage"
     )
 
@@ -129,7 +138,7 @@ def _exists(storage: "BaseStorage", name: str, full: str) -> bool:
     names = [study.study_name for study in storage.get_all_studies()]
     if full not in names and any(other.rpartition("@")[0] == name for other in names):
         raise SearchError(
-            f"the search {name!r} was begun over another space\n"
+            f"the search {excerpt(name)} was begun over another space\n"
             "  go on as it was begun, or give this one another name or storage"
         )
     return full in names

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dropsmith.errors import SearchError
+from dropsmith.errors import SearchError, excerpt
 from dropsmith.files import keep_trying
 from dropsmith.pattern_search.spaces.space import Space
 from dropsmith.pattern_search.storage import (
@@ -102,7 +102,7 @@ class TrialLog:
             name = self._study.study_name.rpartition("@")[0]
             where = "" if self._location is None else f" in {self._location}"
             raise SearchError(
-                f"cannot read the search {name!r}{where}\n  {error}\n"
+                f"cannot read the search {excerpt(name)}{where}\n  {error}\n"
                 "  it was changed by hand: give this search another name or storage"
             ) from None
         for frozen, trial in pairs:

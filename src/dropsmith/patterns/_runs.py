@@ -30,7 +30,7 @@ def check_places(pattern: Pattern, shared: str, fresh: str, along: tuple[str, ..
         if word not in along:
             raise PatternError(
                 f"{owner}: fresh names axes of: {' '.join(along)}; got {excerpt(word)}"
-                + did_you_mean(str(word), along)
+                + did_you_mean(word, along)
             )
         if word in shared.split():
             raise PatternError(

@@ -12,7 +12,7 @@ from torch import nn
 
 from dropsmith.errors import PlanError, excerpt
 from dropsmith.files import write_text
-from dropsmith.instances import wrong_instance
+from dropsmith.instances import checked_path, wrong_instance
 from dropsmith.patterns import Pattern, with_present_names
 from dropsmith.plans.library import values_at
 from dropsmith.plans.rule import Rule, rule_from_json
@@ -181,7 +181,9 @@ class Plan:
         """Write the plan as JSON, one rule a line."""
         rules = ",\n".join("  " + json.dumps(rule) for rule in self.to_json()["rules"])
         head = f'{{"format": "{FORMAT}", "version": {VERSION}, "rules": ['
-        write_text(Path(path), f"{head}\n{rules}\n]}}\n" if rules else f"{head}]}}\n")
+        write_text(
+            checked_path("path", path), f"{head}\n{rules}\n]}}\n" if rules else f"{head}]}}\n"
+        )
 
     @classmethod
     def load(cls, source: str | Path, patterns: Sequence[type[Pattern]] = ()) -> "Plan":
@@ -196,6 +198,7 @@ class Plan:
             PlanError: there is no plan, naming where it was looked for.
             DataError: the Hub cannot be reached, or holds no such file.
         """
+        checked_path("source", source)
         values = values_at(source)
         try:
             return cls.from_json(values, patterns)

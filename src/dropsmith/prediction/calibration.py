@@ -7,7 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dropsmith.errors import ViewError
+from dropsmith.instances import check_type
+from dropsmith.numbers import LARGEST_SEED, check_whole
 
+_MOST_BINS = 1_000_000
 _ROUNDING = 1e-2
 """More than rounding to a half precision takes a sum of probabilities from one."""
 
@@ -60,6 +63,13 @@ def reliability(
         class_axis: the dimension of the classes, such as `prediction.class_axis`; by default the
             one along which probabilities sum to 1 and that labels do not have.
     """
+    for name, value in (("probabilities", probabilities), ("labels", labels)):
+        check_type(name, value, Tensor, "a tensor")
+    check_whole("bins", bins, 1, ViewError, _MOST_BINS)
+    check_whole("ignore", ignore, -LARGEST_SEED, ViewError, LARGEST_SEED)
+    if class_axis is not None:
+        last = probabilities.ndim - 1
+        check_whole("class_axis", class_axis, -last - 1, ViewError, last)
     if class_axis is None:
         class_axis = _class_axis(probabilities, labels)
     if labels.shape != probabilities.shape:

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dropsmith.errors import NoiseError
+from dropsmith.instances import check_model
 from dropsmith.noise import Installation, SiteNoise
 from dropsmith.patterns import TorchDropout
 from dropsmith.plans import Assignment, Plan, Rule, rule
@@ -34,6 +35,7 @@ def native_plan(model: nn.Module, batch: Any) -> Plan:
     Raises:
         NoiseError: calls of one site differ, which a rule cannot say. `predict` takes such models.
     """
+    check_model(model)
     calls = native_calls(model, batch)
     for name, several in sites_of_several_patterns(calls).items():
         raise NoiseError(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dropsmith.batches import alike_within
-from dropsmith.errors import MissingExtra, NoiseError, did_you_mean
+from dropsmith.errors import MissingExtra, NoiseError, did_you_mean, excerpt
 from dropsmith.prediction.frame import Table, prediction_table
 from dropsmith.terms import OUTPUT_KINDS, OutputKind, output_kind
 
@@ -154,8 +154,8 @@ class Moments:
         kind = output_kind(kind)
         if kind not in OUTPUT_KINDS:
             raise NoiseError(
-                f"predict: no kind of output is called {kind!r}\n"
-                f"  there are: {', '.join(OUTPUT_KINDS)}" + did_you_mean(str(kind), OUTPUT_KINDS)
+                f"predict: no kind of output is called {excerpt(kind)}\n"
+                f"  there are: {', '.join(OUTPUT_KINDS)}" + did_you_mean(kind, OUTPUT_KINDS)
             )
         self.kind: OutputKind = kind
         self.class_axis = class_axis

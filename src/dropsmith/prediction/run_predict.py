@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from dropsmith.batches import Arguments, arguments
 from dropsmith.errors import NoiseError, ViewError, excerpt
-from dropsmith.instances import check_model
+from dropsmith.instances import check_bool, check_model, check_word
 from dropsmith.noise import RowAxes
 from dropsmith.numbers import check_number, is_count
-from dropsmith.passes import MODES, Mode, Scores
+from dropsmith.passes import MODES, Mode, Scores, check_scores
 from dropsmith.plans import Plan, check_plan
 from dropsmith.prediction.class_axis import check_class_axis
 from dropsmith.prediction.no_uncertainty import no_effect
@@ -90,7 +90,10 @@ def predict(
             class, or several dimensions of which none is known to be that of the classes.
         ViewError: samples are to be stacked and cannot be, or there is no such `mode` or `memory`.
     """
-    _check_arguments(samples, mode, memory, class_axis, plan)
+    _check_arguments(model, samples, mode, memory, class_axis, plan)
+    check_bool("keep", keep)
+    check_bool("replay", replay)
+    check_scores(scores)
     model, moments = unwrapped(model), Moments(kind, keep)
     inputs = arguments(model, batch)
     with sampling(model, inputs, plan, seed, rows) as sampler:
@@ -108,14 +111,19 @@ def predict(
 
 
 def _check_arguments(
-    samples: object, mode: object, memory: object, class_axis: object, plan: object
+    model: object,
+    samples: object,
+    mode: object,
+    memory: object,
+    class_axis: object,
+    plan: object,
 ) -> None:
+    check_model(model)
     if not is_count(samples, 2):
         raise NoiseError(
             f"predict takes at least 2 samples, got {excerpt(samples)}: one shows no spread"
         )
-    if mode not in MODES:
-        raise ViewError(f"mode is one of {', '.join(MODES)}, got {excerpt(mode)}")
+    check_word("mode", mode, MODES, ViewError)
     if memory is not None:
         check_number("memory", memory, ViewError)
     if class_axis is not None and not is_count(class_axis, -64, 64):

@@ -21,6 +21,7 @@ from dropsmith.noise import (
     RowAxes,
     all_noise,
     assign_rules,
+    axes_said,
     find_noise,
     install,
     installation_of,
@@ -81,7 +82,7 @@ def _in_turn(
         layout = layout_of(model, inputs, rows)
         # A mask that the views of a batch share in training would be one mask for all samples.
         fresh = tuple(replace(rule, views="fresh") for rule in plan.rules)
-        key = memory_key(model, inputs, fresh, rows and tuple(rows.items()))
+        key = memory_key(model, inputs, fresh, axes_said(rows))
         memory = recall(model, key)
         if memory is None:
             memory = _try_rows(model, two_rows(model, layout, inputs), fresh)

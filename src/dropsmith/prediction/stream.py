@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.batches import arguments
-from dropsmith.errors import NoiseError
+from dropsmith.errors import NoiseError, excerpt
 from dropsmith.noise import plan_of, sites
 from dropsmith.passes import logits_of
 from dropsmith.patterns import Off
@@ -137,7 +137,7 @@ def _without(model: nn.Module, batch: Any, kinds: tuple[Kind, ...]) -> Plan:
     there = {site.kind for site in sites(model, batch)}
     if missing := [kind for kind in kinds if kind not in there]:
         raise NoiseError(
-            f"this model has no site of kind {missing[0]!r} to leave without noise\n"
+            f"this model has no site of kind {excerpt(missing[0])} to leave without noise\n"
             f"  its kinds are: {', '.join(sorted(there))}"
         )
     return Plan(*plan.rules, *(rule(select(kind=kind), Off()) for kind in kinds))

@@ -60,7 +60,9 @@ class Record:
         # Values stay as they are, for a checked object has its fields in another order.
         check(values, StoredRecord)
         if values["id"] != (hash_id := config_id(values["config"])):
-            raise DataError(f"record {values['id']!r} does not hash to its own id {hash_id!r}")
+            raise DataError(
+                f"record {excerpt(values['id'])} does not hash to its own id {hash_id!r}"
+            )
         config, environment = values["config"], values.get("environment", {})
         if values["version"] == 1:
             config, environment = _without_path(config, environment)

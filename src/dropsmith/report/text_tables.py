@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from dropsmith.errors import DataError, printable
+from dropsmith.errors import DataError, excerpt, printable
 from dropsmith.files import write_text
 from dropsmith.report.cells import Cell, Grid
 from dropsmith.report.html import check_regular
@@ -78,7 +78,9 @@ def write_between(path: Path, name: str, text: str) -> None:
         DataError: the file does not have the two markers, once each and in this order.
     """
     if re.search(r"[<>\r\n]", name):
-        raise DataError(f"no table can be marked with {name!r}: <!-- --> marks have no such name")
+        raise DataError(
+            f"no table can be marked with {excerpt(name)}: <!-- --> marks have no such name"
+        )
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     check_regular(path)
     try:

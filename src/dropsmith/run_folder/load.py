@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import DataError, DropsmithError, TaskError, excerpt
 from dropsmith.files import read_json
+from dropsmith.instances import checked_path
 from dropsmith.models import build_described, build_pretrained
 from dropsmith.patterns import Pattern
 from dropsmith.plans import Plan
@@ -83,7 +84,7 @@ def run_folder(place: str | Path) -> Path:
     Raises:
         DataError: there is none, or one that an earlier version left, with weights alone.
     """
-    path = Path(place)
+    path = checked_path("run", place)
     if path.suffix == ".json" and path.with_suffix("").is_dir():
         path = path.with_suffix("")
     if not path.is_dir():

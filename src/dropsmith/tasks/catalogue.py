@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from dropsmith.errors import DataError, TaskError, did_you_mean
+from dropsmith.errors import DataError, TaskError, did_you_mean, excerpt
+from dropsmith.instances import check_type, checked_path
 from dropsmith.tasks.data.data_options import FLAGS, NO_OPTIONS, TABLE, DataOptions
 from dropsmith.tasks.data.table_layout import InputKind, find_layout
 from dropsmith.tasks.data.table_parts import holds_tables
@@ -112,7 +113,9 @@ def find_task(
         TaskError: there is no such task and no such path, or the task does not take an option.
         DataError: a path does not exist or holds neither pictures nor tables.
     """
-    if data is not None and not Path(data).exists():
+    check_type("data_options", data_options, DataOptions, "a DataOptions")
+    path = checked_path("task", name)
+    if data is not None and not checked_path("data", data).exists():
         raise DataError(f"no file or folder {data}\n  it was given as the data of {name}")
     if name in TASKS:
         task = TASKS[name]
@@ -120,7 +123,6 @@ def find_task(
             inputs = "text" if task is TEXT else "numbers"
             return table_task(name, Path(data), None, data_options, inputs)
         return _with_options(task, data_options)
-    path = Path(name)
     if is_reference(name) and not path.exists():
         task = user_task(name, data_options)
         _check_options(name, task.option_names, data_options)
@@ -130,7 +132,7 @@ def find_task(
     if path.is_dir():
         return _with_options(replace(IMAGES, name=name, home=path), data_options)
     raise TaskError(
-        f"no task is called {name!r}, and no file or folder is there\n"
+        f"no task is called {excerpt(name)}, and no file or folder is there\n"
         f"  tasks: {', '.join(TASKS)}; or module:name, for a task of your own"
         + did_you_mean(name, TASKS)
     )

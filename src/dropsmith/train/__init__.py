@@ -1,6 +1,6 @@
 """Training: one run from its setup to its record, exactly resumable."""
 
-from dropsmith.train._setup import Setup
+from dropsmith.train._setup import Setup, check_kinds
 from dropsmith.train.checkpoint import Checkpoint, Saving
 from dropsmith.train.code_hash import code_hash
 from dropsmith.train.environment import HASHES, describe_environment
@@ -24,6 +24,7 @@ __all__ = [
     "Setup",
     "Start",
     "bar",
+    "check_kinds",
     "check_run",
     "code_hash",
     "describe_environment",

@@ -1,10 +1,10 @@
 """Everything that decides a run, as one value; its JSON is the record's configuration."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from dropsmith.errors import TaskError, did_you_mean, excerpt
-from dropsmith.instances import describe
+from dropsmith.instances import check_bool, check_type, describe
 from dropsmith.numbers import check_seed, check_whole
 from dropsmith.objectives import Objective, check_objective
 from dropsmith.plans import KINDS, Kind, Plan, check_plan
@@ -80,18 +80,22 @@ class Setup:
                 f"Setup(budget=...) takes a budget, but {describe(self.budget)} was given\n"
                 "  write Budget(epochs=10, batch_size=32, learning_rate=1e-3), for example"
             )
-        if not isinstance(self.trunk, str | None):
-            raise TaskError(f"trunk must be the name of a module, or None, got {self.trunk!r}")
+        check_type("data_options", self.data_options, DataOptions, "a DataOptions")
+        for name, kind in (("data", str), ("model", str), ("trunk", str), ("start", Start)):
+            words = "a text, or None" if kind is str else "a Start, or None"
+            check_type(name, getattr(self, name), (kind, type(None)), words)
+        check_bool("score_test", self.score_test)
+        check_bool("whole", self.whole)
         check_seed(self.seed, TaskError)
         check_whole("samples", self.samples, 0, TaskError)
         if self.limit is not None:
             check_whole("limit", self.limit, 0, TaskError)
         for name in ("task", "method"):
             _check_text(name, getattr(self, name))
-        if self.precision not in PRECISIONS:
+        if not isinstance(self.precision, str) or self.precision not in PRECISIONS:
             raise TaskError(
-                f"no precision is called {self.precision!r}\n  there are: {', '.join(PRECISIONS)}"
-                + did_you_mean(self.precision, PRECISIONS)
+                f"no precision is called {excerpt(self.precision)}\n  there are: "
+                f"{', '.join(PRECISIONS)}" + did_you_mean(self.precision, PRECISIONS)
             )
         if self.samples and not self.plan.rules:
             raise TaskError(
@@ -130,15 +134,11 @@ class Setup:
             )
 
     def _check_without(self) -> None:
-        for kind in self.samples_without:
-            if kind not in KINDS:
-                raise TaskError(
-                    f"no kind of site is called {kind!r}\n  there are: {', '.join(KINDS)}"
-                    + did_you_mean(kind, KINDS)
-                )
+        check_kinds(self.samples_without)
         if self.samples_without and not self.samples:
             raise TaskError(
-                f"samples_without={self.samples_without!r} says what samples are made of, and "
+                f"samples_without={excerpt(self.samples_without)} says what samples are made "
+                "of, and "
                 "samples=0 makes none\n  give samples=50, or leave it out"
             )
 
@@ -178,6 +178,17 @@ class Setup:
         if self.start is not None:
             values["start"] = self.start.sha256
         return values
+
+
+def check_kinds(kinds: object) -> None:
+    """Raise an error unless these are kinds of sites that samples may leave without noise."""
+    check_type("samples_without", kinds, tuple, "a tuple of kinds of sites")
+    for kind in cast(tuple[object, ...], kinds):
+        if not isinstance(kind, str) or kind not in KINDS:
+            raise TaskError(
+                f"no kind of site is called {excerpt(kind)}\n  there are: {', '.join(KINDS)}"
+                + did_you_mean(kind, KINDS)
+            )
 
 
 def _check_text(name: str, value: object) -> None:

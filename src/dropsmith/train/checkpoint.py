@@ -17,8 +17,9 @@ from annotated_types import Ge, Len
 from torch import Tensor
 from typing_extensions import TypedDict
 
-from dropsmith.errors import CheckpointError, DataError
+from dropsmith.errors import CheckpointError, DataError, TrainingError, excerpt
 from dropsmith.files import Count, check, parse_json, plain_tensors, read_tensors, write_tensors
+from dropsmith.numbers import check_number, check_whole
 
 Pair = Annotated[list[float], Len(2, 2)]
 """A sum, and how many items it is of."""
@@ -60,10 +61,18 @@ class Saving:
     Args:
         seconds: after at least so much time since the last.
         steps: after every so many steps instead, where given.
+
+    Raises:
+        TrainingError: one is no number, or out of range.
     """
 
     seconds: float = 20.0
     steps: int | None = None
+
+    def __post_init__(self) -> None:
+        check_number("seconds", self.seconds, TrainingError)
+        if self.steps is not None:
+            check_whole("steps", self.steps, 1, TrainingError)
 
     def due(self, step: int, seconds: float) -> bool:
         """True if one is due after `step`, `seconds` after the last."""
@@ -140,7 +149,8 @@ def _checked(path: Path, header: Any, identity: Mapping[str, Any]) -> RunValues:
         raise CheckpointError(f"{path} is not a checkpoint of ours\n{_ANEW}")
     if header.get("version") != VERSION:
         raise CheckpointError(
-            f"{path} is of version {header.get('version')!r}, read here is {VERSION}\n{_ANEW}"
+            f"{path} is of version {excerpt(header.get('version'))}, read here is "
+            f"{VERSION}\n{_ANEW}"
         )
     try:
         checked = check(header, Header, CheckpointError)

@@ -83,7 +83,9 @@ def _structure(value: Any, tensors: dict[str, Tensor], place: str, level: int) -
         return {type(value).__name__: items}
     if type(value) is dict:
         if other := [key for key in value if type(key) is not str]:
-            raise CheckpointError(f"{place or 'the whole'} has a key that is no text: {other[0]!r}")
+            raise CheckpointError(
+                f"{place or 'the whole'} has a key that is no text: {excerpt(other[0])}"
+            )
         entries = value.items()
         return {"dict": {k: _structure(v, tensors, f"{place}.{k}", level + 1) for k, v in entries}}
     raise CheckpointError(f"{place.lstrip('.')} is of {type(value)}\n  {_ADVICE}")

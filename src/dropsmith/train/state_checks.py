@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dropsmith.errors import CheckpointError
+from dropsmith.errors import CheckpointError, excerpt
 from dropsmith.train.averaging import COUNT, AveragedSGD
 
 _CHANGING = ("lr", COUNT)
@@ -55,7 +55,9 @@ def checked_groups(groups: Sequence[Mapping[str, Any]], optimizer: Optimizer) ->
             if name in _CHANGING:
                 _check_changing(place, value, settings[name])
             elif repr(_as_json(value)) != repr(_as_json(settings[name])):
-                raise CheckpointError(f"{place} should be {settings[name]!r}, but is {value!r}")
+                raise CheckpointError(
+                    f"{place} should be {excerpt(settings[name])}, but is {excerpt(value)}"
+                )
     # Settings that another version of torch did not have are those of this one.
     return [{**settings, **group} for group, settings in pairs]
 
@@ -131,7 +133,7 @@ def _check_changing(place: str, value: Any, current: Any) -> None:
     number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if not number or not 0 <= value < inf:
         kind = "whole number" if whole else "number"
-        raise CheckpointError(f"{place} should be a {kind} of 0 or more, but is {value!r}")
+        raise CheckpointError(f"{place} should be a {kind} of 0 or more, but is {excerpt(value)}")
 
 
 def _as_json(value: Any) -> Any:

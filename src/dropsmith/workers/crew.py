@@ -12,6 +12,7 @@ from multiprocessing.connection import wait
 from time import monotonic
 from typing import Any
 
+from dropsmith.errors import excerpt
 from dropsmith.numbers import is_count
 from dropsmith.workers.events import Died, Done, Event, JobProgress, Overdue
 from dropsmith.workers.worker import Worker
@@ -43,7 +44,8 @@ def check_count(name: str, count: int | None, error: type[ValueError], most: int
     """
     if count is not None and not is_count(count, 1, most):
         raise error(
-            f"{name} is a whole number from 1 to {most}, or None for one a processor, got {count!r}"
+            f"{name} is a whole number from 1 to {most}, or None for one a processor, got "
+            f"{excerpt(count)}"
         )
 
 

@@ -186,12 +186,12 @@ def test_others_who_draw_from_torch_do_not_matter_nor_are_they_disturbed():
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"steps": 0}, "steps is a number of 1 or more"),
-        ({"distinct": -1}, "distinct is a number of 0 or more"),
+        ({"steps": 0}, "steps must be a whole number of at least 1"),
+        ({"distinct": -1}, "distinct must be a whole number of at least 0"),
         ({"width": 10}, "4 heads do not divide"),
         ({"rate": 0.0}, "rate is above 0"),
         ({"decay": 1.0}, "decay is in"),
-        ({"entropy": -0.1}, "entropy is a weight"),
+        ({"entropy": -0.1}, "entropy must be a finite number of 0 or more"),
         ({"clip": 0.5}, "clip is 1 or more"),
     ],
 )

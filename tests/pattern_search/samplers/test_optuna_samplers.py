@@ -66,7 +66,7 @@ def test_a_generation_ends_with_what_is_told_whatever_was_asked():
 
 
 def test_a_population_of_one_is_refused():
-    with pytest.raises(SearchError, match="2 plans or more"):
+    with pytest.raises(SearchError, match="population must be a whole number of at least 2"):
         Evolution(SPACE, population=1)
 
 

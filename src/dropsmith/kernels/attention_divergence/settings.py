@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from dropsmith.errors import KernelError
+from dropsmith.errors import KernelError, excerpt
 
 Distance = Literal["squared", "symmetric_kl", "jensen_shannon"]
 
@@ -28,7 +28,7 @@ class AttentionSettings:
     def __post_init__(self) -> None:
         if self.distance not in ("squared", "symmetric_kl", "jensen_shannon"):
             raise KernelError(
-                f"no distance is called {self.distance!r}\n"
+                f"no distance is called {excerpt(self.distance)}\n"
                 "  there are: squared, symmetric_kl, jensen_shannon"
             )
         if self.elements < 1:

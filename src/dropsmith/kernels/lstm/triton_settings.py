@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from dropsmith.errors import KernelError, did_you_mean
+from dropsmith.errors import KernelError, did_you_mean, excerpt
+from dropsmith.instances import check_type
 from dropsmith.kernels.lstm.triton_graphs import Graphs
+from dropsmith.numbers import check_whole, is_count
 
 Precision = Literal["ieee", "tf32x3", "tf32"]
 
@@ -33,10 +35,12 @@ class Tiles:
     def __post_init__(self) -> None:
         for name in ("rows", "units", "depth"):
             size = getattr(self, name)
-            if size < 16 or size & (size - 1):
+            if not is_count(size, 16) or size & (size - 1):
                 raise KernelError(
-                    f"{name}={size} is no size of a tile\n  type a power of two from 16 up"
+                    f"{name}={excerpt(size)} is no size of a tile\n  type a power of two from 16 up"
                 )
+        for name in ("warps", "stages"):
+            check_whole(name, getattr(self, name), 1, KernelError, 64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +65,12 @@ class Triton:
     graphs: Graphs | None = None
 
     def __post_init__(self) -> None:
+        check_type("tiles", self.tiles, Tiles, "a Tiles")
+        check_type("graphs", self.graphs, (Graphs, type(None)), "a Graphs, or None")
         choices = get_args(Precision)
-        if self.precision not in choices:
+        if not isinstance(self.precision, str) or self.precision not in choices:
             raise KernelError(
-                f"there is no precision {self.precision!r}"
+                f"there is no precision {excerpt(self.precision)}"
                 + did_you_mean(self.precision, choices)
                 + f"\n  precisions: {', '.join(choices)}"
             )

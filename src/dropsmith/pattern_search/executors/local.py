@@ -6,7 +6,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import final
 
-from dropsmith.errors import SearchError
+from dropsmith.errors import SearchError, excerpt
+from dropsmith.numbers import check_whole
 from dropsmith.pattern_search.executors.executor import (
     Event,
     Executor,
@@ -19,6 +20,7 @@ from dropsmith.pattern_search.executors.executor import (
 )
 from dropsmith.pattern_search.executors.trial_context import run_trial, takes_trial
 from dropsmith.workers import (
+    MOST,
     Crew,
     Died,
     Done,
@@ -59,6 +61,8 @@ class LocalExecutor(Executor):
         threads: int | None = None,
     ) -> None:
         check_limits(workers, timeout)
+        if threads is not None:
+            check_whole("threads", threads, 1, SearchError, MOST)
         self.slots = workers or cores()
         self._timeout, self._threads = timeout, threads or max(1, cores() // self.slots)
         self._crew = self._new_crew(score)
@@ -119,7 +123,7 @@ def _check_sendable(score: Score) -> None:
         pickle.dumps(score)
     except Exception as error:  # whatever its own parts raise when they are pickled
         raise SearchError(
-            f"{score!r} cannot be sent to another process\n  {error}\n"
+            f"{excerpt(score)} cannot be sent to another process\n  {error}\n"
             "  define it at the top of a module, or use executor='serial'"
         ) from None
 

@@ -8,7 +8,7 @@ from math import isfinite
 from time import perf_counter
 from typing import Any, final
 
-from dropsmith.errors import SearchError
+from dropsmith.errors import SearchError, excerpt
 from dropsmith.pattern_search.executors.executor import (
     Job,
     Score,
@@ -93,7 +93,7 @@ def takes_trial(score: Score) -> bool:
         signature(score).bind(None, **({"trial": None} if wants else {}))
     except (TypeError, ValueError):
         raise SearchError(
-            f"not a scoring function: {score!r}\n"
+            f"not a scoring function: {excerpt(score)}\n"
             "  write: def score(plan) or def score(plan, trial), which returns a number"
         ) from None
     return wants

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from dropsmith.errors import SearchError
+from dropsmith.instances import check_type
 from dropsmith.pattern_search.samplers.drawing import RecentTokens, draw_tokens
 from dropsmith.pattern_search.samplers.learning import (
     Learning,
@@ -28,6 +29,7 @@ from dropsmith.pattern_search.samplers.sampler import (
     Sampler,
     State,
     TrialResult,
+    check_origin,
     check_same,
     snapshot_header,
 )
@@ -70,6 +72,8 @@ class Controller(Sampler):
     name: ClassVar[str] = "controller"
 
     def __init__(self, space: Space, *, seed: int = 0, learning: Learning | None = None) -> None:
+        check_origin(space, seed)
+        check_type("learning", learning, (Learning, type(None)), "a Learning, or None")
         self.space, self.seed, self.learning = space, seed, learning or Learning()
         self.policy = _policy(space, seed, self.learning)
         self.optimiser = torch.optim.Adam(

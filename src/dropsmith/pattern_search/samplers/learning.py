@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from dropsmith.errors import SearchError
+from dropsmith.errors import SearchError, excerpt
+from dropsmith.numbers import check_number, check_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +51,19 @@ class Learning:
     def __post_init__(self) -> None:
         for name in ("width", "layers", "heads", "warmup", "every", "steps", "memory", "distinct"):
             value, minimum = getattr(self, name), 0 if name == "distinct" else 1
-            if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-                raise SearchError(f"{name} is a number of {minimum} or more, got {value!r}")
+            check_whole(name, value, minimum, SearchError)
         if self.width % self.heads:
             raise SearchError(f"{self.heads} heads do not divide a width of {self.width}")
+        for name in ("temperature", "rate", "decay", "entropy", "clip"):
+            if name != "clip" or self.clip is not None:
+                check_number(name, getattr(self, name), SearchError)
         for name in ("temperature", "rate"):
             if not getattr(self, name) > 0:
-                raise SearchError(f"{name} is above 0, got {getattr(self, name)!r}")
+                raise SearchError(f"{name} is above 0, got {excerpt(getattr(self, name))}")
         if not 0 <= self.decay < 1:
-            raise SearchError(f"decay is in [0, 1), got {self.decay!r}")
-        if self.entropy < 0:
-            raise SearchError(f"entropy is a weight of 0 or more, got {self.entropy!r}")
+            raise SearchError(f"decay is in [0, 1), got {excerpt(self.decay)}")
         if self.clip is not None and self.clip < 1:
-            raise SearchError(f"clip is 1 or more, or None; got {self.clip!r}")
+            raise SearchError(f"clip is 1 or more, or None; got {excerpt(self.clip)}")
 
 
 def importance_weights(present: Tensor, old_log_probability: Tensor, clip: float | None) -> Tensor:

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dropsmith.errors import SearchError
+from dropsmith.numbers import check_number, check_whole
 from dropsmith.pattern_search.samplers.sampler import (
     Proposal,
     Sampler,
     State,
     TrialResult,
+    check_origin,
     check_same,
     snapshot_header,
 )
@@ -37,6 +39,7 @@ class _OptunaSampler(Sampler):
     """The common part of the three; each names its sampler of Optuna's."""
 
     def __init__(self, space: Space, *, seed: int = 0) -> None:
+        check_origin(space, seed)
         self.space, self.seed = space, seed
         self._results: list[tuple[Tokens, float]] = []
         self._study = _new_study(space)
@@ -114,6 +117,8 @@ class TPE(_OptunaSampler):
         self, space: Space, *, seed: int = 0, startup: int = 10, candidates: int = 24
     ) -> None:
         super().__init__(space, seed=seed)
+        check_whole("startup", startup, 0, SearchError)
+        check_whole("candidates", candidates, 1, SearchError)
         self.startup, self.candidates = startup, candidates
 
     def _settings(self) -> dict[str, Any]:
@@ -149,8 +154,8 @@ class Evolution(_OptunaSampler):
     def __init__(
         self, space: Space, *, seed: int = 0, population: int = 20, crossover: float = 0.9
     ) -> None:
-        if population < 2:
-            raise SearchError(f"a population is of 2 plans or more, got {population!r}")
+        check_whole("population", population, 2, SearchError)
+        check_number("crossover", crossover, SearchError, most=1)
         super().__init__(space, seed=seed)
         self.population, self.crossover = population, crossover
 

@@ -14,8 +14,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from dropsmith.errors import DataError, SearchError
+from dropsmith.errors import DataError, SearchError, excerpt
 from dropsmith.files import parse_json, read_tensors, write_tensors
+from dropsmith.instances import check_type, checked_path
+from dropsmith.numbers import check_seed
 from dropsmith.pattern_search.spaces.space import Space, Tokens
 
 State = dict[str, Any]
@@ -104,6 +106,12 @@ class Sampler(ABC):
         """
 
 
+def check_origin(space: Any, seed: Any) -> None:
+    """Raise an error unless a sampler can propose from this space with this seed."""
+    check_type("space", space, Space, "a Space, such as spaces.conv(...) makes")
+    check_seed(seed, SearchError)
+
+
 _VALUES = "dropsmith.sampler"
 
 
@@ -117,16 +125,17 @@ def check_same(sampler: Sampler, settings: Mapping[str, Any], state: State) -> N
     """Raise `SearchError` unless a snapshot is of a sampler like this one."""
     for name, expected in snapshot_header(sampler, settings).items():
         if name not in state:
-            raise SearchError(f"not a snapshot of a sampler: it has no {name!r}")
+            raise SearchError(f"not a snapshot of a sampler: it has no {excerpt(name)}")
         if state[name] != expected:
             raise SearchError(
                 f"this snapshot is of another sampler\n"
-                f"  its {name}: {state[name]!r}\n  here it is: {expected!r}"
+                f"  its {name}: {excerpt(state[name])}\n  here it is: {excerpt(expected)}"
             )
 
 
 def save_state(state: State, path: Path) -> None:
     """Write a snapshot."""
+    path = checked_path("path", path)
     tensors = {key: entry for key, entry in state.items() if isinstance(entry, Tensor)}
     values = {key: entry for key, entry in state.items() if key not in tensors}
     write_tensors(path, tensors, {_VALUES: json.dumps(values)})
@@ -134,6 +143,7 @@ def save_state(state: State, path: Path) -> None:
 
 def load_state(path: Path) -> State:
     """Read a snapshot; `SearchError` naming the file where it holds none."""
+    path = checked_path("path", path)
     try:
         tensors, texts = read_tensors(path)
         values = parse_json(texts.get(_VALUES, ""))

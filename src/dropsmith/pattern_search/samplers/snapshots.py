@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 from typing_extensions import TypedDict
 
-from dropsmith.errors import SearchError
+from dropsmith.errors import SearchError, excerpt
 from dropsmith.files import Count, check
 from dropsmith.pattern_search.spaces.space import Space, Tokens
 
@@ -60,7 +60,7 @@ def tokens_and_numbers(
 def check_tokens(place: str, tokens: Any, space: Space) -> Tokens:
     """Tokens in a list as those of a space; `SearchError` unless they are."""
     if not isinstance(tokens, list | tuple):
-        raise SearchError(f"{place} should be tokens, but is {tokens!r}")
+        raise SearchError(f"{place} should be tokens, but is {excerpt(tokens)}")
     try:
         space.check(tuple(tokens))
     except SearchError as error:

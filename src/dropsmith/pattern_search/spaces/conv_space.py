@@ -9,10 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from dropsmith.errors import SearchError
+from dropsmith.errors import SearchError, excerpt
 from dropsmith.pattern_search.spaces.group import Group, check_groups, group_from_json
 from dropsmith.pattern_search.spaces.schemas import ConvValues
-from dropsmith.pattern_search.spaces.space import Choice, Space, Tokens, Value, check_choices
+from dropsmith.pattern_search.spaces.space import (
+    Choice,
+    Space,
+    Tokens,
+    Value,
+    check_choices,
+    check_token_values,
+    check_values,
+)
 from dropsmith.patterns import Bernoulli, DropBlock, Pattern, Tiles
 from dropsmith.plans import Plan, Rule, rule
 
@@ -52,10 +60,11 @@ class ConvTokens:
     draw: tuple[str, ...] = DRAWS
 
     def __post_init__(self) -> None:
+        check_token_values(self)
         if 0 not in self.size:
-            raise SearchError(f"size must have 0 in it, no noise here; got {self.size!r}")
+            raise SearchError(f"size must have 0 in it, no noise here; got {excerpt(self.size)}")
         if wrong := [draw for draw in self.draw if draw not in DRAWS]:
-            raise SearchError(f"draw cannot be {wrong[0]!r}\n  one of: {' '.join(DRAWS)}")
+            raise SearchError(f"draw cannot be {excerpt(wrong[0])}\n  one of: {' '.join(DRAWS)}")
 
     def choices(self, group: Group) -> tuple[Choice, ...]:
         """The choices of a group, with sizes in pixels of its maps."""
@@ -84,6 +93,7 @@ class ConvSpace(Space):
 
     def __post_init__(self) -> None:
         check_choices(self.choices)
+        check_values("groups", self.groups, Group)
         check_groups(self.groups, self.choices, ConvValues)
 
     def plan(self, tokens: Tokens) -> Plan:

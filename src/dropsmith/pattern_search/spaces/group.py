@@ -63,7 +63,7 @@ def check_groups(groups: Sequence[Group], choices: Sequence[Choice], values: typ
 def check_tied(tied: str) -> None:
     """Raise `SearchError` unless layers can be tied like this."""
     if tied not in ("resolution", "none"):
-        raise SearchError(f"tied is 'resolution' or 'none', got {tied!r}")
+        raise SearchError(f"tied is 'resolution' or 'none', got {excerpt(tied)}")
 
 
 def compact(names: Sequence[str], among: Iterable[Site]) -> str:

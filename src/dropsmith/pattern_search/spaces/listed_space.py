@@ -6,8 +6,16 @@ from typing import Any
 
 from dropsmith.errors import SearchError, did_you_mean, excerpt
 from dropsmith.files import check
+from dropsmith.instances import check_type
 from dropsmith.pattern_search.spaces.schemas import StoredPart
-from dropsmith.pattern_search.spaces.space import Choice, Space, Tokens, Value, check_choices
+from dropsmith.pattern_search.spaces.space import (
+    Choice,
+    Space,
+    Tokens,
+    Value,
+    check_choices,
+    check_values,
+)
 from dropsmith.patterns import Pattern
 from dropsmith.plans import Plan, Rule, rule_from_json
 
@@ -27,6 +35,13 @@ class Part:
     rule: Rule
     sets: tuple[tuple[str, str], ...] = ()
     when: Pairs = ()
+
+    def __post_init__(self) -> None:
+        check_type("rule", self.rule, Rule, "a rule, such as rule('hidden', Bernoulli(rate=0.1))")
+        for name, pairs in (("sets", self.sets), ("when", self.when)):
+            check_values(name, pairs, tuple)
+            if not all(len(pair) == 2 and isinstance(pair[0], str) for pair in pairs):
+                raise SearchError(f"{name} is pairs of a name and a value, got {excerpt(pairs)}")
 
     def rule_for(self, values: Mapping[str, Value]) -> Rule | None:
         """The rule for these choices, or None where it is left out."""
@@ -54,6 +69,10 @@ def part(
     >>> part(rule("hidden", Bernoulli(rate=0.1)), sets={"rate": "hidden.rate"}).sets
     (('rate', 'hidden.rate'),)
     """
+    for name, values in (("sets", sets), ("when", when)):
+        check_type(name, values, (Mapping, type(None)), "a mapping whose keys are texts, or None")
+        for key in values or {}:
+            check_type(f"each key of {name}", key, str, "a text")
     return Part(rule, tuple((sets or {}).items()), tuple((when or {}).items()))
 
 
@@ -82,6 +101,7 @@ class ListedSpace(Space):
 
     def __post_init__(self) -> None:
         check_choices(self.choices)
+        check_values("parts", self.parts, Part)
         choices = {choice.name: choice for choice in self.choices}
         for part in self.parts:
             for name in [name for _, name in part.sets] + [name for name, _ in part.when]:
@@ -127,5 +147,9 @@ def _check_part(part: Part, choices: Mapping[str, Choice]) -> None:
             settings: dict[str, Any] = {setting: value}
             replace(part.rule.pattern, **settings)
     for name, value in part.when:
+        check_type(f"{name} in when", value, (int, float, str), "a number, a text or a bool")
         if value not in choices[name].values:
-            raise SearchError(f"{name!r} is never {value!r}\n  part of: {choices[name].values!r}")
+            raise SearchError(
+                f"{excerpt(name)} is never {excerpt(value)}\n  part of: "
+                f"{excerpt(choices[name].values)}"
+            )

@@ -9,10 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from dropsmith.errors import SearchError
+from dropsmith.errors import SearchError, excerpt
+from dropsmith.numbers import is_count
 from dropsmith.pattern_search.spaces.group import Group, check_groups, group_from_json
 from dropsmith.pattern_search.spaces.schemas import SequenceValues
-from dropsmith.pattern_search.spaces.space import Choice, Space, Tokens, Value, check_choices
+from dropsmith.pattern_search.spaces.space import (
+    Choice,
+    Space,
+    Tokens,
+    Value,
+    check_choices,
+    check_token_values,
+    check_values,
+)
 from dropsmith.patterns import Bernoulli, Pattern, Spans
 from dropsmith.plans import Plan, Rule, rule
 
@@ -37,12 +46,15 @@ class SequenceTokens:
     share_c: tuple[bool, ...] = (False, True)
 
     def __post_init__(self) -> None:
+        check_token_values(self)
         if 0 not in self.size:
-            raise SearchError(f"size must have 0 in it, no noise here; got {self.size!r}")
+            raise SearchError(f"size must have 0 in it, no noise here; got {excerpt(self.size)}")
         if wrong := [share for share in self.share_t if share not in SHARES]:
-            raise SearchError(f"share_t cannot be {wrong[0]!r}\n  one of: {' '.join(SHARES)}")
-        if min(self.stride) < 1:
-            raise SearchError(f"a stride of 1 or more leaves something; got {self.stride!r}")
+            raise SearchError(
+                f"share_t cannot be {excerpt(wrong[0])}\n  one of: {' '.join(SHARES)}"
+            )
+        if not all(is_count(stride, 1) for stride in self.stride):
+            raise SearchError(f"a stride of 1 or more leaves something; got {excerpt(self.stride)}")
 
     def choices(self, group: Group) -> tuple[Choice, ...]:
         """The choices of a group."""
@@ -66,6 +78,7 @@ class SequenceSpace(Space):
 
     def __post_init__(self) -> None:
         check_choices(self.choices)
+        check_values("groups", self.groups, Group)
         check_groups(self.groups, self.choices, SequenceValues)
 
     def plan(self, tokens: Tokens) -> Plan:

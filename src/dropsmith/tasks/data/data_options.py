@@ -75,7 +75,7 @@ class DataOptions:
             raise TaskError(
                 f"no kind of labels is called {excerpt(self.kind)}\n"
                 f"  the kinds are: {', '.join(get_args(Kind))}"
-                + did_you_mean(str(self.kind), get_args(Kind))
+                + did_you_mean(self.kind, get_args(Kind))
             )
         _check_delimiter(self.delimiter)
         _check_encoding(self.encoding)

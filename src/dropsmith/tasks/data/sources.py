@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from dropsmith.errors import DataError, MissingExtra
+from dropsmith.errors import DataError, MissingExtra, excerpt
 from dropsmith.hub import retries_said_once
 
 
@@ -29,7 +29,7 @@ def load_from_hub(path: str, config: str | None, task: str, alternatives: str | 
     except Exception as error:  # the kinds of failure offline are many, and not its own to list
         reason = str(error).partition("\n")[0]
         raise DataError(
-            f"cannot fetch {path!r} from the Hub for the task {task}\n"
+            f"cannot fetch {excerpt(path)} from the Hub for the task {task}\n"
             f"  {type(error).__name__}: {reason}\n"
             f"  {_advice(alternatives)}"
         ) from None

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dropsmith.errors import MissingExtra, TaskError
+from dropsmith.errors import MissingExtra, TaskError, excerpt
 from dropsmith.rng import Key, Source, uniform
 
 
@@ -147,4 +147,4 @@ def _integers(key: Key, count: int, limit: int, device: torch.device) -> Tensor:
 
 def _check_pixels(owner: str, name: str, value: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise TaskError(f"{owner}: {name} is a number of pixels, 1 or more; got {value!r}")
+        raise TaskError(f"{owner}: {name} is a number of pixels, 1 or more; got {excerpt(value)}")
