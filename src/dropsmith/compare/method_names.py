@@ -159,7 +159,8 @@ def _canonical(name: str) -> str:
     name = SYNONYMS.get(name, name)
     if name not in METHODS:
         raise TaskError(
-            f"no method is called {excerpt(name)}\n  methods: {', '.join(METHODS)}; or module:name, for a "
+            f"no method is called {excerpt(name)}\n  methods: {', '.join(METHODS)}; or "
+            "module:name, for a "
             "method of your own" + did_you_mean(name, [*METHODS, *SYNONYMS])
         )
     return name
