@@ -161,7 +161,7 @@ def test_a_sampler_searches_and_its_search_is_read_again(own):
         (f"compare digits --with {NAME}:NoDefault", "cannot be used without arguments"),
         (f"compare digits --with {NAME}:Failing --limit 60", f"{NAME}.py, line {line_of(NOTHING)}"),
         (f"compare digits --with {NAME}:METHOD", "each method tries 3 settings, and"),
-        (f"compare digits --with {NAME}:METHOD+every-2", "has one view"),
+        (f"compare digits --with {NAME}:METHOD+every-2", "makes one pass"),
         (f"compare digits --with {NAME}x:Cosine", f"did you mean '{NAME}'"),
         (f"compare {NAME}:NUMBER", "is no task: it is 3"),
         (f"compare {NAME}:LOADS", "loads a list, and no dropsmith.tasks.Data"),

@@ -80,9 +80,9 @@ def test_what_is_saved_is_said_in_words():
         ("r-drop+", r"nothing is saved by '\+'"),
         ("r-drop+every-2+every-4", "every is said twice"),
         ("r-dorp+trunk", "no method is called 'r-dorp'"),
-        ("dropout+every-2", r"'dropout' has one view[\s\S]*fraternal, pi"),
-        ("two-sample+every-2", "'two-sample' has nothing to agree on"),
-        ("expectation-linear+trunk", "'expectation-linear' has a view without noise"),
+        ("dropout+every-2", r"'dropout' makes one pass[\s\S]*fraternal, pi"),
+        ("two-sample+every-2", "'two-sample' has no consistency loss"),
+        ("expectation-linear+trunk", "'expectation-linear' makes a pass without noise"),
         ("r-drop+trunk+share-0.5", r"whole batch[\s\S]*r-drop\+trunk or r-drop\+share-0\.5"),
     ],
 )

@@ -14,6 +14,7 @@ from dropsmith.cli._interrupts import Ended, forget, interrupts_noted
 from dropsmith.cli._streams import Output, report_output_fault, standard_streams
 from dropsmith.cli.audit import audit
 from dropsmith.cli.compare import compare
+from dropsmith.cli.methods import methods
 from dropsmith.cli.predict import predict
 from dropsmith.cli.recipes import recipes
 from dropsmith.cli.report import report
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": compare,
     "train": train,
     "search": search,
+    "methods": methods,
     "recipes": recipes,
     "sites": sites,
     "audit": audit,

@@ -10,7 +10,7 @@ from dropsmith.compare.constants import (
 )
 from dropsmith.compare.cost_reduction import ordinal
 from dropsmith.compare.design import TUNING_SEED, Design, check, check_plans
-from dropsmith.compare.method import Method, Setting, spell_setting
+from dropsmith.compare.method import PAIRED_NOISE, Method, Setting, spell_setting
 from dropsmith.compare.method_names import (
     find_method,
     full,
@@ -19,6 +19,7 @@ from dropsmith.compare.method_names import (
     pick,
     usual,
 )
+from dropsmith.compare.method_numbers import MethodNumber, method_numbers
 from dropsmith.compare.methods import CONTROL, METHODS
 from dropsmith.compare.price import Price, clock, prices
 from dropsmith.compare.run_comparison import compare, count
@@ -52,6 +53,7 @@ __all__ = [
     "MEAN",
     "METHODS",
     "METRIC_SETS",
+    "PAIRED_NOISE",
     "SIGNIFICANT",
     "TUNING_SEED",
     "Answer",
@@ -63,6 +65,7 @@ __all__ = [
     "Job",
     "Line",
     "Method",
+    "MethodNumber",
     "Price",
     "Row",
     "SampleAverage",
@@ -85,6 +88,7 @@ __all__ = [
     "is_method",
     "known_method",
     "mean",
+    "method_numbers",
     "metrics",
     "migrate_records",
     "more_is_better",

@@ -106,10 +106,10 @@ def _check_reduction(
     base: str, method: Method, reduction: CostReduction, words: Sequence[str]
 ) -> None:
     if method.views == 1 or base == CONTROL:
-        kind = "has one view" if method.views == 1 else "has nothing to agree on"
+        kind = "makes one pass" if method.views == 1 else "has no consistency loss"
         able = [name for name, row in METHODS.items() if row.views > 1 and name != CONTROL]
         raise TaskError(
-            f"{excerpt(base)} {kind}, so nothing of its further views can be saved\n"
+            f"{excerpt(base)} {kind}, so no part of further passes can be saved\n"
             f"  methods that can: {', '.join(able)}"
         )
     usual = method.goal(method.settings[0])
@@ -121,13 +121,12 @@ def _check_reduction(
         )
     if reduction.trunk and usual.noise_free:
         raise TaskError(
-            f"{excerpt(base)} has a view without noise, and views that share a trunk are all "
-            "noisy\n"
-            f"  leave out {PLUS}trunk"
+            f"{excerpt(base)} makes a pass without noise, and passes that share lower layers are all "
+            f"noisy\n  leave out {PLUS}trunk"
         )
     if reduction.trunk and reduction.share < 1:
         raise TaskError(
-            "views that share a trunk see the whole batch\n"
+            "passes that share lower layers see the whole batch\n"
             f"  use {base}{PLUS}trunk or {base}{replace(reduction, trunk=False).ending}"
         )
 
@@ -135,9 +134,9 @@ def _check_reduction(
 def _why(name: str, task: Task) -> str:
     method = find_method(name)
     if task.kind not in method.kinds:
-        return "its model returns values, and no probabilities that could be near"
+        return "its model predicts values, and the method compares probabilities"
     if method.blocks and not task.blocks:
-        return "its model has no Transformer blocks whose states and attention could be near"
+        return "its model has no Transformer blocks, whose states and attention are compared"
     if method.reduction.trunk and task.upper is None:
         return "its model has no stack of layers whose lower half could run once"
     return f"its model has no place for {method.noise_in(task)} noise"

@@ -22,7 +22,7 @@ from dropsmith.objectives import (
 from dropsmith.patterns import EarlyRate, LateRate, LinearRate, Schedule
 
 CONTROL = "two-sample"
-"""The method that two-view methods are compared with: two task losses, nothing to agree on."""
+"""The method that consistency methods are compared with: as many passes, no consistency loss."""
 
 
 def _grid(**columns: tuple[float, ...]) -> tuple[Setting, ...]:
@@ -79,7 +79,7 @@ def _noise(noise: str, about: str, source: str) -> Method:
 
 METHODS: dict[str, Method] = {
     "none": Method(
-        about="no noise at all; its weight decay is tuned instead",
+        about="no noise; its weight decay is tuned instead",
         source="the baseline",
         noise=None,
         objective=TaskLoss,
@@ -88,32 +88,38 @@ METHODS: dict[str, Method] = {
     ),
     "dropout": _noise("dropout", "drops single units, independently", "Srivastava et al., 2014"),
     "spatial": _noise("spatial", "drops whole channels", "Tompson et al., 2015"),
-    "blocks": _noise("blocks", "drops square blocks of a map", "Ghiasi et al., 2018"),
-    "locked": _noise("locked", "one mask for all steps of a sequence", "Gal & Ghahramani, 2016"),
+    "blocks": _noise("blocks", "drops square blocks of a feature map", "Ghiasi et al., 2018"),
+    "locked": _noise(
+        "locked", "dropout with one mask for all steps of a sequence", "Gal & Ghahramani, 2016"
+    ),
     "gaussian": _noise(
-        "gaussian", "multiplies by Gaussian noise of dropout's variance", "Srivastava et al., 2014"
+        "gaussian",
+        "multiplicative Gaussian noise with dropout's variance; nothing is set to zero",
+        "Srivastava et al., 2014",
     ),
     "words": _noise("words", "drops word types from the input", "Gal & Ghahramani, 2016"),
-    "path": _noise("path", "skips whole branches, row by row", "Huang et al., 2016"),
+    "path": _noise(
+        "path", "skips whole residual branches, example by example", "Huang et al., 2016"
+    ),
     "weights": _noise("weights", "drops single recurrent weights", "Merity et al., 2018"),
     "variational": _noise(
         "variational",
-        "one mask for all steps on words, input, state and output, shared by the gates",
+        "dropout of words, input, state and output, with one mask for all steps and all gates",
         "Gal & Ghahramani, 2016",
     ),
     "variational-untied": _noise(
         "variational-untied",
-        "as variational, with a mask of its own for each gate",
+        "as variational, with a separate mask for each gate",
         "Gal & Ghahramani, 2016",
     ),
     "naive": _noise(
         "naive",
-        "the masks of variational-untied, drawn anew at every step",
-        "what Gal & Ghahramani (2016) compare with",
+        "as variational-untied, with new masks at every step",
+        "the baseline of Gal & Ghahramani, 2016",
     ),
     "awd": _noise(
         "awd",
-        "drops recurrent weights, rows of the embedding, and input and output with held masks",
+        "drops recurrent weights and words, and input and output with one mask for all steps",
         "Merity et al., 2018",
     ),
     "early": _with_schedule(
@@ -128,15 +134,15 @@ METHODS: dict[str, Method] = {
         "Ghiasi et al., 2018",
     ),
     CONTROL: Method(
-        about="two views and both task losses, with nothing to agree on",
-        source="the control of two-view methods",
+        about="two noisy passes with the task loss on both, and no consistency loss",
+        source="the control of consistency methods",
         noise=PAIRED_NOISE,
         objective=TwoSample,
         views=2,
         settings=_grid(rate=RATES),
     ),
     "fraternal": Method(
-        about="two views whose logits should be near in squared distance",
+        about="two noisy passes; consistency loss: the squared distance of logits",
         source="Zolna et al., 2018",
         noise=PAIRED_NOISE,
         objective=Fraternal,
@@ -144,7 +150,7 @@ METHODS: dict[str, Method] = {
         settings=_grid(rate=_PAIRED_RATES, kappa=_KAPPAS),
     ),
     "pi": Method(
-        about="as fraternal, with the task's loss on the first view only",
+        about="as fraternal, with the task loss on the first pass only",
         source="Laine & Aila, 2017",
         noise=PAIRED_NOISE,
         objective=PiModel,
@@ -152,7 +158,8 @@ METHODS: dict[str, Method] = {
         settings=_grid(rate=_PAIRED_RATES, kappa=_KAPPAS),
     ),
     "expectation-linear": Method(
-        about="a noisy view whose logits should be near those without noise",
+        about="a noisy pass and one without noise; consistency loss: the squared distance of "
+        "logits",
         source="Ma et al., 2017",
         noise=PAIRED_NOISE,
         objective=ExpectationLinear,
@@ -160,8 +167,8 @@ METHODS: dict[str, Method] = {
         settings=_grid(rate=_PAIRED_RATES, kappa=_KAPPAS),
     ),
     "r-drop": Method(
-        about="two views whose probabilities should be near in symmetric KL divergence, or whose "
-        "values in squared difference",
+        about="two noisy passes; consistency loss: the symmetric KL divergence of predicted "
+        "distributions, or the squared difference of predicted values",
         source="Liang, Wu et al., 2021",
         noise=PAIRED_NOISE,
         objective=RDrop,
@@ -170,7 +177,7 @@ METHODS: dict[str, Method] = {
         takes_kind=True,
     ),
     "lr-drop": Method(
-        about="as r-drop, and near in every block's hidden states and attention as well",
+        about="as r-drop, with distances of hidden states and attention in every block as well",
         source="Ni et al., 2024",
         noise=PAIRED_NOISE,
         objective=LRDrop,

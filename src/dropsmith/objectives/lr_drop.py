@@ -64,9 +64,9 @@ class LRDrop(Objective):
     True
 
     Args:
-        hidden: coefficient of H.
-        attention: coefficient of A.
-        output: coefficient of O, the alpha of `RDrop`.
+        hidden: coefficient of the distance of hidden states, H.
+        attention: coefficient of the distance of attention, A.
+        output: coefficient of the divergence of outputs, O: the alpha of `RDrop`.
         kind: what the outputs are, as in `RDrop`.
         hidden_at: `"feed-forward"`, what a block's feed-forward part returns, or `"block"`, what
             the block does.
