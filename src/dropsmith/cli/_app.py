@@ -16,6 +16,7 @@ from dropsmith.cli.audit import audit
 from dropsmith.cli.compare import compare
 from dropsmith.cli.methods import methods
 from dropsmith.cli.predict import predict
+from dropsmith.cli.push import push
 from dropsmith.cli.recipes import recipes
 from dropsmith.cli.report import report
 from dropsmith.cli.search import search
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "sites": sites,
     "audit": audit,
     "predict": predict,
+    "push": push,
     "report": report,
 }
 

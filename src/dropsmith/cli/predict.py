@@ -1,10 +1,18 @@
 """`dropsmith predict`: how sure a trained model is, over the test set."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dropsmith.cli._new_rows import (
+    NewRows,
+    is_finished_run,
+    predict_new,
+    refuse_training_options,
+    source_of,
+)
 from dropsmith.cli._options import (
     Again,
     Allow,
@@ -16,36 +24,70 @@ from dropsmith.cli._options import (
     Limit,
     MethodName,
     ModelName,
-    Out,
     PlanSource,
     Precision,
     Seed,
     Settings,
     StartFrom,
-    TaskName,
 )
 from dropsmith.cli._output import console
 from dropsmith.cli._single import check_setup, record_of, setup_of
 from dropsmith.cli._uncertainty import check_items, uncertainty
 from dropsmith.cli._values import allow_modules, folder_of
+from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
     from dropsmith.tasks import DataOptions
 
+METHOD, FULL = "dropout", "full"
+"""The method and the budget where none are named."""
+
+RunOrTask = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN|TASK",
+        help="The folder of a finished run, runs/TASK/ID, or its record; or a task, as train "
+        "takes it.",
+    ),
+]
+NewExamples = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NEW",
+        help="After the folder of a finished RUN: its new examples, as a table, a picture, a "
+        "folder of pictures, or - for lines of JSON on standard input.",
+    ),
+]
 Samples = Annotated[
-    int, typer.Option("--samples", min=2, help="The number of noisy passes that are averaged.")
+    int,
+    typer.Option(
+        "--samples",
+        min=0,
+        help="The number of noisy passes that are averaged; for a RUN also 0, which is one pass "
+        "without noise.",
+    ),
+]
+PredictionsOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="FILE|DIR",
+        help="Of a RUN: the file for predictions, .csv, .tsv, .jsonl or .parquet; standard output "
+        "by default. Of a TASK: the folder for records, runs/TASK by default.",
+    ),
 ]
 
 
 def predict(
-    task: TaskName,
-    with_: MethodName = "dropout",
+    task: RunOrTask,
+    new: NewExamples = None,
+    with_: MethodName = METHOD,
     settings: Settings = None,
     plan: PlanSource = None,
     start: StartFrom = None,
     samples: Samples = 50,
     seed: Seed = 0,
-    budget: BudgetName = "full",
+    budget: BudgetName = FULL,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
     data: DataFolder = None,
@@ -54,19 +96,58 @@ def predict(
     limit: Limit = None,
     precision: Precision = "no",
     again: Again = False,
-    out: Out = None,
+    out: PredictionsOut = None,
     allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
-    """Predict the test set by averaging noisy passes, and say how unsure the model is.
+    """Predict by averaging noisy passes, and say how unsure the model is.
 
-    The model is that of the run which train makes with the same options; it is trained first if
-    it is not there. Entropy is all that is unsure, in nats; mutual information the part of it on
-    which the passes disagree.
+    With the folder of a finished run and new examples: one row for each example with its
+    prediction, its probabilities and how unsure they are; scores where the examples have labels.
+    With a task: the test set, by the run that train makes with the same options, which is trained
+    first if it is not there.
+
+    Entropy is all that is unsure, in nats; mutual information the part of it on which the passes
+    disagree.
+
+    Example: dropsmith predict runs/reviews.csv/ID new.csv --out predictions.csv
 
     Example: dropsmith predict digits --with dropout --samples 50
     """
     allow_modules(allow)
+    if new is not None or is_finished_run(task):
+        refuse_training_options(
+            {
+                "--with": with_ != METHOD,
+                "--set": settings,
+                "--plan": plan,
+                "--start": start,
+                "--budget": budget != FULL,
+                "--learning-rate": learning_rate,
+                "--data": data,
+                "--limit": limit is not None,
+                "--precision": precision != "no",
+                "--again": again,
+            }
+        )
+        predict_new(
+            NewRows(
+                run=task,
+                source=source_of(task, new),
+                out=out,
+                samples=samples,
+                seed=seed,
+                batch_size=batch_size,
+                model=model,
+                data_options=data_options,
+                as_json=as_json,
+            )
+        )
+        return
+    if samples < 2:
+        raise TaskError(
+            f"--samples {samples}: the samples of a test set show no spread\n  give at least 2"
+        )
     setup = setup_of(
         task,
         with_,

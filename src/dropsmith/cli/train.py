@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from dropsmith.cli._data_options import print_data
+from dropsmith.cli._next_commands import next_commands
 from dropsmith.cli._options import (
     Again,
     Allow,
@@ -128,7 +129,6 @@ def train(
 
 def _show(record: "Record", folder: Path) -> None:
     from dropsmith.report import starting_weights
-    from dropsmith.run_folder import WEIGHTS
 
     if record.status != "finished":
         print(f"the run did not finish: {record.status}")
@@ -137,5 +137,7 @@ def _show(record: "Record", folder: Path) -> None:
         print(f"{name.replace('_', ' '):>28}  {value:.6g}")
     if origin := starting_weights(record):
         print(f"\nIt began from {origin}.")
-    print(f"\nThe record: {folder / record.id}.json")
-    print(f"The weights: {folder / record.id / WEIGHTS}")
+    run = folder / record.id
+    print(f"\nThe record: {run}.json")
+    print(f"The folder with the model: {run}")
+    print("\n".join(next_commands(run)))

@@ -9,6 +9,7 @@ from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
 from dropsmith.tasks.data.part import Batch, Part, Split
 from dropsmith.tasks.data.preprocessing import Inputs, Preprocessing
 from dropsmith.tasks.data.selection import NO_LIMIT
+from dropsmith.tasks.data.tables import json_rows
 from dropsmith.tasks.description import describe
 from dropsmith.tasks.generation import GenerationScores
 from dropsmith.tasks.images import augmentation
@@ -70,6 +71,7 @@ __all__ = [
     "find_task",
     "import_function",
     "in_windows",
+    "json_rows",
     "learning_rates",
     "model_hash",
     "optimisers",

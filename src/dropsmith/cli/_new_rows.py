@@ -1,0 +1,261 @@
+"""`dropsmith predict RUN NEW`: the predictions of a finished run for new examples."""
+
+import io
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dropsmith.cli._interrupts import interrupts_noted
+from dropsmith.cli._output import console, progress_bar
+from dropsmith.cli._prediction_files import check_out, row_writer
+from dropsmith.errors import DataError, TaskError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from dropsmith.prediction import Prediction
+    from dropsmith.run_folder import Predictor
+    from dropsmith.tasks import Bounds, DataOptions, Inputs
+
+STANDARD_INPUT = "-"
+"""The name of standard input in place of a file's."""
+
+NO_NOISE = (
+    "no noise is on in this model, so each prediction is that of one pass; mutual information and "
+    "deviations are not known, and their columns are empty"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewRows:
+    """What `dropsmith predict RUN NEW` was asked for.
+
+    Args:
+        run: the folder of a finished run, or its record.
+        source: of the new examples: a file, a folder, or `-`.
+        out: the file for predictions; standard output where None.
+        samples, seed, batch_size: of `Predictor.predict`; a batch of its usual size where None.
+        model: the function that makes a model of the user's own.
+        data_options: of reading the examples; the bounds and the column of ids may be set.
+        as_json: whether standard output is JSON.
+    """
+
+    run: str
+    source: str
+    out: Path | None
+    samples: int
+    seed: int
+    batch_size: int | None
+    model: str | None
+    data_options: "DataOptions | None"
+    as_json: bool
+
+    @property
+    def bounds(self) -> "Bounds":
+        """The most that is read."""
+        from dropsmith.tasks import USUAL
+
+        return USUAL if self.data_options is None else self.data_options.bounds
+
+
+def is_finished_run(place: str) -> bool:
+    """True if what was typed as a run or a task is the folder of a run, or a record beside one."""
+    if not Path(place).exists():
+        return False
+    from dropsmith.run_folder import is_run
+
+    return is_run(place)
+
+
+def source_of(run: str, new: str | None) -> str:
+    """The place of the new examples; `TaskError` where none was typed, or the run is a task."""
+    if new is None:
+        raise TaskError(
+            f"the run in {run} is finished: what should it predict?\n"
+            f"  give a table, a folder of pictures, or - : dropsmith predict {run} new.csv"
+        )
+    from dropsmith.tasks import TASKS
+
+    if run in TASKS:
+        raise TaskError(
+            f"{run} is a task, and new examples are predicted by a finished run\n"
+            f"  give its folder: dropsmith predict runs/{run}/ID {new}"
+        )
+    return new
+
+
+def refuse_training_options(options: dict[str, object]) -> None:
+    """Raise `TaskError` where an option that belongs to training was typed beside a run."""
+    if typed := [name for name, value in options.items() if value]:
+        raise TaskError(
+            f"{typed[0]} belongs to training, and this run is finished\n"
+            f"  leave it out; or train another run: dropsmith train TASK {typed[0]} …"
+        )
+
+
+def predict_new(options: NewRows) -> None:
+    """Write a prediction for each new example, and print scores where examples have labels.
+
+    Raises:
+        DataError, TaskError: the run, the examples or the file for predictions cannot be used.
+    """
+    _check_data_options(options.data_options)
+    if options.out is not None:
+        check_out(options.out)
+        _check_other_file(options.out, options.source)
+    predictor = _load(options)
+    inputs = _inputs(predictor, options)
+    labelled = inputs.labels is not None
+    with interrupts_noted() as check, row_writer(options.out, options.as_json) as writer:
+        kept: list[Prediction] = []
+        samples = 0
+        for prediction in _watched(predictor, inputs, options):
+            writer.write(prediction.to_table())
+            samples = prediction.samples
+            kept += [prediction] if labelled else []
+            check()
+    _report(predictor, inputs, options, kept, samples)
+
+
+def _check_data_options(data_options: "DataOptions | None") -> None:
+    if data_options is None:
+        return
+    if typed := replace(data_options, id_column=None).words():
+        raise TaskError(
+            f"{typed[0]} says how training data is read, and the run holds that already\n"
+            "  leave it out"
+        )
+
+
+def _load(options: NewRows) -> "Predictor":
+    from dropsmith.run_folder import load
+    from dropsmith.tasks import import_function
+
+    model = None if options.model is None else import_function(options.model)
+    predictor = load(options.run, model=model)
+    column = None if options.data_options is None else options.data_options.id_column
+    if column is None:
+        return predictor
+    steps: Any = predictor.preprocessing
+    if not hasattr(steps, "id_column"):
+        raise TaskError("--id-column names a column of a table, and this run reads no tables")
+    return replace(predictor, preprocessing=replace(steps, id_column=column))
+
+
+def _check_other_file(out: Path, source: str) -> None:
+    if source != STANDARD_INPUT and out.exists() and out.resolve() == Path(source).resolve():
+        raise TaskError(
+            f"{out} holds the examples, and predictions would take their place\n"
+            "  name another file: --out FILE"
+        )
+
+
+def _inputs(predictor: "Predictor", options: NewRows) -> "Inputs":
+    if options.source == STANDARD_INPUT:
+        return predictor.read(_lines(options.bounds), options.bounds)
+    return predictor.read(Path(options.source), options.bounds)
+
+
+def _lines(bounds: "Bounds") -> list[dict[str, Any]]:
+    """The JSON objects on standard input, one in each line."""
+    from dropsmith.tasks import json_rows
+
+    place, rows = Path("standard input"), []
+    lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8")
+    try:
+        for _, row in json_rows(place, lines):
+            rows.append(row)
+            if len(rows) > bounds.rows:
+                raise bounds.excess("rows", str(place))
+    except UnicodeDecodeError as error:
+        raise DataError(f"standard input is not in UTF-8\n  {error}") from None
+    finally:
+        lines.detach()
+    return rows
+
+
+def _watched(predictor: "Predictor", inputs: "Inputs", options: NewRows) -> "Iterator[Prediction]":
+    """The predictions batch by batch, under a bar where standard error is a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+
+    errors = console(stderr=True)
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with progress_bar(errors, *columns) as bar:
+        line = bar.add_task("inputs", total=len(inputs.names))
+        for prediction in predictor.predictions(inputs, options.samples, **_batching(options)):
+            yield prediction
+            bar.advance(line, len(prediction.names))
+
+
+def _batching(options: NewRows) -> dict[str, int]:
+    size = {} if options.batch_size is None else {"batch_size": options.batch_size}
+    return {"seed": options.seed, **size}
+
+
+def _report(
+    predictor: "Predictor",
+    inputs: "Inputs",
+    options: NewRows,
+    kept: "list[Prediction]",
+    samples: int,
+) -> None:
+    if options.samples and samples == 1:
+        print(NO_NOISE, file=sys.stderr)
+    scores = _scores(predictor, inputs, options, kept, samples) if kept else {}
+    if options.as_json:
+        if options.out is not None:
+            summary = {"run": predictor.record.id, "rows": len(inputs.names), "samples": samples}
+            print(json.dumps(summary | {"out": str(options.out), "scores": scores}, indent=1))
+        return
+    output = console(stderr=options.out is None)
+    if options.out is not None:
+        output.print(f"{len(inputs.names):,} predictions: {options.out}", soft_wrap=True)
+    if scores:
+        _show(scores, samples, output)
+
+
+def _scores(
+    predictor: "Predictor",
+    inputs: "Inputs",
+    options: NewRows,
+    kept: "list[Prediction]",
+    samples: int,
+) -> dict[str, dict[str, float]]:
+    """The scores of one pass and, where there was noise, of the mean of samples."""
+    from dropsmith.prediction import join_predictions
+
+    whole = join_predictions(kept)
+    if samples == 1:
+        scores = {ONE_PASS: predictor.scores(whole, inputs)}
+    else:
+        one_pass = join_predictions(list(predictor.predictions(inputs, 0, **_batching(options))))
+        scores = {
+            ONE_PASS: predictor.scores(one_pass, inputs),
+            MEAN: predictor.scores(whole, inputs),
+        }
+    return {name: row for name, row in scores.items() if row}
+
+
+ONE_PASS, MEAN = "one_pass_without_noise", "mean_of_samples"
+"""The scores in JSON, which `dropsmith predict TASK` has under the same names."""
+
+_HEADS = {"nll": "NLL", "calibration_error": "calibration error", "rmse": "RMSE", "mae": "MAE"}
+
+
+def _show(scores: dict[str, dict[str, float]], samples: int, output: "Console") -> None:
+    from rich import box
+    from rich.table import Table
+
+    first = next(iter(scores.values()))
+    names = [name for name in first if name != "rows"]
+    heads = (_HEADS.get(name, name) for name in names)
+    count = int(first["rows"])
+    shown = {ONE_PASS: "one pass, noise off", MEAN: f"mean of {samples} samples"}
+    table = Table(f"{count:,} with a label", *heads, box=box.SIMPLE_HEAD)
+    for name, row in scores.items():
+        table.add_row(shown[name], *(f"{row[column]:.4f}" for column in names))
+    output.print(table)

@@ -1,0 +1,139 @@
+"""Files that predictions are written to row by row: CSV, TSV, JSON lines and Parquet."""
+
+import csv
+import json
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from dropsmith.errors import MissingExtra, TaskError
+
+if TYPE_CHECKING:
+    from dropsmith.prediction import Table
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+"""The ends of names of files that predictions can be written to."""
+
+
+class RowWriter(ABC):
+    """Takes the tables of one batch after the other; all have the same columns."""
+
+    @abstractmethod
+    def write(self, table: "Table") -> None:
+        """Write the rows of a table below those before."""
+
+
+def check_out(out: Path) -> None:
+    """Raise `TaskError` where a name is not that of a file of predictions."""
+    if out.suffix.lower() not in SUFFIXES:
+        raise TaskError(
+            f"predictions cannot be written to {out}: its name says no format\n"
+            f"  let it end in {', '.join(SUFFIXES)}"
+        )
+    if out.suffix.lower() == ".parquet":
+        _parquet()
+
+
+@contextmanager
+def row_writer(out: Path | None, as_json: bool) -> Iterator[RowWriter]:
+    """A writer of rows for a `with` block.
+
+    Args:
+        out: the file, which is there after the block and not before; standard output where None.
+        as_json: whether standard output gets JSON lines, and not CSV.
+
+    Raises:
+        OSError: the file cannot be written; one that was there before is as it was.
+    """
+    from dropsmith.files import whole_file
+
+    if out is None:
+        yield _Lines(sys.stdout) if as_json else _Cells(sys.stdout)
+        return
+    suffix = out.suffix.lower()
+    with whole_file(out) as partial:
+        if suffix == ".parquet":
+            writer = _Parquet(partial)
+            try:
+                yield writer
+            finally:
+                writer.close()
+            return
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            if suffix == ".jsonl":
+                yield _Lines(file)
+            else:
+                yield _TabbedCells(file) if suffix == ".tsv" else _Cells(file)
+
+
+class _Cells(RowWriter):
+    def __init__(self, file: IO[str]) -> None:
+        self._file, self._begun = file, False
+
+    def write(self, table: "Table") -> None:
+        rows = [] if self._begun else [list(table)]
+        rows += [list(map(_cell, row)) for row in zip(*table.values(), strict=True)]
+        self._begun = True
+        self._write_rows(rows)
+
+    def _write_rows(self, rows: list[list[str]]) -> None:
+        csv.writer(self._file, lineterminator="\n").writerows(rows)
+
+
+class _TabbedCells(_Cells):
+    """Cells between tabs and nothing else, as such tables are read."""
+
+    def _write_rows(self, rows: list[list[str]]) -> None:
+        for row in rows:
+            self._file.write("\t".join(" ".join(cell.split()) for cell in row) + "\n")
+
+
+class _Lines(RowWriter):
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, table: "Table") -> None:
+        for row in zip(*table.values(), strict=True):
+            fields = dict(zip(table, row, strict=True))
+            self._file.write(json.dumps(fields, ensure_ascii=False) + "\n")
+
+
+class _Parquet(RowWriter):
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: Any = None
+
+    def write(self, table: "Table") -> None:
+        import pyarrow
+
+        kinds = (pyarrow.float64(), pyarrow.string())
+        schema = pyarrow.schema([(name, kinds[_is_text(table[name])]) for name in table])
+        rows = pyarrow.Table.from_pydict(table, schema=schema)
+        if self._writer is None:
+            self._writer = _parquet().ParquetWriter(self._path, schema)
+        self._writer.write_table(rows)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _is_text(column: list[Any]) -> bool:
+    return any(isinstance(value, str) for value in column)
+
+
+def _parquet() -> Any:
+    try:
+        import pyarrow.parquet as library
+    except ImportError:
+        raise MissingExtra("a .parquet file", "pyarrow", "tables") from None
+    return library
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.9g}" if isinstance(value, float) else str(value)

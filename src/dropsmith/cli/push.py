@@ -1,0 +1,31 @@
+"""`dropsmith push`: a finished run's folder on the Hugging Face Hub."""
+
+from typing import Annotated
+
+import typer
+
+
+def push(
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="The folder of a finished run, such as runs/TASK/ID."),
+    ],
+    repo: Annotated[
+        str,
+        typer.Argument(metavar="USER/REPO", help="The repository, made where there is none."),
+    ],
+    public: Annotated[
+        bool,
+        typer.Option("--public", help="Let everybody see the repository, if it is made now."),
+    ] = False,
+) -> None:
+    """Send the model of a finished run to the Hugging Face Hub, with its card.
+
+    A model of transformers is then loaded by its from_pretrained; any other by dropsmith.load.
+    The Hub's own command logs in first: hf auth login
+
+    Example: dropsmith push runs/digits/ID USER/REPO
+    """
+    from dropsmith.run_folder import push_folder, run_folder
+
+    print(push_folder(run_folder(run), repo, private=not public))
