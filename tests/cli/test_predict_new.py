@@ -174,6 +174,14 @@ def test_a_column_names_the_rows(place, run, tmp_path):
     assert [row["id"] for row in read(out)] == [f"row{i}" for i in range(80)]
 
 
+def test_the_new_file_may_have_another_delimiter_and_encoding(place, run, tmp_path):
+    new, out = tmp_path / "new.csv", tmp_path / "p.csv"
+    new.write_text("name;text\nä;good film\nö;so bad\n", encoding="cp1252")
+    line = f"predict {place}/texts {new} --out {out} --samples 0 --delimiter ; --encoding cp1252"
+    assert run(f"{line} --id-column name")[0] == 0
+    assert [row["id"] for row in read(out)] == ["ä", "ö"]
+
+
 def test_the_record_beside_the_folder_means_the_run(place, run, tmp_path):
     import shutil
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 STANDARD_INPUT = "-"
 """The name of standard input in place of a file's."""
 
+OF_A_FILE = ("id_column", "delimiter", "encoding")
+"""The settings of reading a table in which the new file may differ from that of training."""
+
 NO_NOISE = (
     "no noise is on in this model, so each prediction is that of one pass; mutual information and "
     "deviations are not known, and their columns are empty"
@@ -40,7 +43,7 @@ class NewRows:
         out: the file for predictions; standard output where None.
         samples, seed, batch_size: of `Predictor.predict`; a batch of its usual size where None.
         model: the function that makes a model of the user's own.
-        data_options: of reading the examples; the bounds and the column of ids may be set.
+        data_options: of reading the examples: bounds, and what may differ from file to file.
         as_json: whether standard output is JSON.
     """
 
@@ -124,7 +127,7 @@ def predict_new(options: NewRows) -> None:
 def _check_data_options(data_options: "DataOptions | None") -> None:
     if data_options is None:
         return
-    if typed := replace(data_options, id_column=None).words():
+    if typed := replace(data_options, **dict.fromkeys(OF_A_FILE)).words():
         raise TaskError(
             f"{typed[0]} says how training data is read, and the run holds that already\n"
             "  leave it out"
@@ -137,13 +140,16 @@ def _load(options: NewRows) -> "Predictor":
 
     model = None if options.model is None else import_function(options.model)
     predictor = load(options.run, model=model)
-    column = None if options.data_options is None else options.data_options.id_column
-    if column is None:
+    changes = {name: getattr(options.data_options, name, None) for name in OF_A_FILE}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if not changes:
         return predictor
     steps: Any = predictor.preprocessing
-    if not hasattr(steps, "id_column"):
-        raise TaskError("--id-column names a column of a table, and this run reads no tables")
-    return replace(predictor, preprocessing=replace(steps, id_column=column))
+    if not hasattr(steps, "reading"):
+        option = next(iter(changes)).replace("_", "-")
+        raise TaskError(f"--{option} is of a table, and this run reads no tables\n  leave it out")
+    reading = replace(steps.reading, **changes)
+    return replace(predictor, preprocessing=replace(steps, reading=reading))
 
 
 def _check_other_file(out: Path, source: str) -> None:

@@ -103,9 +103,8 @@ class Predictor:
         elif isinstance(source, str | Path):
             inputs = self._steps("a file").read(Path(source), bounds)
         else:
-            inputs = self._steps("rows").inputs(_rows_of(source))
-        if not inputs.names:
-            raise DataError("there is nothing to predict: the source has no rows")
+            inputs = self._steps("rows").inputs(_filled(_rows_of(source)))
+        _filled(inputs.names)
         return inputs
 
     def predictions(
@@ -259,6 +258,12 @@ def _rows_of(source: Any) -> Sequence[Mapping[str, Any]]:
             '  such as [{"text": "a text to predict"}], or the path of a file'
         )
     return source
+
+
+def _filled(rows: Sequence[Any]) -> Sequence[Any]:
+    if not len(rows):
+        raise DataError("there is nothing to predict: the source has no rows")
+    return rows
 
 
 def _check_column(name: str, column: object, like: Tensor) -> None:
