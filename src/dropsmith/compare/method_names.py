@@ -121,8 +121,8 @@ def _check_reduction(
         )
     if reduction.trunk and usual.noise_free:
         raise TaskError(
-            f"{excerpt(base)} makes a pass without noise, and passes that share lower layers are all "
-            f"noisy\n  leave out {PLUS}trunk"
+            f"{excerpt(base)} makes a pass without noise, and passes that share lower layers are "
+            f"all noisy\n  leave out {PLUS}trunk"
         )
     if reduction.trunk and reduction.share < 1:
         raise TaskError(
