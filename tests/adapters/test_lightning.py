@@ -181,3 +181,62 @@ def test_a_consistent_module_whose_training_step_calls_its_network_is_told():
     module = consistent(Parts(task_loss), RDrop(alpha=1), loss="classification")
     with pytest.warns(UserWarning, match="not trained on[\\s\\S]*never called"):
         fit_parts(module)
+
+
+class Kept(lightning.pytorch.loggers.Logger):
+    """A logger that keeps what it is given."""
+
+    name, version = "kept", 0
+
+    def __init__(self):
+        super().__init__()
+        self.rows = []
+
+    def log_metrics(self, metrics, step=None):
+        self.rows.append(metrics)
+
+    def log_hyperparams(self, *arguments, **named):
+        pass
+
+
+class Returning(Parts):
+    """A training step that returns the loss of its consistent network."""
+
+    def training_step(self, given, batch_idx):
+        x, y = given
+        loss = self.net(x, labels=y).loss
+        self.log("loss", loss)
+        return loss
+
+
+def test_lightning_logs_the_terms_and_its_bar_shows_them():
+    module = Returning(None)
+    consistent(module.net, RDrop(alpha=ALPHA), loss="classification")
+    kept = Kept()
+    made = lightning.Trainer(
+        max_steps=4,
+        accelerator="cpu",
+        logger=kept,
+        log_every_n_steps=1,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+    )
+    data = torch.utils.data.TensorDataset(torch.randn(40, 3), torch.zeros(40, dtype=torch.long))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=r".*self\.log")
+        made.fit(module, DataLoader(data, batch_size=8))
+    assert len(kept.rows) == 4
+    for row in kept.rows:
+        total = row["terms/task"] + ALPHA / 2 * row["terms/consistency"]
+        assert row["loss"] == pytest.approx(total, rel=1e-5)
+    assert {"terms/task", "terms/consistency"} <= set(made.progress_bar_metrics)
+
+
+def test_a_consistent_module_in_lightning_trains_as_before_where_there_is_no_logger():
+    module = Returning(None)
+    consistent(module.net, RDrop(alpha=ALPHA), loss="classification")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=r".*self\.log")
+        fit_parts(module)
+    assert terms_of(module)["task"].count == 16

@@ -104,7 +104,7 @@ def test_smoothing_by_the_trainer_is_an_error_that_says_where_to_set_it(tmp_path
     model = consistent(t5(0.3), RDrop(alpha=1))
     settings = {"size": 4, "label_smoothing_factor": 0.1}
     made = trainer("Seq2SeqTrainer", model, tmp_path, rows(data_dir, "tokens", 8), **settings)
-    with pytest.raises(ObjectiveError, match=r"needs labels[\s\S]*label_smoothing=0\.1\)"):
+    with pytest.raises(ObjectiveError, match=r"needs labels[\s\S]*label_smoothing=0\.1"):
         made.train()
 
 

@@ -59,7 +59,7 @@ def test_loss_and_gradient_are_those_by_hand_whole_and_in_four_parts(
     made.train()
     logged = next(row for row in made.state.log_history if "loss" in row)
     assert logged["loss"] == pytest.approx(expected.loss, rel=1e-4)
-    assert logged["consistency"] > 0
+    assert logged["terms/consistency"] > 0
     assert_took_the_step(model, start, expected, RATE)
 
 

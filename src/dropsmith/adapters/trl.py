@@ -4,7 +4,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dropsmith.consistency import terms_of
 from dropsmith.errors import MissingExtra
 
 try:
@@ -18,8 +17,8 @@ class SFTTrainer(trl.SFTTrainer):  # pyright: ignore[reportPrivateImportUsage]
     """`trl.SFTTrainer` for a consistent model.
 
     TRL's own asks the model for the log-probabilities of the labels alone and never sees scores
-    that two views could agree on. In training this one takes the loss that the model returns, and
-    logs its terms in place of entropy and token accuracy; evaluation is TRL's own.
+    that two views could agree on. In training this one takes the loss that the model returns, whose
+    terms are logged in place of entropy and token accuracy; evaluation is TRL's own.
     """
 
     def compute_loss(
@@ -33,7 +32,4 @@ class SFTTrainer(trl.SFTTrainer):  # pyright: ignore[reportPrivateImportUsage]
         if not model.training:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         inputs["use_cache"] = False
-        loss = Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
-        for name, mean in terms_of(model).items():
-            self._metrics["train"][name].append(float(mean.value))
-        return loss
+        return Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)

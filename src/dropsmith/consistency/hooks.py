@@ -131,6 +131,7 @@ def _begin(
         if noise.weights_loaded and state.objective.depends_on_step:
             noise.warn_if_loaded()
         noise.clock.begin(training=True)
+    state.log.find()
     number = noise.clock.numbers[0]
     items = kwargs.get(ITEMS)
     kwargs = {name: value for name, value in kwargs.items() if name != ITEMS}
@@ -167,8 +168,9 @@ def _loss(state: Consistent, step: StepRun, views: Views) -> Tensor:
         extra = auxiliary_term(views, state.loss, step.run.together)
         terms = terms if extra is None else terms | {AUXILIARY: extra}
     state.terms = {name: term.detach() for name, term in terms.items()}
+    state.log.note(state.terms)
     if step.items is not None:
-        terms = scale_to_accumulated_batch(terms, step.items, counting, state.total_weight)
+        terms = scale_to_accumulated_batch(terms, step.items, counting, state.log.total_weight)
     assert step.run.step is not None
     loss = state.objective.total(terms, step.run.step)
     return loss + terms[AUXILIARY].value if AUXILIARY in terms else loss

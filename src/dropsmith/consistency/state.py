@@ -10,6 +10,7 @@ from dropsmith.consistency.first_step import FirstSteps
 from dropsmith.consistency.head import FusedHead, HeadChoice
 from dropsmith.consistency.loss_watch import CallWatch, LossWatch
 from dropsmith.consistency.signature import Signature
+from dropsmith.consistency.trainer_log import TermsLog
 from dropsmith.noise import RowAxes
 from dropsmith.objectives import LossFunction, Objective
 from dropsmith.passes import Mode, Scores, ViewRequest, ViewRun
@@ -65,10 +66,10 @@ class Consistent:
         self.handles: list[RemovableHandle] = []
         self.running: StepRun | None = None
         self.terms: Terms = {}
-        self.total_weight: float | None = None
         self.plan: Plan | None = None
         self.had_noise = False
         self.first = FirstSteps()
+        self.log = TermsLog(loss)
         self.head = FusedHead(head)
         self.has_warned = False
         self.watch = LossWatch()
@@ -104,4 +105,5 @@ class Consistent:
 
     def __getstate__(self) -> dict[str, Any]:
         # Hooks that are off now would find their way back into the original and not the copy.
-        return self.__dict__ | {"reader": None}
+        # A copy is called by another trainer.
+        return self.__dict__ | {"reader": None, "log": TermsLog(self.loss)}
