@@ -1,5 +1,6 @@
 """The scripts in `examples/` run, with tiny settings, and print what they promise."""
 
+import csv
 import importlib.util
 import re
 import subprocess
@@ -14,6 +15,7 @@ HERE = (
     "find_dead_dropout",
     "fine_tune_bert_r_drop",
     "how_sure_is_it",
+    "own_table",
     "search_a_pattern",
     "variational_lstm_language_model",
     "with_accelerate",
@@ -120,6 +122,20 @@ def test_dropout_that_is_never_called_is_found_and_that_of_fused_attention_is_no
     assert "nothing else in its module drops" not in bert
     assert "encoder.layer.0.attention.self.dropout is never called, and nothing" in nystromformer
     assert "attention_probs_dropout_prob=0.1" in nystromformer
+
+
+def test_a_table_is_trained_on_and_new_rows_are_predicted_with_their_uncertainty(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "predictions.csv"
+    text = printed("own_table", f"--epochs 4 --samples 5 --out {out}", capsys)
+    assert "label stars (classes)" in text
+    assert "10 new rows, predicted with 5 passes" in text
+    with out.open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 10
+    assert {row["prediction"] for row in rows} <= {"one", "five"}
+    assert all(float(row["mutual_information"]) >= 0 for row in rows)
 
 
 def test_a_search_shows_its_best_plan_beside_no_dropout(
