@@ -19,6 +19,7 @@ from dropsmith.models.pretrained_images import (
     PRETRAINED_IMAGE_NOISES,
     PretrainedImages,
     pretrained_image_plan,
+    pretrained_image_size,
 )
 from dropsmith.models.pretrained_writer import (
     WRITER_NOISES,
@@ -115,6 +116,7 @@ __all__ = [
     "naive_plan",
     "pretrained_faults",
     "pretrained_image_plan",
+    "pretrained_image_size",
     "pretrained_plan",
     "pretrained_upper_half",
     "regressor_plan",

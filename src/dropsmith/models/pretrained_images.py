@@ -64,7 +64,7 @@ class PretrainedImages(nn.Module):
         self.register_buffer("mean", mean.view(-1, 1, 1), persistent=False)
         self.register_buffer("deviation", deviation.view(-1, 1, 1), persistent=False)
         # Convolutional networks take any size, and some leave it to their processor.
-        self.size = getattr(self.net.config, "image_size", None) or processor.size
+        self.size = _size(self.net.config, processor)
         if self.size is None:
             raise TaskError(
                 f"neither the configuration of {place!r} nor its image processor says a size\n"
@@ -82,6 +82,26 @@ class PretrainedImages(nn.Module):
         """Scores `[batch, classes]` of images `[batch, channels, height, width]` in [0, 1]."""
         pixels = interpolate(image, size=self.size, mode="bicubic", antialias=True).clamp(0, 1)
         return self.net(pixel_values=(pixels - self.mean) / self.deviation).logits
+
+
+def pretrained_image_size(checkpoint: str) -> tuple[int, int] | None:
+    """Height and width in pixels of the images that a model was trained on; no weights are read.
+
+    None where neither its configuration nor its image processor says so.
+
+    Raises:
+        TaskError: the Hub cannot be reached or has no such model, or its processor cannot be used.
+        MissingExtra: transformers is not installed.
+    """
+    fetch = transformers_library(checkpoint).AutoConfig.from_pretrained
+    size: Any = _size(load_pretrained(checkpoint, fetch), ImageProcessor.load(checkpoint))
+    if isinstance(size, int):
+        return size, size
+    return None if size is None else (int(size[0]), int(size[1]))
+
+
+def _size(config: Any, processor: ImageProcessor) -> Any:
+    return getattr(config, "image_size", None) or processor.size
 
 
 _MODULES = select(kind="dropout")

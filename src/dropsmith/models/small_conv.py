@@ -26,7 +26,7 @@ class SmallConv(DescribedModel):
 
     Args:
         channels: colours of an image.
-        size: its height and width in pixels.
+        size: its height and width in pixels, where they differ as two numbers.
         classes: how many scores to return.
         widths: channels of each 3 × 3 convolution.
         hidden: units of the layer before the scores.
@@ -36,17 +36,20 @@ class SmallConv(DescribedModel):
         self,
         *,
         channels: int,
-        size: int,
+        size: int | Sequence[int],
         classes: int,
         widths: Sequence[int] = (32, 64),
         hidden: int = 128,
     ) -> None:
         super().__init__()
         self.convs = nn.ModuleList()
+        high, wide = (size, size) if isinstance(size, int) else size
         for width in widths:
             self.convs.append(nn.Conv2d(channels, width, 3, padding=1))
-            channels, size = width, size // 2 if size > SMALLEST else size
-        self.hidden = nn.Linear(channels * size * size, hidden)
+            channels = width
+            if min(high, wide) > SMALLEST:
+                high, wide = high // 2, wide // 2
+        self.hidden = nn.Linear(channels * high * wide, hidden)
         self.head = nn.Linear(hidden, classes)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -54,7 +57,7 @@ class SmallConv(DescribedModel):
         x = image
         for conv in self.convs:
             x = F.relu(conv(x))
-            x = F.max_pool2d(x, 2) if x.shape[-1] > SMALLEST else x
+            x = F.max_pool2d(x, 2) if min(x.shape[-2:]) > SMALLEST else x
         return self.head(F.relu(self.hidden(x.flatten(1))))
 
 

@@ -5,10 +5,15 @@ from typing import Any
 
 from dropsmith.errors import DataError, did_you_mean, excerpt
 from dropsmith.tasks.data.preprocessing import Preprocessing
+from dropsmith.tasks.images.preprocessing import PicturePreprocessing
 from dropsmith.tasks.numbers.preprocessing import NumbersPreprocessing
 from dropsmith.tasks.text.preprocessing import TextPreprocessing
 
-_CLASSES: tuple[type[Preprocessing], ...] = (TextPreprocessing, NumbersPreprocessing)
+_CLASSES: tuple[type[Preprocessing], ...] = (
+    TextPreprocessing,
+    NumbersPreprocessing,
+    PicturePreprocessing,
+)
 
 
 def preprocessing_from_json(values: Any, folder: Path) -> Preprocessing:

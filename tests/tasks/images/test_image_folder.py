@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import pytest
@@ -5,7 +6,7 @@ import torch
 from PIL import Image
 
 from dropsmith.errors import DataError
-from dropsmith.tasks import find_task
+from dropsmith.tasks import DataOptions, find_task, preprocessing_from_json
 from dropsmith.tasks.data.bounds import Bounds
 from dropsmith.tasks.images.image_folder import read_image_folder
 
@@ -94,17 +95,18 @@ def test_a_class_without_pictures_is_refused_where_a_hash_makes_the_parts(folder
 
 def test_bounds_are_of_each_picture_and_of_all_that_is_kept(folder):
     with pytest.raises(DataError, match=r"it is 40 × 20 and holds more than 799 pixels"):
-        read_image_folder(folder, bounds=Bounds(pixels=799))
+        read_image_folder(folder, options=DataOptions(bounds=Bounds(pixels=799)))
     size = 4 * 3 * 32 * 32 * 120
     with pytest.raises(DataError, match=f"holds more than {size - 1:,} bytes of pixels"):
-        read_image_folder(folder, bounds=Bounds(picture_bytes=size - 1))
-    assert len(read_image_folder(folder, bounds=Bounds(picture_bytes=size)).names) == 2
+        read_image_folder(folder, options=DataOptions(bounds=Bounds(picture_bytes=size - 1)))
+    enough = DataOptions(bounds=Bounds(picture_bytes=size))
+    assert len(read_image_folder(folder, options=enough).names) == 2
 
 
 def test_a_picture_in_two_classes_keeps_both_labels_in_one_part(folder):
     before = find_task("images").load(folder)
     shutil.copy(folder / "red" / "7.png", folder / "green" / "copy.png")
-    after = read_image_folder(folder, bounds=Bounds(rows=1))
+    after = read_image_folder(folder, options=DataOptions(bounds=Bounds(rows=1)))
     grown = [
         len(after_part) - len(before_part)
         for after_part, before_part in zip(
@@ -120,11 +122,74 @@ def test_a_picture_in_two_classes_keeps_both_labels_in_one_part(folder):
     assert sorted(part.columns["labels"][copies].tolist()) == [0, 1]
 
 
-def test_train_and_test_without_validation_is_not_mistaken_for_two_classes(tmp_path):
-    for part in ("train", "test"):
-        picture(tmp_path / part / "green" / "1.png", GREEN)
-    with pytest.raises(DataError, match="none for validation"):
-        find_task("images").load(tmp_path)
+@pytest.mark.parametrize("held_out", ["test", "val"])
+def test_validation_is_cut_from_training_where_it_is_missing(tmp_path, held_out):
+    for number in range(40):
+        for name, colour in (("green", GREEN), ("red", RED)):
+            picture(tmp_path / "train" / name / f"{number}.png", colour, number)
+            shutil.copy(
+                tmp_path / "train" / name / f"{number}.png",
+                tmp_path / "train" / name / f"copy of {number}.png",
+            )
+    picture(tmp_path / held_out / "green" / "1.png", GREEN, 50)
+    data = find_task("images").load(tmp_path)
+    assert (len(data.train) + len(data.validation), len(data.test)) == (160, 1)
+    assert len(data.validation) > 4
+    held = {row.numpy().tobytes() for row in data.validation.columns["image"]}
+    assert not held & {row.numpy().tobytes() for row in data.train.columns["image"]}
+    assert "validation is cut from training" in dict(data.notes)["split"]
+
+
+def test_pictures_keep_their_shape(tmp_path):
+    """A wide picture of three stripes loses its outer ones, and is not squeezed."""
+    for number in range(20):
+        for name, colours in (("a", (RED, GREEN, RED)), ("b", (GREEN, RED, GREEN))):
+            image = Image.new("RGB", (60, 20), (number, 0, 0))
+            for place, colour in enumerate(colours):
+                image.paste(colour, (20 * place, 0, 20 * place + 20, 20))
+            image.paste((number, 1, 2), (29, 9, 31, 11))
+            (tmp_path / name).mkdir(exist_ok=True)
+            image.save(tmp_path / name / f"{number}.png")
+    square = find_task(str(tmp_path), data_options=DataOptions(image_size=(20, 20))).load()
+    for part in (square.train, square.validation, square.test):
+        colours = torch.tensor([GREEN, RED]) / 255
+        for corner in ((0, 0), (19, 19), (0, 19)):
+            found = part.columns["image"][:, :, corner[0], corner[1]]
+            torch.testing.assert_close(found, colours[part.columns["labels"]])
+    task = find_task(str(tmp_path), data_options=DataOptions(image_size=(20, 60)))
+    wide = task.load()
+    assert wide.train.columns["image"].shape[1:] == (3, 20, 60)
+    assert wide.sha256 != square.sha256
+    with torch.no_grad():
+        model = task.model(wide)
+        assert model(wide.test.columns["image"]).shape == (len(wide.test), 2)
+    assert "resized with their shape kept" in dict(square.notes)["pictures"]
+    assert "as they are" in dict(wide.notes)["pictures"]
+
+
+def test_new_pictures_become_what_training_pictures_became(folder, tmp_path_factory):
+    data = find_task("images").load(folder)
+    steps = preprocessing_from_json(json.loads(json.dumps(data.preprocessing.to_json())), folder)
+    assert steps == data.preprocessing
+    read = steps.read(folder)
+    assert read.names[:2] == ("green/0.png", "green/1.png")
+    rows = {
+        (row.numpy().tobytes(), int(label))
+        for part in (data.train, data.validation, data.test)
+        for row, label in zip(part.columns["image"], part.columns["labels"], strict=True)
+    }
+    found = zip(read.part.tensors()["image"], read.labels.tolist(), strict=True)
+    assert {(row.numpy().tobytes(), label) for row, label in found} == rows
+    one = steps.read(folder / "red" / "3.png")
+    assert (one.names, one.labels, len(one.part)) == (("3.png",), None, 1)
+    flat = tmp_path_factory.mktemp("flat")
+    for number in range(3):
+        picture(flat / f"{number}.png", RED, number)
+    assert (steps.read(flat).names, steps.read(flat).labels) == (("0.png", "1.png", "2.png"), None)
+    with pytest.raises(DataError, match="cannot be given as rows"):
+        steps.inputs([{"image": "a.png"}])
+    with pytest.raises(DataError, match="no pictures in"):
+        steps.read(tmp_path_factory.mktemp("empty"))
 
 
 def test_a_path_is_a_task_of_its_own(folder):

@@ -1,14 +1,17 @@
 """A user's own pictures: a folder with one subfolder for each class."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
+from statistics import median_low
 
 import torch
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
-from dropsmith.tasks.data.bounds import USUAL, Bounds
+from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
 from dropsmith.tasks.data.selection import (
     PARTS,
     apply_limit,
@@ -18,13 +21,16 @@ from dropsmith.tasks.data.selection import (
     round_robin,
 )
 from dropsmith.tasks.images.folders import display_path, picture_folder, subfolders
-from dropsmith.tasks.images.image_task import ImageTask, image_split
+from dropsmith.tasks.images.image_task import ImageTask, Reader, image_split
 from dropsmith.tasks.images.picture_files import check_filled, find_pictures
 from dropsmith.tasks.images.picture_reader import PictureReader
+from dropsmith.tasks.images.picture_size import Size, usual_size
+from dropsmith.tasks.images.preprocessing import PicturePreprocessing
 from dropsmith.tasks.task import Data
 
-SIZE = 32
-_BYTES = 3 * SIZE * SIZE * torch.float32.itemsize
+_SAMPLE = 1_000
+"""Pictures that a size is found from, at most."""
+
 _PART_NAMES = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev"),
@@ -34,17 +40,19 @@ _PARTS_LAYOUT = "<part>/<class>/<picture>"
 
 
 def read_image_folder(
-    data: Path | None = None, limit: int | None = None, bounds: Bounds = USUAL
+    data: Path | None = None, limit: int | None = None, options: DataOptions = NO_OPTIONS
 ) -> Data:
-    """Pictures by class, resized to 32 × 32 colour pixels.
+    """Pictures by class, each resized with its shape kept and cut around its centre.
 
     Where the folder holds `train`, `validation` and `test` folders of classes, these are the
-    parts. Elsewhere a hash of each file decides: 70 % train, 15 % validation, 15 % test.
+    parts; where one of the last two is missing, the other is the test, and validation is cut from
+    training. Elsewhere a hash of each file decides: 70 % train, 15 % validation, 15 % test.
 
     Args:
         data: the folder; each of its subfolders is a class.
         limit: training images, all where None.
-        bounds: the most that is read.
+        options: the size of pictures, which is found from theirs where none is set, and the most
+            that is read.
 
     Raises:
         DataError: there is no such folder, it holds one class only or too few pictures, a class
@@ -55,44 +63,76 @@ def read_image_folder(
             "the task images reads a folder of pictures by class\n  give it: --data DIR"
         )
     check_limit(limit)
-    return _read(picture_folder(data), limit, bounds)
+    return _read(picture_folder(data), limit, options)
 
 
 @lru_cache(maxsize=2)
-def _read(folder: Path, limit: int | None, bounds: Bounds) -> Data:
-    reader = PictureReader(bounds)
-    files = _in_parts(folder, reader)
+def _read(folder: Path, limit: int | None, options: DataOptions) -> Data:
+    reader, bounds = PictureReader(options.bounds), options.bounds
+    files, split = _in_parts(folder, reader)
     names = sorted({path.parent.name for paths in files.values() for path in paths})
     numbers = {name: number for number, name in enumerate(names)}
     labels = {part: [numbers[path.parent.name] for path in files[part]] for part in PARTS}
     check_parts(labels, names, display_path(folder))
+    sizes = [reader.size(path) for path in _sample(files["train"])]
+    steps = PicturePreprocessing(size=options.image_size or usual_size(sizes), classes=tuple(names))
     selection = apply_limit(round_robin(labels["train"]), limit).tolist()
     files["train"] = [files["train"][i] for i in selection]
     labels["train"] = [labels["train"][i] for i in selection]
-    if _BYTES * sum(map(len, files.values())) > bounds.picture_bytes:
+    height, width = steps.size
+    picture_bytes = 3 * height * width * torch.float32.itemsize
+    if picture_bytes * sum(map(len, files.values())) > bounds.picture_bytes:
         raise bounds.excess("picture_bytes", f"the folder {display_path(folder)}")
-    splits = [
-        image_split(torch.stack([reader.read_square(p, SIZE) for p in files[part]]), labels[part])
-        for part in PARTS
-    ]
-    return Data.of(splits, names=names, source=f"pictures in {folder.name}")
+    splits = [image_split(steps.pixels(files[part], reader), labels[part]) for part in PARTS]
+    return Data.of(
+        splits,
+        names=names,
+        source=f"pictures in {folder.name}",
+        notes=(("split", split), ("pictures", _size_note(sizes, steps.size))),
+        preprocessing=steps,
+    )
 
 
-def _in_parts(folder: Path, reader: PictureReader) -> dict[str, list[Path]]:
+def _sample(files: Sequence[Path]) -> Sequence[Path]:
+    return files[:: max(1, len(files) // _SAMPLE)]
+
+
+def _size_note(sizes: Sequence[Size], size: Size) -> str:
+    height, width = (median_low(side) for side in zip(*sizes, strict=True))
+    if set(sizes) == {size}:
+        return f"{height} × {width} pixels (height × width), as they are"
+    return (
+        f"{height} × {width} pixels (height × width) in the median; resized with their shape kept, "
+        f"and cut around the centre to {size[0]} × {size[1]}"
+    )
+
+
+def _in_parts(folder: Path, reader: PictureReader) -> tuple[dict[str, list[Path]], str]:
+    """The pictures of each part, and the rule that divides them in words."""
     folders = _part_folders(folder)
     if folders:
-        classes = [find_pictures(folders[part], _PARTS_LAYOUT) for part in PARTS]
-        check_filled(*classes)
-        return {
-            part: list(chain.from_iterable(in_part.values()))
-            for part, in_part in zip(PARTS, classes, strict=True)
-        }
+        classes = {part: find_pictures(path, _PARTS_LAYOUT) for part, path in folders.items()}
+        check_filled(*classes.values())
+        files = {part: list(chain.from_iterable(named.values())) for part, named in classes.items()}
+        if len(files) == len(PARTS):
+            return files, "as the folders have it"
+        held_out = next(part for part in PARTS[1:] if part in files)
+        train, validation = _cut(files["train"], reader)
+        parts = {"train": train, "validation": validation, "test": files[held_out]}
+        return parts, f"the {held_out} folder is the test; validation is cut from training"
     parts: dict[str, list[Path]] = {part: [] for part in PARTS}
     classes = find_pictures(folder)
     check_filled(classes)
     for path in chain.from_iterable(classes.values()):
         parts[part_of(reader.read_bytes(path))].append(path)
-    return parts
+    return parts, "by a hash of each file, so that equal files are in one part"
+
+
+def _cut(files: Sequence[Path], reader: PictureReader) -> tuple[list[Path], list[Path]]:
+    """Training and validation; equal files are in one of the two."""
+    parts = [part_of(reader.read_bytes(path)) for path in files]
+    train = [path for path, part in zip(files, parts, strict=True) if part != "validation"]
+    return train, [path for path, part in zip(files, parts, strict=True) if part == "validation"]
 
 
 def _part_folders(folder: Path) -> dict[str, Path]:
@@ -109,20 +149,28 @@ def _part_folders(folder: Path) -> dict[str, Path]:
             )
         if matches:
             folders[part] = matches[0]
-    missing = [part for part in PARTS if part not in folders]
-    if "train" in folders and len(missing) == 1:
-        others = " and ".join(path.name for path in folders.values())
-        raise DataError(
-            f"{display_path(folder)} holds {others} folders, but none for {missing[0]}\n"
-            f"  add a folder called {missing[0]}, or point at one folder of classes to have it "
-            "split"
-        )
-    return {} if missing else folders
+    return folders if "train" in folders and len(folders) > 1 else {}
 
 
-IMAGES = ImageTask(
+@dataclass(frozen=True, kw_only=True)
+class ImageFolderTask(ImageTask):
+    """A user's own pictures, for `SmallConv`.
+
+    Args:
+        name, read, budget, widths, home: as for `ImageTask`.
+    """
+
+    read: Reader = lambda data, limit, bounds: read_image_folder(
+        data, limit, DataOptions(bounds=bounds)
+    )
+    option_names = ("image_size",)
+
+    def load(self, data: Path | None = None, limit: int | None = None) -> Data:
+        return read_image_folder(data if data is not None else self.home, limit, self.data_options)
+
+
+IMAGES = ImageFolderTask(
     name="images",
-    read=read_image_folder,
     budget=Budget(epochs=30, batch_size=32, learning_rate=1e-3, weight_decay=0.01),
     widths=(32, 64, 64),
 )

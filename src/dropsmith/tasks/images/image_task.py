@@ -1,5 +1,6 @@
 """Image classification by small networks, whatever the pictures are."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from dropsmith.terms import Loss
 
 Reader = Callable[[Path | None, int | None, Bounds], Data]
 """Takes the `data` and `limit` of `Task.load`, and the task's bounds."""
+
+_LARGE = 64
+"""Pixels of a side up to which the convolutions of a task suffice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +50,28 @@ class ImageTask(Task):
 
     def model(self, data: Data) -> nn.Module:
         channels, height, width = data.train.tensors()["image"].shape[1:]
-        if height != width:
-            raise ValueError(f"images are squares, got {height} × {width} pixels")
-        return SmallConv(channels=channels, size=height, classes=data.classes, widths=self.widths)
+        return SmallConv(
+            channels=channels,
+            size=height if height == width else (height, width),
+            classes=data.classes,
+            widths=_deep_enough(self.widths, max(height, width)),
+        )
 
     def plan(self, noise: str, rate: float) -> Plan:
         return conv_plan(noise, rate)
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
         return losses.classification(logits_of(output), batch["labels"])
+
+
+def _deep_enough(widths: Sequence[int], pixels: int) -> tuple[int, ...]:
+    """The widths, with a convolution more for each time that pictures are twice as large as 64.
+
+    >>> _deep_enough((32, 64), 64), _deep_enough((32, 64), 224)
+    ((32, 64), (32, 64, 64, 64))
+    """
+    further = max(0, math.ceil(math.log2(pixels / _LARGE)))
+    return (*widths, *[widths[-1]] * further)
 
 
 def image_split(pixels: Tensor, labels: Sequence[int] | Tensor) -> Split:

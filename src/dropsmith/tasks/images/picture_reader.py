@@ -16,6 +16,7 @@ from dropsmith.errors import DataError
 from dropsmith.tasks.data.bounds import PILLOW_BOUND, USUAL, Bounds
 from dropsmith.tasks.images.folders import display_path
 from dropsmith.tasks.images.picture_modes import check_mode, to_numbers
+from dropsmith.tasks.images.picture_size import Size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -45,7 +46,13 @@ class PictureReader:
     def read_square(
         self, path: Path, size: int, box: Callable[[int, int], Box | None] | None = None
     ) -> Tensor:
-        """A picture or a part of it, as `[3, size, size]` in [0, 1].
+        """A picture or a part of it, as `[3, size, size]` in [0, 1]; see `read_resized`."""
+        return self.read_resized(path, (size, size), box)
+
+    def read_resized(
+        self, path: Path, size: Size, box: Callable[[int, int], Box | None] | None = None
+    ) -> Tensor:
+        """A picture or a part of it, as `[3, height, width]` in [0, 1].
 
         Args:
             path: of the file.
@@ -57,13 +64,32 @@ class PictureReader:
         """
         from PIL.Image import Resampling
 
+        height, width = size
         with _as_data_error(path):
             image = self._open(path)
             part = None if box is None else box(*image.size)
-            values = np.array(image.resize((size, size), Resampling.BILINEAR, box=part))
+            values = np.array(image.resize((width, height), Resampling.BILINEAR, box=part))
         if image.mode == "F":
-            return torch.from_numpy(values).clamp(0, 1).expand(3, size, size)
+            return torch.from_numpy(values).clamp(0, 1).expand(3, height, width)
         return torch.from_numpy(values).permute(2, 0, 1) / 255
+
+    def size(self, path: Path) -> Size:
+        """Height and width of a picture as a viewer shows it, from the begin of its file.
+
+        Raises:
+            DataError: it is no picture, or exceeds a bound.
+        """
+        from PIL import Image, UnidentifiedImageError
+
+        with _as_data_error(path):
+            _check_file(path, self.bounds)
+            try:
+                with PILLOW_BOUND.lifted(), Image.open(path, formats=FORMATS) as image:
+                    width, height = image.size
+                    turned = _orientation(image) in range(5, 9)
+            except UnidentifiedImageError:
+                raise DataError(_unknown(path)) from None
+        return (width, height) if turned else (height, width)
 
     def read(self, path: Path) -> "Image":
         """A picture of mode RGB, or of mode F from 0 to 1; see `to_numbers`.
@@ -150,8 +176,11 @@ def _upright(image: "Image") -> "Image":
     """The picture as a viewer shows it, turned as its EXIF says."""
     from PIL import ImageOps
 
+    return image if _orientation(image) not in range(2, 9) else ImageOps.exif_transpose(image)
+
+
+def _orientation(image: "Image") -> int:
     try:
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        return image.getexif().get(_ORIENTATION, 1)
     except Exception:  # viewers show a picture whose EXIF is broken as it stands
-        return image
-    return image if orientation not in range(2, 9) else ImageOps.exif_transpose(image)
+        return 1

@@ -1,13 +1,18 @@
 """Pictures for a pretrained model, as papers tune it: `--model google/vit-base-patch16-224`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from dropsmith.models import PRETRAINED_IMAGE_NOISES, PretrainedImages, pretrained_image_plan
+from dropsmith.models import (
+    PRETRAINED_IMAGE_NOISES,
+    PretrainedImages,
+    pretrained_image_plan,
+    pretrained_image_size,
+)
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.images.image_task import ImageTask, PatchTask
@@ -40,7 +45,16 @@ class PretrainedImageTask(Task):
     blocks: bool = True
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        return self.task.load(data, limit)
+        return self._task.load(data, limit)
+
+    @property
+    def _task(self) -> Task:
+        """The task whose pictures are read in the size that the model was trained on."""
+        task = self.task
+        if "image_size" not in task.option_names or task.data_options.image_size is not None:
+            return task
+        size = pretrained_image_size(self.checkpoint)
+        return replace(task, data_options=replace(task.data_options, image_size=size))
 
     def model(self, data: Data) -> nn.Module:
         return PretrainedImages(self.checkpoint, data.classes)
