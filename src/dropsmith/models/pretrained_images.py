@@ -95,9 +95,10 @@ def pretrained_image_size(checkpoint: str) -> tuple[int, int] | None:
     """
     fetch = transformers_library(checkpoint).AutoConfig.from_pretrained
     size: Any = _size(load_pretrained(checkpoint, fetch), ImageProcessor.load(checkpoint))
-    if isinstance(size, int):
-        return size, size
-    return None if size is None else (int(size[0]), int(size[1]))
+    if size is None:
+        return None
+    height, width = (size, size) if isinstance(size, int) else size
+    return int(height), int(width)
 
 
 def _size(config: Any, processor: ImageProcessor) -> Any:
