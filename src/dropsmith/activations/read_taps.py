@@ -45,8 +45,8 @@ def taps(
 
     Probabilities are read before dropout, whatever computes them: fused attention,
     `nn.MultiheadAttention`, or a model that writes its attention out and then calls functional
-    dropout or a dropout module on it. Fused attention does not show them, so they are computed
-    beside it.
+    dropout or a dropout module on it. Fused attention does not return them, so they are
+    computed separately.
 
     >>> from dropsmith.plans import select
     >>> net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
@@ -57,12 +57,12 @@ def taps(
 
     Args:
         model: the root; install a plan, if any, before the taps.
-        hidden: the modules whose outputs to read, by name, glob or `select(...)`.
-        attention: the `attention()` and `dropout()` sites, and dropout modules, whose
-            probabilities to read; of those that drop something else, nothing is read.
+        hidden: the modules whose outputs are read, by name, glob or `select(...)`.
+        attention: the `attention()` and `dropout()` sites, and dropout modules, whose attention
+            probabilities are read; nothing is read at those that drop something else.
 
     Raises:
-        SiteError: nothing was asked for, a selector means no site, or no site of it ran.
+        SiteError: nothing is to be read, a selector matches no site, or none of its sites ran.
     """
     check_model(model)
     tap = _Tap(model, Taps(), _selector("hidden", hidden), _selector("attention", attention))

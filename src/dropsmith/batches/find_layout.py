@@ -1,4 +1,4 @@
-"""The search for the rows of a batch, by running the model: equal sizes prove nothing.
+"""The search for the rows of a batch by running the model, not by comparing sizes.
 
 Candidates say on which axis each leaf has rows. A candidate is tried on two small batches, by
 themselves and joined into one: it holds where the joined outputs are those of the two batches, and

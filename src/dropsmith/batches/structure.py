@@ -1,4 +1,4 @@
-"""The structure of what a model takes and returns: leaves in containers, taken apart and rebuilt.
+"""The structure of inputs and outputs of a model: leaves in containers, taken apart and rebuilt.
 
 Containers are mappings (those of Hugging Face too), tuples, named tuples, lists, dataclasses, and
 caches of keys, values or recurrent states, whose classes say `Cache` in their names. Everything

@@ -1,4 +1,4 @@
-"""Small models without noise of their own, and where a plan may put noise in them."""
+"""Small models without dropout, and the plans that put noise into them."""
 
 from dropsmith.models import small_seq2seq
 from dropsmith.models.adaptive_lm import AdaptiveLM, adaptive_plan

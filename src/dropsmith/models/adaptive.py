@@ -1,4 +1,4 @@
-"""A word's vector and its probability where most words are rare: narrower in bands of rarer words.
+"""Adaptive inputs and softmax: rarer words have narrower vectors.
 
 Adaptive input representations (Baevski & Auli, 2019) tied to the adaptive softmax (Grave et al.,
 2017): both sides share the tables of every band and the projections between its width and the

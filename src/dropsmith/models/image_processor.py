@@ -1,4 +1,4 @@
-"""How a pretrained model of images wants its pixels, from the file beside its weights."""
+"""The size and normalisation of a pretrained vision model, from the file beside its weights."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""Tables of where models take noise, and the table of a model that nobody described."""
+"""Tables of the sites for each kind of noise, and a default table for other models."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

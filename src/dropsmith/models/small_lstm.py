@@ -1,4 +1,4 @@
-"""One LSTM between an embedding and its transpose: a word language model for CPU minutes."""
+"""A small word language model: one LSTM with tied embedding and output, for minutes on a CPU."""
 
 from typing import NamedTuple
 

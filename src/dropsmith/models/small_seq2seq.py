@@ -1,4 +1,4 @@
-"""A small encoder and decoder that writes: the Transformer of Vaswani et al. (2017), untrained."""
+"""A small encoder-decoder Transformer (Vaswani et al., 2017), untrained."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Transformer-XL (Dai et al., 2019): attention that goes on from the segment before.
+"""Transformer-XL (Dai et al., 2019): attention that includes the previous segment.
 
 Each layer attends to what entered it in the last segments, without gradient, and knows places by
 their distance alone: a segment that is read after another has the scores it has in one long text.

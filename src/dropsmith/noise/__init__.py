@@ -1,4 +1,4 @@
-"""Noise: a plan on a model, and the state that its masks are drawn from."""
+"""Noise: a plan installed on a model, and the state from which masks are drawn."""
 
 from dropsmith.noise.between_layers import layer_by_layer
 from dropsmith.noise.find_sites import sites

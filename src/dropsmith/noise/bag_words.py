@@ -1,4 +1,4 @@
-"""Whole words missing from the bags of an `nn.EmbeddingBag`."""
+"""Word dropout in the bags of an `nn.EmbeddingBag`."""
 
 from dataclasses import dataclass
 from typing import Any, final

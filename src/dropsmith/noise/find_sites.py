@@ -1,4 +1,4 @@
-"""Every place where noise is or could be, found by looking at a model and running it twice."""
+"""All sites of a model, found by inspecting its modules and running it."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -23,11 +23,11 @@ from dropsmith.plans import Site, call_name, confirm_names, display_name, names_
 
 @taking_turns
 def sites(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> list[Site]:
-    """Every site of a model, in order, its axes confirmed by running B and B + 1 rows.
+    """List every site of a model in order; its axes are found by running B and B + 1 rows.
 
-    The model is run in train mode without gradients and with all its layers, also those that layer
-    drop would skip; modes, buffers (BatchNorm statistics among them), random generators and the
-    step are put back after. Where the rows of the batch lie is found by running, too.
+    The model runs in train mode without gradients and with all its layers, including those that
+    layer drop would skip. Modes, buffers (with BatchNorm statistics), random generators and the
+    step are restored. Which tensors of the batch have rows is found by running, too.
 
     >>> net = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.2))
     >>> [(site.name, site.kind, site.rate) for site in sites(net, torch.ones(2, 3))][-1]
@@ -35,9 +35,9 @@ def sites(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> list[
 
     Args:
         model: any module.
-        batch: what it takes: a tensor, a tuple of arguments, or a mapping of them by name.
-        rows: the axes on which arguments have their rows, by name, where somebody says them; None
-            for an argument without rows, as in `{"mask": None}`.
+        batch: its input: a tensor, a tuple of arguments, or a mapping of them by name.
+        rows: the axes on which arguments have their rows, by name; None for an argument without
+            rows, as in `{"mask": None}`. If not given, they are found by running.
     """
     check_model(model)
     inputs = arguments(model, batch)

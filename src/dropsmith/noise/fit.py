@@ -1,4 +1,4 @@
-"""Reasons that keep a rule from a model: what it names is not there, or its pattern has no room."""
+"""Reasons why a rule does not fit a model: no such site, or a pattern larger than the map."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Putting rules on a model and taking them off again, bit for bit."""
+"""Installation of rules on a model, and their removal without a trace."""
 
 from collections.abc import Sequence
 from typing import Any

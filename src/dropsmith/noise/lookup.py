@@ -15,7 +15,7 @@ from dropsmith.plans import ROOT, Assignment, Plan, Rule
 
 
 def noise_of(model: nn.Module) -> Noise:
-    """The noise state of a model, also through a wrapper such as DistributedDataParallel.
+    """The noise state of a model, also inside a wrapper such as DistributedDataParallel.
 
     >>> noise_of(nn.Linear(2, 2))
     Traceback (most recent call last):
@@ -48,9 +48,9 @@ def all_noise(model: nn.Module) -> list[Noise]:
 
 
 def step(model: nn.Module, number: int) -> None:
-    """Tell a model that training forward `number` was the last, so that noise goes on from there.
+    """Set a model's step: training forward `number` was the last, and masks continue from there.
 
-    A resumed run whose trainer carries no step of ours calls this once before it goes on.
+    Call it once before a resumed run continues, if its trainer does not store the step.
     """
     check_whole("the number of a step", number, 0, NoiseError, LARGEST_SEED)
     noise_of(model).step = number

@@ -1,4 +1,4 @@
-"""Noise at the dropout that a model declares: its rate set anew, or its draw replaced by ours."""
+"""Rules on a model's own dropout: another rate, or masks drawn from keys."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""A model that is run to be looked at, and is afterwards as it was."""
+"""Probing: runs of a model that leave it as it was."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

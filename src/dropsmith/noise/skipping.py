@@ -1,4 +1,4 @@
-"""Noise of known shapes that skips work: stochastic depth as a module, and layer drop.
+"""Noise that skips computation: stochastic depth as a module, and layer drop.
 
 Stochastic depth (Huang et al. 2016) is written as a module of its own in Hugging Face's
 transformers and in timm (classes called `...DropPath`, rate `drop_prob`), and in torchvision

@@ -1,4 +1,4 @@
-"""Stochastic depth at a module: the rows it drops are not computed, where that changes nothing."""
+"""Stochastic depth at a module: dropped rows are not computed if that changes no result."""
 
 from typing import Any
 

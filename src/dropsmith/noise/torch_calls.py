@@ -1,4 +1,4 @@
-"""Noise that is a call and not a module: functional dropout, attention, `nn.LSTM`'s own."""
+"""Noise in calls instead of modules: functional dropout, attention, `nn.LSTM`'s dropout."""
 
 from dataclasses import dataclass
 from typing import Any, final

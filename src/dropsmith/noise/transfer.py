@@ -1,4 +1,4 @@
-"""A plan carried to a model of another width, depth or task: by rule, or not at all.
+"""A plan adapted to a model of another width, depth or task, rule by rule.
 
 The paper that learns patterns on small models and trains large ones with them (AutoDropout, Pham &
 Le, 2021) does not say how a layer of one finds its layer in the other. What follows is ours: places

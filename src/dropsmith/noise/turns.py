@@ -1,4 +1,4 @@
-"""The turns of threads: one at a time changes models, and what belongs to the whole process.
+"""Turns of threads: one thread at a time changes models and state of the process.
 
 While a model is looked at, sampled or given a plan, its hooks, modes and rates are not as its owner
 left them; and torch's generators, its fast path and the stance of its compiler are those of the

@@ -1,4 +1,4 @@
-"""Passes: several views of one batch, what they returned, and whether their noise is really on."""
+"""Passes: several views of one batch, their outputs, and the audit of what they dropped."""
 
 from dropsmith.passes.fused_head import (
     LEAST_CLASSES,

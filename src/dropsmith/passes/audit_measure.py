@@ -1,4 +1,4 @@
-"""The measure of an audit: counts of what noise changed, and the factors it put on each view."""
+"""Measurements of an audit: counts of changed elements, and the masks of each view."""
 
 import math
 from collections.abc import Sequence

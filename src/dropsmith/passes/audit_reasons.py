@@ -1,4 +1,4 @@
-"""The reasons that an audit gives for noise that is off, or the same for two views."""
+"""The reasons that an audit gives for noise that is off, or equal in two views."""
 
 from collections.abc import Iterable
 

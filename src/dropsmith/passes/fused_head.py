@@ -1,4 +1,4 @@
-"""A large head of a model, put off until a loss wants its scores; unusual heads are left alone."""
+"""A large head of a model whose logits are lazy, so that a loss can be fused with it."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dropsmith.kernels import lazy_logits
 
 LEAST_CLASSES = 1024
-"""A head of fewer classes is not put off: its scores are small, and one product is faster."""
+"""A head with fewer classes is not fused: its scores are small, and one product is faster."""
 
 
 def head_of(model: nn.Module) -> tuple[str, nn.Linear] | None:

@@ -31,14 +31,15 @@ def views(
     rows: RowAxes | None = None,
     scores: Scores | None = None,
 ) -> Views:
-    """Run a model `n` times over one batch, each time with noise of its own.
+    """Run a model `n` times on one batch, each time with different noise.
 
-    The passes are stacked into one forward where each row's output depends on that row alone and
-    noise is drawn for each row, and made one after the other elsewhere: a few rows are tried first,
-    when a kind of batch is met for the first time, and one line on standard error says what spoke
-    against stacking. They are also made one after the other for weights without `views="shared"`,
-    for whole layers or branches that the model skips, for noise-free views, and for a fraction of
-    the batch under a plan. Both ways give the same masks. In train mode the step advances once.
+    The passes are stacked into one forward if each row's output depends on that row alone and noise
+    is drawn for each row; otherwise they run one after the other. This is found by running a few
+    rows when a kind of batch is seen for the first time, and one line on standard error gives the
+    reason against stacking. They also run one after the other for noise on weights without
+    `views="shared"`, for layers or branches that the model skips as a whole, for noise-free views,
+    and for a fraction of the batch under a plan. Both ways give the same masks. In train mode the
+    step advances once.
 
     >>> import torch
     >>> net = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5))
@@ -48,23 +49,23 @@ def views(
 
     Args:
         model: any module, also inside DistributedDataParallel.
-        batch: what it takes: a tensor, a tuple of arguments, or a mapping of them by name, of
-            which those that `forward` does not take (such as `labels`) are left out.
+        batch: its input: a tensor, a tuple of arguments, or a mapping of them by name. Entries that
+            `forward` does not take, such as `labels`, are left out.
         n: how many views.
         mode: `stacked`, `looped`, or `auto` for the rule above.
         noise_free: views that run without any noise.
         batch_fraction: the leading share of the rows that the second and later views see, in
             (0, 1].
-        trunk: name of the first module that the views do not share: all before it runs once.
-            Labels in the batch become those of all views, for the model's own loss at the end.
-        reads: what to read of each view's Transformer blocks: an objective's `reads`.
-        rows: the axes on which arguments have their rows, by name, where somebody says them, as
-            in `{"mask": None}` for an argument without rows. Otherwise they are found by running.
-        scores: the place of the scores in what the model returns: a name, an index, or a function
-            of the output; by default the usual one, see `Views.logits`.
+        trunk: name of the first module that the views do not share; everything before it runs
+            once. Labels in the batch are repeated for all views, for the model's own loss.
+        reads: what to read from the Transformer blocks of each view: an objective's `reads`.
+        rows: the axes on which arguments have their rows, by name, as in `{"mask": None}` for an
+            argument without rows. If not given, they are found by running.
+        scores: where the scores are in the output: a name, an index, or a function of the output;
+            by default the usual place, see `Views.logits`.
 
     Raises:
-        ViewError: the passes cannot be made the way that was asked for.
+        ViewError: the passes cannot be made in the requested way.
         SiteError: the blocks cannot be read.
     """
     check_model(model)

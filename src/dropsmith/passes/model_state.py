@@ -1,4 +1,4 @@
-"""State that a model keeps for itself: every view of a batch starts from it, and view 0's stays."""
+"""State that a model keeps: every view of a batch starts from it, and that of view 0 is kept."""
 
 from typing import Any
 

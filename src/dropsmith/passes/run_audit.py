@@ -1,4 +1,4 @@
-"""An audit of noise: it is counted from tensors, site by site, never read from settings."""
+"""The audit: what every dropout site drops, counted from tensors and not read from settings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -50,13 +50,13 @@ class AuditRow:
     Args:
         site: the place.
         how: `keyed` (drawn by us), `retuned` (torch's draw at a rate of ours), `torch`, `off`, or
-            `code` (drawn by the module's own code, which no rule reaches).
-        on: whether anything was changed there in a run like the ones being audited.
+            `code` (drawn by the module's own code, which no rule can change).
+        on: whether the site changed anything in the audited runs.
         dropped: the measured share of non-zero elements that became zero, None if it never ran.
         elements: how many elements that share was counted over.
-        differ: whether two views of the batch were dropped differently; None if it cannot be told.
+        differ: whether the masks of two views differ; None if that cannot be determined.
         whole: how many rows, over both views, had nothing changed.
-        why: why it is off or the views agree, or nothing.
+        why: the reason if the noise is off or the views are equal; otherwise empty.
     """
 
     site: Site
@@ -71,11 +71,11 @@ class AuditRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """All sites with noise, declared or installed, and whether the model's outputs vary.
+    """All sites with noise, declared or installed, and whether the outputs of two calls differ.
 
     Args:
-        rows: the sites, and last the modules that draw by their own code.
-        outputs_differ: whether two calls of the model return something else.
+        rows: the sites, followed by modules whose own code draws noise.
+        outputs_differ: whether two calls of the model return different outputs.
         mode: the model's, `train` or `eval`.
     """
 
@@ -107,11 +107,10 @@ class Audit:
 
 @taking_turns
 def audit(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> Audit:
-    """Run a model as it is now, twice over one batch, and report what noise was on.
+    """Run a model as it is now, twice on one batch, and report what each site dropped.
 
-    Mode (train or eval) and gradient mode are taken as they are when this is called, so that
-    what is reported is what a call in the same place would have. Torch's generator, buffers and
-    the model's step are put back.
+    Mode (train or eval) and gradient mode stay as they are, so the report describes a call at the
+    same place in a program. Torch's generator, buffers and the model's step are restored.
 
     >>> import torch
     >>> net = nn.Sequential(nn.Linear(4, 64), nn.Dropout(0.5))
@@ -120,8 +119,8 @@ def audit(model: nn.Module, batch: Any, *, rows: RowAxes | None = None) -> Audit
 
     Args:
         model: any module, with or without a plan.
-        batch: what it takes: a tensor, a tuple of arguments, or a mapping of them by name.
-        rows: the axes on which arguments have their rows, by name, where somebody says them.
+        batch: its input: a tensor, a tuple of arguments, or a mapping of them by name.
+        rows: the axes on which arguments have their rows, by name; found by running if not given.
     """
     check_model(model)
     inputs = arguments(model, batch)

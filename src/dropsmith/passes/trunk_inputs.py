@@ -1,4 +1,4 @@
-"""Inputs that go around a trunk into one forward: labels of all views, a decoder's own words."""
+"""Inputs that bypass a trunk: labels of all views, and a decoder's own inputs."""
 
 from collections.abc import Mapping
 from typing import Any

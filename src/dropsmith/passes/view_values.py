@@ -1,4 +1,4 @@
-"""Several passes over one batch, as a value: what consistency trains on and prediction averages."""
+"""The outputs of several passes over one batch, for consistency training and for prediction."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Scores = str | int | Callable[[Any], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Views:
-    """The outputs of several passes, beside the batch that each pass saw.
+    """The outputs of several passes, and the batch of each pass.
 
     Args:
         outputs: one per view, exactly as the model returns them for that view's batch.
@@ -27,7 +27,7 @@ class Views:
         shared_rows: how many leading rows all views have in common; None where all are whole.
         layers: the Transformer blocks of each view, in the order in which they ran, where an
             objective reads them; nothing otherwise.
-        step: the training step they were made in, where that is known.
+        step: the training step in which they were made, if that is known.
         rows: how many rows the first view has; None where that is not known.
         scores: the place of the scores in an output; None for the usual one, see `logits_of`.
     """

@@ -1,4 +1,4 @@
-"""One line of a tiling: runs at equal gaps, at a random place, asked at each position.
+"""One line of a tiling: runs with equal gaps at a random position, evaluated at each place.
 
 Positions are 31-bit fractions of a turn and add with wrap-around, so there is no canvas to draw on,
 nothing to cut out and no border: a position is inside a run or not, and a place that is uniform

@@ -1,4 +1,4 @@
-"""Masks of what lies on arcs: each row is divided by its kept share, or left whole."""
+"""Masks from arcs: each row is divided by its kept share, or left unchanged if nothing is kept."""
 
 import functools
 import math

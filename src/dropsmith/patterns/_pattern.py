@@ -45,7 +45,7 @@ class Pattern(ABC):
         return axes.collapse(getattr(self, "shared", ""))
 
     def rate_at(self, step: Word) -> float | Tensor:
-        """The rate at a training step: the number itself, or what its schedule says."""
+        """The rate at a training step: the number itself, or the value of its schedule."""
         rate: Rate = getattr(self, "rate")  # noqa: B009 - declared by the concrete dataclass
         # Asking an abstract class for its instances costs more than all else here.
         return rate if type(rate) is float or not isinstance(rate, Schedule) else rate.at(step)

@@ -1,4 +1,4 @@
-"""Independent coin flips, held still along any axes you name.
+"""Dropout by independent random decisions, shared along any axes that are named.
 
 Nothing shared is ordinary dropout (Srivastava et al. 2014). Sharing `time` is the variational
 mask of Gal & Ghahramani (2016). Sharing `height width` drops whole channels (Tompson et al. 2015).
@@ -19,7 +19,7 @@ from dropsmith.rng import Source, keep
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Bernoulli(Pattern):
-    """Drop each unit with chance `rate` and scale the rest by 1 / (1 - rate).
+    """Drop each unit with probability `rate`, and multiply the others by 1 / (1 - rate).
 
     >>> from dropsmith.rng import Key
     >>> locked = Bernoulli(rate=0.5, shared="time")
@@ -27,8 +27,8 @@ class Bernoulli(Pattern):
     torch.Size([2, 1, 4])
 
     Args:
-        rate: chance that a unit is dropped, in [0, 1), or a schedule of it.
-        shared: axes along which one flip decides for all, separated by spaces.
+        rate: probability that a unit is dropped, in [0, 1), or a schedule.
+        shared: axes along which all elements get the same decision, separated by spaces.
     """
 
     rate: Rate

@@ -1,4 +1,4 @@
-"""DropBlock: neighbours are dropped together, for alone they can be guessed (Ghiasi et al. 2018).
+"""DropBlock: neighbouring pixels or steps are dropped together (Ghiasi et al. 2018).
 
 The paper's chance of a block corner reaches the asked rate only inside a large map. Here corners
 fall on a canvas that is larger than the map by one block less a pixel, and their chance is
@@ -23,9 +23,9 @@ _IMAGE = ("height", "width")
 class DropBlock(Pattern):
     """Drop squares of `size` × `size` pixels, or spans of `size` steps where there is no image.
 
-    What is kept of a row of the batch is divided by the share that is kept, so a row's mean is one.
-    A row that keeps nothing is zero: there is nothing to scale. The paper divides over the
-    whole batch; a row's own share makes passes that are stacked equal passes that are looped.
+    The kept values of a row are divided by the kept share of the row, so that the mean of its mask
+    is one. A row in which nothing is kept is all zeros. The paper uses the kept share of the whole
+    batch; that of the row makes stacked passes equal looped ones.
 
     >>> from dropsmith.rng import Key
     >>> axes = Axes.read("batch channel height width", (2, 1, 4, 12))
@@ -38,9 +38,9 @@ class DropBlock(Pattern):
     1 0 0 0 0 0 0 0 0 1 1 1
 
     Args:
-        rate: chance that a pixel is dropped, in [0, 1), or a schedule of it.
+        rate: probability that a pixel is dropped, in [0, 1), or a schedule.
         size: side of a block in pixels, or its length in steps.
-        shared: axes along which one map of blocks serves all, such as `channel`.
+        shared: axes along which the blocks are the same, such as `channel`.
     """
 
     rate: Rate

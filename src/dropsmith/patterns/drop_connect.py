@@ -1,4 +1,4 @@
-"""DropConnect: connections are dropped instead of units (Wan et al. 2013; Merity et al. 2018)."""
+"""DropConnect: dropout of weights instead of units (Wan et al. 2013; Merity et al. 2018)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from dropsmith.rng import Source, keep
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class DropConnect(Pattern):
-    """Drop each entry of a parameter with chance `rate` and scale the rest by 1 / (1 - rate).
+    """Drop each entry of a parameter with probability `rate`; scale the rest by 1 / (1 - rate).
 
     One mask serves the whole pass, as in AWD-LSTM; Wan et al. draw one for each example and do not
     rescale. The trained weight is never changed: a pass uses the product, and the gradient
@@ -29,9 +29,9 @@ class DropConnect(Pattern):
     (tensor([0., 2.]), True)
 
     Args:
-        rate: chance that an entry is dropped, in [0, 1), or a schedule of it.
-        shared: axes along which one flip decides for all. A parameter's dimensions have no names
-            unless the rule gives them, as in `rule(..., axes="unit channel")`.
+        rate: probability that an entry is dropped, in [0, 1), or a schedule.
+        shared: axes along which all entries get the same decision. A parameter's dimensions have no
+            names unless the rule gives them, as in `rule(..., axes="unit channel")`.
     """
 
     goes_on: ClassVar[str] = "weights"

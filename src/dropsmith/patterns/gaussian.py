@@ -1,4 +1,4 @@
-"""Multiplicative Gaussian noise: every unit is shaken, none is lost.
+"""Multiplicative Gaussian noise with dropout's variance; nothing is set to zero.
 
 Srivastava et al. (2014, section 10) found noise of mean one and variance p / (1 - p) to do as well
 as dropping with chance p, and Kingma et al. (2015) gave it its Bayesian reading.
@@ -16,7 +16,7 @@ from dropsmith.rng import Source, normal
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Gaussian(Pattern):
-    """Multiply each unit by a normal number of mean 1 and variance rate / (1 - rate).
+    """Multiply each unit by a Gaussian number of mean 1 and variance rate / (1 - rate).
 
     The variance is that of `Bernoulli` noise of the same rate, so rates mean the same in both.
     Both papers also train the variance; here it is a setting. Masks of compiled code equal those
@@ -28,8 +28,8 @@ class Gaussian(Pattern):
     (1.0, 0.25)
 
     Args:
-        rate: chance of dropping whose noise this one is as strong as, in [0, 1), or a schedule.
-        shared: axes along which one number multiplies all, separated by spaces.
+        rate: the rate of dropout that has the same variance, in [0, 1), or a schedule.
+        shared: axes along which all elements get the same number, separated by spaces.
     """
 
     rate: Rate

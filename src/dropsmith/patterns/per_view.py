@@ -1,4 +1,4 @@
-"""Coin flips whose rate is another in every view: R-Drop's ablation of two dropout rates."""
+"""Dropout with a rate for each view: R-Drop's ablation with two dropout rates."""
 
 from dataclasses import dataclass
 

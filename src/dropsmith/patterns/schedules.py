@@ -16,7 +16,7 @@ from dropsmith.rng import Word
 
 @dataclass(frozen=True, kw_only=True)
 class LinearRate(Schedule):
-    """From `start` at step 0 in a straight line to `end` at step `steps`, and `end` from then on.
+    """A rate that changes linearly from `start` at step 0 to `end` at step `steps`, then stays.
 
     >>> LinearRate(start=0.0, end=0.4, steps=100).at(25)
     0.1
@@ -37,7 +37,7 @@ class LinearRate(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyRate(Schedule):
-    """`rate` through step `steps`, then no noise: against underfitting (Liu et al. 2023).
+    """`rate` until step `steps`, then no noise: against underfitting (Liu et al. 2023).
 
     >>> EarlyRate(rate=0.1, steps=50).at(50), EarlyRate(rate=0.1, steps=50).at(51)
     (0.1, 0.0)
@@ -56,7 +56,7 @@ class EarlyRate(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class LateRate(Schedule):
-    """No noise through step `steps`, then `rate`: against overfitting (Liu et al. 2023).
+    """No noise until step `steps`, then `rate`: against overfitting (Liu et al. 2023).
 
     >>> LateRate(rate=0.1, steps=50).at(50), LateRate(rate=0.1, steps=50).at(51)
     (0.0, 0.1)
@@ -75,7 +75,7 @@ class LateRate(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class CyclicRate(Schedule):
-    """From `low` up to `high` and back in straight lines, once every `period` steps.
+    """A rate that rises linearly from `low` to `high` and falls back, once every `period` steps.
 
     >>> rate = CyclicRate(low=0.0, high=0.5, period=20)
     >>> [rate.at(step) for step in (0, 5, 10, 15, 20)]
@@ -98,11 +98,11 @@ class CyclicRate(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class DepthRate(Schedule):
-    """A rate that runs from `first` to `last` over the sites of one rule, in order of depth.
+    """A rate that changes linearly from the `first` to the `last` site of a rule, by depth.
 
-    Huang et al. (2016) let the chance of losing a layer grow linearly with its depth. A rule that
-    matches one site gives it `last`. Installing a plan settles the depth; until then there is
-    no rate to ask for.
+    Huang et al. (2016) increase the probability of dropping a layer linearly with its depth. A rule
+    that matches one site gives it `last`. The depth is known once the plan is installed; before
+    that there is no rate.
 
     >>> [DepthRate(first=0.0, last=0.5).at_depth(index, 3) for index in range(3)]
     [0.0, 0.25, 0.5]

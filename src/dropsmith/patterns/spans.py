@@ -17,14 +17,14 @@ from dropsmith.rng import Source, traced
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Spans(Pattern):
-    """Drop runs of `size` steps, each followed by `stride` steps that stay.
+    """Drop runs of `size` steps, each followed by `stride` steps that are kept.
 
-    Where the runs begin is random at each draw, for every row and every unit, so each step is
-    dropped with chance size / (size + stride). Runs lie along `time`; of the two times of attention
-    probabilities, along the keys. What a row of the batch keeps is divided by the share it keeps;
-    a row that would keep nothing stays as it is, see `spared_rows`.
+    The start of the runs is random at each draw, for every row and every unit, so each step is
+    dropped with probability size / (size + stride). Runs lie along `time`; in attention
+    probabilities, along the keys. Kept values are divided by the kept share of their row; a row in
+    which nothing would be kept is left unchanged, see `spared_rows`.
 
-    Runs and gaps are the paper's; what else may be varied here is ours, for it leaves that open.
+    Runs and gaps are the paper's; the other settings are ours, since the paper leaves them open.
 
     >>> from dropsmith.rng import Key
     >>> axes = Axes.read("batch time unit", (1, 12, 3))
@@ -37,10 +37,10 @@ class Spans(Pattern):
 
     Args:
         size: how many steps a run is long.
-        stride: how many steps stay between two runs.
-        shared: axes along which one place, or one decision, serves all: `unit` drops whole steps,
-            `time` is locked dropout: each unit is dropped in all steps or in none.
-        fresh: `time` draws a new place at each step, which is plain dropout.
+        stride: how many steps are kept between two runs.
+        shared: axes along which position or decision are the same: `unit` drops whole steps, `time`
+            is variational dropout: each unit is dropped in all steps or in none.
+        fresh: `time` draws a new position at each step, which is plain dropout.
     """
 
     size: int
@@ -54,14 +54,14 @@ class Spans(Pattern):
         check_places(self, self.shared, self.fresh, ("time",))
 
     def share(self, axes: Axes) -> float:
-        """The chance that a unit of a tensor with these axes is dropped, rows spared aside."""
+        """The probability that a unit is dropped, unchanged rows aside."""
         return Line(size=self.size, stride=self.stride).share
 
     def draw(self, axes: Axes, source: Source) -> Tensor:
         return mask_of(self._arcs(axes, source), axes)
 
     def spared_rows(self, axes: Axes, source: Source) -> Tensor:
-        """True for rows that `draw` leaves as they are, for they would keep nothing."""
+        """True for rows that `draw` leaves unchanged, because nothing in them would be kept."""
         return rows_spared(self._arcs(axes, source), axes)
 
     def drop(self, x: Tensor, names: tuple[str, ...], sources: Sequence[Source]) -> Tensor:

@@ -11,11 +11,11 @@ from dropsmith.rng import Source, keep
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class StochasticDepth(Pattern):
-    """Drop a branch with chance `rate` for each row, and scale the kept rows by 1 / (1 - rate).
+    """Drop a branch for each row with probability `rate`; scale kept rows by 1 / (1 - rate).
 
-    Huang et al. flip once for a batch and scale at test time instead; a flip for each row has the
-    same mean and less variance between batches. With `rate=DepthRate(first=0.0, last=0.5)` the
-    rate rises with depth, as they propose.
+    Huang et al. decide once for the batch and scale at test time. Deciding for each row has the
+    same mean and less variance between batches. With `rate=DepthRate(first=0.0, last=0.5)` the rate
+    rises with depth, as they propose.
 
     >>> from dropsmith.rng import Key
     >>> path, source = StochasticDepth(rate=0.5), Source(Key.of(0))
@@ -24,7 +24,7 @@ class StochasticDepth(Pattern):
     (torch.Size([4, 1, 1]), True)
 
     Args:
-        rate: chance that a row loses the branch, in [0, 1), or a schedule of it.
+        rate: probability that the branch is dropped for a row, in [0, 1), or a schedule.
     """
 
     rate: Rate
@@ -43,6 +43,6 @@ class StochasticDepth(Pattern):
     def kept_rows(self, rows: int, source: Source) -> Tensor:
         """The mask of a batch's rows that keep the branch: True where `draw` is not zero.
 
-        Known before the branch runs, so that it need run on these rows only.
+        It is known before the branch runs, so that the branch can be computed for these rows alone.
         """
         return keep(source, (rows,), self.rate_at(source.step))

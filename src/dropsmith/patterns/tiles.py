@@ -29,12 +29,12 @@ _LAST, _FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Tiles(Pattern):
-    """Drop squares of `size` × `size` pixels in a tiling, turned, sheared, placed at random.
+    """Drop squares of `size` × `size` pixels in a rotated, sheared tiling at a random position.
 
-    Every pixel asks the tiling whether it is covered, at its centre: no canvas is drawn and no
-    border cuts anything, so each pixel is dropped with the same chance, `share`. The place is drawn
-    anew for every row and every channel. What a row of the batch keeps is divided by the share it
-    keeps; a row that would keep nothing stays as it is, see `spared_rows`.
+    A pixel is dropped if its centre is covered by the tiling, also at borders, so every pixel is
+    dropped with the same probability, `share`. The position is drawn for every row and every
+    channel. Kept values are divided by the kept share of their row; a row in which nothing would be
+    kept is left unchanged, see `spared_rows`.
 
     >>> from dropsmith.rng import Key
     >>> axes = Axes.read("batch channel height width", (1, 1, 6, 16))
@@ -50,19 +50,19 @@ class Tiles(Pattern):
 
     Args:
         size: side of a block in pixels.
-        stride: pixels that stay between two blocks, along both axes.
+        stride: pixels that are kept between two blocks, along both axes.
         repeat: how many blocks along each axis; None tiles all of the map.
-        rotate: degrees by which the tiling is turned, from the width towards the height.
-        shear_x: pixels along the width by which the tiling slides for each pixel of height.
-        shear_y: the same along the height, for each pixel of width. Shearing comes before
-            turning, y before x, and keeps areas.
-        side: the smaller side of the map on which `size` and `stride` are counted. On another map
-            both are scaled and rounded, a block to one pixel at least, so that a pattern carries
-            over to another resolution. None: pixels are pixels on every map.
-        shared: axes along which one place, or one decision, serves all: `channel` gives all
-            channels the same tiling, `height width` drops whole channels.
-        fresh: those of `height width` along which a new place is drawn at each pixel; both are
-            plain dropout.
+        rotate: degrees by which the tiling is rotated, from the width towards the height.
+        shear_x: pixels along the width by which the tiling moves for each pixel of height.
+        shear_y: the same along the height, for each pixel of width. Shearing is applied
+            before rotation, y before x, and keeps areas.
+        side: the smaller side of the map for which `size` and `stride` are given. On another map
+            both are scaled and rounded, a block to one pixel at least, so that a pattern can be
+            used at another resolution. None: sizes are in pixels on every map.
+        shared: axes along which position or decision are the same: `channel` gives all channels
+            the same tiling, `height width` drops whole channels.
+        fresh: those of `height width` along which each pixel has its own position; both together
+            are plain dropout.
     """
 
     size: int
@@ -86,7 +86,7 @@ class Tiles(Pattern):
         check_places(self, self.shared, self.fresh, _IMAGE)
 
     def share(self, axes: Axes) -> float:
-        """The chance that a unit of a tensor with these axes is dropped, rows spared aside."""
+        """The probability that a unit is dropped, unchanged rows aside."""
         group = self._group(axes)
         return self._line(axes).share ** 2 if group is None else group.share
 
@@ -94,7 +94,7 @@ class Tiles(Pattern):
         return mask_of(self._arcs(axes, source), axes)
 
     def spared_rows(self, axes: Axes, source: Source) -> Tensor:
-        """True for rows that `draw` leaves as they are, for they would keep nothing."""
+        """True for rows that `draw` leaves unchanged, because nothing in them would be kept."""
         return rows_spared(self._arcs(axes, source), axes)
 
     def drop(self, x: Tensor, names: tuple[str, ...], sources: Sequence[Source]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Rules for noise a model already has: torch's own draw at another rate, or silence."""
+"""Rules for dropout that a model already has: another rate, or none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from dropsmith.rng import Source
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TorchDropout(Pattern):
-    """Torch's own noise, retuned: its fused kernel and its generator stay.
+    """Torch's own dropout at another rate; fused kernels and torch's generator stay in use.
 
-    Such noise does not come back by key: use `Bernoulli` on the same site where it must.
+    Its masks cannot be drawn again. Where that matters, use `Bernoulli` on the same site.
 
     >>> TorchDropout(rate=0.3)
     TorchDropout(rate=0.3)
 
     Args:
-        rate: chance of dropping, in [0, 1).
+        rate: probability of dropping, in [0, 1).
     """
 
     rate: float
@@ -40,7 +40,7 @@ class TorchDropout(Pattern):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Off(Pattern):
-    """No noise at this site, whatever the model or an earlier rule says.
+    """No noise at the site, whatever the model or an earlier rule sets.
 
     >>> Off()
     Off()

@@ -1,4 +1,4 @@
-"""Whole words missing: the same embedding row is dropped wherever its word stands.
+"""Word dropout: the embedding of a word is dropped wherever the word occurs.
 
 Gal & Ghahramani (2016, section 4.2) drop word types anew in every sequence; the code of Merity et
 al. (2018, AWD-LSTM) drops rows of the embedding matrix for the batch as a whole.
@@ -23,10 +23,10 @@ _PER = ("row", "table")
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class WordDropout(Pattern):
-    """Drop each word type with chance `rate` and scale the other words by 1 / (1 - rate).
+    """Drop each word type with probability `rate`; multiply the others by 1 / (1 - rate).
 
-    A flip depends on the key and the token's id, so equal words fall together. It costs nothing
-    in the size of the vocabulary, and the embedding table itself is never touched.
+    The decision depends on the key and the token id, so all occurrences of a word are dropped
+    together. The cost does not depend on the vocabulary, and the embedding table is not changed.
 
     >>> from dropsmith.rng import Key
     >>> ids = torch.tensor([[5, 9, 5, 9], [5, 5, 7, 7]])
@@ -35,8 +35,8 @@ class WordDropout(Pattern):
     True
 
     Args:
-        rate: chance that a word type is dropped, in [0, 1), or a schedule of it.
-        per: `row` flips anew for each row of the batch; `table` flips once for the whole batch.
+        rate: probability that a word type is dropped, in [0, 1), or a schedule.
+        per: `row` decides for each row of the batch, `table` once for the whole batch.
     """
 
     goes_on: ClassVar[str] = "words"

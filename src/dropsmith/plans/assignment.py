@@ -1,4 +1,4 @@
-"""The rule that decides at each site, and the words for a rule that means none."""
+"""The rule that applies at each site, and the error for a rule that selects none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Sources of plans: a file, the name of a plan that was learned here, or the Hub."""
+"""Sources of plans: a file, the name of a plan that comes with dropsmith, or the Hub."""
 
 import re
 from importlib.resources import as_file, files

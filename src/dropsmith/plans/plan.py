@@ -1,4 +1,4 @@
-"""A plan: ordered rules, which a person writes, a checkpoint stores and a report prints."""
+"""A plan is an ordered list of rules; it is written by hand, stored in checkpoints and printed."""
 
 import difflib
 import json
@@ -29,7 +29,7 @@ READABLE = (1, 2)
 
 @dataclass(frozen=True, init=False)
 class Plan:
-    """Rules in order, of which the last that means a site decides what is dropped there.
+    """An ordered list of rules. If several rules select a site, the last one counts.
 
     >>> from dropsmith.patterns import Bernoulli
     >>> from dropsmith.plans import rule
@@ -55,17 +55,17 @@ class Plan:
         return f"Plan({lines}\n)" if lines else "Plan()"
 
     def install(self, model: nn.Module, batch: Any = None, *, seed: int = 0, rank: int = 0) -> None:
-        """Put the plan on a model; its parameters and its state-dict keys stay as they are.
+        """Install the plan on a model, whose parameters and state-dict keys do not change.
 
-        Two numbers beside its buffers count its forwards; they are in no state dict.
+        Two numbers count the model's forwards. They are not in its state dict.
 
         Args:
             model: the root module whose forwards count steps.
-            batch: an example of what the model takes; with it, the axes of every site are
-                confirmed and a rule for a functional call that does not exist is found now
-                rather than at the first forward.
-            seed: masks are a function of it.
-            rank: the process, in distributed training, so that each draws its own masks.
+            batch: an example input of the model. With it the axes of every site are checked, and a
+                rule for a functional call that does not exist is an error now and not at the
+                first forward.
+            seed: of the masks.
+            rank: the number of the process in distributed training; each rank draws its own masks.
 
         Raises:
             SiteError: a rule matches no site, or (at the first forward) sites that never run.
@@ -77,7 +77,7 @@ class Plan:
         install(model, self.rules, batch, seed, rank)
 
     def remove(self, model: nn.Module) -> None:
-        """Take the plan off; the model is then as it was before `install`, bit for bit."""
+        """Remove the plan; the model is then as it was before `install`, bit for bit."""
         from dropsmith.noise import installation_of, remove, turn
 
         check_plan(self, "Plan.remove is called on a plan")
@@ -96,7 +96,7 @@ class Plan:
     def installed(
         self, model: nn.Module, batch: Any = None, *, seed: int = 0, rank: int = 0
     ) -> Iterator[nn.Module]:
-        """The model with the plan on it for the length of a `with` block."""
+        """Install the plan for the duration of a `with` block."""
         self.install(model, batch, seed=seed, rank=rank)
         try:
             yield model
@@ -111,12 +111,12 @@ class Plan:
         source: nn.Module | None = None,
         names: "LayerNames | None" = None,
     ) -> "Plan":
-        """The plan for another model than the one it was made for: wider, deeper, of another task.
+        """Adapt the plan to another model: wider, deeper, or for another task.
 
-        Rules keep their patterns and their order. A rule that names one layer goes to the layers
-        at the same share of the depth, so that a deeper model has several of it, and a shallower
-        one takes the rules of some layers only. What fits nowhere is refused, not left out. The
-        method is this library's own: see `dropsmith.noise.transfer`.
+        Rules keep their patterns and their order. A rule for one layer applies to the layers at the
+        same relative depth: several in a deeper model, and in a shallower one only some rules have
+        a layer. A rule that fits nowhere is an error. The method is this library's own, see
+        `dropsmith.noise.transfer`.
 
         >>> import torch
         >>> from dropsmith.patterns import Bernoulli
@@ -128,16 +128,16 @@ class Plan:
         [('0', 0.1), ('1', 0.1), ('2', 0.3), ('3', 0.3)]
 
         Args:
-            model: the one that gets the plan.
-            batch: an example of what `model` takes.
-            source: the model that the plan was made for, whose layers are counted; without it,
-                layers keep their numbers.
-            names: parts of the names in `source`, and what `model` calls them, as in
+            model: the model for which the plan is adapted.
+            batch: an example input of `model`.
+            source: the model that the plan was made for, to count its layers; without it, layers
+                keep their numbers.
+            names: parts of names in `source`, and the corresponding ones in `model`, as in
                 `{"blocks": ("encoder.layers", "decoder.layers")}`.
 
         Raises:
-            PlanError: rules do not fit, listing which and why: no site is called so, the site is
-                of another kind or has other axes, or a size is larger than the map.
+            PlanError: rules do not fit. It lists them with the reason: no such site, a site of
+                another kind or with other axes, or a size larger than the map.
         """
         from dropsmith.noise import transfer_rules
 
@@ -150,9 +150,9 @@ class Plan:
         return {"format": FORMAT, "version": VERSION, "rules": rules}
 
     def for_records(self) -> dict[str, Any]:
-        """The JSON object that configurations of runs hold: of version 1 where that can say it.
+        """The JSON object in the configuration of a run: of version 1 if that can express the plan.
 
-        The id of a record is made of it, and those of older records hold so.
+        Ids of records are hashes of it, so ids of older records stay the same.
         """
         version = 2 if any(rule.calls != "each" for rule in self.rules) else 1
         return {
@@ -163,7 +163,7 @@ class Plan:
 
     @classmethod
     def from_json(cls, values: Any, patterns: Sequence[type[Pattern]] = ()) -> "Plan":
-        """The plan in a JSON object; `patterns` are classes of yours that it may name."""
+        """The plan in a JSON object; `patterns` are your own classes that it may name."""
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise PlanError(f"not a plan: its format is not {FORMAT!r}")
         if values.get("version") not in READABLE or isinstance(values["version"], bool):
@@ -187,15 +187,16 @@ class Plan:
 
     @classmethod
     def load(cls, source: str | Path, patterns: Sequence[type[Pattern]] = ()) -> "Plan":
-        """The plan in a file, of a name, or at an address on the Hub; reading one runs no code.
+        """Load a plan from a file, by name, or from the Hub. Loading runs no code.
 
         Args:
-            source: a path; the name of a plan that was learned here (`plans.learned_plans()` lists
-                them); or `hf://USER/REPO/plan.json`, with `@REVISION` after `REPO` where wanted.
-            patterns: classes of yours that the plan may name.
+            source: a path; the name of a plan that comes with dropsmith (`plans.learned_plans()`
+                lists them); or `hf://USER/REPO/plan.json`, with `@REVISION` after `REPO` where
+                wanted.
+            patterns: your own classes that the plan may name.
 
         Raises:
-            PlanError: there is no plan, naming where it was looked for.
+            PlanError: there is no such plan; it names the places that were searched.
             DataError: the Hub cannot be reached, or holds no such file.
         """
         checked_path("source", source)

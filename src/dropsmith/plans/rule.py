@@ -1,4 +1,4 @@
-"""Rules: a pattern, and the sites it goes on."""
+"""Rules: a pattern, and the sites at which it drops."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,15 +22,15 @@ Calls = Literal["each", "one"]
 
 @dataclass(frozen=True)
 class Rule:
-    """A pattern, and the sites that it drops at.
+    """A pattern and the sites at which it drops.
 
     Args:
-        selector: which sites.
-        pattern: what is dropped there.
+        selector: selects the sites.
+        pattern: the noise at these sites.
         views: whether each view draws its own mask, or all views of a batch share one.
-        axes: the names of the tensor's dimensions, where they cannot be told.
-        mask: whether each site draws its own mask, or all sites of the rule drop by one.
-        calls: whether each call of a site within a pass draws its own mask, or all drop by one.
+        axes: the names of the tensor's dimensions, if they cannot be inferred.
+        mask: whether each site draws its own mask, or all sites of the rule share one.
+        calls: whether each call of a site within a pass draws its own mask, or all share one.
     """
 
     selector: Selector
@@ -70,11 +70,11 @@ class Rule:
             )
 
     def fits(self, site: Site) -> bool:
-        """Say whether the rule means this site and its pattern can go there."""
+        """Say whether the rule selects this site and its pattern can be used there."""
         return self.selector.matches(site) and self.pattern_fits(site)
 
     def pattern_fits(self, site: Site) -> bool:
-        """Say whether the pattern of the rule can go on a site, whichever the rule means."""
+        """Say whether the pattern can be used at a site, whether or not the rule selects it."""
         if isinstance(self.pattern, TorchDropout):
             return site.native
         if isinstance(self.pattern, Off):
@@ -113,19 +113,19 @@ def rule(
     mask: Masks = "own",
     calls: Calls = "each",
 ) -> Rule:
-    """A `Rule`: its sites by name, glob or `select(...)`, and the pattern that goes on them.
+    """Make a `Rule`: sites by name, glob or `select(...)`, and the pattern that drops there.
 
     >>> from dropsmith.patterns import Bernoulli
     >>> rule("encoder.*.output", Bernoulli(rate=0.1), views="shared")
     rule('encoder.*.output', Bernoulli(rate=0.1), views='shared')
 
-    With `mask="one"` all sites of the rule have the same realised mask in a pass: what is dropped
-    of a residual branch is dropped of the branch beside it. A site that runs several times draws
-    once for each time; sites whose masks have other sizes are a `PlanError` when they run.
+    With `mask="one"` all sites of the rule have the same mask in a pass, for example both sides of
+    a residual sum. A site that runs several times draws a mask each time. Sites whose masks differ
+    in size raise a `PlanError` when they run.
 
-    With `calls="one"` a site that runs several times in a pass has one mask for all of them: the
-    steps of a cell (Gal & Ghahramani 2016), or the places of a shared layer. A pass is one forward
-    of the root. Weights have one mask for a pass whatever the rule says.
+    With `calls="one"` a site that runs several times in a pass has one mask for all calls: the
+    steps of a cell (Gal & Ghahramani 2016), or the uses of a shared layer. A pass is one forward of
+    the root module. Weights always have one mask for a pass.
     """
     selection = Selector(name=selector) if isinstance(selector, str) else selector
     if not isinstance(selection, Selector):

@@ -1,4 +1,4 @@
-"""Selectors of the sites that a rule means: by name or glob, type, kind, depth or predicate."""
+"""Selectors of sites: by name or glob, type, kind, depth or predicate."""
 
 import re
 from collections.abc import Callable
@@ -107,7 +107,7 @@ def select(
     depth: tuple[int, int] | None = None,
     where: Callable[[Site], bool] | None = None,
 ) -> Selector:
-    """A `Selector` with these parts."""
+    """Make a `Selector` of sites by name, type, kind, depth or condition."""
     return Selector(name=name, type=type, kind=kind, depth=depth, where=where)
 
 

@@ -29,24 +29,25 @@ ROOT = "root"
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """A place where noise is or could be.
+    """A place in a model where noise is or could be.
 
     Args:
         name: the module's name for its output, `<module>.input`, a parameter's name for its
             weight, `<module>.dropout()` for functional dropout, `<module>.attention()` for fused
             attention, `<module>.between()` between the layers of an `nn.LSTM`,
-            `<module>.<place>` where a module declares a place of its own.
+            `<module>.<place>` for a place that a module declares itself.
         kind: `output`, `input`, `weight`, `words` (an embedding's rows), `state` (a place a
             module declares), or noise the model already has: `dropout` (a module), `path` (a module
             of stochastic depth), `functional`, `attention`, `between`. A row of an audit may also
             be of kind `code`: noise that a module's own code draws, which no rule reaches.
         owner: the module that is hooked.
         type: the class name of that module.
-        axes: the names of the tensor's dimensions, where a run has shown them.
+        axes: the names of the tensor's dimensions, if a run has determined them.
         sizes: its sizes in that run.
-        rate: the rate the model declares, for noise it already has; `audit` measures the real one.
-        group: another name, which means every site that has it: `lstm.recurrent` is the recurrent
-            state of all layers and directions.
+        rate: the rate that the model declares, for noise it already has; `audit` measures the real
+            one.
+        group: a name shared by several sites: `lstm.recurrent` selects the recurrent state of all
+            layers and directions.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Recurrent layers of torch's, with noise on their state: variational dropout at native speed."""
+"""Recurrent layers like torch's, with noise on their state, such as variational dropout."""
 
 from dropsmith.kernels import lstm
 from dropsmith.recurrent.convert import convert, revert

@@ -1,4 +1,4 @@
-"""From torch's recurrent layers to ours in a finished model, and back.
+"""Conversion of torch's recurrent layers in a model to layers with sites inside, and back.
 
 Ours add nothing to what a layer holds, so a layer changes its class and stays the same object:
 its parameters, hooks, names and whoever refers to it never notice.
@@ -19,12 +19,12 @@ _TO_TORCH = {layer: native for native, layer in _FROM_TORCH.items()}
 
 
 def convert(model: nn.Module) -> tuple[str, ...]:
-    """Give every `nn.LSTM`, `nn.GRU` and `nn.RNN` in a model sites for noise inside.
+    """Give every `nn.LSTM`, `nn.GRU` and `nn.RNN` in a model sites inside its recurrence.
 
     Returns the names of the layers.
 
-    Outputs, parameters, `state_dict` and optimisers stay as they are. Layers of a class derived
-    from torch's by somebody else are left alone, with a warning that names them.
+    Outputs, parameters, `state_dict` and optimisers do not change. Layers of other classes derived
+    from torch's are not converted, and a warning names them.
 
     >>> model = nn.Sequential(nn.LSTM(3, 4))
     >>> convert(model), type(model[0]).__module__
@@ -48,10 +48,10 @@ def convert(model: nn.Module) -> tuple[str, ...]:
 
 
 def revert(model: nn.Module) -> tuple[str, ...]:
-    """Undo `convert`: every such layer is torch's again; return their names.
+    """Undo `convert`, and return the names of the layers.
 
     Raises:
-        SiteError: a plan has noise inside such a layer; it has to be removed first.
+        SiteError: a plan has noise inside such a layer; remove it first.
     """
     check_model(model)
     for name, module in model.named_modules():

@@ -1,4 +1,4 @@
-"""`torch.nn`'s recurrent layers whose masks are arguments; without any they are torch's own."""
+"""Recurrent layers like those of `torch.nn`, with noise inside; without noise they are torch's."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -25,20 +25,20 @@ _CALLS = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
 class LSTM(nn.LSTM):
     """`torch.nn.LSTM` with noise inside: the same arguments, weights, checks and results.
 
-    Its sites, for a module called `lstm`, are those a rule can mean: per layer and direction
-    `lstm.recurrent_l0` (the hidden state on its way into the gates) and `lstm.input_l0` (what the
-    layer is given), both of axes `batch gate time unit`; `lstm.hidden_update_l0` and
+    The sites of a module called `lstm` are, for each layer and direction, `lstm.recurrent_l0` (the
+    hidden state that enters the gates) and `lstm.input_l0` (the input of the layer), both with axes
+    `batch gate time unit`; `lstm.hidden_update_l0` and
     `lstm.cell_update_l0` (zoneout), of `batch time unit`; `lstm.between()`; its weights. The names
-    `lstm.recurrent`, `lstm.inputs`, `lstm.hidden_update`, `lstm.cell_update` mean all layers.
+    `lstm.recurrent`, `lstm.inputs`, `lstm.hidden_update`, `lstm.cell_update` select all layers.
 
     `Bernoulli(rate, shared="time gate")` on `lstm.recurrent` is the tied variational mask of Gal &
     Ghahramani (2016, section 4.1), `shared="time"` their untied one. The cell is never masked. At
-    an update, a rate is the chance that the state stays as it was (Krueger et al. 2017), and in
-    eval mode the mean of the two is taken.
+    an update, the rate is the probability that the state keeps its value (Krueger et al. 2017); in
+    eval mode old and new state are averaged.
 
-    On a GPU steps with noise inside run as Triton's, and elsewhere as torch's operations. Where
-    sequences are of few lengths, `layer.kernel = Triton(graphs=Graphs())` captures them once for
-    each and replays them, which is faster. Without such noise the layer is torch's.
+    On a GPU, steps with noise run in Triton, elsewhere in torch's operations. If sequences have few
+    different lengths, `layer.kernel = Triton(graphs=Graphs())` is faster: it captures a CUDA graph
+    for each length. Without such noise the layer is torch's.
 
     >>> layer = LSTM(3, 4)
     >>> held = torch.ones(2, 1, 1, 4)
@@ -55,7 +55,7 @@ class LSTM(nn.LSTM):
         return places_of(self)
 
     def forward(self, input: Any, hx: Any = None, *, masks: Masks | None = None) -> Any:
-        """As `torch.nn.LSTM`.
+        """Run the layer as `torch.nn.LSTM` does.
 
         Args:
             input: a batch of sequences, padded or packed, or one sequence.

@@ -1,4 +1,4 @@
-"""The places of a recurrent layer where noise may be, by the names torch gives its weights."""
+"""The sites inside a recurrent layer, named after torch's names of its weights."""
 
 from collections.abc import Iterator
 
