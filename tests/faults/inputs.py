@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,14 @@ from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
 from dropsmith.record import Record
 from dropsmith.report import page, search_page
+from dropsmith.run_folder import FinishedRun, load
 from dropsmith.tasks import find_task
 from dropsmith.train import Start
 from dropsmith.train.checkpoint import Checkpoint
 from dropsmith.train.state import State
 from learn.small import problem, searched, trial
 from pattern_search.small import SPACE, by_rates
+from run_folder.finished import finished_run, write_texts
 
 
 @dataclass(frozen=True)
@@ -198,6 +201,21 @@ def _picture_folder(folder: Path) -> object:
     return find_task(str(folder / "pictures")).load(None, None)
 
 
+@cache
+def _finished_run() -> FinishedRun:
+    with TemporaryDirectory() as place:
+        return finished_run(str(write_texts(Path(place) / "texts.csv", rows=50)))[0]
+
+
+def _run_folder(name: str, folder: Path) -> Path:
+    _finished_run().write(folder)
+    return folder / name
+
+
+def _predict(folder: Path) -> object:
+    return load(folder).predict([{"text": "so good"}], samples=0).to_table()
+
+
 KINDS: dict[str, Kind] = {
     "plan": Kind(_plan, lambda folder: repr(Plan.load(folder / "plan.json")), is_json=True),
     "record": Kind(_record, lambda folder: Record.load(_only_json(folder)), is_json=True),
@@ -210,6 +228,17 @@ KINDS: dict[str, Kind] = {
     "page of a search": Kind(_searches, _searches_page, is_json=True, share=0.1),
     "checkpoint": Kind(_checkpoint, _resume),
     "weights": Kind(_weights, _start),
+    "configuration of a run": Kind(partial(_run_folder, "config.json"), _predict, is_json=True),
+    "preprocessing": Kind(partial(_run_folder, "preprocessing.json"), _predict, is_json=True),
+    "record in a run's folder": Kind(
+        partial(_run_folder, "record.json"), _predict, is_json=True, share=0.1
+    ),
+    "plan in a run's folder": Kind(
+        partial(_run_folder, "plan.json"), _predict, is_json=True, share=0.1
+    ),
+    "weights in a run's folder": Kind(
+        partial(_run_folder, "model.safetensors"), _predict, share=0.1
+    ),
     "journal": Kind(partial(_study, "journal:"), partial(_search, "journal:", trials=4)),
     "database": Kind(partial(_study, "sqlite:///"), partial(_search, "sqlite:///", trials=4)),
     "table": Kind(_csv, _table),

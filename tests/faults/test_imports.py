@@ -23,7 +23,7 @@ from dropsmith.learn import Searches
 from dropsmith.models.pretrained import load_pretrained, transformers_library
 from dropsmith.pattern_search import RandomSampler, load_state, save_state
 from dropsmith.plans import Plan, library
-from dropsmith.run_folder import load_weights
+from dropsmith.run_folder import load, load_weights
 from dropsmith.train import Start
 from dropsmith.train.checkpoint import _hash
 from dropsmith.train.nested_tensors import unpack
@@ -253,6 +253,48 @@ def test_weights_load_nothing_whatever_their_file_is_called(suffix: str, tmp_pat
         with pytest.raises(DropsmithError, match="of another model"):
             load_weights(torch.nn.Linear(2, 1), path)
         assert canary.seen == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_function_that_a_runs_folder_names_is_not_looked_for(name: str, tmp_path: Path):
+    folder = tmp_path / "run"
+    KINDS["configuration of a run"].make(folder)
+    path = folder / "config.json"
+    values = json.loads(path.read_bytes())
+    values["model"] = {"source": "function", "function": name, "sha256": None}
+    path.write_text(json.dumps(values))
+    with watched_imports(tmp_path) as canary:
+        with pytest.raises(DropsmithError, match="model=FUNCTION"):
+            load(folder)
+        assert canary.seen == []
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_folder_of_a_run_of_transformers_loads_nothing(tmp_path: Path):
+    from dropsmith.models import PretrainedClassifier
+    from run_folder.test_pretrained import NAMES as CLASSES
+    from run_folder.test_pretrained import SMALL, TEXTS, finished
+
+    library = transformers_library("a tiny model")
+    config = library.BertConfig(**SMALL, num_labels=3)
+    net = library.AutoModelForSequenceClassification.from_config(config)
+    whole, folder = tmp_path / "whole", tmp_path / "copy"
+    finished(PretrainedClassifier.around(net), TEXTS, CLASSES).write(whole)
+    load(whole)
+    names = [path.name for path in whole.iterdir() if path.suffix == ".json"]
+    with watched_imports(tmp_path) as canary:
+        for name in names:
+            values = json.loads((whole / name).read_bytes())
+            code = {"auto_map": {"AutoConfig": NAMES[3]}, "tokenizer_class": NAMES[3]}
+            for changed in (*hostile(values), values | code, values | {"architectures": [NAME]}):
+                shutil.copytree(whole, folder)
+                (folder / f"{NAME}.py").write_text(source(canary.marks))
+                (folder / "pytorch_model.bin").write_bytes(PICKLE)
+                (folder / name).write_text(json.dumps(changed))
+                with suppress(Exception):
+                    load(folder)
+                shutil.rmtree(folder)
+                assert canary.seen == [], (name, changed)
 
 
 @pytest.mark.parametrize("name", NAMES)

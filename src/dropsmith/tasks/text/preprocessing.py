@@ -10,13 +10,14 @@ from annotated_types import Ge, Le, MinLen
 from torch import Tensor
 from typing_extensions import TypedDict
 
+from dropsmith.errors import DataError
 from dropsmith.files import check
 from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.label_column import LabelColumn, StoredLabelColumn
 from dropsmith.tasks.data.part import Part, Split
 from dropsmith.tasks.data.preprocessing import Inputs, Preprocessing
 from dropsmith.tasks.data.table_reading import StoredTableReading, TableReading
-from dropsmith.tasks.data.vocabulary import Vocabulary, tokenise
+from dropsmith.tasks.data.vocabulary import UNKNOWN_WORD, Vocabulary, tokenise
 
 COLUMNS = ("tokens", "second")
 """Names of the sentences of an example, in order."""
@@ -64,6 +65,8 @@ class TextPreprocessing(Preprocessing):
     @classmethod
     def from_json(cls, values: Any, folder: Path) -> Self:
         stored = check(values, StoredTextPreprocessing)
+        if UNKNOWN_WORD not in stored["words"]:
+            raise DataError(f"field words lacks {UNKNOWN_WORD!r}, for a word that is not in it")
         return cls(
             input=stored["input"],
             reading=TableReading.from_json(stored["reading"]),
