@@ -373,17 +373,22 @@ def test_a_model_of_ours_whose_parts_were_changed_is_not_described_as_ours(tmp_p
     assert changed.description.model["source"] == "function"
 
 
-def test_patterns_of_ones_own_are_given_to_the_loader(tmp_path):
-    from dataclasses import dataclass
+def test_patterns_of_ones_own_are_given_to_the_loader(tmp_path, monkeypatch):
+    (tmp_path / "own_pattern_here.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from dropsmith import Bernoulli\n"
+        "@dataclass(frozen=True, kw_only=True)\n"
+        "class Mine(Bernoulli):\n"
+        "    pass\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import own_pattern_here  # pyright: ignore[reportMissingImports]
 
-    from dropsmith.patterns import Bernoulli
-
-    @dataclass(frozen=True, kw_only=True)
-    class Mine(Bernoulli):
-        pass
-
-    run, _ = finished_run("digits", plan=ds.Plan(ds.rule("head.input", Mine(rate=0.3))))
-    run.write(tmp_path)
+    mine = own_pattern_here.Mine
+    run, _ = finished_run("digits", plan=ds.Plan(ds.rule("head.input", mine(rate=0.3))))
+    run.write(tmp_path / "run")
+    sys.modules.pop("own_pattern_here")
     with pytest.raises(PlanError, match="Mine"):
-        ds.load(tmp_path)
-    assert ds.load(tmp_path, patterns=[Mine]).plan == run.plan
+        ds.load(tmp_path / "run")
+    assert "own_pattern_here" not in sys.modules
+    assert ds.load(tmp_path / "run", patterns=[mine]).plan == run.plan
