@@ -14,6 +14,7 @@ import pytest
 from compare.workers import pretend, spread_here
 from dropsmith.cli import main
 from dropsmith.compare import TUNING_SEED, runs, stored_records
+from dropsmith.errors import TaskError
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
@@ -443,3 +444,33 @@ def test_predict_says_at_once_where_there_are_no_items_of_classes(made, run, dat
     assert code == 2
     assert f"dropsmith train {task} --samples 50" in err
     assert not made
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [("tensorbord", "did you mean 'tensorboard'"), ("wandb,", "no tracker is called ''")],
+)
+def test_a_tracker_that_there_is_not_is_one_sentence(run, names, words, monkeypatch):
+    from accelerate.utils import LoggerType
+
+    monkeypatch.setattr("accelerate.tracking.get_available_trackers", lambda: list(LoggerType))
+    code, out, err = run(f"train digits --track {names}")
+    assert (code != 0, out) == (True, "")
+    assert words in err
+
+
+def test_trackers_are_named_to_the_process_that_trains(run, monkeypatch):
+    from accelerate.utils import LoggerType
+
+    seen = []
+
+    def stop(setups, folder, make=None, **settings):
+        seen.append(make)
+        raise TaskError("enough")
+
+    monkeypatch.setattr("accelerate.tracking.get_available_trackers", lambda: list(LoggerType))
+    monkeypatch.setattr("dropsmith.compare.run", stop)
+    for line in ("train digits --track tensorboard,mlflow", "train digits"):
+        run(line)
+    assert seen[0].keywords == {"trackers": ("tensorboard", "mlflow")}
+    assert seen[1] is None

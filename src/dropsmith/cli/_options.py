@@ -87,6 +87,15 @@ Allow = Annotated[
         "again.",
     ),
 ]
+Trackers = Annotated[
+    str | None,
+    typer.Option(
+        "--track",
+        metavar="TRACKER,…",
+        help="Also send the run's numbers to tensorboard, wandb, mlflow, trackio, or another "
+        "tracker of Accelerate, whose library has to be installed.",
+    ),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output, for machines.")
 ]

@@ -1,5 +1,7 @@
 """One run of a method, as `train` and `predict` ask for it."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,10 +77,13 @@ def check_setup(setup: "Setup") -> "tuple[Task, Data]":
     return task, data
 
 
-def record_of(setup: "Setup", folder: Path, again: bool = False) -> "Record":
+def record_of(
+    setup: "Setup", folder: Path, again: bool = False, trackers: Sequence[str] = ()
+) -> "Record":
     """The record of a run, made now if it is not there yet, or if it is to be made again."""
     from dropsmith.cli._progress import runs_bar
-    from dropsmith.compare import run
+    from dropsmith.compare import make_record, run
 
+    make = {"make": partial(make_record, trackers=tuple(trackers))} if trackers else {}
     with runs_bar(f"{setup.task} with {setup.method}", 1) as watch:
-        return run([setup], folder, processes=1, watch=watch, again=again)[0]
+        return run([setup], folder, processes=1, watch=watch, again=again, **make)[0]

@@ -169,6 +169,17 @@ def rates_of(text: str | None) -> tuple[float, ...]:
         ) from None
 
 
+def trackers_of(names: str | None) -> tuple[str, ...]:
+    """The trackers of a list with commas; `TaskError` for one that there is not."""
+    if names is None:
+        return ()
+    from dropsmith.train import check_trackers
+
+    trackers = tuple(dict.fromkeys(name.strip() for name in names.split(",")))
+    check_trackers(trackers)
+    return trackers
+
+
 def folder_of(out: Path | None, task: str) -> Path:
     """The folder for the records of a task; `DataError` at once where it can be no folder."""
     from dropsmith.tasks import plain_name

@@ -27,10 +27,11 @@ from dropsmith.cli._options import (
     Settings,
     StartFrom,
     TaskName,
+    Trackers,
 )
 from dropsmith.cli._recipe import LIST, PresetName, is_recipe, recipe_setup
 from dropsmith.cli._single import check_setup, record_of, setup_of
-from dropsmith.cli._values import allow_modules, folder_of, kinds
+from dropsmith.cli._values import allow_modules, folder_of, kinds, trackers_of
 from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def train(
     samples: SampleCount = 0,
     samples_without: NoiseFreeKinds = None,
     preset: PresetName = None,
+    track: Trackers = None,
     again: Again = False,
     out: Out = None,
     allow: Allow = None,
@@ -74,9 +76,12 @@ def train(
 
     Example: dropsmith train digits --with r-drop --start runs/digits/ID
 
+    Example: dropsmith train digits --with r-drop --track tensorboard
+
     Example: dropsmith train penn-treebank/variational-lstm-medium --data DIR --preset paper
     """
     allow_modules(allow)
+    trackers = trackers_of(track)
     home = None
     if is_recipe(task):
         home = task.partition("/")[0]
@@ -119,7 +124,7 @@ def train(
         )
     print_data(*check_setup(setup), data, as_json)
     folder = folder_of(out, home or setup.task)
-    record = record_of(setup, folder, again)
+    record = record_of(setup, folder, again, trackers)
     from dropsmith.files import json_text
 
     print(json_text(record.to_json()), end="") if as_json else _show(record, folder)

@@ -23,7 +23,7 @@ from dropsmith.compare.method_numbers import MethodNumber, method_numbers
 from dropsmith.compare.methods import CONTROL, METHODS
 from dropsmith.compare.price import Price, clock, prices
 from dropsmith.compare.run_comparison import compare, count
-from dropsmith.compare.runs import Job, Watch, run
+from dropsmith.compare.runs import Job, Watch, make_record, run
 from dropsmith.compare.statistics import (
     ENOUGH_FOR_INTERVAL,
     ENOUGH_FOR_P,
@@ -87,6 +87,7 @@ __all__ = [
     "has_result",
     "is_method",
     "known_method",
+    "make_record",
     "mean",
     "method_numbers",
     "metrics",

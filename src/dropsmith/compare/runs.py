@@ -169,14 +169,14 @@ def _record(event: Done | Died, setup: Setup) -> Record:
     return event.result if isinstance(event, Done) else _lost_record(setup, event)
 
 
-def make_record(job: Job, tell: Tell) -> Record:
+def make_record(job: Job, tell: Tell, trackers: Sequence[str] = ()) -> Record:
     """Train one setup on one thread; what goes wrong is the record's status, never an exception."""
     import torch
 
     torch.set_num_threads(1)
     try:
         run_folder = job.folder / setup_id(job.setup)
-        return train(job.setup, run_folder, resume=not job.again, progress=tell)
+        return train(job.setup, run_folder, resume=not job.again, progress=tell, trackers=trackers)
     except TrainingError as error:  # a number of its own, such as a loss that is not finite
         record = _failure_record(job.setup, f"stopped: {_first_line(error)}")
         hashes = {

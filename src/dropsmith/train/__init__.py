@@ -9,6 +9,7 @@ from dropsmith.train.loop import steps_of, task_and_data, train
 from dropsmith.train.progress import EvaluationListener, Progress, bar
 from dropsmith.train.run_config import RunConfig, check_run, plan_of
 from dropsmith.train.start import Start
+from dropsmith.train.tracking import check_trackers
 
 LIBRARIES = ("accelerate", "torchmetrics.classification")
 """The libraries that a run loads when it begins."""
@@ -26,6 +27,7 @@ __all__ = [
     "bar",
     "check_kinds",
     "check_run",
+    "check_trackers",
     "code_hash",
     "describe_environment",
     "evaluate",

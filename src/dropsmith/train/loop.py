@@ -5,7 +5,7 @@ from the seed and the step, so a run that was killed goes on from its last check
 same weights.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +36,7 @@ from dropsmith.train.progress import EvaluationListener, Progress
 from dropsmith.train.run import Run
 from dropsmith.train.state import State
 from dropsmith.train.step import Stepper
+from dropsmith.train.tracking import Tracker, Tracking
 
 
 def train(
@@ -46,6 +47,7 @@ def train(
     progress: Progress | None = None,
     saving: Saving | None = None,
     on_evaluation: EvaluationListener | None = None,
+    trackers: Sequence[Tracker] = (),
 ) -> Record:
     """Make one run and return its record, which is also in `folder`, beside the best weights.
 
@@ -62,6 +64,8 @@ def train(
         progress: is told the share of the steps that is done.
         saving: when to write checkpoints; every 20 seconds where None.
         on_evaluation: is told the curve's row after each evaluation that is made now.
+        trackers: names such as `tensorboard`, or trackers of Accelerate, which are told the same,
+            the configuration before, and the scores at the end. They are no part of the run.
 
     Raises:
         TrainingError: the loss or its gradient is not finite. The error names the step, and the
@@ -69,7 +73,7 @@ def train(
         CheckpointError: the checkpoint or record in `folder` is of another run or model, or on
             other data.
         TaskError, DataError: the setup names what is not there, or begins from weights of another
-            model.
+            model; or a tracker does not exist, is not installed or cannot begin.
     """
     task, data = task_and_data(setup)
     identity = {"config": setup.to_json(), "data_sha256": data.sha256}
@@ -84,7 +88,10 @@ def train(
     with _run_at_start(setup, task, data, folder, identity) as run:
         if checkpoint := Checkpoint.load(folder, identity):
             run.resume(checkpoint)
-        return run.complete(progress or _silent, saving or Saving(), on_evaluation or _silent)
+        with Tracking(trackers, setup, folder, on_evaluation) as tracking:
+            record = run.complete(progress or _silent, saving or Saving(), tracking)
+            tracking.log(record.scores, run.state.step)
+        return record
 
 
 def task_and_data(setup: Setup) -> tuple[Task, Data]:

@@ -1,0 +1,150 @@
+"""A tracked run sends its curve and scores to its trackers, and is the run that it would be."""
+
+import pytest
+from accelerate.tracking import GeneralTracker
+
+from dropsmith.errors import TaskError
+from dropsmith.train import Saving, check_trackers, train
+from dropsmith.train import tracking as module
+from dropsmith.train.tracking import Tracking, flat
+from train.setups import digits
+
+NEVER = Saving(seconds=1e9)
+
+
+class Kept(GeneralTracker):
+    """A tracker that keeps what it is told."""
+
+    name, requires_logging_directory = "kept", False
+
+    def __init__(self, fails=None):
+        super().__init__()
+        self.fails, self.rows, self.configuration, self.is_finished = fails, [], None, False
+
+    @property
+    def tracker(self):
+        return self
+
+    def store_init_configuration(self, values):
+        self.configuration = values
+
+    def log(self, values, step=None, **settings):
+        print("a line of a tracker's own")
+        if self.fails == "log":
+            raise ConnectionError("no network\nand more")
+        self.rows.append((step, values))
+
+    def finish(self):
+        self.is_finished = True
+
+    def start(self):
+        if self.fails == "start":
+            raise ValueError("no key is given")
+
+
+def without_seconds(record):
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in record.curve], record.scores
+
+
+def test_a_tracker_is_told_the_configuration_each_row_of_the_curve_and_the_scores(tmp_path, capsys):
+    kept, broken, setup, heard = Kept(), Kept("log"), digits(), []
+    record = train(
+        setup,
+        tmp_path / "run",
+        saving=NEVER,
+        on_evaluation=lambda row: heard.append(dict(row)),
+        trackers=[broken, kept],
+    )
+    assert heard == list(record.curve)
+    rows = [({"step": step} | values) for step, values in kept.rows]
+    assert rows == [*record.curve, {"step": record.curve[-1]["step"]} | record.scores]
+    assert "train_consistency" in rows[0]
+    assert kept.configuration == flat(setup.to_json())
+    assert kept.configuration["objective.alpha"] == 1.0
+    assert kept.is_finished
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    said = [line for line in printed.err.splitlines() if "tracker's own" not in line]
+    assert said == ["dropsmith: kept no longer tracks the run: ConnectionError: no network"]
+    plain = train(setup, tmp_path / "plain", saving=NEVER)
+    assert without_seconds(plain) == without_seconds(record)
+    assert plain.id == record.id
+
+
+def test_a_run_that_fails_lets_its_trackers_finish(tmp_path):
+    kept = Kept()
+    with pytest.raises(ZeroDivisionError), Tracking([kept], digits(), tmp_path / "run"):
+        raise ZeroDivisionError
+    assert kept.is_finished
+
+
+def test_a_tracker_that_cannot_begin_ends_the_run_in_one_sentence(tmp_path):
+    with pytest.raises(TaskError, match="kept cannot track the run: ValueError: no key"):
+        train(digits(), tmp_path / "run", trackers=[Kept("start")])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("tensorbord", "did you mean 'tensorboard'"),
+        ("all", "no tracker is called 'all'"),
+        ("", "no tracker is called ''"),
+        (3, "no tracker is called 3"),
+    ],
+)
+def test_a_tracker_that_there_is_not_is_refused(name, words):
+    with pytest.raises(TaskError, match=words):
+        check_trackers([Kept(), name])
+
+
+def test_a_tracker_that_is_not_installed_is_one_sentence(monkeypatch):
+    monkeypatch.setattr("accelerate.tracking.get_available_trackers", list)
+    for name, library in (("wandb", "wandb"), ("comet_ml", "comet-ml"), ("trackio", "trackio")):
+        with pytest.raises(TaskError) as caught:
+            check_trackers([name])
+        assert str(caught.value) == (
+            f"the tracker {name} needs the library {library}, which is not installed\n"
+            f"  pip install {library}"
+        )
+
+
+def test_a_tracker_of_a_name_gets_the_name_of_the_run_and_its_place(tmp_path, monkeypatch):
+    import accelerate.tracking
+
+    made = []
+
+    class Board(Kept):
+        name, requires_logging_directory = "tensorboard", True
+
+        def __init__(self, project, place, **settings):
+            super().__init__()
+            made.append((project, place, settings))
+
+    class Bias(Kept):
+        name = "wandb"
+
+        def __init__(self, project, **settings):
+            super().__init__()
+            made.append((project, settings))
+
+    names = {"tensorboard": Board, "wandb": Bias}
+    monkeypatch.setattr(
+        "accelerate.tracking.get_available_trackers",
+        lambda: [accelerate.utils.LoggerType(name) for name in names],
+    )
+    for place in ("accelerate.accelerator", "accelerate.tracking"):
+        monkeypatch.setattr(f"{place}.LOGGER_TYPE_TO_CLASS", names)
+    with Tracking(list(names), digits(), tmp_path / "abc123") as tracking:
+        tracking({"step": 1, "train_loss": 0.5})
+        assert [tracker.rows for tracker in tracking.trackers] == [[(1, {"train_loss": 0.5})]] * 2
+    board, bias = made
+    assert board == (module.PROJECT, str(tmp_path / "tracking" / "abc123"), {})
+    assert bias == (
+        module.PROJECT,
+        {"name": "digits r-drop seed 0", "id": "abc123", "resume": "allow"},
+    )
+
+
+def test_settings_are_flat_short_numbers_and_texts():
+    values = flat({"a": {"b": {"c": True}}, "d": [1, 2], "e": "x" * 1000, "f": None})
+    assert values == {"a.b.c": True, "d": "[1, 2]", "e": "x" * 250, "f": "None"}
