@@ -397,7 +397,7 @@ def test_attention_that_is_not_seen_never_passes_for_agreement():
     with pytest.raises(SiteError, match=r"found no attention[\s\S]*scaled_dot_product"):
         trained(hand_written(Hidden(), Hidden()), ds.LRDrop(kind="regression"), batch, **how)
     named = ds.LRDrop(kind="regression", blocks="layers.*")
-    with pytest.raises(SiteError, match=r"'layers\.1' showed no attention"):
+    with pytest.raises(SiteError, match=r"'layers\.1': its attention cannot be read"):
         trained(hand_written(Shown(), Hidden()), named, batch, **how)
     terms, _ = trained(hand_written(Shown(), Shown()), ds.LRDrop(kind="regression"), batch, **how)
     assert terms["attention"].sum > 0

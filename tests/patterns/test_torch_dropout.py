@@ -27,7 +27,7 @@ def test_torch_takes_one_number_that_is_a_chance(rate):
 
 
 def test_native_noise_has_no_mask_to_draw():
-    with pytest.raises(PatternError, match=r"(?s)torch's own draw.*use Bernoulli"):
+    with pytest.raises(PatternError, match=r"(?s)draws no mask.*use Bernoulli"):
         TorchDropout(rate=0.3).draw(Axes.read("batch", (2,)), SOURCE)
 
 

@@ -59,7 +59,7 @@ def test_a_file_of_that_name_goes_first(shelf, monkeypatch, tmp_path):
 
 
 def test_an_unknown_name_lists_those_that_there_are(shelf):
-    with pytest.raises(PlanError, match=r"'smal'[\s\S]*learned here: small[\s\S]*mean 'small'"):
+    with pytest.raises(PlanError, match=r"'smal'[\s\S]*plans that do: small[\s\S]*mean 'small'"):
         Plan.load("smal")
     with pytest.raises(PlanError, match="no plan of that name"):
         records_of("other")

@@ -67,7 +67,7 @@ def no_attention(model: nn.Module, name: str) -> SiteError:
     how = getattr(config, "_attn_implementation", None)
     note = f" (this model has {how!r})" if how else ""
     return SiteError(
-        f"block {name!r} showed no attention{note}, and nothing must not pass for agreement\n"
+        f"block {name!r}: its attention cannot be read{note}, and a missing term is not agreement\n"
         f"  {_READABLE_ATTENTION}"
     )
 

@@ -167,7 +167,7 @@ class _Tap:
         for selector, values in parts:
             if selector is not None and not values:
                 raise SiteError(
-                    f"taps read nothing at {excerpt(selector)}: what it means did not run in this "
+                    f"taps read nothing at {excerpt(selector)}: its sites did not run in this "
                     "forward, or held no attention probabilities\n"
                     "  to list the sites that run: dropsmith.sites(model, batch)"
                 )

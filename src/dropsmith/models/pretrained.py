@@ -152,7 +152,7 @@ def pretrained_plan(noise: str, rate: float) -> Plan:
         noise: `dropout` in every dropout module and in attention; `gaussian` in the modules alone;
             `locked` (one mask for all tokens of a text) and `words` (token types) on the table of
             words.
-        rate: chance of dropping, the same everywhere.
+        rate: probability of dropping, the same everywhere.
 
     Raises:
         TaskError: the noise is none of these.

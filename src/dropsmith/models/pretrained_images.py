@@ -123,7 +123,7 @@ def pretrained_image_plan(noise: str, rate: float) -> Plan:
 
     Args:
         noise: `dropout` or `gaussian` in every dropout module, and not in attention.
-        rate: chance of dropping, the same everywhere.
+        rate: probability of dropping, the same everywhere.
 
     Raises:
         TaskError: the noise is none of these.

@@ -118,7 +118,7 @@ def writer_plan(family: str, noise: str, rate: float) -> Plan:
         noise: `dropout` wherever the model has dropout of its own, and in attention, whose fused
             kernel stays; `locked` (one mask for all tokens of a text) and `words` (token types) on
             both tables of words.
-        rate: chance of dropping, the same everywhere.
+        rate: probability of dropping, the same everywhere.
 
     Raises:
         TaskError: the noise is none of these.

@@ -88,7 +88,7 @@ def resnet_plan(noise: str, rate: float) -> Plan:
     Args:
         noise: `dropout`, `gaussian`, `spatial` (whole channels) or `blocks` (7 × 7 pixels, as
             DropBlock has it for ImageNet) on every normalised map of every block.
-        rate: chance of dropping, the same everywhere.
+        rate: probability of dropping, the same everywhere.
 
     Raises:
         TaskError: the noise is none of these.

@@ -86,7 +86,7 @@ def conv_plan(noise: str, rate: float) -> Plan:
     Args:
         noise: `dropout` or `gaussian` before the two fully connected layers, `spatial` (whole
             channels) or `blocks` (3 × 3 pixels) on the convolutions.
-        rate: chance of dropping, the same everywhere.
+        rate: probability of dropping, the same everywhere.
 
     Raises:
         TaskError: the noise is none of these.

@@ -90,7 +90,7 @@ def gpt_plan(noise: str, rate: float) -> Plan:
             embeddings and every branch of every layer, where GPT-2 has dropout outside of
             attention; `words` (word types) on the embeddings; `path` (whole branches, window by
             window).
-        rate: chance of dropping, the same everywhere.
+        rate: probability of dropping, the same everywhere.
 
     Raises:
         TaskError: the noise is none of these.

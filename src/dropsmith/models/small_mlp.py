@@ -64,7 +64,7 @@ def mlp_plan(noise: str, rate: float) -> Plan:
 
     Args:
         noise: `dropout` or `gaussian` on the hidden units; `weights` between the hidden layers.
-        rate: chance of dropping, the same everywhere.
+        rate: probability of dropping, the same everywhere.
 
     Raises:
         TaskError: the noise is none of these.

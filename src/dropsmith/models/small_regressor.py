@@ -86,7 +86,7 @@ def regressor_plan(noise: str, rate: float) -> Plan:
             layer; `words` (word types) on the embedding; `weights` on the recurrent matrix;
             `variational` and `variational-untied`, all of Gal & Ghahramani's (2016) masks, the
             gates sharing one or having one each; `naive`, the latter drawn anew at every step.
-        rate: chance of dropping, the same everywhere.
+        rate: probability of dropping, the same everywhere.
 
     Raises:
         TaskError: the noise is none of these.

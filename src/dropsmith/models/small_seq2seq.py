@@ -161,7 +161,7 @@ def seq2seq_plan(noise: str, rate: float) -> Plan:
         noise: `dropout`, `gaussian` or `locked` (one mask for all tokens of a text) on the
             embeddings and every branch of every layer, where Vaswani et al. (2017) have dropout;
             `words` (token types) on the embeddings; `path` (whole branches, text by text).
-        rate: chance of dropping, the same everywhere.
+        rate: probability of dropping, the same everywhere.
 
     Raises:
         TaskError: the noise is none of these.

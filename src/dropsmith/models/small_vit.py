@@ -93,7 +93,7 @@ def vit_plan(noise: str, rate: float) -> Plan:
     Args:
         noise: `dropout` or `gaussian` on the patches and on both branches of every layer; `path`
             (whole branches, image by image).
-        rate: chance of dropping, the same everywhere.
+        rate: probability of dropping, the same everywhere.
 
     Raises:
         TaskError: the noise is none of these.

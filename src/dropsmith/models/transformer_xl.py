@@ -189,7 +189,7 @@ def xl_plan(noise: str, rate: float) -> Plan:
         noise: `dropout`, `gaussian` or `locked` (one mask for all words of a segment) on the
             embedding, both branches of every layer and the head's input; `words` (word types) on
             the embedding; `path` (whole branches, segment by segment).
-        rate: chance of dropping, the same everywhere.
+        rate: probability of dropping, the same everywhere.
 
     Raises:
         TaskError: the noise is none of these.

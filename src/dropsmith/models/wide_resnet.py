@@ -157,7 +157,7 @@ def wide_plan(noise: str, rate: float) -> Plan:
     Args:
         noise: `dropout`, `gaussian`, `spatial` (whole channels) or `blocks` (3 × 3 pixels) between
             the two convolutions of every block; `path` (whole branches, image by image).
-        rate: chance of dropping, the same everywhere.
+        rate: probability of dropping, the same everywhere.
 
     Raises:
         TaskError: the noise is none of these.

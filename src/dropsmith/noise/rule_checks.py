@@ -42,8 +42,8 @@ def check_rules_ran(installation: Installation, skipped_prefixes: tuple[str, ...
             raise SiteError(
                 f"rule {index + 1} of the plan has noise at {', '.join(certain[:3])}, which never "
                 f"ran\n  rule: {rule!r}\n"
-                "  a module whose settings are read but which is not called drops elsewhere: look "
-                "for its attention() or dropout() site with dropsmith.sites(model, batch)"
+                "  if another call uses the rate of that module, name the call: its attention() or "
+                "dropout() site is listed by dropsmith.sites(model, batch)"
             )
 
 

@@ -201,7 +201,7 @@ class SiteNoise:
         first, want = noise.current.shared_sizes.setdefault(f"{call} {label}", (site, sizes))
         if sizes != want and (noise.running or noise.pass_is_set or not self.once):
             raise PlanError(
-                f"sites of one rule cannot drop by one mask: they need masks of several sizes\n"
+                f"the sites of one rule cannot share a mask: they need masks of different sizes\n"
                 f"  rule's sites: {label}\n"
                 f"  {first} needs {want}\n  {site} needs {sizes}\n"
                 "  write a rule for each size, or leave mask= and calls= out"

@@ -44,7 +44,7 @@ def transfer_rules(
     if rules and not result:
         raise PlanError(
             f"none of the {len(rules)} rules has a layer at its depth in this model\n"
-            "  they are of layers that a model this shallow does not have"
+            "  they name layers that a model of this depth does not have"
         )
     return result
 

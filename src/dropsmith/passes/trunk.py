@@ -91,7 +91,7 @@ class Trunk:
             raise ViewError(
                 f"module {self.name!r}, where the trunk ends, is given nothing of the batch's "
                 f"{self.rows} rows in dimension 0, but {sizes}\n"
-                "  views part where rows come first: name another module, or leave out trunk"
+                "  rows must be in dimension 0 there: name another module, or leave trunk out"
             )
 
     def _fork(self, entering: list[Tensor]) -> None:

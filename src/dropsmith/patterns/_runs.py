@@ -33,9 +33,7 @@ def check_places(pattern: Pattern, shared: str, fresh: str, along: tuple[str, ..
                 + did_you_mean(word, along)
             )
         if word in shared.split():
-            raise PatternError(
-                f"{owner}: {word!r} is both shared and fresh: one place, or one for each step?"
-            )
+            raise PatternError(f"{owner}: {word!r} is both shared and fresh; choose one of them")
 
 
 def places(

@@ -57,5 +57,5 @@ def check_chance(owner: str, name: str, rate: object, kinds: str = "a number") -
     if not 0 <= rate < 1:
         raise PatternError(
             f"{owner}: {name} must be in [0, 1), got {excerpt(rate)}\n"
-            "  rate is the chance of dropping; to switch a site off, use Off()"
+            "  rate is the probability of dropping; to turn a site off, use Off()"
         )

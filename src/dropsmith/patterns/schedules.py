@@ -117,8 +117,8 @@ class DepthRate(Schedule):
 
     def at(self, step: Word) -> float | Tensor:
         raise PatternError(
-            f"{self!r} has no rate until it is known which site is meant\n"
-            "  a plan settles that when installed; by hand: pattern.at_depth(index, count)"
+            f"{self!r} has no rate before the depth of its site is known\n"
+            "  installing a plan determines it; by hand: pattern.at_depth(index, count)"
         )
 
     def at_depth(self, index: int, count: int) -> float:

@@ -33,8 +33,8 @@ class TorchDropout(Pattern):
 
     def draw(self, axes: Axes, source: Source) -> Tensor:
         raise PatternError(
-            "TorchDropout is torch's own draw and has no mask of its own\n"
-            "  it goes on sites that drop already; elsewhere use Bernoulli(rate=...)"
+            "TorchDropout sets the rate of dropout that a model already has, and draws no mask\n"
+            "  use it at sites that drop already; elsewhere use Bernoulli(rate=...)"
         )
 
 

@@ -21,7 +21,7 @@ _RECORDS = ".records.json"
 
 
 def learned_plans() -> tuple[str, ...]:
-    """The names of the plans that were learned here, which `Plan.load` takes."""
+    """The names of the plans that come with dropsmith, which `Plan.load` takes."""
     names = (file.name for file in _folder().iterdir() if file.name.endswith(".json"))
     return tuple(sorted(n.removesuffix(".json") for n in names if not n.endswith(_RECORDS)))
 
@@ -30,7 +30,7 @@ def records_of(name: str) -> tuple[Record, ...]:
     """The runs that a learned plan rests on: trained with it, and what they scored.
 
     Raises:
-        PlanError: no plan of that name was learned here.
+        PlanError: no plan of that name comes with dropsmith.
     """
     _check_learned(name)
     with as_file(_folder() / f"{name}{_RECORDS}") as path:
@@ -68,8 +68,8 @@ def _check_learned(name: str) -> None:
     plan_names = learned_plans()
     if name not in plan_names:
         raise PlanError(
-            f"no file is called {excerpt(name)}, and no plan of that name was learned here\n"
-            f"  learned here: {', '.join(plan_names) or 'none'}" + did_you_mean(name, plan_names)
+            f"no file is called {excerpt(name)}, and no plan of that name comes with dropsmith\n"
+            f"  plans that do: {', '.join(plan_names) or 'none'}" + did_you_mean(name, plan_names)
         )
 
 

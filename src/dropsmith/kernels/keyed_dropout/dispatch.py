@@ -33,7 +33,7 @@ def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> Ten
         x: any floating tensor; dimension 0 holds `len(keys)` views of equal length, in order.
             Raise `ViewError` where it cannot be divided so.
         keys: one key for each view; an element's index counts within its view.
-        rate: chance of dropping, in [0, 1).
+        rate: probability of dropping, in [0, 1).
 
     Raises:
         NoiseError: a view has more than 2³² elements.
@@ -63,7 +63,7 @@ def drop_small(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
     Args:
         x: a floating tensor.
         keys: one key for each view.
-        rate: chance of dropping.
+        rate: probability of dropping.
     """
     words = [(int(key.first) & 0xFFFFFFFF, int(key.second) & 0xFFFFFFFF) for key in keys]
     if len(words) == 1:
