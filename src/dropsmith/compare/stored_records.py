@@ -7,7 +7,7 @@ from pathlib import Path
 from dropsmith.compare.comparison import FILE, Comparison
 from dropsmith.errors import CheckpointError, DataError
 from dropsmith.record import Record, config_id
-from dropsmith.tasks import DataOptions, find_task, model_hash
+from dropsmith.tasks import DataOptions, find_task, model_hash, with_model
 from dropsmith.train import Setup, code_hash
 
 CRASH_STATUS, LOST_STATUS = "crashed", "lost"
@@ -66,7 +66,12 @@ def stored_record(setup: Setup, folder: Path) -> Record | None:
 def data_hash(setup: Setup) -> str:
     """The hash of the examples a setup is run on, which are read once per process."""
     where = None if setup.data is None else Path(setup.data)
-    return find_task(setup.task, where, setup.data_options).load(where, setup.limit).sha256
+    task = find_task(setup.task, where, setup.data_options)
+    data = task.load(where, setup.limit)
+    if setup.model is not None and ":" not in setup.model:
+        # A pretrained model has tokens, or pictures of a size, of its own.
+        data = with_model(task, setup.model, data).load(where, setup.limit)
+    return data.sha256
 
 
 def model_sha256(setup: Setup) -> str | None:

@@ -8,11 +8,13 @@ from dropsmith.tasks.data.preprocessing import Preprocessing
 from dropsmith.tasks.images.preprocessing import PicturePreprocessing
 from dropsmith.tasks.numbers.preprocessing import NumbersPreprocessing
 from dropsmith.tasks.text.preprocessing import TextPreprocessing
+from dropsmith.tasks.text.token_preprocessing import TokenPreprocessing
 
 _CLASSES: tuple[type[Preprocessing], ...] = (
     TextPreprocessing,
     NumbersPreprocessing,
     PicturePreprocessing,
+    TokenPreprocessing,
 )
 
 

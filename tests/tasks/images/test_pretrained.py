@@ -9,7 +9,7 @@ import dropsmith as ds
 from dropsmith.compare import Design
 from dropsmith.errors import TaskError
 from dropsmith.models import PretrainedImages
-from dropsmith.tasks import Budget, find_task, with_model
+from dropsmith.tasks import Budget, DataOptions, find_task, with_model
 from dropsmith.train import train
 
 transformers = pytest.importorskip("transformers")
@@ -126,3 +126,18 @@ def test_without_the_hub_a_name_is_an_error_that_says_what_to_do(monkeypatch, pi
     task = tuned("google/vit-base-patch16-224", pictures)
     with pytest.raises(TaskError, match=r"cannot fetch the pretrained model 'google/vit-base"):
         task.model(task.load())
+
+
+def test_pictures_of_a_folder_are_read_in_the_size_the_model_was_trained_on(checkpoint, pictures):
+    from dropsmith.compare.stored_records import data_hash
+    from dropsmith.train import task_and_data
+
+    task = tuned(checkpoint, pictures)
+    data = task.load()
+    assert data.train.tensors()["image"].shape[1:] == (3, 12, 12)
+    options = DataOptions(image_size=(8, 8))
+    own = with_model(find_task(str(pictures), data_options=options), str(checkpoint), data)
+    assert own.load().train.tensors()["image"].shape[1:] == (3, 8, 8)
+    design = Design(task=task, methods=("none",), budget=task.budget, model=str(checkpoint))
+    setup = design.setup("none", design.settings("none")[0], 0)
+    assert data_hash(setup) == task_and_data(setup)[1].sha256 == data.sha256

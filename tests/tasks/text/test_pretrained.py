@@ -1,11 +1,23 @@
 """Fine-tuning by name, on tiny checkpoints of two families that are written here."""
 
+import csv
+import json
+import shutil
+
 import pytest
 import torch
 
 from dropsmith.compare import Design
 from dropsmith.errors import TaskError
-from dropsmith.tasks import Budget, find_task, with_model
+from dropsmith.tasks import (
+    Budget,
+    DataOptions,
+    find_task,
+    preprocessing_from_json,
+    with_model,
+)
+from dropsmith.tasks.text.pretrained import fine_tuning
+from dropsmith.tasks.text.token_preprocessing import longest_text, tokeniser_of
 from dropsmith.train import train
 
 transformers = pytest.importorskip("transformers")
@@ -181,3 +193,64 @@ def test_files_of_a_model_that_do_not_belong_together_are_one_sentence(
         TaskError, match=message or "cannot read the pretrained model in the folder"
     ):
         tuned.load()
+
+
+def test_a_record_is_found_by_the_hash_of_the_tokens_it_was_trained_on(checkpoint, table):
+    from dropsmith.compare.stored_records import data_hash
+    from dropsmith.train import task_and_data
+
+    task = find_task(str(table))
+    tuned = with_model(task, str(checkpoint), task.load())
+    design = Design(task=tuned, methods=("none",), budget=fine_tuning(1, 8), model=str(checkpoint))
+    setup = design.setup("none", design.settings("none")[0], 0)
+    assert data_hash(setup) == task_and_data(setup)[1].sha256
+    assert data_hash(setup) != task.load().sha256
+
+
+def test_new_texts_become_the_tokens_of_training_without_the_old_folder(
+    checkpoint, table, tmp_path
+):
+    task = find_task(str(table))
+    data = with_model(task, str(checkpoint), task.load()).load()
+    (tmp_path / "run").mkdir()
+    data.preprocessing.save_files(tmp_path / "run")
+    stored = json.loads(json.dumps(data.preprocessing.to_json()))
+    shutil.rmtree(checkpoint)
+    tokeniser_of.cache_clear()
+    steps = preprocessing_from_json(stored, tmp_path / "run")
+    read = steps.read(table)
+    columns = read.part.tensors()
+    assert set(columns) | {"labels"} == set(data.train.tensors())
+    stored_rows = {
+        (*row[row != 0].tolist(), int(label))
+        for part in (data.train, data.validation, data.test)
+        for row, label in zip(part.tensors()["input_ids"], part.tensors()["labels"], strict=True)
+    }
+    found = zip(columns["input_ids"], read.labels.tolist(), strict=True)
+    assert {(*row[row != 0].tolist(), label) for row, label in found} == stored_rows
+
+
+def test_texts_are_never_longer_than_the_model_takes(checkpoint, table):
+    """A BERT of 512 positions takes as many tokens, a RoBERTa two fewer: one for each begin."""
+    most = 512 if checkpoint.name == "bert" else 510
+    task = find_task(str(table))
+    longer = DataOptions(text_length=most + 1)
+    too_long = with_model(find_task(str(table), data_options=longer), str(checkpoint), task.load())
+    with pytest.raises(TaskError, match=f"up to {most} tokens, and {most + 1} are to be kept"):
+        too_long.load()
+    options = DataOptions(text_length=5)
+    task = find_task(str(table), data_options=options)
+    data = with_model(task, str(checkpoint), task.load()).load()
+    assert data.train.tensors()["input_ids"].shape[1] == 5
+    assert dict(data.notes)["text length"].startswith("the first 5 tokens are kept; ")
+    with table.open() as file:
+        sizes = [len(row["text"].split()) + 2 for row in csv.DictReader(file)]
+    share = 100 * sum(size > 5 for size in sizes) / len(sizes)
+    assert share == 100
+    assert "100.0 % of the training texts are longer" in dict(data.notes)["text length"]
+    config = json.loads((checkpoint / "config.json").read_text())
+    config["max_position_embeddings"] = 20
+    (checkpoint / "config.json").write_text(json.dumps(config))
+    longest_text.cache_clear()
+    data = with_model(find_task(str(table)), str(checkpoint), task.load()).load()
+    assert data.train.tensors()["input_ids"].shape[1] == (20 if most == 512 else 18)

@@ -33,6 +33,7 @@ from dropsmith.tasks.seq2seq.seq2seq_task import (
 )
 from dropsmith.tasks.seq2seq.sequences import Sequences, pad_rows
 from dropsmith.tasks.task import Data, Task
+from dropsmith.tasks.text.token_preprocessing import longest_text, tokeniser_of
 from dropsmith.terms import Loss
 
 SOURCE, TARGET = 1_024, 256
@@ -93,7 +94,7 @@ class PretrainedWriterTask(Task):
         return self.task.score(output, batch)
 
     def score_generation(self, model: nn.Module, data: Data) -> GenerationScores:
-        tokeniser = _tokeniser(self.checkpoint)
+        tokeniser = tokeniser_of(self.checkpoint)
 
         def text(numbers: Sequence[int]) -> str:
             return str(tokeniser.decode(numbers, skip_special_tokens=True)).strip()
@@ -130,23 +131,18 @@ _WRITING: Mapping[str, Mapping[str, Any]] = {
 def _read(
     reader: Reader, checkpoint: str, data: Path | None, limit: int | None, bounds: Bounds
 ) -> Data:
-    tokeniser, pairs = _tokeniser(checkpoint), pairs_of(reader, data, limit, bounds)
+    tokeniser, pairs = tokeniser_of(checkpoint), pairs_of(reader, data, limit, bounds)
+    own = longest_text(checkpoint)
+    most = (SOURCE, TARGET) if own is None else (min(SOURCE, own), min(TARGET, own))
     with pretrained_faults(checkpoint):
         first, pad = _first_token(checkpoint), int(tokeniser.pad_token_id)
         names = tuple(map(str, tokeniser.convert_ids_to_tokens(range(len(tokeniser)))))
-        parts = [_part(tokeniser, pairs.parts[part], first, pad) for part in PARTS]
+        parts = [_part(tokeniser, pairs.parts[part], first, pad, most) for part in PARTS]
     check_tokens(checkpoint, max(int(part.source.max()) for part in parts))
     return Data.of(
         parts,
         names=names,
         source=f"{pairs.source}, in tokens of {checkpoint}",
-    )
-
-
-@lru_cache(maxsize=2)
-def _tokeniser(checkpoint: str) -> Any:
-    return load_pretrained(
-        checkpoint, transformers_library(checkpoint).AutoTokenizer.from_pretrained
     )
 
 
@@ -158,10 +154,12 @@ def _first_token(checkpoint: str) -> int:
     return int(config.decoder_start_token_id)
 
 
-def _part(tokeniser: Any, pairs: Sequence[Pair], first: int, pad: int) -> Sequences:
-    sources = tokeniser([source for source, _ in pairs], truncation=True, max_length=SOURCE)
+def _part(
+    tokeniser: Any, pairs: Sequence[Pair], first: int, pad: int, most: tuple[int, int]
+) -> Sequences:
+    sources = tokeniser([source for source, _ in pairs], truncation=True, max_length=most[0])
     targets = tokeniser(
-        text_target=[references[0] for _, references in pairs], truncation=True, max_length=TARGET
+        text_target=[references[0] for _, references in pairs], truncation=True, max_length=most[1]
     )
     return Sequences(
         pad_rows(sources["input_ids"], pad),

@@ -1,34 +1,31 @@
 """A text task with a pretrained model, as the papers fine-tune them: `--model bert-base-cased`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from dropsmith.errors import TaskError
 from dropsmith.models import (
     PRETRAINED_NOISES,
     PretrainedClassifier,
     check_tokens,
-    load_pretrained,
-    pretrained_faults,
     pretrained_plan,
     pretrained_upper_half,
-    transformers_library,
 )
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.data_options import DataOptions
-from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.selection import PARTS, check_limit
 from dropsmith.tasks.learning_rates import Linear
 from dropsmith.tasks.meters import Meter
 from dropsmith.tasks.task import Data, Kind, Task
-from dropsmith.tasks.text.source import Examples, TextSource
+from dropsmith.tasks.text.source import TextSource, length_note
 from dropsmith.tasks.text.text_task import TextTask
+from dropsmith.tasks.text.token_preprocessing import TokenPreprocessing, longest_text
 from dropsmith.terms import Loss
 
 LONGEST = 128
@@ -77,7 +74,9 @@ class PretrainedTextTask(Task):
         place = data if data is not None else self.task.home
         path = place.resolve() if place is not None else None
         check_limit(limit)
-        return _read(self.task.source, self.checkpoint, path, limit, self.data_options)
+        source = self.task.source.with_options(self.data_options)
+        states = source.states(path)
+        return _read(source, self.checkpoint, path, limit, self.data_options, states)
 
     def model(self, data: Data) -> nn.Module:
         return PretrainedClassifier(self.checkpoint, max(data.classes, 1))
@@ -115,38 +114,40 @@ _BUDGETS = {
 
 @lru_cache(maxsize=2)
 def _read(
-    source: TextSource, checkpoint: str, data: Path | None, limit: int | None, options: DataOptions
+    source: TextSource,
+    checkpoint: str,
+    data: Path | None,
+    limit: int | None,
+    options: DataOptions,
+    states: object,
 ) -> Data:
-    library = transformers_library(checkpoint).AutoTokenizer
-    tokeniser = load_pretrained(checkpoint, library.from_pretrained)
+    length = _length(checkpoint, options.text_length)
     examples = source.examples(data, limit, options)
-    with pretrained_faults(checkpoint):
-        splits = [_split(tokeniser, examples, part) for part in PARTS]
+    steps = TokenPreprocessing(
+        reading=examples.reading, label=examples.label, checkpoint=checkpoint, length=length
+    )
+    splits = [steps.split(examples.texts[part], examples.labels[part]) for part in PARTS]
     numbers = (int(part.columns["input_ids"].max()) for part in splits)
     check_tokens(checkpoint, max(numbers))
+    sizes = steps.sizes(examples.texts["train"])
     return Data.of(
         splits,
         names=examples.names,
         source=f"{examples.source}, in tokens of {checkpoint}",
+        mean=examples.label.mean,
+        notes=(*examples.notes, length_note(sizes, length, "tokens")),
+        preprocessing=steps,
     )
 
 
-def _split(tokeniser: Any, examples: Examples, part: str) -> Split:
-    columns = _tokens(tokeniser, examples.texts[part])
-    return Split(
-        columns | {"labels": examples.labels[part]},
-        padded_columns=tuple(columns),
-        unit=examples.label.unit,
-        equal_widths=True,
-    )
-
-
-def _tokens(tokeniser: Any, texts: Sequence[tuple[str, ...]]) -> dict[str, Tensor]:
-    sentences = [list(column) for column in zip(*texts, strict=True)]
-    encoding = tokeniser(
-        *sentences, truncation=True, max_length=LONGEST, padding=True, return_tensors="pt"
-    )
-    real = encoding["attention_mask"].bool()
-    # Zeros where nothing is attended to, whatever the padding token: a batch then keeps no more
-    # columns than it needs.
-    return {name: torch.where(real, column, 0) for name, column in encoding.items()}
+def _length(checkpoint: str, wanted: int | None) -> int:
+    """The tokens that are kept of a text, never more than the model takes."""
+    most = longest_text(checkpoint)
+    if wanted is None:
+        return LONGEST if most is None else min(LONGEST, most)
+    if most is not None and wanted > most:
+        raise TaskError(
+            f"{checkpoint} takes texts of up to {most:,} tokens, and {wanted:,} are to be kept\n"
+            f"  give --text-length {most} or fewer"
+        )
+    return wanted

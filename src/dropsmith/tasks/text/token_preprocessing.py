@@ -1,0 +1,166 @@
+"""The steps from the rows of a table to the tokens of a pretrained model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Literal, Self
+
+import torch
+from annotated_types import Ge, Le
+from torch import Tensor
+from typing_extensions import TypedDict
+
+from dropsmith.files import check, whole_file
+from dropsmith.models import load_pretrained, pretrained_faults, transformers_library
+from dropsmith.tasks.data.bounds import USUAL, Bounds
+from dropsmith.tasks.data.label_column import LabelColumn, StoredLabelColumn
+from dropsmith.tasks.data.part import Part, Split
+from dropsmith.tasks.data.preprocessing import Inputs, Preprocessing
+from dropsmith.tasks.data.table_reading import StoredTableReading, TableReading
+from dropsmith.tasks.text.preprocessing import sentences_of
+
+_NO_MAXIMUM = 1_000_000
+"""Tokenisers without a maximum of their own say a number above this."""
+
+_OFFSET_POSITIONS = ("roberta", "camembert", "mpnet", "longformer", "data2vec", "xmod", "ibert")
+"""Kinds of models whose positions begin after that of padding."""
+
+
+class StoredTokenPreprocessing(TypedDict):
+    """Preprocessing by a tokeniser in JSON; its files lie in the same folder."""
+
+    kind: Literal["tokens"]
+    input: str | None
+    reading: StoredTableReading
+    label: StoredLabelColumn
+    length: Annotated[int, Ge(1), Le(1_000_000)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenPreprocessing(Preprocessing):
+    """Texts by the tokens of a pretrained model, the first `length` of each text or pair.
+
+    Args:
+        reading: the columns of texts, and how a table is read.
+        label: the column of labels.
+        checkpoint: the model's name on the Hub, or a folder with the files of its tokeniser.
+        length: tokens kept of a text or a pair.
+    """
+
+    kind = "tokens"
+
+    reading: TableReading
+    label: LabelColumn
+    checkpoint: str
+    length: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "input": self.input,
+            "reading": self.reading.to_json(),
+            "label": self.label.to_json(),
+            "length": self.length,
+        }
+
+    @classmethod
+    def from_json(cls, values: Any, folder: Path) -> Self:
+        stored = check(values, StoredTokenPreprocessing)
+        return cls(
+            input=stored["input"],
+            reading=TableReading.from_json(stored["reading"]),
+            label=LabelColumn.from_json(stored["label"]),
+            checkpoint=str(folder),
+            length=stored["length"],
+        )
+
+    def save_files(self, folder: Path) -> None:
+        """Write the tokeniser's files, each whole or not at all."""
+        with TemporaryDirectory() as place:
+            tokeniser_of(self.checkpoint).save_pretrained(place)
+            for file in sorted(path for path in Path(place).iterdir() if path.is_file()):
+                with whole_file(folder / file.name) as partial:
+                    copyfile(file, partial)
+
+    @property
+    def is_paired(self) -> bool:
+        """True if an example is a pair of texts."""
+        return len(self.reading.columns) == 2
+
+    def read(self, source: Path, bounds: Bounds = USUAL) -> Inputs:
+        return self.inputs(self.reading.rows(source, bounds))
+
+    def inputs(self, rows: Sequence[Mapping[str, Any]]) -> Inputs:
+        texts = [sentences_of(row, self.is_paired) for row in self.reading.cells(rows)]
+        part = self.with_input_name(self.split(texts))
+        return Inputs(names=self.reading.names(rows), part=part, labels=self.label.of_rows(rows))
+
+    def example(self) -> Part:
+        return self.with_input_name(self.split([("",) * (2 if self.is_paired else 1)]))
+
+    def split(self, texts: Sequence[tuple[str, ...]], labels: Tensor | None = None) -> Split:
+        """The columns of the tokeniser, and of labels where there are some."""
+        sentences = [list(column) for column in zip(*texts, strict=True)]
+        with pretrained_faults(self.checkpoint):
+            encoding = tokeniser_of(self.checkpoint)(
+                *sentences,
+                truncation=True,
+                max_length=self.length,
+                padding=True,
+                return_tensors="pt",
+            )
+        real = encoding["attention_mask"].bool()
+        # Zeros where nothing is attended to, whatever the padding token: a batch then keeps no more
+        # columns than it needs.
+        columns = {name: torch.where(real, column, 0) for name, column in encoding.items()}
+        labelled = columns if labels is None else columns | {"labels": labels}
+        return Split(
+            labelled, padded_columns=tuple(columns), unit=self.label.unit, equal_widths=True
+        )
+
+    def sizes(self, texts: Sequence[tuple[str, ...]]) -> list[int]:
+        """The number of tokens of each text or pair, up to one more than are kept."""
+        sentences = [list(column) for column in zip(*texts, strict=True)]
+        with pretrained_faults(self.checkpoint):
+            encoding = tokeniser_of(self.checkpoint)(
+                *sentences, truncation=True, max_length=self.length + 1
+            )
+        return [len(tokens) for tokens in encoding["input_ids"]]
+
+
+@lru_cache(maxsize=4)
+def tokeniser_of(checkpoint: str) -> Any:
+    """The tokeniser of a pretrained model, read once per process.
+
+    Raises:
+        TaskError: it cannot be fetched or read.
+        MissingExtra: transformers is not installed.
+    """
+    library_class = transformers_library(checkpoint).AutoTokenizer
+    return load_pretrained(checkpoint, library_class.from_pretrained)
+
+
+@lru_cache(maxsize=4)
+def longest_text(checkpoint: str) -> int | None:
+    """The most tokens of a text that a pretrained model takes; None where it has no maximum.
+
+    It is the tokeniser's own maximum, or the number of the model's positions where that is less.
+
+    Raises:
+        TaskError: the files of the model cannot be fetched or read.
+        MissingExtra: transformers is not installed.
+    """
+    library_class = transformers_library(checkpoint).AutoConfig
+    config = load_pretrained(checkpoint, library_class.from_pretrained)
+    maxima = [getattr(tokeniser_of(checkpoint), "model_max_length", None)]
+    positions = getattr(config, "max_position_embeddings", None)
+    if isinstance(positions, int) and positions > 0:
+        kind, pad = str(getattr(config, "model_type", "")), getattr(config, "pad_token_id", None)
+        begins_late = any(word in kind for word in _OFFSET_POSITIONS)
+        offset = pad + 1 if begins_late and isinstance(pad, int) else 0
+        maxima.append(positions - offset)
+    known = [m for m in maxima if isinstance(m, int) and 0 < m <= _NO_MAXIMUM]
+    return min(known, default=None)
