@@ -48,7 +48,7 @@ WORDS = (
     ),
     *("x" * 300, "[red]", "[/]", "[link=x]y[/link]", "é\u202eß", "a\nb", "\x1b[31m", "'\"`$()"),
     *("<b>&", "%s{}", "missing/file.json", "/dev/null", "/proc/self/nothing", ".", "file.txt"),
-    *("empty", "pipe", "folder", "plan.json", "table.csv", "pictures", "journal:", "hf://"),
+    *("empty", "pipe", "folder", "run", "plan.json", "table.csv", "pictures", "journal:", "hf://"),
     *("journal:file.txt", "journal:folder", "sqlite:///folder", "sqlite:///file.txt", "hf://a"),
     *("postgresql://", "mysql://a/b", "study?a=#b%20.db", "ray:", "serial", "local", "random"),
     *("tpe", "conv", "sequence", "asha", "median", "bf16", "fp16"),
@@ -94,8 +94,9 @@ def lines_of(rng: random.Random) -> Iterator[list[str]]:
         options = [p for p in commands[name].params if p.param_type_name == "option"]
         arguments = [p for p in commands[name].params if p.param_type_name == "argument"]
         words = [name]
-        for _ in arguments:
-            words += [rng.choice(("digits", "digits", *WORDS))]
+        for argument in arguments:
+            if argument.required or rng.random() < 0.5:
+                words += [rng.choice(("digits", "digits", "run", *WORDS))]
         for option in rng.sample(options, min(len(options), rng.choice((1, 1, 2, 3)))):
             words += [rng.choice(option.opts)]
             words += [] if option.is_flag else [rng.choice(WORDS)]
@@ -137,4 +138,5 @@ def _fill(folder: Path) -> None:
     (folder / "empty").touch()
     for name in ("plan", "table", "png"):
         KINDS[name].make(folder)
+    KINDS["configuration of a run"].make(folder / "run")
     os.mkfifo(folder / "pipe")

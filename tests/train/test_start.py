@@ -220,6 +220,14 @@ def test_the_same_words_in_another_order_are_another_vocabulary(tmp_path):
         Start.of(tmp_path / "best").load_into(model, spoken("b", "a"))
 
 
+def test_the_folder_of_a_run_that_was_moved_still_says_whose_weights_they_are(tmp_path):
+    record = train(digits(), tmp_path / "run")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    start = Start.of(tmp_path / "moved")
+    assert start.record == record
+    assert start.description["record"] == record.id
+
+
 def test_only_texts_have_a_vocabulary():
     assert words_hash(find_task("digits").load(limit=100)) is None
     hashes = {words_hash(spoken(*words)) for words in (("ab", "c"), ("a", "bc"), ("c", "ab"))}

@@ -43,7 +43,7 @@ def load_trained_model(setup: "Setup", run: Path) -> "tuple[nn.Module, Part]":
     if not path.exists():
         raise DataError(
             f"the record of this run is there, but its weights are not: {path}\n"
-            f"  to train it anew, remove {run}.json"
+            "  to train it anew, add --again"
         )
     with torch.random.fork_rng(devices=[]):
         model = task.model(data)

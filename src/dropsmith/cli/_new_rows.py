@@ -171,6 +171,8 @@ def _lines(bounds: "Bounds") -> list[dict[str, Any]]:
     from dropsmith.tasks import json_rows
 
     place, rows = Path("standard input"), []
+    if sys.stdin is None:
+        raise DataError("standard input is closed\n  give a file of the new examples")
     lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8")
     try:
         for _, row in json_rows(place, lines):

@@ -9,7 +9,14 @@ from torch import Tensor, nn
 
 from dropsmith.errors import DataError, TaskError
 from dropsmith.record import Record, is_record
-from dropsmith.run_folder import WEIGHTS, first_names, read_weights, weight_differences
+from dropsmith.run_folder import (
+    WEIGHTS,
+    describes_run,
+    first_names,
+    read_record,
+    read_weights,
+    weight_differences,
+)
 from dropsmith.tasks import Data
 from dropsmith.train.checkpoint import FILE
 from dropsmith.train.environment import words_hash
@@ -63,8 +70,12 @@ class Start:
         """
         file = self.weights.resolve()
         path = file.parent.with_name(f"{file.parent.name}.json")
-        is_ours = file.name == WEIGHTS and path.exists() and is_record(path)
-        return Record.load(path) if is_ours else None
+        if file.name != WEIGHTS:
+            return None
+        if path.exists() and is_record(path):
+            return Record.load(path)
+        # A folder that was moved has a record of its own.
+        return read_record(file.parent) if describes_run(file.parent) else None
 
     @property
     def description(self) -> dict[str, Any]:
