@@ -64,7 +64,7 @@ class Watched:
             self.steps.append(flatten(state.model))
             return found
 
-        def told(model, task, part):
+        def told(model, task, part, **options):
             self.shown.append(flatten(model))
             return {"nll": next(losses)}
 
