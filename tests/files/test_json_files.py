@@ -9,7 +9,7 @@ from annotated_types import Ge, Le
 from typing_extensions import TypedDict
 
 from dropsmith.errors import DataError, PlanError
-from dropsmith.files import check, json_files, parse_json, read_json
+from dropsmith.files import check, json_files, json_text, parse_json, read_json
 
 
 class _Inner(TypedDict):
@@ -125,3 +125,14 @@ def test_a_text_is_read_as_a_file_is(text: str | bytes):
         parse_json(text[:-1])
     with pytest.raises(DataError, match="it is not JSON: "):
         parse_json("[" * 5000)
+
+
+NUMBERS = {"a": [float("nan"), float("inf"), -float("inf"), 0.5], "NaN": '-Infinity, NaN " NaN'}
+
+
+def test_json_that_is_written_has_no_constants_that_json_lacks():
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    values = json.loads(json_text(NUMBERS), parse_constant=refuse)
+    assert values == NUMBERS | {"a": [None, float("inf"), -float("inf"), 0.5]}

@@ -1,6 +1,7 @@
 """What modules draw by their own code is seen where no site explains it, and nowhere else."""
 
 import random
+import threading
 import warnings
 
 import numpy as np
@@ -210,3 +211,39 @@ def test_a_rule_on_a_layer_that_is_skipped_is_no_error_and_one_beside_it_is():
         for _ in range(3):
             with pytest.raises(SiteError, match="never ran"):
                 model(x)
+
+
+class DrawingThread:
+    """Draws from the generators that all threads share, between what the model draws."""
+
+    def __init__(self):
+        self.going = True
+        self.thread = threading.Thread(target=self.draw, daemon=True)
+
+    def draw(self):
+        while self.going:
+            torch.rand(1)
+            np.random.random()
+            random.random()
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.going = False
+        self.thread.join()
+
+
+def test_what_another_thread_draws_is_laid_at_no_modules_door():
+    model, x = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 3)), seeded(6, 4)
+    with DrawingThread():
+        for _ in range(5):
+            assert own_draws(model, lambda: [model(x) for _ in range(20)]).generators == {}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in OWN if OWN[kind][0] == "torch"])
+def test_what_a_module_draws_from_torch_is_seen_beside_another_threads_draws(kind):
+    model, x = net(kind), seeded(6, 4)
+    with DrawingThread():
+        for _ in range(3):
+            assert own_draws(model, lambda: model(x)).generators == {"1.1": {"torch"}}

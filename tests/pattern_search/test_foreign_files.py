@@ -66,7 +66,11 @@ def test_a_file_that_is_no_journal_stays_as_it_is(name: str, tmp_path: Path):
     path = tmp_path / "file.log"
     path.write_bytes(FOREIGN[name])
     os.utime(path, (1, 1))
-    refused(f"journal:{path}", tmp_path, "it is a journal|its first line is not")
+    refused(
+        f"journal:{path}",
+        tmp_path,
+        "it is a journal|its first line is not|its only line is cut short",
+    )
 
 
 def test_a_journal_of_optunas_that_holds_no_search_stays_as_it_is(tmp_path: Path):
@@ -105,8 +109,29 @@ def test_an_empty_file_becomes_a_journal_and_a_first_line_that_was_cut_short_too
     path.touch()
     whole = run(f"journal:{path}")
     first = path.read_bytes().splitlines()[0]
-    path.write_bytes(first[: len(first) // 2])
-    assert [t.tokens for t in run(f"journal:{path}").trials] == [t.tokens for t in whole.trials]
+    for length in (len(b'{"op_code":0'), 20, 26, len(first) // 2, len(first)):
+        path.write_bytes(first[:length])
+        again = run(f"journal:{path}")
+        assert [t.tokens for t in again.trials] == [t.tokens for t in whole.trials]
+
+
+@pytest.mark.parametrize("length", [1, 5, len(b'{"op_code":')])
+def test_too_little_of_a_first_line_to_say_whose_it_is_stays_and_the_way_on_is_said(
+    length: int, tmp_path: Path
+):
+    path = tmp_path / "file.log"
+    path.write_bytes(b'{"op_code":0,"worker_id":"'[:length])
+    says = rf"cut short after {length} bytes[\s\S]*remove it and give the same command again"
+    refused(f"journal:{path}", tmp_path, says)
+
+
+def test_a_database_whose_tables_have_the_names_of_optunas_stays_as_it_is(tmp_path: Path):
+    path = tmp_path / "study.db"
+    for table, columns in (("studies", "id, title"), ("trials", "trial_id, note")):
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"create table {table} ({columns})")
+        refused(str(path), tmp_path, f"its table '{table}' has no column")
+        path.unlink()
 
 
 @pytest.mark.parametrize("kind", ["journal:", ""])

@@ -1,14 +1,13 @@
 """`dropsmith predict RUN NEW`: the predictions of a finished run for new examples."""
 
 import io
-import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dropsmith.cli._interrupts import interrupts_noted
-from dropsmith.cli._output import console, progress_bar
+from dropsmith.cli._output import console, print_json, progress_bar
 from dropsmith.cli._prediction_files import check_out, row_writer
 from dropsmith.errors import DataError, TaskError
 
@@ -217,7 +216,7 @@ def _report(
     if options.as_json:
         if options.out is not None:
             summary = {"run": predictor.record.id, "rows": len(inputs.names), "samples": samples}
-            print(json.dumps(summary | {"out": str(options.out), "scores": scores}, indent=1))
+            print_json(summary | {"out": str(options.out), "scores": scores})
         return
     output = console(stderr=options.out is None)
     if options.out is not None:

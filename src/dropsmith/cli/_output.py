@@ -37,12 +37,17 @@ def progress_bar(on: "Console", *columns: "ProgressColumn | str") -> "Progress":
     return Progress(*texts, console=on, disable=not on.is_terminal)
 
 
+def print_json(values: Any) -> None:
+    """Print values as JSON that every reader takes: null for NaN, 1e999 for infinity."""
+    from dropsmith.files import json_text
+
+    print(json_text(values), end="")
+
+
 def show(comparison: "Comparison", page: Path, as_json: bool, place: "Place | None" = None) -> None:
     """Print a comparison on standard output: tables, sentences, and at the end the answer."""
     if as_json:
-        from dropsmith.files import json_text
-
-        print(json_text(as_object(comparison, page, place)), end="")
+        print_json(as_object(comparison, page, place))
         return
     from dropsmith.report import (
         answer_text,

@@ -1,7 +1,6 @@
 """Files that predictions are written to row by row: CSV, TSV, JSON lines and Parquet."""
 
 import csv
-import json
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from dropsmith.errors import MissingExtra, TaskError
+from dropsmith.files import json_line
 
 if TYPE_CHECKING:
     from dropsmith.prediction import Table
@@ -98,7 +98,7 @@ class _Lines(RowWriter):
     def write(self, table: "Table") -> None:
         for row in zip(*table.values(), strict=True):
             fields = dict(zip(table, row, strict=True))
-            self._file.write(json.dumps(fields, ensure_ascii=False) + "\n")
+            self._file.write(json_line(fields))
 
 
 class _Parquet(RowWriter):

@@ -15,6 +15,7 @@ from dropsmith.cli._options import (
     Rate,
     TaskName,
 )
+from dropsmith.cli._output import print_json
 from dropsmith.cli._values import allow_modules, find, plan_of
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ def audit(
 
     Example: dropsmith audit digits --with blocks --rate 0.2
     """
-    import json
-
     from dropsmith.cli._model import model_and_batch
     from dropsmith.passes import audit as audit_of
 
@@ -54,7 +53,7 @@ def audit(
     network, batch = model_and_batch(audit_task, data)
     with audit_plan.installed(network, batch):
         report = audit_of(network.train(not evaluate), batch)
-    print(json.dumps(_as_object(report), indent=1) if as_json else report)
+    print_json(_as_object(report)) if as_json else print(report)
     if any(not row.on and row.how != "off" for row in report.rows):
         raise typer.Exit(1)
 

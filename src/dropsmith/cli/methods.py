@@ -1,13 +1,12 @@
 """`dropsmith methods`: what each method does, and what can be set of it."""
 
-import json
 import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dropsmith.cli._options import AsJson
-from dropsmith.cli._output import console
+from dropsmith.cli._output import console, print_json
 
 if TYPE_CHECKING:
     from dropsmith.compare import Method
@@ -42,7 +41,7 @@ def methods(name: Name = None, with_: With = None, as_json: AsJson = False) -> N
     rows = {spelled.strip(): find_method(spelled.strip()) for spelled in names}
     if as_json:
         objects = [_as_object(*row) for row in rows.items()]
-        print(json.dumps(objects[0] if name is not None else objects, indent=1))
+        print_json(objects[0] if name is not None else objects)
     elif name is not None:
         _show_one(*next(iter(rows.items())))
     else:

@@ -1,6 +1,5 @@
 """`dropsmith predict`: how sure a trained model is, over the test set."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,7 +29,7 @@ from dropsmith.cli._options import (
     Settings,
     StartFrom,
 )
-from dropsmith.cli._output import console
+from dropsmith.cli._output import console, print_json
 from dropsmith.cli._single import check_setup, record_of, setup_of
 from dropsmith.cli._uncertainty import check_items, uncertainty
 from dropsmith.cli._values import allow_modules, folder_of
@@ -172,7 +171,7 @@ def predict(
         print(f"the run did not finish: {record.status}")
         raise typer.Exit(1)
     summary = uncertainty(setup, record, folder, samples)
-    print(json.dumps(summary, indent=1)) if as_json else _show(summary)
+    print_json(summary) if as_json else _show(summary)
 
 
 def _show(summary: dict[str, Any]) -> None:

@@ -1,13 +1,12 @@
 """`dropsmith recipes`: rows of the papers' tables, and which of them were run here."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dropsmith.cli._options import AsJson
-from dropsmith.cli._output import console
+from dropsmith.cli._output import console, print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,7 +39,7 @@ def recipes(out: Runs = None, as_json: AsJson = False) -> None:
 
     folders = {recipe: out or Path("runs") / recipe.task for recipe in RECIPES.values()}
     if as_json:
-        print(json.dumps([_line(*item) for item in folders.items()], indent=1))
+        print_json([_line(*item) for item in folders.items()])
     else:
         _show(folders)
 

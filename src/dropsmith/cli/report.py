@@ -1,12 +1,12 @@
 """`dropsmith report`: the page and the tables again, from records."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dropsmith.cli._options import Allow, AsJson, DataFolder, ModelName
+from dropsmith.cli._output import print_json
 from dropsmith.cli._values import allow_modules
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _searches(
     _fill(into, runs, plan_grid(searches))
     page = write_search_page(searches, runs, comparison, data, model, data_options)
     if as_json:
-        print(json.dumps(as_object(searches, comparison, runs, page), indent=1))
+        print_json(as_object(searches, comparison, runs, page))
     else:
         show(searches, comparison, runs, page)
 
@@ -108,13 +108,12 @@ def _runs(
     as_json: bool,
 ) -> None:
     from dropsmith.cli._output import show_runs
-    from dropsmith.files import json_text
     from dropsmith.report import runs_grid, runs_in, write_runs_page
 
     records = runs_in(runs)
     page = write_runs_page(records, runs, data, model, data_options)
     _fill(into, runs, runs_grid(records))
     if as_json:
-        print(json_text([record.to_json() for record in records]), end="")
+        print_json([record.to_json() for record in records])
         return
     show_runs(records, page)

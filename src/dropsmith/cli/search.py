@@ -1,6 +1,5 @@
 """`dropsmith search`: a pattern learned on a task."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from dropsmith.cli._options import (
     Precision,
     TaskName,
 )
+from dropsmith.cli._output import print_json
 from dropsmith.cli._recipe import PresetName, is_recipe
 from dropsmith.cli._retraining import RetrainSeeds, RetrainWith, compare_best_plans, rivals
 from dropsmith.cli._search_options import (
@@ -157,6 +157,6 @@ def _finish(
 
     page = write_search_page(searches, folder, comparison, data, setup.model, setup.data_options)
     if as_json:
-        print(json.dumps(as_object(searches, comparison, folder, page), indent=1))
+        print_json(as_object(searches, comparison, folder, page))
     else:
         show(searches, comparison, folder, page)

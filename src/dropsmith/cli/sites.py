@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from dropsmith.cli._options import AsJson, DataFolder, ModelName, TaskName
-from dropsmith.cli._output import console
+from dropsmith.cli._output import console, print_json
 from dropsmith.cli._values import find
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ def sites(
 
     Example: dropsmith sites digits
     """
-    import json
     from dataclasses import asdict
 
     from dropsmith.cli._model import model_and_batch
@@ -32,7 +31,7 @@ def sites(
 
     model_sites = sites_of(*model_and_batch(find(task, data, model, data_options), data))
     if as_json:
-        print(json.dumps([asdict(site) for site in model_sites], indent=1))
+        print_json([asdict(site) for site in model_sites])
         return
     from rich import box
     from rich.table import Table

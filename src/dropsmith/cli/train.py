@@ -29,6 +29,7 @@ from dropsmith.cli._options import (
     TaskName,
     Trackers,
 )
+from dropsmith.cli._output import print_json
 from dropsmith.cli._recipe import LIST, PresetName, is_recipe, recipe_setup
 from dropsmith.cli._single import check_setup, record_of, setup_of
 from dropsmith.cli._values import allow_modules, folder_of, kinds, trackers_of
@@ -125,9 +126,7 @@ def train(
     print_data(*check_setup(setup), data, as_json)
     folder = folder_of(out, home or setup.task)
     record = record_of(setup, folder, again, trackers)
-    from dropsmith.files import json_text
-
-    print(json_text(record.to_json()), end="") if as_json else _show(record, folder)
+    print_json(record.to_json()) if as_json else _show(record, folder)
     if record.status != "finished":
         raise typer.Exit(1)
 

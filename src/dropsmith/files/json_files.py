@@ -20,7 +20,7 @@ LARGEST = 256 * 2**20
 """The bytes of the largest JSON file that is read."""
 
 _RULE_START = re.compile(r"^(Input|Value|List|Dictionary|String|Predicate) ")
-_STRING_OR_INFINITY = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity')
+_STRING_OR_CONSTANT = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN')
 _PLAIN = re.compile(r"[\w .+-]{1,60}")
 
 
@@ -73,25 +73,39 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def json_text(values: Any) -> str:
-    """Values as lines of JSON, infinities as numbers too large for any, as JSON can have them.
+    """Values as lines of JSON that every reader takes: NaN as null, infinities as 1e999.
 
-    A NaN has no such form and stays as Python writes it.
-
-    >>> print(json_text({"scores": [0.5, float("inf")]}), end="")
+    >>> print(json_text({"scores": [0.5, float("inf"), float("nan")]}), end="")
     {
      "scores": [
       0.5,
-      1e999
+      1e999,
+      null
      ]
     }
     """
-    text = json.dumps(values, indent=1) + "\n"
-    if "Infinity" not in text:
+    return _with_json_constants(json.dumps(values, indent=1)) + "\n"
+
+
+def json_line(values: Any) -> str:
+    """As `json_text`, in one line, with letters of every alphabet as they are.
+
+    >>> print(json_line({"text": "é", "score": float("nan")}), end="")
+    {"text": "é", "score": null}
+    """
+    return _with_json_constants(json.dumps(values, ensure_ascii=False)) + "\n"
+
+
+def _with_json_constants(text: str) -> str:
+    if "Infinity" not in text and "NaN" not in text:
         return text
-    return _STRING_OR_INFINITY.sub(
-        lambda match: match[0].replace("Infinity", "1e999") if match[0][0] != '"' else match[0],
-        text,
-    )
+    return _STRING_OR_CONSTANT.sub(_strict, text)
+
+
+def _strict(match: re.Match[str]) -> str:
+    if match[0][0] == '"':
+        return match[0]
+    return match[0].replace("Infinity", "1e999").replace("NaN", "null")
 
 
 def check(values: Any, schema: type[T], error: type[DropsmithError] = DataError) -> T:

@@ -1,6 +1,7 @@
 """Tensors and a few texts in a safetensors file, the reading of which runs no code."""
 
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 
 import torch
@@ -8,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dropsmith.errors import DataError
+from dropsmith.errors import DataError, excerpt
 from dropsmith.files.whole_files import whole_file
 
 
@@ -74,3 +75,30 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     # A dtype that torch has no tensors of ends in errors of any of the last kinds.
     except (SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataError(f"it is no whole file of safetensors: {error}") from None
+
+
+def tensor_mismatch(tensor: object, like: Tensor) -> str | None:
+    """What keeps a stored tensor from taking the place of another; None where nothing does.
+
+    >>> import torch
+    >>> tensor_mismatch(torch.ones(3), torch.ones(2))
+    'should be of shape (2,), but is of (3,)'
+    """
+    if not isinstance(tensor, Tensor):
+        return f"should be a tensor, but is {excerpt(tensor)}"
+    for kind in ("shape", "dtype"):
+        there, here = getattr(tensor, kind), getattr(like, kind)
+        if there != here:
+            there, here = (tuple(x) if kind == "shape" else x for x in (there, here))
+            return f"should be of {kind} {here}, but is of {there}"
+    return None
+
+
+def count_mismatch(tensor: Tensor) -> str | None:
+    """What keeps a stored tensor from being a count of steps, by which others are divided.
+
+    Tensors with dimensions are no counts.
+    """
+    if tensor.dim() == 0 and not 0 <= float(tensor) < inf:
+        return f"should be 0 or more, but is {float(tensor)}"
+    return None

@@ -13,6 +13,8 @@ STUDY_NAME = re.compile(r"[\w.-]+@[0-9a-f]{12}")
 _START = b'{"op_code":0,"worker_id":"'
 """The first bytes of every journal of Optuna's: a study is created."""
 
+_ENOUGH = len(b'{"op_code":0')
+
 _EVERY_START = b'{"op_code":'
 _LONGEST_FIRST = 1 << 16
 _CREATE_STUDY = 0
@@ -21,7 +23,8 @@ _CREATE_STUDY = 0
 def check_journal(path: Path) -> None:
     """Raise `SearchError` if a file is there that is no journal of a search; nothing is changed.
 
-    An empty file, and one that ends in its first line as a kill may leave it, may become one.
+    An empty file, and one that ends in its first line as a kill may leave it, may become one; the
+    less of that line is there, the less says that it is not another program's.
     """
     if not path.exists():
         return
@@ -29,8 +32,13 @@ def check_journal(path: Path) -> None:
         raise SearchError("it is no regular file")
     with path.open("rb") as file:
         line = file.readline(_LONGEST_FIRST)
-    if not line or (not line.endswith(b"\n") and line.startswith(_START)):
+    if not line or (not line.endswith(b"\n") and _may_begin(line)):
         return
+    if _START.startswith(line):
+        raise SearchError(
+            f"its only line is cut short after {len(line)} bytes, too few to say whose it is\n"
+            "  if a search that was killed left it, remove it and give the same command again"
+        )
     values = _step(line)
     if values is None or values.get("op_code") != _CREATE_STUDY:
         raise SearchError("its first line is not that of a journal of Optuna's")
@@ -39,6 +47,11 @@ def check_journal(path: Path) -> None:
         raise SearchError(
             f"it is a journal of Optuna's, but of no search: its study is {excerpt(name)}"
         )
+
+
+def _may_begin(line: bytes) -> bool:
+    """True if the rest of a line, cut short, is beyond doubt the beginning of a journal."""
+    return line.startswith(_START) or (_START.startswith(line) and len(line) >= _ENOUGH)
 
 
 def cut_partial_line(path: Path) -> None:

@@ -73,6 +73,14 @@ def _check_tables(connection: sqlite3.Connection) -> None:
     if other or application:
         reason = f"it has the table {excerpt(other[0])}" if other else f"its id is {application}"
         raise SearchError(f"it is a database of another application: {reason}")
+    for name in sorted(tables & BaseModel.metadata.tables.keys()):
+        expected = {column.name for column in BaseModel.metadata.tables[name].columns}
+        columns = {row[1] for row in connection.execute(f"pragma table_info('{name}')")}
+        if lacking := sorted(expected - columns):
+            raise SearchError(
+                f"it is a database of another application: its table {excerpt(name)} has no "
+                f"column {excerpt(lacking[0])}"
+            )
     if "studies" not in tables:
         return
     names = [name for (name,) in connection.execute("select study_name from studies")]

@@ -21,6 +21,7 @@ from dropsmith.tasks.images.imagenet import ImageNetTask
 from dropsmith.tasks.images.pretrained import PretrainedImageTask
 from dropsmith.tasks.meters import Meter
 from dropsmith.tasks.model_function import build_model, required_parameters
+from dropsmith.tasks.model_hash import hash_of_model
 from dropsmith.tasks.seq2seq.pretrained import with_pretrained_writer
 from dropsmith.tasks.seq2seq.seq2seq_task import Seq2SeqTask
 from dropsmith.tasks.task import Data, Task
@@ -38,6 +39,7 @@ class CustomModelTask(Task):
         spec: `package.module:function`.
         places: where the model can take noise: the task says so of a model of its own kind.
         name, budget, noises, paired_noise, perplexity, kind, blocks, upper: as for any task.
+        sha256: the hash of the model, see `model_hash`.
         input: what the model's forward calls the one input, where the task calls it otherwise.
     """
 
@@ -53,6 +55,7 @@ class CustomModelTask(Task):
     kind: Literal["classification", "regression"] = "classification"
     blocks: bool = False
     upper: str | None = None
+    sha256: str = ""
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         data_as_task = self.task.load(data, limit)
@@ -132,6 +135,7 @@ def with_model(task: Task, spec: str, data: Data) -> Task:
         kind=task.kind,
         blocks=_has_blocks(model, data.train, input_name),
         upper=upper_half(model),
+        sha256=hash_of_model(spec, model),
     )
 
 

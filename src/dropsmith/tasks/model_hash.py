@@ -37,6 +37,11 @@ def model_hash(spec: str | None, data: Data) -> str | None:
 def _function_hash(spec: str, data: Data) -> str:
     with torch.random.fork_rng(devices=[]):
         model = build_model(spec, data)
+    return hash_of_model(spec, model)
+
+
+def hash_of_model(spec: str, model: nn.Module) -> str:
+    """The hash of a model that the function of a name has made."""
     classes = {type(module).__module__ for module in model.modules()}
     function = import_function(spec)
     digest = hashlib.sha256()

@@ -17,6 +17,7 @@ from dropsmith.errors import CheckpointError, TrainingError
 from dropsmith.record import Record, config_id
 from dropsmith.run_folder import RECORD, read_record
 from dropsmith.tasks import (
+    CustomModelTask,
     Data,
     Task,
     find_task,
@@ -77,7 +78,12 @@ def train(
     """
     task, data = task_and_data(setup)
     identity = {"config": setup.to_json(), "data_sha256": data.sha256}
-    if (model_sha256 := model_hash(setup.model, data)) is not None:
+    model_sha256 = (
+        task.sha256  # of the model that it was looked at by
+        if isinstance(task, CustomModelTask)
+        else model_hash(setup.model, data)
+    )
+    if model_sha256 is not None:
         identity["model_sha256"] = model_sha256
     if (code_sha256 := code_hash(setup)) is not None:
         identity["code_sha256"] = code_sha256

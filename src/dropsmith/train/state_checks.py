@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dropsmith.errors import CheckpointError, excerpt
+from dropsmith.files import count_mismatch, tensor_mismatch
 from dropsmith.train.averaging import COUNT, AveragedSGD
 
 _CHANGING = ("lr", COUNT)
@@ -115,17 +116,13 @@ def _tensors_of_one(optimizer: Optimizer, averages: bool) -> dict[str, Tensor]:
 
 
 def _check_tensor(place: str, tensor: Tensor, like: Tensor) -> None:
-    for kind in ("shape", "dtype"):
-        there, here = getattr(tensor, kind), getattr(like, kind)
-        if there != here:
-            there, here = (tuple(x) if kind == "shape" else x for x in (there, here))
-            raise CheckpointError(f"tensor {place} should be of {kind} {here}, but is of {there}")
+    if fault := tensor_mismatch(tensor, like):
+        raise CheckpointError(f"tensor {place} {fault}")
 
 
 def _check_number(place: str, tensor: Tensor) -> None:
-    """A count of steps is a number; a bias correction would divide by it."""
-    if tensor.dim() == 0 and not 0 <= float(tensor) < inf:
-        raise CheckpointError(f"tensor {place} should be 0 or more, but is {float(tensor)}")
+    if fault := count_mismatch(tensor):
+        raise CheckpointError(f"tensor {place} {fault}")
 
 
 def _check_changing(place: str, value: Any, current: Any) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from dropsmith.user_code import SentModules
 from dropsmith.workers.events import Died, Done, Event, JobProgress, JobQuestion
+from dropsmith.workers.temporary_folder import folder_of_process
 from dropsmith.workers.worker_process import (
     Work,
     descendants_of,
@@ -49,7 +50,7 @@ def _context(work: Work, libraries: Sequence[str]) -> BaseContext:
     modules = [__name__, *{function.__module__} - {"__main__"}, *libraries]
     context.set_forkserver_preload(modules)
     try:
-        with interrupts_held(), _installed_modules_alone():
+        with interrupts_held(), _installed_modules_alone(), folder_of_process():
             forkserver.ensure_running()
     except OSError as error:  # such as that of a folder for temporary files with a long name
         print(f"workers load their libraries one by one: {error}", file=sys.stderr)

@@ -5,6 +5,7 @@ import gzip
 import json
 import sys
 import tracemalloc
+from pathlib import Path
 
 import pandas
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from dropsmith.errors import DataError, MissingExtra
 from dropsmith.tasks import Bounds
+from dropsmith.tasks.data.json_tables import json_rows
 from dropsmith.tasks.data.tables import column_named, is_table, table_rows
 
 
@@ -173,7 +175,7 @@ def test_a_damaged_parquet_file_and_a_missing_pyarrow_are_one_sentence(tmp_path,
         ("t.jsonl", '{"a": 1, "a": 1}\n', "line 1 of .* has the field 'a' twice"),
         ("t.jsonl", '{"a": {"b": 1, "b": 1}}\n', "line 1 of .* has the field 'b' twice"),
         ("t.jsonl", "[" * 100_000, "line 1 of .* nested too deep"),
-        ("t.jsonl", '{"a": ' + "9" * 5000 + "}", "line 1 of .* is not JSON"),
+        ("t.jsonl", '{"a": ' + "9" * 5000 + "}", "line 1 of .* holds a whole number of thousands"),
         ("t.jsonl", '{"a": "\\ud800"}', "line 1 of .* has half a character"),
         ("t.csv", b"a,b\n1,\xff\n", "line 2 of .* is not in UTF-8"),
         ("t.csv", b"a,b\n1,\x00\n", "line 2 of .* has a byte 0"),
@@ -259,4 +261,40 @@ def test_a_header_of_millions_of_tabs_is_refused_before_it_fills_the_memory(tmp_
         list(table_rows(path))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 100 * 2**20
+    assert peak < 60 * 2**20
+
+
+TWICE = [
+    '{"a": 1, "b": ":", "a": 2}',
+    '{"a": 1, "b" :2, "a":3}',
+    '{"a": 1, "b"\t: 2, "a": ":"}',
+    '{"a":1,"\\u0061":2}',
+    '{"b": {"a": 1, "a": 1}}',
+    '{"b": [{"a": 1, "a": 1}]}',
+]
+
+
+@pytest.mark.parametrize("line", TWICE)
+def test_a_field_that_stands_twice_is_seen_however_it_is_written(tmp_path, line):
+    with pytest.raises(DataError, match="has the field 'a' twice"):
+        rows(tmp_path / "t.jsonl", line)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "b", 'a":', "\\", "é"]),
+            st.sampled_from(['"', '":', '":"', "", "\\", [], {"a": 1}, 1, None]),
+            st.sampled_from([":", " :", ": ", "\t:"]),
+        ),
+        max_size=4,
+    )
+)
+def test_fields_are_refused_where_two_have_one_name_and_only_there(fields):
+    line = "{" + ",".join(json.dumps(n) + s + json.dumps(v) for n, v, s in fields) + "}"
+    if len({name for name, _, _ in fields}) < len(fields):
+        with pytest.raises(DataError, match="twice"):
+            list(json_rows(Path("t"), [line]))
+    else:
+        assert list(json_rows(Path("t"), [line])) == [(1, {n: v for n, v, _ in fields})]

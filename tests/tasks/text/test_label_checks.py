@@ -16,6 +16,8 @@ PLACE = (Path("a.csv"), 3)
     [
         ("1", "1.0"), ("1.0", "1"), ("0", "-0"), ("1", "01"), ("1000", "1e3"), (".5", "0.5"),
         ("true", "True"), ("FALSE", "False"), ("caf\u00e9", "cafe\u0301"),
+        ("1", "true"), ("False", "0"), ("1", "\uff11"), ("3", "\u0663"), ("a", "a\u200b"),
+        ("\ufeffa", "a"), ("good", "go\u00adod"), ("\uff47ood", "good"), ("a b", "a\u00a0b"),
     ],
 )  # fmt: skip
 def test_two_spellings_of_one_class_are_refused_with_both_and_their_places(first, second):
@@ -75,3 +77,16 @@ def test_a_class_that_only_the_test_has_is_named(tmp_path):
     source = TextSource(name="text", about="texts", text=("text",))
     with pytest.raises(DataError, match="no training example of class '2'"):
         source.examples(tmp_path, None)
+
+
+@pytest.mark.parametrize(
+    ("second", "signs"),
+    [("go\u200bod", "3: U+006F and U+200B"), ("\uff47ood", "1: U+0067 and U+FF47"),
+     ("good\u200b", "5: nothing and U+200B")],
+)  # fmt: skip
+def test_of_labels_that_look_alike_the_signs_are_named(second, signs):
+    spellings = ClassSpellings()
+    spellings("good", PLACE)
+    with pytest.raises(DataError, match="two spellings") as raised:
+        spellings(second, PLACE)
+    assert f"they differ at character {signs}" in str(raised.value)

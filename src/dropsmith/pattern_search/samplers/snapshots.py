@@ -1,14 +1,14 @@
 """The fields of samplers' snapshots, checked before a sampler goes on from them."""
 
 from collections.abc import Mapping, Sequence
-from math import inf, isfinite
+from math import isfinite
 from typing import Any
 
 from torch import Tensor
 from typing_extensions import TypedDict
 
 from dropsmith.errors import SearchError, excerpt
-from dropsmith.files import Count, check
+from dropsmith.files import Count, check, count_mismatch, tensor_mismatch
 from dropsmith.pattern_search.spaces.space import Space, Tokens
 
 
@@ -75,9 +75,6 @@ def check_tensors(room: str, stored: Mapping[str, Tensor], expected: Mapping[str
             raise SearchError(f"tensor {room}.{name} is missing")
         if name not in expected:
             raise SearchError(f"tensor {room}.{name} is unknown")
-        there, here = stored[name], expected[name]
-        if not isinstance(there, Tensor) or (there.shape, there.dtype) != (here.shape, here.dtype):
-            kinds = [f"{t.dtype} {tuple(t.shape)}" for t in (here, there) if isinstance(t, Tensor)]
-            raise SearchError(f"tensor {room}.{name} should be {', but is '.join(kinds)}")
-        if there.dim() == 0 and not 0 <= float(there) < inf:
-            raise SearchError(f"tensor {room}.{name} should be 0 or more, but is {float(there)}")
+        fault = tensor_mismatch(stored[name], expected[name]) or count_mismatch(stored[name])
+        if fault:
+            raise SearchError(f"tensor {room}.{name} {fault}")

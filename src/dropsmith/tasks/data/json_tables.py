@@ -1,6 +1,7 @@
 """Tables in JSON: lines of objects, an array of objects, or columns by their names."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,7 @@ def json_rows(path: Path, lines: Iterable[str]) -> Iterator[Row]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        row = _parsed(line, f"line {number} of {path}")
+        row = _parsed(line, path, number)
         if not isinstance(row, dict):
             raise DataError(f"line {number} of {path} is not a JSON object")
         yield number, row
@@ -50,7 +51,7 @@ def json_table(path: Path, bounds: Bounds, encoding: str | None = None) -> Itera
     lines = text.split("\n")
     if len(lines) > 1 and _is_object(lines[0]):
         return json_rows(path, lines)
-    return enumerate(_rows_of(_parsed(text, str(path)), path), start=1)
+    return enumerate(_rows_of(_parsed(text, path), path), start=1)
 
 
 def _is_object(line: str) -> bool:
@@ -113,20 +114,54 @@ def _named(names: list[Any], row: Any, path: Path) -> dict[str, Any]:
     return dict(zip(map(str, names), row, strict=True))
 
 
-def _parsed(text: str, what: str) -> Any:
+def _parsed(text: str, path: Path, number: int | None = None) -> Any:
     try:
-        values = json.loads(text, object_pairs_hook=_unique)
+        values = json.loads(text)
+        if not _has_each_field_once(values, text):
+            json.loads(text, object_pairs_hook=_unique)
         if "\\u" in text:  # half a character, which no file can hold, is written so
             json.dumps(values, ensure_ascii=False).encode()
-    except DataError as error:
-        raise DataError(f"{what} has {error}") from None
-    except UnicodeEncodeError:
-        raise DataError(f"{what} has half a character: \\ud800") from None
-    except RecursionError:
-        raise DataError(f"{what} is nested too deep to be read") from None
-    except ValueError as error:
-        raise DataError(f"{what} is not JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise _fault(error, str(path) if number is None else f"line {number} of {path}") from None
     return values
+
+
+def _fault(error: Exception, what: str) -> DataError:
+    if isinstance(error, DataError):
+        return DataError(f"{what} has {error}")
+    if isinstance(error, UnicodeEncodeError):
+        return DataError(f"{what} has half a character: \\ud800")
+    if isinstance(error, RecursionError):
+        return DataError(f"{what} is nested too deep to be read")
+    if isinstance(error, json.JSONDecodeError):
+        return DataError(f"{what} is not JSON: {error}")
+    # Python reads no whole number of more than some thousand digits.
+    return DataError(
+        f"{what} holds a whole number of thousands of digits\n"
+        "  write it with an exponent, such as 1e300, or as text in quotation marks"
+    )
+
+
+def _has_each_field_once(values: Any, text: str) -> bool:
+    """True if it shows at a glance that no object has a field twice.
+
+    It does where there are as many colons as fields, or, in an object without others in it, as many
+    texts with a colon after.
+    """
+    if type(values) is not dict:
+        return False
+    count = len(values)
+    if text.count(":") == count:
+        return True
+    if text.count('":') != count:
+        return False
+    for value in values.values():
+        if type(value) is dict or type(value) is list:
+            return False
+    return _SPACE_BEFORE_COLON.search(text) is None
+
+
+_SPACE_BEFORE_COLON = re.compile(r'"\s+:')
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

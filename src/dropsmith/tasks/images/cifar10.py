@@ -11,6 +11,7 @@ from torch import Tensor
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.bounds import USUAL, Bounds
+from dropsmith.tasks.data.file_cache import cached_by_files
 from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.selection import apply_limit, check_limit, round_robin
 from dropsmith.tasks.data.sources import load_from_hub
@@ -55,7 +56,7 @@ def read_cifar10(
     return _from_hub(limit) if data is None else _from_folder(picture_folder(data), limit, bounds)
 
 
-@lru_cache(maxsize=2)
+@cached_by_files(2)
 def _from_folder(folder: Path, limit: int | None, bounds: Bounds) -> Data:
     labels = _labels(folder, bounds)
     order = apply_limit(torch.arange(TRAIN), limit if limit is not None else LIMIT)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from statistics import median_low
@@ -12,6 +11,7 @@ import torch
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
+from dropsmith.tasks.data.file_cache import cached_by_files
 from dropsmith.tasks.data.selection import (
     PARTS,
     apply_limit,
@@ -66,7 +66,7 @@ def read_image_folder(
     return _read(picture_folder(data), limit, options)
 
 
-@lru_cache(maxsize=2)
+@cached_by_files(2)
 def _read(folder: Path, limit: int | None, options: DataOptions) -> Data:
     reader, bounds = PictureReader(options.bounds), options.bounds
     files, split = _in_parts(folder, reader)

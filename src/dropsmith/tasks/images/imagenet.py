@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from dropsmith.passes import logits_of
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.bounds import Bounds
+from dropsmith.tasks.data.file_cache import cached_by_files
 from dropsmith.tasks.data.selection import apply_limit, check_limit, check_parts, round_robin
 from dropsmith.tasks.data.sources import subfolder
 from dropsmith.tasks.images.augmentation import Flips
@@ -75,7 +75,7 @@ class ImageNetTask(Task):
         return losses.classification(logits_of(output), batch["labels"])
 
 
-@lru_cache(maxsize=2)
+@cached_by_files(2)
 def _read(folder: Path, limit: int | None, size: int, bounds: Bounds) -> Data:
     folder = subfolder(folder, "imagenet")
     by_class = [find_pictures(folder / part, _LAYOUT) for part in ("train", "val")]

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import torch
 
 from dropsmith.errors import DataError, TaskError
 from dropsmith.tasks.data.bounds import USUAL, Bounds
+from dropsmith.tasks.data.file_cache import cached_by_files
 from dropsmith.tasks.data.selection import NO_LIMIT, PARTS, check_limit
 from dropsmith.tasks.data.sources import load_from_hub, subfolder
 from dropsmith.tasks.data.text_files import read_text
@@ -91,7 +91,7 @@ def streams_in_windows(data: Data, **reading: int) -> Data:
     return replace(data, **parts)
 
 
-@lru_cache(maxsize=4)
+@cached_by_files(4)
 def _read(source: LanguageSource, data: Path | None, limit: int | None, bounds: Bounds) -> Data:
     words = {part: list(_words(lines)) for part, lines in source.lines(data, bounds).items()}
     tokens = {part: words[part][: _token_limit(part, len(words["train"]), limit)] for part in PARTS}

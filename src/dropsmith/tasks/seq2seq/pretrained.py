@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from dropsmith.models import (
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.bounds import Bounds
+from dropsmith.tasks.data.file_cache import cached_by_files
 from dropsmith.tasks.data.selection import PARTS, check_limit
 from dropsmith.tasks.generation import GenerationScores
 from dropsmith.tasks.learning_rates import Linear
@@ -127,7 +127,7 @@ _WRITING: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-@lru_cache(maxsize=2)
+@cached_by_files(2)
 def _read(
     reader: Reader, checkpoint: str, data: Path | None, limit: int | None, bounds: Bounds
 ) -> Data:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from dropsmith.passes import logits_of
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.bounds import Bounds
+from dropsmith.tasks.data.file_cache import cached_by_files
 from dropsmith.tasks.data.part import Part
 from dropsmith.tasks.data.selection import NO_LIMIT, PARTS, apply_limit, check_limit
 from dropsmith.tasks.generation import GenerationScores, Scorer
@@ -62,7 +62,7 @@ def pairs_of(reader: Reader, data: Path | None, limit: int | None, bounds: Bound
     return TextPairs(parts=parts, source=texts.source)
 
 
-@lru_cache(maxsize=2)
+@cached_by_files(2)
 def _read(reader: Reader, words: int, data: Path | None, limit: int | None, bounds: Bounds) -> Data:
     pairs = pairs_of(reader, data, limit, bounds)
     parts = pairs.parts

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from unicodedata import normalize
+from unicodedata import category, decimal, normalize
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.data.tables import row_place
@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?
 
 
 class ClassSpellings:
-    """Refuses a class that is spelled in two ways: `1` and `1.0`, `true` and `True`.
+    """Refuses a class that is spelled in two ways: `1` and `1.0`, `true` and `True` or `1`.
 
     One serves all tables of a data set, so that training and test call a class the same.
 
@@ -48,7 +48,8 @@ class ClassSpellings:
         first, (path, line) = self._first.setdefault(_meaning(label), (label, place))
         if first != label:
             raise DataError(
-                f"one class has two spellings: {first[:60]!r} and {label[:60]!r}\n"
+                f"one class has two spellings: {first[:60]!r} and {label[:60]!r}"
+                f"{_code_points(first, label)}\n"
                 f"  {row_place(path, line)} has the first, {row_place(*place)} the second\n"
                 "  write it in one way"
             )
@@ -56,10 +57,29 @@ class ClassSpellings:
 
 
 def _meaning(label: str) -> Decimal | str:
-    if len(label) <= _LONGEST and _NUMBER.fullmatch(label):
-        return Decimal(label)
-    word = label.casefold()
-    return word if word in ("true", "false") else normalize("NFC", label)
+    """The same for labels that look alike: letters of other widths, invisible signs, numbers."""
+    plain = label
+    if not label.isascii():
+        plain = normalize("NFKC", "".join(c for c in label if category(c) != "Cf")).strip()
+        plain = "".join(str(decimal(c)) if c.isdecimal() else c for c in plain)
+    if len(plain) <= _LONGEST and _NUMBER.fullmatch(plain):
+        return Decimal(plain)
+    word = plain.casefold()
+    return _TRUTH.get(word, plain)
+
+
+_TRUTH = {"true": Decimal(1), "false": Decimal(0)}
+"""Truth values as numbers: JSON and spreadsheets write one or the other for the same."""
+
+
+def _code_points(first: str, second: str) -> str:
+    """The places at which two labels first differ, where a reader may not see it."""
+    if first.isascii() and second.isascii():
+        return ""
+    at = next((i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), None)
+    at = min(len(first), len(second)) if at is None else at
+    signs = [f"U+{ord(text[at]):04X}" if at < len(text) else "nothing" for text in (first, second)]
+    return f"\n  they differ at character {at + 1}: {signs[0]} and {signs[1]}"
 
 
 def value_of(label: str, place: Place) -> float:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from dropsmith.models import (
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.data_options import DataOptions
+from dropsmith.tasks.data.file_cache import cached_by_files
 from dropsmith.tasks.data.selection import PARTS, check_limit
 from dropsmith.tasks.learning_rates import Linear
 from dropsmith.tasks.meters import Meter
@@ -112,7 +112,7 @@ _BUDGETS = {
 }
 
 
-@lru_cache(maxsize=2)
+@cached_by_files(2)
 def _read(
     source: TextSource,
     checkpoint: str,

@@ -7,7 +7,6 @@ and tested on; a text that stands twice is one review; and words are numbered by
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +21,7 @@ from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.data_options import DataOptions
+from dropsmith.tasks.data.file_cache import cached_by_files
 from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.selection import PARTS, SEED, apply_limit, check_limit, stratify
 from dropsmith.tasks.data.vocabulary import PAD, UNKNOWN_WORD, Vocabulary
@@ -77,7 +77,7 @@ def _file(data: Path) -> Path:
 _NAMES = (FILE, f"{FILE}.gz")
 
 
-@lru_cache(maxsize=4)
+@cached_by_files(4)
 def _read(path: Path, limit: int | None, bounds: Bounds) -> Data:
     reviews = _reviews(path, bounds)
     bands = [min(int(rating * _BANDS), _BANDS - 1) for _, rating in reviews]
