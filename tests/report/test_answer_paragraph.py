@@ -7,6 +7,7 @@ import pytest
 from compare.synthetic import comparison
 from compare.test_answers import BASE, moved
 from dropsmith.report import answer_object, answer_text, page
+from dropsmith.report.html import escape
 
 BETTER = {"none": moved(0.05, seed=1), "dropout": BASE, "r-drop": moved(-0.05, seed=2)}
 
@@ -54,8 +55,6 @@ def test_what_would_be_better_without_correction_is_named_as_unsettled():
 
 @pytest.mark.parametrize("losses", [BETTER, {"dropout": BASE[:1], "none": BASE[:1]}])
 def test_the_page_begins_with_the_answer_and_json_has_it(losses):
-    from html import escape
-
     made = comparison(losses)
     result, html = answer_text(made), page(made)
     head = html.partition("<h1>")[2]

@@ -1,6 +1,5 @@
 """Names are text wherever they are shown: on pages, in pictures and in Markdown tables."""
 
-import base64
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -48,7 +47,8 @@ class Elements(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.elements, self.pictures, self.ids = [], [], []
+        self.elements, self.ids = [], []
+        self.pictures = re.findall("<svg .*?</svg>", text, re.S)
         self.feed(text)
         self.close()
 
@@ -56,8 +56,6 @@ class Elements(HTMLParser):
         self.elements.append((tag, tuple(name for name, _ in attrs)))
         values = dict(attrs)
         self.ids += [values["id"]] if "id" in values else []
-        if (source := values.get("src") or "").startswith("data:image/svg+xml;base64,"):
-            self.pictures.append(base64.b64decode(source.partition(",")[2]).decode())
 
     def handle_endtag(self, tag):
         self.elements.append((f"/{tag}", ()))
@@ -121,11 +119,7 @@ PAGES = {
 @pytest.fixture
 def no_pictures(monkeypatch):
     for module in (pictures, search_html):
-        monkeypatch.setattr(module, "svg", lambda figure: None)
-    for name in ("forest_figure", "cost_figure", "curves_figure", "run_curves_figure"):
-        monkeypatch.setattr(pictures, name, lambda *_: None)
-    for name in ("scores_figure", "preferred_figure"):
-        monkeypatch.setattr(search_html, name, lambda *_: None)
+        monkeypatch.setattr(module, "picture", lambda *_: "")
 
 
 @pytest.fixture(scope="module")

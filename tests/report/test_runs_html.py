@@ -30,7 +30,7 @@ def test_it_is_a_whole_page_that_asks_for_nothing_from_anywhere(html):
     assert seen.open == []
     assert all(address.startswith(("data:", "#")) for address in seen.addresses)
     assert (seen.tags.count("h1"), len(set(seen.ids))) == (1, len(seen.ids))
-    assert all(len(image["alt"]) > 30 for image in seen.images)
+    assert all(len(image["aria-label"]) > 30 for image in seen.images)
 
 
 def test_every_run_is_on_it_with_its_settings_and_how_it_ended(html):

@@ -1,6 +1,5 @@
 """The page of a search: one file, nothing from outside, everything said in words too."""
 
-import re
 import sys
 from dataclasses import replace
 
@@ -41,16 +40,16 @@ def outline(html):
 def test_every_tag_closes_and_nothing_is_asked_for_from_anywhere(outline):
     assert outline.open == []
     assert all(address.startswith(("data:", "#")) for address in outline.addresses)
-    assert "script" not in outline.tags
+    assert outline.scripts == [{}]
     assert (outline.tags.count("h1"), outline.tags.count("main")) == (1, 1)
 
 
 def test_it_has_every_section_and_each_picture_in_words(outline):
     sections = ["found", "retrained", "plans", "masks", "scores", "preferred", "trials", "again"]
-    assert outline.ids == sections
+    assert [name for name in outline.ids if name in sections] == sections
     # Masks, scores, and what the controller preferred; the random search is too short for that.
-    assert len(outline.images) == 3
-    assert all(len(image["alt"]) > 30 for image in outline.images)
+    assert len(outline.images) == 2 * 3
+    assert all(len(image["aria-label"]) > 30 for image in outline.images)
 
 
 def test_it_says_what_a_score_is_and_that_the_test_set_was_not_looked_at(html):
@@ -175,10 +174,12 @@ def test_a_plan_that_drops_nothing_leaves_the_others_their_numbers(monkeypatch):
 
     shown = []
     draw = gallery.gallery_figure
-    monkeypatch.setattr(gallery, "gallery_figure", lambda b, d, v: shown.extend(d) or draw(b, d, v))
+    monkeypatch.setattr(
+        gallery, "gallery_figure", lambda b, d, *v: shown.extend(d) or draw(b, d, *v)
+    )
     best, second = trial(0, (0, 0, 2), 0.1), trial(1, (2, 0, 1), 0.2)
     html = search_page(searches(searched(best, second)))
-    assert [(one.noise, one.rule) for one in shown] == [("plan 2", second.plan.rules[0])]
+    assert [(one.noise, one.rule) for one in shown] == 2 * [("plan 2", second.plan.rules[0])]
     assert "Plan 1 drops nothing." in html
 
 
@@ -192,8 +193,6 @@ def test_rules_that_are_not_drawn_are_counted(monkeypatch):
 def test_it_is_the_same_each_time_and_written_whole(tmp_path, html):
     path = write_search_page(FOUND, tmp_path, comparison(LOSSES))
     assert path.name == "report.html"
-    first, second = (re.sub(r'src="[^"]*"', "", text) for text in (path.read_text(), html))
-    assert first == second
     assert path.read_text() == html
     assert [one.name for one in tmp_path.iterdir()] == ["report.html"]
 

@@ -88,11 +88,11 @@ _LONGEST_NAME = 40
 """Characters of a name in a picture."""
 
 
-def picture_name(text: str) -> str:
+def picture_name(text: str, longest: int = _LONGEST_NAME) -> str:
     """The text as a label in a picture: in one line, and no longer than a panel.
 
     >>> picture_name("two\\nlines"), len(picture_name("x" * 10_000))
     ('two lines', 40)
     """
-    line = " ".join(printable(text[: 4 * _LONGEST_NAME]).split())
-    return line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1]}…"
+    line = " ".join(printable(text[: 4 * longest]).split())
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"

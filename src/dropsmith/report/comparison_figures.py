@@ -15,7 +15,19 @@ from dropsmith.compare import (
     verdict,
 )
 from dropsmith.report.cells import picture_name
-from dropsmith.report.figures import BETTER, BLUE, INK, ORANGE, QUIET, WORSE, blank, drawing
+from dropsmith.report.figures import (
+    BETTER,
+    BLUE,
+    INK,
+    ORANGE,
+    QUIET,
+    SMALL,
+    WIDE,
+    WORSE,
+    blank,
+    drawing,
+)
+from dropsmith.report.inline_svg import tip
 from dropsmith.report.numbers import METRICS, megabytes, seconds
 
 if TYPE_CHECKING:
@@ -29,22 +41,25 @@ PANELS = 2
 _COLOURS = {Verdict.BETTER: BETTER, Verdict.WORSE: WORSE}
 
 
-def forest_figure(comparison: Comparison) -> "Figure | None":
+def forest_figure(comparison: Comparison, width: float = WIDE) -> "Figure | None":
     """One panel per metric: each method's paired difference to the baseline, 95 % interval, seeds.
 
-    None where there is nothing to compare.
+    None where there is nothing to compare. The panels stand below each other where the picture is
+    narrow.
     """
     lines = [line for line in summarise(comparison) if line.to_baseline]
     if not lines:
         return None
     names = metrics(comparison)[:PANELS]
+    rows, columns = (1, len(names)) if width >= WIDE else (len(names), 1)
     with drawing():
-        figure = blank(9.2, 1.5 + 0.42 * len(lines), gap=0.08)
-        panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
-        for panel, name in zip(panels, names, strict=True):
+        figure = blank(width, rows * (1.1 + 0.42 * len(lines)) + 0.4, gap=0.08, gap_below=0.06)
+        grid = figure.subplots(rows, columns, sharey="row", squeeze=False)
+        for panel, name in zip(grid.flat, names, strict=True):
             _panel(panel, name, lines, comparison)
-        panels[0].set_yticks(range(len(lines)), [picture_name(line.method) for line in lines])
-        panels[0].invert_yaxis()
+        for panel in grid[:, 0]:
+            panel.set_yticks(range(len(lines)), [picture_name(line.method) for line in lines])
+            panel.invert_yaxis()
     return figure
 
 
@@ -54,16 +69,16 @@ def _panel(panel: Any, name: str, lines: Sequence[Line], comparison: Comparison)
     panel.grid(visible=True, axis="x", linewidth=0.6)
     panel.tick_params(axis="y", length=0)
     for height, line in enumerate(lines):
-        _line(panel, name, height, line.to_baseline[name])
+        _line(panel, name, height, line.method, line.to_baseline[name])
         _seeds(panel, name, height, line.method, comparison)
     unit = " (points)" if metric.unit else ""
-    panel.set_xlabel(f"Δ {metric.label}{unit} to {picture_name(comparison.baseline)}")
+    panel.set_xlabel(f"Δ {metric.label}{unit} to {picture_name(comparison.baseline, 14)}")
     more = more_is_better(name)
     good = "better →" if more else "← better"
-    panel.set_title(good, loc="right" if more else "left", color=QUIET, fontsize=9)
+    panel.set_title(good, loc="right" if more else "left", color=QUIET, fontsize=SMALL)
 
 
-def _line(panel: Any, name: str, height: int, change: Difference) -> None:
+def _line(panel: Any, name: str, height: int, method: str, change: Difference) -> None:
     metric = METRICS[name]
     judgement = verdict(name, change)
     colour = _COLOURS.get(judgement, INK)
@@ -71,7 +86,7 @@ def _line(panel: Any, name: str, height: int, change: Difference) -> None:
         ends = [metric.scale * change.low, metric.scale * change.high]
         panel.plot(ends, [height, height], color=colour, linewidth=2, solid_capstyle="butt")
     shape = "D" if judgement.is_significant else "o"
-    panel.plot(
+    (mark,) = panel.plot(
         [metric.scale * change.mean],
         [height],
         shape,
@@ -80,6 +95,8 @@ def _line(panel: Any, name: str, height: int, change: Difference) -> None:
         zorder=3,
         markeredgecolor="white",
     )
+    numbers = f"{metric.change(change.mean)} {metric.interval(change)}"
+    tip(mark, f"{picture_name(method)}: {numbers}, {judgement.value}")
 
 
 def _seeds(panel: Any, name: str, height: int, method: str, comparison: Comparison) -> None:
@@ -95,15 +112,17 @@ def _seeds(panel: Any, name: str, height: int, method: str, comparison: Comparis
     panel.plot(steps, heights, "|", color=QUIET, markersize=6, zorder=2, markeredgewidth=1)
 
 
-def cost_figure(comparison: Comparison) -> "Figure | None":
+def cost_figure(comparison: Comparison, width: float = WIDE) -> "Figure | None":
     """Bars of mean seconds and of mean peak memory per run; None where no run finished."""
     lines = [line for line in summarise(comparison) if line.seconds is not None]
     if not lines:
         return None
     names = [picture_name(line.method) for line in lines]
     with drawing():
-        figure = blank(9.2, 1.1 + 0.36 * len(lines))
-        time, memory = figure.subplots(1, 2, sharey=True)
+        rows, columns = (1, 2) if width >= WIDE else (2, 1)
+        figure = blank(width, rows * (0.9 + 0.36 * len(lines)) + 0.2)
+        grid = figure.subplots(rows, columns, sharey="row", squeeze=False)
+        time, memory = grid.flat
         times = [line.seconds or 0.0 for line in lines]
         sizes = [line.memory or 0.0 for line in lines]
         _bars(time, times, [seconds(value) for value in times], BLUE)
@@ -111,14 +130,17 @@ def cost_figure(comparison: Comparison) -> "Figure | None":
         time.set_xlabel("seconds a run, mean over seeds")
         memory.set_xlabel("peak memory of the process, MB")
         memory.xaxis.set_major_formatter(lambda value, _: f"{value / 1e6:g}")
-        time.set_yticks(range(len(names)), names)
-        time.invert_yaxis()
+        for panel in grid[:, 0]:
+            panel.set_yticks(range(len(names)), names)
+            panel.invert_yaxis()
     return figure
 
 
 def _bars(panel: Any, values: list[float], labels: list[str], colour: str) -> None:
-    panel.barh(range(len(values)), values, color=colour, height=0.62)
+    bars = panel.barh(range(len(values)), values, color=colour, height=0.62)
+    for bar, label in zip(bars, labels, strict=True):
+        tip(bar, label)
     panel.tick_params(axis="y", length=0)
-    panel.set_xlim(0, 1.15 * max(filter(isfinite, values), default=1.0) or 1)
+    panel.set_xlim(0, 1.25 * max(filter(isfinite, values), default=1.0) or 1)
     for height, (value, label) in enumerate(zip(values, labels, strict=True)):
-        panel.text(value, height, f" {label}", va="center", color=INK, fontsize=9)
+        panel.text(value, height, f" {label}", va="center", color=INK, fontsize=SMALL)

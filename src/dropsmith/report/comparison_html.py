@@ -19,6 +19,7 @@ from dropsmith.report.comparison_sentences import findings
 from dropsmith.report.html import (
     answer_box,
     code,
+    contents,
     document,
     facts,
     folded,
@@ -75,11 +76,13 @@ def page(
     record = record or comparison.records[-1]
     result = answer_text(comparison, place)
     head = heading(f"{comparison.task}: methods compared")
+    sections = _sections(comparison, record, data, model, data_options, place)
     body = [
         head,
         answer_box(result.text, result.command),
         paragraph(_lead(comparison, record), "lead"),
-        *_sections(comparison, record, data, model, data_options, place),
+        contents(sections),
+        *sections,
     ]
     return document(f"{comparison.task} · dropsmith", "\n".join(part for part in body if part))
 
@@ -97,19 +100,26 @@ def _sections(
             "found",
             "What came out",
             items(findings(comparison)),
-            table(main_grid(comparison)),
+            table(main_grid(comparison), f"{comparison.task}-results"),
             _details(comparison),
         ),
         section(
             "differences",
             "Differences",
             pictures.forest(comparison),
-            table(control_grid(comparison)),
+            table(control_grid(comparison), "consistency-term"),
         ),
-        section("samples", "The mean of many passes", table(sampled_grid(comparison))),
+        section("samples", "The mean of many passes", table(sampled_grid(comparison), "averages")),
         section("curves", "Learning curves", pictures.curves(comparison)),
-        section("masks", "What is dropped", pictures.gallery(record, data, model, data_options)),
-        section("bill", "What it costs", pictures.costs(comparison), table(price_grid(comparison))),
+        section(
+            "masks", "What is dropped", _gallery(comparison, record, data, model, data_options)
+        ),
+        section(
+            "bill",
+            "What it costs",
+            pictures.costs(comparison),
+            table(price_grid(comparison), "costs"),
+        ),
         section("choices", "How settings were chosen", _trials(comparison)),
         section("methods", "The methods", facts(_methods(comparison))),
         section(
@@ -119,6 +129,17 @@ def _sections(
             facts(facts_of(record)),
         ),
     ]
+
+
+def _gallery(
+    comparison: Comparison,
+    record: Record,
+    data: Path | None,
+    model: str | None,
+    data_options: DataOptions,
+) -> str:
+    plans = pictures.chosen_plans(comparison)
+    return pictures.gallery(record, plans, data, model, data_options)
 
 
 def _lead(comparison: Comparison, record: Record) -> str:
@@ -147,12 +168,12 @@ def _seeds(count: int) -> str:
 
 def _trials(comparison: Comparison) -> str:
     grid = trial_grid(comparison)
-    return "" if grid is None else folded(f"All {len(grid.rows)} trials", table(grid))
+    return "" if grid is None else folded(f"All {len(grid.rows)} trials", table(grid, "trials"))
 
 
 def _details(comparison: Comparison) -> str:
     grid = details_grid(comparison)
-    return "" if grid is None else folded("Other scores", table(grid))
+    return "" if grid is None else folded("Other scores", table(grid, "other-scores"))
 
 
 def _methods(comparison: Comparison) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""MaskExample masks over real inputs, one row for each kind of noise."""
+"""Masks over real inputs, one row for each kind of noise."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from dropsmith.report.cells import picture_name
-from dropsmith.report.figures import QUIET, blank, drawing
+from dropsmith.report.figures import QUIET, SMALL, WIDE, blank, drawing
 from dropsmith.report.masks import MaskExample
 from dropsmith.report.numbers import brief
 
@@ -22,7 +22,10 @@ _ACROSS, _TILES, _UNITS, _TIMES = 4, 8, 48, 16
 
 
 def gallery_figure(
-    batch: Mapping[str, Tensor], examples: Sequence[MaskExample], vocabulary: Sequence[str] = ()
+    batch: Mapping[str, Tensor],
+    examples: Sequence[MaskExample],
+    vocabulary: Sequence[str] = (),
+    width: float = WIDE,
 ) -> "Figure":
     """A row of inputs, then a row per noise: what was dropped is orange, the rest grey by value.
 
@@ -30,20 +33,24 @@ def gallery_figure(
         batch: the examples, `image` or `tokens`.
         examples: the masks of each noise over them.
         vocabulary: the words of the tokens.
+        width: of the picture in inches; a narrow one shows one text.
     """
     columns = len(next(iter(batch.values())))
+    columns = columns if width >= WIDE or "image" in batch else 1
     inputs = "image" in batch
     rows = [*([None] if inputs else []), *examples]
     heights = [1.0 if row is None else _height(row) for row in rows]
     with drawing():
-        figure = blank(9.2, 0.4 + 1.15 * sum(heights), gap=0.06)
+        scale = 1.15 if width >= WIDE or not inputs else 0.7
+        titles = 0.3 * len(rows)
+        figure = blank(width, 0.3 + scale * sum(heights) + titles, gap=0.06, gap_below=0.28)
         panels = figure.subplots(
             len(rows), columns, squeeze=False, gridspec_kw={"height_ratios": heights}
         )
         for line, row in zip(panels, rows, strict=True):
             for example, panel in enumerate(line):
                 _panel(panel, row, batch, example, vocabulary)
-            _label(line, row)
+            _label(line, row, width)
     return figure
 
 
@@ -73,21 +80,39 @@ def _panel(
 
 def _words(panel: Any, ids: Sequence[int], vocabulary: Sequence[str]) -> None:
     panel.set_yticks(
-        range(len(ids)), [picture_name(vocabulary[index]) for index in ids], fontsize=6
+        range(len(ids)), [picture_name(vocabulary[index], 18) for index in ids], fontsize=SMALL
     )
     panel.tick_params(length=0, pad=1)
 
 
-def _label(line: Sequence[Any], mask: MaskExample | None) -> None:
-    line[0].set_title(
-        "input" if mask is None else picture_name(mask.noise), loc="left", fontweight="bold"
-    )
-    if mask is not None:
-        where = f"{brief(mask.rule.pattern)} at {picture_name(mask.site.name)}"
-        line[-1].set_title(where, loc="right", fontsize=8, color=QUIET)
+def _label(line: Sequence[Any], mask: MaskExample | None, width: float) -> None:
+    name = "input" if mask is None else picture_name(mask.noise)
+    if mask is None:
+        line[0].set_title(name, loc="left", fontweight="bold")
+        return
+    where = f"{brief(mask.rule.pattern)} at {picture_name(mask.site.name)}"
+    if width >= WIDE:
+        line[0].set_title(name, loc="left", fontweight="bold")
+        line[-1].set_title(where, loc="right", fontsize=SMALL, color=QUIET)
+    else:
+        rate = getattr(mask.rule.pattern, "rate", None)
+        ending = f", rate {rate:g}" if isinstance(rate, float) else ""
+        # A text beside the axes, for the layout would make room for a title in its own column.
+        label = line[0].text(
+            0,
+            1.05,
+            f"{name}{ending}",
+            transform=line[0].transAxes,
+            fontsize=SMALL,
+            fontweight="bold",
+        )
+        label.set_in_layout(False)
 
 
 def _height(mask: MaskExample) -> float:
+    """In units of a row of inputs: sixteen words need more."""
+    if mask.axes == ("batch", "time", "unit"):
+        return 1.8
     return 1.0 if mask.values.ndim == 2 else 1.5
 
 

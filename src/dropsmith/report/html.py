@@ -1,5 +1,6 @@
 """Pieces of the page: tables, pictures, lists, every text escaped."""
 
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from html import escape as escape_markup
@@ -8,19 +9,20 @@ from pathlib import Path
 from dropsmith.errors import DataError, printable
 from dropsmith.files import write_text
 from dropsmith.report.cells import Cell, Grid
+from dropsmith.report.csv_text import csv_text
 
 FILE = "report.html"
 
 
 def document(title: str, body: str) -> str:
     """A whole page that asks for nothing from anywhere."""
-    style = Path(__file__).with_name("page.css").read_text()
+    style, script = (Path(__file__).with_name(f"page.{kind}").read_text() for kind in ("css", "js"))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<link rel="icon" href="data:,">\n'
         f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        f"<main>\n{body}\n</main>\n</body>\n</html>\n"
+        f"<main>\n{body}\n</main>\n<script>\n{script}</script>\n</body>\n</html>\n"
     )
 
 
@@ -42,8 +44,24 @@ def check_regular(path: Path) -> None:
 
 
 def escape(text: str) -> str:
-    """A text as HTML shows it, inside of elements and of attributes, whatever it holds."""
-    return escape_markup(printable(text))
+    """A text as HTML shows it, inside of elements and of attributes, whatever it holds.
+
+    A line is not broken between a number and what belongs to it.
+
+    >>> escape("< 95 % ± 2")
+    '&lt; 95\\xa0% ±\\xa02'
+    """
+    return re.sub("(?<=±) | (?=%)", "\N{NO-BREAK SPACE}", escape_markup(printable(text)))
+
+
+def contents(sections: Iterable[str]) -> str:
+    """Links to the sections of the page that are there."""
+    heads = [match for part in sections if (match := _SECTION.match(part))]
+    links = "\n".join(f'<li><a href="#{head[1]}">{head[2]}</a></li>' for head in heads)
+    return f'<nav aria-label="Contents">\n<ul>\n{links}\n</ul>\n</nav>' if links else ""
+
+
+_SECTION = re.compile('<section id="([^"<>]*)">\n<h2>([^<>]*)</h2>')
 
 
 def section(name: str, title: str, *parts: str) -> str:
@@ -93,8 +111,8 @@ def facts(pairs: Mapping[str, str]) -> str:
     return f"<dl>\n{inside}\n</dl>" if inside else ""
 
 
-def table(grid: Grid | None) -> str:
-    """A grid as a table whose rows and columns are named for screen readers."""
+def table(grid: Grid | None, name: str = "table") -> str:
+    """A grid as a table whose rows and columns are named for screen readers, with its CSV."""
     if grid is None:
         return ""
     sides = [' class="number"' if grid.numeric(index) else "" for index in range(len(grid.heads))]
@@ -103,21 +121,14 @@ def table(grid: Grid | None) -> str:
         for head, side in zip(grid.heads, sides, strict=True)
     )
     rows = "\n".join(f"<tr>{_row(row, sides)}</tr>" for row in grid.rows)
+    data = b64encode(csv_text(grid).encode("utf-8-sig")).decode()
     return (
+        '<div class="table">\n<p class="hint">The table is wider than the screen: scroll it '
+        "sideways.</p>\n"
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(grid.caption)}">\n'
-        f"<table>\n<caption>{escape(grid.caption)}.</caption>\n<thead><tr>{heads}</tr></thead>\n"
-        f"<tbody>\n{rows}\n</tbody>\n</table>\n</div>"
-    )
-
-
-def picture(svg: str | None, alt: str, caption: str) -> str:
-    """A picture inside the page, with words for those who do not see it."""
-    if svg is None:
-        return ""
-    data = b64encode(svg.encode()).decode()
-    return (
-        f'<figure>\n<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{data}">\n'
-        f"<figcaption>{escape(caption)}</figcaption>\n</figure>"
+        f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>\n"
+        f'<p class="caption">{escape(grid.caption)}. '
+        f'<a download="{escape(name)}.csv" href="data:text/csv;base64,{data}">CSV</a></p>\n</div>'
     )
 
 

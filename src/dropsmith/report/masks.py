@@ -48,8 +48,16 @@ def mask_examples(
     The plan is installed on a new model of the task and the model run once; nothing is drawn
     for show.
     """
+    return method_mask_examples(task, data, {n: task.plan(n, RATE) for n in task.noises}, rows)
+
+
+def method_mask_examples(
+    task: Task, data: Data, plans: Mapping[str, Plan], rows: int = 3
+) -> tuple[dict[str, Tensor], list[MaskExample]]:
+    """Some validation examples, and the plan of each method over them, at the first site it has."""
     batch = examples(data, rows)
-    return batch, [_noise_example(task, data, batch, noise) for noise in task.noises]
+    drawn = (_first_example(task, data, batch, plan, name) for name, plan in plans.items())
+    return batch, [example for example in drawn if example is not None]
 
 
 def examples(data: Data, rows: int = 3) -> dict[str, Tensor]:
@@ -67,11 +75,18 @@ def _full(data: Data) -> Tensor:
     return rows[torch.argsort((words < _ENOUGH).long(), stable=True)]
 
 
-def _noise_example(task: Task, data: Data, batch: Mapping[str, Tensor], noise: str) -> MaskExample:
+def _first_example(
+    task: Task, data: Data, batch: Mapping[str, Tensor], plan: Plan, name: str
+) -> MaskExample | None:
+    """The plan at the first place whose values can be read; None where it has no such place."""
     model = _new_model(task, data)
-    plan = task.plan(noise, RATE)
-    first = assign(plan.rules, sites(model, batch))[0]
-    return _at(model, plan, first, batch, noise)
+    places = (
+        place
+        for place in assign(plan.rules, sites(model, batch))
+        if place.site.kind in ("output", "input", "weight", "words")
+    )
+    first = next(places, None)
+    return None if first is None else _at(model, plan, first, batch, name)
 
 
 def plan_mask_examples(

@@ -1,18 +1,28 @@
 """The page's pictures, each with its caption and with words for those who do not see it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropsmith.compare import Comparison, metrics
+from dropsmith.compare import METHODS, Comparison, find_method, full, metrics
 from dropsmith.errors import DataError, DropsmithError
+from dropsmith.plans import Plan
 from dropsmith.record import Record
 from dropsmith.report.comparison_figures import PANELS, cost_figure, forest_figure
-from dropsmith.report.curves import curves_figure, run_curves_figure
-from dropsmith.report.figures import svg
-from dropsmith.report.html import paragraph, picture
+from dropsmith.report.curves import (
+    Curve,
+    comparison_curves,
+    curves_figure,
+    is_clipped,
+    run_curves_figure,
+)
+from dropsmith.report.curves import run_curves as run_curves_of
+from dropsmith.report.html import paragraph
+from dropsmith.report.inline_svg import picture
 from dropsmith.report.numbers import METRICS
 from dropsmith.tasks import NO_OPTIONS, DataOptions
+from dropsmith.train import plan_of
 from dropsmith.user_code import imported_object, is_reference
 
 if TYPE_CHECKING:
@@ -21,14 +31,15 @@ if TYPE_CHECKING:
 
 def forest(comparison: Comparison) -> str:
     """Differences to the baseline."""
-    figure = forest_figure(comparison)
     base = comparison.baseline
     return picture(
-        svg(figure) if figure else None,
+        "differences",
+        partial(forest_figure, comparison),
         f"Differences of each method to {base} in {_metric_names(comparison)}, with 95 % intervals."
         " The numbers are in the table above.",
-        f"Paired differences to {base}: mean and 95 % interval; a small tick per seed. Diamonds: "
-        "the interval leaves zero out.",
+        f"Differences to {base}, paired by seed: mean and 95 % interval; a tick for each seed. A "
+        "coloured diamond is significant after Holm correction (blue: better, orange: worse); a "
+        "grey circle is not. Fewer than three seeds have no interval.",
     )
 
 
@@ -38,64 +49,126 @@ def _metric_names(comparison: Comparison) -> str:
 
 def curves(comparison: Comparison) -> str:
     """Validation loss by example-views."""
-    figure = curves_figure(comparison)
+    by_method = comparison_curves(comparison)
+    if not by_method:
+        return _no_curves(comparison.records)
     return picture(
-        svg(figure) if figure else None,
+        "curves",
+        partial(curves_figure, comparison),
         "Validation loss by example-views for each method.",
         "Mean validation loss and its range over seeds, by example-views: all methods have equally "
-        "many, so a two-view method makes half as many steps.",
+        f"many, so a method of two views makes half as many steps. Dashed: {comparison.baseline}."
+        + _clipping(list(by_method.values())),
     )
 
 
-def run_curves(records: Sequence[Record]) -> str:
+def run_curves(records: Sequence[Record], name: str = "curves") -> str:
     """Validation loss of runs of one task that were made one by one."""
-    figure = run_curves_figure(records)
+    by_method = run_curves_of(records)
+    if not by_method:
+        return _no_curves(records)
     return picture(
-        svg(figure) if figure else None,
+        name,
+        partial(run_curves_figure, records),
         "Validation loss by example-views for each run. Their final numbers are in the table.",
-        "Validation loss of each run by example-views, one panel a method.",
+        "Validation loss of each run by example-views, one panel a method."
+        + _clipping([curve for curves in by_method.values() for curve in curves]),
     )
+
+
+def _no_curves(records: Iterable[Record]) -> str:
+    if not any(record.curve for record in records):
+        return ""
+    return paragraph("There is no curve to draw: every run was evaluated once.")
+
+
+def _clipping(curves: Sequence[Curve]) -> str:
+    if not is_clipped(curves):
+        return ""
+    return " Values above the upper edge, most of them at the start of a run, are cut off."
 
 
 def costs(comparison: Comparison) -> str:
     """Time and memory of a run."""
-    figure = cost_figure(comparison)
     return picture(
-        svg(figure) if figure else None,
+        "costs",
+        partial(cost_figure, comparison),
         "Seconds and peak memory of a run for each method. The numbers are in the first table.",
-        "Mean over reported runs, several running at the same time.",
+        "Mean over reported runs. Runs that were made at the same time slow each other down.",
     )
 
 
 def gallery(
     record: Record,
+    plans: "PlansOf",
     data: Path | None = None,
     model: str | None = None,
     data_options: DataOptions = NO_OPTIONS,
+    name: str = "masks",
 ) -> str:
     """Drawn masks over real inputs; a sentence where the task's data is not there.
 
     Args:
         record: a run on the task.
+        plans: gives, for the task, the plans that are drawn, by the names of their methods.
         data: the data of the task, where it does not carry its own.
         model: the name of the one that may be run, beside the task's own.
         data_options: how it is read.
+        name: of the picture on the page.
     """
     from dropsmith.report.gallery import gallery_figure
-    from dropsmith.report.masks import RATE, mask_examples
+    from dropsmith.report.masks import method_mask_examples
 
     try:
         task, task_data = task_and_data(record, data, model, data_options)
-        batch, masks = mask_examples(task, task_data)
+        by_method = plans(task)
+        shown = _by_plan(by_method)
+        batch, masks = method_mask_examples(task, task_data, shown)
     except DropsmithError as error:
         return paragraph(f"Masks are not shown: {error}")
+    if not masks:
+        return paragraph("Nothing is dropped that can be drawn.")
+    empty = [method for method, plan in by_method.items() if not plan.rules]
     return picture(
-        svg(gallery_figure(batch, masks, task_data.vocabulary)),
-        "Grey maps of real examples in which the dropped units are orange: single units, whole "
-        "channels, blocks and so on.",
-        f"Validation examples inside the task's model before training, each noise at rate {RATE}. "
-        "Grey: the values that go on; orange: what was dropped.",
+        name,
+        lambda width: gallery_figure(batch, masks, task_data.vocabulary, width),
+        "Grey maps of real examples in which the dropped units are orange, a row for each method.",
+        "Validation examples inside the task's model before training: a row for each method, at "
+        "its rate and the first place where it drops. Grey: values that are kept; orange: values "
+        "set to zero. Gaussian noise sets nothing to zero."
+        + (f" Without noise: {', '.join(empty)}." if empty else ""),
     )
+
+
+PlansOf = Callable[["Task"], Mapping[str, Plan]]
+
+
+def chosen_plans(comparison: Comparison) -> PlansOf:
+    """The plan of each method at the setting that was chosen, before any schedule of its rate."""
+
+    def plans(task: "Task") -> dict[str, Plan]:
+        return {
+            row.method: find_method(row.method).plan(task, row.setting)
+            if full(row.method) in METHODS
+            else plan_of(row.records[0])
+            for row in comparison.rows
+        }
+
+    return plans
+
+
+def run_plans(records: Sequence[Record]) -> PlansOf:
+    """The plan of each method of some runs."""
+    return lambda task: {str(run.config["method"]): plan_of(run) for run in records}
+
+
+def _by_plan(plans: Mapping[str, Plan]) -> dict[str, Plan]:
+    """The plans that drop something, each once, under the names of all methods that have it."""
+    names: dict[Plan, list[str]] = {}
+    for name, plan in plans.items():
+        if plan.rules:
+            names.setdefault(plan, []).append(name)
+    return {", ".join(methods): plan for plan, methods in names.items()}
 
 
 def task_and_data(

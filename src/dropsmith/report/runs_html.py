@@ -7,6 +7,7 @@ from dropsmith.record import Record
 from dropsmith.report import pictures
 from dropsmith.report.comparison_html import facts_of
 from dropsmith.report.html import (
+    contents,
     document,
     facts,
     folded,
@@ -50,6 +51,14 @@ def runs_page(
         model: the name of the user's own model of the runs, where masks are to be drawn inside it.
     """
     title = f"{', '.join(_by_task(records))}: runs"
+    sections = [
+        section("runs", "The runs", table(runs_grid(tuple(records)), "runs"), _starts(records)),
+        *(
+            _task(f"task-{number}", task, runs, data, model, data_options)
+            for number, (task, runs) in enumerate(_by_task(records).items(), start=1)
+        ),
+        section("settings", "What each was made with", *map(_settings, records)),
+    ]
     body = [
         heading(title),
         paragraph(
@@ -57,12 +66,8 @@ def runs_page(
             "differences are drawn; dropsmith compare runs methods on equal terms.",
             "lead",
         ),
-        section("runs", "The runs", table(runs_grid(tuple(records))), _starts(records)),
-        *(
-            _task(f"task-{number}", task, runs, data, model, data_options)
-            for number, (task, runs) in enumerate(_by_task(records).items(), start=1)
-        ),
-        section("settings", "What each was made with", *map(_settings, records)),
+        contents(sections),
+        *sections,
     ]
     return document(f"{title} · dropsmith", "\n".join(part for part in body if part))
 
@@ -81,7 +86,11 @@ def _task(
     data_options: DataOptions,
 ) -> str:
     record = next((run for run in records if run.environment), records[0])
-    parts = pictures.run_curves(records), pictures.gallery(record, data, model, data_options)
+    plans = pictures.run_plans(records)
+    parts = (
+        pictures.run_curves(records, f"{name}-curves"),
+        pictures.gallery(record, plans, data, model, data_options, f"{name}-masks"),
+    )
     return section(name, task, *parts)
 
 

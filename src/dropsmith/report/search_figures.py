@@ -9,18 +9,21 @@ import numpy as np
 from dropsmith.learn import Searches, SearchRun
 from dropsmith.pattern_search import Trial, Value
 from dropsmith.report.cells import picture_name
-from dropsmith.report.figures import BETTER, BLUE, FAINT, ORANGE, WORSE, blank, drawing
+from dropsmith.report.figures import BLUE, FAINT, SERIES, SMALL, WIDE, WORSE, blank, drawing
+from dropsmith.report.inline_svg import tip
 from dropsmith.report.search_sentences import first_tries, label, score_name, spelled_value
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLOURS = (BLUE, ORANGE, BETTER, "#6941c6", "#0e7490", "#9d174d")
-_ACROSS, _MAX_PANELS, _WINDOWS, _MIN_PROPOSALS = 4, 32, 10, 4
-"""Panels side by side, panels at most, windows at most, and proposals in one at least."""
+_MAX_PANELS, _WINDOWS, _MIN_PROPOSALS = 32, 10, 4
+"""Panels at most, windows at most, and proposals in one at least."""
+
+_MAX_TIPS = 300
+"""Trials at most that say their score under the pointer."""
 
 
-def scores_figure(searches: Searches) -> "Figure | None":
+def scores_figure(searches: Searches, width: float = WIDE) -> "Figure | None":
     """Each trial's score, and the best so far of each search; None where no trial has one.
 
     Less is better. A trial above the picture stands at its upper edge.
@@ -30,18 +33,18 @@ def scores_figure(searches: Searches) -> "Figure | None":
         return None
     low, high = _limits([score for score in scores if score is not None])
     with drawing():
-        figure = blank(9.2, 3.9)
+        figure = blank(width, 3.9)
         panel = figure.subplots()
         panel.grid(visible=True, axis="y", linewidth=0.6)
         for index, search in enumerate(searches.runs):
-            colour = _COLOURS[index % len(_COLOURS)]
+            colour = SERIES[index % len(SERIES)]
             _trials(panel, search, colour, high, low)
             _best_so_far(panel, search, colour, picture_name(label(search, searches)))
         panel.set_ylim(low, high)
         panel.set_xlim(left=-0.5)
         panel.set_xlabel("trial")
         panel.set_ylabel(f"{score_name(searches)} (less is better)")
-        panel.legend(loc="upper right", fontsize=8, frameon=True, edgecolor=FAINT)
+        panel.legend(loc="upper right", fontsize=SMALL, frameon=True, edgecolor=FAINT)
     return figure
 
 
@@ -65,6 +68,12 @@ def _trials(panel: Any, search: SearchRun, colour: str, high: float, low: float)
     failures = [(at(t), low) for t in search.trials if t.status == "failed"]
     soft = {"color": colour, "alpha": 0.45, "markeredgewidth": 0}
     _marks(panel, inside, "o", markersize=5, **soft)
+    for trial in search.finished[:_MAX_TIPS]:
+        if (trial.score or 0.0) <= high:
+            (mark,) = panel.plot(
+                [at(trial)], [trial.score], ".", color=colour, alpha=0, markersize=14
+            )
+            tip(mark, f"trial {trial.number}: {trial.score:.4f}")
     _marks(panel, beyond, "^", markersize=7, clip_on=False, **soft)
     _marks(panel, stops, "x", color=colour, alpha=0.6, markersize=5)
     _marks(panel, failures, "v", color=WORSE, markersize=7, clip_on=False)
@@ -96,7 +105,7 @@ def at(trial: Trial) -> int:
     return trial.proposal_index
 
 
-def preferred_figure(search: SearchRun, searches: Searches) -> "Figure | None":
+def preferred_figure(search: SearchRun, searches: Searches, width: float = WIDE) -> "Figure | None":
     """The share of each value of each choice, in windows of time from left to right.
 
     Of many choices, those whose shares moved most; None for a search too short to have windows.
@@ -107,10 +116,13 @@ def preferred_figure(search: SearchRun, searches: Searches) -> "Figure | None":
     strongest = sorted(shares, key=lambda name: -_preference(shares[name]))[:_MAX_PANELS]
     names = [name for name in shares if name in strongest]
     values = {choice.name: choice.values for choice in searches.problem.space.choices}
-    rows = ceil(len(names) / _ACROSS)
+    across = 4 if width >= WIDE else 2
+    rows = ceil(len(names) / across)
+    most = max(len(values[name]) for name in names)
     with drawing():
-        figure = blank(9.2, 0.55 + 1.35 * rows, gap=0.06, gap_below=0.09)
-        panels = figure.subplots(rows, _ACROSS, squeeze=False)
+        height = max(1.35, 0.4 + 0.17 * most)
+        figure = blank(width, 0.55 + height * rows, gap=0.06, gap_below=0.09)
+        panels = figure.subplots(rows, across, squeeze=False)
         maps = [
             _heat(panel, name, values[name], shares[name])
             for panel, name in zip(panels.flat, names, strict=False)
@@ -121,7 +133,7 @@ def preferred_figure(search: SearchRun, searches: Searches) -> "Figure | None":
             panel.set_xticks([])
         figure.supxlabel(f"trials 0 to {len(first_tries(search)) - 1} →", fontsize=10)
         bar = figure.colorbar(maps[-1], ax=panels, fraction=0.02, aspect=30, ticks=[0, 0.5, 1])
-        bar.ax.set_yticklabels(["0", "half", "all"], fontsize=8)
+        bar.ax.set_yticklabels(["0", "half", "all"], fontsize=SMALL)
         bar.outline.set_visible(False)
     return figure
 
@@ -152,9 +164,11 @@ def _preference(shares: np.ndarray) -> float:
 def _heat(panel: Any, name: str, values: Sequence[Value], shares: np.ndarray) -> Any:
     heat = panel.imshow(shares, cmap=_blues(), vmin=0, vmax=1, aspect="auto", clip_on=False)
     panel.set_yticks(
-        range(len(values)), [picture_name(spelled_value(value)) for value in values], fontsize=7
+        range(len(values)),
+        [picture_name(spelled_value(value), 14) for value in values],
+        fontsize=SMALL,
     )
-    panel.set_title(picture_name(name), loc="left", fontsize=8)
+    panel.set_title(picture_name(name, 24), loc="left", fontsize=SMALL)
     panel.tick_params(length=0, pad=2)
     panel.spines[:].set_visible(False)
     return heat

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from math import log10
 from pathlib import Path
 
@@ -14,19 +15,19 @@ from dropsmith.report import pictures
 from dropsmith.report.comparison_grids import main_grid
 from dropsmith.report.comparison_html import facts_of
 from dropsmith.report.comparison_sentences import findings
-from dropsmith.report.figures import svg
 from dropsmith.report.html import (
+    contents,
     document,
     facts,
     folded,
     heading,
     items,
     paragraph,
-    picture,
     save_page,
     section,
     table,
 )
+from dropsmith.report.inline_svg import picture
 from dropsmith.report.numbers import brief
 from dropsmith.report.reproduce_command import search_command_html
 from dropsmith.report.search_figures import preferred_figure, scores_figure
@@ -75,14 +76,12 @@ def search_page(
 ) -> str:
     """The page as text; arguments as in `write_search_page`."""
     record = Record(config=searches.problem.config, environment=searches.problem.environment)
-    body = [
-        heading(f"{searches.problem.task}: a pattern learned"),
-        paragraph(_lead(searches, record), "lead"),
+    sections = [
         section("found", "What came out", items(search_findings(searches))),
         section(
             "retrained", "On seeds and examples it has not seen", _retraining(searches, retrained)
         ),
-        section("plans", "The best plans, token by token", table(plan_grid(searches))),
+        section("plans", "The best plans, token by token", table(plan_grid(searches), "plans")),
         section("masks", "What they drop", _gallery(searches, record, data, model, data_options)),
         section("scores", "Scores over trials", _scores(searches)),
         section(
@@ -95,6 +94,12 @@ def search_page(
             *(search_command_html(run, searches, data) for run in searches.runs),
             facts(facts_of(record)),
         ),
+    ]
+    body = [
+        heading(f"{searches.problem.task}: a pattern learned"),
+        paragraph(_lead(searches, record), "lead"),
+        contents(sections),
+        *sections,
     ]
     title = f"{searches.problem.task} · dropsmith search"
     return document(title, "\n".join(part for part in body if part))
@@ -125,7 +130,11 @@ def _retraining(searches: Searches, retrained: Comparison | None) -> str:
         return ""
     sentences = items(findings(retrained))
     return "\n".join(
-        [paragraph(stands_for(searches, retrained)), sentences, table(main_grid(retrained))]
+        [
+            paragraph(stands_for(searches, retrained)),
+            sentences,
+            table(main_grid(retrained), "retrained"),
+        ]
     )
 
 
@@ -190,7 +199,8 @@ def _gallery(
         dropping = any(plan.rules for plan in plans.values())
         return paragraph(f"The best plans drop nothing{' that can be drawn' * dropping}.")
     return picture(
-        svg(gallery_figure(batch, masks, task_data.vocabulary)),
+        "drawn",
+        lambda width: gallery_figure(batch, masks, task_data.vocabulary, width),
         "Grey maps of real examples in which the units that the best plans drop are orange, a row "
         "for each rule of a plan.",
         "Validation examples inside the task's model before training: a row for each rule of the "
@@ -212,9 +222,9 @@ def _missing_pictures(plans: Mapping[str, Plan], rows: Mapping[str, int]) -> str
 
 
 def _scores(searches: Searches) -> str:
-    figure = scores_figure(searches)
     return picture(
-        svg(figure) if figure else None,
+        "trial-scores",
+        partial(scores_figure, searches),
         "The score of each trial and the best score so far of each search, by trial. The numbers "
         "are in the table of all trials.",
         "A dot for each trial, a line for the best so far. Crosses: stopped early, at the last "
@@ -224,9 +234,9 @@ def _scores(searches: Searches) -> str:
 
 
 def _preferences(search: SearchRun, searches: Searches) -> str:
-    figure = preferred_figure(search, searches)
     return picture(
-        svg(figure) if figure else None,
+        f"preferred-{searches.runs.index(search)}",
+        partial(preferred_figure, search, searches),
         f"For each choice, how often {label(search, searches)} proposed each of its values, from "
         "the first trials on the left to the last on the right.",
         f"What {label(search, searches)} proposed: one panel for each choice, one line for each "
@@ -236,4 +246,6 @@ def _preferences(search: SearchRun, searches: Searches) -> str:
 
 def _trials(searches: Searches) -> str:
     grid = trials_grid(searches)
-    return folded(f"All {sum(len(run.trials) for run in searches.runs)} trials", table(grid))
+    return folded(
+        f"All {sum(len(run.trials) for run in searches.runs)} trials", table(grid, "trials")
+    )
