@@ -215,7 +215,7 @@ def test_masks_are_not_drawn_over_other_data_than_that_of_the_runs():
 
 
 def test_samples_and_what_it_took_to_have_them_are_on_the_page(html):
-    assert "noisy passes" not in html
+    assert "mean of 7 noisy passes" not in html
     sampled = page(with_samples(FOUND, ["r-drop"]))
     assert "the mean of 7 noisy passes" in sampled
     assert "--samples 7 --samples-of r-drop" in sampled

@@ -148,13 +148,21 @@ def _simplicity(
     comparison: Comparison, lines: dict[str, Line]
 ) -> Callable[[str], tuple[int, bool, bool, float]]:
     def place(name: str) -> tuple[int, bool, bool, float]:
-        method = find_method(name) if full(name) in METHODS else None
-        views = 1 if method is None else method.views
-        has_noise = method is None or method.noise is not None
-        seconds = lines[name].seconds
-        return views, has_noise, name != comparison.baseline, inf if seconds is None else seconds
+        row, seconds = comparison.row(name), lines[name].seconds
+        assert row is not None
+        config = row.records[0].config
+        has_noise = bool(config["plan"]["rules"])
+        time = inf if seconds is None else seconds
+        return _views(row), has_noise, name != comparison.baseline, time
 
     return place
+
+
+def _views(row: Row) -> int:
+    """The views of a method; of one of the user's own, whose code is not run, by its objective."""
+    if full(row.method) in METHODS:
+        return find_method(row.method).views
+    return 1 if row.records[0].config["objective"].get("objective") == "TaskLoss" else 2
 
 
 def _ratio(row: Row, comparison: Comparison, names: tuple[str, ...]) -> float | None:

@@ -15,6 +15,7 @@ from dropsmith.compare import (
     constant_predictor,
     find_method,
     full,
+    is_method,
     more_is_better,
     spell_setting,
     summarise,
@@ -147,7 +148,7 @@ def _spelled(row: Row) -> str:
     setting = spell_setting(row.setting)
     if full(row.method) in METHODS and find_method(row.method).noise is None:
         return f"{row.method}, which drops nothing ({setting})"
-    return f"{row.method} ({setting})" if full(row.method) in METHODS else f"the plan {row.method}"
+    return f"{row.method} ({setting})" if is_method(row.method) else f"the plan {row.method}"
 
 
 def _other_scores(result: Answer) -> str:
