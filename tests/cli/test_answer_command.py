@@ -24,7 +24,6 @@ def meant(monkeypatch, capsys):
         seen.append(value)
         raise SystemExit(0)
 
-    monkeypatch.setattr("dropsmith.cli.train.check_setup", lambda setup: None)
     monkeypatch.setattr("dropsmith.cli.train.record_of", stop)
     monkeypatch.setattr("dropsmith.cli.compare._run", stop)
 
