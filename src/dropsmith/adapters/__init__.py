@@ -1,6 +1,7 @@
-"""The parts a trainer needs beside `consistent`, a file each, imported by its library's name.
+"""Parts for trainers, in a file for each library, imported by the library's name.
 
-Most need nothing: `consistent` works inside the model. What is here carries the step of the masks
-through a trainer's checkpoints, and takes TRL's trainer back to the model's own loss. Accelerate
-carries the step itself: `accelerator.register_for_checkpointing(dropsmith.noise_of(model))`.
+Most trainers need none: `consistent` works inside the model. The callbacks here store the step of
+the masks in a trainer's checkpoints, and TRL's trainer gets a class that uses the model's own loss.
+Accelerate stores the step itself:
+`accelerator.register_for_checkpointing(dropsmith.noise_of(model))`.
 """

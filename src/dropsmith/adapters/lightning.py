@@ -15,7 +15,7 @@ _KEY = "dropsmith"
 
 
 class CarryStep(Callback):
-    """A callback with which a resumed run has the masks of an unbroken one.
+    """A callback that stores the step of the masks, so that a resumed run continues with them.
 
     `Trainer(callbacks=[CarryStep()])`, for a module that holds the model, or is it.
 

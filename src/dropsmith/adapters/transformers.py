@@ -16,7 +16,7 @@ except ImportError:
 
 
 class CarryStep(TrainerCallback, ExportableState):
-    """A callback with which a resumed run has the masks of an unbroken one.
+    """A callback that stores the step of the masks, so that a resumed run continues with them.
 
     `Trainer(model, ..., callbacks=[CarryStep()])`. The step is kept in `trainer_state.json`, with
     Trainer's own. It serves every trainer derived from Trainer.

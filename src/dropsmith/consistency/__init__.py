@@ -1,4 +1,4 @@
-"""An objective inside a model's own loss, so that any trainer trains on it."""
+"""An objective in a model's own training loss, for any trainer that uses that loss."""
 
 from dropsmith.consistency.consistent import consistent, restore, terms_of
 from dropsmith.consistency.state import ConsistentOutput

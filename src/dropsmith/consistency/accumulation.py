@@ -1,8 +1,8 @@
 """Losses that add up over the micro-batches of an optimiser step, and trainers that count them.
 
-The Trainer of transformers sums losses over micro-batches if it believes that the model takes the
-number of items, which it guesses from the signature of `forward`. And it counts labels that a
-causal model never scores (the first of each row) unless the model names its loss.
+The Trainer of transformers sums the losses of micro-batches if the model takes the number of items,
+which it reads from an attribute or from the signature of `forward`. It also counts the first label
+of each row, which a causal model never scores, unless the model names its loss.
 """
 
 from typing import Any

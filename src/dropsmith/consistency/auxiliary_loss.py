@@ -84,7 +84,7 @@ def check_own_loss(views: Views, loss: LabelledLoss, together: bool) -> bool:
     raise ObjectiveError(
         f"this model computes a loss of {float(model_loss):.6g}, the loss inferred from its class "
         f"is {float(mean.value):.6g}\n"
-        "  give the one to train with: consistent(model, objective, loss=function)"
+        "  say which loss to train with: consistent(model, objective, loss=function)"
     )
 
 

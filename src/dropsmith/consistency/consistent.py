@@ -58,14 +58,17 @@ def consistent(
     seed: int = 0,
     rank: int = 0,
 ) -> Model:
-    """Put the objective's term into a model's own training loss, so that any loop trains on it.
+    """Replace a model's training loss by that of an objective, for any trainer that uses it.
 
-    In train mode with gradients the model then needs `labels`. A Hugging Face model returns its
-    own output with the new loss; its own loss is compared in the first step, and where labels serve
-    nothing else it is not computed again. A plain module, which may not take labels itself, returns
-    a `ConsistentOutput`. The loss is the mean task loss over the views plus the weighted term.
-    Given `num_items_in_batch`, it is this batch's part of the mean over that many items, as
-    trainers want it that accumulate gradients.
+    In train mode with gradients on, a call of the model makes the objective's views, and the loss
+    that it returns is the mean task loss over them plus the weighted consistency term. It needs
+    `labels` then. A Hugging Face model returns its own output with the new loss; in the first step
+    its own loss is compared with the task loss. A plain module returns a `ConsistentOutput`, and
+    need not take labels itself. In eval mode, or without gradients, nothing changes.
+
+    Given `num_items_in_batch`, the loss is this batch's part of the mean over that many items, for
+    trainers that accumulate gradients. The Trainers of transformers and Lightning log the terms. A
+    warning says where training does not go through the returned loss.
 
     >>> import torch
     >>> from dropsmith.objectives import RDrop
@@ -77,15 +80,15 @@ def consistent(
 
     Args:
         model: the root module, before it is given to DistributedDataParallel or Accelerate.
-        objective: how many views, and what they should agree on.
+        objective: the number of views and the consistency term, such as `RDrop(alpha=1)`.
         loss: the task's loss, needed unless this is a Hugging Face task model: `classification`,
             `soft_classification`, `tokens`, `causal`, `regression`, `multi_label` or `spans` for
             that loss of the logits against `labels`; or a function of what the model returned for
             one view and of that view's batch (arguments by name, with `labels`) that returns a
             `Loss`.
-        plan: noise to install as well, taken off again by `restore`.
-        mode: `looped` for one forward per view, where BatchNorm should see each by itself; `auto`
-            for all views in one forward where that can be done, see `dropsmith.views`.
+        plan: a plan to install as well; `restore` removes it.
+        mode: `looped` for one forward per view, as where BatchNorm should see each by itself;
+            `auto` for all views in one forward where that can be done, see `dropsmith.views`.
         trunk: name of the first module that the views do not share: all before it, its noise
             included, runs once for all of them. In an encoder-decoder it may stand in either. An
             objective that compares layers has nothing to compare below: agreement there is exactly

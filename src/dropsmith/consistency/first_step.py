@@ -72,7 +72,7 @@ def check_differ(
     if not isinstance(report, str) and not report.rows:
         report = "  the model has none\n  give it some: consistent(..., plan=Plan(rule(...)))"
     raise ViewError(
-        "the views of a training step are identical, so there is nothing to agree on\n"
+        "the views of a training step are identical, so the consistency term is 0\n"
         f"  the noise at every site:\n{report}"
     )
 

@@ -1,4 +1,4 @@
-"""Objectives: the task loss of a batch, and terms in which its views should agree."""
+"""Objectives: the task loss of a batch, and consistency terms between its views."""
 
 from dropsmith.objectives import conventions, distances, losses
 from dropsmith.objectives._agreement import TASK, ConsistencyObjective, ConsistencyTerm

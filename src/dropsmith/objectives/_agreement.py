@@ -1,4 +1,4 @@
-"""The base of objectives with a consistency term: when it is due, how it is weighed."""
+"""The base of objectives with one consistency term: its weight at each step, and the total."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -65,12 +65,12 @@ class ConsistencyObjective(Objective):
     0.25
 
     Args:
-        views: how many passes see each batch; with more than two, all pairs are compared.
-        warmup: over how many steps the weight rises linearly to its full value, from the first.
-        every: the term is made at every step divisible by this, with the same weight; other steps
-            are one view and its task loss.
+        views: the number of forward passes over each batch; every pair is compared.
+        warmup: the number of steps over which the weight rises linearly from 0 to its full value.
+        every: the term is computed at each step that is divisible by this, with the same weight;
+            the other steps have one view and its task loss.
         batch_fraction: the leading share of the batch that views after the first see, in (0, 1];
-            the term is a mean over it.
+            the term is a mean over these rows.
     """
 
     views: int = 2
@@ -154,8 +154,8 @@ class ConsistencyObjective(Objective):
             return terms[TASK].value
         if CONSISTENCY not in terms:
             raise ObjectiveError(
-                f"{self} needs {self.views} views at step {step}, its terms come from one\n"
-                "  make as many views as objective.views_at(step) says"
+                f"{self} needs {self.views} views at step {step}, but its terms are of one view\n"
+                "  make objective.views_at(step) views"
             )
         return terms[TASK].value + self.weight_at(step) * terms[CONSISTENCY].value
 

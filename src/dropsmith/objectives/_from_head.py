@@ -171,8 +171,8 @@ def _as_means(
     if pairs:
         if bool(sums.agreement.detach().isinf()):
             raise ObjectiveError(
-                "views are infinitely far apart: a score is infinite in one of them only\n"
-                "  look for infinite values in what the head is given"
+                "the distance of two views is infinite: a score is infinite in one of them only\n"
+                "  look for infinite values in the input of the head"
             )
         means.append(Mean(sums.agreement * pairs, sums.item_count * pairs))
     return means

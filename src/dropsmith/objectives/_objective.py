@@ -1,4 +1,4 @@
-"""The base of objectives: frozen values that say how many views a step needs, and its loss."""
+"""The base of objectives: frozen values with the number of views of a step, and its loss."""
 
 import math
 from abc import ABC, abstractmethod
@@ -29,25 +29,26 @@ JSON_WORDS = "recorded"
 
 @dataclass(frozen=True, kw_only=True)
 class Objective(ABC):
-    """Turns `Views` into `Terms` and terms into the number to minimise.
+    """The loss of a training step: terms computed from `Views`, and their weighted sum.
 
     `terms` always holds `"task"`, the mean task loss over the views that carry it; an objective
-    adds its own terms under their names. A subclass is a frozen keyword-only dataclass whose
-    fields are JSON values, or tuples of them; decorate it with `repr=False` to print as typed.
+    adds its own terms under their names. `total` is the number to minimise. A subclass is a frozen
+    keyword-only dataclass whose fields are JSON values, or tuples of them; decorate it with
+    `repr=False` to print as typed.
     """
 
     @abstractmethod
     def views_at(self, step: int) -> int:
-        """The number of views that step `step` (from 1) needs; one means the task alone."""
+        """The number of views that step `step` (from 1) needs; one view has the task loss alone."""
 
     @property
     def noise_free(self) -> tuple[int, ...]:
-        """The views that run with all noise off."""
+        """The numbers of the views that run with all noise off."""
         return ()
 
     @property
     def batch_fraction(self) -> float:
-        """The leading share of the batch that the second and later views see, in (0, 1]."""
+        """The leading share of the rows that the second and later views see, in (0, 1]."""
         return 1.0
 
     @property
@@ -57,7 +58,7 @@ class Objective(ABC):
 
     @property
     def depends_on_step(self) -> bool:
-        """Say whether a step differs from another by more than its noise."""
+        """Whether the loss depends on the number of the step, as it does with a warmup."""
         return False
 
     @abstractmethod
@@ -66,7 +67,7 @@ class Objective(ABC):
 
     @abstractmethod
     def total(self, terms: Terms, step: int) -> Tensor:
-        """The scalar to minimise at training step `step`."""
+        """The scalar to minimise at training step `step`, from its terms."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object from which `objectives.from_json` makes an equal objective."""
@@ -122,7 +123,7 @@ def make_tuple(value: Any, name: str) -> None:
     items = getattr(value, name)
     if not isinstance(items, list | tuple):
         raise ObjectiveError(
-            f"{type(value).__name__}: {name} are several numbers such as (0, 1), "
+            f"{type(value).__name__}: {name} must be a tuple of numbers such as (0, 1), "
             f"got {excerpt(items)}"
         )
     object.__setattr__(value, name, tuple(items))
@@ -134,6 +135,6 @@ def check_view(value: Any, view: Any) -> None:
         return
     if not is_count(view, 0, value.views - 1):
         raise ObjectiveError(
-            f"{excerpt(value)}: no view {excerpt(view)}, views are numbered from 0 to "
+            f"{excerpt(value)}: there is no view {excerpt(view)}; views are numbered from 0 to "
             f"{value.views - 1}"
         )

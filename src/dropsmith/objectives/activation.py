@@ -1,4 +1,4 @@
-"""Activation regularisation of recurrent models, beside any other objective."""
+"""Activation regularisation of recurrent models, added to any other objective."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +18,15 @@ TEMPORAL = "temporal"
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ActivationNorm(Objective):
-    """Another objective, plus AR and TAR on what the last recurrent layer returned.
+    """Activation regularisation of the last recurrent layer, added to another objective.
 
-    AR is the mean square of the output after its dropout, TAR the mean squared difference between
-    one step's output and the next's, before dropout: each a mean over rows, steps and units, as
-    in AWD-LSTM (Merity, McCann & Socher, 2017; Merity et al., 2018). Of several views only the
-    first is regularised, as in the code of Fraternal Dropout.
+    With the layer's output h, `[batch, time, unit]`, and m ⊙ h the same after dropout:
+
+        loss = loss of `of` + alpha × mean of (m ⊙ h)² + beta × mean of (h[t + 1] − h[t])²
+
+    The first is AR, the second TAR of AWD-LSTM (Merity, McCann & Socher 2017; Merity et al. 2018);
+    means are over rows, steps and units. Of several views the first alone is regularised, as in the
+    code of Fraternal Dropout.
 
     The model returns `.dropped` and `.raw`, each `[batch, time, unit]`, beside its logits, as
     `models.RecurrentLM` does. Steps whose loss is not counted are not regularised either.
@@ -34,8 +37,8 @@ class ActivationNorm(Objective):
 
     Args:
         of: the objective it is added to.
-        alpha: weight of AR.
-        beta: weight of TAR.
+        alpha: the weight of AR.
+        beta: the weight of TAR.
     """
 
     of: Objective

@@ -113,6 +113,6 @@ def _report_infinite(mean: Mean, scores: Sequence[Tensor]) -> None:
     for i, j in combinations(range(len(scores)), 2):
         if alone := int((never[i] ^ never[j]).sum()):
             raise ObjectiveError(
-                f"views {i} and {j} are infinitely far apart: {alone} scores are -inf in one of "
+                f"the distance of views {i} and {j} is infinite: {alone} scores are -inf in one of "
                 "them only\n  mask the same classes in every view, before the softmax"
             )

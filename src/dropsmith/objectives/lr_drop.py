@@ -1,4 +1,4 @@
-"""LR-Drop: several noisy views should agree layer by layer, and not in the output alone."""
+"""LR-Drop: consistency between views in every layer, and not in the output alone."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -31,23 +31,25 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class LRDrop(Objective):
-    """Mean task loss over the views + ½ × (hidden × H + attention × A + output × O).
+    """LR-Drop (Ni et al. 2024, arXiv 2402.16361): consistency of hidden states and attention, too.
 
-    H is how far the hidden states of each Transformer block are apart, A how far its attention
-    probabilities are, before their dropout, and O is R-Drop's term on the outputs. Each is a mean
-    over all pairs of views, over layers and over what is real, so that no coefficient changes its
-    meaning with depth, batch or padding.
+        loss = mean task loss + ½ (hidden × H + attention × A + output × O)
 
-    The three parts are those of LR-Drop (Ni et al., 2024, arXiv 2402.16361). No code of its
-    authors is public and the report we work from leaves much open, so these choices are ours and
-    not the paper's: the total CE₁ + CE₂ + ... is halved, as in `RDrop`, whose alpha `output` is;
-    the mean over layers; every distance; all defaults. That the hidden states are those of the
-    feed-forward part, before they are dropped, added and normalised, is how it is reported.
+    H is the mean distance between the hidden states of two views, `[batch, time, unit]`, over
+    Transformer blocks, A that between their attention probabilities, `[batch, head, query, key]`,
+    before their dropout, and O is R-Drop's term on the outputs. Each is a mean over all pairs of
+    views, over blocks and over tokens that are not padding, so that no coefficient depends on
+    depth, batch size or padding.
+
+    The three parts are the paper's. No code of its authors is public, and these choices are this
+    library's: the total CE₁ + CE₂ + ... is halved, as in `RDrop`, whose alpha `output` is; the mean
+    over layers; every distance; all defaults. The hidden states are those of the feed-forward part,
+    before they are dropped, added and normalised.
 
     Blocks are found by where attention runs, see `dropsmith.activations.read_blocks`. Fused
     attention stays fused: agreement is computed again from queries and keys, with memory that
     grows with the length and not with its square. A model that writes its probabilities out is
-    compared by these. A block that shows no attention is an error.
+    compared by these. A block whose attention cannot be read is an error.
 
     Padding counts in no mean: tokens that attention is masked for, that the batch's
     `attention_mask` leaves out, or, in a decoder that looks at an encoder, that have no label (if
@@ -56,7 +58,8 @@ class LRDrop(Objective):
     Views that share a trunk are the same below its end. Agreement there is exactly 0 and is not
     counted: the means are over the layers above, and `layers` counts all of them.
 
-    A part with coefficient 0 is not made; with `output=0` the outputs' term is only measured.
+    A part with coefficient 0 is not computed; with `output=0` the outputs' term is computed and
+    logged, and has no effect on training.
 
     >>> LRDrop(hidden=0.5, layers=(-1,))
     LRDrop(hidden=0.5, layers=(-1,))
@@ -68,20 +71,21 @@ class LRDrop(Objective):
         attention: coefficient of the distance of attention, A.
         output: coefficient of the divergence of outputs, O: the alpha of `RDrop`.
         kind: what the outputs are, as in `RDrop`.
-        hidden_at: `"feed-forward"`, what a block's feed-forward part returns, or `"block"`, what
-            the block does.
+        hidden_at: `"feed-forward"` for the output of a block's feed-forward part, or `"block"` for
+            that of the whole block.
         hidden_distance: `"squared"`, a mean over tokens and units, or `"cosine"`, the mean over
             tokens of 1 − cos.
         attention_distance: `"squared"`, a mean over pairs of a query and a key it may look at;
             probabilities are smaller in longer texts, and so is this. `"symmetric_kl"` or
             `"jensen_shannon"`, means over queries, do not shrink so.
-        cross: whether A takes in a decoder's attention to its encoder.
-        layers: which blocks of each stack, by number, negative from the end; all where None.
-        blocks: which modules are the blocks, by name or glob, where they are not found.
+        cross: whether A includes a decoder's attention to its encoder.
+        layers: the numbers of the blocks in each stack, negative from the end; None for all.
+        blocks: the modules that are the blocks, by name or glob, where they are not found.
         stop_gradient: the view that is a constant in all parts, or None.
-        views: how many passes see each batch; more than two agree in all pairs.
-        warmup: over how many steps the weights rise linearly, from the first.
-        every: the parts are made at every step divisible by this; other steps are one view.
+        views: the number of forward passes over each batch; every pair is compared.
+        warmup: the number of steps over which the weights rise linearly from 0.
+        every: the parts are computed at each step that is divisible by this; the other steps have
+            one view.
         batch_fraction: the leading share of the batch that later views see, in (0, 1].
     """
 

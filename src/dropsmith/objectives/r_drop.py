@@ -1,4 +1,4 @@
-"""R-Drop: the output distributions of several noisy views should agree (Liang, Wu et al. 2021)."""
+"""R-Drop: symmetric KL divergence between the outputs of noisy views (Liang, Wu et al. 2021)."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,14 +27,18 @@ TARGETS = "targets"
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class RDrop(ConsistencyObjective):
-    """Mean task loss over the views + alpha / 2 × mean over items of ½ (KL(p‖q) + KL(q‖p)).
+    """R-Drop (Liang, Wu et al. 2021, arXiv 2106.14448, section 2): symmetric KL between two views.
 
-    `alpha` is the paper's α exactly: this is the paper's total, CE₁ + CE₂ + α · ½ (KL + KL),
-    divided by two, so that switching the term on never changes the learning rate. An item is an
-    example, or a token that is not padding. Published code often means something else by its
-    coefficient: see `objectives.conventions`.
+    For logits z₁, z₂ of two views, `[items, classes]`, with p = softmax(z₁) and q = softmax(z₂):
 
-    With alpha 0 the term is measured and not trained on.
+        loss = ½ (CE(z₁, y) + CE(z₂, y)) + alpha / 2 × mean over items of ½ (KL(p‖q) + KL(q‖p))
+
+    An item is an example, or a token that is not padding. `alpha` is the paper's α: this is the
+    paper's loss, CE₁ + CE₂ + α · ½ (KL + KL), divided by two, so that its scale, and with it the
+    best learning rate, stays that of the task loss. Published code often defines its coefficient
+    differently: see `objectives.conventions`. Label smoothing and class weights change CE alone.
+
+    With `alpha=0` the term is computed and logged, and has no effect on training.
 
     >>> RDrop(alpha=5)
     RDrop(alpha=5)
@@ -42,16 +46,15 @@ class RDrop(ConsistencyObjective):
     0.25
 
     Args:
-        alpha: the paper's coefficient, 0.1 to 5 there.
-        kind: what the outputs are: `"classification"` (softmax), `"multi_label"` (a sigmoid each;
-            an item is a label) or `"regression"` (KL becomes the squared difference, as in the
-            paper's appendix; an item is a value).
-        divergence: `"symmetric"`, `"forward"` for KL(p‖q) from the earlier view to the later,
-            `"backward"` for KL(q‖p), or `"js"` for Jensen-Shannon; each takes the place of
-            ½ (KL + KL) under the same alpha.
-        stop_gradient: None, as in the paper: gradients reach both sides of each KL; the number of
-            a view that is a constant in the term; or `"targets"`: the first argument of each KL is
-            a constant.
+        alpha: the paper's coefficient; 0.1 to 5 in the paper.
+        kind: the meaning of the outputs: `"classification"` (one class among several, softmax),
+            `"multi_label"` (a sigmoid for each label; an item is a label) or `"regression"` (the
+            squared difference in place of KL, as in the paper's appendix; an item is a value).
+        divergence: in place of ½ (KL(p‖q) + KL(q‖p)), with the same alpha: `"forward"` for
+            KL(p‖q), p of the earlier view, `"backward"` for KL(q‖p), or `"js"` for Jensen-Shannon.
+        stop_gradient: None, as in the paper, for gradients through both arguments of each KL; the
+            number of a view that is a constant in the term; or `"targets"` for a constant first
+            argument of each KL.
     """
 
     alpha: float
@@ -69,13 +72,13 @@ class RDrop(ConsistencyObjective):
             check_view(self, self.stop_gradient)
         elif self.kind == "regression" or self.divergence == "js":
             raise ObjectiveError(
-                f'{self}: stop_gradient="targets" holds one side of a KL, here there is none\n'
-                "  give the number of the view to hold, such as stop_gradient=0"
+                f'{self}: stop_gradient="targets" is for the first argument of a KL divergence, '
+                "and this term has none\n  give the number of a view, such as stop_gradient=0"
             )
         if self.kind == "regression" and self.divergence != "symmetric":
             raise ObjectiveError(
-                f"{self}: values have no distribution\n  leave divergence out: the term is the "
-                "squared difference"
+                f'{self}: with kind="regression" the term is the squared difference\n'
+                "  leave divergence out"
             )
 
     @property

@@ -1,4 +1,4 @@
-"""One squared-distance term between the scores of views, and the three methods it covers.
+"""One squared-distance term between the logits of views, and the three methods that have it.
 
 In all of them κ multiplies the mean over items and classes (time × batch × vocabulary in a
 language model) of the squared difference of scores before the softmax, as in the authors' code.
@@ -16,15 +16,19 @@ from dropsmith.objectives.distances import squared_distance
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SquaredDistance(ConsistencyObjective):
-    """Mean task loss + kappa × mean squared difference of scores, with every choice left open.
+    """Mean task loss + kappa × mean squared difference of logits, with all choices as settings.
+
+    For logits z₁, z₂ of two views, `[items, classes]`:
+
+        loss = mean task loss + kappa × mean over items and classes of (z₁ − z₂)²
 
     >>> SquaredDistance(kappa=0.15, task_loss_views=(0,), stop_gradient=0)
     SquaredDistance(kappa=0.15, task_loss_views=(0,), stop_gradient=0)
 
     Args:
-        kappa: weight of the term.
-        task_loss_views: the views that carry the task loss, view 0 among them; None for all.
-        noise_free: the views that run with all noise off; never view 0, the model's output.
+        kappa: the weight of the term.
+        task_loss_views: the views whose task loss is averaged, view 0 among them; None for all.
+        noise_free: the views that run with all noise off; not view 0, which is the model's output.
         stop_gradient: the view that is a constant target in the term, or None.
     """
 
@@ -62,15 +66,19 @@ class SquaredDistance(ConsistencyObjective):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Fraternal(ConsistencyObjective):
-    """Fraternal Dropout (Zolna et al. 2018, section 2): all views carry the task loss.
+    """Fraternal Dropout (Zolna et al. 2018, arXiv 1711.00066, section 2).
 
-    The authors use kappa 0.1 and 0.15 on language models.
+    For logits z₁, z₂ of two views, `[items, classes]`:
+
+        loss = ½ (CE(z₁, y) + CE(z₂, y)) + kappa × mean over items and classes of (z₁ − z₂)²
+
+    Both views have gradients. The authors use kappa 0.1 and 0.15 on language models.
 
     >>> Fraternal(kappa=0.15)
     Fraternal(kappa=0.15)
 
     Args:
-        kappa: weight of the mean squared difference of scores.
+        kappa: the weight of the mean squared difference of logits.
     """
 
     kappa: float
@@ -82,16 +90,20 @@ class Fraternal(ConsistencyObjective):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class PiModel(ConsistencyObjective):
-    """The Π-model as Fraternal Dropout compares itself with it: view 0 alone has the task loss.
+    """The Π-model, in the form that Zolna et al. (2018) compare Fraternal Dropout with.
 
-    Distances are taken before the softmax and the weight is constant, as in the code of Zolna et
-    al. (2018); Laine & Aila (2017) take them after it and ramp the weight up (see `warmup`).
+    For logits z₁, z₂ of two views, `[items, classes]`:
+
+        loss = CE(z₁, y) + kappa × mean over items and classes of (z₁ − z₂)²
+
+    Laine & Aila (2017) take the difference after the softmax and raise the weight during training,
+    see `warmup`.
 
     >>> PiModel(kappa=0.15, warmup=1000)
     PiModel(kappa=0.15, warmup=1000)
 
     Args:
-        kappa: weight of the mean squared difference of scores.
+        kappa: the weight of the mean squared difference of logits.
     """
 
     kappa: float
@@ -103,16 +115,20 @@ class PiModel(ConsistencyObjective):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ExpectationLinear(ConsistencyObjective):
-    """Expectation-linear dropout (Ma et al. 2017): view 1 is noise-free, view 0 has the task loss.
+    """Expectation-linear dropout (Ma et al. 2017): the noisy output should be the noise-free one.
 
-    The noise-free view is no constant: gradients reach the model through it too, as in the code of
-    Zolna et al. (2018), whose default is kappa 0.25.
+    For noisy logits z₁ and logits z₂ of a pass without noise, `[items, classes]`:
+
+        loss = CE(z₁, y) + kappa × mean over items and classes of (z₁ − z₂)²
+
+    Gradients reach the model through both views, as in the code of Zolna et al. (2018), whose
+    default is kappa 0.25.
 
     >>> ExpectationLinear(kappa=0.25).noise_free
     (1,)
 
     Args:
-        kappa: weight of the mean squared difference of scores.
+        kappa: the weight of the mean squared difference of logits.
     """
 
     kappa: float

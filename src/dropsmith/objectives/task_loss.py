@@ -1,4 +1,4 @@
-"""Objectives without a consistency term: the plain one, and the control for those that have one."""
+"""Objectives without a consistency term: one view, and the control with several views."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from dropsmith.terms import Terms
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TaskLoss(Objective):
-    """The task loss of one view: training as usual.
+    """The task loss of one view, as in training without this library.
 
     >>> TaskLoss().views_at(1)
     1
@@ -30,16 +30,16 @@ class TaskLoss(Objective):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TwoSample(Objective):
-    """The mean task loss over several views that need not agree: the control of a comparison.
+    """The mean task loss over several views, without a consistency term.
 
-    A consistency method also averages the task loss over two draws of the noise. What it gains
-    over this objective is due to its consistency term.
+    This is the control of a comparison: a consistency method also averages the task loss over two
+    draws of the noise, so the difference between the two is the effect of its consistency term.
 
     >>> TwoSample()
     TwoSample()
 
     Args:
-        views: how many passes see each batch.
+        views: the number of forward passes over each batch.
     """
 
     views: int = 2
