@@ -27,6 +27,7 @@ ROOMS = [
         "objectives",
         "consistency",
         "prediction",
+        "sklearn",
         "workers",
         "pattern_search",
     ),

@@ -1,5 +1,6 @@
 """Dropout you can plan, prove, share between passes, learn and predict with."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from dropsmith import recurrent
@@ -45,6 +46,7 @@ from dropsmith.prediction import Prediction, predict
 from dropsmith.record import Record
 
 if TYPE_CHECKING:
+    from dropsmith import sklearn
     from dropsmith.run_folder import load
 
 __all__ = [
@@ -95,6 +97,7 @@ __all__ = [
     "search",
     "select",
     "sites",
+    "sklearn",
     "spaces",
     "step",
     "taps",
@@ -104,9 +107,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`load`, whose room brings in all tasks, when somebody asks for it."""
-    if name != "load":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from dropsmith.run_folder import load
+    """`load` and `sklearn`, which bring in all tasks and scikit-learn, when somebody asks."""
+    if name == "load":
+        from dropsmith.run_folder import load
 
-    return load
+        return load
+    if name == "sklearn":
+        return importlib.import_module("dropsmith.sklearn")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from sklearn import metrics
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from dropsmith.tasks import Data, Split, find_task
 from dropsmith.train.constant_predictor import constant_scores
 from dropsmith.train.evaluation import evaluate
+from sklearn import metrics
 
 DIGITS, SCALE = find_task("digits"), find_task("sentiment-scale")
 

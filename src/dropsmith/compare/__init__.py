@@ -19,11 +19,11 @@ from dropsmith.compare.method_names import (
     pick,
     usual,
 )
-from dropsmith.compare.method_numbers import MethodNumber, method_numbers
 from dropsmith.compare.methods import CONTROL, METHODS
 from dropsmith.compare.price import Price, clock, prices
 from dropsmith.compare.run_comparison import compare, count
 from dropsmith.compare.runs import Job, Watch, make_record, run
+from dropsmith.compare.settable_numbers import MethodNumber, method_numbers
 from dropsmith.compare.statistics import (
     ENOUGH_FOR_INTERVAL,
     ENOUGH_FOR_P,
