@@ -1,4 +1,4 @@
-"""Dropout you can plan, prove, share between passes, learn and predict with."""
+"""Dropout and the methods built on it, for any PyTorch model."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

@@ -111,7 +111,7 @@ def _sentence(error: typer.TyperException) -> str:
 def app() -> typer.Typer:
     """The commands, ready to be called with arguments."""
     commands = typer.Typer(
-        help="Dropout you can plan, prove, share between passes, learn and predict with.",
+        help="Dropout and the methods built on it, for any PyTorch model.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         add_completion=False,

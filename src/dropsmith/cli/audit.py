@@ -37,7 +37,7 @@ def audit(
     allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a task's model with a plan, and say site by site what noise is on.
+    """Run a task's model with a plan, and report what each site drops.
 
     Rates are counted from tensors, never read from settings. The exit code is 1 if a site that
     should have noise has none.

@@ -73,7 +73,7 @@ def search(
     allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
-    """Learn a dropout pattern: try plans on children of a task, and keep the best.
+    """Search for a dropout plan: train a task's model under many plans, and keep the best.
 
     A plan's score is the validation loss of a model trained under it; the test set is not looked
     at. Whatever is interrupted or killed, the same command goes on with it. Searches with other

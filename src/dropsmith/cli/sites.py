@@ -18,7 +18,7 @@ def sites(
     model: ModelName = None,
     as_json: AsJson = False,
 ) -> None:
-    """List every place in a task's model where noise is or could be.
+    """List every site of a task's model: the places where noise is or could be.
 
     A rule of a plan names one of these, or several by a glob.
 
