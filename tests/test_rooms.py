@@ -12,8 +12,8 @@ import dropsmith
 
 SOURCE = Path(dropsmith.__file__).parent
 ROOMS = [
-    *("errors", "numbers", "instances", "files", "axes", "transforms", "rng", "terms", "record"),
-    *("hub", "user_code"),
+    *("errors", "numbers", "instances", "files", "axes", "transforms", "keys", "strata", "rng"),
+    *("terms", "record", "hub", "user_code"),
     *(
         "kernels",
         "patterns",

@@ -23,6 +23,8 @@ class ForwardPass:
         rows: how many rows the stacked batch has, where that is known.
         call: of the forwards since that step that do not train, the one to draw for; 0 for the
             step itself.
+        strata: how many views are stratified together, this pass's among them; 0 for views that
+            are independent.
         may_run_again: whether a site drew in a part that backward may run again.
         calls: how often each site has drawn.
         places: where in the forward those of these calls were made that backward may run again.
@@ -38,6 +40,7 @@ class ForwardPass:
     sampling: bool = False
     rows: int | None = None
     call: int = 0
+    strata: int = 0
     may_run_again: bool = field(default=False, compare=False)
     calls: dict[str, int] = field(default_factory=dict, compare=False)
     places: dict[str, dict[int, CallPosition]] = field(default_factory=dict, compare=False)

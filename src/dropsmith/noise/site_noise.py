@@ -1,6 +1,6 @@
 """A pattern at its site: draws its masks from the keys of the site, and multiplies."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2s
 from threading import get_ident
 
@@ -15,10 +15,13 @@ from dropsmith.noise.state import Noise
 from dropsmith.noise.view_rows import batch_dim, keep_noise_free_views
 from dropsmith.patterns import Pattern, WordDropout
 from dropsmith.plans import Site, names_of
-from dropsmith.rng import Key, Source
+from dropsmith.rng import Key, Source, Strata
 
 _MAX_KEYS = 4096
 """Keys that a site keeps, at most: a module in a loop over a long text has one for each call."""
+
+_ORDER = 0xFFFFFFFF
+"""In place of a view's number, in the key of the order in which units take strata."""
 
 
 @dataclass(eq=False)
@@ -105,6 +108,9 @@ class SiteNoise:
                 key = key.fold(*numbers)
             else:
                 key = self.prefix.fold(*draw, *numbers)
+            if current.strata and not self.shared:
+                order = self.prefix.fold(current.domain, _ORDER, call, *numbers)
+                key = replace(key, strata=Strata(order, view, current.strata))
             sources.append(Source(key, step, device, view))
         return tuple(sources * len(current.views) if self.shared else sources)
 
@@ -145,10 +151,15 @@ class SiteNoise:
         elif current.call:
             forward = current.call
         last = (step,) if forward is None else (step, forward)
-        return tuple(
-            Source(self.prefix.fold(current.domain, view, call, *last), step, device, view)
-            for view in ((0,) * len(current.views) if self.shared else current.views)
-        )
+        views = (0,) * len(current.views) if self.shared else current.views
+        keys = {view: self.prefix.fold(current.domain, view, call, *last) for view in views}
+        if current.strata and not self.shared:
+            order = self.prefix.fold(current.domain, _ORDER, call, *last)
+            keys = {
+                view: replace(key, strata=Strata(order, view, current.strata))
+                for view, key in keys.items()
+            }
+        return tuple(Source(keys[view], step, device, view) for view in views)
 
     def weight(self, weight: Tensor) -> Tensor:
         """A parameter with this site's noise; one pass has one mask for it."""

@@ -29,6 +29,7 @@ class ViewRequest:
         first_view: number of the first view, on which its masks depend.
         sampling_step: the training step whose rates are sampled in eval mode, by masks of
             prediction; None for views that train.
+        strata: how many views are stratified together, these among them; 0 for independent views.
     """
 
     views: int = 2
@@ -41,6 +42,7 @@ class ViewRequest:
     report: bool = True
     first_view: int = 0
     sampling_step: int | None = None
+    strata: int = 0
 
     def __post_init__(self) -> None:
         n, fraction = self.views, self.batch_fraction
@@ -79,7 +81,14 @@ class ViewRequest:
         """
         numbers = tuple(view + self.first_view for view in views)
         if self.sampling_step is None:
-            return ForwardPass(views=numbers, noise_free=self.noise_free, rows=rows)
+            return ForwardPass(
+                views=numbers, noise_free=self.noise_free, rows=rows, strata=self.strata
+            )
         return ForwardPass(
-            views=numbers, domain=PREDICTION, step=self.sampling_step, sampling=True, rows=rows
+            views=numbers,
+            domain=PREDICTION,
+            step=self.sampling_step,
+            sampling=True,
+            rows=rows,
+            strata=self.strata,
         )

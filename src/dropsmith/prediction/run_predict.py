@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from math import ceil
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,7 @@ def predict(
     rows: RowAxes | None = None,
     scores: Scores | None = None,
     class_axis: int | None = None,
+    draws: Literal["stratified", "independent"] = "stratified",
 ) -> Prediction:
     """The mean of many noisy passes over a batch, and how unsure the model is of it.
 
@@ -98,6 +99,7 @@ def predict(
     inputs = arguments(model, batch)
     with sampling(model, inputs, plan, seed, rows) as sampler:
         sampler.scores = scores
+        sampler.strata = samples if draws == "stratified" else 0
         way = sampler.probes.get((mode, replay, scores))
         if way is None:
             way = sampler.probes[mode, replay, scores] = probe(sampler, mode, replay)

@@ -45,6 +45,7 @@ class Sampler:
     ) -> None:
         self.layout, self.probe_inputs, self.probes = layout, memory.probe_inputs, memory.probes
         self.scores: Scores | None = None
+        self.strata = 0
         self.model, self.installation, self.native_rules = model, installation, native_rules
         self.step, self.noise = step, installation.noise
         self.key = Key.of(seed).fold(PREDICTION)
@@ -65,7 +66,9 @@ class Sampler:
         A sample's masks are the same in every batch, so that a text read in several has one.
         """
         copies = len(numbers)
-        request = ViewRequest(views=copies, first_view=numbers[0], sampling_step=self.step)
+        request = ViewRequest(
+            views=copies, first_view=numbers[0], sampling_step=self.step, strata=self.strata
+        )
         layout = self.layout if copies > 1 else None
         return plan_run(self.model, request, inputs, None, self.noise, layout=layout)
 

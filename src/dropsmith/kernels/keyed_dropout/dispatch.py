@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.errors import ViewError
-from dropsmith.kernels.keyed_dropout import chunked, reference, triton
+from dropsmith.kernels.keyed_dropout import chunked, reference, stratified, triton
 from dropsmith.kernels.self_adjoint import LARGEST_MASK
 from dropsmith.rng import MOST_UNITS, Key, Words, check_unit_count, mix_in_place, threshold
 from dropsmith.transforms import transforms_active
@@ -49,10 +49,12 @@ def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> Ten
         check_unit_count(x.numel() // len(keys))
     # A subclass may hold no memory, as while shapes are propagated.
     if x.is_cpu and (type(x) is Tensor or type(x) is nn.Parameter):
+        if keys[0].strata is not None:
+            return stratified.keyed_dropout(x, keys, float(rate))
         if x.nbytes <= LARGEST_MASK and x.dtype in _TYPES:
             return drop_small(x, keys, float(rate))
         return chunked.keyed_dropout(x, keys, float(rate))
-    if triton.serves(x, keys, rate):
+    if keys[0].strata is None and triton.serves(x, keys, rate):
         return triton.keyed_dropout(x, keys, float(rate))
     return reference.redrawn(x, keys, rate)
 

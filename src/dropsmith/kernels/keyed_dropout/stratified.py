@@ -1,0 +1,72 @@
+"""Masks of views that are stratified together, on a CPU.
+
+The strata alone decide over nearly all elements: a view's own bits are drawn only where an
+element's stratum is the one that the rate divides.
+"""
+
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dropsmith.kernels.keyed_dropout.chunked import CHUNK
+from dropsmith.kernels.self_adjoint import self_adjoint
+from dropsmith.rng import Key, Words, mix_in_place, threshold
+from dropsmith.strata import Orders, limits
+
+_WORD = 0xFFFFFFFF
+
+
+def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
+    """See `dropsmith.kernels.keyed_dropout.keyed_dropout`."""
+    return self_adjoint(x, partial(_masked, keys=keys, rate=rate))
+
+
+def _masked(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
+    mask = torch.from_numpy(kept(keys, x.numel() // len(keys), rate)).view(x.shape)
+    return torch.where(mask, x.detach() * (1 / (1 - rate)), torch.zeros((), dtype=x.dtype))
+
+
+def kept(keys: tuple[Key, ...], length: int, rate: float) -> NDArray[np.bool_]:
+    """The mask of each view, `[views, length]`: True where an element is kept.
+
+    Args:
+        keys: one for each view, with strata of one order.
+        length: elements of a view.
+        rate: chance of dropping.
+    """
+    out = np.empty((len(keys), length), np.bool_)
+    at_once = max(CHUNK // max(length, 1), 1)
+    for start in range(0, length, CHUNK):
+        index = np.arange(start, min(start + CHUNK, length), dtype=np.uint32)
+        strata = keys[0].strata
+        assert strata is not None
+        orders = Orders.of(strata.order, index, strata.count)
+        for first in range(0, len(keys), at_once):
+            views = slice(first, first + at_once)
+            part = out[views, start : start + len(index)]
+            _write(part, keys[views], index, orders, int(threshold(rate)))
+    return out
+
+
+def _write(
+    out: NDArray[np.bool_], keys: tuple[Key, ...], index: Words, orders: Orders, limit: int
+) -> None:
+    numbers = [key.strata.number for key in keys if key.strata is not None]
+    strata = orders.strata(np.array(numbers, orders.factor.dtype)[:, None])
+    whole, rest = limits(limit, orders.count)
+    np.greater(strata, whole, out)
+    if not rest:
+        np.greater_equal(strata, whole, out)
+        return
+    view, place = np.nonzero(strata == whole)
+    words = [(int(key.first) & _WORD, int(key.second) & _WORD) for key in keys]
+    first, second = np.array(words, np.uint32).T
+    word = index[place] ^ first[view]
+    spare = np.empty_like(word)
+    mix_in_place(word, spare)
+    word += second[view]
+    mix_in_place(word, spare)
+    out[view, place] = word >= np.uint32(rest)
