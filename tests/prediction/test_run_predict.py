@@ -57,8 +57,8 @@ def test_stacked_samples_stay_within_the_budget():
     assert 2**19 < max(peak) < 4 * 2**20
 
 
-def test_more_samples_begin_with_the_same_ones():
-    few, many = predict(net(), X, samples=3, keep=True), predict(net(), X, samples=9, keep=True)
+def test_more_independent_samples_begin_with_the_same_ones():
+    few, many = (predict(net(), X, n, keep=True, draws="independent") for n in (3, 9))
     torch.testing.assert_close(many.draws[:3], few.draws)
 
 

@@ -23,8 +23,8 @@ class ForwardPass:
         rows: how many rows the stacked batch has, where that is known.
         call: of the forwards since that step that do not train, the one to draw for; 0 for the
             step itself.
-        strata: how many views are stratified together, this pass's among them; 0 for views that
-            are independent.
+        strata: how many views that follow one another are stratified together, from view 0 on;
+            0 for views that are independent.
         may_run_again: whether a site drew in a part that backward may run again.
         calls: how often each site has drawn.
         places: where in the forward those of these calls were made that backward may run again.

@@ -15,7 +15,7 @@ from dropsmith.noise.state import Noise
 from dropsmith.noise.view_rows import batch_dim, keep_noise_free_views
 from dropsmith.patterns import Pattern, WordDropout
 from dropsmith.plans import Site, names_of
-from dropsmith.rng import Key, Source, Strata
+from dropsmith.rng import Key, Source, Strata, Word
 
 _MAX_KEYS = 4096
 """Keys that a site keeps, at most: a module in a loop over a long text has one for each call."""
@@ -109,10 +109,16 @@ class SiteNoise:
             else:
                 key = self.prefix.fold(*draw, *numbers)
             if current.strata and not self.shared:
-                order = self.prefix.fold(current.domain, _ORDER, call, *numbers)
-                key = replace(key, strata=Strata(order, view, current.strata))
+                key = self._stratified(key, view, call, numbers)
             sources.append(Source(key, step, device, view))
         return tuple(sources * len(current.views) if self.shared else sources)
+
+    def _stratified(self, key: Key, view: int, call: int, numbers: tuple[Word, ...]) -> Key:
+        """The key of a view's draw, among those of its block of views that are stratified."""
+        current = self.noise.current
+        block, number = divmod(view, current.strata)
+        order = self.prefix.fold(current.domain, _ORDER, call, *numbers, block)
+        return replace(key, strata=Strata(order, number, current.strata))
 
     def _count_call(self) -> int:
         """Count a call of the site, and return its number within the pass."""
@@ -154,11 +160,7 @@ class SiteNoise:
         views = (0,) * len(current.views) if self.shared else current.views
         keys = {view: self.prefix.fold(current.domain, view, call, *last) for view in views}
         if current.strata and not self.shared:
-            order = self.prefix.fold(current.domain, _ORDER, call, *last)
-            keys = {
-                view: replace(key, strata=Strata(order, view, current.strata))
-                for view, key in keys.items()
-            }
+            keys = {view: self._stratified(key, view, call, last) for view, key in keys.items()}
         return tuple(Source(keys[view], step, device, view) for view in views)
 
     def weight(self, weight: Tensor) -> Tensor:

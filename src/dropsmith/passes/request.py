@@ -29,7 +29,8 @@ class ViewRequest:
         first_view: number of the first view, on which its masks depend.
         sampling_step: the training step whose rates are sampled in eval mode, by masks of
             prediction; None for views that train.
-        strata: how many views are stratified together, these among them; 0 for independent views.
+        strata: how many views that follow one another are stratified together, from view 0 on;
+            0 for views that are independent.
     """
 
     views: int = 2

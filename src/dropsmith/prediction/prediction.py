@@ -35,8 +35,10 @@ class Prediction:
         kind: `classification` (softmax over the classes), `multi_label` (a sigmoid each) or
             `regression`.
         mean: probabilities, or values for regression: `[batch, ..., classes]`.
-        variance: of the samples around their mean, divided by samples less one; same shape. NaN
-            where there is one pass alone.
+        variance: of the samples around their mean; same shape. Independent samples are divided by
+            their number less one. Stratified ones keep away from each other, and their squared
+            deviations are too large by a factor of up to samples / (samples - 1): they are divided
+            by their number. NaN where there is one pass alone.
         entropy: of the mean: `[batch, ...]` for classes, the shape of `mean` for labels, None for
             values, which have no distribution.
         expected_entropy: mean of the samples' entropies; shaped alike.
@@ -148,9 +150,16 @@ class Moments:
         kind: what the outputs are.
         keep: whether to hold on to every sample.
         class_axis: the dimension of the scores that has the classes.
+        stratified: whether the samples' masks are.
     """
 
-    def __init__(self, kind: OutputKind, keep: bool = False, class_axis: int = -1) -> None:
+    def __init__(
+        self,
+        kind: OutputKind,
+        keep: bool = False,
+        class_axis: int = -1,
+        stratified: bool = False,
+    ) -> None:
         kind = output_kind(kind)
         if kind not in OUTPUT_KINDS:
             raise NoiseError(
@@ -158,6 +167,7 @@ class Moments:
                 f"  there are: {', '.join(OUTPUT_KINDS)}" + did_you_mean(kind, OUTPUT_KINDS)
             )
         self.kind: OutputKind = kind
+        self.stratified = stratified
         self.class_axis = class_axis
         self.count = 0
         self.differ = False
@@ -215,7 +225,7 @@ class Moments:
         return Prediction(
             kind=self.kind,
             mean=self.mean,
-            variance=self.squares / max(self.count - 1, 1),
+            variance=self.squares / max(self.count - (not self.stratified), 1),
             entropy=unsure if has else None,
             expected_entropy=self.entropies if has else None,
             # Jensen's inequality; rounding alone could bring it below zero.

@@ -1,5 +1,6 @@
 """Prediction with its uncertainty, by sampling the model's noise (Gal & Ghahramani 2016)."""
 
+import warnings
 from collections.abc import Iterator
 from math import ceil
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from dropsmith.numbers import check_number, is_count
 from dropsmith.passes import MODES, Mode, Scores, check_scores
 from dropsmith.plans import Plan, check_plan
 from dropsmith.prediction.class_axis import check_class_axis
+from dropsmith.prediction.draws import Draws, SampleSize, StandardError
 from dropsmith.prediction.no_uncertainty import no_effect
 from dropsmith.prediction.prediction import Moments, Prediction
 from dropsmith.prediction.probe import Probe, probe
@@ -30,7 +32,7 @@ MEMORY = 2**24
 def predict(
     model: nn.Module,
     batch: Any,
-    samples: int = 50,
+    samples: int | Literal["auto"] = 50,
     *,
     plan: Plan | None = None,
     seed: int = 0,
@@ -42,7 +44,8 @@ def predict(
     rows: RowAxes | None = None,
     scores: Scores | None = None,
     class_axis: int | None = None,
-    draws: Literal["stratified", "independent"] = "stratified",
+    draws: Draws = "stratified",
+    tolerance: float | None = None,
 ) -> Prediction:
     """The mean of many noisy passes over a batch, and how unsure the model is of it.
 
@@ -53,6 +56,10 @@ def predict(
     Threads may predict with one model, and take turns. A forward that another thread makes of it
     meanwhile, without `predict`, is refused where the two are seen to meet, and may go unseen:
     give that thread a copy of the model.
+
+    The masks of the samples are stratified where masks are drawn by key: each is by itself what it
+    is without, and together they cover each unit's distribution evenly (a Latin hypercube; McKay,
+    Beckman & Conover, 1979), which brings the mean closer to what infinitely many would give.
 
     Samples are stacked in one batch where the noise allows it, and what comes before the first
     draw is computed once. Both are tried on two rows first, at the price of about twenty rows, and
@@ -67,7 +74,8 @@ def predict(
     Args:
         model: any module whose output holds scores.
         batch: what it takes: a tensor, a tuple of arguments, or a mapping of them by name.
-        samples: how many passes, at least 2.
+        samples: how many passes, at least 2; or `auto`, for as many as `tolerance` takes, in
+            blocks of 13: `samples` of the prediction says how many.
         plan: noise beside the model's own, in place of the plan that is installed. Its masks are
             drawn anew for every sample, shared between views or not; rates on a schedule are those
             of the model's present step.
@@ -85,46 +93,49 @@ def predict(
         class_axis: the dimension of the scores that has the classes, such as 1 in
             `[batch, class, height, width]`; by default that of the channels or units of the
             convolution or product that made them.
+        draws: `stratified` or `independent` masks.
+        tolerance: with `auto`, the standard error of the probabilities that is small enough (a root
+            mean square over the classes, of the row where it is largest), 0.01 where nothing is
+            said; for regression, as a share of the standard deviation of the samples, and 0.1.
 
     Raises:
         NoiseError: all samples would be equal, with the reason at each site; or scores have one
             class, or several dimensions of which none is known to be that of the classes.
         ViewError: samples are to be stacked and cannot be, or there is no such `mode` or `memory`.
     """
-    _check_arguments(model, samples, mode, memory, class_axis, plan)
+    size = SampleSize(samples=samples, draws=draws, tolerance=tolerance)
+    _check_arguments(model, mode, memory, class_axis, plan)
     check_bool("keep", keep)
     check_bool("replay", replay)
     check_scores(scores)
-    model, moments = unwrapped(model), Moments(kind, keep)
+    model, moments = unwrapped(model), Moments(kind, keep, stratified=size.strata > 0)
     inputs = arguments(model, batch)
     with sampling(model, inputs, plan, seed, rows) as sampler:
         sampler.scores = scores
-        sampler.strata = samples if draws == "stratified" else 0
+        sampler.strata = size.strata
         way = sampler.probes.get((mode, replay, scores))
         if way is None:
             way = sampler.probes[mode, replay, scores] = probe(sampler, mode, replay)
         if moments.kind == "classification":
             moments.class_axis = _class_axis(sampler, way, class_axis)
-        for logits in _samples(sampler, inputs, samples, way, memory):
+        error = StandardError(moments, tolerance) if samples == "auto" else None
+        for logits in _samples(sampler, inputs, size, way, memory):
             moments.add_block(logits)
+            at_end_of_block = not moments.count % size.block
+            if error is not None and at_end_of_block and error.is_small():
+                break
         if not moments.differ:
-            raise no_effect(model, sampler.probe_inputs, samples, sorted(sampler.noise.draw_counts))
+            names = sorted(sampler.noise.draw_counts)
+            raise no_effect(model, sampler.probe_inputs, moments.count, names)
+    if error is not None and moments.count == size.most and not error.reached:
+        warnings.warn(error.message, stacklevel=2)
     return moments.prediction()
 
 
 def _check_arguments(
-    model: object,
-    samples: object,
-    mode: object,
-    memory: object,
-    class_axis: object,
-    plan: object,
+    model: object, mode: object, memory: object, class_axis: object, plan: object
 ) -> None:
     check_model(model)
-    if not is_count(samples, 2):
-        raise NoiseError(
-            f"predict takes at least 2 samples, got {excerpt(samples)}: one shows no spread"
-        )
     check_word("mode", mode, MODES, ViewError)
     if memory is not None:
         check_number("memory", memory, ViewError)
@@ -156,7 +167,7 @@ def _class_axis(sampler: Sampler, way: Probe, axis: int | None) -> int:
 
 
 def _samples(
-    sampler: Sampler, inputs: Arguments, samples: int, way: Probe, memory: int | None
+    sampler: Sampler, inputs: Arguments, size: SampleSize, way: Probe, memory: int | None
 ) -> Iterator[Tensor]:
     """The scores of the samples in order, `[samples, ...]` of those that were run together."""
     entries, start = [], 0
@@ -170,8 +181,10 @@ def _samples(
         yield first.unsqueeze(0)
     budget = budget_of(sampler.model) if memory is None else memory
     rows = sampler.layout.argument_rows(inputs)
-    for numbers in parts_of(range(start, samples), way.copies(rows, budget)):
-        yield torch.stack(_sample(sampler, inputs, numbers, way, entries))
+    for end in range(size.block, size.most + 1, size.block):
+        for numbers in parts_of(range(start, end), way.copies(rows, budget)):
+            yield torch.stack(_sample(sampler, inputs, numbers, way, entries))
+        start = end
 
 
 def _sample(

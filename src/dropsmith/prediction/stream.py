@@ -14,6 +14,7 @@ from dropsmith.noise import plan_of, sites
 from dropsmith.passes import logits_of
 from dropsmith.patterns import Off
 from dropsmith.plans import Kind, Plan, rule, select
+from dropsmith.prediction.draws import Draws
 from dropsmith.prediction.probe import Probe, probe
 from dropsmith.prediction.run_predict import budget_of, parts_of, unwrapped
 from dropsmith.prediction.sampler import Sampler
@@ -97,6 +98,7 @@ def stream_predictions(
     kind: Literal["classification", "regression"] = "classification",
     seed: int = 0,
     without: tuple[Kind, ...] = (),
+    draws: Draws = "stratified",
 ) -> Iterator[PredictionStream]:
     """The means of many noisy passes over batches that may follow each other, for a `with` block.
 
@@ -120,6 +122,7 @@ def stream_predictions(
         kind: `classification` averages probabilities, `regression` predictions.
         seed: of the masks.
         without: kinds of sites that are left without noise, such as `words`.
+        draws: as in `predict`.
 
     Raises:
         NoiseError: nothing random happens in the model.
@@ -127,6 +130,7 @@ def stream_predictions(
     model = unwrapped(model)
     plan = _without(model, batch, without) if without else None
     with sampling(model, arguments(model, batch), plan, seed) as sampler:
+        sampler.strata = samples if draws == "stratified" else 0
         way = probe(sampler, "auto", replay=False)
         yield PredictionStream(sampler, samples, way, carry, kind)
 

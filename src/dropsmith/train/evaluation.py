@@ -61,7 +61,14 @@ def evaluate(
             return _scores(task, part, read, device_of(model), all_scores)
         example = on_device(part.rows(slice(0, 2)), device_of(model))
         with stream_predictions(
-            model, example, samples, task.carry, kind=task.kind, seed=seed, without=without
+            model,
+            example,
+            samples,
+            task.carry,
+            kind=task.kind,
+            seed=seed,
+            without=without,
+            draws="independent",
         ) as mean:
             return _scores(task, part, mean.read, device_of(model), all_scores)
 

@@ -5,6 +5,7 @@ element's stratum is the one that the rate divides.
 """
 
 from functools import partial
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -25,7 +26,12 @@ def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
 
 
 def _masked(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
-    mask = torch.from_numpy(kept(keys, x.numel() // len(keys), rate)).view(x.shape)
+    length = x.numel() // len(keys)
+    blocks = [
+        tuple(block) for _, block in groupby(keys, lambda key: key.strata and key.strata.order)
+    ]
+    masks = [kept(block, length, rate) for block in blocks]
+    mask = torch.from_numpy(masks[0] if len(masks) == 1 else np.concatenate(masks)).view(x.shape)
     return torch.where(mask, x.detach() * (1 / (1 - rate)), torch.zeros((), dtype=x.dtype))
 
 
