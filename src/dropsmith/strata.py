@@ -7,7 +7,8 @@ smaller error than the mean of independent ones.
 Every unit takes the strata in an order of its own. Orders come from the maps s -> a s + b modulo
 the least prime P that is not below S, with a and b of the unit's key: any two draws then take any
 two different strata equally often, as under a random permutation. Where P is above S, numbers from
-S on are mapped again until they are below it. A shift of all units together, (u + s / S) modulo 1,
+S on are mapped again until they are below it, and all are moved on by a number of the unit's, so
+that each draw takes each stratum equally often; two draws then take two strata about so. A shift of all units together, (u + s / S) modulo 1,
 would not do: units that fall together in one draw would fall together in all.
 """
 
@@ -20,7 +21,7 @@ import torch
 from dropsmith.keys import Key, Word, Words, bits, mix, mix_in_place
 
 _WORD, _HALF = 0xFFFFFFFF, 1 << 31
-_LARGEST = 46_337
+LARGEST = 46_337
 """The largest prime whose square is a signed number of 32 bits."""
 
 
@@ -53,7 +54,7 @@ class Orders:
 
     def __init__(self, words: list[Any], count: int) -> None:
         self.count, self.prime = count, prime_from(count)
-        if self.prime > _LARGEST:
+        if self.prime > LARGEST:
             words = [_wide(word) for word in words]
         self.shift = _remainder(words[0], self.prime)
         self.factor = _remainder(words[1], self.prime - 1) + 1 if count > 2 else words[1] * 0 + 1

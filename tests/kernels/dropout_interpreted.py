@@ -6,7 +6,7 @@ import torch
 from dropsmith.kernels.keyed_dropout import reference
 from dropsmith.kernels.keyed_dropout.triton import TILE, TYPES, keyed_dropout
 from dropsmith.rng import Key
-from kernels.test_keyed_dropout import KEY, KEYS, seeded
+from kernels.test_keyed_dropout import KEY, KEYS, seeded, stratified
 
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
@@ -33,6 +33,13 @@ def test_several_keys_at_any_rate_equal_the_reference(rate):
 def test_keys_of_either_sign_serve(seed):
     x, key = torch.ones(100), Key.of(seed)
     assert torch.equal(keyed_dropout(x, (key,), 0.5), reference.keyed_dropout(x, (key,), 0.5))
+
+
+@pytest.mark.parametrize("count", [2, 3, 8, 50, 53, 128])
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 0.97])
+def test_views_that_are_stratified_equal_the_reference(count, rate):
+    x, keys = seeded(6, 35, 3), stratified(count, (0, 1, count - 1))
+    assert torch.equal(keyed_dropout(x, keys, rate), reference.keyed_dropout(x, keys, rate))
 
 
 @pytest.mark.parametrize("views", [1, 2])

@@ -1,5 +1,6 @@
 """The fast version equals the obvious one, gradients included, and keeps nothing but keys."""
 
+from dataclasses import replace
 from shutil import which
 
 import pytest
@@ -12,7 +13,7 @@ from torch._dynamo.testing import CompileCounter
 from dropsmith.errors import NoiseError, ViewError
 from dropsmith.kernels.keyed_dropout import chunked, keyed_dropout, reference
 from dropsmith.kernels.self_adjoint import LARGEST_MASK
-from dropsmith.rng import Key, bits
+from dropsmith.rng import Key, Strata, bits
 from dropsmith.testing import record_saved_tensors
 
 CHUNK = chunked.CHUNK
@@ -26,6 +27,12 @@ needs_compiler = pytest.mark.skipif(
 
 def seeded(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+
+
+def stratified(count: int, numbers: tuple[int, ...] = (0, 1)) -> tuple[Key, ...]:
+    """Keys of some of `count` views that are stratified together."""
+    order = Key.of(5)
+    return tuple(replace(Key.of(3).fold(n), strata=Strata(order, n, count)) for n in numbers)
 
 
 def by_loop(x: Tensor, key: Key, rate: float) -> Tensor:
@@ -55,6 +62,27 @@ def test_the_chunked_version_equals_the_reference_to_the_bit(shape, dtype):
     assert fast.dtype == dtype
     assert fast.shape == x.shape
     assert torch.equal(fast, slow)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(3, 7), (3, 5, 11), (3, CHUNK + 5)], ids=str)
+@pytest.mark.parametrize("count", [2, 3, 8, 50, 53, 60_000])
+def test_views_that_are_stratified_equal_the_reference_to_the_bit(shape, dtype, count):
+    x, keys = seeded(*shape, dtype=dtype).requires_grad_(), stratified(count, (0, 1, count - 1))
+    for rate in (0.0, 0.1, 0.5):
+        fast, slow = keyed_dropout(x, keys, rate), reference.keyed_dropout(x, keys, rate)
+        assert fast.dtype == dtype
+        assert torch.equal(fast, slow)
+        (grad,), (want,) = (torch.autograd.grad(y.sum(), x) for y in (fast, slow))
+        torch.testing.assert_close(grad, want)
+
+
+def test_views_of_several_blocks_of_strata_are_dropped_as_each_block_by_itself():
+    x, first = seeded(4, 50), stratified(2)
+    second = tuple(replace(k, strata=replace(k.strata, order=Key.of(9))) for k in first)
+    together = keyed_dropout(x, (*first, *second), 0.3)
+    apart = [keyed_dropout(part, keys, 0.3) for part, keys in ((x[:2], first), (x[2:], second))]
+    assert torch.equal(together, torch.cat(apart))
 
 
 @settings(deadline=None, max_examples=40)

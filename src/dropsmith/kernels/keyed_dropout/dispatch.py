@@ -49,12 +49,12 @@ def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> Ten
         check_unit_count(x.numel() // len(keys))
     # A subclass may hold no memory, as while shapes are propagated.
     if x.is_cpu and (type(x) is Tensor or type(x) is nn.Parameter):
-        if keys[0].strata is not None:
+        if any(key.strata is not None for key in keys):
             return stratified.keyed_dropout(x, keys, float(rate))
         if x.nbytes <= LARGEST_MASK and x.dtype in _TYPES:
             return drop_small(x, keys, float(rate))
         return chunked.keyed_dropout(x, keys, float(rate))
-    if keys[0].strata is None and triton.serves(x, keys, rate):
+    if triton.serves(x, keys, rate):
         return triton.keyed_dropout(x, keys, float(rate))
     return reference.redrawn(x, keys, rate)
 

@@ -35,6 +35,11 @@ def _masked(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
     return torch.where(mask, x.detach() * (1 / (1 - rate)), torch.zeros((), dtype=x.dtype))
 
 
+def _order(key: Key) -> Key:
+    assert key.strata is not None
+    return key.strata.order
+
+
 def kept(keys: tuple[Key, ...], length: int, rate: float) -> NDArray[np.bool_]:
     """The mask of each view, `[views, length]`: True where an element is kept.
 
