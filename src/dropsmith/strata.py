@@ -7,9 +7,11 @@ smaller error than the mean of independent ones.
 Every unit takes the strata in an order of its own. Orders come from the maps s -> a s + b modulo
 the least prime P that is not below S, with a and b of the unit's key: any two draws then take any
 two different strata equally often, as under a random permutation. Where P is above S, numbers from
-S on are mapped again until they are below it, and all are moved on by a number of the unit's, so
-that each draw takes each stratum equally often; two draws then take two strata about so. A shift of all units together, (u + s / S) modulo 1,
-would not do: units that fall together in one draw would fall together in all.
+S on are mapped again until they are below it, and all are moved on by a number of the unit's: each
+draw then takes each stratum equally often, and two draws take two strata nearly so.
+
+A shift of all units together, (u + s / S) modulo 1, would not do: units that fall together in one
+draw would fall together in all.
 """
 
 from functools import lru_cache

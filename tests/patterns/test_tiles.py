@@ -115,7 +115,7 @@ def by_definition(pattern, sizes, seed):
     shear_x = np.array([[1, pattern.shear_x], [0, 1]])
     shear_y = np.array([[1, 0], [pattern.shear_y, 1]])
     matrix, period = turn @ shear_x @ shear_y, pattern.size + pattern.stride
-    words = places(Source(Key.of(seed)), Axes.read(IMAGE, sizes), "", (2, 3), count=2)
+    words = places(Source(Key.of(seed)), Axes.read(IMAGE, sizes), "", (2, 3), (None, None))
     down, across = (word.astype(np.int64).reshape(*sizes[:2], 1) & 0x7FFFFFFF for word in words)
     y, x = (one.ravel() for one in np.mgrid[: sizes[2], : sizes[3]])
     if pattern.repeat is None:

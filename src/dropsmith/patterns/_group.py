@@ -65,6 +65,12 @@ class Group:
         return all(entry.is_integer() for row in self.inverse for entry in row)
 
     @property
+    def whole_places(self) -> tuple[int | None, int | None]:
+        """How many places there are along height and width, where places are whole numbers."""
+        height, width = self._canvas
+        return (round(height), round(width)) if self.is_integral else (None, None)
+
+    @property
     def _side(self) -> int:
         return self.repeat * (self.size + self.stride) - self.stride
 

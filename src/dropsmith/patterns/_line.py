@@ -118,6 +118,11 @@ class Line:
         """The chance that a position is inside a run."""
         return self.size / self._period
 
+    @property
+    def whole_places(self) -> int | None:
+        """How many places there are for the runs, where places are whole numbers."""
+        return self._period if self.is_integral else None
+
     def arc(self, position: Sequence[tuple[Integers, float]], place: Integers) -> Arc:
         """The part of a turn on which a position is where a run covers it.
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dropsmith.axes import Axes
 from dropsmith.errors import PatternError, did_you_mean, excerpt
@@ -37,13 +38,33 @@ def check_places(pattern: Pattern, shared: str, fresh: str, along: tuple[str, ..
 
 
 def places(
-    source: Source, axes: Axes, shared: str, run_dims: tuple[int, ...], count: int = 1
+    source: Source,
+    axes: Axes,
+    shared: str,
+    run_dims: tuple[int, ...],
+    counts: Sequence[int | None],
 ) -> Sequence[Integers]:
-    """Random int32, `count` for each index of dimensions neither shared nor in `run_dims`."""
+    """Random int32 for each index of dimensions neither shared nor in `run_dims`.
+
+    Args:
+        source, axes, shared, run_dims: of the draw.
+        counts: for each place, how many whole numbers there are for `whole_place` to choose from;
+            None for a place that may be anywhere.
+    """
     shape = axes.collapse(shared)
     free = tuple(1 if dim in run_dims else size for dim, size in enumerate(shape))
-    numbers = words(source, (count, *free))
+    numbers = words(source, (len(counts), *free))
+    if source.key.strata is not None:
+        numbers = torch.stack([_by_strata(n, c) for n, c in zip(numbers, counts, strict=True)])
     return list(numbers.numpy() if numpy_serves(source.device) else numbers)
+
+
+def _by_strata(numbers: Tensor, count: int | None) -> Tensor:
+    """Numbers whose remainder follows their strata: remainders of other numbers mix them up."""
+    if count is None:
+        return numbers
+    fractions = (numbers >> 1).long() & 0x7FFFFFFF
+    return (fractions * count >> 31 << 1).to(torch.int32)
 
 
 def positions(axes: Axes, shared: str, dim: int, device: torch.device) -> Integers:

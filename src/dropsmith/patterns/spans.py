@@ -75,7 +75,7 @@ class Spans(Pattern):
         run_dims = () if self.fresh else (dim,)
         steps = positions(axes, self.shared, dim, source.device)
         runs = Line(size=self.size, stride=self.stride)
-        (place,) = places(source, axes, self.shared, run_dims)
+        (place,) = places(source, axes, self.shared, run_dims, [runs.whole_places])
         return [runs.arc([(steps, 1)], place)]
 
 

@@ -114,10 +114,11 @@ class Tiles(Pattern):
         y, x = _picture(axes)
         run_dims = tuple(axes.dim(name) for name in _IMAGE if name not in self.fresh.split())
         down, across = (positions(axes, self.shared, dim, source.device) for dim in (y, x))
-        corners = places(source, axes, self.shared, run_dims, count=2)
-        if (group := self._group(axes)) is not None:
+        group, line = self._group(axes), self._line(axes)
+        counts = (line.whole_places, line.whole_places) if group is None else group.whole_places
+        corners = places(source, axes, self.shared, run_dims, counts)
+        if group is not None:
             return group.arcs(down, across, (corners[0], corners[1]))
-        line = self._line(axes)
         return [
             line.arc([(down, by_y), (across, by_x)], place)
             for (by_y, by_x), place in zip(self._inverse(), corners, strict=True)
