@@ -9,6 +9,7 @@ from typing import Any
 Run = dict[str, Any]
 
 THROUGHPUT, COORDINATOR = "search_throughput", "search_coordinator"
+STRATA = "stratified-samples"
 SAMPLERS, NOISE = "samplers-on-digits", "score-noise-on-digits"
 
 RENAMED = {
@@ -31,6 +32,9 @@ def measured(results: Path, page: Path) -> dict[str, str]:
     simulated = _newest(files, "format").get("dropsmith.search-coordinator")
     if simulated:
         known[COORDINATOR] = of_coordinator(simulated[0])
+    strata = _newest(files, "format").get("dropsmith.stratified-samples")
+    if strata:
+        known[STRATA] = of_strata(strata[0])
     for name, make in ((SAMPLERS, of_samplers), (NOISE, of_noise)):
         path = results / "search" / f"{name}.json"
         if path.exists():
@@ -119,6 +123,28 @@ def of_coordinator(run: Run) -> str:
         f"percentile. {_where(run)}; made by `python -m benchmarks.{COORDINATOR}`."
     )
     return f"\n{_table(heads, rows)}\n\n{said}\n"
+
+
+def of_strata(result: Run) -> str:
+    """How many stratified samples have the error of independent ones."""
+    heads = ("model", "noise at", "samples", "as a ratio", "error of 50, as a ratio")
+    sites = {"one": "one site", "all": "all sites of its plan"}
+    rows = [
+        (
+            row["model"],
+            sites[row["noise"]],
+            f"{row['samples']:.1f}",
+            f"{row['ratio']:.2f}",
+            f"{row['error_ratio']:.2f}",
+        )
+        for row in result["rows"]
+    ]
+    said = (
+        "The error is the variance of the mean over predictions with other seeds, "
+        f"{result['repetitions']} of each. {_where(result)}; made by "
+        "`python -m benchmarks.stratified_samples`."
+    )
+    return f"\n{_table(heads, rows, left=2)}\n\n{said}\n"
 
 
 def of_noise(result: Run) -> str:
