@@ -173,7 +173,7 @@ def test_a_tolerance_that_is_not_reached_is_said():
     ("settings", "message"),
     [
         ({"draws": "stratifed"}, "did you mean .stratified"),
-        ({"samples": "all"}, "or 'auto', got 'all'"),
+        ({"samples": "all"}, "or samples='auto'"),
         ({"samples": 1}, "at least 2 samples"),
         ({"samples": "auto", "tolerance": -1.0}, "tolerance must be a finite number"),
         ({"samples": 50, "tolerance": 0.1}, "leave one of the two out"),
