@@ -48,8 +48,8 @@ class SampleSize:
         check_word("draws", self.draws, get_args(Draws), NoiseError)
         if self.samples != "auto" and not is_count(self.samples, 2):
             raise NoiseError(
-                f"predict takes at least 2 samples, got {excerpt(self.samples)}: one shows no spread"
-                "\n  give a number of samples, or samples='auto'"
+                f"predict takes at least 2 samples, got {excerpt(self.samples)}: one shows no "
+                "spread\n  give a number of samples, or samples='auto'"
             )
         if self.tolerance is not None:
             check_number("tolerance", self.tolerance, NoiseError)
