@@ -90,7 +90,9 @@ def test_samples_are_averaged_as_probabilities_and_scored_as_one():
     examples = split(9)
     plan = Plan(rule("0", Bernoulli(rate=0.5)))
     with plan.installed(net, torch.ones(2, 3)):
-        mean = predict(net, {"input": examples.columns["image"]}, samples=20, seed=4).mean
+        mean = predict(
+            net, {"input": examples.columns["image"]}, 20, seed=4, draws="independent"
+        ).mean
         found = evaluate(net, task, examples.rename_input("input"), samples=20, seed=4)
         again = evaluate(net, task, examples.rename_input("input"))
     labels = examples.columns["labels"]
