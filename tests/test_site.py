@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import dropsmith
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -34,6 +36,19 @@ def test_every_document_is_in_the_contents():
     contents = (ROOT / "mkdocs.yml").read_text()
     documents = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")]
     assert [str(path) for path in documents if f"- {path}\n" not in contents] == []
+
+
+def test_every_public_name_is_on_a_page_of_the_reference():
+    pages = "".join(path.read_text() for path in (ROOT / "docs" / "reference").glob("*.md"))
+    names = [line.rpartition(".")[2] for line in pages.splitlines() if line.startswith("::: ")]
+    others = {
+        "DropsmithError",
+        "recurrent",
+        "spaces",
+        "sklearn",
+        "__version__",
+    }  # a page, modules, a text
+    assert set(dropsmith.__all__) - set(names) == others
 
 
 def test_docstrings_are_pages_with_their_examples_as_code(site):
