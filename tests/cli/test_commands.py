@@ -301,7 +301,7 @@ def test_report_of_single_runs_is_their_table_and_page_and_draws_no_difference(m
     code, out, _ = run("report runs/digits --into card.md")
     assert code == 0
     assert out.index("dropout") < out.index("r-drop")
-    assert "no differences are drawn" in " ".join(out.split())
+    assert "not compared" in " ".join(out.split())
     assert "r-drop, seed 4" in Path("runs/digits/report.html").read_text()
     assert "| r-drop | 4 |" in Path("card.md").read_text()
     found = json.loads(run("report runs/digits --json")[1])

@@ -116,7 +116,7 @@ def test_a_setting_that_is_lost_for_good_is_said_and_tried_again_by_the_next_cal
     assert found.row("dropout").setting == {"rate": 0.3}
     (said,) = [line for line in findings(found) if "equal terms" in line]
     assert said == (
-        "dropout was not tuned on equal terms: 1 of its 3 settings could not be tried (rate 0.1), "
+        "dropout was not tuned on equal terms: 1 of its 3 settings did not run (rate 0.1), "
         "so its setting is chosen among the others. The same command tries them again."
     )
     again = compare(design(("dropout", "none")), tmp_path, make=by_rate)
@@ -134,7 +134,7 @@ def test_a_method_none_of_whose_settings_could_be_tried_is_said_to_have_its_usua
 
     found = compare(design(("dropout",)), tmp_path, make=crashing)
     (said,) = [line for line in findings(found) if "equal terms" in line]
-    assert "3 of its 3 settings could not be tried (rate 0.3; rate 0.1; rate 0.5)" in said
+    assert "3 of its 3 settings did not run (rate 0.3; rate 0.1; rate 0.5)" in said
     assert "its setting is its usual one, and not chosen" in said
 
 

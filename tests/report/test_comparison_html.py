@@ -108,7 +108,7 @@ def test_a_plan_among_tuned_methods_is_called_untuned_and_written_out():
     own = Row(method="learned", trials=(), setting={"weight_decay": 0.01}, records=tuple(runs))
     html = page(replace(FOUND, rows=(own, *FOUND.rows)))
     assert "Each method&#x27;s setting is the best of 3 on validation" in html
-    assert "nothing of it tuned here: rule(&#x27;convs.*&#x27;, Bernoulli(rate=0.15))" in html
+    assert "which is not tuned: rule(&#x27;convs.*&#x27;, Bernoulli(rate=0.15))" in html
     assert "--tuning-seeds 2 --budget 40 --plan learned=learned.json</code>" in html
     assert "--with none,dropout," in html
 
@@ -117,7 +117,7 @@ def test_untuned_settings_are_called_untuned():
     found = comparison({"dropout": [0.1, 0.2]})
     untuned = replace(found, rows=(replace(found.rows[0], trials=()),))
     html = page(untuned)
-    assert "not tuned" in html
+    assert "nothing was tuned" in html
     assert "<details>" not in html
 
 
@@ -147,8 +147,8 @@ def test_a_task_that_is_not_there_any_more_leaves_the_rest_of_the_page():
     for record in lost.records:
         record.config["task"] = "/no/such/folder"
     html = page(lost)
-    assert "Masks are not shown" in html
-    assert "What came out" in html
+    assert "No masks are drawn" in html
+    assert ">Results<" in html
 
 
 def given(found):
@@ -211,7 +211,7 @@ def test_masks_are_not_drawn_over_other_data_than_that_of_the_runs():
     found = comparison({"dropout": [0.1, 0.2]})
     for record in found.records:
         record.environment["data_sha256"] = "of other examples"
-    assert "Masks are not shown: the data that the runs were made on" in page(found)
+    assert "No masks are drawn: the data that the runs were made on" in page(found)
 
 
 def test_samples_and_what_it_took_to_have_them_are_on_the_page(html):

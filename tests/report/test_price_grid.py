@@ -27,7 +27,7 @@ def test_the_caption_says_what_was_timed_and_for_how_many_example_views():
     assert "processor time" in grid.caption
     assert "example-views a run" in grid.caption
     walled = price_grid(timed(comparison(LOSSES), clocks=("seconds",)))
-    assert "time on the wall" in walled.caption
+    assert "wall-clock time" in walled.caption
 
 
 def test_there_is_no_table_where_nothing_is_saved():

@@ -54,7 +54,7 @@ def test_it_has_every_section_and_each_picture_in_words(outline):
 
 def test_it_says_what_a_score_is_and_that_the_test_set_was_not_looked_at(html):
     assert "13 trials, proposed by controller, random, from a space of 18 plans" in html
-    assert "its score is the validation NLL: less is better. The test set was not looked" in html
+    assert "its score is the validation NLL: less is better. The test set was not used" in html
 
 
 def test_it_says_how_to_make_each_search_again(html):
@@ -132,12 +132,14 @@ def test_it_says_which_of_the_best_plans_new_seeds_chose():
     runs = tuple(synthetic.record(made.setup("learned", setting, seed)) for seed in range(3))
     own = Row(method="learned", trials=tuple(tried), setting=setting, records=runs)
     html = search_page(FOUND, replace(retrained(FOUND.plan), rows=(own,)))
-    assert "is number 2 above: of the 3 best it has the least loss on 2 seeds that" in html
+    assert (
+        "is number 2 above: of the 3 best it has the least validation loss with 2 new seeds" in html
+    )
 
 
 def test_a_comparison_of_a_plan_that_is_no_longer_the_best_says_so():
     html = search_page(FOUND, retrained(TRIALS[0].plan))
-    assert "is not the best one above, which was found later" in html
+    assert "is not the best plan above, which was found later" in html
     assert "is the best of 13 scores" not in html
 
 
@@ -151,7 +153,7 @@ def test_rules_that_every_plan_has_are_said_and_typed():
     beside = {"plan": Plan(rule("head.input", Bernoulli(rate=1 / 3))).to_json()}
     found = searches(FOUND.runs[0], config=problem().config | beside)
     html = search_page(found)
-    assert "Every plan has beside what is searched: rule(&#x27;head.input&#x27;" in html
+    assert "Rules that every plan has besides: rule(&#x27;head.input&#x27;" in html
     assert "Bernoulli(rate=0.3333)). Data:" in html
     assert "--plan beside.json" in search_command(found.runs[0], found)
 
@@ -159,7 +161,7 @@ def test_rules_that_every_plan_has_are_said_and_typed():
 def test_a_page_without_a_comparison_or_the_data_is_whole_all_the_same():
     lost = searches(FOUND.runs[0], environment={"data_given": True})
     html = search_page(lost)
-    assert "Masks are not shown: they are drawn over the data" in html
+    assert "No masks are drawn: they need the data" in html
     assert 'id="retrained"' not in html
 
 

@@ -56,7 +56,7 @@ def as_object(
             {
                 "sampler": run.sampler,
                 "seed": run.seed,
-                "trials": len(run.trials),
+                "trials": len(run.last_tries),
                 "finished": len(run.finished),
                 "stopped": run.count("stopped"),
                 "failed": run.count("failed"),

@@ -53,9 +53,14 @@ class SearchRun:
         """The trial of least score, the earlier of equals."""
         return min(self.finished, key=score_of, default=None)
 
+    @property
+    def last_tries(self) -> tuple[Trial, ...]:
+        """One trial for each proposal: its last try, where a lost one was made again."""
+        return tuple({trial.proposal_index: trial for trial in self.trials}.values())
+
     def count(self, status: str) -> int:
-        """The number of trials with this status."""
-        return sum(trial.status == status for trial in self.trials)
+        """The number of proposals whose last try has this status."""
+        return sum(trial.status == status for trial in self.last_tries)
 
     def to_json(self, problem: Problem) -> dict[str, Any]:
         """A JSON object; tokens stand for plans, which the problem's space makes of them."""

@@ -142,8 +142,10 @@ def trial_grid(comparison: Comparison) -> Grid | None:
     score = [] if main is None else [METRICS[main].head.replace("test", "validation")]
     heads = ("method", "setting", f"validation {loss_name}", *score, "")
     seed_count = max(len(trial.records) for row in comparison.rows for trial in row.trials)
-    words = "a seed that is" if seed_count == 1 else f"each of {seed_count} seeds that are"
-    caption = f"Settings tried, once with {words} not reported; least mean {loss_name} is chosen"
+    words = "a seed that is" if seed_count == 1 else f"{seed_count} seeds that are"
+    caption = (
+        f"All settings, each tried with {words} not reported; the least mean {loss_name} is chosen"
+    )
     return Grid(caption, heads, tuple(rows))
 
 
@@ -218,7 +220,7 @@ def _seeds(lines: Sequence[Line]) -> str:
     return seeds(max(line.runs for line in lines))
 
 
-_CLOCKS = {"processor_seconds": "processor time", "seconds": "time on the wall"}
+_CLOCKS = {"processor_seconds": "processor time", "seconds": "wall-clock time"}
 
 
 def price_grid(comparison: Comparison) -> Grid | None:
@@ -239,8 +241,8 @@ def price_grid(comparison: Comparison) -> Grid | None:
         if "example_views" in run.cost
     )
     return Grid(
-        f"{comparison.task}: what methods cost and gain that save on their further views, at "
-        f"{views:,.0f} example-views a run; full is the same method without saving. Ratios are "
+        f"{comparison.task}: costs and gains of methods that make fewer second views, at "
+        f"{views:,.0f} example-views a run; full is the same method with all of them. Ratios are "
         f"of {_CLOCKS[clock(comparison)]} over as many rows, medians over seeds; {DIFFERENCES}",
         tuple(heads),
         tuple(_price_row(line, names) for line in lines),

@@ -98,7 +98,7 @@ def _sections(
     return [
         section(
             "found",
-            "What came out",
+            "Results",
             items(findings(comparison)),
             table(main_grid(comparison), f"{comparison.task}-results"),
             _details(comparison),
@@ -109,22 +109,22 @@ def _sections(
             pictures.forest(comparison),
             table(control_grid(comparison), "consistency-term"),
         ),
-        section("samples", "The mean of many passes", table(sampled_grid(comparison), "averages")),
+        section("samples", "Monte-Carlo dropout", table(sampled_grid(comparison), "averages")),
         section("curves", "Learning curves", pictures.curves(comparison)),
         section(
             "masks", "What is dropped", _gallery(comparison, record, data, model, data_options)
         ),
         section(
             "bill",
-            "What it costs",
+            "Costs",
             pictures.costs(comparison),
             table(price_grid(comparison), "costs"),
         ),
-        section("choices", "How settings were chosen", _trials(comparison)),
-        section("methods", "The methods", facts(_methods(comparison))),
+        section("choices", "Tuning", _trials(comparison)),
+        section("methods", "Methods", facts(_methods(comparison))),
         section(
             "again",
-            "How to run it again",
+            "Command and settings",
             code(comparison_command(comparison, place)),
             facts(facts_of(record)),
         ),
@@ -151,7 +151,7 @@ def _lead(comparison: Comparison, record: Record) -> str:
         f"Each method's setting is the best of {len(trials)} on validation, tried with "
         f"{_seeds(len(trials[0].records))} not reported"
         if trials
-        else "Settings are the usual ones of each method, not tuned"
+        else "Each method has its usual setting: nothing was tuned"
     )
     weights = starting_weights(record)
     first = "" if weights is None else f" Every run began from {weights}."
@@ -187,7 +187,7 @@ def _about(row: Row) -> str:
     if is_method(row.method):
         return f"a method of your own, whose code is not imported for this page: {row.method}"
     rules = plan_of(row.records[0]).rules
-    return f"a plan that was given, nothing of it tuned here: {', '.join(map(repr, rules))}"
+    return f"a plan of your own, which is not tuned: {', '.join(map(repr, rules))}"
 
 
 def facts_of(record: Record) -> dict[str, str]:

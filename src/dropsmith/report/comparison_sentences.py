@@ -112,8 +112,8 @@ def _untried(comparison: Comparison) -> list[str]:
             choice = "chosen among the others" if finished else "its usual one, and not chosen"
             sentences.append(
                 f"{row.method} was not tuned on equal terms: {len(untried)} of its "
-                f"{len(row.trials)} settings could not be tried ({words}), so its setting is "
-                f"{choice}. The same command tries them again."
+                f"{len(row.trials)} settings did not run ({words}), so its setting is "
+                f"{choice}. The same command runs them again."
             )
     return sentences
 

@@ -125,7 +125,7 @@ def gallery(
         shown = _by_plan(by_method)
         batch, masks = method_mask_examples(task, task_data, shown)
     except DropsmithError as error:
-        return paragraph(f"Masks are not shown: {error}")
+        return paragraph(f"No masks are drawn: {error}")
     if not masks:
         return paragraph("Nothing is dropped that can be drawn.")
     empty = [method for method, plan in by_method.items() if not plan.rules]
@@ -194,7 +194,7 @@ def task_and_data(
         )
     is_own = config["task"] not in TASKS and not own_task
     if where is None and (is_own or record.environment.get("data_given")):
-        raise DataError("they are drawn over the data, and records hold no path: give --data DIR")
+        raise DataError("they need the data, and records hold no path of it: give --data DIR")
     if config["model"] not in (None, model):
         raise DataError(
             "they are drawn inside a model of your own, which is not run because a record names "

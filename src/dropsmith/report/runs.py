@@ -35,7 +35,7 @@ def runs_grid(records: tuple[Record, ...]) -> Grid:
         if name not in DETAILS and any(name in record.scores for record in records)
     ]
     return Grid(
-        "Runs made one by one, not on equal terms: no differences are drawn",
+        "Runs made one by one, not on equal terms, and so not compared",
         ("record", "task", "method", "seed", *(METRICS[name].head for name in names), "a run"),
         tuple(_row(record, names) for record in records),
     )

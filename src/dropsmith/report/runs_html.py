@@ -57,13 +57,13 @@ def runs_page(
             _task(f"task-{number}", task, runs, data, model, data_options)
             for number, (task, runs) in enumerate(_by_task(records).items(), start=1)
         ),
-        section("settings", "What each was made with", *map(_settings, records)),
+        section("settings", "Settings of each run", *map(_settings, records)),
     ]
     body = [
         heading(title),
         paragraph(
-            "Runs that were made one by one. They may differ in data, length and settings, so no "
-            "differences are drawn; dropsmith compare runs methods on equal terms.",
+            "Runs that were made one by one. They may differ in data, length and settings, so they "
+            "are not compared here; dropsmith compare runs methods on equal terms.",
             "lead",
         ),
         contents(sections),

@@ -24,8 +24,8 @@ def plan_grid(searches: Searches) -> Grid:
         for row in _plan_rows(rank, trial, groups, tokens, searches)
     ]
     return Grid(
-        f"The best plans, token by token; {score_name(searches)} is {_mean(searches)}; "
-        f"{_NO_VALUE}: the plan does not depend on it",
+        f"The best plans, choice by choice; {score_name(searches)} is {_mean(searches)}; "
+        f"{_NO_VALUE}: the plan does not depend on this choice",
         ("plan", score_name(searches), "where", *tokens),
         tuple(rows),
     )
@@ -90,10 +90,10 @@ def trials_grid(searches: Searches) -> Grid:
         for search, trial in pairs[:_MAX_TRIALS]
     ]
     rest = len(pairs) - len(rows)
-    omission = f"; {rest} more are left out" if rest else ""
+    omission = f"; {rest} more are not shown" if rest else ""
     return Grid(
-        f"Every trial in the order they were begun{omission}",
-        ("trial", "ended", score_name(searches), "took", "plan"),
+        f"All trials in the order in which they began{omission}",
+        ("trial", "status", score_name(searches), "time", "plan"),
         tuple(rows),
     )
 

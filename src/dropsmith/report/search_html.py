@@ -37,6 +37,7 @@ from dropsmith.report.search_sentences import (
     label,
     score_name,
     search_findings,
+    trial_count,
 )
 from dropsmith.tasks import NO_OPTIONS, DataOptions
 from dropsmith.train import plan_of
@@ -77,26 +78,30 @@ def search_page(
     """The page as text; arguments as in `write_search_page`."""
     record = Record(config=searches.problem.config, environment=searches.problem.environment)
     sections = [
-        section("found", "What came out", items(search_findings(searches))),
+        section("found", "Results", items(search_findings(searches))),
+        section("retrained", "The best plan on the test set", _retraining(searches, retrained)),
+        section("plans", "The best plans", table(plan_grid(searches), "plans")),
         section(
-            "retrained", "On seeds and examples it has not seen", _retraining(searches, retrained)
+            "masks",
+            "What the best plans drop",
+            _gallery(searches, record, data, model, data_options),
         ),
-        section("plans", "The best plans, token by token", table(plan_grid(searches), "plans")),
-        section("masks", "What they drop", _gallery(searches, record, data, model, data_options)),
-        section("scores", "Scores over trials", _scores(searches)),
+        section("scores", "Score of each trial", _scores(searches)),
         section(
-            "preferred", "What was preferred", *(_preferences(s, searches) for s in searches.runs)
+            "preferred",
+            "Values that the samplers proposed",
+            *(_preferences(s, searches) for s in searches.runs),
         ),
-        section("trials", "Every trial", _trials(searches)),
+        section("trials", "All trials", _trials(searches)),
         section(
             "again",
-            "How to run it again",
+            "Command and settings",
             *(search_command_html(run, searches, data) for run in searches.runs),
             facts(facts_of(record)),
         ),
     ]
     body = [
-        heading(f"{searches.problem.task}: a pattern learned"),
+        heading(f"{searches.problem.task}: search for a dropout plan"),
         paragraph(_lead(searches, record), "lead"),
         contents(sections),
         *sections,
@@ -106,16 +111,16 @@ def search_page(
 
 
 def _lead(searches: Searches, record: Record) -> str:
-    trials = sum(len(run.trials) for run in searches.runs)
+    trials = trial_count(searches)
     names = ", ".join(label(run, searches) for run in searches.runs)
     seeds, budget = searches.problem.seeds, searches.problem.config["budget"]
     fixed_rules = ", ".join(map(brief, searches.problem.fixed_plan.rules))
-    also = f" Every plan has beside what is searched: {fixed_rules}." if fixed_rules else ""
+    also = f" Rules that every plan has besides: {fixed_rules}." if fixed_rules else ""
     children = "one model" if seeds == 1 else f"{seeds} models, each with its own seed,"
     return (
         f"{trials} trials, proposed by {names}, from a space of {_size(searches)} "
         f"plans. A trial trains {children} under its plan for {budget['epochs']} epochs, and its "
-        f"score is the {score_name(searches)}: less is better. The test set was not looked at."
+        f"score is the {score_name(searches)}: less is better. The test set was not used."
         f"{also} Data: {record.environment.get('data_source', searches.problem.task)}."
     )
 
@@ -145,28 +150,28 @@ def stands_for(searches: Searches, retrained: Comparison) -> str:
     row = retrained.row(LEARNED)
     if row is None:
         return (
-            "The learned plan is not in this table. To train it beside these, search again with "
+            "The learned plan is not in this table. To score it on the test set, search again with "
             "--retrain-seeds."
         )
     plan = plan_of(row.records[0])
     finalists = searches.finalists(max(1, len(row.trials)))
     if plan not in finalists:
         return (
-            "The learned plan in this table is not the best one above, which was found later. To "
-            "train that one anew, search again with --retrain-seeds."
+            "The learned plan in this table is not the best plan above, which was found later. To "
+            "score that one on the test set, search again with --retrain-seeds."
         )
     subject = "The learned plan is the best"
     if row.trials:
         seeds = len(row.trials[0].records)
         subject = (
             f"The learned plan is number {finalists.index(plan) + 1} above: of the "
-            f"{len(finalists)} best it has the least loss on {seeds} seed{'s' * (seeds > 1)} that "
-            "the search has not seen. They are the best"
+            f"{len(finalists)} best it has the least validation loss with {seeds} new "
+            f"seed{'s' * (seeds > 1)}. They are the best"
         )
     return (
         f"{subject} of {scores} scores on validation; each other method tried {trial_count} "
         "settings there. "
-        "All were then trained anew, as long as one another."
+        "All were then trained with new seeds, on equally many example-views."
     )
 
 
@@ -183,7 +188,7 @@ def _gallery(
     try:
         task, task_data = pictures.task_and_data(record, data, model, data_options)
     except DropsmithError as error:
-        return paragraph(f"Masks are not shown: {error}")
+        return paragraph(f"No masks are drawn: {error}")
     batch = examples(task_data)
     plans = {
         f"plan {rank}": trial.plan for rank, trial in enumerate(searches.ranked()[:PLANS_SHOWN], 1)
@@ -204,8 +209,8 @@ def _gallery(
         "Grey maps of real examples in which the units that the best plans drop are orange, a row "
         "for each rule of a plan.",
         "Validation examples inside the task's model before training: a row for each rule of the "
-        "best plans, at the first place it means. Grey: the values that go on; orange: what was "
-        "dropped. Every pass draws anew."
+        "best plans, at the first place that it applies to. Grey: values that are kept; orange: "
+        "values set to zero. Every pass draws other masks."
         + _missing_pictures(plans, Counter(mask.noise for mask in masks)),
     )
 
@@ -239,13 +244,12 @@ def _preferences(search: SearchRun, searches: Searches) -> str:
         partial(preferred_figure, search, searches),
         f"For each choice, how often {label(search, searches)} proposed each of its values, from "
         "the first trials on the left to the last on the right.",
-        f"What {label(search, searches)} proposed: one panel for each choice, one line for each "
-        "value, time from left to right. The darker, the more of the trials of that time had it.",
+        f"The values that {label(search, searches)} proposed: a panel for each choice, a row "
+        "for each value, trials from left to right. Darker: a larger share of the trials had the value.",
     )
 
 
 def _trials(searches: Searches) -> str:
-    grid = trials_grid(searches)
-    return folded(
-        f"All {sum(len(run.trials) for run in searches.runs)} trials", table(grid, "trials")
-    )
+    tries, trials = sum(len(run.trials) for run in searches.runs), trial_count(searches)
+    retries = f", {tries - trials} of them tried again" if tries > trials else ""
+    return folded(f"All {trials} trials{retries}", table(trials_grid(searches), "trials"))

@@ -1,5 +1,6 @@
 """The sentences of a search's page: the best plan, the samplers and the faults."""
 
+from collections import Counter
 from statistics import median
 
 from dropsmith.learn import Searches, SearchRun
@@ -22,15 +23,15 @@ def search_findings(searches: Searches) -> list[str]:
     """Sentences on the best plan, the comparison of samplers, and failed trials."""
     best = searches.best
     if best is None:
-        return ["No trial came to a score."]
+        return [sentence for sentence in ("No trial has a score.", _ends(searches)) if sentence]
     scores = [trial.score or 0.0 for search in searches.runs for trial in search.finished]
     sentences = [
-        f"The best plan has {score_name(searches)} {best.score:.4f}, in trial {best.number} of "
-        f"{label(searches.run_of(best), searches)}; the median of all {len(scores)} scores, of "
+        f"The best plan has {score_name(searches)} {best.score:.4f} (trial {best.number} of "
+        f"{label(searches.run_of(best), searches)}). The median of the {len(scores)} scores, of "
         f"{len(searches.ranked())} different plans, is {median(scores):.4f}.",
         _by_sampler(searches),
-        "The best of many scores is better than the plan itself: what it is worth is seen on seeds "
-        "and examples that the search has not seen.",
+        "The best of many scores is too optimistic about its plan: train the plan with new seeds "
+        "and score it on the test set to know what it gains.",
         _ends(searches),
         *(_preferences(search, searches) for search in searches.runs),
     ]
@@ -42,22 +43,40 @@ def _by_sampler(searches: Searches) -> str:
     if len(runs) < 2:
         return ""
     parts = [
-        f"{label(run, searches)} {run.best.score:.4f} of {len(run.finished)}"
+        f"{label(run, searches)} {run.best.score:.4f} ({len(run.finished)} scores)"
         for run in runs
         if run.best is not None
     ]
-    return (
-        f"Best score by sampler: {', '.join(parts)}. One search each does not tell samplers apart."
-    )
+    best = ", ".join(parts)
+    return f"Best score by sampler: {best}. One search each is too few to compare samplers."
+
+
+def trial_count(searches: Searches) -> int:
+    """The trials of all searches: one a proposal, however often it was tried."""
+    return sum(len(run.last_tries) for run in searches.runs)
+
+
+_ENDS = {
+    "finished": "have a score",
+    "stopped": "stopped early",
+    "failed": "failed",
+    "lost": "interrupted",
+    "running": "interrupted",
+}
 
 
 def _ends(searches: Searches) -> str:
-    trials = [trial for run in searches.runs for trial in run.trials]
-    words_of = {"stopped": "stopped early", "failed": "failed", "lost": "lost and tried again"}
-    counts = {words: sum(t.status == name for t in trials) for name, words in words_of.items()}
-    parts = [f"{count} {words}" for words, count in counts.items() if count]
+    """The ends of trials, which add up to their number; nothing where all have a score."""
+    trials = [trial for run in searches.runs for trial in run.last_tries]
+    counts = Counter(_ENDS.get(trial.status, trial.status) for trial in trials)
+    retries = sum(len(run.trials) for run in searches.runs) - len(trials)
+    if counts.keys() == {"have a score"} and not retries:
+        return ""
+    order = [words for words in dict.fromkeys(_ENDS.values()) if counts[words]]
+    parts = ", ".join(f"{counts[words]} {words}" for words in order)
     why = next((f" (trial {t.number}: {t.why})" for t in trials if t.status == "failed"), "")
-    return f"Of {len(trials)} trials {', '.join(parts)}{why}." if parts else ""
+    again = f" Tries that were lost and made again: {retries}." if retries else ""
+    return f"Of {len(trials)} trials, {parts}{why}.{again}"
 
 
 def _preferences(search: SearchRun, searches: Searches) -> str:
@@ -67,8 +86,8 @@ def _preferences(search: SearchRun, searches: Searches) -> str:
         return ""
     parts = [f"{name} = {spelled_value(value)} in {share:.0%}" for name, value, share in strong[:3]]
     return (
-        f"In the last third of its trials, {label(search, searches)} chose most one-sidedly "
-        f"{', '.join(parts)}."
+        f"The values that {label(search, searches)} preferred most in the last third of its "
+        f"trials: {', '.join(parts)}."
     )
 
 
