@@ -245,7 +245,7 @@ def _preferences(search: SearchRun, searches: Searches) -> str:
         f"For each choice, how often {label(search, searches)} proposed each of its values, from "
         "the first trials on the left to the last on the right.",
         f"The values that {label(search, searches)} proposed: a panel for each choice, a row "
-        "for each value, trials from left to right. Darker: a larger share of the trials had the value.",
+        "for each value, trials from left to right. Darker: more of the trials had the value.",
     )
 
 
