@@ -107,8 +107,6 @@ def storage_exceptions() -> tuple[type[Exception], ...]:
 def fault_of(error: BaseException) -> str:
     """The fault as the storage names it, in a line and without Optuna's guess about it."""
     cause = error.__cause__ or error
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror  # its file stands beside it
     message = str(getattr(cause, "orig", None) or cause)
     return next(iter(message.splitlines()), type(cause).__name__)
 
