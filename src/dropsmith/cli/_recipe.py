@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dropsmith.plans import Kind
     from dropsmith.tasks import DataOptions
     from dropsmith.train import Setup
-    from dropsmith_recipes import Recipe
+    from dropsmith_recipes import Preset, Recipe
     from dropsmith_recipes.proxy import Proxy
 
 LIST = "to list the recipes: dropsmith recipes"
@@ -32,6 +32,13 @@ def is_recipe(name: str) -> bool:
     from dropsmith_recipes import is_recipe
 
     return is_recipe(name) and not Path(name).exists()
+
+
+def recipe_preset(name: str, preset: str | None) -> "Preset":
+    """The settings of a recipe; `TaskError` where there is no such recipe or preset."""
+    from dropsmith_recipes import find_recipe
+
+    return find_recipe(name).preset(preset or "cpu")
 
 
 def recipe_setup(

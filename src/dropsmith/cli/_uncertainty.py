@@ -15,7 +15,7 @@ ROWS = 64
 ITEM_COUNT = 5
 
 
-def check_items(setup: "Setup") -> None:
+def check_items(setup: "Setup", name: str) -> None:
     """Raise `TaskError` where the test set has no single items of classes to be unsure of."""
     from dropsmith.errors import TaskError
     from dropsmith.tasks import Sequences, Stream
@@ -27,7 +27,7 @@ def check_items(setup: "Setup") -> None:
     if obstacle is not None:
         raise TaskError(
             f"predict shows single items by their classes, and the task {task.name} {obstacle}\n"
-            f"  to score the mean of many passes: dropsmith train {setup.task} --samples 50"
+            f"  to score the mean of many passes: dropsmith train {name} --samples 50"
         )
 
 

@@ -23,6 +23,9 @@ from dropsmith.cli._options import (
     StartFrom,
     TaskName,
 )
+from dropsmith.cli._recipe import LIST, PresetName, is_recipe
+from dropsmith.cli._recipe_rows import compare_recipes, recipe_setups, with_recipes
+from dropsmith.cli._single import check_setup
 from dropsmith.cli._values import (
     allow_modules,
     budget_of,
@@ -33,10 +36,12 @@ from dropsmith.cli._values import (
     rates_of,
     start_of,
 )
+from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison, Design
     from dropsmith.tasks import DataOptions
+    from dropsmith.train import Setup
 
 With = Annotated[
     str | None,
@@ -123,6 +128,7 @@ def compare(
     plans: Plans = None,
     start: StartFrom = None,
     processes: Processes = None,
+    preset: PresetName = None,
     again: Again = False,
     out: Out = None,
     allow: Allow = None,
@@ -137,7 +143,11 @@ def compare(
     with the same command. The last paragraph says which method to use, how sure that is, what it
     costs, and the command that makes its model.
 
+    Recipes of one task, with commas, are compared as they are, without tuning.
+
     Example: dropsmith compare digits --with none,dropout,fraternal,r-drop --seeds 5
+
+    Example: dropsmith compare sst2/bert-base,sst2/bert-base-r-drop --data DIR --seeds 3
     """
     from dropsmith.cli._output import show
     from dropsmith.compare import Design, check, pick, usual
@@ -146,6 +156,42 @@ def compare(
     from dropsmith.user_code import is_reference
 
     allow_modules(allow)
+    if is_recipe(task.partition(",")[0]):
+        names = [name.strip() for name in task.split(",")]
+        folder = folder_of(out, names[0].partition("/")[0])
+        groups = recipe_setups(
+            names,
+            preset,
+            seeds,
+            data=data,
+            data_options=data_options,
+            limit=limit,
+            precision=precision,
+            plan=None,
+            folder=folder,
+            fixed_options={
+                "--with": with_,
+                "--budget": budget != "full",
+                "--batch-size": batch_size,
+                "--learning-rate": learning_rate,
+                "--trials": trials,
+                "--rates": rates,
+                "--tuning-seeds": tuning_seeds != 1,
+                "--model": model,
+                "--samples": samples,
+                "--samples-without": samples_without,
+                "--samples-of": samples_of,
+                "--plan": plans,
+                "--start": start,
+            },
+        )
+        for group in groups:
+            check_setup(group[0])
+        comparison = compare_recipes(groups, folder, processes, again)
+        _finish(comparison, folder, groups[0][0], as_json)
+        return
+    if preset is not None:
+        raise TaskError(f"--preset belongs to recipes, and {task} is a task\n  {LIST}")
     comparison_task = find(task, data, model, data_options)
     length, examples = budget_of(
         comparison_task, budget, limit, data, batch_size=batch_size, learning_rate=learning_rate
@@ -179,6 +225,20 @@ def compare(
     comparison = _run(design, folder, processes, again)
     place = Place(data=data_place, folder=folder, data_options=comparison_task.data_options)
     page = write_page(comparison, folder, data_place, model, comparison_task.data_options, place)
+    show(comparison, page, as_json, place)
+    if any(row.failed_records for row in comparison.rows):
+        raise typer.Exit(1)
+
+
+def _finish(comparison: "Comparison", folder: Path, setup: "Setup", as_json: bool) -> None:
+    """Write the page of recipes' runs, print their table, and exit 1 where a run failed."""
+    from dropsmith.cli._output import show
+    from dropsmith.report import Place, write_page
+
+    data = None if setup.data is None else Path(setup.data)
+    place = Place(data=data, folder=folder, data_options=setup.data_options)
+    place = with_recipes(place, comparison)
+    page = write_page(comparison, folder, data, setup.model, setup.data_options, place)
     show(comparison, page, as_json, place)
     if any(row.failed_records for row in comparison.rows):
         raise typer.Exit(1)

@@ -49,6 +49,7 @@ def report(
     Example: dropsmith report runs/digits
     """
     from dropsmith.cli._output import show
+    from dropsmith.cli._recipe_rows import with_recipes
     from dropsmith.compare import FILE, Comparison
     from dropsmith.learn import FILE as PROBLEM
     from dropsmith.report import Place, main_grid, write_page
@@ -64,7 +65,7 @@ def report(
         return
     comparison = Comparison.load(runs)
     _fill(into, runs, main_grid(comparison))
-    place = Place(data=data, folder=runs, data_options=data_options)
+    place = with_recipes(Place(data=data, folder=runs, data_options=data_options), comparison)
     page = write_page(comparison, runs, data, model, data_options, place)
     show(comparison, page, as_json, place)
 

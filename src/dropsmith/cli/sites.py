@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING
 
 from dropsmith.cli._options import AsJson, DataFolder, ModelName, TaskName
 from dropsmith.cli._output import console, print_json
+from dropsmith.cli._recipe import LIST, PresetName, is_recipe, recipe_preset
 from dropsmith.cli._values import find
+from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
-    from dropsmith.plans import Site
+    from dropsmith.plans import Plan, Site
     from dropsmith.tasks import DataOptions
 
 
@@ -16,31 +18,58 @@ def sites(
     data: DataFolder = None,
     data_options: "DataOptions | None" = None,
     model: ModelName = None,
+    preset: PresetName = None,
     as_json: AsJson = False,
 ) -> None:
     """List every site of a task's model: the places where noise is or could be.
 
-    A rule of a plan names one of these, or several by a glob.
+    A rule of a plan names one of these, or several by a glob. Of a recipe, its own model is shown,
+    and what its plan drops at each place.
 
     Example: dropsmith sites digits
+
+    Example: dropsmith sites penn-treebank/variational-lstm-medium --data DIR
     """
     from dataclasses import asdict
 
     from dropsmith.cli._model import model_and_batch
     from dropsmith.noise import sites as sites_of
 
-    model_sites = sites_of(*model_and_batch(find(task, data, model, data_options), data))
+    plan = None
+    if is_recipe(task):
+        if model is not None:
+            raise TaskError(f"the recipe {task} decides --model\n  leave out --model")
+        recipe = recipe_preset(task, preset)
+        name, model, plan = recipe.task or task.partition("/")[0], recipe.model, recipe.plan
+    elif preset is not None:
+        raise TaskError(f"--preset belongs to recipes, and {task} is a task\n  {LIST}")
+    else:
+        name = task
+    model_sites = sites_of(*model_and_batch(find(name, data, model, data_options), data))
+    patterns = [_pattern(plan, site) for site in model_sites]
     if as_json:
-        print_json([asdict(site) for site in model_sites])
+        noise = [{} if plan is None else {"pattern": pattern or None} for pattern in patterns]
+        pairs = zip(model_sites, noise, strict=True)
+        print_json([asdict(site) | pattern for site, pattern in pairs])
         return
     from rich import box
     from rich.table import Table
 
-    table = Table("site", "kind", "module", "axes and sizes", "rate", box=box.SIMPLE_HEAD)
-    for site in model_sites:
+    heads = ["site", "kind", "module", "axes and sizes", "rate"]
+    table = Table(*heads, *(["plan"] if plan is not None else []), box=box.SIMPLE_HEAD)
+    for site, pattern in zip(model_sites, patterns, strict=True):
         rate = "" if site.rate is None else f"{site.rate:g}"
-        table.add_row(site.name, site.kind, site.type, _sizes(site), rate)
+        cells = [site.name, site.kind, site.type, _sizes(site), rate]
+        table.add_row(*cells, *([pattern] if plan is not None else []))
     console().print(table)
+    if is_recipe(task) and recipe_preset(task, preset).search is not None:
+        print(f"Its plan is found by a search: dropsmith search {task} --data DIR")
+
+
+def _pattern(plan: "Plan | None", site: "Site") -> str:
+    """What a plan drops at a site, by its last rule that means it; empty for nothing."""
+    rules = () if plan is None else plan.rules
+    return next((repr(rule.pattern) for rule in reversed(rules) if rule.fits(site)), "")
 
 
 def _sizes(site: "Site") -> str:

@@ -23,11 +23,15 @@ class Place:
         data: the data of the task, where it does not carry its own; DIR stands for it elsewhere.
         folder: of the records, which a command names where it is not the usual one.
         data_options: how the data is read.
+        recipes: the full names of the recipes whose runs the rows are; empty for methods.
+        preset: of the recipes.
     """
 
     data: Path | None = None
     folder: Path | None = None
     data_options: DataOptions = NO_OPTIONS
+    recipes: tuple[str, ...] = ()
+    preset: str = "cpu"
 
     def plan(self, row: Row) -> str:
         """The file with the plan of a method: one of its records, or NAME.json without a folder."""
@@ -48,6 +52,10 @@ def comparison_command(
     row, trials = comparison.rows[0], trials_of(comparison)
     means = sample_averages(comparison)
     config = comparison.records[-1].config
+    if place.recipes:
+        recipe_options = {"--seeds": seeds or len(row.records)}
+        words = _recipe_words(config, comparison.records, place, recipe_options)
+        return shlex.join(["dropsmith", "compare", ",".join(place.recipes), *words])
     options = {
         "--with": ",".join(row.method for row in comparison.rows if is_method(row.method)),
         "--seeds": seeds or len(row.records),
@@ -73,6 +81,10 @@ def train_command(comparison: Comparison, row: Row, record: Record, place: Place
     The run of a plan of the user's own is made anew: `train` calls it dropout.
     """
     config = record.config
+    if place.recipes:
+        name = place.recipes[comparison.rows.index(row)]
+        words = _recipe_words(config, comparison.records, place, {"--seed": config["seed"]})
+        return shlex.join(["dropsmith", "train", name, *words])
     options: dict[str, Any] = {"--plan": place.plan(row)}
     sets: list[str] = []
     if is_method(row.method):
@@ -93,6 +105,19 @@ def train_command(comparison: Comparison, row: Row, record: Record, place: Place
     task = _task_word(config, comparison.records, place)
     words = [*_words(head), *sets, *_words(rest), *_place_words(config, place)]
     return shlex.join(["dropsmith", "train", task, *words])
+
+
+def _recipe_words(
+    config: Mapping[str, Any], records: Iterable[Record], place: Place, options: dict[str, Any]
+) -> list[str]:
+    """The options of a command on recipes, which decide all else."""
+    options |= {
+        "--preset": place.preset if place.preset != "cpu" else None,
+        "--limit": config["limit"],
+        "--data": _data_word(records, place),
+        "--precision": None if config["precision"] == "no" else config["precision"],
+    }
+    return [*_words(options), *_place_words(config, place)]
 
 
 def _number(value: float) -> str:
