@@ -441,7 +441,7 @@ def stepped_by(called, model):
 
 
 def test_an_unknown_choice_is_an_error_that_names_the_known():
-    with pytest.raises(ViewError, match=r"no head is called 'fusd'[\s\S]*did you mean 'fused'"):
+    with pytest.raises(ViewError, match=r"head is 'auto'[\s\S]*did you mean 'fused'"):
         consistent(bert(), RDrop(alpha=1.0), head="fusd")
 
 
