@@ -1,5 +1,6 @@
 """A model of transformers is saved as its from_pretrained expects it, names included."""
 
+import csv
 import json
 import shutil
 
@@ -15,6 +16,7 @@ from dropsmith.record import Record
 from dropsmith.run_folder import WEIGHTS, FinishedRun, load_weights
 from dropsmith.tasks import Budget, Data, Split
 from dropsmith.train import Setup
+from run_folder.finished import WORDS, finished_run, write_texts
 
 transformers = pytest.importorskip("transformers")
 
@@ -142,6 +144,58 @@ def test_a_value_has_one_output_and_is_a_regression_there(tmp_path):
         assert torch.equal(theirs.eval()(**TEXTS).logits, scores)
     found = ds.load(tmp_path / "run").predict(TEXTS, samples=0).mean
     torch.testing.assert_close(found, scores * 2.0 + 10.0)
+
+
+def checkpoint_of_words(folder, classes):
+    """A tiny BERT with a tokeniser of few words, as one would download it."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS]
+    known = {word: number for number, word in enumerate(words)}
+    tokenizer = Tokenizer(models.WordLevel(known, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(token, known[token]) for token in ("[CLS]", "[SEP]")],
+    )
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]"
+    ).save_pretrained(folder)
+    config = transformers.BertConfig(**SMALL, type_vocab_size=2, initializer_range=0.2)
+    return saved(config, "AutoModelForSequenceClassification", folder, classes)
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_texts_go_to_predictions_by_the_tokeniser_in_the_folder(kind, tmp_path):
+    values = kind == "regression"
+    table = write_texts(tmp_path / "table.csv", pairs=values, values=values)
+    checkpoint = checkpoint_of_words(tmp_path / "checkpoint", 1 if values else 3)
+    task, data = ("stsb", table) if values else (str(table), None)
+    run, _ = finished_run(task, data=data, model=str(checkpoint))
+    run.write(tmp_path / "first")
+    new = shutil.move(table, tmp_path / "new.csv")
+    shutil.rmtree(checkpoint)
+    place = shutil.move(tmp_path / "first", tmp_path / "moved")
+    predictor = ds.load(place)
+    found = predictor.predict(new, samples=0)
+    # The oracle is the library's own way from texts to scores.
+    tokenizer = transformers.AutoTokenizer.from_pretrained(place)
+    theirs = transformers.AutoModelForSequenceClassification.from_pretrained(place).eval()
+    with open(new, newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = ("sentence1", "sentence2") if values else ("text",)
+    texts = [[row[column] for row in rows] for column in columns]
+    with torch.no_grad():
+        scores = theirs(**tokenizer(*texts, padding=True, return_tensors="pt")).logits
+    if values:
+        expected = scores * predictor.description.unit + predictor.description.mean
+    else:
+        expected = scores.softmax(-1)
+        assert theirs.config.id2label == {0: "bright", 1: "dark", 2: "even"}
+    torch.testing.assert_close(found.mean, expected, rtol=1e-4, atol=1e-5)
+    noisy = predictor.predict(rows[:9], samples=5)
+    assert (noisy.variance > 0).all()
 
 
 def test_images_keep_the_size_and_colours_that_the_model_was_trained_on(tmp_path):
