@@ -52,6 +52,16 @@ def test_what_was_not_scored_is_said_to_be_unknown(texts):
     assert "mean of noisy passes" in unknown
 
 
+def test_the_score_of_one_answer_for_all_is_a_column_and_no_score_of_the_model(texts):
+    run, _, _ = texts
+    scores = {"test_accuracy": 0.75, "test_constant_accuracy": 0.5, "test_auroc": 0.8}
+    text = card_of(run, record=replace(run.record, scores=scores))
+    assert "| | test | test, the same answer for all |" in text
+    assert "| accuracy | 0.7500 | 0.5000 |" in text
+    assert "| AUROC | 0.8000 | – |" in text
+    assert "constant" not in text.split("---")[1]
+
+
 def test_values_say_their_unit_and_no_noise_is_said(values):
     run, folder, _ = values
     text = (folder / "README.md").read_text()

@@ -88,6 +88,30 @@ def test_a_killed_write_over_an_older_run_never_mixes_the_two(texts, tmp_path, m
         ds.load(tmp_path)
 
 
+@pytest.mark.parametrize("count", [0, 3, 6])
+def test_a_run_that_is_made_again_and_killed_as_it_is_written_is_not_finished(
+    tmp_path, monkeypatch, count
+):
+    from compare.workers import spread_here
+    from dropsmith.compare import run
+    from train.setups import digits as digits_setup
+
+    runs = import_module("dropsmith.compare.runs")
+    monkeypatch.setattr(runs, "spread", spread_here)
+    setup = digits_setup()
+    (first,) = run([setup], tmp_path)
+    with monkeypatch.context() as patch:
+        kill_after(patch, count)
+        with pytest.raises(Killed):
+            run([setup], tmp_path, again=True)
+    assert not (tmp_path / f"{first.id}.json").exists()
+    with pytest.raises(DropsmithError):
+        ds.load(tmp_path / first.id)
+    (second,) = run([setup], tmp_path)
+    assert second.scores == first.scores
+    assert ds.load(tmp_path / first.id).record == second
+
+
 def test_all_writes_are_those_that_the_tests_kill(texts):
     assert len(texts[0]._writes(texts[1])) == 7
 

@@ -16,13 +16,19 @@ _METRICS = {
     "perplexity": "perplexity",
     "mse": "mean squared error, standardised",
     "rmse": "root mean squared error",
+    "mae": "mean absolute error",
+    "r2": "R²",
     "f1": "F1",
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "auroc": "AUROC",
     "matthews": "Matthews correlation",
     "pearson": "Pearson correlation",
     "spearman": "Spearman correlation",
 }
 _HUB_NAME = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*")
 _PARTS = {"validation": "validation", "test": "test", "test_mc": "test, mean of samples"}
+_PARTS |= {"test_constant": "test, the same answer for all"}
 
 
 def model_card(record: Record, description: RunDescription, plan: Plan, *, predicts: bool) -> str:

@@ -30,6 +30,8 @@ from dropsmith.tasks import Data, Kind
 PREPROCESSING, PLAN, RECORD, CARD = "preprocessing.json", "plan.json", "record.json", "README.md"
 """Names of the files in the folder beside the weights and the description."""
 
+_FIRST_TO_GO = (RECORD, CONFIG_BESIDE, CONFIG)
+
 PRETRAINED = (PretrainedClassifier, PretrainedImages, PretrainedWriter)
 
 
@@ -76,15 +78,18 @@ class FinishedRun:
     def write(self, folder: Path) -> None:
         """Write every file of the folder, each whole or not at all, however long the disk is full.
 
-        An older description goes first and the record comes last, so that a process that is killed
-        leaves no folder with files of two runs, and none that looks finished and is not.
+        Of an older run of the same id, the records and the description go first, and the record
+        comes last: a process that is killed leaves no folder with files of two runs, and no record
+        of a finished run without its folder.
 
         Raises:
             OSError: the folder cannot be written to.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (RECORD, CONFIG_BESIDE, CONFIG):
-            (folder / name).unlink(missing_ok=True)
+        own_name = f"{self.record.id}.json"
+        older = (folder.parent / own_name, *(folder / name for name in (own_name, *_FIRST_TO_GO)))
+        for path in older:
+            path.unlink(missing_ok=True)
         for write in self._writes(folder):
             keep_trying(write, folder)
 
