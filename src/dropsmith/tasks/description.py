@@ -52,7 +52,12 @@ def _values(data: Data) -> str:
     if labels is None:
         return "numbers"
     values = labels.double() * data.train.unit + data.mean
-    return (
-        f"training values from {float(values.min()):.4g} to {float(values.max()):.4g}, "
-        f"mean {float(values.mean()):.4g}"
+    least, most, mean = (
+        _rounded(float(v), data.train.unit) for v in (values.min(), values.max(), values.mean())
     )
+    return f"in training from {least} to {most}, mean {mean}"
+
+
+def _rounded(value: float, unit: float) -> str:
+    """A value without the noise of its standardisation."""
+    return f"{0.0 if abs(value) < 1e-6 * unit else value:.4g}"

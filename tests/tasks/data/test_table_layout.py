@@ -6,7 +6,7 @@ import random
 import pytest
 
 from dropsmith.errors import DataError, TaskError
-from dropsmith.tasks import DataOptions, find_task
+from dropsmith.tasks import DataOptions, describe, find_task
 from dropsmith.tasks.data.table_layout import find_layout
 
 WORDS = [
@@ -35,6 +35,10 @@ COLUMNS = {
     "text": sentence,
     "review": sentence,
     "Body": sentence,
+    "body": sentence,
+    "title": sentence,
+    "sentence": sentence,
+    "question": sentence,
     "notes": sentence,
     "more notes": sentence,
     "age": lambda draw: draw.randint(18, 90),
@@ -80,6 +84,14 @@ def layout(tmp_path, names, **options):
             ("sentence2", "label", "sentence1"),
             "text",
             ("sentence1", "sentence2"),
+            "label",
+            "classification",
+        ),
+        (("body", "text", "label"), "text", ("text",), "label", "classification"),
+        (
+            ("sentence", "question", "label"),
+            "text",
+            ("question", "sentence"),
             "label",
             "classification",
         ),
@@ -134,6 +146,7 @@ def test_whole_numbers_that_may_be_either_are_asked_for(tmp_path):
             "several columns .*Target, stars[\\s\\S]*--label-column T",
         ),
         (("notes", "more notes", "label"), {}, "--text-column notes --text-column 'more notes'"),
+        (("review", "title", "label"), {}, "--text-column review --text-column title"),
         (("notes", "age", "sex", "label"), {}, r"--text-column notes\n.*--feature-columns age,sex"),
         (("text", "label"), {"text_columns": ("txt",)}, "no column 'txt'[\\s\\S]*mean 'text'"),
         (("text", "label"), {"label_column": "lable"}, "no column 'lable'[\\s\\S]*mean 'label'"),
@@ -259,3 +272,34 @@ def test_a_task_that_does_not_take_an_option_says_which_it_takes():
         find_task("digits", data_options=DataOptions(text_columns=("a",)))
     with pytest.raises(TaskError, match=r"cola does not take --image-size\n.*--text-column"):
         find_task("cola", data_options=DataOptions(image_size=(8, 8)))
+
+
+def test_the_columns_of_published_tables_are_found(data_dir):
+    layouts = {
+        "cola": (("sentence",), "label", "classification"),
+        "wnli": (("sentence1", "sentence2"), "label", "classification"),
+        "qnli": (("question", "sentence"), "label", "classification"),
+        "stsb": (("sentence1", "sentence2"), "score", "regression"),
+    }
+    for name, expected in layouts.items():
+        found = find_layout(data_dir / "nlu" / name, DataOptions())
+        assert (found.columns, found.label, found.kind) == expected
+
+
+def test_what_was_found_is_described_in_a_few_lines(tmp_path):
+    path = table(tmp_path, ("userId", "review", "price", "age"))
+    task = find_task(str(path), data_options=DataOptions(label_column="price"))
+    lines = describe(task, task.load()).splitlines()
+    assert [line.split()[0] for line in lines] == ["data", "columns", "values", "split", "text"]
+    assert lines[1].split(maxsplit=1)[1] == (
+        "text review; label price (numbers); id userId; not used age"
+    )
+    assert "mean" in lines[2]
+    path = table(tmp_path, ("text", "colour"), name="c.csv")
+    task = find_task(str(path), data_options=DataOptions(label_column="colour"))
+    data = task.load()
+    with path.open() as file:
+        colours = {row["colour"] for row in csv.DictReader(file)}
+    counts = data.train.tensors()["labels"].bincount().tolist()
+    named = ", ".join(f"{n} {c}" for n, c in zip(sorted(colours), counts, strict=True))
+    assert f"3, with training examples each: {named}" in describe(task, data)

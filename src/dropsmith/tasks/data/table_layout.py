@@ -26,11 +26,13 @@ TEXTS = (
     *("text", "sentence", "review", "comment", "content", "message", "body", "document"),
     *("tweet", "question", "utterance", "query", "headline", "description", "abstract", "title"),
 )
-"""Usual names of a column of texts; the first that is there is taken."""
+"""Usual names of a column of texts; the first is taken whatever others there are."""
 
 PAIRS = (
     *(("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2")),
     *(("text1", "text2"), ("text_a", "text_b"), ("sentence_a", "sentence_b")),
+    *(("question", "sentence"), ("question", "answer"), ("question", "context")),
+    *(("query", "document"), ("query", "passage"), ("claim", "evidence")),
 )
 """Usual names of the two columns of pairs of texts."""
 
@@ -161,20 +163,30 @@ def _inputs(
                 f"  its columns are: {shown([*columns])}"
             )
         return "numbers", tuple(features)
-    if usual:
+    if len(usual) == 1 or usual in _pairs_of(columns):
         return "text", usual
-    candidates = texts or others
+    candidates = usual or texts or others
     if len(candidates) == 1 and (wanted == "text" or not features):
         return "text", tuple(candidates)
     raise DataError(_question(table, candidates, features, wanted))
 
 
 def _usual_texts(columns: Mapping[str, Profile]) -> tuple[str, ...]:
-    by_name = {n.lower(): n for n, p in columns.items() if p.kind not in ("number", "empty")}
-    for pair in PAIRS:
-        if all(name in by_name for name in pair):
-            return tuple(by_name[name] for name in pair)
-    return next(((by_name[name],) for name in TEXTS if name in by_name), ())
+    """The columns with usual names of texts: a pair, or the first, or all where it is not clear."""
+    if pairs := _pairs_of(columns):
+        return pairs[0]
+    by_name = _texts_by_name(columns)
+    names = [by_name[name] for name in TEXTS if name in by_name]
+    return tuple(names[:1] if TEXTS[0] in by_name else names)
+
+
+def _pairs_of(columns: Mapping[str, Profile]) -> list[tuple[str, ...]]:
+    by_name = _texts_by_name(columns)
+    return [tuple(by_name[n] for n in pair) for pair in PAIRS if all(n in by_name for n in pair)]
+
+
+def _texts_by_name(columns: Mapping[str, Profile]) -> dict[str, str]:
+    return {n.lower(): n for n, p in columns.items() if p.kind not in ("number", "empty")}
 
 
 def _question(
