@@ -176,3 +176,36 @@ def test_without_the_hub_a_name_is_an_error_that_says_what_to_do(monkeypatch, da
     monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", offline)
     with pytest.raises(TaskError, match=r"cannot fetch the pretrained model 'facebook/bart-large'"):
         tuned("facebook/bart-large", data)
+
+
+def test_a_record_is_found_by_the_hash_of_the_tokens_it_was_trained_on(checkpoint, data):
+    from dropsmith.compare.stored_records import data_hash
+    from dropsmith.train import task_and_data
+
+    task = tuned(checkpoint, data)
+    design = Design(
+        task=task,
+        methods=("none",),
+        budget=task.budget,
+        model=str(checkpoint),
+        data=str(data),
+        limit=20,
+    )
+    setup = design.setup("none", design.settings("none")[0], 0)
+    assert data_hash(setup) == task_and_data(setup)[1].sha256 == task.load(data, 20).sha256
+    assert data_hash(setup) != find_task("multi30k").load(data, 20).sha256
+
+
+def test_no_text_is_longer_than_the_tokeniser_takes(checkpoint, data):
+    import json
+
+    from dropsmith.tasks.text.token_preprocessing import longest_text, tokeniser_of
+
+    usual = tuned(checkpoint, data).load(data, 20)
+    file = checkpoint / "tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"model_max_length": 3}))
+    for cache in (tokeniser_of, longest_text):
+        cache.cache_clear()
+    short = tuned(checkpoint, data).load(data, 19)
+    assert usual.train.tensors()["source"].shape[1] > 3
+    assert short.train.tensors()["source"].shape[1] == 3
