@@ -206,7 +206,7 @@ def test_trials_that_all_fail_end_in_a_sentence(run, monkeypatch):
     code, out, err = run(f"{SHORT} --trials 2 --sampler random")
     assert (code, out) == (2, "")
     assert "trial 0: failed: TrainingError: the loss is not finite at step 3" in err
-    assert "none of 2 trials came to a score" in err
+    assert "none of 2 trials has a score" in err
 
 
 def test_an_interrupt_says_how_to_go_on_and_the_same_command_does(run, tmp_path):

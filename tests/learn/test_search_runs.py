@@ -60,7 +60,7 @@ def test_the_best_is_the_least_score_and_the_earlier_of_equals():
 
 
 def test_without_a_score_there_is_no_plan_to_speak_of():
-    with pytest.raises(DataError, match="no trial came to a score"):
+    with pytest.raises(DataError, match="no trial has a score"):
         _ = searches(searched(TRIALS[1])).plan
 
 

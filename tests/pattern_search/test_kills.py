@@ -32,7 +32,7 @@ def test_a_killed_worker_costs_its_trial_one_try(tmp_path):
 
 
 def test_a_trial_that_gets_no_more_memory_is_tried_again_and_then_has_failed():
-    with pytest.raises(SearchError, match=r"none of 3 trials came to a score\s+.*MemoryError"):
+    with pytest.raises(SearchError, match=r"none of 3 trials has a score\s+.*MemoryError"):
         search(greedy, SPACE, trials=1, workers=1, **random(InMemoryStorage()))
 
 

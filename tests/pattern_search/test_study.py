@@ -326,7 +326,7 @@ def test_a_pruner_stops_trials_that_report_less_than_others(pruner):
 def test_a_pruner_of_your_own_may_stop_them_all_and_that_is_said():
     strict = optuna.pruners.ThresholdPruner(lower=0.5)
     storage = InMemoryStorage()
-    with pytest.raises(SearchError, match="none of 4 trials came to a score"):
+    with pytest.raises(SearchError, match="none of 4 trials has a score"):
         search(
             by_rates,
             SPACE,

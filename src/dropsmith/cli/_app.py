@@ -117,7 +117,7 @@ def app() -> typer.Typer:
         add_completion=False,
         rich_markup_mode="markdown",
         context_settings={"help_option_names": ["-h", "--help"]},
-        epilog="Begin with: dropsmith compare digits",
+        epilog="Start with: dropsmith compare digits",
     )
     commands.callback()(_version)
     for name, command in COMMANDS.items():

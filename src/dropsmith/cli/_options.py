@@ -16,7 +16,8 @@ TaskName = Annotated[
         "sentiment-scale-gru, multi30k, iwslt2017, iwslt14-de-en, iwslt14-en-de, iwslt14-fr-en, "
         "iwslt14-en-fr, iwslt14-zh-en, iwslt14-en-zh, iwslt14-es-en, iwslt14-en-es, "
         "wmt14-en-de, wmt14-en-fr, samsum, scitldr, cnn-dailymail; or the path of a folder of "
-        "pictures by class, or of a table of texts or numbers with labels.",
+        "pictures by class, or of a table of texts or numbers with labels; or myfile:NAME, a task "
+        "in a file of your own; or a recipe, as dropsmith recipes lists them.",
     ),
 ]
 DataFolder = Annotated[
@@ -29,13 +30,15 @@ ModelName = Annotated[
         "--model",
         metavar="PACKAGE.MODULE:FUNCTION",
         help="A function of yours that makes the model, in place of the task's own; for sentences "
-        "and pairs, texts that are written and pictures also a pretrained model by name, such as "
+        "and pairs, texts to be written and pictures also a pretrained model by name, such as "
         "bert-base-cased, facebook/bart-large or google/vit-base-patch16-224, or its folder.",
     ),
 ]
 Again = Annotated[
     bool,
-    typer.Option("--again", help="Make every run anew, in place of those that are on disk."),
+    typer.Option(
+        "--again", help="Make every run again, in place of reading those that are on disk."
+    ),
 ]
 BudgetName = Annotated[
     str,
@@ -44,7 +47,8 @@ BudgetName = Annotated[
         metavar="tiny|quick|full|EPOCHS",
         help="full: the task's own; quick: a quarter of its examples; tiny: one epoch of a "
         "hundredth of them, to see that all runs; or a number of epochs. "
-        "Epochs count example-views: a two-view method makes half the steps.",
+        "An epoch counts forward passes over examples: a method of two passes makes half as many "
+        "steps.",
     ),
 ]
 BatchSize = Annotated[
@@ -103,7 +107,14 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="DIR", help="The folder for records. Default: runs/TASK."),
 ]
-MethodName = Annotated[str, typer.Option("--with", metavar="METHOD", help="The method.")]
+MethodName = Annotated[
+    str,
+    typer.Option(
+        "--with",
+        metavar="METHOD",
+        help="The method: dropsmith methods lists them, and myfile:NAME is one of your own.",
+    ),
+]
 Rate = Annotated[
     float | None, typer.Option("--rate", help="The chance of dropping, in place of the usual one.")
 ]

@@ -9,8 +9,8 @@ Trials = Annotated[
     typer.Option(
         "--trials",
         min=1,
-        help="The number of plans that are tried, earlier ones counted. Default: 40, or the number "
-        "of a recipe.",
+        help="The number of plans to try, those of earlier calls included. Default: 40, or the "
+        "number of a recipe.",
     ),
 ]
 SamplerName = Annotated[
@@ -19,7 +19,8 @@ SamplerName = Annotated[
         "--sampler",
         metavar="NAME",
         help="The sampler that proposes plans: controller (learned, as in AutoDropout), random, "
-        "tpe or evolution. Default: controller, or the sampler of a recipe.",
+        "tpe or evolution; or myfile:NAME, one of your own. Default: controller, or the sampler of "
+        "a recipe.",
     ),
 ]
 ExecutorName = Annotated[
@@ -27,7 +28,7 @@ ExecutorName = Annotated[
     typer.Option(
         "--executor",
         metavar="NAME",
-        help="The place in which children are trained: local (processes on this machine), serial, "
+        help="Where models are trained: local (processes on this machine), serial, "
         "ray (a cluster that is started here), or ray:ADDRESS.",
     ),
 ]
@@ -44,7 +45,7 @@ Seeds = Annotated[
     typer.Option(
         "--seeds-per-plan",
         min=1,
-        help="The number of children of a plan, whose scores are averaged.",
+        help="The number of models that are trained for each plan, whose scores are averaged.",
     ),
 ]
 SpaceName = Annotated[
@@ -52,8 +53,8 @@ SpaceName = Annotated[
     typer.Option(
         "--space",
         metavar="auto|conv|sequence",
-        help="The kind of patterns: tilings of a convolutional network's maps, or runs of steps in "
-        "Transformer blocks.",
+        help="The kind of patterns: tiles on the feature maps of a convolutional network, or spans "
+        "of steps in Transformer blocks.",
     ),
 ]
 ExtraPlan = Annotated[
@@ -61,8 +62,8 @@ ExtraPlan = Annotated[
     typer.Option(
         "--plan",
         metavar="FILE|NAME|hf://…",
-        help="Rules that every plan has beside those that are searched, such as dropout where the "
-        "space has no place for it.",
+        help="Rules that are added to every plan that is tried, such as dropout at places that are "
+        "not searched.",
     ),
 ]
 Pruner = Annotated[

@@ -28,7 +28,7 @@ Runs = Annotated[
 
 
 def recipes(out: Runs = None, as_json: AsJson = False) -> None:
-    """List the recipes with the published numbers, and what our own runs gave.
+    """List the recipes: published settings of papers, their numbers, and those of your own runs.
 
     A number says where it was seen: in the paper, in the authors' code, or quoted by another text.
     A number that could not be found in a text is left out. A recipe without a record is not run.

@@ -112,10 +112,10 @@ class Searches:
         """The best plan, complete: the fixed rules that every child had, and the searched ones.
 
         Raises:
-            DataError: no trial came to a score.
+            DataError: no trial has a score.
         """
         if self.best is None:
-            raise DataError("no trial came to a score, so there is no best plan")
+            raise DataError("no trial has a score, so there is no best plan")
         return self.problem.fixed_plan + self.best.plan
 
     def finalists(self, count: int) -> tuple[Plan, ...]:

@@ -68,7 +68,7 @@ def make_sampler(name: str | Sampler, space: Space, seed: int) -> Sampler:
     check_space(space)
     if isinstance(name, Sampler):
         if name.space != space:
-            raise SearchError("the sampler proposes from another space than the one searched")
+            raise SearchError("the sampler was made for another space than the searched one")
         return name
     if is_reference(name):
         return _user_sampler(name, space, seed)
@@ -137,8 +137,8 @@ def _bound_to(
     for name, value in (("workers", workers), ("timeout", timeout)):
         if value is not None:
             raise SearchError(
-                f"the executor that was given has its own {name}, and {name}={excerpt(value)} "
-                "is another\n"
+                f"the executor has its own {name}, so {name}={excerpt(value)} cannot "
+                "be set as well\n"
                 f"  give {name} where the executor is made, or name one: executor='local'"
             )
     executor.set_score(score)

@@ -102,7 +102,7 @@ def search(
 
     Raises:
         SearchError: a name does not exist, an argument does not fit the study as it was begun, or
-            no trial came to a score.
+            no trial has a score.
     """
     with closing_executor(executor):
         takes_trial(score)
@@ -156,7 +156,7 @@ def _result(study: Study, sign: int) -> Result:
     best = best_of(trials, sign)
     if best is None or best.score is None:
         why = next((f"\n  trial {trial.number}: {trial.why}" for trial in trials if trial.why), "")
-        raise SearchError(f"none of {len(trials)} trials came to a score{why}")
+        raise SearchError(f"none of {len(trials)} trials has a score{why}")
     return Result(plan=best.plan, score=best.score, trials=trials)
 
 

@@ -61,7 +61,7 @@ def _check_lock(path: Path) -> None:
     # An empty file; where the file system has no locks, it names the process that made it.
     if path.is_symlink() or not path.is_file() or path.read_bytes()[:1] not in _FIRST_OF_LOCK:
         raise SearchError(
-            f"{path} is in the way, and is no lock of a search\n"
+            f"{path} exists, and is not the lock of a search\n"
             "  remove it, or give this search another name or file"
         )
 
