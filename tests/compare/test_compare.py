@@ -117,7 +117,7 @@ def test_a_setting_that_is_lost_for_good_is_said_and_tried_again_by_the_next_cal
     (said,) = [line for line in findings(found) if "equal terms" in line]
     assert said == (
         "dropout was not tuned on equal terms: 1 of its 3 settings did not run (rate 0.1), "
-        "so its setting is chosen among the others. The same command tries them again."
+        "so its setting is chosen among the others. The same command runs them again."
     )
     again = compare(design(("dropout", "none")), tmp_path, make=by_rate)
     assert again.row("dropout").setting == {"rate": 0.1}
