@@ -19,12 +19,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dropsmith.keys import Key, Word, Words, bits, mix, mix_in_place
 
 _WORD, _HALF = 0xFFFFFFFF, 1 << 31
 LARGEST = 46_337
 """The largest prime whose square is a signed number of 32 bits."""
+
+_SMALL = 251
+"""The largest prime whose square is a number of 16 bits."""
 
 
 @lru_cache(maxsize=256)
@@ -56,11 +60,22 @@ class Orders:
 
     def __init__(self, words: list[Any], count: int) -> None:
         self.count, self.prime = count, prime_from(count)
+        if isinstance(words[0], Tensor) and self.prime > LARGEST:
+            words = [word.long() for word in words]
+        numbers = [_remainder(words[0], self.prime), _remainder(words[1], max(self.prime - 1, 1))]
+        if self.prime > count:
+            numbers.append(_remainder(words[2], count))
+        if isinstance(words[0], np.ndarray):
+            numbers = [number.astype(self._array_type) for number in numbers]
+        self.shift, self.factor = numbers[0], numbers[1] + 1
+        self.turn = numbers[2] if self.prime > count else None
+
+    @property
+    def _array_type(self) -> Any:
+        """The smallest numbers that hold the square of the prime: NumPy is faster over them."""
         if self.prime > LARGEST:
-            words = [_wide(word) for word in words]
-        self.shift = _remainder(words[0], self.prime)
-        self.factor = _remainder(words[1], self.prime - 1) + 1 if count > 2 else words[1] * 0 + 1
-        self.turn = _remainder(words[2], count) if self.prime > count else None
+            return np.uint64
+        return np.uint16 if self.prime <= _SMALL else np.uint32
 
     @classmethod
     def of(cls, order: Key, index: Any, count: int) -> "Orders":
@@ -96,7 +111,9 @@ class Orders:
             at = self._next(number)
             for _ in range(self.prime - self.count):
                 at = torch.where(at < self.count, at, self._next(at))
-        return at if self.turn is None else _remainder(at + self.turn, self.count)
+        if self.turn is None:
+            return at
+        return _wrapped(at + self.turn, self.count)
 
     def _next(self, at: Any) -> Any:
         return _remainder(self.factor * at + self.shift, self.prime)
@@ -130,10 +147,6 @@ def _array_words(order: Key, index: Words, several: int) -> list[Words]:
     return [word >> np.uint32(1) for word in words]
 
 
-def _wide(word: Any) -> Any:
-    return word.astype(np.uint64) if isinstance(word, np.ndarray) else word.long()
-
-
 def _remainder(numbers: Any, divisor: int) -> Any:
     """The remainder of numbers that are not negative."""
     if isinstance(numbers, np.ndarray):
@@ -141,6 +154,14 @@ def _remainder(numbers: Any, divisor: int) -> Any:
         whole = numbers.dtype.type(divisor)
         return numbers - numbers // whole * whole
     return numbers % divisor
+
+
+def _wrapped(numbers: Any, count: int) -> Any:
+    """The remainder of numbers that are below twice the divisor."""
+    if isinstance(numbers, np.ndarray):
+        # What is below the divisor wraps around to a number that is larger than itself.
+        return np.minimum(numbers, numbers - numbers.dtype.type(count))
+    return numbers % count
 
 
 def _signed(word: Word) -> Word:

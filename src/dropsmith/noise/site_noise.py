@@ -1,6 +1,6 @@
 """A pattern at its site: draws its masks from the keys of the site, and multiplies."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2s
 from threading import get_ident
 
@@ -95,8 +95,9 @@ class SiteNoise:
         current = self.noise.current
         step, forward = self.noise.clock.numbers_of(current)
         numbers = (step, forward) if forward else (step,)
-        sources: list[Source] = []
-        for view in (0,) if self.shared else current.views:
+        views = (0,) if self.shared else current.views
+        drawn: list[Key] = []
+        for view in views:
             draw = current.domain, view, call
             if current.step is None:
                 # Of the key of a draw, the step alone differs from that of the last pass.
@@ -108,17 +109,23 @@ class SiteNoise:
                 key = key.fold(*numbers)
             else:
                 key = self.prefix.fold(*draw, *numbers)
-            if current.strata and not self.shared:
-                key = self._stratified(key, view, call, numbers)
-            sources.append(Source(key, step, device, view))
+            drawn.append(key)
+        if current.strata and not self.shared:
+            drawn = self._stratified(drawn, call, numbers)
+        sources = [Source(key, step, device, v) for key, v in zip(drawn, views, strict=True)]
         return tuple(sources * len(current.views) if self.shared else sources)
 
-    def _stratified(self, key: Key, view: int, call: int, numbers: tuple[Word, ...]) -> Key:
-        """The key of a view's draw, among those of its block of views that are stratified."""
-        current = self.noise.current
-        block, number = divmod(view, current.strata)
-        order = self.prefix.fold(current.domain, _ORDER, call, *numbers, block)
-        return replace(key, strata=Strata(order, number, current.strata))
+    def _stratified(self, keys: list[Key], call: int, numbers: tuple[Word, ...]) -> list[Key]:
+        """The keys of this pass's views, each among those of its block that are stratified."""
+        current, orders = self.noise.current, dict[int, Key]()
+        stratified: list[Key] = []
+        for key, view in zip(keys, current.views, strict=True):
+            block, number = divmod(view, current.strata)
+            if block not in orders:
+                orders[block] = self.prefix.fold(current.domain, _ORDER, call, *numbers, block)
+            strata = Strata(orders[block], number, current.strata)
+            stratified.append(Key(key.first, key.second, strata))
+        return stratified
 
     def _count_call(self) -> int:
         """Count a call of the site, and return its number within the pass."""
@@ -158,10 +165,10 @@ class SiteNoise:
             forward = current.call
         last = (step,) if forward is None else (step, forward)
         views = (0,) * len(current.views) if self.shared else current.views
-        keys = {view: self.prefix.fold(current.domain, view, call, *last) for view in views}
+        keys = [self.prefix.fold(current.domain, view, call, *last) for view in views]
         if current.strata and not self.shared:
-            keys = {view: self._stratified(key, view, call, last) for view, key in keys.items()}
-        return tuple(Source(keys[view], step, device, view) for view in views)
+            keys = self._stratified(keys, call, last)
+        return tuple(Source(key, step, device, v) for key, v in zip(keys, views, strict=True))
 
     def weight(self, weight: Tensor) -> Tensor:
         """A parameter with this site's noise; one pass has one mask for it."""

@@ -25,7 +25,7 @@ from dropsmith.rng import Key, Words, mix_in_place, threshold
 
 # Large enough that the cost of a call is spread, small enough that the buffers stay in cache.
 CHUNK = 65536
-_INTEGER = {8: torch.int64, 4: torch.int32, 2: torch.int16}
+INTEGER = {8: torch.int64, 4: torch.int32, 2: torch.int16}
 _ONE_BIT = np.uint32(1)
 
 Integers = NDArray[np.signedinteger]
@@ -45,7 +45,7 @@ def _masked(x: Tensor, keys: tuple[tuple[int, int], ...], rate: float) -> Tensor
     if len(keys) > 1 and slowest:
         # Views do not lie one behind the other.
         return out.copy_(_masked(x.contiguous(), keys, rate))
-    integer = _INTEGER[x.element_size()]
+    integer = INTEGER[x.element_size()]
     source, target = (y.permute(order).view(-1).view(integer).numpy() for y in (x, out))
     length = x.numel() // len(keys)
     if 0 < length <= CHUNK // 2 and len(keys) > 1 and x.is_contiguous():

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dropsmith.kernels.keyed_dropout.chunked import CHUNK
+from dropsmith.kernels.keyed_dropout.chunked import CHUNK, INTEGER
 from dropsmith.kernels.self_adjoint import self_adjoint
 from dropsmith.rng import Key, Words, mix_in_place, threshold
 from dropsmith.strata import Orders, limits
@@ -27,12 +27,16 @@ def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
 
 def _masked(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
     length = x.numel() // len(keys)
-    blocks = [
-        tuple(block) for _, block in groupby(keys, lambda key: key.strata and key.strata.order)
-    ]
-    masks = [kept(block, length, rate) for block in blocks]
-    mask = torch.from_numpy(masks[0] if len(masks) == 1 else np.concatenate(masks)).view(x.shape)
-    return torch.where(mask, x.detach() * (1 / (1 - rate)), torch.zeros((), dtype=x.dtype))
+    masks = [kept(tuple(block), length, rate) for _, block in groupby(keys, _order)]
+    mask = (masks[0] if len(masks) == 1 else np.concatenate(masks)).reshape(x.shape)
+    x, scale = x.detach(), 1 / (1 - rate)
+    if not x.is_contiguous():
+        return torch.where(torch.from_numpy(mask), x * scale, torch.zeros((), dtype=x.dtype))
+    integer = INTEGER[x.element_size()]
+    source = x.view(integer).numpy()
+    # All ones where an element is kept: an AND takes half the time of a choice.
+    ones = np.negative(mask.view(np.int8).astype(source.dtype))
+    return torch.from_numpy(np.bitwise_and(source, ones, ones)).view(x.dtype).mul_(scale)
 
 
 def _order(key: Key) -> Key:
@@ -72,7 +76,8 @@ def _write(
     if not rest:
         np.greater_equal(strata, whole, out)
         return
-    view, place = np.nonzero(strata == whole)
+    # NumPy looks for the indices of two dimensions several times as long.
+    view, place = np.divmod(np.flatnonzero(strata == whole), len(index))
     words = [(int(key.first) & _WORD, int(key.second) & _WORD) for key in keys]
     first, second = np.array(words, np.uint32).T
     word = index[place] ^ first[view]
