@@ -30,8 +30,9 @@ from dropsmith.noise import install, remove
 from dropsmith.plans import Plan, rule
 from dropsmith.prediction import predict
 from dropsmith.prediction.draws import Draws
+from dropsmith.run_folder import WEIGHTS, load_weights
 from dropsmith.tasks import Task, find_task, with_model
-from dropsmith.train import WEIGHTS, Setup, load_weights, train
+from dropsmith.train import Setup, train
 
 INDEPENDENT = 50
 STRATIFIED = (5, 8, 13, 20, 32, 50)

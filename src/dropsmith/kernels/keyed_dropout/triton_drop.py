@@ -96,7 +96,7 @@ def drop_in_strata(
     factor = (word >> 1) % (prime - 1) + 1 if prime > 2 else (word >> 31) * 0 + 1
     stratum = (factor * number.to(tl.uint32) + shift) % prime
     if prime > strata:
-        for _ in tl.static_range(prime - strata):
+        for _ in range(prime - strata):
             stratum = tl.where(stratum < strata, stratum, (factor * stratum + shift) % prime)
         word = _mix(word + order_first.to(tl.uint32))
         stratum = (stratum + (word >> 1) % strata) % strata
