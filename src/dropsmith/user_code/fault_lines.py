@@ -18,7 +18,15 @@ def user_fault(error: BaseException) -> str | None:
     An error that a library raises arose where the user's code called it.
     """
     place = _place(error, user_only=True)
-    return None if place is None else f"{place[0]}, line {place[1]}"
+    return None if place is None else f"{_short(place[0])}, line {place[1]}"
+
+
+def _short(filename: str) -> str:
+    """The path from the working directory, where the file lies in there."""
+    try:
+        return str(Path(filename).resolve().relative_to(Path.cwd()))
+    except (OSError, ValueError):
+        return filename
 
 
 def _place(error: BaseException, user_only: bool = False) -> tuple[str, int] | None:
