@@ -74,9 +74,10 @@ class PretrainedImages(nn.Module):
     @property
     def processor(self) -> ImageProcessor:
         """The size and the colours that images are brought to."""
-        size = (self.size, self.size) if isinstance(self.size, int) else tuple(self.size or ())
+        assert self.size is not None
+        height, width = (self.size,) * 2 if isinstance(self.size, int) else self.size
         mean, deviation = self.mean.flatten().tolist(), self.deviation.flatten().tolist()
-        return ImageProcessor(tuple(mean), tuple(deviation), (int(size[0]), int(size[1])))
+        return ImageProcessor(tuple(mean), tuple(deviation), (int(height), int(width)))
 
     def forward(self, image: Tensor) -> Tensor:
         """Scores `[batch, classes]` of images `[batch, channels, height, width]` in [0, 1]."""
