@@ -45,9 +45,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         trainer.train()
     for row in trainer.state.log_history:
         if "loss" in row:
-            print(
-                f"step {row['step']}: loss {row['loss']:.3f}, consistency {row['consistency']:.4f}"
-            )
+            term = row["terms/consistency"]
+            print(f"step {row['step']}: loss {row['loss']:.3f}, consistency {term:.4f}")
 
 
 def gpt2(data: Data, width: int) -> GPT2LMHeadModel:

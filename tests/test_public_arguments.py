@@ -220,7 +220,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 UNCHECKED = {
     *("Audit", "DropsmithError", "Prediction", "Site", "Views"),  # what functions return
     *("ConsistencyObjective", "ConsistencyTerm", "Objective", "Off", "Pattern", "Plan", "Record"),
-    *("__version__", "recurrent", "spaces"),
+    *("__version__", "recurrent", "sklearn", "spaces"),
 }
 
 

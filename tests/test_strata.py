@@ -55,10 +55,12 @@ def test_every_unit_takes_each_stratum_once(count):
 
 def test_more_draws_than_squares_of_32_bits_allow_take_each_stratum_once():
     count = LARGEST + 1
-    for index in (np.arange(3, dtype=np.uint32), torch.arange(3, dtype=torch.int32)):
-        orders = Orders.of(Key.of(1), index, count)
-        found = np.stack([np.asarray(orders.strata(number)) for number in range(count)])
-        assert (np.sort(found, 0) == np.arange(count)[:, None]).all()
+    for index, numbers in (
+        (np.arange(3, dtype=np.uint32), np.arange(count)),
+        (torch.arange(3, dtype=torch.int32), torch.arange(count)),
+    ):
+        found = Orders.of(Key.of(1), index, count).strata(numbers[:, None])
+        assert (np.sort(np.asarray(found), 0) == np.arange(count)[:, None]).all()
 
 
 @pytest.mark.parametrize("count", COUNTS)

@@ -187,6 +187,7 @@ def limits(threshold: int, count: int) -> tuple[int, int]:
 def stratified_bits(key: Key, index: Any) -> Any:
     """Thirty-two random bits for each index, in the stratum of the key's draw.
 
+    >>> from dropsmith.keys import Strata
     >>> index = np.arange(5, dtype=np.uint32)
     >>> draws = [stratified_bits(Key(1, s, Strata(Key.of(9), s, 4)), index) for s in range(4)]
     >>> np.sort(np.stack(draws) >> np.uint32(30), 0).T.tolist() == [[0, 1, 2, 3]] * 5

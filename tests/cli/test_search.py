@@ -97,7 +97,7 @@ def test_the_best_plan_is_held_against_others_on_seeds_that_were_not_searched_on
     assert [run.plan for run in tried[::2]] == list(Searches.load(BEST).finalists(3))
     assert TUNING_SEED not in {run.seed for run in tried}
     assert "learned" in out
-    assert "has the least loss on 2 seeds that the search has not seen" in " ".join(out.split())
+    assert "has the least validation loss with 2 new seeds" in " ".join(out.split())
     assert Path("runs/search-digits/retrained/comparison.json").exists()
     assert 'id="retrained"' in Path("runs/search-digits/report.html").read_text()
 

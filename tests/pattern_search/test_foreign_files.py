@@ -163,7 +163,9 @@ def test_what_stands_where_a_lock_goes_and_is_none_stays(suffix: str, put: Any, 
     if suffix == "running":
         beside.unlink()
     put(beside)
-    refused(f"journal:{path}", tmp_path, f"file.log.{suffix} is in the way")
+    refused(
+        f"journal:{path}", tmp_path, f"file.log.{suffix} exists, and is not the lock of a search"
+    )
 
 
 NAMES = [

@@ -115,6 +115,7 @@ def curve_of(row: Row) -> Curve | None:
 
 
 def _curve(curves: Sequence[Sequence[Mapping[str, float]]]) -> Curve | None:
+    curves = [[step for step in curve if "views" in step] for curve in curves]
     length = min((len(curve) for curve in curves), default=0)
     if not length:
         return None

@@ -115,9 +115,9 @@ def go_on(name: str, state: State) -> None:
         (
             "controller",
             {"policy.start": torch.ones(3)},
-            "policy.start should be torch.float32",
+            r"policy.start should be of shape \(4,\), but is of \(3,\)",
         ),
-        ("controller", {"policy.start": torch.ones(4).half()}, "but is torch.float16"),
+        ("controller", {"policy.start": torch.ones(4).half()}, "but is of torch.float16"),
         ("controller", {"policy.other": torch.ones(4)}, "tensor policy.other is unknown"),
         ("controller", {"optimiser.0.step": torch.tensor(-1.0)}, "optimiser.0.step should be 0 or"),
         ("controller", {"optimiser.x.step": torch.tensor(1.0)}, "optimiser.x.step is unknown"),

@@ -10,6 +10,7 @@ import torch
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.data.bounds import Bounds
 from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
 from dropsmith.tasks.data.file_cache import cached_by_files
 from dropsmith.tasks.data.selection import (
@@ -152,6 +153,10 @@ def _part_folders(folder: Path) -> dict[str, Path]:
     return folders if "train" in folders and len(folders) > 1 else {}
 
 
+def _read_bounded(data: Path | None, limit: int | None, bounds: Bounds) -> Data:
+    return read_image_folder(data, limit, DataOptions(bounds=bounds))
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageFolderTask(ImageTask):
     """A user's own pictures, for `SmallConv`.
@@ -160,9 +165,7 @@ class ImageFolderTask(ImageTask):
         name, read, budget, widths, home: as for `ImageTask`.
     """
 
-    read: Reader = lambda data, limit, bounds: read_image_folder(
-        data, limit, DataOptions(bounds=bounds)
-    )
+    read: Reader = _read_bounded
     option_names = ("image_size",)
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
