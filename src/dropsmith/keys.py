@@ -12,6 +12,7 @@ permutations of one another: they would all drop exactly the same number of unit
 import operator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -134,6 +135,11 @@ class Key:
             second = mix(_add(second, _xor(first, _SALT)))
         return Key(first, second)
 
+    @property
+    def numbers(self) -> tuple[int, int]:
+        """The bits as two numbers of 32 bits that are not negative, where they are known."""
+        return int(self.first) & _WORD, int(self.second) & _WORD
+
     def example(self, *indices: Word) -> "Key":
         """The key of one example of a `torch.vmap` whose examples have noise of their own.
 
@@ -166,6 +172,25 @@ def bits(key: Key, index: Tensor) -> Tensor:
     """Thirty-two random bits, as int32, for each int32 `index`."""
     word = torch.bitwise_xor(index, _tensor(key.first))  # pyright: ignore[reportArgumentType]
     return mix(mix(word) + _tensor(key.second))  # pyright: ignore[reportReturnType]
+
+
+def more_bits(key: Key, word: Tensor) -> Tensor:
+    """Thirty-two further bits of the same indices, of those that were drawn last."""
+    return mix(_add(word, key.first))  # pyright: ignore[reportReturnType]
+
+
+def draw_in_place(word: Words, spare: Words, first: Any, second: Any) -> None:
+    """`bits` of an array of indices, in its own place; `spare` is as large and is written over.
+
+    Args:
+        word: the indices.
+        spare: memory.
+        first, second: the numbers of a key, or arrays of them that broadcast against the indices.
+    """
+    np.bitwise_xor(word, np.asarray(first, np.uint32), word)
+    mix_in_place(word, spare)
+    np.add(word, np.asarray(second, np.uint32), word)
+    mix_in_place(word, spare)
 
 
 def mix_in_place(word: Words, spare: Words) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dropsmith.errors import NoiseError
-from dropsmith.keys import Key, Strata, Word, Words, mix, mix_in_place
+from dropsmith.keys import Key, Strata, Word, Words, draw_in_place, mix, mix_in_place
 from dropsmith.keys import bits as independent_bits
 from dropsmith.strata import stratified_bits
 from dropsmith.transforms import transforms_active
@@ -22,6 +22,7 @@ __all__ = [
     "Words",
     "bits",
     "check_unit_count",
+    "draw_in_place",
     "keep",
     "mix",
     "mix_in_place",
@@ -33,7 +34,6 @@ __all__ = [
     "words",
 ]
 
-_WORD = 0xFFFFFFFF
 _CHUNK = 65536
 _HALF = 1 << 31
 MOST_UNITS = 1 << 32
@@ -105,28 +105,19 @@ def traced() -> bool:
 def _independent(key: Key, count: int) -> Words:
     # A call of NumPy costs a third of a torch call, which is what small draws pay for; chunks
     # stay in cache, which makes large ones several times faster.
-    first, second = np.uint32(int(key.first) & _WORD), np.uint32(int(key.second) & _WORD)
-    out, spare = np.empty(count, np.uint32), np.empty(min(count, _CHUNK), np.uint32)
+    out, spare = np.arange(count, dtype=np.uint32), np.empty(min(count, _CHUNK), np.uint32)
     for start in range(0, count, _CHUNK):
         part = out[start : start + _CHUNK]
-        rest = spare[: len(part)]
-        np.bitwise_xor(_indices(start, len(part)), first, part)
-        mix_in_place(part, rest)
-        np.add(part, second, part)
-        mix_in_place(part, rest)
+        draw_in_place(part, spare[: len(part)], *key.numbers)
     return out
 
 
 def _stratified(key: Key, count: int) -> Words:
-    out = np.empty(count, np.uint32)
+    out = np.arange(count, dtype=np.uint32)
     for start in range(0, count, _CHUNK):
         part = out[start : start + _CHUNK]
-        part[:] = stratified_bits(key, _indices(start, len(part)))
+        part[:] = stratified_bits(key, part)
     return out
-
-
-def _indices(start: int, count: int) -> Words:
-    return np.arange(start, start + count, dtype=np.uint32)
 
 
 def threshold(rate: float | Tensor) -> Word:

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dropsmith.keys import Key, Word, Words, bits, mix, mix_in_place
+from dropsmith.keys import Key, Words, bits, draw_in_place, mix_in_place, more_bits
 
 _WORD, _HALF = 0xFFFFFFFF, 1 << 31
 LARGEST = 46_337
@@ -89,11 +89,9 @@ class Orders:
         several = 3 if prime_from(count) > count else 2
         if isinstance(index, np.ndarray):
             return cls(_array_words(order, index, several), count)
-        word = bits(order, index)
-        words = [word]
+        words = [bits(order, index)]
         for _ in range(several - 1):
-            word = mix(word + _signed(order.first))  # pyright: ignore
-            words.append(word)  # pyright: ignore
+            words.append(more_bits(order, words[-1]))
         return cls([(word >> 1) & 0x7FFFFFFF for word in words], count)
 
     def strata(self, number: Any) -> Any:
@@ -129,19 +127,17 @@ class Orders:
             beyond = beyond[numbers >= self.count]
 
 
-def array_bits(key: Key, index: Words) -> Words:
-    """`bits` of NumPy's arrays, without strata."""
-    word, spare = index ^ np.uint32(int(key.first) & _WORD), np.empty_like(index)
-    mix_in_place(word, spare)
-    word += np.uint32(int(key.second) & _WORD)
-    mix_in_place(word, spare)
+def _array_bits(key: Key, index: Words) -> Words:
+    """`bits` of NumPy's arrays."""
+    word = index.copy()
+    draw_in_place(word, np.empty_like(index), *key.numbers)
     return word
 
 
 def _array_words(order: Key, index: Words, several: int) -> list[Words]:
-    words = [array_bits(order, index)]
+    words = [_array_bits(order, index)]
     for _ in range(several - 1):
-        word = words[-1] + np.uint32(int(order.first) & _WORD)
+        word = words[-1] + np.uint32(order.numbers[0])
         mix_in_place(word, np.empty_like(word))
         words.append(word)
     return [word >> np.uint32(1) for word in words]
@@ -162,10 +158,6 @@ def _wrapped(numbers: Any, count: int) -> Any:
         # What is below the divisor wraps around to a number that is larger than itself.
         return np.minimum(numbers, numbers - numbers.dtype.type(count))
     return numbers % count
-
-
-def _signed(word: Word) -> Word:
-    return word - (1 << 32) if isinstance(word, int) and word & _HALF else word
 
 
 def limits(threshold: int, count: int) -> tuple[int, int]:
@@ -201,7 +193,7 @@ def stratified_bits(key: Key, index: Any) -> Any:
     count = key.strata.count
     strata = Orders.of(key.strata.order, index, count).strata(key.strata.number)
     if isinstance(index, np.ndarray):
-        words = array_bits(key, index)
+        words = _array_bits(key, index)
         whole = (strata.astype(np.uint64) << np.uint64(32)) | words
         return (whole // np.uint64(count)).astype(np.uint32)
     whole = ((strata.long() << 32) | (bits(key, index).long() & _WORD)) // count

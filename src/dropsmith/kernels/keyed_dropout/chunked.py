@@ -21,7 +21,7 @@ from dropsmith.kernels.keyed_dropout.memory_order import (
     order_of,
 )
 from dropsmith.kernels.self_adjoint import self_adjoint
-from dropsmith.rng import Key, Words, mix_in_place, threshold
+from dropsmith.rng import Key, Words, draw_in_place, threshold
 
 # Large enough that the cost of a call is spread, small enough that the buffers stay in cache.
 CHUNK = 65536
@@ -33,7 +33,7 @@ Integers = NDArray[np.signedinteger]
 
 def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
     """See `dropsmith.kernels.keyed_dropout.keyed_dropout`."""
-    words = tuple((int(key.first) & 0xFFFFFFFF, int(key.second) & 0xFFFFFFFF) for key in keys)
+    words = tuple(key.numbers for key in keys)
     return self_adjoint(x, partial(_masked, keys=words, rate=float(rate)))
 
 
@@ -106,10 +106,7 @@ def _select_views(
 
 def _draw_mask(word: Words, spare: Words, key: tuple[Any, Any], limit: np.uint32) -> Integers:
     """All ones where the element is kept and zero where it is dropped, in place of its number."""
-    np.bitwise_xor(word, np.asarray(key[0], np.uint32), word)
-    mix_in_place(word, spare)
-    np.add(word, np.asarray(key[1], np.uint32), word)
-    mix_in_place(word, spare)
+    draw_in_place(word, spare, *key)
     # Thirty-one bits less the limit: negative exactly where the element is dropped.
     np.right_shift(word, _ONE_BIT, word)
     np.subtract(word, limit, word)

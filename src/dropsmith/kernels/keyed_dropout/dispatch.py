@@ -67,7 +67,7 @@ def drop_small(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
         keys: one key for each view.
         rate: probability of dropping.
     """
-    words = [(int(key.first) & 0xFFFFFFFF, int(key.second) & 0xFFFFFFFF) for key in keys]
+    words = [key.numbers for key in keys]
     if len(words) == 1:
         first, second = np.uint32(words[0][0]), np.uint32(words[0][1])
     else:

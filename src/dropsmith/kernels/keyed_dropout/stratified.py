@@ -14,10 +14,8 @@ from torch import Tensor
 
 from dropsmith.kernels.keyed_dropout.chunked import CHUNK, INTEGER
 from dropsmith.kernels.self_adjoint import self_adjoint
-from dropsmith.rng import Key, Words, mix_in_place, threshold
+from dropsmith.rng import Key, Words, draw_in_place, threshold
 from dropsmith.strata import Orders, limits
-
-_WORD = 0xFFFFFFFF
 
 
 def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
@@ -72,17 +70,13 @@ def _write(
     numbers = [key.strata.number for key in keys if key.strata is not None]
     strata = orders.strata(np.array(numbers, orders.factor.dtype)[:, None])
     whole, rest = limits(limit, orders.count)
-    np.greater(strata, whole, out)
     if not rest:
         np.greater_equal(strata, whole, out)
         return
+    np.greater(strata, whole, out)
     # NumPy looks for the indices of two dimensions several times as long.
     view, place = np.divmod(np.flatnonzero(strata == whole), len(index))
-    words = [(int(key.first) & _WORD, int(key.second) & _WORD) for key in keys]
-    first, second = np.array(words, np.uint32).T
-    word = index[place] ^ first[view]
-    spare = np.empty_like(word)
-    mix_in_place(word, spare)
-    word += second[view]
-    mix_in_place(word, spare)
+    first, second = np.array([key.numbers for key in keys], np.uint32).T
+    word = index[place]
+    draw_in_place(word, np.empty_like(word), first[view], second[view])
     out[view, place] = word >= np.uint32(rest)
