@@ -23,6 +23,7 @@ from dropsmith.plans import Plan, rule
 from dropsmith.prediction.draws import BLOCK, SampleSize, StandardError
 from dropsmith.prediction.prediction import Moments
 from dropsmith.prediction.run_predict import predict
+from dropsmith.prediction.stream import stream_predictions
 from prediction.noisy import net, seeded
 
 X = seeded(6, 4)
@@ -182,3 +183,20 @@ def test_a_tolerance_that_is_not_reached_is_said():
 def test_what_is_no_number_of_samples_is_refused(settings, message):
     with pytest.raises(NoiseError, match=message):
         SampleSize(**{"samples": 10} | settings)
+
+
+def test_draws_that_do_not_exist_are_refused_where_batches_are_streamed_too():
+    plan, batch = Plan(rule("0", Bernoulli(rate=0.5))), {"input": X}
+    model = dense()
+    with (
+        plan.installed(model, batch),
+        pytest.raises(NoiseError, match="did you mean 'stratified'"),
+        stream_predictions(model, batch, 4, draws="stratifed"),  # pyright: ignore
+    ):
+        pass
+
+
+def test_a_tolerance_of_zero_is_one_that_no_number_of_samples_reaches():
+    assert StandardError(Moments("classification"), 0.0).tolerance == 0
+    with pytest.warns(UserWarning, match="above the tolerance of 0\n"):
+        predict(net(), X, "auto", tolerance=0.0)

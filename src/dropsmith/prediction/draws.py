@@ -25,6 +25,16 @@ _TOLERANCES = {"regression": 0.1}
 _USUAL_TOLERANCE = 0.01
 
 
+def strata_of(draws: Draws, samples: int) -> int:
+    """How many of some samples are stratified together: all of them, or 0 for none.
+
+    Raises:
+        NoiseError: there are no such draws.
+    """
+    check_word("draws", draws, get_args(Draws), NoiseError)
+    return samples if draws == "stratified" else 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class SampleSize:
     """The samples of a prediction: a number of them, or as many as a standard error takes.
@@ -45,7 +55,7 @@ class SampleSize:
     tolerance: float | None = None
 
     def __post_init__(self) -> None:
-        check_word("draws", self.draws, get_args(Draws), NoiseError)
+        strata_of(self.draws, self.block)
         if self.samples != "auto" and not is_count(self.samples, 2):
             raise NoiseError(
                 f"predict takes at least 2 samples, got {excerpt(self.samples)}: one shows no "
@@ -67,7 +77,7 @@ class SampleSize:
     @property
     def strata(self) -> int:
         """How many samples are stratified together; 0 for none."""
-        return self.block if self.draws == "stratified" else 0
+        return strata_of(self.draws, self.block)
 
     @property
     def most(self) -> int:
@@ -87,7 +97,8 @@ class StandardError:
 
     def __init__(self, moments: Moments, tolerance: float | None) -> None:
         self.moments = moments
-        self.tolerance = tolerance or _TOLERANCES.get(moments.kind, _USUAL_TOLERANCE)
+        usual = _TOLERANCES.get(moments.kind, _USUAL_TOLERANCE)
+        self.tolerance = usual if tolerance is None else tolerance
         self.reached = False
         self.blocks, self.sum, self.squares = 0, torch.zeros(()), torch.zeros(())
 

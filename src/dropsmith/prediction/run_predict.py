@@ -127,7 +127,7 @@ def predict(
         if not moments.differ:
             names = sorted(sampler.noise.draw_counts)
             raise no_effect(model, sampler.probe_inputs, moments.count, names)
-    if error is not None and moments.count == size.most and not error.reached:
+    if error is not None and not error.reached:
         warnings.warn(error.message, stacklevel=2)
     return moments.prediction()
 

@@ -14,7 +14,7 @@ from dropsmith.noise import plan_of, sites
 from dropsmith.passes import logits_of
 from dropsmith.patterns import Off
 from dropsmith.plans import Kind, Plan, rule, select
-from dropsmith.prediction.draws import Draws
+from dropsmith.prediction.draws import Draws, strata_of
 from dropsmith.prediction.probe import Probe, probe
 from dropsmith.prediction.run_predict import budget_of, parts_of, unwrapped
 from dropsmith.prediction.sampler import Sampler
@@ -130,7 +130,7 @@ def stream_predictions(
     model = unwrapped(model)
     plan = _without(model, batch, without) if without else None
     with sampling(model, arguments(model, batch), plan, seed) as sampler:
-        sampler.strata = samples if draws == "stratified" else 0
+        sampler.strata = strata_of(draws, samples)
         way = probe(sampler, "auto", replay=False)
         yield PredictionStream(sampler, samples, way, carry, kind)
 
