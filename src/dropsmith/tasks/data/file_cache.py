@@ -37,14 +37,14 @@ def cached_by_files(size: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @lru_cache(maxsize=size)
-        def read(stamps: Hashable, args: Any, kwargs: Any) -> R:
+        def read(states: Hashable, args: Any, kwargs: Any) -> R:
             return function(*args, **dict(kwargs))
 
         @wraps(function)
         def cached(*args: P.args, **kwargs: P.kwargs) -> R:
             values = (*args, *kwargs.values())
-            stamps = tuple(_stamps(value) for value in values if _is_place(value))
-            return read(stamps, args, tuple(kwargs.items()))
+            states = tuple(stamps(value) for value in values if _is_place(value))
+            return read(states, args, tuple(kwargs.items()))
 
         cast(Any, cached).cache_clear = read.cache_clear
         return cached
@@ -57,7 +57,8 @@ def _is_place(value: object) -> bool:
     return isinstance(value, Path) or (isinstance(value, str) and os.path.isdir(value))
 
 
-def _stamps(place: Any) -> Hashable:
+def stamps(place: Any) -> Hashable:
+    """The state of the file, or of all files in the folder, at a place: equal while it is."""
     return tuple(_walk(os.fspath(place), follow=True))
 
 

@@ -1,8 +1,10 @@
 """The tables of a data set: one file, or a folder with files for training, validation and test."""
 
+from collections.abc import Hashable
 from pathlib import Path
 
 from dropsmith.errors import DataError
+from dropsmith.tasks.data.file_cache import stamps
 from dropsmith.tasks.data.tables import SUFFIXES, is_table, shown
 
 _STEMS = {
@@ -85,11 +87,6 @@ def first_table(path: Path) -> Path:
     return next(tables[part][0] for part in order if part in tables)
 
 
-def file_states(path: Path) -> tuple[tuple[Path, int, int], ...]:
-    """The tables with their times and sizes, by which a cache sees that one has changed."""
-    return tuple(
-        (table, (state := table.stat()).st_mtime_ns, state.st_size)
-        for tables in part_tables(path).values()
-        for table in tables
-        if table.is_file()
-    )
+def file_states(path: Path) -> Hashable:
+    """The states of the tables, by which a cache sees that one has changed."""
+    return tuple(stamps(table) for tables in part_tables(path).values() for table in tables)

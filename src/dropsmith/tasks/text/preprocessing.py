@@ -8,34 +8,48 @@ from typing import Annotated, Any, Literal, Self
 import torch
 from annotated_types import Ge, Le, MinLen
 from torch import Tensor
-from typing_extensions import TypedDict
 
 from dropsmith.errors import DataError
 from dropsmith.files import check
-from dropsmith.tasks.data.bounds import USUAL, Bounds
-from dropsmith.tasks.data.label_column import LabelColumn, StoredLabelColumn
-from dropsmith.tasks.data.part import Part, Split
-from dropsmith.tasks.data.preprocessing import Inputs, Preprocessing
-from dropsmith.tasks.data.table_reading import StoredTableReading, TableReading
+from dropsmith.tasks.data.part import Split
+from dropsmith.tasks.data.table_preprocessing import (
+    StoredTablePreprocessing,
+    TablePreprocessing,
+    table_fields,
+)
 from dropsmith.tasks.data.vocabulary import UNKNOWN_WORD, Vocabulary, tokenise
 
 COLUMNS = ("tokens", "second")
 """Names of the sentences of an example, in order."""
 
 
-class StoredTextPreprocessing(TypedDict):
+class StoredTextPreprocessing(StoredTablePreprocessing):
     """Text preprocessing in JSON."""
 
     kind: Literal["text"]
-    input: str | None
-    reading: StoredTableReading
-    label: StoredLabelColumn
     words: Annotated[list[str], MinLen(2)]
     length: Annotated[int, Ge(1), Le(1_000_000)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextPreprocessing(Preprocessing):
+class TextTablePreprocessing(TablePreprocessing):
+    """The steps from tables of texts, or of pairs of texts where two columns are read."""
+
+    @property
+    def is_paired(self) -> bool:
+        """True if an example is a pair of texts."""
+        return len(self.reading.columns) == 2
+
+    @property
+    def row_width(self) -> int:
+        return 2 if self.is_paired else 1
+
+    def row_texts(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+        return [sentences_of(row, self.is_paired) for row in self.reading.cells(rows)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextPreprocessing(TextTablePreprocessing):
     """Words by their numbers, the first `length` of each text.
 
     Args:
@@ -47,17 +61,11 @@ class TextPreprocessing(Preprocessing):
 
     kind = "text"
 
-    reading: TableReading
-    label: LabelColumn
     vocabulary: Vocabulary
     length: int
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "kind": self.kind,
-            "input": self.input,
-            "reading": self.reading.to_json(),
-            "label": self.label.to_json(),
+        return super().to_json() | {
             "words": list(self.vocabulary.words),
             "length": self.length,
         }
@@ -68,33 +76,14 @@ class TextPreprocessing(Preprocessing):
         if UNKNOWN_WORD not in stored["words"]:
             raise DataError(f"field words lacks {UNKNOWN_WORD!r}, for a word that is not in it")
         return cls(
-            input=stored["input"],
-            reading=TableReading.from_json(stored["reading"]),
-            label=LabelColumn.from_json(stored["label"]),
+            **table_fields(stored),
             vocabulary=Vocabulary(tuple(stored["words"])),
             length=stored["length"],
         )
 
-    @property
-    def is_paired(self) -> bool:
-        """True if an example is a pair of texts."""
-        return len(self.reading.columns) == 2
-
-    def read(self, source: Path, bounds: Bounds = USUAL) -> Inputs:
-        return self.inputs(self.reading.rows(source, bounds))
-
-    def inputs(self, rows: Sequence[Mapping[str, Any]]) -> Inputs:
-        cells = self.reading.cells(rows)
-        texts = [sentences_of(row, self.is_paired) for row in cells]
-        part = self.with_input_name(self.split(texts))
-        return Inputs(names=self.reading.names(rows), part=part, labels=self.label.of_rows(rows))
-
-    def example(self) -> Part:
-        return self.with_input_name(self.split([("",) * (2 if self.is_paired else 1)]))
-
-    def split(self, texts: Sequence[Sequence[str]], labels: Tensor | None = None) -> Split:
+    def split(self, texts: Sequence[tuple[str, ...]], labels: Tensor | None = None) -> Split:
         """Columns of word numbers, and of labels where there are some."""
-        by_column = list(zip(*texts, strict=True)) or [()] * (2 if self.is_paired else 1)
+        by_column = list(zip(*texts, strict=True)) or [()] * self.row_width
         columns = {
             name: _padded([self._ids(text) for text in column])
             for name, column in zip(COLUMNS, by_column, strict=False)

@@ -1,6 +1,6 @@
 """The steps from the rows of a table to the tokens of a pretrained model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,16 +11,12 @@ from typing import Annotated, Any, Literal, Self
 import torch
 from annotated_types import Ge, Le
 from torch import Tensor
-from typing_extensions import TypedDict
 
 from dropsmith.files import check, whole_file
 from dropsmith.models import load_pretrained, pretrained_faults, transformers_library
-from dropsmith.tasks.data.bounds import USUAL, Bounds
-from dropsmith.tasks.data.label_column import LabelColumn, StoredLabelColumn
-from dropsmith.tasks.data.part import Part, Split
-from dropsmith.tasks.data.preprocessing import Inputs, Preprocessing
-from dropsmith.tasks.data.table_reading import StoredTableReading, TableReading
-from dropsmith.tasks.text.preprocessing import sentences_of
+from dropsmith.tasks.data.part import Split
+from dropsmith.tasks.data.table_preprocessing import StoredTablePreprocessing, table_fields
+from dropsmith.tasks.text.preprocessing import TextTablePreprocessing
 
 _NO_MAXIMUM = 1_000_000
 """Tokenisers without a maximum of their own say a number above this."""
@@ -29,18 +25,15 @@ _OFFSET_POSITIONS = ("roberta", "camembert", "mpnet", "longformer", "data2vec", 
 """Kinds of models whose positions begin after that of padding."""
 
 
-class StoredTokenPreprocessing(TypedDict):
+class StoredTokenPreprocessing(StoredTablePreprocessing):
     """Preprocessing by a tokeniser in JSON; its files lie in the same folder."""
 
     kind: Literal["tokens"]
-    input: str | None
-    reading: StoredTableReading
-    label: StoredLabelColumn
     length: Annotated[int, Ge(1), Le(1_000_000)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenPreprocessing(Preprocessing):
+class TokenPreprocessing(TextTablePreprocessing):
     """Texts by the tokens of a pretrained model, the first `length` of each text or pair.
 
     Args:
@@ -52,27 +45,17 @@ class TokenPreprocessing(Preprocessing):
 
     kind = "tokens"
 
-    reading: TableReading
-    label: LabelColumn
     checkpoint: str
     length: int
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "kind": self.kind,
-            "input": self.input,
-            "reading": self.reading.to_json(),
-            "label": self.label.to_json(),
-            "length": self.length,
-        }
+        return super().to_json() | {"length": self.length}
 
     @classmethod
     def from_json(cls, values: Any, folder: Path) -> Self:
         stored = check(values, StoredTokenPreprocessing)
         return cls(
-            input=stored["input"],
-            reading=TableReading.from_json(stored["reading"]),
-            label=LabelColumn.from_json(stored["label"]),
+            **table_fields(stored),
             checkpoint=str(folder),
             length=stored["length"],
         )
@@ -84,22 +67,6 @@ class TokenPreprocessing(Preprocessing):
             for file in sorted(path for path in Path(place).iterdir() if path.is_file()):
                 with whole_file(folder / file.name) as partial:
                     copyfile(file, partial)
-
-    @property
-    def is_paired(self) -> bool:
-        """True if an example is a pair of texts."""
-        return len(self.reading.columns) == 2
-
-    def read(self, source: Path, bounds: Bounds = USUAL) -> Inputs:
-        return self.inputs(self.reading.rows(source, bounds))
-
-    def inputs(self, rows: Sequence[Mapping[str, Any]]) -> Inputs:
-        texts = [sentences_of(row, self.is_paired) for row in self.reading.cells(rows)]
-        part = self.with_input_name(self.split(texts))
-        return Inputs(names=self.reading.names(rows), part=part, labels=self.label.of_rows(rows))
-
-    def example(self) -> Part:
-        return self.with_input_name(self.split([("",) * (2 if self.is_paired else 1)]))
 
     def split(self, texts: Sequence[tuple[str, ...]], labels: Tensor | None = None) -> Split:
         """The columns of the tokeniser, and of labels where there are some."""
