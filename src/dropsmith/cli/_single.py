@@ -5,13 +5,27 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropsmith.cli._values import budget_of, find, numbers, plan_at, setting_of, start_of
+from dropsmith.cli._recipe import LIST, is_recipe, recipe_setup
+from dropsmith.cli._values import (
+    budget_of,
+    find,
+    folder_of,
+    numbers,
+    plan_at,
+    setting_of,
+    start_of,
+)
+from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
     from dropsmith.plans import Kind
     from dropsmith.record import Record
     from dropsmith.tasks import Data, DataOptions, Task
     from dropsmith.train import Setup
+
+
+METHOD, FULL = "dropout", "full"
+"""The method and the budget where none are named."""
 
 
 def setup_of(
@@ -58,6 +72,71 @@ def setup_of(
     setup = design.setup(name, setting_of(name, numbers(settings or [])), seed)
     final_plan = setup.plan if plan is None else plan_at(plan)
     return replace(setup, plan=final_plan, samples=samples, samples_without=without)
+
+
+def setup_of_run(
+    task: str,
+    method: str,
+    *,
+    preset: str | None,
+    settings: list[str] | None,
+    plan: str | None,
+    start: Path | None,
+    seed: int,
+    budget: str,
+    batch_size: int | None,
+    learning_rate: float | None,
+    data: Path | None,
+    data_options: "DataOptions | None",
+    model: str | None,
+    limit: int | None,
+    precision: str,
+    samples: int = 0,
+    without: "tuple[Kind, ...]" = (),
+) -> "Setup":
+    """The setup of the run that a task with a method, or a recipe, stands for on the command line.
+
+    Raises:
+        TaskError: there is no such task or recipe, or an option belongs to the other of the two.
+    """
+    options = {
+        "seed": seed,
+        "data": data,
+        "data_options": data_options,
+        "limit": limit,
+        "precision": precision,
+        "samples": samples,
+        "without": without,
+        "plan": plan,
+        "start": start,
+    }
+    if is_recipe(task):
+        fixed_options = {
+            "--with": method != METHOD,
+            "--set": settings,
+            "--model": model,
+            "--batch-size": batch_size,
+            "--learning-rate": learning_rate,
+            "--budget": budget != FULL,
+        }
+        return recipe_setup(task, preset, fixed_options=fixed_options, **options)
+    if preset is not None:
+        raise TaskError(f"--preset belongs to recipes, and {task} is a task\n  {LIST}")
+    return setup_of(
+        task,
+        method,
+        settings=settings,
+        budget=budget,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        model=model,
+        **options,
+    )
+
+
+def run_folder_of(out: Path | None, task: str) -> Path:
+    """The folder for the record of a task's or a recipe's run."""
+    return folder_of(out, task.partition("/")[0] if is_recipe(task) else task)
 
 
 def check_setup(setup: "Setup") -> "tuple[Task, Data]":

@@ -40,8 +40,8 @@ from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison, Design
+    from dropsmith.report import Place
     from dropsmith.tasks import DataOptions
-    from dropsmith.train import Setup
 
 With = Annotated[
     str | None,
@@ -149,9 +149,8 @@ def compare(
 
     Example: dropsmith compare sst2/bert-base,sst2/bert-base-r-drop --data DIR --seeds 3
     """
-    from dropsmith.cli._output import show
     from dropsmith.compare import Design, check, pick, usual
-    from dropsmith.report import Place, write_page
+    from dropsmith.report import Place
     from dropsmith.tasks import TASKS
     from dropsmith.user_code import is_reference
 
@@ -188,7 +187,10 @@ def compare(
         for group in groups:
             check_setup(group[0])
         comparison = compare_recipes(groups, folder, processes, again)
-        _finish(comparison, folder, groups[0][0], as_json)
+        recipe_run = groups[0][0]
+        recipe_data = None if recipe_run.data is None else Path(recipe_run.data)
+        place = Place(data=recipe_data, folder=folder, data_options=recipe_run.data_options)
+        _finish(comparison, folder, with_recipes(place, comparison), recipe_run.model, as_json)
         return
     if preset is not None:
         raise TaskError(f"--preset belongs to recipes, and {task} is a task\n  {LIST}")
@@ -224,21 +226,17 @@ def compare(
     data_place = data or (Path(task) if is_path else None)
     comparison = _run(design, folder, processes, again)
     place = Place(data=data_place, folder=folder, data_options=comparison_task.data_options)
-    page = write_page(comparison, folder, data_place, model, comparison_task.data_options, place)
-    show(comparison, page, as_json, place)
-    if any(row.failed_records for row in comparison.rows):
-        raise typer.Exit(1)
+    _finish(comparison, folder, place, model, as_json)
 
 
-def _finish(comparison: "Comparison", folder: Path, setup: "Setup", as_json: bool) -> None:
-    """Write the page of recipes' runs, print their table, and exit 1 where a run failed."""
+def _finish(
+    comparison: "Comparison", folder: Path, place: "Place", model: str | None, as_json: bool
+) -> None:
+    """Write the page, print the tables and the answer, and exit 1 where a run failed."""
     from dropsmith.cli._output import show
-    from dropsmith.report import Place, write_page
+    from dropsmith.report import write_page
 
-    data = None if setup.data is None else Path(setup.data)
-    place = Place(data=data, folder=folder, data_options=setup.data_options)
-    place = with_recipes(place, comparison)
-    page = write_page(comparison, folder, data, setup.model, setup.data_options, place)
+    page = write_page(comparison, folder, place.data, model, place.data_options, place)
     show(comparison, page, as_json, place)
     if any(row.failed_records for row in comparison.rows):
         raise typer.Exit(1)

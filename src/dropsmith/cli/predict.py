@@ -30,17 +30,21 @@ from dropsmith.cli._options import (
     StartFrom,
 )
 from dropsmith.cli._output import console, print_json
-from dropsmith.cli._recipe import LIST, PresetName, is_recipe, recipe_setup
-from dropsmith.cli._single import check_setup, record_of, setup_of
+from dropsmith.cli._recipe import PresetName
+from dropsmith.cli._single import (
+    FULL,
+    METHOD,
+    check_setup,
+    record_of,
+    run_folder_of,
+    setup_of_run,
+)
 from dropsmith.cli._uncertainty import check_items, uncertainty
-from dropsmith.cli._values import allow_modules, folder_of
+from dropsmith.cli._values import allow_modules
 from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
     from dropsmith.tasks import DataOptions
-
-METHOD, FULL = "dropout", "full"
-"""The method and the budget where none are named."""
 
 RunOrTask = Annotated[
     str,
@@ -149,50 +153,26 @@ def predict(
         raise TaskError(
             f"--samples {samples}: the samples of a test set show no spread\n  give at least 2"
         )
-    if is_recipe(task):
-        setup = recipe_setup(
-            task,
-            preset,
-            seed=seed,
-            data=data,
-            data_options=data_options,
-            limit=limit,
-            precision=precision,
-            samples=0,
-            without=(),
-            plan=plan,
-            start=start,
-            fixed_options={
-                "--with": with_ != METHOD,
-                "--set": settings,
-                "--model": model,
-                "--batch-size": batch_size,
-                "--learning-rate": learning_rate,
-                "--budget": budget != FULL,
-            },
-        )
-    elif preset is not None:
-        raise TaskError(f"--preset belongs to recipes, and {task} is a task\n  {LIST}")
-    else:
-        setup = setup_of(
-            task,
-            with_,
-            settings=settings,
-            plan=plan,
-            seed=seed,
-            budget=budget,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            data=data,
-            data_options=data_options,
-            model=model,
-            limit=limit,
-            precision=precision,
-            start=start,
-        )
+    setup = setup_of_run(
+        task,
+        with_,
+        preset=preset,
+        settings=settings,
+        plan=plan,
+        start=start,
+        seed=seed,
+        budget=budget,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        data=data,
+        data_options=data_options,
+        model=model,
+        limit=limit,
+        precision=precision,
+    )
     check_setup(setup)
     check_items(setup, task)
-    folder = folder_of(out, task.partition("/")[0] if is_recipe(task) else task)
+    folder = run_folder_of(out, task)
     record = record_of(setup, folder, again)
     if record.status != "finished":
         print(f"the run did not finish: {record.status}")

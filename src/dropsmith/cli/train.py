@@ -30,17 +30,20 @@ from dropsmith.cli._options import (
     Trackers,
 )
 from dropsmith.cli._output import print_json
-from dropsmith.cli._recipe import LIST, PresetName, is_recipe, recipe_setup
-from dropsmith.cli._single import check_setup, record_of, setup_of
-from dropsmith.cli._values import allow_modules, folder_of, kinds, trackers_of
-from dropsmith.errors import TaskError
+from dropsmith.cli._recipe import PresetName
+from dropsmith.cli._single import (
+    FULL,
+    METHOD,
+    check_setup,
+    record_of,
+    run_folder_of,
+    setup_of_run,
+)
+from dropsmith.cli._values import allow_modules, kinds, trackers_of
 
 if TYPE_CHECKING:
     from dropsmith.record import Record
     from dropsmith.tasks import DataOptions
-
-METHOD, FULL = "dropout", "full"
-"""The method and the budget where none are named."""
 
 
 def train(
@@ -83,48 +86,27 @@ def train(
     """
     allow_modules(allow)
     trackers = trackers_of(track)
-    home = None
-    if is_recipe(task):
-        home = task.partition("/")[0]
-        fixed_options = {"--with": with_ != METHOD, "--set": settings, "--model": model}
-        fixed_options |= {"--batch-size": batch_size, "--learning-rate": learning_rate}
-        setup = recipe_setup(
-            task,
-            preset,
-            seed=seed,
-            data=data,
-            data_options=data_options,
-            limit=limit,
-            precision=precision,
-            samples=samples,
-            without=kinds(samples_without),
-            plan=plan,
-            start=start,
-            fixed_options=fixed_options | {"--budget": budget != FULL},
-        )
-    elif preset is not None:
-        raise TaskError(f"--preset belongs to recipes, and {task} is a task\n  {LIST}")
-    else:
-        setup = setup_of(
-            task,
-            with_,
-            settings=settings,
-            plan=plan,
-            seed=seed,
-            budget=budget,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            data=data,
-            data_options=data_options,
-            model=model,
-            limit=limit,
-            precision=precision,
-            samples=samples,
-            without=kinds(samples_without),
-            start=start,
-        )
+    setup = setup_of_run(
+        task,
+        with_,
+        preset=preset,
+        settings=settings,
+        plan=plan,
+        start=start,
+        seed=seed,
+        budget=budget,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        data=data,
+        data_options=data_options,
+        model=model,
+        limit=limit,
+        precision=precision,
+        samples=samples,
+        without=kinds(samples_without),
+    )
     print_data(*check_setup(setup), data, as_json)
-    folder = folder_of(out, home or setup.task)
+    folder = run_folder_of(out, task)
     record = record_of(setup, folder, again, trackers)
     print_json(record.to_json()) if as_json else _show(record, folder)
     if record.status != "finished":
