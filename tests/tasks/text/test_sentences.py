@@ -5,6 +5,7 @@ import gzip
 import pytest
 
 from dropsmith.tasks import find_task
+from dropsmith.tasks.text.parts import partition
 
 
 def sentences(data, part):
@@ -62,6 +63,7 @@ def test_no_sentence_is_in_two_parts(data_dir, name):
     from dropsmith.tasks.text.sentences import COLA, RT_POLARITY, SST2
 
     source = {"sst2": SST2, "rt_polarity": RT_POLARITY, "cola": COLA}[name].source
-    parts = {p: {t for t, _ in rows} for p, rows in source.parts(data_dir / "nlu").items()}
+    rows_of_parts = partition(source.parts(data_dir / "nlu"))
+    parts = {part: {text for text, _ in rows} for part, rows in rows_of_parts.items()}
     train, validation, test = parts["train"], parts["validation"], parts["test"]
     assert len(train | validation | test) == len(train) + len(validation) + len(test)
