@@ -14,11 +14,13 @@ A shift of all units together, (u + s / S) modulo 1, would not do: units that fa
 draw would fall together in all.
 """
 
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dropsmith.keys import Key, Words, bits, draw_in_place, mix_in_place, more_bits
@@ -27,8 +29,8 @@ _WORD, _HALF = 0xFFFFFFFF, 1 << 31
 LARGEST = 46_337
 """The largest prime whose square is a signed number of 32 bits."""
 
-_SMALL = 251
-"""The largest prime whose square is a number of 16 bits."""
+_TABULATED = 127
+"""The most strata whose orders are read from a table: their sums are numbers of 8 bits."""
 
 
 @lru_cache(maxsize=256)
@@ -66,16 +68,10 @@ class Orders:
         if self.prime > count:
             numbers.append(_remainder(words[2], count))
         if isinstance(words[0], np.ndarray):
-            numbers = [number.astype(self._array_type) for number in numbers]
+            kind = np.uint64 if self.prime > LARGEST else np.uint32
+            numbers = [number.astype(kind) for number in numbers]
         self.shift, self.factor = numbers[0], numbers[1] + 1
         self.turn = numbers[2] if self.prime > count else None
-
-    @property
-    def _array_type(self) -> Any:
-        """The smallest numbers that hold the square of the prime: NumPy is faster over them."""
-        if self.prime > LARGEST:
-            return np.uint64
-        return np.uint16 if self.prime <= _SMALL else np.uint32
 
     @classmethod
     def of(cls, order: Key, index: Any, count: int) -> "Orders":
@@ -98,20 +94,33 @@ class Orders:
         """The stratum of each unit in a draw, from 0 to `count` - 1.
 
         Args:
-            number: of the draw; for NumPy's arrays also a column of numbers, for a row of strata
-                each.
+            number: of the draw.
         """
-        if isinstance(self.factor, np.ndarray):
-            at = self._next(np.asarray(number, self.factor.dtype))
-            if self.turn is not None:
-                self._bring_below(at)
+        at = self._next(number)
+        if isinstance(at, np.ndarray):
+            self._bring_below(at)
         else:
-            at = self._next(number)
             for _ in range(self.prime - self.count):
                 at = torch.where(at < self.count, at, self._next(at))
-        if self.turn is None:
-            return at
-        return _wrapped(at + self.turn, self.count)
+        return at if self.turn is None else _wrapped(at + self.turn, self.count)
+
+    def rows(self, numbers: Sequence[int]) -> NDArray[np.unsignedinteger[Any]]:
+        """The stratum of each unit in each of some draws, `[draws, units]`; of NumPy's arrays."""
+        if self.count > _TABULATED:
+            return np.stack([self.strata(np.asarray(n, self.factor.dtype)) for n in numbers])
+        unit_map, turn = self._map
+        at = np.take(_strata_by_map(self.count)[numbers], unit_map, axis=1, mode="clip")
+        if turn is not None:
+            # What is below the divisor wraps around to a number that is larger than itself.
+            at += turn
+            np.minimum(at, at - np.uint8(self.count), at)
+        return at
+
+    @cached_property
+    def _map(self) -> tuple[NDArray[np.intp], NDArray[np.uint8] | None]:
+        """The place of each unit's map in the table, and by how much the unit moves it on."""
+        unit_map = self.shift.astype(np.intp) * max(self.prime - 1, 1) + (self.factor - 1)
+        return unit_map, None if self.turn is None else self.turn.astype(np.uint8)
 
     def _next(self, at: Any) -> Any:
         return _remainder(self.factor * at + self.shift, self.prime)
@@ -125,6 +134,16 @@ class Orders:
             numbers = self.factor.ravel()[unit] * flat[beyond] + self.shift.ravel()[unit]
             flat[beyond] = numbers = _remainder(numbers, self.prime)
             beyond = beyond[numbers >= self.count]
+
+
+@lru_cache(maxsize=8)
+def _strata_by_map(count: int) -> NDArray[np.uint8]:
+    """The stratum of each draw under each map, `[count, maps]`, before units move them on."""
+    prime = prime_from(count)
+    shift, factor = np.divmod(np.arange(prime * max(prime - 1, 1)), max(prime - 1, 1))
+    words = [shift.astype(np.uint32), factor.astype(np.uint32), np.zeros_like(shift, np.uint32)]
+    orders = Orders(words, count)
+    return np.stack([orders.strata(np.uint32(number)) for number in range(count)]).astype(np.uint8)
 
 
 def _array_bits(key: Key, index: Words) -> Words:

@@ -117,15 +117,15 @@ class SiteNoise:
 
     def _stratified(self, keys: list[Key], call: int, numbers: tuple[Word, ...]) -> list[Key]:
         """The keys of this pass's views, each among those of its block that are stratified."""
-        current, orders = self.noise.current, dict[int, Key]()
-        stratified: list[Key] = []
-        for key, view in zip(keys, current.views, strict=True):
-            block, number = divmod(view, current.strata)
-            if block not in orders:
-                orders[block] = self.prefix.fold(current.domain, _ORDER, call, *numbers, block)
-            strata = Strata(orders[block], number, current.strata)
-            stratified.append(Key(key.first, key.second, strata))
-        return stratified
+        current, count = self.noise.current, self.noise.current.strata
+        orders = {
+            block: self.prefix.fold(current.domain, _ORDER, call, *numbers, block)
+            for block in {view // count for view in current.views}
+        }
+        return [
+            Key(key.first, key.second, Strata(orders[view // count], view % count, count))
+            for key, view in zip(keys, current.views, strict=True)
+        ]
 
     def _count_call(self) -> int:
         """Count a call of the site, and return its number within the pass."""

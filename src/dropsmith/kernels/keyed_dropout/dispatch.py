@@ -49,7 +49,7 @@ def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> Ten
         check_unit_count(x.numel() // len(keys))
     # A subclass may hold no memory, as while shapes are propagated.
     if x.is_cpu and (type(x) is Tensor or type(x) is nn.Parameter):
-        if any(key.strata is not None for key in keys):
+        if keys[0].strata is not None:
             return stratified.keyed_dropout(x, keys, float(rate))
         if x.nbytes <= LARGEST_MASK and x.dtype in _TYPES:
             return drop_small(x, keys, float(rate))

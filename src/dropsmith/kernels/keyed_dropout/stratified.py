@@ -17,6 +17,9 @@ from dropsmith.kernels.self_adjoint import self_adjoint
 from dropsmith.rng import Key, Words, draw_in_place, threshold
 from dropsmith.strata import Orders, limits
 
+_STRATA_AT_ONCE = 4 * CHUNK
+"""Strata have a byte each, a fourth of a word of random bits."""
+
 
 def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
     """See `dropsmith.kernels.keyed_dropout.keyed_dropout`."""
@@ -51,7 +54,7 @@ def kept(keys: tuple[Key, ...], length: int, rate: float) -> NDArray[np.bool_]:
         rate: chance of dropping.
     """
     out = np.empty((len(keys), length), np.bool_)
-    at_once = max(CHUNK // max(length, 1), 1)
+    at_once = max(_STRATA_AT_ONCE // max(length, 1), 1)
     for start in range(0, length, CHUNK):
         index = np.arange(start, min(start + CHUNK, length), dtype=np.uint32)
         strata = keys[0].strata
@@ -68,7 +71,7 @@ def _write(
     out: NDArray[np.bool_], keys: tuple[Key, ...], index: Words, orders: Orders, limit: int
 ) -> None:
     numbers = [key.strata.number for key in keys if key.strata is not None]
-    strata = orders.strata(np.array(numbers, orders.factor.dtype)[:, None])
+    strata = orders.rows(numbers)
     whole, rest = limits(limit, orders.count)
     if not rest:
         np.greater_equal(strata, whole, out)
