@@ -70,7 +70,7 @@ def kept(keys: tuple[Key, ...], length: int, rate: float) -> NDArray[np.bool_]:
 def _write(
     out: NDArray[np.bool_], keys: tuple[Key, ...], index: Words, orders: Orders, limit: int
 ) -> None:
-    numbers = [key.strata.number for key in keys if key.strata is not None]
+    numbers = [int(key.strata.number) for key in keys if key.strata is not None]
     strata = orders.rows(numbers)
     whole, rest = limits(limit, orders.count)
     if not rest:
