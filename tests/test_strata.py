@@ -53,6 +53,16 @@ def test_every_unit_takes_each_stratum_once(count):
     assert torch.equal(strata(count, 200).sort(0).values, want)
 
 
+@pytest.mark.parametrize("count", [*COUNTS, 1, 126, 127, 128, 300])
+def test_draws_together_take_the_strata_that_they_take_one_by_one(count):
+    orders = Orders.of(Key.of(5), np.arange(70, dtype=np.uint32), count)
+    tensors = Orders.of(Key.of(5), torch.arange(70, dtype=torch.int32), count)
+    numbers = [count - 1, 0, count // 2]
+    for row, number in zip(orders.rows(numbers), numbers, strict=True):
+        assert np.array_equal(row, orders.strata(number))
+        assert np.array_equal(row, tensors.strata(number).numpy())
+
+
 def test_more_draws_than_squares_of_32_bits_allow_take_each_stratum_once():
     count = LARGEST + 1
     for index, numbers in (

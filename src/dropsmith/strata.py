@@ -96,10 +96,11 @@ class Orders:
         Args:
             number: of the draw.
         """
-        at = self._next(number)
-        if isinstance(at, np.ndarray):
+        if isinstance(self.factor, np.ndarray):
+            at = self._next(np.asarray(number, self.factor.dtype))
             self._bring_below(at)
         else:
+            at = self._next(number)
             for _ in range(self.prime - self.count):
                 at = torch.where(at < self.count, at, self._next(at))
         return at if self.turn is None else _wrapped(at + self.turn, self.count)
@@ -107,13 +108,13 @@ class Orders:
     def rows(self, numbers: Sequence[int]) -> NDArray[np.unsignedinteger[Any]]:
         """The stratum of each unit in each of some draws, `[draws, units]`; of NumPy's arrays."""
         if self.count > _TABULATED:
-            return np.stack([self.strata(np.asarray(n, self.factor.dtype)) for n in numbers])
+            return np.stack([self.strata(number) for number in numbers])
         unit_map, turn = self._map
         at = np.take(_strata_by_map(self.count)[numbers], unit_map, axis=1, mode="clip")
         if turn is not None:
             # What is below the divisor wraps around to a number that is larger than itself.
             at += turn
-            np.minimum(at, at - np.uint8(self.count), at)
+            np.minimum(at, at - np.uint8(self.count), out=at)
         return at
 
     @cached_property
@@ -143,7 +144,7 @@ def _strata_by_map(count: int) -> NDArray[np.uint8]:
     shift, factor = np.divmod(np.arange(prime * max(prime - 1, 1)), max(prime - 1, 1))
     words = [shift.astype(np.uint32), factor.astype(np.uint32), np.zeros_like(shift, np.uint32)]
     orders = Orders(words, count)
-    return np.stack([orders.strata(np.uint32(number)) for number in range(count)]).astype(np.uint8)
+    return np.stack([orders.strata(number) for number in range(count)]).astype(np.uint8)
 
 
 def _array_bits(key: Key, index: Words) -> Words:

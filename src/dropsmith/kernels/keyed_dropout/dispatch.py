@@ -38,6 +38,7 @@ def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> Ten
     Raises:
         NoiseError: a view has more than 2³² elements.
     """
+    stratify = keys[0].strata is not None
     if len(keys) > 1 and (x.ndim == 0 or x.shape[0] % len(keys)):
         raise ViewError(
             f"{len(keys)} views do not divide a tensor of sizes {tuple(x.shape)}\n"
@@ -49,7 +50,7 @@ def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> Ten
         check_unit_count(x.numel() // len(keys))
     # A subclass may hold no memory, as while shapes are propagated.
     if x.is_cpu and (type(x) is Tensor or type(x) is nn.Parameter):
-        if keys[0].strata is not None:
+        if stratify:
             return stratified.keyed_dropout(x, keys, float(rate))
         if x.nbytes <= LARGEST_MASK and x.dtype in _TYPES:
             return drop_small(x, keys, float(rate))
