@@ -1,4 +1,4 @@
-"""A word while the Hub is waited for.
+"""Addresses on the Hub, and a word while it is waited for.
 
 Its client asks again where there is no answer: five times over half a minute where the network is
 away, and no argument makes that shorter. It says so in two lines for each time.
@@ -9,6 +9,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import final
+
+HUB = "hf://"
+"""The begin of an address on the Hub."""
 
 _CLIENT = "huggingface_hub.utils._http"
 """Who says that the Hub is asked again."""

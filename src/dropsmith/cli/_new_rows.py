@@ -10,6 +10,7 @@ from dropsmith.cli._interrupts import interrupts_noted
 from dropsmith.cli._output import console, print_json, progress_bar
 from dropsmith.cli._prediction_files import check_out, row_writer
 from dropsmith.errors import DataError, TaskError
+from dropsmith.hub import HUB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,7 @@ class NewRows:
     """What `dropsmith predict RUN NEW` was asked for.
 
     Args:
-        run: the folder of a finished run, or its record.
+        run: the folder of a finished run, or its record, or its address on the Hub.
         source: of the new examples: a file, a folder, or `-`.
         out: the file for predictions; standard output where None.
         samples, seed, batch_size: of `Predictor.predict`; a batch of its usual size where None.
@@ -65,8 +66,11 @@ class NewRows:
 
 
 def is_finished_run(place: str) -> bool:
-    """True if what was typed as a run or a task is the folder of a run, or a record beside one."""
-    if not Path(place).exists():
+    """True if what was typed as a run or a task is the folder of a run, or a record beside one.
+
+    So is an address on the Hub, which no task has.
+    """
+    if not place.startswith(HUB) and not Path(place).exists():
         return False
     from dropsmith.run_folder import is_run
 

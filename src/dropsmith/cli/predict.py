@@ -50,8 +50,8 @@ RunOrTask = Annotated[
     str,
     typer.Argument(
         metavar="RUN|TASK",
-        help="The folder of a finished run, runs/TASK/ID, or its record; or a task, as train "
-        "takes it.",
+        help="The folder of a finished run, runs/TASK/ID, or its record, or one on the Hub, "
+        "hf://USER/REPO; or a task, as train takes it.",
     ),
 ]
 NewExamples = Annotated[
@@ -116,6 +116,8 @@ def predict(
     disagree.
 
     Example: dropsmith predict runs/reviews.csv/ID new.csv --out predictions.csv
+
+    Example: dropsmith predict hf://USER/REPO new.csv --out predictions.csv
 
     Example: dropsmith predict digits --with dropout --samples 50
     """

@@ -21,7 +21,8 @@ def push(
 ) -> None:
     """Send the model of a finished run to the Hugging Face Hub, with its card.
 
-    A model of transformers is then loaded by its from_pretrained; any other by dropsmith.load.
+    dropsmith.load("hf://USER/REPO") and dropsmith predict hf://USER/REPO then use it; a model of
+    transformers is also loaded by its from_pretrained.
     The Hub's own command logs in first: hf auth login
 
     Example: dropsmith push runs/digits/ID USER/REPO

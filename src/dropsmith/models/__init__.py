@@ -56,6 +56,7 @@ from dropsmith.models.small_transformer import (
 from dropsmith.models.small_vit import VIT_NOISES, SmallViT, vit_plan
 from dropsmith.models.stored_models import build_described, describe_model
 from dropsmith.models.stored_pretrained import (
+    CONFIGURATION_FILES,
     PretrainedModel,
     build_pretrained,
     save_configuration,
@@ -64,6 +65,7 @@ from dropsmith.models.transformer_xl import XL_NOISES, TransformerXL, xl_plan
 from dropsmith.models.wide_resnet import WIDE_NOISES, WideResNet, wide_plan
 
 __all__ = [
+    "CONFIGURATION_FILES",
     "CONV_NOISES",
     "GPT_NOISES",
     "LSTM_NOISES",

@@ -37,6 +37,9 @@ _CONFIG, _PROCESSOR, _GENERATION = (
     "generation_config.json",
 )
 
+CONFIGURATION_FILES = (_CONFIG, _PROCESSOR, _GENERATION)
+"""The files of a folder that a model of transformers is built from, beside its weights."""
+
 _CODE = ("auto_map", "attn_implementation", "_attn_implementation", "quantization_config")
 """Fields of a configuration by which transformers fetches code or other libraries."""
 

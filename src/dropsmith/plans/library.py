@@ -8,11 +8,8 @@ from typing import Any
 
 from dropsmith.errors import DataError, PlanError, did_you_mean, excerpt
 from dropsmith.files import read_json
-from dropsmith.hub import retries_said_once
+from dropsmith.hub import HUB, retries_said_once
 from dropsmith.record import Record
-
-HUB = "hf://"
-
 
 _ADDRESS = re.compile(r"hf://(?P<repo>[^/@]+/[^/@]+)(?:@(?P<revision>[^/]+))?/(?P<path>.+)")
 

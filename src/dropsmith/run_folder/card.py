@@ -126,7 +126,7 @@ def _use(description: RunDescription, predicts: bool) -> str:
     lines = ["## Predict", ""]
     if predicts:
         lines += [
-            "With this folder as `RUN`:",
+            "With this folder, or its address `hf://USER/REPO` on the Hub, as `RUN`:",
             "",
             "```bash",
             f"dropsmith predict RUN new.csv --out predictions.csv{option}",

@@ -15,6 +15,7 @@ from dropsmith.patterns import Pattern
 from dropsmith.plans import Plan
 from dropsmith.record import Record
 from dropsmith.run_folder.description import RunDescription, describes_run
+from dropsmith.run_folder.hub_folder import fetch_folder, is_hub_address
 from dropsmith.run_folder.predictor import Predictor
 from dropsmith.run_folder.weights import WEIGHTS, check_weights, read_weights
 from dropsmith.run_folder.write import PLAN, PREPROCESSING, RECORD
@@ -42,7 +43,8 @@ def load(
     the folder is run: a model that a function of yours made is made by the function you give.
 
     Args:
-        run: the folder of a finished run, such as `runs/digits/3b7e…`, or the record beside it.
+        run: the folder of a finished run, such as `runs/digits/3b7e…`, or the record beside it; or
+            the address of one on the Hub, `hf://USER/REPO` or `hf://USER/REPO@REVISION`.
         model: for a model of your own, the function that made it, or a module of the same shapes,
             which gets the weights; None for any other.
         patterns: classes of yours that its plan names.
@@ -71,7 +73,12 @@ def load(
 
 
 def is_run(place: str | Path) -> bool:
-    """True if a path is a run's folder, or the record of a run that lies beside its folder."""
+    """True if a path is a run's folder, or the record of a run that lies beside its folder.
+
+    Every address on the Hub is taken for that of a run; nothing is fetched.
+    """
+    if is_hub_address(place):
+        return True
     path = Path(place)
     if path.suffix == ".json" and path.is_file():
         path = path.with_suffix("")
@@ -79,11 +86,14 @@ def is_run(place: str | Path) -> bool:
 
 
 def run_folder(place: str | Path) -> Path:
-    """The folder of a finished run.
+    """The folder of a finished run; of one on the Hub the folder that it is fetched to.
 
     Raises:
-        DataError: there is none, or one that an earlier version left, with weights alone.
+        DataError: there is none, or one that an earlier version left, with weights alone; or the
+            Hub cannot be reached.
     """
+    if isinstance(place, str) and is_hub_address(place):
+        return fetch_folder(place)
     path = checked_path("run", place)
     if path.suffix == ".json" and path.with_suffix("").is_dir():
         path = path.with_suffix("")

@@ -29,12 +29,14 @@ from dropsmith.tasks.task import Data, Kind, Task, device_of
 from dropsmith.tasks.text.sentiment_scale import SentimentTask
 from dropsmith.tasks.text.source import TextSource
 from dropsmith.tasks.text.text_task import TextTask
+from dropsmith.tasks.text.token_preprocessing import TOKENISER_FILES
 
 __all__ = [
     "MAX_TEXT_TOKENS",
     "NO_LIMIT",
     "NO_OPTIONS",
     "TASKS",
+    "TOKENISER_FILES",
     "USUAL",
     "AugmentedImages",
     "Batch",

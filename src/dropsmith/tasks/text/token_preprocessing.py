@@ -18,6 +18,17 @@ from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.table_preprocessing import StoredTablePreprocessing, table_fields
 from dropsmith.tasks.text.preprocessing import TextTablePreprocessing
 
+TOKENISER_FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.txt", "vocab.json", "merges.txt", "bpe.codes", "dict.txt", "chat_template.jinja"),
+    *("spiece.model", "tokenizer.model", "sentencepiece.model", "sentencepiece.bpe.model"),
+    *("spm.model", "spm_char.model", "source.spm", "target.spm", "prophetnet.tokenizer"),
+    *("vocab-src.json", "vocab-tgt.json", "target_vocab.json", "entity_vocab.json"),
+    *("byte_maps.json", "emoji.json", "normalizer.json"),
+    *("word_shape.json", "word_pronunciation.json"),
+)
+"""The names that tokenisers of transformers give to their files."""
+
 _NO_MAXIMUM = 1_000_000
 """Tokenisers without a maximum of their own say a number above this."""
 
