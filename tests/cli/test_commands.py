@@ -32,7 +32,7 @@ def made(monkeypatch, tmp_path):
     def spread(work, jobs, processes, libraries=()):
         for index, job in enumerate(jobs):
             setups.append(job.setup)
-            yield Done(index, pretend(job, lambda share: None))
+            yield Done(index, pretend(job, lambda *news: None))
 
     monkeypatch.setattr(runs, "spread", spread)
     return setups
@@ -212,7 +212,7 @@ def test_a_failed_run_is_named_and_ends_in_one(made, run, monkeypatch):
         for index, job in enumerate(jobs):
             bad = job.setup.seed == 1
             status = Record(config=job.setup.to_json(), status="stopped: step 9")
-            yield Done(index, status if bad else pretend(job, lambda share: None))
+            yield Done(index, status if bad else pretend(job, lambda *news: None))
 
     monkeypatch.setattr(runs, "spread", failing)
     code, out, _ = run("compare digits --with none,dropout --seeds 3")
@@ -338,7 +338,7 @@ def trained(tmp_path_factory):
     setup = setup_of(
         "digits", "dropout", seed=0, budget="8", limit=150, data_options=None, **options
     )
-    record = runs.make_record(runs.Job(setup, folder), lambda share: None)
+    record = runs.make_record(runs.Job(setup, folder), lambda *news: None)
     assert record.status == "finished", record.status
     record.save(folder)
     return folder

@@ -2,6 +2,7 @@
 
 import ast
 import io
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +72,32 @@ def test_a_bar_on_a_terminal_has_its_title_as_it_is(name, named, terminal, monke
     with trials_bar(name, 1, name) as watch:
         watch(progress(trial(0, status="failed", why=name)))
     assert terminal.getvalue().count(name) >= 4
+
+
+TERMS = {"task": 0.69842, "consistency": 0.159, "attention": 0.00123, "states": 12.5}
+LOSS = "training loss: task 0.6984, consistency 0.159, attention 0.00123, states 12.5"
+
+
+@pytest.mark.parametrize("columns", [40, 60, 100])
+def test_below_the_bar_of_one_run_are_the_terms_of_its_loss(columns, terminal, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with runs_bar("digits with r-drop", 1) as watch:
+        watch(0.5, 1, None, TERMS)
+    lines = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", terminal.getvalue()).splitlines()
+    assert LOSS in " ".join(" ".join(lines).split())
+    assert max(len(part) for line in lines for part in line.split("\r")) <= columns
+
+
+def test_of_several_runs_and_off_a_terminal_no_terms_are_shown(terminal, monkeypatch, capsys):
+    for total in (1, 2):
+        with runs_bar("digits", total) as watch:
+            watch(0.5, total, None, TERMS)
+    assert "task" not in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with runs_bar("digits", 2) as watch:
+        watch(0.5, 2, None, TERMS)
+    assert "task" not in terminal.getvalue()
 
 
 def progress(last):

@@ -26,7 +26,7 @@ def here(monkeypatch):
 
     def spread(work, jobs, processes, libraries=()):
         made.extend(job.setup for job in jobs)
-        return (Done(i, work(job, lambda share: None)) for i, job in enumerate(jobs))
+        return (Done(i, work(job, lambda *news: None)) for i, job in enumerate(jobs))
 
     monkeypatch.setattr(runs, "spread", lambda *args: iter_of(spread(*args)))
     return made
@@ -198,7 +198,7 @@ def test_real_runs_in_other_processes_equal_those_made_here(tmp_path):
     found = compare(made, tmp_path / "there", processes=1)
     for row in found.rows:
         setup = made.setup(row.method, row.setting, 0)
-        here = runs.make_record(runs.Job(setup, tmp_path / "here"), lambda share: None)
+        here = runs.make_record(runs.Job(setup, tmp_path / "here"), lambda *news: None)
         assert here.status == "finished", here.status
         assert row.records[0].scores == here.scores
         assert row.records[0].cost["example_views"] == 100

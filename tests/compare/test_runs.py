@@ -31,8 +31,8 @@ def here(monkeypatch):
         for index, job in enumerate(jobs):
             made.append(job.setup.seed)
             told = []
-            result = work(job, told.append)
-            yield from (JobProgress(index, share) for share in told)
+            result = work(job, lambda *news, told=told: told.append(news))
+            yield from (JobProgress(index, *news) for news in told)
             yield Done(index, result)
 
     monkeypatch.setattr(runs, "spread", spread)
@@ -65,7 +65,7 @@ def test_a_run_that_stopped_on_other_data_is_refused_too(here, tmp_path, monkeyp
     monkeypatch.setattr(runs, "train", diverging_train)
     monkeypatch.setattr(runs, "data_hash", lambda setup: "of something else")
     (setup,) = setups(1)
-    runs.make_record(runs.Job(setup, tmp_path), lambda share: None).save(tmp_path)
+    runs.make_record(runs.Job(setup, tmp_path), lambda *news: None).save(tmp_path)
     monkeypatch.undo()
     with pytest.raises(CheckpointError, match="made on other data"):
         stored_record(setup, tmp_path)
@@ -105,9 +105,24 @@ def test_the_watch_hears_of_parts_and_of_records_up_to_the_whole(here, tmp_path)
     heard = []
     runs.run(setups(1), tmp_path, make=pretend)
     runs.run(setups(3), tmp_path, make=pretend, watch=lambda *news: heard.append(news))
-    assert [done for done, _, _ in heard] == [1.5, 2.0, 2.5, 3.0]
-    assert {total for _, total, _ in heard} == {3}
-    assert [one is not None for _, _, one in heard] == [False, True, False, True]
+    assert [done for done, *_ in heard] == [1.5, 2.0, 2.5, 3.0]
+    assert {total for _, total, *_ in heard} == {3}
+    assert [one is not None for *_, one, _ in heard] == [False, True, False, True]
+
+
+def test_the_watch_hears_the_terms_of_the_loss_of_the_run_that_goes_on(here, tmp_path, monkeypatch):
+    def train(setup, folder, *, progress, on_terms, **_):
+        for share in (0.5, 1.0):
+            on_terms({"task": share + setup.seed, "consistency": 0.25})
+            progress(share)
+        return pretend(runs.Job(setup, folder), lambda *news: None)
+
+    monkeypatch.setattr(runs, "train", train)
+    heard = []
+    runs.run(setups(2), tmp_path, watch=lambda *news: heard.append(news))
+    terms = [{"task": task, "consistency": 0.25} for task in (0.5, 1.0, 1.5, 2.0)]
+    assert [terms for _, _, record, terms in heard if record is None] == terms
+    assert [terms for _, _, record, terms in heard if record is not None] == [{}, {}]
 
 
 @pytest.fixture
@@ -122,7 +137,7 @@ def dying(monkeypatch):
                 deaths[0] -= 1
                 yield Died(index, -9)
             else:
-                yield Done(index, work(job, lambda share: None))
+                yield Done(index, work(job, lambda *news: None))
 
     monkeypatch.setattr(runs, "spread", spread)
     return deaths, rounds
@@ -141,7 +156,7 @@ def test_a_run_whose_process_dies_is_made_again_with_fewer_at_the_same_time(dyin
     assert rounds == [([0, 1, 2], 4), ([1], 2), ([1], 1)][: times + 1]
     assert [record.status for record in records] == ["finished"] * 3
     assert [done for done, *_ in heard] == [1.0, 1.0, 2.0, *[2.0] * (times - 1), 3.0]
-    assert [r.status for *_, r in heard if r.status != "finished"] == [
+    assert [r.status for *_, r, _ in heard if r.status != "finished"] == [
         f"{LOST}; it will be made again"
     ] * times
 
@@ -200,7 +215,7 @@ def test_a_record_waits_for_the_disk(here, tmp_path, monkeypatch, name):
 )
 def test_what_goes_wrong_in_training_becomes_the_status(monkeypatch, tmp_path, train, status):
     monkeypatch.setattr(runs, "train", train)
-    found = runs.make_record(runs.Job(setups(1)[0], tmp_path), lambda share: None)
+    found = runs.make_record(runs.Job(setups(1)[0], tmp_path), lambda *news: None)
     # The pretended training is code of the user's own, whose line is named.
     stop, _, place = found.status.partition(" (")
     assert stop == status

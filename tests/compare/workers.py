@@ -21,7 +21,7 @@ def pretend(job, tell):
 
 def spread_here(work, jobs, processes, libraries=()):
     """`workers.spread` without processes: each job is done by the caller."""
-    yield from (Done(number, work(job, lambda share: None)) for number, job in enumerate(jobs))
+    yield from (Done(number, work(job, lambda *news: None)) for number, job in enumerate(jobs))
 
 
 def diverging_train(setup, folder, **_):

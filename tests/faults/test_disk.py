@@ -77,7 +77,8 @@ def here(monkeypatch):
         runs,
         "spread",
         lambda work, jobs, *_: (
-            event for event in [Done(i, work(job, lambda _: None)) for i, job in enumerate(jobs)]
+            event
+            for event in [Done(i, work(job, lambda *news: None)) for i, job in enumerate(jobs)]
         ),
     )
 

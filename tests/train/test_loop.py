@@ -55,6 +55,25 @@ def test_training_makes_the_loss_smaller_and_better_than_chance(tmp_path):
     assert record.scores["test_accuracy"] > 0.1 + 5 * 0.01
 
 
+def test_the_terms_of_the_loss_are_told_after_each_step_and_end_at_those_of_the_curve(tmp_path):
+    told = []
+    record = train(digits(), tmp_path, on_terms=told.append)
+    assert len(told) == record.cost["steps"]
+    assert {tuple(terms) for terms in told} == {("task", "consistency")}
+    steps = [int(row["step"]) for row in record.curve]
+    curve = [
+        {"task": row["train_loss"], "consistency": row["train_consistency"]} for row in record.curve
+    ]
+    assert [told[step - 1] for step in steps] == curve
+    assert len({terms["task"] for terms in told}) == len(told)
+
+
+def test_of_a_plain_loss_the_task_is_the_only_term(tmp_path):
+    told = []
+    train(digits(views=1), tmp_path, on_terms=told.append)
+    assert {tuple(terms) for terms in told} == {("task",)}
+
+
 def test_a_record_holds_the_curve_the_scores_the_cost_and_where_it_ran(tmp_path):
     setup = digits()
     record = train(setup, tmp_path)

@@ -13,6 +13,8 @@ def errand(job, line):
     if job == "tell":
         line(0.25)
         line(0.75)
+    if job == "tell numbers":
+        line(0.5, {"task": 0.25})
     if job == "ask":
         return [line.ask("first"), line.ask("second")]
     if job == "die":

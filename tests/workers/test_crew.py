@@ -78,6 +78,12 @@ def test_a_job_waits_for_the_answer_to_what_it_asks_and_this_takes_none_of_its_t
     assert timed.wait(60) == [Done(0, ["one", "two"])]
 
 
+def test_a_job_says_numbers_beside_its_share(timed):
+    timed.give(0, "tell numbers")
+    assert timed.wait(60) == [JobProgress(0, 0.5, {"task": 0.25})]
+    assert timed.wait(60) == [Done(0, "tell numbers done")]
+
+
 def test_what_was_said_in_time_counts_however_late_it_is_heard(timed):
     timed.give(0, "tell and ask")
     assert timed.wait(60) == [JobProgress(0, 0.5)]

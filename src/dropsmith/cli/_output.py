@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from dropsmith.errors import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console, RenderableType
+    from rich.progress import ProgressColumn
+
     from dropsmith.compare import Comparison, Line, Row
     from dropsmith.record import Record
     from dropsmith.report import Place
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress, ProgressColumn
 
 
 def console(*, stderr: bool = False) -> "Console":
@@ -24,17 +24,26 @@ def console(*, stderr: bool = False) -> "Console":
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
-def progress_bar(on: "Console", *columns: "ProgressColumn | str") -> "Progress":
-    """A bar on a terminal; nothing elsewhere.
+def progress_bar(on: "Console", *columns: "ProgressColumn | str") -> Any:
+    """A bar on a terminal; nothing elsewhere. Its attribute `below` is a line under it.
 
     Args:
         on: where.
         columns: a column of rich, or the format of a text.
     """
     from rich.progress import Progress, TextColumn
+    from rich.text import Text
+
+    class WithLine(Progress):
+        below = ""
+
+        def get_renderables(self) -> "Iterator[RenderableType]":
+            yield from super().get_renderables()
+            if self.below:
+                yield Text(self.below)
 
     texts = (TextColumn(c, markup=False) if isinstance(c, str) else c for c in columns)
-    return Progress(*texts, console=on, disable=not on.is_terminal)
+    return WithLine(*texts, console=on, disable=not on.is_terminal)
 
 
 def print_json(values: Any) -> None:

@@ -1,21 +1,25 @@
 """The progress of many runs, on standard error."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dropsmith.cli._interrupts import interrupts_noted
 from dropsmith.cli._output import console, progress_bar
+from dropsmith.errors import printable
 
 if TYPE_CHECKING:
     from dropsmith.compare import Watch
     from dropsmith.record import Record
 
 
+NO_TERMS: Mapping[str, float] = {}
+
+
 @contextmanager
 def runs_bar(title: str, total: int, *, advice: str = "--again") -> Iterator["Watch"]:
     """A bar over all runs with the time that is left; a line for each run where there is no
-    terminal.
+    terminal. Below the bar of a single run are the means of the terms of its loss.
 
     Args:
         title: of the runs.
@@ -38,7 +42,14 @@ def runs_bar(title: str, total: int, *, advice: str = "--again") -> Iterator["Wa
         line = bar.add_task(title, total=total, said=_so_far(0.0, total))
         made: set[str] = set()
 
-        def watch(progress: float, total: int, record: "Record | None") -> None:
+        def watch(
+            progress: float,
+            total: int,
+            record: "Record | None",
+            terms: Mapping[str, float] = NO_TERMS,
+        ) -> None:
+            if terms and total == 1:
+                bar.below = _terms_line(terms)
             bar.update(line, completed=progress, total=total, said=_so_far(progress, total))
             if record is not None:
                 made.add(record.id)
@@ -63,6 +74,16 @@ def _read_from_disk(count: int, total: int) -> str:
     if total == 1:
         return "the run was read from disk"
     return f"{count} of {total} runs {'was' if count == 1 else 'were'} read from disk"
+
+
+def _terms_line(terms: Mapping[str, float]) -> str:
+    """The means of the terms of the loss since the last evaluation, as they stand below a bar.
+
+    >>> _terms_line({"task": 0.41237, "consistency": 0.03})
+    'training loss: task 0.4124, consistency 0.03'
+    """
+    values = ", ".join(f"{printable(name)} {value:.4g}" for name, value in terms.items())
+    return f"training loss: {values}"
 
 
 def _so_far(completed: float, total: int) -> str:

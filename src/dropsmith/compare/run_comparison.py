@@ -1,6 +1,6 @@
 """The comparison itself: trials choose each method's setting, then every seed is run with it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -123,6 +123,8 @@ class _Runs:
         self.previous += len(flat)
         return [list(islice(records, len(group))) for group in setups]
 
-    def _watch(self, progress: float, total: int, record: Record | None) -> None:
+    def _watch(
+        self, progress: float, total: int, record: Record | None, terms: Mapping[str, float]
+    ) -> None:
         if self.watch is not None:
-            self.watch(self.previous + progress, self.total, record)
+            self.watch(self.previous + progress, self.total, record, terms)

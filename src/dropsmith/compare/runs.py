@@ -1,6 +1,6 @@
 """Runs spread over processes, each made once: a run whose record is on disk is not made again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,6 +34,8 @@ from dropsmith.workers import (
     spread,
 )
 
+NO_TERMS: Mapping[str, float] = {}
+
 OTHER_FOLDER = "wait for it, or keep these runs apart: --out DIR"
 """What to do where another process makes runs in a folder."""
 
@@ -41,10 +43,14 @@ OTHER_FOLDER = "wait for it, or keep these runs apart: --out DIR"
 class Watch(Protocol):
     """A function that is called with the progress of a list of runs."""
 
-    def __call__(self, progress: float, total: int, record: Record | None) -> None:
+    def __call__(
+        self, progress: float, total: int, record: Record | None, terms: Mapping[str, float]
+    ) -> None:
         """`progress` of `total` runs are made, parts counted.
 
-        `record` has just been made, or is that of a lost run, which will be made again.
+        `record` has just been made, or is that of a lost run, which will be made again. Without
+        one, `terms` are the means of the terms of the loss of the run that went on, since its last
+        evaluation.
         """
         ...
 
@@ -126,7 +132,7 @@ def make_runs(
             for event in events:
                 job = jobs[event.job]
                 if isinstance(event, JobProgress):
-                    progress.add(job, event.share, None)
+                    progress.add(job, event.share, None, event.numbers)
                     continue
                 record = _record(event, job.setup)
                 if is_lost(record) and attempt < TRIES:
@@ -153,10 +159,12 @@ class _Progress:
     shares: dict[str, float]
     watch: Watch | None
 
-    def add(self, job: Job, share: float, record: Record | None) -> None:
+    def add(
+        self, job: Job, share: float, record: Record | None, terms: Mapping[str, float] = NO_TERMS
+    ) -> None:
         self.shares[setup_id(job.setup)] = share
         if self.watch is not None:
-            self.watch(self.on_disk + sum(self.shares.values()), self.total, record)
+            self.watch(self.on_disk + sum(self.shares.values()), self.total, record, terms)
 
 
 def _record(event: Done | Died, setup: Setup) -> Record:
@@ -175,8 +183,15 @@ def make_record(job: Job, tell: Tell, trackers: Sequence[str] = ()) -> Record:
 
     torch.set_num_threads(1)
     try:
-        run_folder = job.folder / setup_id(job.setup)
-        return train(job.setup, run_folder, resume=not job.again, progress=tell, trackers=trackers)
+        terms: dict[str, float] = {}
+        return train(
+            job.setup,
+            job.folder / setup_id(job.setup),
+            resume=not job.again,
+            progress=lambda share: tell(share, dict(terms)),
+            on_terms=terms.update,
+            trackers=trackers,
+        )
     except TrainingError as error:  # a number of its own, such as a loss that is not finite
         record = _failure_record(job.setup, f"stopped: {_first_line(error)}")
         hashes = {

@@ -6,7 +6,7 @@ from dropsmith.train.code_hash import code_hash
 from dropsmith.train.environment import HASHES, describe_environment
 from dropsmith.train.evaluation import evaluate
 from dropsmith.train.loop import steps_of, task_and_data, train
-from dropsmith.train.progress import EvaluationListener, Progress, bar
+from dropsmith.train.progress import EvaluationListener, Progress, TermsListener, bar
 from dropsmith.train.run_config import RunConfig, check_run, plan_of
 from dropsmith.train.start import Start
 from dropsmith.train.tracking import check_trackers
@@ -24,6 +24,7 @@ __all__ = [
     "Saving",
     "Setup",
     "Start",
+    "TermsListener",
     "bar",
     "check_kinds",
     "check_run",

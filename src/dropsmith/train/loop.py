@@ -33,7 +33,7 @@ from dropsmith.train.environment import HASHES, flush_subnormals
 from dropsmith.train.evaluation import on_device
 from dropsmith.train.length import Length
 from dropsmith.train.optimisers import optimizer_of
-from dropsmith.train.progress import EvaluationListener, Progress
+from dropsmith.train.progress import EvaluationListener, Progress, TermsListener
 from dropsmith.train.run import Run
 from dropsmith.train.state import State
 from dropsmith.train.step import Stepper
@@ -48,6 +48,7 @@ def train(
     progress: Progress | None = None,
     saving: Saving | None = None,
     on_evaluation: EvaluationListener | None = None,
+    on_terms: TermsListener | None = None,
     trackers: Sequence[Tracker] = (),
 ) -> Record:
     """Make one run and return its record, which is also in `folder`, beside the best weights.
@@ -65,6 +66,7 @@ def train(
         progress: is told the share of the steps that is done.
         saving: when to write checkpoints; every 20 seconds where None.
         on_evaluation: is told the curve's row after each evaluation that is made now.
+        on_terms: is told the means of the loss's terms after each step.
         trackers: names such as `tensorboard`, or trackers of Accelerate, which are told the same,
             the configuration before, and the scores at the end. They are no part of the run.
 
@@ -95,7 +97,9 @@ def train(
         if checkpoint := Checkpoint.load(folder, identity):
             run.resume(checkpoint)
         with Tracking(trackers, setup, folder, on_evaluation) as tracking:
-            record = run.complete(progress or _silent, saving or Saving(), tracking)
+            record = run.complete(
+                progress or _silent, saving or Saving(), tracking, on_terms or _silent
+            )
             tracking.log(record.scores, run.state.step)
         return record
 

@@ -25,6 +25,16 @@ class EvaluationListener(Protocol):
     def __call__(self, numbers: Mapping[str, float], /) -> None: ...
 
 
+class TermsListener(Protocol):
+    """A listener to the terms of the loss while a run is made.
+
+    Args:
+        terms: the mean of each term since the last evaluation, by name; that of the task is `task`.
+    """
+
+    def __call__(self, terms: Mapping[str, float], /) -> None: ...
+
+
 @contextmanager
 def bar(title: str) -> Iterator[Progress]:
     """A line on the terminal with a bar and the time that is left; gone when the run ends.

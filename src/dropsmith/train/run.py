@@ -20,7 +20,7 @@ from dropsmith.train.environment import HASHES
 from dropsmith.train.evaluation import evaluate, evaluating
 from dropsmith.train.length import Length, learning_rate
 from dropsmith.train.optimisers import after_evaluation, evaluation_weights
-from dropsmith.train.progress import EvaluationListener, Progress
+from dropsmith.train.progress import EvaluationListener, Progress, TermsListener
 from dropsmith.train.state import State
 from dropsmith.train.step import Stepper
 
@@ -59,7 +59,11 @@ class Run:
             raise checkpoint.fault("field curve has no row, although the run has made all steps")
 
     def complete(
-        self, progress: Progress, saving: Saving, on_evaluation: EvaluationListener
+        self,
+        progress: Progress,
+        saving: Saving,
+        on_evaluation: EvaluationListener,
+        on_terms: TermsListener,
     ) -> Record:
         """Every step that is left, then the scores."""
         state, last_save = self.state, time.monotonic()
@@ -67,6 +71,7 @@ class Run:
         self._score_start(on_evaluation)
         while state.step < self.length.steps and not self._gives_up():
             self._step()
+            on_terms(state.mean_terms)
             if self.length.evaluates(state.step):
                 self._evaluate()
                 on_evaluation(state.curve[-1])

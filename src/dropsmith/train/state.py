@@ -78,6 +78,12 @@ class State:
                 total, count = self.other_terms.get(name, (0.0, 0.0))
                 self.other_terms[name] = total + float(term.sum), count + float(term.count)
 
+    @property
+    def mean_terms(self) -> dict[str, float]:
+        """The mean of each term of the loss since the last evaluation, that of the task first."""
+        sums = {"task": self.loss, **self.other_terms}
+        return {name: total / count for name, (total, count) in sums.items() if count}
+
     def keep_best(self, nll: float) -> None:
         """Take the weights as the best if they are, or count one more that is not."""
         if self.best_nll is None or math.isnan(self.best_nll) or nll < self.best_nll:

@@ -6,11 +6,11 @@ takes its place.
 """
 
 import os
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from itertools import islice
 from multiprocessing.connection import wait
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from dropsmith.errors import excerpt
 from dropsmith.numbers import is_count
@@ -18,8 +18,12 @@ from dropsmith.workers.events import Died, Done, Event, JobProgress, Overdue
 from dropsmith.workers.worker import Worker
 from dropsmith.workers.worker_process import Work
 
-Tell = Callable[[float], None]
-"""Tells which share of a job is done."""
+
+class Tell(Protocol):
+    """A function that says which share of a job is done, and numbers by name if there are some."""
+
+    def __call__(self, share: float, numbers: Mapping[str, float] | None = None) -> None: ...
+
 
 MOST = 1024
 """The largest number of processes at the same time: each takes memory of its own."""

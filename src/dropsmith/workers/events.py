@@ -2,7 +2,8 @@
 
 import errno
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from dropsmith.files import is_temporary, system_fault
@@ -10,10 +11,15 @@ from dropsmith.files import is_temporary, system_fault
 
 @dataclass(frozen=True)
 class JobProgress:
-    """Job number `job` is done to this share."""
+    """Job number `job` is done to this share.
+
+    Args:
+        numbers: what it says of itself, by name.
+    """
 
     job: int
     share: float
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

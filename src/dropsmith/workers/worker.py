@@ -33,7 +33,7 @@ _END_TIMEOUT = 5.0
 _START_TIMEOUT = 120.0
 """Seconds beyond its time that a job has until it begins: a process imports first."""
 
-_EVENTS = {"progress": JobProgress, "question": JobQuestion, "done": Done}
+_EVENTS = {"question": JobQuestion, "done": Done}
 
 
 def _context(work: Work, libraries: Sequence[str]) -> BaseContext:
@@ -136,6 +136,8 @@ class Worker:
         if kind == "question":  # how long it waits for an answer is not its fault
             self.time_left = None if self.due is None else max(0.0, self.due - self.sent_at)
             self.due = None
+        if kind == "progress":
+            return JobProgress(number, *content)
         return _EVENTS[kind](number, content)
 
     def late(self, now: float) -> bool:

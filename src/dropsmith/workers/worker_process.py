@@ -21,14 +21,15 @@ GONE = 70
 class Line:
     """The line of a job to the process that gave it.
 
-    A call with a share sends how much of the job is done, and goes on; `ask` waits for an answer.
+    A call with a share sends how much of the job is done, and numbers by name where there are
+    some, and goes on; `ask` waits for an answer.
     """
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
-    def __call__(self, share: float) -> None:
-        self.send("progress", share)
+    def __call__(self, share: float, numbers: Mapping[str, float] | None = None) -> None:
+        self.send("progress", (share, dict(numbers or {})))
 
     def ask(self, question: Any) -> Any:
         """Ask the other side, and wait for its answer."""
