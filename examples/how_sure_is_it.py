@@ -14,8 +14,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from dropsmith.measures import reliability
 from dropsmith.objectives.losses import classification
-from dropsmith.prediction import Prediction, predict, reliability
+from dropsmith.prediction import Prediction, predict
 from dropsmith.tasks import Data, find_task
 
 SHADES = " .:-=+*#%@"

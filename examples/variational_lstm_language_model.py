@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 
 import dropsmith as ds
+from dropsmith.measures import reliability
 from dropsmith.objectives import losses
-from dropsmith.prediction import predict, reliability
+from dropsmith.prediction import predict
 from dropsmith.tasks import Split, find_task
 
 Batch = dict[str, Tensor]

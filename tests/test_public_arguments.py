@@ -13,6 +13,7 @@ import dropsmith as ds
 from dropsmith import (
     compare,
     learn,
+    measures,
     objectives,
     pattern_search,
     patterns,
@@ -154,9 +155,40 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "predict": (predict, defaults(predict) | {"model": MODEL, "batch": BATCH, "samples": 2}),
     "native_plan": (prediction.native_plan, {"model": MODEL, "batch": BATCH}),
     "reliability": (
-        prediction.reliability,
-        defaults(prediction.reliability)
+        measures.reliability,
+        defaults(measures.reliability) | {"probabilities": torch.eye(3), "labels": torch.arange(3)},
+    ),
+    "calibration_error": (
+        measures.calibration_error,
+        defaults(measures.calibration_error)
         | {"probabilities": torch.eye(3), "labels": torch.arange(3)},
+    ),
+    "risk_coverage": (
+        measures.risk_coverage,
+        {"uncertainty": torch.rand(3), "loss": torch.rand(3)},
+    ),
+    "auroc": (
+        measures.auroc,
+        {"uncertainty": torch.rand(3), "positive": torch.tensor([0, 1, 1])},
+    ),
+    "fit_temperature": (
+        measures.fit_temperature,
+        defaults(measures.fit_temperature)
+        | {"probabilities": torch.eye(3), "labels": torch.arange(3)},
+    ),
+    "scale_by_temperature": (
+        measures.scale_by_temperature,
+        defaults(measures.scale_by_temperature) | {"probabilities": torch.eye(3), "temperature": 2},
+    ),
+    "ConformalSets.fit": (
+        measures.ConformalSets.fit,
+        defaults(measures.ConformalSets.fit)
+        | {"probabilities": torch.ones(20, 2) / 2, "labels": torch.zeros(20).long()},
+    ),
+    "ConformalIntervals.fit": (
+        measures.ConformalIntervals.fit,
+        defaults(measures.ConformalIntervals.fit)
+        | {"lower": torch.zeros(20), "truth": torch.zeros(20)},
     ),
     "convert": (recurrent.convert, {"model": Made(lstm)}),
     "revert": (recurrent.revert, {"model": Made(lstm)}),

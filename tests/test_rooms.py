@@ -27,6 +27,7 @@ ROOMS = [
         "objectives",
         "consistency",
         "prediction",
+        "measures",
         "sklearn",
         "workers",
         "pattern_search",

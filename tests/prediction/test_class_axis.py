@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from dropsmith.errors import NoiseError
-from dropsmith.prediction import predict, reliability
+from dropsmith.measures import reliability
+from dropsmith.prediction import predict
 
 IMAGES, SIGNALS, WORDS = torch.randn(2, 3, 6, 6), torch.randn(2, 3, 7), torch.arange(12).view(2, 6)
 

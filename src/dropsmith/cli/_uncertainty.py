@@ -37,7 +37,7 @@ def uncertainty(setup: "Setup", record: "Record", folder: Path, samples: int) ->
     Entropy and mutual information are means in nats, over all items and over those predicted
     right and wrong.
     """
-    from dropsmith.prediction import reliability
+    from dropsmith.measures import reliability
 
     mean, entropy, information, labels = _items(setup, folder / record.id, samples)
     right = mean.argmax(-1) == labels

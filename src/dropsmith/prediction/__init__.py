@@ -1,6 +1,5 @@
 """Prediction: many noisy passes without gradients, averaged, with their spread."""
 
-from dropsmith.prediction.calibration import Reliability, reliability
 from dropsmith.prediction.frame import Table
 from dropsmith.prediction.native_rules import native_plan
 from dropsmith.prediction.prediction import Prediction, join_predictions, one_pass
@@ -10,12 +9,10 @@ from dropsmith.prediction.stream import PredictionStream, stream_predictions
 __all__ = [
     "Prediction",
     "PredictionStream",
-    "Reliability",
     "Table",
     "join_predictions",
     "native_plan",
     "one_pass",
     "predict",
-    "reliability",
     "stream_predictions",
 ]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dropsmith.batches import call
 from dropsmith.errors import DataError, NoNoiseError, TaskError, excerpt
+from dropsmith.measures import reliability
 from dropsmith.noise import step
 from dropsmith.numbers import check_whole
 from dropsmith.passes import logits_of
@@ -20,7 +21,6 @@ from dropsmith.prediction import (
     join_predictions,
     one_pass,
     predict,
-    reliability,
 )
 from dropsmith.record import Record
 from dropsmith.run_folder.description import RunDescription

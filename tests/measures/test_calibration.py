@@ -1,12 +1,13 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropsmith.errors import ViewError
-from dropsmith.prediction.calibration import reliability
+from dropsmith.measures import calibration_error, reliability
 
 
 def random(items=200, classes=4, seed=0):
@@ -98,3 +99,49 @@ def test_labels_that_do_not_fit_are_refused():
         reliability(torch.full((2, 4), 0.25), torch.zeros(3).long())
     with pytest.raises(ViewError, match="every label is -100"):
         reliability(torch.full((2, 4), 0.25), torch.full((2,), -100))
+
+
+@pytest.mark.parametrize("bins", [1, 4, 15, 300])
+def test_bins_of_equal_count_are_parts_of_the_sorted_items(bins):
+    likely, truth = random(240)
+    sure = likely.max(-1).values.numpy()
+    right = (likely.argmax(-1) == truth).numpy()
+    order = np.argsort(sure, kind="stable")
+    # Item number r of n is in bin ⌊r bins / n⌋.
+    parts = [order[[r for r in range(240) if r * bins // 240 == b]] for b in range(bins)]
+    want = sum(len(p) * abs(sure[p].mean() - right[p].mean()) for p in parts if len(p)) / 240
+    got = calibration_error(likely, truth, bins, binning="count")
+    assert got == pytest.approx(want)
+
+
+@pytest.mark.parametrize("binning", ["width", "count"])
+def test_the_error_by_class_is_the_mean_over_the_coins_of_each_class(binning):
+    likely, truth = random(300, classes=3)
+    errors = []
+    for number in range(3):
+        sure, happened = likely[:, number].numpy(), (truth == number).numpy()
+        if binning == "width":
+            place = np.clip(np.ceil(sure * 10 - 1e-12).astype(int) - 1, 0, 9)
+        else:
+            place = np.empty(300, int)
+            place[np.argsort(sure, kind="stable")] = np.arange(300) * 10 // 300
+        held = [np.flatnonzero(place == b) for b in range(10)]
+        gaps = [len(h) * abs(sure[h].mean() - happened[h].mean()) for h in held if len(h)]
+        errors.append(sum(gaps) / 300)
+    got = calibration_error(likely, truth, 10, binning=binning, by_class=True)
+    assert got == pytest.approx(np.mean(errors))
+
+
+def test_the_plain_error_is_that_of_reliability_with_padding_and_any_axis():
+    likely, truth = random(60)
+    truth[::7] = -100
+    want = reliability(likely, truth).error
+    assert calibration_error(likely, truth) == want
+    image = likely.view(6, 10, 4).movedim(-1, 1)
+    assert calibration_error(image, truth.view(6, 10), class_axis=1) == pytest.approx(want)
+
+
+def test_an_unknown_way_of_binning_is_refused():
+    likely, truth = random(10)
+    with pytest.raises(ViewError, match="binning.*counts"):
+        calibration_error(likely, truth, binning="counts")
