@@ -187,7 +187,7 @@ def test_of_several_plans_each_is_tried_on_seeds_that_did_not_choose_them():
     assert [run.seed - TUNING_SEED for run in tried[:2]] == [2, 3]
     assert {run.seed - TUNING_SEED for run in made.trial_setups("dropout")} == {0, 1}
     second = made.settings("learned")[1]
-    assert spell_setting(second) == "decay 0.01, plan 2"
+    assert spell_setting(second) == "weight decay 0.01, plan 2"
     assert {run.plan for run in made.reported_setups("learned", second)} == {plans[1]}
 
 

@@ -112,7 +112,7 @@ def test_the_usual_methods_of_every_task_fit_it_and_hold_both_baselines(task):
 
 
 def test_a_setting_is_written_as_a_reader_would():
-    assert spell_setting({"weight_decay": 0.01}) == "decay 0.01"
+    assert spell_setting({"weight_decay": 0.01}) == "weight decay 0.01"
 
 
 def test_methods_of_two_views_run_on_the_noise_the_task_names_for_them():

@@ -33,8 +33,10 @@ def test_without_a_winner_the_simplest_is_kept():
         "over 5 seeds; the nearest is pi, difference "
     )
     bare = answer_text(comparison({"dropout": BASE, "none": moved(0, seed=3)}))
-    assert bare.text.startswith("Use none, which drops nothing (decay 0): no method is detectably")
-    assert "none is the simplest that is not detectably worse" in bare.text
+    assert bare.text.startswith(
+        "Use the method none, which drops nothing (weight decay 0): no method is detectably"
+    )
+    assert "this is the simplest method that is not detectably worse" in bare.text
 
 
 def test_one_seed_concludes_nothing_and_the_command_runs_more():

@@ -16,7 +16,7 @@ from dropsmith.report.search_figures import preferred_figure, scores_figure
 from learn.small import searched, searches, trial
 
 FOUND = comparison(LOSSES)
-SEARCH = searches(searched(*(trial(n, (n % 3, n % 2, 0), 1 / (n + 1)) for n in range(12))))
+SEARCH = searches(searched(*(trial(n, (n % 3, n % 2, n // 8), 1 / (n + 1)) for n in range(12))))
 DRAW = {
     "forest": lambda width: forest_figure(FOUND, width),
     "costs": lambda width: cost_figure(FOUND, width),
@@ -60,6 +60,26 @@ def test_values_stand_under_the_pointer():
     assert "7.0 s" in titles(inline_svg(DRAW["costs"](WIDE), "p", "picture", "words"))
     assert "trial 3: 0.2500" in titles(inline_svg(DRAW["scores"](WIDE), "p", "picture", "words"))
     assert any("lowest" in text for text in titles(inline_svg(DRAW["curves"](WIDE), "p", "c", "w")))
+
+
+def test_each_place_of_a_heat_map_has_its_share_under_the_pointer():
+    shown = titles(inline_svg(DRAW["preferred"](WIDE), "p", "picture", "words"))
+    assert "convs.draw = none: 0 % of trials 0 to 11" in shown
+    sizes = [re.match(r"convs.size = (\d): (\d+) % of trials (\d+) to (\d+)", t) for t in shown]
+    covered = [
+        trial
+        for found in sizes
+        if found is not None and found[1] == "1"
+        for trial in range(int(found[3]), int(found[4]) + 1)
+    ]
+    assert covered == list(range(12))
+
+
+def test_a_full_share_is_dark_in_dark_mode_as_well():
+    svg = inline_svg(DRAW["preferred"](WIDE), "p", "picture", "words")
+    cells = re.findall(r"<title>[^<]*: (\d+) %[^<]*</title>\s*<path [^>]*style=\"([^\"]*)\"", svg)
+    assert {"0"} < {share for share, _ in cells}
+    assert not [style for _, style in cells if "var(" in style]
 
 
 def test_nothing_to_draw_is_nothing_on_the_page():
@@ -106,3 +126,6 @@ def test_the_gallery_draws_each_method_at_its_chosen_rate(monkeypatch):
     assert rates.items() <= found.items()
     assert "none" not in found
     assert "Without noise: none." in html
+    counts = re.findall(r"<title>spatial: ([\d,]+) of ([\d,]+) values set to zero", html)
+    assert len(counts) == 2 * 3  # wide and narrow, three examples
+    assert all(int(count) <= int(total.replace(",", "")) for count, total in counts)

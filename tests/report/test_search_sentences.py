@@ -88,7 +88,7 @@ def test_a_preference_is_what_is_far_from_even_at_the_end():
     search = chosen(late=1)
     assert late_preferences(search, searches(search)) == [("convs.draw", "blocks", 1.0)]
     (line,) = [s for s in search_findings(searches(search)) if "last third" in s]
-    assert line.endswith("in the last third of its trials: convs.draw = blocks in 100%.")
+    assert line.endswith("in the last third of its trials: convs.draw = blocks in 100 %.")
 
 
 def test_even_choices_are_no_preference_and_random_ones_never():

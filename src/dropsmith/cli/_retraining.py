@@ -1,4 +1,4 @@
-"""The comparison after a search: its best plan against other methods, on the test set."""
+"""The comparison after a search: its best plan with other methods, on the test set."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -60,10 +60,19 @@ def compare_best_plans(
     folder: Path,
     seeds: int,
     methods: tuple[str, ...],
+    data: Path | None,
 ) -> "Comparison | None":
     """The best plans, of which new seeds choose one, against other methods on the test set.
 
-    The one that is chosen is then the plan that the search leaves.
+    The chosen plan is then the one in the folder of the search.
+
+    Args:
+        task, setup: of the search.
+        searches: of the folder.
+        folder: of the search.
+        seeds: of each method; 0 for no new comparison.
+        methods: that the plan is compared with.
+        data: the place of the data, for the page.
     """
     from dropsmith.cli._progress import runs_bar
     from dropsmith.cli._searches import retraining_comparison
@@ -91,6 +100,5 @@ def compare_best_plans(
     row = comparison.row(LEARNED)
     if row is not None:
         plan_of(row.records[0]).save(folder / PLAN)
-    data = None if setup.data is None else Path(setup.data)
     write_page(comparison, folder / RETRAINED, data, setup.model, setup.data_options)
     return comparison

@@ -88,16 +88,17 @@ def _searches(
 ) -> None:
     from dropsmith.cli._searches import as_object, retraining_comparison, show
     from dropsmith.learn import Searches
-    from dropsmith.report import plan_grid, write_search_page
+    from dropsmith.report import Place, plan_grid, write_search_page
 
     searches = Searches.load(runs)
     comparison = retraining_comparison(runs)
     _fill(into, runs, plan_grid(searches))
-    page = write_search_page(searches, runs, comparison, data, model, data_options)
+    place = Place(data=data, folder=runs, data_options=data_options)
+    page = write_search_page(searches, runs, comparison, data, model, data_options, place)
     if as_json:
-        print_json(as_object(searches, comparison, runs, page))
+        print_json(as_object(searches, comparison, place, page))
     else:
-        show(searches, comparison, runs, page)
+        show(searches, comparison, place, page)
 
 
 def _runs(

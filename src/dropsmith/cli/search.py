@@ -41,8 +41,8 @@ from dropsmith.cli._values import allow_modules, folder_of
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison
     from dropsmith.learn import Searches
+    from dropsmith.report import Place
     from dropsmith.tasks import DataOptions
-    from dropsmith.train import Setup
 
 
 def search(
@@ -85,8 +85,8 @@ def search(
     Example: dropsmith search penn-treebank-xl/auto-dropout --data DIR
     """
     from dropsmith.cli._trials_bar import trials_bar
-    from dropsmith.learn import PLAN, learn
-    from dropsmith.report import LOSSES
+    from dropsmith.learn import learn
+    from dropsmith.report import LOSSES, Place
 
     allow_modules(allow)
     options = SearchOptions(
@@ -130,33 +130,44 @@ def search(
             command_words=children.command,
             progress=watch,
         )
+    setup, data_place = children.setup, _data_place(task, data)
     comparison = compare_best_plans(
-        children.task, children.setup, searches, folder, retrain_seeds, methods
+        children.task, setup, searches, folder, retrain_seeds, methods, data_place
     )
-    _finish(searches, comparison, folder, data, children.setup, as_json)
+    place = Place(data=data_place, folder=folder, data_options=setup.data_options)
+    _finish(searches, comparison, place, setup.model, as_json)
     if (
         retrain_seeds
         and comparison is not None
         and any(row.failed_records for row in comparison.rows)
     ):
         raise typer.Exit(1)
-    if is_recipe(task) and not as_json:
-        print(f"To train the recipe under it: dropsmith train {task} --plan {folder / PLAN}")
+
+
+def _data_place(task: str, data: Path | None) -> Path | None:
+    """The place of the data: that of --data, or the task's own path."""
+    from dropsmith.tasks import TASKS
+    from dropsmith.user_code import is_reference
+
+    is_path = task not in TASKS and not is_reference(task) and not is_recipe(task)
+    return Path(task) if data is None and is_path else data
 
 
 def _finish(
     searches: "Searches",
     comparison: "Comparison | None",
-    folder: Path,
-    data: Path | None,
-    setup: "Setup",
+    place: "Place",
+    model: str | None,
     as_json: bool,
 ) -> None:
     from dropsmith.cli._searches import as_object, show
     from dropsmith.report import write_search_page
 
-    page = write_search_page(searches, folder, comparison, data, setup.model, setup.data_options)
+    assert place.folder is not None
+    page = write_search_page(
+        searches, place.folder, comparison, place.data, model, place.data_options, place
+    )
     if as_json:
-        print_json(as_object(searches, comparison, folder, page))
+        print_json(as_object(searches, comparison, place, page))
     else:
-        show(searches, comparison, folder, page)
+        show(searches, comparison, place, page)

@@ -120,13 +120,10 @@ PLAN = "plan"
 _NOT_THE_OBJECTIVES = ("rate", "share", "weight_decay", PLAN)
 
 
-_SHORT = {"weight_decay": "decay"}
-
-
 def spell_setting(setting: Setting) -> str:
-    """A setting as a reader would write it; `decay` is the weight decay.
+    """A setting as a reader would write it.
 
-    >>> spell_setting({"rate": 0.3, "alpha": 1.0})
-    'rate 0.3, alpha 1'
+    >>> spell_setting({"rate": 0.3, "weight_decay": 0.01})
+    'rate 0.3, weight decay 0.01'
     """
-    return ", ".join(f"{_SHORT.get(name, name)} {value:g}" for name, value in setting.items())
+    return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in setting.items())

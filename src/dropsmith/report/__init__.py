@@ -28,6 +28,7 @@ from dropsmith.report.runs import runs_grid, runs_in, starting_weights
 from dropsmith.report.runs_html import runs_page, write_runs_page
 from dropsmith.report.search_grids import plan_grid, trials_grid
 from dropsmith.report.search_html import search_page, stands_for, write_search_page
+from dropsmith.report.search_paragraph import search_answer
 from dropsmith.report.search_sentences import search_findings
 from dropsmith.report.text_tables import markdown_table, rich_table, write_between
 
@@ -60,6 +61,7 @@ __all__ = [
     "runs_in",
     "runs_page",
     "sampled_grid",
+    "search_answer",
     "search_findings",
     "search_page",
     "stands_for",

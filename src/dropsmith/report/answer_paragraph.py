@@ -95,7 +95,7 @@ def _keep(result: Answer, row: Row, comparison: Comparison) -> str:
             f"{_nearest(result, comparison)}."
         )
     return (
-        f"Use {_spelled(row)}: {nobody} in {label}, and {row.method} is the simplest that is not "
+        f"Use {_spelled(row)}: {nobody} in {label}, and this is the simplest method that is not "
         f"detectably worse, {_numbers(result, comparison)}."
     )
 
@@ -147,7 +147,7 @@ def _spelled(row: Row) -> str:
     """A method with its setting; what it is, where its name does not say."""
     setting = spell_setting(row.setting)
     if full(row.method) in METHODS and find_method(row.method).noise is None:
-        return f"{row.method}, which drops nothing ({setting})"
+        return f"the method {row.method}, which drops nothing ({setting})"
     return f"{row.method} ({setting})" if is_method(row.method) else f"the plan {row.method}"
 
 

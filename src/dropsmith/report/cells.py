@@ -37,8 +37,12 @@ class Grid:
 
 
 def setting_cell(setting: Setting) -> Cell:
-    """A setting, its first number as the text and the others below."""
-    first, *rest = [spell_setting({name: value}) for name, value in setting.items()]
+    """A setting, its first number as the text and the others below.
+
+    Weight decay is called decay, or a terminal of 80 columns would break numbers.
+    """
+    words = [spell_setting({name: value}) for name, value in setting.items()]
+    first, *rest = [word.removeprefix("weight ") for word in words]
     return Cell(first, ", ".join(rest))
 
 

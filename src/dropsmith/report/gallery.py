@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dropsmith.report.cells import picture_name
 from dropsmith.report.figures import QUIET, SMALL, WIDE, blank, drawing
+from dropsmith.report.inline_svg import tip
 from dropsmith.report.masks import MaskExample
 from dropsmith.report.numbers import brief
 
@@ -70,12 +71,31 @@ def _panel(
         panel.imshow(pixels, cmap="gray", clip_on=_CLIP)
         return
     shape = "equal" if mask.values.ndim == 4 else "auto"
-    panel.imshow(picture(mask, example), interpolation="nearest", aspect=shape, clip_on=_CLIP)
+    colours = picture(mask, example)
+    panel.imshow(colours, interpolation="nearest", aspect=shape, clip_on=_CLIP)
+    _show_under_pointer(panel, colours, _drop_count(mask, example))
     if mask.site.kind == "weight" and example:
         panel.clear()
         panel.set_axis_off()
     if mask.axes == ("batch", "time", "unit") and "tokens" in batch and vocabulary:
         _words(panel, batch["tokens"][example][:_TIMES].tolist(), vocabulary)
+
+
+def _show_under_pointer(panel: Any, colours: np.ndarray, text: str) -> None:
+    """Show a text over a whole image, which itself can carry none into SVG."""
+    from matplotlib.patches import Rectangle
+
+    height, width = colours.shape[:2]
+    cover = Rectangle((-0.5, -0.5), width, height, alpha=0, clip_on=_CLIP)
+    tip(cover, text)
+    panel.add_patch(cover)
+
+
+def _drop_count(mask: MaskExample, example: int) -> str:
+    """The dropped share of a whole example or weight, of which the picture shows a part."""
+    drops = mask.drops if mask.site.kind == "weight" else mask.drops[example]
+    count, total = int(drops.sum()), drops.numel()
+    return f"{mask.noise}: {count:,} of {total:,} values set to zero ({100 * count / total:.0f} %)"
 
 
 def _words(panel: Any, ids: Sequence[int], vocabulary: Sequence[str]) -> None:

@@ -115,7 +115,10 @@ def table(grid: Grid | None, name: str = "table") -> str:
     """A grid as a table whose rows and columns are named for screen readers, with its CSV."""
     if grid is None:
         return ""
-    sides = [' class="number"' if grid.numeric(index) else "" for index in range(len(grid.heads))]
+    sides = [
+        ' class="number"' if index and grid.numeric(index) else ""
+        for index in range(len(grid.heads))
+    ]
     heads = "".join(
         f'<th scope="col"{side}>{escape(head)}</th>'
         for head, side in zip(grid.heads, sides, strict=True)

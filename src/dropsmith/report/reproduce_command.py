@@ -1,4 +1,4 @@
-"""The commands that make a comparison, one of its runs, or a search again."""
+"""The commands that make a comparison, or one of its runs, again."""
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,10 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dropsmith.compare import Comparison, Row, Trial, is_method, known_method, sample_averages
-from dropsmith.learn import FILE, FIXED_PLAN, Searches, SearchRun
-from dropsmith.pattern_search import ConvSpace, SequenceSpace
 from dropsmith.record import Record
-from dropsmith.report.html import code, paragraph
 from dropsmith.tasks import NO_OPTIONS, TASKS, USUAL, Bounds, DataOptions
 from dropsmith.user_code import is_reference
 
@@ -71,8 +68,8 @@ def comparison_command(
     rows = [row for row in comparison.rows if not is_method(row.method)]
     words = [word for row in rows for word in ("--plan", f"{row.method}={place.plan(row)}")]
     task = _task_word(config, comparison.records, place)
-    words += _place_words(config, place)
-    return shlex.join(["dropsmith", "compare", task, *_words(options), *words])
+    words += place_words(place, usual_folder(config))
+    return shlex.join(["dropsmith", "compare", task, *option_words(options), *words])
 
 
 def train_command(comparison: Comparison, row: Row, record: Record, place: Place) -> str:
@@ -103,7 +100,8 @@ def train_command(comparison: Comparison, row: Row, record: Record, place: Place
     head = {name: value for name, value in options.items() if name in first}
     rest = {name: value for name, value in options.items() if name not in first}
     task = _task_word(config, comparison.records, place)
-    words = [*_words(head), *sets, *_words(rest), *_place_words(config, place)]
+    words = [*option_words(head), *sets, *option_words(rest)]
+    words += place_words(place, usual_folder(config))
     return shlex.join(["dropsmith", "train", task, *words])
 
 
@@ -117,7 +115,7 @@ def _recipe_words(
         "--data": _data_word(records, place),
         "--precision": None if config["precision"] == "no" else config["precision"],
     }
-    return [*_words(options), *_place_words(config, place)]
+    return [*option_words(options), *place_words(place, usual_folder(config))]
 
 
 def _number(value: float) -> str:
@@ -129,11 +127,12 @@ def _number(value: float) -> str:
     return repr(value).removesuffix(".0")
 
 
-def _words(options: Mapping[str, Any]) -> list[str]:
+def option_words(options: Mapping[str, Any]) -> list[str]:
+    """The words of options; those whose value is None are left out."""
     return [str(word) for pair in options.items() if pair[1] is not None for word in pair]
 
 
-def _is_path(config: Mapping[str, Any]) -> bool:
+def is_path(config: Mapping[str, Any]) -> bool:
     """True if a task's name in a record is the last part of a path to data."""
     return config["task"] not in TASKS and not is_reference(config["task"])
 
@@ -145,7 +144,7 @@ def _data_word(records: Iterable[Record], place: Place) -> str | None:
 
 def _task_word(config: Mapping[str, Any], records: Iterable[Record], place: Place) -> str:
     data = _data_word(records, place)
-    return data if _is_path(config) and data else config["task"]
+    return data if is_path(config) and data else config["task"]
 
 
 def _run_options(config: dict[str, Any], records: Sequence[Record], place: Place) -> dict[str, Any]:
@@ -155,19 +154,29 @@ def _run_options(config: dict[str, Any], records: Sequence[Record], place: Place
         "--batch-size": unusual(config, "batch_size"),
         "--learning-rate": unusual(config, "learning_rate"),
         "--limit": config["limit"],
-        "--data": None if _is_path(config) else _data_word(records, place),
+        "--data": None if is_path(config) else _data_word(records, place),
         "--model": config["model"],
         "--precision": None if config["precision"] == "no" else config["precision"],
         "--start": _start(records),
     }
 
 
-def _place_words(config: Mapping[str, Any], place: Place) -> list[str]:
+def usual_folder(config: Mapping[str, Any], start: str = "") -> Path:
+    """The folder of a task's records where a command names none.
+
+    Args:
+        config: of a record.
+        start: of the folder's name, as `search-` for a search.
+    """
+    return Path("runs") / f"{start}{config['task']}".replace(":", "-")
+
+
+def place_words(place: Place, usual: Path) -> list[str]:
+    """The options that read the data, and the folder of records where it is not the usual one."""
     words = list(place.data_options.words())
     for bound in fields(Bounds):
         if (value := getattr(place.data_options.bounds, bound.name)) != getattr(USUAL, bound.name):
             words += ["--bound", f"{bound.name}={value}"]
-    usual = Path("runs") / str(config["task"]).replace(":", "-")
     if place.folder not in (None, usual):
         words += ["--out", str(place.folder)]
     return words
@@ -219,53 +228,3 @@ def _has_noise(record: Record) -> bool:
 def trials_of(comparison: Comparison) -> tuple[Trial, ...]:
     """The trials of one method, of which any has as many that has something to tune."""
     return next((row.trials for row in comparison.rows if row.trials), ())
-
-
-_SPACES = {ConvSpace: "conv", SequenceSpace: "sequence"}
-
-
-def search_command_html(search: SearchRun, searches: Searches, data: Path | None = None) -> str:
-    """The command on the page, or a paragraph where no command says all."""
-    if search.command_words or _has_task_budget(searches):
-        return code(search_command(search, searches, data))
-    return paragraph(
-        "Its children step otherwise than their task does, which no command says: "
-        f"dropsmith.learn.learn, with the configuration in {FILE}."
-    )
-
-
-def search_command(search: SearchRun, searches: Searches, data: Path | None = None) -> str:
-    """The command that makes a search again; DIR stands for data of an unknown place."""
-    problem, config = searches.problem, searches.problem.config
-    place = str(data or "DIR") if problem.environment.get("data_given") else None
-    is_path = _is_path(config)
-    if search.command_words:
-        where = () if place is None else ("--data", place)
-        return shlex.join(["dropsmith", "search", *search.command_words, *where])
-    options = {
-        "--trials": 1 + max(trial.proposal_index for trial in search.trials),
-        "--sampler": search.sampler,
-        "--space": _SPACES.get(type(problem.space)),
-        "--seeds-per-plan": problem.seeds if problem.seeds > 1 else None,
-        "--pruner": search.pruner,
-        "--budget": config["budget"]["epochs"],
-        "--batch-size": unusual(config, "batch_size"),
-        "--learning-rate": unusual(config, "learning_rate"),
-        "--limit": config["limit"],
-        "--data": None if is_path else place,
-        "--model": config["model"],
-        "--plan": FIXED_PLAN if problem.fixed_plan.rules else None,
-        "--precision": config["precision"] if config["precision"] != "no" else None,
-        "--seed": search.seed or None,
-    }
-    words = [str(word) for pair in options.items() if pair[1] is not None for word in pair]
-    task = place if is_path and place else config["task"]
-    return shlex.join(["dropsmith", "search", task, *words])
-
-
-def _has_task_budget(searches: Searches) -> bool:
-    """True if children have their task's budget, apart from what a command can set."""
-    config = searches.problem.config
-    task = TASKS.get(config["task"])
-    options = {"epochs": 0, "batch_size": 0, "learning_rate": 0}
-    return task is None or task.budget.to_json() | options == config["budget"] | options

@@ -9,7 +9,7 @@ import numpy as np
 from dropsmith.learn import Searches, SearchRun
 from dropsmith.pattern_search import Trial, Value
 from dropsmith.report.cells import picture_name
-from dropsmith.report.figures import BLUE, FAINT, SERIES, SMALL, WIDE, WORSE, blank, drawing
+from dropsmith.report.figures import FAINT, SERIES, SMALL, WIDE, WORSE, blank, drawing
 from dropsmith.report.inline_svg import tip
 from dropsmith.report.search_sentences import first_tries, label, score_name, spelled_value
 
@@ -123,16 +123,15 @@ def preferred_figure(search: SearchRun, searches: Searches, width: float = WIDE)
         height = max(1.35, 0.4 + 0.17 * most)
         figure = blank(width, 0.55 + height * rows, gap=0.06, gap_below=0.09)
         panels = figure.subplots(rows, across, squeeze=False)
-        maps = [
-            _heat(panel, name, values[name], shares[name])
-            for panel, name in zip(panels.flat, names, strict=False)
-        ]
+        windows = _windows(len(first_tries(search)))
+        for panel, name in zip(panels.flat, names, strict=False):
+            _heat(panel, name, values[name], shares[name], windows)
         for panel in panels.flat[len(names) :]:
             panel.set_axis_off()
         for panel in panels.flat[: len(names)]:
             panel.set_xticks([])
         figure.supxlabel(f"trials 0 to {len(first_tries(search)) - 1} →", fontsize=10)
-        bar = figure.colorbar(maps[-1], ax=panels, fraction=0.02, aspect=30, ticks=[0, 0.5, 1])
+        bar = figure.colorbar(_colours(), ax=panels, fraction=0.02, aspect=30, ticks=[0, 0.5, 1])
         bar.ax.set_yticklabels(["0", "half", "all"], fontsize=SMALL)
         bar.outline.set_visible(False)
     return figure
@@ -141,14 +140,21 @@ def preferred_figure(search: SearchRun, searches: Searches, width: float = WIDE)
 def shares_over_time(search: SearchRun, searches: Searches) -> dict[str, np.ndarray]:
     """For each choice, the share of each of its values (rows) in each window (columns)."""
     proposals = np.array([trial.tokens for trial in first_tries(search)])
-    windows = min(_WINDOWS, len(proposals) // _MIN_PROPOSALS)
-    if windows < 2:
+    parts = [proposals[window.start : window.stop] for window in _windows(len(proposals))]
+    if not parts:
         return {}
-    parts = np.array_split(proposals, windows)
     return {
         choice.name: np.array([_shares(part[:, index], len(choice.values)) for part in parts]).T
         for index, choice in enumerate(searches.problem.space.choices)
     }
+
+
+def _windows(count: int) -> list[range]:
+    """The proposals of each window, in equal parts; none where there are too few proposals."""
+    windows = min(_WINDOWS, count // _MIN_PROPOSALS)
+    if windows < 2:
+        return []
+    return [range(part[0], part[-1] + 1) for part in np.array_split(range(count), windows)]
 
 
 def _shares(tokens: np.ndarray, count: int) -> np.ndarray:
@@ -161,8 +167,40 @@ def _preference(shares: np.ndarray) -> float:
     return float(np.abs(last - 1 / len(last)).sum())
 
 
-def _heat(panel: Any, name: str, values: Sequence[Value], shares: np.ndarray) -> Any:
-    heat = panel.imshow(shares, cmap=_blues(), vmin=0, vmax=1, aspect="auto", clip_on=False)
+def _heat(
+    panel: Any,
+    name: str,
+    values: Sequence[Value],
+    shares: np.ndarray,
+    windows: Sequence[range],
+) -> None:
+    """A row of cells for each value; neighbours of equal share are one cell, which says its share.
+
+    Each cell is a shape of its own, so that the page can show its number under the pointer.
+    """
+    from matplotlib.patches import Rectangle
+
+    panel.set_xlim(0, len(windows))
+    panel.set_ylim(len(values) - 0.5, -0.5)
+    colours = _colours()
+    for row, value in enumerate(values):
+        for first, last in _runs_of_equals(shares[row]):
+            share, trials = shares[row, first], range(windows[first].start, windows[last].stop)
+            cell = Rectangle(
+                (first, row - 0.5),
+                last - first + 1,
+                1,
+                facecolor=colours.to_rgba(share),
+                edgecolor=colours.to_rgba(share),  # else fine lines show between cells
+                linewidth=0.4,
+                clip_on=False,
+            )
+            tip(
+                cell,
+                f"{name} = {spelled_value(value)}: {100 * share:.0f} % of trials {trials[0]} to "
+                f"{trials[-1]}",
+            )
+            panel.add_patch(cell)
     panel.set_yticks(
         range(len(values)),
         [picture_name(spelled_value(value), 14) for value in values],
@@ -171,10 +209,22 @@ def _heat(panel: Any, name: str, values: Sequence[Value], shares: np.ndarray) ->
     panel.set_title(picture_name(name, 24), loc="left", fontsize=SMALL)
     panel.tick_params(length=0, pad=2)
     panel.spines[:].set_visible(False)
-    return heat
 
 
-def _blues() -> Any:
-    from matplotlib.colors import LinearSegmentedColormap
+def _runs_of_equals(row: np.ndarray) -> list[tuple[int, int]]:
+    """The first and last index of each run of equal numbers.
 
-    return LinearSegmentedColormap.from_list("house", ["#f5f7fa", BLUE])
+    >>> _runs_of_equals(np.array([0.5, 0.5, 0.25]))
+    [(0, 1), (2, 2)]
+    """
+    starts = [0, *(int(index) + 1 for index in np.flatnonzero(np.diff(row)))]
+    return list(zip(starts, [start - 1 for start in starts[1:]] + [len(row) - 1], strict=True))
+
+
+def _colours() -> Any:
+    """The colours of shares from 0 to 1, which are no colours of the page: dark mode keeps them."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
+
+    colours = LinearSegmentedColormap.from_list("house", ["#f5f7fa", "#0a5a99"])
+    return ScalarMappable(Normalize(0, 1), colours)

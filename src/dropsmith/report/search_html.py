@@ -16,6 +16,7 @@ from dropsmith.report.comparison_grids import main_grid
 from dropsmith.report.comparison_html import facts_of
 from dropsmith.report.comparison_sentences import findings
 from dropsmith.report.html import (
+    answer_box,
     contents,
     document,
     facts,
@@ -29,9 +30,11 @@ from dropsmith.report.html import (
 )
 from dropsmith.report.inline_svg import picture
 from dropsmith.report.numbers import brief
-from dropsmith.report.reproduce_command import search_command_html
+from dropsmith.report.reproduce_command import Place
+from dropsmith.report.search_command import search_command_html
 from dropsmith.report.search_figures import preferred_figure, scores_figure
 from dropsmith.report.search_grids import plan_grid, trials_grid
+from dropsmith.report.search_paragraph import is_current, search_answer
 from dropsmith.report.search_sentences import (
     PLANS_SHOWN,
     label,
@@ -54,6 +57,7 @@ def write_search_page(
     data: Path | None = None,
     model: str | None = None,
     data_options: DataOptions = NO_OPTIONS,
+    place: Place | None = None,
 ) -> Path:
     """Write `report.html` into `folder` and return its path.
 
@@ -64,8 +68,10 @@ def write_search_page(
         data: the data of the task, for pictures of the plans; searches hold no paths.
         data_options: how it is read.
         model: the name of the user's own model of the runs, where masks are to be drawn inside it.
+        place: the parts of its commands that records do not hold; those known here by default.
     """
-    return save_page(search_page(searches, retrained, data, model, data_options), folder)
+    place = place or Place(data=data, data_options=data_options, folder=folder)
+    return save_page(search_page(searches, retrained, data, model, data_options, place), folder)
 
 
 def search_page(
@@ -74,9 +80,12 @@ def search_page(
     data: Path | None = None,
     model: str | None = None,
     data_options: DataOptions = NO_OPTIONS,
+    place: Place | None = None,
 ) -> str:
     """The page as text; arguments as in `write_search_page`."""
+    place = place or Place(data=data, data_options=data_options)
     record = Record(config=searches.problem.config, environment=searches.problem.environment)
+    result = search_answer(searches, retrained, place)
     sections = [
         section("found", "Results", items(search_findings(searches))),
         section("retrained", "The best plan on the test set", _retraining(searches, retrained)),
@@ -96,12 +105,13 @@ def search_page(
         section(
             "again",
             "Command and settings",
-            *(search_command_html(run, searches, data) for run in searches.runs),
+            *(search_command_html(run, searches, place) for run in searches.runs),
             facts(facts_of(record)),
         ),
     ]
     body = [
         heading(f"{searches.problem.task}: search for a dropout plan"),
+        answer_box(result.text, result.command),
         paragraph(_lead(searches, record), "lead"),
         contents(sections),
         *sections,
@@ -120,7 +130,7 @@ def _lead(searches: Searches, record: Record) -> str:
     return (
         f"{trials} trials, proposed by {names}, from a space of {_size(searches)} "
         f"plans. A trial trains {children} under its plan for {budget['epochs']} epochs, and its "
-        f"score is the {score_name(searches)}: less is better. The test set was not used."
+        f"score is the {score_name(searches)}: less is better. The search did not use the test set."
         f"{also} Data: {record.environment.get('data_source', searches.problem.task)}."
     )
 
@@ -153,9 +163,7 @@ def stands_for(searches: Searches, retrained: Comparison) -> str:
             "The learned plan is not in this table. To score it on the test set, search again with "
             "--retrain-seeds."
         )
-    plan = plan_of(row.records[0])
-    finalists = searches.finalists(max(1, len(row.trials)))
-    if plan not in finalists:
+    if not is_current(searches, retrained):
         return (
             "The learned plan in this table is not the best plan above, which was found later. To "
             "score that one on the test set, search again with --retrain-seeds."
@@ -163,10 +171,11 @@ def stands_for(searches: Searches, retrained: Comparison) -> str:
     subject = "The learned plan is the best"
     if row.trials:
         seeds = len(row.trials[0].records)
+        finalists = searches.finalists(len(row.trials))
+        number = finalists.index(plan_of(row.records[0])) + 1
         subject = (
-            f"The learned plan is number {finalists.index(plan) + 1} above: of the "
-            f"{len(finalists)} best it has the least validation loss with {seeds} new "
-            f"seed{'s' * (seeds > 1)}. They are the best"
+            f"The learned plan is number {number} above: of the {len(finalists)} best it has the "
+            f"least validation loss with {seeds} new seed{'s' * (seeds > 1)}. They are the best"
         )
     return (
         f"{subject} of {scores} scores on validation; each other method tried {trial_count} "

@@ -74,9 +74,16 @@ def _ends(searches: Searches) -> str:
         return ""
     order = [words for words in dict.fromkeys(_ENDS.values()) if counts[words]]
     parts = ", ".join(f"{counts[words]} {words}" for words in order)
-    why = next((f" (trial {t.number}: {t.why})" for t in trials if t.status == "failed"), "")
+    failure = first_failure(searches)
+    why = f" ({failure})" if failure else ""
     again = f" Tries that were lost and made again: {retries}." if retries else ""
     return f"Of {len(trials)} trials, {parts}{why}.{again}"
+
+
+def first_failure(searches: Searches) -> str:
+    """The first failed trial and its error; nothing where no trial failed."""
+    trials = [trial for run in searches.runs for trial in run.last_tries]
+    return next((f"trial {t.number}: {t.why}" for t in trials if t.status == "failed"), "")
 
 
 def _preferences(search: SearchRun, searches: Searches) -> str:
@@ -84,7 +91,10 @@ def _preferences(search: SearchRun, searches: Searches) -> str:
     strong = [] if search.sampler == "random" else late_preferences(search, searches)
     if not strong:
         return ""
-    parts = [f"{name} = {spelled_value(value)} in {share:.0%}" for name, value, share in strong[:3]]
+    parts = [
+        f"{name} = {spelled_value(value)} in {100 * share:.0f} %"
+        for name, value, share in strong[:3]
+    ]
     return (
         f"The values that {label(search, searches)} preferred most in the last third of its "
         f"trials: {', '.join(parts)}."
