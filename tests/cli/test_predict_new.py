@@ -331,3 +331,43 @@ def test_a_run_without_files_of_examples_says_how_python_loads_it(run, tmp_path)
     code, text, _ = run(f"train digits --budget 1 --limit 60 --out {tmp_path}/r")
     assert code == 0
     assert text.splitlines()[-1].startswith("To predict with it in Python: dropsmith.load(")
+
+
+def test_rows_with_labels_have_a_page_beside_their_predictions(place, run, tmp_path):
+    out = tmp_path / "predictions.csv"
+    line = f"predict {place}/texts {place}/texts.csv --out {out} --samples 4"
+    code, text, _ = run(line)
+    assert code == 0
+    page = tmp_path / "predictions.html"
+    assert str(page) in text.replace("\n", "")
+    content = page.read_text()
+    assert "mean of 4 samples" in content
+    # The texts themselves are shown, and not the model's tokens.
+    assert sum(row["text"] in content for row in read(place / "texts.csv")) >= 8
+
+
+def test_the_page_may_lie_elsewhere_and_is_refused_without_labels(place, run, tmp_path):
+    page = tmp_path / "deep" / "page.html"
+    page.parent.mkdir()
+    code, _, _ = run(f"predict {place}/values {place}/pairs.csv --samples 3 --page {page} --json")
+    assert code == 0
+    assert "RMSE" in page.read_text()
+    bare = tmp_path / "bare.csv"
+    bare.write_text("id,text\n1,a good film\n")
+    code, _, errors = run(f"predict {place}/texts {bare} --page {page}")
+    assert code == 2
+    assert "have none" in errors
+    out = tmp_path / "bare_out.csv"
+    assert run(f"predict {place}/texts {bare} --out {out}")[0] == 0
+    assert not out.with_suffix(".html").exists()
+
+
+def test_a_link_where_the_page_would_go_is_left_alone(place, run, tmp_path):
+    out, other = tmp_path / "predictions.csv", tmp_path / "other.html"
+    other.write_text("keep")
+    out.with_suffix(".html").symlink_to(other)
+    code, _, errors = run(f"predict {place}/texts {place}/texts.csv --out {out} --samples 3")
+    assert code == 2
+    assert "is a link" in errors
+    assert other.read_text() == "keep"
+    assert not out.exists()

@@ -143,5 +143,5 @@ def test_the_plain_error_is_that_of_reliability_with_padding_and_any_axis():
 
 def test_an_unknown_way_of_binning_is_refused():
     likely, truth = random(10)
-    with pytest.raises(ViewError, match="binning.*counts"):
+    with pytest.raises(ViewError, match=r"binning.*counts"):
         calibration_error(likely, truth, binning="counts")

@@ -41,6 +41,8 @@ class NewRows:
         run: the folder of a finished run, or its record, or its address on the Hub.
         source: of the new examples: a file, a folder, or `-`.
         out: the file for predictions; standard output where None.
+        page: the file for a page on how good and how sure they are, where examples have labels;
+            beside `out` where None.
         samples, seed, batch_size: of `Predictor.predict`; a batch of its usual size where None.
         model: the function that makes a model of the user's own.
         data_options: of reading the examples: bounds, and what may differ from file to file.
@@ -50,6 +52,7 @@ class NewRows:
     run: str
     source: str
     out: Path | None
+    page: Path | None
     samples: int
     seed: int
     batch_size: int | None
@@ -116,6 +119,7 @@ def predict_new(options: NewRows) -> None:
     predictor = _load(options)
     inputs = _inputs(predictor, options)
     labelled = inputs.labels is not None
+    page = _page_path(options, labelled)
     with interrupts_noted() as check, row_writer(options.out, options.as_json) as writer:
         kept: list[Prediction] = []
         samples = 0
@@ -124,7 +128,23 @@ def predict_new(options: NewRows) -> None:
             samples = prediction.samples
             kept += [prediction] if labelled else []
             check()
-    _report(predictor, inputs, options, kept, samples)
+    _report(predictor, inputs, options, kept, samples, page)
+
+
+def _page_path(options: NewRows, labelled: bool) -> Path | None:
+    """Where the page goes; None where examples have no labels, or nothing is written to a file."""
+    from dropsmith.report import check_regular
+
+    if options.page is not None and not labelled:
+        raise TaskError(
+            "--page judges predictions by labels, and the new examples have none\n  leave it out"
+        )
+    beside = None if options.out is None or not labelled else options.out.with_suffix(".html")
+    path = options.page or beside
+    if path is not None:
+        _check_other_file(path, options.source)
+        check_regular(path)
+    return path
 
 
 def _check_data_options(data_options: "DataOptions | None") -> None:
@@ -213,42 +233,76 @@ def _report(
     options: NewRows,
     kept: "list[Prediction]",
     samples: int,
+    page: Path | None,
 ) -> None:
     if options.samples and samples == 1:
         print(NO_NOISE, file=sys.stderr)
-    scores = _scores(predictor, inputs, options, kept, samples) if kept else {}
+    from dropsmith.prediction import join_predictions
+
+    whole = join_predictions(kept) if kept else None
+    one_pass = None
+    if whole is not None and samples > 1:
+        one_pass = join_predictions(list(predictor.predictions(inputs, 0, **_batching(options))))
+    scores = {} if whole is None else _scores(predictor, inputs, whole, one_pass)
+    if page is not None and scores and whole is not None:
+        _write_page(page, predictor, inputs, options, whole, one_pass)
+    else:
+        page = None
     if options.as_json:
         if options.out is not None:
             summary = {"run": predictor.record.id, "rows": len(inputs.names), "samples": samples}
-            print_json(summary | {"out": str(options.out), "scores": scores})
+            place = {} if page is None else {"page": str(page)}
+            print_json(summary | {"out": str(options.out), **place, "scores": scores})
         return
     output = console(stderr=options.out is None)
     if options.out is not None:
         output.print(f"{len(inputs.names):,} predictions: {options.out}", soft_wrap=True)
     if scores:
         _show(scores, samples, output)
+    if page is not None:
+        output.print(f"How good and how sure they are: {page}", soft_wrap=True)
 
 
 def _scores(
+    predictor: "Predictor", inputs: "Inputs", whole: "Prediction", one_pass: "Prediction | None"
+) -> dict[str, dict[str, float]]:
+    """The scores of one pass and, where there was noise, of the mean of samples."""
+    ways = {ONE_PASS: whole} if one_pass is None else {ONE_PASS: one_pass, MEAN: whole}
+    scores = {name: predictor.scores(prediction, inputs) for name, prediction in ways.items()}
+    return {name: row for name, row in scores.items() if row}
+
+
+def _write_page(
+    path: Path,
     predictor: "Predictor",
     inputs: "Inputs",
     options: NewRows,
-    kept: "list[Prediction]",
-    samples: int,
-) -> dict[str, dict[str, float]]:
-    """The scores of one pass and, where there was noise, of the mean of samples."""
-    from dropsmith.prediction import join_predictions
+    whole: "Prediction",
+    one_pass: "Prediction | None",
+) -> None:
+    from dropsmith.report import JudgedPrediction, of_inputs, pictures_of, write_prediction_page
 
-    whole = join_predictions(kept)
-    if samples == 1:
-        scores = {ONE_PASS: predictor.scores(whole, inputs)}
-    else:
-        one_pass = join_predictions(list(predictor.predictions(inputs, 0, **_batching(options))))
-        scores = {
-            ONE_PASS: predictor.scores(one_pass, inputs),
-            MEAN: predictor.scores(whole, inputs),
-        }
-    return {name: row for name, row in scores.items() if row}
+    labels = inputs.labels
+    assert labels is not None
+    known = labels.isfinite() if labels.is_floating_point() else labels >= 0
+    texts = zip(inputs.texts, known.tolist(), strict=False)
+    pictures = pictures_of(inputs.part.rows(slice(0, len(inputs.part))))
+    judged = JudgedPrediction(
+        mean=of_inputs(whole, known),
+        one_pass=None if one_pass is None else of_inputs(one_pass, known),
+        labels=predictor.truths(labels[known]),
+        texts=tuple(text for text, wanted in texts if wanted),
+        pictures=None if pictures is None else pictures[known],
+    )
+    settings = {
+        "run": options.run,
+        "inputs": options.source,
+        "task": predictor.description.task,
+        "method": str(predictor.record.config.get("method", "")),
+        "samples": str(whole.samples),
+        "seed": str(options.seed),
+    }
+    write_prediction_page(judged, path, f"{predictor.description.task}: predictions", settings)
 
 
 ONE_PASS, MEAN = "one_pass_without_noise", "mean_of_samples"

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dropsmith.record import Record
+    from dropsmith.report import JudgedPrediction
     from dropsmith.train import Setup
 
 ROWS = 64
@@ -31,20 +32,38 @@ def check_items(setup: "Setup", name: str) -> None:
         )
 
 
-def uncertainty(setup: "Setup", record: "Record", folder: Path, samples: int) -> dict[str, Any]:
+def uncertainty(
+    setup: "Setup", record: "Record", folder: Path, samples: int, page: Path | None = None
+) -> dict[str, Any]:
     """Scores with noise off and of the mean of samples, and what the samples disagree on.
 
     Entropy and mutual information are means in nats, over all items and over those predicted
-    right and wrong.
+    right and wrong. A page shows all of it.
+
+    Args:
+        setup, record: of the run.
+        folder: that holds the run.
+        samples: how many passes are averaged.
+        page: where the page goes; `predictions.html` in the folder of the run by default.
     """
     from dropsmith.measures import reliability
+    from dropsmith.report import write_prediction_page
 
-    mean, entropy, information, labels = _items(setup, folder / record.id, samples)
+    judged = _judged(setup, folder / record.id, samples)
+    mean, information, labels = judged.mean.mean, judged.mean.mutual_information, judged.labels
+    entropy = judged.mean.entropy
+    assert information is not None
+    assert entropy is not None
     right = mean.argmax(-1) == labels
     calibration = reliability(mean, labels)
     unsure = information.argsort(descending=True)[:ITEM_COUNT].tolist()
+    settings = {"run": record.id, "task": setup.task, "method": setup.method}
+    settings |= {"samples": str(samples), "seed": str(setup.seed)}
+    page = page or folder / record.id / "predictions.html"
+    write_prediction_page(judged, page, f"{setup.task}: predictions of the test set", settings)
     return {
         "record": record.id,
+        "page": str(page),
         "samples": samples,
         "items": len(labels),
         "one_pass_without_noise": {
@@ -70,31 +89,33 @@ def uncertainty(setup: "Setup", record: "Record", folder: Path, samples: int) ->
     }
 
 
-def _items(setup: "Setup", run: Path, samples: int) -> "tuple[Tensor, Tensor, Tensor, Tensor]":
-    """Mean probabilities, entropy, mutual information and label of every item that counts."""
+def _judged(setup: "Setup", run: Path, samples: int) -> "JudgedPrediction":
+    """The predictions of every item that counts, by samples and by one pass."""
     import torch
 
+    from dropsmith.batches import call
     from dropsmith.cli._model import load_trained_model
-    from dropsmith.prediction import predict
+    from dropsmith.passes import logits_of
+    from dropsmith.prediction import join_predictions, one_pass, predict
+    from dropsmith.report import JudgedPrediction, of_inputs, pictures_of
 
     model, test = load_trained_model(setup, run)
-    parts = []
+    means, passes, labels = [], [], []
     for start in range(0, len(test), ROWS):
         batch = test.rows(slice(start, start + ROWS))
-        prediction = predict(model, batch, samples, plan=setup.plan, seed=setup.seed)
-        assert prediction.entropy is not None
-        assert prediction.mutual_information is not None
-        valid = batch["labels"] != -100
-        parts.append(
-            (
-                prediction.mean[valid],
-                prediction.entropy[valid],
-                prediction.mutual_information[valid],
-                batch["labels"][valid],
-            )
-        )
-    mean, entropy, information, labels = (torch.cat(part) for part in zip(*parts, strict=True))
-    return mean, entropy, information, labels
+        means.append(predict(model, batch, samples, plan=setup.plan, seed=setup.seed))
+        with torch.no_grad():
+            passes.append(one_pass(logits_of(call(model, batch)), "classification"))
+        labels.append(batch["labels"])
+    of_all = torch.cat(labels)
+    known = of_all != -100
+    pictures = pictures_of(test.rows(slice(0, len(test)))) if of_all.ndim == 1 else None
+    return JudgedPrediction(
+        mean=of_inputs(join_predictions(means), known),
+        one_pass=of_inputs(join_predictions(passes), known),
+        labels=of_all[known],
+        pictures=None if pictures is None else pictures[known],
+    )
 
 
 def _right_and_wrong(values: "Tensor", right: "Tensor") -> dict[str, float | None]:

@@ -80,6 +80,15 @@ PredictionsOut = Annotated[
         "by default. Of a TASK: the folder for records, runs/TASK by default.",
     ),
 ]
+PageOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--page",
+        metavar="FILE",
+        help="The file for an HTML page on how good and how sure the predictions are, where inputs "
+        "have labels. Of a RUN it is beside --out by default; of a TASK in the folder of its run.",
+    ),
+]
 
 
 def predict(
@@ -102,6 +111,7 @@ def predict(
     preset: PresetName = None,
     again: Again = False,
     out: PredictionsOut = None,
+    page: PageOut = None,
     allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
@@ -142,6 +152,7 @@ def predict(
                 run=task,
                 source=source_of(task, new),
                 out=out,
+                page=page,
                 samples=samples,
                 seed=seed,
                 batch_size=batch_size,
@@ -179,7 +190,7 @@ def predict(
     if record.status != "finished":
         print(f"the run did not finish: {record.status}")
         raise typer.Exit(1)
-    summary = uncertainty(setup, record, folder, samples)
+    summary = uncertainty(setup, record, folder, samples, page)
     print_json(summary) if as_json else _show(summary)
 
 
@@ -213,3 +224,4 @@ def _show(summary: dict[str, Any]) -> None:
             f"with probability {item['probability']:.2f}, "
             f"mutual information {item['mutual_information']:.3f}"
         )
+    output.print(f"How good and how sure they are: {summary['page']}", soft_wrap=True)

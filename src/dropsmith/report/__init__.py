@@ -22,7 +22,10 @@ from dropsmith.report.figures import (
     drawing,
     svg,
 )
+from dropsmith.report.html import check_regular
+from dropsmith.report.judged_prediction import JudgedPrediction, of_inputs, pictures_of
 from dropsmith.report.numbers import LOSSES, brief
+from dropsmith.report.prediction_html import prediction_page, write_prediction_page
 from dropsmith.report.reproduce_command import Place
 from dropsmith.report.runs import runs_grid, runs_in, starting_weights
 from dropsmith.report.runs_html import runs_page, write_runs_page
@@ -43,18 +46,23 @@ __all__ = [
     "AnswerText",
     "Cell",
     "Grid",
+    "JudgedPrediction",
     "Place",
     "answer_object",
     "answer_text",
     "blank",
     "brief",
+    "check_regular",
     "control_grid",
     "drawing",
     "findings",
     "main_grid",
     "markdown_table",
+    "of_inputs",
     "page",
+    "pictures_of",
     "plan_grid",
+    "prediction_page",
     "price_grid",
     "rich_table",
     "runs_grid",
@@ -71,6 +79,7 @@ __all__ = [
     "trials_grid",
     "write_between",
     "write_page",
+    "write_prediction_page",
     "write_runs_page",
     "write_search_page",
 ]

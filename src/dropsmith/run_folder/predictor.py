@@ -148,7 +148,7 @@ class Predictor:
         labels = inputs.labels
         if self.description.kind == "regression":
             known = labels.isfinite()
-            truth = labels.double() * self.description.unit + self.description.mean
+            truth = self.truths(labels)
             errors = (prediction.mean.cpu().double().view(len(labels), -1).squeeze(1) - truth)[
                 known
             ]
@@ -164,6 +164,12 @@ class Predictor:
         accuracy = float((mean.argmax(-1) == labels).double().mean())
         scores = {"accuracy": accuracy, "nll": judged.nll, "calibration_error": judged.error}
         return {"rows": len(labels)} | scores
+
+    def truths(self, labels: Tensor) -> Tensor:
+        """The labels of inputs in the data's own unit: values in float64, classes as they are."""
+        if self.description.kind != "regression":
+            return labels
+        return labels.double() * self.description.unit + self.description.mean
 
     def push_to_hub(
         self, repo: str, *, private: bool = True, token: str | None = None, api: Any = None

@@ -23,11 +23,13 @@ class Inputs:
         part: the columns as the model's forward takes them, without labels.
         labels: numbers as in training, where the source has labels: -100 where a row has no class,
             NaN where it has no value. None where the source has none.
+        texts: what a person reads of each, to be shown; empty where examples are pictures.
     """
 
     names: tuple[str, ...]
     part: Part
     labels: Tensor | None = None
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

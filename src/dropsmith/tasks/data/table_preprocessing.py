@@ -58,8 +58,13 @@ class TablePreprocessing(Preprocessing):
         return self.inputs(self.reading.rows(source, bounds))
 
     def inputs(self, rows: Sequence[Mapping[str, Any]]) -> Inputs:
-        part = self.with_input_name(self.split(self.row_texts(rows)))
-        return Inputs(names=self.reading.names(rows), part=part, labels=self.label.of_rows(rows))
+        cells = self.row_texts(rows)
+        return Inputs(
+            names=self.reading.names(rows),
+            part=self.with_input_name(self.split(cells)),
+            labels=self.label.of_rows(rows),
+            texts=tuple(" | ".join(row) for row in cells),
+        )
 
     def example(self) -> Part:
         return self.with_input_name(self.split([("",) * self.row_width]))
