@@ -69,6 +69,10 @@ class TaskError(DropsmithError, ValueError):
     """A task, a method or a setting of a run does not exist or does not fit."""
 
 
+class TrackerError(TaskError):
+    """A tracker of a run does not exist, is not installed or does not start."""
+
+
 class DataError(DropsmithError, ValueError):
     """A data file or folder is missing or is not what it should be."""
 

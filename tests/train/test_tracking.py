@@ -1,12 +1,17 @@
 """A tracked run sends its curve and scores to its trackers, and is the run that it would be."""
 
+from functools import partial
+
 import pytest
 from accelerate.tracking import GeneralTracker
 
-from dropsmith.errors import TaskError
+from dropsmith.compare import make_record, run, stored_record
+from dropsmith.errors import TrackerError
+from dropsmith.record import Record
 from dropsmith.train import Saving, check_trackers, train
 from dropsmith.train import tracking as module
 from dropsmith.train.tracking import Tracking, flat
+from dropsmith.workers import Done
 from train.setups import digits
 
 NEVER = Saving(seconds=1e9)
@@ -56,16 +61,24 @@ def test_a_tracker_is_told_the_configuration_each_row_of_the_curve_and_the_score
         trackers=[broken, kept],
     )
     assert heard == list(record.curve)
-    rows = [({"step": step} | values) for step, values in kept.rows]
-    assert rows == [*record.curve, {"step": record.curve[-1]["step"]} | record.scores]
+    *rows, final = [({"step": step} | values) for step, values in kept.rows]
+    assert rows == list(record.curve)
+    assert {name.removeprefix("best_"): value for name, value in final.items()} == {
+        "step": record.curve[-1]["step"]
+    } | record.scores
+    assert not rows[0].keys() & final.keys() - {"step"}  # best weights are not the last ones
     assert "train_consistency" in rows[0]
+    assert kept.configuration is not None
     assert kept.configuration == flat(setup.to_json())
     assert kept.configuration["objective.alpha"] == 1.0
     assert kept.is_finished
     printed = capsys.readouterr()
     assert printed.out == ""
     said = [line for line in printed.err.splitlines() if "tracker's own" not in line]
-    assert said == ["dropsmith: kept no longer tracks the run: ConnectionError: no network"]
+    assert said == [
+        "dropsmith: the run goes on without the tracker kept, which failed: "
+        "ConnectionError: no network"
+    ]
     plain = train(setup, tmp_path / "plain", saving=NEVER)
     assert without_seconds(plain) == without_seconds(record)
     assert plain.id == record.id
@@ -78,9 +91,30 @@ def test_a_run_that_fails_lets_its_trackers_finish(tmp_path):
     assert kept.is_finished
 
 
-def test_a_tracker_that_cannot_begin_ends_the_run_in_one_sentence(tmp_path):
-    with pytest.raises(TaskError, match="kept cannot track the run: ValueError: no key"):
-        train(digits(), tmp_path / "run", trackers=[Kept("start")])
+def test_a_tracker_that_does_not_start_is_one_sentence_and_the_others_finish(tmp_path):
+    first = Kept()
+    with pytest.raises(TrackerError, match="kept did not start: ValueError: no key is given\n"):
+        train(digits(), tmp_path / "run", trackers=[first, Kept("start")])
+    assert first.is_finished
+
+
+@pytest.mark.parametrize("has_record", [True, False])
+def test_a_tracker_that_does_not_start_makes_no_record_and_removes_none(
+    has_record, tmp_path, monkeypatch
+):
+    def spread(work, jobs, processes, libraries=()):
+        yield from (Done(index, work(job, lambda *_: None)) for index, job in enumerate(jobs))
+
+    monkeypatch.setattr("dropsmith.compare.runs.spread", spread)
+    setup = digits()
+    if has_record:
+        Record(config=setup.to_json(), scores={"test_accuracy": 1.0}).save(tmp_path)
+    make = partial(make_record, trackers=[Kept("start")])
+    before = stored_record(setup, tmp_path)
+    assert (before is not None) == has_record
+    with pytest.raises(TrackerError, match="did not start"):
+        run([setup], tmp_path, processes=1, make=make, again=True)
+    assert stored_record(setup, tmp_path) == before
 
 
 @pytest.mark.parametrize(
@@ -93,14 +127,14 @@ def test_a_tracker_that_cannot_begin_ends_the_run_in_one_sentence(tmp_path):
     ],
 )
 def test_a_tracker_that_there_is_not_is_refused(name, words):
-    with pytest.raises(TaskError, match=words):
+    with pytest.raises(TrackerError, match=words):
         check_trackers([Kept(), name])
 
 
 def test_a_tracker_that_is_not_installed_is_one_sentence(monkeypatch):
     monkeypatch.setattr("accelerate.tracking.get_available_trackers", list)
     for name, library in (("wandb", "wandb"), ("comet_ml", "comet-ml"), ("trackio", "trackio")):
-        with pytest.raises(TaskError) as caught:
+        with pytest.raises(TrackerError) as caught:
             check_trackers([name])
         assert str(caught.value) == (
             f"the tracker {name} needs the library {library}, which is not installed\n"

@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from dropsmith.compare.stored_records import (
     CRASH_STATUS,
@@ -16,7 +16,7 @@ from dropsmith.compare.stored_records import (
     setup_id,
     stored_record,
 )
-from dropsmith.errors import TaskError, TrainingError
+from dropsmith.errors import TaskError, TrackerError, TrainingError
 from dropsmith.files import hold_folder, keep_trying
 from dropsmith.record import Record
 from dropsmith.train import LIBRARIES, Setup, code_hash, train
@@ -70,7 +70,8 @@ class Job:
     again: bool = False
 
 
-Make = Callable[[Job, Tell], Record]
+Make = Callable[[Job, Tell], "Record | TrackerError"]
+"""Makes the record of a job; a tracker that does not start is the error itself."""
 
 
 def run(
@@ -102,6 +103,7 @@ def run(
     Raises:
         BusyError: another process makes runs in this folder, and there are some to make.
         TaskError: there can be no such number of processes.
+        TrackerError: a tracker of a run does not start.
     """
     check_count("processes", processes, TaskError)
     records = [None if again else stored_record(setup, folder) for setup in setups]
@@ -174,11 +176,18 @@ def _record(event: Done | Died, setup: Setup) -> Record:
             "  put what starts the runs in a file, under\n"
             '  if __name__ == "__main__":'
         )
-    return event.result if isinstance(event, Done) else _lost_record(setup, event)
+    if isinstance(event, Died):
+        return _lost_record(setup, event)
+    if isinstance(event.result, TrackerError):
+        raise event.result
+    return event.result
 
 
-def make_record(job: Job, tell: Tell, trackers: Sequence[str] = ()) -> Record:
-    """Train one setup on one thread; what goes wrong is the record's status, never an exception."""
+def make_record(job: Job, tell: Tell, trackers: Sequence[Any] = ()) -> Record | TrackerError:
+    """Train one setup on one thread; the status of the record holds any error.
+
+    A tracker that does not start is no fault of the run, whose earlier record stays.
+    """
     import torch
 
     torch.set_num_threads(1)
@@ -192,6 +201,8 @@ def make_record(job: Job, tell: Tell, trackers: Sequence[str] = ()) -> Record:
             on_terms=terms.update,
             trackers=trackers,
         )
+    except TrackerError as error:
+        return error
     except TrainingError as error:  # a number of its own, such as a loss that is not finite
         record = _failure_record(job.setup, f"stopped: {_first_line(error)}")
         hashes = {

@@ -63,12 +63,12 @@ def train(
             the record (`record.json`), the weights, and what makes the model again. Of a run that
             leaves the test examples alone, the weights and the record (`<id>.json`).
         resume: go on from the checkpoint in `folder`, or return the record of a finished run.
-        progress: is told the share of the steps that is done.
+        progress: is called with the finished share of the steps.
         saving: when to write checkpoints; every 20 seconds where None.
-        on_evaluation: is told the curve's row after each evaluation that is made now.
-        on_terms: is told the means of the loss's terms after each step.
-        trackers: names such as `tensorboard`, or trackers of Accelerate, which are told the same,
-            the configuration before, and the scores at the end. They are no part of the run.
+        on_evaluation: is called with the curve's row after each evaluation of this call.
+        on_terms: is called with the means of the loss's terms after each step.
+        trackers: names such as `tensorboard`, or trackers of Accelerate. They log the
+            configuration, the rows of the curve and the final scores, and are no part of the run.
 
     Raises:
         TrainingError: the loss or its gradient is not finite. The error names the step, and the
@@ -76,7 +76,8 @@ def train(
         CheckpointError: the checkpoint or record in `folder` is of another run or model, or on
             other data.
         TaskError, DataError: the setup names what is not there, or begins from weights of another
-            model; or a tracker does not exist, is not installed or cannot begin.
+            model.
+        TrackerError: a tracker does not exist, is not installed or does not start.
     """
     task, data = task_and_data(setup)
     identity = {"config": setup.to_json(), "data_sha256": data.sha256}
@@ -100,7 +101,7 @@ def train(
             record = run.complete(
                 progress or _silent, saving or Saving(), tracking, on_terms or _silent
             )
-            tracking.log(record.scores, run.state.step)
+            tracking.log_final(record.scores, run.state.step)
         return record
 
 

@@ -1,7 +1,7 @@
 """The numbers of a run in trackers such as TensorBoard, Weights & Biases, MLflow and Trackio.
 
-Accelerate has a class for each; a run gives them its configuration, the row of its curve after each
-evaluation, and at its end its scores. A run is the same whether it is tracked or not.
+Accelerate has a class for each. A run logs its configuration at its start, the row of its curve
+after each evaluation, and its final scores at its end. Tracking changes nothing in a run.
 """
 
 import sys
@@ -10,29 +10,29 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from dropsmith.errors import TaskError, did_you_mean, excerpt
+from dropsmith.errors import TrackerError, did_you_mean, excerpt
 from dropsmith.train._setup import Setup
 from dropsmith.train.progress import EvaluationListener
 
 PROJECT = "dropsmith"
-"""The project, or experiment, of every run in a tracker."""
+"""The name of the project, which MLflow calls experiment, of every run."""
 
 FOLDER = "tracking"
-"""The folder beside the runs into which trackers write that have files."""
+"""The folder beside the runs for trackers that write files into a given folder."""
 
 _LONGEST = 250
-"""Characters of a setting; MLflow takes no more."""
+"""Characters of a setting: the limit of MLflow."""
 
 Tracker = Any
-"""The name of a tracker, or a `GeneralTracker` of Accelerate that was made already."""
+"""The name of a tracker, or a `GeneralTracker` of Accelerate."""
 
 
 def check_trackers(trackers: Sequence[Tracker]) -> None:
-    """Raise `TaskError` for the first tracker that there is not, or whose library is not installed.
+    """Raise `TrackerError` for the first tracker that is unknown or not installed.
 
     >>> check_trackers(["tensorbord"])
     Traceback (most recent call last):
-    dropsmith.errors.TaskError: no tracker is called 'tensorbord'
+    dropsmith.errors.TrackerError: no tracker is called 'tensorbord'
       there are: aim, clearml, comet_ml, dvclive, mlflow, swanlab, tensorboard, trackio, wandb
       did you mean 'tensorboard'?
     """
@@ -45,31 +45,31 @@ def check_trackers(trackers: Sequence[Tracker]) -> None:
         if isinstance(tracker, GeneralTracker):
             continue
         if tracker not in known:
-            raise TaskError(
+            raise TrackerError(
                 f"no tracker is called {excerpt(tracker)}\n  there are: {', '.join(known)}"
                 + did_you_mean(tracker, known)
             )
         if tracker not in installed:
             library = tracker.replace("_", "-")
-            raise TaskError(
+            raise TrackerError(
                 f"the tracker {tracker} needs the library {library}, which is not installed\n"
                 f"  pip install {library}"
             )
 
 
 class Tracking:
-    """The trackers of one run while it is made, for a `with` block: a listener to its evaluations.
+    """The trackers of one run, for a `with` block; a call logs the numbers of an evaluation.
 
-    A tracker that fails once the run has begun is left out, which one line on standard error says.
+    A tracker that fails during the run is dropped, with one line on standard error.
 
     Args:
-        trackers: their names, or trackers of Accelerate; none for `listener` alone.
+        trackers: names, or trackers of Accelerate; empty for `listener` alone.
         setup: of the run.
-        folder: of the run, beside whose siblings the trackers' files go.
-        listener: that hears of each evaluation first, and may end the run.
+        folder: of the run; files of trackers go into `tracking` beside it.
+        listener: is called with each evaluation before the trackers, and may end the run.
 
     Raises:
-        TaskError: on entering, a tracker does not exist, is not installed or cannot begin.
+        TrackerError: on entering, a tracker does not exist, is not installed or does not start.
     """
 
     def __init__(
@@ -85,42 +85,57 @@ class Tracking:
     def __enter__(self) -> "Tracking":
         if self.names:
             check_trackers(self.names)
-            self.trackers = self._begin()
+            self._start()
         return self
 
     def __exit__(self, *rest: object) -> None:
         self._each(lambda tracker: tracker.finish())
 
     def __call__(self, numbers: Mapping[str, float], /) -> None:
-        """Hear of an evaluation."""
+        """Log the numbers of an evaluation at its step."""
         if self.listener is not None:
             self.listener(numbers)
         self.log(numbers, int(numbers["step"]))
 
     def log(self, numbers: Mapping[str, float], step: int) -> None:
-        """Note numbers at a step."""
+        """Log numbers at a step."""
         values = {name: value for name, value in numbers.items() if name != "step"}
         self._each(lambda tracker: tracker.log(values, step=step))
 
-    def _begin(self) -> list[Any]:
+    def log_final(self, scores: Mapping[str, float], step: int) -> None:
+        """Log the scores of a finished run, those on validation as of the best weights.
+
+        In the curve, validation scores of the last step are of the last weights.
+        """
+        names = {
+            name: f"best_{name}" if name.startswith("validation_") else name for name in scores
+        }
+        self.log({names[name]: score for name, score in scores.items()}, step)
+
+    def _start(self) -> None:
+        """Start the trackers one by one; those that run are finished where a later one fails."""
+        for name in self.names:
+            try:
+                with redirect_stdout(sys.stderr):  # standard output may be JSON for machines
+                    self.trackers += self._tracker(name)
+            except Exception as error:
+                self._each(lambda tracker: tracker.finish())
+                raise TrackerError(
+                    f"the tracker {getattr(name, 'name', name)} did not start: "
+                    f"{type(error).__name__}: {_line(error)}\n"
+                    "  nothing was trained: mend this, or leave the tracker out"
+                ) from error
+
+    def _tracker(self, name: Tracker) -> list[Any]:
         from accelerate import Accelerator
 
         place = self.folder.parent / FOLDER / self.folder.name
-        try:
-            with redirect_stdout(sys.stderr):  # what a command prints for machines stays clean
-                accelerator = Accelerator(
-                    mixed_precision="no", log_with=list(self.names), project_dir=str(place)
-                )
-                accelerator.init_trackers(
-                    PROJECT,
-                    config=flat(self.setup.to_json()),
-                    init_kwargs=_settings(self.setup, self.folder),
-                )
-        except Exception as error:
-            names = ", ".join(str(getattr(tracker, "name", tracker)) for tracker in self.names)
-            raise TaskError(
-                f"{names} cannot track the run: {type(error).__name__}: {_line(error)}"
-            ) from error
+        accelerator = Accelerator(mixed_precision="no", log_with=[name], project_dir=str(place))
+        accelerator.init_trackers(
+            PROJECT,
+            config=flat(self.setup.to_json()),
+            init_kwargs=_settings(self.setup, self.folder),
+        )
         return list(accelerator.trackers)
 
     def _each(self, act: Callable[[Any], None]) -> None:
@@ -131,14 +146,14 @@ class Tracking:
             except Exception as error:
                 self.trackers.remove(tracker)
                 print(
-                    f"dropsmith: {tracker.name} no longer tracks the run: "
+                    f"dropsmith: the run goes on without the tracker {tracker.name}, which failed: "
                     f"{type(error).__name__}: {_line(error)}",
                     file=sys.stderr,
                 )
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A configuration as one level of short numbers and texts, as all trackers take it.
+    """A configuration as one level of numbers and short texts, which all trackers accept.
 
     >>> flat({"seed": 0, "budget": {"epochs": 2, "clip": None}, "samples_without": ["words"]})
     {'seed': 0, 'budget.epochs': 2, 'budget.clip': 'None', 'samples_without': "['words']"}
@@ -155,7 +170,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _settings(setup: Setup, folder: Path) -> dict[str, dict[str, Any]]:
-    """What trackers are told of a run beside its project; a resumed run goes on where they can."""
+    """The name of a run in each tracker, and settings by which a resumed run is continued."""
     name = f"{Path(setup.task).name} {setup.method} seed {setup.seed}"
     return {
         "wandb": {"name": name, "id": folder.name, "resume": "allow"},
