@@ -20,6 +20,7 @@ BUILT_IN = {
     "ObjectiveError": ValueError,
     "KernelError": RuntimeError,
     "TaskError": ValueError,
+    "TrackerError": ValueError,
     "DataError": ValueError,
     "TrainingError": RuntimeError,
     "CheckpointError": RuntimeError,
