@@ -21,7 +21,7 @@ from dropsmith.patterns import (
 )
 from dropsmith.plans import Plan, rule
 from dropsmith.prediction.draws import BLOCK, SampleSize, StandardError
-from dropsmith.prediction.prediction import Moments
+from dropsmith.prediction.moments import Moments
 from dropsmith.prediction.run_predict import predict
 from dropsmith.prediction.stream import stream_predictions
 from prediction.noisy import net, seeded

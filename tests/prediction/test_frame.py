@@ -8,6 +8,7 @@ import torch
 import dropsmith as ds
 from dropsmith.errors import DataError
 from dropsmith.prediction import join_predictions, one_pass
+from prediction.noisy import encoder, seeded
 
 NET = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Linear(4, 3))
 
@@ -74,10 +75,44 @@ def test_labels_that_may_hold_at_once_are_listed():
     assert table["probability_b"] == pytest.approx(logits[:, 1].sigmoid().tolist())
 
 
-def test_several_predictions_an_input_are_refused_in_a_sentence():
-    net = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Linear(4, 3))
-    with pytest.raises(DataError, match=r"one row for each input.*\(2, 7, 3\)"):
-        ds.predict(net, torch.randn(2, 7, 4), 4).to_frame()
+def test_an_input_of_several_items_has_a_row_for_each_that_is_no_padding():
+    torch.manual_seed(0)
+    kept = torch.tensor([[1, 1, 1], [1, 0, 0]]).bool()
+    prediction = ds.predict(NET, torch.randn(2, 3, 4), 4, mask=kept)
+    table = prediction.to_table()
+    assert (table["id"], table["item"]) == (["1", "1", "1", "2"], [0, 1, 2, 0])
+    rows = [(0, 0), (0, 1), (0, 2), (1, 0)]
+    for index, place in enumerate(rows):
+        probabilities = [table[f"probability_{c}"][index] for c in range(3)]
+        assert probabilities == prediction.mean[place].tolist()
+        assert table["entropy"][index] == float(prediction.entropy[place])
+
+
+def test_pixels_have_their_rows_and_columns():
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Dropout2d(0.5), torch.nn.Conv2d(3, 4, 1))
+    prediction = ds.predict(net, torch.randn(2, 3, 2, 3), 4)
+    table = prediction.to_table()
+    assert len(table["id"]) == 12
+    for index in range(12):
+        place = int(table["id"][index]) - 1, table["item_0"][index], table["item_1"][index]
+        image, row, column = place
+        assert table["probability_2"][index] == float(prediction.mean[image, 2, row, column])
+        assert table["mutual_information"][index] == float(prediction.mutual_information[place])
+
+
+def test_time_may_come_first():
+    torch.manual_seed(0)
+    prediction = ds.predict(encoder(batch_first=False), seeded(5, 3, 16), 4)
+    assert prediction.mean.shape == (5, 3, 16)
+    assert prediction.row_axis == 1
+    table = prediction.to_table()
+    assert (table["id"][4:6], table["item"][4:6]) == (["1", "2"], [4, 0])
+    assert table["probability_7"][9] == float(prediction.mean[4, 1, 7])
+    means = prediction.entropy.mean(0)
+    torch.testing.assert_close(prediction.average(prediction.entropy), means)
+    parts = [ds.predict(encoder(False), x, 4) for x in seeded(5, 3, 16).split(2, 1)]
+    assert join_predictions(parts).mean.shape == (5, 3, 16)
 
 
 def test_pandas_that_is_not_installed_is_said(monkeypatch):
@@ -99,3 +134,15 @@ def test_parts_that_are_joined_are_the_whole(kind):
     assert torch.equal(whole.draws.mean(0), torch.cat([p.draws.mean(0) for p in parts]))
     assert (whole.entropy is None) == (kind == "regression")
     assert len(whole.to_frame()) == 7
+
+
+def test_batches_of_several_lengths_are_not_joined():
+    parts = [ds.predict(NET, torch.ones(2, length, 4), 4) for length in (3, 5)]
+    with pytest.raises(DataError, match=r"several sizes[\s\S]*pad the inputs"):
+        join_predictions(parts)
+
+
+def test_masks_are_joined_where_some_batches_have_none():
+    kept = torch.tensor([[1, 0]]).bool()
+    parts = [ds.predict(NET, torch.ones(1, 2, 4), 4, mask=mask) for mask in (None, kept)]
+    assert join_predictions(parts).mask.tolist() == [[True, True], [True, False]]

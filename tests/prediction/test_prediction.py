@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropsmith.errors import NoiseError
-from dropsmith.prediction.prediction import Moments
+from dropsmith.prediction.moments import Moments
 
 
 def draws(samples=6, classes=3, scale=3.0, seed=0):

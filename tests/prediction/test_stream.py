@@ -9,7 +9,7 @@ from dropsmith.passes.view_values import state_of
 from dropsmith.patterns import Bernoulli, WordDropout
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
-from dropsmith.prediction import run_predict
+from dropsmith.prediction import run_samples
 from dropsmith.prediction.run_predict import predict
 from dropsmith.prediction.stream import stream_predictions
 from dropsmith.tasks import Stream
@@ -52,7 +52,7 @@ def test_how_many_samples_are_stacked_changes_nothing(plan, monkeypatch):
     model, found = net(), []
     with plan.installed(model, FEW):
         for memory in (1, 20_000, 2**24):
-            monkeypatch.setattr(run_predict, "MEMORY", memory)
+            monkeypatch.setattr(run_samples, "MEMORY", memory)
             found.append(read(model, Stream(TEXT, window=20, streams=3)))
     for other in found[1:]:
         torch.testing.assert_close(other, found[0], atol=1e-5, rtol=1e-4)

@@ -2,10 +2,13 @@
 
 from dropsmith.consistency.consistent import consistent, restore, terms_of
 from dropsmith.consistency.state import ConsistentOutput
+from dropsmith.consistency.task_loss import Problem, problem_of
 
 __all__ = [
     "ConsistentOutput",
+    "Problem",
     "consistent",
+    "problem_of",
     "restore",
     "terms_of",
 ]

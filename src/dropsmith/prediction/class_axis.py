@@ -1,104 +1,135 @@
-"""The axis of classes in a model's scores, found from the operation that made them.
+"""The dimension of classes in scores: by the model's class, by their product, by the labels.
 
-A convolution puts its channels in dimension 1, a product its units in the last; what follows may
-move them, and is looked at by size.
+None of them is taken where another contradicts it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from dropsmith.errors import NoiseError
-from dropsmith.interception import decode
+from dropsmith.prediction.heads import Head
+from dropsmith.prediction.kinds import WITH_CLASSES
+from dropsmith.prediction.product_trace import plain_axis
 
-_CONVOLUTIONS = {
-    F.conv1d,
-    F.conv2d,
-    F.conv3d,
-    F.conv_transpose1d,
-    F.conv_transpose2d,
-    F.conv_transpose3d,
-}
-_PRODUCTS = {
-    F.linear,
-    F.bilinear,
-    F.embedding,
-    torch.addmm,
-    torch.baddbmm,
-    torch.bmm,
-    torch.matmul,
-    torch.mm,
-    torch.einsum,
-    torch.cdist,
-    Tensor.__matmul__,
-    Tensor.__rmatmul__,
-    Tensor.bmm,
-    Tensor.matmul,
-    Tensor.mm,
-}
+_SAY = (
+    "  say it: predict(..., class_axis=1) for [batch, class, ...], class_axis=-1 for the last; "
+    'or kind="regression" for values, kind="multi_label" for labels that are each on or off'
+)
 
 
-class ProductTrace(TorchFunctionMode):
-    """Notes what each convolution and product of a forward returns, and its axis of units."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.results: list[tuple[Tensor, int]] = []
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        axis = 1 if func in _CONVOLUTIONS else -1 if func in _PRODUCTS else None
-        if axis is None and (call := decode(func, args, kwargs)) is not None:
-            axis = -1 if call.kind in ("attention", "between") else None
-        first = result[0] if isinstance(result, tuple) else result
-        if axis is not None and isinstance(first, Tensor) and first.ndim > 1:
-            weight = args[1] if len(args) > 1 else (kwargs or {}).get("weight", first)
-            has_rows = axis == -1 or first.ndim == weight.ndim  # else the first axis, without rows
-            self.results.append((first, axis if has_rows else 0))
-        return result
-
-
-def class_axis_of(scores: Tensor, results: Sequence[tuple[Tensor, int]]) -> int:
-    """The axis of classes in scores of three or more dimensions, counted from the end where last.
+def find_class_axis(
+    shape: tuple[int, ...],
+    head: Head,
+    batch: Any,
+    *,
+    stated: int | None,
+    traced: Callable[[], list[int]],
+) -> int:
+    """The dimension of scores that has the classes, or the quantiles.
 
     Args:
-        scores: of a few rows.
-        results: what the convolutions and products of the same forward returned, in order, each
-            with its axis of units.
+        shape: of the scores of a batch.
+        head: the output.
+        batch: as it was given, which may have `labels`.
+        stated: the dimension that the model states, or None.
+        traced: finds the dimensions that may hold the units of the product that made the scores.
 
     Raises:
-        NoiseError: it cannot be told.
+        NoiseError: it cannot be known, two ways to know it contradict each other, or there is no
+            such dimension.
     """
-    for result, axis in reversed(results):
-        if result.shape == scores.shape and torch.equal(result, scores):
-            return axis
-    for result, axis in reversed(results):
-        size = result.shape[axis]
-        places = [dim for dim in range(1, scores.ndim) if scores.shape[dim] == size]
-        if len(places) == 1:
-            return -1 if places[0] == scores.ndim - 1 else places[0]
-        if places:
-            break
+    if head.kind == "quantile":
+        return _quantile_axis(shape, head)
+    if head.class_axis is not None:
+        return checked_class_axis(shape, head.class_axis, head)
+    if len(shape) < 2:
+        raise NoiseError(
+            f"scores of shape {shape} are one number for each input, and no distribution over "
+            'classes\n  type kind="regression" for a value, kind="multi_label" for yes or no'
+        )
+    labels = labels_in(batch)
+    if labels is not None and labels.shape == shape and not labels.is_floating_point():
+        raise NoiseError(
+            f"labels have the shape of the scores, {shape}, so each score has a label of its own\n"
+            '  type kind="multi_label", or kind="classification" and class_axis=... for classes'
+        )
+    by_labels = axes_by_labels(shape, labels)
+    source = (
+        "the class of the model puts" if stated is not None else "the operations of the model put"
+    )
+    axes = [stated] if stated is not None else [-1] if len(shape) == 2 else traced()
+    readings = [f"{source} them in {_listed(axes, ' or ')}"] if axes else []
+    if labels is not None and by_labels:
+        readings.append(f"labels of shape {tuple(labels.shape)} fit {_listed(by_labels, ' or ')}")
+        axes = [axis for axis in by_labels if axis in axes or not axes]
+    if len(axes) != 1:
+        raise NoiseError(
+            f"cannot tell which dimension of scores of shape {shape} has the classes"
+            f"{': ' * bool(readings)}{', and '.join(readings)}\n{_SAY}"
+        )
+    return checked_class_axis(shape, axes[0], head)
+
+
+def labels_in(batch: Any) -> Tensor | None:
+    """The labels of a batch that is given by name, or None."""
+    labels = batch.get("labels") if isinstance(batch, Mapping) else None
+    return labels if isinstance(labels, Tensor) else None
+
+
+def axes_by_labels(shape: tuple[int, ...], labels: Tensor | None) -> list[int]:
+    """The dimensions of scores over which labels number the classes.
+
+    >>> import torch
+    >>> axes_by_labels((2, 3, 7), torch.tensor([[0, 2, 1, -100, 0, 0, 1]] * 2))
+    [1]
+    """
+    if labels is None or labels.is_floating_point() or not labels.numel():
+        return []
+    largest = int(labels.max())
+    return [
+        plain_axis(axis, len(shape))
+        for axis in range(1, len(shape))
+        if (*shape[:axis], *shape[axis + 1 :]) == labels.shape and largest < shape[axis]
+    ]
+
+
+def checked_class_axis(shape: tuple[int, ...], axis: int, head: Head) -> int:
+    """An axis; `NoiseError` where scores have no such one, or a single class along it."""
+    if not -len(shape) <= axis < len(shape):
+        raise NoiseError(
+            f"scores of shape {shape} have no dimension {axis}\n"
+            "  class_axis is the dimension of the classes, such as 1 or -1"
+        )
+    if shape[axis] == 1 and head.kind == "classification":
+        raise NoiseError(
+            f"scores of shape {shape} have one class, whose probability is always 1\n"
+            '  type kind="regression" for a value, kind="multi_label" for yes or no'
+        )
+    return axis
+
+
+def _quantile_axis(shape: tuple[int, ...], head: Head) -> int:
+    count = len(head.quantiles)
+    axes = [plain_axis(a, len(shape)) for a in range(1, len(shape)) if shape[a] == count]
+    if head.class_axis is not None:
+        axes = [a for a in axes if -len(shape) <= head.class_axis < len(shape)]
+        axes = [a for a in axes if a == plain_axis(head.class_axis, len(shape))]
+    if len(axes) == 1:
+        return axes[0]
+    found = f"the dimensions {_listed(axes)} have" if axes else "no dimension has"
     raise NoiseError(
-        f"cannot tell which dimension of scores of shape {tuple(scores.shape)} has the classes\n"
-        "  say it: predict(..., class_axis=1) for [batch, class, ...], class_axis=-1 for the last; "
-        'or kind="regression" for values, kind="multi_label" for labels that are each on or off'
+        f"outputs of shape {shape} have {count} quantiles along one dimension: {found} this size\n"
+        "  say which: predict(..., class_axis=-1), or give as many quantiles as the model predicts"
     )
 
 
-def check_class_axis(scores: Tensor, axis: int) -> None:
-    """Raise `NoiseError` where scores have no such axis, or a single class along it."""
-    if not -scores.ndim <= axis < scores.ndim:
-        raise NoiseError(
-            f"scores of shape {tuple(scores.shape)} have no dimension {axis}\n"
-            "  class_axis is the dimension of the classes, such as 1 or -1"
-        )
-    if scores.shape[axis] == 1:
-        raise NoiseError(
-            f"scores of shape {tuple(scores.shape)} have one class, whose probability is always 1\n"
-            '  type kind="regression" for a value, kind="multi_label" for yes or no'
-        )
+def has_axis(head: Head) -> bool:
+    """Say whether an output has a dimension of classes or of quantiles."""
+    return head.kind in WITH_CLASSES or head.kind == "quantile"
+
+
+def _listed(axes: list[int], last: str = " and ") -> str:
+    words = ["the last dimension" if axis == -1 else f"dimension {axis}" for axis in axes]
+    return last.join(words)

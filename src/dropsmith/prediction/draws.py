@@ -10,7 +10,9 @@ from torch import Tensor
 from dropsmith.errors import NoiseError, excerpt
 from dropsmith.instances import check_word
 from dropsmith.numbers import check_number, is_count
-from dropsmith.prediction.prediction import Moments
+from dropsmith.prediction.kinds import OF_VALUES
+from dropsmith.prediction.moments import Moments
+from dropsmith.prediction.padding import average_rows
 
 Draws = Literal["stratified", "independent"]
 """Stratified masks give the mean a smaller error; see `dropsmith.strata`."""
@@ -21,8 +23,7 @@ BLOCK = 13
 _LEAST, _MOST = 4, 100
 """Blocks from which a standard error is taken, and after which no more are drawn."""
 
-_TOLERANCES = {"regression": 0.1}
-_USUAL_TOLERANCE = 0.01
+_USUAL_TOLERANCE, _OF_VALUES = 0.01, 0.1
 
 
 def strata_of(draws: Draws, samples: int) -> int:
@@ -43,8 +44,8 @@ class SampleSize:
         samples: how many, at least 2; or `auto`.
         draws: `stratified` or `independent`.
         tolerance: the largest standard error of `auto`; None for the usual one. It is that of a
-            row's probabilities, as a root mean square over the classes; for regression, as a
-            share of the standard deviation of the samples.
+            row's probabilities, as a root mean square over the classes; of values, as a share of
+            the standard deviation of the samples.
 
     Raises:
         NoiseError: one of them is not what it should be.
@@ -97,7 +98,7 @@ class StandardError:
 
     def __init__(self, moments: Moments, tolerance: float | None) -> None:
         self.moments = moments
-        usual = _TOLERANCES.get(moments.kind, _USUAL_TOLERANCE)
+        usual = _OF_VALUES if moments.kind in OF_VALUES else _USUAL_TOLERANCE
         self.tolerance = usual if tolerance is None else tolerance
         self.reached = False
         self.blocks, self.sum, self.squares = 0, torch.zeros(()), torch.zeros(())
@@ -127,13 +128,18 @@ class StandardError:
         if self.blocks < 2:
             return inf
         error = self.squares / (self.blocks * (self.blocks - 1))
-        if self.moments.kind == "regression":
+        if self.moments.kind in OF_VALUES:
             spread = self.moments.squares.double() / max(self.moments.count - 1, 1)
             error = torch.where(spread > 0, error / spread, 0)
-        return sqrt(float(_row_means(error, self.moments).max()))
+        means = _row_means(error, self.moments)
+        return sqrt(float(means.max())) if means.numel() else 0.0
 
 
 def _row_means(values: Tensor, moments: Moments) -> Tensor:
-    if moments.kind == "classification":
-        return values.mean(moments.class_axis)
-    return values.flatten(1).mean(1) if values.ndim > 1 else values
+    """The means over what counts: of each item with classes, or else of each input."""
+    if moments.has_classes:
+        items = values.mean(moments.class_axis)
+        return items if moments.mask is None else items[moments.mask]
+    rows = values.movedim(moments.row_axis, 0)
+    means = average_rows(rows, moments.mask)
+    return means[~means.isnan()]

@@ -1,8 +1,4 @@
-"""The outcome of many noisy passes over one batch, as a value, and the sums it comes from.
-
-Nothing grows with the number of samples: means and squared deviations are carried along sample by
-sample (Welford, 1962), in float32, or float64 where the model computes in it.
-"""
+"""The outcome of many noisy passes over one batch, as a value."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,16 +7,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from dropsmith.batches import alike_within
-from dropsmith.errors import MissingExtra, NoiseError, did_you_mean, excerpt
+from dropsmith.errors import DataError, MissingExtra
 from dropsmith.prediction.frame import Table, prediction_table
-from dropsmith.terms import OUTPUT_KINDS, OutputKind, output_kind
+from dropsmith.prediction.intervals import normal_interval, quantile_interval
+from dropsmith.prediction.kinds import PredictionKind
+from dropsmith.prediction.padding import average_rows
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-_ROUNDING_UNITS = 64
-"""Units in the last place of the largest score that rounding may come to."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,27 +25,39 @@ class Prediction:
     sample is unsure about by itself (noise in the data); `mutual_information`, their difference,
     the part on which the samples disagree (what the model does not know; Houlsby et al. 2011).
 
+    Where a model predicts a variance beside its mean, `variance` is what the model does not know,
+    `data_variance` the noise in the data, and `total_variance` their sum (Kendall & Gal, 2017,
+    equation 9).
+
     Args:
-        kind: `classification` (softmax over the classes), `multi_label` (a sigmoid each) or
-            `regression`.
-        mean: probabilities, or values for regression: `[batch, ..., classes]`.
+        kind: of the outputs; see `prediction.PredictionKind`.
+        mean: probabilities, or values: `[batch, ..., classes]`. Of `quantile` outputs the mean of
+            each quantile.
         variance: of the samples around their mean; same shape. Independent samples are divided by
             their number less one. Stratified ones keep away from each other, and their squared
             deviations are too large by a factor of up to samples / (samples - 1): they are divided
             by their number. NaN where there is one pass alone.
         entropy: of the mean: `[batch, ...]` for classes, the shape of `mean` for labels, None for
-            values, which have no distribution.
+            values.
         expected_entropy: mean of the samples' entropies; shaped alike.
         mutual_information: between the outcome and the noise, never negative; shaped alike. None,
             as `expected_entropy`, where there is one pass alone: nothing then tells it.
         samples: how many passes were averaged; 1 for one pass without noise.
         draws: every sample, `[samples, batch, ..., classes]`, where they were kept.
-        class_axis: the dimension of `mean` that has the classes; None where there are none.
+        data_variance: of `gaussian` outputs, the mean of the variances that the samples predict.
+        data_draws: of `gaussian` outputs, the variance that every sample predicts, where they were
+            kept.
+        class_axis: the dimension of `mean` that has the classes, or the quantiles; None where
+            there are none.
+        quantiles: of `quantile` outputs, in the order of that dimension.
+        mask: True for the items that count, `[batch, ...]`, and False for padding; None where all
+            count.
+        row_axis: the dimension that counts the inputs; 1 where time comes first.
         names: of the inputs, where they have some.
         classes: names of the classes, where they are known.
     """
 
-    kind: OutputKind
+    kind: PredictionKind
     mean: Tensor
     variance: Tensor
     entropy: Tensor | None
@@ -59,16 +65,87 @@ class Prediction:
     mutual_information: Tensor | None
     samples: int
     draws: Tensor | None = None
+    data_variance: Tensor | None = None
+    data_draws: Tensor | None = None
     class_axis: int | None = None
+    quantiles: tuple[float, ...] = ()
+    mask: Tensor | None = None
+    row_axis: int = 0
     names: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
 
-    def to_frame(self) -> "DataFrame":
-        """A `pandas.DataFrame` with a row for each input.
+    @property
+    def total_variance(self) -> Tensor | None:
+        """`variance` and `data_variance` together; None where no variance is predicted."""
+        return None if self.data_variance is None else self.variance + self.data_variance
 
-        Its columns are `id`, the name of the input or its number from 1; `prediction`; then of
-        classes `probability_…` for each, `entropy` and `mutual_information` in nats; of values
-        `standard_deviation`, that of the samples.
+    def interval(
+        self, level: float = 0.95, *, data_variance: float | Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The lower and the upper end of an interval in which a new value lies.
+
+        Of `gaussian` outputs, that of a normal distribution of the mean and the total variance. Of
+        `quantile` outputs, the mean quantiles at (1 - level) / 2 and (1 + level) / 2, in the order
+        of their size where they cross (Chernozhukov, Fernández-Val & Galichon, 2010).
+
+        >>> import dropsmith as ds
+        >>> _ = torch.manual_seed(0)
+        >>> net = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Linear(4, 1))
+        >>> prediction = ds.predict(net, torch.ones(3, 4), samples=20, kind="regression")
+        >>> lower, upper = prediction.interval(0.9, data_variance=0.25)
+        >>> bool((lower < prediction.mean).all() and (prediction.mean < upper).all())
+        True
+
+        Args:
+            level: the share of new values that should lie in it, between 0 and 1.
+            data_variance: the variance of the noise in the data, for a model of `regression`,
+                which does not predict it (the inverse of the model precision of Gal & Ghahramani,
+                2016, equation 7); 0 for an interval of the mean alone.
+
+        Raises:
+            NoiseError: the outputs have no interval, lack the quantiles, or nothing says how large
+                the noise in the data is.
+        """
+        if self.kind == "quantile":
+            return quantile_interval(self.mean, self.class_axis, self.quantiles, level)
+        noise = self.data_variance if data_variance is None else data_variance
+        return normal_interval(self.kind, self.mean, self.variance, noise, level)
+
+    def average(self, values: Tensor) -> Tensor:
+        """The mean of some numbers over the items of each input, `[batch]`; padding left out.
+
+        >>> import dropsmith as ds
+        >>> _ = torch.manual_seed(0)
+        >>> tagger = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Linear(4, 3))
+        >>> words, kept = torch.randn(2, 5, 4), torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]])
+        >>> prediction = ds.predict(tagger, words, samples=8, mask=kept.bool())
+        >>> prediction.average(prediction.entropy).shape
+        torch.Size([2])
+
+        Args:
+            values: of each item, such as `prediction.entropy`: `[batch, ...]`, with the dimensions
+                of `mask` first. An input of which nothing counts has not-a-number.
+        """
+        axis = self.item_row_axis
+        mask = None if self.mask is None else self.mask.movedim(axis, 0)
+        return average_rows(values.movedim(axis, 0), mask)
+
+    @property
+    def item_row_axis(self) -> int:
+        """The dimension that counts the inputs in what has no dimension of classes."""
+        axis = self.class_axis
+        before = axis is not None and axis % self.mean.ndim < self.row_axis
+        return self.row_axis - 1 if before else self.row_axis
+
+    def to_frame(self) -> "DataFrame":
+        """A `pandas.DataFrame` with a row for each input, or for each item of an input.
+
+        Its columns are `id`, the name of the input or its number from 1; where an input has several
+        items, such as words or pixels, `item`, their place from 0 (or `item_0`, `item_1`, … for
+        rows, columns, …), without padding; `prediction`; then of classes `probability_…` for each,
+        `entropy` and `mutual_information` in nats; of values `standard_deviation`, that of the
+        samples, and where the model predicts a variance `data_deviation` and `total_deviation`; of
+        quantiles `quantile_…` for each and their deviations.
 
         >>> import dropsmith as ds
         >>> _ = torch.manual_seed(0)
@@ -79,7 +156,6 @@ class Prediction:
 
         Raises:
             MissingExtra: pandas is not installed.
-            DataError: there are several predictions for an input, such as one for each pixel.
         """
         table = self.to_table()
         try:
@@ -89,20 +165,14 @@ class Prediction:
         return pandas.DataFrame(table)
 
     def to_table(self) -> Table:
-        """The columns of `to_frame` by name, as lists; None stands where a number is not known.
+        """The columns of `to_frame` by name, as lists; None stands where a number is not known."""
+        return prediction_table(self)
 
-        Raises:
-            DataError: there are several predictions for an input, such as one for each pixel.
-        """
-        return prediction_table(
-            self.kind,
-            self.mean,
-            variance=self.variance,
-            entropy=self.entropy,
-            information=self.mutual_information,
-            names=self.names,
-            classes=self.classes,
-        )
+
+_TENSORS = (
+    *("mean", "variance", "entropy", "expected_entropy", "mutual_information"),
+    *("data_variance", "mask"),
+)
 
 
 def join_predictions(predictions: Sequence[Prediction]) -> Prediction:
@@ -113,140 +183,45 @@ def join_predictions(predictions: Sequence[Prediction]) -> Prediction:
     >>> parts = [ds.predict(net, batch, samples=5) for batch in torch.ones(6, 4).split(4)]
     >>> join_predictions(parts).mean.shape
     torch.Size([6, 2])
+
+    Raises:
+        DataError: inputs of one batch have more items than those of another, such as words.
     """
-    tensors = ("mean", "variance", "entropy", "expected_entropy", "mutual_information")
-    columns = {name: [getattr(part, name) for part in predictions] for name in tensors}
-    draws = [part.draws for part in predictions if part.draws is not None]
-    return replace(
-        predictions[0],
-        names=tuple(name for part in predictions for name in part.names),
-        draws=torch.cat(draws, dim=1) if draws else None,
-        **{name: None if parts[0] is None else torch.cat(parts) for name, parts in columns.items()},
-    )
-
-
-def one_pass(logits: Tensor, kind: OutputKind, class_axis: int = -1) -> Prediction:
-    """The prediction of scores that one pass without noise returned.
-
-    >>> prediction = one_pass(torch.zeros(1, 2), "classification")
-    >>> prediction.mean, prediction.mutual_information
-    (tensor([[0.5000, 0.5000]]), None)
-    """
-    moments = Moments(kind, class_axis=class_axis)
-    moments.add(logits)
-    prediction = moments.prediction()
-    return replace(
-        prediction,
-        variance=torch.full_like(prediction.variance, float("nan")),
-        expected_entropy=None,
-        mutual_information=None,
-    )
-
-
-class Moments:
-    """Sums over the samples so far.
-
-    Args:
-        kind: what the outputs are.
-        keep: whether to hold on to every sample.
-        class_axis: the dimension of the scores that has the classes.
-        stratified: whether the samples' masks are.
-    """
-
-    def __init__(
-        self,
-        kind: OutputKind,
-        keep: bool = False,
-        class_axis: int = -1,
-        stratified: bool = False,
-    ) -> None:
-        kind = output_kind(kind)
-        if kind not in OUTPUT_KINDS:
-            raise NoiseError(
-                f"predict: no kind of output is called {excerpt(kind)}\n"
-                f"  there are: {', '.join(OUTPUT_KINDS)}" + did_you_mean(kind, OUTPUT_KINDS)
-            )
-        self.kind: OutputKind = kind
-        self.stratified = stratified
-        self.class_axis = class_axis
-        self.count = 0
-        self.differ = False
-        self.first = self.mean = self.squares = self.entropies = torch.zeros(())
-        self.draws: list[Tensor] | None = [] if keep else None
-
-    def add(self, logits: Tensor) -> None:
-        """Take in the scores of one sample."""
-        sample, entropy = _read(logits, self.kind, self.class_axis)
-        if not self.count:
-            self.first = logits.clone()
-            self.mean, self.squares = torch.zeros_like(sample), torch.zeros_like(sample)
-            self.entropies = torch.zeros_like(entropy)
-        elif not self.differ:
-            rounding = _ROUNDING_UNITS * torch.finfo(logits.dtype).eps
-            self.differ = not alike_within(logits, self.first, rounding)
-        self.count += 1
-        away = sample - self.mean
-        self.mean += away / self.count
-        self.squares += away * (sample - self.mean)
-        self.entropies += (entropy - self.entropies) / self.count
-        if self.draws is not None:
-            self.draws.append(sample)
-
-    def add_block(self, logits: Tensor) -> None:
-        """Take in the scores of several samples, `[samples, ...]` (Chan, Golub & LeVeque, 1983)."""
-        if len(logits) < 2 or not self.count:
-            self.add(logits[0])
-            if len(logits) > 1:
-                self.add_block(logits[1:])
-            return
-        axis = self.class_axis if self.class_axis < 0 else self.class_axis + 1
-        block, entropy = _read(logits, self.kind, axis)
-        count, total = len(block), self.count + len(block)
-        rounding = _ROUNDING_UNITS * torch.finfo(logits.dtype).eps
-        self.differ = self.differ or not all(
-            alike_within(sample, self.first, rounding) for sample in logits
+    axis = predictions[0].row_axis
+    shapes = {(*part.mean.shape[:axis], *part.mean.shape[axis + 1 :]) for part in predictions}
+    if len(shapes) > 1:
+        raise DataError(
+            "predictions of inputs of several sizes cannot be joined: "
+            f"{' and '.join(map(str, sorted(shapes)))}\n"
+            "  pad the inputs to one length, or keep the predictions of the batches apart"
         )
-        mean = block.mean(0)
-        away = mean - self.mean
-        self.squares += (block - mean).square_().sum(0) + away.square() * (
-            self.count * count / total
-        )
-        self.mean += away * (count / total)
-        if entropy.ndim:
-            self.entropies += (entropy.mean(0) - self.entropies) * (count / total)
-        self.count = total
-        if self.draws is not None:
-            self.draws += list(block)
-
-    def prediction(self) -> Prediction:
-        """The prediction that the samples so far amount to."""
-        unsure = _entropy(self.mean, self.kind, self.class_axis)
-        has = self.kind != "regression"
-        return Prediction(
-            kind=self.kind,
-            mean=self.mean,
-            variance=self.squares / max(self.count - (not self.stratified), 1),
-            entropy=unsure if has else None,
-            expected_entropy=self.entropies if has else None,
-            # Jensen's inequality; rounding alone could bring it below zero.
-            mutual_information=(unsure - self.entropies).clamp(min=0) if has else None,
-            samples=self.count,
-            draws=torch.stack(self.draws) if self.draws is not None else None,
-            class_axis=self.class_axis if self.kind == "classification" else None,
-        )
+    columns = {name: [getattr(part, name) for part in predictions] for name in _TENSORS}
+    columns["mask"] = _masks(predictions)
+    joined = {
+        name: None if parts[0] is None else torch.cat(parts, axis)
+        for name, parts in columns.items()
+    }
+    for name in ("draws", "data_draws"):
+        draws = [getattr(part, name) for part in predictions]
+        joined[name] = None if draws[0] is None else torch.cat(draws, dim=axis + 1)
+    names = tuple(name for part in predictions for name in part.names)
+    return replace(predictions[0], names=names, **joined)
 
 
-def _read(logits: Tensor, kind: OutputKind, axis: int) -> tuple[Tensor, Tensor]:
-    scores = logits if logits.dtype == torch.float64 else logits.float()
-    if kind == "regression":
-        return scores, scores.new_zeros(())
-    mean = scores.softmax(axis) if kind == "classification" else scores.sigmoid()
-    return mean, _entropy(mean, kind, axis)
+def _class_dim(prediction: Prediction) -> int | None:
+    axis = prediction.class_axis
+    return None if axis is None else axis % prediction.mean.ndim
 
 
-def _entropy(probability: Tensor, kind: OutputKind, axis: int) -> Tensor:
-    if kind == "classification":
-        return torch.special.entr(probability).sum(axis)
-    if kind == "multi_label":
-        return torch.special.entr(probability) + torch.special.entr(1 - probability)
-    return probability.new_zeros(())
+def _masks(predictions: Sequence[Prediction]) -> list[Tensor | None]:
+    """The masks of predictions, those that leave nothing out too where some have one."""
+    masks = [part.mask for part in predictions]
+    first = next((mask for mask in masks if mask is not None), None)
+    if first is None:
+        return masks
+    sizes = [
+        [size for dim, size in enumerate(part.mean.shape) if dim != _class_dim(part)]
+        for part in predictions
+    ]
+    whole = [first.new_ones(items[: first.ndim]) for items in sizes]
+    return [full if mask is None else mask for mask, full in zip(masks, whole, strict=True)]

@@ -11,6 +11,7 @@ from torch import Tensor
 from dropsmith.batches import close
 from dropsmith.errors import AxisError, ViewError
 from dropsmith.passes import Mode
+from dropsmith.prediction.heads import Parts
 from dropsmith.prediction.no_uncertainty import no_noise
 from dropsmith.prediction.peak_memory import PeakMemory
 from dropsmith.prediction.replay import Entry, Player, Recorder, Script, through
@@ -28,13 +29,13 @@ class Probe:
         stack: whether several samples may share one forward.
         script: what the work before the first draw returns, or None where it cannot be replayed.
         row_bytes: how much memory one more row takes.
-        scores: what the model gave for the few rows.
+        shapes: of the scores that the model gave for the few rows.
     """
 
     stack: bool
     script: Script | None
     row_bytes: float
-    scores: Tensor
+    shapes: tuple[torch.Size, ...]
 
     def copies(self, rows: int, memory: int) -> int:
         """How many samples share a forward over a batch of some rows, within bytes of memory."""
@@ -45,7 +46,7 @@ class Probe:
 class _Trial:
     """One observed pass."""
 
-    logits: list[Tensor]
+    logits: list[Parts]
     entries: list[Entry]
     peak: int
 
@@ -64,11 +65,14 @@ def probe(sampler: Sampler, mode: Mode, replay: bool) -> Probe:
     pair = None if mode == "looped" else _pair(sampler, alone, mode)
     script = _script(sampler, alone, pair) if replay else None
     # Scores are also copied, turned into probabilities and summed up.
-    floor = 4 * alone.logits[0].numel() * alone.logits[0].element_size()
+    floor = 4 * sum(part.numel() * part.element_size() for part in alone.logits[0])
     growth = max(pair.peak - alone.peak if pair is not None else 0, floor)
     rows = sampler.layout.argument_rows(sampler.probe_inputs)
     return Probe(
-        stack=pair is not None, script=script, row_bytes=growth / rows, scores=alone.logits[0]
+        stack=pair is not None,
+        script=script,
+        row_bytes=growth / rows,
+        shapes=tuple(part.shape for part in alone.logits[0]),
     )
 
 
@@ -118,7 +122,7 @@ def _script(sampler: Sampler, alone: _Trial, pair: _Trial | None) -> Script | No
     return script if _replays(sampler, player, expected) else None
 
 
-def _replays(sampler: Sampler, player: Player, expected: list[Tensor]) -> bool:
+def _replays(sampler: Sampler, player: Player, expected: list[Parts]) -> bool:
     """Say whether a replay gives the scores that are expected."""
     try:
         with through(sampler.model, player):
@@ -159,6 +163,7 @@ def _row_dim(alone: Tensor, pair: Tensor) -> int | None:
     return _UNCLEAR
 
 
-def _same(first: list[Tensor], second: list[Tensor]) -> bool:
+def _same(first: list[Parts], second: list[Parts]) -> bool:
     """Equal up to the rounding of products over other numbers of rows."""
-    return all(close(b, a) for a, b in zip(first, second, strict=True))
+    pairs = zip(first, second, strict=True)
+    return all(close(b, a) for one, two in pairs for a, b in zip(one, two, strict=True))

@@ -1,7 +1,7 @@
 """A sampler: it runs a model for samples of its noise, each a function of a seed and its number."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,13 +11,16 @@ from torch import Tensor, nn
 from dropsmith.batches import Arguments, Layout
 from dropsmith.kernels import lazy_logits
 from dropsmith.noise import PREDICTION, Installation, check_rules_ran
-from dropsmith.passes import Scores, ViewRequest, ViewRun, has_spans, logits_of, plan_run
-from dropsmith.prediction.class_axis import ProductTrace, class_axis_of
+from dropsmith.passes import ViewRequest, ViewRun, has_spans, plan_run
+from dropsmith.prediction.heads import Head, Parts
 from dropsmith.prediction.native_rules import native_assignments
+from dropsmith.prediction.product_trace import ProductTrace, unit_axes
 from dropsmith.prediction.trial_memory import TrialMemory
 from dropsmith.rng import Key
 
 _NOTHING: Mapping[str, Any] = {}
+_MOST_PROBES = 64
+"""Results that are remembered for a kind of batch: a new function for scores is a new one."""
 
 
 class Sampler:
@@ -44,7 +47,7 @@ class Sampler:
         memory: TrialMemory,
     ) -> None:
         self.layout, self.probe_inputs, self.probes = layout, memory.probe_inputs, memory.probes
-        self.scores: Scores | None = None
+        self.heads: tuple[Head, ...] = (Head(),)
         self.strata = 0
         self.model, self.installation, self.native_rules = model, installation, native_rules
         self.step, self.noise = step, installation.noise
@@ -54,11 +57,25 @@ class Sampler:
         self.generators = [torch.default_generator, *cuda]
         self.states = [generator.get_state() for generator in self.generators]
 
-    def sample(self, inputs: Arguments, numbers: tuple[int, ...]) -> list[Tensor]:
+    def sample(self, inputs: Arguments, numbers: tuple[int, ...]) -> list[Parts]:
         """The scores of some samples, whose numbers follow one another, for one batch."""
         run = self.plan(inputs, numbers)
         views = run.finish(self.output(run))
-        return [logits_of(output, self.scores).detach() for output in views.outputs]
+        return [self.parts(output) for output in views.outputs]
+
+    def parts(self, output: Any) -> Parts:
+        """The scores of all outputs in what the model returned."""
+        parts = (part for head in self.heads for part in head.parts(output))
+        return tuple(part.detach() for part in parts)
+
+    def remembered(self, name: tuple[Any, ...], find: Callable[[], Any]) -> Any:
+        """What trying the model has shown of these outputs under a name; found where it is new."""
+        key = (name, tuple(head.places for head in self.heads))
+        if key not in self.probes:
+            if len(self.probes) >= _MOST_PROBES:
+                self.probes.clear()
+            self.probes[key] = find()
+        return self.probes[key]
 
     def plan(self, inputs: Arguments, numbers: tuple[int, ...]) -> ViewRun:
         """The run of these samples, stacked where they are several.
@@ -87,25 +104,24 @@ class Sampler:
         finally:
             run.close()
 
-    def class_axis(self, scores: Tensor) -> int:
-        """The dimension of the scores that has the classes.
+    def unit_axes(self, head: Head) -> list[int]:
+        """The dimensions of an output's scores that may hold the units of what made them."""
 
-        Args:
-            scores: of a few rows.
+        def run(trace: ProductTrace) -> Tensor:
+            with trace:
+                output = self.output(self.plan(self.probe_inputs, (0,)))
+            if head.places == (None,) and has_spans(output):
+                # The starts and the ends of spans, each over the places of a text.
+                raise _AxisIsKnown
+            scores = head.parts(output)[0]
+            if isinstance(scores, lazy_logits.LazyLogits):
+                raise _AxisIsKnown
+            return scores
 
-        Raises:
-            NoiseError: it cannot be told.
-        """
-        if scores.ndim < 3:
-            return -1
-        with ProductTrace() as trace:
-            output = self.output(self.plan(self.probe_inputs, (0,)))
-        scores = logits_of(output, self.scores)
-        if isinstance(scores, lazy_logits.LazyLogits):
-            return -1
-        if self.scores is None and has_spans(output):
-            return -1
-        return class_axis_of(scores, trace.results)
+        try:
+            return unit_axes(run)
+        except _AxisIsKnown:
+            return [-1]
 
     def _start(self, number: int) -> None:
         self.noise.draw_counts = {}
@@ -137,3 +153,7 @@ class Sampler:
                 f"noise is not in this prediction ({len(silent)} such sites)",
                 stacklevel=5,
             )
+
+
+class _AxisIsKnown(Exception):
+    """The form of an output tells that its classes come last."""

@@ -11,12 +11,11 @@ from torch import Tensor, nn
 from dropsmith.batches import arguments
 from dropsmith.errors import NoiseError, excerpt
 from dropsmith.noise import plan_of, sites
-from dropsmith.passes import logits_of
 from dropsmith.patterns import Off
 from dropsmith.plans import Kind, Plan, rule, select
 from dropsmith.prediction.draws import Draws, strata_of
 from dropsmith.prediction.probe import Probe, probe
-from dropsmith.prediction.run_predict import budget_of, parts_of, unwrapped
+from dropsmith.prediction.run_samples import budget_of, chunks_of, unwrapped
 from dropsmith.prediction.sampler import Sampler
 from dropsmith.prediction.sampling import sampling
 from dropsmith.terms import output_kind
@@ -64,7 +63,7 @@ class PredictionStream:
             run = self.sampler.plan(inputs, numbers)
             output = self.sampler.output(run, self.states.get(index, {}))
             self.states[index] = dict(self.carry(output))
-            part = self._sum(logits_of(output, self.sampler.scores), len(numbers))
+            part = self._sum(self.sampler.parts(output)[0], len(numbers))
             total = part if total is None else self._add(total, part)
         assert total is not None
         return (
@@ -75,7 +74,7 @@ class PredictionStream:
 
     def _parts(self, rows: int) -> list[tuple[int, ...]]:
         copies = self.way.copies(rows, budget_of(self.sampler.model))
-        return list(parts_of(range(self.samples), copies))
+        return list(chunks_of(range(self.samples), copies))
 
     def _sum(self, scores: Tensor, copies: int) -> Tensor:
         scores = scores.float().unflatten(0, (copies, -1))
