@@ -56,3 +56,11 @@ def test_without_samples_or_classes_it_is_refused():
         variation_ratio(ds.predict(net(), x, samples=5))
     with pytest.raises(ViewError, match="values have no variation ratio"):
         variation_ratio(ds.predict(net(1), x, samples=5, keep=True, kind="regression"))
+
+
+def test_quantiles_have_no_variation_ratio():
+    found = ds.predict(
+        net(2), torch.ones(2, 4), 4, kind="quantile", quantiles=(0.1, 0.9), keep=True
+    )
+    with pytest.raises(ViewError, match="values have no"):
+        variation_ratio(found)

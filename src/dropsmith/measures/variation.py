@@ -27,7 +27,7 @@ def variation_ratio(prediction: Prediction) -> Tensor:
     """
     if not isinstance(prediction, Prediction):
         raise ViewError(f"a variation ratio is of a prediction, got {excerpt(prediction)}")
-    if prediction.kind == "regression":
+    if prediction.entropy is None:
         raise ViewError("values have no variation ratio\n  their spread is prediction.variance")
     if prediction.draws is None:
         raise ViewError(
