@@ -1,9 +1,12 @@
 """The site of docs/ is built without a warning, and shows the docstrings."""
 
+import re
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -49,6 +52,30 @@ def test_every_public_name_is_on_a_page_of_the_reference():
         "__version__",
     }  # a page, modules, a text
     assert set(dropsmith.__all__) - set(names) == others
+
+
+def test_the_reference_has_each_name_as_users_type_it(site):
+    for page in (site / "reference").rglob("index.html"):
+        heads = re.findall(
+            r'<h2 id="dropsmith[^"]*" class="doc doc-heading">(.*?)</h2>',
+            page.read_text(),
+            re.DOTALL,
+        )
+        names = [re.sub(r"<[^>]*>|\s|&para;", " ", head).split()[0] for head in heads]
+        assert names
+        assert len(names) == len(set(names))
+        modules = [name for name in names if isinstance(_object_at(name), ModuleType)]
+        assert modules in ([], ["dropsmith.errors"])
+
+
+def _object_at(name):
+    """The object of a full name, such as `dropsmith.spaces.conv`."""
+    found = dropsmith
+    for word in name.split(".")[1:]:
+        if not hasattr(found, word):
+            import_module(f"{found.__name__}.{word}")
+        found = getattr(found, word)
+    return found
 
 
 def test_docstrings_are_pages_with_their_examples_as_code(site):
