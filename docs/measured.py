@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from os.path import relpath
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 Run = dict[str, Any]
@@ -11,6 +12,13 @@ Run = dict[str, Any]
 THROUGHPUT, COORDINATOR = "search_throughput", "search_coordinator"
 STRATA = "stratified-samples"
 SAMPLERS, NOISE = "samplers-on-digits", "score-noise-on-digits"
+ACTIVE, WRONG = "active-learning-on-digits", "wrong-labels-on-digits"
+
+PICTURES = {
+    SAMPLERS: "The best score so far of each sampler, over trials",
+    ACTIVE: "Test accuracy over the number of labels, for each way of choosing them",
+}
+"""What the pictures beside results show."""
 
 RENAMED = {
     "agreeing_head": "fused_linear_consistency",
@@ -39,9 +47,13 @@ def measured(results: Path, page: Path) -> dict[str, str]:
         path = results / "search" / f"{name}.json"
         if path.exists():
             known[name] = make(json.loads(path.read_text()))
-    picture = results / "search" / f"{SAMPLERS}.svg"
-    if picture.exists():
-        known[SAMPLERS] += _picture(picture, page)
+    for name, make in ((ACTIVE, of_active), (WRONG, of_wrong_labels)):
+        path = results / "uncertainty" / f"{name}.json"
+        if path.exists():
+            known[name] = make(json.loads(path.read_text()))
+    for name, content in PICTURES.items():
+        for picture in results.glob(f"*/{name}.svg"):
+            known[name] += _picture(picture, page, content)
     return known
 
 
@@ -195,10 +207,52 @@ def _needed(goal: Run) -> str:
     return f"{trials} ({goal['searches_that_did']})"
 
 
-def _picture(picture: Path, page: Path) -> str:
+def of_active(result: Run) -> str:
+    """The test accuracy by number of labels and way of choosing them."""
+    counts, curves = result["labels"], result["accuracy"]
+    shown = [place for place, count in enumerate(counts) if count % 40 == 20]
+    rows = [
+        (way, *(_mean_and_deviation([run[place] for run in runs]) for place in shown))
+        for way, runs in curves.items()
+    ]
+    heads = ("labels chosen by", *(f"{counts[place]} labels" for place in shown))
+    seeds = len(next(iter(curves.values())))
+    said = (
+        f"Test accuracy in per cent, mean ± standard deviation of {seeds} seeds. "
+        f"{_where(result)}; made by `{result['command']}`."
+    )
+    return f"\n{_table(heads, rows)}\n\n{said}\n"
+
+
+def of_wrong_labels(result: Run) -> str:
+    """How many wrong labels stand first in the list, by one pass and by the mean of samples."""
+    rows = [
+        (
+            f"{row['share']:.0%}",
+            way,
+            _mean_and_deviation([seed[f"{way}: found"] / seed["wrong labels"] for seed in seeds]),
+            f"{fmean(seed[f'{way}: area'] for seed in seeds):.4f}",
+        )
+        for row in result["rows"]
+        for seeds in (row["seeds"],)
+        for way in ("one pass", "mean of samples")
+    ]
+    heads = ("wrong labels", "by", "found (%) in a list as long as there are wrong labels", "area")
+    said = (
+        f"Mean ± standard deviation of {len(result['rows'][0]['seeds'])} seeds. {_where(result)}; "
+        f"made by `{result['command']}`."
+    )
+    return f"\n{_table(heads, rows, left=2)}\n\n{said}\n"
+
+
+def _mean_and_deviation(shares: list[float]) -> str:
+    return f"{100 * fmean(shares):.1f} ± {100 * stdev(shares):.1f}"
+
+
+def _picture(picture: Path, page: Path, content: str) -> str:
     copy = picture.parents[2] / "docs" / "images" / picture.name
     link = Path(relpath(copy, page.parent)).as_posix()
-    return f"\n![The best score so far of each sampler, over trials]({link})\n"
+    return f"\n![{content}]({link})\n"
 
 
 def _where(run: Run) -> str:

@@ -97,7 +97,7 @@ def of_recipes(folder: Path) -> str:
 def fill(root: Path, results: Path) -> list[Path]:
     """Write every generated block below `root`; return the files that have one."""
     known = comparisons(results)
-    for picture in results.glob("search/*.svg"):
+    for picture in results.glob("*/*.svg"):
         # A site holds what lies in docs/ alone.
         shutil.copy(picture, root / "docs" / "images")
     pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]

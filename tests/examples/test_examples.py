@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -9,12 +10,17 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
+
+import dropsmith as ds
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HERE = (
     "find_dead_dropout",
+    "find_wrong_labels",
     "fine_tune_bert_r_drop",
     "how_sure_is_it",
+    "label_the_unsure",
     "own_table",
     "search_a_pattern",
     "variational_lstm_language_model",
@@ -216,3 +222,36 @@ def test_two_processes_that_share_a_model_train_on_the_term() -> None:
     assert sorted(numbers(r"process (\d), its last batch: .*consistency", text)) == [0, 1]
     (share,) = numbers(r"test accuracy ([\d.]+)%", text)
     assert 0 <= share <= 100
+
+
+def test_labels_are_asked_for_where_samples_disagree(capsys, tmp_path):
+    out, picture = tmp_path / "curves.json", tmp_path / "curves.svg"
+    line = f"--seeds 2 --rounds 2 --samples 10 --steps 60 --out {out} --picture {picture}"
+    text = printed("label_the_unsure", line, capsys)
+    curves = json.loads(out.read_text())
+    assert curves["labels"] == [20, 30, 40]
+    for way, runs in curves["accuracy"].items():
+        assert way in text
+        assert [len(run) for run in runs] == [3, 3]
+        assert min(min(run) for run in runs) > 0.3  # a tenth would be chance
+    firsts = {tuple(run[0] for run in runs) for runs in curves["accuracy"].values()}
+    assert len(firsts) == 1  # all ways begin with the same labels
+    assert "<svg" in picture.read_text()
+
+
+def test_the_inputs_that_are_chosen_have_the_largest_mutual_information():
+    example = load("label_the_unsure")
+    images = torch.rand(40, 64)
+    model = example.train((torch.rand(20, 64), torch.arange(20) % 10), 0, 20)
+    chosen = example.choose("mutual information", model, images, 20, torch.Generator())
+    information = ds.predict(model, images, samples=20).mutual_information
+    left = [n for n in range(40) if n not in chosen.tolist()]
+    assert information[chosen].min() >= information[left].max()
+
+
+def test_wrong_labels_stand_first_in_the_list(capsys):
+    text = printed("find_wrong_labels", "--seeds 1 --epochs 6 --samples 10", capsys)
+    (count,) = numbers(r"^(\d+) wrong labels among 1797", text)
+    for found in numbers(r"([\d.]+) wrong among the first", text):
+        assert found > 0.7 * count  # of labels at random, one in twenty would be
+    assert min(numbers(r"area ([\d.]+)", text)) > 0.95
