@@ -200,3 +200,14 @@ def test_a_tolerance_of_zero_is_one_that_no_number_of_samples_reaches():
     assert StandardError(Moments("classification"), 0.0).tolerance == 0
     with pytest.warns(UserWarning, match="above the tolerance of 0\n"):
         predict(net(), X, "auto", tolerance=0.0)
+
+
+@pytest.mark.parametrize(
+    ("noise", "lost"), [(nn.AlphaDropout(0.3), 1), (nn.Dropout(0.3), 0)], ids=["torch", "keyed"]
+)
+def test_samples_that_torch_alone_drew_are_divided_as_independent_ones(noise, lost):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), noise, nn.Linear(8, 3))
+    prediction = predict(model, torch.randn(5, 4), samples=12, keep=True)
+    squares = (prediction.draws - prediction.draws.mean(0)).square().sum(0)
+    torch.testing.assert_close(prediction.variance, squares / (12 - lost))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dropsmith.prediction import one_pass
-from dropsmith.prediction.prediction import Moments
+from dropsmith.prediction.moments import Moments
 from dropsmith.report import JudgedPrediction, of_inputs, pictures_of, prediction_page
 from dropsmith.report.prediction_html import summary
 

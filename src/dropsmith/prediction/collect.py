@@ -102,7 +102,8 @@ class Collector:
                     head.kind,
                     self.keep,
                     axis,
-                    self.size.strata > 0,
+                    # What torch alone drew has no strata.
+                    self.size.strata > 0 and bool(self.sampler.noise.draw_counts),
                     spread=head.spread,
                     quantiles=head.quantiles,
                     mask=item_mask(items, self.batch, self.sampler.model, self.mask, rows),
