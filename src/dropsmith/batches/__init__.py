@@ -2,8 +2,9 @@
 
 from dropsmith.batches.arguments import Arguments, argument_names, arguments, call
 from dropsmith.batches.compare_rows import alike_within, close
+from dropsmith.batches.copies import copy_tensors
 from dropsmith.batches.find_layout import Trial, find_layout
-from dropsmith.batches.layout import Layout, Name, OutputAxes, copy_tensors
+from dropsmith.batches.layout import Layout, Name, OutputAxes
 from dropsmith.batches.leaf_rows import Axis
 from dropsmith.batches.packed import is_packed, packed_rows, with_rows
 from dropsmith.batches.structure import (

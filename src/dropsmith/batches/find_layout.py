@@ -21,10 +21,11 @@ from dropsmith.batches.compare_rows import (
     losses_alike,
     output_axes,
 )
-from dropsmith.batches.layout import Layout, Name, copy_tensors
+from dropsmith.batches.copies import copy_tensors
+from dropsmith.batches.layout import Layout, Name
 from dropsmith.batches.leaf_rows import Axis, rows_along
 from dropsmith.batches.packed import is_packed
-from dropsmith.batches.structure import leaves_of, tensors_in
+from dropsmith.batches.structure import is_object, leaves_of, tensors_in
 from dropsmith.errors import DropsmithError, ViewError, excerpt
 
 _LIKELY_CANDIDATES, _MAX_CANDIDATES = 8, 24
@@ -63,7 +64,7 @@ def find_layout(arguments: Arguments, run: Run, named_axes: Mapping[Name, Axis])
     """
     candidates = list(_in_turn(arguments, named_axes))
     if not candidates:
-        raise ViewError("found no tensor with rows in the batch\n  name them: rows={'x': 0}")
+        return _of_objects(arguments)
     odd: Layout | None = None
     dependent: Layout | None = None
     for candidate in candidates:
@@ -76,6 +77,23 @@ def find_layout(arguments: Arguments, run: Run, named_axes: Mapping[Name, Axis])
             dependent = layout
     dependence = "the model does not run on a batch of twice the rows"
     return odd or dependent or replace(candidates[0], dependence=dependence, grows=False)
+
+
+def _of_objects(arguments: Arguments) -> Layout:
+    """The layout of a batch whose tensors nobody sees, such as a graph: it is run as it is."""
+    args, kwargs = arguments
+    columns: list[tuple[Name, Any]] = [*enumerate(args), *kwargs.items()]
+    objects = [leaf for _, value in columns for leaf in leaves_of(value) if is_object(leaf)]
+    if not objects:
+        raise ViewError("found no tensor with rows in the batch\n  name them: rows={'x': 0}")
+    return Layout(
+        axes={name: tuple(None for _ in leaves_of(value)) for name, value in columns},
+        row_source=None,
+        divisible=False,
+        grows=False,
+        dependence=f"nobody sees the rows of a {type(objects[0]).__name__}",
+        in_place=True,
+    )
 
 
 def _in_turn(arguments: Arguments, named_axes: Mapping[Name, Axis]) -> Iterator[Layout]:

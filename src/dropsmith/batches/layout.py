@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from dropsmith.batches.arguments import Arguments
+from dropsmith.batches.copies import copy_tensors
 from dropsmith.batches.leaf_rows import Axis, join_rows, rows_along, split, take_rows
 from dropsmith.batches.packed import is_packed
 from dropsmith.batches.structure import leaves_of, map_leaves, parts_of, rebuilt
@@ -28,7 +29,8 @@ class Layout:
 
     Args:
         axes: of the leaves of each argument, in order, by its position or name.
-        row_source: the argument and the number of its leaf by which rows are counted.
+        row_source: the argument and the number of its leaf by which rows are counted; None where
+            the batch is an object, whose rows nobody sees.
         lists: whether a list in an argument holds one entry a row, and is a leaf.
         divisible: whether some rows can be taken without the others. Leaves such as packed pictures
             hold other numbers of entries for each row, and only go with the whole batch.
@@ -39,7 +41,7 @@ class Layout:
     """
 
     axes: Mapping[Name, tuple[Axis, ...]]
-    row_source: tuple[Name, int]
+    row_source: tuple[Name, int] | None
     lists: bool = False
     divisible: bool = True
     outputs: OutputAxes = None
@@ -53,7 +55,9 @@ class Layout:
         return not self.dependence
 
     def rows(self, batch: Any) -> int:
-        """The number of rows of a batch of this kind."""
+        """The number of rows of a batch of this kind; 1 where nobody sees them."""
+        if self.row_source is None:
+            return 1
         name, number = self.row_source
         column = next((value for key, value in columns_of(batch) if key == name), None)
         if column is None:
@@ -63,7 +67,9 @@ class Layout:
         return self._rows_in(column, number)
 
     def argument_rows(self, arguments: Arguments) -> int:
-        """The number of rows in the arguments of a call."""
+        """The number of rows in the arguments of a call; 1 where nobody sees them."""
+        if self.row_source is None:
+            return 1
         name, number = self.row_source
         args, kwargs = arguments
         return self._rows_in(args[name] if isinstance(name, int) else kwargs[name], number)
@@ -131,7 +137,7 @@ class Layout:
 
     def with_names(self, names: Sequence[str]) -> "Layout":
         """The layout with the names of arguments that are given by position, beside these."""
-        if not names:
+        if not names or self.row_source is None:
             return self
         axes = {names[i]: axes for i, axes in self.axes.items() if isinstance(i, int)}
         name, number = self.row_source
@@ -173,6 +179,7 @@ class Layout:
             )
 
     def _rows_in(self, column: Any, number: int) -> int:
+        assert self.row_source is not None
         axis = self.axes[self.row_source[0]][number]
         if isinstance(column, Tensor) and axis is not None:
             return column.size(axis)
@@ -206,17 +213,6 @@ def with_columns(batch: Any, change: Column) -> Any:
     if isinstance(batch, Mapping | tuple | list) and not is_packed(batch):
         return rebuilt(batch, values)
     return values[0]
-
-
-def copy_tensors(value: Any) -> Any:
-    """The same value with copies of its tensors."""
-    return map_leaves(_copy, value)
-
-
-def _copy(leaf: Any) -> Any:
-    if is_packed(leaf):
-        return type(leaf)(leaf.data.clone(), *leaf[1:])
-    return leaf.clone() if isinstance(leaf, Tensor) else leaf
 
 
 def _leading(leaf: Any, total: int, rows: int) -> Any:

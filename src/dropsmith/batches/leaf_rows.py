@@ -16,6 +16,9 @@ from dropsmith.kernels import lazy_logits
 
 Axis = int | None
 
+_COMPRESSED = (torch.sparse_csr, torch.sparse_csc)
+"""Layouts of matrices that torch neither joins nor takes rows of."""
+
 
 def rows_along(leaf: Any, axis: int) -> int:
     """The number of rows of a leaf."""
@@ -40,6 +43,9 @@ def join_rows(leaves: Sequence[Any], axis: Axis) -> Any:
     if first.is_nested:
         rows = [row for leaf in leaves for row in leaf.unbind()]
         return torch.nested.as_nested_tensor(rows, layout=first.layout)
+    if first.layout in _COMPRESSED:
+        joined = torch.cat([leaf.to_sparse_coo() for leaf in leaves], axis)
+        return joined.to_sparse(layout=first.layout)
     return torch.cat(list(leaves), axis)
 
 
@@ -58,7 +64,10 @@ def take_rows(leaf: Any, axis: Axis, rows: Sequence[int] | slice) -> Any:
     if isinstance(rows, slice) and leaf.layout == torch.strided:
         start, stop, _ = rows.indices(leaf.shape[axis])
         return leaf.narrow(axis, start, stop - start)
-    return leaf.index_select(axis, torch.tensor(numbers, device=leaf.device))
+    index = torch.tensor(numbers, device=leaf.device)
+    if leaf.layout in _COMPRESSED:
+        return leaf.to_sparse_coo().index_select(axis, index).to_sparse(layout=leaf.layout)
+    return leaf.index_select(axis, index)
 
 
 def split(leaf: Any, axis: Axis, sizes: Sequence[int]) -> list[Any]:

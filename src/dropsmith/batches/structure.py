@@ -57,6 +57,15 @@ def is_cache(value: Any) -> bool:
     return hasattr(value, "__dict__") and any("Cache" in t.__name__ for t in type(value).__mro__)
 
 
+def is_object(value: Any) -> bool:
+    """Say whether a leaf is an object that nobody can look into, such as a graph.
+
+    >>> is_object(torch.ones(1)), is_object("text"), is_object(object())
+    (False, False, True)
+    """
+    return parts_of(value) is None and not isinstance(value, _LEAVES)
+
+
 def leaves_of(value: Any, lists: bool = False) -> Iterator[Any]:
     """The leaves of a value in order; with `lists`, a list is a leaf, too.
 

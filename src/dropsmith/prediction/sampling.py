@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -85,7 +85,7 @@ def _in_turn(
         key = memory_key(model, inputs, fresh, axes_said(rows))
         memory = recall(model, key)
         if memory is None:
-            memory = _try_rows(model, two_rows(model, layout, inputs), fresh)
+            memory = _try_rows(model, layout, two_rows(model, layout, inputs), fresh)
         assignments = memory.assignments
         if any(rule.selector.where is not None for rule in fresh):
             # A function may mean other sites than when it was last asked.
@@ -118,9 +118,11 @@ def two_rows(model: nn.Module, layout: Layout, inputs: Arguments) -> Arguments:
     return part
 
 
-def _try_rows(model: nn.Module, probe_inputs: Arguments, plan: Sequence[Rule]) -> TrialMemory:
+def _try_rows(
+    model: nn.Module, layout: Layout, probe_inputs: Arguments, plan: Sequence[Rule]
+) -> TrialMemory:
     """Find the model's own noise by running it on a few rows, and where the rules of a plan go."""
-    calls = _native_calls(model, probe_inputs)
+    calls = _native_calls(model, lambda: layout.fresh(probe_inputs))
     native = native_rules(calls)
     rules = (*native, *plan)
     sites = find_sites(model, probe_inputs)
@@ -133,15 +135,15 @@ def _try_rows(model: nn.Module, probe_inputs: Arguments, plan: Sequence[Rule]) -
     )
 
 
-def _native_calls(model: nn.Module, probe_inputs: Arguments) -> Calls:
+def _native_calls(model: nn.Module, inputs: Callable[[], Arguments]) -> Calls:
     """The model's own noisy calls; a warning where modules also draw by their own code."""
     calls: Calls = {}
-    draws = own_draws(model, lambda: calls.update(native_calls(model, probe_inputs)))
+    draws = own_draws(model, lambda: calls.update(native_calls(model, inputs())))
     if any(layer_drop_rate(module) for module in model.modules()):
         # That run had all layers, as a prediction has; a training step draws to skip some.
-        draws = own_draws(model, lambda: _training_forward(model, probe_inputs))
+        draws = own_draws(model, lambda: _training_forward(model, inputs()))
     if draws.modules:
-        _warn_of_own_draws(model, probe_inputs, draws)
+        _warn_of_own_draws(model, inputs(), draws)
     return calls
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch._C._functorch import is_batchedtensor
 from torch.overrides import TorchFunctionMode
@@ -35,13 +36,16 @@ class TensorUsage(TorchFunctionMode):
         """Watch the tensors of a call, which stay alive so that no other takes their address."""
         self.alive.append(output)
         for leaf in tensors_of(output):
+            if not _has_storage(leaf):
+                self.calls_in_use.add(number)
+                continue
             self.numbers[leaf.untyped_storage().data_ptr()] = number
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func not in _METADATA:
-            # What oneDNN has laid out, or vmap batched, has no storage to tell it by, and no
-            # module returns it.
+            # What oneDNN has laid out, vmap batched, or has few entries, has no storage to tell
+            # it by.
             tensors = (x for x in tensors_of((args, kwargs)) if _has_storage(x))
             numbers = (self.numbers.get(x.untyped_storage().data_ptr()) for x in tensors)
             self.calls_in_use.update(number for number in numbers if number is not None)
@@ -49,7 +53,7 @@ class TensorUsage(TorchFunctionMode):
 
 
 def _has_storage(x: Tensor) -> bool:
-    return not x.is_mkldnn and not is_batchedtensor(x)
+    return x.layout == torch.strided and not is_batchedtensor(x)
 
 
 def over_tensors(change: Callable[[Tensor], Tensor], output: Any) -> Any:
