@@ -103,7 +103,7 @@ class Collector:
                     self.keep,
                     axis,
                     # What torch alone drew has no strata.
-                    self.size.strata > 0 and bool(self.sampler.noise.draw_counts),
+                    self.size.strata > 0 and self.sampler.drew_by_key,
                     spread=head.spread,
                     quantiles=head.quantiles,
                     mask=item_mask(items, self.batch, self.sampler.model, self.mask, rows),

@@ -49,6 +49,7 @@ class Sampler:
         self.layout, self.probe_inputs, self.probes = layout, memory.probe_inputs, memory.probes
         self.heads: tuple[Head, ...] = (Head(),)
         self.strata = 0
+        self.drew_by_key = False
         self.model, self.installation, self.native_rules = model, installation, native_rules
         self.step, self.noise = step, installation.noise
         self.key = Key.of(seed).fold(PREDICTION)
@@ -100,7 +101,9 @@ class Sampler:
         try:
             args, kwargs = self.layout.fresh(run.begin())
             with torch.no_grad():
-                return self.model(*args, **{**kwargs, **more})
+                output = self.model(*args, **{**kwargs, **more})
+            self.drew_by_key |= bool(self.noise.current.calls)
+            return output
         finally:
             run.close()
 
