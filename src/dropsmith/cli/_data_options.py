@@ -19,6 +19,25 @@ _PANEL = "Your own data"
 
 
 class _Options(TypedDict):
+    validation: Annotated[
+        Path | None,
+        typer.Option(
+            "--validation",
+            metavar="FILE|DIR",
+            help="The examples of validation, where --data or TASK names those of training. "
+            "Default: cut from training.",
+            rich_help_panel=_PANEL,
+        ),
+    ]
+    test: Annotated[
+        Path | None,
+        typer.Option(
+            "--test",
+            metavar="FILE|DIR",
+            help="The examples of test, likewise.",
+            rich_help_panel=_PANEL,
+        ),
+    ]
     text_column: Annotated[
         list[str] | None,
         typer.Option(
@@ -43,7 +62,8 @@ class _Options(TypedDict):
             "--feature-columns",
             "--columns",
             metavar="NAME,…",
-            help="The columns of numbers and categories that the model reads.",
+            help="The columns of numbers and categories that the model reads, beside the texts "
+            "where --text-column names some.",
             rich_help_panel=_PANEL,
         ),
     ]
@@ -81,6 +101,15 @@ class _Options(TypedDict):
             metavar="NAME",
             help="The encoding of a text file, such as cp1252. Default: UTF-8, or what the mark "
             "at its beginning says.",
+            rich_help_panel=_PANEL,
+        ),
+    ]
+    decimal: Annotated[
+        str | None,
+        typer.Option(
+            "--decimal",
+            metavar=".|,",
+            help="What stands before the decimals of numbers. Default: found in the table.",
             rich_help_panel=_PANEL,
         ),
     ]
@@ -147,6 +176,8 @@ def takes_data_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def data_options_of(
     *,
+    validation: Path | None = None,
+    test: Path | None = None,
     text_column: list[str] | None = None,
     label_column: str | None = None,
     feature_columns: list[str] | None = None,
@@ -154,6 +185,7 @@ def data_options_of(
     kind: str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    decimal: str | None = None,
     image_size: str | None = None,
     text_length: int | None = None,
     bound: list[str] | None = None,
@@ -163,6 +195,8 @@ def data_options_of(
 
     features = [name for names in feature_columns or [] for name in names.split(",")]
     return DataOptions(
+        validation=validation,
+        test=test,
         text_columns=tuple(text_column or ()),
         label_column=label_column,
         feature_columns=tuple(name.strip() for name in features),
@@ -170,6 +204,7 @@ def data_options_of(
         kind=kind,  # pyright: ignore[reportArgumentType] - it is checked there
         delimiter={"tab": "\t", "\\t": "\t"}.get(delimiter or "", delimiter),
         encoding=encoding,
+        decimal=decimal,  # pyright: ignore[reportArgumentType] - it is checked there
         image_size=_size(image_size),
         text_length=text_length,
         bounds=bounds_of(bound),
@@ -198,7 +233,7 @@ def print_data(task: "Task", data: "Data", place: Path | None, as_json: bool) ->
     """
     from dropsmith.tasks import TASKS, describe
 
-    if place is not None or task.name not in TASKS:
+    if place is not None or task.name not in TASKS or task.data_options.changed():
         print(describe(task, data), end="\n\n", file=sys.stderr if as_json else sys.stdout)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 STANDARD_INPUT = "-"
 """The name of standard input in place of a file's."""
 
-OF_A_FILE = ("id_column", "delimiter", "encoding")
+OF_A_FILE = ("id_column", "delimiter", "encoding", "decimal")
 """The settings of reading a table in which the new file may differ from that of training."""
 
 NO_NOISE = (
@@ -168,11 +168,10 @@ def _load(options: NewRows) -> "Predictor":
     if not changes:
         return predictor
     steps: Any = predictor.preprocessing
-    if not hasattr(steps, "reading"):
+    if not hasattr(steps, "with_reading"):
         option = next(iter(changes)).replace("_", "-")
         raise TaskError(f"--{option} is of a table, and this run reads no tables\n  leave it out")
-    reading = replace(steps.reading, **changes)
-    return replace(predictor, preprocessing=replace(steps, reading=reading))
+    return replace(predictor, preprocessing=steps.with_reading(**changes))
 
 
 def _check_other_file(out: Path, source: str) -> None:

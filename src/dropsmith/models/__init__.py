@@ -21,6 +21,11 @@ from dropsmith.models.pretrained_images import (
     pretrained_image_plan,
     pretrained_image_size,
 )
+from dropsmith.models.pretrained_mixed import (
+    PRETRAINED_MIXED_NOISES,
+    PretrainedMixed,
+    pretrained_mixed_plan,
+)
 from dropsmith.models.pretrained_writer import (
     WRITER_NOISES,
     PretrainedWriter,
@@ -45,6 +50,7 @@ from dropsmith.models.small_lstm import (
     lstm_plan,
     rows_first,
 )
+from dropsmith.models.small_mixed import MIXED_NOISES, SmallMixed, mixed_plan
 from dropsmith.models.small_mlp import MLP_NOISES, SmallMLP, mlp_plan
 from dropsmith.models.small_regressor import REGRESSOR_NOISES, SmallRegressor, regressor_plan
 from dropsmith.models.small_seq2seq import SEQ2SEQ_NOISES, SmallSeq2Seq, seq2seq_plan
@@ -69,8 +75,10 @@ __all__ = [
     "CONV_NOISES",
     "GPT_NOISES",
     "LSTM_NOISES",
+    "MIXED_NOISES",
     "MLP_NOISES",
     "PRETRAINED_IMAGE_NOISES",
+    "PRETRAINED_MIXED_NOISES",
     "PRETRAINED_NOISES",
     "REGRESSOR_NOISES",
     "RESNET_NOISES",
@@ -85,6 +93,7 @@ __all__ = [
     "DescribedModel",
     "PretrainedClassifier",
     "PretrainedImages",
+    "PretrainedMixed",
     "PretrainedModel",
     "PretrainedWriter",
     "RecurrentLM",
@@ -95,6 +104,7 @@ __all__ = [
     "SmallGPT",
     "SmallLSTM",
     "SmallMLP",
+    "SmallMixed",
     "SmallRegressor",
     "SmallSeq2Seq",
     "SmallTransformer",
@@ -114,11 +124,13 @@ __all__ = [
     "layers_first",
     "load_pretrained",
     "lstm_plan",
+    "mixed_plan",
     "mlp_plan",
     "naive_plan",
     "pretrained_faults",
     "pretrained_image_plan",
     "pretrained_image_size",
+    "pretrained_mixed_plan",
     "pretrained_plan",
     "pretrained_upper_half",
     "regressor_plan",

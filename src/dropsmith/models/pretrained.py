@@ -129,7 +129,7 @@ def check_tokens(checkpoint: str, largest: int) -> None:
 
 _DROPOUT, _TABLE = select(kind="dropout"), "**.word_embeddings"
 
-_PLACES: NoiseTable = {
+PRETRAINED_PLACES: NoiseTable = {
     "dropout": lambda rate: (
         rule(_DROPOUT, Bernoulli(rate=rate)),
         rule(select(kind="attention"), TorchDropout(rate=rate)),
@@ -139,7 +139,7 @@ _PLACES: NoiseTable = {
     "words": lambda rate: (rule(_TABLE, WordDropout(rate=rate)),),
 }
 
-PRETRAINED_NOISES = tuple(_PLACES)
+PRETRAINED_NOISES = tuple(PRETRAINED_PLACES)
 
 
 def pretrained_plan(noise: str, rate: float) -> Plan:
@@ -157,7 +157,7 @@ def pretrained_plan(noise: str, rate: float) -> Plan:
     Raises:
         TaskError: the noise is none of these.
     """
-    return plan_for_noise(_PLACES, noise, rate, "a pretrained encoder")
+    return plan_for_noise(PRETRAINED_PLACES, noise, rate, "a pretrained encoder")
 
 
 def upper_half(model: nn.Module) -> str | None:

@@ -60,13 +60,15 @@ class SmallTransformer(DescribedModel):
 
     def forward(self, tokens: Tensor, second: Tensor | None = None) -> Tensor:
         """Scores `[batch, classes]` of tokens `[batch, time]`; of a pair, the second as well."""
+        return self.head(self.vector(tokens, second))
+
+    def vector(self, tokens: Tensor, second: Tensor | None = None) -> Tensor:
+        """The vector `[batch, width]` of each text; of a pair it is four times as wide."""
         if second is None:
             (mean,) = self._read(tokens)
-            return self.head(mean)
+            return mean
         first, further = self._read(tokens, second)
-        return self.head(
-            torch.cat((first, further, (first - further).abs(), first * further), dim=-1)
-        )
+        return torch.cat((first, further, (first - further).abs(), first * further), dim=-1)
 
     def _read(self, *texts: Tensor) -> list[Tensor]:
         """The mean of each text: they stand side by side, and none attends to another."""
@@ -126,7 +128,7 @@ class _Mean(nn.Module):
 
 _BRANCHES = ("layers.*.attended", "layers.*.fed")
 
-_PLACES: NoiseTable = {
+TRANSFORMER_PLACES: NoiseTable = {
     "dropout": lambda rate: (
         rule("embedding", Bernoulli(rate=rate)),
         *(rule(branch, Bernoulli(rate=rate)) for branch in _BRANCHES),
@@ -146,7 +148,7 @@ _PLACES: NoiseTable = {
     "path": lambda rate: tuple(rule(branch, StochasticDepth(rate=rate)) for branch in _BRANCHES),
 }
 
-TRANSFORMER_NOISES = tuple(_PLACES)
+TRANSFORMER_NOISES = tuple(TRANSFORMER_PLACES)
 
 
 def transformer_plan(noise: str, rate: float) -> Plan:
@@ -164,4 +166,4 @@ def transformer_plan(noise: str, rate: float) -> Plan:
     Raises:
         TaskError: the noise is none of these.
     """
-    return plan_for_noise(_PLACES, noise, rate, "SmallTransformer")
+    return plan_for_noise(TRANSFORMER_PLACES, noise, rate, "SmallTransformer")

@@ -14,6 +14,7 @@ from dropsmith.models.resnet import ResNet
 from dropsmith.models.small_conv import SmallConv
 from dropsmith.models.small_gpt import SmallGPT
 from dropsmith.models.small_lstm import SmallLSTM
+from dropsmith.models.small_mixed import SmallMixed
 from dropsmith.models.small_mlp import SmallMLP
 from dropsmith.models.small_regressor import SmallRegressor
 from dropsmith.models.small_seq2seq import SmallSeq2Seq
@@ -29,6 +30,7 @@ _CLASSES: tuple[type[DescribedModel], ...] = (
     SmallConv,
     SmallGPT,
     SmallLSTM,
+    SmallMixed,
     SmallMLP,
     SmallRegressor,
     SmallSeq2Seq,

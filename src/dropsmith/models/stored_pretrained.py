@@ -4,7 +4,7 @@ Their weights are not written or read here: they are read strictly, by name, fro
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,15 @@ from dropsmith.models.pretrained import (
     transformers_library,
 )
 from dropsmith.models.pretrained_images import PretrainedImages
+from dropsmith.models.pretrained_mixed import PretrainedMixed
 from dropsmith.models.pretrained_writer import PretrainedWriter
 
-PretrainedModel = PretrainedClassifier | PretrainedImages | PretrainedWriter
+PretrainedModel = PretrainedClassifier | PretrainedImages | PretrainedMixed | PretrainedWriter
 
 _LIBRARY_CLASSES = {
     "PretrainedClassifier": "AutoModelForSequenceClassification",
     "PretrainedImages": "AutoModelForImageClassification",
+    "PretrainedMixed": "AutoModelForSequenceClassification",
     "PretrainedWriter": "AutoModelForSeq2SeqLM",
 }
 
@@ -55,7 +57,7 @@ def save_configuration(model: PretrainedModel, folder: Path, names: Sequence[str
     config: Any = copy.deepcopy(model.net.config)
     config.architectures = [type(model.net).__name__]
     config.dtype = str(next(model.net.parameters()).dtype).removeprefix("torch.")
-    if names:
+    if names and not isinstance(model, PretrainedMixed):
         config.id2label = dict(enumerate(names))
         config.label2id = {name: number for number, name in enumerate(names)}
     elif isinstance(model, PretrainedClassifier):
@@ -68,7 +70,9 @@ def save_configuration(model: PretrainedModel, folder: Path, names: Sequence[str
         write_text(folder / _GENERATION, generation.to_json_string())
 
 
-def build_pretrained(wrapper: str, folder: Path) -> nn.Module:
+def build_pretrained(
+    wrapper: str, folder: Path, arguments: Mapping[str, int] | None = None
+) -> nn.Module:
     """The model of a folder that `save_configuration` wrote, with weights that mean nothing yet.
 
     No weights are read, nothing is fetched, and no code of the folder is run.
@@ -76,6 +80,7 @@ def build_pretrained(wrapper: str, folder: Path) -> nn.Module:
     Args:
         wrapper: the class around the model: `PretrainedClassifier` or one like it.
         folder: of the files.
+        arguments: of a `PretrainedMixed`.
 
     Raises:
         DataError: the configuration names code, or cannot be read.
@@ -91,11 +96,21 @@ def build_pretrained(wrapper: str, folder: Path) -> nn.Module:
         net: Any = library_class.from_config(config, trust_remote_code=False)
     if wrapper == "PretrainedImages":
         return PretrainedImages.around(net, ImageProcessor.load(place), place)
+    if wrapper == "PretrainedMixed":
+        return _mixed(net, arguments or {})
     if wrapper == "PretrainedClassifier":
         return PretrainedClassifier.around(net)
     if (folder / _GENERATION).exists():
         net.generation_config = load_pretrained(place, library.GenerationConfig.from_pretrained)
     return PretrainedWriter.around(net)
+
+
+def _mixed(net: Any, arguments: Mapping[str, int]) -> nn.Module:
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return PretrainedMixed.around(net, **arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"no PretrainedMixed has these arguments: {error}") from None
 
 
 def _check_configuration(path: Path) -> None:

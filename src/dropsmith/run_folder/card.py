@@ -54,7 +54,8 @@ def model_card(record: Record, description: RunDescription, plan: Plan, *, predi
 def _front_matter(record: Record, description: RunDescription) -> str:
     from huggingface_hub import ModelCardData
 
-    by_library = description.model["source"] == "transformers"
+    wrapper = description.model.get("wrapper")
+    by_library = wrapper is not None and wrapper != "PretrainedMixed"
     checkpoint = description.model.get("checkpoint", "")
     data = ModelCardData(
         library_name="transformers" if by_library else "dropsmith",
@@ -74,6 +75,8 @@ def _is_hub_name(checkpoint: str) -> bool:
 def _pipeline(description: RunDescription) -> str | None:
     wrapper = description.model.get("wrapper")
     columns = description.inputs
+    if "features" in columns:
+        return f"tabular-{description.kind}" if len(columns) == 1 else None
     if wrapper == "PretrainedClassifier" or "tokens" in columns:
         return "text-classification"
     if description.kind == "classification" and (

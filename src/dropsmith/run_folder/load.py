@@ -138,7 +138,7 @@ def _model(
             f"--model {stored['function'][:100]}"
         )
     elif stored["source"] == "transformers":
-        built = build_pretrained(stored["wrapper"], folder)
+        built = build_pretrained(stored["wrapper"], folder, stored.get("arguments"))
     else:
         built = _described(folder, description, weights)
     check_weights(built, weights, path)

@@ -1,6 +1,6 @@
 """The configuration of a finished run's folder in JSON: its fields, their types and ranges."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from annotated_types import Ge, Gt, Le, Len
 from typing_extensions import TypedDict
@@ -33,8 +33,11 @@ class StoredHubModel(TypedDict):
     """A model of transformers: made from the `config.json` beside, which is transformers' own."""
 
     source: Literal["transformers"]
-    wrapper: Literal["PretrainedClassifier", "PretrainedImages", "PretrainedWriter"]
+    wrapper: Literal[
+        "PretrainedClassifier", "PretrainedImages", "PretrainedMixed", "PretrainedWriter"
+    ]
     checkpoint: _Name
+    arguments: NotRequired[dict[str, Annotated[int, Ge(1), Le(2**20)]]]
 
 
 class StoredFunctionModel(TypedDict):

@@ -14,6 +14,7 @@ from dropsmith.files import json_text, keep_trying, write_text
 from dropsmith.models import (
     PretrainedClassifier,
     PretrainedImages,
+    PretrainedMixed,
     PretrainedModel,
     PretrainedWriter,
     build_described,
@@ -32,7 +33,7 @@ PREPROCESSING, PLAN, RECORD, CARD = "preprocessing.json", "plan.json", "record.j
 
 _FIRST_TO_GO = (RECORD, CONFIG_BESIDE, CONFIG)
 
-PRETRAINED = (PretrainedClassifier, PretrainedImages, PretrainedWriter)
+PRETRAINED = (PretrainedClassifier, PretrainedImages, PretrainedMixed, PretrainedWriter)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +104,7 @@ class FinishedRun:
             "task": description.task,
             "method": description.method,
         }
+        unwrap = net is not None and not isinstance(net, PretrainedMixed)
         writes: list[Callable[[], Any]] = []
         if net is not None:
             writes.append(partial(save_configuration, net, folder, description.names))
@@ -112,7 +114,7 @@ class FinishedRun:
             writes.append(partial(preprocessing.save_files, folder))
         return [
             *writes,
-            partial(write_weights, folder / WEIGHTS, self.weights, texts, unwrap=net is not None),
+            partial(write_weights, folder / WEIGHTS, self.weights, texts, unwrap=unwrap),
             partial(self.plan.save, folder / PLAN),
             partial(write_text, folder / CARD, card),
             partial(description.save, folder),
@@ -127,7 +129,10 @@ class FinishedRun:
         spec = self.record.config.get("model")
         if self._pretrained is not None:
             wrapper = type(self.model).__name__
-            return {"source": "transformers", "wrapper": wrapper, "checkpoint": spec or "a config"}
+            source = {"source": "transformers", "wrapper": wrapper}
+            if isinstance(self.model, PretrainedMixed):
+                source["arguments"] = self.model.arguments
+            return source | {"checkpoint": spec or "a config"}
         described = describe_model(self.model)
         if described is not None and self._is_made_by(described):
             return {"source": "dropsmith", "description": described}

@@ -6,8 +6,9 @@ from typing import Any, cast
 
 from dropsmith.errors import DataError, TaskError, did_you_mean, excerpt
 from dropsmith.instances import check_type, checked_path
-from dropsmith.tasks.data.data_options import FLAGS, NO_OPTIONS, TABLE, DataOptions
-from dropsmith.tasks.data.table_layout import InputKind, find_layout
+from dropsmith.tasks.data.column_roles import InputKind
+from dropsmith.tasks.data.data_options import FLAGS, NO_OPTIONS, OWN_TABLE, DataOptions
+from dropsmith.tasks.data.table_layout import find_layout
 from dropsmith.tasks.data.table_parts import holds_tables
 from dropsmith.tasks.images.cifar10 import CIFAR10, CIFAR10_VIT
 from dropsmith.tasks.images.cifar10_wrn import (
@@ -23,6 +24,7 @@ from dropsmith.tasks.language.causal import WIKITEXT2_TRANSFORMER, WIKITEXT103
 from dropsmith.tasks.language.python_docs import PYTHON_DOCS
 from dropsmith.tasks.language.recurrent import PENN_TREEBANK, WIKITEXT2
 from dropsmith.tasks.language.transformer_xl import PENN_TREEBANK_XL, WIKITEXT2_XL
+from dropsmith.tasks.mixed.mixed_task import MixedTask
 from dropsmith.tasks.numbers.numbers_task import NUMBERS
 from dropsmith.tasks.seq2seq.summarisation import CNN_DAILYMAIL, SAMSUM, SCITLDR
 from dropsmith.tasks.seq2seq.translation import IWSLT14, IWSLT2017, MULTI30K, WMT14
@@ -158,16 +160,20 @@ def table_task(
         DataError: it cannot be told which column is what.
         TaskError: an option is not one of tables.
     """
-    _check_options(name, (*TABLE, "feature_columns", "kind", "text_length"), options)
+    _check_options(name, OWN_TABLE, options)
     layout = find_layout(path, options, inputs)
     if layout.inputs == "numbers":
         return replace(NUMBERS, name=name, home=home, kind=layout.kind, data_options=options)
+    if layout.inputs == "mixed":
+        return MixedTask(
+            name=name, home=home, kind=layout.kind, inputs=inputs, data_options=options
+        )
     source = replace(
         TEXT.source,
         columns=layout.columns,
         label=layout.label,
         id_column=layout.id_column,
-        unused=layout.unused,
+        layout=layout,
         kind=layout.kind,
     )
     return replace(

@@ -20,6 +20,8 @@ from dropsmith.tasks.images.image_task import ImageTask, PatchTask
 from dropsmith.tasks.images.imagenet import ImageNetTask
 from dropsmith.tasks.images.pretrained import PretrainedImageTask
 from dropsmith.tasks.meters import Meter
+from dropsmith.tasks.mixed.mixed_task import MixedTask
+from dropsmith.tasks.mixed.pretrained import with_pretrained_encoder
 from dropsmith.tasks.model_function import build_model, required_parameters
 from dropsmith.tasks.model_hash import hash_of_model
 from dropsmith.tasks.seq2seq.pretrained import with_pretrained_writer
@@ -143,6 +145,8 @@ def _pretrained_task(task: Task, checkpoint: str) -> Task | None:
     """The task with a pretrained model, where there are such for it."""
     if isinstance(task, TextTask):
         return with_pretrained(task, checkpoint)
+    if isinstance(task, MixedTask):
+        return with_pretrained_encoder(task, checkpoint)
     if isinstance(task, Seq2SeqTask):
         return with_pretrained_writer(task, checkpoint)
     if isinstance(task, ImageTask | PatchTask | ImageNetTask):

@@ -6,6 +6,7 @@ from typing import Any
 from dropsmith.errors import DataError, did_you_mean, excerpt
 from dropsmith.tasks.data.preprocessing import Preprocessing
 from dropsmith.tasks.images.preprocessing import PicturePreprocessing
+from dropsmith.tasks.mixed.preprocessing import MixedPreprocessing
 from dropsmith.tasks.numbers.preprocessing import NumbersPreprocessing
 from dropsmith.tasks.text.preprocessing import TextPreprocessing
 from dropsmith.tasks.text.token_preprocessing import TokenPreprocessing
@@ -13,6 +14,7 @@ from dropsmith.tasks.text.token_preprocessing import TokenPreprocessing
 _CLASSES: tuple[type[Preprocessing], ...] = (
     TextPreprocessing,
     NumbersPreprocessing,
+    MixedPreprocessing,
     PicturePreprocessing,
     TokenPreprocessing,
 )

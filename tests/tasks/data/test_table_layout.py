@@ -257,7 +257,6 @@ def test_three_columns_of_texts_are_read_as_one(tmp_path):
         {"image_size": (True, 32)},
         {"text_length": 0},
         {"text_length": 2.0},
-        {"text_columns": ("a",), "feature_columns": ("b",)},
         {"text_columns": ("a",), "label_column": "a"},
         {"feature_columns": ("a", "a")},
     ],

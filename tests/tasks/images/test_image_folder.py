@@ -122,8 +122,10 @@ def test_a_picture_in_two_classes_keeps_both_labels_in_one_part(folder):
     assert sorted(part.columns["labels"][copies].tolist()) == [0, 1]
 
 
-@pytest.mark.parametrize("held_out", ["test", "val"])
-def test_validation_is_cut_from_training_where_it_is_missing(tmp_path, held_out):
+@pytest.mark.parametrize(
+    ("given", "missing"), [("test", "validation"), ("val", "test"), ("valid", "test")]
+)
+def test_a_part_that_is_missing_is_cut_from_training(tmp_path, given, missing):
     for number in range(40):
         for name, colour in (("green", GREEN), ("red", RED)):
             picture(tmp_path / "train" / name / f"{number}.png", colour, number)
@@ -131,13 +133,60 @@ def test_validation_is_cut_from_training_where_it_is_missing(tmp_path, held_out)
                 tmp_path / "train" / name / f"{number}.png",
                 tmp_path / "train" / name / f"copy of {number}.png",
             )
-    picture(tmp_path / held_out / "green" / "1.png", GREEN, 50)
+    picture(tmp_path / given / "green" / "1.png", GREEN, 50)
     data = find_task("images").load(tmp_path)
-    assert (len(data.train) + len(data.validation), len(data.test)) == (160, 1)
-    assert len(data.validation) > 4
-    held = {row.numpy().tobytes() for row in data.validation.columns["image"]}
+    cut = getattr(data, missing)
+    kept = data.test if missing == "validation" else data.validation
+    assert (len(data.train) + len(cut), len(kept)) == (160, 1)
+    assert len(cut) > 4
+    held = {row.numpy().tobytes() for row in cut.columns["image"]}
     assert not held & {row.numpy().tobytes() for row in data.train.columns["image"]}
-    assert "validation is cut from training" in dict(data.notes)["split"]
+    assert f"{missing} is cut from training" in dict(data.notes)["split"]
+
+
+def classes_of(path, numbers):
+    for number in numbers:
+        picture(path / "green" / f"{number}.png", GREEN, number)
+        picture(path / "red" / f"{number}.png", RED, number)
+    return path
+
+
+def test_folders_of_parts_may_be_named_and_pictures_in_several_are_counted(tmp_path):
+    train = classes_of(tmp_path / "a", range(10))
+    held = classes_of(tmp_path / "b", range(8, 12))
+    test = classes_of(tmp_path / "c", range(11, 14))
+    options = DataOptions(validation=held, test=str(test))
+    data = find_task(str(train), data_options=options).load()
+    assert [len(p) for p in (data.train, data.validation, data.test)] == [20, 8, 6]
+    notes = dict(data.notes)
+    assert notes["split"] == "train is a; validation is b; test is c"
+    assert notes["repeated"] == (
+        "4 training pictures and 2 validation pictures are in a later part too, and are kept"
+    )
+    picture(test / "green" / "20.png", GREEN, 20)
+    again = find_task(str(train), data_options=options).load()
+    assert len(again.test) == 7
+
+
+def test_a_folder_that_is_named_twice_is_refused(tmp_path):
+    classes_of(tmp_path / "train", range(3))
+    classes_of(tmp_path / "val", range(3, 6))
+    with pytest.raises(DataError, match=r"two folders are named for validation: .*val and .*val"):
+        read_image_folder(tmp_path, options=DataOptions(validation=tmp_path / "val"))
+    train = tmp_path / "train"
+    with pytest.raises(DataError, match="is named for two parts: train and test"):
+        read_image_folder(train, options=DataOptions(test=train))
+
+
+def test_a_folder_with_training_alone_is_divided_and_a_class_may_be_called_train(tmp_path):
+    classes_of(tmp_path / "one" / "train", range(30))
+    data = find_task(str(tmp_path / "one")).load()
+    assert data.names == ("green", "red")
+    assert min(len(p) for p in (data.train, data.validation, data.test)) > 2
+    for number in range(30):
+        picture(tmp_path / "two" / "train" / f"{number}.png", GREEN, number)
+        picture(tmp_path / "two" / "bus" / f"{number}.png", RED, number)
+    assert find_task(str(tmp_path / "two")).load().names == ("bus", "train")
 
 
 def test_pictures_keep_their_shape(tmp_path):

@@ -1,16 +1,27 @@
 """Settings of how data is read: columns, delimiter, encoding, sizes, and the most that is read."""
 
-import codecs
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Literal, get_args
 
-from dropsmith.errors import TaskError, did_you_mean, excerpt
+from dropsmith.errors import TaskError
 from dropsmith.numbers import check_whole
 from dropsmith.tasks.data.bounds import USUAL, Bounds
+from dropsmith.tasks.data.number_forms import DecimalSign
+from dropsmith.tasks.data.option_checks import (
+    check_delimiter,
+    check_encoding,
+    check_image_size,
+    check_names,
+    check_place,
+    check_word,
+)
 
 Kind = Literal["classification", "regression"]
 
 FLAGS = {
+    "validation": "--validation",
+    "test": "--test",
     "text_columns": "--text-column",
     "label_column": "--label-column",
     "feature_columns": "--feature-columns",
@@ -18,6 +29,7 @@ FLAGS = {
     "kind": "--kind",
     "delimiter": "--delimiter",
     "encoding": "--encoding",
+    "decimal": "--decimal",
     "image_size": "--image-size",
     "text_length": "--text-length",
 }
@@ -26,7 +38,10 @@ FLAGS = {
 TABLE = ("text_columns", "label_column", "id_column", "delimiter", "encoding")
 """The options that every table with labels takes."""
 
-_LARGEST_IMAGE, _LONGEST_TEXT = 4_096, 100_000
+OWN_TABLE = ("validation", "test", *TABLE, "feature_columns", "kind", "decimal", "text_length")
+"""The options that a table of the user's own takes."""
+
+_LONGEST_TEXT = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +54,8 @@ class DataOptions:
     ('label_column', 'text_length')
 
     Args:
+        validation, test: the table, or folder of pictures, of a part; the data is then what the
+            model is trained on.
         text_columns: the columns of a table that hold text; two are a pair.
         label_column: the column of labels.
         feature_columns: the columns of numbers and categories.
@@ -46,6 +63,7 @@ class DataOptions:
         kind: whether labels are classes (`classification`) or numbers (`regression`).
         delimiter: the character between the cells of a text file.
         encoding: of a text file, by a name that Python knows, such as `cp1252`.
+        decimal: the point or the comma before the decimals of numbers.
         image_size: height and width in pixels that pictures are brought to.
         text_length: words or tokens kept of a text.
         bounds: the most that is read.
@@ -54,6 +72,8 @@ class DataOptions:
         TaskError: a value is of another type or out of range.
     """
 
+    validation: str | Path | None = None
+    test: str | Path | None = None
     text_columns: tuple[str, ...] = ()
     label_column: str | None = None
     feature_columns: tuple[str, ...] = ()
@@ -61,32 +81,26 @@ class DataOptions:
     kind: Kind | None = None
     delimiter: str | None = None
     encoding: str | None = None
+    decimal: DecimalSign | None = None
     image_size: tuple[int, int] | None = None
     text_length: int | None = None
     bounds: Bounds = USUAL
 
     def __post_init__(self) -> None:
+        for name in ("validation", "test"):
+            check_place(name, getattr(self, name))
         for name in ("text_columns", "feature_columns"):
-            _check_names(name, getattr(self, name))
+            check_names(name, getattr(self, name))
         for name in ("label_column", "id_column"):
             if (value := getattr(self, name)) is not None:
-                _check_names(name, (value,))
-        if self.kind is not None and self.kind not in get_args(Kind):
-            raise TaskError(
-                f"no kind of labels is called {excerpt(self.kind)}\n"
-                f"  the kinds are: {', '.join(get_args(Kind))}"
-                + did_you_mean(self.kind, get_args(Kind))
-            )
-        _check_delimiter(self.delimiter)
-        _check_encoding(self.encoding)
-        _check_image_size(self.image_size)
+                check_names(name, (value,))
+        check_word("kind of labels", self.kind, get_args(Kind))
+        check_word("decimal sign", self.decimal, get_args(DecimalSign))
+        check_delimiter(self.delimiter)
+        check_encoding(self.encoding)
+        check_image_size(self.image_size)
         if self.text_length is not None:
             check_whole("text_length", self.text_length, 1, TaskError, _LONGEST_TEXT)
-        if self.text_columns and self.feature_columns:
-            raise TaskError(
-                "a model reads either columns of text or columns of numbers and categories\n"
-                "  give --text-column or --feature-columns, not both"
-            )
         self._check_distinct()
 
     def _check_distinct(self) -> None:
@@ -128,44 +142,6 @@ def _word(name: str, value: Any) -> str:
     if name == "image_size":
         return "x".join(map(str, value))
     return {"\t": "tab"}.get(value, str(value))
-
-
-def _check_names(what: str, names: object) -> None:
-    if not isinstance(names, tuple) or not all(isinstance(n, str) and n.strip() for n in names):
-        raise TaskError(f"{what} must be names of columns, got {excerpt(names)}")
-
-
-def _check_delimiter(delimiter: object) -> None:
-    if delimiter is None:
-        return
-    if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '\r\n"':
-        raise TaskError(
-            f"a delimiter is one character, got {excerpt(delimiter)}\n"
-            "  the usual ones: ',' or ';' or '|', and tab"
-        )
-
-
-def _check_encoding(encoding: object) -> None:
-    if encoding is None:
-        return
-    try:
-        known = isinstance(encoding, str) and codecs.lookup(encoding)._is_text_encoding  # pyright: ignore
-    except (LookupError, ValueError):
-        known = False
-    if not known:
-        raise TaskError(
-            f"no encoding is called {excerpt(encoding)}\n"
-            "  the usual ones: utf-8, utf-16, cp1252 (Windows in western Europe), latin-1, gb18030"
-        )
-
-
-def _check_image_size(size: object) -> None:
-    if size is None:
-        return
-    if not isinstance(size, tuple) or len(size) != 2:
-        raise TaskError(f"image_size is a height and a width in pixels, got {excerpt(size)}")
-    for pixels in size:
-        check_whole("image_size", pixels, 1, TaskError, _LARGEST_IMAGE)
 
 
 NO_OPTIONS = DataOptions()

@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 
 from dropsmith.errors import DataError, did_you_mean, excerpt
 from dropsmith.files import FiniteNumber
+from dropsmith.tasks.data.number_forms import DecimalSign, number_in
 
 NO_CLASS = -100
 """The label of an example whose class is not known; the losses leave it out."""
@@ -66,14 +67,20 @@ class LabelColumn:
             unit=values["unit"],
         )
 
-    def of_rows(self, rows: Sequence[Mapping[str, Any]]) -> Tensor | None:
+    def of_rows(
+        self, rows: Sequence[Mapping[str, Any]], decimal: DecimalSign = "."
+    ) -> Tensor | None:
         """The labels of rows; None where no row has the column."""
         if not any(self.name in row for row in rows):
             return None
-        return self.numbers([row.get(self.name) for row in rows])
+        return self.numbers([row.get(self.name) for row in rows], decimal)
 
-    def numbers(self, labels: Sequence[Any]) -> Tensor:
+    def numbers(self, labels: Sequence[Any], decimal: DecimalSign = ".") -> Tensor:
         """A number for each label: -100 or NaN where it is missing.
+
+        Args:
+            labels: cells of a table.
+            decimal: what stands before the decimals of a value that is written as text.
 
         Raises:
             DataError: a label is none of the classes, or no number.
@@ -84,7 +91,9 @@ class LabelColumn:
                 [self._class(label, row, order) for row, label in enumerate(labels, start=1)],
                 dtype=torch.long,
             )
-        return torch.tensor([self._value(label, row) for row, label in enumerate(labels, start=1)])
+        return torch.tensor(
+            [self._value(label, row, decimal) for row, label in enumerate(labels, start=1)]
+        )
 
     def _class(self, label: Any, row: int, order: Mapping[str, int]) -> int:
         if is_missing(label):
@@ -97,13 +106,12 @@ class LabelColumn:
             )
         return order[name]
 
-    def _value(self, label: Any, row: int) -> float:
-        if is_missing(label):
+    def _value(self, label: Any, row: int, decimal: DecimalSign) -> float:
+        if is_no_number(label):
             return math.nan
-        try:
-            value = float(label)
-        except (TypeError, ValueError):
-            raise DataError(f"row {row}: the label {excerpt(label)} is not a number") from None
+        value = number_in(label, decimal)
+        if value is None:
+            raise DataError(f"row {row}: the label {excerpt(label)} is not a number")
         return (value - self.mean) / self.unit
 
 
@@ -116,3 +124,16 @@ def is_missing(cell: Any) -> bool:
     if isinstance(cell, str):
         return not cell.strip()
     return cell is None or (isinstance(cell, float) and math.isnan(cell))
+
+
+_NO_NUMBER = frozenset({"na", "n/a", "nan", "null", "none", "?", "-", "<na>", "#n/a"})
+"""Cells, in lower case, that stand for a number that is missing."""
+
+
+def is_no_number(cell: Any) -> bool:
+    """True of an empty cell, and of one that says that a number is missing.
+
+    >>> is_no_number(""), is_no_number("NA"), is_no_number("0")
+    (True, True, False)
+    """
+    return is_missing(cell) or (isinstance(cell, str) and cell.strip().lower() in _NO_NUMBER)

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from dropsmith.errors import DataError
-from dropsmith.tasks.data.column_profile import number_in
 from dropsmith.tasks.data.data_options import DataOptions, Kind
-from dropsmith.tasks.data.label_column import is_missing
+from dropsmith.tasks.data.label_column import is_missing, is_no_number
+from dropsmith.tasks.data.number_forms import DecimalSign, number_in
 from dropsmith.tasks.data.table_parts import part_tables
 from dropsmith.tasks.data.tables import table_rows
 
@@ -15,7 +15,7 @@ MOST_CLASSES = 20
 _KEPT = 5_000
 
 
-def label_kind(path: Path, label: str, options: DataOptions) -> Kind:
+def label_kind(path: Path, label: str, options: DataOptions, decimal: DecimalSign = ".") -> Kind:
     """Whether the labels of training are classes or values.
 
     Labels that are no numbers are classes, and so are few whole numbers; other numbers are values.
@@ -24,11 +24,12 @@ def label_kind(path: Path, label: str, options: DataOptions) -> Kind:
         path: of the table or the folder.
         label: the column of labels.
         options: how tables are read.
+        decimal: the sign before the decimals of a number that is written as text.
 
     Raises:
         DataError: labels are whole numbers that may be either, or there are none.
     """
-    tables = part_tables(path)
+    tables = part_tables(path, options)
     part = next(part for part in ("train", "all", "validation", "test") if part in tables)
     values: set[float] = set()
     count = 0
@@ -40,17 +41,19 @@ def label_kind(path: Path, label: str, options: DataOptions) -> Kind:
             cell = row.get(label)
             if is_missing(cell):
                 continue
-            count += 1
-            if (value := number_in(cell)) is None:
+            value = number_in(cell, decimal)
+            if value is None and not is_no_number(cell):
                 return "classification"
-            if len(values) < _KEPT:
+            count += 1
+            if value is not None and len(values) < _KEPT:
                 values.add(value)
     if not count:
         raise DataError(
             f"no row of {path} has a label in the column {label!r}\n"
             "  name another column: --label-column NAME"
         )
-    return _kind_of_numbers(values, count, path, label)
+    # The word NA stands for a value that is missing, and may be the name of a class.
+    return _kind_of_numbers(values, count, path, label) if values else "classification"
 
 
 def _kind_of_numbers(values: set[float], count: int, path: Path, label: str) -> Kind:

@@ -2,9 +2,9 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 from typing_extensions import TypedDict
@@ -62,9 +62,13 @@ class TablePreprocessing(Preprocessing):
         return Inputs(
             names=self.reading.names(rows),
             part=self.with_input_name(self.split(cells)),
-            labels=self.label.of_rows(rows),
+            labels=self.label.of_rows(rows, self.reading.decimal),
             texts=tuple(" | ".join(row) for row in cells),
         )
+
+    def with_reading(self, **changes: Any) -> Self:
+        """The same for tables of another delimiter, encoding, decimal sign or id column."""
+        return replace(self, reading=replace(self.reading, **changes))
 
     def example(self) -> Part:
         return self.with_input_name(self.split([("",) * self.row_width]))

@@ -1,9 +1,9 @@
 """The reading of new tables: the columns of inputs, and how the training table was read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from annotated_types import MinLen
 from typing_extensions import TypedDict
@@ -11,6 +11,8 @@ from typing_extensions import TypedDict
 from dropsmith.errors import DataError
 from dropsmith.tasks.data.bounds import Bounds
 from dropsmith.tasks.data.label_column import is_missing
+from dropsmith.tasks.data.number_forms import DecimalSign
+from dropsmith.tasks.data.table_numbers import NumberColumns
 from dropsmith.tasks.data.tables import shown, table_rows
 
 
@@ -21,6 +23,7 @@ class StoredTableReading(TypedDict):
     id_column: str | None
     delimiter: str | None
     encoding: str | None
+    decimal: NotRequired[DecimalSign]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +34,14 @@ class TableReading:
         columns: of inputs, in order.
         id_column: whose values name the examples, or None.
         delimiter, encoding: of text files, where they are not to be found.
+        decimal: the sign before the decimals of numbers that are written as text.
     """
 
     columns: tuple[str, ...]
     id_column: str | None = None
     delimiter: str | None = None
     encoding: str | None = None
+    decimal: DecimalSign = "."
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, from which `from_json` makes it again."""
@@ -50,6 +55,7 @@ class TableReading:
             id_column=values["id_column"],
             delimiter=values["delimiter"],
             encoding=values["encoding"],
+            decimal=values.get("decimal", "."),
         )
 
     def rows(self, path: Path, bounds: Bounds) -> list[dict[str, Any]]:
@@ -69,25 +75,44 @@ class TableReading:
         )
 
     def cells(
-        self, rows: Sequence[Mapping[str, Any]], blanks: bool = False
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        blanks: Collection[str] = (),
+        numbers: Collection[str] = (),
     ) -> list[tuple[str, ...]]:
-        """The cells of the columns of each row, as text.
+        """The cells of the columns of each row, as text; numbers with a point.
 
         Args:
             rows: cells by the name of their column.
-            blanks: whether a cell may be missing, where its column is there.
+            blanks: the columns in which a cell may be missing.
+            numbers: the columns of numbers.
 
         Raises:
-            DataError: a row lacks a column, or a cell is missing.
+            DataError: a row lacks a column, a cell is missing, or is no number where it should be.
         """
-        return [self._cells(row, number, blanks) for number, row in enumerate(rows, start=1)]
+        columns = NumberColumns(names=frozenset(numbers), decimal=self.decimal)
+        return [
+            tuple(self._cell(row, column, number, blanks, columns) for column in self.columns)
+            for number, row in enumerate(rows, start=1)
+        ]
 
-    def _cells(self, row: Mapping[str, Any], number: int, blanks: bool) -> tuple[str, ...]:
-        for column in self.columns:
-            if column not in row:
-                raise DataError(
-                    f"row {number} has no column {column!r}\n  its columns are: {shown([*row])}"
-                )
-            if not blanks and not isinstance(row[column], str) and is_missing(row[column]):
-                raise DataError(f"row {number} has nothing in the column {column!r}")
-        return tuple("" if is_missing(row[c]) else str(row[c]).strip() for c in self.columns)
+    def _cell(
+        self,
+        row: Mapping[str, Any],
+        column: str,
+        number: int,
+        blanks: Collection[str],
+        numbers: NumberColumns,
+    ) -> str:
+        if column not in row:
+            raise DataError(
+                f"row {number} has no column {column!r}\n  its columns are: {shown([*row])}"
+            )
+        cell = row[column]
+        if column not in blanks and not isinstance(cell, str) and is_missing(cell):
+            raise DataError(f"row {number} has nothing in the column {column!r}")
+        text = numbers.text(column, cell)
+        if text is None:
+            raise numbers.fault(column, cell, f"row {number}")
+        return "" if is_missing(text) else str(text).strip()

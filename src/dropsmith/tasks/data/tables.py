@@ -89,13 +89,43 @@ def table_rows(
         yield row
 
 
+def usual_delimiter(path: Path) -> str | None:
+    """The character between cells that the name of a file promises; None where it has none.
+
+    >>> usual_delimiter(Path("a.csv")), usual_delimiter(Path("a.tsv.gz"))
+    (',', '\\t')
+    """
+    return {".csv": ",", ".tsv": "\t"}.get(_suffix(path))
+
+
+def table_delimiter(
+    path: Path,
+    bounds: Bounds = USUAL,
+    *,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+) -> str | None:
+    """The character between the cells of a table; None of JSON and Parquet.
+
+    Args:
+        path, bounds, delimiter, encoding: as for `table_rows`.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    usual = usual_delimiter(path)
+    if usual is None or delimiter is not None:
+        return usual and delimiter
+    return find_delimiter(list(islice(text_lines(path, bounds, encoding), SAMPLE)), usual)
+
+
 def _cells(
     path: Path, suffix: str, bounds: Bounds, delimiter: str | None, encoding: str | None
 ) -> Cells:
     lines = text_lines(path, bounds, encoding)
     if delimiter is None:
         first = list(islice(lines, SAMPLE))
-        delimiter = find_delimiter(first, "\t" if suffix == ".tsv" else ",")
+        delimiter = find_delimiter(first, usual_delimiter(path) or ",")
         lines = chain(first, lines)
     if suffix == ".tsv" and delimiter == "\t":
         return plain_cells(lines)

@@ -86,6 +86,12 @@ def _take_mark(reader: "BufferedReader[_Counted]", path: Path, encoding: str | N
     return found
 
 
+def text_encoding(path: Path, bounds: Bounds = USUAL, encoding: str | None = None) -> str:
+    """The encoding in which `text_lines` reads a file; `DataError` where it cannot be read."""
+    with _opened(path, bounds) as reader:
+        return _take_mark(reader, path, encoding)
+
+
 def text_lines(path: Path, bounds: Bounds = USUAL, encoding: str | None = None) -> Iterator[str]:
     """The lines of a text file, each with its end: a line feed, a return, or both.
 

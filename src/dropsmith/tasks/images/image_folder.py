@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from statistics import median_low
 
@@ -18,12 +17,11 @@ from dropsmith.tasks.data.selection import (
     apply_limit,
     check_limit,
     check_parts,
-    part_of,
     round_robin,
 )
-from dropsmith.tasks.images.folders import display_path, picture_folder, subfolders
+from dropsmith.tasks.images.folder_parts import image_parts
+from dropsmith.tasks.images.folders import display_path, picture_folder
 from dropsmith.tasks.images.image_task import ImageTask, Reader, image_split
-from dropsmith.tasks.images.picture_files import check_filled, find_pictures
 from dropsmith.tasks.images.picture_reader import PictureReader
 from dropsmith.tasks.images.picture_size import Size, usual_size
 from dropsmith.tasks.images.preprocessing import PicturePreprocessing
@@ -32,28 +30,19 @@ from dropsmith.tasks.task import Data
 _SAMPLE = 1_000
 """Pictures that a size is found from, at most."""
 
-_PART_NAMES = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test",),
-}
-_PARTS_LAYOUT = "<part>/<class>/<picture>"
-
 
 def read_image_folder(
     data: Path | None = None, limit: int | None = None, options: DataOptions = NO_OPTIONS
 ) -> Data:
     """Pictures by class, each resized with its shape kept and cut around its centre.
 
-    Where the folder holds `train`, `validation` and `test` folders of classes, these are the
-    parts; where one of the last two is missing, the other is the test, and validation is cut from
-    training. Elsewhere a hash of each file decides: 70 % train, 15 % validation, 15 % test.
+    Its parts are those of `image_parts`.
 
     Args:
         data: the folder; each of its subfolders is a class.
         limit: training images, all where None.
-        options: the size of pictures, which is found from theirs where none is set, and the most
-            that is read.
+        options: the folders of validation and test, the size of pictures, which is found from
+            theirs where none is set, and the most that is read.
 
     Raises:
         DataError: there is no such folder, it holds one class only or too few pictures, a class
@@ -64,13 +53,21 @@ def read_image_folder(
             "the task images reads a folder of pictures by class\n  give it: --data DIR"
         )
     check_limit(limit)
-    return _read(picture_folder(data), limit, options)
+    others = (options.validation, options.test)
+    places = [None if place is None else picture_folder(Path(place)) for place in others]
+    return _read(picture_folder(data), *places, limit, options)
 
 
 @cached_by_files(2)
-def _read(folder: Path, limit: int | None, options: DataOptions) -> Data:
+def _read(
+    folder: Path,
+    validation: Path | None,
+    test: Path | None,
+    limit: int | None,
+    options: DataOptions,
+) -> Data:
     reader, bounds = PictureReader(options.bounds), options.bounds
-    files, split = _in_parts(folder, reader)
+    files, notes = image_parts(folder, {"validation": validation, "test": test}, reader)
     names = sorted({path.parent.name for paths in files.values() for path in paths})
     numbers = {name: number for number, name in enumerate(names)}
     labels = {part: [numbers[path.parent.name] for path in files[part]] for part in PARTS}
@@ -89,7 +86,7 @@ def _read(folder: Path, limit: int | None, options: DataOptions) -> Data:
         splits,
         names=names,
         source=f"pictures in {folder.name}",
-        notes=(("split", split), ("pictures", _size_note(sizes, steps.size))),
+        notes=(*notes, ("pictures", _size_note(sizes, steps.size))),
         preprocessing=steps,
     )
 
@@ -108,51 +105,6 @@ def _size_note(sizes: Sequence[Size], size: Size) -> str:
     )
 
 
-def _in_parts(folder: Path, reader: PictureReader) -> tuple[dict[str, list[Path]], str]:
-    """The pictures of each part, and the rule that divides them in words."""
-    folders = _part_folders(folder)
-    if folders:
-        classes = {part: find_pictures(path, _PARTS_LAYOUT) for part, path in folders.items()}
-        check_filled(*classes.values())
-        files = {part: list(chain.from_iterable(named.values())) for part, named in classes.items()}
-        if len(files) == len(PARTS):
-            return files, "as the folders have it"
-        held_out = next(part for part in PARTS[1:] if part in files)
-        train, validation = _cut(files["train"], reader)
-        parts = {"train": train, "validation": validation, "test": files[held_out]}
-        return parts, f"the {held_out} folder is the test; validation is cut from training"
-    parts: dict[str, list[Path]] = {part: [] for part in PARTS}
-    classes = find_pictures(folder)
-    check_filled(classes)
-    for path in chain.from_iterable(classes.values()):
-        parts[part_of(reader.read_bytes(path))].append(path)
-    return parts, "by a hash of each file, so that equal files are in one part"
-
-
-def _cut(files: Sequence[Path], reader: PictureReader) -> tuple[list[Path], list[Path]]:
-    """Training and validation; equal files are in one of the two."""
-    parts = [part_of(reader.read_bytes(path)) for path in files]
-    train = [path for path, part in zip(files, parts, strict=True) if part != "validation"]
-    return train, [path for path, part in zip(files, parts, strict=True) if part == "validation"]
-
-
-def _part_folders(folder: Path) -> dict[str, Path]:
-    """The folder of each part, in whatever case; none where the folder holds classes."""
-    present = subfolders(folder)
-    folders: dict[str, Path] = {}
-    for part, names in _PART_NAMES.items():
-        matches = [path for name, path in present.items() if name.lower() in names]
-        if len(matches) > 1:
-            several = " and ".join(path.name for path in matches)
-            raise DataError(
-                f"{display_path(folder)} holds the folders {several}, which mean the same part\n"
-                "  join them, or leave one"
-            )
-        if matches:
-            folders[part] = matches[0]
-    return folders if "train" in folders and len(folders) > 1 else {}
-
-
 def _read_bounded(data: Path | None, limit: int | None, bounds: Bounds) -> Data:
     return read_image_folder(data, limit, DataOptions(bounds=bounds))
 
@@ -166,7 +118,7 @@ class ImageFolderTask(ImageTask):
     """
 
     read: Reader = _read_bounded
-    option_names = ("image_size",)
+    option_names = ("validation", "test", "image_size")
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         return read_image_folder(data if data is not None else self.home, limit, self.data_options)

@@ -12,7 +12,9 @@ from typing_extensions import TypedDict
 
 from dropsmith.errors import DataError, excerpt
 from dropsmith.files import FiniteNumber
-from dropsmith.tasks.data.column_profile import Profile, is_no_number, number_in
+from dropsmith.tasks.data.label_column import is_no_number
+from dropsmith.tasks.data.number_forms import number_in
+from dropsmith.tasks.data.table_layout import TableLayout
 
 MOST_VALUES = 100
 """Values of a category, at most."""
@@ -39,10 +41,11 @@ class Feature:
     ones, a further 1 marks each. A category is a 1 in the place of its value; one that training
     does not have, and a missing one where training has none, is zeros alone.
 
-    >>> age = Feature.fit("age", ["20", "30", "", "40"])
+    >>> age = Feature.of_numbers("age", ["20", "30", "", "40"])
     >>> age.numbers(["30", ""]).tolist()
     [[0.0, 0.0], [0.0, 1.0]]
-    >>> Feature.fit("colour", ["red", "blue", "red"]).numbers(["blue", "green"]).tolist()
+    >>> colour = Feature.of_categories("colour", ["red", "blue", "red"])
+    >>> colour.numbers(["blue", "green"]).tolist()
     [[1.0, 0.0], [0.0, 0.0]]
 
     Args:
@@ -59,33 +62,37 @@ class Feature:
     blanks: bool = False
 
     @classmethod
-    def fit(cls, name: str, cells: Sequence[str]) -> "Feature":
-        """The feature of a column, from its cells in training.
+    def of_numbers(cls, name: str, cells: Sequence[str]) -> "Feature":
+        """The feature of a column of numbers, from its cells in training.
 
         Raises:
-            DataError: it is empty, or holds more than `MOST_VALUES` values that are no numbers.
+            DataError: it is empty, or a cell holds something else.
         """
-        profile = Profile()
-        for cell in cells:
-            profile.add(cell)
-        if profile.kind == "empty":
-            raise DataError(
-                f"the column {name!r} is empty in training\n  leave it out: --feature-columns"
-            )
-        if profile.kind == "number":
-            numbers = [_number(cell, name) for cell in cells if not is_no_number(cell)]
-            return cls(
-                name=name,
-                mean=fmean(numbers),
-                unit=pstdev(numbers) or 1.0,
-                blanks=profile.blanks > 0,
-            )
+        numbers = [_number(cell, name) for cell in cells if not is_no_number(cell)]
+        if not numbers:
+            raise _empty(name)
+        return cls(
+            name=name,
+            mean=fmean(numbers),
+            unit=pstdev(numbers) or 1.0,
+            blanks=len(numbers) < len(cells),
+        )
+
+    @classmethod
+    def of_categories(cls, name: str, cells: Sequence[str]) -> "Feature":
+        """The feature of a column of categories, from its cells in training.
+
+        Raises:
+            DataError: it is empty, or holds more than `MOST_VALUES` values.
+        """
         values = sorted({cell.strip() for cell in cells})
+        if all(map(is_no_number, values)):
+            raise _empty(name)
         if len(values) > MOST_VALUES:
             raise DataError(
                 f"the column {name!r} holds more than {MOST_VALUES} values that are no numbers, "
                 f"such as {excerpt(values[len(values) // 2])}\n"
-                "  leave it out: --feature-columns; a decimal comma is to be written as a point"
+                "  leave it out: --feature-columns names those that are read"
             )
         return cls(name=name, values=tuple(values))
 
@@ -130,6 +137,28 @@ class Feature:
             unit=values["unit"],
             blanks=values["blanks"],
         )
+
+
+def fit_features(layout: TableLayout, rows: Sequence[Sequence[str]]) -> tuple[Feature, ...]:
+    """The features of a table, from the cells of its columns of features in training.
+
+    Raises:
+        DataError: a column is empty, or cannot be read as its layout says.
+    """
+    columns = zip(*rows, strict=True)
+    return tuple(
+        Feature.of_numbers(name, cells)
+        if name in layout.numbers
+        else Feature.of_categories(name, cells)
+        for name, cells in zip(layout.features, columns, strict=True)
+    )
+
+
+def _empty(name: str) -> DataError:
+    return DataError(
+        f"the column {name!r} is empty in training\n"
+        "  leave it out: --feature-columns names those that are read"
+    )
 
 
 def _number(cell: str, name: str) -> float:

@@ -14,17 +14,17 @@ from dropsmith.objectives import losses
 from dropsmith.passes import logits_of
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
-from dropsmith.tasks.data.data_options import TABLE, DataOptions
+from dropsmith.tasks.data.data_options import OWN_TABLE, DataOptions
 from dropsmith.tasks.data.selection import PARTS, check_limit
 from dropsmith.tasks.data.table_layout import TableLayout, find_layout
 from dropsmith.tasks.data.table_parts import file_states
 from dropsmith.tasks.data.table_reading import TableReading
-from dropsmith.tasks.numbers.features import Feature
+from dropsmith.tasks.numbers.features import fit_features
 from dropsmith.tasks.numbers.preprocessing import NumbersPreprocessing
 from dropsmith.tasks.task import Data, Kind, Task
-from dropsmith.tasks.text.label_checks import ClassSpellings, Place, value_of
-from dropsmith.tasks.text.parts import partition_rows, read_parts, split_words
-from dropsmith.tasks.text.source import Notes, examples_of, unlabelled_note
+from dropsmith.tasks.text.notes import columns_notes, missing_note
+from dropsmith.tasks.text.own_rows import read_own_rows
+from dropsmith.tasks.text.source import examples_of
 from dropsmith.terms import Loss
 
 
@@ -44,10 +44,7 @@ class NumbersTask(Task):
     home: Path | None = None
     noises: tuple[str, ...] = MLP_NOISES
     kind: Kind = "classification"
-    option_names = (
-        *(option for option in TABLE if option != "text_columns"),
-        *("feature_columns", "kind"),
-    )
+    option_names = tuple(o for o in OWN_TABLE if o not in ("text_columns", "text_length"))
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         place = data if data is not None else self.home
@@ -57,7 +54,8 @@ class NumbersTask(Task):
             )
         check_limit(limit)
         layout = find_layout(place, self.data_options, "numbers")
-        return _read(place.resolve(), layout, limit, self.data_options, file_states(place))
+        states = file_states(place, self.data_options)
+        return _read(place.resolve(), layout, limit, self.data_options, states)
 
     def model(self, data: Data) -> nn.Module:
         features = data.train.rows(slice(0, 1)).values()
@@ -78,19 +76,9 @@ class NumbersTask(Task):
 def _read(
     path: Path, layout: TableLayout, limit: int | None, options: DataOptions, states: object
 ) -> Data:
-    unlabelled: list[Place] = []
-    parts = read_parts(
-        path,
-        (),
-        layout.label,
-        columns=layout.columns,
-        options=options,
-        check=ClassSpellings() if layout.kind == "classification" else value_of,
-        unlabelled=unlabelled,
-        blanks=True,
-    )
+    rows = read_own_rows(path, layout, options)
     examples = examples_of(
-        partition_rows(parts),
+        rows.parts,
         layout.kind,
         place=str(path),
         label=layout.label,
@@ -99,12 +87,12 @@ def _read(
             id_column=layout.id_column,
             delimiter=options.delimiter,
             encoding=options.encoding,
+            decimal=layout.decimal,
         ),
         names={},
         limit=limit,
     )
-    cells = zip(*examples.texts["train"], strict=True)
-    features = tuple(map(Feature.fit, layout.columns, cells))
+    features = fit_features(layout, examples.texts["train"])
     preprocessing = NumbersPreprocessing(
         reading=examples.reading, label=examples.label, features=features
     )
@@ -114,39 +102,12 @@ def _read(
         source=f"numbers and labels ({path.name})",
         mean=examples.label.mean,
         notes=(
-            ("columns", _columns_note(features, layout)),
-            ("split", split_words(parts, "row")),
-            *unlabelled_note(unlabelled),
-            *_blanks_note(features),
+            *columns_notes(layout, {f.name: len(f.values) for f in features if f.values}),
+            *rows.notes,
+            *missing_note([feature.name for feature in features if feature.blanks]),
         ),
         preprocessing=preprocessing,
     )
-
-
-def _columns_note(features: tuple[Feature, ...], layout: TableLayout) -> str:
-    numbers = [feature.name for feature in features if not feature.values]
-    categories = [f"{f.name} ({len(f.values)} values)" for f in features if f.values]
-    what = "classes" if layout.kind == "classification" else "numbers"
-    parts = [
-        f"numbers {_some(numbers)}" if numbers else "",
-        f"categories {_some(categories)}" if categories else "",
-        f"label {layout.label} ({what})",
-        f"id {layout.id_column}" if layout.id_column is not None else "",
-        f"not used {_some(list(layout.unused))}" if layout.unused else "",
-    ]
-    return "; ".join(filter(None, parts))
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return ", ".join(names[:8]) + more
-
-
-def _blanks_note(features: tuple[Feature, ...]) -> Notes:
-    names = [feature.name for feature in features if feature.blanks]
-    if not names:
-        return ()
-    return (("missing", f"numbers in {_some(names)}: the mean stands for them, beside a mark"),)
 
 
 NUMBERS = NumbersTask(

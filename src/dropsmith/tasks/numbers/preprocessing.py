@@ -58,7 +58,8 @@ class NumbersPreprocessing(TablePreprocessing):
         return sum(feature.width for feature in self.features)
 
     def row_texts(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
-        return self.reading.cells(rows, blanks=True)
+        numbers = [feature.name for feature in self.features if not feature.values]
+        return self.reading.cells(rows, blanks=self.reading.columns, numbers=numbers)
 
     def split(self, texts: Sequence[tuple[str, ...]], labels: Tensor | None = None) -> Split:
         """The column `features`, and that of labels where there are some."""

@@ -36,13 +36,12 @@ def read_parts(
     options: DataOptions = NO_OPTIONS,
     check: LabelCheck | None = None,
     unlabelled: list[Place] | None = None,
-    blanks: bool = False,
 ) -> Parts:
     """The parts in a table, or in a folder of tables named after them (`train.tsv.gz`, …).
 
     Args:
         path: of the table or the folder.
-        text, label, second, columns, options, check, unlabelled, blanks: as for `read_table`.
+        text, label, second, columns, options, check, unlabelled: as for `read_table`.
 
     Raises:
         DataError: there is no table, or one of them cannot be read.
@@ -60,7 +59,6 @@ def read_parts(
                 options=options,
                 check=check,
                 unlabelled=unlabelled,
-                blanks=blanks,
             )
         ]
         for part, tables in part_tables(path).items()
@@ -123,24 +121,7 @@ def partition(parts: Parts, pairs: bool = False) -> Parts:
     return _split_by_hash(rows, sentence_groups(rows) if pairs else [text for text, _ in rows])
 
 
-def partition_rows(parts: Parts) -> Parts:
-    """As `partition`, of rows that may be equal by chance: those of given parts all stay.
-
-    Where a part is cut from another or all are cut from one table, equal rows stay together.
-    """
-    present = {part: rows for part, rows in parts.items() if rows}
-    test_parts = [part for part in ("validation", "test") if part in present]
-    if len(test_parts) == 2 and "train" in present:
-        return {part: present[part] for part in PARTS}
-    if len(test_parts) == 1 and "train" in present:
-        rows = present["train"]
-        train, validation = _cut_between(rows, [cells for cells, _ in rows])
-        return {"train": train, "validation": validation, "test": present[test_parts[0]]}
-    rows = [row for part in present.values() for row in part]
-    return _split_by_hash(rows, [cells for cells, _ in rows])
-
-
-def split_words(parts: Parts, what: str = "text") -> str:
+def split_words(parts: Parts) -> str:
     """The way in which `partition` divides parts, in words.
 
     >>> split_words({"all": [("a", "1")]})
@@ -152,7 +133,7 @@ def split_words(parts: Parts, what: str = "text") -> str:
     if "train" in present and len(present) == 2:
         other = "validation" if "validation" in present else "test"
         return f"the {other} file is the test; validation is cut from training"
-    return f"by a hash of each {what}, so that equal {what}s are in one part"
+    return "by a hash of each text, so that equal texts are in one part"
 
 
 def _cut(rows: list[Example]) -> tuple[list[Example], list[Example]]:

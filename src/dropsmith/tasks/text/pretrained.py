@@ -23,7 +23,8 @@ from dropsmith.tasks.data.selection import PARTS, check_limit
 from dropsmith.tasks.learning_rates import Linear
 from dropsmith.tasks.meters import Meter
 from dropsmith.tasks.task import Data, Kind, Task
-from dropsmith.tasks.text.source import TextSource, length_note
+from dropsmith.tasks.text.notes import length_note
+from dropsmith.tasks.text.source import TextSource
 from dropsmith.tasks.text.text_task import TextTask
 from dropsmith.tasks.text.token_preprocessing import TokenPreprocessing, longest_text
 from dropsmith.terms import Loss
@@ -75,7 +76,7 @@ class PretrainedTextTask(Task):
         path = place.resolve() if place is not None else None
         check_limit(limit)
         source = self.task.source.with_options(self.data_options)
-        states = source.states(path)
+        states = source.states(path, self.data_options)
         return _read(source, self.checkpoint, path, limit, self.data_options, states)
 
     def model(self, data: Data) -> nn.Module:
@@ -121,7 +122,7 @@ def _read(
     options: DataOptions,
     states: object,
 ) -> Data:
-    length = _length(checkpoint, options.text_length)
+    length = text_length(checkpoint, options.text_length)
     examples = source.examples(data, limit, options)
     steps = TokenPreprocessing(
         reading=examples.reading, label=examples.label, checkpoint=checkpoint, length=length
@@ -140,8 +141,12 @@ def _read(
     )
 
 
-def _length(checkpoint: str, wanted: int | None) -> int:
-    """The tokens that are kept of a text, never more than the model takes."""
+def text_length(checkpoint: str, wanted: int | None) -> int:
+    """The tokens that are kept of a text, never more than the model takes.
+
+    Raises:
+        TaskError: more are wanted than the model takes.
+    """
     most = longest_text(checkpoint)
     if wanted is None:
         return LONGEST if most is None else min(LONGEST, most)

@@ -12,6 +12,7 @@ from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
 from dropsmith.tasks.data.label_column import LabelColumn
 from dropsmith.tasks.data.selection import PARTS, apply_limit, check_limit, round_robin
 from dropsmith.tasks.data.sources import subfolder
+from dropsmith.tasks.data.table_layout import TableLayout
 from dropsmith.tasks.data.table_parts import file_states, first_table
 from dropsmith.tasks.data.table_reading import TableReading
 from dropsmith.tasks.data.tables import column_named, table_rows
@@ -19,6 +20,8 @@ from dropsmith.tasks.data.vocabulary import PAD, UNKNOWN_WORD, Vocabulary, token
 from dropsmith.tasks.task import Data, Kind
 from dropsmith.tasks.text.label_checks import ClassSpellings, Place, value_of
 from dropsmith.tasks.text.labels import classes, values
+from dropsmith.tasks.text.notes import Notes, columns_notes, length_note, unlabelled_note
+from dropsmith.tasks.text.own_rows import read_own_rows
 from dropsmith.tasks.text.parts import (
     Parts,
     load_hub_parts,
@@ -31,8 +34,6 @@ from dropsmith.tasks.text.tables import SEPARATOR
 
 LONGEST, WORDS = 64, 10_000
 """Words kept of a sentence where no length is set, and words in the vocabulary, at most."""
-
-Notes = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class TextSource:
             are one text.
         label: what the column of labels is called.
         id_column: the column that names the rows, or None.
-        unused: columns of the table that are not read.
+        layout: the columns of a table of the user's own.
         kind: whether labels are classes or values.
         names: what the labels are called, by the label in the table; None to keep those.
         hub: address, configuration and text column on the Hub; None where it is not there.
@@ -62,7 +63,7 @@ class TextSource:
     columns: tuple[str, ...] = ()
     label: str = "label"
     id_column: str | None = None
-    unused: tuple[str, ...] = ()
+    layout: TableLayout | None = None
     kind: Kind = "classification"
     names: tuple[tuple[str, str], ...] | None = None
     hub: tuple[str, str | None, str] | None = None
@@ -90,11 +91,12 @@ class TextSource:
         """
         check_limit(limit)
         path = data.resolve() if data is not None else None
-        return _read(self.with_options(options), path, limit, options, self.states(path))
+        states = self.states(path, options)
+        return _read(self.with_options(options), path, limit, options, states)
 
-    def states(self, data: Path | None) -> object:
+    def states(self, data: Path | None, options: DataOptions = NO_OPTIONS) -> object:
         """The times and sizes of the files that are read, for a cache."""
-        return None if data is None else file_states(subfolder(data, self.name))
+        return None if data is None else file_states(subfolder(data, self.name), options)
 
     def parts(
         self,
@@ -123,16 +125,10 @@ class TextSource:
         self, data: Path | None, limit: int | None, options: DataOptions = NO_OPTIONS
     ) -> "Examples":
         """The sentences and labels of each part, of training as many as a limit leaves."""
-        unlabelled: list[Place] = []
-        all_parts = self.parts(data, options, unlabelled)
         columns = self._columns(data, options)
-        notes = (
-            ("columns", _columns_note(columns, self)),
-            ("split", split_words(all_parts)),
-            *unlabelled_note(unlabelled),
-        )
+        parts, notes = self._divided(data, options)
         examples = examples_of(
-            partition(all_parts, self.is_paired),
+            parts,
             self.kind,
             place=str(data) if data is not None else self.about,
             label=self.label,
@@ -141,6 +137,7 @@ class TextSource:
                 id_column=self.id_column,
                 delimiter=options.delimiter,
                 encoding=options.encoding,
+                decimal="." if self.layout is None else self.layout.decimal,
             ),
             names=dict(self.names or ()),
             limit=self.limit if limit is None else limit,
@@ -152,8 +149,24 @@ class TextSource:
                 for part, texts in examples.texts.items()
             },
             source=self.about if data is None else f"{self.about} ({data.name})",
-            notes=notes,
+            notes=(*self._columns_note(columns), *notes),
         )
+
+    def _divided(self, data: Path | None, options: DataOptions) -> tuple[Parts, Notes]:
+        """The three parts, and how they came about."""
+        if self.layout is not None and data is not None:
+            rows = read_own_rows(data, self.layout, options)
+            return rows.parts, rows.notes
+        unlabelled: list[Place] = []
+        parts = self.parts(data, options, unlabelled)
+        notes = (("split", split_words(parts)), *unlabelled_note(len(unlabelled)))
+        return partition(parts, self.is_paired), notes
+
+    def _columns_note(self, columns: tuple[str, ...]) -> Notes:
+        layout = self.layout or TableLayout(
+            texts=columns, label=self.label, kind=self.kind, id_column=self.id_column
+        )
+        return columns_notes(layout)
 
     def _columns(self, data: Path | None, options: DataOptions) -> tuple[str, ...]:
         """The names of the columns of texts."""
@@ -167,25 +180,6 @@ class TextSource:
             path, options.bounds, delimiter=options.delimiter, encoding=options.encoding
         )
         return (column_named(path, next(iter(rows))[1], self.text), *second)
-
-
-def _columns_note(columns: Sequence[str], source: TextSource) -> str:
-    kind = "classes" if source.kind == "classification" else "numbers"
-    what = {1: "text", 2: "pair of texts"}.get(len(columns), "one text of")
-    parts = [f"{what} {', '.join(columns)}", f"label {source.label} ({kind})"]
-    if source.id_column is not None:
-        parts.append(f"id {source.id_column}")
-    if source.unused:
-        parts.append(f"not used {', '.join(source.unused[:10])}")
-    return "; ".join(parts)
-
-
-def unlabelled_note(places: Sequence[Place]) -> Notes:
-    """How many rows without a label are left out, where there are any."""
-    if not places:
-        return ()
-    rows = "row without a label is" if len(places) == 1 else "rows without a label are"
-    return (("left out", f"{len(places):,} {rows} left out"),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,10 +248,7 @@ def _read(
     source: TextSource, data: Path | None, limit: int | None, options: DataOptions, states: object
 ) -> Data:
     examples, length = source.examples(data, limit, options), options.text_length or LONGEST
-    words = [tokenise(sentence) for text in examples.texts["train"] for sentence in text]
-    vocabulary = Vocabulary.of(
-        (sentence[:length] for sentence in words), special=(PAD, UNKNOWN_WORD), max_size=WORDS
-    )
+    vocabulary, sizes = fit_vocabulary(examples.texts["train"], length)
     preprocessing = TextPreprocessing(
         reading=examples.reading, label=examples.label, vocabulary=vocabulary, length=length
     )
@@ -267,19 +258,21 @@ def _read(
         source=examples.source,
         vocabulary=vocabulary.words,
         mean=examples.label.mean,
-        notes=(*examples.notes, length_note([len(sentence) for sentence in words], length)),
+        notes=(*examples.notes, length_note(sizes, length)),
         preprocessing=preprocessing,
         # Positions are as many as words are kept, however long the texts are.
         settings=() if length == LONGEST else (f"text length {length}",),
     )
 
 
-def length_note(sizes: Sequence[int], length: int, unit: str = "words") -> tuple[str, str]:
-    """How many words or tokens are kept, and the share of training texts that lose some.
+def fit_vocabulary(texts: Sequence[tuple[str, ...]], length: int) -> tuple[Vocabulary, list[int]]:
+    """The words of the training texts, as far as they are kept, and how many each text has.
 
-    >>> length_note([3, 5, 70, 7], 64)
-    ('text length', 'the first 64 words are kept; 25.0 % of the training texts are longer')
+    Args:
+        texts: of each example.
+        length: words kept of a text.
     """
-    share = sum(size > length for size in sizes) / max(1, len(sizes))
-    longer = f"{100 * share:.1f} % of the training texts are longer" if share else "none is longer"
-    return "text length", f"the first {length} {unit} are kept; {longer}"
+    words = [tokenise(sentence) for text in texts for sentence in text]
+    kept = (sentence[:length] for sentence in words)
+    vocabulary = Vocabulary.of(kept, special=(PAD, UNKNOWN_WORD), max_size=WORDS)
+    return vocabulary, [len(sentence) for sentence in words]

@@ -1,7 +1,7 @@
 """Texts and labels in tables."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -9,12 +9,15 @@ from typing import Any
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
-from dropsmith.tasks.data.label_column import is_missing
+from dropsmith.tasks.data.label_column import is_missing, is_no_number
+from dropsmith.tasks.data.table_numbers import NumberColumns
 from dropsmith.tasks.data.tables import column_named, row_place, table_rows
 from dropsmith.tasks.text.label_checks import LabelCheck, Place
 
 Example = tuple[str, str]
 """A text and its label; the two sentences of a pair are one text with `SEPARATOR` in it."""
+
+_NO_NUMBERS = NumberColumns()
 
 SEPARATOR = "\t"
 """Stands between the sentences of a pair: no word holds it, and no cell of a TSV."""
@@ -30,7 +33,8 @@ def read_table(
     options: DataOptions = NO_OPTIONS,
     check: LabelCheck | None = None,
     unlabelled: list[Place] | None = None,
-    blanks: bool = False,
+    blanks: Collection[str] = (),
+    numbers: NumberColumns = _NO_NUMBERS,
 ) -> list[Example]:
     """The texts and labels in a file.
 
@@ -47,7 +51,8 @@ def read_table(
         check: is given each label and its place.
         unlabelled: rows without a label are left out, and their places are put here; where None,
             such a row is refused.
-        blanks: whether the cells of columns may be empty.
+        blanks: the columns whose cells may be empty.
+        numbers: the columns of numbers, which are read as text with a point.
 
     Raises:
         DataError: the file or a column is missing, a row is not whole, or there are none.
@@ -63,31 +68,49 @@ def read_table(
             label_column = column_named(path, row, [label])
             names += [] if second is None or columns else [column_named(path, row, [second])]
         place = path, number
-        name = _label(row.get(label_column), label_column, place, unlabelled)
+        name = _label(row.get(label_column), label_column, place, unlabelled, numbers)
         if name is None:
             continue
         if check is not None:
             check(name, place)
-        cells = [_cell(row.get(column), column, place, blanks) for column in names]
+        cells = [_cell(row.get(column), column, place, blanks, numbers) for column in names]
         examples.append((join_sentences(*cells), name))
     if not number:
         raise DataError(f"no rows in {path}")
     return examples
 
 
-def _label(cell: Any, column: str, place: Place, unlabelled: list[Place] | None) -> str | None:
-    if is_missing(cell):
+def _label(
+    cell: Any,
+    column: str,
+    place: Place,
+    unlabelled: list[Place] | None,
+    numbers: NumberColumns,
+) -> str | None:
+    is_value = column in numbers.names
+    if is_no_number(cell) if is_value else is_missing(cell):
         if unlabelled is None:
             raise _missing(column, place)
         unlabelled.append(place)
         return None
-    return _text(cell, column, place, "a label").strip()
+    label = _number(cell, column, place, numbers) if is_value else cell
+    return _text(label, column, place, "a label").strip()
 
 
-def _cell(cell: Any, column: str, place: Place, blanks: bool) -> str:
-    if blanks and (cell is None or is_missing(cell)):
+def _cell(
+    cell: Any, column: str, place: Place, blanks: Collection[str], numbers: NumberColumns
+) -> str:
+    if column in blanks and (cell is None or is_missing(cell)):
         return ""
-    return _text(cell, column, place, "a text")
+    value = _number(cell, column, place, numbers) if column in numbers.names else cell
+    return _text(value, column, place, "a text")
+
+
+def _number(cell: Any, column: str, place: Place, numbers: NumberColumns) -> Any:
+    text = numbers.text(column, cell)
+    if text is None:
+        raise numbers.fault(column, cell, row_place(*place))
+    return text
 
 
 def join_sentences(*sentences: str) -> str:

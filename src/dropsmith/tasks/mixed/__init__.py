@@ -1,0 +1,1 @@
+"""Tables of texts with numbers and categories beside each."""

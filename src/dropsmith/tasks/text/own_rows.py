@@ -1,0 +1,130 @@
+"""The rows of a user's own tables, divided into training, validation and test."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from dropsmith.errors import DataError
+from dropsmith.tasks.data.data_options import DataOptions
+from dropsmith.tasks.data.selection import PARTS
+from dropsmith.tasks.data.table_layout import TableLayout
+from dropsmith.tasks.data.table_parts import first_table, part_tables
+from dropsmith.tasks.data.tables import shown, table_rows
+from dropsmith.tasks.text.division import divide, group_names, repeated_inputs
+from dropsmith.tasks.text.label_checks import ClassSpellings, Place, value_of
+from dropsmith.tasks.text.notes import Notes, unlabelled_note
+from dropsmith.tasks.text.part_notes import format_note, repeated_note, split_words
+from dropsmith.tasks.text.parts import Parts
+from dropsmith.tasks.text.tables import read_table
+
+_FEW = 30
+"""Different inputs among which a part may stay empty by the hash."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnRows:
+    """The rows of a user's own tables.
+
+    Args:
+        parts: of training, validation and test: the cells of each row as one text, and its label.
+        notes: what was found, each with a word for what it is about.
+    """
+
+    parts: Parts
+    notes: Notes
+
+
+def read_own_rows(path: Path, layout: TableLayout, options: DataOptions) -> OwnRows:
+    """The rows of a table, or of the tables in a folder.
+
+    Parts that there are stay. One that is missing is cut from training, and a single table is
+    divided: by a hash of each input, so that equal inputs are in one part. Of texts, training
+    keeps none that validation or test have too; rows of numbers may be equal by chance, and stay.
+
+    Raises:
+        DataError: a table cannot be read, or its columns are not those of training.
+    """
+    tables = part_tables(path, options)
+    _check_columns(tables, layout, options, first_table(path, options))
+    unlabelled: list[Place] = []
+    check = ClassSpellings() if layout.kind == "classification" else value_of
+    parts = {
+        part: [
+            row
+            for table in files
+            for row in read_table(
+                table,
+                (),
+                layout.label,
+                columns=layout.columns,
+                options=options,
+                check=check,
+                unlabelled=unlabelled,
+                blanks=layout.features,
+                numbers=layout.number_columns,
+            )
+        ]
+        for part, files in tables.items()
+    }
+    texts = len(layout.texts)
+    divided = divide(parts, partial(group_names, texts=texts))
+    _check_divided(divided, path)
+    repeated = repeated_inputs(divided)
+    notes = (
+        *format_note(first_table(path, options), layout, options),
+        ("split", split_words(parts, tables, "text" if texts else "row")),
+        *repeated_note(divided, repeated, layout),
+        *unlabelled_note(len(unlabelled)),
+    )
+    if texts:
+        divided = {
+            part: [row for row in rows if row[0] not in repeated[part]]
+            for part, rows in divided.items()
+        }
+        _check_left(divided, repeated, path)
+    return OwnRows(parts=divided, notes=notes)
+
+
+def _check_divided(parts: Parts, path: Path) -> None:
+    inputs = {cells for rows in parts.values() for cells, _ in rows}
+    if inputs and len(inputs) <= _FEW and (empty := [part for part in PARTS if not parts[part]]):
+        count = sum(map(len, parts.values()))
+        raise DataError(
+            f"the {count:,} rows of {path} hold {len(inputs)} different inputs, and equal ones are "
+            f"kept in one part: no {empty[0]} example is left\n"
+            "  name the files of the parts: --data, --validation, --test"
+        )
+
+
+def _check_left(parts: Parts, repeated: Mapping[str, set[str]], path: Path) -> None:
+    for part, name in (("train", "training"), ("validation", "validation")):
+        if repeated[part] and not parts[part]:
+            raise DataError(
+                f"every {name} text of {path} is in a later part too, and none is left\n"
+                "  name other files; what is not named is cut from training"
+            )
+
+
+def _check_columns(
+    tables: Mapping[str, Sequence[Path]], layout: TableLayout, options: DataOptions, first: Path
+) -> None:
+    for table in (table for files in tables.values() for table in files):
+        rows = table_rows(
+            table, options.bounds, delimiter=options.delimiter, encoding=options.encoding
+        )
+        _, row = next(rows, (0, None))
+        if row is None:
+            raise DataError(f"no rows in {table}")
+        if missing := [name for name in layout.columns if name not in row]:
+            raise DataError(
+                f"the column {missing[0]!r} of {first} is not in {table}\n"
+                f"  its columns are: {shown(row)}"
+            )
+        if layout.label not in row:
+            raise DataError(
+                f"no column {layout.label!r} in {table}: without labels nothing can be scored\n"
+                f"  its columns are: {shown(row)}\n"
+                "  to train without it, give the other tables by name: --data, --validation, "
+                "--test; to predict it then: dropsmith predict RUN FILE"
+            )
