@@ -40,6 +40,7 @@ def test_what_is_typed_is_one_value(typed, value):
         {"delimiter": "::"},
         {"kind": "classes"},
         {"encoding": "klingon"},
+        {"decimal": ";"},
         {"text_column": [" "]},
         {"bound": ["rows=many"]},
     ],
@@ -55,6 +56,9 @@ def test_what_means_nothing_is_one_sentence(typed):
         DataOptions(text_columns=("a", "b b"), label_column="c", encoding="cp1252"),
         DataOptions(feature_columns=("a", "b"), id_column="i", delimiter="\t", kind="regression"),
         DataOptions(image_size=(3, 4)),
+        DataOptions(decimal=",", delimiter=";"),
+        DataOptions(validation="a b.csv", test="c.csv"),
+        DataOptions(text_columns=("a",), feature_columns=("b", "c")),
         DataOptions(text_length=5),
     ],
 )

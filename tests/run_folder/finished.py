@@ -9,6 +9,7 @@ from dropsmith.objectives import TaskLoss
 from dropsmith.plans import Plan
 from dropsmith.record import Record
 from dropsmith.run_folder import FinishedRun
+from dropsmith.tasks import NO_OPTIONS, DataOptions
 from dropsmith.train import Setup, task_and_data
 
 WORDS = ["good", "bad", "film", "plot", "nice", "poor", "the", "a", "so", "very"]
@@ -29,7 +30,12 @@ def write_texts(path: Path, *, pairs: bool = False, values: bool = False, rows: 
 
 
 def finished_run(
-    task: str, *, plan: Plan | None = None, data: Path | None = None, model: str | None = None
+    task: str,
+    *,
+    plan: Plan | None = None,
+    data: Path | None = None,
+    model: str | None = None,
+    data_options: DataOptions = NO_OPTIONS,
 ) -> tuple[FinishedRun, Setup]:
     """A run of a task, its weights drawn and not trained, and its setup."""
     setup = Setup(
@@ -37,10 +43,11 @@ def finished_run(
         method="dropout",
         plan=Plan(),
         objective=TaskLoss(),
-        budget=task_and_data_of(task, data, model)[0].budget,
+        budget=task_and_data_of(task, data, model, data_options)[0].budget,
         seed=0,
         data=None if data is None else str(data),
         model=model,
+        data_options=data_options,
     )
     task_value, examples = task_and_data(setup)
     with torch.random.fork_rng():
@@ -67,8 +74,8 @@ def finished_run(
     return run, setup
 
 
-def task_and_data_of(task, data, model):
+def task_and_data_of(task, data, model, data_options):
     from dropsmith.tasks import find_task, with_model
 
-    value = find_task(task, data)
+    value = find_task(task, data, data_options)
     return (value if model is None else with_model(value, model, value.load(data))), None

@@ -19,6 +19,8 @@ from dropsmith.plans import Plan, rule, select
 class PretrainedClassifier(nn.Module):
     """A pretrained encoder with a new head that scores a text or a pair, without noise of its own.
 
+    A head of the checkpoint with as many scores is kept.
+
     Args:
         checkpoint: a name on the Hub such as `bert-base-cased`, or a folder with its files.
         classes: how many scores to return; 1 for a value.
@@ -30,10 +32,7 @@ class PretrainedClassifier(nn.Module):
 
     def __init__(self, checkpoint: str, classes: int) -> None:
         super().__init__()
-        classes_of_library = transformers_library(checkpoint).AutoModelForSequenceClassification
-        self.net = without_noise(
-            load_pretrained(checkpoint, classes_of_library.from_pretrained, num_labels=classes)
-        )
+        self.net = without_noise(load_text_encoder(checkpoint, classes))
 
     @classmethod
     def around(cls, net: Any) -> "PretrainedClassifier":
@@ -49,6 +48,32 @@ class PretrainedClassifier(nn.Module):
         """Scores `[batch, classes]`; the arguments are what the model's own tokeniser makes."""
         segments = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         return self.net(input_ids=input_ids, attention_mask=attention_mask, **segments).logits
+
+
+def load_text_encoder(checkpoint: str, outputs: int) -> Any:
+    """A pretrained encoder of transformers with a head of so many outputs, new where it has to be.
+
+    Raises:
+        TaskError: the Hub cannot be reached, has no such model, or its files do not fit together.
+        MissingExtra: transformers is not installed.
+    """
+    library_class = transformers_library(checkpoint).AutoModelForSequenceClassification
+    net, found = load_pretrained(
+        checkpoint,
+        library_class.from_pretrained,
+        num_labels=outputs,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+    )
+    # Of a head, only the number of outputs may differ.
+    for name, there, here in found["mismatched_keys"]:
+        if tuple(there[1:]) != tuple(here[1:]) or here[0] != outputs:
+            raise TaskError(
+                f"the weights of the pretrained model {checkpoint} are not those of its "
+                f"configuration: {name} is {tuple(there)} there and {tuple(here)} here\n"
+                "  give a folder whose files belong together"
+            )
+    return net
 
 
 @lru_cache(maxsize=4)

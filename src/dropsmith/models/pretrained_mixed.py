@@ -7,12 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
-from dropsmith.models.pretrained import (
-    PRETRAINED_PLACES,
-    load_pretrained,
-    transformers_library,
-    without_noise,
-)
+from dropsmith.models.pretrained import PRETRAINED_PLACES, load_text_encoder, without_noise
 from dropsmith.patterns import Bernoulli, Gaussian
 from dropsmith.plans import Plan, rule
 
@@ -38,9 +33,7 @@ class PretrainedMixed(nn.Module):
 
     def __init__(self, checkpoint: str, *, classes: int, features: int) -> None:
         super().__init__()
-        library_class = transformers_library(checkpoint).AutoModelForSequenceClassification
-        net = load_pretrained(checkpoint, library_class.from_pretrained, num_labels=WIDTH)
-        self._join(net, classes, features)
+        self._join(load_text_encoder(checkpoint, WIDTH), classes, features)
 
     @classmethod
     def around(cls, net: Any, *, classes: int, features: int) -> "PretrainedMixed":

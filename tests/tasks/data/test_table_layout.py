@@ -162,6 +162,22 @@ def test_a_label_beside_other_usual_names_is_the_label(tmp_path):
     assert layout(tmp_path, ("text", "stars", "label")).label == "label"
 
 
+def test_texts_and_numbers_are_read_together_where_both_are_named(tmp_path):
+    path = table(tmp_path, ("notes", "age", "sex", "label"))
+    with pytest.raises(DataError, match="both: --text-column notes --feature-columns age,sex"):
+        find_layout(path, DataOptions())
+    both = {"text_columns": ("notes",), "feature_columns": ("sex", "age")}
+    found = find_layout(path, DataOptions(**both))
+    assert (found.inputs, found.columns, found.numbers) == (
+        "mixed",
+        ("notes", "sex", "age"),
+        ("age",),
+    )
+    assert find_layout(path, DataOptions(feature_columns=("sex", "age")), "text") == found
+    found = find_layout(path, DataOptions(text_columns=("notes",)), "numbers")
+    assert (found.texts, found.features) == (("notes",), ("age", "sex"))
+
+
 def test_options_say_what_columns_mean(tmp_path):
     names = ("userId", "notes", "more notes", "age", "colour")
     found = layout(tmp_path, names, text_columns=("more notes", "notes"), label_column="colour")
@@ -247,6 +263,8 @@ def test_three_columns_of_texts_are_read_as_one(tmp_path):
     [
         {"text_columns": "text"},
         {"label_column": ""},
+        {"decimal": "'"},
+        {"decimal": "point"},
         {"kind": "class"},
         {"delimiter": ",,"},
         {"delimiter": '"'},
@@ -289,7 +307,10 @@ def test_what_was_found_is_described_in_a_few_lines(tmp_path):
     path = table(tmp_path, ("userId", "review", "price", "age"))
     task = find_task(str(path), data_options=DataOptions(label_column="price"))
     lines = describe(task, task.load()).splitlines()
-    assert [line.split()[0] for line in lines] == ["data", "columns", "values", "split", "text"]
+    assert [line.split("  ")[0] for line in lines] == [
+        *("data", "columns", "values", "split", "to add", "text length")
+    ]
+    assert lines[4].endswith("--text-column review --feature-columns age")
     assert lines[1].split(maxsplit=1)[1] == (
         "text review; label price (numbers); id userId; not used age"
     )

@@ -9,6 +9,7 @@ import torch
 
 from dropsmith.compare import Design
 from dropsmith.errors import TaskError
+from dropsmith.models import PretrainedClassifier
 from dropsmith.tasks import (
     Budget,
     DataOptions,
@@ -21,45 +22,6 @@ from dropsmith.tasks.text.token_preprocessing import longest_text, tokeniser_of
 from dropsmith.train import train
 
 transformers = pytest.importorskip("transformers")
-
-WORDS = ["the", "film", "is", "good", "bad", ".", "a", "and", "not", "so"]
-
-
-@pytest.fixture(params=["bert", "roberta"])
-def checkpoint(request, tmp_path):
-    """A model of one layer and a tokeniser of ten words, saved as one would download them."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    if request.param == "roberta":
-        special = ["[CLS]", "[PAD]", "[SEP]", "[UNK]"]  # padding is 1 there, and a text begins 0
-    known = {word: number for number, word in enumerate([*special, *WORDS])}
-    made = Tokenizer(models.WordLevel(known, unk_token="[UNK]"))
-    made.pre_tokenizer = pre_tokenizers.Whitespace()
-    made.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[(token, known[token]) for token in ("[CLS]", "[SEP]")],
-    )
-    folder = tmp_path / request.param
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]"
-    ).save_pretrained(folder)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    config = getattr(
-        transformers, {"bert": "BertConfig", "roberta": "RobertaConfig"}[request.param]
-    )
-    net = config(
-        vocab_size=len(known),
-        intermediate_size=32,
-        pad_token_id=known["[PAD]"],
-        type_vocab_size=2,
-        initializer_range=0.2,
-        **sizes,
-    )
-    torch.manual_seed(0)  # or its weights would be those of whatever test ran before
-    transformers.AutoModelForSequenceClassification.from_config(net).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture
@@ -86,6 +48,18 @@ def test_a_run_by_name_learns_from_its_own_tokens(checkpoint, table, tmp_path):
     record = train(design.setup("r-drop", {"rate": 0.1, "alpha": 0.3}, 0), tmp_path / "run")
     assert record.curve[-1]["train_loss"] < 0.5 * record.curve[0]["train_loss"]
     assert "test_accuracy" in record.scores
+
+
+def test_a_head_of_other_classes_is_drawn_anew_and_other_weights_have_to_fit(checkpoint):
+    whole = PretrainedClassifier(str(checkpoint), 2)
+    other = PretrainedClassifier(str(checkpoint), 5)
+    of_body = [name for name in whole.state_dict() if "classifier" not in name]
+    assert all(torch.equal(whole.state_dict()[n], other.state_dict()[n]) for n in of_body)
+    config = json.loads((checkpoint / "config.json").read_text())
+    config["intermediate_size"] = 48
+    (checkpoint / "config.json").write_text(json.dumps(config))
+    with pytest.raises(TaskError, match="are not those of its configuration"):
+        PretrainedClassifier(str(checkpoint), 2)
 
 
 def test_scores_do_not_hang_on_the_padding_of_the_batch(checkpoint, table):

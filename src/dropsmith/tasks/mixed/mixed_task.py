@@ -27,7 +27,6 @@ from dropsmith.tasks.text.preprocessing import TextPreprocessing
 from dropsmith.tasks.text.source import LONGEST, fit_vocabulary
 from dropsmith.terms import Loss
 
-
 _BUDGET = Budget(epochs=12, batch_size=64, learning_rate=1e-3, weight_decay=0.01)
 
 

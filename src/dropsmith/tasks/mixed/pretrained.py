@@ -30,7 +30,6 @@ from dropsmith.tasks.text.pretrained import fine_tuning, text_length
 from dropsmith.tasks.text.token_preprocessing import TokenPreprocessing
 from dropsmith.terms import Loss
 
-
 _BUDGET = fine_tuning(10, 32)
 
 
