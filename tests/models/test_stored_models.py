@@ -21,6 +21,7 @@ MADE = {
     "SmallGPT": {"words": 20, "window": 9, "width": 8, "heads": 2, "layers": 1},
     "SmallLSTM": {"words": 20, "width": 8, "tied": False},
     "SmallMLP": {"features": 5, "outputs": 3, "width": 8},
+    "SmallMixed": {"words": 20, "classes": 2, "length": 7, "features": 4, "width": 8, "heads": 2},
     "SmallRegressor": {"words": 20, "width": 8, "cell": "gru"},
     "SmallSeq2Seq": {"words": 20, "width": 8, "heads": 2, "layers": 1, "longest": 16},
     "SmallTransformer": {"words": 20, "classes": 3, "length": 7, "pairs": True},

@@ -129,7 +129,7 @@ class FinishedRun:
         spec = self.record.config.get("model")
         if self._pretrained is not None:
             wrapper = type(self.model).__name__
-            source = {"source": "transformers", "wrapper": wrapper}
+            source: dict[str, Any] = {"source": "transformers", "wrapper": wrapper}
             if isinstance(self.model, PretrainedMixed):
                 source["arguments"] = self.model.arguments
             return source | {"checkpoint": spec or "a config"}

@@ -53,9 +53,12 @@ def read_image_folder(
             "the task images reads a folder of pictures by class\n  give it: --data DIR"
         )
     check_limit(limit)
-    others = (options.validation, options.test)
-    places = [None if place is None else picture_folder(Path(place)) for place in others]
-    return _read(picture_folder(data), *places, limit, options)
+    validation, test = map(_folder_or_none, (options.validation, options.test))
+    return _read(picture_folder(data), validation, test, limit, options)
+
+
+def _folder_or_none(place: str | Path | None) -> Path | None:
+    return None if place is None else picture_folder(Path(place))
 
 
 @cached_by_files(2)

@@ -52,7 +52,7 @@ def format_note(table: Path, layout: TableLayout, options: DataOptions) -> Notes
     delimiter = table_delimiter(table, options.bounds, delimiter=options.delimiter, **read)
     said = []
     if delimiter != usual:
-        said.append(f"{_DELIMITERS.get(delimiter, repr(delimiter))} between cells")
+        said.append(f"{_DELIMITERS.get(delimiter or '', repr(delimiter))} between cells")
     if layout.decimal == ",":
         said.append("a comma before decimals (3,14)")
     if usual is not None:
