@@ -78,11 +78,13 @@ class MixedPreprocessing(Preprocessing):
         return self.inputs(self.text.reading.rows(source, bounds))
 
     def inputs(self, rows: Sequence[Mapping[str, Any]]) -> Inputs:
-        part = self.split(self.text.row_texts(rows), self.numbers.row_texts(rows))
+        texts, cells = self.text.row_texts(rows), self.numbers.row_texts(rows)
+        reading = self.text.reading
         return Inputs(
-            names=self.text.reading.names(rows),
-            part=part,
-            labels=self.text.label.of_rows(rows, self.text.reading.decimal),
+            names=reading.names(rows),
+            part=self.split(texts, cells),
+            labels=self.text.label.of_rows(rows, reading.decimal),
+            texts=tuple(" | ".join((*t, *c)) for t, c in zip(texts, cells, strict=True)),
         )
 
     def split(
