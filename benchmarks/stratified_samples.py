@@ -26,6 +26,7 @@ from benchmarks._results import environment_of
 from torch import Tensor, nn
 
 from dropsmith.compare import Design, find_method
+from dropsmith.files import write_text
 from dropsmith.noise import install, remove
 from dropsmith.plans import Plan, rule
 from dropsmith.prediction import predict
@@ -184,10 +185,18 @@ def row(which: Trained, home: Path, encoder: Path | None, repetitions: int) -> l
 
 
 def main(arguments: Iterable[str] | None = None) -> None:
-    """Train each model, try it, and write what came out."""
+    """Train each model, try it, and write what came out, model by model.
+
+    A run that is cut off goes on with the models that its file of today does not hold.
+    """
     options = _parser().parse_args(None if arguments is None else list(arguments))
-    rows: list[dict[str, Any]] = []
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / f"stratified_samples_cpu_{datetime.now(UTC):%Y-%m-%d}.json"
+    rows = _rows_of(path, options.seeds)
     for which in SMOKE if options.smoke else MODELS:
+        if any(values["model"] == which.name for values in rows):
+            print(f"measured today already: {which.name}")
+            continue
         place = which.place(options.data)
         if (place is not None and not Path(place).exists()) or (
             which.encoder and options.encoder is None
@@ -195,18 +204,28 @@ def main(arguments: Iterable[str] | None = None) -> None:
             print(f"left out, its data or weights are not there: {which.name}")
             continue
         rows += row(which, options.data, options.encoder, 3 if options.smoke else options.seeds)
+        _write(path, rows, options.seeds)
+    print(f"written: {path}")
+
+
+def _rows_of(path: Path, repetitions: int) -> list[dict[str, Any]]:
+    """The rows of a file that an earlier run of as many repetitions wrote."""
+    if not path.exists():
+        return []
+    values = json.loads(path.read_text())
+    return values["rows"] if values["repetitions"] == repetitions else []
+
+
+def _write(path: Path, rows: list[dict[str, Any]], repetitions: int) -> None:
     values = {
         "format": "dropsmith.stratified-samples",
         "version": 1,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "repetitions": options.seeds,
+        "repetitions": repetitions,
         "rows": rows,
         "environment": environment_of(torch.device("cpu")),
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / f"stratified_samples_cpu_{datetime.now(UTC):%Y-%m-%d}.json"
-    path.write_text(json.dumps(values, indent=1) + "\n")
-    print(f"written: {path}")
+    write_text(path, json.dumps(values, indent=1) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:
