@@ -45,7 +45,8 @@ def search(wrong: float, seed: int, samples: int, epochs: int) -> dict[str, floa
     torch.manual_seed(seed)
     images, labels = map(torch.as_tensor, load_digits(return_X_y=True))
     images = images.float() / 16
-    spoiled = torch.rand(len(labels)) < wrong
+    count = round(wrong * len(labels))
+    spoiled = torch.randperm(len(labels)) < count
     given = torch.where(spoiled, (labels + torch.randint(1, 10, labels.shape)) % 10, labels)
     part = torch.randperm(len(labels)) % PARTS
     doubts = {way: torch.empty(len(labels)) for way in ("one pass", "mean of samples")}
@@ -56,7 +57,6 @@ def search(wrong: float, seed: int, samples: int, epochs: int) -> dict[str, floa
             doubts["one pass"][held] = doubt(model.eval()(images[held]).softmax(1), given[held])
         mean = ds.predict(model, images[held], samples=samples, seed=seed).mean
         doubts["mean of samples"][held] = doubt(mean, given[held])
-    count = int(spoiled.sum())
     result = {"wrong labels": float(count), "labels": float(len(labels))}
     for way, numbers in doubts.items():
         result[f"{way}: found"] = float(spoiled[numbers.topk(count).indices].sum())
