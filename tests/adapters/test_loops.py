@@ -11,6 +11,8 @@ from adapters.texts import batch, gpt2, rows
 from dropsmith.consistency import consistent, terms_of
 from dropsmith.objectives import RDrop
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("transformers")
 STEPS, RATE = 3, 0.3
 

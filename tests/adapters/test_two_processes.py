@@ -8,6 +8,8 @@ from adapters.by_hand import hand
 from adapters.texts import batch, encoder, rows
 from adapters.two_processes import CASES, train
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("tokenizers")
 
 

@@ -10,6 +10,8 @@ from dropsmith.record import Record
 from dropsmith_recipes import RECIPES
 from recipes.texts import language_folder
 
+pytestmark = pytest.mark.slow
+
 TEXT = "penn-treebank-xl/auto-dropout"
 
 

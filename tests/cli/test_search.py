@@ -19,6 +19,8 @@ from dropsmith.plans.rule import rule
 from dropsmith.record import Record
 from dropsmith.workers import Done
 
+pytestmark = pytest.mark.slow
+
 BEST = Path("runs/search-digits")
 SHORT = "search digits --budget 1 --limit 60 --executor serial"
 

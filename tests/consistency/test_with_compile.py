@@ -26,6 +26,8 @@ from consistency.tiny import (
 from dropsmith.consistency import consistent
 from dropsmith.objectives import ExpectationLinear, RDrop
 
+pytestmark = pytest.mark.slow
+
 needs_compiler = pytest.mark.skipif(
     not any(which(name) for name in ("g++", "clang++")), reason="inductor needs a C++ compiler"
 )

@@ -8,6 +8,8 @@ from consistency.tiny import gradients, net, of_rows, of_tokens, token_net
 from consistency.two_processes import BATCHES, OBJECTIVES, PLANS, train
 from dropsmith.consistency import consistent
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, dict]]:

@@ -14,6 +14,8 @@ import torch
 
 import dropsmith as ds
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HERE = (
     "find_dead_dropout",

@@ -13,6 +13,8 @@ from faults.mutated_inputs import break_inputs
 from faults.tally import Tally, outcome_of
 from faults.threaded_calls import call_from_threads
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parents[1]
 
 

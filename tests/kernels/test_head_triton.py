@@ -13,6 +13,8 @@ from dropsmith.kernels.fused_linear_consistency import (
 from kernels.test_fused_linear_consistency import given
 from kernels.test_triton import needs_triton
 
+pytestmark = pytest.mark.slow
+
 MIX = Mix((0.5, 0.5), 1.0)
 
 

@@ -14,6 +14,8 @@ from dropsmith.recurrent import convert, revert
 from kernels.test_recurrent import arguments
 from kernels.test_triton import in_a_process_of_its_own, needs_triton
 
+pytestmark = pytest.mark.slow
+
 
 @needs_triton
 def test_without_a_gpu_it_is_an_error_that_names_the_device():

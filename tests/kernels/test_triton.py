@@ -13,6 +13,8 @@ import pytest
 
 import dropsmith
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 SOURCE = Path(dropsmith.__file__).parents[1]
 needs_triton = pytest.mark.skipif(

@@ -4,6 +4,8 @@ import warnings
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("transformers")
 checks = pytest.importorskip(
     "benchmarks.transformers_models.checks", reason="run from the repository's root"

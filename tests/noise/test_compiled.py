@@ -16,7 +16,10 @@ from dropsmith.plans.rule import rule
 from noise.zoo import KINDS, everywhere, fitting, mirrors, mlp, sentences, tiny_bert, tiny_gpt2
 
 # The compiler looks at all attributes of a tensor, one of which warns.
-pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning"),
+]
 
 # Torch's own code breaks the graph in these, with or without noise.
 WITH_BREAKS = ("heads", "between")

@@ -17,6 +17,8 @@ from pattern_search.endless import TRIALS
 from pattern_search.small import SPACE, by_rates, greedy, killed_once
 from workers.processes import gone
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parents[1]
 
 

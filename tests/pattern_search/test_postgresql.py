@@ -15,6 +15,8 @@ from dropsmith.pattern_search.storage import parse_location
 from dropsmith.pattern_search.storage_backends import open_storage
 from pattern_search.small import SPACE, by_rates, reporting
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("psycopg", reason="needs dropsmith[postgresql]")
 
 

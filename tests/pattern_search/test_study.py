@@ -24,6 +24,8 @@ from dropsmith.pattern_search import (
 )
 from pattern_search.small import SPACE, by_rates, reporting
 
+pytestmark = pytest.mark.slow
+
 WRITES = (
     "create_new_study",
     "set_study_user_attr",

@@ -26,6 +26,8 @@ from dropsmith_recipes.auto_dropout_transfer import NAMES
 from dropsmith_recipes.records import records_of
 from recipes.texts import language_folder, pair_folder
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("transformers")
 OURS = {name: one for name, one in RECIPES.items() if one.source.startswith("Pham")}
 SEARCHED = {name: one for name, one in OURS.items() if one.cpu.search is not None}

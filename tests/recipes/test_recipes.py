@@ -21,6 +21,8 @@ from dropsmith_recipes.table import row
 from recipes.shapes import untrained
 from recipes.texts import language_folder, pair_folder, review_folder, sentence_folder
 
+pytestmark = pytest.mark.slow
+
 WORDS = {
     "penn-treebank": 10_000,
     "wikitext2": 33_278,

@@ -6,6 +6,8 @@ from torch import multiprocessing
 
 from recurrent.two_processes import PLAN, X, gradients, layer, train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):

@@ -14,6 +14,8 @@ from dropsmith.workers import Crew, Died, Done, JobProgress, JobQuestion, Overdu
 from workers.errands import Unloadable, errand, stubborn
 from workers.processes import gone
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def timed():

@@ -19,6 +19,8 @@ from dropsmith.plans.plan import Plan
 from dropsmith.testing import ExecutorContract
 from pattern_search.small import SPACE, loaded
 
+pytestmark = pytest.mark.slow
+
 
 class TestSerial(ExecutorContract):
     own_process = False

@@ -15,6 +15,8 @@ from dropsmith.pattern_search.executors.ray_executor import RayExecutor, end
 from dropsmith.testing import ExecutorContract
 from pattern_search.small import SPACE, by_rates, endless, killed_once, reporting
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():

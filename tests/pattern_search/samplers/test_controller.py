@@ -16,6 +16,8 @@ from dropsmith.pattern_search import (
     TrialResult,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def planted(seed: int, choices: int, values: int) -> tuple[Space, np.ndarray]:
     """A space, and the score of each of its plans: a part for each choice, and for four pairs."""
