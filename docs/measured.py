@@ -10,7 +10,7 @@ from typing import Any
 Run = dict[str, Any]
 
 THROUGHPUT, COORDINATOR = "search_throughput", "search_coordinator"
-STRATA = "stratified-samples"
+STRATA, FIRST_RUNS = "stratified-samples", "first-runs"
 SAMPLERS, NOISE = "samplers-on-digits", "score-noise-on-digits"
 ACTIVE, WRONG = "active-learning-on-digits", "wrong-labels-on-digits"
 
@@ -43,6 +43,9 @@ def measured(results: Path, page: Path) -> dict[str, str]:
     strata = _newest(files, "format").get("dropsmith.stratified-samples")
     if strata:
         known[STRATA] = of_strata(strata[0])
+    first = _newest(files, "format").get("dropsmith.first-runs")
+    if first:
+        known[FIRST_RUNS] = of_first_runs(first[0])
     for name, make in ((SAMPLERS, of_samplers), (NOISE, of_noise)):
         path = results / "search" / f"{name}.json"
         if path.exists():
@@ -157,6 +160,34 @@ def of_strata(result: Run) -> str:
         "`python -m benchmarks.stratified_samples`."
     )
     return f"\n{_table(heads, rows, left=2)}\n\n{said}\n"
+
+
+def of_first_runs(result: Run) -> str:
+    """How long the first runs take on a machine without anything of the project."""
+    heads = ("run", "command", "seconds", "processor seconds")
+    install = ("pip install -c constraints.txt .", "install")
+    extra = ("pip install -c constraints.txt '.[transformers]'", "install_transformers")
+    installs = [
+        ("installing, once", f"`{command}`", *_seconds(result[key]))
+        for command, key in (install, extra)
+    ]
+    runs = [(run["name"], f"`{run['command']}`", *_seconds(run)) for run in result["runs"]]
+    on, load = result["environment"], max(result["load"])
+    busy = (
+        f" that other work used as well (load up to {load:.0f}, so that the time by the clock is "
+        "longer than on free processors)"
+        if load > on["processors"]
+        else ""
+    )
+    said = (
+        f"Measured on {on['processors']} processors{busy}, in a new environment, with nothing in "
+        f"pip's cache. {_where(result)}; made by `python -m benchmarks.first_runs`."
+    )
+    return f"\n{_table(heads, [*installs, *runs], left=2)}\n\n{said}\n"
+
+
+def _seconds(took: Run) -> tuple[str, str]:
+    return f"{took['seconds']:.0f}", f"{took['processor_seconds']:.0f}"
 
 
 def of_noise(result: Run) -> str:

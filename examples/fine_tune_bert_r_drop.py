@@ -15,15 +15,12 @@ Needs the extra `transformers`.
 """
 
 import argparse
-import csv
-import importlib
-import inspect
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
+from example_data import docstrings, write_rows
 from torch import Tensor
 from transformers import BertConfig, BertForSequenceClassification
 
@@ -32,7 +29,6 @@ from dropsmith.consistency import consistent, restore, terms_of
 from dropsmith.objectives import RDrop
 from dropsmith.tasks import Data, Split, find_task
 
-MODULES = ("argparse", "asyncio.events", "decimal", "http.client", "logging", "pathlib", "tarfile")
 Batch = dict[str, Tensor]
 
 
@@ -63,22 +59,8 @@ def read(table: Path | None, limit: int | None) -> Data:
         return find_task(str(table)).load(limit=limit)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "docstrings.csv"
-        with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("text", "label"), *docstrings()])
+        write_rows(path, ("text", "label"), list(docstrings()))
         return find_task(str(path)).load(limit=limit)
-
-
-def docstrings() -> Iterator[tuple[str, str]]:
-    """Each sentence of a module's own docstrings, once, with the module's name."""
-    for name in MODULES:
-        module = importlib.import_module(name)
-        found = [value for value in vars(module).values() if inspect.isclass(value)]
-        found += [part for one in found for part in vars(one).values() if callable(part)]
-        texts = [inspect.getdoc(one) or "" for one in (module, *found)]
-        sentences = (s.strip() for text in texts for s in re.split(r"(?<=[.:])\s+", text))
-        for sentence in dict.fromkeys(" ".join(s.split()) for s in sentences):
-            if len(sentence.split()) >= 4:
-                yield sentence, name
 
 
 def bert(data: Data, width: int, layers: int) -> BertForSequenceClassification:

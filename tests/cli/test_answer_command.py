@@ -2,8 +2,10 @@
 
 import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from compare import synthetic
 from compare.synthetic import TASK, design
@@ -12,7 +14,7 @@ from dropsmith.compare import Comparison, answer, setup_id
 from dropsmith.patterns import Bernoulli
 from dropsmith.plans import Plan, rule
 from dropsmith.report import Place, answer_text
-from dropsmith.tasks import Bounds, DataOptions
+from dropsmith.tasks import TASKS, Bounds, DataOptions, find_task, plain_name
 
 
 @pytest.fixture
@@ -118,6 +120,28 @@ def test_a_plan_of_ones_own_is_read_from_its_record(meant, tmp_path):
     assert setup.plan == plan
     assert setup.seed == best.config["seed"]
     assert setup.budget == terms.setup("own", setting, 0).budget
+
+
+@pytest.mark.parametrize("name", ["digits", "sst2", "numbers", "photos"])
+def test_a_folder_is_typed_as_a_path_also_where_a_task_has_its_name(
+    name, meant, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    for index in range(40):
+        folder = Path(name, ("cat", "dog")[index % 2])
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), index).save(folder / f"{index}.png")
+    terms = design(("dropout", "r-drop"), task=find_task(f"./{name}"))
+    losses = {"r-drop": (0.1, 0.12, 0.11)}
+    rows = [synthetic.row(terms, m, losses.get(m, (0.5, 0.53, 0.51))) for m in terms.methods]
+    comparison = Comparison(task=plain_name(terms.task.name), rows=tuple(rows))
+    for record in comparison.records:
+        record.environment["data_given"] = True
+    result = answer_text(comparison, Place(data=Path(name)))
+    setup = meant(result.command)
+    assert setup.task == (name if name == "photos" else f"./{name}")
+    assert setup_id(setup) == answer(comparison).record
+    assert setup.to_json()["task"] not in TASKS
 
 
 def test_data_and_the_options_of_reading_it_are_typed():

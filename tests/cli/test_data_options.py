@@ -107,3 +107,14 @@ def test_what_was_found_is_printed_of_own_data_and_beside_json_on_standard_error
     digits = find_task("digits")
     print_data(digits, digits.load(), None, as_json=False)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_folder_that_is_called_like_a_task_is_said_not_to_be_used(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    digits = find_task("digits")
+    for as_json in (False, True):
+        print_data(digits, digits.load(), None, as_json)
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert "for the digits in this folder, type ./digits" in err

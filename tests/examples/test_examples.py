@@ -1,4 +1,7 @@
-"""The scripts in `examples/` run, with tiny settings, and print what they promise."""
+"""The scripts in `examples/` run, with tiny settings, and print what they promise.
+
+`own_data` runs in `test_first_runs.py`.
+"""
 
 import csv
 import importlib.util
@@ -18,12 +21,13 @@ pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HERE = (
+    "example_data",
     "find_dead_dropout",
     "find_wrong_labels",
     "fine_tune_bert_r_drop",
     "how_sure_is_it",
     "label_the_unsure",
-    "own_table",
+    "own_data",
     "search_a_pattern",
     "variational_lstm_language_model",
     "with_accelerate",
@@ -132,18 +136,24 @@ def test_dropout_that_is_never_called_is_found_and_that_of_fused_attention_is_no
     assert "attention_probs_dropout_prob=0.1" in nystromformer
 
 
-def test_a_table_is_trained_on_and_new_rows_are_predicted_with_their_uncertainty(
+def test_data_of_three_kinds_is_written_with_new_examples(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    out = tmp_path / "predictions.csv"
-    text = printed("own_table", f"--epochs 4 --samples 5 --out {out}", capsys)
-    assert "label stars (classes)" in text
-    assert "10 new rows, predicted with 5 passes" in text
-    with out.open() as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 10
-    assert {row["prediction"] for row in rows} <= {"one", "five"}
-    assert all(float(row["mutual_information"]) >= 0 for row in rows)
+    printed("example_data", str(tmp_path / "data"), capsys)
+    for name, column, rows in (("sentences", "module", 900), ("diabetes", "progression", 422)):
+        tables = []
+        for table in (f"{name}.csv", f"new_{name}.csv"):
+            with (tmp_path / "data" / table).open(encoding="utf-8") as file:
+                tables.append(list(csv.DictReader(file)))
+        known, new = tables
+        assert len(known) >= rows
+        assert len(new) == 20
+        assert set(known[0]) - set(new[0]) == {column}
+        assert not {row["id"] for row in known} & {row["id"] for row in new}
+    images = tmp_path / "data" / "digit_images"
+    assert sorted(folder.name for folder in images.iterdir()) == list("0123456789")
+    assert len(list(images.rglob("*.png"))) == 1777
+    assert len(list((tmp_path / "data" / "new_digit_images").iterdir())) == 20
 
 
 def test_a_search_shows_its_best_plan_beside_no_dropout(

@@ -226,6 +226,8 @@ def _size(text: str | None) -> tuple[int, int] | None:
 def print_data(task: "Task", data: "Data", place: Path | None, as_json: bool) -> None:
     """Print what was found in a user's own data; nothing of data that a task carries.
 
+    Where a file or folder has the name of that task, one line says which of them is used.
+
     Args:
         task, data: the task and its examples.
         place: the folder or file that was named beside the task.
@@ -235,6 +237,12 @@ def print_data(task: "Task", data: "Data", place: Path | None, as_json: bool) ->
 
     if place is not None or task.name not in TASKS or task.data_options.changed():
         print(describe(task, data), end="\n\n", file=sys.stderr if as_json else sys.stdout)
+    elif Path(task.name).exists():
+        print(
+            f"{task.name} is the task that comes with dropsmith; for the {task.name} in this "
+            f"folder, type ./{task.name}",
+            file=sys.stderr,
+        )
 
 
 def bounds_of(texts: list[str] | None) -> "Bounds":

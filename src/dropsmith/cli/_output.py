@@ -80,6 +80,20 @@ def show(comparison: "Comparison", page: Path, as_json: bool, place: "Place | No
     result = answer_text(comparison, place)
     output.print(f"\n{printable(result.text)}")
     output.print(f"\n  {printable(result.command)}", soft_wrap=True)
+    for line in _model_lines(comparison, place):
+        output.print(printable(line), soft_wrap=True)
+
+
+def _model_lines(comparison: "Comparison", place: "Place | None") -> list[str]:
+    """The folder of the model that the answer names, and how it predicts; none where it is gone."""
+    from dropsmith.cli._next_commands import next_commands
+    from dropsmith.compare import answer
+
+    record = answer(comparison).record
+    if place is None or place.folder is None or record is None:
+        return []
+    lines = next_commands(place.folder / record)
+    return ["", f"The folder with its model: {place.folder / record}", *lines] if lines else []
 
 
 def show_runs(records: "tuple[Record, ...]", page: Path) -> None:

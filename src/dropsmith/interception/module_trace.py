@@ -1,8 +1,9 @@
 """A trace of a forward: the modules that run, and the noisy torch calls that each makes itself."""
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -54,7 +55,7 @@ class ModuleTrace(SeesFlex, ABC):
             handle for name, module in model.named_modules() for handle in self._on(name, module)
         ]
         try:
-            with torch.compiler.set_stance("force_eager"), fast_path_disabled(), self:
+            with compiler_off(), fast_path_disabled(), self:
                 yield
         finally:
             for handle in handles:
@@ -90,6 +91,33 @@ def has_compiled_parts(model: nn.Module) -> bool:
         hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
         for module in model.modules()
     )
+
+
+@contextmanager
+def compiler_off() -> Iterator[None]:
+    """Run nothing compiled in the block.
+
+    Loading torch's compiler takes seconds. Where it is not loaded nothing is compiled, and only
+    what compiles in the block loads it.
+    """
+    with ExitStack() as stack:
+        if _compiler_is_loaded():
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+            yield
+            return
+        compile_of_torch = torch.compile
+
+        def compile_eagerly(*args: Any, **kwargs: Any) -> Any:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+            return compile_of_torch(*args, **kwargs)
+
+        stack.callback(setattr, torch, "compile", compile_of_torch)
+        torch.compile = compile_eagerly
+        yield
+
+
+def _compiler_is_loaded() -> bool:
+    return "torch._dynamo" in sys.modules
 
 
 @contextmanager

@@ -144,7 +144,16 @@ def _data_word(records: Iterable[Record], place: Place) -> str | None:
 
 def _task_word(config: Mapping[str, Any], records: Iterable[Record], place: Place) -> str:
     data = _data_word(records, place)
-    return data if is_path(config) and data else config["task"]
+    return path_word(data) if is_path(config) and data else config["task"]
+
+
+def path_word(path: str) -> str:
+    """A path as it is typed in place of a task, also where a task has its name.
+
+    >>> path_word("photos"), path_word("digits"), path_word("/data/digits")
+    ('photos', './digits', '/data/digits')
+    """
+    return f"./{path}" if path in TASKS or is_reference(path) else path
 
 
 def _run_options(config: dict[str, Any], records: Sequence[Record], place: Place) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dropsmith.report.reproduce_command import (
     Place,
     is_path,
     option_words,
+    path_word,
     place_words,
     unusual,
     usual_folder,
@@ -133,7 +134,8 @@ def _data_words(searches: Searches, place: Place) -> list[str]:
 
 def _task_word(searches: Searches, place: Place) -> str:
     config = searches.problem.config
-    return (_data(searches, place) if is_path(config) else None) or config["task"]
+    data = _data(searches, place) if is_path(config) else None
+    return config["task"] if data is None else path_word(data)
 
 
 def _without(option: str, words: Sequence[str]) -> list[str]:

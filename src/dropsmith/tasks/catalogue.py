@@ -90,10 +90,16 @@ TASKS: dict[str, Task] = {
 def plain_name(task: str) -> str:
     """The name of a task in records: its own, or the last part of a path, however that is spelled.
 
-    >>> plain_name("digits"), plain_name("../pictures/cats/")
-    ('digits', 'cats')
+    A path whose last part is the name of a task gets another, so that records tell them apart.
+
+    >>> plain_name("digits"), plain_name("../pictures/cats/"), plain_name("../pictures/digits")
+    ('digits', 'cats', 'digits-folder')
     """
-    return task if task in TASKS else Path(task).resolve().name
+    if task in TASKS or is_reference(task):
+        return task
+    name = Path(task).resolve().name
+    is_taken = name in TASKS or is_reference(name)
+    return f"{name.replace(':', '-')}-folder" if is_taken else name
 
 
 def find_task(

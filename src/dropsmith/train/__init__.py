@@ -11,7 +11,7 @@ from dropsmith.train.run_config import RunConfig, check_run, plan_of
 from dropsmith.train.start import Start
 from dropsmith.train.tracking import check_trackers
 
-LIBRARIES = ("accelerate", "torchmetrics.classification")
+LIBRARIES = ("accelerate", "torchmetrics.classification", "torch._dynamo")
 """The libraries that a run loads when it begins."""
 
 __all__ = [
