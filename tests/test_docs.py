@@ -121,6 +121,20 @@ def test_what_an_executor_costs_is_said_for_a_trial(tmp_path):
     assert "| 100 empty trials · 1 thread | Ray | 7.5 | 4.00 |  |" in found
 
 
+@pytest.mark.parametrize("load", [1.5, 7.2])
+def test_first_runs_are_shown_with_their_installs_and_how_busy_the_machine_was(tmp_path, load):
+    took = {"seconds": 61.4, "processor_seconds": 90.6}
+    runs = [{"name": "a table of texts", "command": "python examples/own_data.py texts", **took}]
+    environment = ENVIRONMENT | {"processors": 2}
+    path = tmp_path / "benchmarks" / "first_runs_cpu.json"
+    values = {"runs": runs, "install": took, "install_transformers": took, "load": [1.0, load]}
+    written(path, format="dropsmith.first-runs", **values | {"environment": environment})
+    text = script("measured").measured(tmp_path, tmp_path.parent / "page.md")["first-runs"]
+    assert "| a table of texts | `python examples/own_data.py texts` | 61 | 91 |" in text
+    assert "| installing, once | `pip install -c constraints.txt .` | 61 | 91 |" in text
+    assert ("(load up to 7," in text) == (load > 2)
+
+
 def test_samplers_on_a_table_are_shown_with_their_picture(tmp_path):
     bands = {"0.5": [float(trial) for trial in range(40)]}
     curves = [{"name": name, "searches": 100, "bands": bands} for name in ("controller", "random")]
