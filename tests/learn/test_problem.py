@@ -11,8 +11,8 @@ from dropsmith.errors import DataError, SearchError
 from dropsmith.learn import FILE, Problem, space_of
 from dropsmith.learn import problem as learn_problem
 from dropsmith.learn.problem import problem_of
-from dropsmith.models import SmallConv, SmallTransformer
-from dropsmith.pattern_search import ConvSpace, SequenceSpace
+from dropsmith.models import SmallConv, SmallMLP, SmallTransformer
+from dropsmith.pattern_search import ConvSpace, ListedSpace, SequenceSpace
 from dropsmith.testing import check_json
 from dropsmith.train import task_and_data
 from learn.small import SETUP, problem
@@ -89,11 +89,22 @@ def test_a_space_may_be_asked_for_by_its_kind():
         space_of(model, torch.zeros(2, 1, 8, 8), "cov")
 
 
-def test_a_model_with_neither_blocks_nor_maps_is_refused_with_both_reasons():
+def test_a_perceptron_has_a_space_of_units_and_the_name_of_its_kind():
+    model = SmallMLP(features=4, outputs=2)
+    space = space_of(model, torch.zeros(3, 4))
+    assert space == space_of(model, torch.zeros(3, 4), "units")
+    assert isinstance(space, ListedSpace)
+    assert [choice.name for choice in space.choices[::2]] == [
+        *("layers.0.draw", "layers.1.draw", "head.draw")
+    ]
+
+
+def test_a_model_without_blocks_maps_and_units_is_refused_with_all_reasons():
     with pytest.raises(SearchError) as caught:
-        space_of(nn.Sequential(nn.Linear(4, 4)), torch.zeros(2, 4))
+        space_of(nn.Sequential(nn.LayerNorm(4)), torch.zeros(2, 4))
     assert "no space of plans suits Sequential" in str(caught.value)
     assert "no map of a convolution" in str(caught.value)
+    assert "no fully connected layer" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,9 @@ SpaceName = Annotated[
     str,
     typer.Option(
         "--space",
-        metavar="auto|conv|sequence",
-        help="The kind of patterns: tiles on the feature maps of a convolutional network, or spans "
-        "of steps in Transformer blocks.",
+        metavar="auto|conv|sequence|units",
+        help="The kind of patterns: tiles on the feature maps of a convolutional network, spans of "
+        "steps in Transformer blocks, or units and weights of fully connected layers.",
     ),
 ]
 ExtraPlan = Annotated[

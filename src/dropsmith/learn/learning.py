@@ -60,7 +60,7 @@ def learn(
         trials: the number of proposals to try, those of earlier runs among them.
         sampler, executor, workers, pruner, timeout, progress: see `dropsmith.search`.
         seeds: the number of children of a plan, whose scores are averaged.
-        space: `conv`, `sequence`, or `auto` for the one that suits the model.
+        space: `conv`, `sequence`, `units`, or `auto` for the one that suits the model.
         seed: of the proposals.
         storage: an address in place of the folder's own `study.db`.
         command_words: the words after `dropsmith search` that mean all this, where a recipe does;

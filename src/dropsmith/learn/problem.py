@@ -19,10 +19,10 @@ from dropsmith.train import HASHES, Setup, code_hash, describe_environment, task
 FORMAT, VERSION = "dropsmith.problem", 1
 FILE = "problem.json"
 
-Kind = Literal["auto", "conv", "sequence"]
-KINDS: tuple[Kind, ...] = ("auto", "conv", "sequence")
+Kind = Literal["auto", "conv", "sequence", "units"]
+KINDS: tuple[Kind, ...] = ("auto", "conv", "sequence", "units")
 
-_SPACES = {"conv": spaces.conv, "sequence": spaces.sequence}
+_SPACES = {"sequence": spaces.sequence, "conv": spaces.conv, "units": spaces.units}
 _ROWS = 4
 
 
@@ -139,15 +139,18 @@ def problem_of(setup: Setup, seeds: int, kind: str = "auto") -> Problem:
 
 
 def space_of(model: torch.nn.Module, batch: Any, kind: str = "auto") -> Space:
-    """The space that suits a model: of runs where it has Transformer blocks, else of tilings.
+    """The space that suits a model: the first of those below that it has a place for.
+
+    Runs of steps in Transformer blocks (`sequence`), tilings of the maps of convolutions (`conv`),
+    units and weights of fully connected layers over rows of numbers (`units`).
 
     Args:
         model: the model.
         batch: an input of it.
-        kind: `conv` or `sequence` to have that one, or `auto`.
+        kind: `sequence`, `conv` or `units` to have that one, or `auto`.
 
     Raises:
-        SearchError: the model has neither blocks nor maps, or no space is of this kind.
+        SearchError: the model has none of these, or no space is of this kind.
     """
     if kind != "auto":
         if kind not in _SPACES:
@@ -157,9 +160,9 @@ def space_of(model: torch.nn.Module, batch: Any, kind: str = "auto") -> Space:
             )
         return _SPACES[kind](model, batch)
     reasons: list[str] = []
-    for name in ("sequence", "conv"):
+    for make in _SPACES.values():
         try:
-            return _SPACES[name](model, batch)
+            return make(model, batch)
         except DropsmithError as error:
             reasons.append(str(error).partition("\n")[0])
     raise SearchError(

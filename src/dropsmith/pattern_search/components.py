@@ -40,14 +40,15 @@ PRUNERS = {
 _SPACES = {
     "conv": "spaces.conv(model, batch)",
     "sequence": "spaces.sequence(model, batch)",
+    "units": "spaces.units(model, batch)",
     "ConvSpace": "spaces.conv(model, batch)",
     "SequenceSpace": "spaces.sequence(model, batch)",
 }
 """Lines that make a space, for errors."""
 
 _SPACE_OF_PLAN = (
-    "spaces.conv(model, batch) or spaces.sequence(model, batch), which hold all plans to choose "
-    "from: a plan is a single one"
+    "spaces.conv(model, batch), spaces.sequence(model, batch) or spaces.units(model, batch), which "
+    "hold all plans to choose from: a plan is a single one"
 )
 
 

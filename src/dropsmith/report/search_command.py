@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dropsmith.learn import FILE, FIXED_PLAN, PLAN, Searches, SearchRun
-from dropsmith.pattern_search import ConvSpace, SequenceSpace
+from dropsmith.pattern_search import ConvSpace, ListedSpace, SequenceSpace
 from dropsmith.report.html import code, paragraph
 from dropsmith.report.reproduce_command import (
     Place,
@@ -19,7 +19,7 @@ from dropsmith.report.reproduce_command import (
 )
 from dropsmith.tasks import TASKS
 
-_SPACES = {ConvSpace: "conv", SequenceSpace: "sequence"}
+_SPACES = {ConvSpace: "conv", SequenceSpace: "sequence", ListedSpace: "units"}
 
 
 def search_command_html(search: SearchRun, searches: Searches, place: Place | None = None) -> str:
