@@ -21,10 +21,12 @@ def describe(task: Task, data: Data) -> str:
     lines = {"data": data.source}
     if "columns" in notes:
         lines["columns"] = notes["columns"]
-    is_regression = task.kind == "regression"
-    lines["values" if is_regression else "classes"] = (
-        _values(data) if is_regression else _classes(data)
-    )
+    if task.kind == "regression":
+        lines["values"] = _values(data)
+    elif _labels(data.train) is None and data.names:
+        lines["vocabulary"] = f"{len(data.names):,} words or pieces of words"
+    else:
+        lines["classes"] = _classes(data)
     sizes = f"train {len(data.train):,}, validation {len(data.validation):,}"
     split = f"{sizes}, test {len(data.test):,}"
     lines["split"] = f"{split}; {notes['split']}" if "split" in notes else split

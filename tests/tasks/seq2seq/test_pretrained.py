@@ -6,7 +6,7 @@ import torch
 import dropsmith as ds
 from dropsmith.compare import Design
 from dropsmith.errors import TaskError
-from dropsmith.tasks import Budget, find_task, with_model
+from dropsmith.tasks import Budget, DataOptions, find_task, with_model
 from dropsmith.train import train
 
 transformers = pytest.importorskip("transformers")
@@ -102,6 +102,34 @@ def test_targets_begin_and_rows_are_filled_up_as_the_checkpoint_does_it(checkpoi
     assert row["target"].tolist() == [[start, *first, *short], [start, *first, *long]]
     assert row["labels"].tolist() == [[*first, *short, -100], [*first, *long, end]]
     assert part.lengths[[3, 0]].tolist() == [len(first) + 3, len(first) + 4]
+
+
+def test_texts_are_cut_to_the_length_that_is_set_and_the_share_is_said(checkpoint, data):
+    task = find_task("multi30k", data_options=DataOptions(text_length=4))
+    tuned = with_model(task, str(checkpoint), task.load(data, 20))
+    loaded = tuned.load(data, 20)
+    words = {word: number for number, word in enumerate([*TOKENS[checkpoint.name], *WORDS])}
+    row = loaded.train.rows(torch.tensor([0]))  # "a man walks"
+    first = [words["<s>"]] if checkpoint.name == "bart" else []
+    kept = [words[w] for w in ("a", "man", "walks")][: 3 - len(first)]
+    assert row["source"].tolist() == [[*first, *kept, words["</s>"]]]
+    assert row["target"].shape[1] <= 5
+    # Of five texts in a row, three sources and two targets have three words.
+    longer = (60.0, 40.0) if first else (0.0, 0.0)
+    said = dict(loaded.notes)["text length"]
+    assert said.startswith("the first 4 tokens are kept; ")
+    assert (f"{longer[0]} % of the training sources and {longer[1]} %" in said) == bool(first)
+    assert ("none is longer" in said) == (not first)
+
+
+def test_more_tokens_than_the_checkpoint_takes_are_refused(checkpoint, data):
+    task = find_task("multi30k", data_options=DataOptions(text_length=40))
+    tuned = with_model(task, str(checkpoint), task.load(data, 20))
+    if checkpoint.name == "t5":  # its positions have no end
+        assert dict(tuned.load(data, 20).notes)["text length"].startswith("the first 40 tokens")
+        return
+    with pytest.raises(TaskError, match=r"takes texts of up to 32 tokens, and 40[\s\S]*length 32"):
+        tuned.load(data, 20)
 
 
 def test_scores_are_those_of_the_library_for_the_same_labels(checkpoint, data):

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from dropsmith.compare import Design, pick
-from dropsmith.errors import DataError
-from dropsmith.tasks import Budget, find_task
-from dropsmith.tasks.seq2seq.subwords import text_of
+from dropsmith.errors import DataError, TaskError
+from dropsmith.tasks import Budget, DataOptions, describe, find_task
+from dropsmith.tasks.seq2seq.subwords import Subwords, text_of
 from dropsmith.train import train
 
 FOLDERS = {
@@ -131,3 +131,53 @@ def test_a_broken_file_is_named(tmp_path):
 def test_articles_are_read_from_the_hub_alone(tmp_path):
     with pytest.raises(DataError, match="leave --data out"):
         find_task("cnn-dailymail").load(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Pairs of several lengths, in the form of Multi30k."""
+    folder = tmp_path_factory.mktemp("pairs")
+    (folder / "raw").mkdir()
+    words = ["a", "man", "walks", "the", "dog", "runs", "sleeps"]
+    sources = [" ".join(words[(i * j) % 7] for j in range(1, 2 + i % 12)) for i in range(60)]
+    targets = [" ".join(text.split()[::-1][: 1 + i % 5]) for i, text in enumerate(sources)]
+    for part in ("train", "val", "test_2016_flickr"):
+        (folder / "raw" / f"{part}.en").write_text("\n".join(sources) + "\n")
+        (folder / "raw" / f"{part}.de").write_text("\n".join(targets) + "\n")
+    return folder, sources, targets
+
+
+@pytest.mark.parametrize("length", [3, 6, 300])
+def test_texts_are_cut_to_the_length_that_is_set_and_the_shares_are_said(pairs, length):
+    folder, sources, targets = pairs
+    task = find_task("multi30k", data_options=DataOptions(text_length=length))
+    data = task.load(folder, 60)
+    both = zip(sources, targets, strict=True)
+    subwords = Subwords.learn([text for pair in both for text in pair], 3_000)
+    pieces = [subwords.numbers(texts) for texts in (sources, targets)]
+    for row in range(60):
+        batch = data.train.rows(slice(row, row + 1))
+        assert batch["source"][0].tolist() == [*pieces[0][row][: length - 1], 2]
+        assert batch["labels"][0].tolist() == [*pieces[1][row][: length - 2], 2]
+    longer = [
+        100 * sum(len(text) + marks > length for text in texts) / 60
+        for texts, marks in zip(pieces, (1, 2), strict=True)
+    ]
+    said = next(line for line in describe(task, data).splitlines() if line.startswith("text len"))
+    assert f"the first {length} tokens are kept" in said
+    if length == 300:
+        assert said.endswith("none is longer")
+    else:
+        assert (
+            f"{longer[0]:.1f} % of the training sources and {longer[1]:.1f} % of the targets"
+            in said
+        )
+    batch = data.test.rows(slice(0, 4))
+    batch.pop("labels")
+    assert task.model(data)(**batch).shape[:2] == batch["target"].shape
+    assert data.sha256 != find_task("multi30k").load(folder, 60).sha256
+
+
+def test_a_length_without_room_for_a_word_is_refused():
+    with pytest.raises(TaskError, match=r"no room for a word[\s\S]*--text-length 3 or more"):
+        find_task("multi30k", data_options=DataOptions(text_length=2))

@@ -26,8 +26,8 @@ from dropsmith.tasks.mixed.mixed_task import MixedTask
 from dropsmith.tasks.mixed.preprocessing import MixedPreprocessing
 from dropsmith.tasks.task import Data, Kind, Task
 from dropsmith.tasks.text.notes import length_note
-from dropsmith.tasks.text.pretrained import fine_tuning, text_length
-from dropsmith.tasks.text.token_preprocessing import TokenPreprocessing
+from dropsmith.tasks.text.pretrained import LONGEST, fine_tuning
+from dropsmith.tasks.text.token_preprocessing import TokenPreprocessing, kept_tokens
 from dropsmith.terms import Loss
 
 _BUDGET = fine_tuning(10, 32)
@@ -97,7 +97,7 @@ def _read(
     options: DataOptions,
     states: object,
 ) -> Data:
-    length = text_length(checkpoint, options.text_length)
+    length = kept_tokens(checkpoint, options.text_length, LONGEST)
     examples, reading = read_mixed(data, layout, limit, options)
     text = TokenPreprocessing(
         reading=reading, label=examples.numbers.label, checkpoint=checkpoint, length=length

@@ -19,11 +19,12 @@ from dropsmith.models import (
 )
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
-from dropsmith.tasks.data.bounds import Bounds
+from dropsmith.tasks.data.data_options import DataOptions
 from dropsmith.tasks.data.file_cache import cached_by_files
 from dropsmith.tasks.data.selection import PARTS, check_limit
 from dropsmith.tasks.generation import GenerationScores
 from dropsmith.tasks.learning_rates import Linear
+from dropsmith.tasks.seq2seq.pair_lengths import pair_length_note
 from dropsmith.tasks.seq2seq.seq2seq_task import (
     Pair,
     Reader,
@@ -33,7 +34,7 @@ from dropsmith.tasks.seq2seq.seq2seq_task import (
 )
 from dropsmith.tasks.seq2seq.sequences import Sequences, pad_rows
 from dropsmith.tasks.task import Data, Task
-from dropsmith.tasks.text.token_preprocessing import longest_text, tokeniser_of
+from dropsmith.tasks.text.token_preprocessing import kept_tokens, tokeniser_of
 from dropsmith.terms import Loss
 
 SOURCE, TARGET = 1_024, 256
@@ -76,9 +77,8 @@ class PretrainedWriterTask(Task):
         path = data.resolve() if data is not None else None
         check_limit(limit)
         limit_or_default = self.task.limit if limit is None else limit
-        return _read(
-            self.task.read, self.checkpoint, path, limit_or_default, self.data_options.bounds
-        )
+        options = self.data_options
+        return _read(self.task.read, self.checkpoint, path, limit_or_default, options)
 
     def model(self, data: Data) -> nn.Module:
         self.task.scorer(["a"], [("a",)])  # a missing library is said before hours of training
@@ -129,20 +129,24 @@ _WRITING: Mapping[str, Mapping[str, Any]] = {
 
 @cached_by_files(2)
 def _read(
-    reader: Reader, checkpoint: str, data: Path | None, limit: int | None, bounds: Bounds
+    reader: Reader, checkpoint: str, data: Path | None, limit: int | None, options: DataOptions
 ) -> Data:
-    tokeniser, pairs = tokeniser_of(checkpoint), pairs_of(reader, data, limit, bounds)
-    own = longest_text(checkpoint)
-    most = (SOURCE, TARGET) if own is None else (min(SOURCE, own), min(TARGET, own))
+    tokeniser, pairs = tokeniser_of(checkpoint), pairs_of(reader, data, limit, options.bounds)
+    most = tuple(kept_tokens(checkpoint, options.text_length, usual) for usual in (SOURCE, TARGET))
     with pretrained_faults(checkpoint):
         first, pad = _first_token(checkpoint), int(tokeniser.pad_token_id)
         names = tuple(map(str, tokeniser.convert_ids_to_tokens(range(len(tokeniser)))))
         parts = [_part(tokeniser, pairs.parts[part], first, pad, most) for part in PARTS]
+        sizes = [
+            [len(tokens) for tokens in rows]
+            for rows in _tokens(tokeniser, pairs.parts["train"], [length + 1 for length in most])
+        ]
     check_tokens(checkpoint, max(int(part.source.max()) for part in parts))
     return Data.of(
         parts,
         names=names,
         source=f"{pairs.source}, in tokens of {checkpoint}",
+        notes=(pair_length_note(sizes, most),),
     )
 
 
@@ -154,16 +158,24 @@ def _first_token(checkpoint: str) -> int:
     return int(config.decoder_start_token_id)
 
 
-def _part(
-    tokeniser: Any, pairs: Sequence[Pair], first: int, pad: int, most: tuple[int, int]
-) -> Sequences:
+def _tokens(
+    tokeniser: Any, pairs: Sequence[Pair], most: Sequence[int]
+) -> tuple[list[list[int]], list[list[int]]]:
+    """The tokens of the sources and of the targets, of each text so many at most."""
     sources = tokeniser([source for source, _ in pairs], truncation=True, max_length=most[0])
     targets = tokeniser(
         text_target=[references[0] for _, references in pairs], truncation=True, max_length=most[1]
     )
+    return sources["input_ids"], targets["input_ids"]
+
+
+def _part(
+    tokeniser: Any, pairs: Sequence[Pair], first: int, pad: int, most: Sequence[int]
+) -> Sequences:
+    sources, targets = _tokens(tokeniser, pairs, most)
     return Sequences(
-        pad_rows(sources["input_ids"], pad),
-        pad_rows([[first, *numbers] for numbers in targets["input_ids"]], pad),
+        pad_rows(sources, pad),
+        pad_rows([[first, *numbers] for numbers in targets], pad),
         tuple(references for _, references in pairs),
         pad,
     )

@@ -20,6 +20,7 @@ from dropsmith.tasks.data.file_cache import cached_by_files
 from dropsmith.tasks.data.part import Part
 from dropsmith.tasks.data.selection import NO_LIMIT, PARTS, apply_limit, check_limit
 from dropsmith.tasks.generation import GenerationScores, Scorer
+from dropsmith.tasks.seq2seq.pair_lengths import pair_length_note
 from dropsmith.tasks.seq2seq.sequences import Sequences
 from dropsmith.tasks.seq2seq.subwords import Subwords, text_of
 from dropsmith.tasks.task import Data, Task, device_of
@@ -29,7 +30,10 @@ Pair = tuple[str, tuple[str, ...]]
 """A text, and what may be written from it: the first is what is learnt."""
 
 MAX_TEXT_TOKENS = 256
-"""Tokens of a text, at most; what is longer loses its end."""
+"""Tokens of a text, at most, where no length is set; what is longer loses its end."""
+
+_SHORTEST = 3
+"""Tokens of the shortest text: one between the marks of begin and end."""
 
 _BATCH = 50
 """Texts that are written at a time."""
@@ -63,26 +67,47 @@ def pairs_of(reader: Reader, data: Path | None, limit: int | None, bounds: Bound
 
 
 @cached_by_files(2)
-def _read(reader: Reader, words: int, data: Path | None, limit: int | None, bounds: Bounds) -> Data:
+def _read(
+    reader: Reader,
+    words: int,
+    data: Path | None,
+    limit: int | None,
+    bounds: Bounds,
+    length: int,
+) -> Data:
     pairs = pairs_of(reader, data, limit, bounds)
     parts = pairs.parts
     subwords = Subwords.learn(
         (text for pair in parts["train"] for text in (pair[0], pair[1][0])), words
     )
+    numbers = {part: _numbers(parts[part], subwords) for part in PARTS}
+    sizes = [[len(text) + 1 for text in numbers["train"][0]]]
+    sizes += [[len(text) + 2 for text in numbers["train"][1]]]
     return Data.of(
-        [_part(parts[part], subwords) for part in PARTS],
+        [_part(parts[part], *numbers[part], length) for part in PARTS],
         names=subwords.tokens,
         source=pairs.source,
         vocabulary=subwords.tokens,
+        notes=(pair_length_note(sizes, (length, length)),),
+        # Longer texts take a model with more positions, also where no text is that long.
+        settings=() if length == MAX_TEXT_TOKENS else (f"text length {length}",),
     )
 
 
-def _part(pairs: Sequence[Pair], subwords: Subwords) -> Sequences:
+def _numbers(pairs: Sequence[Pair], subwords: Subwords) -> tuple[list[list[int]], list[list[int]]]:
     sources = subwords.numbers([source for source, _ in pairs])
-    targets = subwords.numbers([references[0] for _, references in pairs])
+    return sources, subwords.numbers([references[0] for _, references in pairs])
+
+
+def _part(
+    pairs: Sequence[Pair],
+    sources: Sequence[Sequence[int]],
+    targets: Sequence[Sequence[int]],
+    length: int,
+) -> Sequences:
     return Sequences.of(
-        [numbers[: MAX_TEXT_TOKENS - 1] for numbers in sources],
-        [numbers[: MAX_TEXT_TOKENS - 2] for numbers in targets],
+        [numbers[: length - 1] for numbers in sources],
+        [numbers[: length - 2] for numbers in targets],
         [references for _, references in pairs],
     )
 
@@ -124,8 +149,14 @@ class Seq2SeqTask(Task):
     noises: tuple[str, ...] = SEQ2SEQ_NOISES
     blocks: bool = True
     upper: str | None = "net.model.decoder.layers.1"
+    option_names = ("text_length",)
 
     def __post_init__(self) -> None:
+        if self._length < _SHORTEST:
+            raise TaskError(
+                f"a text of {self._length} tokens has no room for a word beside its marks of begin "
+                f"and end\n  give --text-length {_SHORTEST} or more"
+            )
         check_limit(self.limit)
         for name in ("words", "beams", "longest"):
             check_whole(name, getattr(self, name), 1, TaskError)
@@ -135,11 +166,17 @@ class Seq2SeqTask(Task):
         path = data.resolve() if data is not None else None
         check_limit(limit)
         limit_or_default = self.limit if limit is None else limit
-        return _read(self.read, self.words, path, limit_or_default, self.data_options.bounds)
+        bounds, length = self.data_options.bounds, self._length
+        return _read(self.read, self.words, path, limit_or_default, bounds, length)
+
+    @property
+    def _length(self) -> int:
+        """The tokens that are kept of a text, marks of begin and end among them."""
+        return self.data_options.text_length or MAX_TEXT_TOKENS
 
     def model(self, data: Data) -> nn.Module:
         self.scorer(["a"], [("a",)])  # a library that is missing is said before hours of training
-        return SmallSeq2Seq(words=data.classes, longest=MAX_TEXT_TOKENS)
+        return SmallSeq2Seq(words=data.classes, longest=max(self._length, MAX_TEXT_TOKENS))
 
     def plan(self, noise: str, rate: float) -> Plan:
         return seq2seq_plan(noise, rate)

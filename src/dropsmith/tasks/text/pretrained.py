@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dropsmith.errors import TaskError
 from dropsmith.models import (
     PRETRAINED_NOISES,
     PretrainedClassifier,
@@ -26,7 +25,7 @@ from dropsmith.tasks.task import Data, Kind, Task
 from dropsmith.tasks.text.notes import length_note
 from dropsmith.tasks.text.source import TextSource
 from dropsmith.tasks.text.text_task import TextTask
-from dropsmith.tasks.text.token_preprocessing import TokenPreprocessing, longest_text
+from dropsmith.tasks.text.token_preprocessing import TokenPreprocessing, kept_tokens
 from dropsmith.terms import Loss
 
 LONGEST = 128
@@ -122,7 +121,7 @@ def _read(
     options: DataOptions,
     states: object,
 ) -> Data:
-    length = text_length(checkpoint, options.text_length)
+    length = kept_tokens(checkpoint, options.text_length, LONGEST)
     examples = source.examples(data, limit, options)
     steps = TokenPreprocessing(
         reading=examples.reading, label=examples.label, checkpoint=checkpoint, length=length
@@ -139,20 +138,3 @@ def _read(
         notes=(*examples.notes, length_note(sizes, length, "tokens")),
         preprocessing=steps,
     )
-
-
-def text_length(checkpoint: str, wanted: int | None) -> int:
-    """The tokens that are kept of a text, never more than the model takes.
-
-    Raises:
-        TaskError: more are wanted than the model takes.
-    """
-    most = longest_text(checkpoint)
-    if wanted is None:
-        return LONGEST if most is None else min(LONGEST, most)
-    if most is not None and wanted > most:
-        raise TaskError(
-            f"{checkpoint} takes texts of up to {most:,} tokens, and {wanted:,} are to be kept\n"
-            f"  give --text-length {most} or fewer"
-        )
-    return wanted

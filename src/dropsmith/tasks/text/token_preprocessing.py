@@ -12,6 +12,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
+from dropsmith.errors import TaskError
 from dropsmith.files import check, whole_file
 from dropsmith.models import load_pretrained, pretrained_faults, transformers_library
 from dropsmith.tasks.data.part import Split
@@ -142,3 +143,25 @@ def longest_text(checkpoint: str) -> int | None:
         maxima.append(positions - offset)
     known = [m for m in maxima if isinstance(m, int) and 0 < m <= _NO_MAXIMUM]
     return min(known, default=None)
+
+
+def kept_tokens(checkpoint: str, wanted: int | None, usual: int) -> int:
+    """The tokens that are kept of a text, never more than a pretrained model takes.
+
+    Args:
+        checkpoint: the model.
+        wanted: the number that is set; None for the usual one.
+        usual: the number where none is set.
+
+    Raises:
+        TaskError: more are wanted than the model takes.
+    """
+    most = longest_text(checkpoint)
+    if wanted is None:
+        return usual if most is None else min(usual, most)
+    if most is not None and wanted > most:
+        raise TaskError(
+            f"{checkpoint} takes texts of up to {most:,} tokens, and {wanted:,} are to be kept\n"
+            f"  give --text-length {most} or fewer"
+        )
+    return wanted
