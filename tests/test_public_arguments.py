@@ -54,6 +54,17 @@ def consistent_net() -> nn.Module:
     return ds.consistent(net(), ds.RDrop(alpha=1.0), loss="classification")
 
 
+def writer() -> nn.Module:
+    import transformers
+
+    sizes = {"vocab_size": 8, "n_positions": 8, "n_embd": 4, "n_layer": 1, "n_head": 1}
+    config = transformers.GPT2Config(**sizes, bos_token_id=0, eos_token_id=0, pad_token_id=0)
+    return transformers.GPT2LMHeadModel(config)
+
+
+TOKENS = {"input_ids": torch.tensor([[1, 2, 3], [4, 5, 6]])}
+
+
 def score(plan: ds.Plan) -> float:
     return plan.rules[0].pattern.rate  # pyright: ignore
 
@@ -153,6 +164,15 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "terms_of": (ds.terms_of, {"model": Made(consistent_net)}),
     "taps": (taps, {"model": MODEL, "hidden": "2", "attention": None}),
     "predict": (predict, defaults(predict) | {"model": MODEL, "batch": BATCH, "samples": 2}),
+    "generate": (
+        ds.generate,
+        {n: v for n, v in defaults(ds.generate).items() if n != "options"}
+        | {"model": Made(writer), "batch": TOKENS, "samples": 2, "max_new_tokens": 1},
+    ),
+    "likelihood": (
+        ds.likelihood,
+        defaults(ds.likelihood) | {"model": Made(writer), "batch": TOKENS, "samples": 2},
+    ),
     "native_plan": (prediction.native_plan, {"model": MODEL, "batch": BATCH}),
     "reliability": (
         measures.reliability,

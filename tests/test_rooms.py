@@ -28,6 +28,7 @@ ROOMS = [
         "consistency",
         "prediction",
         "measures",
+        "generation",
         "sklearn",
         "workers",
         "pattern_search",

@@ -8,6 +8,7 @@ from dropsmith._version import __version__
 from dropsmith.activations import taps
 from dropsmith.consistency import consistent, restore, terms_of
 from dropsmith.errors import DropsmithError
+from dropsmith.generation import generate, likelihood
 from dropsmith.noise import noise_of, plan_of, sites, step
 from dropsmith.objectives import (
     ConsistencyObjective,
@@ -87,6 +88,8 @@ __all__ = [
     "__version__",
     "audit",
     "consistent",
+    "generate",
+    "likelihood",
     "load",
     "noise_of",
     "plan_of",

@@ -2,7 +2,7 @@
 
 from dropsmith.consistency.consistent import consistent, restore, terms_of
 from dropsmith.consistency.state import ConsistentOutput
-from dropsmith.consistency.task_loss import Problem, problem_of
+from dropsmith.consistency.task_loss import Problem, problem_of, without_adapters
 
 __all__ = [
     "ConsistentOutput",
@@ -11,4 +11,5 @@ __all__ = [
     "problem_of",
     "restore",
     "terms_of",
+    "without_adapters",
 ]

@@ -3,6 +3,7 @@
 from dropsmith.noise.between_layers import layer_by_layer
 from dropsmith.noise.find_sites import sites
 from dropsmith.noise.forward_pass import PREDICTION, ForwardPass, in_backward
+from dropsmith.noise.growing_sequence import GrowthTrace, HeldMasks
 from dropsmith.noise.install import assign_rules, install, remove
 from dropsmith.noise.lookup import (
     INSTALLATION,
@@ -54,6 +55,8 @@ __all__ = [
     "PREDICTION",
     "Calls",
     "ForwardPass",
+    "GrowthTrace",
+    "HeldMasks",
     "Installation",
     "KeyedDropout",
     "LayerNames",

@@ -6,6 +6,7 @@ import torch
 
 from dropsmith.errors import NoiseError
 from dropsmith.interception import CallPosition, checkpointing
+from dropsmith.noise.growing_sequence import SequenceMasks
 
 TRAINING, PREDICTION, PROBE = 0, 1, 2
 
@@ -25,6 +26,7 @@ class ForwardPass:
             step itself.
         strata: how many views that follow one another are stratified together, from view 0 on;
             0 for views that are independent.
+        held: where the pass has several steps, the source of masks that hold over them.
         may_run_again: whether a site drew in a part that backward may run again.
         calls: how often each site has drawn.
         places: where in the forward those of these calls were made that backward may run again.
@@ -41,6 +43,7 @@ class ForwardPass:
     rows: int | None = None
     call: int = 0
     strata: int = 0
+    held: SequenceMasks | None = field(default=None, compare=False)
     may_run_again: bool = field(default=False, compare=False)
     calls: dict[str, int] = field(default_factory=dict, compare=False)
     places: dict[str, dict[int, CallPosition]] = field(default_factory=dict, compare=False)
@@ -48,6 +51,14 @@ class ForwardPass:
     shared_sizes: dict[str, tuple[str, tuple[int, ...]]] = field(
         default_factory=dict, compare=False
     )
+
+    def begin_step(self, calls: dict[str, int]) -> None:
+        """A step of a pass that has several begins: its sites draw what they drew in the last.
+
+        Args:
+            calls: how often each site had drawn before the first step.
+        """
+        self.calls, self.shared_sizes = dict(calls), {}
 
 
 def in_backward() -> bool:

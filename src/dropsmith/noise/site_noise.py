@@ -72,16 +72,25 @@ class SiteNoise:
             self._agree(names, tuple(x.shape))
         if views > 1:
             dim = batch_dim(self, names, tuple(x.shape), views)
-            output = self.pattern.drop(x, names, sources)
+            output = self._product(x, names, sources)
             if noise.current.noise_free:
                 output = keep_noise_free_views(noise, x, output, dim)
         elif noise.current.noise_free and noise.noise_free_views()[0]:
             output = x
         else:
-            output = self.pattern.drop(x, names, sources)
+            output = self._product(x, names, sources)
         if noise.observer is not None:
             noise.observer(self.site.name, self.site.kind, x, output)
         return output
+
+    def _product(self, x: Tensor, names: tuple[str, ...], sources: tuple[Source, ...]) -> Tensor:
+        held = self.noise.current.held
+        if held is None:
+            return self.pattern.drop(x, names, sources)
+        mask = held.mask(self.site.name, self.pattern, Axes(names, tuple(x.shape)), sources)
+        if mask is None:
+            return self.pattern.drop(x, names, sources)
+        return (x * mask).to(x.dtype)
 
     def sources(self, device: torch.device) -> tuple[Source, ...]:
         """The sources of the next mask, one for each view of the pass; the same one where shared.
@@ -193,7 +202,10 @@ class SiteNoise:
         names = Axes.read(self.axes, sizes).names if self.axes is not None else self.site.axes
         self._agree(names, sizes)
         dim = batch_dim(self, names, sizes, len(sources))
-        mask = self.pattern.masks(sizes, names, sources)
+        held, axes = self.noise.current.held, Axes(names, sizes)
+        mask = None if held is None else held.mask(self.site.name, self.pattern, axes, sources)
+        if mask is None:
+            mask = self.pattern.masks(sizes, names, sources)
         mask = keep_noise_free_views(self.noise, torch.ones_like(mask), mask, dim)
         return self._observe(torch.ones_like(mask), mask)
 

@@ -7,12 +7,11 @@ from typing import Any, Literal, overload
 from torch import Tensor, nn
 
 from dropsmith.batches import arguments
-from dropsmith.errors import ViewError
-from dropsmith.instances import check_bool, check_model, check_word
+from dropsmith.instances import check_bool
 from dropsmith.noise import RowAxes
-from dropsmith.numbers import check_number
-from dropsmith.passes import MODES, Mode
-from dropsmith.plans import Plan, check_plan
+from dropsmith.passes import Mode
+from dropsmith.plans import Plan
+from dropsmith.prediction.checks import check_sampling
 from dropsmith.prediction.collect import Collector
 from dropsmith.prediction.draws import Draws, SampleSize
 from dropsmith.prediction.heads import HeadOptions, Places
@@ -163,7 +162,7 @@ def predict(
             the scores are not found in what the model returns.
     """
     size = SampleSize(samples=samples, draws=draws, tolerance=tolerance)
-    _check_arguments(model, mode, memory, plan)
+    check_sampling("predict", model, mode, memory, plan)
     check_bool("keep", keep)
     check_bool("replay", replay)
     model = unwrapped(model)
@@ -185,12 +184,3 @@ def predict(
         warnings.warn(message, stacklevel=2)
     predictions = collector.predictions()
     return predictions if isinstance(kind, Mapping) else predictions[None]
-
-
-def _check_arguments(model: object, mode: object, memory: object, plan: object) -> None:
-    check_model(model)
-    check_word("mode", mode, MODES, ViewError)
-    if memory is not None:
-        check_number("memory", memory, ViewError)
-    if plan is not None:
-        check_plan(plan, "predict takes a plan, or None")

@@ -97,7 +97,7 @@ class Sampler:
             run: of samples.
             more: arguments by name in place of those of the batch, stacked already.
         """
-        self._start(run.request.first_view)
+        self.start(run.request.first_view)
         try:
             args, kwargs = self.layout.fresh(run.begin())
             with torch.no_grad():
@@ -126,7 +126,8 @@ class Sampler:
         except _AxisIsKnown:
             return [-1]
 
-    def _start(self, number: int) -> None:
+    def start(self, number: int) -> None:
+        """Begin a pass of the sample of this number, by which torch's own draws are seeded."""
         self.noise.draw_counts = {}
         # Torch's own draws, where some are left, follow the seed too.
         for generator in self.generators:
