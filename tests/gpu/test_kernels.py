@@ -152,8 +152,8 @@ def test_sums_of_scores_are_those_of_a_head_that_gives_them(gpu, dtype, distance
 
 def summed(sums, mix, inputs):
     task = (sums.task.double() * torch.tensor(mix.task, device=sums.task.device).double()).sum()
-    total = task + mix.agreement * sums.agreement.double()
-    return [sums.task, sums.agreement], torch.autograd.grad(total, list(inputs))
+    total = task + mix.consistency * sums.consistency.double()
+    return [sums.task, sums.consistency], torch.autograd.grad(total, list(inputs))
 
 
 @pytest.mark.parametrize("distance", ["squared", "symmetric_kl"])

@@ -9,13 +9,13 @@ def compiled(**constants: Any) -> Any:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from dropsmith.kernels.fused_linear_consistency.triton_rows import agree
+    from dropsmith.kernels.fused_linear_consistency.triton_rows import loss_rows
 
     constants |= {"tile_rows": 1, "tile_classes": 4096}
-    types = dict.fromkeys(agree.arg_names, "fp32") | dict.fromkeys(("scores", "sums"), "*fp32")
+    types = dict.fromkeys(loss_rows.arg_names, "fp32") | dict.fromkeys(("scores", "sums"), "*fp32")
     types |= {"labels": "*i64", "items": "i32", "classes": "i32"}
     types |= dict.fromkeys(constants, "constexpr")
-    source = ASTSource(agree, {name: types[name] for name in agree.arg_names}, constants)
+    source = ASTSource(loss_rows, {name: types[name] for name in loss_rows.arg_names}, constants)
     hopper = GPUTarget("cuda", 90, 32)
     return triton.compile(source, target=hopper, options={"num_warps": 8})
 

@@ -85,9 +85,9 @@ def test_a_shift_of_all_scores_and_a_maximum_that_comes_late_cost_no_digits():
         tensors[0][1, :, 0] += 0.01
         tensors[1][:, 0] += 50.0
     settings, mix = HeadSettings(), Mix((0.0, 0.0), 1.0)
-    one = fused_linear_consistency(*tensors, settings, mix, TILES[0]).agreement
+    one = fused_linear_consistency(*tensors, settings, mix, TILES[0]).consistency
     exact = [x.detach().double() if x.is_floating_point() else x for x in tensors]
-    expected = by_definition(*exact, settings, mix).agreement
+    expected = by_definition(*exact, settings, mix).consistency
     torch.testing.assert_close(one.detach().double(), expected, rtol=1e-2, atol=1e-6)
 
 
@@ -103,7 +103,7 @@ def test_equal_views_agree_exactly():
     sums = fused_linear_consistency(
         same, weight, bias, labels, HeadSettings(), Mix((1, 1), 1), TILES[0]
     )
-    assert not sums.agreement.detach().any()
+    assert not sums.consistency.detach().any()
 
 
 def test_what_it_has_not_is_an_error_that_says_what_it_has():
@@ -111,5 +111,5 @@ def test_what_it_has_not_is_an_error_that_says_what_it_has():
     settings = HeadSettings(distance="jensen_shannon")
     with pytest.raises(KernelError, match="no jensen_shannon of 2 views"):
         fused_linear_consistency(*given(dtype=torch.float32), settings, mix, Triton())
-    with pytest.raises(KernelError, match="no float64"):
+    with pytest.raises(KernelError, match="does not support float64"):
         fused_linear_consistency(*given(), HeadSettings(), mix, Triton())

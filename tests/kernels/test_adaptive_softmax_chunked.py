@@ -8,7 +8,7 @@ from kernels.bands import WORDS, Largest, given
 
 def grads(sums, leaves):
     total = sums.task @ torch.arange(1.0, len(sums.task) + 1, dtype=sums.task.dtype)
-    return torch.autograd.grad(total + 0.7 * sums.agreement, leaves, allow_unused=True)
+    return torch.autograd.grad(total + 0.7 * sums.consistency, leaves, allow_unused=True)
 
 
 @pytest.mark.parametrize("distance", ["symmetric_kl", "jensen_shannon", "squared"])
@@ -20,7 +20,7 @@ def test_sums_and_gradients_are_those_of_all_scores_at_once(distance, views, smo
     found = adaptive_softmax_consistency(states, tables, clusters, labels, settings)
     want = consistency_from_scores(adaptive_log_softmax(states, tables, clusters), labels, settings)
     assert found.item_count == want.item_count == 7
-    torch.testing.assert_close((found.task, found.agreement), (want.task, want.agreement))
+    torch.testing.assert_close((found.task, found.consistency), (want.task, want.consistency))
     leaves = [*states, *tables, clusters]
     for mine, definition in zip(grads(found, leaves), grads(want, leaves), strict=True):
         torch.testing.assert_close(mine, definition)
@@ -32,7 +32,7 @@ def test_the_loss_of_one_view_is_that_of_its_words_log_probabilities():
     log_p = adaptive_log_softmax(states, tables, clusters)[0]
     want = -sum(log_p[item, word] for item, word in enumerate(labels.tolist()) if word >= 0)
     torch.testing.assert_close(found.task[0], want)
-    assert found.agreement == 0
+    assert found.consistency == 0
 
 
 def test_items_that_do_not_count_may_hold_anything():
@@ -42,7 +42,7 @@ def test_items_that_do_not_count_may_hold_anything():
         for state in states:
             state[:, [1, 6]] = torch.nan
     found = adaptive_softmax_consistency(states, tables, clusters, labels, HeadSettings())
-    torch.testing.assert_close((found.task, found.agreement), (whole.task, whole.agreement))
+    torch.testing.assert_close((found.task, found.consistency), (whole.task, whole.consistency))
     for grad in grads(found, states):
         assert grad.isfinite().all()
 
@@ -53,7 +53,7 @@ def test_no_item_to_count_is_no_loss():
         states, tables, clusters, labels.fill_(-100), HeadSettings()
     )
     assert found.item_count == 0
-    assert (found.task.detach().tolist(), float(found.agreement.detach())) == ([0.0, 0.0], 0.0)
+    assert (found.task.detach().tolist(), float(found.consistency.detach())) == ([0.0, 0.0], 0.0)
 
 
 @pytest.mark.parametrize("views", [1, 2])

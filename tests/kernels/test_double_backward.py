@@ -344,7 +344,7 @@ def test_classes_and_keys_all_but_impossible_leave_second_derivatives_finite():
     far = torch.tensor([[[0.0, -400.0, 200.0]], [[3.0, 500.0, -90.0]]], requires_grad=True)
     for distance in ("symmetric_kl", "jensen_shannon"):
         sums = consistency_from_scores(far, torch.tensor([0]), HeadSettings(distance=distance))
-        (first,) = torch.autograd.grad(sums.agreement, far, create_graph=True)
+        (first,) = torch.autograd.grad(sums.consistency, far, create_graph=True)
         assert torch.autograd.grad(first.square().sum(), far)[0].isfinite().all()
         keys = [view.view(1, 1, 3, 1) for view in far]
         sides = [AttentionInputs(torch.ones(1, 1, 1, 1), key) for key in keys]

@@ -37,7 +37,7 @@ def results(head, tensors, settings, mix, asked=None):
     sums = head(hidden, weight, bias, labels, settings, mix)
     asked = asked or mix
     total = (sums.task.double() * torch.tensor(asked.task, dtype=torch.float64)).sum()
-    total = total + asked.agreement * sums.agreement.double()
+    total = total + asked.consistency * sums.consistency.double()
     inputs = [x for x in (hidden, weight, bias) if x is not None]
     return sums, torch.autograd.grad(total / 3, inputs)
 
@@ -122,7 +122,7 @@ def test_a_gradient_that_is_changed_in_place_does_not_reach_the_next_one(factor)
     hidden, weight, _, labels = given()
     mix = Mix((0.5, 0.5), 1.0)
     sums = fused_linear_consistency(hidden, weight, None, labels, HeadSettings(), mix)
-    total = factor * (0.5 * sums.task.sum() + sums.agreement)
+    total = factor * (0.5 * sums.task.sum() + sums.consistency)
     total.backward(retain_graph=True)
     first = weight.grad.clone()
     weight.grad.zero_()
@@ -166,12 +166,12 @@ def test_equal_views_agree_and_a_shift_of_all_scores_does_not_part_them():
     same = hidden[:1].expand(2, -1, -1)
     equal = fused_linear_consistency(same, weight, bias, labels, HeadSettings(), Mix((1, 1), 1))
     # A processor may round the products of the second view's rows otherwise.
-    assert float(equal.agreement.detach()) < 1e-12
+    assert float(equal.consistency.detach()) < 1e-12
     wide = torch.cat([hidden[:1], hidden[:1]])
     wide = torch.cat([wide, torch.tensor([0.0, 3.0]).double().view(2, 1, 1).expand(2, 13, 1)], -1)
     shifted = torch.cat([weight, torch.ones(19, 1, dtype=torch.float64)], 1)
     sums = fused_linear_consistency(wide, shifted, bias, labels, HeadSettings(), Mix((1, 1), 1))
-    assert float(sums.agreement.detach()) < 1e-12
+    assert float(sums.consistency.detach()) < 1e-12
 
 
 def test_nothing_but_padding_gives_zeros():
@@ -203,9 +203,9 @@ def test_a_weight_that_is_also_the_embedding_gets_both_gradients():
     words = torch.arange(13)
     hidden = weight[words].expand(2, -1, -1) * torch.tensor([1.0, 1.1]).double().view(2, 1, 1)
     found = fused_linear_consistency(hidden, weight, None, labels, HeadSettings(), Mix((1, 1), 1))
-    (grad,) = torch.autograd.grad(found.task.sum() + found.agreement, [weight], retain_graph=True)
+    (grad,) = torch.autograd.grad(found.task.sum() + found.consistency, [weight], retain_graph=True)
     expected = by_definition(hidden, weight, None, labels, HeadSettings(), Mix((1, 1), 1))
-    (other,) = torch.autograd.grad(expected.task.sum() + expected.agreement, [weight])
+    (other,) = torch.autograd.grad(expected.task.sum() + expected.consistency, [weight])
     torch.testing.assert_close(grad, other)
 
 
@@ -245,7 +245,7 @@ def test_gradients_of_many_items_do_not_vanish_in_float16():
     _, expected = results(by_definition, (*wide, labels), HeadSettings(), scaled)
     # As a gradient scaler asks for it: the scale comes in backward, after the mix was foreseen.
     sums = fused_linear_consistency(hidden, weight, bias, labels, HeadSettings(), mix)
-    total = (2.0**16 / 3) * (2.0**-16 * (sums.task.sum() + sums.agreement))
+    total = (2.0**16 / 3) * (2.0**-16 * (sums.task.sum() + sums.consistency))
     grads = torch.autograd.grad(total, [hidden, weight, bias])
     for a, b in zip(grads, expected, strict=True):
         assert distance(a, b) <= 5e-3 * float(b.norm())
@@ -265,7 +265,7 @@ def on_scores(scores, labels, settings, mix):
 
 
 def summed(sums, mix, scores):
-    total = (sums.task * torch.tensor(mix.task)).sum() + mix.agreement * sums.agreement
+    total = (sums.task * torch.tensor(mix.task)).sum() + mix.consistency * sums.consistency
     return torch.autograd.grad(total, scores)[0]
 
 
@@ -294,17 +294,17 @@ def test_each_item_may_lack_classes_of_its_own(distance):
     settings, mix = HeadSettings(distance=distance, smoothing=0.1, items=6), Mix((0.5, 0.25), 0.5)
     found = consistency_from_scores(scores, labels, settings)
     grad = summed(found, mix, scores)
-    task, agreement, expected = torch.zeros(2).double(), torch.zeros(()).double(), []
+    task, consistency, expected = torch.zeros(2).double(), torch.zeros(()).double(), []
     for item in range(13):
         there = ~lacking[item]
         own = scores[:, item : item + 1, there].detach().requires_grad_()
         new = labels[item : item + 1]
         new = torch.where(new < 0, new, there[: int(new.clamp(min=0))].sum())
         sums, one = on_scores(own, new, settings, mix)
-        task, agreement = task + sums.task.detach(), agreement + sums.agreement.detach()
+        task, consistency = task + sums.task.detach(), consistency + sums.consistency.detach()
         expected.append(torch.zeros(2, 19).double().masked_scatter(there, one[:, 0]))
     torch.testing.assert_close(found.task, task)
-    torch.testing.assert_close(found.agreement, agreement)
+    torch.testing.assert_close(found.consistency, consistency)
     torch.testing.assert_close(grad, torch.stack(expected, 1), rtol=1e-9, atol=1e-10)
 
 
@@ -314,11 +314,11 @@ def test_a_class_in_one_view_only_is_infinitely_far_but_for_jensen_shannon():
         scores[0, 1, 18] = -torch.inf
     for name in DISTANCES:
         found = consistency_from_scores(scores, labels, HeadSettings(distance=name))
-        assert bool(found.agreement.isinf()) == (name != "jensen_shannon")
+        assert bool(found.consistency.isinf()) == (name != "jensen_shannon")
         assert not summed(found, Mix((1, 1), 1), scores).isnan().any()
     p, q = scores.detach()[:, 1].softmax(-1)
     settings = HeadSettings(distance="jensen_shannon")
-    one = consistency_from_scores(scores[:, 1:2], labels[1:2], settings).agreement
+    one = consistency_from_scores(scores[:, 1:2], labels[1:2], settings).consistency
     # Without class 18 in p, KL(q‖m) takes log 2 for it.
     m = (p + q) / 2
     forth = (p[:18] * (p[:18] / m[:18]).log()).sum()
@@ -336,7 +336,7 @@ def peak_bytes(scores, labels):
     activities = [torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=activities, profile_memory=True) as profile:
         sums = consistency_from_scores(scores, labels, settings)
-        torch.autograd.grad(sums.task.sum() + sums.agreement, scores)
+        torch.autograd.grad(sums.task.sum() + sums.consistency, scores)
     found = profile.profiler.kineto_results.events()
     held = peak = 0
     for event in sorted((e for e in found if e.name() == "[memory]"), key=lambda e: e.start_ns()):

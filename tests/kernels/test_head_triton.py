@@ -20,7 +20,7 @@ MIX = Mix((0.5, 0.5), 1.0)
 
 @needs_triton
 def test_without_a_gpu_it_is_an_error_that_names_the_device():
-    with pytest.raises(KernelError, match=r"runs on a GPU, and this is on cpu\n.*kernel at None"):
+    with pytest.raises(KernelError, match=r"GPU, but the tensors are on cpu\n.*kernel=None"):
         fused_linear_consistency(*given(dtype=torch.float32), HeadSettings(), MIX, Triton())
 
 

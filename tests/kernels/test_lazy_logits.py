@@ -1,4 +1,4 @@
-"""Tensors that are put off: they are what they would have been, whoever looks at them."""
+"""Lazy tensors have the numbers that the plain operation computes, however they are used."""
 
 import copy
 import pickle
@@ -16,7 +16,7 @@ def drawn(*sizes, seed=0):
 
 
 def made(biased=True):
-    """Hidden states, weight and bias; the scores put off, and the plain ones."""
+    """Hidden states, weight and bias; the lazy scores, and the plain ones."""
     tensors = [drawn(4, 5, 3), drawn(7, 3, seed=1), drawn(7, seed=2)]
     hidden, weight, bias = (x.requires_grad_() for x in tensors)
     bias = bias if biased else None
@@ -154,5 +154,5 @@ def test_scores_of_a_weight_that_has_changed_are_an_error():
     _, scores, (_, weight, _) = made()
     with torch.no_grad():
         weight.mul_(2)
-    with pytest.raises(KernelError, match="look at the logits before the optimiser's step"):
+    with pytest.raises(KernelError, match="use the logits before the optimiser's step"):
         scores.sum()

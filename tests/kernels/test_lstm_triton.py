@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 @needs_triton
 def test_without_a_gpu_it_is_an_error_that_names_the_device():
     args = arguments("lstm", 1, 1, 2, torch.float32)
-    with pytest.raises(KernelError, match=r"runs on a GPU, and this is on cpu\n.*kernel at None"):
+    with pytest.raises(KernelError, match=r"GPU, but the input is on cpu\n.*kernel at None"):
         lstm(*args, NO_NOISE, Triton())
 
 

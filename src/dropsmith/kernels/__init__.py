@@ -1,4 +1,4 @@
-"""Operations worth a fast version, each beside an obvious reference with the same signature."""
+"""Fast operations, each beside a simple reference with the same signature."""
 
 import sys
 from functools import lru_cache
@@ -9,9 +9,9 @@ __all__ = ["triton_available"]
 
 @lru_cache(maxsize=1)
 def triton_available() -> bool:
-    """Say whether Triton is installed; where it is not, print one line about it, once."""
+    """Say whether Triton is installed; print one line the first time that it is not."""
     if find_spec("triton") is not None:
         return True
-    line = "dropsmith: no Triton here, so kernels on the GPU are torch's own operations, and slower"
+    line = "dropsmith: Triton is not installed: torch's own, slower operations run on the GPU"
     print(line, "  pip install triton", sep="\n", file=sys.stderr)
     return False

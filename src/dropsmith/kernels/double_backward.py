@@ -1,10 +1,10 @@
-"""Second derivatives of kernels, by the graph of their references.
+"""Second derivatives of kernels, from the graph of their references.
 
-A kernel's backward overwrites buffers and leaves no graph, so it serves where no derivative of its
-result can be asked for. Under `create_graph=True`, which torch shows by enabling gradients during
-backward, the reference is differentiated instead: slower, with its larger buffers, and right to
-any order. An error raised there would not do: `torch.autograd.grad` runs only those nodes that lead
-to its inputs, and so would pass over a node that leads nowhere.
+The backward of a kernel overwrites buffers and records no graph, so its result has no derivative.
+Under `create_graph=True`, during which torch has gradients enabled in backward, the reference is
+differentiated instead: slower, with larger buffers, and correct to any order. Raising an error
+would not be enough: `torch.autograd.grad` runs only nodes that lead to its inputs, and would skip
+a node that raises without such a path.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from torch import Tensor
 from dropsmith.errors import KernelError
 
 Activation = Callable[[str, Tensor, int, slice], Tensor]
-"""Takes the name of a nonlinearity, scores, their time step and their gates to activations."""
+"""Computes activations from the name of a nonlinearity, scores, their time step and gates."""
 
 
 def reference_gradients(
@@ -25,18 +25,18 @@ def reference_gradients(
     needs: Sequence[bool],
     grads: Sequence[Tensor],
 ) -> tuple[Tensor | None, ...]:
-    """The gradients of a kernel's inputs; None for those that need none.
+    """The gradients of a kernel's inputs; None for inputs that need none.
 
-    They have a graph where backward makes one.
+    The gradients have a graph if backward records one.
 
     Args:
-        reference: takes the inputs to the outputs that have gradients.
-        inputs: the kernel's, as saved for backward: with their place in the graph.
+        reference: computes the differentiable outputs from the inputs.
+        inputs: those of the kernel, as saved for backward, with their place in the graph.
         needs: which of the inputs need a gradient.
         grads: the gradients of the outputs.
     """
     graph, pairs = torch.is_grad_enabled(), list(zip(inputs, needs, strict=True))
-    # As views, so that of inputs made of one another none takes the other's gradient too.
+    # As views: an input that was computed from another must not receive that one's gradient.
     views = [x.view_as(x) if need and x is not None else x for x, need in pairs]
     if not graph:
         views = [x if x is None else x.detach().requires_grad_(n) for x, n in pairs]
@@ -51,7 +51,7 @@ def reference_gradients(
 
 
 def refuse_gradients(operation: str, instead: str, *tensors: Tensor) -> None:
-    """Raise `KernelError` where a graph would be made through an operation that has no gradient."""
+    """Raise `KernelError` if a graph would go through an operation without a gradient."""
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         raise KernelError(
             f"{operation} has no gradient, and was given a tensor that requires one\n"
@@ -60,9 +60,9 @@ def refuse_gradients(operation: str, instead: str, *tensors: Tensor) -> None:
 
 
 def outline(x: Tensor) -> Tensor:
-    """Zeros of the sizes of `x`, in its place in the graph; they take no memory.
+    """Zeros of the shape of `x`, at its place in the graph, which take no memory.
 
-    A kernel that need not hold the numbers of an input makes its outline in forward.
+    A kernel saves the outline of an input whose numbers backward does not need.
 
     >>> x = torch.ones(2, requires_grad=True)
     >>> outline(x)
@@ -83,12 +83,12 @@ class _Outline(torch.autograd.Function):
 
 
 def compute_activation(name: str, scores: Tensor, step: int, gates: slice) -> Tensor:
-    """The `Activation` that computes: `sigmoid`, `tanh` or `relu` of the scores."""
+    """The `Activation` that computes `sigmoid`, `tanh` or `relu` of the scores."""
     return getattr(torch, name)(scores)
 
 
 def look_up_activation(activations: Tensor) -> Activation:
-    """The `Activation` that looks values up, whatever the scores, and differentiates as they would.
+    """The `Activation` that returns stored values, with the derivative of the nonlinearity.
 
     Args:
         activations: of all steps, `[time, batch, gate, unit]`.
@@ -105,13 +105,13 @@ def replay_gradients(
     needs: Sequence[bool],
     grads: Sequence[Tensor],
 ) -> tuple[Tensor | None, ...]:
-    """`reference_gradients` of a recurrence of which the activations are known, not the gates.
+    """`reference_gradients` of a recurrence that stored its activations instead of its gates.
 
     Args:
-        loop: takes the inputs and an `Activation` to the states that have gradients.
+        loop: computes the differentiable states from the inputs and an `Activation`.
         activations: of all steps, `[time, batch, gate, unit]`.
-        inputs: the gates' outline and what else the kernel was given.
-        needs, grads: as there.
+        inputs: the outline of the gates and the other inputs of the kernel.
+        needs, grads: as in `reference_gradients`.
     """
 
     def reference(*inputs_of_loop: Tensor) -> Sequence[Tensor]:

@@ -1,7 +1,7 @@
-"""Products with a mask that is drawn again in every derivative instead of being kept.
+"""Products with a mask that is drawn again in every derivative instead of being stored.
 
-A mask multiplies elementwise, so the product is its own derivative: backward and forward mode run
-the same product on a gradient or a tangent, to any order.
+A mask multiplies elementwise, so the product is linear and self-adjoint: backward and forward mode
+apply the same product to a gradient or a tangent, to any order.
 """
 
 from collections.abc import Callable
@@ -13,19 +13,19 @@ from torch import Tensor
 from dropsmith.transforms import outside_transforms, transformed
 
 LARGEST_MASK = 1 << 16
-"""Bytes of the largest mask that is kept for backward: 64 KiB cost less to hold than to draw."""
+"""Bytes of the largest mask that is stored for backward; smaller ones cost more to draw."""
 
 Product = Callable[[Tensor], Tensor]
 """Multiplies a tensor by a mask, the same mask at every call."""
 
 
 def self_adjoint(x: Tensor, multiply: Product, first: Product | None = None) -> Tensor:
-    """`multiply(x)`, whose derivatives call `multiply` again and keep nothing else.
+    """`multiply(x)`, whose derivatives call `multiply` again and store nothing else.
 
     Args:
         x: a tensor that no transform of `torch.func` has wrapped.
-        multiply: the product; it should hold neither `x` nor a mask that is large.
-        first: the same product for the forward pass alone, where its mask is there already.
+        multiply: the product; it should hold neither `x` nor a large mask.
+        first: the same product for the forward pass alone, if its mask exists already.
     """
     return _SelfAdjoint.apply(x, multiply, first or multiply)  # pyright: ignore[reportReturnType]
 
@@ -48,7 +48,7 @@ class _SelfAdjoint(torch.autograd.Function):
 def _derivative(tangent: Tensor, multiply: Product) -> Tensor:
     if not transformed(tangent):
         return self_adjoint(tangent, multiply)
-    # As where `vmap` runs the backward pass for many gradients at once: one mask for all of them.
+    # `vmap` runs backward for many gradients at once, which share the mask.
     dtype = torch.promote_types(tangent.dtype, torch.float32)
     with outside_transforms():
         mask = multiply(torch.ones(tangent.shape, dtype=dtype, device=tangent.device))

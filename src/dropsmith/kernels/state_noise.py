@@ -1,4 +1,4 @@
-"""Noise on the state of a recurrent layer, as one value of masks, and the steps under it."""
+"""Masks on the state of a recurrent layer, and the products of its steps under them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from dropsmith.kernels.prepacked_matmul import prepacked_matmul
 
 @dataclass(frozen=True, kw_only=True)
 class StateNoise:
-    """Masks of one run of one layer in one direction over a sequence; None is no noise.
+    """The masks of one layer in one direction over one sequence; None for no mask.
 
     Args:
-        recurrent: multiplies the hidden state on its way into the gates,
+        recurrent: multiplies the hidden state at the input of the gates,
             `[time or 1, batch or 1, gate or 1, unit or 1]`.
-        hidden_update: the share of each step's new hidden state that is taken, the rest staying
-            as it was (zoneout, Krueger et al. 2017, section 3.2),
+        hidden_update: the share of each new hidden state in the next state, with the previous state
+            as the rest (zoneout, Krueger et al. 2017, section 3.2),
             `[time or 1, batch or 1, unit or 1]`.
         cell_update: the same for the cell.
     """
@@ -32,14 +32,14 @@ NO_NOISE = StateNoise()
 
 
 def step_mask(mask: Tensor, step: int) -> Tensor:
-    """A mask's part at a time step; one that is held over time is the same at all."""
+    """The mask at a time step; a mask of one step is held over time."""
     return mask[step if len(mask) > 1 else 0]
 
 
 class Recurrence:
-    """The product of every step, `(mask * hidden) @ weight.T`, and what its gradients need.
+    """The product of every step, `(mask * hidden) @ weight.T`, and its gradients.
 
-    Where the gates have masks of their own, each has a product of its own.
+    If each gate has its own mask, each has its own product.
 
     Args:
         weight: `[gate * unit, unit]`.
@@ -58,7 +58,7 @@ class Recurrence:
         self.size = batch, unit
 
     def product(self) -> Callable[[int, Tensor], Tensor]:
-        """Takes a step and its hidden state `[batch, unit]` to `[batch, gate, unit]`."""
+        """A function of a step and its hidden state `[batch, unit]`, to `[batch, gate, unit]`."""
         batch, unit = self.size
         parts = self.weight.chunk(self.mask_count)
         products = [prepacked_matmul(part, batch) for part in parts]
@@ -75,7 +75,7 @@ class Recurrence:
         return multiply
 
     def backward(self) -> Callable[[int, Tensor], Tensor]:
-        """Takes a step and the gradient of its product to that of the hidden state."""
+        """A function of a step and the gradient of its product, to that of the hidden state."""
         batch = self.size[0]
         parts = self.weight.chunk(self.mask_count)
         products = [prepacked_matmul(part.t(), batch) for part in parts]
@@ -94,7 +94,7 @@ class Recurrence:
         return multiply
 
     def weight_gradient(self, grads: Tensor, hidden: Tensor) -> Tensor:
-        """Of all steps as one product.
+        """The gradient of the weight over all steps, as one product.
 
         Args:
             grads: of the products, `[time, batch, gate, unit]`.
@@ -104,11 +104,11 @@ class Recurrence:
 
 
 def weight_gradient(grads: Tensor, inputs: Tensor) -> Tensor:
-    """Of a recurrence's weight, over all steps as one product for each mask of the gates.
+    """The gradient of a recurrence's weight over all steps, one product for each gate's mask.
 
     Args:
         grads: of the products, `[time, batch, gate, unit]`.
-        inputs: what they were products of, `[time, batch, 1 or gate, unit]`.
+        inputs: the inputs of the products, `[time, batch, 1 or gate, unit]`.
     """
     rows, unit = grads.shape[0] * grads.shape[1], grads.shape[3]
     if inputs.shape[2] == 1:
@@ -119,12 +119,12 @@ def weight_gradient(grads: Tensor, inputs: Tensor) -> Tensor:
 
 
 def blend(before: Tensor, after: Tensor, share: Tensor | None, step: int) -> Tensor:
-    """The state after a step of which only a share is taken."""
+    """The state when only a share of an update is taken."""
     return after if share is None else torch.lerp(before, after, step_mask(share, step))
 
 
 def split_gradient(grad: Tensor, share: Tensor | None, step: int) -> tuple[Tensor, Tensor | None]:
-    """The gradient of the new state that `blend` takes, and of the one that stayed."""
+    """The gradients of the two states that `blend` mixes: the new one and the one before."""
     if share is None:
         return grad, None
     update = grad * step_mask(share, step)

@@ -1,7 +1,7 @@
-"""Cross-entropy and symmetric KL of two views' scores at once, where both are small.
+"""Cross-entropy and symmetric KL of two views' small scores in one autograd function.
 
-Small scores cost Python and the launch of each operation rather than arithmetic, so what backward
-needs is kept (of scores of `LARGEST` bytes at most) and everything is made in few operations.
+For small scores the time goes into Python and the launch of operations, not into arithmetic. So
+there are few operations, and intermediate results are stored for backward.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor
 from dropsmith.kernels.double_backward import reference_gradients
 
 LARGEST = 1 << 16
-"""Bytes of one view's scores up to which they are taken here."""
+"""Bytes of one view's scores, at most."""
 
 
 def takes(scores: Tensor) -> bool:
@@ -52,7 +52,7 @@ class _TwoViews(torch.autograd.Function):
     def forward(ctx: Any, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         log_p = scores.log_softmax(-1)
         p = log_p.exp()
-        # Of the second view both are the first's with another sign.
+        # Those of the second view are those of the first with the opposite sign.
         gap, ratio = p - p.flip(0), log_p - log_p.flip(0)
         targets = labels.expand(2, -1).unsqueeze(-1)
         task = log_p.gather(-1, targets).sum().neg_()

@@ -169,10 +169,10 @@ def _as_means(
     task_sum, pairs = sum(sums.task[view] for view in task_loss_views), comb(len(sums.task), 2)
     means = [Mean(torch.as_tensor(task_sum), sums.item_count * len(task_loss_views))]
     if pairs:
-        if bool(sums.agreement.detach().isinf()):
+        if bool(sums.consistency.detach().isinf()):
             raise ObjectiveError(
                 "the distance of two views is infinite: a score is infinite in one of them only\n"
                 "  look for infinite values in the input of the head"
             )
-        means.append(Mean(sums.agreement * pairs, sums.item_count * pairs))
+        means.append(Mean(sums.consistency * pairs, sums.item_count * pairs))
     return means

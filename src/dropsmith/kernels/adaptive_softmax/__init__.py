@@ -1,4 +1,4 @@
-"""Probabilities of very many words, the rarer ones in bands (Grave et al., 2017)."""
+"""An adaptive softmax, whose rare words are in bands (Grave et al., 2017)."""
 
 from collections.abc import Sequence
 
@@ -18,14 +18,14 @@ def adaptive_softmax_consistency(
     labels: Tensor,
     settings: HeadSettings,
 ) -> HeadSums:
-    """Sums over items of each view's cross-entropy and of how far the views are apart.
+    """Sums over items of each view's cross-entropy and of the distance between views.
 
-    They are what `consistency_from_scores` makes of `adaptive_log_softmax`, which is made for some
-    items at a time, and again in the backward pass. Of one view without label smoothing, words of a
-    rarer band are scored where the label lies in it, and nowhere else.
+    The sums equal `consistency_from_scores` of `adaptive_log_softmax`. Log-probabilities are
+    computed for some items at a time, and again in the backward pass. With one view and no label
+    smoothing, the words of a rare band are scored only for items whose label is in the band.
 
     Args:
-        states: what each band's words are scored from, `[views, items, width of the band]`.
+        states: the inputs of each band's scores, `[views, items, width of the band]`.
         tables: the vectors of each band's words, `[words of the band, width of the band]`.
         clusters: the vector of each band after the first, `[bands - 1, width of the first]`.
         labels: the word of each item, `[items]`.

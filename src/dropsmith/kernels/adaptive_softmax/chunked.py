@@ -1,4 +1,4 @@
-"""An adaptive softmax and its losses for some items at a time, made again in backward."""
+"""An adaptive softmax and its losses, some items at a time and again in backward."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -32,11 +32,11 @@ def adaptive_softmax_consistency(
     parts = [labels[rows].split(size), *(state[:, rows].split(size, 1) for state in states)]
     wide = torch.promote_types(states[0].dtype, torch.float32)
     task = torch.zeros(views, dtype=wide, device=labels.device)
-    agreement = torch.zeros((), dtype=wide, device=labels.device)
+    consistency = torch.zeros((), dtype=wide, device=labels.device)
     for part in zip(*parts, strict=True):
         band_log_p, distance = _run_checkpointed(losses, *part, *tables, clusters)
-        task, agreement = task + band_log_p, agreement + distance
-    return HeadSums(task, agreement, len(rows))
+        task, consistency = task + band_log_p, consistency + distance
+    return HeadSums(task, consistency, len(rows))
 
 
 def _run_checkpointed(
@@ -44,7 +44,7 @@ def _run_checkpointed(
 ) -> tuple[Tensor, Tensor]:
     if not torch.is_grad_enabled():
         return losses(*inputs)
-    # Nothing in it is drawn.
+    # No part of it is random.
     return checkpoint(losses, *inputs, use_reentrant=False, preserve_rng_state=False)  # pyright: ignore
 
 
@@ -53,7 +53,7 @@ def _several_views(
 ) -> tuple[Tensor, Tensor]:
     states, (*tables, clusters) = inputs[:bands], inputs[bands:]
     sums = consistency_from_scores(adaptive_log_softmax(states, tables, clusters), labels, settings)
-    return sums.task, sums.agreement
+    return sums.task, sums.consistency
 
 
 def _one_view(

@@ -12,17 +12,17 @@ def adaptive_log_softmax(
 ) -> Tensor:
     """The log-probability of every word, `[..., words]`.
 
-    One softmax is over the words of the first band and over the other bands, one more over the
-    words of each of those: a rare word has the product of its band's probability and its own in it.
-    Together that is a distribution, so a softmax over what is returned changes nothing. Half
-    precision is widened to float32.
+    One softmax is over the words of the first band and the other bands as wholes; each other band
+    has a softmax over its words. The probability of a rare word is that of its band times that of
+    the word in the band. All words together have a distribution, so a further softmax changes
+    nothing. Half precision is widened to float32.
 
     >>> states, tables = [torch.ones(4), torch.ones(2)], [torch.zeros(3, 4), torch.zeros(5, 2)]
     >>> adaptive_log_softmax(states, tables, torch.zeros(1, 4)).exp()
     tensor([0.2500, 0.2500, 0.2500, 0.0500, 0.0500, 0.0500, 0.0500, 0.0500])
 
     Args:
-        states: what each band's words are scored from, `[..., width of the band]`.
+        states: the inputs of each band's scores, `[..., width of the band]`.
         tables: the vectors of each band's words, `[words of the band, width of the band]`.
         clusters: the vector of each band after the first, `[bands - 1, width of the first]`.
     """

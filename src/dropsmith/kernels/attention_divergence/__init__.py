@@ -1,4 +1,4 @@
-"""The divergence of two views' attention probabilities, without the matrices of either."""
+"""The distance between two views' attention probabilities, without whole matrices of them."""
 
 from torch import Tensor
 
@@ -29,10 +29,10 @@ def attention_divergence(
 ) -> AttentionSums:
     """Sum and count of the distances between two views' attention probabilities, before dropout.
 
-    No `[rows, heads, queries, keys]` buffer is ever held: probabilities are made for some queries
-    at a time, and the gradients by queries, keys and an added mask in closed form while they are
-    there. What is kept for backward is as large as the queries and keys, and, where an added mask
-    has a gradient, as that mask.
+    No buffer of `[rows, heads, queries, keys]` is allocated: probabilities are computed for some
+    queries at a time, and with them the gradients of queries, keys and an added mask in closed
+    form. The memory kept for backward is as large as the queries and keys, and as an added mask
+    that has a gradient.
 
     >>> import torch
     >>> query, key = torch.randn(2, 4, 5, 8), torch.randn(2, 4, 5, 8)
@@ -41,10 +41,10 @@ def attention_divergence(
     AttentionSums(sum=tensor(0.), item_count=tensor(120))
 
     Args:
-        first: what the call looks at in view 0.
-        second: in view 1: of the same sizes, and with the same places closed.
-        query_mask: which queries count, `[rows, queries]`; all where None. Queries that may look
-            nowhere never do.
-        settings: the distance, and how much is held at a time.
+        first: the inputs of the call in view 0.
+        second: those in view 1, with the same sizes and the same masked keys.
+        query_mask: True for the queries that are counted, `[rows, queries]`; None for all. Queries
+            whose keys are all masked are never counted.
+        settings: the distance, and the size of a block.
     """
     return _blocked(first, second, query_mask, settings)

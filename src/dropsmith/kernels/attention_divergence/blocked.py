@@ -1,6 +1,6 @@
-"""The divergence in blocks of rows and queries: gradients are made while probabilities exist.
+"""The distance in blocks of rows and queries, with the gradients of each block.
 
-The result is a scalar, so its gradients only have to be multiplied when backward comes.
+The result is a scalar, so backward only multiplies the gradients that forward computed.
 """
 
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ class _ViewPair:
     settings: AttentionSettings
 
     def run(self, needs: tuple[tuple[bool, ...], ...]) -> tuple[Tensor, Tensor, list[Grads]]:
-        """Sum and count, and the gradients of the sum that are wanted."""
+        """Sum and count, and the gradients of the sum that are needed."""
         query = self.views[0].query
         total = query.new_zeros((), dtype=wide_type(query))
         count = query.new_zeros((), dtype=torch.long)
@@ -90,7 +90,7 @@ class _ViewPair:
         return distance, _remaining_items(skipped_items, items, parts[0].query)
 
     def _rows(self) -> Iterator[Tensor]:
-        """The rows that have something that counts, some at a time."""
+        """The rows with a query that is counted, some at a time."""
         query, key = self.views[0].query, self.views[0].key
         rows = torch.arange(len(query), device=query.device)
         if self.query_mask is not None:
@@ -108,7 +108,7 @@ class _ViewPair:
 def _union(
     first: Tensor | None, second: Tensor | None, skipped_queries: Tensor | None
 ) -> Tensor | None:
-    """The pairs that do not count: closed in a view, or of a query that does not count."""
+    """The pairs that are not counted: masked in a view, or of a query that is not counted."""
     masks = [item for item in (first, second, skipped_queries) if item is not None]
     if not masks:
         return None
@@ -119,7 +119,7 @@ def _union(
 
 
 def _remaining_items(skipped_pairs: Tensor | None, items: int, query: Tensor) -> Tensor:
-    """The number of items that count; a mask that broadcasts stands for several of them each."""
+    """The number of items that are counted; an entry of a broadcast mask is several items."""
     if skipped_pairs is None:
         return torch.full((), items, dtype=torch.long, device=query.device)
     return items - skipped_pairs.sum() * (items // skipped_pairs.numel())
@@ -127,7 +127,7 @@ def _remaining_items(skipped_pairs: Tensor | None, items: int, query: Tensor) ->
 
 @dataclass(frozen=True)
 class _Call:
-    """A call without its queries and keys, and how often its mask had been changed in place."""
+    """A call without its queries and keys, with the version of its mask."""
 
     mask: Tensor | None
     version: int
@@ -142,7 +142,7 @@ class _Call:
     def inputs_of_rows(
         self, query: Tensor, key: Tensor, bias: Tensor | None, rows: Tensor
     ) -> AttentionInputs:
-        """The inputs of some of its rows."""
+        """The inputs of some rows of the call."""
         mask = self.mask if bias is None else bias
         if self.mask is not None and self.mask._version != self.version:
             raise KernelError(
@@ -179,7 +179,7 @@ class _BlockedDivergence(torch.autograd.Function):
                 (needs[:3], needs[3:6])
             )
         buffers = [tensor for grad in grads for tensor in grad.tensors]
-        # For second derivatives; the attention call itself holds its queries and keys, too.
+        # For second derivatives; the attention call holds its queries and keys anyway.
         biases = [x if want else None for x, want in zip(tensors[2:6:3], needs[2:6:3], strict=True)]
         ctx.save_for_backward(*buffers, *tensors[:2], biases[0], *tensors[3:5], biases[1])
         ctx.calls = [_Call.of(views) for views in (first, second)]

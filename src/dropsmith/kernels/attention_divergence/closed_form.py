@@ -1,4 +1,4 @@
-"""Distances between two views' probabilities and their gradients by the scores, of one block."""
+"""Distances between two views' probabilities in one block, with gradients by the scores."""
 
 import math
 from collections.abc import Callable
@@ -10,9 +10,10 @@ DistanceAndSlopes = tuple[Tensor, Tensor, Tensor]
 """The sum of distances, and its gradient by the scores of each view."""
 
 DistanceOf = Callable[[Tensor, Tensor, Tensor | None], DistanceAndSlopes]
-"""Takes the scores of two views, `[..., keys]`, which may be overwritten, and which do not count.
+"""Takes the scores of two views, `[..., keys]`, and the mask of pairs that are not counted.
 
-Of those the scores are −inf in both views, or all of a query's are zero in both.
+The scores may be overwritten. Those that are not counted are −inf in both views, or zero for all
+keys of a query in both.
 """
 
 
@@ -56,13 +57,13 @@ def _zero(ratio: Tensor, skipped_pairs: Tensor | None) -> Tensor:
 
 
 def _from_middle(log_ratio: Tensor) -> Tensor:
-    """log p − log m by log q − log p: exactly 0 where they are equal, finite far from it."""
+    """log p − log m from log q − log p: exactly 0 for equal views, and finite for distant ones."""
     near = torch.log1p(torch.expm1(log_ratio.clamp(max=20)).div_(2)).neg_()
     return torch.where(log_ratio > 20, math.log(2) - log_ratio, near)
 
 
 def _dots(a: Tensor, b: Tensor) -> Tensor:
-    """The product of each row with its like, without a buffer of all products."""
+    """The dot products of corresponding rows, without a buffer of all products."""
     return torch.einsum("...k,...k->...", a, b).unsqueeze(-1)
 
 

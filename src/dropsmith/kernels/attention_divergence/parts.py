@@ -1,4 +1,4 @@
-"""A part is some rows of one view: queries and keys, scores block by block, and gradients."""
+"""Some rows of one view: queries and keys, scores of a block, and gradients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ def wide_type(tensor: Tensor) -> torch.dtype:
 
 @dataclass(frozen=True)
 class Grads:
-    """Gradients of one view that are being added up; None where nobody wants one."""
+    """The gradients of one view, which blocks add to; None where no gradient is needed."""
 
     query: Tensor | None
     key: Tensor | None
@@ -24,7 +24,7 @@ class Grads:
 
     @classmethod
     def of(cls, inputs: AttentionInputs, needs: Sequence[bool]) -> "Grads":
-        """Zeros to begin with."""
+        """Gradients of zeros."""
         tensors_of_view = inputs.query, inputs.key, inputs.bias
         return cls(
             *(
@@ -35,7 +35,7 @@ class Grads:
 
     @property
     def tensors(self) -> tuple[Tensor | None, ...]:
-        """In the order of the arguments."""
+        """The gradients in the order of the arguments."""
         return self.query, self.key, self.bias
 
 
@@ -48,7 +48,7 @@ class Part:
         rows: which of its rows.
         query: of those rows, `[rows, heads, queries, units]`.
         key: likewise, `[rows, key heads, keys, units]`.
-        key_grad: what their queries have given so far.
+        key_grad: the gradient of the keys from the queries so far.
     """
 
     inputs: AttentionInputs
@@ -59,7 +59,7 @@ class Part:
 
     @classmethod
     def of(cls, inputs: AttentionInputs, rows: Tensor) -> "Part":
-        """The rows of these numbers."""
+        """The part with the rows of these indices."""
         all_rows = len(rows) == len(inputs.query)
         query, key = (x if all_rows else x[rows] for x in (inputs.query, inputs.key))
         query, key = query.to(wide_type(query)), key.to(wide_type(key))
@@ -68,7 +68,7 @@ class Part:
     def scores(
         self, first: int, last: int, closed_places: Tensor | None, skipped_queries: Tensor | None
     ) -> Tensor:
-        """Of some queries, `[rows, heads, queries, keys]`; zeros for those that do not count."""
+        """The scores of some queries, `[rows, heads, queries, keys]`; zeros where not counted."""
         scores = self._fold(self.query[:, :, first:last]) @ self.key.transpose(-2, -1)
         scores = scores.mul_(self.inputs.factor)
         scores = scores.view(len(scores), -1, last - first, scores.shape[-1])
@@ -79,7 +79,7 @@ class Part:
         return scores if skipped_queries is None else scores.masked_fill_(skipped_queries, 0)
 
     def closed_places(self, first: int, last: int) -> Tensor | None:
-        """True where some queries may not look, broadcasting to their scores; None if nowhere."""
+        """The mask of some queries, True for masked keys, broadcasting to the scores; or None."""
         mask = self.inputs.mask
         mask_out = None if mask is None else ~open_places(self._over(mask, first, last))
         if self.inputs.causal:
@@ -89,7 +89,7 @@ class Part:
         return mask_out
 
     def add(self, grads: Grads, slope: Tensor, first: int, last: int) -> None:
-        """Pass a gradient by the scores of some queries on to what they were made of."""
+        """Add the gradient of some queries' scores to those of queries, keys and mask."""
         if grads.bias is not None:
             self._add_bias(grads.bias, slope, first, last)
         group_slopes = self._fold(slope.mul_(self.inputs.factor))
@@ -103,16 +103,16 @@ class Part:
             self.key_grad.add_(group_slopes.transpose(-2, -1) @ queries_of_group)
 
     def store_key(self, grads: Grads) -> None:
-        """After all queries."""
+        """Store the gradient of the keys once all queries have been added."""
         if grads.key is not None:
             grads.key[self.rows] = self.key_grad
 
     def _fold(self, x: Tensor) -> Tensor:
-        """`[rows, key heads, neighbours × queries, ...]`: a key's head serves several."""
+        """`[rows, key heads, heads per key head × queries, ...]`."""
         return x.reshape(len(x), self.key.shape[1], -1, x.shape[-1])
 
     def _over(self, mask: Tensor, first: int, last: int) -> Tensor:
-        """The part of a mask that lies over some queries."""
+        """The part of a mask for some queries."""
         mask = mask[(None,) * (4 - mask.ndim)]
         mask = mask if len(mask) == 1 else mask[self.rows]
         return mask if mask.shape[2] == 1 else mask[:, :, first:last]

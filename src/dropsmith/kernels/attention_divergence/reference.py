@@ -23,7 +23,7 @@ def attention_divergence(
 
 
 def matrix(inputs: AttentionInputs) -> Tensor:
-    """The probabilities `[rows, heads, queries, keys]`; zeros where a query may look nowhere."""
+    """The probabilities `[rows, heads, queries, keys]`; zeros for queries with all keys masked."""
     scores, visible = _scores(inputs), inputs.visible_pairs()
     if visible is None:
         return scores.softmax(-1)
@@ -44,13 +44,13 @@ def _scores(inputs: AttentionInputs) -> Tensor:
 def matrix_divergence(
     p: Tensor, q: Tensor, query_mask: Tensor | None, settings: AttentionSettings
 ) -> AttentionSums:
-    """The same of probabilities as matrices; a zero stands for a key that a query may not look at.
+    """The sum and count for matrices of probabilities, in which masked keys are zero.
 
     Args:
         p: of view 0, `[rows, heads, queries, keys]`.
         q: of view 1, likewise.
         query_mask: as in `attention_divergence`.
-        settings: the distance; all is held at once.
+        settings: the distance; the block size is ignored.
     """
     wide = torch.promote_types(p.dtype, torch.float32)
     if query_mask is not None:
@@ -67,7 +67,7 @@ def matrix_divergence(
         middle = _log((p + q) / 2)
         distances = (p * (log_p - middle) + q * (log_q - middle)).sum(-1) / 2
     somewhere = (p > 0).any(-1) & (q > 0).any(-1)
-    # Below zero by rounding alone, which must not take the gradient away.
+    # Rounding alone can make it negative, and clamping must not remove the gradient.
     distances = torch.where(distances < 0, distances - distances.detach(), distances)
     return AttentionSums(distances.sum(), somewhere.sum())
 
@@ -78,7 +78,7 @@ def from_logarithms(
     query_mask: Tensor | None,
     settings: AttentionSettings,
 ) -> Tensor:
-    """The same sum, whose derivatives of any order are finite where probabilities vanish."""
+    """The same sum, with finite derivatives of any order where probabilities are zero."""
     visible_by_view = [inputs.visible_pairs() for inputs in (first, second)]
     scores = [_scores(inputs) for inputs in (first, second)]
     skipped_queries = torch.zeros_like(scores[0][..., :1], dtype=torch.bool)
@@ -107,5 +107,5 @@ def from_logarithms(
 
 
 def _log(p: Tensor) -> Tensor:
-    """The logarithm; of a zero, that of the smallest number, which is then multiplied with zero."""
+    """The logarithm, finite at zero, where it is then multiplied by zero."""
     return p.clamp(min=torch.finfo(p.dtype).tiny).log()

@@ -1,4 +1,4 @@
-"""The inputs of an attention call, the settings of a comparison, and its sums, as values."""
+"""The inputs of an attention call, the settings of the distance, and its sums, as values."""
 
 import math
 from dataclasses import dataclass
@@ -14,12 +14,13 @@ Distance = Literal["squared", "symmetric_kl", "jensen_shannon"]
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionSettings:
-    """The distance of probabilities, and how many are held at a time.
+    """The distance between probabilities, and the size of a block.
 
     Args:
-        distance: the squared difference of each pair of a query and a key it may look at; or, of
-            each query, half of KL(p‖q) + KL(q‖p), or the Jensen-Shannon divergence.
-        elements: how many scores of a view are held at a time.
+        distance: `squared`, the squared difference for each pair of a query and a key that is not
+            masked; `symmetric_kl`, half of KL(p‖q) + KL(q‖p) for each query; or `jensen_shannon`,
+            the Jensen-Shannon divergence for each query.
+        elements: the number of a view's scores in a block.
     """
 
     distance: Distance = "squared"
@@ -29,7 +30,7 @@ class AttentionSettings:
         if self.distance not in ("squared", "symmetric_kl", "jensen_shannon"):
             raise KernelError(
                 f"no distance is called {excerpt(self.distance)}\n"
-                "  there are: squared, symmetric_kl, jensen_shannon"
+                "  distances: squared, symmetric_kl, jensen_shannon"
             )
         if self.elements < 1:
             raise KernelError(f"elements must be 1 or more, got {self.elements}")
@@ -37,16 +38,16 @@ class AttentionSettings:
 
 @dataclass(frozen=True)
 class AttentionInputs:
-    """The inputs of an attention call, from which `F.scaled_dot_product_attention` makes weights.
+    """The inputs from which `F.scaled_dot_product_attention` computes attention weights.
 
     Args:
-        query: `[rows, heads, queries, units]`, after any rotation.
-        key: `[rows, key heads, keys, units]`; heads are a multiple of key heads, each of which
-            serves as many neighbours.
-        mask: broadcasts to `[rows, heads, queries, keys]`; boolean, True where a query may look,
-            or added to the scores: −inf, or the lowest number of its type, where it may not.
-        causal: whether query i may look at keys 0 to i only.
-        scale: what scores are multiplied with; 1 / √units where None.
+        query: `[rows, heads, queries, units]`, after rotary embedding where there is one.
+        key: `[rows, key heads, keys, units]`; the number of heads is a multiple of the number of
+            key heads, as in grouped-query attention.
+        mask: broadcasts to `[rows, heads, queries, keys]`; boolean with True for visible keys, or
+            added to the scores with −inf, or the lowest number of its type, for masked keys.
+        causal: whether query i sees keys 0 to i only.
+        scale: the factor of the scores; 1 / √units where None.
     """
 
     query: Tensor
@@ -70,11 +71,11 @@ class AttentionInputs:
 
     @property
     def bias(self) -> Tensor | None:
-        """The mask where it is added to the scores."""
+        """The mask if it is added to the scores, else None."""
         return self.mask if self.mask is not None and self.mask.dtype != torch.bool else None
 
     def visible_pairs(self) -> Tensor | None:
-        """True where a query may look, broadcasting to all scores; None where everywhere."""
+        """True for keys that a query sees, broadcasting to all scores; None if it sees all."""
         visible = None if self.mask is None else open_places(self.mask)
         if self.causal:
             sizes = self.query.shape[2], self.key.shape[2]
@@ -84,20 +85,20 @@ class AttentionInputs:
 
 
 def open_places(mask: Tensor) -> Tensor:
-    """True where a mask of either kind lets a query look.
+    """True for the visible keys of a mask of either kind.
 
-    Models write the lowest number of a type, or something added to it, where others write −inf.
+    Some models write the lowest number of a type, or a number near it, in place of −inf.
     """
     return mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
 
 
 class AttentionSums(NamedTuple):
-    """Over all heads and the queries that count.
+    """The sum and count over all heads and the queries that are counted.
 
     Args:
         sum: of the distances between the two views.
-        item_count: how many there were: pairs that both views may look at, or queries that may look
-            somewhere in both.
+        item_count: the number of items: pairs that are visible in both views, or queries with a
+            visible key in both.
     """
 
     sum: Tensor

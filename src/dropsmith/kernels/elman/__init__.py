@@ -15,16 +15,16 @@ def elman(
     noise: StateNoise = NO_NOISE,
     nonlinearity: str = "tanh",
 ) -> tuple[Tensor, Tensor]:
-    """One layer in one direction: `torch.nn.RNN`'s equation, the hidden state masked.
+    """One layer in one direction: the equation of `torch.nn.RNN` with a masked hidden state.
 
     Args:
-        gates: what the input and the biases give to the scores, `[time, batch, 1, unit]`.
+        gates: the part of the scores from the input and the biases, `[time, batch, 1, unit]`.
         hidden: the state before the first step, `[batch, unit]`.
         weight: of the recurrence, `[unit, unit]`.
-        noise: masks of the state; they have no gradient, and there is no cell.
+        noise: masks of the state, without gradients; there is no cell.
         nonlinearity: `tanh` or `relu`.
 
     Returns:
-        The hidden states `[time, batch, unit]`, and the one after the last step.
+        The hidden states `[time, batch, unit]`, and the state after the last step.
     """
     return _sequence(gates, hidden, weight, noise, nonlinearity)

@@ -1,4 +1,4 @@
-"""From hidden states to cross-entropy and the agreement of views, without the scores in between."""
+"""Cross-entropy and the distance between views from hidden states, without all scores at once."""
 
 from torch import Tensor
 
@@ -34,21 +34,21 @@ def fused_linear_consistency(
     mix: Mix,
     kernel: Triton | None = None,
 ) -> HeadSums:
-    """Sums over items of each view's cross-entropy and of how far the views are apart.
+    """Sums over items of each view's cross-entropy and of the distance between views.
 
-    No buffer of `[items, classes]` is ever held: scores are made for some items at a time, and
-    their gradient is made from them in closed form while they are there. It is made for one mix of
-    the sums; if backward asks for another, the work is done again, exactly.
+    No buffer of `[items, classes]` is allocated: scores are computed for some items at a time, and
+    with them their gradient, in closed form. Forward computes the gradient of one mix of the sums;
+    if backward needs another mix, it computes that anew.
 
     Args:
-        hidden: what the head is given, `[views, items, width]`.
-        weight: of the head, `[classes, width]`; may be an embedding that is shared.
-        bias: of the head, `[classes]`, or None; −inf takes a class away.
+        hidden: the input of the head, `[views, items, width]`.
+        weight: of the head, `[classes, width]`; may be a tied embedding.
+        bias: of the head, `[classes]`, or None; −inf removes a class.
         labels: the class of each item, `[items]`.
-        settings: smoothing, which items count, the cap of the scores, the distance.
-        mix: the multiples of the sums that backward will most likely ask for.
-        kernel: Triton's, on a GPU only. None takes it there, where it has what is asked for, and
-            elsewhere torch's own operations.
+        settings: smoothing, the ignored label, the cap of the scores, the distance.
+        mix: the expected factors of the sums in the loss.
+        kernel: the Triton kernel, for GPUs. With None, Triton runs on a GPU if it supports the
+            settings, and torch's own operations run elsewhere.
 
     Raises:
         KernelError: Triton's kernel cannot run on these tensors.
@@ -58,15 +58,15 @@ def fused_linear_consistency(
 
 
 def consistency_from_scores(scores: Tensor, labels: Tensor, settings: HeadSettings) -> HeadSums:
-    """The same sums from scores, where something else than a plain head has made them.
+    """The same sums from scores, for heads that are not one linear layer.
 
-    Nothing as large as the scores is kept for backward, which makes one buffer of their size, the
-    gradient. A class at −inf in all views is not there, item by item; in one view only it makes
-    the agreement +inf, which has no gradient, and leaves a Jensen-Shannon divergence finite.
+    No further buffer as large as the scores is kept for backward, which allocates one, the
+    gradient. A class of an item at −inf in all views is left out. A class at −inf in one view only
+    makes the distance +inf, without a gradient; a Jensen-Shannon divergence stays finite.
 
     Args:
         scores: `[views, items, classes]`, before any cap.
         labels: the class of each item, `[items]`.
-        settings: smoothing, which items count, the cap of the scores, the distance.
+        settings: smoothing, the ignored label, the cap of the scores, the distance.
     """
     return _from_scores(scores, labels, settings)

@@ -1,4 +1,4 @@
-"""The head in chunks of items, on any device: gradients are made while the scores exist."""
+"""The head in chunks of items, on any device, with the gradients of each chunk."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -17,10 +17,10 @@ from dropsmith.kernels.fused_linear_consistency.reference import (
 )
 from dropsmith.kernels.fused_linear_consistency.settings import HeadSettings, HeadSums, Mix, Triton
 from dropsmith.kernels.fused_linear_consistency.triton import check_runs, supports, triton_parts
-from dropsmith.kernels.fused_linear_consistency.two_views import blockwise, room_for
+from dropsmith.kernels.fused_linear_consistency.two_views import blockwise, spare_size
 
 _HALF = 256.0
-"""The largest weight while float16 is multiplied: gradients of scores stay far below 65 504."""
+"""The largest factor of float16 gradients, so that they stay far below 65 504."""
 
 
 def fused_linear_consistency(
@@ -39,13 +39,13 @@ def fused_linear_consistency(
         kernel = Triton()
     rows = (labels != settings.ignore_index).nonzero().squeeze(-1)
     options = settings, mix, kernel
-    task, agreement = _Head.apply(hidden, weight, bias, labels, rows, options)  # pyright: ignore
-    return HeadSums(task, agreement, len(rows))
+    task, consistency = _Head.apply(hidden, weight, bias, labels, rows, options)  # pyright: ignore
+    return HeadSums(task, consistency, len(rows))
 
 
 @dataclass(frozen=True)
 class _Work:
-    """One pass over all items that count."""
+    """One pass over all items that are counted."""
 
     hidden: Tensor
     weight: Tensor
@@ -56,8 +56,8 @@ class _Work:
     kernel: Triton | None
 
     def run(self, mix: Mix, needs: tuple[bool, bool, bool]) -> tuple[Tensor, Tensor, "_Grads"]:
-        """The sums, and the gradients of their mix that are wanted."""
-        # Types were chosen by whoever gave the tensors.
+        """The sums, and the gradients of their mix that are needed."""
+        # The caller chose the types of the tensors.
         with torch.autocast(self.hidden.device.type, enabled=False):
             return self._run(mix, needs)
 
@@ -65,34 +65,34 @@ class _Work:
         views = len(self.hidden)
         wide = torch.promote_types(self.hidden.dtype, torch.float32)
         task = self.hidden.new_zeros(views, dtype=wide)
-        agreement = self.hidden.new_zeros((), dtype=wide)
+        consistency = self.hidden.new_zeros((), dtype=wide)
         classes = Classes.of_head(self.weight, self.bias)
         items = self.settings.items if self.kernel is None else self.kernel.items
         chunk = min(max(1, items // views), max(1, len(self.rows)))
         is_single_chunk = chunk >= len(self.rows)
         grads = _Grads.of(self.hidden, self.weight, self.bias, wide, needs, is_single_chunk)
         score_dtype = wide if self.kernel is None else self.hidden.dtype
-        room = self.hidden.new_empty(views * chunk * classes.count, dtype=score_dtype)
-        spare = room.new_empty(
-            room_for(chunk, classes.count) if self._is_two_view_case(classes) else 0
+        buffer = self.hidden.new_empty(views * chunk * classes.count, dtype=score_dtype)
+        spare = buffer.new_empty(
+            spare_size(chunk, classes.count) if self._is_two_view_case(classes) else 0
         )
         for rows in self.rows.split(chunk):
             states = self.hidden[:, rows]
-            scores = self._scores(states, room)
+            scores = self._scores(states, buffer)
             parts = self._parts(scores, spare, self.labels[rows], mix, classes, any(needs))
             task += parts.task
-            agreement += parts.agreement
+            consistency += parts.consistency
             if parts.grads is not None:
                 grads.add(rows, states, parts.grads, self.weight, is_single_chunk)
-        return task, agreement, grads
+        return task, consistency, grads
 
-    def _scores(self, states: Tensor, room: Tensor) -> Tensor:
-        """The scores of some items `[views, items, classes]`, in a type that adds up well."""
+    def _scores(self, states: Tensor, buffer: Tensor) -> Tensor:
+        """The scores of some items `[views, items, classes]`, in a type for exact sums."""
         sizes = (*states.shape[:-1], len(self.weight))
         flat = states.reshape(-1, states.shape[-1])
-        if room.dtype != states.dtype:
-            return F.linear(flat, self.weight, self.bias).to(room.dtype).view(sizes)
-        scores = room[: len(flat) * len(self.weight)].view(len(flat), len(self.weight))
+        if buffer.dtype != states.dtype:
+            return F.linear(flat, self.weight, self.bias).to(buffer.dtype).view(sizes)
+        scores = buffer[: len(flat) * len(self.weight)].view(len(flat), len(self.weight))
         if self.bias is None:
             torch.mm(flat, self.weight.t(), out=scores)
         else:
@@ -100,7 +100,7 @@ class _Work:
         return scores.view(sizes)
 
     def _is_two_view_case(self, classes: Classes) -> bool:
-        """Say whether this is the case that `two_views` is for."""
+        """Say whether `two_views` supports these settings."""
         settings, two = self.settings, len(self.hidden) == 2
         plain = settings.distance == "symmetric_kl" and settings.cap is None
         return two and plain and classes.missing is None and self.kernel is None
@@ -128,7 +128,7 @@ class _Work:
 
 
 def _cap_in_place(scores: Tensor, cap: float, classes: Classes) -> Tensor:
-    """Cap scores in place, and return what that does to their gradient."""
+    """Cap scores in place, and return the derivative of the cap."""
     tanh = scores.div_(cap).tanh_()
     slope = 1 - tanh * tanh
     tanh.mul_(cap)
@@ -139,7 +139,7 @@ def _cap_in_place(scores: Tensor, cap: float, classes: Classes) -> Tensor:
 
 @dataclass(frozen=True)
 class _Grads:
-    """Gradients that are being added up; None where nobody wants one."""
+    """Gradients that chunks add to; None where no gradient is needed."""
 
     hidden: Tensor | None
     weight: Tensor | None
@@ -155,7 +155,7 @@ class _Grads:
         needs: tuple[bool, bool, bool],
         is_single_chunk: bool,
     ) -> "_Grads":
-        # The one product of all items at once is rounded no more often than their sum would be.
+        # One product over all items is rounded no more often than a sum of products.
         new_buffer = torch.empty_like if is_single_chunk else partial(torch.zeros_like, dtype=wide)
         return cls(
             torch.zeros_like(hidden, dtype=wide) if needs[0] else None,
@@ -166,7 +166,7 @@ class _Grads:
     def add(
         self, rows: Tensor, states: Tensor, grad: Tensor, weight: Tensor, is_single_chunk: bool
     ) -> None:
-        """Add the part of some items, by the gradient of their scores `[views, items, classes]`."""
+        """Add the gradients of some items, from that of their scores `[views, items, classes]`."""
         flat = grad.view(-1, grad.shape[-1])
         if self.bias is not None:
             self.bias.add_(flat.sum(0, dtype=self.bias.dtype))
@@ -185,7 +185,7 @@ class _Grads:
 
 
 def _times(grad: Tensor | None, factor: float) -> Tensor | None:
-    """The product, or what is there where the factor is 1 but for its rounding."""
+    """The gradient times the factor; the gradient itself where the factor rounds to 1."""
     if grad is None or abs(factor - 1) <= torch.finfo(grad.dtype).eps:
         return grad
     return grad * factor
@@ -206,10 +206,10 @@ class _Head(torch.autograd.Function):
         work = _Work(hidden, weight, bias, labels, rows, settings, kernel)
         mix_of_grads = mix.times(_stretch(mix, weight.dtype))
         needs = tuple(ctx.needs_input_grad[:3])
-        task, agreement, grads = work.run(mix_of_grads, needs)  # pyright: ignore
+        task, consistency, grads = work.run(mix_of_grads, needs)  # pyright: ignore
         ctx.save_for_backward(hidden, weight, bias, labels, rows, *vars(grads).values())
         ctx.options, ctx.mix, ctx.needs = (settings, kernel), mix_of_grads, needs
-        return task, agreement
+        return task, consistency
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> Any:  # pyright: ignore
@@ -237,17 +237,17 @@ class _Head(torch.autograd.Function):
 
 
 def _stretch(mix: Mix, dtype: torch.dtype) -> float:
-    """A number that keeps small gradients of scores above the least float16."""
-    largest = max(abs(x) for x in (*mix.task, mix.agreement))
+    """A factor that keeps small gradients of scores in the range of float16."""
+    largest = max(abs(x) for x in (*mix.task, mix.consistency))
     return _HALF / largest if dtype == torch.float16 and largest else 1.0
 
 
 def _factor(upstream_mix: Mix, mix_of_grads: Mix) -> float | None:
-    """The number that turns the mix that was made into the one asked for, if there is one."""
+    """The factor between the mix of the gradients and that of upstream; None if there is none."""
     pairs = list(
         zip(
-            (*upstream_mix.task, upstream_mix.agreement),
-            (*mix_of_grads.task, mix_of_grads.agreement),
+            (*upstream_mix.task, upstream_mix.consistency),
+            (*mix_of_grads.task, mix_of_grads.consistency),
             strict=True,
         )
     )

@@ -1,4 +1,4 @@
-"""The classes that an item has: those at −inf are missing."""
+"""The classes of an item; those at −inf are missing."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Classes:
-    """The classes that are there, by view and item.
+    """The classes of each view and item.
 
     Args:
-        count: how many scores an item has.
+        count: the number of scores of an item.
         missing: True where a score is −inf, `[views or 1, items or 1, classes]`; None if nowhere.
     """
 
@@ -20,7 +20,7 @@ class Classes:
 
     @classmethod
     def of_head(cls, weight: Tensor, bias: Tensor | None) -> "Classes":
-        """Of all items alike: those whose bias is not −inf."""
+        """The classes whose bias is not −inf, equal for all items."""
         missing = bias.isneginf() if bias is not None else None
         any_missing = missing is not None and bool(missing.any())
         return cls(
@@ -29,7 +29,7 @@ class Classes:
 
     @classmethod
     def of_scores(cls, scores: Tensor) -> "Classes":
-        """Of each item by itself, from scores `[views, items, classes]`."""
+        """The classes of each item, from scores `[views, items, classes]`."""
         any_missing = scores.numel() > 0 and bool(scores.amin() == -torch.inf)
         return cls(scores.shape[-1], scores.isneginf() if any_missing else None)
 
@@ -44,10 +44,10 @@ class Classes:
         return not torch.equal(self.missing[pair[0]], self.missing[pair[1]])
 
     def remaining(self, missing: Tensor | None) -> Tensor | int:
-        """The number of classes that are left, `[items or 1, 1]`."""
+        """The number of classes that are not missing, `[items or 1, 1]`."""
         return self.count if missing is None else (self.count - missing.sum(-1, True)).clamp(min=1)
 
 
 def zero_missing(values: Tensor, missing: Tensor | None) -> Tensor:
-    """The values with zeros, in place, for classes that are gone."""
+    """The values, with zeros in place of those of missing classes."""
     return values if missing is None else values.masked_fill_(missing, 0)

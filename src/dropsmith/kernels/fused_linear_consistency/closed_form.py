@@ -1,4 +1,4 @@
-"""Loss and gradient of some items' scores at once, in closed form and few passes over them."""
+"""Loss and gradient of some items' scores, in closed form and few passes over them."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,16 +13,16 @@ from dropsmith.kernels.fused_linear_consistency.settings import HeadSettings, Mi
 
 @dataclass(frozen=True)
 class Parts:
-    """The part of some items in the sums, and the gradient of the mix by their scores.
+    """The sums of some items, and the gradient of the mix by their scores.
 
     Args:
         task: cross-entropy, `[views]`.
-        agreement: distance between views.
+        consistency: distance between views.
         grads: `[views, items, classes]`, or None.
     """
 
     task: Tensor
-    agreement: Tensor
+    consistency: Tensor
     grads: Tensor | None
 
 
@@ -34,7 +34,7 @@ def parts_of(
     classes: Classes,
     with_grads: bool,
 ) -> Parts:
-    """Of scores `[views, items, classes]`, which are overwritten."""
+    """The parts of scores `[views, items, classes]`, which are overwritten."""
     pairs = list(combinations(range(len(scores)), 2))
     raw = scores.clone() if settings.distance == "squared" and pairs else None
     log_p = torch.log_softmax(scores, -1)
@@ -43,19 +43,19 @@ def parts_of(
     task = torch.stack(
         [_task(log_p_view, targets, settings, classes, v) for v, log_p_view in enumerate(log_p)]
     )
-    agreement = task.new_zeros(())
+    consistency = task.new_zeros(())
     grads = p * p.new_tensor(mix.task).view(-1, 1, 1) if with_grads else None
     for pair in pairs:
-        share = mix.agreement / len(pairs)
+        share = mix.consistency / len(pairs)
         if raw is not None:
             distance = squared(raw, pair, grads, share, classes)
         else:
             distance = PAIRS[settings.distance](log_p, p, pair, grads, share, classes)
-        agreement = agreement + distance / len(pairs)
+        consistency = consistency + distance / len(pairs)
     for view, weight in enumerate(mix.task if grads is not None else ()):
         grad = grads[view]  # pyright: ignore[reportOptionalSubscript]
         _subtract_target(grad, targets, weight, settings, classes, view)
-    return Parts(task, agreement, grads)
+    return Parts(task, consistency, grads)
 
 
 def _task(
@@ -78,7 +78,7 @@ def _subtract_target(
     classes: Classes,
     view: int,
 ) -> None:
-    """Take the target of the cross-entropy from a gradient."""
+    """Subtract the target of the cross-entropy from a gradient."""
     if settings.smoothing:
         missing = classes.missing_in(view)
         even = grad.new_tensor(weight * settings.smoothing) / classes.remaining(missing)

@@ -1,9 +1,9 @@
-"""Distances between a pair of views, and what each adds to the gradients of their scores.
+"""Distances between a pair of views, with the gradients of their scores.
 
 Each function takes log-probabilities and probabilities `[views, items, classes]`, the pair, the
-gradients to add to (None where none are wanted), the weight of this pair, and the classes.
-A class in one view only makes the distance +inf, which has no gradient; the Jensen-Shannon
-divergence stays finite.
+gradients to add to (None for none), the weight of this pair, and the classes. A class that one
+view alone has makes the distance +inf, without a gradient; the Jensen-Shannon divergence stays
+finite.
 """
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from dropsmith.kernels.fused_linear_consistency.classes import Classes, zero_missing
 
 _FAR = 80.0
-"""A class that is e⁸⁰ times likelier in the other view adds nothing here; more would overflow."""
+"""The largest difference of log-probabilities: beyond e⁸⁰ exponentials would overflow."""
 
 
 def symmetric(
@@ -49,7 +49,7 @@ def jensen_shannon(
     """Half of KL(p‖m) + KL(q‖m); by p's score ½ p (log p − log m − KL(p‖m))."""
     total = p.new_zeros(())
     for view, peer in (pair, pair[::-1]):
-        # log m − log p = log1p(expm1(log q − log p) / 2) keeps its digits where the views are near.
+        # log m − log p = log1p(expm1(log q − log p) / 2) is exact for nearly equal views.
         ratio = zero_missing(log_p[peer] - log_p[view], classes.missing_in(view)).clamp_(max=_FAR)
         ratio = ratio.expm1_().div_(2).log1p_().neg_()
         distance = _dots(p[view], ratio)
@@ -76,7 +76,7 @@ def squared(
 
 
 def _dots(a: Tensor, b: Tensor) -> Tensor:
-    """The product of each row with its like, without a buffer of all products."""
+    """The dot products of corresponding rows, without a buffer of all products."""
     return torch.bmm(a.unsqueeze(1), b.unsqueeze(2)).view(-1)
 
 

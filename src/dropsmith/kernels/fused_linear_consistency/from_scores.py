@@ -1,4 +1,4 @@
-"""Consistency from scores that exist already; backward keeps nothing but the scores."""
+"""Consistency from scores that are given; only the scores are kept for backward."""
 
 from typing import Any
 
@@ -19,14 +19,14 @@ from dropsmith.kernels.fused_linear_consistency.triton import supports, triton_p
 def consistency_from_scores(scores: Tensor, labels: Tensor, settings: HeadSettings) -> HeadSums:
     """See `dropsmith.kernels.fused_linear_consistency.consistency_from_scores`."""
     rows = (labels != settings.ignore_index).nonzero().squeeze(-1)
-    task, agreement = _Scores.apply(scores, labels, rows, settings)  # pyright: ignore
-    return HeadSums(task, agreement, len(rows))
+    task, consistency = _Scores.apply(scores, labels, rows, settings)  # pyright: ignore
+    return HeadSums(task, consistency, len(rows))
 
 
 def _chunk(
     scores: Tensor, labels: Tensor, rows: Tensor, settings: HeadSettings, mix: Mix, with_grads: bool
 ) -> Parts:
-    """Of some rows; the gradient is that by the scores as they were given."""
+    """The parts of some rows; the gradient is by the scores before the cap."""
     chunk, slope = scores[:, rows], None
     classes = Classes.of_scores(chunk)
     if _runs_triton(chunk, settings) and classes.missing is None:
@@ -62,14 +62,14 @@ class _Scores(torch.autograd.Function):
         views = len(scores)
         mix = Mix((0.0,) * views, 0.0)
         wide = torch.promote_types(scores.dtype, torch.float32)
-        task, agreement = scores.new_zeros(views, dtype=wide), scores.new_zeros((), dtype=wide)
+        task, consistency = scores.new_zeros(views, dtype=wide), scores.new_zeros((), dtype=wide)
         for rows_of_chunk in rows.split(_chunk_size(scores, settings)):
             parts = _chunk(scores, labels, rows_of_chunk, settings, mix, False)
             task += parts.task
-            agreement += parts.agreement
+            consistency += parts.consistency
         ctx.save_for_backward(scores, labels, rows)
         ctx.settings = settings
-        return task, agreement
+        return task, consistency
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> Any:  # pyright: ignore

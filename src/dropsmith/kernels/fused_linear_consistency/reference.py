@@ -40,8 +40,8 @@ def consistency_from_scores(scores: Tensor, labels: Tensor, settings: HeadSettin
     )
     pairs = list(combinations(range(len(scores)), 2))
     distances = [_distance(scores[[a, b]], missing[[a, b]], settings) for a, b in pairs]
-    agreement = sum(distances) / len(pairs) if pairs else task.sum() * 0
-    return HeadSums(task.sum(-1), torch.as_tensor(agreement), int(mask.sum()))
+    consistency = sum(distances) / len(pairs) if pairs else task.sum() * 0
+    return HeadSums(task.sum(-1), torch.as_tensor(consistency), int(mask.sum()))
 
 
 def _distance(scores: Tensor, missing: Tensor, settings: HeadSettings) -> Tensor:
@@ -52,7 +52,7 @@ def _distance(scores: Tensor, missing: Tensor, settings: HeadSettings) -> Tensor
         return _mean((a - b).square(), missing[0]).sum()
     log_p = scores.log_softmax(-1)
     p = log_p.exp()
-    # A class at -inf is not there: its logarithm is multiplied with zero.
+    # A class at -inf is missing: its logarithm is multiplied by zero.
     if settings.distance == "jensen_shannon":
         log_m = log_p.masked_fill(missing.all(0), 0).logsumexp(0) - math.log(2)
         return (p * (log_p - log_m).masked_fill(missing, 0)).sum() / 2
@@ -61,5 +61,5 @@ def _distance(scores: Tensor, missing: Tensor, settings: HeadSettings) -> Tensor
 
 
 def _mean(values: Tensor, missing: Tensor) -> Tensor:
-    """Over the classes that are there."""
+    """The mean over the classes that are not missing."""
     return values.masked_fill(missing, 0).sum(-1) / (~missing).sum(-1).clamp(min=1)

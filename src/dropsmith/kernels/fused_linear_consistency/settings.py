@@ -15,13 +15,14 @@ class HeadSettings:
     """The loss and the distance that are computed from scores.
 
     Args:
-        distance: half of KL(p‖q) + KL(q‖p) (R-Drop), the Jensen-Shannon divergence, or the mean
-            over classes of the squared difference of scores (Fraternal Dropout). With more than
-            two views, the mean over all pairs.
-        smoothing: the share of the target that is spread evenly over all classes there are.
+        distance: `symmetric_kl`, half of KL(p‖q) + KL(q‖p) (R-Drop); `jensen_shannon`, the
+            Jensen-Shannon divergence; or `squared`, the mean over classes of the squared
+            difference of scores (Fraternal Dropout). With more than two views, the mean over all
+            pairs.
+        smoothing: the share of the target that is spread evenly over all classes.
         ignore_index: the label of items that are not counted.
-        cap: scores are squeezed to `cap * tanh(score / cap)`; None leaves them as they are.
-        items: how many items are worked on at a time, views counted.
+        cap: scores are capped to `cap * tanh(score / cap)`; None for no cap.
+        items: the number of items, times views, in a chunk.
     """
 
     distance: Distance = "symmetric_kl"
@@ -37,46 +38,46 @@ class Mix:
 
     Args:
         task: for the cross-entropy of each view.
-        agreement: for the distance between views.
+        consistency: for the distance between views.
     """
 
     task: tuple[float, ...]
-    agreement: float
+    consistency: float
 
     def times(self, factor: float) -> "Mix":
-        """Every multiple times a number."""
-        return Mix(tuple(weight * factor for weight in self.task), self.agreement * factor)
+        """Every factor times a number."""
+        return Mix(tuple(weight * factor for weight in self.task), self.consistency * factor)
 
 
 class HeadSums(NamedTuple):
-    """Sums over the items that count.
+    """Sums over the items that are counted.
 
     Args:
         task: cross-entropy in nats, `[views]`.
-        agreement: distance between the views; zero for one view.
-        item_count: how many items count.
+        consistency: distance between the views; zero for one view.
+        item_count: the number of items.
     """
 
     task: Tensor
-    agreement: Tensor
+    consistency: Tensor
     item_count: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Triton:
-    """Make loss and gradient from some items' scores in Triton, on a GPU.
+    """Compute loss and gradient of the scores in Triton, on a GPU; products are torch's own.
 
-    The products are torch's. One or two views, symmetric KL or squared distance.
+    It supports one or two views, and the symmetric KL or the squared distance.
 
     >>> Triton(classes=2048)
     Triton(items=2048, rows=1, classes=2048, warps=8)
 
     Args:
-        items: how many are worked on at a time, views counted: more than on a CPU, for each time
-            the whole gradient of the weight is read and written.
-        rows: items that one program works on, a power of two.
-        classes: scores of each that it looks at at a time, a power of two from 16 up.
-        warps: of 32 threads.
+        items: the number of items, times views, in a chunk. It is larger than on a CPU, since each
+            chunk reads and writes the whole gradient of the weight.
+        rows: items of one program, a power of two.
+        classes: scores of an item that are loaded at a time, a power of two from 16 up.
+        warps: groups of 32 threads.
     """
 
     items: int = 2048
@@ -86,10 +87,10 @@ class Triton:
 
     def __post_init__(self) -> None:
         if self.items < 1:
-            raise KernelError(f"items={self.items} is none\n  type a number from 1 up")
+            raise KernelError(f"items={self.items} is less than 1\n  give a number from 1 up")
         for name, minimum in (("rows", 1), ("classes", 16)):
             size = getattr(self, name)
             if size < minimum or size & (size - 1):
                 raise KernelError(
-                    f"{name}={size} is no size of a tile\n  type a power of two from {minimum} up"
+                    f"{name}={size} is no size of a tile\n  give a power of two from {minimum} up"
                 )

@@ -1,4 +1,4 @@
-"""The closed form as one launch of a Triton kernel for some items: see `Triton`."""
+"""Loss and gradient of some items' scores in one launch of a Triton kernel; see `Triton`."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -21,20 +21,20 @@ def triton_parts(
     with_grads: bool,
     kernel: Triton,
 ) -> Parts:
-    """`parts_of` of scores of any type but float64, before any cap.
+    """`parts_of` of uncapped scores of any type but float64.
 
-    All is summed in float32; the gradient takes the scores' place, in their type.
+    Sums are in float32; the gradient overwrites the scores, in their type.
     """
-    from dropsmith.kernels.fused_linear_consistency.triton_rows import agree
+    from dropsmith.kernels.fused_linear_consistency.triton_rows import loss_rows
 
     views, items, count = scores.shape
     two, remaining = views == 2, count
     if classes.missing is not None:
         remaining = count - int(classes.missing.sum())
     sums = scores.new_zeros(3, items, dtype=torch.float32)
-    weights = (mix.task[0], mix.task[1] if two else 0.0, mix.agreement)
-    launch: Any = agree[(-(-items // kernel.rows),)]
-    # Triton launches on the current device, which need not be the tensors'.
+    weights = (mix.task[0], mix.task[1] if two else 0.0, mix.consistency)
+    launch: Any = loss_rows[(-(-items // kernel.rows),)]
+    # Triton launches on the current device, which may not be that of the tensors.
     with torch.cuda.device_of(scores):
         if items:
             launch(
@@ -55,12 +55,12 @@ def triton_parts(
                 tile_classes=kernel.classes,
                 num_warps=kernel.warps,
             )
-    task, agreement = sums[:views].sum(-1), sums[2].sum()
-    return Parts(task, agreement, scores if with_grads else None)
+    task, consistency = sums[:views].sum(-1), sums[2].sum()
+    return Parts(task, consistency, scores if with_grads else None)
 
 
 def supports(hidden: Tensor, settings: HeadSettings) -> bool:
-    """Say whether the kernel has this distance of so many views in this type."""
+    """Say whether the kernel has this distance for this number of views and this type."""
     return _supports_distance(hidden, settings) and hidden.dtype != torch.float64
 
 
@@ -75,24 +75,24 @@ def check_runs(hidden: Tensor, settings: HeadSettings) -> None:
     if not _supports_distance(hidden, settings):
         raise KernelError(
             f"the head's Triton kernel has no {settings.distance} of {len(hidden)} views\n"
-            "  it has symmetric_kl and squared of one or two; for others leave kernel at None"
+            "  it supports symmetric_kl and squared of one or two views; for others use kernel=None"
         )
     if hidden.dtype == torch.float64:
         raise KernelError(
-            "the head's Triton kernel has no float64\n  it has float32, bfloat16, float16; for "
-            "others leave kernel at None"
+            "the head's Triton kernel does not support float64\n  it supports float32, bfloat16 "
+            "and float16; for other types use kernel=None"
         )
     if not hidden.is_cuda and not _uses_interpreter():
         raise KernelError(
-            f"the head's Triton kernel runs on a GPU, and this is on {hidden.device}\n"
-            "  move the tensors to one, or leave kernel at None"
+            f"the head's Triton kernel runs on a GPU, but the tensors are on {hidden.device}\n"
+            "  move the tensors to a GPU, or use kernel=None"
         )
 
 
 def _uses_interpreter() -> bool:
-    """Say whether Triton was imported with its interpreter on, which runs kernels on the CPU."""
+    """Say whether Triton's interpreter is on, which runs kernels on the CPU."""
     import triton
 
-    from dropsmith.kernels.fused_linear_consistency.triton_rows import agree
+    from dropsmith.kernels.fused_linear_consistency.triton_rows import loss_rows
 
-    return not isinstance(agree, triton.JITFunction)
+    return not isinstance(loss_rows, triton.JITFunction)

@@ -1,8 +1,8 @@
 """Loss and gradient of one or two views' scores in Triton, item by item.
 
-A program owns a few items with all their classes and goes over them twice, a tile at a time: first
-for sums and maxima that follow one another online, in float32, then for the gradient, which takes
-the scores' place. This file imports Triton, so nothing imports it before the kernel is asked for.
+A program works on a few items with all their classes and reads them twice, a tile at a time: first
+for sums and running maxima, in float32, then for the gradient, which overwrites the scores. This
+file imports Triton, so it is imported only when the kernel is used.
 """
 
 import triton
@@ -11,12 +11,12 @@ import triton.language as tl
 
 @triton.jit
 def _tile(scores, columns, inside, cap, has_cap: tl.constexpr):
-    """Scores, −inf at missing classes; the mask of these; and the slope of the cap."""
+    """Scores, −inf for missing classes; the mask of missing classes; the derivative of the cap."""
     z = tl.load(scores + columns, mask=inside, other=float("-inf")).to(tl.float32)
     missing = z == float("-inf")
     slope = tl.full(z.shape, 1.0, tl.float32)
     if has_cap:
-        # Through the sigmoid: Triton has no tanh that also runs in its interpreter.
+        # tanh from the sigmoid: Triton has no tanh that also runs in its interpreter.
         tanh = 2 * tl.sigmoid(2 * tl.where(missing, 0.0, z) / cap) - 1
         slope = 1 - tanh * tanh
         z = tl.where(missing, float("-inf"), cap * tanh)
@@ -25,20 +25,20 @@ def _tile(scores, columns, inside, cap, has_cap: tl.constexpr):
 
 @triton.jit
 def _running_maximum(highest, z):
-    """The maximum with another tile in it, and the same where it is finite, else 0."""
+    """The maximum with a further tile, and the same with 0 in place of −inf."""
     maximum = tl.maximum(highest, tl.max(z, 1))
     return maximum, tl.where(maximum == float("-inf"), 0.0, maximum)
 
 
 @triton.jit
 def _target(grad, weight, smoothing, remaining, is_label, missing):
-    """A gradient without the target of the cross-entropy."""
+    """A gradient minus the target of the cross-entropy."""
     even = tl.where(missing, 0.0, weight * smoothing / remaining)
     return grad - even - tl.where(is_label, weight * (1 - smoothing), 0.0)
 
 
 @triton.jit
-def agree(
+def loss_rows(
     scores,
     labels,
     sums,
@@ -57,9 +57,9 @@ def agree(
     tile_rows: tl.constexpr,
     tile_classes: tl.constexpr,
 ):
-    """Sums `[3, items]` of cross-entropies and distance; the gradient in place of the scores.
+    """Sums `[3, items]` of cross-entropies and distance; the gradient overwrites the scores.
 
-    Scores are `[views, items, classes]`; `remaining` is how many classes are not at −inf.
+    Scores are `[views, items, classes]`; `remaining` is the number of classes not at −inf.
     """
     rows = tl.program_id(0) * tile_rows + tl.arange(0, tile_rows)
     within = rows < items
@@ -96,7 +96,7 @@ def agree(
             plain2 = tl.where(missing, 0.0, z2)
             chosen2 += tl.sum(tl.where(is_label, plain2, 0.0), 1)
             even2 += tl.sum(plain2, 1)
-            # Differences are taken from the maxima, so they move when a maximum does.
+            # Differences are relative to the maxima, so they change when a maximum does.
             ratio, drift = from1 - from2, drift2 - drift1
             to1 = decay1 * (to1 + drift * s1) + tl.sum(e1 * ratio, 1)
             to2 = decay2 * (to2 + drift * s2) + tl.sum(e2 * ratio, 1)

@@ -1,10 +1,10 @@
 """The closed form of the most frequent case: two views, symmetric KL, no class missing.
 
-The fewest passes that serve, in place and over some items at a time, so that they stay in a
-processor's cache: with r = log p − log q, the gradient by the first view's scores is
-p [w₁ + h (1 − KL(p‖q) + r)] − h q, with h half the weight of the distance and w₁ that of the
-cross-entropy, and the second's is its mirror image. Logarithms of probabilities are never written
-out: r is the difference of the scores less that of their normalisers.
+It takes few passes, in place, over some items at a time, so that they stay in the processor's
+cache. With r = log p − log q, the gradient by the first view's scores is
+p [w₁ + h (1 − KL(p‖q) + r)] − h q, where h is half the weight of the distance and w₁ the weight of
+the cross-entropy; that of the second view follows by exchanging p and q. No buffer holds
+log-probabilities: r is the difference of the scores minus that of their normalisers.
 """
 
 from typing import Any
@@ -16,9 +16,9 @@ from dropsmith.kernels.fused_linear_consistency.closed_form import Parts
 from dropsmith.kernels.fused_linear_consistency.settings import HeadSettings, Mix
 
 _BLOCK = 2**20
-"""The number of a view's scores that are worked on at a time: 4 MB of float32.
+"""The number of a view's scores in a block: 4 MB of float32.
 
-Fewer stay nearer to the processor; but several threads wait for one another after every operation.
+Smaller blocks fit a faster cache, but threads wait for each other after every operation.
 """
 
 
@@ -30,12 +30,12 @@ def blockwise(
     mix: Mix,
     with_grads: bool,
 ) -> Parts:
-    """`parts_of` for two views, some items at a time; the gradient takes the scores' place.
+    """`parts_of` for two views, some items at a time; the gradient overwrites the scores.
 
-    `spare` is flat, with `room_for` as many items.
+    `spare` is a flat buffer of the size of `spare_size`.
     """
     block = _chunk_size(scores.shape[-1])
-    task, agreement = scores.new_zeros(2), scores.new_zeros(())
+    task, consistency = scores.new_zeros(2), scores.new_zeros(())
     for first in range(0, len(labels), block):
         chunk = slice(first, first + block)
         part = scores[:, chunk]
@@ -43,12 +43,12 @@ def blockwise(
             part, spare[: part.numel()].view(part.shape), labels[chunk], settings, mix, with_grads
         )
         task += losses
-        agreement += distance
-    return Parts(task, agreement, scores if with_grads else None)
+        consistency += distance
+    return Parts(task, consistency, scores if with_grads else None)
 
 
-def room_for(items: int, classes: int) -> int:
-    """The number of elements of spare room that so many items take."""
+def spare_size(items: int, classes: int) -> int:
+    """The number of elements of the spare buffer for some items."""
     return 2 * classes * min(items, _chunk_size(classes))
 
 
@@ -68,17 +68,17 @@ def two_views(
 
     Args:
         scores: `[2, items, classes]`, float32 or float64.
-        spare: room of the same shape, overwritten.
+        spare: a buffer of the same shape, overwritten.
         labels: `[items]`.
-        settings: smoothing counts here.
-        mix: what the gradient is of.
-        with_grads: whether a gradient is wanted.
+        settings: of which smoothing is used.
+        mix: the factors of the sums whose gradient is computed.
+        with_grads: whether a gradient is computed.
     """
     targets = labels.expand(2, -1).unsqueeze(-1)
     top = scores.amax(-1, keepdim=True)
-    for view, room in zip(scores, spare, strict=True):
-        # Both at once would be copied first: they do not lie together in memory.
-        torch.softmax(view, -1, out=room)
+    for view, buffer in zip(scores, spare, strict=True):
+        # One by one: both together are not contiguous in memory and would be copied.
+        torch.softmax(view, -1, out=buffer)
     p, q = spare
     normalisers = top - spare.amax(-1, keepdim=True).log()
     task = _task(scores, normalisers, targets, settings)
@@ -87,9 +87,9 @@ def two_views(
     torch.mul(p, reverse, out=forward)
     reverse.mul_(q)
     first_kl, second_kl = forward.sum(-1, keepdim=True), -reverse.sum(-1, keepdim=True)
-    agreement = (first_kl.clamp(min=0) + second_kl.clamp(min=0)).sum() / 2
+    consistency = (first_kl.clamp(min=0) + second_kl.clamp(min=0)).sum() / 2
     if with_grads:
-        half = mix.agreement / 2
+        half = mix.consistency / 2
         forward.sub_(q)
         reverse.add_(p)
         p.mul_(mix.task[0] + half * (1 - first_kl))
@@ -97,7 +97,7 @@ def two_views(
         torch.add(p, forward, alpha=half, out=forward)
         torch.sub(q, reverse, alpha=half, out=reverse)
         _subtract_target(scores, targets, settings, mix)
-    return task, agreement
+    return task, consistency
 
 
 def _task(scores: Tensor, normalisers: Tensor, targets: Tensor, settings: HeadSettings) -> Tensor:
@@ -109,7 +109,7 @@ def _task(scores: Tensor, normalisers: Tensor, targets: Tensor, settings: HeadSe
 
 
 def _subtract_target(scores: Tensor, targets: Tensor, settings: HeadSettings, mix: Mix) -> None:
-    """Take the target of the cross-entropy from the gradient."""
+    """Subtract the target of the cross-entropy from the gradient."""
     for grad, label, weight in zip(scores, targets, mix.task, strict=True):
         if settings.smoothing:
             grad.sub_(weight * settings.smoothing / grad.shape[-1])

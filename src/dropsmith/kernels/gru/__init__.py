@@ -11,19 +11,19 @@ __all__ = ["gru"]
 def gru(
     gates: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor, noise: StateNoise = NO_NOISE
 ) -> tuple[Tensor, Tensor]:
-    """One layer in one direction: `torch.nn.GRU`'s equations, the hidden state masked.
+    """One layer in one direction: the equations of `torch.nn.GRU` with a masked hidden state.
 
-    The state that a step mixes its new one with is not masked.
+    The masked state enters the gates; the previous state in the final sum of a step is not masked.
 
     Args:
-        gates: what the input and its biases give to the scores of the gates, in torch's order
+        gates: the part of the gates' scores from the input and its biases, in torch's order
             (reset, update, new), `[time, batch, 3, unit]`.
         hidden: the state before the first step, `[batch, unit]`.
         weight: of the recurrence, `[3 * unit, unit]`.
-        bias: of the recurrence, `[3 * unit]`; that of `new` is reset with it.
-        noise: masks of the state; they have no gradient, and there is no cell.
+        bias: of the recurrence, `[3 * unit]`; the reset gate multiplies the bias of `new` too.
+        noise: masks of the state, without gradients; there is no cell.
 
     Returns:
-        The hidden states `[time, batch, unit]`, and the one after the last step.
+        The hidden states `[time, batch, unit]`, and the state after the last step.
     """
     return _sequence(gates, hidden, weight, bias, noise)

@@ -86,7 +86,7 @@ def _replay(
 
 
 def _derivatives(acts: Tensor, recurrent: Tensor, hiddens: Tensor) -> tuple[Tensor, Tensor]:
-    """Of the hidden state by what the recurrence gives to each gate, and by the score of `new`."""
+    """Derivatives of the hidden state by each recurrent part of the gates, and by `new`'s score."""
     reset, update, new = acts.unbind(2)
     result = torch.empty_like(acts)
     inner = (1 - update) * (1 - new * new)

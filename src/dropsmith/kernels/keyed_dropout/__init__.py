@@ -1,4 +1,4 @@
-"""Independent coin flips over a whole tensor, drawn from a key and never stored where large."""
+"""Dropout whose mask is drawn from a key; large masks are not stored for backward."""
 
 from dropsmith.kernels.keyed_dropout.dispatch import keyed_dropout
 

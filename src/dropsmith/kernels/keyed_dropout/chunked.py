@@ -1,8 +1,8 @@
-"""The same mask drawn in place over chunks that stay in cache, and drawn again in backward.
+"""The mask in chunks that stay in cache, drawn in place, and drawn again in backward.
 
-NumPy does the integer work: its unsigned shifts need no mask and a call of it costs a third of a
-torch call. Selecting by AND with all ones or all zeros is several times faster than comparing and
-multiplying, and turns a dropped infinity into zero.
+NumPy computes the integers: its shifts are unsigned, and its calls cost a third of torch's. An AND
+with all ones or all zeros is several times faster than comparing and multiplying, and makes zero of
+a dropped infinity.
 """
 
 from functools import lru_cache, partial
@@ -23,7 +23,7 @@ from dropsmith.kernels.keyed_dropout.memory_order import (
 from dropsmith.kernels.self_adjoint import self_adjoint
 from dropsmith.rng import Key, Words, draw_in_place, threshold
 
-# Large enough that the cost of a call is spread, small enough that the buffers stay in cache.
+# Large enough that calls cost little, small enough that the buffers stay in cache.
 CHUNK = 65536
 INTEGER = {8: torch.int64, 4: torch.int32, 2: torch.int16}
 _ONE_BIT = np.uint32(1)
@@ -43,7 +43,7 @@ def _masked(x: Tensor, keys: tuple[tuple[int, int], ...], rate: float) -> Tensor
     order, out = order_of(x), empty_as(x)
     slowest = next((dim for dim in order if x.shape[dim] != 1), 0)
     if len(keys) > 1 and slowest:
-        # Views do not lie one behind the other.
+        # The views are not contiguous one after the other.
         return out.copy_(_masked(x.contiguous(), keys, rate))
     integer = INTEGER[x.element_size()]
     source, target = (y.permute(order).view(-1).view(integer).numpy() for y in (x, out))
@@ -72,14 +72,14 @@ def _select(
     rate: float,
     numbers: ReadingOrder | PermutedOrder,
 ) -> None:
-    """Copy the elements that are kept and put zeros where the others were."""
+    """Copy the kept elements, and write zeros for the dropped ones."""
     limit = np.uint32(threshold(rate))
     word, spare = np.empty((2, min(numbers.step, len(source))), np.uint32)
     for start in range(0, len(source), numbers.step):
         stop = min(start + numbers.step, len(source))
         numbers.write(start, word[: stop - start])
         keep_mask = _draw_mask(word[: stop - start], spare[: stop - start], key, limit)
-        # All ones stay all ones when widened by sign extension or narrowed by truncation.
+        # Sign extension and truncation keep all ones and all zeros.
         np.bitwise_and(
             source[start:stop], keep_mask.astype(source.dtype, copy=False), target[start:stop]
         )
@@ -88,7 +88,7 @@ def _select(
 def _select_views(
     source: Integers, target: Integers, keys: tuple[tuple[int, int], ...], rate: float
 ) -> None:
-    """`_select` of many views that are small: as many at a time as a chunk holds."""
+    """`_select` of many small views, as many at a time as fit into a chunk."""
     length = len(source) // len(keys)
     first, second = np.array(keys, np.uint32).T[:, :, None]
     at_once, limit = CHUNK // length, np.uint32(threshold(rate))
@@ -105,9 +105,9 @@ def _select_views(
 
 
 def _draw_mask(word: Words, spare: Words, key: tuple[Any, Any], limit: np.uint32) -> Integers:
-    """All ones where the element is kept and zero where it is dropped, in place of its number."""
+    """Replace each element's number by all ones if it is kept, or zero if it is dropped."""
     draw_in_place(word, spare, *key)
-    # Thirty-one bits less the limit: negative exactly where the element is dropped.
+    # Thirty-one bits minus the limit: negative exactly for dropped elements.
     np.right_shift(word, _ONE_BIT, word)
     np.subtract(word, limit, word)
     integers = word.view(np.int32)

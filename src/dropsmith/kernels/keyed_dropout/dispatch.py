@@ -1,7 +1,7 @@
-"""Keyed dropout by the kernel that serves a tensor; that of small tensors on a CPU is here.
+"""Keyed dropout by the kernel for a tensor; the kernel for small CPU tensors is here.
 
-A call of Python costs more there than the arithmetic of a few thousand elements, so everything is
-done in as few calls as possible: one array for all views, and torch's own backward.
+A Python call costs more than the arithmetic of a few thousand elements, so small tensors take few
+calls: one array for all views, and torch's own backward.
 """
 
 from functools import lru_cache
@@ -24,19 +24,19 @@ _TYPES = (*_NUMPY, torch.float16, torch.bfloat16)
 def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> Tensor:
     """Drop each element with chance `rate` and scale the rest by 1 / (1 - rate).
 
-    A dropped element becomes zero whatever it was, infinity included. The result lies in memory as
-    torch's own dropout would lay it. For the backward pass nothing is kept but the keys; where `x`
-    is of 64 KiB or less on a CPU, its mask is. While a graph is being compiled, and under
-    `torch.func`, the reference runs: the compiler fuses it, and transforms follow it.
+    A dropped element becomes zero even if it was infinite. The result has the memory format that
+    torch's own dropout would give it. Only the keys are kept for backward, or the mask if `x` has
+    64 KiB or less on a CPU. In a compiled graph and under `torch.func` the reference runs, which
+    compilers fuse and transforms support.
 
     Args:
         x: any floating tensor; dimension 0 holds `len(keys)` views of equal length, in order.
-            Raise `ViewError` where it cannot be divided so.
         keys: one key for each view; an element's index counts within its view.
         rate: probability of dropping, in [0, 1).
 
     Raises:
         NoiseError: a view has more than 2³² elements.
+        ViewError: dimension 0 is no multiple of the number of keys.
     """
     stratify = keys[0].strata is not None
     if len(keys) > 1 and (x.ndim == 0 or x.shape[0] % len(keys)):
@@ -48,7 +48,7 @@ def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> Ten
         return reference.keyed_dropout(x, keys, rate)
     if x.numel() > MOST_UNITS:
         check_unit_count(x.numel() // len(keys))
-    # A subclass may hold no memory, as while shapes are propagated.
+    # A subclass may have no memory, as fake tensors have none.
     if x.is_cpu and (type(x) is Tensor or type(x) is nn.Parameter):
         if stratify:
             return stratified.keyed_dropout(x, keys, float(rate))
@@ -80,13 +80,13 @@ def drop_small(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
     mix_in_place(word, spare)
     keep, scale = np.greater_equal(word, _limit(rate)).reshape(x.shape), 1 / (1 - rate)
     number = _NUMPY.get(x.dtype)
-    # A half's mask holds ones: rounding 1 / (1 - rate) to a half is off by up to 0.4 %.
+    # The mask of half precision holds ones: 1 / (1 - rate) rounded to a half errs by up to 0.4 %.
     mask = torch.from_numpy(keep if number is None else np.multiply(keep, number(scale)))
     if number is None:
         mask = mask.to(x.dtype)
     if not x.is_contiguous():
         mask = torch.empty_like(x, dtype=mask.dtype).copy_(mask)
-    # Torch's function for the gradient of a threshold: its first argument where the mask is above
+    # torch's function for the gradient of a threshold: its first argument where the mask is above
     # zero, else zero, infinities included, with derivatives of every order.
     return _SELECT(x, mask, 0) * scale if number is None else _SELECT(x * mask, mask, 0)
 

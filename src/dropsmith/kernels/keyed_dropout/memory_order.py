@@ -1,8 +1,8 @@
-"""The order in which a tensor's elements lie in memory, which kernels keep.
+"""The order of a tensor's elements in memory, which kernels keep.
 
-Elements count in reading order: the last dimension fastest, whatever lies together in memory. A
-tensor that is permuted, such as one whose channels lie behind the picture, is dropped where it
-lies, for the layers around it are slower where one tensor lies by channels and the other by rows.
+Elements are numbered with the last dimension fastest, whatever the memory format. A tensor in
+another format, such as channels-last, keeps it, since the layers around it are slower if formats
+are mixed.
 """
 
 import math
@@ -16,7 +16,7 @@ from dropsmith.rng import Words
 
 
 def channels_last(x: Tensor) -> bool:
-    """Say whether channels lie together, behind the picture."""
+    """Say whether a tensor has the memory format channels-last."""
     if x.ndim != 4 or x.is_contiguous():
         return False
     return x.is_contiguous(memory_format=torch.channels_last)
@@ -26,21 +26,21 @@ def order_of(x: Tensor) -> tuple[int, ...]:
     """The dimensions from the slowest to the fastest in memory.
 
     Args:
-        x: a tensor that lies densely, as every clone does.
+        x: a dense tensor, as every clone is.
     """
     sizes, strides = x.shape, x.stride()
-    # Of a dimension of one element the stride may be anything.
+    # The stride of a dimension of one element has no meaning.
     return tuple(sorted(range(x.ndim), key=lambda dim: (sizes[dim] != 1, -strides[dim])))
 
 
 def dense(x: Tensor) -> bool:
-    """Say whether elements lie one behind the other in some order, each once."""
+    """Say whether elements are contiguous in some order of the dimensions."""
     return x.permute(order_of(x)).is_contiguous()
 
 
 def empty_as(x: Tensor) -> Tensor:
-    """Memory of the layout that torch's own dropout gives to its result."""
-    # Where a dimension has one element, an order that has a name is told by it alone.
+    """Empty memory in the format of the result of torch's own dropout."""
+    # With dimensions of one element, strides alone do not tell a named memory format.
     if x.is_contiguous():
         return torch.empty_like(x, memory_format=torch.contiguous_format)
     if channels_last(x):
@@ -49,10 +49,10 @@ def empty_as(x: Tensor) -> Tensor:
 
 
 class ReadingOrder:
-    """Elements that lie in the order in which they count.
+    """Elements whose order in memory is that of their numbers.
 
     Args:
-        step: how many are numbered at a time, at most.
+        step: the most elements that are numbered at a time.
     """
 
     def __init__(self, step: int) -> None:
@@ -60,18 +60,18 @@ class ReadingOrder:
         self._numbers = np.arange(step, dtype=np.uint32)
 
     def write(self, start: int, word: Words) -> None:
-        """Write the numbers of the elements that lie at `start` and behind it."""
+        """Write the numbers of the elements from `start` on in memory."""
         np.add(self._numbers[: len(word)], np.uint32(start), word)
 
 
 @dataclass(frozen=True)
 class PermutedOrder:
-    """Elements that lie in another order than that in which they count.
+    """Elements whose order in memory is not that of their numbers.
 
     Args:
         outer: the number of the first element of each run, in the order of memory.
-        inner: what each element of a run adds to it.
-        step: how many are numbered at a time, at most: whole runs.
+        inner: the number of each element of a run relative to the first.
+        step: the most elements that are numbered at a time, a multiple of a run.
     """
 
     outer: Words
@@ -80,7 +80,7 @@ class PermutedOrder:
 
     @classmethod
     def of(cls, sizes: tuple[int, ...], order: tuple[int, ...], step: int) -> "PermutedOrder":
-        """That of a tensor whose dimensions lie in an order, the slowest first."""
+        """The order of a tensor from its dimensions in memory, the slowest first."""
         runs = len(order) - 1
         while runs and math.prod(sizes[dim] for dim in order[runs - 1 :]) <= step:
             runs -= 1
@@ -88,7 +88,7 @@ class PermutedOrder:
         return cls(outer, inner, max(step // len(inner), 1) * len(inner))
 
     def write(self, start: int, word: Words) -> None:
-        """Write the numbers of the elements that lie at `start` and behind it."""
+        """Write the numbers of the elements from `start` on in memory."""
         first, count = start // len(self.inner), len(word) // len(self.inner)
         runs = self.outer[first : first + count, None]
         np.add(runs, self.inner, word.reshape(count, len(self.inner)))

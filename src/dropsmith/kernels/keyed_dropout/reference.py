@@ -1,4 +1,4 @@
-"""The definition, in plain tensor operations: what a compiler traces and tests compare with."""
+"""The definition in plain tensor operations, for compilers and as the oracle of tests."""
 
 from functools import partial
 
@@ -20,5 +20,5 @@ def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> Ten
 
 
 def redrawn(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> Tensor:
-    """The same with its mask drawn again in backward: eager code that no other kernel serves."""
+    """The same with the mask drawn again in backward, for eager code without another kernel."""
     return self_adjoint(x, partial(keyed_dropout, keys=keys, rate=rate))

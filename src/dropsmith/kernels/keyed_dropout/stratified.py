@@ -1,7 +1,7 @@
 """Masks of views that are stratified together, on a CPU.
 
-The strata alone decide over nearly all elements: a view's own bits are drawn only where an
-element's stratum is the one that the rate divides.
+Strata alone decide about nearly all elements: random bits of a view are drawn only for elements in
+the stratum that the rate cuts.
 """
 
 from functools import partial
@@ -18,7 +18,7 @@ from dropsmith.rng import Key, Words, draw_in_place, threshold
 from dropsmith.strata import Orders, limits
 
 _STRATA_AT_ONCE = 4 * CHUNK
-"""Strata have a byte each, a fourth of a word of random bits."""
+"""Elements of a chunk: a stratum has one byte, a fourth of a word of random bits."""
 
 
 def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
@@ -28,14 +28,14 @@ def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
 
 def _masked(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
     length = x.numel() // len(keys)
-    masks = [kept(tuple(block), length, rate) for _, block in groupby(keys, _order)]
+    masks = [keep_masks(tuple(block), length, rate) for _, block in groupby(keys, _order)]
     mask = (masks[0] if len(masks) == 1 else np.concatenate(masks)).reshape(x.shape)
     x, scale = x.detach(), 1 / (1 - rate)
     if not x.is_contiguous():
         return torch.where(torch.from_numpy(mask), x * scale, torch.zeros((), dtype=x.dtype))
     integer = INTEGER[x.element_size()]
     source = x.view(integer).numpy()
-    # All ones where an element is kept: an AND takes half the time of a choice.
+    # All ones for kept elements: an AND takes half the time of `where`.
     ones = np.negative(mask.view(np.int8).astype(source.dtype))
     return torch.from_numpy(np.bitwise_and(source, ones, ones)).view(x.dtype).mul_(scale)
 
@@ -45,13 +45,13 @@ def _order(key: Key) -> Key:
     return key.strata.order
 
 
-def kept(keys: tuple[Key, ...], length: int, rate: float) -> NDArray[np.bool_]:
+def keep_masks(keys: tuple[Key, ...], length: int, rate: float) -> NDArray[np.bool_]:
     """The mask of each view, `[views, length]`: True where an element is kept.
 
     Args:
         keys: one for each view, with strata of one order.
-        length: elements of a view.
-        rate: chance of dropping.
+        length: the number of elements of a view.
+        rate: probability of dropping.
     """
     out = np.empty((len(keys), length), np.bool_)
     at_once = max(_STRATA_AT_ONCE // max(length, 1), 1)
@@ -77,7 +77,7 @@ def _write(
         np.greater_equal(strata, whole, out)
         return
     np.greater(strata, whole, out)
-    # NumPy looks for the indices of two dimensions several times as long.
+    # NumPy takes several times as long for indices of two dimensions.
     view, place = np.divmod(np.flatnonzero(strata == whole), len(index))
     first, second = np.array([key.numbers for key in keys], np.uint32).T
     word = index[place]

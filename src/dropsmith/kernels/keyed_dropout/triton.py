@@ -1,4 +1,4 @@
-"""The mask drawn in a GPU's registers, where it is used and nowhere else: one launch each way."""
+"""The mask drawn in registers of a GPU and never stored: one launch forward, one backward."""
 
 from functools import partial
 from typing import Any
@@ -46,7 +46,7 @@ def _fill(out: Tensor, x: Tensor, keys: tuple[Key, ...], rate: float, together: 
     length = x.numel() // len(keys)
     channels, pixels = (x.shape[1], x.shape[2] * x.shape[3]) if together else (1, 1)
     grid, limit = (-(-length // TILE),), int(threshold(rate))
-    # Triton launches on the current device, which need not be the tensors'.
+    # Triton launches on the current device, which may not be that of the tensors.
     with torch.cuda.device_of(x):
         for view, key in enumerate(keys if length else ()):
             source, target = (_of_view(tensor, view, length) for tensor in (x, out))
@@ -69,7 +69,7 @@ def _words(key: Key) -> tuple[int, int]:
 
 
 def _of_view(x: Tensor, view: int, length: int) -> Tensor:
-    """A tensor whose memory begins with that of a view, which is all that a kernel is told."""
+    """A tensor whose memory begins at a view, for a kernel reads only an address."""
     if not view:
         return x
     return x.detach().as_strided((length,), (1,), x.storage_offset() + view * length)

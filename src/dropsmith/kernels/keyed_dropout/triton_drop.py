@@ -1,6 +1,6 @@
-"""Coin flips and product of one element in registers, in Triton: one read and one write.
+"""Mask and product of each element in registers, in Triton: one read and one write.
 
-This file imports Triton, so nothing imports it before there is a GPU to run on.
+This file imports Triton, so it is imported only on a machine with a GPU.
 """
 
 import triton
@@ -25,7 +25,7 @@ def _bits(index, first, second):
 
 @triton.jit
 def _index(at, channels, pixels, together: tl.constexpr):
-    """The number of each element, in reading order."""
+    """The number of each element, with the last dimension fastest."""
     index = at
     if together:
         row = at // (channels * pixels)
@@ -34,7 +34,7 @@ def _index(at, channels, pixels, together: tl.constexpr):
     return index.to(tl.uint32)
 
 
-# Keys differ from call to call: a kernel that is made for some of them would be made again.
+# Keys differ between calls: a kernel specialised to some would be compiled again.
 @triton.jit(do_not_specialize=("first", "second", "limit"))
 def drop(
     source,
@@ -49,9 +49,9 @@ def drop(
     together: tl.constexpr,
     tile: tl.constexpr,
 ):
-    """`count` elements under the mask of a key, whose words and limit are int32.
+    """Drop `count` elements by the mask of a key, whose words and limit are int32.
 
-    Where channels lie `together`, behind the picture, elements still count in reading order.
+    With `together`, the memory format is channels-last; the numbers of elements stay the same.
     """
     at = tl.program_id(0) * tile + tl.arange(0, tile)
     inside = at < count
@@ -83,9 +83,10 @@ def drop_in_strata(
     together: tl.constexpr,
     tile: tl.constexpr,
 ):
-    """As `drop`, for draw `number` of as many as there are `strata`; see `dropsmith.strata`.
+    """As `drop`, for sample `number` of `strata` stratified samples; see `dropsmith.strata`.
 
-    Elements are dropped in strata below `whole`, and in that one where their bits are below `rest`.
+    Elements in strata below `whole` are dropped, and in stratum `whole` those with bits below
+    `rest`.
     """
     at = tl.program_id(0) * tile + tl.arange(0, tile)
     inside = at < count

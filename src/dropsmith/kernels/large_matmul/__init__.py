@@ -1,4 +1,4 @@
-"""Products of matrices that are large in all three directions, and the linear map made of them."""
+"""Products of matrices that are large in all dimensions, and a linear layer of such products."""
 
 import torch
 from torch import Tensor, nn
@@ -11,21 +11,24 @@ __all__ = ["large_linear", "large_matmul"]
 
 
 def large_matmul(a: Tensor, b: Tensor) -> Tensor:
-    """`a @ b.T`, without a gradient: a tensor that requires one raises `KernelError`.
+    """`a @ b.T`, without a gradient.
 
-    Where oneDNN serves (float32 on the CPU) it makes the product, as it does for `torch.nn.LSTM`;
-    on some processors torch's own product takes half as long again.
+    On a CPU in float32, oneDNN computes the product, as for `torch.nn.LSTM`; torch's own product
+    takes up to 1.5 times as long on some processors.
 
     Args:
         a: `[m, k]`.
         b: `[n, k]`.
+
+    Raises:
+        KernelError: a tensor requires a gradient.
     """
     refuse_gradients("large_matmul", "a @ b.T", a, b)
     return (onednn if _serves(a, b) else reference).product(a.detach(), b.detach())
 
 
 def large_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`x @ weight.T + bias`, whose gradients are wide products as well.
+    """`x @ weight.T + bias`, whose gradients are such products as well.
 
     Args:
         x: `[..., in]`.
@@ -36,7 +39,7 @@ def large_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tenso
 
 
 def _serves(*tensors: Tensor | None) -> bool:
-    """Say whether all are plain float32 on the CPU, outside autocast, and large enough."""
+    """Say whether oneDNN can multiply: large plain float32 tensors on the CPU, no autocast."""
     operands = [tensor for tensor in tensors if tensor is not None]
     plain = all(
         type(operand) in (Tensor, nn.Parameter) and operand.dtype == torch.float32

@@ -1,4 +1,4 @@
-"""oneDNN's products, by the operation that `prepacked_matmul.onednn` looks for."""
+"""Products by oneDNN, through the operation that `prepacked_matmul.onednn` checks for."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from dropsmith.kernels.large_matmul import reference
 
 
 def is_allowed() -> bool:
-    """Say whether products may be made here: autocast would have them in another type."""
+    """Say whether autocast is off, which would compute in another type."""
     return not torch.is_autocast_enabled("cpu")
 
 
@@ -19,13 +19,13 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _dense(matrix: Tensor) -> Tensor:
-    """The matrix without gaps between its rows or columns: with gaps a product is far slower."""
+    """The matrix without gaps between rows or columns, which make products far slower."""
     return matrix if matrix.is_contiguous() or matrix.t().is_contiguous() else matrix.contiguous()
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """See `dropsmith.kernels.large_matmul.large_linear`."""
-    # Here rather than in forward, so that what is saved is an input, with its place in the graph.
+    # Not in forward: the saved tensors must be inputs, with their place in the graph.
     return _Linear.apply(x.contiguous(), weight.contiguous(), bias)  # pyright: ignore
 
 

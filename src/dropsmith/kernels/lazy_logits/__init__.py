@@ -1,4 +1,4 @@
-"""Tensors that are computed at their first use: a head's logits, and losses of them."""
+"""Tensors that are computed when they are first used: logits, and their losses."""
 
 from dropsmith.kernels.lazy_logits.band_scores import Bands, BandScores
 from dropsmith.kernels.lazy_logits.head_scores import Head, HeadScores

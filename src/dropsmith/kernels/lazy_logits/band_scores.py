@@ -1,4 +1,4 @@
-"""The log-probabilities that an adaptive softmax would return, put off."""
+"""Lazy log-probabilities of an adaptive softmax."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,13 +17,13 @@ from dropsmith.kernels.lazy_logits.lazy_tensor import LazyLogits
 
 @dataclass(frozen=True, eq=False)
 class Bands:
-    """The weights of an adaptive softmax as they were when it was called.
+    """The weights of an adaptive softmax at the time of its call.
 
     Args:
         tables: the vectors of each band's words.
         clusters: the vector of each band after the first.
-        versions: how often each of them had been changed in place.
-        dtype: what autocast multiplied in, or None without it.
+        versions: the version of each tensor, which counts its changes in place.
+        dtype: the type of autocast, or None without it.
     """
 
     tables: tuple[Tensor, ...]
@@ -33,24 +33,24 @@ class Bands:
 
     @classmethod
     def of(cls, tables: Sequence[Tensor], clusters: Tensor) -> "Bands":
-        """In the type in which torch would multiply now."""
+        """The bands, with the present type of autocast."""
         kind = clusters.device.type
         auto = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
         return cls(tuple(tables), clusters, _versions((*tables, clusters)), auto)
 
     def is_same(self, other: "Bands") -> bool:
-        """Say whether two calls were of the same weights, unchanged in between."""
+        """Say whether two calls had the same weights, unchanged in between."""
         pairs = zip((*self.tables, self.clusters), (*other.tables, other.clusters), strict=False)
         same_weights = len(self.tables) == len(other.tables) and all(a is b for a, b in pairs)
         return same_weights and self.versions == other.versions and self.dtype == other.dtype
 
     @contextmanager
     def call_autocast(self) -> Iterator[None]:
-        """The types of the call; `KernelError` where an optimiser's step has come since then."""
+        """Autocast as in the call, in a `with` block; `KernelError` if the weights have changed."""
         if _versions((*self.tables, self.clusters)) != self.versions:
             raise KernelError(
-                "these scores were put off, and the head's weights have changed since the forward\n"
-                "  look at the logits before the optimiser's step"
+                "these logits are computed at their first use, and the head's weights have changed "
+                "since the forward pass\n  use the logits before the optimiser's step"
             )
         kind, auto = self.clusters.device.type, self.dtype is not None
         with torch.autocast(kind, dtype=self.dtype, enabled=auto):
@@ -64,7 +64,7 @@ class Bands:
     def consistency(
         self, states: Sequence[Tensor], labels: Tensor, settings: HeadSettings
     ) -> HeadSums:
-        """Losses of views and how far they are apart: see `adaptive_softmax_consistency`."""
+        """Losses of views and the distance between them: see `adaptive_softmax_consistency`."""
         with self.call_autocast():
             return adaptive_softmax_consistency(
                 states, self.tables, self.clusters, labels, settings
@@ -72,7 +72,7 @@ class Bands:
 
 
 class BandScores(LazyLogits):
-    """The log-probability of every word, made when somebody looks at it.
+    """The log-probability of every word, computed at the first use.
 
     >>> bands = Bands.of([torch.zeros(3, 4), torch.zeros(5, 2)], torch.zeros(1, 4))
     >>> scores = BandScores.of([torch.ones(7, 4), torch.ones(7, 2)], bands)
@@ -82,7 +82,7 @@ class BandScores(LazyLogits):
     tensor([0.2500, 0.2500, 0.2500, 0.0500, 0.0500, 0.0500, 0.0500, 0.0500])
 
     Args:
-        states: what each band's words are scored from.
+        states: the inputs of each band's scores.
         bands: the weights.
     """
 
@@ -136,7 +136,7 @@ def _versions(weights: Sequence[Tensor]) -> tuple[int, ...]:
 
 
 class _LazyGraph(torch.autograd.Function):
-    """The graph of scores that are put off, for what takes them in without looking at them."""
+    """The graph of lazy scores, for functions that take them without using their numbers."""
 
     @staticmethod
     def forward(ctx: Any, new: Any, bands: Bands, states: int, *inputs: Tensor) -> BandScores:

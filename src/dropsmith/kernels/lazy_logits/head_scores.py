@@ -1,4 +1,4 @@
-"""The scores that a linear head would return, put off with what they are made of at hand."""
+"""Lazy logits of a linear head, which hold the hidden states and the weight."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,13 +14,13 @@ from dropsmith.kernels.lazy_logits.lazy_tensor import LazyLogits, LazyTensor, ta
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """A linear head as it was when it was called.
+    """A linear head at the time of its call.
 
     Args:
         weight: `[classes, width]`.
         bias: `[classes]`, or None.
-        dtype: what it computes in, which under autocast is not the weight's type.
-        version: how often the weight had been changed in place.
+        dtype: the type of its products, which under autocast is not that of the weight.
+        version: the version of the weight, which counts its changes in place.
     """
 
     weight: Tensor
@@ -30,19 +30,19 @@ class Head:
 
     @classmethod
     def of(cls, weight: Tensor, bias: Tensor | None) -> "Head":
-        """In the type in which torch would multiply now."""
+        """The head, with the present type of autocast."""
         kind = weight.device.type
         auto = torch.is_autocast_enabled(kind) and weight.dtype.is_floating_point
         dtype = torch.get_autocast_dtype(kind) if auto else weight.dtype
         return cls(weight, bias, dtype, weight._version)
 
     def cast(self) -> tuple[Tensor, Tensor | None]:
-        """Weight and bias in the type that is computed in."""
+        """Weight and bias in the type of the product."""
         bias = self.bias if self.bias is None else self.bias.to(self.dtype)
         return self.weight.to(self.dtype), bias
 
     def is_same(self, other: "Head") -> bool:
-        """Say whether two calls were of one head, unchanged in between."""
+        """Say whether two calls had the same head, unchanged in between."""
         bias, other_bias = self.bias, other.bias
         biases = bias is other_bias or (
             bias is not None and other_bias is not None and torch.equal(bias, other_bias)
@@ -50,35 +50,35 @@ class Head:
         return self.weight is other.weight and self.version == other.version and biases
 
     def scores(self, hidden: Tensor) -> Tensor:
-        """Its scores; `KernelError` where an optimiser's step has come since it was called."""
+        """The scores of hidden states; `KernelError` if the weight has changed since the call."""
         if self.weight._version != self.version:
             raise KernelError(
-                "these scores were put off, and the head's weight has changed since the forward\n"
-                "  look at the logits before the optimiser's step, or keep them in every step: "
-                'consistent(..., head="plain")'
+                "these logits are computed at their first use, and the head's weight has changed "
+                "since the forward pass\n  use the logits before the optimiser's step, or compute "
+                'them in every step: consistent(..., head="plain")'
             )
         with torch.autocast(hidden.device.type, enabled=False):
             return F.linear(hidden, *self.cast())
 
 
 class HeadScores(LazyLogits):
-    """The scores of a head for some hidden states, made when somebody looks at them.
+    """The scores of a head for some hidden states, computed at their first use.
 
-        Slices, reshapes and other types of them, a constant added to the classes, and cross-entropy
-    XX
+    Slices, reshapes and conversions of them, a constant that is added to the classes, and their
+    cross-entropy are lazy as well.
 
-        >>> head = Head.of(torch.eye(3), None)
-        >>> scores = HeadScores.of(torch.ones(4, 5, 3), head)
-        >>> flat = scores[:, 1:].reshape(-1, 3)
-        >>> flat.hidden.shape, scores.is_pending
-        (torch.Size([16, 3]), True)
-        >>> float(flat.sum())
-        48.0
+    >>> head = Head.of(torch.eye(3), None)
+    >>> scores = HeadScores.of(torch.ones(4, 5, 3), head)
+    >>> flat = scores[:, 1:].reshape(-1, 3)
+    >>> flat.hidden.shape, scores.is_pending
+    (torch.Size([16, 3]), True)
+    >>> float(flat.sum())
+    48.0
 
-        Args:
-            hidden: what the head was given, `[..., width]`, in the type it computes in.
-            head: which head.
-            source: the scores that an operation made these of; None for those of the head.
+    Args:
+        hidden: the input of the head, `[..., width]`, in the type of its product.
+        head: the head.
+        source: the scores from which an operation made these; None for those of the head.
     """
 
     hidden: Tensor
@@ -135,7 +135,7 @@ class HeadScores(LazyLogits):
     def _operate(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Tensor, Head, torch.dtype] | None:
-        """Hidden states, head and type of what an operation gives, where they are as plain."""
+        """Hidden states, head and type of the result of an operation, if that can stay lazy."""
         if func in (Tensor.float, Tensor.to):
             dtype = target_dtype(func, args, kwargs)
             return (self.hidden, self.head, dtype) if dtype else None
@@ -162,7 +162,7 @@ class HeadScores(LazyLogits):
         return self.hidden.reshape(*sizes[:-1], self.hidden.shape[-1])
 
     def _add_bias(self, constant: Any) -> Head | None:
-        """The head with a constant added to its classes, as Marian's and BART's logits have one."""
+        """The head with a constant added to its classes, as in Marian and BART."""
         if (
             not isinstance(constant, Tensor)
             or constant.requires_grad
@@ -188,9 +188,9 @@ class HeadScores(LazyLogits):
 
 
 class _LazyGraph(torch.autograd.Function):
-    """The graph of scores that are put off, for what takes them in without looking at them.
+    """The graph of lazy scores, for functions that take them without using their numbers.
 
-    Such is any autograd function that is written in Python: it takes its arguments' graph first.
+    Every autograd function in Python does so: it reads the graph of its arguments first.
     """
 
     @staticmethod
@@ -214,7 +214,7 @@ _ADDITIONS = (Tensor.add, Tensor.__add__, torch.add)
 
 
 def leading(index: Any, dims: int) -> tuple[Any, ...] | None:
-    """An index of slices that leaves the last of so many dimensions whole; None for any other."""
+    """An index of slices that keeps the last dimension whole; None for any other index."""
     parts = index if isinstance(index, tuple) else (index,)
     if not all(part is Ellipsis or isinstance(part, slice) for part in parts):
         return None

@@ -1,4 +1,4 @@
-"""Lazy tensors have a shape, type and device, and numbers once an operation needs them."""
+"""Tensors with a shape, type and device, whose numbers are computed when they are needed."""
 
 from collections.abc import Callable
 from typing import Any, Self, final
@@ -14,16 +14,16 @@ METADATA = {
     *(Tensor.is_floating_point, torch.is_floating_point, Tensor.is_complex, torch.is_complex),
     *(torch.numel, Tensor.element_size, Tensor.ndimension),
 }
-"""What can be asked of a tensor without its numbers."""
+"""The attributes of a tensor that need no numbers."""
 
 _REQUIRES_GRAD = Tensor.requires_grad.__get__  # pyright: ignore
 
 
 class LazyTensor(Tensor):
-    """A tensor that is made by the first operation on it, with its graph.
+    """A tensor that the first operation on it computes, with its graph.
 
-    Everything that takes tensors takes it, and finds the numbers that it would have found. Its
-    shape, type and device are known before; changing its type puts it off still.
+    Any function of tensors accepts it and gets the same numbers as from a usual tensor. Shape, type
+    and device are known before; a conversion to another type is lazy, too.
 
     >>> scores = LazyTensor(lambda: torch.ones(2) + 1, (2,), torch.float32, torch.device("cpu"))
     >>> scores.shape, scores.is_pending
@@ -32,9 +32,9 @@ class LazyTensor(Tensor):
     (tensor([6., 6.]), False)
 
     Args:
-        compute: computes it; called once.
-        shape, dtype, device: what it will have.
-        needs_gradient: whether it will have a gradient.
+        compute: computes the tensor; called once.
+        shape, dtype, device: of the tensor.
+        needs_gradient: whether the tensor will require a gradient.
     """
 
     @staticmethod
@@ -61,13 +61,13 @@ class LazyTensor(Tensor):
 
     @property
     def is_pending(self) -> bool:
-        """True until somebody looks at it."""
+        """True until the tensor is computed."""
         return self.result is None
 
     def materialise(self) -> Tensor:
-        """The tensor itself, made now if it is not there."""
+        """The tensor, computed at the first call."""
         if self.result is None:
-            # Whoever looks first may do so without gradients; others want the graph.
+            # The first use may be without gradients, and later ones may need the graph.
             with torch.set_grad_enabled(self.needs_gradient):
                 self.result = self.compute()
         return self.result
@@ -75,7 +75,7 @@ class LazyTensor(Tensor):
     def lazy_result(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> "LazyTensor | None":
-        """The result of an operation that can be put off, too; None where it cannot."""
+        """The result of an operation, if that can stay lazy; else None."""
         if func in (Tensor.float, Tensor.to) and (dtype := target_dtype(func, args, kwargs)):
             compute = lambda: self.materialise().to(dtype)  # noqa: E731
             return LazyTensor(compute, tuple(self.shape), dtype, self.device, self.needs_gradient)
@@ -101,7 +101,7 @@ class LazyTensor(Tensor):
     def __torch_dispatch__(
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        # Reached from C++ alone, below autograd.
+        # Only C++ comes here, below autograd.
         inputs = pytree.tree_map_only(
             LazyTensor, lambda x: x.materialise().detach(), (args, kwargs or {})
         )
@@ -109,7 +109,7 @@ class LazyTensor(Tensor):
 
 
 def target_dtype(func: Any, args: tuple[Any, ...], kwargs: Any) -> torch.dtype | None:
-    """The type of numbers that a conversion asks for, if it asks for nothing else."""
+    """The target type of a conversion that changes nothing else; None for other arguments."""
     dtypes = (torch.float32,) if func is Tensor.float else args[1:]
     if len(dtypes) != 1 or kwargs or not isinstance(dtypes[0], torch.dtype):
         return None
@@ -117,30 +117,30 @@ def target_dtype(func: Any, args: tuple[Any, ...], kwargs: Any) -> torch.dtype |
 
 
 class LazyLogits(LazyTensor):
-    """Scores of classes that are put off, with what they will be made of at hand."""
+    """Lazy scores of classes, with the hidden states that they are computed from."""
 
     @property
     def parts(self) -> tuple[Tensor, ...]:
-        """The hidden states that they will be made of, `[..., width]`."""
+        """The hidden states of the scores, `[..., width]`."""
         raise NotImplementedError
 
     @final
     def cut(self, sizes: list[int], dim: int) -> "list[LazyLogits]":
-        """Parts along a leading dimension; looking at one of them does not make the others.
+        """Parts along a leading dimension; using one of them does not compute the others.
 
-        Parts of scores without a gradient have none.
+        Parts of scores without a gradient have no gradient.
         """
         with torch.set_grad_enabled(self.needs_gradient and torch.is_grad_enabled()):
             return self._cut(sizes, dim)
 
     def _cut(self, sizes: list[int], dim: int) -> "list[LazyLogits]":
-        """The parts, of hidden states that are cut."""
+        """The parts, from the parts of the hidden states."""
         raise NotImplementedError
 
     def alike(self, other: "LazyLogits") -> bool:
-        """Say whether others are of the same head, unchanged in between, and as many items."""
+        """Say whether other scores have the same, unchanged head and as many items."""
         raise NotImplementedError
 
     def cross_entropy(self, labels: Tensor, ignore_index: int) -> Tensor | None:
-        """The sum over items that count, where that takes less than all scores; else None."""
+        """The sum over items that are not ignored, if it needs fewer than all scores; else None."""
         return None

@@ -22,23 +22,24 @@ def lstm(
     noise: StateNoise = NO_NOISE,
     kernel: Triton | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One layer in one direction: `torch.nn.LSTM`'s equations, the hidden state masked.
+    """One layer in one direction: the equations of `torch.nn.LSTM` with a masked hidden state.
 
     Args:
-        gates: what the input and the biases give to the scores of the gates, in torch's order
+        gates: the part of the gates' scores from the input and the biases, in torch's order
             (input, forget, cell, output), `[time, batch, 4, unit]`.
         hidden: the state before the first step, `[batch, unit]`.
-        cell: the cell before it, `[batch, unit]`; it is never masked.
+        cell: the cell before the first step, `[batch, unit]`; it is never masked.
         weight: of the recurrence, `[4 * unit, unit]`.
-        noise: masks of the state; they have no gradient.
-        kernel: Triton's steps, on a GPU only. None takes them there, with products of float32 in
-            TF32 where torch lets cuDNN do so, and elsewhere torch's own operations.
+        noise: masks of the state, without gradients.
+        kernel: the Triton kernel of a step, for GPUs. With None, Triton runs on a GPU, with
+            float32 products in TF32 if torch allows that to cuDNN, and torch's own operations run
+            elsewhere.
 
     Returns:
         The hidden states `[time, batch, unit]`, and hidden state and cell after the last step.
 
     Raises:
-        KernelError: Triton's steps cannot run on these tensors.
+        KernelError: the Triton kernel cannot run on these tensors.
         MissingExtra: Triton is not installed.
     """
     if kernel is None and gates.is_cuda and supports(gates) and triton_available():

@@ -1,7 +1,7 @@
 """One autograd function over the whole sequence.
 
-Backward computes the local derivatives of all steps at once, and the weight's gradient as one
-product after its loop; what is left in the loop is what a step needs of the one before it.
+Backward computes the local derivatives of all steps at once, and the gradient of the weight as one
+product after its loop. The loop holds only the part of a step that depends on the next step.
 """
 
 from collections.abc import Sequence
@@ -90,7 +90,7 @@ def replay(
     needs: Sequence[bool],
     grads: Sequence[Tensor],
 ) -> tuple[Tensor | None, ...]:
-    """The gradients of the gates' outline, states and weight with a graph of their own."""
+    """The gradients of the gates' outline, states and weight, with a graph."""
 
     def loop(gates: Any, hidden: Any, cell: Any, weight: Any, activation: Activation) -> Any:
         states, _, last = by_definition(gates, hidden, cell, weight, noise, activation)
@@ -106,7 +106,7 @@ def _zone_out(noise: StateNoise, step: int, hiddens: Tensor, cells: Tensor) -> N
 
 
 def _derivatives(acts: Tensor, tanh_cells: Tensor, cells: Tensor) -> Tensor:
-    """By each gate's score: the cell's by the first three, the hidden state's by the last."""
+    """The cell's derivatives by the first three gates' scores, the hidden state's by the last."""
     enter, forget, new, leave = acts.unbind(2)
     result = torch.empty_like(acts)
     torch.mul(new * enter, 1 - enter, out=result[:, :, 0])

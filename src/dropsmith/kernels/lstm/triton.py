@@ -1,6 +1,6 @@
-"""One autograd function over the whole sequence, whose steps are one Triton kernel each.
+"""One autograd function over the whole sequence, with a Triton kernel for each step.
 
-As in `sequence`, the weight's gradient is one product after the loop.
+As in `sequence`, the gradient of the weight is one product after the loop.
 """
 
 from importlib.util import find_spec
@@ -77,7 +77,7 @@ class _Sequence(torch.autograd.Function):
 
 def _run(steps: Any, kernel: Triton, operands: tuple[Tensor | None, ...]) -> tuple[Tensor, ...]:
     settings = kernel.precision, kernel.tiles
-    # Triton launches on the current device, which need not be the tensors'.
+    # Triton launches on the current device, which may not be that of the tensors.
     with torch.cuda.device_of(operands[0]):
         if kernel.graphs is None:
             return steps(settings, *operands)
@@ -126,7 +126,7 @@ def _backward(
 
 
 def _expand_masks(noise: StateNoise, gates: Tensor) -> list[Tensor | None]:
-    """The masks with rows and units of their own; what is held over time or gates stays so."""
+    """The masks expanded over rows and units; dimensions of time and gates stay as they are."""
     _, batch, _, unit = gates.shape
     mask, *shares = noise.recurrent, noise.hidden_update, noise.cell_update
     wide = [None if mask is None else mask.expand(-1, batch, -1, unit)]
@@ -135,7 +135,7 @@ def _expand_masks(noise: StateNoise, gates: Tensor) -> list[Tensor | None]:
 
 
 def _with_strides(masks: tuple[Tensor | None, ...]) -> list[Any]:
-    """Each mask, and its stride from step to step."""
+    """Each mask with its stride between time steps."""
     mask_arguments: list[Any] = []
     for mask in masks:
         mask_arguments += [mask, 0 if mask is None or len(mask) == 1 else mask.stride(0)]
@@ -153,7 +153,7 @@ def _constants(settings: _Settings, weight: Tensor, mask: Tensor | None) -> dict
     widen = weight.dtype == torch.bfloat16 and _uses_interpreter()
     kinds = {"mask_count": mask_count, "precision": precision, "widen": widen}
     sizes = {"tile_rows": tiles.rows, "tile_units": tiles.units, "depth": tiles.depth}
-    # The last is Triton's default, which it warns about where it is not said.
+    # `ieee` is Triton's default, but it warns unless it is named.
     launch_options = {
         "num_warps": tiles.warps,
         "num_stages": tiles.stages,
@@ -163,7 +163,7 @@ def _constants(settings: _Settings, weight: Tensor, mask: Tensor | None) -> dict
 
 
 def _uses_interpreter() -> bool:
-    """Say whether Triton was imported with its interpreter on, which runs kernels on the CPU."""
+    """Say whether Triton's interpreter is on, which runs kernels on the CPU."""
     import triton
 
     from dropsmith.kernels.lstm.triton_forward import forward_step
@@ -172,7 +172,7 @@ def _uses_interpreter() -> bool:
 
 
 def supports(gates: Tensor) -> bool:
-    """Say whether there is a kernel for this type and for so large a step."""
+    """Say whether there is a kernel for this type and this size of a step."""
     return gates.dtype in TYPES and not _too_large(gates)
 
 
@@ -187,8 +187,8 @@ def _check_runs(gates: Tensor, kernel: Triton) -> None:
     if gates.dtype not in TYPES:
         names = ", ".join(str(kind).removeprefix("torch.") for kind in TYPES)
         raise KernelError(
-            f"the LSTM's Triton kernel has no {str(gates.dtype).removeprefix('torch.')}\n"
-            f"  it has {names}; for others leave the layer's kernel at None"
+            f"the LSTM's Triton kernel does not support {str(gates.dtype).removeprefix('torch.')}\n"
+            f"  it supports {names}; for other types leave the layer's kernel at None"
         )
     if _too_large(gates):
         _, batch, _, unit = gates.shape
@@ -198,6 +198,6 @@ def _check_runs(gates: Tensor, kernel: Triton) -> None:
         )
     if not gates.is_cuda and (kernel.graphs is not None or not _uses_interpreter()):
         raise KernelError(
-            f"the LSTM's Triton kernel runs on a GPU, and this is on {gates.device}\n"
-            "  move layer and input to one, or leave the layer's kernel at None"
+            f"the LSTM's Triton kernel runs on a GPU, but the input is on {gates.device}\n"
+            "  move layer and input to a GPU, or leave the layer's kernel at None"
         )

@@ -1,7 +1,7 @@
-"""One time step of the LSTM's gradient in Triton: what the next step gives back, and this one's.
+"""One time step of the LSTM's gradient in Triton: through the next step, then through this one.
 
-A program owns a tile of rows of the batch and of units with all four of their gates, so that of
-a step only the gradients of its scores are stored.
+A program works on a tile of rows of the batch and of units with all four gates, so that only the
+gradients of a step's scores are stored.
 """
 
 import triton
@@ -34,7 +34,7 @@ def _through_product(
     tile_units: tl.constexpr,
     depth: tl.constexpr,
 ):
-    """The gradient of the hidden state from one step's gradients of scores."""
+    """The gradient of the hidden state from the gradients of a step's scores."""
     total = tl.zeros((tile_rows, tile_units), tl.float32)
     matrix = tl.cast(unit, tl.int64) * unit
     valid = (rows < batch) & (units < unit)
@@ -82,10 +82,9 @@ def backward_step(
 ):
     """The gradients of the scores of `step` from those of `step + 1`; sizes as in forward.
 
-    On their way back the gradients of hidden state and cell are held in `d_hidden` and `d_cell`,
-    `[batch, unit]` in float32. The last step comes first and has nothing to take through a product
-    (`has_product`); the call after the first step, whose `step` is -1, does nothing but that
-    (`has_step` is false).
+    The gradients of hidden state and cell are in `d_hidden` and `d_cell`, `[batch, unit]` in
+    float32. The last time step is computed first, without a product (`has_product` is false); the
+    final call, whose `step` is -1, computes only the product (`has_step` is false).
     """
     now = tl.cast(step, tl.int64)
     rows, units = rows_and_units(tile_rows, tile_units)

@@ -1,7 +1,7 @@
-"""One time step of the LSTM in Triton: the recurrent product and the update that follows it.
+"""One time step of the LSTM in Triton: the recurrent product and the update of the state.
 
-A program owns a tile of rows of the batch and of units with all four of their gates, so that a
-step is one launch and its scores never leave the chip.
+A program works on a tile of rows of the batch and of units with all four gates, so that a step is
+one launch and its scores stay in registers.
 """
 
 import triton
@@ -92,11 +92,11 @@ def forward_step(
     tile_units: tl.constexpr,
     depth: tl.constexpr,
 ):
-    """From the states at `step` those at `step + 1`, and the squashed gates between them.
+    """The states at `step + 1` from those at `step`, and the activations of the gates.
 
-    Scores and squashed gates are `[time, batch, 4, unit]`, states `[time + 1, batch, unit]`, the
+    Scores and activations are `[time, batch, 4, unit]`, states `[time + 1, batch, unit]`, the
     mask `[time or 1, batch, mask_count, unit]` and shares `[time or 1, batch, unit]`, with their
-    stride in time, 0 where held.
+    stride in time, which is 0 for a mask that is held over time.
     """
     now = tl.cast(step, tl.int64)
     rows, units = rows_and_units(tile_rows, tile_units)

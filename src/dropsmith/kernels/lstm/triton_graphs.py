@@ -1,4 +1,4 @@
-"""Steps captured as a CUDA graph, so that a whole sequence is launched at once."""
+"""Steps captured as a CUDA graph, so that one launch runs a whole sequence."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -11,16 +11,16 @@ Steps = Callable[..., tuple[Tensor, ...]]
 
 
 class Graphs:
-    """Captures steps once for each shape of their tensors, and replays them from then on.
+    """Captures steps once for each shape of their tensors, and replays them afterwards.
 
-    A copy of it and one read from a pickle start empty.
+    A copy, and a `Graphs` from a pickle, start without captures.
 
     >>> Graphs(max_captures=2)
     Graphs(max_captures=2)
 
     Args:
-        max_captures: how many captures are held; the one longest unused goes first. Each holds
-            memory of its own for all the tensors of its steps.
+        max_captures: the number of captures that are kept; the least recently used is removed
+            first. Each holds memory for all tensors of its steps.
     """
 
     def __init__(self, *, max_captures: int = 8) -> None:
@@ -34,7 +34,7 @@ class Graphs:
         return _empty, (self.max_captures,)
 
     def run(self, steps: Steps, settings: Hashable, inputs: Inputs) -> tuple[Tensor, ...]:
-        """`steps(settings, *inputs)`, which must do nothing but launch kernels."""
+        """Run `steps(settings, *inputs)`, which must only launch kernels."""
         kinds = tuple(None if x is None else (x.shape, x.dtype, x.device) for x in inputs)
         key = steps, settings, kinds
         if key not in self._captures:
@@ -48,7 +48,7 @@ class Graphs:
 class _Capture:
     def __init__(self, steps: Steps, settings: Hashable, inputs: Inputs) -> None:
         self.inputs = [None if x is None else x.clone() for x in inputs]
-        # Outside the capture, where kernels may still be compiled and loaded.
+        # Outside the capture, in which kernels cannot be compiled and loaded.
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):

@@ -1,4 +1,4 @@
-"""The settings of the LSTM's Triton kernel, as a value that a layer holds."""
+"""The settings of the LSTM's Triton kernel."""
 
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -19,11 +19,11 @@ class Tiles:
     Tiles(rows=32, units=32, depth=32, warps=4, stages=3)
 
     Args:
-        rows: of the batch.
-        units: of the state, with all their gates.
-        depth: how much of the product is summed at a time.
-        warps: of 32 threads.
-        stages: how many loads are under way at a time.
+        rows: rows of the batch.
+        units: units of the state, with all their gates.
+        depth: the length of the product that is summed at a time.
+        warps: groups of 32 threads.
+        stages: the number of loads in flight.
     """
 
     rows: int = 32
@@ -37,7 +37,7 @@ class Tiles:
             size = getattr(self, name)
             if not is_count(size, 16) or size & (size - 1):
                 raise KernelError(
-                    f"{name}={excerpt(size)} is no size of a tile\n  type a power of two from 16 up"
+                    f"{name}={excerpt(size)} is no size of a tile\n  give a power of two from 16 up"
                 )
         for name in ("warps", "stages"):
             check_whole(name, getattr(self, name), 1, KernelError, 64)
@@ -47,17 +47,17 @@ class Tiles:
 class Triton:
     """Run an LSTM's steps with noise in Triton on a GPU.
 
-    It works on float32, bfloat16 and float16, sums in float32 and holds the cell in float32. The
-    weight's gradient is torch's own product, which follows torch's settings.
+    It works on float32, bfloat16 and float16; sums and the cell are in float32. The gradient of
+    the weight is torch's own product, which follows torch's settings.
 
     >>> Triton(precision="tf32").tiles.units
     16
 
     Args:
-        precision: of products of float32: `ieee` is full, `tf32` what cuDNN does unless torch is
-            told otherwise, `tf32x3` three of those that come close to full.
-        tiles: what one program works on.
-        graphs: where steps are captured as CUDA graphs; None launches them one by one.
+        precision: of float32 products: `ieee` is full precision, `tf32` is the default of cuDNN,
+            and `tf32x3` is three TF32 products, which come close to full precision.
+        tiles: the tile of one program.
+        graphs: the CUDA graphs that run the steps; None launches each step.
     """
 
     precision: Precision = "ieee"
@@ -70,7 +70,7 @@ class Triton:
         choices = get_args(Precision)
         if not isinstance(self.precision, str) or self.precision not in choices:
             raise KernelError(
-                f"there is no precision {excerpt(self.precision)}"
+                f"no precision is called {excerpt(self.precision)}"
                 + did_you_mean(self.precision, choices)
                 + f"\n  precisions: {', '.join(choices)}"
             )

@@ -1,7 +1,7 @@
-"""Gates, masks and shares of a tile of rows and units, for all of the LSTM's Triton kernels.
+"""Gates, masks and update shares of a tile of rows and units, for the LSTM's Triton kernels.
 
-This file and those of the steps import Triton, so nothing imports them before the kernel is asked
-for. Its kernels take no hints on their arguments but that of its constants: it would evaluate them.
+This file and those of the steps import Triton, so they are imported only when a kernel is used.
+Arguments of kernels have no type hints but that of constants: Triton would evaluate them.
 """
 
 import triton
@@ -12,8 +12,8 @@ import triton.language as tl
 def rows_and_units(tile_rows: tl.constexpr, tile_units: tl.constexpr):
     """The tile of this program, `[row, 1]` and `[1, unit]`.
 
-    Offsets within a step are of 32 bits, which halves the registers they take; those of steps and
-    of gates' matrices have 64.
+    Offsets within a step have 32 bits, which halves their registers; those of steps and of the
+    gates' matrices have 64.
     """
     rows = tl.program_id(1) * tile_rows + tl.arange(0, tile_rows)
     units = tl.program_id(0) * tile_units + tl.arange(0, tile_units)
@@ -22,7 +22,7 @@ def rows_and_units(tile_rows: tl.constexpr, tile_units: tl.constexpr):
 
 @triton.jit
 def load_gates(gates, first, unit, valid):
-    """All four of each unit, whose first stands at `first`."""
+    """The four gates of each unit, of which the first is at `first`."""
     return (
         tl.load(gates + first, mask=valid, other=0.0).to(tl.float32),
         tl.load(gates + first + unit, mask=valid, other=0.0).to(tl.float32),
@@ -33,7 +33,7 @@ def load_gates(gates, first, unit, valid):
 
 @triton.jit
 def store_gates(gates, first, unit, valid, enter, forget, new, leave):
-    """The opposite of `load_gates`."""
+    """Store what `load_gates` loads."""
     tl.store(gates + first, enter, mask=valid)
     tl.store(gates + first + unit, forget, mask=valid)
     tl.store(gates + first + 2 * unit, new, mask=valid)
@@ -42,7 +42,7 @@ def store_gates(gates, first, unit, valid, enter, forget, new, leave):
 
 @triton.jit
 def apply_mask(x, mask, places, valid):
-    """`x` under the mask, in the type of `x`; there is no mask where it is None."""
+    """`x` times the mask, in the type of `x`; None is no mask."""
     if mask is not None:
         factor = tl.load(mask + places, mask=valid, other=0.0).to(tl.float32)
         x = (x.to(tl.float32) * factor).to(x.dtype)
@@ -52,7 +52,7 @@ def apply_mask(x, mask, places, valid):
 @triton.jit
 def plus_product(total, a, b, precision: tl.constexpr, widen: tl.constexpr):
     """`total + a @ b`, summed in float32."""
-    # Triton's interpreter multiplies bfloat16 as the integers that hold them.
+    # Triton's interpreter multiplies the integers that bfloat16 is stored in.
     if widen:
         a = a.to(tl.float32)
         b = b.to(tl.float32)
@@ -61,7 +61,7 @@ def plus_product(total, a, b, precision: tl.constexpr, widen: tl.constexpr):
 
 @triton.jit
 def blend(before, after, share, places, valid):
-    """The state after a step of which only a share is taken; exact for shares of 0 and 1."""
+    """The state when only a share of an update is taken; exact for shares of 0 and 1."""
     if share is not None:
         fraction = tl.load(share + places, mask=valid, other=0.0).to(tl.float32)
         after = fraction * after + (1 - fraction) * before
@@ -70,7 +70,7 @@ def blend(before, after, share, places, valid):
 
 @triton.jit
 def split_gradient(grad, share, places, valid):
-    """The gradient of the new state that `blend` takes, and of the one before."""
+    """The gradients of the two states that `blend` mixes: the new one and the one before."""
     stays = tl.zeros_like(grad)
     if share is not None:
         fraction = tl.load(share + places, mask=valid, other=0.0).to(tl.float32)
@@ -81,5 +81,5 @@ def split_gradient(grad, share, places, valid):
 
 @triton.jit
 def tanh(x):
-    """Through the sigmoid: Triton has no tanh that also runs in its interpreter."""
+    """tanh from the sigmoid: Triton has no tanh that also runs in its interpreter."""
     return 2 * tl.sigmoid(2 * x) - 1
