@@ -1,7 +1,7 @@
-"""Sums that remember over how many items they run, so that averages are taken once, at the end.
+"""Sums with their number of items, so that an average is taken once, at the end.
 
-Padding, unequal batches, gradient accumulation and several processes then all give the same
-number: add the sums, add the counts, divide.
+Padding, unequal batches, gradient accumulation and several processes then give the same number: add
+the sums, add the counts, divide.
 """
 
 from collections.abc import Iterable
@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 OutputKind = Literal["classification", "multi_label", "regression"]
-"""The meaning of a model's outputs: scores of one class among several, of labels that are each on
-or off, or values."""
+"""The meaning of a model's outputs: scores of classes of which one is right, scores of labels that
+are each true or false, or values."""
 OUTPUT_KINDS: tuple[OutputKind, ...] = ("classification", "multi_label", "regression")
 KINDS_IN_RECORDS = {"classification": "classes", "multi_label": "labels", "regression": "values"}
-"""Their names in the JSON of objectives, by which the ids of older records hold."""
+"""Their names in the JSON of objectives, which stay because ids of records depend on them."""
 
 
 def output_kind(word: Any) -> Any:
-    """A kind of output by its name, also by that in records; another word as it is.
+    """The kind of output of a name or of its name in records; other words are returned as they are.
 
     >>> output_kind("values")
     'regression'
@@ -30,7 +30,7 @@ def output_kind(word: Any) -> Any:
 
 @dataclass(frozen=True)
 class Mean:
-    """A sum over items and how many items there were.
+    """A sum over items and the number of items.
 
     >>> three, one = Mean.of(torch.tensor([1.0, 2.0, 3.0])), Mean.of(torch.tensor([6.0]))
     >>> (three + one).value
@@ -38,7 +38,7 @@ class Mean:
 
     Args:
         sum: a scalar tensor, with its gradient.
-        count: how many items were added; a scalar tensor or a number.
+        count: the number of items; a scalar tensor or a number.
     """
 
     sum: Tensor
@@ -48,9 +48,8 @@ class Mean:
     def of(cls, items: Tensor, mask: Tensor | None = None) -> "Mean":
         """The mean of `items`, or of those where the boolean `mask` of the same shape is True.
 
-        Items outside the mask may be infinite or not a number: they are selected away, so neither
-        their value nor their gradient counts. Half precision is added up in float32: eight
-        thousand losses of nine are past the largest float16.
+        Items outside the mask may be infinite or NaN: they have no part in the value or gradient.
+        Half precision is summed in float32, because a sum of 8,000 losses can exceed float16.
         """
         wide = items.dtype
         if wide not in (torch.float32, torch.float64):
@@ -62,7 +61,7 @@ class Mean:
 
     @property
     def value(self) -> Tensor:
-        """The mean; zero where nothing was counted."""
+        """The mean; zero without items."""
         if not isinstance(self.count, Tensor):
             return self.sum / (self.count or 1)
         count = torch.as_tensor(self.count, dtype=self.sum.dtype, device=self.sum.device)
@@ -70,7 +69,7 @@ class Mean:
 
     @property
     def numbers(self) -> tuple[float, float]:
-        """Sum and count without graph or device, as scores are added up.
+        """Sum and count as numbers of Python.
 
         >>> Mean.of(torch.tensor([1.0, 2.0])).numbers
         (3.0, 2.0)
@@ -81,7 +80,7 @@ class Mean:
         return Mean(self.sum + other.sum, self.count + other.count)
 
     def detach(self) -> "Mean":
-        """The same numbers without their graph."""
+        """The same mean without its graph."""
         count = self.count.detach() if isinstance(self.count, Tensor) else self.count
         return Mean(self.sum.detach(), count)
 
@@ -90,7 +89,7 @@ Terms = dict[str, Mean]
 
 
 def total(terms: Iterable[Mean]) -> Mean:
-    """All items of all terms as one mean."""
+    """The mean over all items of all terms."""
     terms = list(terms)
     result = terms[0]
     for term in terms[1:]:
@@ -100,12 +99,12 @@ def total(terms: Iterable[Mean]) -> Mean:
 
 @dataclass(frozen=True)
 class Loss:
-    """A task's loss on one view, with the items it counted.
+    """A task's loss on one view, with the items that are counted.
 
     Args:
         mean: sum and count of the items' losses.
-        mask: which items were counted, shaped like the logits without their class dimension;
-            None where every item was. Consistency terms count the same items.
+        mask: True for items that are counted, shaped like the logits without their class
+            dimension; None for all items. Consistency terms count the same items.
     """
 
     mean: Mean
@@ -113,7 +112,7 @@ class Loss:
 
     @property
     def items(self) -> Tensor | float:
-        """How many items were counted; the count of the mean is their weight, where they have one.
+        """The number of counted items; with class weights, the count of the mean is their weight.
 
         >>> Loss(Mean(torch.tensor(6.0), 3.0), torch.tensor([True, False])).items
         tensor(1)

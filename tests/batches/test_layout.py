@@ -89,9 +89,9 @@ def test_lists_are_shortened_where_they_hold_one_entry_a_row():
 
 def test_rows_that_cannot_be_taken_alone_are_refused_with_what_to_do():
     layout = Layout(axes={0: (0,)}, row_source=(0, 0), divisible=False)
-    with pytest.raises(ViewError, match=r"cannot be taken alone[\s\S]*batch_fraction=1"):
+    with pytest.raises(ViewError, match=r"cannot be taken one by one[\s\S]*batch_fraction=1"):
         layout.leading_arguments(Arguments((X,), {}), 2)
-    with pytest.raises(ViewError, match="cannot be taken alone"):
+    with pytest.raises(ViewError, match="cannot be taken one by one"):
         layout.leading(X, 2)
 
 

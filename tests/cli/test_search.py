@@ -194,7 +194,7 @@ def test_what_cannot_be_done_ends_in_a_sentence_and_two(run, options, says):
 def test_a_model_that_has_no_space_is_refused(run):
     code, _, err = run("search python-docs --limit 64 --trials 1")
     assert code == 2
-    assert "no space of plans suits" in err
+    assert "no space of plans fits" in err
 
 
 def test_trials_that_all_fail_end_in_a_sentence(run, monkeypatch):

@@ -143,7 +143,7 @@ def dying(monkeypatch):
     return deaths, rounds
 
 
-LOST = "lost: its process ended with signal 9: killed, perhaps for want of memory"
+LOST = "lost: its process ended with signal 9: killed, perhaps because memory ran out"
 
 
 @pytest.mark.parametrize("times", [1, 2])

@@ -225,7 +225,7 @@ def test_noise_that_a_models_own_code_draws_once_for_a_batch_is_drawn_for_each_v
     model(X, labels=Y)
     assert float(ds.terms_of(model)["consistency"].value) > 1e-4
     said = capsys.readouterr().err
-    assert ("some of its noise is drawn once for the whole batch" in said) == (mode == "auto")
+    assert ("some noise of the model is drawn once for the whole batch" in said) == (mode == "auto")
 
 
 def attentive(how: str) -> nn.Module:

@@ -184,5 +184,5 @@ def test_rules_beside_that_match_nothing_are_found_before_anything_runs(tmp_path
 
 def test_other_children_need_another_folder(tmp_path):
     run(tmp_path, trials=1, sampler="random")
-    with pytest.raises(SearchError, match="another seeds: 1, and now 2"):
+    with pytest.raises(SearchError, match="differ from this one in seeds: 1, not 2"):
         run(tmp_path, trials=1, sampler="random", seeds=2)

@@ -30,7 +30,7 @@ def test_a_folder_holds_searches_of_one_problem(tmp_path):
     problem().bind(tmp_path)
     problem(environment={}).bind(tmp_path)
     assert Problem.load(tmp_path) == problem()
-    with pytest.raises(SearchError, match=r"another seeds: 1, and now 2\n.*--out DIR"):
+    with pytest.raises(SearchError, match=r"differ from this one in seeds: 1, not 2\n.*--out DIR"):
         problem(seeds=2).bind(tmp_path)
     config = problem().config
     with pytest.raises(SearchError, match="another limit: 60, and now 50"):
@@ -57,7 +57,7 @@ def test_scores_of_another_model_are_kept_apart(tmp_path):
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": "dropsmith.problem", "version": 9}'])
 def test_what_is_no_problem_is_named_by_its_file(tmp_path, text):
     (tmp_path / FILE).write_text(text)
-    with pytest.raises(DataError, match=rf"cannot read what was searched from .*{FILE}"):
+    with pytest.raises(DataError, match=rf"cannot read the problem of a search from .*{FILE}"):
         Problem.load(tmp_path)
 
 
@@ -102,7 +102,7 @@ def test_a_perceptron_has_a_space_of_units_and_the_name_of_its_kind():
 def test_a_model_without_blocks_maps_and_units_is_refused_with_all_reasons():
     with pytest.raises(SearchError) as caught:
         space_of(nn.Sequential(nn.LayerNorm(4)), torch.zeros(2, 4))
-    assert "no space of plans suits Sequential" in str(caught.value)
+    assert "no space of plans fits Sequential" in str(caught.value)
     assert "no map of a convolution" in str(caught.value)
     assert "no fully connected layer" in str(caught.value)
 
@@ -111,7 +111,7 @@ def test_a_model_without_blocks_maps_and_units_is_refused_with_all_reasons():
     ("changes", "says"),
     [
         ({"seeds": 0}, "field seeds should be greater than or equal to 1, but is 0"),
-        ({"seeds": 2}, "and says of itself that it is"),
+        ({"seeds": 2}, "its contents hash to .*, but its id is"),
         ({"loss": "accuracy"}, "field loss should be 'nll' or 'mse', but is 'accuracy'"),
         ({"space": {"format": "dropsmith.plan"}}, "not a space"),
         ({"config": {}}, r"field config\.task is missing"),
@@ -121,6 +121,6 @@ def test_a_model_without_blocks_maps_and_units_is_refused_with_all_reasons():
 def test_fields_of_a_problem_are_checked_and_named(changes, says, tmp_path):
     (tmp_path / FILE).write_text(json.dumps(problem().to_json() | changes))
     with pytest.raises(
-        DataError, match=rf"cannot read what was searched from .*{FILE}\n  .*{says}"
+        DataError, match=rf"cannot read the problem of a search from .*{FILE}\n  .*{says}"
     ):
         Problem.load(tmp_path)

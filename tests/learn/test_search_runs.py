@@ -101,7 +101,7 @@ def test_what_is_no_search_is_named_by_its_file(tmp_path, text):
 
 def test_a_folder_whose_search_has_not_ended_says_so(tmp_path):
     problem().bind(tmp_path)
-    with pytest.raises(DataError, match=r"no search in .* has come to its end"):
+    with pytest.raises(DataError, match=r"no search in .* has finished"):
         Searches.load(tmp_path)
 
 
@@ -111,7 +111,7 @@ def test_a_folder_whose_search_has_not_ended_says_so(tmp_path):
         ({"sampler": "../../x"}, "field sampler should be a word that a file can have in its name"),
         ({"seed": -1}, "field seed should be greater than or equal to 0, but is -1"),
         ({"seed": "0"}, "field seed should be a valid integer, but is '0'"),
-        ({"sampler": "tpe"}, "it is tpe-0, under the name of another search"),
+        ({"sampler": "tpe"}, "it is the search tpe-0 under another name"),
         ({"pruner": 3}, "field pruner should be a valid string, but is 3"),
         ({"trials": []}, "field trials should have at least 1 item"),
         ({"typed": "a b"}, "field typed should be a valid list"),
@@ -136,7 +136,7 @@ def test_fields_of_a_search_are_checked_and_named(tmp_path, changes, says):
         ({"tokens": [0, 0, 9]}, "has no value 9"),
         ({"tokens": [True, 0, 0]}, r"field trials\.0\.tokens\.0 should be a valid integer"),
         ({"reports": [[1]]}, r"field trials\.0\.reports\.0 should have at least 2 items"),
-        ({"reports": [[0.5, 0.1]]}, "a report is of a step, counted from 0, got 0.5"),
+        ({"reports": [[0.5, 0.1]]}, "a report has a step, counted from 0, got 0.5"),
         ({"worker": "me"}, r"field trials\.0\.worker is unknown"),
         ({"seconds": -1}, r"field trials\.0\.seconds should be greater than or equal to 0"),
     ],

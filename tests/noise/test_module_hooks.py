@@ -74,7 +74,7 @@ def test_an_output_without_a_leading_tensor_is_an_error(make):
     net = nn.Sequential(Returns(make))
     with (
         Plan(rule("0", FLIPS)).installed(net),
-        pytest.raises(SiteError, match=r"'0' returned a \w+ without a leading tensor"),
+        pytest.raises(SiteError, match=r"'0' returned a \w+ without a first tensor"),
     ):
         net(TRIPLE)
 

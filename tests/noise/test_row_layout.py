@@ -101,7 +101,7 @@ def test_a_normalisation_that_begins_to_train_is_looked_at_anew():
     model.train()
     layout = layout_of(model, call)
     assert not layout.stackable
-    assert "change what other rows return" in layout.dependence
+    assert "influence each other's" in layout.dependence
     assert layout_of(model.eval(), call).stackable
 
 
@@ -214,7 +214,7 @@ def test_rows_that_somebody_says_are_taken_and_the_rest_is_found():
             {"x": 2},
             r"argument 0 has its rows on axis 2, but it holds[\s\S]*2 axes[\s\S]*None",
         ),
-        ({"x": None, "table": None}, "no tensor with rows"),
+        ({"x": None, "table": None}, "no tensor of the batch"),
     ],
 )
 def test_rows_that_cannot_be_are_an_error_that_says_what_is_there(rows, words):

@@ -169,7 +169,7 @@ def test_batch_norm_above_the_fork_sees_all_views_and_one_line_says_so(capsys):
     torch.testing.assert_close(both.mean(0), torch.zeros(4), atol=1e-6, rtol=0)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
-    assert "share a trunk are stacked above it: rows of this model change what other" in lines[0]
+    assert "share a trunk are stacked above it: the rows of this model influence each" in lines[0]
 
 
 def test_a_trunk_whose_views_cannot_be_told_apart_is_refused():

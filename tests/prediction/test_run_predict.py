@@ -162,7 +162,7 @@ def test_asking_for_what_cannot_be_is_refused():
     plan = Plan(rule("lstm.weight_hh_l0", DropConnect(rate=0.5)))
     with pytest.raises(ViewError, match=r"is a weight"):
         predict(Recurrent(), seeded(3, 6, 4), plan=plan, mode="stacked")
-    with pytest.raises(ViewError, match=r"rows of this model change"):
+    with pytest.raises(ViewError, match=r"rows of this model influence"):
         predict(NOISY["across rows"][0], X, mode="stacked")
     model = net()
     Plan(rule("root", Bernoulli(rate=0.5))).install(model[3])

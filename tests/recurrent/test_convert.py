@@ -88,7 +88,7 @@ def test_layers_of_a_class_of_their_own_are_left_alone_and_named():
         pass
 
     model = nn.Sequential(Mine(2, 3))
-    with pytest.raises(SiteError, match=r"left alone, of classes of their own: 0 \(Mine\)"):
+    with pytest.raises(SiteError, match=r"not converted, because of a derived class: 0 \(Mine\)"):
         convert(model)
     assert type(model[0]) is Mine
 
@@ -96,7 +96,7 @@ def test_layers_of_a_class_of_their_own_are_left_alone_and_named():
 def test_converting_twice_says_that_it_is_done():
     model = tagger()
     convert(model)
-    with pytest.raises(SiteError, match="are dropsmith's already"):
+    with pytest.raises(SiteError, match="are converted already"):
         convert(model)
 
 
@@ -110,7 +110,7 @@ def test_a_layer_left_alone_among_others_that_are_converted_is_named_in_a_warnin
         pass
 
     model = nn.Sequential(nn.LSTM(2, 3), Mine(3, 3))
-    with pytest.warns(UserWarning, match=r"left alone, of classes of their own: 1 \(Mine\)"):
+    with pytest.warns(UserWarning, match=r"not converted, because of a derived class: 1 \(Mine\)"):
         assert convert(model) == ("0",)
     assert type(model[1]) is Mine
 

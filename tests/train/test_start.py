@@ -216,7 +216,7 @@ def test_the_same_words_in_another_order_are_another_vocabulary(tmp_path):
         start.load_into(model, spoken("b", "a"))
     run.rename(tmp_path / "best")
     path.rename(tmp_path / "best.json")
-    with pytest.raises(DataError, match="under the name of another"):
+    with pytest.raises(DataError, match="under another name"):
         Start.of(tmp_path / "best").load_into(model, spoken("b", "a"))
 
 

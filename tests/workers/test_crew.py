@@ -193,7 +193,7 @@ def test_workers_start_by_themselves_where_there_is_none_to_fork_from(monkeypatc
 
     monkeypatch.setattr(worker.forkserver, "ensure_running", refuse)
     assert worker._context(errand, ()).get_start_method() == "spawn"
-    assert "one by one: AF_UNIX path too long" in capsys.readouterr().err
+    assert "libraries itself: AF_UNIX path too long" in capsys.readouterr().err
 
 
 def test_what_cannot_be_loaded_is_told_from_what_died(capfd, monkeypatch):

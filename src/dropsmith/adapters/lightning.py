@@ -15,9 +15,9 @@ _KEY = "dropsmith"
 
 
 class CarryStep(Callback):
-    """A callback that stores the step of the masks, so that a resumed run continues with them.
+    """A callback that stores the step of the masks, so that a resumed run continues from it.
 
-    `Trainer(callbacks=[CarryStep()])`, for a module that holds the model, or is it.
+    `Trainer(callbacks=[CarryStep()])`, for a module that is the model or contains it.
 
     >>> CarryStep().state_key
     'CarryStep'
@@ -26,20 +26,20 @@ class CarryStep(Callback):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Put the step beside the weights."""
+        """Store the step in the checkpoint."""
         checkpoint[_KEY] = noise_of(pl_module).state_dict()
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Go on from there."""
+        """Set the step from the checkpoint."""
         noise = noise_of(pl_module)
         if _KEY in checkpoint:
             noise.load_state_dict(checkpoint[_KEY])
             return
         noise.weights_loaded = False
         warnings.warn(
-            "this checkpoint was written without CarryStep: masks and schedules go on from step "
+            "this checkpoint was written without CarryStep: masks and schedules continue from step "
             f"{noise.step}\n  say where they were: ds.step(model, number of training forwards)",
             stacklevel=2,
         )

@@ -16,10 +16,10 @@ except ImportError:
 
 
 class CarryStep(TrainerCallback, ExportableState):
-    """A callback that stores the step of the masks, so that a resumed run continues with them.
+    """A callback that stores the step of the masks, so that a resumed run continues from it.
 
-    `Trainer(model, ..., callbacks=[CarryStep()])`. The step is kept in `trainer_state.json`, with
-    Trainer's own. It serves every trainer derived from Trainer.
+    `Trainer(model, ..., callbacks=[CarryStep()])`. The step is in `trainer_state.json`, beside
+    Trainer's own. Every trainer derived from Trainer can use it.
 
     >>> CarryStep().state()
     {'args': {}, 'attributes': {'step': 0}}
@@ -36,7 +36,7 @@ class CarryStep(TrainerCallback, ExportableState):
         model: nn.Module | None = None,
         **arguments: Any,
     ) -> None:
-        """Go on from the step of the checkpoint, if this run resumes from one."""
+        """Set the step from the checkpoint, if this run resumes from one."""
         assert model is not None
         self.noise = noise_of(model)
         if not state.global_step:
@@ -55,6 +55,6 @@ class CarryStep(TrainerCallback, ExportableState):
             self.noise.load_state_dict(attributes_of_step["attributes"])
 
     def state(self) -> dict[str, Any]:
-        """The values that Trainer writes beside its own state."""
+        """The values that Trainer stores with its state."""
         attributes = {"step": 0} if self.noise is None else self.noise.state_dict()
         return {"args": {}, "attributes": attributes}

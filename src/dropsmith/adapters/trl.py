@@ -16,9 +16,9 @@ except ImportError:
 class SFTTrainer(trl.SFTTrainer):  # pyright: ignore[reportPrivateImportUsage]
     """`trl.SFTTrainer` for a consistent model.
 
-    TRL's own asks the model for the log-probabilities of the labels alone and never sees scores
-    that two views could agree on. In training this one takes the loss that the model returns, whose
-    terms are logged in place of entropy and token accuracy; evaluation is TRL's own.
+    TRL's own trainer computes the loss from log-probabilities of the labels, and never uses the
+    loss of a consistent model. In training this class uses the loss that the model returns, and
+    logs its terms in place of entropy and token accuracy; evaluation is TRL's own.
     """
 
     def compute_loss(
@@ -28,7 +28,7 @@ class SFTTrainer(trl.SFTTrainer):  # pyright: ignore[reportPrivateImportUsage]
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
-        """The loss that the model returns, over all items of the optimiser step."""
+        """The loss that the model returns, averaged over all items of the optimiser step."""
         if not model.training:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         inputs["use_cache"] = False

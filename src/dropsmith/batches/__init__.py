@@ -1,4 +1,4 @@
-"""Batches: which of their tensors have rows, and how rows are mapped, stacked and cut."""
+"""Batches: the tensors that have rows, and mapping, stacking and cutting of rows."""
 
 from dropsmith.batches.arguments import Arguments, argument_names, arguments, call
 from dropsmith.batches.compare_rows import alike_within, close

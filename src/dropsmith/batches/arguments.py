@@ -1,4 +1,4 @@
-"""The arguments that a batch stands for: a tensor, a tuple, or a mapping by name."""
+"""The arguments of a model from a batch: a tensor, a tuple, or a mapping by name."""
 
 import inspect
 from collections.abc import Mapping
@@ -24,17 +24,17 @@ _INNER_MODEL_NAMES = ("module", "_orig_mod")
 def call(model: nn.Module, batch: Any) -> Any:
     """Run a model on a batch.
 
-    Names that the model's `forward` does not take, such as `labels`, are left out.
+    Entries of a mapping that `forward` does not take, such as `labels`, are left out.
     """
     args, kwargs = arguments(model, batch)
     return model(*args, **kwargs)
 
 
 def arguments(model: nn.Module, batch: Any) -> Arguments:
-    """The positional and named arguments that a batch stands for.
+    """The positional and keyword arguments of a batch.
 
     Raises:
-        ModelError: `model` is no model.
+        ModelError: `model` is not a model.
     """
     check_model(model)
     if isinstance(batch, Arguments):
@@ -42,14 +42,14 @@ def arguments(model: nn.Module, batch: Any) -> Arguments:
     if isinstance(batch, Mapping):
         names = argument_names(model)
         return Arguments((), {k: v for k, v in batch.items() if names is None or k in names})
-    # A named tuple is one argument only where it is packed sequences.
+    # A named tuple is one argument only if it is a packed sequence.
     if isinstance(batch, tuple | list) and not is_packed(batch):
         return Arguments(tuple(batch), {})
     return Arguments((batch,), {})
 
 
 def argument_names(model: nn.Module) -> set[str] | None:
-    """The names that `forward` takes, of a wrapper those of its model; None where it takes any."""
+    """The names of the arguments of `forward`, through wrappers; None if it takes any name."""
     parameters = inspect.signature(model.forward).parameters.values()
     if all(p.kind is not inspect.Parameter.VAR_KEYWORD for p in parameters):
         return {p.name for p in parameters}

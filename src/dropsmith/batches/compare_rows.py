@@ -1,4 +1,4 @@
-"""A comparison of the outputs of two batches with those of both joined, which shows their rows."""
+"""Finds the rows of outputs by comparing two batches with both batches joined."""
 
 from typing import Any
 
@@ -12,32 +12,32 @@ from dropsmith.batches.packed import is_packed, packed_rows, take_sequences
 from dropsmith.batches.structure import parts_of, tensors_in
 
 _CLOSE = {torch.float64: 1e-10, torch.float32: 1e-4}
-"""The share of the largest value that products over other numbers of rows may be rounded by."""
+"""The rounding error of products over other numbers of rows, as a share of the largest value."""
 
 
 class Mismatch(Exception):
-    """The joined output has no rows for the outputs of the two batches, in words."""
+    """The joined output does not contain the rows of the two outputs; the message says why."""
 
 
 def output_axes(first: Any, second: Any, joint: Any) -> tuple[OutputAxes, bool]:
-    """The axes of an output, and whether the joined one holds the values of the two.
+    """The axes of an output, and whether the joined output has the values of the two.
 
     Raises:
-        Mismatch: it has another structure, or nothing in it has grown with the batch.
+        Mismatch: the joined output has another structure, or does not grow with the batch.
     """
     axes, alike = _axes(first, second, joint)
     if not _has_rows(axes):
-        raise Mismatch("what the model returns does not grow with the rows of the batch")
+        raise Mismatch("the output of the model does not grow with the rows of the batch")
     return axes, alike
 
 
 def has_losses(output: Any) -> bool:
-    """Say whether an output has numbers that may be means over rows."""
+    """Say whether an output has scalars that may be means over rows."""
     return bool(_losses(output))
 
 
 def losses_alike(output: Any, doubled_output: Any) -> bool:
-    """Say whether the numbers in an output are those of a batch that holds every row twice."""
+    """Say whether the scalars of an output equal those of a batch with every row twice."""
     return all(map(close, _losses(doubled_output), _losses(output)))
 
 
@@ -46,7 +46,7 @@ def _losses(output: Any) -> list[Tensor]:
 
 
 def leading_axis(output: Any, axes: OutputAxes) -> tuple[int, int] | None:
-    """The axis of the first leaf of an output that has rows, and its size; None where none has."""
+    """The axis and the size of the first leaf with rows in an output; None without one."""
     if isinstance(axes, int):
         return axes, rows_along(output, axes)
     parts = zip(parts_of(output) or [], axes or (), strict=False)
@@ -55,7 +55,7 @@ def leading_axis(output: Any, axes: OutputAxes) -> tuple[int, int] | None:
 
 
 def close(a: Tensor, b: Tensor) -> bool:
-    """Say whether two tensors are equal up to the rounding of products over other rows."""
+    """Say whether two tensors are equal but for the rounding of products over other rows."""
     if a.dtype != b.dtype or a.shape != b.shape:
         return False
     if not a.is_floating_point():
@@ -64,7 +64,7 @@ def close(a: Tensor, b: Tensor) -> bool:
 
 
 def alike_within(a: Tensor, b: Tensor, share: float) -> bool:
-    """Say whether two tensors differ by no more than a share of the largest finite value of `b`."""
+    """Say whether two tensors differ by at most a share of the largest finite value of `b`."""
     finite = b[b.isfinite()]
     scale = float(finite.abs().max()) if finite.numel() else 1.0
     return torch.allclose(a, b, rtol=0, atol=share * max(scale, 1e-6), equal_nan=True)
@@ -87,20 +87,20 @@ def _axes(first: Any, second: Any, joint: Any) -> tuple[OutputAxes, bool]:
     if isinstance(first, list) and len(parts) == len(head) + len(tail) != len(head):
         return 0, all(_equal(a, b) for a, b in zip([*head, *tail], parts, strict=True))
     if not len(head) == len(tail) == len(parts):
-        raise Mismatch("what the model returns has another structure for twice the rows")
+        raise Mismatch("the output of the model has another structure for twice the rows")
     axes = [_axes(a, b, c) for a, b, c in zip(head, tail, parts, strict=True)]
     return tuple(axis for axis, _ in axes), all(alike for _, alike in axes)
 
 
 def _sequences_alike(a: PackedSequence, b: PackedSequence) -> bool:
-    # Steps lie sorted by the lengths of sequences, in which a change of their order is not seen.
+    # Packed steps are sorted by length, so a change of the order of sequences does not show.
     (x, lengths), (y, others) = pad_packed_sequence(a), pad_packed_sequence(b)
     return torch.equal(lengths, others) and close(x, y)
 
 
 def _of_tensor(first: Tensor, second: Any, joint: Any) -> tuple[OutputAxes, bool]:
     if not isinstance(second, Tensor) or not isinstance(joint, Tensor):
-        raise Mismatch("what the model returns has another structure for twice the rows")
+        raise Mismatch("the output of the model has another structure for twice the rows")
     if first.is_nested:
         parts = [*first.unbind(), *second.unbind()]
         return 0, all(close(a, b) for a, b in zip(parts, joint.unbind(), strict=True))
@@ -116,12 +116,12 @@ def _of_tensor(first: Tensor, second: Any, joint: Any) -> tuple[OutputAxes, bool
     if first.ndim == joint.ndim == 0:
         return None, _between(joint, first, second)
     if first.shape != joint.shape:
-        raise Mismatch("what the model returns grows with the rows, but not by as many")
+        raise Mismatch("the output of the model grows with the rows, but not in proportion")
     return None, close(joint, first)
 
 
 def _between(joint: Tensor, first: Tensor, second: Tensor) -> bool:
-    """Say whether a number, such as a loss, may be a mean over rows: the joint one lies between."""
+    """Say whether a scalar may be a mean over rows: the joined one lies between the two."""
     numbers = torch.stack([first.detach(), second.detach(), joint.detach()]).double()
     if not first.is_floating_point() or not numbers.isfinite().all():
         return True

@@ -1,8 +1,8 @@
 """The search for the rows of a batch by running the model, not by comparing sizes.
 
-Candidates say on which axis each leaf has rows. A candidate is tried on two small batches, by
-themselves and joined into one: it holds where the joined outputs are those of the two batches, and
-where everything that draws noise has grown by as much as the batch.
+Candidates say on which axis each leaf has rows. A candidate is tried on two small batches,
+separately and joined. It is right if the joined outputs consist of the outputs of the two batches,
+and if everything that draws noise grows in proportion to the batch.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,9 +29,9 @@ from dropsmith.batches.structure import is_object, leaves_of, tensors_in
 from dropsmith.errors import DropsmithError, ViewError, excerpt
 
 _LIKELY_CANDIDATES, _MAX_CANDIDATES = 8, 24
-"""Candidates that are tried before less likely kinds, and at most."""
+"""The numbers of candidates that are tried before less likely kinds, and at most."""
 
-_DEPENDENT = "rows of this model change what other rows return"
+_DEPENDENT = "the rows of this model influence each other's outputs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,8 @@ class Trial:
     """A run of the model without noise.
 
     Args:
-        output: what it returned.
-        draws: how many elements each noisy call would have dropped from, in order.
+        output: of the model.
+        draws: the number of elements of each noisy call, in order.
     """
 
     output: Any
@@ -48,7 +48,7 @@ class Trial:
 
 
 Run = Callable[[Arguments, int, int | None], Trial]
-"""Runs the model without noise on the arguments of one or several views, of so many rows in all."""
+"""Runs the model without noise on the arguments of one or more views, with the rows of all."""
 
 
 def find_layout(arguments: Arguments, run: Run, named_axes: Mapping[Name, Axis]) -> Layout:
@@ -56,8 +56,8 @@ def find_layout(arguments: Arguments, run: Run, named_axes: Mapping[Name, Axis])
 
     Args:
         arguments: of one call.
-        run: runs the model without noise, and without gradients.
-        named_axes: the axes of arguments that somebody names.
+        run: runs the model without noise and gradients.
+        named_axes: the axes that the caller states.
 
     Raises:
         ViewError: no tensor of the batch has rows.
@@ -80,24 +80,26 @@ def find_layout(arguments: Arguments, run: Run, named_axes: Mapping[Name, Axis])
 
 
 def _of_objects(arguments: Arguments) -> Layout:
-    """The layout of a batch whose tensors nobody sees, such as a graph: it is run as it is."""
+    """The layout of a batch that is an object with unknown rows, such as a graph."""
     args, kwargs = arguments
     columns: list[tuple[Name, Any]] = [*enumerate(args), *kwargs.items()]
     objects = [leaf for _, value in columns for leaf in leaves_of(value) if is_object(leaf)]
     if not objects:
-        raise ViewError("found no tensor with rows in the batch\n  name them: rows={'x': 0}")
+        raise ViewError(
+            "no tensor of the batch was found to have rows\n  name the axis of rows: rows={'x': 0}"
+        )
     return Layout(
         axes={name: tuple(None for _ in leaves_of(value)) for name, value in columns},
         row_source=None,
         divisible=False,
         grows=False,
-        dependence=f"nobody sees the rows of a {type(objects[0]).__name__}",
+        dependence=f"the rows of a {type(objects[0]).__name__} are unknown",
         in_place=True,
     )
 
 
 def _in_turn(arguments: Arguments, named_axes: Mapping[Name, Axis]) -> Iterator[Layout]:
-    """The likeliest candidates, those with lists of rows, and then less likely ones."""
+    """The likeliest candidates, then those with lists of rows, then less likely ones."""
     leaves = _candidates(arguments, named_axes, False)
     yield from islice(leaves, _LIKELY_CANDIDATES)
     yield from islice(_candidates(arguments, named_axes, True), _LIKELY_CANDIDATES)
@@ -105,9 +107,9 @@ def _in_turn(arguments: Arguments, named_axes: Mapping[Name, Axis]) -> Iterator[
 
 
 def _try_candidate(candidate: Layout, arguments: Arguments, run: Run) -> tuple[Layout | None, bool]:
-    """The candidate with its outputs, and with what speaks against it; None if it does not run.
+    """The candidate with its outputs and any dependence of rows; None if the model does not run.
 
-    Returns also whether its outputs have their rows as plainly as the inputs.
+    Returns also whether the outputs have rows on an axis of the inputs.
     """
     for full_batch in (False, True):
         if not full_batch and not (candidate.divisible and _on_cpu(arguments)):
@@ -142,7 +144,7 @@ def _try_candidate(candidate: Layout, arguments: Arguments, run: Run) -> tuple[L
 
 
 def _run_joint(layout: Layout, first: Arguments, second: Arguments, run: Run) -> tuple[Trial, str]:
-    """Run over the rows of both batches; say also why they cannot be two views, if so."""
+    """Run over the rows of both batches; return also why they cannot be two views, or nothing."""
     rows = layout.argument_rows(first) + layout.argument_rows(second)
     try:
         return run(layout.combine([copy_tensors(first), copy_tensors(second)]), 2, rows), ""
@@ -152,7 +154,7 @@ def _run_joint(layout: Layout, first: Arguments, second: Arguments, run: Run) ->
 
 
 def _on_cpu(arguments: Arguments) -> bool:
-    # Indices of rows that are not there stop a GPU for good, and raise an error on a CPU.
+    # An index of a missing row raises an error on a CPU, but breaks the whole process on a GPU.
     return all(tensor.device.type == "cpu" for tensor in tensors_in(arguments))
 
 
@@ -168,14 +170,16 @@ def _judge(candidate: Layout, first: Trial, second: Trial, joint: Trial) -> Layo
     view_draws = [a + b for a, b in draw_pairs]
     draws = zip(joint.draws, view_draws, strict=False)
     if len(view_draws) != len(joint.draws) or any(total < views for total, views in draws):
-        return replace(layout, dependence="some of its noise is drawn once for the whole batch")
+        return replace(
+            layout, dependence="some noise of the model is drawn once for the whole batch"
+        )
     return layout
 
 
 def _plain(layout: Layout, output: Any, rows: int) -> bool:
-    """Say whether the leading output has its rows on an axis of the inputs, as many or a multiple.
+    """Say whether the leading output has rows on an axis of the inputs, or a multiple of them.
 
-    In a product of rows with a table of classes both grow what is returned, each on one axis.
+    In a product of rows and a table of classes, both inputs make the output grow, each on one axis.
     """
     leading = leading_axis(output, layout.outputs)
     if leading is None:
@@ -185,7 +189,7 @@ def _plain(layout: Layout, output: Any, rows: int) -> bool:
 
 
 def _samples(layout: Layout, arguments: Arguments, full_batch: bool) -> list[Arguments]:
-    """Batches that differ: the leading rows, and others of which no value is the same."""
+    """Two batches that differ: the leading rows, and rows that differ in every value."""
     rows = layout.argument_rows(arguments)
     if full_batch:
         numbers = [min(1, rows - 1), *range(1, rows)]
@@ -207,7 +211,7 @@ def _scale(leaf: Any) -> Any:
 
 
 def _repeat_first_word(leaf: Any) -> Any:
-    """The first word of a text again and again, where nothing else tells two batches apart."""
+    """A text that repeats its first word, if nothing else makes two batches differ."""
     return leaf[:, :1].expand_as(leaf) if isinstance(leaf, Tensor) and leaf.ndim == 2 else leaf
 
 
@@ -226,7 +230,7 @@ def _versions(arguments: Arguments) -> list[tuple[Tensor, int]]:
 
 
 def _find_writes(before: list[tuple[Tensor, int]], after: list[tuple[Tensor, int]]) -> bool:
-    """Say whether tensors were written into, or replaced as those of a cache are."""
+    """Say whether tensors were changed in place, or replaced as in a cache."""
     if len(before) != len(after):
         return True
     pairs = zip(before, after, strict=True)
@@ -261,12 +265,12 @@ def _candidates(
 
 @dataclass(frozen=True)
 class _Options:
-    """The axes that a leaf may have its rows on, the likeliest first.
+    """The possible axes of the rows of a leaf, the likeliest first.
 
     Args:
         axes: the possible axes.
-        rows: whether its sizes agree with the rows; else its axis counts something else, such as
-            the patches of packed pictures, of which each row has a number of its own.
+        rows: whether its sizes equal the rows; else its axis counts something else, such as the
+            patches of packed pictures, whose number differs between rows.
     """
 
     axes: tuple[Axis, ...]
@@ -274,7 +278,7 @@ class _Options:
 
 
 def _named_axis(name: Name, leaf: Any, named_axes: Mapping[Name, Axis]) -> Any:
-    """The axis of a leaf of which somebody says it; `...` where nobody does."""
+    """The axis of a leaf that the caller states; `...` if it is not stated."""
     if name not in named_axes:
         return ...
     axis, dims = named_axes[name], _dims(leaf)
@@ -304,14 +308,14 @@ def _options(leaf: Any, dim: int, rows: int, row_axis: Any) -> _Options:
 
 
 def _sizes(leaves: Sequence[Any], row_axes: Sequence[Any], lists: bool) -> list[tuple[int, int]]:
-    """Pairs of an axis and a number of rows: those that many leaves have in common come first."""
+    """Pairs of an axis and a number of rows; those that many leaves share come first."""
     votes: dict[tuple[int, int], int] = {}
     words: dict[tuple[int, int], int] = {}
     for dim, (leaf, axis) in product((0, 1), zip(leaves, row_axes, strict=True)):
         dims = _dims(leaf)
         if axis is not ... or not dims or dim >= dims or (lists and type(leaf) is not list):
             continue
-        # Words with time first are [time, rows]; other tensors of two axes have units there.
+        # Token ids with time first are [time, rows]; other tensors of two axes have units second.
         units = dim == 1 and dims == 2
         real = isinstance(leaf, Tensor) and leaf.is_floating_point()
         if rows_along(leaf, dim) and not (units and real):
@@ -325,7 +329,7 @@ def _sizes(leaves: Sequence[Any], row_axes: Sequence[Any], lists: bool) -> list[
 
 
 def _dims(leaf: Any) -> int | None:
-    """The number of axes of a leaf that may count rows."""
+    """The number of axes of a leaf that may be rows."""
     if isinstance(leaf, list) or is_packed(leaf):
         return 1
     if not isinstance(leaf, Tensor):
@@ -336,9 +340,9 @@ def _dims(leaf: Any) -> int | None:
 def _by_deviation(
     leaves: Sequence[tuple[Name, int, Any]], options: Sequence[_Options]
 ) -> list[tuple[Axis, ...]]:
-    """All choices of axes, those first that differ in few leaves from the likeliest.
+    """All choices of axes, those that differ from the likeliest in few leaves first.
 
-    Leaves of one argument that are alike, such as the keys and values of a cache, choose together.
+    Similar leaves of one argument, such as the keys and values of a cache, have the same axis.
     """
     groups: dict[Any, list[int]] = {}
     for i, ((name, number, leaf), option) in enumerate(zip(leaves, options, strict=True)):

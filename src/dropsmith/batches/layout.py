@@ -1,4 +1,4 @@
-"""The layout of a kind of batch: the axis on which each leaf of inputs and outputs has its rows."""
+"""The layout of a kind of batch: the axis of rows in each leaf of inputs and outputs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,28 +16,28 @@ from dropsmith.errors import ViewError, excerpt
 Name = int | str
 """The position or the name of an argument."""
 OutputAxes = Axis | tuple["OutputAxes", ...]
-"""The axes of an output: of a leaf its axis, of a container those of its parts.
+"""The axes of an output: the axis of a leaf, or the axes of a container's parts.
 
-A list with an axis of its own holds one entry a row.
+A list with an axis has one entry for each row.
 """
 Column = Callable[[Name, Any], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """The axes on which a model has the rows of a kind of batch, read from running it.
+    """The axes of rows in a kind of batch, found by running the model.
 
     Args:
-        axes: of the leaves of each argument, in order, by its position or name.
-        row_source: the argument and the number of its leaf by which rows are counted; None where
-            the batch is an object, whose rows nobody sees.
-        lists: whether a list in an argument holds one entry a row, and is a leaf.
+        axes: the axes of the leaves of each argument, in order, by position or name.
+        row_source: the argument, and the number of its leaf, by which rows are counted; None for a
+            batch that is an object with unknown rows.
+        lists: whether a list in an argument has one entry for each row, and is a leaf.
         divisible: whether some rows can be taken without the others. Leaves such as packed pictures
-            hold other numbers of entries for each row, and only go with the whole batch.
-        outputs: the axes of what the model returns.
-        grows: whether the model was seen to run on more rows.
-        dependence: why views of the batch cannot share one forward; empty where they can.
-        in_place: whether the model writes into what it is given.
+            have different numbers of entries for each row, and can only be used whole.
+        outputs: the axes of the output.
+        grows: whether the model was run on more rows.
+        dependence: why views of the batch cannot share one forward; empty if they can.
+        in_place: whether the model changes its inputs.
     """
 
     axes: Mapping[Name, tuple[Axis, ...]]
@@ -51,23 +51,23 @@ class Layout:
 
     @property
     def stackable(self) -> bool:
-        """True where views may share one forward: each row's output depends on that row alone."""
+        """True if views may share one forward: each row's output depends on that row alone."""
         return not self.dependence
 
     def rows(self, batch: Any) -> int:
-        """The number of rows of a batch of this kind; 1 where nobody sees them."""
+        """The number of rows of a batch of this kind; 1 if they are unknown."""
         if self.row_source is None:
             return 1
         name, number = self.row_source
         column = next((value for key, value in columns_of(batch) if key == name), None)
         if column is None:
             raise ViewError(
-                f"the batch has no argument {excerpt(name)}, by which its rows are counted"
+                f"the batch has no argument {excerpt(name)}, by whose rows the batch is counted"
             )
         return self._rows_in(column, number)
 
     def argument_rows(self, arguments: Arguments) -> int:
-        """The number of rows in the arguments of a call; 1 where nobody sees them."""
+        """The number of rows in the arguments of a call; 1 if they are unknown."""
         if self.row_source is None:
             return 1
         name, number = self.row_source
@@ -75,14 +75,14 @@ class Layout:
         return self._rows_in(args[name] if isinstance(name, int) else kwargs[name], number)
 
     def stacked(self, arguments: Arguments, sizes: Sequence[int]) -> Arguments:
-        """The leading rows of the arguments, as many as each view has, view after view."""
+        """The arguments of a stacked pass: the leading rows of each view, view after view."""
         rows = self.argument_rows(arguments)
         if all(size == rows for size in sizes):
             return self.combine([arguments] * len(sizes))
         return self.combine([self.leading_arguments(arguments, size) for size in sizes])
 
     def combine(self, calls: Sequence[Arguments]) -> Arguments:
-        """The rows of the arguments of several calls of this kind after one another."""
+        """The rows of the arguments of several calls of this kind, joined."""
         args, kwargs = calls[0]
         return Arguments(
             tuple(self._join(i, [call[0][i] for call in calls]) for i in range(len(args))),
@@ -96,7 +96,7 @@ class Layout:
         return self.take_arguments(arguments, slice(rows))
 
     def take_arguments(self, arguments: Arguments, rows: Sequence[int] | slice) -> Arguments:
-        """Some rows of the arguments of a call, by their numbers or as a slice."""
+        """Some rows of the arguments of a call, by indices or a slice."""
         self.check_divisible()
         args, kwargs = arguments
         return Arguments(
@@ -105,7 +105,7 @@ class Layout:
         )
 
     def with_rows_changed(self, arguments: Arguments, change: Callable[[Any], Any]) -> Arguments:
-        """The arguments of a call, of which every leaf with rows went through `change`."""
+        """The arguments of a call, with `change` applied to every leaf with rows."""
 
         def change_leaves(name: Name, value: Any) -> Any:
             axes = iter(self.axes.get(name, ()))
@@ -122,7 +122,7 @@ class Layout:
         )
 
     def leading(self, batch: Any, rows: int) -> Any:
-        """The leading rows of a batch, with columns such as labels that no argument takes."""
+        """The leading rows of a batch, including columns such as labels that are no arguments."""
         total = self.rows(batch)
         if rows == total:
             return batch
@@ -136,7 +136,7 @@ class Layout:
         return with_columns(batch, shorten)
 
     def with_names(self, names: Sequence[str]) -> "Layout":
-        """The layout with the names of arguments that are given by position, beside these."""
+        """The layout with the names of positional arguments beside their positions."""
         if not names or self.row_source is None:
             return self
         axes = {names[i]: axes for i, axes in self.axes.items() if isinstance(i, int)}
@@ -145,20 +145,20 @@ class Layout:
         return replace(self, axes={**self.axes, **axes}, row_source=(row_source, number))
 
     def fresh(self, arguments: Arguments) -> Arguments:
-        """The arguments, copied where the model would write into them."""
+        """The arguments, as copies if the model would change them."""
         return copy_tensors(arguments) if self.in_place else arguments
 
     def cut(self, output: Any, sizes: Sequence[int], shared: int | None = None) -> list[Any]:
-        """The output of a stacked pass, cut into views; a leaf without rows goes to every view.
+        """The output of a stacked pass, cut into views; a leaf without rows is in every view.
 
         Args:
             output: of one pass over all views.
-            sizes: how many rows each view has.
-            shared: how many rows there are in what is one for all views, because it comes from
-                below the end of a shared trunk; None without a trunk.
+            sizes: the number of rows of each view.
+            shared: the number of rows of leaves that all views share, because they come from a
+                shared trunk; None without a trunk.
 
         Raises:
-            ViewError: it has another structure than the outputs that the layout is of.
+            ViewError: the output has another structure than that of the layout.
         """
         try:
             if isinstance(output, Tensor) and isinstance(self.outputs, int) and shared is None:
@@ -166,15 +166,15 @@ class Layout:
             return _cut(output, self.outputs, sizes, shared)
         except (ValueError, TypeError) as error:
             raise ViewError(
-                "the views of a stacked batch cannot be told apart in what the model returned\n"
+                "the rows of each view cannot be found in the output of a stacked batch\n"
                 f'  {error}\n  use mode="looped"'
             ) from error
 
     def check_divisible(self) -> None:
-        """Raise `ViewError` where some rows cannot be taken without the others."""
+        """Raise `ViewError` if rows cannot be taken without the others."""
         if not self.divisible:
             raise ViewError(
-                "some rows of this batch cannot be taken alone: an input holds another number of "
+                "rows of this batch cannot be taken one by one: an input has another number of "
                 "entries for each row\n  use the whole batch: batch_fraction=1"
             )
 
@@ -208,7 +208,7 @@ def columns_of(batch: Any) -> list[tuple[Name, Any]]:
 
 
 def with_columns(batch: Any, change: Column) -> Any:
-    """A batch of the same form whose columns went through `change`."""
+    """A batch of the same form, with `change` applied to its columns."""
     values = [change(name, value) for name, value in columns_of(batch)]
     if isinstance(batch, Mapping | tuple | list) and not is_packed(batch):
         return rebuilt(batch, values)
@@ -216,7 +216,7 @@ def with_columns(batch: Any, change: Column) -> Any:
 
 
 def _leading(leaf: Any, total: int, rows: int) -> Any:
-    """The leading rows of a column that the model does not take: it has rows where it says so."""
+    """The leading rows of a column that is no argument, if its size equals the rows."""
     if isinstance(leaf, list):
         return leaf[:rows] if len(leaf) == total else leaf
     rowwise = isinstance(leaf, Tensor) and leaf.ndim and leaf.shape[0] == total

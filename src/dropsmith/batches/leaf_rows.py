@@ -1,7 +1,7 @@
-"""Rows of one leaf: joined, taken and counted along the axis where they lie.
+"""Rows of one leaf: counted, joined and taken along its axis.
 
-The axis of a leaf is the dimension of a tensor that counts rows; 0 of packed sequences, which hold
-one sequence a row, and of lists that hold one entry a row; None of what has no rows.
+The axis of a tensor is the dimension of its rows. It is 0 for packed sequences, with a sequence for
+each row, and for lists with an entry for each row. It is None for a leaf without rows.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def rows_along(leaf: Any, axis: int) -> int:
 
 
 def join_rows(leaves: Sequence[Any], axis: Axis) -> Any:
-    """The rows of all leaves after one another; of leaves without rows the first.
+    """The rows of all leaves, joined; the first leaf if they have no rows.
 
     >>> join_rows([torch.ones(2, 3), torch.zeros(1, 3)], 0).shape
     torch.Size([3, 3])
@@ -50,7 +50,7 @@ def join_rows(leaves: Sequence[Any], axis: Axis) -> Any:
 
 
 def take_rows(leaf: Any, axis: Axis, rows: Sequence[int] | slice) -> Any:
-    """Some rows of a leaf, by their numbers or as a slice."""
+    """Some rows of a leaf, by indices or a slice."""
     if axis is None:
         return leaf
     numbers = list(range(rows_along(leaf, axis))[rows]) if isinstance(rows, slice) else list(rows)
@@ -71,16 +71,16 @@ def take_rows(leaf: Any, axis: Axis, rows: Sequence[int] | slice) -> Any:
 
 
 def split(leaf: Any, axis: Axis, sizes: Sequence[int]) -> list[Any]:
-    """A leaf of a pass over several views, once for each view.
+    """The parts of a leaf from a pass over several views, one for each view.
 
-    A leaf that holds several entries for each row, such as flattened tokens, is split by shares.
+    A leaf with several entries for each row, such as flattened tokens, is split in proportion.
 
     Raises:
-        ValueError: its size along the axis is no multiple of the rows.
+        ValueError: its size along the axis is not a multiple of the rows.
     """
     if axis is None:
         return [leaf] * len(sizes)
-    # Views of one size have as many entries each, however many a row has of them.
+    # Views of equal size have equally many entries, however many a row has.
     parts = [1] * len(sizes) if len(set(sizes)) == 1 else sizes
     times, rest = divmod(rows_along(leaf, axis), sum(parts))
     if rest:

@@ -1,8 +1,8 @@
-"""The structure of inputs and outputs of a model: leaves in containers, taken apart and rebuilt.
+"""The structure of a model's inputs and outputs: leaves in containers.
 
-Containers are mappings (those of Hugging Face too), tuples, named tuples, lists, dataclasses, and
-caches of keys, values or recurrent states, whose classes say `Cache` in their names. Everything
-else is a leaf: tensors, packed sequences, numbers, `None`.
+Containers are mappings (also those of Hugging Face), tuples, named tuples, lists, dataclasses, and
+caches of keys, values or recurrent states, whose class names contain `Cache`. Everything else is a
+leaf: tensors, packed sequences, numbers, `None`.
 """
 
 import copy
@@ -38,7 +38,7 @@ def parts_of(value: Any) -> list[Any] | None:
 
 
 def rebuilt(value: Any, parts: list[Any]) -> Any:
-    """A container like `value` that holds `parts` in place of its own."""
+    """A container like `value` with other parts."""
     if isinstance(value, Mapping):
         return _mapping(value, dict(zip(value, parts, strict=True)))
     if hasattr(value, "_fields"):
@@ -53,7 +53,7 @@ def rebuilt(value: Any, parts: list[Any]) -> Any:
 
 
 def is_cache(value: Any) -> bool:
-    """Say whether an object is a cache of a generating model, or a layer of one."""
+    """Say whether an object is a cache of a generating model, or a layer of such a cache."""
     return hasattr(value, "__dict__") and any("Cache" in t.__name__ for t in type(value).__mro__)
 
 
@@ -81,7 +81,7 @@ def leaves_of(value: Any, lists: bool = False) -> Iterator[Any]:
 
 
 def map_leaves(change: Callable[[Any], Any], value: Any, lists: bool = False) -> Any:
-    """A value of the same structure whose leaves went through `change`, in order."""
+    """A value of the same structure, with `change` applied to its leaves in order."""
     parts = None if lists and type(value) is list else parts_of(value)
     if parts is None:
         return change(value)
@@ -89,9 +89,9 @@ def map_leaves(change: Callable[[Any], Any], value: Any, lists: bool = False) ->
 
 
 def tensors_in(value: Any) -> list[Tensor]:
-    """The tensors in what a model takes or returns, those inside packed sequences too.
+    """The tensors in inputs or outputs of a model, including those in packed sequences.
 
-    In place of scores that are put off stands what they will be made of.
+    For lazy logits these are the hidden states that they are computed from.
     """
     tensors: list[Tensor] = []
     for leaf in leaves_of(value):
@@ -107,19 +107,19 @@ def tensors_in(value: Any) -> list[Tensor]:
 
 
 def leading_tensor(output: Any, site: str) -> Tensor:
-    """The tensor that noise at a site goes on; `SiteError` where there is none."""
+    """The tensor that noise at a site applies to; `SiteError` without one."""
     parts = parts_of(output)
     first = output if parts is None else parts[0] if parts else None
     if isinstance(first, Tensor):
         return first
     raise SiteError(
-        f"site {site!r} returned a {type(output).__name__} without a leading tensor to drop\n"
+        f"site {site!r} returned a {type(output).__name__} without a first tensor to drop\n"
         "  choose the module inside it whose output is the tensor"
     )
 
 
 def with_leading_tensor(output: Any, tensor: Tensor) -> Any:
-    """The output of a module, with another leading tensor."""
+    """The output of a module with its leading tensor replaced."""
     if isinstance(output, Tensor):
         return tensor
     return rebuilt(output, [tensor, *(parts_of(output) or [])[1:]])
@@ -131,14 +131,14 @@ def _mapping(value: Mapping[str, Any], items: dict[str, Any]) -> Any:
     if hasattr(value, "to_tuple") and is_dataclass(value):  # an output of transformers
         arguments = {field.name for field in fields(value)}
         twin: Any = type(value)(**{name: x for name, x in items.items() if name in arguments})
-        # A model may have put more into it than its class takes.
+        # A model may have added attributes that its class does not take.
         for name in [name for name in items if name not in arguments]:
             twin[name] = items[name]
         return twin
     if not isinstance(value, MutableMapping):
         return type(value)(items)  # pyright: ignore[reportCallIssue]
     twin = copy.copy(value)
-    if not isinstance(value, dict):  # a mapping around a dict of its own, which a copy would share
+    if not isinstance(value, dict):  # a mapping around a dict, which a shallow copy would share
         vars(twin).update({k: dict(v) for k, v in vars(value).items() if type(v) is dict})
     for name, item in items.items():
         twin[name] = item

@@ -1,4 +1,4 @@
-"""Interception: the calls and modules of a running forward, as they are seen and replaced."""
+"""Interception of the calls and modules of a running forward pass."""
 
 from dropsmith.interception.attachment import Attachment, DetachedHooks
 from dropsmith.interception.attention import attend, attention_sizes, probabilities, run_heads

@@ -1,4 +1,4 @@
-"""Attachments: hooks that are put on a module and taken off again, picklable with the model."""
+"""Hooks that are attached to a module and detached again, picklable with the model."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -18,16 +18,16 @@ class Attachment(ABC):
 
     @abstractmethod
     def attach(self) -> None:
-        """Put the noise on."""
+        """Attach the noise to its module."""
 
     def detach(self) -> None:
-        """Take the noise off and leave the module as it was."""
+        """Detach the noise, and restore the module."""
         for handle in self.handles:
             handle.remove()
         self.handles.clear()
 
     def restorer(self) -> Callable[[], None]:
-        """Return a function that puts back, after `detach`, what is no hook, as it is now."""
+        """Return a function that restores, after `detach`, the present state that is no hook."""
         return _do_nothing
 
 
@@ -36,7 +36,7 @@ def _do_nothing() -> None: ...
 
 @dataclass(frozen=True)
 class _Entry:
-    """A hook's place in a dictionary of its module."""
+    """The position of a hook in a dictionary of its module."""
 
     hooks: Any
     number: int
@@ -44,22 +44,21 @@ class _Entry:
 
 
 class DetachedHooks:
-    """Hooks that have been taken off, to be hung on again where and as they were.
+    """Hooks that are detached, and attached again at the same position with the same number.
 
-    Registered anew, a hook has a new number, and code that was compiled with the old one is
-    compiled again.
+    A hook that is registered anew has a new number, for which compiled code is compiled again.
 
     >>> from torch import nn
     >>> net = nn.Linear(2, 2)
     >>> handle = net.register_forward_hook(print)
-    >>> hung = DetachedHooks([handle])
-    >>> len(net._forward_hooks), hung.reattach(), handle.id in net._forward_hooks
+    >>> hooks = DetachedHooks([handle])
+    >>> len(net._forward_hooks), hooks.reattach(), handle.id in net._forward_hooks
     (0, None, True)
 
-    Hooks that others add or remove meanwhile stay as they are.
+    Hooks that other code adds or removes meanwhile are left as they are.
 
     Args:
-        handles: the hooks, which are on; they come off now.
+        handles: of the hooks, which are detached now.
     """
 
     def __init__(self, handles: Sequence[RemovableHandle]) -> None:
@@ -69,13 +68,13 @@ class DetachedHooks:
             handle.remove()
 
     def reattach(self) -> None:
-        """Hang them on, each behind what was before it."""
+        """Attach each hook behind the hook that was before it."""
         for entry in self.entries:
             _insert(entry, self.orders[id(entry.hooks)])
 
 
 def _insert(entry: _Entry, order: Sequence[int]) -> None:
-    """Put a hook back at its place in the order of numbers that its dictionary had."""
+    """Insert a hook into its dictionary in the order of numbers."""
     hooks = entry.hooks
     later = set(order[order.index(entry.number) + 1 :])
     earlier = set(order[: order.index(entry.number)])
@@ -85,7 +84,7 @@ def _insert(entry: _Entry, order: Sequence[int]) -> None:
     if last >= 0:
         behind = numbers[last + 1 :]
     else:
-        # What others have hung before all of them stays before them.
+        # Hooks that other code put before all of these stay first.
         first = next((i for i, number in enumerate(numbers) if number in later), len(numbers))
         behind = numbers[first:]
     for number in behind:

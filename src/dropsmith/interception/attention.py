@@ -1,4 +1,4 @@
-"""Attention written out, so that its probabilities can be dropped and read."""
+"""Attention in plain operations, so that its probabilities can be dropped and read."""
 
 import math
 import types as python_types
@@ -25,8 +25,8 @@ def attend(call: NoisyCall, drop: Callable[[Tensor], Tensor]) -> Any:
     torch.Size([1, 1, 2, 4])
 
     Args:
-        call: its query is `[..., head, time, unit]`, its key and value likewise.
-        drop: takes probabilities `[..., head, time, time]` and returns as many.
+        call: a call with query, key and value `[..., head, time, unit]`.
+        drop: maps probabilities `[..., head, time, time]` to a tensor of the same shape.
     """
     if call.operation == "flex attention":
         return attend_flex(call.arguments, drop)
@@ -37,7 +37,7 @@ def attend(call: NoisyCall, drop: Callable[[Tensor], Tensor]) -> Any:
 def probabilities(call: NoisyCall) -> Tensor:
     """Attention probabilities `[..., head, time, time]` of a call, before any dropout.
 
-    A query that may look nowhere gets zeros, as torch's fused kernels give it.
+    A query whose keys are all masked gets zeros, as in torch's fused kernels.
     """
     if call.operation == "flex attention":
         return flex_probabilities(call.arguments)
@@ -47,17 +47,17 @@ def probabilities(call: NoisyCall) -> Tensor:
 
 
 def run_heads(call: NoisyCall, handle: Handle, **changes: Any) -> Any:
-    """Run multi-head attention, each noisy call inside it handed to `handle`.
+    """Run multi-head attention, and pass each noisy call inside it to `handle`.
 
-    Its own draw goes through functional dropout or fused attention, which a mode sees only if the
-    function does not hand itself over whole; so it runs without that check.
+    The noise is in functional dropout or fused attention inside the function. A mode sees these
+    only if the function skips its own check for modes, which would pass on the whole function.
     """
     with CallMode(handle):
         return _MULTI_HEAD_FORWARD(**(call.arguments | changes))
 
 
 def attention_sizes(call: NoisyCall) -> tuple[int, ...]:
-    """The sizes of the probabilities of a call: `[row, head, time, time]` or with fewer axes."""
+    """The sizes of a call's probabilities: `[row, head, time, time]`, or fewer axes."""
     arguments = call.arguments
     query, key = arguments["query"], arguments["key"]
     if call.operation != "multi-head attention":
@@ -75,8 +75,8 @@ def _fused(call: NoisyCall) -> Tensor:
     query, key, mask = arguments["query"], _for_query_heads(call, "key"), arguments["attn_mask"]
     if query.is_nested or key.is_nested:
         raise SiteError(
-            "attention over nested tensors shows no probabilities, so no rule can drop them and "
-            "no tap can read them\n  give it padded tensors and a mask"
+            "attention over nested tensors has no probabilities in a tensor, so no rule can drop "
+            "them and no tap can read them\n  give it padded tensors and a mask"
         )
     scale = arguments["scale"]
     factor = 1 / math.sqrt(query.size(-1)) if scale is None else scale
@@ -94,7 +94,7 @@ def _fused(call: NoisyCall) -> Tensor:
 
 
 def _for_query_heads(call: NoisyCall, name: str) -> Tensor:
-    """The key or the value, its heads repeated where each serves several heads of the query."""
+    """The key or the value, with heads repeated for grouped-query attention."""
     x, query = call.arguments[name], call.arguments["query"]
     if not call.arguments["enable_gqa"] or x.size(-3) == query.size(-3):
         return x
@@ -103,7 +103,7 @@ def _for_query_heads(call: NoisyCall, name: str) -> Tensor:
 
 def _of_heads(call: NoisyCall) -> Tensor:
     overrides = {"training": False, "need_weights": True, "average_attn_weights": False}
-    # Kept from the modes below: this run is to have no noise.
+    # Other modes must not see this run, which has no noise.
     with torch._C.DisableTorchFunction():
         _, weights = call.function(**(call.arguments | overrides))
     assert weights is not None
@@ -111,7 +111,7 @@ def _of_heads(call: NoisyCall) -> Tensor:
 
 
 def _without_override_check(function: Any) -> Any:
-    """A copy of a Python function of torch that never hands itself over to a mode."""
+    """A copy of a Python function of torch without its check for modes."""
     namespace = {**function.__globals__, "has_torch_function": lambda tensors: False}
     copy = python_types.FunctionType(
         function.__code__, namespace, function.__name__, function.__defaults__

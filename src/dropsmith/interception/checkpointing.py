@@ -1,8 +1,9 @@
 """The part of a forward that activation checkpointing runs, and runs again for backward.
 
-A site that draws several times in one forward is told by this which of its masks belong to the part
-that is run again. Torch says it nowhere in public. Without re-entrance, the hooks that a part saves
-its tensors with hold its frame; with it, a part's own node is numbered before the part begins.
+A site that draws several times in a forward needs to know which of its masks belong to the part
+that is run again. torch has no public function for it. With `use_reentrant=False` the hooks on
+saved tensors of a part hold its frame; with `use_reentrant=True` the number of a part's node shows
+where the part began.
 """
 
 import inspect
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 
 CallPosition = tuple[int | None, int]
-"""Where a call was made: the number of the part's frame, if it has one, and of the next node."""
+"""The position of a call: the number of the part's frame, if there is one, and of the next node."""
 
 
 _NUMBERS = count()
@@ -22,43 +23,43 @@ _NUMBERS = count()
 _C: Any = torch._C
 
 saved_tensor_hooks = _C._autograd._top_saved_tensors_default_hooks
-"""A function that takes True and returns the innermost hooks on saved tensors; None without them.
+"""A function that takes True and returns the innermost hooks on saved tensors, or None.
 
-Where it returns some, or gradients are off, a part may be running that backward runs again.
+If it returns hooks, or gradients are off, the running code may be run again by backward.
 """
 
 backward = _C._current_graph_task_id
-"""A function that returns the number of the backward pass that is running; -1 outside of one."""
+"""A function that returns the number of the running backward pass; -1 outside of one."""
 
 
 _MARK, _NODE = "_dropsmith_region", "CheckpointFunctionBackward"
 
 
 def place() -> CallPosition:
-    """Return the place of the running code in its forward."""
+    """Return the position of the running code in its forward."""
     frame = _hook_variable("frame")
     number = torch.autograd._get_sequence_nr()  # pyright: ignore[reportPrivateImportUsage]
     return None if frame is None else _number(frame), number
 
 
 def attach_to_part(name: str, value: Any) -> None:
-    """Keep a value with the part of the forward that is running, until backward is done with it."""
+    """Store a value with the running part of the forward, until backward has finished the part."""
     frame = _hook_variable("frame")
     if frame is not None:
         frame.__dict__.setdefault(name, value)
 
 
 def value_of_part(name: str) -> Any:
-    """The value that was kept with the part that is run again; None where there is none."""
+    """The value that was stored with the part that is run again; None without one."""
     reference = _hook_variable("target_frame_ref")
     frame = None if reference is None else reference()
     return None if frame is None else frame.__dict__.get(name)
 
 
 def recomputed_calls(places: Mapping[int, CallPosition]) -> list[int]:
-    """Return the calls, of those that `places` has, that belong to the part that is run again.
+    """Return the calls in `places` that belong to the part that is run again.
 
-    There are none where torch does not show which part it is.
+    The result is empty if torch does not show which part it is.
     """
     frame_reference = _hook_variable("target_frame_ref")
     if frame_reference is not None:
@@ -71,12 +72,12 @@ def recomputed_calls(places: Mapping[int, CallPosition]) -> list[int]:
 
 
 def _number(frame: Any) -> int:
-    # Not its address, which the next frame may have once this one is gone.
+    # Not its address, which a later frame may have.
     return frame.__dict__.setdefault(_MARK, next(_NUMBERS))
 
 
 def _hook_variable(name: str) -> Any:
-    """Return a variable that the innermost hooks on saved tensors close over; None without it."""
+    """Return a variable from the closure of the innermost hooks on saved tensors, or None."""
     hooks = saved_tensor_hooks(True)
     if hooks is None:
         return None

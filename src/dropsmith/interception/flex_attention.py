@@ -1,8 +1,7 @@
-"""`flex_attention` seen from outside, and written out so that its probabilities can be dropped.
+"""Interception of `flex_attention`, and the operator in plain operations to drop probabilities.
 
-Torch hands this attention to its compiler even in eager code, where a torch function mode does not
-see it as one call. While one of our modes is entered, torch calls the operator itself, which a mode
-sees.
+torch compiles this attention even in eager code, where a torch function mode does not see it as one
+call. While a mode of dropsmith is active, torch calls the operator itself, which a mode sees.
 """
 
 import math
@@ -23,11 +22,11 @@ FLEX: Callable[..., Any] = torch.ops.higher_order.flex_attention
 
 
 _CALLER_ARGUMENTS = 7
-"""The first arguments of the operator come from `flex_attention`; a compiler fills the others."""
+"""The arguments of the operator from `flex_attention`; a compiler adds the others."""
 
 
 FLEX_MODULE = "torch.nn.attention.flex_attention"
-"""The module of the function; until something imports it, no model calls it."""
+"""The module of the function; while it is not imported, no model calls the function."""
 
 
 _SWITCH = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
@@ -35,13 +34,13 @@ _SWITCH = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
 
 @final
 class _Switch:
-    """Torch's switch, and whether we have turned it on."""
+    """The switch of torch, and whether dropsmith has turned it on."""
 
     is_ours = False
 
 
 def update_flex_visibility() -> None:
-    """Make `flex_attention` visible while one of our modes is entered, and only then."""
+    """Make `flex_attention` visible exactly while a mode of dropsmith is active."""
     module = sys.modules.get(FLEX_MODULE)
     if module is None or torch.compiler.is_compiling():
         return
@@ -55,7 +54,7 @@ def update_flex_visibility() -> None:
 
 
 class SeesFlex(TorchFunctionMode):
-    """A torch function mode that wants to see `flex_attention`."""
+    """A torch function mode that sees `flex_attention`."""
 
     def __enter__(self) -> Self:
         mode = super().__enter__()
@@ -68,13 +67,13 @@ class SeesFlex(TorchFunctionMode):
 
 
 def run_flex(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """Run the operator as torch itself would have run it."""
+    """Run the operator as torch does without modes."""
     trains = torch.is_grad_enabled() and any(x.requires_grad for x in args[:3])
     if not trains or _len_torch_function_stack():
         return FLEX(*args, **kwargs)
     from torch._higher_order_ops.utils import setup_compilation_env
 
-    # Called outside the compiler the operator has no backward pass to rely on.
+    # Outside the compiler the operator has no reliable backward pass.
     with setup_compilation_env() as backend:
         return torch.compile(_operator, backend=backend, fullgraph=True)(
             *args[:_CALLER_ARGUMENTS], **kwargs
@@ -89,8 +88,8 @@ def attend_flex(arguments: Mapping[str, Any], drop: Callable[[Tensor], Tensor]) 
     """Run the operator with `drop` applied to the probabilities.
 
     Returns:
-        The states `[row, head, time, unit]`, and the logarithm of the sum of the exponentials of
-        the scores and their maximum, `[row, head, time]`, both in base 2, as the operator has them.
+        The states `[row, head, time, unit]`, and as in the operator the logarithm of the sum of the
+        scores' exponentials and the maximum of the scores, `[row, head, time]`, both in base 2.
     """
     with _without_autocast(arguments) as inputs:
         query, value = inputs["query"], inputs["value"]
@@ -102,7 +101,7 @@ def attend_flex(arguments: Mapping[str, Any], drop: Callable[[Tensor], Tensor]) 
 
 
 def flex_probabilities(arguments: Mapping[str, Any]) -> Tensor:
-    """The probabilities `[row, head, time, time]`; zeros where a query may look nowhere."""
+    """The probabilities `[row, head, time, time]`; zeros for queries with all keys masked."""
     with _without_autocast(arguments) as inputs:
         return _softmax(_scores(inputs)).to(inputs["query"].dtype)
 
@@ -113,7 +112,7 @@ def _softmax(scores: Tensor) -> Tensor:
 
 
 def _scores(arguments: Mapping[str, Any]) -> Tensor:
-    """The scores after the score function, minus infinity where the mask function lets nothing."""
+    """The scores after the score function, and minus infinity where the mask function is False."""
     from torch._dynamo._trace_wrapped_higher_order_op import TransformGetItemToIndex
 
     query, key, block_mask = arguments["query"], arguments["key"], arguments["block_mask"]
@@ -121,7 +120,7 @@ def _scores(arguments: Mapping[str, Any]) -> Tensor:
     key = key.repeat_interleave(query.size(1) // key.size(1), 1)
     scores = (query.to(wide) @ key.to(wide).transpose(-2, -1)) * arguments["scale"]
     places = [torch.arange(size, device=scores.device) for size in scores.shape]
-    # Score functions look numbers up in tables by their places, which vmap allows only so.
+    # Score functions index tables by position, which vmap supports only like this.
     with TransformGetItemToIndex():
         score_mod = _at_all_places(arguments["score_mod"], 1)
         scores = score_mod(scores, *places, *arguments["score_mod_other_buffers"])
@@ -133,10 +132,10 @@ def _scores(arguments: Mapping[str, Any]) -> Tensor:
 
 
 def _at_all_places(function: Callable[..., Tensor], leading: int) -> Callable[..., Tensor]:
-    """A function of one row, head, query and key applied to all of them.
+    """Apply a function of one row, head, query and key to all of them.
 
     Args:
-        function: takes `leading` scores, the four places and further tensors.
+        function: of `leading` scores, the four positions and further tensors.
         leading: 1 for a score function and 0 for a mask function.
     """
 
@@ -156,7 +155,7 @@ def _at_all_places(function: Callable[..., Tensor], leading: int) -> Callable[..
 
 
 def _check_blocks(block_mask: tuple[Any, ...], mask: Tensor) -> None:
-    """Raise `SiteError` where blocks are left out that the mask function would let through."""
+    """Raise `SiteError` if the blocks leave out pairs that the mask function keeps."""
     _, _, count, index, full_count, full_index, *_, rows, columns, _ = block_mask
     if torch.compiler.is_compiling():
         return
@@ -174,7 +173,7 @@ def _check_blocks(block_mask: tuple[Any, ...], mask: Tensor) -> None:
 
 
 def _block_table(count: Tensor, index: Tensor) -> Tensor:
-    """Mark the blocks of keys that each block of queries lists, `[row, head, blocks, blocks]`."""
+    """True for the blocks of keys of each block of queries, `[row, head, blocks, blocks]`."""
     blocks = index.shape[-1]
     places = torch.arange(blocks, device=index.device)
     first = (places < count.unsqueeze(-1)).to(torch.int32)
@@ -184,7 +183,7 @@ def _block_table(count: Tensor, index: Tensor) -> Tensor:
 
 @contextmanager
 def _without_autocast(arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The arguments in the type that automatic casting gives them, and casting off."""
+    """The arguments in the type that autocast gives them, with autocast off."""
     device = arguments["query"].device.type
     inputs = dict(arguments)
     if not torch.is_autocast_enabled(device):

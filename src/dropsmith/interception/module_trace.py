@@ -1,4 +1,4 @@
-"""A trace of a forward: the modules that run, and the noisy torch calls that each makes itself."""
+"""A trace of a forward: the modules that run, and the noisy torch calls of each."""
 
 import sys
 from abc import ABC, abstractmethod
@@ -16,9 +16,9 @@ from dropsmith.interception.torch_ops import NoisyCall, decode
 
 
 class ModuleTrace(SeesFlex, ABC):
-    """Notes taken while a model runs, for the length of `with trace.running(model)`.
+    """Methods that are called while a model runs in `with trace.running(model)`.
 
-    A subclass notes the calls; it may note modules, too.
+    A subclass defines `call`, and may define `begin` and `end`.
     """
 
     def __init__(self) -> None:
@@ -27,29 +27,29 @@ class ModuleTrace(SeesFlex, ABC):
 
     @property
     def name(self) -> str:
-        """The name of the module that runs now; empty for the root."""
+        """The name of the running module; empty for the root."""
         return self.stack[-1][0]
 
     @property
     def module(self) -> nn.Module:
-        """The module that runs now."""
+        """The running module."""
         return self.stack[-1][1]
 
     @abstractmethod
     def call(self, call: NoisyCall) -> Any:
-        """Run a noisy call of the module that runs now, and return what it returns."""
+        """Run a noisy call of the running module, and return its result."""
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """The module that runs now begins with these arguments."""
+        """Called when the running module begins, with its arguments."""
 
     def end(self, output: Any) -> None:
-        """The module that runs now ends with this output, which is None where it has failed."""
+        """Called when the running module ends, with its output, or None after an error."""
 
     @contextmanager
     def running(self, model: nn.Module) -> Iterator[None]:
-        """Trace what the model does in the block, none of it compiled or fused by torch's layers.
+        """Trace the model in the block, with compilation and torch's fused layers off.
 
-        What a compiler or a fused layer runs shows neither its modules nor its calls.
+        Compiled code and fused layers would hide their modules and calls.
         """
         handles = [
             handle for name, module in model.named_modules() for handle in self._on(name, module)
@@ -74,7 +74,7 @@ class ModuleTrace(SeesFlex, ABC):
             self.begin(args, kwargs)
 
         def after(m: nn.Module, args: Any, output: Any) -> None:
-            # A hook before ours may have failed, and then the module was never begun.
+            # If an earlier hook failed, the module never began.
             if self.stack and self.stack[-1][1] is m:
                 self.end(output)
                 self.stack.pop()
@@ -86,7 +86,7 @@ class ModuleTrace(SeesFlex, ABC):
 
 
 def has_compiled_parts(model: nn.Module) -> bool:
-    """Say whether the model or a module of it was compiled."""
+    """Say whether the model or one of its modules was compiled."""
     return any(
         hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
         for module in model.modules()
@@ -122,10 +122,10 @@ def _compiler_is_loaded() -> bool:
 
 @contextmanager
 def fast_path_disabled() -> Iterator[None]:
-    """Run torch's Transformer layers part by part in the block, so that hooks and modes see them.
+    """Turn off the fast path of torch's Transformer layers in the block, which hides their parts.
 
-    An encoder that is given padding would otherwise hand its layers nested tensors, which they
-    take on their fused path alone.
+    Otherwise an encoder with padding passes nested tensors to its layers, which only the fast path
+    supports.
     """
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)

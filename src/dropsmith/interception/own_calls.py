@@ -1,8 +1,8 @@
-"""The noisy torch calls that a module's own forward makes, and not those of the modules below it.
+"""The noisy torch calls in a module's own forward, without those of its submodules.
 
-A torch function mode sees such calls. It is entered by hooks on the module that owns them and not
-around the root, because activation checkpointing runs a block again outside the root. It is left
-while a module below runs, and entered again where that module calls its owner.
+A torch function mode sees such calls. Hooks on the module enter it, not hooks on the root, because
+activation checkpointing runs a block again outside the root. The mode is left while a submodule
+runs, and entered again if that submodule calls the module.
 """
 
 import sys
@@ -20,11 +20,11 @@ from dropsmith.interception.signatures import Torch
 from dropsmith.interception.torch_ops import NoisyCall, decode
 
 Handle = Callable[[NoisyCall], Any]
-"""Takes a noisy call, and runs it or something in its place."""
+"""Runs a noisy call, or something in its place."""
 
 
 class CallMode(SeesFlex):
-    """The context in which noisy torch calls go to a handle."""
+    """A torch function mode that passes noisy calls to a handle."""
 
     def __init__(self, handle: Handle) -> None:
         super().__init__()
@@ -38,13 +38,13 @@ class CallMode(SeesFlex):
 
 
 class OwnCalls(Attachment):
-    """Hands each noisy torch call of one module's own forward to `handle`.
+    """Passes each noisy torch call in one module's own forward to `handle`.
 
     Args:
-        module: the module whose own forward makes the calls.
-        handle: a function, picklable if the model is to be.
-        should_watch: says whether a forward of the owner that begins is watched; one that is not
-            runs as if nothing were attached. Without it every forward is watched.
+        module: the module with the calls.
+        handle: a function; picklable if the model must be.
+        should_watch: says at the start of a forward whether its calls are passed on; None for
+            every forward.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class OwnCalls(Attachment):
             self.handles.append(module.register_forward_hook(_End(self), always_call=True))
 
     def switch(self, active: bool) -> None:
-        """Enter the mode that sees the calls, or leave it."""
+        """Enter or leave the mode that sees the calls."""
         if active:
             _push_mode(self.mode)
             self.is_active = True
         elif _len_torch_function_stack():
-            # It is not on the stack while it handles a call, which may run modules.
+            # The mode is not on the stack during a call, which may run modules.
             top = _pop_mode()
             self.is_active = top is not self.mode
             if self.is_active:
@@ -87,7 +87,7 @@ class OwnCalls(Attachment):
 
 
 def _remove_mode(mode: TorchFunctionMode) -> bool:
-    """Take a mode off the stack, from below others; say whether it was there."""
+    """Remove a mode from the stack, also from below others; say whether it was there."""
     if not _len_torch_function_stack():
         return False
     top = _pop_mode()
@@ -99,9 +99,9 @@ def _remove_mode(mode: TorchFunctionMode) -> bool:
 
 
 def _calling_below(module: nn.Module) -> Iterator[nn.Module]:
-    """The modules below that may make noisy calls of their own, or that modes keep from being fast.
+    """The submodules that may make noisy calls, or that a mode would slow down.
 
-    All depths, because an owner may call what is in a list, or reach past a child.
+    They are of all depths, because a module may call those of a list, or those inside a child.
     """
     noisy = (_DropoutNd, nn.RNNBase, nn.MultiheadAttention, nn.TransformerEncoder)
     for inner in module.modules():
@@ -111,7 +111,7 @@ def _calling_below(module: nn.Module) -> Iterator[nn.Module]:
 
 
 class _Begin:
-    """The hook before the forward of the owner, or of a module below it."""
+    """The hook before the forward of the module or of a submodule."""
 
     def __init__(self, calls: OwnCalls) -> None:
         self.calls = calls
@@ -127,14 +127,14 @@ class _Begin:
 
 
 class _End:
-    """The hook after that forward, which ended well or badly."""
+    """The hook after that forward, also after an error."""
 
     def __init__(self, calls: OwnCalls) -> None:
         self.calls = calls
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
         calls = self.calls
-        # A hook before ours may have failed, and then the forward was never begun.
+        # If an earlier hook failed, the forward never began.
         if calls.running and calls.running[-1][0] is module:
             _, active = calls.running.pop()
             if active != calls.is_active:

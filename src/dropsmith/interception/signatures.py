@@ -1,7 +1,7 @@
 """The table of the torch functions that draw noise, and the arguments each takes.
 
-A torch function that is not in the table is unseen everywhere; one entry makes it seen by `sites`,
-plans, `audit`, `predict`, taps and the reader of blocks alike.
+One entry makes a torch function visible to `sites`, plans, `audit`, `predict`, taps and the reader
+of blocks; functions that are not in the table are visible to none of them.
 """
 
 import inspect
@@ -36,13 +36,13 @@ class Signature:
     """A torch function that draws noise, and the arguments it takes.
 
     Args:
-        operation: what it computes.
-        kind: the kind of the site where it is called; `attention`, `between` or `functional`.
-        names: its arguments in their order; the first is the tensor it works on.
-        defaults: the values of arguments that a call leaves out.
-        rate: the name of the chance of dropping; empty where the function has none.
-        training: the name of the switch; empty where a rate above zero is what turns it on.
-        inplace: whether it always changes its tensor.
+        operation: a word for the computation.
+        kind: the kind of its sites: `attention`, `between` or `functional`.
+        names: its arguments in order; the first is the input tensor.
+        defaults: the default values of arguments.
+        rate: the name of the argument with the rate; empty if there is none.
+        training: the name of the training flag; empty if the function drops at any rate above zero.
+        inplace: whether it always changes its input.
     """
 
     operation: Operation

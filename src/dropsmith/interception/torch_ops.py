@@ -24,8 +24,8 @@ class NoisyCall(NamedTuple):
         function: the torch function.
         signature: its entry in the table.
         arguments: all its arguments by name.
-        args: the positional ones, as the call gave them.
-        kwargs: the others, as the call gave them.
+        args: the positional arguments of the call.
+        kwargs: the keyword arguments of the call.
     """
 
     function: Torch
@@ -36,7 +36,7 @@ class NoisyCall(NamedTuple):
 
     @property
     def operation(self) -> Operation:
-        """The computation of the call, such as `dropout` or `attention`."""
+        """The operation of the call, such as `dropout` or `attention`."""
         return self.signature.operation
 
     @property
@@ -46,18 +46,18 @@ class NoisyCall(NamedTuple):
 
     @property
     def input(self) -> Tensor:
-        """The tensor the call works on; the query of attention."""
+        """The input tensor of the call; the query of attention."""
         return self.arguments[self.signature.names[0]]
 
     @property
     def rate(self) -> float:
-        """The chance of dropping that the call passes, whether it is in training or not."""
+        """The rate of the call, whatever its training flag is."""
         name = self.signature.rate
         return float(self.arguments[name]) if name else 0.0
 
     @property
     def training(self) -> bool:
-        """The switch of the call: it drops if this is on and its rate is above zero."""
+        """The training flag of the call, which drops if the flag is on and the rate above zero."""
         name = self.signature.training
         return bool(self.arguments[name]) if name else True
 
@@ -67,7 +67,7 @@ class NoisyCall(NamedTuple):
         return self.signature.inplace or bool(self.arguments.get("inplace"))
 
     def run(self) -> Any:
-        """Make the call, by torch or by whatever else looks at torch's calls."""
+        """Make the call, through any other modes that see calls of torch."""
         if self.operation == "flex attention":
             return run_flex(self.args, self.kwargs)
         return self.function(*self.args, **self.kwargs)
@@ -84,10 +84,10 @@ class NoisyCall(NamedTuple):
 def decode(
     func: Torch, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
 ) -> NoisyCall | None:
-    """The call as a value, or None where the torch function draws no noise.
+    """The call as a value; None if the torch function draws no noise.
 
-    A compiler that traces a mode hands it the operator of flex attention, too, which then has to
-    go on as it is: nothing else that is done with it can be traced.
+    A compiler that traces a mode passes it the operator of flex attention, too. The result is then
+    None, for the compiler could trace nothing else with that operator.
     """
     signature = SIGNATURES.get(func)
     if signature is None or (func is FLEX and torch.compiler.is_compiling()):

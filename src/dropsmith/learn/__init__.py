@@ -1,4 +1,4 @@
-"""Learning a pattern on a task: children that are trained under plans, and searches over them."""
+"""Searches for a plan on a task, whose trials train the task's model under proposed plans."""
 
 from dropsmith.learn.child import Child, child_setup
 from dropsmith.learn.learning import CHILDREN, FIXED_PLAN, LEARNED, PLAN, RETRAINED, learn

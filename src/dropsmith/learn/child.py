@@ -1,4 +1,4 @@
-"""The score of a plan: children trained under it, and their loss on validation."""
+"""The score of a plan: the validation loss of models that are trained under it, its children."""
 
 import shutil
 from collections.abc import Mapping
@@ -31,11 +31,11 @@ def child_setup(
     precision: str = "no",
     fixed_plan: Plan | None = None,
 ) -> Setup:
-    """The run of every child but for its plan and its seed: the test examples are left alone.
+    """The setup of every child, without its plan and its seed; test examples are not scored.
 
     Args:
         task, budget, data, model, limit, precision: as in `Setup`.
-        fixed_plan: rules that every child has, before those of the plan that it is scored for.
+        fixed_plan: rules of every child, before those of the proposed plan.
     """
     check_type("task", task, Task, "a task, such as find_task('digits')")
     check_type("fixed_plan", fixed_plan, (Plan, type(None)), "a Plan, or None")
@@ -57,19 +57,19 @@ def child_setup(
 
 @dataclass(frozen=True, kw_only=True)
 class Child:
-    """Scores a plan: the mean over seeds of a child's least validation loss. Lower is better.
+    """Scores a plan by the mean over seeds of a child's lowest validation loss; lower is better.
 
-    Every plan has the same seeds, so that plans are compared over the same first weights and order
-    of examples; none of these seeds is one that a comparison reports. A plan that was scored
-    before keeps its score and costs nothing again. It may be sent to another process or machine.
+    All plans have the same seeds, and so the same initial weights and order of examples; a
+    comparison reports none of these seeds. A plan that was scored before is not trained again. A
+    `Child` may be sent to another process or machine.
 
-    The paper scores by validation performance (Pham & Le, 2021), presumably accuracy for
-    images. The loss is ours: it moves where accuracy over few examples stands still, and it is
-    what everything else here is chosen by.
+    The paper (Pham & Le, 2021) scores by validation performance, presumably accuracy for images.
+    dropsmith uses the loss, by which it makes all other choices, too: it differs between plans
+    whose accuracy on few examples is equal.
 
     Args:
-        setup: the run of every child, with the rules that all have; see `child_setup`.
-        folder: of records and of unfinished runs that will go on.
+        setup: the setup of every child, with the fixed rules; see `child_setup`.
+        folder: of records and unfinished runs.
         seeds: the number of children of a plan.
     """
 
@@ -89,7 +89,7 @@ class Child:
     def _record(self, setup: Setup, reports: "_Reports") -> Record:
         run = self.folder / setup_id(setup)
         keep_trying(partial(self.folder.mkdir, parents=True, exist_ok=True), self.folder)
-        # Two workers may be handed one plan: the second waits, and finds the record.
+        # Two workers may have the same plan: the second waits, and reads the record.
         with FileLock(run.with_suffix(".lock")):
             return stored_record(setup, self.folder) or self._train(setup, run, reports)
 
@@ -105,7 +105,7 @@ class Child:
 
 
 class _Reports:
-    """Hands a child's validation losses on, the children before it among the mean."""
+    """Reports a child's validation losses, as means with those of the plan's earlier children."""
 
     def __init__(self, trial: TrialContext, epochs: int, earlier: list[float]) -> None:
         self._trial, self._epochs, self._earlier = trial, epochs, list(earlier)

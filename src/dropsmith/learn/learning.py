@@ -1,4 +1,4 @@
-"""A pattern learned on a task: a search whose trials are children, and its best plan."""
+"""A search for a plan on a task, whose trials are children, and its best plan."""
 
 import re
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ from dropsmith.pattern_search import (
 from dropsmith.train import Setup
 
 STUDY, PLAN, CHILDREN, RETRAINED = "study.db", "plan.json", "children", "retrained"
-"""In the folder of a search: the study while it runs, the best plan, the children's records, and
-the comparison of the best plan with other methods on the test set."""
+"""Names in the folder of a search: the study, the best plan, the folder of the children's records,
+and the folder of the comparison of the best plan with other methods on the test set."""
 
 LEARNED = "learned"
 """The name of the best plan in that comparison."""
 
 FIXED_PLAN = "beside.json"
-"""In that folder, too: the rules that every child has, where there are some."""
+"""The file in that folder with the fixed rules of every child, if there are any."""
 
 
 def learn(
@@ -49,22 +49,21 @@ def learn(
     command_words: tuple[str, ...] = (),
     progress: Watch | None = None,
 ) -> Searches:
-    """Search for the plan whose children have the least validation loss; it is left in `plan.json`.
+    """Search for the plan with the lowest validation loss, and save it as `plan.json`.
 
-    Whatever is interrupted or killed, the same call goes on with it. Searches with other samplers
-    or seeds may share a folder, and are then shown together; `plan.json` is the best of them all.
+    The same call continues a search that was interrupted or killed. Searches with other samplers or
+    seeds may share a folder, and are then shown together; `plan.json` is the best plan of all.
 
     Args:
-        setup: the run of every child but for its plan; see `child_setup`.
-        folder: of all files.
-        trials: the number of proposals to try, those of earlier runs among them.
+        setup: the setup of every child, without its plan; see `child_setup`.
+        folder: for all files.
+        trials: the number of proposals, including those of earlier calls.
         sampler, executor, workers, pruner, timeout, progress: see `dropsmith.search`.
         seeds: the number of children of a plan, whose scores are averaged.
         space: `conv`, `sequence`, `units`, or `auto` for the one that suits the model.
         seed: of the proposals.
-        storage: an address in place of the folder's own `study.db`.
-        command_words: the words after `dropsmith search` that mean all this, where a recipe does;
-            the page shows them then.
+        storage: the address of the study; `study.db` in the folder where None.
+        command_words: the words after `dropsmith search` of a recipe's search, for the page.
 
     Raises:
         SearchError: a name does not exist, or the folder holds searches with other
@@ -74,7 +73,7 @@ def learn(
         folder = folder.resolve()
         problem = problem_of(setup, seeds, space)
         child = Child(setup=_from_anywhere(setup), folder=folder / CHILDREN, seeds=seeds)
-        # What is mistyped must not bind a new folder to these children.
+        # A wrong name must be refused before the folder is bound to these children.
         make_sampler(sampler, problem.space, seed)
         executor_factory(executor, child, workers, timeout)
         make_pruner(pruner)
@@ -112,7 +111,7 @@ def learn(
 
 @contextmanager
 def _without_leftovers(*folders: Path) -> Iterator[None]:
-    """Remove what killed processes left half-written, before and after a `with` block."""
+    """Remove half-written files of killed processes, before and after a `with` block."""
     try:
         for folder in folders:
             remove_leftovers(folder)
@@ -123,12 +122,12 @@ def _without_leftovers(*folders: Path) -> Iterator[None]:
 
 
 def _from_anywhere(setup: Setup) -> Setup:
-    """The same run for a process that may have been started in another folder."""
+    """The same setup with an absolute path, for a process in another working directory."""
     data = setup.data
     return setup if data is None else replace(setup, data=str(Path(data).resolve()))
 
 
 def _name(problem: Problem, sampler: str, seed: int) -> str:
-    # A server may hold studies of several tasks and budgets, each by a name of its own.
+    # A database server may have studies of several tasks and budgets.
     name = f"{Path(problem.task).name}-{problem.id[:6]}-{sampler}-{seed}"
     return re.sub(r"[^\w.-]", "_", name)

@@ -1,4 +1,4 @@
-"""The problem of a search: children of a task, and the space that their plans are from."""
+"""The problem of a search: the children of a task, and the space of their plans."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,14 +28,14 @@ _ROWS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """The children and the space that several samplers search, so that their scores compare.
+    """The children and the space of searches whose scores can be compared.
 
     Args:
-        config: the run of every child, as the JSON of its setup.
+        config: the setup of every child in JSON.
         seeds: the number of children of a plan.
-        loss: of their scores, `nll` or `mse`.
+        loss: the loss of the scores, `nll` or `mse`.
         space: of the plans.
-        environment: versions, device and data of the machine that asked; no part of its id.
+        environment: versions, device and data of the machine; not part of the id.
     """
 
     config: dict[str, Any]
@@ -46,12 +46,12 @@ class Problem:
 
     @property
     def id(self) -> str:
-        """Twelve hexadecimal digits that name the children and the space."""
+        """Twelve hexadecimal digits of the hash of children and space."""
         return config_id(self._identity())
 
     @property
     def fixed_plan(self) -> Plan:
-        """The rules that every child has, before those that are searched."""
+        """The fixed rules of every child, before those that are searched."""
         return Plan.from_json(self.config["plan"])
 
     @property
@@ -60,7 +60,7 @@ class Problem:
         return self.config["task"]
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object from which `from_json` makes an equal problem."""
+        """A JSON object that `from_json` reads as an equal problem."""
         head = {"format": FORMAT, "version": VERSION, "id": self.id}
         return head | self._identity() | {"environment": self.environment}
 
@@ -72,29 +72,29 @@ class Problem:
     def from_json(cls, values: Any) -> "Problem":
         """The problem in a JSON object; `DataError` for anything else."""
         if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise DataError(f"not what a search is about: its format is not {FORMAT!r}")
+            raise DataError(f"it is not the problem of a search: its format is not {FORMAT!r}")
         if values.get("version") != VERSION:
             version = excerpt(values.get("version"))
-            raise DataError(f"of version {version}; read here is {VERSION}")
+            raise DataError(f"its version is {version}, and this dropsmith reads version {VERSION}")
         check(values, StoredProblem)
         problem = cls(
             config=values["config"],
             seeds=values["seeds"],
             loss=values["loss"],
-            space=space_from_json(values["space"]),
+            space=space_from_json(values["the space"]),
             environment=values.get("environment", {}),
         )
         if problem.id != values["id"]:
             raise DataError(
-                f"it is {problem.id!r}, and says of itself that it is {excerpt(values['id'])}"
+                f"its contents hash to {problem.id!r}, but its id is {excerpt(values['id'])}"
             )
         return problem
 
     def bind(self, folder: Path) -> None:
-        """Write it into a folder, which then holds searches of this problem and no other.
+        """Write the problem into a folder, which then has only searches of this problem.
 
         Raises:
-            SearchError: the folder holds searches of another.
+            SearchError: the folder has searches of another problem.
         """
         path = folder / FILE
         if path.exists():
@@ -105,20 +105,20 @@ class Problem:
 
     @classmethod
     def load(cls, folder: Path) -> "Problem":
-        """The problem of the searches in a folder; `DataError` with the file's name without one."""
+        """The problem of the searches in a folder; `DataError` if it cannot be read."""
         path = folder / FILE
         try:
             return cls.from_json(read_json(path))
         except (OSError, DropsmithError) as error:
-            raise DataError(f"cannot read what was searched from {path}\n  {error}") from None
+            raise DataError(f"cannot read the problem of a search from {path}\n  {error}") from None
 
 
 def problem_of(setup: Setup, seeds: int, kind: str = "auto") -> Problem:
-    """The problem of a child's run: its model is made once, to find what may be dropped in it.
+    """The problem of a child's setup; builds the model once, to find its sites.
 
     Raises:
-        SearchError: no space suits the model, or there is none of this kind.
-        DropsmithError: the task or its data is not there.
+        SearchError: no space fits the model, or no space is of this kind.
+        DropsmithError: the task or its data does not exist.
     """
     task, data = task_and_data(setup)
     check_plans(task, data, [setup.plan])
@@ -139,7 +139,7 @@ def problem_of(setup: Setup, seeds: int, kind: str = "auto") -> Problem:
 
 
 def space_of(model: torch.nn.Module, batch: Any, kind: str = "auto") -> Space:
-    """The space that suits a model: the first of those below that it has a place for.
+    """The space that fits a model: the first of those below that it has a place for.
 
     Runs of steps in Transformer blocks (`sequence`), tilings of the maps of convolutions (`conv`),
     units and weights of fully connected layers over rows of numbers (`units`).
@@ -155,7 +155,7 @@ def space_of(model: torch.nn.Module, batch: Any, kind: str = "auto") -> Space:
     if kind != "auto":
         if kind not in _SPACES:
             raise SearchError(
-                f"no space is called {excerpt(kind)}\n  there are: {', '.join(KINDS)}"
+                f"no space is called {excerpt(kind)}\n  spaces: {', '.join(KINDS)}"
                 + did_you_mean(kind, KINDS)
             )
         return _SPACES[kind](model, batch)
@@ -166,7 +166,7 @@ def space_of(model: torch.nn.Module, batch: Any, kind: str = "auto") -> Space:
         except DropsmithError as error:
             reasons.append(str(error).partition("\n")[0])
     raise SearchError(
-        f"no space of plans suits {type(model).__name__}\n"
+        f"no space of plans fits {type(model).__name__}\n"
         + "".join(f"  {reason}\n" for reason in reasons)
         + "  write one by hand: dropsmith.pattern_search.ListedSpace"
     )
@@ -180,10 +180,9 @@ def _check_same(earlier: Problem, problem: Problem, folder: Path) -> None:
     changes = [key for key in old if old[key] != new.get(key)] or ["the space"]
     first = changes[0]
     short = first in old and not isinstance(old[first], dict)
-    values = f": {excerpt(old[first])}, and now {excerpt(new.get(first))}" if short else ""
+    values = f": {excerpt(old[first])}, not {excerpt(new.get(first))}" if short else ""
     raise SearchError(
-        f"the searches in {folder} were made with another {first}{values}\n"
-        "  keep these apart: --out DIR"
+        f"the searches in {folder} have another {first}{values}\n  keep these apart: --out DIR"
     )
 
 

@@ -12,7 +12,7 @@ from dropsmith.record import RecordId, StoredEnvironment
 from dropsmith.train import RunConfig
 
 _WORD = re.compile(r"[A-Za-z][\w.-]*(:[A-Za-z]\w*)?")
-"""The name of a sampler; one of the user's own is `module:name`, whose colon no file name has."""
+"""The name of a sampler, which is `module:name` for the user's own; file names have no colon."""
 
 
 class StoredProblem(TypedDict):
@@ -29,7 +29,7 @@ class StoredProblem(TypedDict):
 
 
 class StoredTrial(TypedDict):
-    """A trial in JSON, without the fields that have their usual values."""
+    """A trial in JSON, without fields that have their default values."""
 
     number: Count
     asked: Count
@@ -48,7 +48,7 @@ class StoredTrial(TypedDict):
 
 
 def a_word_that_a_file_can_have_in_its_name(text: str) -> bool:
-    """Say whether a text is letters, digits and signs that no system gives a meaning."""
+    """Say whether a text has only letters, digits and signs without a meaning to any system."""
     return len(text) <= 64 and text.isascii() and _WORD.fullmatch(text) is not None
 
 

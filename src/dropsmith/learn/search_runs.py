@@ -1,4 +1,4 @@
-"""The searches of one problem and their trials, as values that a page is made of."""
+"""The searches of one problem and their trials, as values."""
 
 from dataclasses import dataclass, fields
 from math import inf
@@ -15,7 +15,7 @@ from dropsmith.plans import Plan
 FORMAT, VERSION = "dropsmith.searched", 1
 SUFFIX = ".search.json"
 
-# The machine of a trial is of no use to a later reader; the space has the plans and values.
+# The worker of a trial does not matter later, and the space has the plans and values.
 _UNWRITTEN = ("worker", "plan", "choices")
 
 
@@ -24,12 +24,12 @@ class SearchRun:
     """One sampler's search with all its trials.
 
     Args:
-        sampler: its name.
+        sampler: the name of the sampler.
         seed: of its proposals.
         pruner: the name of the pruner, or None.
-        trials: all of them, in the order they were begun.
-        command_words: the words after `dropsmith search` that make it, without the place of data,
-            where no setting here says the same: for a recipe, its name.
+        trials: all trials, in the order in which they began.
+        command_words: of a recipe's search, the words after `dropsmith search` without the place
+            of the data; else empty.
     """
 
     sampler: str
@@ -40,7 +40,7 @@ class SearchRun:
 
     @property
     def name(self) -> str:
-        """The name of its file, and its name among other searches."""
+        """The name of the search in its folder."""
         return f"{self.sampler.replace(':', '.')}-{self.seed}"
 
     @property
@@ -50,20 +50,20 @@ class SearchRun:
 
     @property
     def best(self) -> Trial | None:
-        """The trial of least score, the earlier of equals."""
+        """The trial with the lowest score, the earlier of equal ones."""
         return min(self.finished, key=score_of, default=None)
 
     @property
     def last_tries(self) -> tuple[Trial, ...]:
-        """One trial for each proposal: its last try, where a lost one was made again."""
+        """The last trial of each proposal; a lost trial is repeated."""
         return tuple({trial.proposal_index: trial for trial in self.trials}.values())
 
     def count(self, status: str) -> int:
-        """The number of proposals whose last try has this status."""
+        """The number of proposals whose last trial has this status."""
         return sum(trial.status == status for trial in self.last_tries)
 
     def to_json(self, problem: Problem) -> dict[str, Any]:
-        """A JSON object; tokens stand for plans, which the problem's space makes of them."""
+        """A JSON object with tokens for plans, which the problem's space makes from them."""
         head = {"format": FORMAT, "version": VERSION, "problem": problem.id}
         settings: dict[str, Any] = {
             "sampler": self.sampler,
@@ -78,17 +78,17 @@ class SearchRun:
     def from_json(cls, values: Any, space: Space) -> "SearchRun":
         """The search in a JSON object; `DataError` for anything else."""
         if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise DataError(f"not a search: its format is not {FORMAT!r}")
+            raise DataError(f"it is not a search: its format is not {FORMAT!r}")
         if values.get("version") != VERSION:
             version = excerpt(values.get("version"))
-            raise DataError(f"a search of version {version}; read is {VERSION}")
+            raise DataError(f"its version is {version}, and this dropsmith reads version {VERSION}")
         check(values, StoredSearch)
         trials = tuple(_trial_from_json(trial, space) for trial in values["trials"])
         settings = {name: values[name] for name in ("sampler", "seed", "pruner")}
         return cls(**settings, trials=trials, command_words=tuple(values.get("typed", ())))
 
     def save(self, folder: Path, problem: Problem) -> Path:
-        """Write it into a folder, whole or not at all, and return its path."""
+        """Write the search into a folder, whole or not at all, and return its path."""
         path = folder / f"{self.name}{SUFFIX}"
         write_text(path, json_text(self.to_json(problem)))
         return path
@@ -103,13 +103,13 @@ class Searches:
 
     @property
     def best(self) -> Trial | None:
-        """The trial of least score over all of them."""
+        """The trial with the lowest score of all searches."""
         trials = (run.best for run in self.runs)
         return min((trial for trial in trials if trial is not None), key=score_of, default=None)
 
     @property
     def plan(self) -> Plan:
-        """The best plan, complete: the fixed rules that every child had, and the searched ones.
+        """The best complete plan: the fixed rules and those of the best trial.
 
         Raises:
             DataError: no trial has a score.
@@ -119,37 +119,37 @@ class Searches:
         return self.problem.fixed_plan + self.best.plan
 
     def finalists(self, count: int) -> tuple[Plan, ...]:
-        """The best complete plans, by score. A score is one draw: see `score_noise`."""
+        """The best complete plans by score. Scores are noisy: see `score_noise`."""
         return tuple(self.problem.fixed_plan + trial.plan for trial in self.ranked()[:count])
 
     def run_of(self, trial: Trial) -> SearchRun:
-        """The search that a trial belongs to."""
+        """The search of a trial."""
         return next(run for run in self.runs if any(trial is member for member in run.trials))
 
     def ranked(self) -> tuple[Trial, ...]:
-        """Different plans from the best score on, each in the trial that scored it best."""
+        """The best trial of each plan, from the best score on."""
         trials = sorted((trial for run in self.runs for trial in run.finished), key=score_of)
         first = {trial.plan: trial for trial in reversed(trials)}
         return tuple(trial for trial in trials if first[trial.plan] is trial)
 
     @classmethod
     def load(cls, folder: Path) -> "Searches":
-        """Every search whose file is in a folder.
+        """All searches in a folder.
 
         Raises:
-            DataError: there is none, or a file is not what its name says.
+            DataError: there is none, or a file does not fit its name or the problem.
         """
         problem = Problem.load(folder)
         paths = sorted(folder.glob(f"*{SUFFIX}"))
         if not paths:
             raise DataError(
-                f"no search in {folder} has come to its end\n  the command that began it goes on"
+                f"no search in {folder} has finished\n  type its command again to continue it"
             )
         return cls(problem=problem, runs=tuple(_read(path, problem) for path in paths))
 
 
 def score_of(trial: Trial) -> float:
-    """A trial's score, of which less is better; infinite where it has none."""
+    """The score of a trial, lower is better; infinite without a score."""
     return inf if trial.score is None else trial.score
 
 
@@ -159,10 +159,10 @@ def _read(path: Path, problem: Problem) -> SearchRun:
         run = SearchRun.from_json(values, problem.space)
         if values["problem"] != problem.id:
             raise DataError(
-                f"it is of problem {excerpt(values['problem'])}, and here is {problem.id!r}"
+                f"it is of problem {excerpt(values['problem'])}, and the folder's is {problem.id!r}"
             )
         if path.name != f"{run.name}{SUFFIX}":
-            raise DataError(f"it is {run.name}, under the name of another search")
+            raise DataError(f"it is the search {run.name} under another name")
     except (OSError, DropsmithError) as error:
         raise DataError(f"cannot read a search from {path}\n  {error}") from None
     return run
@@ -197,5 +197,5 @@ def _trial_from_json(values: dict[str, Any], space: Space) -> Trial:
 
 def _step(number: float) -> int:
     if not isinstance(number, int) or number < 0:
-        raise DataError(f"a report is of a step, counted from 0, got {excerpt(number)}")
+        raise DataError(f"a report has a step, counted from 0, got {excerpt(number)}")
     return number

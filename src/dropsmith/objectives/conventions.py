@@ -1,9 +1,9 @@
-"""Coefficients from papers and from published code, each as the objective that it means here.
+"""R-Drop's coefficients in papers and published code, as the equal objective of dropsmith.
 
-Every loss below was rewritten as: mean cross-entropy over both views + w × mean over examples of
-½ (KL(p‖q) + KL(q‖p)). `RDrop(alpha=a)` has w = a / 2: each function returns `RDrop(alpha=2 * w)`.
-Where the published code sums the KL over the batch and averages the cross-entropy, its strength
-depends on the batch, which must then be given: the rows of one view in one forward pass.
+Every loss below is equal to: mean cross-entropy over both views + w × mean over examples of
+½ (KL(p‖q) + KL(q‖p)). `RDrop(alpha=a)` has w = a / 2, so functions return `RDrop(alpha=2 * w)`.
+If published code sums the KL over the batch and averages the cross-entropy, w depends on the batch
+size, which is then an argument: the rows of one view in one forward pass.
 """
 
 from dropsmith.errors import ObjectiveError, excerpt
@@ -49,9 +49,9 @@ def rdrop_from_official_bert(batch: int) -> RDrop:
 def rdrop_from_official_roberta(batch: int) -> RDrop:
     """The authors' RoBERTa classifier: ½ CE₁ + 0.7 · ½ (KL + KL), the KL summed: w = 1.4 · B.
 
-    There the second view carries no cross-entropy, since the branch that adds it cannot be
-    reached. Here both views carry it: the weight of the term against the mean is the same, the
-    missing half is not reproduced.
+    In that code the second view has no cross-entropy, because the branch that adds it is never
+    reached. Here both views have it: the weight relative to the mean is the same, but the missing
+    half is not reproduced.
 
     >>> rdrop_from_official_roberta(batch=10)
     RDrop(alpha=28.0)
@@ -82,7 +82,7 @@ def rdrop_from_bert4keras(alpha: float) -> RDrop:
 
 
 def rdrop_from_bert4torch(alpha: float, classes: int) -> RDrop:
-    """bert4torch's `RDropLoss`: its mean runs over the classes as well, so w = α / (2 C).
+    """bert4torch's `RDropLoss`, which averages over classes as well, so w = α / (2 C).
 
     >>> rdrop_from_bert4torch(4, classes=100)
     RDrop(alpha=0.04)
@@ -91,7 +91,7 @@ def rdrop_from_bert4torch(alpha: float, classes: int) -> RDrop:
 
 
 def rdrop_from_paddlenlp(coefficient: float, batch: int) -> RDrop:
-    """PaddleNLP's `RDropLoss`, not reduced, then summed, beside ½ (CE₁ + CE₂): w = a · B.
+    """PaddleNLP's `RDropLoss` without reduction, summed, with ½ (CE₁ + CE₂): w = a · B.
 
     >>> rdrop_from_paddlenlp(1, batch=32)
     RDrop(alpha=64)

@@ -1,8 +1,8 @@
-"""Distances between two views: one number per item, never an average.
+"""Distances between two views: one number per item, without an average.
 
-Averaging is left to the caller, who knows which items are padding. Half-precision scores are
-widened to float32 before anything is computed, float64 stays float64. Scores of different shapes
-are an error, since broadcasting `[B]` with `[B, 1]` compares every item with every other.
+The caller averages, because it knows which items are padding. Half-precision scores are converted
+to float32 first; float64 stays float64. Scores of different shapes are an error, since broadcasting
+`[B]` with `[B, 1]` would compare every item with every other.
 """
 
 from collections.abc import Callable
@@ -15,17 +15,17 @@ from dropsmith.errors import ObjectiveError
 from dropsmith.objectives._symmetric import SymmetricKL, log_ratio, plain_symmetric_kl, wide
 
 Distance = Callable[[Tensor, Tensor], Tensor]
-"""Takes the scores of two views; returns one number per item."""
+"""Maps the scores of two views to one number per item."""
 
 
 def symmetric_kl(a: Tensor, b: Tensor) -> Tensor:
     """Half of KL(p‖q) + KL(q‖p) between two softmax outputs (R-Drop, Liang, Wu et al. 2021).
 
-    Computed as ½ Σ (p − q)(log p − log q), whose terms are never negative, and which a shift
-    common to all scores of one view leaves as it was. A class at −inf in both views adds nothing,
-    to the value or to the gradient; a class at −inf in one view only makes its item +inf.
+    It is computed as ½ Σ (p − q)(log p − log q), whose terms are never negative. Adding a constant
+    to all scores of a view does not change it. A class at −inf in both views adds nothing to the
+    value or the gradient; a class at −inf in one view only makes its item +inf.
 
-    Nothing as large as the scores is kept for the backward pass except the scores themselves.
+    The scores are the only tensors of their size that are saved for backward.
 
     >>> symmetric_kl(torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 0.0]]))
     tensor([0.])
@@ -34,13 +34,13 @@ def symmetric_kl(a: Tensor, b: Tensor) -> Tensor:
         a, b: unnormalised scores of two views, `[..., classes]`.
     """
     a, b = _distributions(a, b)
-    if torch.compiler.is_compiling():  # the compiler itself decides what to keep
+    if torch.compiler.is_compiling():  # a compiler decides itself what is saved
         return plain_symmetric_kl(a, b)
     return SymmetricKL.apply(a, b)  # pyright: ignore[reportReturnType]
 
 
 def kl(a: Tensor, b: Tensor) -> Tensor:
-    """KL(p‖q), from the view with scores `a` to the view with scores `b`, never negative.
+    """KL(p‖q) for scores `a` of p and `b` of q, never negative.
 
     A class at −inf in `a` adds nothing; a class at −inf in `b` only makes its item +inf.
 
@@ -57,7 +57,7 @@ def kl(a: Tensor, b: Tensor) -> Tensor:
 
 
 def mutual_kl(a: Tensor, b: Tensor) -> Tensor:
-    """The value of `symmetric_kl`; each view learns from the other held constant as its target.
+    """The value of `symmetric_kl`, with the gradient of each view towards the other as a constant.
 
     Args:
         a, b: unnormalised scores of two views, `[..., classes]`.
@@ -86,9 +86,9 @@ def jensen_shannon(a: Tensor, b: Tensor) -> Tensor:
 def squared_distance(a: Tensor, b: Tensor) -> Tensor:
     """Mean over classes of the squared difference of scores (Fraternal Dropout, Zolna et al. 2018).
 
-    A class at −inf in both views is not there: it adds nothing and is not counted in the mean. A
-    class at −inf in one view only makes its item +inf. Unlike a divergence between softmax
-    outputs, it sees a shift common to all scores of one view.
+    A class at −inf in both views is left out of the mean; a class at −inf in one view only makes
+    its item +inf. Unlike a divergence between softmax outputs, it changes if a constant is added to
+    all scores of a view.
 
     >>> squared_distance(torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[1.0, 2.0, 0.0]]))
     tensor([3.])
@@ -104,7 +104,7 @@ def squared_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def squared_error(a: Tensor, b: Tensor) -> Tensor:
-    """Squared difference of each value, for regression: every value is an item of its own.
+    """Squared difference of each value, for regression; every value is an item.
 
     Args:
         a, b: predictions of two views, of any one shape.
@@ -114,9 +114,9 @@ def squared_error(a: Tensor, b: Tensor) -> Tensor:
 
 
 def per_label(distance: Distance, a: Tensor, b: Tensor) -> Tensor:
-    """A distance between softmax outputs, taken label by label between yes and no.
+    """A distance between softmax outputs, applied to each label as two classes.
 
-    For multi-label outputs, where each label has a sigmoid of its own and is an item of its own:
+    It is for multi-label outputs, where each label has its own sigmoid and is an item:
     `per_label(symmetric_kl, a, b)` is the symmetric KL of Bernoulli distributions.
 
     >>> per_label(symmetric_kl, torch.zeros(2, 3), torch.zeros(2, 3)).shape
@@ -131,7 +131,7 @@ def per_label(distance: Distance, a: Tensor, b: Tensor) -> Tensor:
 
 
 def _to_middle(ratio: Tensor) -> Tensor:
-    """log of (1 + eʳ) / 2: exactly 0 at 0, accurate beside it, finite far from it."""
+    """log of (1 + eʳ) / 2: exactly 0 at 0, accurate near 0, and finite for large r."""
     near = torch.log1p(torch.expm1(ratio.clamp(max=20)) / 2)
     return torch.where(ratio > 20, ratio - log(2), near)
 

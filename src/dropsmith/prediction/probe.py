@@ -99,7 +99,7 @@ def _pair(sampler: Sampler, alone: _Trial, mode: Mode) -> _Trial | None:
             return None
         if _same(pair.logits, [*alone.logits, *other]):
             return pair
-        why = "rows of this model change what other rows return"
+        why = "the rows of this model influence each other's outputs"
     if mode == "stacked":
         raise ViewError(f"samples cannot be stacked in one batch: {why}{_LOOPED}")
     return None

@@ -1,4 +1,4 @@
-"""The record of one run, as a value: settings in, numbers out, and enough to run it again."""
+"""The record of one run, as a value: its configuration, its environment and its numbers."""
 
 import hashlib
 import json
@@ -18,13 +18,12 @@ VERSION = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One run. Its id is a hash of the resolved configuration, so equal settings find each other.
+    """One run, whose id is a hash of its configuration, so that equal settings have one record.
 
     Args:
-        config: everything that decides the run but the data: task, method, model, plan,
-            objective, seed, optimiser, budget, as JSON values.
-        environment: versions, device, commit, and the hash of the data, wherever it was read
-            from; these do not enter the id.
+        config: all settings of the run: task, method, model, plan, objective, seed, optimiser and
+            budget, as JSON values.
+        environment: versions, device, commit, and the hash of the data; not part of the id.
         curve: one row per evaluation: step, epoch, train and validation numbers.
         scores: final numbers by name, such as `validation_accuracy` and `test_nll`.
         cost: seconds, peak memory in bytes, example-views forward and backward.
@@ -40,11 +39,11 @@ class Record:
 
     @property
     def id(self) -> str:
-        """Twelve hexadecimal digits that name the configuration."""
+        """Twelve hexadecimal digits of the hash of the configuration."""
         return config_id(self.config)
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object that `from_json` reads back as an equal record; null stands for NaN."""
+        """A JSON object that `from_json` reads as an equal record, with null for NaN."""
         values = {"format": FORMAT, "version": VERSION, "id": self.id} | asdict(self)
         numbers = {"scores": _spelled(self.scores), "cost": _spelled(self.cost)}
         return values | {"curve": [_spelled(row) for row in self.curve]} | numbers
@@ -53,15 +52,15 @@ class Record:
     def from_json(cls, values: dict[str, Any]) -> "Record":
         """The record in a JSON object; raise `DataError` for anything else."""
         if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise DataError(f"not a record: its format is not {FORMAT!r}")
+            raise DataError(f"it is not a record: its format is not {FORMAT!r}")
         if values.get("version") not in (1, VERSION):
             version = excerpt(values.get("version"))
-            raise DataError(f"this record is of version {version}, read here is {VERSION}")
-        # Values stay as they are, for a checked object has its fields in another order.
+            raise DataError(f"its version is {version}, and this dropsmith reads version {VERSION}")
+        # The values of the file are kept: those of `check` have their fields in another order.
         check(values, StoredRecord)
         if values["id"] != (hash_id := config_id(values["config"])):
             raise DataError(
-                f"record {excerpt(values['id'])} does not hash to its own id {hash_id!r}"
+                f"its id is {excerpt(values['id'])}, but its configuration hashes to {hash_id!r}"
             )
         config, environment = values["config"], values.get("environment", {})
         if values["version"] == 1:
@@ -84,13 +83,13 @@ class Record:
 
     @classmethod
     def load(cls, path: Path) -> "Record":
-        """The record in a file; raise `DataError` naming the file where it is not that one."""
+        """The record in a file; `DataError` if the file is not the record of its name."""
         try:
             values = read_json(path)
             record = cls.from_json(values)
             if values["id"] != path.stem:
                 raise DataError(
-                    f"it is record {values['id']}, under the name of another\n"
+                    f"it is the record {values['id']} under another name\n"
                     f"  a record is in the file of its id: {values['id']}.json"
                 )
         except (OSError, DataError) as error:
@@ -107,12 +106,12 @@ def config_id(config: dict[str, Any]) -> str:
     try:
         text = json.dumps(config, sort_keys=True, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
-        raise DataError(f"a configuration is of JSON values\n  {error}") from None
+        raise DataError(f"a configuration has JSON values only\n  {error}") from None
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def is_record(path: Path) -> bool:
-    """Say whether a file means to be a record, be it a good one or not."""
+    """Say whether a file has the format of a record, valid or not."""
     try:
         values = read_json(path)
     except (OSError, DataError):
@@ -131,7 +130,7 @@ def _read(numbers: Mapping[str, float | None]) -> dict[str, float]:
 def _without_path(
     config: dict[str, Any], environment: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Those of a record of version 1, which held the path of the data as it was typed."""
+    """The values of a record of version 1 without the path of the data."""
     config = dict(config)
     data_path = config.pop("data", None)
     if "task" in config:
@@ -143,12 +142,12 @@ def _without_path(
 
 
 LOSSES = ("nll", "mse")
-"""The losses by which weights and settings are chosen on validation: the negative log-likelihood of
-classes, the mean squared error of values."""
+"""The validation losses by which weights and settings are chosen: the negative log-likelihood for
+classes, the mean squared error for values."""
 
 
 def validation_loss_name(numbers: Mapping[str, float]) -> str | None:
-    """The one of the `LOSSES` that a run's numbers hold for validation; None where there is none.
+    """The name in `LOSSES` of the validation loss among a run's numbers; None without one.
 
     >>> validation_loss_name({"validation_mse": 0.1, "validation_rmse": 0.3})
     'mse'
@@ -157,7 +156,7 @@ def validation_loss_name(numbers: Mapping[str, float]) -> str | None:
 
 
 def validation_loss(numbers: Mapping[str, float]) -> float:
-    """The validation loss among the numbers of a run; `DataError` where there is none.
+    """The validation loss among the numbers of a run; `DataError` without one.
 
     >>> validation_loss({"validation_nll": 0.25, "validation_accuracy": 0.9})
     0.25
@@ -166,6 +165,6 @@ def validation_loss(numbers: Mapping[str, float]) -> float:
     if name is None:
         raise DataError(
             f"no validation loss among: {', '.join(numbers) or 'no numbers'}\n"
-            f"  looked for: {', '.join(f'validation_{name}' for name in LOSSES)}"
+            f"  known losses: {', '.join(f'validation_{name}' for name in LOSSES)}"
         )
     return numbers[f"validation_{name}"]

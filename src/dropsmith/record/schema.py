@@ -9,7 +9,7 @@ from dropsmith.files import OTHER_FIELDS_ALLOWED, Count, FiniteNumber, Number, S
 
 
 def a_record_id_of_12_hexadecimal_digits(text: str) -> bool:
-    """Say whether a text may be the id of a record, and so the name of its file.
+    """Say whether a text has the form of a record's id, which names its file.
 
     >>> a_record_id_of_12_hexadecimal_digits("0123456789ab")
     True
@@ -25,7 +25,7 @@ RecordId = Annotated[str, Predicate(a_record_id_of_12_hexadecimal_digits)]
 
 
 class _StoredStart(TypedDict):
-    """The weights that a run began from: those of a file, or of another run."""
+    """The initial weights of a run: those of a file, or of another run."""
 
     file: NotRequired[str]
     record: NotRequired[RecordId]
@@ -35,7 +35,7 @@ class _StoredStart(TypedDict):
 
 
 class StoredEnvironment(TypedDict, total=False):
-    """What is read of the circumstances of a run; whatever else is there is shown as it is."""
+    """The fields of a run's environment that are used; any others are only shown."""
 
     __pydantic_config__ = OTHER_FIELDS_ALLOWED  # pyright: ignore[reportGeneralTypeIssues]
 
@@ -53,7 +53,7 @@ _Numbers = dict[str, Number | None]
 
 
 class StoredRecord(TypedDict):
-    """A record in JSON; null among its numbers stands for NaN."""
+    """A record in JSON, with null for NaN."""
 
     format: str
     version: Count

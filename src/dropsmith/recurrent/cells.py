@@ -10,7 +10,7 @@ from torch import Tensor
 from dropsmith.kernels import elman, gru, lstm, state_noise
 
 States = tuple[Tensor, ...]
-"""The hidden state, and the cell where there is one."""
+"""The hidden state, and the cell if there is one."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Cell(ABC):
     has_cell: ClassVar[bool] = False
 
     def input_bias(self, parameters: Parameters) -> Tensor | None:
-        """The bias of the input's part of the scores."""
+        """The bias of the input's part of the gates' scores."""
         if parameters.bias_ih is None or parameters.bias_hh is None:
             return None
         return parameters.bias_ih + parameters.bias_hh
@@ -92,5 +92,5 @@ class Elman(Cell):
 
 
 def parameters_of(flat: Sequence[Tensor], per_layer: int) -> list[Parameters]:
-    """Torch's flat list of weights, cut into layers and directions."""
+    """The parameters of each layer and direction, from torch's flat list of weights."""
     return [Parameters(*flat[i : i + per_layer]) for i in range(0, len(flat), per_layer)]

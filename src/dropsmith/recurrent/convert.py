@@ -1,7 +1,7 @@
 """Conversion of torch's recurrent layers in a model to layers with sites inside, and back.
 
-Ours add nothing to what a layer holds, so a layer changes its class and stays the same object:
-its parameters, hooks, names and whoever refers to it never notice.
+The layers of dropsmith have no further state, so a layer changes its class and stays the same
+object, with its parameters, hooks and names.
 """
 
 import warnings
@@ -43,7 +43,7 @@ def convert(model: nn.Module) -> tuple[str, ...]:
             + _instead(model)
         )
     if foreign := _foreign_layers(model):
-        warnings.warn(f"left alone, of classes of their own: {foreign}", stacklevel=2)
+        warnings.warn(f"not converted, because of a derived class: {foreign}", stacklevel=2)
     return names
 
 
@@ -75,13 +75,13 @@ def _change(model: nn.Module, classes: dict[type[nn.RNNBase], type[nn.RNNBase]])
 
 def _instead(model: nn.Module) -> str:
     if any(isinstance(m, tuple(_TO_TORCH)) for m in model.modules()):
-        return "\n  its recurrent layers are dropsmith's already"
+        return "\n  its recurrent layers are converted already"
     foreign = _foreign_layers(model)
-    return f"\n  left alone, of classes of their own: {foreign}" if foreign else ""
+    return f"\n  not converted, because of a derived class: {foreign}" if foreign else ""
 
 
 def _foreign_layers(model: nn.Module) -> str:
-    """Recurrent layers of classes that are neither torch's nor ours."""
+    """Recurrent layers of classes that are neither torch's nor dropsmith's."""
     classes = (*_FROM_TORCH, *_TO_TORCH)
     layers = [(name or "root", m) for name, m in model.named_modules()]
     others = [

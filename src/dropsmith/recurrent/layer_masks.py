@@ -1,4 +1,4 @@
-"""The masks of one forward of a layer: arguments of the call, and draws of the plan's rules."""
+"""The masks of a layer in one forward: from the arguments of the call, or from rules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,13 +14,13 @@ from dropsmith.recurrent.places import BETWEEN, OUTPUT, is_inside, is_update, ma
 
 @dataclass(frozen=True)
 class LayerMasks:
-    """The masks of a layer in one forward; those of rules are drawn when they are used.
+    """The masks of a layer in one forward; masks of rules are drawn at their use.
 
     Args:
         module: the layer.
-        masks: masks by the name of their place, as the layer's forward takes them.
-        site_noises: noise that rules have left with the layer.
-        order: the order in which the layer runs the batch's rows, where it is another.
+        masks: masks by place, as in the layer's forward.
+        site_noises: the noise of rules on the layer.
+        order: the order in which the layer runs the rows of the batch, if it is another.
     """
 
     module: nn.RNNBase
@@ -30,13 +30,13 @@ class LayerMasks:
 
     @classmethod
     def of(cls, module: nn.RNNBase, masks: Mapping[str, Tensor] | None) -> "LayerMasks | None":
-        """The masks of this forward; None where torch's own kernels do all that is needed.
+        """The masks of this forward; None if torch's own kernels can run it.
 
         Raises:
-            SiteError: a mask has no place in the layer, or the layer has no places.
+            SiteError: a mask names no place of the layer, or the layer has no places.
         """
         site_noises = inner_noise_of(module)
-        # Zoneout also works in eval mode: there the state's update is its mean.
+        # Zoneout acts in eval mode, too, where an update has its mean share.
         if not masks and not any(
             is_update(n) or _active(d, module) for n, d in site_noises.items()
         ):
@@ -46,30 +46,30 @@ class LayerMasks:
 
     @property
     def inside(self) -> bool:
-        """True where a mask acts between the steps, which torch's own kernels do not do."""
+        """True if a mask acts inside the recurrence, which torch's own kernels do not support."""
         return any(map(is_inside, (*self.masks, *self.site_noises)))
 
     def with_order(self, order: Tensor | None) -> "LayerMasks":
-        """The same masks for a batch whose rows run in another order."""
+        """The same masks for a batch with its rows in another order."""
         return replace(self, order=order)
 
     def gates(self, place: str, sizes: tuple[int, int, int, int]) -> Tensor | None:
         """A mask `[time or 1, batch or 1, gate or 1, unit or 1]`.
 
         Args:
-            place: its name.
+            place: the name of its place.
             sizes: of batch, gate, time and unit.
         """
         mask = self._mask(place, sizes)
         return None if mask is None else mask.permute(2, 0, 1, 3)
 
     def steps(self, place: str, sizes: tuple[int, int, int]) -> Tensor | None:
-        """A mask `[time or 1, batch or 1, unit or 1]`, of sizes given as batch, time, unit."""
+        """A mask `[time or 1, batch or 1, unit or 1]`, for sizes of batch, time and unit."""
         mask = self._mask(place, sizes)
         return None if mask is None else mask.transpose(0, 1)
 
     def update(self, place: str, sizes: tuple[int, int, int]) -> Tensor | None:
-        """The share of a state's update that is taken: flips while noise is on, else their mean."""
+        """The share of a state's update: 0 or 1 while noise is on, else their mean."""
         mask = self.steps(place, sizes)
         if place in self.masks or place not in self.site_noises:
             return mask
@@ -78,7 +78,7 @@ class LayerMasks:
         return (1 - rate) * (torch.ones(1, 1, 1) if mask is None else mask)  # pyright: ignore
 
     def between(self, layer: int, x: Tensor) -> Tensor:
-        """The input of the next layer, `[time, batch, unit]`, from what this one returns."""
+        """The input of the next layer, `[time, batch, unit]`, from the output of this one."""
         mask = self.steps(f"{BETWEEN}_l{layer}", _sizes(x))
         site_noise = self.site_noises.get(f"{BETWEEN}()")
         if mask is not None:
@@ -94,7 +94,7 @@ class LayerMasks:
         return x if mask is None else x * mask.to(x.dtype)
 
     def weights(self, flat: list[Tensor]) -> list[Tensor]:
-        """Torch's flat list of weights under the masks given for them."""
+        """Torch's flat list of weights, times their masks."""
         pairs = zip(self.module._flat_weights_names, flat, strict=True)
         return [self._weight(name, weight) for name, weight in pairs]
 
@@ -118,7 +118,7 @@ class LayerMasks:
         return mask[self.order]
 
     def _drop(self, site_noise: SiteNoise, x: Tensor) -> Tensor:
-        """Noise on `[time, batch, unit]`, whose axes the site knows in the order of the layer."""
+        """Noise on `[time, batch, unit]`; the axes of the site are in the order of the layer."""
         x = x if self.order is None else x[:, self.order.argsort()]
         if self.module.batch_first:
             x = site_noise.drop(x.transpose(0, 1), self.module).transpose(0, 1)
@@ -138,7 +138,7 @@ def _sizes(x: Tensor) -> tuple[int, int, int]:
 def _check_places(module: nn.RNNBase, masks: Mapping[str, Tensor]) -> None:
     if module.proj_size and any(map(is_inside, masks)):
         raise SiteError(
-            f"a {type(module).__name__} with proj_size={module.proj_size} has no noise inside\n"
+            f"a {type(module).__name__} with proj_size={module.proj_size} takes no noise inside\n"
             "  leave out proj_size, or drop at its input, its output or its weights"
         )
     places = mask_places(module)
@@ -165,9 +165,9 @@ def _check_fits(place: str, mask: Tensor, sizes: tuple[int, ...]) -> None:
 
 
 def _check_constant(place: str, mask: Tensor) -> None:
-    """Refuse a mask of the state that needs a gradient, which the kernels here do not give."""
+    """Refuse a mask of the state that requires a gradient, which the kernels do not compute."""
     if mask.requires_grad and torch.is_grad_enabled() and not place.startswith("input"):
         raise SiteError(
-            f"the mask {place!r} asks for a gradient, and masks of the state have none\n"
+            f"the mask {place!r} requires a gradient, but masks of the state have none\n"
             f"  give {place}.detach(), or learn a mask of input, output or weights"
         )

@@ -1,4 +1,4 @@
-"""Recurrent layers like those of `torch.nn`, with noise inside; without noise they are torch's."""
+"""The recurrent layers of `torch.nn` with noise inside; without noise, torch's kernels run."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ _CALLS = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
 
 
 class LSTM(nn.LSTM):
-    """`torch.nn.LSTM` with noise inside: the same arguments, weights, checks and results.
+    """`torch.nn.LSTM` with noise inside: the same arguments, weights, checks and outputs.
 
     The sites of a module called `lstm` are, for each layer and direction, `lstm.recurrent_l0` (the
     hidden state that enters the gates) and `lstm.input_l0` (the input of the layer), both with axes
@@ -38,7 +38,7 @@ class LSTM(nn.LSTM):
 
     On a GPU, steps with noise run in Triton, elsewhere in torch's operations. If sequences have few
     different lengths, `layer.kernel = Triton(graphs=Graphs())` is faster: it captures a CUDA graph
-    for each length. Without such noise the layer is torch's.
+    for each length. Without such noise, torch's own kernels run.
 
     >>> layer = LSTM(3, 4)
     >>> held = torch.ones(2, 1, 1, 4)
@@ -64,13 +64,13 @@ class LSTM(nn.LSTM):
                 `[batch, gate, time, unit]`; `between_l0` and `output`: `[batch, time, unit]`;
                 `hidden_update_l0` and `cell_update_l0` (the share of the update that is taken):
                 `[batch, time, unit]`; `weight_hh_l0` and the other weights: as the weight. They
-                take the place of what a plan would draw there, in either mode. A gradient by a
-                mask is that of `input_l0`, `between_l0`, `output` or a weight; those of the state
-                have none.
+                replace the masks of a plan at these places, in train and eval mode. Masks of the
+                input, of `between_l0`, `output` and weights may require gradients; masks of the
+                state may not.
 
         Raises:
-            SiteError: a mask has no place here, does not fit, or asks for a gradient of the state.
-            KernelError: the sequences have no step.
+            SiteError: a mask names no place, has wrong sizes, or requires a gradient of the state.
+            KernelError: the sequences have no steps.
         """
         return _forward(self, super().forward, LongShortTerm(self.kernel), (input, hx), masks)
 
@@ -102,8 +102,8 @@ class RNN(nn.RNN):
 def _forward(
     module: nn.RNNBase, native: Callable[..., Any], cell: Cell, inputs: Any, masks: Masks | None
 ) -> Any:
-    # Compilers do not trace torch's recurrent layers but run them as they are. Ours they would
-    # take apart, and unroll the loop over time into graphs that take minutes to compile.
+    # Compilers do not trace torch's recurrent layers but run them as they are. These they would
+    # trace, and unroll the loop over time into graphs that take minutes to compile.
     if "torch._dynamo" not in sys.modules:
         return _run(module, native, cell, inputs, masks)
     run_eagerly: Any = torch.compiler.disable(_run)  # pyright: ignore
@@ -123,7 +123,7 @@ def _run(
 
 
 class _InPlaceOfTorch(TorchFunctionMode):
-    """Torch's forward checks and arranges everything; the one call that computes is ours."""
+    """A mode under torch's forward, which replaces the call of torch's kernel."""
 
     def __init__(self, cell: Cell, layer_masks: LayerMasks) -> None:
         super().__init__()

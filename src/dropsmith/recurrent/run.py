@@ -1,4 +1,4 @@
-"""A stack of layers, run step by step with noise as torch's own call would run it."""
+"""The forward of a stack of layers with noise, in place of torch's function."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from dropsmith.recurrent.places import suffixes
 
 @dataclass(frozen=True)
 class Sequences:
-    """A batch with time first, and how long each of its rows is where they differ."""
+    """A batch with time first, and the lengths of its rows if they differ."""
 
     x: Tensor
     lengths: Tensor | None = None
 
     def present(self) -> Tensor | None:
-        """One where a row has a step, `[time, batch, 1]`; None where all rows have all."""
+        """1 for the steps of a row, else 0, `[time, batch, 1]`; None if all lengths are equal."""
         if self.lengths is None:
             return None
         steps = torch.arange(len(self.x), device=self.x.device)
@@ -42,12 +42,12 @@ def run(
     Args:
         cell: the kind of layer.
         layer_masks: of the layer in this forward.
-        args: what torch's function takes: a padded batch, or the rows of all steps and how many
-            rows each step has.
-        torchs: that function, which still runs every layer that has no noise inside.
+        args: the arguments of torch's function: a padded batch, or the rows of all steps and the
+            number of rows of each step.
+        torchs: that function, which runs every layer without noise inside.
 
     Raises:
-        KernelError: there is no step to run.
+        KernelError: the sequences have no steps.
     """
     module = layer_masks.module
     packed = not isinstance(args[3], bool)
@@ -77,7 +77,7 @@ def run(
 def _native_layers(
     layer_masks: LayerMasks, args: tuple[Any, ...], torchs: Torch
 ) -> tuple[Tensor, ...]:
-    """Torch's kernel, layer by layer, for noise on the weights and between the layers."""
+    """Torch's kernel for each layer, with noise on the weights and between the layers."""
     first = layer_masks.module.batch_first
 
     def swap_time(x: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ class _Direction:
         return output.flip(0), last
 
     def _gates(self, x: Tensor) -> Tensor:
-        """The input's part of the scores, `[time, batch, gate, unit]`."""
+        """The input's part of the gates' scores, `[time, batch, gate, unit]`."""
         time, batch, width = x.shape
         gates, bias = self.cell.gates, self.cell.input_bias(self.parameters)
         mask = self.layer_masks.gates(f"input_{self.suffix}", (batch, gates, time, width))
@@ -172,7 +172,7 @@ class _Direction:
 
 
 def _combine(share: Tensor | None, present: Tensor | None, like: Tensor) -> Tensor | None:
-    """Combine a share with the steps that are present: a missing one leaves the state as it was."""
+    """An update's share, set to 0 for missing steps, which leave the state as it was."""
     parts = [part.to(like) for part in (share, present) if part is not None]
     return parts[0] * parts[1] if len(parts) > 1 else next(iter(parts), None)
 

@@ -1,4 +1,4 @@
-"""Conformance tests to inherit, so that what you write keeps the promises of what we wrote."""
+"""Contract tests to inherit, for patterns, objectives, samplers and executors of your own."""
 
 from dropsmith.testing.checks import check_frozen, check_json, check_repr, record_saved_tensors
 from dropsmith.testing.executors import ExecutorContract

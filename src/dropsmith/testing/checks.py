@@ -1,4 +1,4 @@
-"""Checks of values, means and memory, whose messages say what is broken."""
+"""Checks of values, means and memory, with messages that name the fault."""
 
 import json
 import pickle
@@ -24,39 +24,39 @@ def check_frozen(value: Any) -> None:
             setattr(value, field.name, getattr(value, field.name))
         except FrozenInstanceError:
             continue
-        raise AssertionError(f"{value!r} lets {field.name!r} be set: use @dataclass(frozen=True)")
+        raise AssertionError(f"{value!r} allows to set {field.name!r}: use @dataclass(frozen=True)")
     for copy in (replace(value), deepcopy(value), pickle.loads(pickle.dumps(value))):
         assert copy == value, f"a copy of {value!r} differs from it: {copy!r}"
         assert hash(copy) == hash(value), f"equal values of {type(value).__name__} hash differently"
 
 
 def check_json(value: Any, from_json: Callable[[Any], Any]) -> None:
-    """Assert that `value.to_json()` survives a file and that `from_json` reads it back.
+    """Assert that `from_json` reads `value.to_json()` from a file as an equal value.
 
     >>> from dropsmith.patterns import Bernoulli, from_json
     >>> check_json(Bernoulli(rate=0.1), from_json)
     """
     text = json.dumps(value.to_json(), allow_nan=False)
     copy = from_json(json.loads(text))
-    assert copy == value, f"{value!r} came back from its JSON as {copy!r}\n  JSON: {text}"
+    assert copy == value, f"the JSON of {value!r} was read as {copy!r}\n  JSON: {text}"
 
 
 def check_repr(value: Any, names: Mapping[str, Any]) -> None:
-    """Assert that what `repr` prints can be typed, with `names` imported, to get the value.
+    """Assert that the `repr` of a value, with `names` imported, evaluates to an equal value.
 
     >>> from dropsmith.patterns import Bernoulli
     >>> check_repr(Bernoulli(rate=0.1), {"Bernoulli": Bernoulli})
     """
     copy = eval(repr(value), dict(names))
-    assert copy == value, f"{value!r} is what it prints, but typed it is {copy!r}"
+    assert copy == value, f"the repr {value!r} evaluates to another value, {copy!r}"
 
 
 _FLOOR = 1e-5
-"""The rounding of a float32 mean, for draws that all have the same one."""
+"""The rounding of a float32 mean, for draws with equal means."""
 
 
 def check_mean(values: Sequence[Tensor], want: float, quantity: str) -> None:
-    """Assert that independent numbers have the mean `want`, to five of their standard errors.
+    """Assert that independent numbers have the mean `want`, within five standard errors.
 
     >>> check_mean([torch.tensor(number) for number in (0.9, 1.1, 1.0)], 1.0, "the mean")
     """
@@ -70,7 +70,7 @@ def check_mean(values: Sequence[Tensor], want: float, quantity: str) -> None:
 
 @contextmanager
 def record_saved_tensors() -> Iterator[list[Tensor]]:
-    """A list that fills with each tensor that operations inside the block keep for backward.
+    """A list that receives each tensor that operations in the block save for backward.
 
     >>> x = torch.ones(3, requires_grad=True)
     >>> with record_saved_tensors() as kept:

@@ -1,4 +1,4 @@
-"""The contract of every executor; inherit the class and say how yours is made."""
+"""The contract of every executor; inherit the class and define `make`."""
 
 import os
 import signal
@@ -22,13 +22,13 @@ from dropsmith.plans import Plan
 
 _LONG = 600.0
 _PATIENCE = 120.0
-"""Seconds that a new process may need to import what it runs."""
+"""Seconds for the imports of a new process."""
 
 _ACTIONS = ("score", "report", "raise", "nan", "none", "be killed", "hang", "be told", "exit")
 
 
 def do(plan: Plan, trial: TrialContext) -> float:
-    """A scoring function whose trial's seed says what it does."""
+    """A score function whose action depends on the trial's seed."""
     action = _ACTIONS[trial.seed]
     if action == "report":
         for step in range(3):
@@ -48,7 +48,7 @@ def do(plan: Plan, trial: TrialContext) -> float:
 
 
 class ExecutorContract:
-    """Tests of an executor: faults, reports, verdicts, deaths and silence.
+    """Tests of an executor: errors, reports, stops, killed processes and time limits.
 
     >>> from dropsmith.pattern_search import SerialExecutor
     >>> class TestMine(ExecutorContract):
@@ -58,31 +58,29 @@ class ExecutorContract:
     ...         return SerialExecutor(score)
 
     Attributes:
-        own_process: whether a trial runs in a process of its own, which can be killed and ended.
+        own_process: whether a trial runs in its own process, which can be killed.
     """
 
     own_process: ClassVar[bool] = True
     _executor: ClassVar[Executor | None] = None
 
     def make(self, score: Score, timeout: float | None = None) -> Executor:
-        """An executor of yours with one slot or more, and with a time limit if it can have one."""
-        raise NotImplementedError("say how your executor is made")
+        """Return your executor with a slot or more, and with the time limit if it supports one."""
+        raise NotImplementedError("define make(), which returns your executor")
 
     @classmethod
     def teardown_class(cls) -> None:
-        """Close the executor that most tests have used."""
+        """Close the executor that most tests share."""
         if cls._executor is not None:
             cls._executor.close()
             cls._executor = None
 
     def test_a_score_comes_back_under_its_number(self) -> None:
         (event,) = self._run_trials("score")
-        assert isinstance(event, TrialFinished), (
-            f"a trial that returned a score came back as {event!r}"
-        )
+        assert isinstance(event, TrialFinished), f"a trial that returned a score ended as {event!r}"
         assert event.score == 0.0
         assert event.seconds >= 0
-        assert event.worker, "it is not said which worker ran the trial"
+        assert event.worker, "the event does not name the worker of the trial"
 
     def test_a_trial_is_told_its_number_and_how_often_it_was_lost(self) -> None:
         executor = self._shared_executor()
@@ -105,16 +103,16 @@ class ExecutorContract:
             ("none", "its score is no number but a NoneType"),
         ):
             (event,) = self._run_trials(action)
-            assert isinstance(event, TrialFailed), f"{action}: came back as {event!r}"
+            assert isinstance(event, TrialFailed), f"{action}: ended as {event!r}"
             assert (event.why, event.retriable) == (reason, False), f"{action}: {event!r}"
 
     def test_a_trial_that_exits_fails_and_costs_nothing_else(self) -> None:
         exit_event, next_event = (self._run_trials(action)[0] for action in ("exit", "score"))
         assert isinstance(exit_event, TrialFailed), (
-            f"a trial that called sys.exit came back as {exit_event!r}"
+            f"a trial that called sys.exit ended as {exit_event!r}"
         )
         assert isinstance(next_event, TrialFinished), (
-            f"after one that exited, a trial came back as {next_event!r}"
+            f"after a trial that exited, the next one ended as {next_event!r}"
         )
 
     def test_a_report_waits_until_it_is_told_to_go_on(self) -> None:
@@ -123,7 +121,7 @@ class ExecutorContract:
         for step in range(3):
             reports = executor.wait(_PATIENCE)
             assert reports == [ScoreReport(0, step, step / 4)], f"report {step} came as {reports!r}"
-            assert executor.wait(0.1) == [], "a trial went on before it was told to"
+            assert executor.wait(0.1) == [], "a trial continued before it was told to"
             executor.answer(0, go_on=True)
         (event,) = _next(executor, 1)
         assert isinstance(event, TrialFinished)
@@ -134,9 +132,7 @@ class ExecutorContract:
         assert executor.wait(_PATIENCE) == [ScoreReport(0, 0, 0.0)]
         executor.answer(0, go_on=False)
         (event,) = _next(executor, 1)
-        assert isinstance(event, TrialStopped), (
-            f"a trial that was told to stop came back as {event!r}"
-        )
+        assert isinstance(event, TrialStopped), f"a trial that was told to stop ended as {event!r}"
 
     def test_a_trial_that_is_killed_costs_nothing_else(self) -> None:
         if not self.own_process:
@@ -144,14 +140,10 @@ class ExecutorContract:
         killed_event, next_event = (
             self._run_trials(action)[0] for action in ("be killed", "score")
         )
-        assert isinstance(killed_event, TrialFailed), (
-            f"a killed trial came back as {killed_event!r}"
-        )
-        assert killed_event.retriable, (
-            "a killed trial is not said to be lost, so nobody tries it again"
-        )
+        assert isinstance(killed_event, TrialFailed), f"a killed trial ended as {killed_event!r}"
+        assert killed_event.retriable, "a killed trial is not retriable, so it is not tried again"
         assert isinstance(next_event, TrialFinished), (
-            f"after a killed one, a trial came back as {next_event!r}"
+            f"after a killed trial, the next one ended as {next_event!r}"
         )
 
     def test_a_trial_that_hangs_is_ended_when_its_time_is_over(self) -> None:
@@ -160,7 +152,7 @@ class ExecutorContract:
         with self.make(do, timeout=1.0) as executor:
             pid = _hang(executor, pause=1.5)
             (event,) = _next(executor, 1)
-            assert isinstance(event, TrialFailed), f"a trial that hung came back as {event!r}"
+            assert isinstance(event, TrialFailed), f"a trial that hung ended as {event!r}"
             assert (event.why, event.retriable) == ("it took longer than 1 s", False)
             _check_gone(pid)
 
@@ -175,11 +167,11 @@ class ExecutorContract:
                     f"report {step} came as {reports!r}"
                 )
                 executor.answer(0, go_on=True)
-                if step != 1:  # a study may wait for its disk: once for a report, once for the end
+                if step != 1:  # a study may wait for its disk, at a report and the end
                     time.sleep(2.2)
             (event,) = _next(executor, 1)
             assert isinstance(event, TrialFinished), (
-                f"a trial that was in time came back as {event!r}"
+                f"a trial within its time limit ended as {event!r}"
             )
 
     def test_closing_ends_a_trial_that_runs(self) -> None:
@@ -211,24 +203,24 @@ def _job(number: int, action: str) -> Job:
 
 
 def _next(executor: Executor, least: int) -> list[TrialEnd]:
-    """The next events, which must be ends of trials."""
+    """The next events, all of which must be ends of trials."""
     ends: list[TrialEnd] = []
     while len(ends) < least:
         events = executor.wait(_PATIENCE)
-        assert events, f"nothing has happened for {_PATIENCE:g} s"
+        assert events, f"no event has arrived for {_PATIENCE:g} s"
         for event in events:
-            assert not isinstance(event, ScoreReport), f"a report that nobody waits for: {event!r}"
+            assert not isinstance(event, ScoreReport), f"an unexpected report: {event!r}"
             ends.append(event)
     return ends
 
 
 def _hang(executor: Executor, pause: float = 0.0) -> int:
-    """Begin a trial that hangs; the number of its process."""
+    """Start a trial that hangs, and return the number of its process."""
     executor.submit(_job(0, "hang"))
     (report,) = executor.wait(_PATIENCE)
-    assert isinstance(report, ScoreReport), f"instead of a report: {report!r}"
+    assert isinstance(report, ScoreReport), f"not a report: {report!r}"
     events = executor.wait(pause) if pause else []
-    assert not events, f"a trial that waits for its answer came back as {events!r}"
+    assert not events, f"a trial that waits for its answer ended as {events!r}"
     executor.answer(0, go_on=True)
     return int(report.value)
 
@@ -243,7 +235,7 @@ def _check_gone(pid: int) -> None:
         if _is_zombie(pid):
             return
         time.sleep(0.05)
-    raise AssertionError(f"the trial's process {pid} is still there")
+    raise AssertionError(f"the trial's process {pid} still runs")
 
 
 def _is_zombie(pid: int) -> bool:

@@ -18,10 +18,10 @@ from dropsmith.testing.checks import check_frozen, check_json, check_repr
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a batch: their labels, and the scores each view gave them.
+    """Rows of a batch: their labels, and their scores in each view.
 
     Args:
-        scores: `[rows, ...]` of each view; later views may have only the first rows.
+        scores: `[rows, ...]` for each view; later views may have the first rows only.
         labels: `[rows, ...]`.
     """
 
@@ -30,11 +30,11 @@ class Rows:
 
     @property
     def shared_rows(self) -> int:
-        """The number of rows that every view has."""
+        """The number of rows of every view."""
         return min(len(score) for score in self.scores)
 
     def views(self) -> Views:
-        """The views a model with these scores would give."""
+        """The views of a model with these scores."""
         batches = tuple(self.labels[: len(score)] for score in self.scores)
         return Views(
             outputs=self.scores,
@@ -44,7 +44,7 @@ class Rows:
         )
 
     def __add__(self, rows: "Rows") -> "Rows":
-        """One batch of both, with the rows that all views share in front."""
+        """The joined batch, with the rows of all views first."""
         ends = self.shared_rows, rows.shared_rows
         first, *later_scores = zip(self.scores, rows.scores, strict=True)
         return Rows(
@@ -56,18 +56,18 @@ class Rows:
 class ObjectiveContract:
     """Tests that pytest runs once for each of your `objectives`, on outputs of your kind.
 
-    All are computed in float64 on scores drawn from fixed seeds, with noise between views only.
+    Scores are float64, drawn from fixed seeds; views differ by noise.
 
     >>> from dropsmith.objectives import RDrop
     >>> class TestMine(ObjectiveContract):
     ...     objectives = [RDrop(alpha=1), RDrop(alpha=5, views=3, warmup=100)]
 
     Attributes:
-        objectives: what to test.
+        objectives: the objectives to test.
         shape: the scores of one row; by default 5 tokens and 7 classes.
-        softmax: whether the last dimension of the scores is classes, of which some can be
-            impossible; otherwise labels have the shape of the scores.
-        ignore_label: the label of an item that is not counted.
+        softmax: whether the last dimension of the scores is classes, some of which may be −inf;
+            else labels have the shape of the scores.
+        ignore_label: the label of items that are not counted.
     """
 
     objectives: ClassVar[Sequence[Objective]] = ()
@@ -84,7 +84,7 @@ class ObjectiveContract:
         return losses.tokens(output, batch)
 
     def labels(self, rows: int, generator: torch.Generator) -> Tensor:
-        """Labels of some rows, all of which are counted."""
+        """Labels of some rows, none of them ignored."""
         return torch.randint(self.shape[-1], (rows, *self.shape[:-1]), generator=generator)
 
     def test_it_is_a_frozen_value(self, objective: Objective) -> None:
@@ -101,7 +101,7 @@ class ObjectiveContract:
         counts = {objective.views_at(step) for step in range(1, 100)}
         assert min(counts) >= 1, f"{objective!r} asks for {min(counts)} views"
         assert 0 < objective.batch_fraction <= 1, (
-            f"{objective!r} has a share of {objective.batch_fraction}"
+            f"{objective!r} has batch_fraction={objective.batch_fraction}"
         )
         assert all(0 < view < max(counts) for view in objective.noise_free), (
             f"{objective!r} has noise-free views {objective.noise_free} of {max(counts)}; "
@@ -113,7 +113,7 @@ class ObjectiveContract:
         alike = Rows(tuple(rows.scores[0][: len(score)] for score in rows.scores), rows.labels)
         task = self.terms(objective, alike)["task"].value
         assert torch.equal(self.value(objective, alike), task), (
-            f"{objective!r} charges views that are equal"
+            f"{objective!r} is not zero for equal views"
         )
 
     def test_the_task_term_is_a_mean_over_views(self, objective: Objective) -> None:
@@ -128,7 +128,7 @@ class ObjectiveContract:
 
     def test_every_row_twice_changes_nothing(self, objective: Objective) -> None:
         rows = self.rows(objective, 4)
-        self._check_equal(objective, rows, rows + rows, "when every row is there twice")
+        self._check_equal(objective, rows, rows + rows, "when every row is repeated")
 
     def test_padding_changes_nothing_even_if_it_is_not_a_number(self, objective: Objective) -> None:
         rows, padding = self.rows(objective, 4), self.rows(objective, 4)
@@ -144,10 +144,10 @@ class ObjectiveContract:
         for score in rows.scores:
             score[1:2] = nan
         first, *later = self.gradients(objective, rows)
-        assert first[0].any(), f"{objective!r} has no gradient at a row that counts"
+        assert first[0].any(), f"{objective!r} has no gradient at a row that is counted"
         for gradient in (first, *later):
             assert not gradient[1:2].any(), f"{objective!r} has gradients in padding"
-            assert gradient.isfinite().all(), f"{objective!r}: padding spoils other gradients"
+            assert gradient.isfinite().all(), f"{objective!r}: padding makes gradients infinite"
 
     def test_accumulated_batches_equal_the_whole(self, objective: Objective) -> None:
         parts = [self.rows(objective, rows, seed) for seed, rows in enumerate((4, 2, 6))]
@@ -175,7 +175,7 @@ class ObjectiveContract:
         wider = Rows(tuple(more), rows.labels)
         self._check_equal(objective, rows, wider, "when impossible classes are added")
         for gradient in self.gradients(objective, wider):
-            assert gradient.isfinite().all(), f"{objective!r}: -inf scores spoil the gradient"
+            assert gradient.isfinite().all(), f"{objective!r}: -inf scores make gradients infinite"
 
     def test_huge_scores_of_half_precision_stay_finite(self, objective: Objective) -> None:
         rows = self.rows(objective, 4)
@@ -190,7 +190,7 @@ class ObjectiveContract:
         return max(range(1, 100), key=lambda step: (objective.views_at(step), -step))
 
     def rows(self, objective: Objective, rows: int, seed: int = 0) -> Rows:
-        """Random rows, each view's scores within noise of the others'."""
+        """Random rows, whose views differ by noise."""
         generator = torch.Generator().manual_seed(seed)
         draw = prod((rows, *self.shape))
         common = torch.randn(draw, generator=generator, dtype=torch.float64)
@@ -210,13 +210,13 @@ class ObjectiveContract:
         return rows.views()
 
     def value(self, objective: Objective, rows: Rows) -> Tensor:
-        """The number to minimise on these rows."""
+        """The loss on these rows."""
         return objective.total(self.terms(objective, rows), self.step(objective))
 
     def gradients(
         self, objective: Objective, rows: Rows, other_ranks: Sequence[Rows] = ()
     ) -> list[Tensor]:
-        """Gradients of the value at each view's scores; of this rank's part beside others."""
+        """Gradients of the loss by each view's scores; with other rows, of this rank's part."""
         leaves = tuple(score.detach().requires_grad_() for score in rows.scores)
         terms = self.terms(objective, Rows(leaves, rows.labels))
         further = [self.terms(objective, rank) for rank in other_ranks if rank is not rows]
@@ -227,7 +227,7 @@ class ObjectiveContract:
     def _check_equal(self, objective: Objective, rows: Rows, variant: Rows, condition: str) -> None:
         before, after = self.value(objective, rows), self.value(objective, variant)
         assert torch.isclose(before, after, rtol=1e-9), (
-            f"{objective!r} goes from {before} to {after} {condition}"
+            f"{objective!r} changes from {before} to {after} {condition}"
         )
 
 

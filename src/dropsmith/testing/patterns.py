@@ -23,23 +23,24 @@ from dropsmith.testing.checks import (
 )
 
 STEP = 1
-"""The training step at which everything is drawn."""
+"""The training step of all masks."""
 
 
 class PatternContract:
     """Tests that pytest runs once for each of your `patterns`.
 
-    A statistical test draws `draws` masks from a fixed seed and allows five standard errors, taken
-    from the spread between the masks, so it needs no tolerance and gives the same answer each run.
+    A statistical test draws `draws` masks from a fixed seed and allows five standard errors, which
+    it estimates from the masks. So it needs no tolerance, and its result is the same each time.
 
     >>> from dropsmith.patterns import Bernoulli
     >>> class TestMine(PatternContract):
     ...     patterns = [Bernoulli(rate=0.3), Bernoulli(rate=0.3, shared="time")]
 
     Attributes:
-        patterns: what to test.
-        names, sizes: the tensor at the site; patterns on words take ids of all axes but the last.
-        draws: how many masks a statistical test draws.
+        patterns: the patterns to test.
+        names, sizes: axes of the tensor at the site; patterns on words take ids of all axes but
+            the last.
+        draws: the number of masks of a statistical test.
     """
 
     patterns: ClassVar[Sequence[Pattern]] = ()
@@ -52,7 +53,7 @@ class PatternContract:
             metafunc.parametrize("pattern", type(self).patterns, ids=repr)
 
     def zeros(self, pattern: Pattern) -> float:
-        """The share of the mask that should be zero: the rate, for noise that drops."""
+        """The expected share of zeros in the mask: the rate, for patterns that drop."""
         return float(pattern.rate_at(STEP))
 
     def mask(self, pattern: Pattern, source: Source) -> Tensor:
@@ -62,7 +63,7 @@ class PatternContract:
         return pattern.draw(self._axes(), source)
 
     def drop(self, pattern: Pattern, x: Tensor, sources: Sequence[Source]) -> Tensor:
-        """`x`, which holds a view for each source, with the pattern's noise."""
+        """`x`, with a view for each source, under the pattern's noise."""
         if pattern.goes_on == "words":
             ids = self._stack([self._ids()] * len(sources))
             return pattern.drop_rows(x, ids, sources, self._rows())  # pyright: ignore
@@ -80,12 +81,12 @@ class PatternContract:
 
     def test_the_same_source_gives_the_same_mask(self, pattern: Pattern) -> None:
         first = self.mask(pattern, _source(0))
-        torch.rand(3)  # what others draw must not matter
+        torch.rand(3)  # random numbers of other code must not matter
         assert torch.equal(first, self.mask(pattern, _source(0))), f"{pattern!r} drew two masks"
 
     def test_another_source_gives_another_mask(self, pattern: Pattern) -> None:
         masks = torch.stack([self.mask(pattern, _source(seed)) for seed in range(64)])
-        assert (masks != masks[0]).any(), f"{pattern!r} drew one mask from 64 different sources"
+        assert (masks != masks[0]).any(), f"{pattern!r} drew the same mask from 64 sources"
 
     def test_the_mask_broadcasts_to_the_tensor(self, pattern: Pattern) -> None:
         mask = self.mask(pattern, _source(0))
@@ -125,7 +126,7 @@ class PatternContract:
         with record_saved_tensors() as tensors:
             self.drop(pattern, x, sources)
         large = sum(tensor.nbytes for tensor in tensors) > self_adjoint.LARGEST_MASK
-        assert not large, f"{pattern!r} keeps {[tuple(t.shape) for t in tensors]} for backward"
+        assert not large, f"{pattern!r} saves {[tuple(t.shape) for t in tensors]} for backward"
 
     def test_stacked_views_equal_views_one_by_one(self, pattern: Pattern) -> None:
         sources = [_source(0), _source(1), _source(2)]
@@ -144,7 +145,7 @@ class PatternContract:
             x = self._x().to(dtype)
             half = self.drop(pattern, x, [_source(0)])
             assert half.dtype == dtype, f"{pattern!r} turns {dtype} into {half.dtype}"
-            assert torch.equal(half == 0, mask == 0), f"{pattern!r} drops other places in {dtype}"
+            assert torch.equal(half == 0, mask == 0), f"{pattern!r} drops other units in {dtype}"
             torch.testing.assert_close(half, (x.float() * mask).to(dtype))
 
     def test_compiled_code_draws_the_same_mask(self, pattern: Pattern) -> None:
@@ -165,7 +166,7 @@ class PatternContract:
         return torch.cat(list(views), dim=self._rows())
 
     def _x(self) -> Tensor:
-        """A tensor without zeros, so that a zero in the result was dropped."""
+        """A tensor without zeros, so that every zero in the result was dropped."""
         return torch.linspace(1, 2, prod(self.sizes)).view(self.sizes)
 
     def _ids(self) -> Tensor:
@@ -180,7 +181,7 @@ class PatternContract:
             self.drop(pattern, x, sources)
         except ViewError:
             return
-        raise AssertionError(f"{pattern!r} takes several views of one parameter: raise ViewError")
+        raise AssertionError(f"{pattern!r} accepts several views of one parameter: raise ViewError")
 
 
 def _source(seed: int) -> Source:

@@ -16,7 +16,7 @@ from dropsmith.pattern_search import (
 )
 
 Make = Callable[[Space, int], Sampler]
-"""Makes a sampler of a space and a seed."""
+"""A function of a space and a seed that returns a sampler."""
 
 SPACE = ListedSpace(
     (
@@ -37,9 +37,9 @@ class SamplerContract:
     ...     samplers = [lambda space, seed: RandomSampler(space, seed=seed)]
 
     Attributes:
-        samplers: functions that make one of a space and a seed.
-        space: what they propose from.
-        trials: how many a test tells; as many as yours needs to learn from.
+        samplers: functions of a space and a seed that return a sampler.
+        space: the space of the proposals.
+        trials: the number of trials in a test; as many as your sampler needs to learn.
     """
 
     samplers: ClassVar[Sequence[Make]] = ()
@@ -54,7 +54,7 @@ class SamplerContract:
             )
 
     def score(self, proposal: Proposal) -> float:
-        """A score that prefers later values, so that there is something to learn."""
+        """A score that is lower for later values, so that a sampler can learn."""
         return sum(token * 0.5**place for place, token in enumerate(proposal.tokens))
 
     def test_every_token_is_one_of_its_choice(self, make: Make) -> None:
@@ -77,8 +77,8 @@ class SamplerContract:
         first, repeat, different = (
             self._run(make(self.space, seed), self.trials) for seed in (3, 3, 4)
         )
-        assert first == repeat, "one seed gave two searches"
-        assert first != different, "two seeds gave one search"
+        assert first == repeat, "equal seeds gave different searches"
+        assert first != different, "different seeds gave equal searches"
 
     def test_trials_asked_before_any_is_told_differ(self, make: Make) -> None:
         sampler = make(self.space, 5)
@@ -110,20 +110,20 @@ class SamplerContract:
             make(self.space, 8).restore(state)
         except ValueError:
             return
-        raise AssertionError("a snapshot of seed 7 was taken for one of seed 8")
+        raise AssertionError("a snapshot of seed 7 was loaded into a sampler of seed 8")
 
     def test_a_trial_without_a_score_teaches_nothing(self, make: Make) -> None:
-        """Only that it was tried may be remembered."""
+        """The sampler may remember only that the trial was made."""
         sampler = make(self.space, 9)
         for number in range(self.trials):
             proposal = sampler.ask(number)
-            assert proposal.version == 0, "a policy was updated by trials that all failed"
+            assert proposal.version == 0, "failed trials updated the policy"
             sampler.tell(TrialResult(number, proposal, None))
         self.space.check(sampler.ask(self.trials).tokens)
 
     def test_versions_never_go_back(self, make: Make) -> None:
         versions = [t.proposal.version for t in self._run(make(self.space, 10), self.trials)]
-        assert versions == sorted(versions), f"versions go back: {versions}"
+        assert versions == sorted(versions), f"versions decrease: {versions}"
 
     def test_trials_may_be_told_late_and_in_any_order(self, make: Make) -> None:
         sampler = make(self.space, 11)
@@ -139,7 +139,7 @@ class SamplerContract:
             make(self.space, 12).tell(TrialResult(0, Proposal(tokens), 1.0))
         except ValueError:
             return
-        raise AssertionError(f"tokens {tokens} were taken for some of {self.space!r}")
+        raise AssertionError(f"tokens {tokens} were accepted as those of {self.space!r}")
 
     def _run(self, sampler: Sampler, until: int, begin: int = 0) -> list[TrialResult]:
         return [self._tell(sampler, n, sampler.ask(n)) for n in range(begin, until)]

@@ -1,4 +1,4 @@
-"""Worker processes that outlive a job's mistakes, for comparisons and searches alike."""
+"""Worker processes for comparisons and searches; a job that fails does not end the others."""
 
 from dropsmith.workers.crew import MOST, Crew, Tell, check_count, cores, spread
 from dropsmith.workers.events import (

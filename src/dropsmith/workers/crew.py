@@ -1,8 +1,8 @@
-"""Worker processes that outlive a job's mistakes: one that dies costs its job and nothing else.
+"""Worker processes: if one dies, only its job is lost.
 
 `concurrent.futures` gives up every job when one process is killed (out of memory, a fault in a
-kernel). Here each worker has a pipe of its own, so the job it died with is known, and a new worker
-takes its place.
+kernel). Here each worker has its own pipe, so the lost job is known, and a new worker replaces the
+dead one.
 """
 
 import os
@@ -20,16 +20,16 @@ from dropsmith.workers.worker_process import Work
 
 
 class Tell(Protocol):
-    """A function that says which share of a job is done, and numbers by name if there are some."""
+    """A function that reports the finished share of a job, and numbers by name if there are any."""
 
     def __call__(self, share: float, numbers: Mapping[str, float] | None = None) -> None: ...
 
 
 MOST = 1024
-"""The largest number of processes at the same time: each takes memory of its own."""
+"""The largest number of processes at the same time; each needs memory."""
 
 _LOOK = 1.0
-"""Seconds after which a silent process is looked at: its children may hold its pipe open."""
+"""Seconds after which a silent process is checked: its children may hold its pipe open."""
 
 
 def cores() -> int:
@@ -44,11 +44,11 @@ def check_count(name: str, count: int | None, error: type[ValueError], most: int
 
     >>> check_count("workers", 0, ValueError)
     Traceback (most recent call last):
-    ValueError: workers is a whole number from 1 to 1024, or None for one a processor, got 0
+    ValueError: workers is a whole number from 1 to 1024, or None for one per processor, got 0
     """
     if count is not None and not is_count(count, 1, most):
         raise error(
-            f"{name} is a whole number from 1 to {most}, or None for one a processor, got "
+            f"{name} is a whole number from 1 to {most}, or None for one per processor, got "
             f"{excerpt(count)}"
         )
 
@@ -56,15 +56,15 @@ def check_count(name: str, count: int | None, error: type[ValueError], most: int
 class Crew:
     """Processes that each do one job at a time and are kept for the next.
 
-    A job may start processes of its own, as a `DataLoader` does. They end with the worker, when it
-    is ended or the process that holds the crew is killed. Of a worker that is itself killed nobody
-    knows them any more; torch's look for their parent, and are gone after some five seconds.
+    A job may start processes, as a `DataLoader` does. They end when the worker is ended, or when
+    the process of the crew is killed. If the worker itself is killed, they are unknown to the crew;
+    those of torch notice that their parent is gone, and end after about five seconds.
 
     Args:
-        work: a function at the top of a module, as processes start by importing it.
+        work: a function at the top of a module, because processes import it.
         processes: the number of jobs at the same time.
-        timeout: seconds after which a job's process is ended; never where None.
-        libraries: modules that jobs load beside that of `work`. On Linux they are loaded once, for
+        timeout: seconds after which a job's process is ended; None for no limit.
+        libraries: modules that jobs need beside that of `work`. On Linux they are loaded once, for
             the first crew of this process, and not by each worker.
     """
 
@@ -89,16 +89,16 @@ class Crew:
 
     @property
     def busy(self) -> int:
-        """The number of jobs at work."""
+        """The number of running jobs."""
         return len(self._busy)
 
     @property
     def free(self) -> int:
-        """The number of further jobs that may be given."""
+        """The number of idle places for jobs."""
         return self.processes - self.busy
 
     def give(self, number: int, job: Any) -> None:
-        """Let a free worker begin a job, to which events refer by `number`."""
+        """Start a job on an idle worker; its events have this `number`."""
         if not self.free:
             raise RuntimeError(f"all {self.processes} workers are busy")
         worker = self._idle_worker() or Worker(self.work, self.libraries)
@@ -106,11 +106,11 @@ class Crew:
         worker.give(job, self.timeout)
 
     def answer(self, number: int, reply: Any) -> None:
-        """Answer the question of job `number`; its time goes on from here."""
+        """Answer the question of job `number`, whose time limit continues from here."""
         self._busy[number].answer(reply)
 
     def wait(self, timeout: float | None = None) -> list[Event]:
-        """The events since the last call, as soon as there is one; none after `timeout` seconds."""
+        """Wait for events, and return those since the last call; none after `timeout` seconds."""
         until = None if timeout is None else monotonic() + timeout
         while self._busy:
             events = self._look(_earliest([_remaining(until), self._until_overdue(), _LOOK]))
@@ -124,7 +124,7 @@ class Crew:
             self._idle.pop().stop()
 
     def close(self) -> None:
-        """End every worker, whatever it is doing."""
+        """End every worker, also with a running job."""
         workers = [*self._busy.values(), *self._idle]
         self._busy, self._idle = {}, []
         for worker in workers:
@@ -179,15 +179,15 @@ def spread(
     processes: int,
     libraries: Sequence[str] = (),
 ) -> Generator[JobProgress | Done | Died, None, None]:
-    """Do every job in one of some processes, and yield each event as it happens.
+    """Run every job in one of several processes, and yield each event as it happens.
 
-    Closing the iterator, or an interrupt in the middle of it, ends all processes.
+    Closing the iterator, or an interrupt, ends all processes.
 
     Args:
-        work: a function at the top of a module, as processes start by importing it.
-        jobs: picklable values, begun in this order.
+        work: a function at the top of a module, because processes import it.
+        jobs: picklable values, started in this order.
         processes: the number of jobs at the same time.
-        libraries: modules that jobs load, as in `Crew`.
+        libraries: modules that jobs need, as in `Crew`.
     """
     waiting = iter(enumerate(jobs))
     with Crew(work, processes, libraries=libraries) as crew:
@@ -196,7 +196,7 @@ def spread(
         while crew.busy:
             for event in crew.wait():
                 if not isinstance(event, JobProgress | Done | Died):
-                    raise TypeError(f"a job of a list has nobody to ask, but: {event!r}")
+                    raise TypeError(f"a job of `spread` cannot ask questions, got {event!r}")
                 yield event
                 if not isinstance(event, JobProgress):
                     _give_next(crew, next(waiting, None))

@@ -1,4 +1,4 @@
-"""The events of a job while a worker has it."""
+"""The events of a job on a worker."""
 
 import errno
 import re
@@ -11,10 +11,10 @@ from dropsmith.files import is_temporary, system_fault
 
 @dataclass(frozen=True)
 class JobProgress:
-    """Job number `job` is done to this share.
+    """Job number `job` has finished this share of its work.
 
     Args:
-        numbers: what it says of itself, by name.
+        numbers: numbers that the job reports, by name.
     """
 
     job: int
@@ -24,7 +24,7 @@ class JobProgress:
 
 @dataclass(frozen=True)
 class JobQuestion:
-    """Job number `job` asks a question, and waits for the answer."""
+    """Job number `job` asks a question and waits for the answer."""
 
     job: int
     question: Any
@@ -32,7 +32,7 @@ class JobQuestion:
 
 @dataclass(frozen=True)
 class Done:
-    """Job number `job` came back with a result."""
+    """Job number `job` returned a result."""
 
     job: int
     result: Any
@@ -40,10 +40,10 @@ class Done:
 
 @dataclass(frozen=True)
 class Died:
-    """The process doing job number `job` ended with this code (negative: the signal).
+    """The process of job number `job` ended with this exit code (negative: a signal).
 
     Args:
-        began: whether it had begun the job, rather than failed to load what the job needs.
+        began: whether the job had started; False if the process could not load its modules.
     """
 
     job: int
@@ -53,7 +53,7 @@ class Died:
 
 @dataclass(frozen=True)
 class Overdue:
-    """Job number `job` took longer than it may, so its process was ended."""
+    """Job number `job` exceeded its time limit, so its process was ended."""
 
     job: int
     seconds: float
@@ -63,17 +63,17 @@ Event = JobProgress | JobQuestion | Done | Died | Overdue
 
 
 TRIES = 3
-"""The number of times a job is begun that was lost by a fault from outside."""
+"""The number of attempts at a job that is lost by a fault of the machine."""
 
 _IN_WORDS = re.compile(
     r"can't allocate memory|not enough memory: you tried to allocate|CUDA out of memory"
     r"|DataLoader worker \(pid.*\) (is killed|exited unexpectedly)"
 )
-"""What torch says of memory and of killed processes in a plain `RuntimeError`."""
+"""Messages of torch about memory and killed processes, which are plain `RuntimeError`s."""
 
 
 def is_from_outside(error: BaseException) -> bool:
-    """True if the disk, the memory or another process failed, and not the code that was run.
+    """True if disk, memory or another process failed, and not the code of the job.
 
     >>> is_from_outside(MemoryError()), is_from_outside(ZeroDivisionError())
     (True, False)
@@ -95,8 +95,8 @@ def exit_reason(code: int | None) -> str:
     """The exit code of a process in words (negative: the signal).
 
     >>> exit_reason(-9)
-    'signal 9: killed, perhaps for want of memory'
+    'signal 9: killed, perhaps because memory ran out'
     """
     if code == -9:
-        return "signal 9: killed, perhaps for want of memory"
+        return "signal 9: killed, perhaps because memory ran out"
     return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"

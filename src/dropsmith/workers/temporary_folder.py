@@ -1,7 +1,7 @@
-"""The folder for the sockets of workers: it is named after its process, so that it is cleared away.
+"""The folder for the sockets of workers, which is named after its process.
 
-`multiprocessing` makes a folder that goes with its process, unless that is killed. What was left
-so is removed when workers start again.
+`multiprocessing` removes its folder when its process ends, but not when it is killed. Folders of
+killed processes are removed when workers start again.
 """
 
 import os
@@ -22,7 +22,7 @@ _AFTER_ALL_ELSE = -1000
 
 @contextmanager
 def folder_of_process() -> Iterator[None]:
-    """Let `multiprocessing` make its folder for sockets inside one that is named after the process.
+    """Let `multiprocessing` put its folder for sockets into one named after the process.
 
     Raises:
         OSError: no folder can be made.
@@ -42,7 +42,7 @@ def folder_of_process() -> Iterator[None]:
 
 
 def _remove_left(place: Path) -> None:
-    """Remove the folders of processes of this machine that are gone."""
+    """Remove the folders of processes of this machine that have ended."""
     for folder in place.glob(f"dropsmith-{_machine()}-*"):
         match = _NAME.fullmatch(folder.name)
         if match is not None and not folder.is_symlink() and not _lives(int(match[2]), folder):
@@ -50,12 +50,12 @@ def _remove_left(place: Path) -> None:
 
 
 def _machine() -> str:
-    # Containers may share a folder for temporary files, but see no process of each other.
+    # Containers may share the temporary folder, but do not see each other's processes.
     return f"{crc32(socket.gethostname().encode()):08x}"
 
 
 def _lives(process: int, folder: Path) -> bool:
-    """True if a process is there that may have made a folder, and has not merely its number."""
+    """True if the process of a folder still runs, and its number is not that of a later one."""
     import psutil
 
     try:

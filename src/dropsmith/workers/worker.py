@@ -1,7 +1,7 @@
-"""A worker process as its crew sees it: its pipe, and the time that its job may still take.
+"""A worker process on the side of its crew: its pipe, and the time limit of its job.
 
-A job's time is that between what its worker has sent, however late it is read here, and without
-its waits for answers.
+The time of a job is measured between the messages of its worker, even if they are read late, and
+without its waits for answers.
 """
 
 import multiprocessing
@@ -28,41 +28,41 @@ from dropsmith.workers.worker_process import (
 )
 
 _END_TIMEOUT = 5.0
-"""Seconds that a process has to end by itself."""
+"""Seconds that a process gets to end by itself."""
 
 _START_TIMEOUT = 120.0
-"""Seconds beyond its time that a job has until it begins: a process imports first."""
+"""Seconds that a job gets before it starts, beyond its limit, for the imports of its process."""
 
 _EVENTS = {"question": JobQuestion, "done": Done}
 
 
 def _context(work: Work, libraries: Sequence[str]) -> BaseContext:
-    """Processes are forked from one that has loaded the libraries, where the system is Linux.
+    """The way to start processes: on Linux, forks of a process that has loaded the libraries.
 
-    It is started at the first worker, and loads what that needs. Elsewhere, and where it cannot be
-    started, each process loads them anew.
+    That process starts with the first worker. On other systems, and if it cannot be started, each
+    process loads the libraries anew.
     """
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     function = work.func if isinstance(work, partial) else work
-    # Not `__main__`, which may do work: each process loads it for itself.
+    # Not `__main__`, which may run code: each process loads it itself.
     modules = [__name__, *{function.__module__} - {"__main__"}, *libraries]
     context.set_forkserver_preload(modules)
     try:
         with interrupts_held(), _installed_modules_alone(), folder_of_process():
             forkserver.ensure_running()
     except OSError as error:  # such as that of a folder for temporary files with a long name
-        print(f"workers load their libraries one by one: {error}", file=sys.stderr)
+        print(f"dropsmith: each worker loads its libraries itself: {error}", file=sys.stderr)
         return multiprocessing.get_context("spawn")
     return context
 
 
 @contextmanager
 def _installed_modules_alone() -> Iterator[None]:
-    """Python that is started in here does not look for modules in the working directory.
+    """Processes of Python that start in the block do not import from the working directory.
 
-    What lies there may have the name of a library, and would be run by all workers.
+    A file there may have the name of a library, and all workers would run it.
     """
     before = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"
@@ -83,11 +83,11 @@ def _start(context: Any, arguments: tuple[Any, ...]) -> BaseProcess:
 
 
 class Worker:
-    """A process, its pipe, and the time at which its job is overdue.
+    """A process, its pipe, and the deadline of its job.
 
     Args:
-        work: does one job.
-        libraries: modules that jobs load, beside that of `work`.
+        work: runs one job.
+        libraries: modules that jobs need beside that of `work`.
     """
 
     def __init__(self, work: Work, libraries: Sequence[str] = ()) -> None:
@@ -98,8 +98,8 @@ class Worker:
         arguments = modules, far_end, work, start_method, dict(os.environ)
         try:
             self.process = _start(context, arguments)
-        except (EOFError, ConnectionError) as error:  # the process to fork from has died
-            print(f"a worker loads its libraries by itself: {error!r}", file=sys.stderr)
+        except (EOFError, ConnectionError) as error:  # the process that is forked has died
+            print(f"dropsmith: a worker loads its libraries itself: {error!r}", file=sys.stderr)
             self.process = _start(multiprocessing.get_context("spawn"), arguments)
         far_end.close()
         self.began, self.due, self.time_left = False, None, None
@@ -115,13 +115,13 @@ class Worker:
         self.send(reply)
 
     def send(self, message: Any) -> None:
-        with suppress(BrokenPipeError, ConnectionResetError):  # read() then finds it dead
+        with suppress(BrokenPipeError, ConnectionResetError):  # `read` then sees that it is dead
             self.pipe.send(message)
 
     def read(self, number: int) -> Event | None:
         code = (
             self.process.exitcode
-        )  # read first: all that it sent before its end is then in the pipe
+        )  # read before: the pipe then has all messages from before its end
         try:
             if not self.pipe.poll():
                 return None if code is None else Died(number, code, self.began)
@@ -133,7 +133,7 @@ class Worker:
             self.began = True
             self.due = None if self.timeout is None else self.sent_at + self.timeout
             return None
-        if kind == "question":  # how long it waits for an answer is not its fault
+        if kind == "question":  # its wait for an answer does not count
             self.time_left = None if self.due is None else max(0.0, self.due - self.sent_at)
             self.due = None
         if kind == "progress":
@@ -141,13 +141,13 @@ class Worker:
         return _EVENTS[kind](number, content)
 
     def late(self, now: float) -> bool:
-        """True if its time is over, and all that it sent before is read."""
+        """True if its deadline is over, and all its earlier messages are read."""
         if self.due is None or self.due > now:
             return False
         return self.sent_at > self.due or not self.pipe.poll()
 
     def end(self) -> None:
-        """Ask it to end; it need not have when this returns."""
+        """Ask the process to end, without waiting."""
         if self.process.exitcode is None:
             self.descendants += descendants_of(self.process.pid)
         self.process.terminate()

@@ -1,4 +1,4 @@
-"""The inside of a worker process: it does jobs, one after the other, until its pipe is closed."""
+"""The code of a worker process, which runs jobs one after the other until its pipe is closed."""
 
 import os
 import signal
@@ -15,14 +15,14 @@ import psutil
 from dropsmith.user_code import SentModules
 
 GONE = 70
-"""The exit code of a worker whose parent is gone."""
+"""The exit code of a worker whose parent has ended."""
 
 
 class Line:
-    """The line of a job to the process that gave it.
+    """The connection of a job to the process of its crew.
 
-    A call with a share sends how much of the job is done, and numbers by name where there are
-    some, and goes on; `ask` waits for an answer.
+    A call sends the finished share of the job, and numbers by name if there are any; `ask` waits
+    for an answer.
     """
 
     def __init__(self, pipe: Connection) -> None:
@@ -32,17 +32,17 @@ class Line:
         self.send("progress", (share, dict(numbers or {})))
 
     def ask(self, question: Any) -> Any:
-        """Ask the other side, and wait for its answer."""
+        """Send a question, and wait for its answer."""
         self.send("question", question)
         return self._pipe.recv()
 
     def send(self, kind: str, content: Any) -> None:
-        """Send an event with its time, by a clock that all processes of a machine share."""
+        """Send an event with its time, by the clock that all processes of a machine share."""
         self._pipe.send((kind, content, monotonic()))
 
 
 Work = Callable[[Any, Line], Any]
-"""Does one job, and may speak while it runs."""
+"""Runs one job, which may use its connection."""
 
 
 def serve(
@@ -52,26 +52,26 @@ def serve(
     start_method: str | None,
     environment: Mapping[str, str],
 ) -> None:
-    """Do jobs from `pipe` until it is closed; end at once if the parent is killed.
+    """Run jobs from `pipe` until it is closed; end at once if the parent is killed.
 
     Args:
-        modules: of the user's own code, of whose objects `work` and jobs may be made. They come
-            first, since they are imported as they are unpickled.
-        pipe: to whoever gives the jobs.
-        work: does one.
-        start_method: how a job's own processes start where it does not say; None for the default.
-        environment: the variables of the parent, which may have set some since its first worker.
+        modules: the modules of the user's code that `work` and jobs need. They are the first
+            argument because unpickling imports them.
+        pipe: the connection to the crew.
+        work: runs one job.
+        start_method: the default way in which a job's own processes start; None for Python's.
+        environment: the environment variables of the parent.
     """
-    # An interrupt at the terminal reaches every process; the parent alone decides what it means.
+    # An interrupt at the terminal reaches every process, but the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _let_interrupts_through()
     os.environ.clear()
     os.environ.update(environment)
-    current_process().daemon = False  # a daemon has no children, and jobs may load data in some
-    set_start_method(start_method, force=True)  # and not as this process was started
+    current_process().daemon = False  # a daemon may not start processes, and jobs may
+    set_start_method(start_method, force=True)  # not the method of this process
     Thread(target=_end_with_parent, daemon=True).start()
     line = Line(pipe)
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone: so go
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent has ended
         while True:
             job = pipe.recv()
             line.send("begin", None)
@@ -80,7 +80,7 @@ def serve(
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Hold interrupts back from a process that is started in here until it can ignore them."""
+    """Block interrupts for a process that starts in the block until it can ignore them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -92,13 +92,13 @@ def interrupts_held() -> Iterator[None]:
 
 
 def _let_interrupts_through() -> None:
-    # Processes that a job starts inherit the mask, and are to be stoppable.
+    # Processes of a job inherit the mask of signals, and must be stoppable.
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _end_with_parent() -> NoReturn:
-    # A job may not look at its pipe for an hour, and would compete with the run that is resumed.
+    # A job may not use its pipe for an hour, and would run beside its own resumed run.
     parent = parent_process()
     assert parent is not None
     wait([parent.sentinel])
@@ -109,14 +109,14 @@ def _end_with_parent() -> NoReturn:
 
 
 def descendants_of(process: int | None) -> list[psutil.Process]:
-    """The children of a process and theirs, while it lives: later nobody knows whose they were."""
+    """The descendants of a process, which are unknown once it has ended."""
     with suppress(psutil.Error):
         return psutil.Process(process).children(recursive=True)
     return []
 
 
 def end_all(processes: Iterable[psutil.Process]) -> None:
-    """End each at once; another process that has got its number since is left alone."""
+    """Kill each process; a later process with the same number is left alone."""
     for process in processes:
         with suppress(psutil.Error):
             process.kill()
