@@ -81,7 +81,7 @@ class Problem:
             config=values["config"],
             seeds=values["seeds"],
             loss=values["loss"],
-            space=space_from_json(values["the space"]),
+            space=space_from_json(values["space"]),
             environment=values.get("environment", {}),
         )
         if problem.id != values["id"]:
@@ -182,7 +182,8 @@ def _check_same(earlier: Problem, problem: Problem, folder: Path) -> None:
     short = first in old and not isinstance(old[first], dict)
     values = f": {excerpt(old[first])}, not {excerpt(new.get(first))}" if short else ""
     raise SearchError(
-        f"the searches in {folder} have another {first}{values}\n  keep these apart: --out DIR"
+        f"the searches in {folder} differ from this one in {first}{values}\n"
+        "  keep these apart: --out DIR"
     )
 
 
