@@ -33,7 +33,7 @@ def test_a_folder_holds_searches_of_one_problem(tmp_path):
     with pytest.raises(SearchError, match=r"differ from this one in seeds: 1, not 2\n.*--out DIR"):
         problem(seeds=2).bind(tmp_path)
     config = problem().config
-    with pytest.raises(SearchError, match="another limit: 60, and now 50"):
+    with pytest.raises(SearchError, match="differ from this one in limit: 60, not 50"):
         problem(config=config | {"limit": 50}).bind(tmp_path)
 
 
