@@ -21,6 +21,7 @@ from dropsmith.compare import Comparison
 from dropsmith.errors import DataError
 from dropsmith.pattern_search import Progress
 from dropsmith.record import Record
+from dropsmith.report import Place
 from learn.small import searched, searches, trial
 
 SOURCE = Path(dropsmith.__file__).parent
@@ -134,7 +135,7 @@ def test_a_comparison_of_such_methods_is_shown(name, tmp_path, monkeypatch, caps
 @pytest.mark.parametrize("name", NAMES)
 def test_a_search_in_a_folder_of_such_a_name_is_shown(name, tmp_path, capsys):
     found = searches(searched(trial(0, score=0.5)))
-    _searches.show(found, None, Path(name), tmp_path / "report.html")
+    _searches.show(found, None, Place(folder=Path(name)), tmp_path / "report.html")
     assert f"{Path(name) / 'plan.json'}" in capsys.readouterr().out
 
 

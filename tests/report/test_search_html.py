@@ -62,7 +62,7 @@ def test_it_says_what_a_score_is_and_that_the_test_set_was_not_looked_at(html):
 
 
 def test_it_says_how_to_make_each_search_again(html):
-    options = "--budget 2 --limit 60</code>"
+    options = "--space units --budget 2 --limit 60</code>"
     assert f"dropsmith search digits --trials 12 --sampler controller {options}" in html
     assert f"dropsmith search digits --trials 1 --sampler random {options}" in html
 

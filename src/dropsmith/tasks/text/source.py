@@ -179,7 +179,10 @@ class TextSource:
         rows = table_rows(
             path, options.bounds, delimiter=options.delimiter, encoding=options.encoding
         )
-        return (column_named(path, next(iter(rows))[1], self.text), *second)
+        first = next(iter(rows), None)
+        if first is None:
+            raise DataError(f"no rows in {path}")
+        return (column_named(path, first[1], self.text), *second)
 
 
 @dataclass(frozen=True, kw_only=True)
