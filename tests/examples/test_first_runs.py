@@ -14,6 +14,8 @@ import dropsmith as ds
 from dropsmith.cli import main
 from examples.fresh_environment import Environment
 
+pytestmark = pytest.mark.slow
+
 FAST = (
     "--with dropout,gaussian --trials 1 --rates 0.2 --seeds 3 --samples 8 --folder . --processes 1"
 )

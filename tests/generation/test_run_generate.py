@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("transformers")
 
 from dropsmith.errors import NoiseError

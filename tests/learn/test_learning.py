@@ -15,6 +15,8 @@ from dropsmith.plans.rule import rule
 from dropsmith.record import Record
 from learn.small import DIGITS, SETUP, SPACE, problem
 
+pytestmark = pytest.mark.slow
+
 
 def run(folder, trials=3, **change):
     return learn(SETUP, folder, trials=trials, executor="serial", **change)

@@ -20,6 +20,8 @@ from dropsmith.train.checkpoint import FILE, Checkpoint, Saving, write
 from dropsmith.train.state import State
 from dropsmith.train.step import Stepper
 
+pytestmark = pytest.mark.slow
+
 IDENTITY = {"config": {"seed": 1, "sizes": (2, 3)}, "data_sha256": "ab"}
 
 

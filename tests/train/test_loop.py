@@ -18,6 +18,8 @@ from dropsmith.train import Saving, evaluate, loop, run, task_and_data, train
 from dropsmith.train.checkpoint import FILE
 from train.setups import SHORT, digits
 
+pytestmark = pytest.mark.slow
+
 NEVER = Saving(seconds=1e9)
 
 

@@ -9,6 +9,8 @@ from dropsmith.tasks.text.parts import partition
 from dropsmith.tasks.text.sentences import MRPC, QNLI, RTE, STSB, WNLI
 from dropsmith.train import train
 
+pytestmark = pytest.mark.slow
+
 OF_VALUES = ("mse", "rmse", "mae", "r2")
 OF_CLASSES = ("nll", "accuracy", "calibration_error", "macro_f1", "weighted_f1", "auroc")
 SOURCES = {task.name: task.source for task in (MRPC, QNLI, RTE, STSB, WNLI)}
