@@ -3,8 +3,6 @@
 import pytest
 import torch
 
-pytestmark = pytest.mark.slow
-
 pytest.importorskip("transformers")
 
 from dropsmith.errors import NoiseError
