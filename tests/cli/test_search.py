@@ -153,7 +153,7 @@ def test_rules_of_ones_own_stand_beside_what_is_searched(run):
     assert Plan.load("here/plan.json").rules[:1] == own.rules
     code, _, err = run(f"{SHORT} --trials 1 --sampler random --out here")
     assert code == 2
-    assert "with another plan" in err
+    assert "differ from this one in plan" in err
 
 
 def test_report_writes_the_page_of_a_search_again_and_fills_a_document(run):
