@@ -43,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.data in WRITERS:
         data, new = WRITERS[args.data](args.folder)
         options = [*OPTIONS[args.data].split(), *options]
-    runs, predictions = args.folder / "runs" / data.name, args.folder / "predictions.csv"
+    runs = args.folder / "runs" / data.name
+    predictions = args.folder / f"{data.stem}_predictions.csv"
     dropsmith("compare", data, *options, "--out", runs)
     record = answer(Comparison.load(runs)).record
     if record is None:

@@ -55,7 +55,8 @@ class Run:
         self.output = (folder / "output.txt").read_text()
         self.words = " ".join(self.output.split())
         assert "Traceback" not in self.output, self.output
-        with (folder / "predictions.csv").open(newline="") as file:
+        (predictions,) = folder.glob("*_predictions.csv")
+        with predictions.open(newline="") as file:
             self.rows = list(csv.DictReader(file))
 
     @property
