@@ -67,6 +67,7 @@ def test_digits_have_a_space_of_tilings_over_both_resolutions():
     assert {choice.name.split(".")[0] for choice in made.space.choices} == {"8x8", "4x4"}
     assert (made.seeds, made.loss, made.task) == (2, "nll", "digits")
     assert made.environment["data_given"] is False
+    assert made.environment["space_kind"] == "conv"
     assert json.dumps(made.to_json())
 
 

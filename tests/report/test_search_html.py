@@ -19,9 +19,10 @@ from report.retrained import retrained
 from report.test_comparison_html import Outline
 
 TRIALS = [trial(n, (n % 3, n % 2, n % 3), 1 / (n + 1)) for n in range(12)]
+CONV = problem().environment | {"space_kind": "conv"}
 CONFIG = problem().config | {"budget": replace(DIGITS.budget, epochs=2).to_json()}
 FOUND = searches(
-    searched(*TRIALS), searched(trial(0, (1, 0, 1), 0.5), sampler="random"), config=CONFIG
+    searched(*TRIALS), searched(trial(0, (1, 0, 1), 0.5), sampler="random"), config=CONFIG, environment=CONV
 )
 
 
@@ -62,7 +63,7 @@ def test_it_says_what_a_score_is_and_that_the_test_set_was_not_looked_at(html):
 
 
 def test_it_says_how_to_make_each_search_again(html):
-    options = "--space units --budget 2 --limit 60</code>"
+    options = "--space conv --budget 2 --limit 60</code>"
     assert f"dropsmith search digits --trials 12 --sampler controller {options}" in html
     assert f"dropsmith search digits --trials 1 --sampler random {options}" in html
 
@@ -76,9 +77,16 @@ def test_of_a_recipe_it_says_what_was_typed_and_where_data_is_looked_for():
 
 def test_what_no_command_says_has_none():
     config = problem().config | {"budget": problem().config["budget"] | {"weight_decay": 0.5}}
-    html = search_page(searches(FOUND.runs[0], config=config))
+    html = search_page(searches(FOUND.runs[0], config=config, environment=CONV))
     assert "dropsmith search digits" not in html
-    assert "call dropsmith.learn.learn with the configuration in problem.json" in html
+    assert "Its models are trained with a budget that no option" in html
+    assert "call dropsmith.learn.learn with the problem in problem.json" in html
+
+
+def test_a_space_written_by_hand_has_no_command():
+    html = search_page(searches(FOUND.runs[0], config=CONFIG))
+    assert "dropsmith search digits" not in html
+    assert "Its space of plans was written by hand" in html
 
 
 def test_it_says_how_many_trials_stand_behind_each_method():

@@ -125,9 +125,10 @@ def problem_of(setup: Setup, seeds: int, kind: str = "auto") -> Problem:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(setup.seed)
         model = task.model(data)
-    space = space_of(model, data.train.rows(slice(0, _ROWS)), kind)
+    kind, space = _kind_and_space(model, data.train.rows(slice(0, _ROWS)), kind)
     circumstances = describe_environment(data, torch.device("cpu")) | {
-        "data_given": setup.data_given
+        "data_given": setup.data_given,
+        "space_kind": kind,
     }
     if (model_sha256 := model_hash(setup.model, data)) is not None:
         circumstances["model_sha256"] = model_sha256
@@ -152,17 +153,22 @@ def space_of(model: torch.nn.Module, batch: Any, kind: str = "auto") -> Space:
     Raises:
         SearchError: the model has none of these, or no space is of this kind.
     """
+    return _kind_and_space(model, batch, kind)[1]
+
+
+def _kind_and_space(model: torch.nn.Module, batch: Any, kind: str) -> tuple[str, Space]:
+    """A space, and the kind that makes it again."""
     if kind != "auto":
         if kind not in _SPACES:
             raise SearchError(
                 f"no space is called {excerpt(kind)}\n  spaces: {', '.join(KINDS)}"
                 + did_you_mean(kind, KINDS)
             )
-        return _SPACES[kind](model, batch)
+        return kind, _SPACES[kind](model, batch)
     reasons: list[str] = []
-    for make in _SPACES.values():
+    for name, make in _SPACES.items():
         try:
-            return make(model, batch)
+            return name, make(model, batch)
         except DropsmithError as error:
             reasons.append(str(error).partition("\n")[0])
     raise SearchError(

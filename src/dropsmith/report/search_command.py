@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dropsmith.learn import FILE, FIXED_PLAN, PLAN, Searches, SearchRun
-from dropsmith.pattern_search import ConvSpace, ListedSpace, SequenceSpace
+from dropsmith.pattern_search import ConvSpace, SequenceSpace
 from dropsmith.report.html import code, paragraph
 from dropsmith.report.reproduce_command import (
     Place,
@@ -19,22 +19,30 @@ from dropsmith.report.reproduce_command import (
 )
 from dropsmith.tasks import TASKS
 
-_SPACES = {ConvSpace: "conv", SequenceSpace: "sequence", ListedSpace: "units"}
+_SPACES = {ConvSpace: "conv", SequenceSpace: "sequence"}
 
 
 def search_command_html(search: SearchRun, searches: Searches, place: Place | None = None) -> str:
     """The command on the page, or a paragraph where no command has all settings."""
     if has_command(search, searches):
         return code(search_command(search, searches, place))
+    if _space_kind(searches) is None:
+        reason = "Its space of plans was written by hand, and no option of dropsmith search reads it."
+    else:
+        reason = "Its models are trained with a budget that no option of dropsmith search sets."
     return paragraph(
-        "Its models are trained with a budget that no option of dropsmith search sets. To search "
-        f"again, call dropsmith.learn.learn with the configuration in {FILE}."
+        f"{reason} To search again, call dropsmith.learn.learn with the problem in {FILE}."
     )
 
 
 def has_command(search: SearchRun, searches: Searches) -> bool:
-    """Say whether a command makes a search again: a recipe's, or one on its task's budget."""
-    return bool(search.command_words) or _has_task_budget(searches)
+    """Say whether a command makes a search again.
+
+    A recipe's does, and `dropsmith search` where the budget is the task's own and the space is
+    one that `--space` names.
+    """
+    has_options = _has_task_budget(searches) and _space_kind(searches) is not None
+    return bool(search.command_words) or has_options
 
 
 def search_command(
@@ -100,7 +108,7 @@ def _settings(search: SearchRun, searches: Searches, place: Place, trials: int |
     options: dict[str, Any] = {
         "--trials": trials or 1 + max(trial.proposal_index for trial in search.trials),
         "--sampler": search.sampler,
-        "--space": _SPACES.get(type(problem.space)),
+        "--space": _space_kind(searches),
         "--seeds-per-plan": problem.seeds if problem.seeds > 1 else None,
         "--pruner": search.pruner,
         "--budget": config["budget"]["epochs"],
@@ -114,6 +122,12 @@ def _settings(search: SearchRun, searches: Searches, place: Place, trials: int |
         "--seed": search.seed or None,
     }
     return option_words(options)
+
+
+def _space_kind(searches: Searches) -> str | None:
+    """The word of `--space` that makes the space, or None for a space written by hand."""
+    problem = searches.problem
+    return problem.environment.get("space_kind") or _SPACES.get(type(problem.space))
 
 
 def _folder(search: SearchRun, config: dict[str, Any]) -> Path:
