@@ -22,7 +22,10 @@ TRIALS = [trial(n, (n % 3, n % 2, n % 3), 1 / (n + 1)) for n in range(12)]
 CONV = problem().environment | {"space_kind": "conv"}
 CONFIG = problem().config | {"budget": replace(DIGITS.budget, epochs=2).to_json()}
 FOUND = searches(
-    searched(*TRIALS), searched(trial(0, (1, 0, 1), 0.5), sampler="random"), config=CONFIG, environment=CONV
+    searched(*TRIALS),
+    searched(trial(0, (1, 0, 1), 0.5), sampler="random"),
+    config=CONFIG,
+    environment=CONV,
 )
 
 

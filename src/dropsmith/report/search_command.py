@@ -27,7 +27,9 @@ def search_command_html(search: SearchRun, searches: Searches, place: Place | No
     if has_command(search, searches):
         return code(search_command(search, searches, place))
     if _space_kind(searches) is None:
-        reason = "Its space of plans was written by hand, and no option of dropsmith search reads it."
+        reason = (
+            "Its space of plans was written by hand, which no option of dropsmith search reads."
+        )
     else:
         reason = "Its models are trained with a budget that no option of dropsmith search sets."
     return paragraph(
