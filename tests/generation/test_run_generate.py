@@ -82,6 +82,14 @@ def test_masks_of_every_pattern_hold_over_the_steps(name):
         torch.testing.assert_close(written.log_probs, expected, atol=2e-6, rtol=0)
 
 
+def test_a_module_that_encoder_and_decoder_share_has_a_mask_for_each():
+    model, plan = t5().double(), Plan(rule("encoder.embed_tokens", Bernoulli(rate=0.4)))
+    model.decoder.embed_tokens = model.encoder.embed_tokens
+    written = generate(model, PROMPTS, 3, max_new_tokens=LENGTH, plan=plan)
+    expected = log_probs_by_hand(model, PROMPTS, written, LENGTH, plan=plan)
+    torch.testing.assert_close(written.log_probs, expected, atol=2e-6, rtol=0)
+
+
 def test_the_installed_plan_is_the_noise():
     model, plan = gpt2(rate=0.0), PLANS["shared over time"]
     given = generate(model, PROMPTS, 3, max_new_tokens=4, plan=plan)
