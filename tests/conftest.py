@@ -48,3 +48,12 @@ def seeded_on_gpus(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seeds: list[int] = []
     monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
     return seeds
+
+
+@pytest.fixture
+def undrawn_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages whose pictures are empty: for tests of their words, since drawing takes seconds."""
+    from dropsmith.report import inline_svg
+
+    empty = '<svg xmlns="http://www.w3.org/2000/svg" width="1pt" height="1pt"></svg>'
+    monkeypatch.setattr(inline_svg, "svg", lambda figure: empty)

@@ -1,6 +1,7 @@
 """The rooms of the house stand in a line: each uses only those before it."""
 
 import ast
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -38,11 +39,18 @@ ROOMS = [
 ]
 
 
+@cache
+def import_statements(path: Path) -> tuple[tuple[ast.ImportFrom, ...], tuple[str, ...]]:
+    """The `from` statements of a file, and the modules that it imports whole."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    named = tuple(node for node in nodes if isinstance(node, ast.ImportFrom))
+    plain = tuple(alias.name for n in nodes if isinstance(n, ast.Import) for alias in n.names)
+    return named, plain
+
+
 def imports_of(path: Path) -> set[str]:
-    tree = ast.parse(path.read_text())
-    named = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    plain = [alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names]
-    modules = [node.module or "" for node in named] + plain
+    named, plain = import_statements(path)
+    modules = [*(node.module or "" for node in named), *plain]
     found = {m.split(".")[1] for m in modules if m.startswith("dropsmith.")}
     for node in named:
         if node.module == "dropsmith":
@@ -74,15 +82,9 @@ def test_a_room_uses_only_the_rooms_before_it():
 def private_imports(path: Path) -> list[str]:
     """What a file imports from behind another room's `_`; recipes are a room of their own here."""
     own = room_of(path) if path.is_relative_to(SOURCE) else None
-    tree = ast.parse(path.read_text())
-    plain = [alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names]
-    named = [
-        f"{node.module}.{alias.name}"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    ]
-    other = [name for name in plain + named if name.startswith("dropsmith.") and "._" in name]
+    statements, plain = import_statements(path)
+    named = [f"{node.module}.{alias.name}" for node in statements for alias in node.names]
+    other = [name for name in [*plain, *named] if name.startswith("dropsmith.") and "._" in name]
     return [name for name in other if name.split(".")[1] not in (own, "_version", "__version__")]
 
 
@@ -95,11 +97,8 @@ def test_a_room_enters_another_by_its_public_doors():
 def imports_past_a_door(path: Path) -> list[str]:
     """The modules inside other rooms that a file names, where the room itself would do."""
     room = room_of(path) if path.is_relative_to(SOURCE) else None
-    tree = ast.parse(path.read_text())
-    modules = [
-        *(node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)),
-        *(a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names),
-    ]
+    named, plain = import_statements(path)
+    modules = [*(node.module or "" for node in named), *plain]
     parts = [module.split(".") for module in modules]
     return [
         ".".join(names)

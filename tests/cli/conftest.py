@@ -5,6 +5,11 @@ import pytest
 from dropsmith.cli import main
 
 
+@pytest.fixture(autouse=True)
+def _words_alone(undrawn_pictures):
+    """A command's pages are tested for what they say; tests of the report draw their pictures."""
+
+
 @pytest.fixture
 def columns():
     """How wide the terminal is."""

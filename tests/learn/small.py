@@ -32,14 +32,18 @@ SPACE = ListedSpace(
 
 
 def problem(**change):
-    """The problem of the smallest children over a space by hand."""
+    """A problem of the smallest children; its small space stands for one that a command made."""
     found = DIGITS.load(None, 60)
     settings = {
         "config": SETUP.to_json(),
         "seeds": 1,
         "loss": "nll",
         "space": SPACE,
-        "environment": {"data_sha256": found.sha256, "data_source": found.source},
+        "environment": {
+            "data_sha256": found.sha256,
+            "data_source": found.source,
+            "space_kind": "conv",
+        },
     }
     return Problem(**settings | change)
 

@@ -9,6 +9,8 @@ from compare.test_answers import BASE, moved
 from dropsmith.report import answer_object, answer_text, page
 from dropsmith.report.html import escape
 
+pytestmark = pytest.mark.usefixtures("undrawn_pictures")
+
 BETTER = {"none": moved(0.05, seed=1), "dropout": BASE, "r-drop": moved(-0.05, seed=2)}
 
 

@@ -26,6 +26,8 @@ from dropsmith.plans.rule import rule
 from dropsmith.report import Place, page, write_page
 from dropsmith.report.html import save_page
 
+pytestmark = pytest.mark.usefixtures("undrawn_pictures")
+
 FOUND = comparison(LOSSES)
 VOID = {"meta", "link", "img", "br"}
 
@@ -135,7 +137,8 @@ def test_text_from_records_cannot_become_markup():
     assert "<script>alert" not in html
 
 
-def test_it_is_written_whole_and_the_same_each_time(tmp_path, html):
+def test_it_is_written_whole_and_the_same_each_time(tmp_path, html, monkeypatch):
+    monkeypatch.undo()  # With its pictures.
     (tmp_path / "report.html").write_text(2 * html)  # of a time when it was longer
     place = Place()
     assert write_page(FOUND, tmp_path, place=place).read_text() == html

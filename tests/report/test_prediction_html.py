@@ -11,6 +11,8 @@ from dropsmith.prediction.moments import Moments
 from dropsmith.report import JudgedPrediction, of_inputs, pictures_of, prediction_page
 from dropsmith.report.prediction_html import summary
 
+pytestmark = pytest.mark.usefixtures("undrawn_pictures")
+
 HOSTILE = '<script>alert("x")</script>'
 
 

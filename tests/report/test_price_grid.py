@@ -1,8 +1,12 @@
 """The table of prices: costs beside gains, in words and pictures of the other tables."""
 
+import pytest
+
 from compare.synthetic import comparison
 from compare.test_price import LOSSES, timed
 from dropsmith.report import markdown_table, page, price_grid
+
+pytestmark = pytest.mark.usefixtures("undrawn_pictures")
 
 
 def cells(method):

@@ -9,6 +9,8 @@ from dropsmith.report import runs_page, write_runs_page
 from dropsmith.report.curves import run_curves_figure
 from report.test_comparison_html import Outline
 
+pytestmark = pytest.mark.usefixtures("undrawn_pictures")
+
 FOUND = comparison({"dropout": [0.2, 0.3], "r-drop": [0.1]}, failed=(1,))
 RUNS = tuple(record for row in FOUND.rows for record in row.records)
 
@@ -67,7 +69,8 @@ def test_runs_that_all_stopped_have_a_page_without_curves():
     assert "diverged: step 3" in runs_page(stopped)
 
 
-def test_it_is_written_into_the_folder_of_the_runs(html, tmp_path):
+def test_it_is_written_into_the_folder_of_the_runs(html, tmp_path, monkeypatch):
+    monkeypatch.undo()  # With its pictures.
     path = write_runs_page(RUNS, tmp_path)
     assert path == tmp_path / "report.html"
     assert path.read_text() == html

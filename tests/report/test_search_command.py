@@ -39,8 +39,14 @@ def test_the_command_holds_what_is_not_usual():
 def test_the_command_names_the_space_that_auto_may_have_chosen(kind, name):
     found = searches(searched(TRIALS[0]))
     space = kind(found.problem.space.choices, ())
-    found = replace(found, problem=replace(found.problem, space=space))
+    found = replace(found, problem=replace(found.problem, space=space, environment={}))
     assert f"--space {name}" in search_command(found.runs[0], found)
+
+
+@pytest.mark.parametrize("name", ["conv", "units"])
+def test_the_space_is_named_as_it_was_made(name):
+    found = searches(searched(TRIALS[0]), environment={"space_kind": name})
+    assert f"--space {name} " in search_command(found.runs[0], found)
 
 
 def on_data(task="cifar10", **run):

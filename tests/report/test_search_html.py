@@ -18,14 +18,14 @@ from learn.small import DIGITS, problem, searched, searches, trial
 from report.retrained import retrained
 from report.test_comparison_html import Outline
 
+pytestmark = pytest.mark.usefixtures("undrawn_pictures")
+
 TRIALS = [trial(n, (n % 3, n % 2, n % 3), 1 / (n + 1)) for n in range(12)]
-CONV = problem().environment | {"space_kind": "conv"}
 CONFIG = problem().config | {"budget": replace(DIGITS.budget, epochs=2).to_json()}
 FOUND = searches(
     searched(*TRIALS),
     searched(trial(0, (1, 0, 1), 0.5), sampler="random"),
     config=CONFIG,
-    environment=CONV,
 )
 
 
@@ -80,14 +80,15 @@ def test_of_a_recipe_it_says_what_was_typed_and_where_data_is_looked_for():
 
 def test_what_no_command_says_has_none():
     config = problem().config | {"budget": problem().config["budget"] | {"weight_decay": 0.5}}
-    html = search_page(searches(FOUND.runs[0], config=config, environment=CONV))
+    html = search_page(searches(FOUND.runs[0], config=config))
     assert "dropsmith search digits" not in html
     assert "Its models are trained with a budget that no option" in html
     assert "call dropsmith.learn.learn with the problem in problem.json" in html
 
 
 def test_a_space_written_by_hand_has_no_command():
-    html = search_page(searches(FOUND.runs[0], config=CONFIG))
+    environment = problem().environment | {"space_kind": None}
+    html = search_page(searches(FOUND.runs[0], config=CONFIG, environment=environment))
     assert "dropsmith search digits" not in html
     assert "Its space of plans was written by hand" in html
 
@@ -175,7 +176,8 @@ def test_rules_that_are_not_drawn_are_counted(monkeypatch):
     assert "Rules of plan 1 not drawn: 1." in html
 
 
-def test_it_is_the_same_each_time_and_written_whole(tmp_path, html):
+def test_it_is_the_same_each_time_and_written_whole(tmp_path, html, monkeypatch):
+    monkeypatch.undo()  # With its pictures.
     place = Place()  # else its commands name the folder
     path = write_search_page(FOUND, tmp_path, comparison(LOSSES), place=place)
     assert path.name == "report.html"

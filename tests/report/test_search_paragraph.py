@@ -10,6 +10,8 @@ from dropsmith.report import Place, answer_text, search_answer, search_page
 from learn.small import problem, searched, searches, trial
 from report.retrained import retrained
 
+pytestmark = pytest.mark.usefixtures("undrawn_pictures")
+
 TRIALS = [trial(n, (n % 3, n % 2, n % 3), 1 / (n + 1), seconds=2.0 + n) for n in range(4)]
 FOUND = searches(searched(*TRIALS))
 PLACE = Place(folder=Path("here"))
