@@ -31,6 +31,7 @@ def refilled(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_every_table_in_the_documents_is_the_one_its_records_give(refilled):
     pages = [refilled / "README.md", *(refilled / "docs").rglob("*.md")]
     drifted = [

@@ -42,6 +42,7 @@ def test_the_page_builds_each_of_the_five():
     assert list(FILES) == ["cosine", "gentle", "stripes", "wine", "greedy"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_page_does_what_it_says(command, folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)

@@ -103,6 +103,7 @@ def test_two_of_another_number_of_draws_take_every_two_strata_about_equally_ofte
         assert float((pairs / pairs.mean() - 1).abs().max()) < 0.5
 
 
+@pytest.mark.slow
 def test_units_do_not_fall_together():
     # Under one shift for all, units whose numbers are close would be dropped by the same draws.
     count, units = 50, 60

@@ -153,6 +153,7 @@ def test_a_pass_that_a_forward_of_another_thread_began_in_is_refused():
     assert not noise.pass_is_set
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("name", MODELS)
 def test_predictions_from_a_pool_of_threads_are_those_of_one(name, training):

@@ -93,6 +93,7 @@ def halves(output, view):
     return scores_of(output).chunk(2)[view]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_with_every_site_drawn_here_the_loss_is_the_definition_on_two_forwards(case):
     model, other = case.make(), case.make()

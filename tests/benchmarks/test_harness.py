@@ -75,6 +75,7 @@ def test_quartiles_are_those_of_the_definition():
     assert measuring.quartiles([7.0]) == (7.0, 7.0, 7.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tests", [("tests/no_such_file.py",), ("tests/benchmarks/failing.py",)])
 def test_no_speed_is_printed_without_passing_tests(tests, capsys, tmp_path, monkeypatch):
     failing = tmp_path / "tests" / "benchmarks" / "failing.py"

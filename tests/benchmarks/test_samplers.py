@@ -58,6 +58,7 @@ def test_the_space_of_the_comparison_has_fewer_plans_than_points():
     assert len({of.plan(tokens) for tokens in of.all_tokens()}) == 441
 
 
+@pytest.mark.slow
 def test_samplers_are_compared_on_a_table_that_is_there(lines, tmp_path):
     samplers.main(["--smoke", "--processes", "1", "--work", str(tmp_path), "--out", str(tmp_path)])
     found = json.loads((tmp_path / "samplers-on-digits.json").read_text())
@@ -71,6 +72,7 @@ def test_samplers_are_compared_on_a_table_that_is_there(lines, tmp_path):
     assert (tmp_path / "samplers-on-digits.svg").read_text().startswith("<?xml")
 
 
+@pytest.mark.slow
 def test_searches_that_were_killed_in_the_middle_of_a_line_go_on(lines, tmp_path):
     asked = ["--smoke", "--processes", "1", "--work", str(tmp_path), "--out", str(tmp_path)]
     samplers.main(asked)
@@ -82,6 +84,7 @@ def test_searches_that_were_killed_in_the_middle_of_a_line_go_on(lines, tmp_path
         assert json.loads((tmp_path / "samplers-on-digits.json").read_text())["curves"] == first
 
 
+@pytest.mark.slow
 def test_searches_over_other_scores_are_made_anew(lines, tmp_path):
     asked = ["--smoke", "--processes", "1", "--work", str(tmp_path), "--out", str(tmp_path)]
     samplers.main(asked)

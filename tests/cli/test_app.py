@@ -211,6 +211,7 @@ def test_a_folder_in_which_another_process_works_is_refused_in_a_sentence(run, t
     ]
 
 
+@pytest.mark.slow
 def test_help_loads_nothing_heavy_beyond_the_library_itself():
     heavy = "matplotlib", "scipy", "sklearn", "transformers", "accelerate", "torchmetrics"
     code = f"import sys, dropsmith.cli; print([m for m in {heavy} if m in sys.modules])"

@@ -49,6 +49,7 @@ def run(capsys):
     return call
 
 
+@pytest.mark.slow
 def test_compare_prints_the_table_and_leaves_records_and_a_page(made, run):
     code, out, err = run("compare digits --with none,r-drop --seeds 2")
     assert code == 0
@@ -58,6 +59,7 @@ def test_compare_prints_the_table_and_leaves_records_and_a_page(made, run):
     assert Path("runs/digits/report.html").exists()
 
 
+@pytest.mark.slow
 def test_runs_that_are_on_disk_are_said_to_be_read_and_made_anew_where_that_is_asked(made, run):
     command = "compare digits --with none,dropout --seeds 2"
     assert "read from disk" not in run(command)[2]
@@ -93,6 +95,7 @@ def changed_model(monkeypatch, tmp_path):
     return change
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["train", "predict"])
 def test_a_changed_model_never_returns_old_numbers(command, changed_model, run):
     line = f"{command} digits --budget 1 --limit 60 --model changed_net:net"
@@ -109,6 +112,7 @@ def test_a_changed_model_never_returns_old_numbers(command, changed_model, run):
     assert "read from disk" in run(line)[2]
 
 
+@pytest.mark.slow
 def test_json_is_all_there_is_on_standard_output(made, run):
     code, out, _ = run("compare digits --with none,dropout --seeds 3 --json")
     found = json.loads(out)
@@ -126,6 +130,7 @@ def test_options_reach_the_runs(made, run):
     assert Path("there/comparison.json").exists()
 
 
+@pytest.mark.slow
 def test_rates_are_tried_in_place_of_ours_and_stand_in_the_command_of_the_page(made, run):
     run("compare digits --with none,dropout,r-drop --seeds 1 --rates 0.05,0.15")
     assert len(made) == 4 * (2 + 1)
@@ -171,6 +176,7 @@ def test_a_precision_reaches_every_run_and_is_written_down(made, run, line):
     assert {setup.to_json()["precision"] for setup in made} == {"bf16"}
 
 
+@pytest.mark.slow
 def test_a_plan_of_ones_own_is_a_row_of_the_comparison(made, run):
     plan = Plan(rule("hidden.input", Bernoulli(rate=0.45)))
     plan.save("mine.json")
@@ -207,6 +213,7 @@ def test_quick_takes_a_quarter_of_the_examples_and_as_many_epochs(made, run):
     assert made[0].budget == task.budget
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_named_and_ends_in_one(made, run, monkeypatch):
     def failing(work, jobs, processes, libraries=()):
         for index, job in enumerate(jobs):
@@ -238,6 +245,7 @@ def test_train_makes_the_very_run_of_a_comparison(made, run):
     assert json.loads(out)["config"] == made[0].to_json()
 
 
+@pytest.mark.slow
 def test_runs_are_counted_in_whole_numbers_when_they_are_made(made, run):
     _, _, err = run("train digits")
     assert "1 of 1 run; dropout, seed 0: validation" in " ".join(err.split())
@@ -255,6 +263,7 @@ def test_train_takes_numbers_and_a_plan_of_ones_own(made, run):
     assert (setup.plan, setup.seed, setup.method) == (Plan(), 4, "r-drop")
 
 
+@pytest.mark.slow
 def test_a_method_that_saves_is_trained_and_priced_under_its_name(made, run):
     run("compare digits --with dropout,r-drop,r-drop+every-2 --seeds 2 --trials 1")
     saving = [setup for setup in made if setup.method == "r-drop+every-2"]
@@ -282,6 +291,7 @@ def test_no_trial_has_a_seed_that_train_would_take_by_default(made, run):
     assert made[0].seed != TUNING_SEED
 
 
+@pytest.mark.slow
 def test_report_writes_the_same_page_again_and_fills_a_document(made, run):
     run("compare digits --with none,dropout --seeds 2")
     page = Path("runs/digits/report.html")
@@ -344,6 +354,7 @@ def trained(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_predict_averages_samples_of_the_trained_model(trained, run):
     line = f"predict digits --budget 8 --limit 150 --samples 8 --out {trained}"
     code, out, _ = run(f"{line} --json")
@@ -366,6 +377,7 @@ def test_predict_without_the_weights_says_which_file_is_missing(trained, run, tm
     assert "model.safetensors" in err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no process groups to interrupt")
 def test_an_interrupted_comparison_keeps_what_is_done_and_leaves_no_process(tmp_path):
     command = [sys.executable, "-m", "dropsmith", "compare", "digits", "--with", "none,dropout"]
@@ -405,6 +417,7 @@ def _alive(group):
     return True
 
 
+@pytest.mark.slow
 def test_samples_are_asked_for_of_methods_with_noise_only(made, run):
     code, _, _ = run("compare digits --with none,dropout --seeds 1 --samples 4")
     assert code == 0
@@ -417,6 +430,7 @@ def test_samples_are_asked_for_of_methods_with_noise_only(made, run):
     assert "samples differ by the noise of a plan" in err
 
 
+@pytest.mark.slow
 def test_some_methods_alone_can_be_sampled(made, run):
     line = "compare digits --with dropout,gaussian --seeds 1 --samples 4 --samples-of"
     assert run(f"{line} gaussian")[0] == 0

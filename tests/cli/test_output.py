@@ -175,6 +175,7 @@ def test_a_name_that_is_no_text_is_printed_by_its_bytes(run):
     assert r"\udcff" in run(f"compare digits --{UNPRINTABLE}")[2]
 
 
+@pytest.mark.slow
 def test_no_other_console_is_made_and_no_column_reads_markup():
     calls = [
         (path.relative_to(SOURCE).as_posix(), node.func.id)

@@ -87,6 +87,7 @@ def test_numbers_of_an_objective_are_set_and_unknown_ones_refused(own):
     assert "did you mean 'weight'" in err
 
 
+@pytest.mark.slow
 def test_own_methods_stand_in_a_comparison_and_bring_the_control_along(pretended):
     names = f"none,{NAME}:METHOD,{NAME}:Cosine,{NAME}:Cosine+every-2"
     code, out, _ = pretended(f"compare digits --with {names} --trials 2 --seeds 2 {SHORT} --json")
@@ -130,6 +131,7 @@ def test_a_plan_names_a_pattern_of_a_module_that_was_allowed_and_imports_none(ow
     assert json.loads(Path("again.json").read_text()) == PLAN
 
 
+@pytest.mark.slow
 def test_a_task_is_trained_compared_and_shown(pretended):
     code, out, _ = pretended(f"compare {NAME}:TASK --with none,dropout --seeds 1 {SHORT} --json")
     assert code == 0
@@ -144,6 +146,7 @@ def test_a_task_is_trained_compared_and_shown(pretended):
     assert f"give --allow {NAME}" in (folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_sampler_searches_and_its_search_is_read_again(own):
     line = f"search digits {SHORT} --executor serial --trials 2 --sampler {NAME}:Sampler"
     code, out, _ = own(f"{line} --json")

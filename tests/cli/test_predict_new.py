@@ -13,6 +13,8 @@ import dropsmith as ds
 from dropsmith.run_folder import WEIGHTS
 from run_folder.finished import finished_run, write_texts
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):

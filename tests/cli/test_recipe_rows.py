@@ -41,6 +41,7 @@ def setups(monkeypatch):
     return made
 
 
+@pytest.mark.slow
 def test_recipes_of_a_task_are_the_rows_of_a_comparison_over_seeds(run, data, setups):
     line = f"compare {PI},{FRATERNAL} --data {data} --seeds 2 --limit 50"
     code, out, _ = run(f"{line} --json")

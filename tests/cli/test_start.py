@@ -26,6 +26,7 @@ def trained(run, line):
     return json.loads(out)
 
 
+@pytest.mark.slow
 def test_a_run_is_trained_on_and_predicted_with(run):
     first = trained(run, "train digits --budget tiny")
     line = f"digits --budget tiny --with r-drop --start runs/digits/{first['id']}"
@@ -43,6 +44,7 @@ def test_a_run_is_trained_on_and_predicted_with(run):
     assert sorted(Path("runs/digits").glob("*.json")) == before
 
 
+@pytest.mark.slow
 def test_every_run_of_a_comparison_begins_from_the_weights_it_is_given(run):
     first = trained(run, "train digits --budget tiny --with none")
     given = f"--budget tiny --start runs/digits/{first['id']}"

@@ -114,6 +114,7 @@ def test_a_name_that_no_terminal_can_show_is_printed_all_the_same(name, monkeypa
     ).decode("ascii")
 
 
+@pytest.mark.slow
 def test_of_a_real_process_with_closed_streams_no_file_has_their_numbers(tmp_path):
     code = (
         "import sys, os\n"

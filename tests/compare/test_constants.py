@@ -50,6 +50,7 @@ def test_a_method_is_better_where_the_one_sample_test_says_so_after_correction(n
     assert (found.name, found.scores) == (COMMONEST, {"test_accuracy": 0.99, "test_nll": nll})
 
 
+@pytest.mark.slow
 def test_where_nobody_is_better_nothing_was_learned_and_that_is_the_answer():
     made = with_constant(two(0.0), accuracy=0.95, nll=0.29)
     result = answer_text(made)

@@ -423,6 +423,7 @@ def test_a_head_above_a_shared_trunk_is_plain_and_that_is_said_once(capsys):
     assert said.endswith("is not fused with the loss: the views share a trunk\n")
 
 
+@pytest.mark.slow
 def test_a_compiled_model_has_the_plain_losses():
     torch._dynamo.reset()
     model, other = of_plain(head="auto"), of_plain(head="plain")

@@ -92,6 +92,7 @@ def test_a_comparison(tmp_path, fault):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_a_training(tmp_path, monkeypatch):
     scores = {"nll": 0.5, "accuracy": 0.5, "calibration_error": 0.1}
@@ -131,6 +132,7 @@ def pretended_children(monkeypatch):
     monkeypatch.setattr("dropsmith.learn.learning.problem_of", lambda *args: problem())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pretended_children")
 def test_a_search(tmp_path):
     def call(folder):

@@ -173,6 +173,7 @@ def test_the_header_of_a_checkpoint_loads_nothing(tmp_path: Path):
             assert canary.seen == [], values
 
 
+@pytest.mark.slow
 def test_the_rows_of_a_database_load_nothing(tmp_path: Path):
     kind, folder = KINDS["database"], tmp_path / "copy"
     (tmp_path / "whole").mkdir()

@@ -220,6 +220,7 @@ def test_pages_of_runs():
     assert read_all(read, broken_records(row.records, COUNT)) > COUNT // 3
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 def test_pages_of_comparisons():
     made = comparison({name: LOSSES[name] for name in ("none", "r-drop")})

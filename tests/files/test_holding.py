@@ -42,6 +42,7 @@ def partials(folder: Path) -> list[Path]:
     return list(folder.rglob("*.partial"))
 
 
+@pytest.mark.slow
 def test_another_process_is_refused_until_this_one_is_killed_and_then_nothing_is_left(
     holder, tmp_path
 ):

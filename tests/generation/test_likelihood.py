@@ -64,6 +64,7 @@ def test_labels_leave_a_prompt_out():
     check(found, by_hand(gpt2(), {"input_ids": PROMPTS}, labels, 5, True))
 
 
+@pytest.mark.slow
 def test_a_model_with_an_encoder_scores_its_labels():
     labels = PROMPTS[:, 1:].clone()
     labels[1, 2:] = -100

@@ -98,6 +98,7 @@ def test_the_installed_plan_is_the_noise():
     same(installed, given)
 
 
+@pytest.mark.slow
 def test_sampled_tokens_follow_the_seed_and_not_the_number_of_samples_in_a_batch():
     model = gpt2()
     options = {"max_new_tokens": LENGTH, "do_sample": True, "top_k": 0, "draws": "independent"}

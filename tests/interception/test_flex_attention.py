@@ -186,6 +186,7 @@ def test_torchs_own_draw_cannot_be_asked_of_it():
         net(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mods", ["sloped", "both"])
 def test_a_compiled_call_of_it_in_code_that_is_not_works_alike(mods):
     plain = Flex(mods)

@@ -69,6 +69,7 @@ def test_the_number_of_items_at_a_time_changes_nothing(distance, items):
     assert_same(given(), HeadSettings(distance=distance, items=items), Mix((0.5, 0.5), 1.0))
 
 
+@pytest.mark.slow
 def test_classes_so_many_that_four_items_fill_a_block_change_nothing():
     assert_same(given(width=2, classes=2**18, biased=False), HeadSettings(), Mix((1, 1), 1.0))
 

@@ -161,6 +161,7 @@ def test_a_dropped_element_is_zero_whatever_it_was(value, dtype):
         torch.testing.assert_close(out[kept], x[kept], equal_nan=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "version", [chunked.keyed_dropout, reference.keyed_dropout, reference.redrawn]
 )
@@ -235,6 +236,7 @@ def test_two_threads_draw_what_one_draws():
 
 
 # Torch's own, on the first import of inductor.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=needs_compiler)])
 def test_compiled_code_drops_what_eager_code_drops(backend):

@@ -22,6 +22,7 @@ def run(folder, trials=3, **change):
     return learn(SETUP, folder, trials=trials, executor="serial", **change)
 
 
+@pytest.mark.slow
 def test_it_leaves_the_best_plan_the_trials_and_the_children(tmp_path):
     found = run(tmp_path, sampler="random")
     (search,) = found.runs
@@ -35,6 +36,7 @@ def test_it_leaves_the_best_plan_the_trials_and_the_children(tmp_path):
     assert [by_plan[str(trial.plan.for_records())] for trial in search.trials] == scores
 
 
+@pytest.mark.slow
 def test_another_sampler_joins_and_the_plan_is_the_best_of_both(tmp_path):
     first = run(tmp_path, sampler="random")
     both = run(tmp_path, trials=2, sampler="controller")
@@ -43,6 +45,7 @@ def test_another_sampler_joins_and_the_plan_is_the_best_of_both(tmp_path):
     assert Plan.load(tmp_path / PLAN) == both.best.plan
 
 
+@pytest.mark.slow
 def test_more_trials_go_on_where_the_last_ended(tmp_path, monkeypatch):
     from dropsmith.learn import child
 
@@ -85,6 +88,7 @@ def few_plans(monkeypatch):
     monkeypatch.setattr("dropsmith.learn.learning.problem_of", lambda *args: problem())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sampler", "given"),
     [*((name, "by name") for name in SAMPLERS), ("random", "an executor of another score")],
@@ -128,6 +132,7 @@ def test_a_folder_with_punctuation_in_its_name_can_be_searched(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_study_is_one_that_optunas_own_tools_open(tmp_path):
     from optuna.storages import RDBStorage
 

@@ -96,6 +96,7 @@ def test_after_its_end_a_text_is_padding_and_special_tokens_are_never_written(ne
         assert PAD not in row[: len(row) - len(after)]
 
 
+@pytest.mark.slow
 def test_a_model_taught_to_copy_writes_its_source():
     torch.manual_seed(0)
     net = SmallSeq2Seq(words=8, width=32, heads=2, layers=1, longest=20).train()

@@ -107,6 +107,7 @@ def test_backward_of_a_checkpointed_call_in_eval_mode_sees_the_masks_of_its_forw
         assert bool(((kept.round() == 0) <= (hidden.abs() < 1e-6)).all())
 
 
+@pytest.mark.slow
 def test_compiled_code_in_eval_mode_draws_what_eager_code_draws():
     torch._dynamo.reset()
     eager, traced, x = (monte_carlo(planned("dropout")) for _ in range(2)), None, seeded(5, 8)
@@ -121,6 +122,7 @@ def test_compiled_code_in_eval_mode_draws_what_eager_code_draws():
     torch._dynamo.reset()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.filterwarnings("ignore")
 def test_an_exported_program_in_train_mode_draws_anew_and_exporting_counts_no_step(strict):

@@ -108,6 +108,7 @@ def test_stacked_and_looped_views_have_the_same_one_mask(pattern, sharing):
     assert torch.equal(stacked[0], stacked[1]) == (sharing == "shared")
 
 
+@pytest.mark.slow
 def test_compiled_code_draws_the_same_one_mask():
     torch._dynamo.reset()
     model = install(Residual())
@@ -258,6 +259,7 @@ def test_sites_and_calls_together_may_have_one_mask():
     assert torch.equal(branch, later)
 
 
+@pytest.mark.slow
 def test_compiled_code_holds_a_mask_over_calls_too():
     torch._dynamo.reset()
     eager, traced = Steps(), Steps()

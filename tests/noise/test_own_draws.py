@@ -164,6 +164,7 @@ def select_path():
     return select("**", kind="path")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DEPTH)
 def test_predictions_vary_as_training_passes_with_stochastic_depth_do(kind):
     torch.manual_seed(0)
@@ -234,6 +235,7 @@ class DrawingThread:
         self.thread.join()
 
 
+@pytest.mark.slow
 def test_what_another_thread_draws_is_laid_at_no_modules_door():
     model, x = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 3)), seeded(6, 4)
     with DrawingThread():

@@ -104,6 +104,7 @@ def test_keyed_sites_of_skipped_layers_are_told_so_too():
     assert report["2"].on
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REAL)
 def test_models_of_transformers_never_have_noise_that_is_off_without_a_reason(name):
     build, batch = REAL[name]

@@ -174,6 +174,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sqlite_file_may_have_any_name(name: str, tmp_path: Path, monkeypatch: Any):
     monkeypatch.chdir(tmp_path)

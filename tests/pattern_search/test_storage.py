@@ -107,6 +107,7 @@ def test_a_second_coordinator_of_the_same_study_is_refused(address, tmp_path):
     run(where)
 
 
+@pytest.mark.slow
 def test_a_file_holds_several_studies_by_name(tmp_path):
     where = tmp_path / "study.db"
     first, second = run(where, name="one"), run(where, name="two", seed=3)
@@ -224,6 +225,7 @@ def test_a_write_that_failed_after_it_was_made_is_not_made_twice(tmp_path, hurry
     ]
 
 
+@pytest.mark.slow
 def test_a_database_that_may_not_grow_is_waited_for(tmp_path, hurry, monkeypatch, capsys):
     """SQLite itself refuses to write: it may have no more pages than it has, for a while."""
     where, pages = tmp_path / "study.db", [10**6]

@@ -145,6 +145,7 @@ def test_trials_that_cannot_be_those_of_one_search_are_told_apart(studies: Path)
         check_together([trials[0], replace(trials[1], tell_order=0)])
 
 
+@pytest.mark.slow
 def test_journals_broken_at_random_are_read_or_refused_in_words(studies: Path, tmp_path: Path):
     data, path, refused = (studies / "study.log").read_bytes(), tmp_path / "study.log", 0
     lines = data.splitlines(keepends=True)
@@ -179,6 +180,7 @@ def test_databases_broken_at_random_are_read_or_refused_in_words(studies: Path, 
     assert refused > 5
 
 
+@pytest.mark.slow
 def test_attributes_of_wrong_types_are_refused_in_words(studies: Path, tmp_path: Path):
     path = tmp_path / "study.log"
     for key in ("tokens", "asked", "end", "dropsmith", "space"):

@@ -144,6 +144,7 @@ def test_a_step_tensor_draws_what_the_step_number_draws(pattern):
         assert torch.equal(_drawn(scheduled, number), _drawn(scheduled, traced))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", RATED)
 def test_another_step_does_not_compile_a_scheduled_pattern_again(pattern):
     scheduled = pattern(rate=LinearRate(start=0.05, end=0.6, steps=7))

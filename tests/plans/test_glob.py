@@ -68,6 +68,7 @@ def as_expression(glob):
     return re.compile(text)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=1500)
 @given(st.text(alphabet="a.**b(\n", max_size=9), st.text(alphabet="aab..(\n", max_size=9))
 @example("**.***.a", "a")

@@ -78,6 +78,7 @@ def variances(make, x, rules, draws, samples=13, repetitions=60):
     return torch.stack(means).double()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_the_mean_of_stratified_samples_has_a_smaller_error_and_no_bias(case):
     make, x, *rules = case
@@ -120,6 +121,7 @@ def test_rows_and_units_have_orders_of_their_own():
     assert len(patterns) > 100
 
 
+@pytest.mark.slow
 def test_the_variance_of_stratified_samples_is_that_of_the_distribution():
     # One layer of noise and a linear output: y = Σ wᵢ mᵢ xᵢ, of variance p / (1 - p) Σ (wᵢ xᵢ)².
     torch.manual_seed(0)

@@ -53,6 +53,7 @@ def test_layers_below_the_noise_run_once_for_all_samples():
     assert [row for row in rows if abs(row) >= 9] == [-9, 9]
 
 
+@pytest.mark.slow
 def test_calls_of_one_module_keep_their_different_rates():
     # BART drops its activations at another rate than its hidden states, in the same module.
     torch.manual_seed(0)

@@ -131,6 +131,7 @@ def test_the_labels_of_a_causal_model_are_those_of_the_next_places():
     ]
 
 
+@pytest.mark.slow
 def test_pixels_of_the_label_that_a_model_ignores_do_not_count():
     labels = torch.randint(0, 8, (2, 8, 8))
     labels[0, :4] = 255

@@ -81,6 +81,7 @@ def test_a_linear_model_has_the_variance_that_algebra_gives():
     assert got.entropy is got.mutual_information is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["functional", "images", "lstm", "encoder", "alpha"])
 def test_keyed_noise_is_distributed_as_torchs_own_in_train_mode(name):
     model, batch = copy.deepcopy(NOISY[name][0]), NOISY[name][1]

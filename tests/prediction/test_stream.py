@@ -37,6 +37,7 @@ def read(model, text, samples=6, **settings):
     return torch.cat(parts, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", [7, 35])
 @pytest.mark.parametrize("plan", HELD.values(), ids=HELD)
 def test_a_sample_reads_a_whole_text_under_one_mask_and_probabilities_are_averaged(plan, window):

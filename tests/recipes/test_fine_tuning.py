@@ -35,6 +35,7 @@ def phases(tmp_path_factory):
     return setup, folder, before, train(setup, folder / "second")
 
 
+@pytest.mark.slow
 def test_the_second_phase_goes_on_from_the_best_weights_of_the_first(phases):
     _, _, before, after = phases
     losses = [row["validation_nll"] for row in after.curve]

@@ -81,6 +81,7 @@ class Stop(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_ends_with_the_published_scores_of_one_that_was_not(tmp_path):
     setup = TWICE.setup("cpu", data=str(language_folder(tmp_path)))
     budget = replace(setup.budget, epochs=2, batch_size=4, window=32)

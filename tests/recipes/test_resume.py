@@ -44,6 +44,7 @@ def whole(tmp_path_factory):
     return setup, folder, train(setup, folder / "whole")
 
 
+@pytest.mark.slow
 def test_the_run_averages_from_its_middle_on(whole):
     setup, _, record = whole
     losses = [row["validation_nll"] for row in record.curve]
@@ -51,6 +52,7 @@ def test_the_run_averages_from_its_middle_on(whole):
     assert len(losses) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["within the first epoch", "before it averages", "after"])
 def test_it_resumes_to_the_bit_in_the_middle_of_an_epoch(whole, place, tmp_path):
     setup, folder, record = whole

@@ -27,6 +27,7 @@ RECORD = Record(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # the first call makes the schema
 @given(st.dictionaries(st.text(max_size=6), JSON, max_size=4))
 def test_a_record_survives_json(config):

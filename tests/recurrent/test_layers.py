@@ -396,6 +396,7 @@ def test_autocast_and_half_precision_stay_near_float32():
     torch.testing.assert_close(found.float(), exact, atol=0.03, rtol=0.03)
 
 
+@pytest.mark.slow
 def test_compiled_code_around_a_layer_returns_what_eager_code_does():
     layer = built(LSTM)
     model = nn.Sequential(nn.Linear(5, 5), layer)

@@ -67,6 +67,7 @@ def test_nothing_to_draw_is_none():
     assert cost_figure(empty) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [curves_figure, forest_figure, cost_figure])
 def test_a_picture_is_the_same_each_time_and_leaves_no_setting_behind(make):
     before = dict(mpl.rcParams)

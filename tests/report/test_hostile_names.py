@@ -143,6 +143,7 @@ def test_a_page_has_the_same_elements_whatever_names_are(kind, name, plain, no_p
     text.encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PAGES)
 def test_pictures_are_sound_whatever_names_are(kind):
     drawn, usual = (Elements(PAGES[kind](name)).pictures for name in (EVERYTHING, "mine"))

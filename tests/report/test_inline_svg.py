@@ -54,6 +54,7 @@ def titles(svg):
     return [each.text for each in ElementTree.fromstring(svg).iter() if each.tag.endswith("}title")]
 
 
+@pytest.mark.slow
 def test_values_stand_under_the_pointer():
     forest = titles(inline_svg(DRAW["forest"](WIDE), "p", "picture", "words"))
     assert any(re.match(r"r-drop: −0\.050 \[.*\], better", text) for text in forest)
@@ -86,6 +87,7 @@ def test_nothing_to_draw_is_nothing_on_the_page():
     assert picture("name", lambda width: None, "alt", "caption") == ""
 
 
+@pytest.mark.slow
 def test_curves_that_are_cut_off_say_so():
     steep = pictures.curves(FOUND)
     assert "are cut off" in steep

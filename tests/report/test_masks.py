@@ -54,6 +54,7 @@ def test_gaussian_noise_drops_nothing(by_noise):
     assert not by_noise["gaussian"].drops.any()
 
 
+@pytest.mark.slow
 def test_text_tasks_show_words_falling_as_wholes_and_locked_units_in_every_step():
     task = find_task("python-docs")
     data = task.load(limit=64)

@@ -57,6 +57,7 @@ def refusal(kind, message):
     return error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "revision"),
     [
@@ -165,6 +166,7 @@ def test_a_repository_that_cannot_be_fetched_is_one_error(fault, words, hub, cap
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_predicts_with_a_run_on_the_hub(hub, texts, tmp_path, capsys):
     _, folder, table = texts
     hub.repositories["me/mine", None] = folder

@@ -219,6 +219,7 @@ def test_rates_on_a_schedule_are_those_of_the_last_step(tmp_path):
     torch.testing.assert_close(late.mean, expected.mean)
 
 
+@pytest.mark.slow
 def test_a_fresh_process_loads_it_from_a_folder_that_was_moved(texts, moved, tmp_path):
     run, folder, table = texts
     rows = rows_of_part(run, table, "test")[:4]

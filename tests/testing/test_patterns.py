@@ -144,6 +144,7 @@ def test_a_pattern_of_your_own_that_keeps_its_promises_passes(test):
     getattr(PatternContract(), test)(Flips(rate=0.3))
 
 
+@pytest.mark.slow
 def test_the_statistical_tests_pass_for_other_draws_too(monkeypatch):
     monkeypatch.setattr("dropsmith.testing.patterns._source", lambda seed: _other(seed))
     for pattern in (Bernoulli(rate=0.3), Bernoulli(rate=0.5, shared="time"), WordDropout(rate=0.2)):

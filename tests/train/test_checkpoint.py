@@ -220,6 +220,7 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.2, 0.6])
 @pytest.mark.parametrize(
     "objective", [TaskLoss(), Fraternal(kappa=0.1), ExpectationLinear(kappa=0.1)]
@@ -334,6 +335,7 @@ def left(seed, chance, steps=600):
     return [step for step, given in enumerate(model.log.given) if given is None]
 
 
+@pytest.mark.slow
 def test_a_state_is_left_behind_as_often_as_the_budget_says_and_alike_each_time():
     assert left(seed=0, chance=0.0) == [0]
     assert left(seed=0, chance=1.0) == list(range(600))

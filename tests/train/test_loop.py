@@ -98,6 +98,7 @@ def test_a_record_holds_the_curve_the_scores_the_cost_and_where_it_ran(tmp_path)
 OVERFITTING = digits(views=1, noise=False, budget=replace(SHORT, epochs=20, learning_rate=0.02))
 
 
+@pytest.mark.slow
 def test_the_best_weights_on_validation_are_the_ones_scored_on_test(tmp_path):
     record = train(OVERFITTING, tmp_path)
     best = min(row["validation_nll"] for row in record.curve)
@@ -159,6 +160,7 @@ train(digits(), Path(sys.argv[1]), progress=progress, saving=Saving(steps=2))
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_the_middle_ends_where_it_would_have_ended(tmp_path):
     whole = train(digits(), tmp_path / "whole", saving=NEVER)
     # Killed after step 3 of 5, within the second epoch; step 2 is the last on disk.
@@ -286,6 +288,7 @@ def test_mixed_precision_trains_other_weights_of_the_same_kind_in_the_same_proce
         torch.testing.assert_close(weight, full[name], atol=5 * SHORT.learning_rate, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_language_model_is_trained_and_judged_by_its_perplexity(tmp_path):
     setup = digits(
         task="python-docs",
@@ -297,6 +300,7 @@ def test_a_language_model_is_trained_and_judged_by_its_perplexity(tmp_path):
     assert torch.tensor(scores["test_nll"]).exp() == pytest.approx(scores["test_perplexity"])
 
 
+@pytest.mark.slow
 def test_sentences_are_trained_with_padding(tmp_path, data_dir):
     setup = digits(
         task="sst2",
@@ -307,6 +311,7 @@ def test_sentences_are_trained_with_padding(tmp_path, data_dir):
     assert train(setup, tmp_path).cost["example_views"] == 80
 
 
+@pytest.mark.slow
 def test_the_curve_holds_every_term_of_the_objective(tmp_path, data_dir):
     task = find_task("sst2")
     setup = digits(

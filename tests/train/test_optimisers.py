@@ -132,6 +132,7 @@ def ordered(folder):
 RESTLESS = {"learning_rate": 2.0, "optimiser": TriggeredASGD(nonmono=1)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.9])
 def test_a_run_resumes_to_the_bit_before_and_after_its_trigger(tmp_path, share):
     setup = digits(views=1, noise=False, budget=replace(SHORT, **RESTLESS))

@@ -164,6 +164,7 @@ def write_header(folder: Path, header: Any, tensors: dict[str, Tensor]) -> None:
     save_file(tensors, folder / FILE, texts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["adamw", "averaged"])
 def test_fields_broken_at_random_are_refused_in_words_or_a_run_goes_on(kind: str, tmp_path: Path):
     whole = checkpoint(kind)

@@ -112,6 +112,7 @@ def test_a_name_in_a_file_is_looked_up_and_never_imported(here):
     assert imported_object("seen_or_not:OTHER") is None  # and no code of the module runs
 
 
+@pytest.mark.slow
 def test_another_process_imports_what_it_is_sent_first(here):
     name = write(here, "sent_to_a_child", "class Value:\n    number = 7\n")
     value = import_module(name).Value()

@@ -43,6 +43,7 @@ def numbers(draw: int) -> list[float]:
     return uniform(Source(Key.of(5).fold(draw)), (len(COUNTS),)).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("without", [(), EVERY[1::2]], ids=len)
 def test_what_is_left_is_drawn_as_often_as_the_policy_says_and_says_how_often(
     without: tuple[Tokens, ...],
@@ -86,6 +87,7 @@ def test_what_was_tried_longest_ago_is_forgotten_first():
     assert list(found.rows) == [EVERY[0], EVERY[2]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choices", [24, 400])
 def test_a_space_may_be_larger_than_any_number_of_the_machine(choices: int):
     made = Policy(tuple(Choice(f"c{i}", tuple(range(8))) for i in range(choices)), width=8)

@@ -220,6 +220,7 @@ def test_plain_locked_and_spans_are_points_among_texts(values: dict[str, Value],
         TEXT.train()(TEXTS)
 
 
+@pytest.mark.slow
 def test_every_point_of_a_small_table_goes_on_the_model():
     table = ConvTokens(
         size=(0, 1 / 2), stride=(1 / 2,), repeat=(1,), rotate=(30,), shear_x=(0.5,), shear_y=(0.0,)

@@ -97,6 +97,7 @@ def steps(count, *, seed=0, batch_size=4, examples=10):
     ]
 
 
+@pytest.mark.slow
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**40))
 def test_every_batch_is_full_and_every_example_is_seen_as_often_as_any_other(size, examples, seed):
     count = 3 * examples
@@ -120,6 +121,7 @@ def test_the_order_follows_from_the_seed_and_nothing_else():
     assert steps(5, seed=1) != first
 
 
+@pytest.mark.slow
 def test_first_places_are_drawn_evenly():
     firsts = Counter(rows_at(1, seed=s, batch_size=1, examples=10).item() for s in range(4_000))
     spread = (4_000 * 0.1 * 0.9) ** 0.5

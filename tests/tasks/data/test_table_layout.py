@@ -291,6 +291,7 @@ def test_a_task_that_does_not_take_an_option_says_which_it_takes():
         find_task("cola", data_options=DataOptions(image_size=(8, 8)))
 
 
+@pytest.mark.slow
 def test_the_columns_of_published_tables_are_found(data_dir):
     layouts = {
         "cola": (("sentence",), "label", "classification"),

@@ -20,6 +20,7 @@ def data(folder):
     return find_task("cifar10").load(folder, 1_000)
 
 
+@pytest.mark.slow
 def test_the_test_images_are_the_published_ones_to_the_byte(data):
     pixels = (data.test.columns["image"] * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
     digest = hashlib.sha256(pixels.contiguous().numpy()).hexdigest()
@@ -86,6 +87,7 @@ def _numbers():
     return torch.arange(1000)[:, None, None].expand(1000, 32, 32)
 
 
+@pytest.mark.slow
 def test_more_images_than_there_are_is_refused(folder):
     with pytest.raises(TaskError, match="there are 48000"):
         find_task("cifar10").load(folder, 48_001)
@@ -100,6 +102,7 @@ def index(folder, rows, header="split\tposition\tlabel\tclass"):
     return cifar10._labels(folder, Bounds())
 
 
+@pytest.mark.slow
 def test_every_label_of_the_index_is_read(tmp_path):
     labels = index(tmp_path, ROWS[::-1])
     assert {part: column.tolist() for part, column in labels.items()} == {
@@ -119,6 +122,7 @@ def test_a_row_of_the_index_that_is_no_image_is_named(tmp_path, row):
         index(tmp_path, [ROWS[0], row])
 
 
+@pytest.mark.slow
 def test_an_index_that_lacks_a_label_or_a_column_or_is_damaged_is_refused(tmp_path):
     with pytest.raises(DataError, match="no label for the train image 7"):
         index(tmp_path, ROWS[:7] + ROWS[8:])

@@ -85,12 +85,14 @@ def test_changing_images_changes_no_hash_of_the_data():
     assert not torch.equal(first.columns["image"], second.columns["image"])
 
 
+@pytest.mark.slow
 def test_without_a_limit_it_reads_five_thousand_images_as_many_of_each_class(data_dir):
     data = find_task("cifar10-wrn").load(data_dir / "cifar10")
     assert data.train.tensors()["labels"].bincount().tolist() == [500] * 10
     assert (len(data.validation), len(data.test)) == (2_000, 10_000)
 
 
+@pytest.mark.slow
 def test_a_few_steps_on_real_images_lower_the_loss(data_dir):
     task = find_task("cifar10-wrn")
     data = task.load(data_dir / "cifar10", 60)

@@ -8,6 +8,7 @@ from dropsmith.tasks import find_task
 pytest.importorskip("transformers")
 
 
+@pytest.mark.slow
 def test_a_few_steps_on_real_images_lower_the_loss(data_dir):
     task = find_task("cifar10-vit")
     data = task.load(data_dir / "cifar10", 40)

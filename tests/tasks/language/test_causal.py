@@ -42,6 +42,7 @@ def test_without_a_limit_it_reads_a_hundred_thousand_tokens(data_dir):
     assert (len(data.train), len(data.validation), len(data.test)) == (99_999, 19_999, 19_999)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["dropout", "r-drop"])
 def test_a_few_steps_on_real_text_lower_the_perplexity(data_dir, tmp_path, method):
     design = Design(

@@ -101,6 +101,7 @@ def test_it_is_judged_by_the_words_that_count():
     assert set(found) == {"nll"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "tokens", "kinds"),
     [

@@ -56,6 +56,7 @@ class Stop(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "setting"), [("locked", {"rate": 0.2}), ("r-drop", {"rate": 0.2, "alpha": 1.0})]
 )
@@ -90,6 +91,7 @@ def test_without_a_limit_it_reads_a_hundred_thousand_tokens(data_dir, name):
     assert data.train.window == SEGMENT
 
 
+@pytest.mark.slow
 def test_a_few_steps_on_real_text_lower_the_perplexity(data_dir, tmp_path):
     design = Design(
         task=TASK,

@@ -169,6 +169,7 @@ def test_a_pair_of_texts_has_numbers_beside_it_too(tmp_path):
     assert task.model(data)(**batch).shape == (3, 2)
 
 
+@pytest.mark.slow
 def test_a_label_that_takes_text_and_number_together_is_learnt(tmp_path):
     draw = np.random.default_rng(1)
     good, x = draw.random(400) < 0.5, draw.normal(size=400)

@@ -71,6 +71,7 @@ def test_columns_are_standardised_by_training_as_pandas_does_it(data, frame):
     assert set(train[:, 4:7].sum(1)) == {1.0}
 
 
+@pytest.mark.slow
 def test_every_row_of_the_table_is_in_one_part_and_equal_rows_in_the_same(data, frame):
     """Undo the standardisation, and look each row of each part up in the table."""
     steps = data.preprocessing

@@ -147,6 +147,7 @@ def test_scores_are_those_of_the_library_for_the_same_labels(checkpoint, data):
     assert nll / count == pytest.approx(theirs.loss.item(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_by_name_learns_and_is_judged_by_what_it_writes(checkpoint, data, tmp_path):
     task = tuned(checkpoint, data)
     design = Design(

@@ -68,6 +68,7 @@ def test_label_smoothing_is_of_the_loss_and_not_of_the_likelihood():
     assert float(task.loss(logits, batch).mean.sum) == pytest.approx(0.9 * nll + 0.1 * even)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "scores", "signature"),
     [("multi30k", {"bleu"}, "BLEU"), ("scitldr", {"rouge1", "rouge2", "rougel"}, "ROUGE")],
@@ -90,6 +91,7 @@ def test_a_few_steps_end_in_what_was_written_and_how_it_was_scored(
     assert record.curve[-1]["train_loss"] < record.curve[0]["train_loss"]
 
 
+@pytest.mark.slow
 def test_what_was_written_stands_in_the_order_of_the_test_examples(data_dir):
     task = find_task("multi30k")
     data = task.load(data_dir, 12)

@@ -36,6 +36,7 @@ def table(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_a_run_by_name_learns_from_its_own_tokens(checkpoint, table, tmp_path):
     task = find_task(str(table))
     tuned = with_model(task, str(checkpoint), task.load())

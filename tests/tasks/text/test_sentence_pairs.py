@@ -62,6 +62,7 @@ def test_one_table_of_questions_is_divided_without_a_sentence_in_two_parts(data_
     assert abs(len(parts["train"]) / 5_463 - 0.7) < 0.03
 
 
+@pytest.mark.slow
 def test_similarities_are_scaled_by_their_spread_and_kept_in_their_parts(data_dir):
     data = find_task("stsb").load(data_dir / "nlu")
     assert sizes(data)[2] == 1_379
@@ -83,6 +84,7 @@ def test_both_sentences_come_back_from_their_numbers(data_dir):
     assert words == [tokenise(text)[:64] for text in texts]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "method", "scores"),
     [

@@ -17,6 +17,7 @@ def sizes(data):
     return [len(p) for p in (data.train, data.validation, data.test)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["nlu", "nlu/sst2"])
 def test_sst2_trains_on_ten_thousand_balanced_phrases_and_tests_on_1821(data_dir, where):
     data = find_task("sst2").load(data_dir / where)
@@ -38,11 +39,13 @@ def test_the_first_test_sentence_of_sst2_comes_back_from_its_numbers(data_dir):
     assert data.test.columns["labels"][0] == int(label)
 
 
+@pytest.mark.slow
 def test_a_larger_limit_may_take_more_of_sst2(data_dir):
     data = find_task("sst2").load(data_dir / "nlu", 20_000)
     assert sizes(data) == [20_000, 872, 1_821]
 
 
+@pytest.mark.slow
 def test_rt_polarity_is_split_by_its_sentences(data_dir):
     data = find_task("rt_polarity").load(data_dir / "nlu")
     assert sum(sizes(data)) == 10_662

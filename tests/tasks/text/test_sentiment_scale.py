@@ -157,6 +157,7 @@ def test_a_method_that_compares_probabilities_compares_its_values_instead():
     assert goal == RDrop(alpha=1.0, kind="regression")
 
 
+@pytest.mark.slow
 def test_the_real_reviews(data_dir):
     data = find_task("sentiment-scale").load(data_dir / "sentiment_scale")
     assert len(data.vocabulary) == 20_000
