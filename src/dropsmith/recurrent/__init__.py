@@ -2,10 +2,22 @@
 
 from dropsmith.kernels import lstm
 from dropsmith.recurrent.convert import convert, revert
+from dropsmith.recurrent.from_keras import KerasLayer, from_keras
 from dropsmith.recurrent.layers import GRU, LSTM, RNN
 
 Graphs = lstm.Graphs
 Tiles = lstm.Tiles
 Triton = lstm.Triton
 
-__all__ = ["GRU", "LSTM", "RNN", "Graphs", "Tiles", "Triton", "convert", "revert"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Graphs",
+    "KerasLayer",
+    "Tiles",
+    "Triton",
+    "convert",
+    "from_keras",
+    "revert",
+]
