@@ -63,7 +63,7 @@ def from_keras(layer: Any, name: str = "root") -> KerasLayer:
     if mode != "concat":
         raise SiteError(
             f"Bidirectional with merge_mode={excerpt(mode)} cannot be carried over: torch "
-            'joins both directions\n  make it with merge_mode="concat", and merge its output yourself'
+            'joins both directions\n  type merge_mode="concat" and merge the output yourself'
         )
     layers = [layer.forward_layer, layer.backward_layer]
     kinds = {type(part).__name__ for part in layers}
@@ -100,7 +100,7 @@ def _config_of(layer: Any) -> dict[str, Any]:
     if kind == "GRU" and not config.get("reset_after"):
         raise SiteError(
             "GRU with reset_after=False cannot be carried over: torch resets the state after "
-            "its product with the weight\n  train it again with reset_after=True, which is Keras's default"
+            "its product with the weight\n  train it again with reset_after=True, Keras's default"
         )
     _refuse(config, stateful="give the state to each call: layer(x, state)")
     return config
