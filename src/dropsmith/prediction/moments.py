@@ -116,7 +116,8 @@ class Moments:
     def _differs(self, parts: tuple[Tensor, ...]) -> bool:
         for scores, first in zip(parts, self.first, strict=True):
             rounding = _ROUNDING_UNITS * torch.finfo(first.dtype).eps
-            if not all(alike_within(sample, first, rounding) for sample in scores):
+            others = scores if self.count else scores[1:]  # The very first is `first` itself.
+            if not all(alike_within(sample, first, rounding) for sample in others):
                 return True
         return False
 

@@ -79,8 +79,14 @@ def probabilities(scores: Tensor, kind: PredictionKind, axis: int = -1) -> Tenso
 def entropy_of(values: Tensor, kind: PredictionKind, axis: int = -1) -> Tensor:
     """The entropy of probabilities in nats: of each distribution, or of each label."""
     if kind in WITH_CLASSES:
-        return torch.special.entr(values).sum(axis)
-    return torch.special.entr(values) + torch.special.entr(1 - values)
+        return _entropy_terms(values).sum(axis)
+    return _entropy_terms(values) + _entropy_terms(1 - values)
+
+
+def _entropy_terms(values: Tensor) -> Tensor:
+    """-p ln p, 0 at 0: a third of the time of `torch.special.entr`, which has no vector code."""
+    least = torch.finfo(values.dtype).tiny
+    return values.clamp(min=least).log_().mul_(values).neg_()
 
 
 def _wide(scores: Tensor) -> Tensor:
