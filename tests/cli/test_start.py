@@ -71,7 +71,7 @@ def test_mistakes_end_in_a_sentence_before_anything_is_run(run):
     first = trained(run, "train digits --budget tiny --with none")
     shutil.copy(Path("runs/digits") / first["id"] / WEIGHTS, "digits.safetensors")
     for line, says in (
-        ("digits --start runs", "no weights to begin from in runs"),
+        ("digits --start runs", "no start weights in runs"),
         ("python-docs --budget tiny --start digits.safetensors", "are of another model"),
         (
             "penn-treebank/awd-lstm-finetuned",

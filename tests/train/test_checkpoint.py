@@ -113,7 +113,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match=r"cannot read[\s\S]*delete it"):
         Checkpoint.load(tmp_path, IDENTITY)
     save_file({"w": torch.ones(1)}, tmp_path / FILE)
-    with pytest.raises(CheckpointError, match="is not a checkpoint of ours"):
+    with pytest.raises(CheckpointError, match="is not a checkpoint of dropsmith"):
         Checkpoint.load(tmp_path, IDENTITY)
     header = {"format": "dropsmith.checkpoint", "version": 99}
     save_file({"w": torch.ones(1)}, tmp_path / FILE, {"dropsmith": json.dumps(header)})
@@ -125,7 +125,7 @@ def test_a_checkpoint_of_the_version_before_is_refused_with_what_to_do(tmp_path)
     header = {"format": "dropsmith.checkpoint", "version": 1, "identity": IDENTITY, "values": {}}
     save_file({"w": torch.ones(1)}, tmp_path / FILE, {"dropsmith": json.dumps(header)})
     with pytest.raises(
-        CheckpointError, match=r"of version 1, read here is 2\n  to begin anew: del"
+        CheckpointError, match=r"of version 1, read here is 2\n  to train from the start: del"
     ):
         Checkpoint.load(tmp_path, IDENTITY)
 
@@ -143,7 +143,7 @@ def test_a_checkpoint_of_the_version_before_is_refused_with_what_to_do(tmp_path)
 )
 def test_a_field_that_cannot_be_is_named_beside_the_file(values, says, tmp_path):
     path = checkpoint(values=VALUES | values).save(tmp_path)
-    with pytest.raises(CheckpointError, match=rf"cannot read {path}\n  {says}[\s\S]*begin anew"):
+    with pytest.raises(CheckpointError, match=rf"cannot read {path}\n  {says}[\s\S]*the start"):
         Checkpoint.load(tmp_path, IDENTITY)
 
 
@@ -259,7 +259,7 @@ def test_a_run_does_not_go_on_from_a_step_that_it_has_not(folder, tmp_path, chan
     saved = Checkpoint.load(tmp_path, identity)
     tensors = {k: v for k, v in saved.tensors.items() if not k.startswith("best/")}
     replace(saved, values=saved.values | change(steps_of(one)), tensors=tensors).save(tmp_path)
-    with pytest.raises(CheckpointError, match=rf"cannot go on from[\s\S]*{says}"):
+    with pytest.raises(CheckpointError, match=rf"cannot resume from[\s\S]*{says}"):
         train(one, tmp_path)
 
 

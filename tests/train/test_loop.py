@@ -207,7 +207,7 @@ def test_a_checkpoint_of_another_run_is_refused_and_can_be_set_aside(tmp_path):
 
 def test_a_checkpoint_that_does_not_load_is_refused(tmp_path):
     save_file({"w": torch.ones(1)}, tmp_path / FILE)
-    with pytest.raises(CheckpointError, match="not a checkpoint of ours"):
+    with pytest.raises(CheckpointError, match="not a checkpoint of dropsmith"):
         train(digits(), tmp_path)
 
 

@@ -54,9 +54,9 @@ def deep(levels: int) -> Any:
         (collections.OrderedDict(a=torch.ones(1)), "OrderedDict"),
         (collections.defaultdict(list), "defaultdict"),
         ({"inner": [torch.ones(1), object()]}, r"state.inner.1 is of <class 'object'>"),
-        ({1: torch.ones(1)}, r"state has a key that is no text: 1"),
+        ({1: torch.ones(1)}, r"state has a key that is not text: 1"),
         ({torch.float32}, "state is of <class 'set'>"),
-        (deep(DEEPEST), r"state\S* lies more than 50 levels deep"),
+        (deep(DEEPEST), r"state\S* is more than 50 levels deep"),
     ],
 )
 def test_what_the_structure_cannot_say_is_refused_on_saving(value: Any, says: str):
@@ -75,7 +75,7 @@ def test_the_deepest_state_that_is_kept_is_read():
         ({"dict": {"a": {"tensor": 1}}}, "field a names no tensor of its own: 1"),
         ({"dict": {"a": {"tensor": False}}}, "field a names no tensor of its own: False"),
         ({"dict": {"a": {"tensor": "0"}}}, "field a names no tensor of its own: '0'"),
-        ({"dict": {}}, "tensor 0 is in no place"),
+        ({"dict": {}}, "tensor 0 is not in the structure"),
         ({"dict": {"a": {"tuple": {"tensor": 0}}}}, "field a should be 'tuple', but is"),
         ({"dict": {"a": [{"tensor": 0}]}}, "field a should be one of 'tensor', 'value'"),
         ({"dict": {"a": {"class": "os.system"}}}, "field a should be one of"),

@@ -128,5 +128,5 @@ def test_numbers_out_of_range_are_refused_where_they_are_given(name, value):
 @pytest.mark.parametrize("name", ["task", "method"])
 @pytest.mark.parametrize("value", ["caf\udce9", 3, None, b"digits"])
 def test_names_that_no_json_can_hold_are_refused(name, value):
-    with pytest.raises(TaskError, match=f"the {name} must be text that UTF-8 can hold, got"):
+    with pytest.raises(TaskError, match=f"the {name} must be text that UTF-8 can encode, got"):
         replace(digits(), **{name: value})

@@ -150,15 +150,15 @@ def folder(path, *files):
 @pytest.mark.parametrize(
     ("files", "place", "says"),
     [
-        ([], "gone", "there is nothing of this name: give the folder of a run"),
-        ([f"run/{FILE}"], "run", "the run has not come to its end"),
-        ([f"a/{WEIGHTS}", f"b/{WEIGHTS}"], "", r"one is to be named: \S+a; \S+b$"),
-        (["run/notes.txt"], "run", f"looked for: {WEIGHTS}"),
-        (["0123456789ab.json"], "0123456789ab.json", f"looked for: {WEIGHTS}"),
+        ([], "gone", "the path does not exist: give the folder of a run"),
+        ([f"run/{FILE}"], "run", "the run has not finished"),
+        ([f"a/{WEIGHTS}", f"b/{WEIGHTS}"], "", r"one of the runs in it: \S+a; \S+b$"),
+        (["run/notes.txt"], "run", f"has the file {WEIGHTS}"),
+        (["0123456789ab.json"], "0123456789ab.json", f"has the file {WEIGHTS}"),
     ],
 )
 def test_where_there_are_no_weights_it_is_said_what_to_give(tmp_path, files, place, says):
-    with pytest.raises(DataError, match=rf"no weights to begin from in [\s\S]*{says}"):
+    with pytest.raises(DataError, match=rf"no start weights in [\s\S]*{says}"):
         Start.of(folder(tmp_path, *files) / place)
 
 
@@ -170,7 +170,7 @@ def test_a_file_that_holds_no_weights_or_others_than_before_is_refused(first, tm
     shutil.copy(first / WEIGHTS, path)
     setup = second(path)
     save_file({}, path)
-    with pytest.raises(DataError, match="has changed since this run was asked for"):
+    with pytest.raises(DataError, match="has changed since the start of this command"):
         train(setup, tmp_path / "a")
     path.unlink()
     with pytest.raises(DataError, match="cannot read weights from"):
@@ -212,7 +212,7 @@ def test_the_same_words_in_another_order_are_another_vocabulary(tmp_path):
     save_file(model.state_dict(), run / WEIGHTS)
     start = Start.of(run)
     start.load_into(model, spoken("a", "b"))
-    with pytest.raises(DataError, match=r"know other words[\s\S]*the same --limit"):
+    with pytest.raises(DataError, match=r"with another vocabulary[\s\S]*the same --limit"):
         start.load_into(model, spoken("b", "a"))
     run.rename(tmp_path / "best")
     path.rename(tmp_path / "best.json")

@@ -1,4 +1,4 @@
-"""Training: one run from its setup to its record, exactly resumable."""
+"""Training of one run, from its setup to its record, with exact resumption."""
 
 from dropsmith.train._setup import Setup, check_kinds
 from dropsmith.train.checkpoint import Checkpoint, Saving
@@ -12,7 +12,7 @@ from dropsmith.train.start import Start
 from dropsmith.train.tracking import check_trackers
 
 LIBRARIES = ("accelerate", "torchmetrics.classification", "torch._dynamo")
-"""The libraries that a run loads when it begins."""
+"""The libraries that a run imports at its start."""
 
 __all__ = [
     "HASHES",

@@ -1,4 +1,4 @@
-"""Everything that decides a run, as one value; its JSON is the record's configuration."""
+"""The settings of a run, as one value; its JSON is the configuration of the record."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -25,33 +25,32 @@ PRECISIONS = ("no", "bf16")
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """A run before it is made.
+    """The settings of a run.
 
     Args:
         task: name of a task, or the path of a folder or table of the user's own data.
-        method: what the comparison calls this row, such as `r-drop`.
-        plan: where the model drops what.
-        objective: how many views, and what they should agree on.
+        method: the name of the row in a comparison, such as `r-drop`.
+        plan: the dropout plan of the model.
+        objective: the number of views, and the loss on them.
         budget: epochs (of a one-view method), batch size, optimiser settings.
-        seed: decides the order of the examples, the initial weights and all noise.
-        data: folder or file the task reads, where it does not carry its own. Where data lies is
-            no part of what the run is: its examples are, and the record holds their hash.
+        seed: of the order of the examples, the initial weights and all noise.
+        data: the folder or file of the data, if the task does not include its own. The path is not
+            part of the run's identity; the record has a hash of the examples.
         model: `package.module:function` that makes the model, or None for the task's own.
-        limit: use only this many training examples, 0 for all of them, or None for the task's own
-            choice.
+        limit: the number of training examples; 0 for all, None for the task's default.
         precision: `no` for float32, `bf16` for mixed precision.
-        samples: how many noisy passes are averaged for the scores `test_mc_…`, which stand beside
-            those of one pass without noise; 0 for none.
-        samples_without: kinds of sites that these passes leave without noise, such as `words`.
-        score_test: whether the test examples are scored at the end. A run that a choice will be
-            made by leaves them alone.
-        whole: whether the validation examples are trained on as well, once all choices are made.
-            The last weights are then kept, and nothing is scored before test.
-        trunk: the first module that the views of a step do not share, or None where each is whole;
-            what is below it runs once, with one draw of its noise.
-        start: weights to begin with, or None for those that the seed draws. They are kept until
-            others have a better validation loss.
-        data_options: how the data is read; no part of what the run is, either.
+        samples: the number of noisy passes that are averaged for the scores `test_mc_…`, beside
+            the scores of one pass without noise; 0 for none.
+        samples_without: kinds of sites without noise in these passes, such as `words`.
+        score_test: whether the test examples are scored at the end. Runs that serve to choose a
+            setting do not score them.
+        whole: whether the run also trains on the validation examples, after all choices are made.
+            The last weights are then kept, and only the test examples are scored.
+        trunk: the first module that the views of a step do not share; None to share nothing. The
+            part below it runs once for all views, with one draw of its noise.
+        start: the initial weights; None for random ones from the seed. They count as the best until
+            the validation loss is lower.
+        data_options: how the data is read; not part of the run's identity.
     """
 
     task: str
@@ -94,7 +93,7 @@ class Setup:
             _check_text(name, getattr(self, name))
         if not isinstance(self.precision, str) or self.precision not in PRECISIONS:
             raise TaskError(
-                f"no precision is called {excerpt(self.precision)}\n  there are: "
+                f"no precision is called {excerpt(self.precision)}\n  precisions: "
                 f"{', '.join(PRECISIONS)}" + did_you_mean(self.precision, PRECISIONS)
             )
         if self.samples and not self.plan.rules:
@@ -151,8 +150,8 @@ class Setup:
     def to_json(self) -> dict[str, Any]:
         """The resolved configuration as JSON values, without paths of data.
 
-        `samples`, `whole` and `trunk` are in it where they were asked for, `tested` only where the
-        test examples are not scored, and of `start` the hash.
+        `samples`, `whole` and `trunk` are included if they are set, `tested` if the test examples
+        are not scored, and of `start` the hash.
         """
         values = {
             "task": plain_name(self.task),
@@ -181,19 +180,19 @@ class Setup:
 
 
 def check_kinds(kinds: object) -> None:
-    """Raise an error unless these are kinds of sites that samples may leave without noise."""
+    """Raise an error unless these are kinds of sites that samples may run without noise."""
     check_type("samples_without", kinds, tuple, "a tuple of kinds of sites")
     for kind in cast(tuple[object, ...], kinds):
         if not isinstance(kind, str) or kind not in KINDS:
             raise TaskError(
-                f"no kind of site is called {excerpt(kind)}\n  there are: {', '.join(KINDS)}"
+                f"no kind of site is called {excerpt(kind)}\n  kinds: {', '.join(KINDS)}"
                 + did_you_mean(kind, KINDS)
             )
 
 
 def _check_text(name: str, value: object) -> None:
-    """A surrogate, as in a path that is no UTF-8, would make a record that no reader takes."""
+    """Raise `TaskError` for text with surrogates, which would make a record unreadable."""
     if not isinstance(value, str) or (
         not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value)
     ):
-        raise TaskError(f"the {name} must be text that UTF-8 can hold, got {excerpt(value)}")
+        raise TaskError(f"the {name} must be text that UTF-8 can encode, got {excerpt(value)}")

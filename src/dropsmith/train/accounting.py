@@ -1,4 +1,4 @@
-"""The surroundings and the cost of a run, for its record."""
+"""The environment and the cost of a run, for its record."""
 
 import math
 import resource
@@ -18,13 +18,13 @@ from dropsmith.train.state import State
 def surroundings(
     setup: Setup, state: State, data: Data, signatures: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Versions, device and data; where there were such: weights it began from, a fused head.
+    """Versions, device and data, and the start weights and the fused head if there are any.
 
     Args:
         setup: of the run.
-        state: at its end.
-        data: what it was trained and scored on.
-        signatures: how what it wrote was scored; empty where it wrote nothing.
+        state: at the end of the run.
+        data: of the run.
+        signatures: of the scores of generated texts; empty without any.
     """
     facts: dict[str, Any] = {"data_given": setup.data_given}
     if signatures:
@@ -39,8 +39,7 @@ def surroundings(
 def cost(state: State, views: int) -> dict[str, float]:
     """Time, memory, steps and example-views.
 
-    What processors worked tells the price of a step where they do all of it, and is left out
-    elsewhere, or where a part of the run was made before it was counted.
+    Processor time is included on a CPU only, and if all of the run was measured.
     """
     processor_seconds = state.processor_seconds
     measured = device_of(state.model).type == "cpu" and not math.isnan(processor_seconds)
@@ -57,22 +56,21 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def forget_peak(device: torch.device) -> None:
-    """Begin to measure anew, where the system can.
+    """Reset the measured peak, if the system can.
 
-    Linux can forget the peak of a process; elsewhere the peak is that of the process's whole
-    life so far.
+    Linux can reset the peak of a process; on other systems it is that since the process began.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif _CLEAR.exists():
         try:
             _CLEAR.write_text("5")
-        except OSError:  # some containers forbid it: the peak then covers earlier runs too
+        except OSError:  # forbidden in some containers: the peak then includes earlier runs
             return
 
 
 def peak_bytes(device: torch.device) -> int:
-    """The most memory since `forget_peak`: of the device on CUDA, else resident in the process."""
+    """The peak memory since `forget_peak`: of the device on CUDA, else resident memory."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if _STATUS.exists():

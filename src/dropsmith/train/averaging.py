@@ -1,4 +1,4 @@
-"""Stochastic gradient descent whose average of weights can be shown in their place."""
+"""Stochastic gradient descent with an average of the weights for evaluation."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,14 +12,14 @@ AVERAGE, COUNT = "average", "averaged"
 
 
 class AveragedSGD(Optimizer):
-    """Plain steps, and from `start_averaging` on the mean of the weights they lead to.
+    """Plain steps, and from `start_averaging` on the mean of the weights after each step.
 
     A step is θ ← (1 − shrink)(θ − lr·(g + weight_decay·θ)). The mean is that of Merity et al.
     (2018, algorithm 1): 1/(k − T + 1) Σ θᵢ for i from T to k, θ_T the weights at the trigger.
-    Unlike `torch.optim.ASGD`, a step uses the learning rate it finds and not the one before, and
-    the first weights are in the mean.
+    Unlike in `torch.optim.ASGD`, a step uses the present learning rate and not the previous one,
+    and the weights at the trigger are in the mean.
 
-    Its whole state is in `state_dict`: the mean as tensors, how many it is of in the groups.
+    The whole state is in `state_dict`: the mean as tensors, its count in the groups.
 
     >>> weight = torch.nn.Parameter(torch.tensor([1.0]))
     >>> sgd = AveragedSGD([weight], lr=0.5)
@@ -33,10 +33,10 @@ class AveragedSGD(Optimizer):
     [0.5]
 
     Args:
-        parameters: what is trained.
+        parameters: the parameters.
         lr: learning rate, at least 0.
-        weight_decay: how much of each weight is added to its gradient.
-        shrink: the part every weight loses after each step, whatever the learning rate.
+        weight_decay: the share of each weight that is added to its gradient.
+        shrink: the share of each weight that a step removes, whatever the learning rate.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class AveragedSGD(Optimizer):
 
     @torch.no_grad()
     def start_averaging(self) -> None:
-        """Begin the mean with the weights as they are now."""
+        """Start the mean with the present weights."""
         for group in self.param_groups:
             group[COUNT] = 1
             for weight in group["params"]:
@@ -80,7 +80,7 @@ class AveragedSGD(Optimizer):
 
     @contextmanager
     def averages(self) -> Iterator[None]:
-        """The mean in place of the weights, which come back to the bit."""
+        """Use the mean as weights in a `with` block; the weights then return bit for bit."""
         if not self.averaging:
             yield
             return

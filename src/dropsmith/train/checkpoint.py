@@ -1,8 +1,8 @@
-"""One file that holds all of an unfinished run, written whole or not at all; loading runs no code.
+"""The checkpoint of an unfinished run: one file, written whole or not at all; loading runs no code.
 
-Tensors (weights, optimiser state, best weights, generator states) and everything else, as JSON in
-the file's own header, are in one safetensors file: what belongs together cannot come apart. A hash
-of all of it is there, too, as a bit that flipped in a weight would change a run without a word.
+One safetensors file has the tensors (weights, optimiser state, best weights, generator states) and,
+as JSON in its header, all other values, so that they always fit together. The header has a hash of
+everything, so that a flipped bit in a weight is noticed.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ from dropsmith.files import Count, check, parse_json, plain_tensors, read_tensor
 from dropsmith.numbers import check_number, check_whole
 
 Pair = Annotated[list[float], Len(2, 2)]
-"""A sum, and how many items it is of."""
+"""A sum and its number of items."""
 
 
 class RunValues(TypedDict):
-    """The numbers of an unfinished run; `State` says what they are."""
+    """The numbers of an unfinished run, as described in `State`."""
 
     step: Count
     loss: Pair
@@ -56,14 +56,14 @@ FILE, FORMAT, VERSION = "checkpoint.safetensors", "dropsmith.checkpoint", 2
 
 @dataclass(frozen=True, kw_only=True)
 class Saving:
-    """The times at which a run writes checkpoints; they do not change what it computes.
+    """The times at which a run writes checkpoints; they do not change its result.
 
     Args:
-        seconds: after at least so much time since the last.
-        steps: after every so many steps instead, where given.
+        seconds: the least time between two checkpoints.
+        steps: if given, the number of steps between two checkpoints, in place of `seconds`.
 
     Raises:
-        TrainingError: one is no number, or out of range.
+        TrainingError: a value is not a number, or out of range.
     """
 
     seconds: float = 20.0
@@ -75,7 +75,7 @@ class Saving:
             check_whole("steps", self.steps, 1, TrainingError)
 
     def due(self, step: int, seconds: float) -> bool:
-        """True if one is due after `step`, `seconds` after the last."""
+        """True if a checkpoint is due after `step`, and `seconds` after the last one."""
         return seconds >= self.seconds if self.steps is None else step % self.steps == 0
 
 
@@ -84,7 +84,7 @@ class Checkpoint:
     """The state that an unfinished run is resumed from.
 
     Args:
-        identity: what the run is: configuration and data hash. Another run may not resume from it.
+        identity: the configuration and hashes of the run; another run may not resume from it.
         values: numbers by name, as JSON values.
         tensors: tensors by name.
         path: of the file it was read from.
@@ -96,10 +96,10 @@ class Checkpoint:
     path: Path | None = None
 
     def save(self, folder: Path) -> Path:
-        """Write the file into `folder` in place of an older one, and return its path.
+        """Write the file into `folder`, replacing an earlier one, and return its path.
 
         Raises:
-            CheckpointError: it cannot be written; an older one is still there.
+            CheckpointError: it cannot be written; an earlier one is kept.
         """
         header = {"format": FORMAT, "version": VERSION}
         text = json.dumps(header | {"identity": self.identity, "values": self.values})
@@ -113,10 +113,10 @@ class Checkpoint:
 
     @classmethod
     def load(cls, folder: Path, identity: dict[str, Any]) -> "Checkpoint | None":
-        """The checkpoint in `folder`, or None where there is none.
+        """The checkpoint in `folder`, or None without one.
 
         Raises:
-            CheckpointError: it cannot be read, or belongs to a run of another identity.
+            CheckpointError: it cannot be read, or is of another run.
         """
         path = folder / FILE
         if not path.exists():
@@ -134,19 +134,19 @@ class Checkpoint:
         return cls(identity=identity, values=values, tensors=tensors, path=path)
 
     def fault(self, reason: object) -> CheckpointError:
-        """The error for a checkpoint that a run cannot go on from, with the reason."""
+        """The error for a checkpoint that a run cannot resume from, with the reason."""
         name = "this checkpoint" if self.path is None else str(self.path)
-        return CheckpointError(f"cannot go on from {name}\n  {reason}\n{_ANEW}")
+        return CheckpointError(f"cannot resume from {name}\n  {reason}\n{_ANEW}")
 
 
 _HEADER, _HASH = "dropsmith", "sha256"
 
-_ANEW = "  to begin anew: delete it, or train(..., resume=False)"
+_ANEW = "  to train from the start: delete it, or train(..., resume=False)"
 
 
 def _checked(path: Path, header: Any, identity: Mapping[str, Any]) -> RunValues:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is not a checkpoint of ours\n{_ANEW}")
+        raise CheckpointError(f"{path} is not a checkpoint of dropsmith\n{_ANEW}")
     if header.get("version") != VERSION:
         raise CheckpointError(
             f"{path} is of version {excerpt(header.get('version'))}, read here is "
@@ -156,7 +156,7 @@ def _checked(path: Path, header: Any, identity: Mapping[str, Any]) -> RunValues:
         checked = check(header, Header, CheckpointError)
     except CheckpointError as error:
         raise CheckpointError(f"cannot read {path}\n  {error}\n{_ANEW}") from None
-    # Through JSON, as the stored one went, so that tuples and lists are alike.
+    # Through JSON, like the stored one, in which tuples are lists.
     expected, stored = json.loads(json.dumps(identity)), checked["identity"]
     if differing := [key for key in expected if expected[key] != stored.get(key)]:
         key = differing[0]
@@ -180,10 +180,10 @@ def _hash(header: str, tensors: Mapping[str, Tensor]) -> str:
 def write(
     path: Path, tensors: Mapping[str, Tensor], texts: Mapping[str, str] | None = None
 ) -> None:
-    """A safetensors file in a folder that is made where it is missing, whole or not at all.
+    """Write a safetensors file whole or not at all, and make its folder if it is missing.
 
     Raises:
-        OSError, DataError: as of `write_tensors`.
+        OSError, DataError: as in `write_tensors`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     write_tensors(path, tensors, texts)

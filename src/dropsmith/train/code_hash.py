@@ -1,4 +1,4 @@
-"""The hash of the user's own code that a run is made of, beside that of its model."""
+"""The hash of the user's own code in a run, apart from that of its model."""
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -12,11 +12,11 @@ from dropsmith.user_code import is_reference, source_hash
 def code_hash(setup: Setup) -> str | None:
     """The hash of the sources of a setup's task, objective, patterns, schedules and optimiser.
 
-    Their modules count, and those that they use; installed libraries do not, as a record holds
-    their versions. None where all of it is of libraries.
+    It covers their modules and the modules that these import, but no installed libraries, whose
+    versions are in the record. None if all code is of libraries.
 
     Raises:
-        TaskError: the task's name cannot be followed.
+        TaskError: the task's name cannot be imported.
     """
     values = [setup.plan, setup.objective, setup.budget]
     modules = {module for value in values for module in _modules(value)}
@@ -26,7 +26,7 @@ def code_hash(setup: Setup) -> str | None:
 
 
 def _modules(value: Any) -> Iterator[str]:
-    """The modules of the classes and functions that a value is made of."""
+    """The modules of the classes and functions in a value."""
     if isinstance(value, tuple | list):
         for item in value:
             yield from _modules(item)

@@ -1,4 +1,4 @@
-"""The scores of a predictor that looks at no input: the commonest class, or the mean."""
+"""The scores of a constant prediction: the commonest class, or the mean."""
 
 import math
 
@@ -9,19 +9,19 @@ from dropsmith.tasks import Data, Task
 from dropsmith.train.evaluation import meters_of, single_labels
 
 PREFIX = "test_constant_"
-"""The begin of the names of these scores in a record."""
+"""The prefix of the names of these scores in a record."""
 
 
 def constant_scores(task: Task, data: Data) -> dict[str, float]:
-    """Test scores of always predicting what is commonest in training, by name.
+    """Test scores of a constant prediction from the training labels, by name.
 
-    Of classes it gives each the share of the training examples that have it, which makes the
-    commonest its choice, and `nll` that of these shares. Of values it is their mean. Nothing for
-    tasks whose examples have more than one label, such as running text.
+    For classes, the prediction is the share of each class in training, so that the predicted class
+    is the commonest. For values it is their mean. Tasks with more than one label for each example,
+    such as running text, have no such scores.
 
     Args:
-        task: of the data; its meters are read as well.
-        data: whose training labels are counted, and whose test labels are scored.
+        task: of the data; its meters are used as well.
+        data: the training labels for the prediction, and the test labels for the scores.
     """
     train, test = (part.tensors().get("labels") for part in (data.train, data.test))
     if train is None or test is None or train.ndim != 1 or not len(train) or not len(test):
@@ -43,7 +43,7 @@ def constant_scores(task: Task, data: Data) -> dict[str, float]:
 
 
 def _shares(train: Tensor, test: Tensor, classes: int) -> Tensor:
-    """The logarithms of the shares of classes; one that training lacks counts as one example."""
+    """The logarithms of the shares of classes; a class without examples counts as one example."""
     counts = train[train >= 0].bincount(minlength=classes).clamp(min=1)
     return counts.float().div(counts.sum()).log().expand(len(test), -1)
 

@@ -1,4 +1,4 @@
-"""The machine, versions and data that a run is made with, for its record."""
+"""The machine, versions and data of a run, for its record."""
 
 import hashlib
 import platform
@@ -19,7 +19,7 @@ HASHES = {
     "model_sha256": "with another model",
     "code_sha256": "with other code of your own",
 }
-"""The hashes that a record's environment may hold, and how a run was made where one differs."""
+"""The hashes in a record's environment, each with words for a run in which it differs."""
 
 
 def describe_environment(data: Data, device: torch.device) -> dict[str, Any]:
@@ -40,23 +40,23 @@ def describe_environment(data: Data, device: torch.device) -> dict[str, Any]:
 
 
 def words_hash(data: Data) -> str | None:
-    """A hash of the words of a text in the order of their numbers; None where there are none."""
+    """A hash of the vocabulary in the order of its ids; None without a vocabulary."""
     words = "\n".join(data.vocabulary)
     return hashlib.sha256(words.encode()).hexdigest() if words else None
 
 
 def device_name(device: torch.device) -> str:
-    """A device's name in words."""
+    """The name of a device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type != "cpu":
         return str(device)
-    # Sums are rounded differently from one kind of processor to another.
+    # Rounding of sums depends on the kind of processor.
     return f"{processor()} CPU, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def processor() -> str:
-    """The name of the CPU, as the system has it."""
+    """The name of the CPU, from the system."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -66,9 +66,9 @@ def processor() -> str:
 
 
 def commit(folder: Path) -> str | None:
-    """The git commit that a folder's files belong to, with `+` where they were changed since.
+    """The git commit of a folder's files, with `+` if they have changes.
 
-    None where git does not know them, as in an installed package.
+    None without a repository, as in an installed package.
     """
     try:
         if not _git(folder, "ls-files", "."):
@@ -89,16 +89,16 @@ def _git(folder: Path, *words: str) -> str:
 
 
 _SMALL = 1e-39
-"""A float32 below the least that is stored in full."""
+"""A subnormal float32."""
 
 
 @contextmanager
 def flush_subnormals() -> Iterator[None]:
-    """Subnormal numbers are zero to this thread inside a `with` block, where the CPU can.
+    """Treat subnormal numbers as zero on this thread in a `with` block, if the CPU supports it.
 
-    Below 1.2e-38 a float32 loses digits, and a processor may take a hundred times as long to add
-    or multiply it. Gradients that vanish over a long sequence get there: backward through two
-    hundred steps of an LSTM then takes ten times its time.
+    A processor may take a hundred times as long for float32 numbers below 1.2e-38. Gradients that
+    vanish over a long sequence become as small: backward through two hundred steps of an LSTM can
+    take ten times as long.
 
     >>> with flush_subnormals():
     ...     small = torch.tensor(1e-30) * torch.tensor(1e-9)
@@ -114,5 +114,5 @@ def flush_subnormals() -> Iterator[None]:
 
 
 def _flushing() -> bool:
-    # Torch can set this and cannot tell it.
+    # torch can set this flag but not read it.
     return not float(torch.full((), _SMALL).mul(1.0))

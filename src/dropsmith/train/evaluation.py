@@ -1,4 +1,4 @@
-"""Scores of a model on a part of the data, with noise off or averaged over."""
+"""Scores of a model on a part of the data, without noise or as a mean over noisy passes."""
 
 import math
 from collections import defaultdict
@@ -16,7 +16,7 @@ from dropsmith.prediction import stream_predictions
 from dropsmith.tasks import Meter, Part, Task, class_meters, device_of, value_meters
 
 ROWS = 256
-"""Examples in a pass; scores are sums, so it does not change them."""
+"""Examples in a batch, which does not change the scores."""
 
 
 def evaluate(
@@ -29,31 +29,30 @@ def evaluate(
     without: tuple[Kind, ...] = (),
     all_scores: bool = False,
 ) -> dict[str, float]:
-    """The scores that a task gives a model on a part of the data.
+    """The scores of a model on a part of a task's data.
 
-    The model is in eval mode meanwhile, and afterwards every module in the mode it was in.
+    The model runs in eval mode; afterwards every module is in its earlier mode.
 
     Args:
-        model: takes the part's columns by name.
-        task: its `score` is summed over batches, and its `measures` are what is returned.
-        part: the examples; a stream is read from its start, its state handed on.
-        samples: 0 for one pass without noise; else of how many passes with the installed plan's
-            noise the probabilities are averaged. Each has its own masks, and over all of a stream
-            the same, and its own state.
+        model: takes the columns of the part by name.
+        task: the task, whose scores are computed.
+        part: the examples; a stream is read from its start, with its state carried on.
+        samples: 0 for one pass without noise; else the number of passes with the installed plan's
+            noise whose probabilities are averaged. Each sample has its own masks, which stay the
+            same for a whole stream, and its own state.
         seed: of the samples' masks.
-        without: kinds of sites that the samples leave without noise: Gal & Ghahramani's code
-            samples without noise on `words`.
-        all_scores: whether those of `class_meters` or `value_meters` are taken as well, of a task
+        without: kinds of sites without noise in the samples; the code of Gal & Ghahramani has no
+            noise on `words`.
+        all_scores: whether to include the scores of `class_meters` or `value_meters`, for tasks
             with one label for each example.
 
     Returns:
-        Of classes `nll` in nats per item, `accuracy`, `calibration_error` (mean difference between
-        confidence and accuracy over 15 bins of confidence; Naeini et al., 2015), and
-        `perplexity` where the task is judged by it. Of values `mse` and `rmse`. And what the
-        task's meters measure.
+        For classes `nll` in nats per item, `accuracy`, `calibration_error` (mean difference between
+        confidence and accuracy over 15 bins of confidence; Naeini et al., 2015), and `perplexity`
+        for tasks that report it. For values `mse` and `rmse`. Also the scores of the task's meters.
 
     Raises:
-        NoiseError: samples are asked for of a model in which nothing is random.
+        NoiseError: samples of a model without noise.
     """
     with evaluating(model):
         if not samples:
@@ -75,7 +74,7 @@ def evaluate(
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in eval mode, and afterwards every module in the mode it was in."""
+    """Put the model into eval mode in a `with` block, and restore the mode of every module."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -86,7 +85,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 class OnePass:
-    """Reads batches in order, each once, from the state in which the one before ended."""
+    """Runs batches in order, each from the final state of the one before."""
 
     def __init__(self, model: nn.Module, task: Task) -> None:
         self.model, self.task = model, task
@@ -131,7 +130,7 @@ def _scores(
 
 
 def single_labels(task: Task, output: Tensor, labels: Tensor) -> tuple[Tensor, Tensor] | None:
-    """The outputs and labels that count, where each example has one class or one value."""
+    """The outputs and labels of a task with one class or value for each example."""
     if labels.ndim != 1 or len(output) != len(labels):
         return None
     if task.kind == "regression":
@@ -144,18 +143,18 @@ def single_labels(task: Task, output: Tensor, labels: Tensor) -> tuple[Tensor, T
 
 
 def meters_of(task: Task, output: Tensor) -> dict[str, Meter]:
-    """New meters of all scores of a task with such outputs."""
+    """New meters for all scores of such a task."""
     return value_meters() if task.kind == "regression" else class_meters(output.shape[1])
 
 
 class Calibration:
-    """The calibration error of scores, taken batch by batch."""
+    """The calibration error of scores, computed batch by batch."""
 
     def __init__(self) -> None:
         self.metric: Any = None
 
     def add(self, scores: Tensor, labels: Tensor) -> None:
-        """Count these items, one row of scores each."""
+        """Add items, each with a row of scores."""
         from torchmetrics.classification import MulticlassCalibrationError
 
         if self.metric is None:
@@ -165,16 +164,16 @@ class Calibration:
 
     @property
     def error(self) -> float:
-        """That of all items; not a number where there were none."""
+        """The calibration error of all items; NaN without items."""
         return float(self.metric.compute()) if self.metric is not None else math.nan
 
 
 def _flat(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Scores and labels of the items that count, one row each."""
+    """Scores and labels of the items that are not ignored, one row each."""
     valid = labels != -100
     return logits[valid].float(), labels[valid]
 
 
 def on_device(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """The batch where the model is."""
+    """The batch on the device of the model."""
     return {name: column.to(device) for name, column in batch.items()}

@@ -13,8 +13,8 @@ class Length:
     """The example-views seen after each step of a run, up to its budget.
 
     Args:
-        views: after 0, 1, 2, … steps.
-        examples: how many training examples there are; that many example-views are an epoch.
+        views: the example-views after 0, 1, 2, … steps.
+        examples: the number of training examples, which are one epoch of example-views.
     """
 
     views: tuple[int, ...]
@@ -22,10 +22,11 @@ class Length:
 
     @classmethod
     def of(cls, budget: Budget, objective: Objective, train: Part, seed: int = 0) -> "Length":
-        """The fewest steps that see the budget's example-views.
+        """The fewest steps with the example-views of the budget.
 
-        A step of n views of B examples sees B for the first and `objective.batch_fraction` of B
-        for each of the others, so a two-view method makes half the steps of a one-view method.
+        A step of n views of B examples counts B for the first view and
+        `objective.batch_fraction` × B for each of the others, so a
+        two-view method makes half the steps of a one-view method.
 
         >>> import torch
         >>> from dropsmith.objectives import TaskLoss, TwoSample
@@ -52,17 +53,17 @@ class Length:
         return len(self.views) - 1
 
     def epoch(self, step: int) -> float:
-        """The number of epochs of example-views that are done after a step."""
+        """The epochs of example-views after a step."""
         return self.views[step] / self.examples
 
     def evaluates(self, step: int) -> bool:
-        """True if a step completes an epoch of example-views, or the run."""
+        """True if a step ends an epoch of example-views, or the run."""
         before, after = self.views[step - 1], self.views[step]
         return step == self.steps or before // self.examples < after // self.examples
 
 
 def learning_rate(step: int, length: Length, budget: Budget, losses: Sequence[float] = ()) -> float:
-    """The rate at step `step` (from 1), as the budget's schedule has it.
+    """The learning rate of step `step` (from 1) in the budget's schedule.
 
     >>> import torch
     >>> from dropsmith.objectives import TaskLoss
@@ -75,9 +76,9 @@ def learning_rate(step: int, length: Length, budget: Budget, losses: Sequence[fl
     [1.0, 1.0, 1.0, 1.0, 0.5, 0.5]
 
     Args:
-        step: the step about to be made.
-        length: the run's.
-        budget: the run's.
+        step: the next step.
+        length: of the run.
+        budget: of the run.
         losses: the validation loss of every evaluation so far.
     """
     moment = learning_rates.Moment(

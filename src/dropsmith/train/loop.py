@@ -1,8 +1,8 @@
 """The training loop: one run from its setup to its record.
 
-A run is a function of its setup and data: order of examples, first weights and noise all come
-from the seed and the step, so a run that was killed goes on from its last checkpoint to the very
-same weights.
+A run is a function of its setup and data: the order of examples, the initial weights and all noise
+depend on the seed and the step. So a run that was killed resumes from its last checkpoint and ends
+with the same weights, bit for bit.
 """
 
 from collections.abc import Iterator, Sequence
@@ -51,18 +51,18 @@ def train(
     on_terms: TermsListener | None = None,
     trackers: Sequence[Tracker] = (),
 ) -> Record:
-    """Make one run and return its record, which is also in `folder`, beside the best weights.
+    """Train one run and return its record, which is also in `folder` with the best weights.
 
-    Validation is scored after every epoch of example-views; the weights of least validation loss
-    are kept, and they alone are scored on test, once, at the end, if the setup asks for it.
-    Weights that a run begins from are scored before its first step, as row 0 of its curve.
+    The validation examples are scored after every epoch of example-views. The weights with the
+    lowest validation loss are kept, and scored once on the test examples at the end if the setup
+    says so. Start weights are scored before the first step, as row 0 of the curve.
 
     Args:
-        setup: what to run.
-        folder: the run's own; its checkpoint goes here, and then all that `dropsmith.load` reads:
-            the record (`record.json`), the weights, and what makes the model again. Of a run that
-            leaves the test examples alone, the weights and the record (`<id>.json`).
-        resume: go on from the checkpoint in `folder`, or return the record of a finished run.
+        setup: the settings of the run.
+        folder: for the checkpoint, and at the end for the files that `dropsmith.load` reads: the
+            record (`record.json`), the weights and the description of the model. A run that does
+            not score the test examples leaves its weights and its record (`<id>.json`).
+        resume: continue from the checkpoint in `folder`, or return the record of a finished run.
         progress: is called with the finished share of the steps.
         saving: when to write checkpoints; every 20 seconds where None.
         on_evaluation: is called with the curve's row after each evaluation of this call.
@@ -72,17 +72,17 @@ def train(
 
     Raises:
         TrainingError: the loss or its gradient is not finite. The error names the step, and the
-            batch is kept in `folder`.
+            batch is saved in `folder`.
         CheckpointError: the checkpoint or record in `folder` is of another run or model, or on
             other data.
-        TaskError, DataError: the setup names what is not there, or begins from weights of another
-            model.
+        TaskError, DataError: the setup names something that does not exist, or has start weights
+            of another model.
         TrackerError: a tracker does not exist, is not installed or does not start.
     """
     task, data = task_and_data(setup)
     identity = {"config": setup.to_json(), "data_sha256": data.sha256}
     model_sha256 = (
-        task.sha256  # of the model that it was looked at by
+        task.sha256  # of the model by which the data was read
         if isinstance(task, CustomModelTask)
         else model_hash(setup.model, data)
     )
@@ -106,7 +106,7 @@ def train(
 
 
 def task_and_data(setup: Setup) -> tuple[Task, Data]:
-    """The task of a setup, its own model in place, and the examples it is trained on."""
+    """The task of a setup, with the setup's model, and its data."""
     path = Path(setup.data) if setup.data is not None else None
     task = find_task(setup.task, path, setup.data_options)
     if setup.model is not None:
@@ -132,7 +132,7 @@ def _silent(value: Any, /) -> None: ...
 
 
 def _finished_record(folder: Path, identity: dict[str, Any]) -> Record | None:
-    """The record of an earlier run of this setup that came to its end."""
+    """The record of an earlier, finished run of this setup; None without one."""
     stored = _stored_record(folder, config_id(identity["config"]))
     if stored is None:
         return None
@@ -147,7 +147,7 @@ def _finished_record(folder: Path, identity: dict[str, Any]) -> Record | None:
 
 
 def _stored_record(folder: Path, record_id: str) -> tuple[Path, Record] | None:
-    """The record in a run's folder and its path, under either name that it may have."""
+    """The record in a run's folder and its path, under either of its two names."""
     if (path := folder / RECORD).exists():
         record = read_record(folder)
         if record.id == record_id:
@@ -160,7 +160,7 @@ def _stored_record(folder: Path, record_id: str) -> tuple[Path, Record] | None:
 def _run_at_start(
     setup: Setup, task: Task, data: Data, folder: Path, identity: dict[str, Any]
 ) -> Iterator[Run]:
-    """The run at step 0; torch's own generators and settings are afterwards as before."""
+    """The run at step 0; afterwards torch's generators and settings are as before."""
     accelerator = _accelerator()
     device = accelerator.device
     generators = torch.random.fork_rng(
@@ -192,17 +192,17 @@ def _accelerator() -> Any:
     from accelerate import Accelerator
 
     try:
-        # Accelerate keeps one precision for a whole process; ours is each run's own, so that runs
+        # Accelerate has one precision for a process; here each run sets its own, so that runs
         # of different precisions may share a process.
         accelerator = Accelerator(mixed_precision="no")
     except ValueError as error:
         raise TrainingError(
-            f"this process uses Accelerate with settings of its own\n  {error}\n"
+            f"this process already uses Accelerate with other settings\n  {error}\n"
             "  train in a process of its own"
         ) from None
     if accelerator.num_processes > 1:
         raise TrainingError(
-            f"one run takes one process, and there are {accelerator.num_processes}\n"
+            f"a run uses one process, but there are {accelerator.num_processes}\n"
             "  runs of different seeds go in parallel: dropsmith compare"
         )
     return accelerator

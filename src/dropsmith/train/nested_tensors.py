@@ -1,7 +1,7 @@
-"""Tensors in tuples, lists and dicts, taken apart for a file and put together again.
+"""Tensors in tuples, lists and dicts, converted for a file and back.
 
-The structure is plain JSON of our own, which can say nothing but these: whoever writes a file
-cannot have it name a class or a module that reading would load.
+The structure is plain JSON for these containers alone, so a file cannot name a class or a module
+that reading would import.
 """
 
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from torch.utils import _pytree as pytree
 from dropsmith.errors import CheckpointError, excerpt
 
 DEEPEST = 50
-"""The levels of tuples, lists and dicts in one another that are kept."""
+"""The most levels of nested tuples, lists and dicts."""
 
-_ADVICE = "kept are tensors, numbers, texts, True, False and None, in tuples, lists and dicts"
+_ADVICE = "a checkpoint holds tensors, numbers, texts, True, False, None, tuples, lists and dicts"
 
 
 def flatten(values: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors in some named values, by the value's name and their place in it.
+    """The tensors in named values, by the name of the value and their position in it.
 
     >>> import torch
     >>> sorted(flatten({"state": (torch.ones(1), None, torch.ones(1)), "x": torch.ones(1)}))
@@ -33,7 +33,7 @@ def flatten(values: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def pack(values: Mapping[str, Any]) -> tuple[dict[str, Tensor], Any]:
-    """The tensors by number, and as JSON values how they hang together.
+    """The tensors by number, and their structure as JSON values.
 
     >>> import torch
     >>> tensors, structure = pack({"state": (torch.zeros(1), None)})
@@ -41,28 +41,28 @@ def pack(values: Mapping[str, Any]) -> tuple[dict[str, Tensor], Any]:
     {'dict': {'state': {'tuple': [{'tensor': 0}, {'value': None}]}}}
 
     Raises:
-        CheckpointError: they hold something else, such as an object of a class.
+        CheckpointError: the values hold something else, such as an object of a class.
     """
     tensors: dict[str, Tensor] = {}
     return tensors, _structure(dict(values), tensors, "", 0)
 
 
 def unpack(tensors: Mapping[str, Tensor], structure: Any) -> dict[str, Any]:
-    """The values that `pack` took apart.
+    """The values from the result of `pack`.
 
     >>> import torch
     >>> unpack(*pack({"state": (torch.zeros(1), torch.ones(1))}))
     {'state': (tensor([0.]), tensor([1.]))}
 
     Raises:
-        CheckpointError: the structure is none that `pack` makes, or is of other tensors.
+        CheckpointError: `pack` makes no such structure, or the tensors are of another one.
     """
     left = dict(tensors)
     values = _values(structure, left, "", 0)
     if not isinstance(values, dict):
         raise CheckpointError(f"the whole should be a dict, but is {excerpt(structure)}")
     if left:
-        raise CheckpointError(f"tensor {next(iter(left))} is in no place of the structure")
+        raise CheckpointError(f"tensor {next(iter(left))} is not in the structure")
     return values
 
 
@@ -77,14 +77,14 @@ def _structure(value: Any, tensors: dict[str, Tensor], place: str, level: int) -
     if value is None or type(value) in (bool, int, float, str):
         return {"value": value}
     if type(value) in (tuple, list, dict) and level == DEEPEST:
-        raise CheckpointError(f"{place} lies more than {DEEPEST} levels deep")
+        raise CheckpointError(f"{place} is more than {DEEPEST} levels deep")
     if type(value) in (tuple, list):
         items = [_structure(v, tensors, f"{place}.{i}", level + 1) for i, v in enumerate(value)]
         return {type(value).__name__: items}
     if type(value) is dict:
         if other := [key for key in value if type(key) is not str]:
             raise CheckpointError(
-                f"{place or 'the whole'} has a key that is no text: {excerpt(other[0])}"
+                f"{place or 'the whole'} has a key that is not text: {excerpt(other[0])}"
             )
         entries = value.items()
         return {"dict": {k: _structure(v, tensors, f"{place}.{k}", level + 1) for k, v in entries}}

@@ -6,17 +6,17 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """A listener that hears again and again how much of a run is done.
+    """A function that is called with the progress of a run.
 
     Args:
-        share: the share of the steps that is done, from 0 to 1.
+        share: the finished share of the steps, from 0 to 1.
     """
 
     def __call__(self, share: float, /) -> None: ...
 
 
 class EvaluationListener(Protocol):
-    """A listener to each evaluation; an error that it raises ends the run, its checkpoint kept.
+    """A function that is called after each evaluation; an error that it raises ends the run.
 
     Args:
         numbers: the row of the run's curve.
@@ -26,10 +26,10 @@ class EvaluationListener(Protocol):
 
 
 class TermsListener(Protocol):
-    """A listener to the terms of the loss while a run is made.
+    """A function that is called with the terms of the loss during a run.
 
     Args:
-        terms: the mean of each term since the last evaluation, by name; that of the task is `task`.
+        terms: the mean of each term since the last evaluation, by name; the task loss is `task`.
     """
 
     def __call__(self, terms: Mapping[str, float], /) -> None: ...
@@ -37,13 +37,13 @@ class TermsListener(Protocol):
 
 @contextmanager
 def bar(title: str) -> Iterator[Progress]:
-    """A line on the terminal with a bar and the time that is left; gone when the run ends.
+    """A progress bar on the terminal with the remaining time, removed at the end of the run.
 
     >>> with bar("digits") as progress:
     ...     progress(0.5)
 
     Args:
-        title: what is running.
+        title: the text before the bar.
     """
     from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -55,7 +55,7 @@ def bar(title: str) -> Iterator[Progress]:
         TaskProgressColumn(),
         TimeRemainingColumn(),
     )
-    # On standard error: what a command prints to be read by machines stays clean.
+    # On standard error: standard output may be JSON for machines.
     with Rich(*columns, console=Console(stderr=True), transient=True) as rich:
         task = rich.add_task(title, total=1.0)
         yield lambda share: rich.update(task, completed=share)

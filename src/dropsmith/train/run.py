@@ -1,4 +1,4 @@
-"""A run being made: its steps, what it is scored on and when, and the record it ends in."""
+"""The steps, evaluations and final scores of a run."""
 
 import time
 from dataclasses import dataclass
@@ -27,15 +27,15 @@ from dropsmith.train.step import Stepper
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run, from wherever its state is to its end.
+    """One run, from its present state to its end.
 
     Args:
-        identity: configuration and data hash; a checkpoint of another is refused.
-        stepper: takes the steps.
-        data: what it is scored on.
-        folder: where its files go.
-        length: how many steps there are and when to evaluate.
-        state: all that changes.
+        identity: configuration and hashes; a checkpoint with others is refused.
+        stepper: computes the steps.
+        data: of the run.
+        folder: for its files.
+        length: the number of steps and the evaluations.
+        state: the state of the run.
     """
 
     identity: dict[str, Any]
@@ -46,7 +46,7 @@ class Run:
     state: State
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint.
+        """Continue from a checkpoint.
 
         Raises:
             CheckpointError: it does not fit this run.
@@ -65,7 +65,7 @@ class Run:
         on_evaluation: EvaluationListener,
         on_terms: TermsListener,
     ) -> Record:
-        """Every step that is left, then the scores."""
+        """Run the remaining steps, then the final scores."""
         state, last_save = self.state, time.monotonic()
         forget_peak(self._device)
         self._score_start(on_evaluation)
@@ -83,7 +83,7 @@ class Run:
         return self._write_record()
 
     def _score_start(self, on_evaluation: EvaluationListener) -> None:
-        """Weights that were given are the best until there are better ones."""
+        """Score start weights, which are the best until the validation loss is lower."""
         setup, state = self.stepper.setup, self.state
         if setup.start is None or setup.whole or state.step:
             return
@@ -133,7 +133,7 @@ class Run:
         self._react()
 
     def _update_best(self) -> dict[str, float]:
-        """Keep the weights if there is reason to, which is a better validation loss; its scores."""
+        """Score the validation examples, and keep the weights if the loss is the lowest."""
         if self.stepper.setup.whole:
             self.state.keep_last()
             return {}
@@ -142,7 +142,7 @@ class Run:
         return scores
 
     def _react(self) -> None:
-        """Let optimiser and schedule act on an evaluation."""
+        """Update optimiser and schedule after an evaluation."""
         state = self.state
         after_evaluation(state.optimizer, self._budget, state.losses)
         if self._budget.schedule.returns(state.losses):
@@ -155,7 +155,7 @@ class Run:
         return {f"{part}_{name}": value for name, value in scores.items()}
 
     def _sample_scores(self) -> dict[str, float]:
-        """Test scores of the mean over noisy passes, where the setup asks for them."""
+        """Test scores of the mean over noisy passes, if the setup has samples."""
         setup, task = self.stepper.setup, self.stepper.task
         if not setup.samples:
             return {}
@@ -171,7 +171,7 @@ class Run:
         return {f"test_mc_{name}": value for name, value in scores.items()}
 
     def _test_scores(self) -> tuple[GenerationScores, dict[str, float]]:
-        """Texts that the model writes for the test examples, noise off, and all test scores."""
+        """Generated texts for the test examples, without noise, and all test scores."""
         with evaluating(self.state.model):
             generation = self.stepper.task.score_generation(self.state.model, self.data)
         generation_scores = {f"test_{name}": value for name, value in generation.scores.items()}
@@ -203,7 +203,7 @@ class Run:
         return record
 
     def _write_folder(self, record: Record) -> None:
-        """Write what using the model takes, and the record; less where a choice goes by the run."""
+        """Write the record and the files for using the model; in tuning only record and weights."""
         setup, state = self.stepper.setup, self.state
         if not setup.score_test:
             keep_trying(partial(write, self.folder / WEIGHTS, state.best), self.folder)

@@ -1,4 +1,4 @@
-"""The configuration of a run in JSON, as `Setup.to_json` writes it: its fields and their ranges."""
+"""The configuration of a run in JSON, from `Setup.to_json`: its fields and their ranges."""
 
 from typing import Annotated, Any, NotRequired
 
@@ -32,7 +32,7 @@ class _Budget(TypedDict):
 
 
 class RunConfig(TypedDict):
-    """What is read of the configuration of a run; whatever else is there is part of its id only."""
+    """The fields of a configuration that are used; any others are only part of its id."""
 
     __pydantic_config__ = OTHER_FIELDS_ALLOWED  # pyright: ignore[reportGeneralTypeIssues]
 
@@ -54,7 +54,7 @@ class RunConfig(TypedDict):
 
 
 def check_run(record: Record) -> Record:
-    """The record, if its configuration is that of a run; `DataError` naming the field if not."""
+    """The record, if its configuration is that of a run; else `DataError` with the field."""
     try:
         check(record.config, RunConfig)
     except DataError as error:
@@ -63,7 +63,7 @@ def check_run(record: Record) -> Record:
 
 
 def plan_of(record: Record) -> Plan:
-    """The plan of a run; `DataError` naming the record where it holds none."""
+    """The plan of a run; `DataError` with the record's id if it has none."""
     try:
         return Plan.from_json(record.config["plan"])
     except DropsmithError as error:

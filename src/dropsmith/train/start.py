@@ -1,4 +1,4 @@
-"""Weights that a run begins from: those of another run, or of a file."""
+"""The start weights of a run: those of another run, or of a file."""
 
 import hashlib
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ from dropsmith.train.environment import words_hash
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """The weights that a run begins with, in place of those drawn from its seed.
+    """The start weights of a run, in place of random ones from its seed; see `Start.of`.
 
-    `Start.of` makes one. A run is the same wherever its first weights lie: their hash is part of
-    its configuration, as `sha256sum model.safetensors` prints it, and their place is not.
+    The hash of the weights, as `sha256sum model.safetensors` prints it, is part of the run's
+    configuration; their path is not.
 
     >>> import tempfile
     >>> from safetensors.torch import save_file
@@ -37,7 +37,7 @@ class Start:
     {'file': 'mine.safetensors'}
 
     Args:
-        weights: their file, in the safetensors format.
+        weights: the path of the safetensors file.
         sha256: the hash of that file.
     """
 
@@ -46,14 +46,14 @@ class Start:
 
     @classmethod
     def of(cls, place: str | Path) -> "Start":
-        """The weights of a finished run or of a file, read once for their hash.
+        """The weights of a finished run or of a file, which is read once for its hash.
 
         Args:
             place: the folder of a run (`runs/TASK/ID`), its record beside that (`ID.json`), or a
                 file of weights.
 
         Raises:
-            DataError: there are none.
+            DataError: there are no weights.
         """
         path = _weights_file(Path(place))
         try:
@@ -63,10 +63,10 @@ class Start:
 
     @property
     def record(self) -> Record | None:
-        """That of the run whose best weights they are, where they lie as it left them.
+        """The record of the run of these weights, if they are in its folder.
 
         Raises:
-            DataError: there is a record in its place, which is broken or another's.
+            DataError: the record is damaged, or is of another run.
         """
         file = self.weights.resolve()
         path = file.parent.with_name(f"{file.parent.name}.json")
@@ -74,12 +74,12 @@ class Start:
             return None
         if path.exists() and is_record(path):
             return Record.load(path)
-        # A folder that was moved has a record of its own.
+        # A folder that was moved has a record inside.
         return read_record(file.parent) if describes_run(file.parent) else None
 
     @property
     def description(self) -> dict[str, Any]:
-        """The entry of these weights in a record, beside the hash in its configuration."""
+        """The description of these weights in a record; their hash is in the configuration."""
         record = self.record
         if record is None:
             return {"file": self.weights.name}
@@ -87,10 +87,10 @@ class Start:
         return {"record": record.id} | settings
 
     def load_into(self, model: nn.Module, data: Data) -> None:
-        """Give a model these weights.
+        """Load the weights into a model.
 
         Raises:
-            DataError: they cannot be read, have changed, or know other words than the data.
+            DataError: they cannot be read, have changed, or have another vocabulary than the data.
             TaskError: they are of another model.
         """
         self._check_words(data)
@@ -104,7 +104,7 @@ class Start:
         stored = read_weights(self.weights)
         try:
             if _hash(self.weights) != self.sha256:
-                raise DataError(f"{self.weights} has changed since this run was asked for")
+                raise DataError(f"{self.weights} has changed since the start of this command")
         except OSError as error:
             raise DataError(
                 f"cannot read weights from {self.weights}\n  {error.strerror}"
@@ -112,12 +112,12 @@ class Start:
         return stored
 
     def _check_words(self, data: Data) -> None:
-        """The same words under the same numbers, where both are known: no shape would tell."""
+        """Check that both vocabularies are equal, if both are known; shapes do not show it."""
         record = self.record
         words_sha256 = None if record is None else record.environment.get("vocabulary_sha256")
         if words_sha256 not in (None, words_hash(data)):
             raise DataError(
-                f"the weights in {self.weights} know other words, or by other numbers\n"
+                f"the weights in {self.weights} were trained with another vocabulary\n"
                 "  a vocabulary is that of the training text: begin from a run on the same text, "
                 "with the same --limit"
             )
@@ -138,18 +138,18 @@ def _weights_file(place: Path) -> Path:
         return place.with_suffix("") / WEIGHTS
     if place.is_file() and place.suffix != ".json":
         return place
-    raise DataError(f"no weights to begin from in {place}\n  {_advice(place)}")
+    raise DataError(f"no start weights in {place}\n  {_advice(place)}")
 
 
 def _advice(place: Path) -> str:
     runs = sorted(path.parent for path in place.glob(f"*/{WEIGHTS}")) if place.is_dir() else []
     if runs:
-        return f"the runs in there, of which one is to be named: {first_names(map(str, runs))}"
+        return f"name one of the runs in it: {first_names(map(str, runs))}"
     if (place / FILE).exists():
-        return "the run has not come to its end: the command that began it goes on"
+        return "the run has not finished: type its command again to continue it"
     if place.exists():
-        return f"looked for: {WEIGHTS}, which a run leaves in its folder when it ends"
-    return "there is nothing of this name: give the folder of a run, or a .safetensors file"
+        return f"a finished run has the file {WEIGHTS} in its folder"
+    return "the path does not exist: give the folder of a run, or a .safetensors file"
 
 
 def _hash(path: Path) -> str:

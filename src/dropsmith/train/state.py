@@ -1,4 +1,4 @@
-"""All of a run that changes as it goes, and its way into a checkpoint and back."""
+"""The state of a run, and its conversion to a checkpoint and back."""
 
 import math
 from dataclasses import dataclass, field
@@ -27,22 +27,22 @@ Weights = dict[str, Tensor]
 
 @dataclass
 class State:
-    """The state of a run: all that changes in it.
+    """The state of a run: everything that changes during it.
 
     Args:
-        model, optimizer: what is trained, the plan installed.
-        step: how many steps are done.
-        loss: sum of the task losses since the last evaluation, and how many they are.
-        other_terms: the same of every other term of the objective, by name.
+        model, optimizer: the model, with its plan installed, and its optimiser.
+        step: the number of finished steps.
+        loss: the sum of the task losses since the last evaluation, and their number.
+        other_terms: the same for every other term of the objective, by name.
         curve: a row for each evaluation.
-        best: the weights of least validation loss so far, or the last that were kept.
-        best_nll: that loss.
-        worse: how many evaluations in a row were no better.
-        seconds: time spent in training steps.
-        processor_seconds: what processors worked of it, all threads together.
-        peak_bytes: most memory, over all the processes that worked on the run.
-        window_state: what the last window of a text hands to the next, by argument name.
-        fused_head: the module whose scores were fused with the loss when views last met, or None.
+        best: the weights with the lowest validation loss so far, or the last weights.
+        best_nll: the lowest validation loss.
+        worse: the number of evaluations in a row that were not better.
+        seconds: time of training steps.
+        processor_seconds: processor time of training steps, over all threads.
+        peak_bytes: peak memory, over all processes of the run.
+        window_state: the state after the last window of a text, by argument name.
+        fused_head: the module whose scores were last fused with the loss, or None.
     """
 
     model: nn.Module
@@ -62,9 +62,9 @@ class State:
 
     @property
     def losses(self) -> list[float]:
-        """The validation loss after every epoch so far; none where nothing is validated on.
+        """The validation loss after every epoch so far, without that of start weights.
 
-        That of weights a run began from is not among them: its steps have no part in it.
+        It is empty for runs without validation.
         """
         evaluations = [row for row in self.curve if row["step"]]
         return [
@@ -72,7 +72,7 @@ class State:
         ]
 
     def add_other_terms(self, terms: Terms) -> None:
-        """Count in the terms of a step that are not the task's."""
+        """Add the terms of a step, other than the task loss."""
         for name, term in terms.items():
             if name != "task":
                 total, count = self.other_terms.get(name, (0.0, 0.0))
@@ -80,26 +80,26 @@ class State:
 
     @property
     def mean_terms(self) -> dict[str, float]:
-        """The mean of each term of the loss since the last evaluation, that of the task first."""
+        """The mean of each term of the loss since the last evaluation, the task loss first."""
         sums = {"task": self.loss, **self.other_terms}
         return {name: total / count for name, (total, count) in sums.items() if count}
 
     def keep_best(self, nll: float) -> None:
-        """Take the weights as the best if they are, or count one more that is not."""
+        """Keep the weights if the loss is the lowest, else count one more evaluation without."""
         if self.best_nll is None or math.isnan(self.best_nll) or nll < self.best_nll:
             self.best_nll, self.worse, self.best = nll, 0, copy_weights(self.model)
         else:
             self.worse += 1
 
     def keep_last(self) -> None:
-        """Take the weights, which nothing judges."""
+        """Keep the last weights, without validation."""
         self.best = copy_weights(self.model)
 
     def checkpoint(self, identity: dict[str, Any]) -> Checkpoint:
-        """Everything that resuming needs.
+        """The checkpoint of this state.
 
         Raises:
-            CheckpointError: what the model hands to the next window cannot be written down.
+            CheckpointError: the state between windows holds a value that cannot be stored.
         """
         noise = find_noise(self.model)
         optimizer, groups = _split(self.optimizer.state_dict())
@@ -107,7 +107,7 @@ class State:
             window_tensors, structure = pack(self.window_state)
         except CheckpointError as error:
             raise CheckpointError(
-                f"a checkpoint cannot hold what the model hands on\n  {error}"
+                f"a checkpoint cannot hold the state that the model returns\n  {error}"
             ) from None
         values: Any = {key: getattr(self, name) for key, name in _NUMBERS.items()}
         values |= {"noise_step": noise.step if noise is not None else 0, "groups": groups}
@@ -118,11 +118,11 @@ class State:
         return Checkpoint(identity=identity, values=values, tensors=tensors)
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Be where the checkpoint was, to the bit.
+        """Restore the state of a checkpoint, bit for bit.
 
         Raises:
-            CheckpointError: it is of another model or optimiser, or says what cannot be; nothing
-                has changed then.
+            CheckpointError: it is of another model or optimiser, or has impossible values; the
+                state is then unchanged.
         """
         device = next(self.model.parameters()).device
         rooms = {room: _under(room, checkpoint.tensors) for room in _ROOMS}
@@ -138,7 +138,7 @@ class State:
             check_optimizer(rooms["optimizer"], groups, self.optimizer)
             check_generators(rooms["generator"], _generators())
             if len(checkpoint.tensors) > sum(map(len, rooms.values())):
-                raise CheckpointError("it holds tensors that no run writes")
+                raise CheckpointError("it has tensors that no run writes")
         except CheckpointError as error:
             raise checkpoint.fault(error) from None
         for key, name in _NUMBERS.items():
@@ -171,7 +171,7 @@ _NUMBERS = {
 
 
 def copy_weights(model: nn.Module) -> Weights:
-    """The model's weights and buffers, which later steps leave alone."""
+    """Copies of the model's weights and buffers."""
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
@@ -203,7 +203,7 @@ def _optimizer_state(tensors: Weights, groups: list[dict[str, Any]]) -> dict[str
 
 
 def _generators() -> Weights:
-    """The states of torch's own generators, which noise that is not ours draws from."""
+    """The states of torch's generators, which native dropout uses."""
     states = {"cpu": torch.get_rng_state()}
     return states | ({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
 

@@ -1,4 +1,4 @@
-"""Whether what a checkpoint holds fits the model and the optimiser that it is for."""
+"""Checks that a checkpoint fits the model and the optimiser of a run."""
 
 from collections.abc import Mapping, Sequence
 from inspect import signature
@@ -14,7 +14,7 @@ from dropsmith.files import count_mismatch, tensor_mismatch
 from dropsmith.train.averaging import COUNT, AveragedSGD
 
 _CHANGING = ("lr", COUNT)
-"""Settings that change in a run; all others are as its configuration says."""
+"""Settings that change during a run; all others follow from its configuration."""
 
 
 def check_weights(room: str, stored: Mapping[str, Tensor], current: Mapping[str, Tensor]) -> None:
@@ -22,8 +22,8 @@ def check_weights(room: str, stored: Mapping[str, Tensor], current: Mapping[str,
 
     Args:
         room: their prefix in the file.
-        stored: those of the file.
-        current: those of the model.
+        stored: the tensors of the file.
+        current: the tensors of the model.
     """
     for name, tensor in current.items():
         if name not in stored:
@@ -34,14 +34,14 @@ def check_weights(room: str, stored: Mapping[str, Tensor], current: Mapping[str,
 
 
 def check_curve(curve: Sequence[Mapping[str, float]]) -> None:
-    """Raise `CheckpointError` unless every row says its step."""
+    """Raise `CheckpointError` unless every row has its step."""
     for index, row in enumerate(curve):
         if "step" not in row:
             raise CheckpointError(f"field curve.{index}.step is missing")
 
 
 def checked_groups(groups: Sequence[Mapping[str, Any]], optimizer: Optimizer) -> list[Any]:
-    """The settings of parameter groups, if an optimiser of this run may have them."""
+    """The settings of parameter groups, if they fit the optimiser of this run."""
     current = optimizer.state_dict()["param_groups"]
     if len(groups) != len(current):
         raise CheckpointError(
@@ -59,7 +59,7 @@ def checked_groups(groups: Sequence[Mapping[str, Any]], optimizer: Optimizer) ->
                 raise CheckpointError(
                     f"{place} should be {excerpt(settings[name])}, but is {excerpt(value)}"
                 )
-    # Settings that another version of torch did not have are those of this one.
+    # Settings that another version of torch lacked have the values of this one.
     return [{**settings, **group} for group, settings in pairs]
 
 
@@ -68,7 +68,7 @@ def check_optimizer(
 ) -> None:
     """Raise `CheckpointError` unless an optimiser's tensors are of its parameters and its kind.
 
-    A parameter has all of them or, as before its first gradient, none.
+    A parameter has either all tensors or, before its first gradient, none.
     """
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     averages = isinstance(optimizer, AveragedSGD) and any(group[COUNT] for group in groups)
@@ -88,23 +88,25 @@ def check_optimizer(
 
 
 def check_generators(stored: Mapping[str, Tensor], current: Mapping[str, Tensor]) -> None:
-    """Raise `CheckpointError` unless states of generators are such states."""
+    """Raise `CheckpointError` unless the states of generators are valid."""
     if "cpu" not in stored:
         raise CheckpointError("tensor generator/cpu is missing")
     for name, state in stored.items():
         if name not in ("cpu", "cuda"):
-            raise CheckpointError(f"tensor generator/{name} is not of one of torch's generators")
+            raise CheckpointError(f"tensor generator/{name} belongs to no generator of torch")
         if name in current:
             _check_tensor(f"generator/{name}", state, current[name])
             try:
                 torch.Generator(name).set_state(state)
             except RuntimeError as error:
                 reason = str(error).partition("\n")[0]
-                raise CheckpointError(f"tensor generator/{name} is none: {reason}") from None
+                raise CheckpointError(
+                    f"tensor generator/{name} is no such state: {reason}"
+                ) from None
 
 
 def _tensors_of_one(optimizer: Optimizer, averages: bool) -> dict[str, Tensor]:
-    """The tensors that an optimiser of this kind keeps for a weight after a step."""
+    """The tensors of such an optimiser for one weight after a step."""
     settings = signature(type(optimizer)).parameters.keys() & optimizer.defaults.keys()
     weight = nn.Parameter(torch.zeros(2))
     weight.grad = torch.zeros(2)

@@ -20,18 +20,18 @@ from dropsmith.train.nested_tensors import flatten
 from dropsmith.train.state import State
 
 _RESET = 0x7E5E7
-"""Folded into the keys of resets, so that no other draw of a run has them."""
+"""Part of the keys of resets, which no other draw of a run has."""
 
 
 @dataclass(frozen=True)
 class Stepper:
-    """Takes the steps of a run.
+    """Computes the steps of a run.
 
     Args:
-        setup: the run's.
-        task: what the loss is.
+        setup: of the run.
+        task: with the loss.
         train: the training examples.
-        accelerator: says where to compute, and goes backward.
+        accelerator: for the device and the backward pass.
     """
 
     setup: Setup
@@ -40,11 +40,11 @@ class Stepper:
     accelerator: Any
 
     def take(self, state: State, rate: float, folder: Path) -> Mean:
-        """Make step `state.step + 1` at learning rate `rate`, and return its task loss.
+        """Compute step `state.step + 1` at learning rate `rate`, and return its task loss.
 
         Raises:
-            TrainingError: the loss or its gradient is not finite. The weights are those from
-                before the step, and the batch is kept in `folder`.
+            TrainingError: the loss or its gradient is not finite. The weights are those before the
+                step, and the batch is saved in `folder`.
         """
         step, budget = state.step + 1, self.setup.budget
         part_batch = self.train.batch(step, seed=self.setup.seed, batch_size=budget.batch_size)
@@ -70,7 +70,7 @@ class Stepper:
         return means["task"]
 
     def _resets_state(self, step: int) -> bool:
-        """True if a window begins without the state of the one before it; a resumed run agrees."""
+        """True if a window starts without the state of the one before, also in a resumed run."""
         chance = self.setup.budget.reset
         if not chance:
             return False
@@ -78,9 +78,9 @@ class Stepper:
         return float(uniform(Source(key), (1,))) < chance
 
     def _terms(self, state: State, batch: dict[str, Any], step: int) -> tuple[Views, Terms]:
-        """The views and their terms; a large head is fused with the loss of several whole views.
+        """The views and their terms; a large head is fused with the loss of two or more views.
 
-        With one view that saves memory but no time, and plain training stays as it was.
+        With one view, a fused head would save memory but no time.
         """
         several = self.setup.objective.views_at(step) > 1 and self.setup.trunk is None
         name, head = (head_of(state.model) if several else None) or (None, None)
