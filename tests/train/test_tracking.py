@@ -1,6 +1,8 @@
 """A tracked run sends its curve and scores to its trackers, and is the run that it would be."""
 
+import sys
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 from accelerate.tracking import GeneralTracker
@@ -96,6 +98,67 @@ def test_a_tracker_that_does_not_start_is_one_sentence_and_the_others_finish(tmp
     with pytest.raises(TrackerError, match="kept did not start: ValueError: no key is given\n"):
         train(digits(), tmp_path / "run", trackers=[first, Kept("start")])
     assert first.is_finished
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(None, "FINISHED"), (ZeroDivisionError, "FAILED"), (KeyboardInterrupt, "KILLED")],
+)
+def test_a_run_ends_in_mlflow_and_wandb_as_it_ended_here(error, status, tmp_path, monkeypatch):
+    ends = []
+    end_run = lambda status="FINISHED": ends.append(status)  # noqa: E731
+    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(end_run=end_run))
+
+    class Mlflow(Kept):
+        name = "mlflow"
+
+        def finish(self):
+            end_run()
+
+    class Wandb(Kept):
+        name = "wandb"
+
+        def finish(self, exit_code=0):
+            ends.append(exit_code)
+
+    try:
+        with Tracking([Mlflow(), Wandb()], digits(), tmp_path / "run"):
+            if error is not None:
+                raise error
+    except (ZeroDivisionError, KeyboardInterrupt):
+        pass
+    assert ends == [status, int(error is not None)]
+
+
+@pytest.mark.parametrize("is_resumed", [True, False])
+def test_only_a_run_that_is_resumed_adds_to_the_files_of_trackers(is_resumed, tmp_path):
+    files, others = (tmp_path / "tracking" / run / "events" for run in ("run", "another"))
+    for file in (files, others):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    with Tracking([Kept()], digits(), tmp_path / "run", is_resumed=is_resumed):
+        assert files.exists() == is_resumed
+    assert others.exists()
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_training_says_whether_a_run_is_resumed(resume, tmp_path, monkeypatch):
+    class Stop(Exception):
+        pass
+
+    def stop(*_args, is_resumed):
+        assert is_resumed == resume
+        raise Stop
+
+    def interrupt(row):
+        raise Stop
+
+    folder = tmp_path / "run"
+    with pytest.raises(Stop):
+        train(digits(), folder, saving=Saving(steps=1), on_evaluation=interrupt)
+    monkeypatch.setattr("dropsmith.train.loop.Tracking", stop)
+    with pytest.raises(Stop):
+        train(digits(), folder, resume=resume)
 
 
 @pytest.mark.parametrize("has_record", [True, False])

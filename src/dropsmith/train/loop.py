@@ -97,7 +97,8 @@ def train(
     with _run_at_start(setup, task, data, folder, identity) as run:
         if checkpoint := Checkpoint.load(folder, identity):
             run.resume(checkpoint)
-        with Tracking(trackers, setup, folder, on_evaluation) as tracking:
+        is_resumed = checkpoint is not None
+        with Tracking(trackers, setup, folder, on_evaluation, is_resumed=is_resumed) as tracking:
             record = run.complete(
                 progress or _silent, saving or Saving(), tracking, on_terms or _silent
             )

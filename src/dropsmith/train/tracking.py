@@ -4,6 +4,7 @@ Accelerate has a class for each. A run logs its configuration at its start, the 
 after each evaluation, and its final scores at its end. Tracking changes nothing in a run.
 """
 
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
@@ -60,13 +61,16 @@ def check_trackers(trackers: Sequence[Tracker]) -> None:
 class Tracking:
     """The trackers of one run, for a `with` block; a call logs the numbers of an evaluation.
 
-    A tracker that fails during the run is dropped, with one line on standard error.
+    A tracker that fails during the run is dropped, with one line on standard error. A run that ends
+    with an exception ends as failed in MLflow and Weights & Biases.
 
     Args:
         trackers: names, or trackers of Accelerate; empty for `listener` alone.
         setup: of the run.
         folder: of the run; files of trackers go into `tracking` beside it.
         listener: is called with each evaluation before the trackers, and may end the run.
+        is_resumed: whether the run continues from a checkpoint. Otherwise the files that an earlier
+            run of this setup left in `tracking` are removed.
 
     Raises:
         TrackerError: on entering, a tracker does not exist, is not installed or does not start.
@@ -78,18 +82,23 @@ class Tracking:
         setup: Setup,
         folder: Path,
         listener: EvaluationListener | None = None,
+        *,
+        is_resumed: bool = False,
     ) -> None:
         self.names, self.setup, self.folder, self.listener = trackers, setup, folder, listener
+        self.is_resumed = is_resumed
         self.trackers: list[Any] = []
 
     def __enter__(self) -> "Tracking":
         if self.names:
             check_trackers(self.names)
+            if not self.is_resumed:
+                shutil.rmtree(self._place, ignore_errors=True)
             self._start()
         return self
 
-    def __exit__(self, *rest: object) -> None:
-        self._each(lambda tracker: tracker.finish())
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self._each(lambda tracker: _finish(tracker, kind))
 
     def __call__(self, numbers: Mapping[str, float], /) -> None:
         """Log the numbers of an evaluation at its step."""
@@ -119,7 +128,8 @@ class Tracking:
                 with redirect_stdout(sys.stderr):  # standard output may be JSON for machines
                     self.trackers += self._tracker(name)
             except Exception as error:
-                self._each(lambda tracker: tracker.finish())
+                kind = type(error)
+                self._each(lambda tracker: _finish(tracker, kind))
                 raise TrackerError(
                     f"the tracker {getattr(name, 'name', name)} did not start: "
                     f"{type(error).__name__}: {_line(error)}\n"
@@ -129,14 +139,18 @@ class Tracking:
     def _tracker(self, name: Tracker) -> list[Any]:
         from accelerate import Accelerator
 
-        place = self.folder.parent / FOLDER / self.folder.name
-        accelerator = Accelerator(mixed_precision="no", log_with=[name], project_dir=str(place))
+        place = str(self._place)
+        accelerator = Accelerator(mixed_precision="no", log_with=[name], project_dir=place)
         accelerator.init_trackers(
             PROJECT,
             config=flat(self.setup.to_json()),
             init_kwargs=_settings(self.setup, self.folder),
         )
         return list(accelerator.trackers)
+
+    @property
+    def _place(self) -> Path:
+        return self.folder.parent / FOLDER / self.folder.name
 
     def _each(self, act: Callable[[Any], None]) -> None:
         for tracker in list(self.trackers):
@@ -177,6 +191,18 @@ def _settings(setup: Setup, folder: Path) -> dict[str, dict[str, Any]]:
         "trackio": {"name": f"{name} {folder.name}", "resume": "allow"},
         "mlflow": {"run_name": name, "tags": {"record": folder.name}},
     }
+
+
+def _finish(tracker: Any, kind: type[BaseException] | None) -> None:
+    """End a tracker's run; as failed or stopped if an exception of this kind ended it."""
+    if kind is not None and tracker.name == "mlflow":
+        import mlflow  # type: ignore[import-not-found]
+
+        mlflow.end_run(status="FAILED" if issubclass(kind, Exception) else "KILLED")
+    elif kind is not None and tracker.name == "wandb":
+        tracker.tracker.finish(exit_code=1)
+    else:
+        tracker.finish()
 
 
 def _line(error: Exception) -> str:
