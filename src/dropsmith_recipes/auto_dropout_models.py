@@ -3,7 +3,8 @@
 from torch import nn
 
 from dropsmith.models import ResNet, SmallSeq2Seq, TransformerXL, WideResNet
-from dropsmith.tasks import MAX_TEXT_TOKENS, Data
+from dropsmith.tasks import Data
+from dropsmith_recipes.transformer_models import positions
 
 
 def wide_28_10(data: Data) -> nn.Module:
@@ -45,4 +46,4 @@ def transformer_xl(data: Data) -> nn.Module:
 
 def translator(data: Data) -> nn.Module:
     """Vaswani et al.'s (2017) base model: six layers a side of 512, 2,048 inside, eight heads."""
-    return SmallSeq2Seq(words=data.classes, width=512, heads=8, layers=6, longest=MAX_TEXT_TOKENS)
+    return SmallSeq2Seq(words=data.classes, width=512, heads=8, layers=6, longest=positions(data))

@@ -9,23 +9,30 @@ WINDOW = 512
 """Words that the language models look back on."""
 
 
+def positions(data: Data) -> int:
+    """Tokens of a text that a translator can read: the usual number, or those of longer data."""
+    parts = (data.train, data.validation, data.test)
+    widths = [tensor.shape[1] for part in parts for tensor in part.tensors().values()]
+    return max(MAX_TEXT_TOKENS, *widths)
+
+
 def translator(data: Data) -> nn.Module:
     """Six layers a side of 512, 1,024 inside, four heads: fairseq's `transformer_iwslt_de_en`."""
     return SmallSeq2Seq(
-        words=data.classes, width=512, heads=4, layers=6, inner=1_024, longest=MAX_TEXT_TOKENS
+        words=data.classes, width=512, heads=4, layers=6, inner=1_024, longest=positions(data)
     )
 
 
 def big_translator(data: Data) -> nn.Module:
     """Six layers a side of 1,024 and 4,096 inside, 16 heads: Vaswani et al.'s (2017) big model."""
     return SmallSeq2Seq(
-        words=data.classes, width=1_024, heads=16, layers=6, longest=MAX_TEXT_TOKENS
+        words=data.classes, width=1_024, heads=16, layers=6, longest=positions(data)
     )
 
 
 def small_translator(data: Data) -> nn.Module:
     """Their shape for CPU minutes: two layers a side of 128."""
-    return SmallSeq2Seq(words=data.classes, longest=MAX_TEXT_TOKENS)
+    return SmallSeq2Seq(words=data.classes, longest=positions(data))
 
 
 def language_model(data: Data) -> nn.Module:
