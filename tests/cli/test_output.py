@@ -101,6 +101,13 @@ def test_of_several_runs_and_off_a_terminal_no_terms_are_shown(terminal, monkeyp
     assert "task" not in terminal.getvalue()
 
 
+@pytest.mark.parametrize(("share", "number"), [(1.98, 1), (2.0, 2), (8.13, 8)])
+def test_a_line_counts_whole_runs(share, number, named, capsys):
+    with runs_bar("digits", 9) as watch:
+        watch(share, 9, named("dropout", "finished"))
+    assert capsys.readouterr().err.startswith(f"{number} of 9 runs; ")
+
+
 def progress(last):
     return Progress(done=1, total=1, running=0, best=None, last_trial=last, seconds_left=None)
 

@@ -6,7 +6,7 @@ import pytest
 
 from compare.synthetic import comparison
 from compare.test_answers import BASE, moved
-from dropsmith.report import answer_object, answer_text, page
+from dropsmith.report import Place, answer_object, answer_text, page
 from dropsmith.report.html import escape
 
 pytestmark = pytest.mark.usefixtures("undrawn_pictures")
@@ -48,6 +48,23 @@ def test_one_seed_concludes_nothing_and_the_command_runs_more():
         "dropsmith compare digits --with none,dropout,r-drop --seeds 5"
     )
     assert "better" not in result.text
+
+
+@pytest.mark.parametrize(
+    ("method", "methods"),
+    [("dropout", "dropout,none"), ("r-drop", "r-drop,none"), ("none", "none,dropout")],
+)
+def test_a_method_alone_gets_the_command_that_compares_it(method, methods):
+    result = answer_text(comparison({method: BASE}))
+    assert f"{method} is the only method, and is compared with nothing." in result.text
+    assert result.command.startswith(f"dropsmith compare digits --with {methods} --seeds 5")
+
+
+def test_a_recipe_alone_is_said_to_need_others():
+    place = Place(recipes=("digits/dropout",))
+    result = answer_text(comparison({"dropout": BASE}), place)
+    assert "this is the only recipe" in result.text
+    assert result.command.startswith("dropsmith compare digits/dropout ")
 
 
 def test_what_would_be_better_without_correction_is_named_as_unsettled():

@@ -55,7 +55,7 @@ def runs_bar(title: str, total: int, *, advice: str = "--again") -> Iterator["Wa
                 made.add(record.id)
             failure = record is not None and record.status != "finished"
             if record is not None and (failure or hidden):
-                message = f"{_so_far(progress, total)}; {_run_line(record)}"
+                message = f"{_so_far(int(progress), total)}; {_run_line(record)}"
                 errors.print(message, style="red" if failure else "")
             check()
 

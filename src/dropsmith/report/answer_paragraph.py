@@ -225,11 +225,19 @@ def _nothing(result: Answer, comparison: Comparison, place: Place) -> AnswerText
             "The command that makes the missing runs:",
             command=again,
         )
+    if len(comparison.rows) == 1 and place.recipes:
+        return AnswerText(
+            text="Nothing can be concluded: this is the only recipe, and is compared with nothing. "
+            "Type more recipes of the task after it, separated by commas:",
+            command=again,
+        )
     if len(comparison.rows) == 1:
+        other = "dropout" if result.baseline == "none" else "none"
         return AnswerText(
             text=f"Nothing can be concluded: {result.baseline} is the only method, and is compared "
-            "with nothing. A run that exists is not made again; give more methods to --with:",
-            command=again,
+            f"with nothing. The command that compares it with {other}, and reads from disk what "
+            "exists:",
+            command=comparison_command(comparison, place, more=[other]),
         )
     if len(base.records) >= ENOUGH_FOR_INTERVAL:
         return AnswerText(

@@ -43,8 +43,9 @@ def comparison_command(
     *,
     seeds: int | None = None,
     epochs: int | None = None,
+    more: Sequence[str] = (),
 ) -> str:
-    """The command that makes a comparison again, where wanted with other seeds or epochs."""
+    """The command that makes a comparison again, also with other seeds, epochs or more methods."""
     place = place or Place()
     row, trials = comparison.rows[0], trials_of(comparison)
     means = sample_averages(comparison)
@@ -54,7 +55,7 @@ def comparison_command(
         words = _recipe_words(config, comparison.records, place, recipe_options)
         return shlex.join(["dropsmith", "compare", ",".join(place.recipes), *words])
     options = {
-        "--with": ",".join(row.method for row in comparison.rows if is_method(row.method)),
+        "--with": ",".join([*filter(is_method, (row.method for row in comparison.rows)), *more]),
         "--seeds": seeds or len(row.records),
         "--trials": len(trials) or 1,
         "--rates": _rates(comparison),
