@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ class Tracking:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        self._each(lambda tracker: _finish(tracker, kind))
+        self._each(partial(_finish, kind=kind))
 
     def __call__(self, numbers: Mapping[str, float], /) -> None:
         """Log the numbers of an evaluation at its step."""
@@ -128,8 +129,7 @@ class Tracking:
                 with redirect_stdout(sys.stderr):  # standard output may be JSON for machines
                     self.trackers += self._tracker(name)
             except Exception as error:
-                kind = type(error)
-                self._each(lambda tracker: _finish(tracker, kind))
+                self._each(partial(_finish, kind=type(error)))
                 raise TrackerError(
                     f"the tracker {getattr(name, 'name', name)} did not start: "
                     f"{type(error).__name__}: {_line(error)}\n"
