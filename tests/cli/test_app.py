@@ -152,7 +152,7 @@ def test_an_interrupt_says_how_to_go_on(run, monkeypatch):
     monkeypatch.setattr("dropsmith.compare.compare", interrupted)
     code, _, err = run("compare digits --with none")
     assert code == 130
-    assert "the same command goes on from here" in err
+    assert "the same command continues from here" in err
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
@@ -168,7 +168,7 @@ def test_a_signal_ends_a_command_in_order(run, monkeypatch, name, code):
     monkeypatch.setattr("dropsmith.compare.compare", compare)
     found, _, err = run("compare digits --with none")
     assert (found, ended) == (code, [True])
-    assert err.count("the same command goes on from here") == 1
+    assert err.count("the same command continues from here") == 1
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
@@ -197,7 +197,7 @@ def test_want_of_memory_is_one_sentence(run, monkeypatch):
     monkeypatch.setattr("dropsmith.compare.compare", grow)
     code, out, err = run("compare digits --with none")
     assert (code, out) == (1, "")
-    assert err.startswith("error: the memory of this machine does not suffice\n  ")
+    assert err.startswith("error: this machine has too little memory\n  ")
 
 
 @pytest.mark.parametrize("line", ["compare digits --with none", "train digits --limit 20"])

@@ -400,7 +400,7 @@ def test_an_interrupted_comparison_keeps_what_is_done_and_leaves_no_process(tmp_
     # A shell shows 130 for both: Python itself ends by the signal where it met the interrupt while
     # it ran generated code, as of a dataclass that is being imported, though it was caught.
     assert process.returncode in (130, -signal.SIGINT), err
-    assert "the same command goes on from here" in err
+    assert "the same command continues from here" in err
     assert "Traceback" not in err
     kept = [Record.load(found) for found in tmp_path.glob("*.json")]
     assert kept

@@ -26,7 +26,7 @@ def test_the_model_hangs_on_the_seed_alone_and_torchs_generators_are_left(seeded
 
 
 def test_weights_that_are_not_the_models_are_named_with_their_file(tmp_path: Path):
-    with pytest.raises(DataError, match="the record of this run is there, but its weights are not"):
+    with pytest.raises(DataError, match="this run has a record, but no weights"):
         load_trained_model(digits(), tmp_path)
     save_file({"layer.weight": torch.ones(1)}, tmp_path / WEIGHTS)
     with pytest.raises(DataError, match=rf"{WEIGHTS} are of another model[\s\S]*layer.weight"):

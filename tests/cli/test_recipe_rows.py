@@ -81,14 +81,14 @@ def test_the_sites_of_a_recipe_are_its_models_with_what_its_plan_drops(run, data
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        (f"compare {PI} --with r-drop --trials 2", "decides --with, --trials"),
+        (f"compare {PI} --with r-drop --trials 2", "fixes --with, --trials"),
         (f"compare {PI},{PI}", "different recipes of one task"),
         (f"compare {PI},sst2/nothing", "no recipe"),
         ("compare digits --preset cpu", "--preset belongs to recipes"),
         ("sites digits --preset cpu", "--preset belongs to recipes"),
-        (f"sites {PI} --model a:b", "decides --model"),
+        (f"sites {PI} --model a:b", "fixes --model"),
         (f"sites {PI} --preset papr", "did you mean 'paper'"),
-        (f"predict {PI} --set rate=0.1", "decides --set"),
+        (f"predict {PI} --set rate=0.1", "fixes --set"),
         ("predict digits --preset cpu", "--preset belongs to recipes"),
     ],
 )

@@ -42,8 +42,8 @@ def test_a_search_of_a_recipe_finds_a_plan_that_its_final_training_takes(
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("search penn-treebank/awd-lstm", "has a plan of its own, and none to search"),
-        (f"search {TEXT} --limit 7 --model a:b", "decides --model, --limit"),
+        ("search penn-treebank/awd-lstm", "has a fixed plan, and no search"),
+        (f"search {TEXT} --limit 7 --model a:b", "fixes --model, --limit"),
         (f"search {TEXT} --preset papr", "did you mean 'paper'"),
         ("search digits --preset cpu", "--preset belongs to recipes"),
         (f"train {TEXT}", f"first: dropsmith search {TEXT}"),

@@ -100,7 +100,7 @@ def test_a_recipe_is_trained_by_its_name_and_then_listed_as_run(run, tmp_path):
     [
         ("penn-treebank/variational-lstm-mediun", f"did you mean '{MEDIUM}'"),
         (f"{MEDIUM} --preset papr", "did you mean 'paper'"),
-        (f"{MEDIUM} --with r-drop --budget 3", "decides --with, --budget"),
+        (f"{MEDIUM} --with r-drop --budget 3", "fixes --with, --budget"),
         (f"{MEDIUM} --set rate=0.5", "or train the task: dropsmith train penn-treebank"),
         ("digits --preset cpu", "to list the recipes: dropsmith recipes"),
     ],

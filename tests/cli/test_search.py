@@ -227,7 +227,7 @@ def test_an_interrupt_says_how_to_go_on_and_the_same_command_does(run, tmp_path)
         rest = begun.stderr.read()
     assert begun.returncode == 130
     assert "of 99 trials, which are kept" in rest
-    assert "the same command goes on from here" in rest
+    assert "the same command continues from here" in rest
     assert "Traceback" not in rest
     code, _, err = run(f"{SHORT} --trials 4")
     assert code == 0

@@ -15,7 +15,7 @@ def test_bounds_are_named_one_by_one():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("row=5", r"no bound to set in 'row=5'[\s\S]*rows=1000[\s\S]*'rows'"),
+        ("row=5", r"'row=5' sets no bound[\s\S]*rows=1000[\s\S]*'rows'"),
         ("rows", "a whole number, such as rows=1000, got 'rows'"),
         ("rows=", "a whole number"),
         ("rows=-5", "a whole number"),

@@ -1,4 +1,4 @@
-"""The command line: parse, call, print."""
+"""The command line: it parses arguments, calls the library and prints results."""
 
 from dropsmith.cli._app import main
 

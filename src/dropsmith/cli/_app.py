@@ -1,4 +1,4 @@
-"""The commands under one name, and how their mistakes end: in a sentence and an exit code."""
+"""The command `dropsmith` with its subcommands; errors end in a sentence and an exit code."""
 
 import sys
 import warnings
@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from dropsmith.cli._data_options import takes_data_options
-from dropsmith.cli._interrupts import Ended, forget, interrupts_noted
-from dropsmith.cli._streams import Output, report_output_fault, standard_streams
+from dropsmith.cli._signals import EndSignal, clear_signals, signals_handled
+from dropsmith.cli._standard_streams import Output, report_output_fault, standard_streams
 from dropsmith.cli.audit import audit
 from dropsmith.cli.compare import compare
 from dropsmith.cli.methods import methods
@@ -41,15 +41,15 @@ COMMANDS: dict[str, Callable[..., None]] = {
 _NAME = "dropsmith"
 
 EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPT = 1, 2, 130
-"""Exit codes: a run failed; what was asked for cannot be; stopped from the keyboard."""
+"""Exit codes: a run failed; the command cannot be carried out; interrupted."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command in `arguments`, or in those of the process, and exit.
 
-    The exit code is 0 if all went well, 1 if a run failed or the system refused something, 2 if
-    what was asked for cannot be done; 130 after an interrupt, 143 or 129 after a signal to end;
-    141 where nobody reads any more what is printed.
+    The exit code is 0 after success, 1 if a run or a system call failed, 2 if the command cannot be
+    carried out, 130 after an interrupt, 143 or 129 after SIGTERM or SIGHUP, and 141 if the reader
+    of standard output has closed it.
     """
     with standard_streams() as output:
         code = _exit_code(arguments)
@@ -58,17 +58,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _exit_code(arguments: Sequence[str] | None) -> int:
-    # What Pillow warns of in a picture's metadata changes no pixel.
+    # Pillow's warnings about metadata of pictures concern no pixels.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
-        with interrupts_noted():
+        with signals_handled():
             return app()(args=arguments, prog_name=_NAME, standalone_mode=False) or 0
     except typer.TyperException as error:
-        # Without arguments the help is what was asked for, and it is printed already.
+        # Without arguments the help has been printed, which is no error.
         if error.format_message():
             print(_sentence(error), file=sys.stderr)
         return error.exit_code
-    except SystemExit as end:  # libraries leave so where a reader has gone
+    except SystemExit as end:  # libraries exit so if the reader of standard output has closed it
         return end.code if isinstance(end.code, int) else EXIT_FAILURE
     except OSError as error:
         return _system_error(error)
@@ -77,21 +77,21 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
 
 
 def _interrupted(interrupt: KeyboardInterrupt) -> int:
-    forget()
+    clear_signals()
     lines = getattr(interrupt, "__notes__", ["interrupted: nothing is lost"])
-    print("", *lines, "  the same command goes on from here", sep="\n", file=sys.stderr)
-    return 128 + interrupt.number if isinstance(interrupt, Ended) else EXIT_INTERRUPT
+    print("", *lines, "  the same command continues from here", sep="\n", file=sys.stderr)
+    return 128 + interrupt.number if isinstance(interrupt, EndSignal) else EXIT_INTERRUPT
 
 
 def _system_error(error: OSError) -> int:
-    """Say what the system refused, unless it was to print: that is said at the end."""
+    """Print the error of a system call, unless it was printing, which is reported at the end."""
     if not (isinstance(sys.stdout, Output) and error is sys.stdout.fault):
         print(f"error: {printable(system_sentence(error))}", file=sys.stderr)
     return EXIT_FAILURE
 
 
 def _user_code_error(error: Exception) -> str | None:
-    """The sentence for an error of the user's own code; None for one of ours, which is a fault."""
+    """The sentence for an error in the user's own code; None for an error elsewhere."""
     from dropsmith.user_code import user_fault
 
     place = user_fault(error)
@@ -101,7 +101,7 @@ def _user_code_error(error: Exception) -> str | None:
 
 
 def _sentence(error: typer.TyperException) -> str:
-    """The mistake that was typed, in the words of the library's own errors, and where help is."""
+    """A mistake in the arguments, in the form of our errors, with the command for help."""
     message = error.format_message().rstrip(".")
     context = getattr(error, "ctx", None)
     command = _NAME if context is None else context.command_path
@@ -109,7 +109,7 @@ def _sentence(error: typer.TyperException) -> str:
 
 
 def app() -> typer.Typer:
-    """The commands, ready to be called with arguments."""
+    """The command with all subcommands."""
     commands = typer.Typer(
         help="Dropout and the methods built on it, for any PyTorch model.",
         no_args_is_help=True,
@@ -149,7 +149,7 @@ def _with_data_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _without_traceback(command: Callable[..., None]) -> Callable[..., None]:
-    """The command, whose errors end in their message and never in a traceback."""
+    """The subcommand, with errors that print their message without a traceback."""
 
     @wraps(command)
     def run_command(*args: Any, **kwargs: Any) -> None:
@@ -162,7 +162,7 @@ def _without_traceback(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(_system_error(error)) from None
         except MemoryError:
             print(
-                "error: the memory of this machine does not suffice\n"
+                "error: this machine has too little memory\n"
                 "  make the batch, the model or the data smaller",
                 file=sys.stderr,
             )

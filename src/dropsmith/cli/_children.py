@@ -1,4 +1,4 @@
-"""The children of a search, as a task or a recipe has them."""
+"""The children of a search, from a task or a recipe."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from dropsmith.train import Setup
 
 TRIALS, SAMPLER = 40, "controller"
-"""The number of trials and the sampler where neither the command nor a recipe names them."""
+"""The default number of trials and the default sampler."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """The options of `dropsmith search`, as they were typed."""
+    """The options of `dropsmith search`."""
 
     task: str
     preset: str | None
@@ -40,12 +40,12 @@ class SearchOptions:
 
     @property
     def data_place(self) -> str | None:
-        """The data's place as a word."""
+        """The path of the data as text."""
         return None if self.data is None else str(self.data)
 
     @property
     def fixed_options(self) -> dict[str, object]:
-        """The options that a recipe decides, each with whether it was typed."""
+        """The options that a recipe sets itself, and whether each was typed."""
         return {
             "--budget": self.budget != "full",
             "--model": self.model,
@@ -59,7 +59,7 @@ class SearchOptions:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words that mean a recipe's search again: its name, and its unusual options."""
+        """The words of the command of a recipe's search: its name and its changed options."""
         options = {
             "--preset": self.preset,
             "--trials": self.trials,
@@ -74,13 +74,13 @@ class SearchOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Children:
-    """The task and the runs that a search tries plans on.
+    """The task and the setup of the children of a search.
 
     Args:
-        task, setup: the task, and the run of every child.
-        name: of the search, which its folder has.
-        trials, sampler, seeds, space: of `learn`.
-        command: the words that mean a recipe's search again.
+        task, setup: the task, and the setup of every child.
+        name: of the search, for its folder.
+        trials, sampler, seeds, space: as in `learn`.
+        command: the words of the command of a recipe's search.
     """
 
     task: "Task"
@@ -97,7 +97,7 @@ def children_of(options: SearchOptions) -> Children:
     """The children of a search.
 
     Raises:
-        TaskError: there is no such task or recipe, or it was given what a recipe decides.
+        TaskError: there is no such task or recipe, or an option is set by the recipe itself.
     """
     if is_recipe(options.task):
         return _of_recipe(options)
@@ -139,7 +139,7 @@ def _of_task(options: SearchOptions) -> Children:
 
 
 def _child(options: SearchOptions, task: "Task") -> "Setup":
-    """The run of every child, with the plan at a place beside what is searched."""
+    """The setup of every child, with the rules of --plan."""
     from dropsmith.learn import child_setup
     from dropsmith.plans import Plan
 

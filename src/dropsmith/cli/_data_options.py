@@ -1,4 +1,4 @@
-"""Options of how data is read, which every command that reads data takes: as one value."""
+"""Options for reading data, which all commands on data share."""
 
 import inspect
 import sys
@@ -24,7 +24,7 @@ class _Options(TypedDict):
         typer.Option(
             "--validation",
             metavar="FILE|DIR",
-            help="The examples of validation, where --data or TASK names those of training. "
+            help="The validation examples, if --data or TASK is the file of training examples. "
             "Default: cut from training.",
             rich_help_panel=_PANEL,
         ),
@@ -34,7 +34,7 @@ class _Options(TypedDict):
         typer.Option(
             "--test",
             metavar="FILE|DIR",
-            help="The examples of test, likewise.",
+            help="The test examples, likewise.",
             rich_help_panel=_PANEL,
         ),
     ]
@@ -43,7 +43,7 @@ class _Options(TypedDict):
         typer.Option(
             "--text-column",
             metavar="NAME",
-            help="The column of texts in a table; given twice, the two texts of a pair.",
+            help="The column of texts in a table; twice for pairs of texts.",
             rich_help_panel=_PANEL,
         ),
     ]
@@ -72,7 +72,7 @@ class _Options(TypedDict):
         typer.Option(
             "--id-column",
             metavar="NAME",
-            help="The column that names the rows; no model reads it.",
+            help="The column with the names of the rows, which is not given to the model.",
             rich_help_panel=_PANEL,
         ),
     ]
@@ -109,7 +109,7 @@ class _Options(TypedDict):
         typer.Option(
             "--decimal",
             metavar=".|,",
-            help="What stands before the decimals of numbers. Default: found in the table.",
+            help="The sign before the decimals of numbers. Default: found in the table.",
             rich_help_panel=_PANEL,
         ),
     ]
@@ -118,7 +118,7 @@ class _Options(TypedDict):
         typer.Option(
             "--image-size",
             metavar="PIXELS|HxW",
-            help="The height and width that pictures are brought to. Default: by their own sizes.",
+            help="The height and width to which pictures are resized. Default: from their sizes.",
             rich_help_panel=_PANEL,
         ),
     ]
@@ -128,7 +128,7 @@ class _Options(TypedDict):
             "--text-length",
             min=1,
             metavar="WORDS",
-            help="The words kept of a text; with a pretrained model, its tokens.",
+            help="The most words of a text that are used; with a pretrained model, tokens.",
             rich_help_panel=_PANEL,
         ),
     ]
@@ -137,7 +137,7 @@ class _Options(TypedDict):
         typer.Option(
             "--bound",
             metavar="NAME=NUMBER",
-            help="The most that the data may hold, in place of the usual bound: rows, bytes or "
+            help="A bound on the size of the data, in place of the default: rows, bytes or "
             "row_bytes of a table or a text, pixels of a picture, picture_bytes of all pictures; "
             "may be given again.",
             rich_help_panel=_PANEL,
@@ -146,7 +146,7 @@ class _Options(TypedDict):
 
 
 def takes_data_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the options of data in place of its parameter `data_options`."""
+    """The command with options for data in place of its parameter `data_options`."""
     options = _Options.__annotations__
     signature = inspect.signature(command)
     parameters = [
@@ -190,7 +190,7 @@ def data_options_of(
     text_length: int | None = None,
     bound: list[str] | None = None,
 ) -> "DataOptions":
-    """The value of the options as they were typed; `TaskError` where one means nothing."""
+    """The data options from the typed words; `TaskError` for an invalid one."""
     from dropsmith.tasks import DataOptions
 
     features = [name for names in feature_columns or [] for name in names.split(",")]
@@ -224,14 +224,14 @@ def _size(text: str | None) -> tuple[int, int] | None:
 
 
 def print_data(task: "Task", data: "Data", place: Path | None, as_json: bool) -> None:
-    """Print what was found in a user's own data; nothing of data that a task carries.
+    """Print a description of the user's own data; nothing for data that a task includes.
 
-    Where a file or folder has the name of that task, one line says which of them is used.
+    If a file or folder has the name of that task, one line says which of them is used.
 
     Args:
         task, data: the task and its examples.
-        place: the folder or file that was named beside the task.
-        as_json: whether standard output is for a machine, so that the lines go to standard error.
+        place: the path given with --data.
+        as_json: whether standard output is JSON, so that the lines go to standard error.
     """
     from dropsmith.tasks import TASKS, describe
 
@@ -246,7 +246,7 @@ def print_data(task: "Task", data: "Data", place: Path | None, as_json: bool) ->
 
 
 def bounds_of(texts: list[str] | None) -> "Bounds":
-    """`--bound name=number`, several times, as bounds; the usual ones where none are named."""
+    """The bounds from `--bound name=number`, which may be repeated; others keep their defaults."""
     from dropsmith.tasks import Bounds
 
     names, values = [field.name for field in fields(Bounds)], {}
@@ -254,7 +254,7 @@ def bounds_of(texts: list[str] | None) -> "Bounds":
         name, equals, value = (part.strip() for part in text.partition("="))
         if name not in names:
             raise TaskError(
-                f"there is no bound to set in {text[:60]!r}\n  give one of {', '.join(names)}, "
+                f"--bound {text[:60]!r} sets no bound\n  give one of {', '.join(names)}, "
                 f"such as {names[0]}=1000" + did_you_mean(name, names)
             )
         if not (equals and value.isascii() and value.isdigit() and len(value) < 20):

@@ -1,4 +1,4 @@
-"""A new model of a task beside a few of its examples, to be looked at."""
+"""The model of a task with a few examples, for sites and audit."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ ROWS = 16
 def model_and_batch(
     task: "Task", data: Path | None, seed: int = 0
 ) -> "tuple[nn.Module, Mapping[str, Tensor]]":
-    """The model before training, its weights drawn from a seed, and the first examples."""
+    """The model with random weights from a seed, and the first examples."""
     import torch
 
     examples = task.load(data, None)
@@ -30,7 +30,7 @@ def load_trained_model(setup: "Setup", run: Path) -> "tuple[nn.Module, Part]":
     """The model of a finished run with its best weights, and the test examples.
 
     Raises:
-        DataError: the weights are not in the folder of the run, or are of another model.
+        DataError: the folder of the run has no weights, or those of another model.
     """
     import torch
 
@@ -42,8 +42,7 @@ def load_trained_model(setup: "Setup", run: Path) -> "tuple[nn.Module, Part]":
     path = run / WEIGHTS
     if not path.exists():
         raise DataError(
-            f"the record of this run is there, but its weights are not: {path}\n"
-            "  to train it anew, add --again"
+            f"this run has a record, but no weights: {path}\n  to train it anew, add --again"
         )
     with torch.random.fork_rng(devices=[]):
         model = task.model(data)

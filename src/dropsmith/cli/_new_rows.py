@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dropsmith.cli._interrupts import interrupts_noted
 from dropsmith.cli._output import console, print_json, progress_bar
 from dropsmith.cli._prediction_files import check_out, row_writer
+from dropsmith.cli._signals import signals_handled
 from dropsmith.errors import DataError, TaskError
 from dropsmith.hub import HUB
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from dropsmith.tasks import Bounds, DataOptions, Inputs
 
 STANDARD_INPUT = "-"
-"""The name of standard input in place of a file's."""
+"""The word for standard input in place of a file."""
 
 OF_A_FILE = ("id_column", "delimiter", "encoding", "decimal")
-"""The settings of reading a table in which the new file may differ from that of training."""
+"""The options for tables in which a new file may differ from that of training."""
 
 NO_NOISE = (
-    "no noise is on in this model, so each prediction is that of one pass; mutual information and "
+    "this model has no noise, so each prediction is that of one pass; mutual information and "
     "deviations are not known, and their columns are empty"
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewRows:
-    """What `dropsmith predict RUN NEW` was asked for.
+    """The arguments of `dropsmith predict RUN NEW`.
 
     Args:
         run: the folder of a finished run, or its record, or its address on the Hub.
@@ -62,17 +62,14 @@ class NewRows:
 
     @property
     def bounds(self) -> "Bounds":
-        """The most that is read."""
+        """The bounds on the size of the data."""
         from dropsmith.tasks import USUAL
 
         return USUAL if self.data_options is None else self.data_options.bounds
 
 
 def is_finished_run(place: str) -> bool:
-    """True if what was typed as a run or a task is the folder of a run, or a record beside one.
-
-    So is an address on the Hub, which no task has.
-    """
+    """True if RUN|TASK is a run: a folder, a record beside one, or an address on the Hub."""
     if not place.startswith(HUB) and not Path(place).exists():
         return False
     from dropsmith.run_folder import is_run
@@ -81,27 +78,27 @@ def is_finished_run(place: str) -> bool:
 
 
 def source_of(run: str, new: str | None) -> str:
-    """The place of the new examples; `TaskError` where none was typed, or the run is a task."""
+    """The source of the new examples; `TaskError` if it is missing, or if RUN is a task."""
     if new is None:
         raise TaskError(
-            f"the run in {run} is finished: what should it predict?\n"
+            f"{run} is a finished run, and its new examples are missing\n"
             f"  give a table, a folder of pictures, or - : dropsmith predict {run} new.csv"
         )
     from dropsmith.tasks import TASKS
 
     if run in TASKS:
         raise TaskError(
-            f"{run} is a task, and new examples are predicted by a finished run\n"
+            f"{run} is a task, but new examples need a finished run\n"
             f"  give its folder: dropsmith predict runs/{run}/ID {new}"
         )
     return new
 
 
 def refuse_training_options(options: dict[str, object]) -> None:
-    """Raise `TaskError` where an option that belongs to training was typed beside a run."""
+    """Raise `TaskError` if an option for training was typed with a run."""
     if typed := [name for name, value in options.items() if value]:
         raise TaskError(
-            f"{typed[0]} belongs to training, and this run is finished\n"
+            f"{typed[0]} is an option for training, and this run is finished\n"
             f"  leave it out; or train another run: dropsmith train TASK {typed[0]} …"
         )
 
@@ -120,10 +117,10 @@ def predict_new(options: NewRows) -> None:
     inputs = _inputs(predictor, options)
     labelled = inputs.labels is not None
     page = _page_path(options, labelled)
-    with interrupts_noted() as check, row_writer(options.out, options.as_json) as writer:
+    with signals_handled() as check, row_writer(options.out, options.as_json) as writer:
         kept: list[Prediction] = []
         samples = 0
-        for prediction in _watched(predictor, inputs, options):
+        for prediction in _with_bar(predictor, inputs, options):
             writer.write(prediction.to_table())
             samples = prediction.samples
             kept += [prediction] if labelled else []
@@ -132,7 +129,7 @@ def predict_new(options: NewRows) -> None:
 
 
 def _page_path(options: NewRows, labelled: bool) -> Path | None:
-    """Where the page goes; None where examples have no labels, or nothing is written to a file."""
+    """The path of the page; None without labels, or if no file is written."""
     from dropsmith.report import check_regular
 
     if options.page is not None and not labelled:
@@ -152,8 +149,7 @@ def _check_data_options(data_options: "DataOptions | None") -> None:
         return
     if typed := replace(data_options, **dict.fromkeys(OF_A_FILE)).words():
         raise TaskError(
-            f"{typed[0]} says how training data is read, and the run holds that already\n"
-            "  leave it out"
+            f"{typed[0]} is an option for training data, which the run has stored\n  leave it out"
         )
 
 
@@ -170,14 +166,16 @@ def _load(options: NewRows) -> "Predictor":
     steps: Any = predictor.preprocessing
     if not hasattr(steps, "with_reading"):
         option = next(iter(changes)).replace("_", "-")
-        raise TaskError(f"--{option} is of a table, and this run reads no tables\n  leave it out")
+        raise TaskError(
+            f"--{option} is an option for tables, and this run does not read tables\n  leave it out"
+        )
     return replace(predictor, preprocessing=steps.with_reading(**changes))
 
 
 def _check_other_file(out: Path, source: str) -> None:
     if source != STANDARD_INPUT and out.exists() and out.resolve() == Path(source).resolve():
         raise TaskError(
-            f"{out} holds the examples, and predictions would take their place\n"
+            f"{out} is the file of the examples, and predictions would overwrite it\n"
             "  name another file: --out FILE"
         )
 
@@ -189,7 +187,7 @@ def _inputs(predictor: "Predictor", options: NewRows) -> "Inputs":
 
 
 def _lines(bounds: "Bounds") -> list[dict[str, Any]]:
-    """The JSON objects on standard input, one in each line."""
+    """The JSON objects on standard input, one for each line."""
     from dropsmith.tasks import json_rows
 
     place, rows = Path("standard input"), []
@@ -208,8 +206,8 @@ def _lines(bounds: "Bounds") -> list[dict[str, Any]]:
     return rows
 
 
-def _watched(predictor: "Predictor", inputs: "Inputs", options: NewRows) -> "Iterator[Prediction]":
-    """The predictions batch by batch, under a bar where standard error is a terminal."""
+def _with_bar(predictor: "Predictor", inputs: "Inputs", options: NewRows) -> "Iterator[Prediction]":
+    """The predictions batch by batch, with a bar if standard error is a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
     errors = console(stderr=True)
@@ -265,7 +263,7 @@ def _report(
 def _scores(
     predictor: "Predictor", inputs: "Inputs", whole: "Prediction", one_pass: "Prediction | None"
 ) -> dict[str, dict[str, float]]:
-    """The scores of one pass and, where there was noise, of the mean of samples."""
+    """The scores of one pass and, with noise, of the mean of samples."""
     ways = {ONE_PASS: whole} if one_pass is None else {ONE_PASS: one_pass, MEAN: whole}
     scores = {name: predictor.scores(prediction, inputs) for name, prediction in ways.items()}
     return {name: row for name, row in scores.items() if row}
@@ -305,7 +303,7 @@ def _write_page(
 
 
 ONE_PASS, MEAN = "one_pass_without_noise", "mean_of_samples"
-"""The scores in JSON, which `dropsmith predict TASK` has under the same names."""
+"""The names of scores in JSON, the same as in `dropsmith predict TASK`."""
 
 _HEADS = {"nll": "NLL", "calibration_error": "calibration error", "rmse": "RMSE", "mae": "MAE"}
 

@@ -1,17 +1,17 @@
-"""The last lines of `dropsmith train`: what can be typed next, with the folder in its place."""
+"""The last lines of `dropsmith train`: the next commands, with the folder of the run."""
 
 import shlex
 from pathlib import Path
 from typing import Any
 
 _NEW = {"pictures": "PICTURES"}
-"""What stands for new examples of a kind; a table elsewhere."""
+"""The placeholder for new examples of a kind; a table for all others."""
 
 
 def next_commands(run: Path) -> list[str]:
-    """The lines that say how new examples are predicted by the model in a run's folder.
+    """The lines about predicting new examples with the model in a run's folder.
 
-    Nothing where the folder is one that an earlier version left.
+    None for a folder of an earlier version.
     """
     from dropsmith.errors import DataError
     from dropsmith.files import read_json
@@ -23,7 +23,7 @@ def next_commands(run: Path) -> list[str]:
     try:
         model = RunDescription.load(run).model
         steps: Any = read_json(run / PREPROCESSING) if (run / PREPROCESSING).exists() else None
-    except (OSError, DataError):  # loading it says what is wrong
+    except (OSError, DataError):  # `load` reports the error
         return []
     if steps is None:
         return [f"To predict with it in Python: dropsmith.load({str(run)!r})"]

@@ -22,7 +22,7 @@ TaskName = Annotated[
 ]
 DataFolder = Annotated[
     Path | None,
-    typer.Option("--data", metavar="DIR", help="The folder or file that the task reads."),
+    typer.Option("--data", metavar="DIR", help="The folder or file of the task's data."),
 ]
 ModelName = Annotated[
     str | None,
@@ -37,7 +37,7 @@ ModelName = Annotated[
 Again = Annotated[
     bool,
     typer.Option(
-        "--again", help="Make every run again, in place of reading those that are on disk."
+        "--again", help="Train every run again, in place of reading records that are on disk."
     ),
 ]
 BudgetName = Annotated[
@@ -56,13 +56,13 @@ BatchSize = Annotated[
     typer.Option(
         "--batch-size",
         min=1,
-        help="The number of examples in a step, in place of the task's own; for texts that are "
+        help="The number of examples in a step, in place of the task's default; for texts that are "
         "written, the number of tokens.",
     ),
 ]
 LearningRate = Annotated[
     float | None,
-    typer.Option("--learning-rate", help="The learning rate, in place of the task's own."),
+    typer.Option("--learning-rate", help="The learning rate, in place of the task's default."),
 ]
 Limit = Annotated[
     int | None,
@@ -116,7 +116,7 @@ MethodName = Annotated[
     ),
 ]
 Rate = Annotated[
-    float | None, typer.Option("--rate", help="The chance of dropping, in place of the usual one.")
+    float | None, typer.Option("--rate", help="The dropout rate, in place of the default.")
 ]
 PlanSource = Annotated[
     str | None,
@@ -157,9 +157,10 @@ NoiseFreeKinds = Annotated[
     typer.Option(
         "--samples-without",
         metavar="KIND,…",
-        help="Kinds of sites that these passes leave without noise, such as words.",
+        help="Kinds of sites without noise in these passes, such as words.",
     ),
 ]
 Seed = Annotated[
-    int, typer.Option("--seed", min=0, help="The seed that decides weights, order and noise.")
+    int,
+    typer.Option("--seed", min=0, help="The seed of initial weights, order of examples and noise."),
 ]

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 def console(*, stderr: bool = False) -> "Console":
-    """A console on standard output or error that reads no markup, emoji or numbers in a text."""
+    """A console on standard output or error that prints texts as they are."""
     from rich.console import Console
 
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 def progress_bar(on: "Console", *columns: "ProgressColumn | str") -> Any:
-    """A bar on a terminal; nothing elsewhere. Its attribute `below` is a line under it.
+    """A progress bar, on a terminal only. Its attribute `below` is a line under it.
 
     Args:
-        on: where.
+        on: the console.
         columns: a column of rich, or the format of a text.
     """
     from rich.progress import Progress, TextColumn
@@ -47,14 +47,14 @@ def progress_bar(on: "Console", *columns: "ProgressColumn | str") -> Any:
 
 
 def print_json(values: Any) -> None:
-    """Print values as JSON that every reader takes: null for NaN, 1e999 for infinity."""
+    """Print values as valid JSON: null for NaN, 1e999 for infinity."""
     from dropsmith.files import json_text
 
     print(json_text(values), end="")
 
 
 def show(comparison: "Comparison", page: Path, as_json: bool, place: "Place | None" = None) -> None:
-    """Print a comparison on standard output: tables, sentences, and at the end the answer."""
+    """Print a comparison: tables, sentences, and at the end the answer."""
     if as_json:
         print_json(as_object(comparison, page, place))
         return
@@ -97,7 +97,7 @@ def _model_lines(comparison: "Comparison", place: "Place | None") -> list[str]:
 
 
 def show_runs(records: "tuple[Record, ...]", page: Path) -> None:
-    """Print runs that were made one by one on standard output."""
+    """Print the table of single runs."""
     from dropsmith.report import rich_table, runs_grid
 
     output = console()

@@ -1,4 +1,4 @@
-"""Files that predictions are written to row by row: CSV, TSV, JSON lines and Parquet."""
+"""Files of predictions, written row by row: CSV, TSV, JSON lines and Parquet."""
 
 import csv
 import sys
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from dropsmith.prediction import Table
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
-"""The ends of names of files that predictions can be written to."""
+"""The file name extensions of predictions."""
 
 
 class RowWriter(ABC):
-    """Takes the tables of one batch after the other; all have the same columns."""
+    """Writes the tables of batches, which have the same columns."""
 
     @abstractmethod
     def write(self, table: "Table") -> None:
-        """Write the rows of a table below those before."""
+        """Append the rows of a table."""
 
 
 def check_out(out: Path) -> None:
-    """Raise `TaskError` where a name is not that of a file of predictions."""
+    """Raise `TaskError` unless a file name has an extension for predictions."""
     if out.suffix.lower() not in SUFFIXES:
         raise TaskError(
-            f"predictions cannot be written to {out}: its name says no format\n"
-            f"  let it end in {', '.join(SUFFIXES)}"
+            f"predictions cannot be written to {out}: its name has no known extension\n"
+            f"  extensions: {', '.join(SUFFIXES)}"
         )
     if out.suffix.lower() == ".parquet":
         _parquet()
@@ -42,11 +42,11 @@ def row_writer(out: Path | None, as_json: bool) -> Iterator[RowWriter]:
     """A writer of rows for a `with` block.
 
     Args:
-        out: the file, which is there after the block and not before; standard output where None.
-        as_json: whether standard output gets JSON lines, and not CSV.
+        out: the file, which is complete after the block; standard output where None.
+        as_json: whether to print JSON lines in place of CSV on standard output.
 
     Raises:
-        OSError: the file cannot be written; one that was there before is as it was.
+        OSError: the file cannot be written; an earlier one is unchanged.
     """
     from dropsmith.files import whole_file
 
@@ -84,7 +84,7 @@ class _Cells(RowWriter):
 
 
 class _TabbedCells(_Cells):
-    """Cells between tabs and nothing else, as such tables are read."""
+    """A writer of cells with tabs between them, without quotation marks."""
 
     def _write_rows(self, rows: list[list[str]]) -> None:
         for row in rows:

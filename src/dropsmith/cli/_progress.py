@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dropsmith.cli._interrupts import interrupts_noted
 from dropsmith.cli._output import console, progress_bar
+from dropsmith.cli._signals import signals_handled
 from dropsmith.errors import printable
 
 if TYPE_CHECKING:
@@ -18,13 +18,14 @@ NO_TERMS: Mapping[str, float] = {}
 
 @contextmanager
 def runs_bar(title: str, total: int, *, advice: str = "--again") -> Iterator["Watch"]:
-    """A bar over all runs with the time that is left; a line for each run where there is no
-    terminal. Below the bar of a single run are the means of the terms of its loss.
+    """A bar over all runs with the remaining time, or without a terminal a line for each run.
+
+    Below the bar of a single run are the means of the terms of its loss.
 
     Args:
         title: of the runs.
-        total: of them.
-        advice: the option that makes those anew that are on disk; empty where there is none.
+        total: the number of runs.
+        advice: the option that trains runs on disk again; empty without one.
     """
     from rich.progress import BarColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -38,7 +39,7 @@ def runs_bar(title: str, total: int, *, advice: str = "--again") -> Iterator["Wa
         TimeRemainingColumn(),
     )
     hidden = not errors.is_terminal
-    with interrupts_noted() as check, progress_bar(errors, *columns) as bar:
+    with signals_handled() as check, progress_bar(errors, *columns) as bar:
         line = bar.add_task(title, total=total, said=_so_far(0.0, total))
         made: set[str] = set()
 
@@ -61,12 +62,12 @@ def runs_bar(title: str, total: int, *, advice: str = "--again") -> Iterator["Wa
 
         yield watch
     if (read_count := total - len(made)) > 0:
-        how = f"; to make {'it' if total == 1 else 'all'} anew: {advice}" if advice else ""
+        how = f"; to train {'it' if total == 1 else 'all'} again: {advice}" if advice else ""
         errors.print(f"{_read_from_disk(read_count, total)}{how}")
 
 
 def _read_from_disk(count: int, total: int) -> str:
-    """A clause on runs that were not made, for nobody should take old numbers for new ones.
+    """A clause about runs that were read from disk and not trained.
 
     >>> _read_from_disk(1, 1), _read_from_disk(2, 9)
     ('the run was read from disk', '2 of 9 runs were read from disk')
@@ -77,7 +78,7 @@ def _read_from_disk(count: int, total: int) -> str:
 
 
 def _terms_line(terms: Mapping[str, float]) -> str:
-    """The means of the terms of the loss since the last evaluation, as they stand below a bar.
+    """The line below a bar: the means of the terms of the loss since the last evaluation.
 
     >>> _terms_line({"task": 0.41237, "consistency": 0.03})
     'training loss: task 0.4124, consistency 0.03'
@@ -87,7 +88,7 @@ def _terms_line(terms: Mapping[str, float]) -> str:
 
 
 def _so_far(completed: float, total: int) -> str:
-    """Of several runs also how far those have come that are being made.
+    """The number of finished runs, with the progress of running ones if there are several.
 
     >>> _so_far(0.4, 1), _so_far(1.0, 1), _so_far(2.44, 9), _so_far(3.0, 9)
     ('0 of 1 run', '1 of 1 run', '2.4 of 9 runs', '3 of 9 runs')

@@ -1,4 +1,4 @@
-"""A recipe's run, as `train` asks for it."""
+"""The run of a recipe, for `train` and `predict`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,14 +28,14 @@ PresetName = Annotated[
 
 
 def is_recipe(name: str) -> bool:
-    """True if a task's name is a recipe's, be it spelled wrong, and no path."""
+    """True if a name has the form of a recipe's, known or not, and is not a path."""
     from dropsmith_recipes import is_recipe
 
     return is_recipe(name) and not Path(name).exists()
 
 
 def recipe_preset(name: str, preset: str | None) -> "Preset":
-    """The settings of a recipe; `TaskError` where there is no such recipe or preset."""
+    """The settings of a recipe; `TaskError` for an unknown recipe or preset."""
     from dropsmith_recipes import find_recipe
 
     return find_recipe(name).preset(preset or "cpu")
@@ -59,16 +59,16 @@ def recipe_setup(
     """The setup of a recipe's run.
 
     Args:
-        name: the recipe's.
+        name: of the recipe.
         preset: `cpu`, `paper`, or None for `cpu`.
         seed, data, data_options: of the run.
-        limit, precision, samples, without: in place of the preset's, where given.
-        plan: the file or name of what a search has found, for recipes that begin with one.
-        start: the first run's folder, for recipes that are a second one.
-        fixed_options: options that a recipe decides, each with whether it was given.
+        limit, precision, samples, without: if given, in place of those of the preset.
+        plan: the file or name of a found plan, for recipes that begin with a search.
+        start: the folder of the first run, for recipes of a second phase.
+        fixed_options: the options that a recipe sets itself, and whether each was given.
 
     Raises:
-        TaskError: there is no such recipe or preset, or it was given what a recipe decides.
+        TaskError: there is no such recipe or preset, or an option is set by the recipe itself.
     """
     from dataclasses import replace
 
@@ -98,16 +98,16 @@ def _check_undecided(recipe: "Recipe", fixed_options: dict[str, Any]) -> None:
     if set_options := [option for option, value in fixed_options.items() if value]:
         options = ", ".join(set_options)
         raise TaskError(
-            f"the recipe {recipe.full_name} decides {options}\n"
+            f"the recipe {recipe.full_name} fixes {options}\n"
             f"  leave out {options}, or train the task: dropsmith train {recipe.task}"
         )
 
 
 def recipe_search(name: str, preset: str | None, fixed_options: dict[str, Any]) -> "Proxy":
-    """The search that a recipe's preset begins with.
+    """The search of a recipe's preset.
 
     Raises:
-        TaskError: it begins with none, or it was given what a recipe decides.
+        TaskError: the recipe has no search, or an option is set by the recipe itself.
     """
     from dropsmith_recipes import find_recipe
 
@@ -116,7 +116,7 @@ def recipe_search(name: str, preset: str | None, fixed_options: dict[str, Any]) 
     proxy = recipe.preset(preset or "cpu").search
     if proxy is None:
         raise TaskError(
-            f"the recipe {name} has a plan of its own, and none to search\n"
+            f"the recipe {name} has a fixed plan, and no search\n"
             f"  to train it: dropsmith train {name}"
         )
     return proxy

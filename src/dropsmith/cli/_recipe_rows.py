@@ -28,18 +28,18 @@ def recipe_setups(
 ) -> "list[list[Setup]]":
     """The runs of each recipe, one for each seed.
 
-    A recipe that begins from the weights of another takes the run of that recipe with the same
-    seed, where it is in the folder.
+    A recipe that starts from the weights of another uses the run of that recipe with the same seed,
+    if it is in the folder.
 
     Raises:
-        TaskError: the recipes are of several tasks, one is named twice, or as of `recipe_setup`.
+        TaskError: the recipes are of several tasks, one is named twice, or as in `recipe_setup`.
     """
     from dropsmith_recipes import find_recipe
 
     recipes = [find_recipe(name) for name in names]
     if len({recipe.task for recipe in recipes}) > 1 or len(set(names)) < len(names):
         raise TaskError(
-            f"a comparison is of different recipes of one task, got {', '.join(names)}\n"
+            f"a comparison needs different recipes of one task, got {', '.join(names)}\n"
             "  compare those of each task by themselves"
         )
     if seeds < 1:
@@ -73,7 +73,7 @@ def recipe_setups(
 def compare_recipes(
     groups: "list[list[Setup]]", folder: Path, processes: int | None, again: bool
 ) -> "Comparison":
-    """Make the runs, read those that are there, and save their comparison."""
+    """Train the runs that are not on disk, and save the comparison of all."""
     from dropsmith.cli._progress import runs_bar
     from dropsmith.compare import Comparison, Row, run
 
@@ -95,7 +95,7 @@ def compare_recipes(
 
 
 def with_recipes(place: "Place", comparison: "Comparison") -> "Place":
-    """The place, with the names of the recipes where every row of the comparison is one's runs."""
+    """The place, with the names of recipes if every row of the comparison is a recipe."""
     from dataclasses import replace
 
     from dropsmith_recipes import RECIPES

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from dropsmith.train import Setup
 
 _USUAL = ("none", "dropout")
-"""The methods that the best plan is compared with where none are named."""
+"""The default methods that the best plan is compared with."""
 
 FINALISTS = 3
-"""Plans of best score that new seeds choose from: as many as each other method has settings."""
+"""The number of best plans to choose from with new seeds: that of other methods' settings."""
 
 RetrainSeeds = Annotated[
     int,
@@ -40,14 +40,14 @@ RetrainWith = Annotated[
 
 
 def rivals(task: "Task", seeds: int, methods: str | None) -> tuple[str, ...]:
-    """The methods that the best plan is compared with, checked before a search that takes hours."""
+    """The methods that the best plan is compared with, checked before the search."""
     from dropsmith.compare import METHODS, pick
 
     if methods is None:
         return tuple(name for name in _USUAL if METHODS[name].fits(task))
     if not seeds:
         raise TaskError(
-            f"--retrain-with {methods} needs a comparison, and none is made\n"
+            f"--retrain-with {methods} has no effect without a comparison\n"
             "  give its number of seeds: --retrain-seeds 3"
         )
     return pick(methods.split(","), task)
@@ -62,7 +62,7 @@ def compare_best_plans(
     methods: tuple[str, ...],
     data: Path | None,
 ) -> "Comparison | None":
-    """The best plans, of which new seeds choose one, against other methods on the test set.
+    """Compare the best plan, chosen with new seeds, with other methods on the test set.
 
     The chosen plan is then the one in the folder of the search.
 

@@ -41,7 +41,7 @@ def show(searches: "Searches", comparison: "Comparison | None", place: "Place", 
 
 
 def retraining_comparison(folder: Path) -> "Comparison | None":
-    """The comparison of a search's plan on the test set, where one was made in its folder."""
+    """The comparison of a search's plan on the test set; None without one."""
     from dropsmith.compare import FILE, Comparison
     from dropsmith.learn import RETRAINED
 

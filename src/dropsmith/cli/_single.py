@@ -1,4 +1,4 @@
-"""One run of a method, as `train` and `predict` ask for it."""
+"""One run of a method, for `train` and `predict`."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 METHOD, FULL = "dropout", "full"
-"""The method and the budget where none are named."""
+"""The default method and the default budget."""
 
 
 def setup_of(
@@ -47,7 +47,7 @@ def setup_of(
     batch_size: int | None = None,
     learning_rate: float | None = None,
 ) -> "Setup":
-    """The setup of a run: equal to the one that a comparison with these options makes."""
+    """The setup of a run, equal to that of a comparison with these options."""
     from dataclasses import replace
 
     from dropsmith.compare import Design, pick
@@ -94,10 +94,10 @@ def setup_of_run(
     samples: int = 0,
     without: "tuple[Kind, ...]" = (),
 ) -> "Setup":
-    """The setup of the run that a task with a method, or a recipe, stands for on the command line.
+    """The setup of the run of a task with a method, or of a recipe.
 
     Raises:
-        TaskError: there is no such task or recipe, or an option belongs to the other of the two.
+        TaskError: there is no such task or recipe, or an option fits only the other of the two.
     """
     options = {
         "seed": seed,
@@ -140,9 +140,9 @@ def run_folder_of(out: Path | None, task: str) -> Path:
 
 
 def check_setup(setup: "Setup") -> "tuple[Task, Data]":
-    """Read the data and put the plan on the model once, so that what cannot be is said at once.
+    """Read the data, install the plan once and check start weights, so that errors come early.
 
-    So are the weights that the run begins from. Returned are the task and its examples.
+    Returns the task and its examples.
     """
     from dropsmith.compare import check_plans, full, try_objective
     from dropsmith.train import task_and_data
@@ -159,7 +159,7 @@ def check_setup(setup: "Setup") -> "tuple[Task, Data]":
 def record_of(
     setup: "Setup", folder: Path, again: bool = False, trackers: Sequence[str] = ()
 ) -> "Record":
-    """The record of a run, made now if it is not there yet, or if it is to be made again."""
+    """The record of a run, which is trained unless its record exists and `again` is false."""
     from dropsmith.cli._progress import runs_bar
     from dropsmith.compare import make_record, run
 

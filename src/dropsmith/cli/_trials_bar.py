@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from dropsmith.cli._interrupts import interrupts_noted
 from dropsmith.cli._output import console, progress_bar
+from dropsmith.cli._signals import signals_handled
 
 if TYPE_CHECKING:
     from dropsmith.pattern_search import Progress, Trial, Watch
@@ -17,14 +17,14 @@ FAILURES = ("failed", "lost")
 
 @contextmanager
 def trials_bar(title: str, total: int, score: str) -> Iterator["Watch"]:
-    """A bar over all trials with the time that is left and the best plan so far.
+    """A bar over all trials with the remaining time and the best score so far.
 
-    A line for each trial where there is no terminal.
+    Without a terminal, a line for each trial.
 
     Args:
-        title: what is searched on.
-        total: how many trials there will be.
-        score: what the scores are called.
+        title: the name of the task.
+        total: the number of trials.
+        score: the name of the scores.
     """
     from rich.progress import BarColumn, TimeElapsedColumn
 
@@ -37,7 +37,7 @@ def trials_bar(title: str, total: int, score: str) -> Iterator["Watch"]:
     )
     statuses: Counter[str] = Counter()
     hidden = not errors.is_terminal
-    with interrupts_noted() as check, progress_bar(errors, *columns) as bar:
+    with signals_handled() as check, progress_bar(errors, *columns) as bar:
         line = bar.add_task(title, total=total, said="")
 
         def watch(progress: "Progress") -> None:

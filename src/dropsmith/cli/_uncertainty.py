@@ -17,7 +17,7 @@ ITEM_COUNT = 5
 
 
 def check_items(setup: "Setup", name: str) -> None:
-    """Raise `TaskError` where the test set has no single items of classes to be unsure of."""
+    """Raise `TaskError` unless the test set has single items with classes."""
     from dropsmith.errors import TaskError
     from dropsmith.tasks import Sequences, Stream
     from dropsmith.train import task_and_data
@@ -27,7 +27,7 @@ def check_items(setup: "Setup", name: str) -> None:
     obstacle = kinds.get(type(data.test), "predicts values" if task.kind == "regression" else None)
     if obstacle is not None:
         raise TaskError(
-            f"predict shows single items by their classes, and the task {task.name} {obstacle}\n"
+            f"predict needs single items with classes, but the task {task.name} {obstacle}\n"
             f"  to score the mean of many passes: dropsmith train {name} --samples 50"
         )
 
@@ -35,7 +35,7 @@ def check_items(setup: "Setup", name: str) -> None:
 def uncertainty(
     setup: "Setup", record: "Record", folder: Path, samples: int, page: Path | None = None
 ) -> dict[str, Any]:
-    """Scores with noise off and of the mean of samples, and what the samples disagree on.
+    """Scores without noise and of the mean of samples, and the items with most disagreement.
 
     Entropy and mutual information are means in nats, over all items and over those predicted
     right and wrong. A page shows all of it.
@@ -43,8 +43,8 @@ def uncertainty(
     Args:
         setup, record: of the run.
         folder: that holds the run.
-        samples: how many passes are averaged.
-        page: where the page goes; `predictions.html` in the folder of the run by default.
+        samples: the number of passes that are averaged.
+        page: the path of the page; by default `predictions.html` in the folder of the run.
     """
     from dropsmith.measures import reliability
     from dropsmith.report import write_prediction_page
@@ -90,7 +90,7 @@ def uncertainty(
 
 
 def _judged(setup: "Setup", run: Path, samples: int) -> "JudgedPrediction":
-    """The predictions of every item that counts, by samples and by one pass."""
+    """The predictions of every item that is not ignored, by samples and by one pass."""
     import torch
 
     from dropsmith.batches import call

@@ -1,4 +1,4 @@
-"""Values of the library from the words of the command line."""
+"""Values of the library from the options of the command line."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,16 +16,16 @@ _DIGITS = 10
 """Too many digits for a number of epochs."""
 
 LEAST = 64
-"""Examples that a tiny budget has, at least."""
+"""The fewest examples of a tiny budget."""
 
 
 def kinds(names: str | None) -> "tuple[Kind, ...]":
-    """The kinds of sites in a list with commas; a run says which of them do not exist."""
+    """The kinds of sites in a list with commas; the run checks them."""
     return tuple(kind.strip() for kind in names.split(",")) if names else ()  # pyright: ignore
 
 
 def allow_modules(names: list[str] | None) -> None:
-    """Import the modules of the user's own that files may name; `TaskError` where one fails."""
+    """Import the user's own modules that files may name; `TaskError` if one fails."""
     from dropsmith.user_code import import_module
 
     for name in names or []:
@@ -33,7 +33,7 @@ def allow_modules(names: list[str] | None) -> None:
 
 
 def start_of(place: Path | None) -> "Start | None":
-    """The weights at a place; `DataError` where there are none."""
+    """The start weights at a path; `DataError` if there are none."""
     from dropsmith.train import Start
 
     return None if place is None else Start.of(place)
@@ -42,7 +42,7 @@ def start_of(place: Path | None) -> "Start | None":
 def find(
     name: str, data: Path | None, model: str | None, data_options: "DataOptions | None" = None
 ) -> "Task":
-    """The task of a name or path, with a model of the user's own where one is named."""
+    """The task of a name or path, with the user's own model if one is named."""
     from dropsmith.tasks import NO_OPTIONS, find_task, with_model
 
     task = find_task(name, data, data_options or NO_OPTIONS)
@@ -58,7 +58,7 @@ def budget_of(
     batch_size: int | None = None,
     learning_rate: float | None = None,
 ) -> "tuple[Budget, int | None]":
-    """The budget and the number of training examples that the options mean together."""
+    """The budget and the number of training examples from the options."""
     if learning_rate is not None and not 0 < learning_rate < float("inf"):
         raise TaskError(f"--learning-rate is a number above 0, got {learning_rate:g}")
     length, examples = _length_of(task, name, limit, data)
@@ -85,7 +85,7 @@ def _length_of(
 
 
 def _count(data: "Data") -> int:
-    """The number of training examples, in what a limit counts."""
+    """The number of training examples, or of tokens for running text."""
     return data.full_size or len(data.train)
 
 
@@ -98,12 +98,12 @@ def plan_of(
     data: Path | None,
     model: str | None,
 ) -> "Plan":
-    """The plan at a source, or the one a method has at a rate over the task's own budget."""
+    """The plan at a source, or that of a method at a rate, for the task's own budget."""
     from dropsmith.compare import Design, pick
 
     if source is not None:
         if rate is not None:
-            raise PlanError("give --rate or --plan, not both: a plan holds its own rates")
+            raise PlanError("give --rate or --plan, not both: a plan has its own rates")
         return plan_at(source)
     name = pick([method], task)[-1]
     changes = {} if rate is None else {"rate": rate}
@@ -118,7 +118,7 @@ def plan_of(
 
 
 def plan_at(source: str) -> "Plan":
-    """The plan at a source, which may also be the record of a run, for the plan of that run."""
+    """The plan at a source, or the plan of a run from its record."""
     from dropsmith.plans import Plan
     from dropsmith.record import Record, is_record
     from dropsmith.train import check_run
@@ -131,7 +131,7 @@ def plan_at(source: str) -> "Plan":
 
 
 def named_plans(texts: list[str]) -> "tuple[tuple[str, Plan], ...]":
-    """`--plan name=source`, several times, as plans by name."""
+    """Plans by name from `--plan name=source`, which may be repeated."""
     plans: dict[str, Plan] = {}
     for text in texts:
         name, equals, source = text.partition("=")
@@ -146,14 +146,14 @@ def named_plans(texts: list[str]) -> "tuple[tuple[str, Plan], ...]":
 
 
 def setting_of(method: str, changes: "Setting") -> "Setting":
-    """A method's usual setting with some of its numbers changed."""
+    """The default setting of a method with some numbers changed."""
     from dropsmith.compare import find_method
 
     usual = find_method(method).settings[0]
     for name in changes:
         if name not in usual:
             raise TaskError(
-                f"{method} has no {excerpt(name)} to set\n  it has: {', '.join(usual)}"
+                f"{method} has no setting {excerpt(name)} to set\n  settings: {', '.join(usual)}"
                 + did_you_mean(name, usual)
             )
     return usual | changes
@@ -170,7 +170,7 @@ def rates_of(text: str | None) -> tuple[float, ...]:
 
 
 def trackers_of(names: str | None) -> tuple[str, ...]:
-    """The trackers of a list with commas; `TaskError` for one that there is not."""
+    """The trackers in a list with commas; `TrackerError` for an unknown one."""
     if names is None:
         return ()
     from dropsmith.train import check_trackers
@@ -181,11 +181,11 @@ def trackers_of(names: str | None) -> tuple[str, ...]:
 
 
 def folder_of(out: Path | None, task: str) -> Path:
-    """The folder for the records of a task; `DataError` at once where it can be no folder."""
+    """The folder for the records of a task; `DataError` at once if it cannot be made."""
     from dropsmith.tasks import plain_name
     from dropsmith.user_code import is_reference
 
-    # In a folder's name a colon would be a drive, a list of folders or nothing that can be.
+    # A colon in a folder's name means a drive or a list of folders on some systems.
     name = task.replace(":", "-") if is_reference(task) else plain_name(task)
     folder = out or Path("runs") / name
     try:
@@ -198,7 +198,7 @@ def folder_of(out: Path | None, task: str) -> Path:
 
 
 def numbers(settings: list[str]) -> "Setting":
-    """`--set name=value`, several times, as a setting."""
+    """A setting from `--set name=value`, which may be repeated."""
     values: dict[str, float] = {}
     for text in settings:
         name, equals, value = text.partition("=")

@@ -1,4 +1,4 @@
-"""`dropsmith audit`: is the noise on?"""
+"""`dropsmith audit`: measure whether noise is applied."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,7 +39,7 @@ def audit(
 ) -> None:
     """Run a task's model with a plan, and report what each site drops.
 
-    Rates are counted from tensors, never read from settings. The exit code is 1 if a site that
+    Dropped shares are counted in tensors, not read from settings. The exit code is 1 if a site that
     should have noise has none.
 
     Example: dropsmith audit digits --with blocks --rate 0.2

@@ -1,4 +1,4 @@
-"""`dropsmith compare`: the main job."""
+"""`dropsmith compare`: a comparison of methods on a task."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -134,16 +134,16 @@ def compare(
     allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare methods under equal terms, and write records and a page.
+    """Compare methods with equal budgets, and write records and a page.
 
-    Every method sees equally many example-views. Each tries as many settings as any other on
-    validation, with seeds that are not reported; the table then shows the test set over seeds.
-    Methods with a consistency term bring the two-sample control along: the same passes without that
-    term. Runs that are on disk already are not made again, so an interrupted comparison goes on
-    with the same command. The last paragraph says which method to use, how sure that is, what it
-    costs, and the command that makes its model.
+    Every method has equally many forward passes over examples. Each tries equally many settings on
+    validation examples, with seeds that are not reported; the table then has the scores on the test
+    set over new seeds. With a method that has a consistency term, the two-sample control is added:
+    the same passes without that term. Runs that are on disk are not trained again, so the same
+    command continues an interrupted comparison. The last paragraph says which method to use, how
+    sure that is, what it costs, and the command that trains its model.
 
-    Recipes of one task, with commas, are compared as they are, without tuning.
+    Recipes of one task, separated by commas, are compared as they are, without tuning.
 
     Example: dropsmith compare digits --with none,dropout,fraternal,r-drop --seeds 5
 
@@ -232,7 +232,7 @@ def compare(
 def _finish(
     comparison: "Comparison", folder: Path, place: "Place", model: str | None, as_json: bool
 ) -> None:
-    """Write the page, print the tables and the answer, and exit 1 where a run failed."""
+    """Write the page, print the tables and the answer, and exit with 1 if a run failed."""
     from dropsmith.cli._output import show
     from dropsmith.report import write_page
 

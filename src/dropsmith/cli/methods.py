@@ -1,4 +1,4 @@
-"""`dropsmith methods`: what each method does, and what can be set of it."""
+"""`dropsmith methods`: the methods, what each does, and its numbers."""
 
 import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Name = Annotated[
     str | None,
-    typer.Argument(metavar="METHOD", help="Show all there is to say of this one.", show_default=""),
+    typer.Argument(metavar="METHOD", help="Show this method in full.", show_default=""),
 ]
 With = Annotated[
     str | None,

@@ -1,4 +1,4 @@
-"""`dropsmith predict`: how sure a trained model is, over the test set."""
+"""`dropsmith predict`: predictions with uncertainty, for new examples or the test set."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -115,15 +115,15 @@ def predict(
     allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
-    """Predict by averaging noisy passes, and say how unsure the model is.
+    """Predict by averaging noisy passes, with the uncertainty of each prediction.
 
     With the folder of a finished run and new examples: one row for each example with its
-    prediction, its probabilities and how unsure they are; scores where the examples have labels.
+    prediction, its probabilities and their uncertainty; scores too if the examples have labels.
     With a task: the test set, by the run that train makes with the same options, which is trained
-    first if it is not there.
+    first if it does not exist.
 
-    Entropy is all that is unsure, in nats; mutual information the part of it on which the passes
-    disagree.
+    Entropy is the total uncertainty in nats; mutual information is the part of it that comes from
+    disagreement between the passes.
 
     Example: dropsmith predict runs/reviews.csv/ID new.csv --out predictions.csv
 
@@ -217,7 +217,7 @@ def _show(summary: dict[str, Any]) -> None:
         cells = ("–" if value is None else f"{value:.4f}" for value in summary[key].values())
         doubt.add_row(key.replace("_", " "), *cells)
     output.print(doubt)
-    output.print("The items its samples disagree on most:")
+    output.print("The items with the most disagreement between samples:")
     for item in summary["least_sure"]:
         output.print(
             f"  test item {item['item']}: label {item['label']}, predicted {item['predicted']} "

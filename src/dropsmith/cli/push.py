@@ -12,11 +12,13 @@ def push(
     ],
     repo: Annotated[
         str,
-        typer.Argument(metavar="USER/REPO", help="The repository, made where there is none."),
+        typer.Argument(
+            metavar="USER/REPO", help="The repository, which is created if it does not exist."
+        ),
     ],
     public: Annotated[
         bool,
-        typer.Option("--public", help="Let everybody see the repository, if it is made now."),
+        typer.Option("--public", help="Make the repository public, if it is created now."),
     ] = False,
 ) -> None:
     """Send the model of a finished run to the Hugging Face Hub, with its card.

@@ -1,4 +1,4 @@
-"""`dropsmith recipes`: rows of the papers' tables, and which of them were run here."""
+"""`dropsmith recipes`: rows of the papers' tables, and your own runs of them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dropsmith_recipes import Recipe
 
 _PIPE_WIDTH = 1000
-"""Columns that hold every row, where there is no terminal to fit into."""
+"""The width of the table without a terminal, in columns."""
 
 Runs = Annotated[
     Path | None,
@@ -30,8 +30,8 @@ Runs = Annotated[
 def recipes(out: Runs = None, as_json: AsJson = False) -> None:
     """List the recipes: published settings of papers, their numbers, and those of your own runs.
 
-    A number says where it was seen: in the paper, in the authors' code, or quoted by another text.
-    A number that could not be found in a text is left out. A recipe without a record is not run.
+    Each published number has its source: the paper, the authors' code, or a text that quotes it.
+    Numbers without a source are left out. A recipe without a record has not been run.
 
     Example: dropsmith recipes
     """
@@ -45,7 +45,7 @@ def recipes(out: Runs = None, as_json: AsJson = False) -> None:
 
 
 def _line(recipe: "Recipe", folder: Path) -> dict[str, Any]:
-    """All there is to say of a recipe, as JSON values."""
+    """The description of a recipe in JSON values."""
     from dataclasses import asdict
 
     from dropsmith_recipes.records import records_of
@@ -74,7 +74,7 @@ def _show(folders: dict["Recipe", Path]) -> None:
 
     output = console()
     if not output.is_terminal:
-        # What is piped has no edge to fold at: one line for each recipe.
+        # A pipe has no width: one line for each recipe.
         output.width = _PIPE_WIDTH
     rows = [row(recipe, folder) for recipe, folder in folders.items()]
     table = _table(rows)
@@ -88,7 +88,7 @@ def _show(folders: dict["Recipe", Path]) -> None:
 
 
 def _table(rows: "list[tuple[str, ...]]", narrow: bool = False) -> "Table":
-    """Names and what was run may fold, numbers never; `narrow` sets several one below another."""
+    """The table, in which numbers are never wrapped; `narrow` puts several into lines."""
     from rich import box
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""`dropsmith report`: the page and the tables again, from records."""
+"""`dropsmith report`: the page and the tables of records on disk."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,13 +37,13 @@ def report(
     allow: Allow = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the page of a comparison or a search anew from what is on disk, and print its table.
+    """Write the page of a comparison or a search from its records, and print its table.
 
-    Records hold no path of data: where the task does not carry its own, --data says where the
-    examples lie over which the page draws what is dropped. A model of your own is run for these
-    pictures only where --model names it again: files run nothing.
+    The page draws masks over examples. Records have no path of the data, so give --data if the task
+    does not include its own. Your own model is run for these pictures only if --model names it,
+    because files alone never run code.
 
-    A folder whose runs were made by train, and not by compare, has a page and a table of its runs,
+    For runs that were made by train, and not by compare, the page and the table list the runs
     without differences.
 
     Example: dropsmith report runs/digits
@@ -71,7 +71,7 @@ def report(
 
 
 def _fill(document: Path | None, runs: Path, grid: "Grid") -> None:
-    """Put a table between the marks of a folder's name in a document, where one is named."""
+    """Put a table between the marks of a folder's name in a document, if one is given."""
     from dropsmith.report import markdown_table, write_between
 
     if document is not None:

@@ -1,4 +1,4 @@
-"""`dropsmith search`: a pattern learned on a task."""
+"""`dropsmith search`: a search for a dropout plan on a task."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,10 +75,10 @@ def search(
 ) -> None:
     """Search for a dropout plan: train a task's model under many plans, and keep the best.
 
-    A plan's score is the validation loss of a model trained under it; the test set is not looked
-    at. Whatever is interrupted or killed, the same command goes on with it. Searches with other
-    samplers may share a folder, and their page then shows them together. The name of a recipe that
-    begins with a search makes that one; its final training takes what was found.
+    The score of a plan is the validation loss of a model trained under it; the test set is not
+    used. The same command continues a search that was interrupted or killed. Searches with other
+    samplers may share a folder, and the page then shows them together. The name of a recipe that
+    begins with a search runs that search; its final training uses the plan that was found.
 
     Example: dropsmith search digits --trials 40
 

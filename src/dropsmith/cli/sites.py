@@ -1,4 +1,4 @@
-"""`dropsmith sites`: where noise is or could be."""
+"""`dropsmith sites`: the places in a model for noise."""
 
 from typing import TYPE_CHECKING
 
@@ -23,8 +23,8 @@ def sites(
 ) -> None:
     """List every site of a task's model: the places where noise is or could be.
 
-    A rule of a plan names one of these, or several by a glob. Of a recipe, its own model is shown,
-    and what its plan drops at each place.
+    A rule of a plan selects one of these by its name, or several by a glob. For a recipe, the table
+    has its model and the pattern of its plan at each site.
 
     Example: dropsmith sites digits
 
@@ -38,7 +38,7 @@ def sites(
     plan = None
     if is_recipe(task):
         if model is not None:
-            raise TaskError(f"the recipe {task} decides --model\n  leave out --model")
+            raise TaskError(f"the recipe {task} fixes --model\n  leave out --model")
         recipe = recipe_preset(task, preset)
         name, model, plan = recipe.task or task.partition("/")[0], recipe.model, recipe.plan
     elif preset is not None:
@@ -63,11 +63,11 @@ def sites(
         table.add_row(*cells, *([pattern] if plan is not None else []))
     console().print(table)
     if is_recipe(task) and recipe_preset(task, preset).search is not None:
-        print(f"Its plan is found by a search: dropsmith search {task} --data DIR")
+        print(f"A search finds its plan: dropsmith search {task} --data DIR")
 
 
 def _pattern(plan: "Plan | None", site: "Site") -> str:
-    """What a plan drops at a site, by its last rule that means it; empty for nothing."""
+    """The pattern of a plan at a site, from the last rule that selects it; empty for none."""
     rules = () if plan is None else plan.rules
     return next((repr(rule.pattern) for rule in reversed(rules) if rule.fits(site)), "")
 
@@ -75,6 +75,6 @@ def _pattern(plan: "Plan | None", site: "Site") -> str:
 def _sizes(site: "Site") -> str:
     if not site.axes:
         return " × ".join(map(str, site.sizes))
-    if not site.sizes:  # a place inside a module's forward, which names its axes itself
+    if not site.sizes:  # a site inside a module's forward, which names its axes
         return " ".join(site.axes)
     return " ".join(f"{axis}={n}" for axis, n in zip(site.axes, site.sizes, strict=True))

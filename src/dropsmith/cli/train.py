@@ -1,4 +1,4 @@
-"""`dropsmith train`: one run, one record."""
+"""`dropsmith train`: one run and its record."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,9 +72,9 @@ def train(
 ) -> None:
     """Train one method with one seed, and write its record and its best weights.
 
-    The run is the one that compare would make: either uses the other's records. It runs on one
-    thread, so that its numbers come back to the bit; stopped, it goes on from its last checkpoint.
-    The name of a recipe, from `dropsmith recipes`, trains a row of a paper's table.
+    The run equals that of compare, and each uses the records of the other. It runs on one thread,
+    so that its numbers are exactly reproducible, and resumes from its last checkpoint after an
+    interrupt. The name of a recipe, from `dropsmith recipes`, trains a row of a paper's table.
 
     Example: dropsmith train digits --with r-drop --set rate=0.3 --set alpha=1
 
@@ -122,7 +122,7 @@ def _show(record: "Record", folder: Path) -> None:
     for name, value in (record.scores | record.cost).items():
         print(f"{name.replace('_', ' '):>28}  {value:.6g}")
     if origin := starting_weights(record):
-        print(f"\nIt began from {origin}.")
+        print(f"\nThe run started from {origin}.")
     run = folder / record.id
     print(f"\nThe record: {run}.json")
     print(f"The folder with the model: {run}")

@@ -1,4 +1,4 @@
-"""Standard output and error, which may be closed, full, or a pipe that nobody reads."""
+"""Standard output and error, which may be closed, full, or a pipe without a reader."""
 
 import errno
 import os
@@ -8,43 +8,43 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 _CLOSED_PIPE = 141
-"""The exit code of a command whose reader has gone, as shells show it: 128 and the signal's 13."""
+"""The exit code if the reader of standard output has closed it: 128 + 13 (SIGPIPE)."""
 
 
 class Output:
-    """Standard output that remembers its first fault, for much is written later than printed.
+    """Standard output that keeps its first error, which buffers may raise long after a print.
 
     Args:
-        stream: of the process; None where it is closed.
+        stream: of the process; None if it is closed.
 
     Attributes:
-        fault: why not all came through.
+        fault: the first error; None without one.
     """
 
     def __init__(self, stream: Any) -> None:
         self.fault: OSError | None = None
-        self._stream = _writing_anything(stream)
+        self._stream = _with_escapes(stream)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write a text, as print does."""
+        """Write a text."""
         with self._noting_faults():
             return self._stream.write(text)
         return 0
 
     def flush(self) -> None:
-        """Let the system have all that was written."""
+        """Flush the buffer."""
         with self._noting_faults():
             self._stream.flush()
 
     def finish(self) -> OSError | None:
-        """Flush for the last time; the fault, if there was one."""
+        """Flush for the last time, and return the first error; None without one."""
         with suppress(OSError):
             self.flush()
         if self.fault is not None:
-            _leave(self._stream)
+            _discard(self._stream)
         return self.fault
 
     @contextmanager
@@ -57,10 +57,10 @@ class Output:
 
 
 class _Errors:
-    """Standard error, whose faults stop nobody: there is nowhere to say them."""
+    """Standard error, whose own errors are ignored, since they could be printed nowhere."""
 
     def __init__(self, stream: Any) -> None:
-        self._stream = _writing_anything(stream)
+        self._stream = _with_escapes(stream)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -75,8 +75,8 @@ class _Errors:
             self._stream.flush()
 
 
-class _Closed:
-    """A stream of a process that was begun without it."""
+class _ClosedStream:
+    """A stream that the process started without."""
 
     encoding, errors = "utf-8", "backslashreplace"
 
@@ -92,14 +92,14 @@ class _Closed:
 
 @contextmanager
 def standard_streams() -> Iterator[Output]:
-    """Have standard streams in a `with` block, whatever became of those of the process.
+    """Provide standard streams in a `with` block, even if those of the process are closed.
 
-    Numbers of closed ones would be given to the next files that are opened, and what another
-    library prints would then be written into a study.
+    The next files that are opened would get the numbers of closed streams, and output of another
+    library could be written into a study.
     """
     _open_closed_files()
     before = sys.stdout, sys.stderr
-    output, errors = Output(before[0] or _Closed()), before[1] or _Closed()
+    output, errors = Output(before[0] or _ClosedStream()), before[1] or _ClosedStream()
     sys.stdout, sys.stderr = output, _Errors(errors)  # pyright: ignore[reportAttributeAccessIssue]
     try:
         yield output
@@ -108,30 +108,30 @@ def standard_streams() -> Iterator[Output]:
         try:
             errors.flush()
         except OSError:
-            _leave(errors)
+            _discard(errors)
 
 
 def report_output_fault(fault: OSError) -> int:
-    """Say that standard output failed, but for a reader who has gone; the exit code."""
+    """Print the error of standard output, unless its reader has closed it; the exit code."""
     if isinstance(fault, BrokenPipeError):
         return _CLOSED_PIPE
     print(
         f"error: standard output cannot be written to: {fault.strerror or fault}\n"
-        "  runs, records and pages are kept: type the command again to read of them",
+        "  runs, records and pages are saved: type the command again to print them",
         file=sys.stderr,
     )
     return 1
 
 
-def _writing_anything(stream: Any) -> Any:
-    """The stream, to which a name may be written that its encoding has no signs for."""
+def _with_escapes(stream: Any) -> Any:
+    """The stream, with escapes for characters that its encoding lacks."""
     with suppress(AttributeError):
         stream.reconfigure(errors="backslashreplace")
     return stream
 
 
-def _leave(stream: Any) -> None:
-    """Let what is still to be written go nowhere, or Python would complain of it at its end."""
+def _discard(stream: Any) -> None:
+    """Discard the rest of the output, about which Python would print an error at its end."""
     with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

@@ -5,8 +5,8 @@ import weakref
 
 import pytest
 
-from dropsmith.cli._interrupts import Ended, interrupts_noted
 from dropsmith.cli._progress import runs_bar
+from dropsmith.cli._signals import EndSignal, signals_handled
 from dropsmith.cli._trials_bar import trials_bar
 from dropsmith.pattern_search import Progress
 
@@ -30,7 +30,7 @@ def test_an_interrupt_is_raised_where_it_arrives():
     steps = []
 
     def run() -> None:
-        with interrupts_noted():
+        with signals_handled():
             signal.raise_signal(signal.SIGINT)
             steps.append("after")
 
@@ -43,7 +43,7 @@ def test_a_lost_interrupt_is_raised_at_the_next_check(monkeypatch):
     steps = []
 
     def run() -> None:
-        with interrupts_noted() as check:
+        with signals_handled() as check:
             check()
             lose_interrupt(monkeypatch)
             steps.append("before the check")
@@ -56,7 +56,7 @@ def test_a_lost_interrupt_is_raised_at_the_next_check(monkeypatch):
 
 
 def test_a_lost_interrupt_is_raised_at_the_end_of_the_block(monkeypatch):
-    with pytest.raises(KeyboardInterrupt), interrupts_noted():
+    with pytest.raises(KeyboardInterrupt), signals_handled():
         lose_interrupt(monkeypatch)
 
 
@@ -99,7 +99,7 @@ def test_a_bar_over_trials_stops_at_the_trial_after_a_lost_interrupt(monkeypatch
 
 def test_the_handler_is_what_it_was_after_the_block():
     before = signal.getsignal(signal.SIGINT)
-    with interrupts_noted():
+    with signals_handled():
         assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -107,7 +107,7 @@ def test_the_handler_is_what_it_was_after_the_block():
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_every_signal_to_end_is_an_interrupt_with_its_number(name):
     number = getattr(signal, name)
-    with pytest.raises(Ended) as ended, interrupts_noted():
+    with pytest.raises(EndSignal) as ended, signals_handled():
         signal.raise_signal(number)
     assert ended.value.number == number
 
@@ -115,7 +115,7 @@ def test_every_signal_to_end_is_an_interrupt_with_its_number(name):
 def test_a_signal_that_is_ignored_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with interrupts_noted() as check:
+        with signals_handled() as check:
             signal.raise_signal(signal.SIGHUP)
             check()
     finally:
@@ -124,17 +124,17 @@ def test_a_signal_that_is_ignored_stays_ignored():
 
 def test_blocks_may_stand_in_each_other(monkeypatch):
     def run() -> None:
-        with interrupts_noted():
-            with interrupts_noted() as check:
+        with signals_handled():
+            with signals_handled() as check:
                 check()
             assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
             lose_interrupt(monkeypatch)
-            with interrupts_noted() as check:
+            with signals_handled() as check:
                 check()
 
-    with pytest.raises(Ended):
+    with pytest.raises(EndSignal):
         run()
-    with interrupts_noted() as check:
+    with signals_handled() as check:
         check()
 
 
@@ -142,7 +142,7 @@ def test_a_handler_of_somebody_else_stays():
     calls = []
     before = signal.signal(signal.SIGINT, lambda number, frame: calls.append(number))
     try:
-        with interrupts_noted():
+        with signals_handled():
             signal.raise_signal(signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
@@ -153,7 +153,7 @@ def test_outside_the_main_thread_nothing_changes():
     handlers = []
 
     def run() -> None:
-        with interrupts_noted() as check:
+        with signals_handled() as check:
             check()
             handlers.append(signal.getsignal(signal.SIGINT))
 

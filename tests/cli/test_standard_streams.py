@@ -12,7 +12,7 @@ import pytest
 from cli.names import NAMES, UNPRINTABLE
 from compare.workers import pretend
 from dropsmith.cli import main
-from dropsmith.cli._streams import standard_streams
+from dropsmith.cli._standard_streams import standard_streams
 from dropsmith.compare import runs
 from dropsmith.workers import Done
 
@@ -118,7 +118,7 @@ def test_a_name_that_no_terminal_can_show_is_printed_all_the_same(name, monkeypa
 def test_of_a_real_process_with_closed_streams_no_file_has_their_numbers(tmp_path):
     code = (
         "import sys, os\n"
-        "from dropsmith.cli._streams import standard_streams\n"
+        "from dropsmith.cli._standard_streams import standard_streams\n"
         "with standard_streams():\n"
         f"    number = os.open({str(tmp_path / 'study')!r}, os.O_CREAT | os.O_RDWR)\n"
         "sys.exit(number)\n"
