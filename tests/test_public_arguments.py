@@ -75,6 +75,11 @@ class Made(NamedTuple):
     make: Callable[[], Any]
 
 
+def no_change(output, arguments):
+    """The next step reads what this one read."""
+    return {}
+
+
 def defaults(function: Callable[..., Any]) -> dict[str, Any]:
     return {name: p.default for name, p in signature(function).parameters.items()}
 
@@ -164,6 +169,11 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "terms_of": (ds.terms_of, {"model": Made(consistent_net)}),
     "taps": (taps, {"model": MODEL, "hidden": "2", "attention": None}),
     "predict": (predict, defaults(predict) | {"model": MODEL, "batch": BATCH, "samples": 2}),
+    "forecast": (
+        ds.forecast,
+        defaults(ds.forecast)
+        | {"model": MODEL, "batch": {"input": X}, "steps": 2, "feed": no_change, "samples": 2},
+    ),
     "generate": (
         ds.generate,
         {n: v for n, v in defaults(ds.generate).items() if n != "options"}

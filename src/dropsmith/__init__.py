@@ -43,7 +43,7 @@ from dropsmith.patterns import (
     WordDropout,
 )
 from dropsmith.plans import Plan, Rule, Site, rule, select
-from dropsmith.prediction import Prediction, predict
+from dropsmith.prediction import Prediction, forecast, predict
 from dropsmith.record import Record
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ __all__ = [
     "__version__",
     "audit",
     "consistent",
+    "forecast",
     "generate",
     "likelihood",
     "load",

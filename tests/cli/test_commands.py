@@ -367,6 +367,10 @@ def test_predict_averages_samples_of_the_trained_model(trained, run):
     assert found["entropy"]["right"] < found["entropy"]["wrong"]
     assert 0 < found["mutual_information"]["all"] < found["entropy"]["all"]
     assert "mean of 8 samples" in run(line)[1]
+    line = line.replace("--samples 8", "--samples auto --tolerance 0.1")
+    found = json.loads(run(f"{line} --json")[1])
+    assert len(found["samples_by_batch"]) == 15
+    assert found["samples"] == min(found["samples_by_batch"]) == 52
 
 
 def test_predict_without_the_weights_says_which_file_is_missing(trained, run, tmp_path):

@@ -68,6 +68,27 @@ def test_every_row_has_its_prediction_and_the_scores_are_printed(place, run, tmp
             assert found == values
 
 
+@pytest.mark.parametrize("tolerance", ["0.02", "0.05"])
+def test_samples_are_drawn_until_the_tolerance_and_their_number_is_printed(
+    place, run, tmp_path, tolerance
+):
+    out = tmp_path / "predictions.csv"
+    line = f"predict {place}/texts {place}/texts.csv --samples auto --tolerance {tolerance}"
+    code, text, errors = run(f"{line} --out {out}")
+    assert (code, errors) == (0, "")
+    predictor = ds.load(place / "texts")
+    inputs = predictor.read(place / "texts.csv")
+    parts = list(predictor.predictions(inputs, "auto", tolerance=float(tolerance)))
+    counts = [part.samples for part in parts]
+    assert counts[0] % 13 == 0
+    words = str(counts[0]) if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
+    assert f"Samples drawn for each batch: {words}" in text
+    assert f"mean of {words} samples" in text
+    table = [entropy for part in parts for entropy in part.to_table()["entropy"]]
+    assert [float(row["entropy"]) for row in read(out)] == pytest.approx(table, rel=1e-6)
+    assert json.loads(run(f"{line} --out {out} --json")[1])["samples_by_batch"] == counts
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
 def test_every_format_holds_the_same_rows(place, run, tmp_path, suffix):
     import pandas
@@ -211,6 +232,10 @@ REFUSED = [
     ("digits {0}/texts.csv", "digits is a task"),
     ("{0}/nothing {0}/texts.csv", "there is no folder"),
     ("digits --samples 1", "show no spread"),
+    ("digits --samples many", "'many' is no number of samples"),
+    ("digits --samples -1", "'-1' is no number of samples"),
+    ("digits --samples 9 --tolerance 0.1", "says when --samples auto ends, and it is 9"),
+    ("digits --samples auto --tolerance 0", "never reached"),
 ]
 
 
@@ -242,11 +267,11 @@ def test_a_fault_in_the_middle_leaves_the_older_file_as_it_was(
     out.write_text("older")
     real = Predictor._samples
 
-    def failing(self, batch, samples, seed):
+    def failing(self, batch, samples, tolerance, seed):
         if "later" in seen:
             raise OSError(28, "No space left on device")
         seen.append("later")
-        return real(self, batch, samples, seed)
+        return real(self, batch, samples, tolerance, seed)
 
     seen = []
     monkeypatch.setattr(Predictor, "_samples", failing)

@@ -10,6 +10,8 @@ pytest.importorskip("transformers")
 from dropsmith.errors import NoiseError
 from dropsmith.generation import likelihood
 from dropsmith.models import SmallLSTM, lstm_plan
+from dropsmith.patterns import Bernoulli
+from dropsmith.plans import Plan, rule
 from generation.writers import PROMPTS, WRITERS, gpt2, t5
 from prediction.by_hand import outputs_by_hand
 
@@ -90,6 +92,60 @@ def test_a_model_of_ones_own_says_how_its_scores_stand():
     found = likelihood(model, batch, 5, plan=plan, shift=False)
     expected = by_hand(model, {"tokens": PROMPTS}, batch["labels"], 5, False, plan)
     check(found, expected)
+
+
+class Carrying(nn.Module):
+    """A language model with native dropout, whose states have their rows second."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.words, self.lstm = nn.Embedding(20, 8), nn.LSTM(8, 8, batch_first=True)
+        self.drop, self.head = nn.Dropout(0.3), nn.Linear(8, 20)
+
+    def forward(self, tokens, state=None):
+        hidden, state = self.lstm(self.words(tokens), state)
+        return self.head(self.drop(hidden)), state
+
+
+LONG = torch.randint(0, 20, (3, 12), generator=torch.Generator().manual_seed(2))
+HELD = Plan(rule("drop", Bernoulli(rate=0.3, shared="time"), axes="batch time unit"))
+
+
+@pytest.mark.parametrize("shift", [True, False])
+@pytest.mark.parametrize("memory", [1, 10**8])
+@pytest.mark.parametrize("window", [1, 5, 12, 40])
+def test_a_long_text_read_in_windows_is_as_likely_as_read_at_once(window, memory, shift):
+    batch = {"tokens": LONG, "labels": LONG if shift else LONG.roll(-1, 1)}
+    found = likelihood(
+        Carrying(), batch, 5, plan=HELD, shift=shift, memory=memory, window=window,
+        carry=lambda output: {"state": output[1]},
+    )  # fmt: skip
+    whole = likelihood(Carrying(), batch, 5, plan=HELD, shift=shift)
+    torch.testing.assert_close(found.log_probs, whole.log_probs, rtol=1e-4, atol=1e-5)
+    assert torch.equal(found.mask, whole.mask)
+
+
+def test_every_sample_starts_a_window_from_the_state_it_ended_the_one_before_with():
+    plan = lstm_plan("variational", 0.3)
+    torch.manual_seed(0)
+    model = SmallLSTM(words=20, width=8)
+    batch = {"tokens": LONG, "labels": LONG.roll(-1, 1)}
+    found = likelihood(
+        model, batch, 5, plan=plan, shift=False, window=4, carry=lambda y: {"state": y.state}
+    )
+    check(found, by_hand(model, {"tokens": LONG}, batch["labels"], 5, False, plan))
+    from_nothing = likelihood(
+        model, batch, 5, plan=plan, shift=False, window=4, carry=lambda output: {}
+    )
+    assert not torch.allclose(from_nothing.log_probs, found.log_probs, atol=1e-3)
+
+
+def test_a_window_that_hands_nothing_on_is_asked_about():
+    with pytest.raises(NoiseError, match=r"carry=None does not say[\s\S]*output\[1\]"):
+        likelihood(gpt2(), {"input_ids": PROMPTS}, 5, window=3)
+    with pytest.raises(NoiseError, match="read in one"):
+        likelihood(gpt2(), {"input_ids": PROMPTS}, 5, carry=lambda output: {})
 
 
 def test_the_mean_over_texts_is_no_mean_over_places():

@@ -150,3 +150,11 @@ def test_a_module_that_becomes_another_is_sampled_as_what_it_is():
     model[1].__class__ = nn.AlphaDropout
     want = predict(nn.Sequential(model[0], nn.AlphaDropout(0.5), model[2]), X, samples=20).mean
     torch.testing.assert_close(predict(model, X, samples=20).mean, want)
+
+
+@pytest.mark.parametrize("replay", [True, False])
+def test_a_batch_by_name_is_tried_apart_from_one_by_position(replay):
+    model = nn.Sequential(nn.Linear(WIDTH, 8), nn.Dropout(0.4), nn.Linear(8, 2))
+    by_position = predict(model, X, 4, kind="regression")
+    by_name = predict(model, {"input": X}, 4, kind="regression", replay=replay)
+    torch.testing.assert_close(by_name.mean, by_position.mean)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dropsmith.cli._output import console, print_json, progress_bar
 from dropsmith.cli._prediction_files import check_out, row_writer
+from dropsmith.cli._samples import SampleCount, samples_in_words
 from dropsmith.cli._signals import signals_handled
 from dropsmith.errors import DataError, TaskError
 from dropsmith.hub import HUB
@@ -43,7 +44,8 @@ class NewRows:
         out: the file for predictions; standard output where None.
         page: the file for a page on how good and how sure they are, where examples have labels;
             beside `out` where None.
-        samples, seed, batch_size: of `Predictor.predict`; a batch of its usual size where None.
+        samples, tolerance, seed, batch_size: of `Predictor.predict`; a batch of its usual size
+            where None.
         model: the function that makes a model of the user's own.
         data_options: of reading the examples: bounds, and what may differ from file to file.
         as_json: whether standard output is JSON.
@@ -53,7 +55,8 @@ class NewRows:
     source: str
     out: Path | None
     page: Path | None
-    samples: int
+    samples: SampleCount
+    tolerance: float | None
     seed: int
     batch_size: int | None
     model: str | None
@@ -119,13 +122,13 @@ def predict_new(options: NewRows) -> None:
     page = _page_path(options, labelled)
     with signals_handled() as check, row_writer(options.out, options.as_json) as writer:
         kept: list[Prediction] = []
-        samples = 0
+        counts: list[int] = []
         for prediction in _with_bar(predictor, inputs, options):
             writer.write(prediction.to_table())
-            samples = prediction.samples
+            counts.append(prediction.samples)
             kept += [prediction] if labelled else []
             check()
-    _report(predictor, inputs, options, kept, samples, page)
+    _report(predictor, inputs, options, kept, counts, page)
 
 
 def _page_path(options: NewRows, labelled: bool) -> Path | None:
@@ -214,7 +217,9 @@ def _with_bar(predictor: "Predictor", inputs: "Inputs", options: NewRows) -> "It
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with progress_bar(errors, *columns) as bar:
         line = bar.add_task("inputs", total=len(inputs.names))
-        for prediction in predictor.predictions(inputs, options.samples, **_batching(options)):
+        for prediction in predictor.predictions(
+            inputs, options.samples, tolerance=options.tolerance, **_batching(options)
+        ):
             yield prediction
             bar.advance(line, len(prediction.names))
 
@@ -229,9 +234,10 @@ def _report(
     inputs: "Inputs",
     options: NewRows,
     kept: "list[Prediction]",
-    samples: int,
+    counts: list[int],
     page: Path | None,
 ) -> None:
+    samples, words = min(counts), samples_in_words(counts)
     if options.samples and samples == 1:
         print(NO_NOISE, file=sys.stderr)
     from dropsmith.prediction import join_predictions
@@ -242,20 +248,23 @@ def _report(
         one_pass = join_predictions(list(predictor.predictions(inputs, 0, **_batching(options))))
     scores = {} if whole is None else _scores(predictor, inputs, whole, one_pass)
     if page is not None and scores and whole is not None:
-        _write_page(page, predictor, inputs, options, whole, one_pass)
+        _write_page(page, predictor, inputs, options, whole, one_pass, counts)
     else:
         page = None
     if options.as_json:
         if options.out is not None:
             summary = {"run": predictor.record.id, "rows": len(inputs.names), "samples": samples}
+            summary |= {"samples_by_batch": counts}
             place = {} if page is None else {"page": str(page)}
             print_json(summary | {"out": str(options.out), **place, "scores": scores})
         return
     output = console(stderr=options.out is None)
+    if options.samples == "auto" and samples > 1:
+        output.print(f"Samples drawn for each batch: {words}")
     if options.out is not None:
         output.print(f"{len(inputs.names):,} predictions: {options.out}", soft_wrap=True)
     if scores:
-        _show(scores, samples, output)
+        _show(scores, words, output)
     if page is not None:
         output.print(f"How good and how sure they are: {page}", soft_wrap=True)
 
@@ -276,6 +285,7 @@ def _write_page(
     options: NewRows,
     whole: "Prediction",
     one_pass: "Prediction | None",
+    counts: list[int],
 ) -> None:
     from dropsmith.report import JudgedPrediction, of_inputs, pictures_of, write_prediction_page
 
@@ -296,7 +306,7 @@ def _write_page(
         "inputs": options.source,
         "task": predictor.description.task,
         "method": str(predictor.record.config.get("method", "")),
-        "samples": str(whole.samples),
+        "samples": samples_in_words(counts),
         "seed": str(options.seed),
     }
     write_prediction_page(judged, path, f"{predictor.description.task}: predictions", settings)
@@ -308,7 +318,7 @@ ONE_PASS, MEAN = "one_pass_without_noise", "mean_of_samples"
 _HEADS = {"nll": "NLL", "calibration_error": "calibration error", "rmse": "RMSE", "mae": "MAE"}
 
 
-def _show(scores: dict[str, dict[str, float]], samples: int, output: "Console") -> None:
+def _show(scores: dict[str, dict[str, float]], samples: str, output: "Console") -> None:
     from rich import box
     from rich.table import Table
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dropsmith.cli._samples import SampleCount, samples_in_words
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -33,7 +35,12 @@ def check_items(setup: "Setup", name: str) -> None:
 
 
 def uncertainty(
-    setup: "Setup", record: "Record", folder: Path, samples: int, page: Path | None = None
+    setup: "Setup",
+    record: "Record",
+    folder: Path,
+    samples: SampleCount,
+    page: Path | None = None,
+    tolerance: float | None = None,
 ) -> dict[str, Any]:
     """Scores without noise and of the mean of samples, and the items with most disagreement.
 
@@ -43,13 +50,13 @@ def uncertainty(
     Args:
         setup, record: of the run.
         folder: that holds the run.
-        samples: the number of passes that are averaged.
+        samples, tolerance: the number of passes that are averaged, as in `predict`.
         page: the path of the page; by default `predictions.html` in the folder of the run.
     """
     from dropsmith.measures import reliability
     from dropsmith.report import write_prediction_page
 
-    judged = _judged(setup, folder / record.id, samples)
+    judged, counts = _judged(setup, folder / record.id, samples, tolerance)
     mean, information, labels = judged.mean.mean, judged.mean.mutual_information, judged.labels
     entropy = judged.mean.entropy
     assert information is not None
@@ -58,13 +65,14 @@ def uncertainty(
     calibration = reliability(mean, labels)
     unsure = information.argsort(descending=True)[:ITEM_COUNT].tolist()
     settings = {"run": record.id, "task": setup.task, "method": setup.method}
-    settings |= {"samples": str(samples), "seed": str(setup.seed)}
+    settings |= {"samples": samples_in_words(counts), "seed": str(setup.seed)}
     page = page or folder / record.id / "predictions.html"
     write_prediction_page(judged, page, f"{setup.task}: predictions of the test set", settings)
     return {
         "record": record.id,
         "page": str(page),
-        "samples": samples,
+        "samples": judged.mean.samples,
+        "samples_by_batch": counts,
         "items": len(labels),
         "one_pass_without_noise": {
             name: record.scores[f"test_{name}"] for name in ("accuracy", "nll", "calibration_error")
@@ -89,8 +97,13 @@ def uncertainty(
     }
 
 
-def _judged(setup: "Setup", run: Path, samples: int) -> "JudgedPrediction":
-    """The predictions of every item that is not ignored, by samples and by one pass."""
+def _judged(
+    setup: "Setup", run: Path, samples: SampleCount, tolerance: float | None
+) -> "tuple[JudgedPrediction, list[int]]":
+    """The predictions of every item that is not ignored, by samples and by one pass.
+
+    Beside them, the number of samples of each batch.
+    """
     import torch
 
     from dropsmith.batches import call
@@ -103,19 +116,22 @@ def _judged(setup: "Setup", run: Path, samples: int) -> "JudgedPrediction":
     means, passes, labels = [], [], []
     for start in range(0, len(test), ROWS):
         batch = test.rows(slice(start, start + ROWS))
-        means.append(predict(model, batch, samples, plan=setup.plan, seed=setup.seed))
+        means.append(
+            predict(model, batch, samples, plan=setup.plan, seed=setup.seed, tolerance=tolerance)
+        )
         with torch.no_grad():
             passes.append(one_pass(logits_of(call(model, batch)), "classification"))
         labels.append(batch["labels"])
     of_all = torch.cat(labels)
     known = of_all != -100
     pictures = pictures_of(test.rows(slice(0, len(test)))) if of_all.ndim == 1 else None
-    return JudgedPrediction(
+    judged = JudgedPrediction(
         mean=of_inputs(join_predictions(means), known),
         one_pass=of_inputs(join_predictions(passes), known),
         labels=of_all[known],
         pictures=None if pictures is None else pictures[known],
     )
+    return judged, [mean.samples for mean in means]
 
 
 def _right_and_wrong(values: "Tensor", right: "Tensor") -> dict[str, float | None]:

@@ -31,6 +31,7 @@ from dropsmith.cli._options import (
 )
 from dropsmith.cli._output import console, print_json
 from dropsmith.cli._recipe import PresetName
+from dropsmith.cli._samples import Samples, Tolerance, sample_count, samples_in_words
 from dropsmith.cli._single import (
     FULL,
     METHOD,
@@ -62,15 +63,6 @@ NewExamples = Annotated[
         "folder of pictures, or - for lines of JSON on standard input.",
     ),
 ]
-Samples = Annotated[
-    int,
-    typer.Option(
-        "--samples",
-        min=0,
-        help="The number of noisy passes that are averaged; for a RUN also 0, which is one pass "
-        "without noise.",
-    ),
-]
 PredictionsOut = Annotated[
     Path | None,
     typer.Option(
@@ -98,7 +90,8 @@ def predict(
     settings: Settings = None,
     plan: PlanSource = None,
     start: StartFrom = None,
-    samples: Samples = 50,
+    samples: Samples = "50",
+    tolerance: Tolerance = None,
     seed: Seed = 0,
     budget: BudgetName = FULL,
     batch_size: BatchSize = None,
@@ -122,6 +115,9 @@ def predict(
     With a task: the test set, by the run that train makes with the same options, which is trained
     first if it does not exist.
 
+    With --samples auto, passes are drawn, batch by batch, until the mean is precise enough; the
+    number of passes is printed.
+
     Entropy is the total uncertainty in nats; mutual information is the part of it that comes from
     disagreement between the passes.
 
@@ -132,6 +128,7 @@ def predict(
     Example: dropsmith predict digits --with dropout --samples 50
     """
     allow_modules(allow)
+    count = sample_count(samples, tolerance)
     if new is not None or is_finished_run(task):
         refuse_training_options(
             {
@@ -153,7 +150,8 @@ def predict(
                 source=source_of(task, new),
                 out=out,
                 page=page,
-                samples=samples,
+                samples=count,
+                tolerance=tolerance,
                 seed=seed,
                 batch_size=batch_size,
                 model=model,
@@ -162,9 +160,9 @@ def predict(
             )
         )
         return
-    if samples < 2:
+    if count != "auto" and count < 2:
         raise TaskError(
-            f"--samples {samples}: the samples of a test set show no spread\n  give at least 2"
+            f"--samples {count}: the samples of a test set show no spread\n  give at least 2"
         )
     setup = setup_of_run(
         task,
@@ -190,7 +188,7 @@ def predict(
     if record.status != "finished":
         print(f"the run did not finish: {record.status}")
         raise typer.Exit(1)
-    summary = uncertainty(setup, record, folder, samples, page)
+    summary = uncertainty(setup, record, folder, count, page, tolerance)
     print_json(summary) if as_json else _show(summary)
 
 
@@ -202,7 +200,7 @@ def _show(summary: dict[str, Any]) -> None:
     scores = Table("", "accuracy", "NLL", "calibration error", box=box.SIMPLE_HEAD)
     for key, name in (
         ("one_pass_without_noise", "one pass, noise off"),
-        ("mean_of_samples", f"mean of {summary['samples']} samples"),
+        ("mean_of_samples", f"mean of {samples_in_words(summary['samples_by_batch'])} samples"),
     ):
         row = summary[key]
         scores.add_row(

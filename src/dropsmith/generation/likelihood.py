@@ -1,24 +1,27 @@
 """The likelihood of given texts under a model's noise, with its spread over the samples."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dropsmith.batches import arguments
+from dropsmith.batches import Arguments, arguments
 from dropsmith.consistency import problem_of
 from dropsmith.errors import NoiseError, ObjectiveError, excerpt
+from dropsmith.generation.windows import check_windows, windows_of
 from dropsmith.instances import check_bool
 from dropsmith.noise import RowAxes
 from dropsmith.numbers import check_whole
 from dropsmith.passes import Scores, check_scores
 from dropsmith.plans import Plan
 from dropsmith.prediction import (
+    Carry,
     Draws,
     Head,
+    Sampler,
     budget_of,
     check_sampling,
     chunks_of,
@@ -94,6 +97,8 @@ def likelihood(
     rows: RowAxes | None = None,
     scores: Scores | None = None,
     shift: bool | None = None,
+    window: int | None = None,
+    carry: Carry | None = None,
 ) -> Likelihood:
     """How likely given texts are under a model's noise, by token and by text, with the spread.
 
@@ -114,6 +119,10 @@ def likelihood(
         plan, seed, memory, draws, rows, scores: as in `predict`.
         shift: whether the scores at a place are of the token at the next place, as in a causal
             model of Hugging Face, which states it; of other models somebody has to.
+        window: how many tokens of long texts are read at a time; None for all. Each sample has the
+            same masks in every window, and a state of its own.
+        carry: what a sample hands from one window to the next, such as a recurrent state: takes
+            what the model returned, and returns arguments by name.
 
     Raises:
         NoiseError: the model has no noise, the batch has no tokens that fit its scores, or nobody
@@ -122,25 +131,55 @@ def likelihood(
     check_sampling("likelihood", model, "auto", memory, plan)
     check_whole("samples", samples, 2, NoiseError)
     check_scores(scores)
+    check_windows(window, carry)
     if shift is not None:
         check_bool("shift", shift)
     if not isinstance(batch, Mapping):
         raise NoiseError(f"likelihood takes a batch by name, got {excerpt(batch)}")
     model = unwrapped(model)
     shift = _shift(model) if shift is None else shift
-    labels, inputs = _labels(batch, shift), arguments(model, batch)
+    labels = _labels(batch, shift)
+    windows = [arguments(model, part) for part in windows_of(batch, labels.shape[1], window)]
+    if shift:
+        last = torch.full_like(labels[:, :1], _IGNORED)
+        labels = torch.cat([labels[:, 1:], last], 1)
     strata = strata_of(draws, samples)
     found: list[Tensor] = []
-    with sampling(model, inputs, plan, seed, rows) as sampler:
+    with sampling(model, windows[0], plan, seed, rows) as sampler:
         sampler.heads, sampler.strata = (Head(places=(scores,)),), strata
         way = probe(sampler, "auto", replay=False)
         budget = budget_of(model) if memory is None else memory
-        copies = way.copies(sampler.layout.argument_rows(inputs), budget)
+        copies = way.copies(sampler.layout.argument_rows(windows[0]), budget)
         for numbers in chunks_of(range(samples), copies):
-            for (logits,) in sampler.sample(inputs, numbers):
-                found.append(_log_probs(logits, labels, shift))
-    labels = labels[:, 1:] if shift else labels
-    return Likelihood(log_probs=torch.stack(found), mask=labels != _IGNORED)
+            found += _scored(sampler, windows, labels, numbers, carry)
+    log_probs = torch.stack(found)
+    if shift:
+        log_probs, labels = log_probs[..., :-1], labels[:, :-1]
+    return Likelihood(log_probs=log_probs, mask=labels != _IGNORED)
+
+
+def _scored(
+    sampler: Sampler,
+    windows: Sequence[Arguments],
+    labels: Tensor,
+    numbers: tuple[int, ...],
+    carry: Carry | None,
+) -> list[Tensor]:
+    """The log-probabilities of the tokens under each of some samples."""
+    parts: list[list[Tensor]] = [[] for _ in numbers]
+    state: Mapping[str, Any] = {}
+    start = 0
+    for inputs in windows:
+        run = sampler.plan(inputs, numbers)
+        output = sampler.output(run, state)
+        state = {} if carry is None else dict(carry(output))
+        scores = [sampler.parts(view)[0] for view in run.finish(output).outputs]
+        width = scores[0].shape[1] if len(windows) > 1 else labels.shape[1]
+        of_window = labels[:, start : start + width]
+        for part, logits in zip(parts, scores, strict=True):
+            part.append(_log_probs(logits, of_window))
+        start += width
+    return [torch.cat(part, 1) for part in parts]
 
 
 def _shift(model: nn.Module) -> bool:
@@ -170,19 +209,16 @@ def _labels(batch: Mapping[str, Any], shift: bool) -> Tensor:
     return labels
 
 
-def _log_probs(logits: Tensor, labels: Tensor, shift: bool) -> Tensor:
+def _log_probs(logits: Tensor, labels: Tensor) -> Tensor:
     if logits.ndim != 3 or logits.shape[:2] != labels.shape:
         raise NoiseError(
             f"scores of shape {tuple(logits.shape)} do not fit tokens of shape "
             f"{tuple(labels.shape)}: they are [batch, time, token]"
         )
-    if shift:
-        logits, labels = logits[:, :-1], labels[:, 1:]
     wide = logits if logits.dtype == torch.float64 else logits.float()
-    counted = labels != _IGNORED
     tokens = labels.clamp(min=0).unsqueeze(-1)
     of_tokens = wide.log_softmax(-1).gather(-1, tokens).squeeze(-1)
-    return torch.where(counted, of_tokens, 0)
+    return torch.where(labels != _IGNORED, of_tokens, 0)
 
 
 def _log_mean(log_values: Tensor) -> Tensor:

@@ -9,14 +9,16 @@ from dropsmith.prediction.moments import one_pass
 from dropsmith.prediction.native_rules import native_plan
 from dropsmith.prediction.prediction import Prediction, join_predictions
 from dropsmith.prediction.probe import probe
+from dropsmith.prediction.run_forecast import forecast
 from dropsmith.prediction.run_predict import predict
 from dropsmith.prediction.run_samples import budget_of, chunks_of, unwrapped
 from dropsmith.prediction.sampler import Sampler
 from dropsmith.prediction.sampling import sampling
-from dropsmith.prediction.stream import PredictionStream, stream_predictions
+from dropsmith.prediction.stream import Carry, PredictionStream, stream_predictions
 
 __all__ = [
     "PREDICTION_KINDS",
+    "Carry",
     "Draws",
     "Head",
     "Prediction",
@@ -27,6 +29,7 @@ __all__ = [
     "budget_of",
     "check_sampling",
     "chunks_of",
+    "forecast",
     "join_predictions",
     "native_plan",
     "one_pass",

@@ -178,6 +178,8 @@ _TENSORS = (
 def join_predictions(predictions: Sequence[Prediction]) -> Prediction:
     """The prediction of several batches, made alike, as one.
 
+    Its `samples` are those of the batch with the fewest, where `samples="auto"` drew more for some.
+
     >>> import dropsmith as ds
     >>> net = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Linear(4, 2))
     >>> parts = [ds.predict(net, batch, samples=5) for batch in torch.ones(6, 4).split(4)]
@@ -185,7 +187,8 @@ def join_predictions(predictions: Sequence[Prediction]) -> Prediction:
     torch.Size([6, 2])
 
     Raises:
-        DataError: inputs of one batch have more items than those of another, such as words.
+        DataError: inputs of one batch have more items than those of another, such as words; or
+            the samples were kept, and one batch has more of them.
     """
     axis = predictions[0].row_axis
     shapes = {(*part.mean.shape[:axis], *part.mean.shape[axis + 1 :]) for part in predictions}
@@ -203,9 +206,15 @@ def join_predictions(predictions: Sequence[Prediction]) -> Prediction:
     }
     for name in ("draws", "data_draws"):
         draws = [getattr(part, name) for part in predictions]
+        if draws[0] is not None and len({len(part) for part in draws}) > 1:
+            raise DataError(
+                "samples that were kept cannot be joined where one batch has more of them than "
+                "another\n  give a number of samples in place of samples='auto'"
+            )
         joined[name] = None if draws[0] is None else torch.cat(draws, dim=axis + 1)
     names = tuple(name for part in predictions for name in part.names)
-    return replace(predictions[0], names=names, **joined)
+    samples = min(part.samples for part in predictions)
+    return replace(predictions[0], names=names, samples=samples, **joined)
 
 
 def _class_dim(prediction: Prediction) -> int | None:

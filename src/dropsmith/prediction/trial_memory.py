@@ -65,6 +65,7 @@ def memory_key(model: nn.Module, inputs: Arguments, rules: tuple[Rule, ...], *se
     key = (
         rules,
         settings,
+        (len(inputs.args), *inputs.kwargs),
         tuple(map(_leaf_key, leaves_of(inputs))),
         tuple(value for module in model.modules() for value in _settings(module)),
     )

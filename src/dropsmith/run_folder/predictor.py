@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -60,8 +60,9 @@ class Predictor:
     def predict(
         self,
         source: Any,
-        samples: int = 50,
+        samples: int | Literal["auto"] = 50,
         *,
+        tolerance: float | None = None,
         seed: int = 0,
         batch_size: int = ROWS,
         bounds: Bounds = USUAL,
@@ -74,22 +75,28 @@ class Predictor:
         Args:
             source: the path of a table, of a picture or of a folder of pictures; rows as a list of
                 dictionaries or a DataFrame; or tensors as the model's forward takes them.
-            samples: how many noisy passes are averaged, at least 2; or 0 for one pass without
-                noise. A model whose training had no noise makes one pass.
+            samples: how many noisy passes are averaged, at least 2; `auto` for as many as
+                `tolerance` takes, batch by batch, as in `dropsmith.predict`; or 0 for one pass
+                without noise. A model whose training had no noise makes one pass.
+            tolerance: with `auto`, the standard error that is small enough.
             seed: of the masks.
             batch_size: how many inputs are predicted at a time.
             bounds: the most that is read of a file.
 
         Returns:
             A prediction whose `mutual_information` is None where there was one pass: `to_frame()`
-            makes a table of it.
+            makes a table of it. Its `samples` are those of the batch with the fewest.
 
         Raises:
             DataError: the source cannot be read, or lacks what the model was trained on.
         """
         inputs = self.read(source, bounds)
         return join_predictions(
-            list(self.predictions(inputs, samples, seed=seed, batch_size=batch_size))
+            list(
+                self.predictions(
+                    inputs, samples, tolerance=tolerance, seed=seed, batch_size=batch_size
+                )
+            )
         )
 
     def read(self, source: Any, bounds: Bounds = USUAL) -> Inputs:
@@ -108,26 +115,33 @@ class Predictor:
         return inputs
 
     def predictions(
-        self, inputs: Inputs, samples: int = 50, *, seed: int = 0, batch_size: int = ROWS
+        self,
+        inputs: Inputs,
+        samples: int | Literal["auto"] = 50,
+        *,
+        tolerance: float | None = None,
+        seed: int = 0,
+        batch_size: int = ROWS,
     ) -> Iterator[Prediction]:
         """The predictions of one batch after the other, as `predict` joins them.
 
         Args:
             inputs: of `read`.
-            samples, seed, batch_size: as for `predict`.
+            samples, tolerance, seed, batch_size: as for `predict`.
         """
-        check_whole("samples", samples, 0, TaskError)
+        if samples != "auto":
+            check_whole("samples", samples, 0, TaskError)
         check_whole("batch_size", batch_size, 1, TaskError)
         if samples == 1:
             raise TaskError(
                 "one sample shows no spread\n  give samples=50, or samples=0 for one pass without "
                 "noise"
             )
-        start, noisy = 0, samples > 0
+        start, noisy = 0, samples != 0
         for part_batch in inputs.part.batches(batch_size):
             batch = {name: c.to(device_of(self.model)) for name, c in part_batch.columns.items()}
             try:
-                prediction = self._samples(batch, samples, seed) if noisy else None
+                prediction = self._samples(batch, samples, tolerance, seed) if noisy else None
             except NoNoiseError:
                 if start:  # there was noise in the batches before
                     raise
@@ -223,9 +237,16 @@ class Predictor:
         names = tuple(str(number) for number in range(1, count + 1))
         return Inputs(names=names, part=Split(dict(tensors)), labels=labels)
 
-    def _samples(self, batch: Mapping[str, Tensor], samples: int, seed: int) -> Prediction:
+    def _samples(
+        self,
+        batch: Mapping[str, Tensor],
+        samples: int | Literal["auto"],
+        tolerance: float | None,
+        seed: int,
+    ) -> Prediction:
         with self._with_noise(batch):
-            return predict(self.model, batch, samples, seed=seed, kind=self.description.kind)
+            kind = self.description.kind
+            return predict(self.model, batch, samples, tolerance=tolerance, seed=seed, kind=kind)
 
     @contextmanager
     def _with_noise(self, batch: Mapping[str, Tensor]) -> Iterator[None]:
