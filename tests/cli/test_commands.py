@@ -104,7 +104,7 @@ def test_a_changed_model_never_returns_old_numbers(command, changed_model, run):
     changed_model("nn.Linear(64, 16)", "nn.Linear(64, 16), nn.Tanh()")
     code, out, err = run(line)
     assert (code, out) == (2, "")
-    assert "with another model than changed_net:net is now" in err
+    assert "with another version of changed_net:net" in err
     assert "make it anew: --again" in err
     code, out, err = run(f"{line} --again")
     assert code == 0
@@ -193,7 +193,7 @@ def test_a_plan_of_ones_own_is_a_row_of_the_comparison(made, run):
         ("--plan mine.json", "a plan is NAME=SOURCE"),
         ("--plan a=mine.json --plan a=mine.json", "two plans are called 'a'"),
         ("--plan a=missing.json", "cannot read a plan from missing.json"),
-        ("--plan none=mine.json", "a method is called so"),
+        ("--plan none=mine.json", "which is the name of a method"),
     ],
 )
 def test_a_plan_that_cannot_be_a_row_is_refused_in_a_sentence(made, run, options, words):

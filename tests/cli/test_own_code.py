@@ -69,7 +69,7 @@ def test_edited_code_never_returns_old_numbers(own, tmp_path):
     write(tmp_path, NAME, FILE.replace("return 1 - torch", "return 2 - 2 * torch"))
     code, out, err = own(line)
     assert (code, out) == (2, "")
-    assert "was made with other code of your own" in err
+    assert "with another version of your own code" in err
     assert "make it anew: --again" in err
     assert "Traceback" not in err
     code, out, _ = own(f"{line} --again")

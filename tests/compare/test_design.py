@@ -78,7 +78,7 @@ def test_rates_that_are_not_one_for_each_trial_are_refused(rates):
 
 
 def test_rates_that_no_method_would_try_are_refused():
-    with pytest.raises(TaskError, match="no method that has one: none"):
+    with pytest.raises(TaskError, match="no method has a rate: none"):
         design(("none",), trials=2, rates=(0.1, 0.2))
 
 
@@ -199,7 +199,7 @@ def test_a_method_of_no_plans_is_refused():
 @pytest.mark.parametrize(
     ("name", "methods", "words"),
     [
-        ("dropout", ("dropout",), "for a method is called so"),
+        ("dropout", ("dropout",), "which is the name of a method"),
         ("learned", ("dropout",), "not among the methods"),
     ],
 )

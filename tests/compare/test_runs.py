@@ -157,7 +157,7 @@ def test_a_run_whose_process_dies_is_made_again_with_fewer_at_the_same_time(dyin
     assert [record.status for record in records] == ["finished"] * 3
     assert [done for done, *_ in heard] == [1.0, 1.0, 2.0, *[2.0] * (times - 1), 3.0]
     assert [r.status for *_, r, _ in heard if r.status != "finished"] == [
-        f"{LOST}; it will be made again"
+        f"{LOST}; it will be repeated"
     ] * times
 
 

@@ -234,7 +234,7 @@ def text(path: Path) -> None:
         (other_application, "another application: it has the table 'notes'"),
         (only_an_id, "another application: its id is 77"),
         (other_beside_optuna, "another application: it has the table 'notes'"),
-        (optuna_study, "but of no search: it has 'mine'"),
+        (optuna_study, "without searches of dropsmith: it has 'mine'"),
         (write_ahead, "another application: it has the table 'notes'"),
         (broken, "malformed"),
         (text, "file is not a database"),

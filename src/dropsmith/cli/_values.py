@@ -153,7 +153,7 @@ def setting_of(method: str, changes: "Setting") -> "Setting":
     for name in changes:
         if name not in usual:
             raise TaskError(
-                f"{method} has no setting {excerpt(name)} to set\n  settings: {', '.join(usual)}"
+                f"{method} has no setting {excerpt(name)}\n  settings: {', '.join(usual)}"
                 + did_you_mean(name, usual)
             )
     return usual | changes

@@ -1,4 +1,4 @@
-"""Methods against each other under equal terms: seeds, trials, examples and example-views."""
+"""Comparisons of methods with equal seeds, trials, examples and example-views."""
 
 from dropsmith.compare.answers import Answer, Conclusion, answer
 from dropsmith.compare.comparison import FILE, Comparison, Row, Trial

@@ -67,12 +67,12 @@ class Answer:
 
 
 def answer(comparison: Comparison) -> Answer:
-    """The method that a comparison speaks for.
+    """The method to use, by the results of a comparison.
 
-    Where methods are better than the baseline in the main score, significantly after Holm's
-    correction, it is the one of these with the best mean. Where none is, it is the simplest method
-    that is worse in no score, neither with the correction nor without it: the one of fewest views,
-    no noise before noise, the baseline before others, and then the one whose runs take least time.
+    If methods are significantly better than the baseline in the main score after Holm's correction,
+    it is the one of these with the best mean. Otherwise it is the simplest method that is worse in
+    no score, with the correction or without: that of fewest views, no noise before noise, the
+    baseline before others, and then the one whose runs take the least time.
     A method is left out if one of its reported runs did not finish. Nothing can be concluded
     without a finished run of the baseline, or where no difference has an interval, as with fewer
     than three seeds. Nothing was learned where no method is better than always predicting the

@@ -1,4 +1,4 @@
-"""A comparison as a value: per method the settings tried, the one chosen, and its runs."""
+"""A comparison as a value: for each method the trials, the chosen setting, and its runs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ FILE = "comparison.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One setting tried on the tuning seeds: a record for each seed."""
+    """A setting that was tried on the tuning seeds: a record for each seed."""
 
     setting: Setting
     records: tuple[Record, ...]
@@ -37,7 +37,7 @@ class Trial:
 
     @property
     def loss(self) -> float:
-        """Mean validation loss over the seeds; infinite where a run of them has none."""
+        """The mean validation loss over the seeds; infinite if a run has none."""
         if not self.is_finished:
             return inf
         average = mean(validation_loss(record.scores) for record in self.records)
@@ -67,7 +67,7 @@ class Row:
 
     @property
     def failed_records(self) -> tuple[Record, ...]:
-        """The runs, trials among them, that did not reach it."""
+        """The runs, trials included, that did not reach their end."""
         runs = (*(record for trial in self.trials for record in trial.records), *self.records)
         return tuple(record for record in runs if record.status != "finished")
 
@@ -92,7 +92,7 @@ class Comparison:
 
     @property
     def baseline(self) -> str:
-        """The method that differences are taken to: dropout, else none, else the first."""
+        """The method that others are compared with: dropout, else none, else the first."""
         names = [row.method for row in self.rows]
         return next((name for name in ("dropout", "none") if name in names), names[0])
 

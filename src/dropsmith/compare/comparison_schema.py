@@ -46,7 +46,9 @@ def check_comparison(values: Any) -> StoredComparison:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise DataError(f"it is not a comparison: its format is not {FORMAT!r}")
     if values.get("version") not in (1, VERSION):
-        raise DataError(f"it is of version {excerpt(values.get('version'))}, read is {VERSION}")
+        raise DataError(
+            f"its version is {excerpt(values.get('version'))}, and this dropsmith reads {VERSION}"
+        )
     checked = check(values, StoredComparison)
     if (twice := first_repeated(row["method"] for row in checked["rows"])) is not None:
         raise DataError(f"it has two rows of the method {excerpt(twice)}")

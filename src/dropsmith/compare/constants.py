@@ -1,4 +1,4 @@
-"""The comparison with a predictor that looks at no input: the commonest class, or the mean."""
+"""The comparison with a constant prediction: the commonest class, or the mean."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ COMMONEST, MEAN = "always the commonest class", "always the mean"
 
 @dataclass(frozen=True, kw_only=True)
 class ConstantPredictor:
-    """The scores of always predicting what is commonest in training, and who is better.
+    """The scores of a constant prediction from the training labels, and the methods above it.
 
     Args:
         name: `COMMONEST` or `MEAN`.
@@ -31,7 +31,7 @@ class ConstantPredictor:
 
 
 def constant_predictor(comparison: Comparison) -> ConstantPredictor | None:
-    """The constant predictor of a comparison; None where a run's record has no scores of it.
+    """The constant predictor of a comparison; None if a record lacks its scores.
 
     A method is better if a difference to it is significant after Holm's correction among all
     methods. Where too few seeds, or equal differences, give no interval, its mean is.

@@ -21,7 +21,7 @@ _TAKES = {
 
 @dataclass(frozen=True, kw_only=True)
 class CostReduction:
-    """The part of the further views that a method does not make.
+    """The part of the second and later views that a method saves.
 
     >>> CostReduction.of("trunk", "every-4")
     CostReduction(every=4, share=1.0, trunk=True)
@@ -45,7 +45,7 @@ class CostReduction:
         for word in words:
             name, value = _read(word)
             if name in settings:
-                raise TaskError(f"{name} is said twice: {PLUS.join(words)}")
+                raise TaskError(f"{name} is given twice: {PLUS.join(words)}")
             settings[name] = value
         return cls(**settings)  # pyright: ignore[reportArgumentType]
 
@@ -96,7 +96,8 @@ def _read(word: str) -> tuple[str, float | bool]:
     is_known = name in _TAKES
     wrong = f": {_TAKES[name]}, got {excerpt(number)}" if is_known else ""
     raise TaskError(
-        f"nothing is saved by {excerpt(PLUS + word)}{wrong}\n  there are: {FORMS}, such as "
+        f"{excerpt(PLUS + word)} is no reduction of the cost of views{wrong}\n"
+        f"  reductions: {FORMS}, such as "
         "r-drop+every-4 "
         "or r-drop+share-0.5" + ("" if is_known else did_you_mean(name, _TAKES))
     )

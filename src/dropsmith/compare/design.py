@@ -29,7 +29,7 @@ reported seeds count up from zero."""
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """Equal terms for every method: the same seeds, trials, examples and example-views.
+    """The design of a comparison: the same seeds, trials, examples and example-views for all.
 
     Args:
         task: the task itself.
@@ -91,7 +91,7 @@ class Design:
         self._check_rates()
         if missing := [name for name in self.samples_of if name not in self.methods]:
             raise TaskError(
-                f"samples of {excerpt(missing[0])}, which is not compared\n"
+                f"samples_of has {excerpt(missing[0])}, which is not among the methods\n"
                 f"  the methods are: {', '.join(self.methods)}"
                 + did_you_mean(missing[0], self.methods)
             )
@@ -132,12 +132,12 @@ class Design:
         if len(set(self.rates)) != self.trials or len(self.rates) != self.trials:
             rates = ", ".join(f"{rate:g}" for rate in self.rates)
             raise TaskError(
-                f"each trial has a rate of its own: got {rates} for {self.trials} trials\n"
+                f"{self.trials} trials need {self.trials} different rates, got {rates}\n"
                 "  give as many different rates as trials"
             )
         if not any("rate" in self.method(name).settings[0] for name in self.methods):
             raise TaskError(
-                f"rates to try, and no method that has one: {', '.join(self.methods)}\n"
+                f"rates are given, but no method has a rate: {', '.join(self.methods)}\n"
                 "  leave rates out, or compare a method with noise, such as dropout"
             )
 
@@ -160,7 +160,7 @@ class Design:
                 )
             if is_method(name):
                 raise TaskError(
-                    f"a plan cannot be called {excerpt(name)}, for a method is called so"
+                    f"a plan cannot be called {excerpt(name)}, which is the name of a method"
                 )
             if name not in self.methods:
                 raise TaskError(f"the plan {excerpt(name)} is not among the methods")
@@ -244,7 +244,7 @@ class Design:
 
 
 def check(design: Design) -> None:
-    """Put every method's plan on the task's model once, so that what cannot be is said at once.
+    """Install every method's plan on the task's model once, so that errors come before training.
 
     Raises:
         DropsmithError: a setting is not one, the data is not there, the model cannot be made, a

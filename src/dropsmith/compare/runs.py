@@ -83,13 +83,13 @@ def run(
     make: Make | None = None,
     again: bool = False,
 ) -> list[Record]:
-    """One record per setup, in order, each saved in `folder` as soon as it exists.
+    """Train the runs of some setups, and return their records in order.
 
-    A setup whose record is there already is not run again, unless that run crashed or was lost; a
-    run that was interrupted goes on from its last checkpoint. A run that fails becomes a record
-    whose status says why, and the others go on. One that is lost by a fault from outside (its
-    process is killed, memory or a disk fails) is made again, up to three times in all, after the
-    others and with half as many at the same time.
+    Each record is saved in `folder` as soon as it exists. A setup with a record is not trained
+    again, unless that run crashed or was lost. An interrupted run continues from its last
+    checkpoint. A run that fails gets a record whose status has the reason, and the others continue.
+    A run that is lost by a fault from outside (its process is killed, memory or a disk fails) is
+    repeated after the others, with half as many at the same time, up to three times in all.
 
     Args:
         setups: of the runs.
@@ -122,7 +122,7 @@ def make_runs(
     make: Make | None,
     again: bool = False,
 ) -> list[Record]:
-    """The same in a folder that this process holds."""
+    """The same as `run`, in a folder that this process has locked."""
     records = {setup_id(setup): None if again else stored_record(setup, folder) for setup in setups}
     todo = {setup_id(setup): setup for setup in setups}
     jobs = [Job(setup, folder, again) for name, setup in todo.items() if records[name] is None]
@@ -139,7 +139,7 @@ def make_runs(
                 record = _record(event, job.setup)
                 if is_lost(record) and attempt < TRIES:
                     lost.append(job)
-                    status = f"{record.status}; it will be made again"
+                    status = f"{record.status}; it will be repeated"
                     progress.add(job, 0.0, replace(record, status=status))
                     continue
                 keep_trying(partial(record.save, folder), folder)
@@ -172,7 +172,7 @@ class _Progress:
 def _record(event: Done | Died, setup: Setup) -> Record:
     if isinstance(event, Died) and event.code == 1 and not event.began:
         raise TaskError(
-            "a run cannot be loaded in another process; the fault is above\n"
+            "a run cannot be loaded in another process; the error is above\n"
             "  put what starts the runs in a file, under\n"
             '  if __name__ == "__main__":'
         )

@@ -1,4 +1,4 @@
-"""The numbers of a method that `--set` takes: their meaning, usual value and those it tries."""
+"""The numbers of a method for `--set`: meaning, default, and values that tuning tries."""
 
 import inspect
 import re
@@ -52,7 +52,7 @@ def method_numbers(method: Method) -> tuple[MethodNumber, ...]:
 
 
 def _argument(cls: type, name: str) -> str:
-    """What the docstring of a class says of an argument; empty where it says nothing."""
+    """The description of an argument in the docstring of a class; empty without one."""
     text = inspect.getdoc(cls) or ""
     _, found, arguments = text.partition("Args:\n")
     match = re.search(rf"^    {re.escape(name)}: (.*(?:\n {{8,}}.*)*)", arguments, re.M)

@@ -45,18 +45,18 @@ def stored_record(setup: Setup, folder: Path) -> Record | None:
         return None
     if record.environment.get("data_sha256", data_hash(setup)) != data_hash(setup):
         raise CheckpointError(
-            f"the run in {path} was made on other data: its hash differs\n"
+            f"the run in {path} was trained on other data: the hash differs\n"
             "  keep the runs on the new data apart: --out DIR"
         )
     if record.environment.get("model_sha256") != model_sha256(setup):
         raise CheckpointError(
-            f"the run in {path} was made with another model than {setup.model} is now: the hash of "
+            f"the run in {path} was trained with another version of {setup.model}: the hash of "
             "its code and shapes differs\n"
             "  make it anew: --again, or keep the runs of the new model apart: --out DIR"
         )
     if record.environment.get("code_sha256") != code_hash(setup):
         raise CheckpointError(
-            f"the run in {path} was made with other code of your own than it would be now: the "
+            f"the run in {path} was trained with another version of your own code: the "
             "hash of its source differs\n"
             "  make it anew: --again, or keep the runs with the new code apart: --out DIR"
         )

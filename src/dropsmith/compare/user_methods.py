@@ -75,7 +75,7 @@ def _numbers(objective: Objective) -> Setting:
 
 
 def try_objective(reference: str, setup: Setup, task: Task, data: Data) -> None:
-    """Make one step's loss over two examples, so that a fault in it is said before any run.
+    """Compute one loss over two examples, so that errors in it come before any run.
 
     Raises:
         DropsmithError: it cannot be made, with the line where it is the user's code that failed.

@@ -41,10 +41,10 @@ def more_is_better(name: str) -> bool:
 def verdict(name: str, change: Difference) -> Verdict:
     """The verdict on a difference of a score.
 
-    It is significant if its p-value is below 0.05 after Holm's correction. A 95 % interval without
-    zero whose corrected p-value is larger has a verdict of its own. Without an interval, which
-    fewer than three pairs or pairs that all differ by the same do not give, there is no verdict;
-    only pairs that are all equal have no difference.
+    It is significant if its p-value is below 0.05 after Holm's correction. If the 95 % interval
+    excludes zero but the corrected p-value is larger, the verdict is better or worse "but not
+    significant". Fewer than three pairs, or pairs that all differ by the same, have no interval and
+    so no verdict; pairs that are all equal have no difference.
 
     >>> change = Difference(mean=0.1, low=0.05, high=0.15, p=0.01, corrected=0.03, pairs=5)
     >>> verdict("test_accuracy", change).value, verdict("test_nll", change).value

@@ -1,4 +1,4 @@
-"""Search over plans: spaces to choose from, and samplers that learn what to try next."""
+"""Search over plans: spaces of plans, and samplers that propose the next plan."""
 
 from dropsmith.pattern_search import spaces
 from dropsmith.pattern_search.analysis import (

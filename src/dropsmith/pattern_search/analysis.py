@@ -1,12 +1,12 @@
 """Two analyses of searches: samplers compared on a table of scores, and the noise of a score.
 
-Training a plan is what costs. Where every plan of a space has been trained once, a search over it
-is only looking up, and can be repeated from many seeds until the luck that is left is known.
+The cost of a search is training. If every plan of a space has been trained once, a search over it
+only reads a table, and can be repeated with many seeds.
 
-A search can only follow the plan's part of a score. The scores of several plans, each trained with
-several seeds, separate it from the seed's (one-way analysis of variance, plans being drawn at
-random; Searle, Casella & McCulloch 1992, "Variance Components", chapter 3, with the exact
-intervals there).
+A search can only optimise the part of a score that depends on the plan. The scores of several
+plans, each trained with several seeds, separate it from the part of the seed (one-way analysis of
+variance with random plans; Searle, Casella & McCulloch 1992, "Variance Components", chapter 3,
+with the exact intervals there).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +41,7 @@ def replay(
     >>> replay(space, table, lambda space, seed: RandomSampler(space, seed=seed), trials=20)[-1]
     0.3
 
-    A proposal outside of the table is told as a trial without a score, and not counted.
+    A proposal outside the table is a trial without a score, and does not count.
 
     Args:
         space: the space of the sampler.
@@ -51,7 +51,7 @@ def replay(
         seed: the sampler's.
 
     Raises:
-        SearchError: the table holds other tokens than the space, or too few of them to go on.
+        SearchError: the table has tokens that the space lacks, or too few plans for the trials.
     """
     for tokens in table:
         space.check(tokens)
@@ -175,7 +175,7 @@ def score_noise(scores: Sequence[Sequence[float]], level: float = 0.95) -> Score
     inner = float(table.var(axis=1, ddof=1).mean())
     outer = float(seeds * table.mean(axis=1).var(ddof=1))
     if not inner:
-        raise SearchError("no score differs between seeds: were they trained with different ones?")
+        raise SearchError("all seeds have equal scores: were they trained with different seeds?")
     ratio, tail = outer / inner, (1 - level) / 2
     free = plans - 1, plans * (seeds - 1)
     ends = [ratio / float(stats.f.ppf(chance, *free)) for chance in (1 - tail, tail)]

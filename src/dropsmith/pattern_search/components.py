@@ -1,4 +1,4 @@
-"""The parts of a search that may be asked for by name: sampler, executor, pruner."""
+"""The parts of a search that have names: sampler, executor, pruner."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -69,13 +69,13 @@ def make_sampler(name: str | Sampler, space: Space, seed: int) -> Sampler:
     check_space(space)
     if isinstance(name, Sampler):
         if name.space != space:
-            raise SearchError("the sampler was made for another space than the searched one")
+            raise SearchError("the sampler was made for another space than that of the search")
         return name
     if is_reference(name):
         return _user_sampler(name, space, seed)
     if not isinstance(name, str) or name not in SAMPLERS:
         raise SearchError(
-            f"no sampler is called {excerpt(name)}\n  there are: {', '.join(SAMPLERS)}"
+            f"no sampler is called {excerpt(name)}\n  samplers: {', '.join(SAMPLERS)}"
             + did_you_mean(name, SAMPLERS)
         )
     check_seed(seed, SearchError)
@@ -111,7 +111,7 @@ def executor_factory(
         SearchError: no executor has this name, or it cannot have these workers or this timeout.
     """
     if not isinstance(name, str | Executor):
-        raise SearchError(f"an executor is called by a name, got {excerpt(name)}")
+        raise SearchError(f"executor is a name such as 'local', got {excerpt(name)}")
     if isinstance(name, Executor):
         return _bound_to(name, score, workers, timeout)
     check_limits(workers, timeout, MOST_REMOTE if name.startswith("ray") else MOST)
@@ -127,7 +127,7 @@ def executor_factory(
         address = name if name.startswith("ray://") else name.partition(":")[2]
         return lambda: RayExecutor(score, workers, address or None, timeout=timeout)
     raise SearchError(
-        f"no executor is called {excerpt(name)}\n  there are: {', '.join(EXECUTORS)}, ray:ADDRESS"
+        f"no executor is called {excerpt(name)}\n  executors: {', '.join(EXECUTORS)}, ray:ADDRESS"
         + did_you_mean(name, EXECUTORS)
     )
 
@@ -170,7 +170,7 @@ def make_pruner(name: "str | BasePruner | None") -> "BasePruner":
         return name
     if not isinstance(name, str) or name not in PRUNERS:
         raise SearchError(
-            f"no pruner is called {excerpt(name)}\n  there are: {', '.join(PRUNERS)}"
+            f"no pruner is called {excerpt(name)}\n  pruners: {', '.join(PRUNERS)}"
             + did_you_mean(name, PRUNERS)
         )
     return getattr(pruners, PRUNERS[name])()

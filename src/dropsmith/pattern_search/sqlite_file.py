@@ -1,4 +1,4 @@
-"""A SQLite file, looked at before anything is changed: is it one of ours?"""
+"""The check that a SQLite file is one of dropsmith's, before anything is changed."""
 
 import shutil
 import sqlite3
@@ -32,7 +32,7 @@ def check_sqlite(path: Path) -> None:
     if not path.exists():
         return
     if not path.is_file():
-        raise SearchError("it is no regular file")
+        raise SearchError("it is not a regular file")
     with path.open("rb") as file:
         head = file.read(len(_MAGIC))
     if not head:
@@ -86,5 +86,5 @@ def _check_tables(connection: sqlite3.Connection) -> None:
     names = [name for (name,) in connection.execute("select study_name from studies")]
     if names and not any(isinstance(n, str) and STUDY_NAME.fullmatch(n) for n in names):
         raise SearchError(
-            f"it is a database of Optuna's, but of no search: it has {excerpt(names[0])}"
+            f"it is a database of Optuna without searches of dropsmith: it has {excerpt(names[0])}"
         )

@@ -55,7 +55,7 @@ def parse_location(address: str | Path) -> StorageLocation:
     StorageLocation(kind='journal', address='runs/search.log')
 
     Raises:
-        SearchError: it stands for none.
+        SearchError: it is no location.
     """
     if isinstance(address, Path):
         return StorageLocation("sqlite", str(checked_path("storage", address)))

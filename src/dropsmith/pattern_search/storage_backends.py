@@ -55,13 +55,13 @@ def _lock_file(location: StorageLocation, study: str) -> str:
 
 
 def _check_lock(path: Path) -> None:
-    """Raise `SearchError` if something is in the place of a lock that is none."""
+    """Raise `SearchError` if the path of the lock has something else."""
     if not path.is_symlink() and not path.exists():
         return
     # An empty file; where the file system has no locks, it names the process that made it.
     if path.is_symlink() or not path.is_file() or path.read_bytes()[:1] not in _FIRST_OF_LOCK:
         raise SearchError(
-            f"{path} exists, and is not the lock of a search\n"
+            f"{path} exists, but is not the lock of a search\n"
             "  remove it, or give this search another name or file"
         )
 

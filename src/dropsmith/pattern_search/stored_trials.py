@@ -1,4 +1,4 @@
-"""The trials of a study as a storage returns them, checked before anything is believed of them."""
+"""The trials of a study as read from its storage, with all checks."""
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
@@ -83,7 +83,7 @@ def read_trial(frozen: "FrozenTrial", space: Space) -> Trial:
 
 
 def check_together(trials: Sequence[Trial]) -> None:
-    """Raise `SearchError` if trials that are right each by itself cannot be those of one search."""
+    """Raise `SearchError` if valid trials cannot all belong to one search."""
     orders: set[int | None] = set()
     numbers = {trial.number for trial in trials}
     for trial in trials:

@@ -55,7 +55,7 @@ def open_trial_log(
         except SearchError:
             raise
         except Exception as error:  # Optuna takes every row for right, and ends in any error
-            reason = f"a row is none: {type(error).__name__}: {error}"
+            reason = f"a row is invalid: {type(error).__name__}: {error}"
             raise storage_error(location, SearchError(reason)) from None
         yield TrialLog(study, sampler.space, location, print_line)
 
@@ -117,7 +117,7 @@ def _bind(study: "Study", name: str, binding: dict[str, Any]) -> None:
     for key, value in binding.items():
         if earlier.get(key) != value:
             raise SearchError(
-                f"the search {excerpt(name)} was begun with {key} {excerpt(earlier.get(key))}, "
+                f"the search {excerpt(name)} was started with {key} {excerpt(earlier.get(key))}, "
                 f"not {excerpt(value)}\n"
                 "  go on as it was begun, or give this one another name or storage"
             )
@@ -138,7 +138,7 @@ def _exists(storage: "BaseStorage", name: str, full: str) -> bool:
     names = [study.study_name for study in storage.get_all_studies()]
     if full not in names and any(other.rpartition("@")[0] == name for other in names):
         raise SearchError(
-            f"the search {excerpt(name)} was begun over another space\n"
+            f"the search {excerpt(name)} was started with another space\n"
             "  go on as it was begun, or give this one another name or storage"
         )
     return full in names

@@ -8,9 +8,8 @@ from dropsmith.pattern_search.spaces.space import Tokens, Value
 from dropsmith.plans import Plan
 
 Status = Literal["running", "finished", "stopped", "failed", "lost", "interrupted"]
-"""How far a trial came. `stopped`: pruned. `lost`: went down with its process, with the search,
-or with memory or disk, and was tried again. `interrupted`: ended together with the search by the
-user."""
+"""The status of a trial. `stopped`: pruned. `lost`: its process, the search, memory or the disk
+failed, and it was tried again. `interrupted`: the user ended the search."""
 
 
 STORED_NAMES = {"proposal_index": "asked", "tell_order": "told"}
@@ -107,7 +106,7 @@ class Watch(Protocol):
     """A function that is called with the progress of a search."""
 
     def __call__(self, progress: Progress) -> None:
-        """A trial has begun or ended."""
+        """Called when a trial has started or ended."""
         ...
 
 

@@ -133,7 +133,7 @@ class TrialLog:
         except Exception as error:  # Optuna takes every row for right, and ends in any error
             if self._location is None:
                 raise
-            reason = f"a row is none: {type(error).__name__}: {error}"
+            reason = f"a row is invalid: {type(error).__name__}: {error}"
             raise storage_error(self._location, SearchError(reason)) from None
 
     def _create(self, trial: Trial) -> int:

@@ -244,7 +244,7 @@ def test_a_model_without_maps_or_blocks_is_refused_with_what_may_be_meant():
 
 def test_tables_without_no_noise_here_or_with_what_does_not_exist_are_refused():
     for table in (ConvTokens, SequenceTokens):
-        with pytest.raises(SearchError, match="size must have 0"):
+        with pytest.raises(SearchError, match="size must contain 0"):
             table(size=(1,))
     with pytest.raises(SearchError, match="draw cannot be 'stripes'"):
         ConvTokens(draw=("stripes",))

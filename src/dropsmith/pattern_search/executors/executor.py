@@ -31,7 +31,7 @@ class Job:
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """Trial `number` has this score after `step`, and waits for the verdict whether to go on."""
+    """Trial `number` has this score after `step`, and waits whether to continue."""
 
     number: int
     step: int
@@ -57,7 +57,7 @@ class TrialFinished:
 
 @dataclass(frozen=True)
 class TrialStopped:
-    """Trial `number` ended where it was stopped, without a score."""
+    """Trial `number` was stopped without a score."""
 
     number: int
     seconds: float
@@ -66,13 +66,13 @@ class TrialStopped:
 
 @dataclass(frozen=True)
 class TrialFailed:
-    """Trial `number` came to nothing.
+    """Trial `number` failed.
 
     Args:
         number: the trial's.
-        why: in a line.
-        retriable: whether the fault came from outside of it, such as of its process, memory or
-            disk, so that another try may well succeed.
+        why: the reason, in one line.
+        retriable: whether the fault came from outside, such as from its process, memory or disk,
+            so that another try may succeed.
         seconds: its duration, where that is known.
         worker: the machine and the process that ran it, where that is known.
     """
@@ -89,9 +89,9 @@ Event = ScoreReport | TrialEnd
 
 
 class Executor(ABC):
-    """Runs several trials at the same time; whatever goes wrong in one is an event, not an error.
+    """Runs several trials at the same time; a fault in a trial is an event and not an error.
 
-    Used in a `with` block, at whose end every trial is ended, too. A search sets its own scoring
+    At the end of its `with` block every trial is ended. A search sets its own scoring
     function, whichever one the executor was made with.
 
     Attributes:

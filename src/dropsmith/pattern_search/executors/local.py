@@ -38,8 +38,8 @@ from dropsmith.workers import Event as WorkersEvent
 class LocalExecutor(Executor):
     """Runs each trial in a process of its own, which is kept for the next.
 
-    A process that is killed, by a person or for want of memory, costs its trial alone.
-    A trial may load its data in processes of its own; they end with the trial's.
+    If a process is killed, by a person or for lack of memory, only its trial is lost. Processes
+    that a trial starts, such as for loading data, end with the trial.
 
     Args:
         score: a function at the top of a module, as processes start by importing it.
@@ -106,7 +106,7 @@ def _read(event: WorkersEvent) -> Event:
             return TrialFailed(number, f"it took longer than {seconds:g} s", seconds=seconds)
         case Died(_, 1, began=False):
             raise SearchError(
-                "the scoring function cannot be loaded in another process; the fault is above\n"
+                "the scoring function cannot be loaded in another process; the error is above\n"
                 "  put it at the top of a module, and what starts the search under\n"
                 '  if __name__ == "__main__":'
             )
@@ -130,7 +130,7 @@ def _check_sendable(score: Score) -> None:
 
 @final
 class SerialExecutor(Executor):
-    """Runs one trial at a time in a thread of this process, where scores cost next to nothing.
+    """Runs one trial at a time in a thread of this process, for scores that take little time.
 
     A thread cannot be ended: there is no time limit, and a trial that is running when this is
     closed goes on until it next reports.

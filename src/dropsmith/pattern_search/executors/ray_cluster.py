@@ -1,4 +1,4 @@
-"""The Ray cluster that a search runs on: one that is there, or one that ends with this process."""
+"""The Ray cluster of a search: a running one, or one that ends with this process."""
 
 import logging
 import os

@@ -1,8 +1,8 @@
 """The learned controller: a Transformer proposes a plan token by token, scores are its reward.
 
-That the controller of AutoDropout (Pham & Le 2021) is a Transformer that writes tokens like a
-language model is the paper's; it was never published as code. That it learns by REINFORCE with
-weights for trials of older policies could not be checked in the paper. All numbers here are ours.
+From the paper of AutoDropout (Pham & Le 2021) comes that the controller is a Transformer that
+generates tokens like a language model; its code was never published. REINFORCE with weights for
+trials of older policies, and all numbers, are ours.
 """
 
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ class _ScoredTrial:
 
 
 class Controller(Sampler):
-    """Learns what to propose by policy gradient; it sees tokens and scores, never a model.
+    """Learns to propose plans by policy gradient, from tokens and scores alone.
 
     >>> from dropsmith.pattern_search.spaces.listed_space import ListedSpace
     >>> from dropsmith.pattern_search.spaces.space import Choice

@@ -53,17 +53,19 @@ class Learning:
             value, minimum = getattr(self, name), 0 if name == "distinct" else 1
             check_whole(name, value, minimum, SearchError)
         if self.width % self.heads:
-            raise SearchError(f"{self.heads} heads do not divide a width of {self.width}")
+            raise SearchError(
+                f"width must be a multiple of heads, got width={self.width} and heads={self.heads}"
+            )
         for name in ("temperature", "rate", "decay", "entropy", "clip"):
             if name != "clip" or self.clip is not None:
                 check_number(name, getattr(self, name), SearchError)
         for name in ("temperature", "rate"):
             if not getattr(self, name) > 0:
-                raise SearchError(f"{name} is above 0, got {excerpt(getattr(self, name))}")
+                raise SearchError(f"{name} must be above 0, got {excerpt(getattr(self, name))}")
         if not 0 <= self.decay < 1:
-            raise SearchError(f"decay is in [0, 1), got {excerpt(self.decay)}")
+            raise SearchError(f"decay must be in [0, 1), got {excerpt(self.decay)}")
         if self.clip is not None and self.clip < 1:
-            raise SearchError(f"clip is 1 or more, or None; got {excerpt(self.clip)}")
+            raise SearchError(f"clip must be 1 or more, or None, got {excerpt(self.clip)}")
 
 
 def importance_weights(present: Tensor, old_log_probability: Tensor, clip: float | None) -> Tensor:

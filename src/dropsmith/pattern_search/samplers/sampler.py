@@ -59,7 +59,7 @@ class TrialResult:
     def __post_init__(self) -> None:
         if self.score is not None and not isfinite(self.score):
             raise SearchError(
-                f"trial {self.number} has a score of {self.score}\n"
+                f"the score of trial {self.number} is {self.score}\n"
                 "  tell None of a trial that failed"
             )
 

@@ -62,7 +62,7 @@ class ConvTokens:
     def __post_init__(self) -> None:
         check_token_values(self)
         if 0 not in self.size:
-            raise SearchError(f"size must have 0 in it, no noise here; got {excerpt(self.size)}")
+            raise SearchError(f"size must contain 0 (no noise), got {excerpt(self.size)}")
         if wrong := [draw for draw in self.draw if draw not in DRAWS]:
             raise SearchError(f"draw cannot be {excerpt(wrong[0])}\n  one of: {' '.join(DRAWS)}")
 

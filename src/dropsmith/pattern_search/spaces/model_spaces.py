@@ -139,14 +139,16 @@ def space_from_json(values: Any) -> Space:
         raise SearchError(f"not a space: its format is not {FORMAT!r}")
     if values.get("version") != VERSION:
         version = excerpt(values.get("version"))
-        raise SearchError(f"a space of version {version}; read here is {VERSION}")
+        raise SearchError(
+            f"the version of this space is {version}, and this dropsmith reads {VERSION}"
+        )
     check(values, StoredSpace, SearchError)
     name = values["space"]
     if name not in _SPACES:
         raise SearchError(f"no space is called {excerpt(name)}" + did_you_mean(name, _SPACES))
     field, read = _SPACES[name]
     if {"groups", "parts"} & set(values) != {field}:
-        raise SearchError(f"a {name} is of {field}, and of nothing else")
+        raise SearchError(f"a {name} has the field {field} and no other")
     try:
         return read(values, tuple(map(choice_from_json, values["choices"])))
     except ValueError as error:

@@ -48,13 +48,13 @@ class SequenceTokens:
     def __post_init__(self) -> None:
         check_token_values(self)
         if 0 not in self.size:
-            raise SearchError(f"size must have 0 in it, no noise here; got {excerpt(self.size)}")
+            raise SearchError(f"size must contain 0 (no noise), got {excerpt(self.size)}")
         if wrong := [share for share in self.share_t if share not in SHARES]:
             raise SearchError(
                 f"share_t cannot be {excerpt(wrong[0])}\n  one of: {' '.join(SHARES)}"
             )
         if not all(is_count(stride, 1) for stride in self.stride):
-            raise SearchError(f"a stride of 1 or more leaves something; got {excerpt(self.stride)}")
+            raise SearchError(f"stride must be 1 or more, got {excerpt(self.stride)}")
 
     def choices(self, group: Group) -> tuple[Choice, ...]:
         """The choices of a group."""
