@@ -1,4 +1,4 @@
-"""Fence the examples of docstrings, so that the site shows them as code.
+"""Docstrings as the site shows them: examples are code, and each argument has its own row.
 
 An extension of griffe, which reads the docstrings; `mkdocs.yml` names it.
 """
@@ -23,10 +23,32 @@ def fenced(text: str) -> str:
     return DOCTEST.sub(lambda found: f"```pycon\n{found.group(0)}\n```", text)
 
 
+SHARED = re.compile(r"^( +)(\w+(?:, \w+)+): (.*(?:\n\1 +.*)*)", re.MULTILINE)
+
+
+def separated(text: str) -> str:
+    """A docstring in which arguments that share a description have it each.
+
+    >>> separated("Args:\\n    x, y: numbers,\\n        both finite.")
+    'Args:\\n    x: numbers,\\n        both finite.\\n    y: numbers,\\n        both finite.'
+
+    Args:
+        text: the docstring.
+    """
+    before, heading, after = text.partition("Args:\n")
+    entries, blank, rest = after.partition("\n\n")
+    return before + heading + SHARED.sub(_each, entries) + blank + rest
+
+
+def _each(entry: re.Match[str]) -> str:
+    margin, names, about = entry.groups()
+    return "\n".join(f"{margin}{name}: {about}" for name in names.split(", "))
+
+
 class FenceDoctests(Extension):
-    """Every docstring of the package, with fences."""
+    """Every docstring of the package, with fences and an entry for each argument."""
 
     def on_object(self, *, obj: Object, **_: Any) -> None:
         """Rewrite the docstring of one object."""
         if obj.docstring is not None:
-            obj.docstring.value = fenced(obj.docstring.value)
+            obj.docstring.value = separated(fenced(obj.docstring.value))

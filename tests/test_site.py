@@ -28,6 +28,8 @@ def site(tmp_path_factory):
     command = [sys.executable, "-m", "zensical", "build", "--strict"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     assert result.returncode == 0, result.stderr
+    output = result.stdout + result.stderr  # faults of docstrings do not fail the build
+    assert [line for line in output.splitlines() if line.startswith(("griffe", "WARNING"))] == []
     return folder / "site"
 
 

@@ -159,7 +159,7 @@ def test_a_learning_rate_that_cannot_be_is_one_sentence(made, run, rate):
     [
         ("0.1,x", "rates are numbers with commas, such as 0.1,0.3, got '0.1,x'"),
         ("0.1,1.5", "1.5"),
-        ("0.1,0.2 --trials 3", "got 0.1, 0.2 for 3 trials"),
+        ("0.1,0.2 --trials 3", "3 trials need 3 different rates, got 0.1, 0.2"),
     ],
 )
 def test_rates_that_cannot_be_are_one_sentence_and_nothing_is_run(made, run, given, said):

@@ -57,7 +57,7 @@ def test_another_version_is_refused(tmp_path):
     saved(tmp_path)
     path = tmp_path / "comparison.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 9}))
-    with pytest.raises(DataError, match="version 9"):
+    with pytest.raises(DataError, match="version is 9"):
         Comparison.load(tmp_path)
 
 

@@ -57,7 +57,7 @@ def test_a_run_on_other_data_is_refused_rather_than_reused(here, tmp_path):
     (setup,) = setups(1)
     found = record(setup)
     replace(found, environment={"data_sha256": "of something else"}).save(tmp_path)
-    with pytest.raises(CheckpointError, match=r"made on other data[\s\S]*--out"):
+    with pytest.raises(CheckpointError, match=r"trained on other data[\s\S]*--out"):
         runs.run([setup], tmp_path, make=pretend)
 
 
@@ -67,7 +67,7 @@ def test_a_run_that_stopped_on_other_data_is_refused_too(here, tmp_path, monkeyp
     (setup,) = setups(1)
     runs.make_record(runs.Job(setup, tmp_path), lambda *news: None).save(tmp_path)
     monkeypatch.undo()
-    with pytest.raises(CheckpointError, match="made on other data"):
+    with pytest.raises(CheckpointError, match="trained on other data"):
         stored_record(setup, tmp_path)
 
 

@@ -65,7 +65,7 @@ def test_a_key_that_is_there_twice_among_many_is_looked_for_once(tmp_path: Path)
 
 
 def test_a_folder_is_no_file(tmp_path: Path):
-    with pytest.raises(DataError, match="no regular file"):
+    with pytest.raises(DataError, match="not a regular file"):
         read_json(tmp_path)
 
 

@@ -139,7 +139,7 @@ def test_what_is_no_regular_file_stays(kind: str, tmp_path: Path):
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     for name in ("folder", "pipe"):
-        refused(f"{kind}{tmp_path / name}", tmp_path, "it is no regular file")
+        refused(f"{kind}{tmp_path / name}", tmp_path, "it is not a regular file")
 
 
 def put_folder(path: Path) -> None:
@@ -164,7 +164,7 @@ def test_what_stands_where_a_lock_goes_and_is_none_stays(suffix: str, put: Any, 
         beside.unlink()
     put(beside)
     refused(
-        f"journal:{path}", tmp_path, f"file.log.{suffix} exists, and is not the lock of a search"
+        f"journal:{path}", tmp_path, f"file.log.{suffix} exists, but is not the lock of a search"
     )
 
 

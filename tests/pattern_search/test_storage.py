@@ -118,9 +118,9 @@ def test_a_file_holds_several_studies_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("other", "says"),
     [
-        ({"sampler": "tpe"}, "begun with sampler 'random', not 'tpe'"),
-        ({"seed": 1}, "begun with seed 0, not 1"),
-        ({"direction": "minimise"}, "begun with direction 'maximise', not 'minimise'"),
+        ({"sampler": "tpe"}, "started with sampler 'random', not 'tpe'"),
+        ({"seed": 1}, "started with seed 0, not 1"),
+        ({"direction": "minimise"}, "started with direction 'maximise', not 'minimise'"),
     ],
 )
 def test_a_study_goes_on_only_as_it_was_begun(other, says, tmp_path):
@@ -133,7 +133,7 @@ def test_a_study_over_another_space_is_refused(tmp_path):
     run(tmp_path / "study.db")
     rate = Choice("a.rate", (0.1, 0.2))
     other = ListedSpace((rate,), (part(rule("a", Bernoulli(rate=0.1)), sets={"rate": "a.rate"}),))
-    with pytest.raises(SearchError, match="over another space"):
+    with pytest.raises(SearchError, match="with another space"):
         run(tmp_path / "study.db", space=other)
     run(tmp_path / "study.db", space=other, name="other", score=lambda plan: 0.0)
 

@@ -88,7 +88,7 @@ def test_a_field_of_a_trial_is_named_with_study_and_trial(
     [
         ("dropsmith", None, "field dropsmith is missing"),
         ("dropsmith", [1], "field dropsmith should be a dictionary"),
-        ("dropsmith", {}, "begun with format None, not 'dropsmith.study'"),
+        ("dropsmith", {}, "started with format None, not 'dropsmith.study'"),
         ("space", {"a": 1}, "field space is another space than its name says"),
     ],
 )
@@ -105,14 +105,14 @@ def test_a_field_of_the_study_is_named(
     ("change", "says"),
     [
         ("update trials set state = 'FAIL'", "trial 0: its state is FAIL, and field end.status"),
-        ("update trials set state = 'DONE'", "a row is none|LookupError"),
+        ("update trials set state = 'DONE'", "a row is invalid|LookupError"),
         ("update trial_params set param_value = 3.0", "trial 0: parameter first.rate is"),
-        ("update trial_params set param_value = 99", "a row is none"),
-        ("update trial_params set distribution_json = 'os.system'", "a row is none"),
+        ("update trial_params set param_value = 99", "a row is invalid"),
+        ("update trial_params set distribution_json = 'os.system'", "a row is invalid"),
         ("delete from trial_values", "trial 0: its value is"),
         ("delete from trial_user_attributes where key = 'end'", "trial 0: its state is COMPLETE"),
-        ("update trial_user_attributes set value_json = '{'", "a row is none"),
-        ("update trials set datetime_start = 'yesterday'", "a row is none"),
+        ("update trial_user_attributes set value_json = '{'", "a row is invalid"),
+        ("update trials set datetime_start = 'yesterday'", "a row is invalid"),
         ("drop table trial_params", "trial 0: parameter first.rate is None"),
         ("update study_directions set direction = 'MINIMIZE'", "field directions is .*minimize"),
         ("delete from trials where number = 1", "no trial has 1 in its field asked"),

@@ -159,7 +159,7 @@ def test_a_folder_and_a_pipe_in_its_place_are_refused_at_once(tmp_path):
     (tmp_path / "folder.json").mkdir()
     os.mkfifo(tmp_path / "pipe.json")
     for name in ("folder.json", "pipe.json"):
-        with pytest.raises(DataError, match="no regular file"):
+        with pytest.raises(DataError, match="not a regular file"):
             Record.load(tmp_path / name)
 
 

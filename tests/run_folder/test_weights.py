@@ -67,8 +67,8 @@ def test_what_is_no_file_of_weights_is_refused_by_its_name(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe")  # opening it would wait for a writer
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     for name, says in (
-        ("folder", "it is no regular file"),
-        ("pipe", "it is no regular file"),
+        ("folder", "it is not a regular file"),
+        ("pipe", "it is not a regular file"),
         ("dangling", "No such file"),
         ("missing", "No such file"),
     ):

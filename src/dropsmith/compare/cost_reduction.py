@@ -94,9 +94,9 @@ def _read(word: str) -> tuple[str, float | bool]:
     if name == "share" and (share := _share(number)) is not None:
         return "share", share
     is_known = name in _TAKES
-    wrong = f": {_TAKES[name]}, got {excerpt(number)}" if is_known else ""
+    reason = f": {_TAKES[name]}, got {excerpt(number)}" if is_known else " is no reduction of cost"
     raise TaskError(
-        f"{excerpt(PLUS + word)} is no reduction of the cost of views{wrong}\n"
+        f"{excerpt(PLUS + word)}{reason}\n"
         f"  reductions: {FORMS}, such as "
         "r-drop+every-4 "
         "or r-drop+share-0.5" + ("" if is_known else did_you_mean(name, _TAKES))

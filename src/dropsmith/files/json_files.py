@@ -37,7 +37,7 @@ def read_json(path: Path, *, unique_keys: bool = False) -> Any:
         OSError: it cannot be read.
     """
     if path.exists() and not path.is_file():
-        raise DataError("it is no regular file")
+        raise DataError("it is not a regular file")
     if (size := path.stat().st_size) > LARGEST:
         raise DataError(f"it is {size:,} bytes long; read are at most {LARGEST:,}")
     data = path.read_bytes()

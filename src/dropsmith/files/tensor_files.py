@@ -67,7 +67,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         OSError: it cannot be read.
     """
     if path.exists() and not path.is_file():
-        raise DataError("it is no regular file")
+        raise DataError("it is not a regular file")
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -94,7 +94,7 @@ class JournalLock(JournalFileSymlinkLock):
         by_optuna = text is not None and Path(text).name == self._journal.name
         if text is None or not (by_optuna or text.startswith(_OURS)):
             raise SearchError(
-                f"{self._path} exists, and is not the lock of a search\n"
+                f"{self._path} exists, but is not the lock of a search\n"
                 "  remove it, or give this search another file"
             )
         if by_optuna and (seconds := time() - os.lstat(self._path).st_mtime) < _GRACE:

@@ -29,7 +29,7 @@ def check_journal(path: Path) -> None:
     if not path.exists():
         return
     if not path.is_file():
-        raise SearchError("it is no regular file")
+        raise SearchError("it is not a regular file")
     with path.open("rb") as file:
         line = file.readline(_LONGEST_FIRST)
     if not line or (not line.endswith(b"\n") and _may_begin(line)):

@@ -66,7 +66,7 @@ def test_a_value_the_pattern_does_not_take_is_found_when_the_space_is_made():
     ("changed", "says"),
     [
         ({"format": "dropsmith.plan"}, "not a space"),
-        ({"version": 9}, "of version 9"),
+        ({"version": 9}, "this space is 9"),
         ({"space": "ListdSpace"}, "did you mean 'ListedSpace'"),
         ({"parts": [{"sets": []}]}, "field parts.0.rule is missing"),
         ({"choices": [{"name": "a"}]}, "field choices.0.values is missing"),

@@ -250,7 +250,7 @@ def test_tables_without_no_noise_here_or_with_what_does_not_exist_are_refused():
         ConvTokens(draw=("stripes",))
     with pytest.raises(SearchError, match="share_t cannot be 'some'"):
         SequenceTokens(share_t=("some",))
-    with pytest.raises(SearchError, match="stride of 1 or more"):
+    with pytest.raises(SearchError, match="stride must be 1 or more"):
         SequenceTokens(stride=(0, 1))
     with pytest.raises(SearchError, match="tied is"):
         conv(WIDE, IMAGES, tied="depth")  # type: ignore[arg-type]

@@ -148,10 +148,10 @@ def test_what_is_no_picture_says_what_it_is_and_what_to_do(tmp_path):
     with pytest.raises(DataError, match=r"a\.png: No such file or directory\n  replace"):
         PictureReader().read(path)
     path.mkdir()
-    with pytest.raises(DataError, match=r"a\.png: it is no regular file"):
+    with pytest.raises(DataError, match=r"a\.png: it is not a regular file"):
         PictureReader().read(path)
     os.mkfifo(tmp_path / "b.png")
-    with pytest.raises(DataError, match=r"b\.png: it is no regular file"):
+    with pytest.raises(DataError, match=r"b\.png: it is not a regular file"):
         PictureReader().read_bytes(tmp_path / "b.png")
 
 

@@ -53,7 +53,7 @@ def _opened(path: Path, bounds: Bounds) -> Iterator["BufferedReader[_Counted]"]:
     """The expanded bytes of a file after its mark; every fault in it becomes a `DataError`."""
     try:
         if path.exists() and not path.is_file():
-            raise DataError(f"{path} is no regular file")
+            raise DataError(f"{path} is not a regular file")
         with path.open("rb") as file:
             source = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
             reader = BufferedReader(_Counted(cast(BinaryIO, source), path, bounds), _BUFFER)

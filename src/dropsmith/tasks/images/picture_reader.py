@@ -143,7 +143,7 @@ def _as_data_error(path: Path) -> Iterator[None]:
 def _check_file(path: Path, bounds: Bounds) -> None:
     state = path.stat()
     if not S_ISREG(state.st_mode):
-        raise DataError("it is no regular file\n  remove it, or name it otherwise")
+        raise DataError("it is not a regular file\n  remove it, or name it otherwise")
     if state.st_size == 0:
         raise DataError("it is empty\n  replace it by one that opens, or remove it")
     if state.st_size > bounds.bytes:
