@@ -29,7 +29,19 @@ from dropsmith.report.html import save_page
 pytestmark = pytest.mark.usefixtures("undrawn_pictures")
 
 FOUND = comparison(LOSSES)
+PARTS = ("train", "validation", "test")
 VOID = {"meta", "link", "img", "br"}
+
+
+def test_the_page_has_the_facts_about_the_data_if_it_is_at_hand(html):
+    facts = html.partition('<section id="data">')[2].partition("</section>")[0]
+    assert "<dt>classes</dt><dd>10, with training examples each: 0 " in facts
+    sizes = ", ".join(f"{name} {len(getattr(TASK.load(), name)):,}" for name in PARTS)
+    assert f"<dt>split</dt><dd>{sizes}" in facts
+    other = comparison(LOSSES)
+    for record in other.records:
+        record.environment["data_sha256"] = "of other examples"
+    assert '<section id="data">' not in page(other)
 
 
 @pytest.fixture(scope="module")

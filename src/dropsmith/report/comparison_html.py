@@ -121,6 +121,7 @@ def _sections(
             table(price_grid(comparison), "costs"),
         ),
         section("choices", "Tuning", _trials(comparison)),
+        section("data", "Data", facts(pictures.facts_of_data(record, data, model, data_options))),
         section("methods", "Methods", facts(_methods(comparison))),
         section(
             "again",

@@ -140,6 +140,26 @@ def gallery(
     )
 
 
+def facts_of_data(
+    record: Record,
+    data: Path | None = None,
+    model: str | None = None,
+    data_options: DataOptions = NO_OPTIONS,
+) -> dict[str, str]:
+    """The facts about the data of a run; none if the data is not at hand, as `gallery` says.
+
+    Args:
+        record: of a run on the task.
+        data, model, data_options: as in `gallery`.
+    """
+    from dropsmith.tasks import data_facts
+
+    try:
+        return data_facts(*task_and_data(record, data, model, data_options))
+    except DropsmithError:
+        return {}
+
+
 PlansOf = Callable[["Task"], Mapping[str, Plan]]
 
 

@@ -10,7 +10,7 @@ from dropsmith.tasks.data.part import Batch, Part, Split
 from dropsmith.tasks.data.preprocessing import Inputs, Preprocessing
 from dropsmith.tasks.data.selection import NO_LIMIT
 from dropsmith.tasks.data.tables import json_rows
-from dropsmith.tasks.description import describe
+from dropsmith.tasks.description import data_facts, describe
 from dropsmith.tasks.generation import GenerationScores
 from dropsmith.tasks.images import augmentation
 from dropsmith.tasks.images.augmented_images import AugmentedImages
@@ -68,6 +68,7 @@ __all__ = [
     "build_model",
     "call_model_function",
     "class_meters",
+    "data_facts",
     "describe",
     "device_of",
     "find_task",

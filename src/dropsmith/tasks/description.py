@@ -1,4 +1,4 @@
-"""What was found in a user's data, in a few lines that are printed before anything is trained."""
+"""A description of data in a few lines, which is printed before training and is on the page."""
 
 import torch
 from torch import Tensor
@@ -11,10 +11,22 @@ _CLASSES = 12
 
 
 def describe(task: Task, data: Data) -> str:
-    """The data as it was understood: columns, labels, split and what is kept of an input.
+    """The lines of `data_facts` as text.
 
     Args:
-        task: on which the data is.
+        task: of the data.
+        data: its examples.
+    """
+    lines = data_facts(task, data)
+    width = max(map(len, lines)) + 2
+    return "\n".join(f"{name:{width}}{text}" for name, text in lines.items())
+
+
+def data_facts(task: Task, data: Data) -> dict[str, str]:
+    """The data as it was read, by name: columns, labels, split and the part of an input in use.
+
+    Args:
+        task: of the data.
         data: its examples.
     """
     notes = dict(data.notes)
@@ -30,9 +42,7 @@ def describe(task: Task, data: Data) -> str:
     sizes = f"train {len(data.train):,}, validation {len(data.validation):,}"
     split = f"{sizes}, test {len(data.test):,}"
     lines["split"] = f"{split}; {notes['split']}" if "split" in notes else split
-    lines |= {name: text for name, text in notes.items() if name not in ("columns", "split")}
-    width = max(map(len, lines)) + 2
-    return "\n".join(f"{name:{width}}{text}" for name, text in lines.items())
+    return lines | {name: text for name, text in notes.items() if name not in ("columns", "split")}
 
 
 def _labels(part: Part) -> Tensor | None:
