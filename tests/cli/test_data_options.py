@@ -101,7 +101,7 @@ def test_what_was_found_is_printed_of_own_data_and_beside_json_on_standard_error
     task = find_task(str(path))
     print_data(task, task.load(), None, as_json=False)
     out, err = capsys.readouterr()
-    assert (out.splitlines()[1], err) == ("columns      text text; label label (classes)", "")
+    assert (out.splitlines()[1], err) == ("columns      text: text; label: label (classes)", "")
     print_data(task, task.load(), None, as_json=True)
     assert capsys.readouterr() == ("", out)
     digits = find_task("digits")

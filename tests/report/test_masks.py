@@ -1,11 +1,13 @@
 """The gallery shows masks that the model really had."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from compare.synthetic import TASK
-from dropsmith.report.figures import png
+from dropsmith.report.figures import NARROW, WIDE, png
 from dropsmith.report.gallery import gallery_figure, picture
 from dropsmith.report.masks import RATE, mask_examples
 from dropsmith.tasks import find_task
@@ -81,3 +83,18 @@ def test_what_was_dropped_is_orange_and_nothing_else_is(noise, by_noise):
 def test_the_picture_has_a_row_of_inputs_and_one_per_noise(examples):
     figure = gallery_figure(*examples)
     assert len(figure.axes) == (1 + len(examples[1])) * 8
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_the_names_of_methods_above_texts_are_inside_the_picture(width, by_noise):
+    mask = by_noise["dropout"]
+    values, drops = (each[:, None].expand(-1, 5, -1) for each in (mask.values, mask.drops))
+    text = replace(mask, values=values, drops=drops, axes=("batch", "time", "unit"))
+    tokens = torch.zeros(len(values), 5, dtype=torch.int64)
+    figure = gallery_figure({"tokens": tokens}, 3 * [text], ["word"], width)
+    figure.draw_without_rendering()
+    top = figure.bbox.y1
+    names = [t for axes in figure.axes for t in (*axes.texts, axes.title, axes._left_title)]
+    edges = [name.get_window_extent().y1 for name in names if name.get_text()]
+    assert edges
+    assert max(edges) <= top

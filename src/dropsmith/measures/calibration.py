@@ -24,7 +24,7 @@ class Reliability:
 
     Args:
         edges: of the bins, `[bins + 1]`, from 0 to 1.
-        counts: how many items fell in each bin.
+        counts: the number of items in each bin.
         confidence: their mean confidence; 0 in an empty bin.
         accuracy: the share of them that was right; 0 in an empty bin.
         error: expected calibration error (Naeini et al. 2015): the mean over items of the distance
@@ -50,7 +50,7 @@ def reliability(
     ignore: int = -100,
     class_axis: int | None = None,
 ) -> Reliability:
-    """Judge by the labels how far probabilities can be trusted.
+    """Compare probabilities with the labels: accuracy against confidence, and calibration error.
 
     >>> sure = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
     >>> result = reliability(sure, torch.tensor([0, 1, 1, 0]), bins=1)
@@ -58,8 +58,8 @@ def reliability(
     (0.0, 0.75)
 
     Args:
-        probabilities, labels, ignore, class_axis: as for `labelled_items`.
-        bins: how many, between 0 and 1.
+        probabilities, labels, ignore, class_axis: as in `labelled_items`.
+        bins: the number of bins between 0 and 1.
     """
     check_whole("bins", bins, 1, ViewError, _MOST_BINS)
     likely, truth = labelled_items(probabilities, labels, ignore, class_axis)
@@ -103,8 +103,8 @@ def calibration_error(
     0.1
 
     Args:
-        probabilities, labels, ignore, class_axis: as for `labelled_items`.
-        bins: how many. With `binning="count"` equal probabilities are not kept together.
+        probabilities, labels, ignore, class_axis: as in `labelled_items`.
+        bins: the number of bins. With `binning="count"` equal probabilities are not kept together.
         binning: `width` for bins of equal width, `count` for bins of equally many items.
         by_class: whether all classes are judged, or the most probable one of each item.
     """

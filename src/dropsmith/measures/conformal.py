@@ -51,7 +51,7 @@ class ConformalSets:
         """The sets that held-out examples, which the model was not trained on, ask for.
 
         Args:
-            probabilities, labels, ignore, class_axis: as for `labelled_items`.
+            probabilities, labels, ignore, class_axis: as in `labelled_items`.
             coverage: the chance that a set holds the truth, from 0.001 to 0.999.
 
         Raises:

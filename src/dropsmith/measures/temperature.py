@@ -27,7 +27,7 @@ def fit_temperature(
     tensor([0.7500, 0.2500])
 
     Args:
-        probabilities, labels, ignore, class_axis: as for `labelled_items`.
+        probabilities, labels, ignore, class_axis: as in `labelled_items`.
 
     Returns:
         A number from 0.01 to 100. Where a model is right on every label, every small temperature is

@@ -117,7 +117,7 @@ def _label(line: Sequence[Any], mask: MaskExample | None, width: float) -> None:
     else:
         rate = getattr(mask.rule.pattern, "rate", None)
         ending = f", rate {rate:g}" if isinstance(rate, float) else ""
-        # A text beside the axes, for the layout would make room for a title in its own column.
+        # Of several columns, the layout would widen the first for the text.
         label = line[0].text(
             0,
             1.05,
@@ -126,7 +126,7 @@ def _label(line: Sequence[Any], mask: MaskExample | None, width: float) -> None:
             fontsize=SMALL,
             fontweight="bold",
         )
-        label.set_in_layout(False)
+        label.set_in_layout(len(line) == 1)
 
 
 def _height(mask: MaskExample) -> float:

@@ -313,7 +313,7 @@ def test_what_was_found_is_described_in_a_few_lines(tmp_path):
     ]
     assert lines[4].endswith("--text-column review --feature-columns age")
     assert lines[1].split(maxsplit=1)[1] == (
-        "text review; label price (numbers); id userId; not used age"
+        "text: review; label: price (numbers); id: userId; not used: age"
     )
     assert "mean" in lines[2]
     path = table(tmp_path, ("text", "colour"), name="c.csv")

@@ -131,7 +131,7 @@ def test_what_was_found_is_said(task, data):
     lines = describe(task, data).splitlines()
     columns = next(line for line in lines if line.startswith("columns"))
     assert columns.split(maxsplit=1)[1].startswith(
-        "text notes; numbers age, income; categories city (2 values); label label"
+        "text: notes; numbers: age, income; categories: city (2 values); label: label"
     )
     assert any(line.startswith("missing") and "income" in line for line in lines)
     assert any(line.startswith("text length") for line in lines)

@@ -144,8 +144,8 @@ def test_a_cell_that_cannot_be_read_is_one_sentence(data, change, message):
 def test_the_notes_say_what_was_found(data):
     notes = dict(data.notes)
     assert notes["columns"] == (
-        "numbers age, height, income; categories colour (3 values); label label (classes); "
-        "id userId"
+        "numbers: age, height, income; categories: colour (3 values); label: label (classes); "
+        "id: userId"
     )
     assert notes["split"].startswith("by a hash of each row")
     assert "income" in notes["missing"]

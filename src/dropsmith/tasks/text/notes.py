@@ -17,21 +17,21 @@ def columns_notes(layout: TableLayout, values: dict[str, int] | None = None) -> 
 
     >>> layout = TableLayout(texts=("a", "b"), label="c", kind="regression", unused=("d", "e"))
     >>> dict(columns_notes(layout))
-    {'columns': 'pair of texts a, b; label c (numbers); not used d, e'}
+    {'columns': 'pair of texts: a, b; label: c (numbers); not used: d, e'}
 
     Args:
         layout: of the table.
         values: how many values each column of categories has.
     """
-    texts = {0: "", 1: "text ", 2: "pair of texts "}.get(len(layout.texts), "one text of ")
+    texts = {0: "", 1: "text: ", 2: "pair of texts: "}.get(len(layout.texts), "one text of: ")
     categories = [f"{name} ({count} values)" for name, count in (values or {}).items()]
     parts = [
         texts + ", ".join(layout.texts),
-        _listed("numbers", layout.numbers),
-        _listed("categories", categories),
-        f"label {layout.label} ({'classes' if layout.kind == 'classification' else 'numbers'})",
-        "" if layout.id_column is None else f"id {layout.id_column}",
-        _listed("not used", layout.unused),
+        _listed("numbers:", layout.numbers),
+        _listed("categories:", categories),
+        f"label: {layout.label} ({'classes' if layout.kind == 'classification' else 'numbers'})",
+        "" if layout.id_column is None else f"id: {layout.id_column}",
+        _listed("not used:", layout.unused),
     ]
     notes: Notes = (("columns", "; ".join(filter(None, parts))),)
     if layout.inputs == "text" and layout.unused_features:
