@@ -25,6 +25,7 @@ def test_a_path_that_is_given_is_in_the_command_of_a_task_and_is_the_task_of_one
         f"dropsmith compare {tmp_path} --with dropout"
     )
     assert "--data" not in comparison_command(found, Place(data=tmp_path))
+    assert comparison_command(found).startswith("dropsmith compare PATH/cats --with dropout")
 
 
 def test_a_precision_that_is_not_the_usual_one_is_in_the_comparison_command():

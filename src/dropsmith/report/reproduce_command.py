@@ -17,7 +17,8 @@ class Place:
     """The parts of a command that records do not hold.
 
     Args:
-        data: the data of the task, where it does not carry its own; DIR stands for it elsewhere.
+        data: the data of the task, if the task does not include its own. For unknown data a command
+            has DIR, or PATH for the folder of a task of the user's own.
         folder: of the records, which a command names where it is not the usual one.
         data_options: how the data is read.
         recipes: the full names of the recipes whose runs the rows are; empty for methods.
@@ -144,8 +145,14 @@ def _data_word(records: Iterable[Record], place: Place) -> str | None:
 
 
 def _task_word(config: Mapping[str, Any], records: Iterable[Record], place: Place) -> str:
-    data = _data_word(records, place)
-    return path_word(data) if is_path(config) and data else config["task"]
+    return task_word(config, place, data_given=_data_word(records, place) is not None)
+
+
+def task_word(config: Mapping[str, Any], place: Place, *, data_given: bool) -> str:
+    """The task as a command names it: data of the user's own by its path."""
+    if not (is_path(config) and data_given):
+        return config["task"]
+    return path_word(str(place.data)) if place.data else f"PATH/{config['task']}"
 
 
 def path_word(path: str) -> str:

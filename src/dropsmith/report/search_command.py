@@ -12,8 +12,8 @@ from dropsmith.report.reproduce_command import (
     Place,
     is_path,
     option_words,
-    path_word,
     place_words,
+    task_word,
     unusual,
     usual_folder,
 )
@@ -150,8 +150,7 @@ def _data_words(searches: Searches, place: Place) -> list[str]:
 
 def _task_word(searches: Searches, place: Place) -> str:
     config = searches.problem.config
-    data = _data(searches, place) if is_path(config) else None
-    return config["task"] if data is None else path_word(data)
+    return task_word(config, place, data_given=_data(searches, place) is not None)
 
 
 def _without(option: str, words: Sequence[str]) -> list[str]:
