@@ -74,7 +74,7 @@ def test_a_schedule_is_asked_where_the_run_is_and_scales_the_budgets_rate():
             asked.append(moment)
             return 0.5
 
-    length = Length((0, 4, 8, 12), examples=8)
+    length = Length((0, 4, 8, 12), (0, 4, 8, 12), examples=8)
     rate = learning_rate(3, length, budget(warmup=0.3, schedule=Spy()), losses=[2.0])
     assert rate == 0.5
     assert asked == [Moment(step=3, steps=3, epochs=1.0, losses=[2.0], warmup=0.3)]

@@ -48,7 +48,7 @@ BudgetName = Annotated[
         help="full: the task's own; quick: a quarter of its examples; tiny: one epoch of a "
         "hundredth of them, to see that all runs; or a number of epochs. "
         "An epoch counts forward passes over examples: a method of two passes makes half as many "
-        "steps.",
+        "steps, unless --equal says otherwise.",
     ),
 ]
 BatchSize = Annotated[
@@ -58,6 +58,25 @@ BatchSize = Annotated[
         min=1,
         help="The number of examples in a step, in place of the task's default; for texts that are "
         "written, the number of tokens.",
+    ),
+]
+EqualRule = Annotated[
+    str,
+    typer.Option(
+        "--equal",
+        metavar="views|updates|converged",
+        help="What methods have equally much of. views: example-views, so a method of two passes "
+        "makes half as many steps. updates: steps of the optimiser, so a method of two passes "
+        "costs twice as much. converged: each run ends when validation has stopped improving.",
+    ),
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        "--patience",
+        min=1,
+        help="With --equal converged: the evaluations without a better validation loss after "
+        "which a run ends; 6 by default. The learning rate is halved after half as many.",
     ),
 ]
 LearningRate = Annotated[

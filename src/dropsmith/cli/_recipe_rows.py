@@ -75,7 +75,7 @@ def compare_recipes(
 ) -> "Comparison":
     """Train the runs that are not on disk, and save the comparison of all."""
     from dropsmith.cli._progress import runs_bar
-    from dropsmith.compare import Comparison, Row, run
+    from dropsmith.compare import RECIPES, Comparison, Row, run
 
     flat = [setup for group in groups for setup in group]
     with runs_bar(flat[0].task, len(flat)) as watch:
@@ -89,7 +89,7 @@ def compare_recipes(
         )
         for group in groups
     )
-    comparison = Comparison(task=flat[0].task, rows=rows)
+    comparison = Comparison(task=flat[0].task, rows=rows, equal=RECIPES)
     comparison.save(folder)
     return comparison
 

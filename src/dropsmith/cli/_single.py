@@ -12,6 +12,7 @@ from dropsmith.cli._values import (
     folder_of,
     numbers,
     plan_at,
+    rules_of,
     setting_of,
     start_of,
 )
@@ -46,11 +47,13 @@ def setup_of(
     start: Path | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
+    equal: str = "views",
+    patience: int | None = None,
 ) -> "Setup":
     """The setup of a run, equal to that of a comparison with these options."""
     from dataclasses import replace
 
-    from dropsmith.compare import Design, pick
+    from dropsmith.compare import PATIENCE, Design, pick
 
     task_of_name = find(task, data, model, data_options)
     name = pick([method], task_of_name)[-1]
@@ -68,6 +71,8 @@ def setup_of(
         samples=samples,
         samples_without=without,
         start=start_of(start),
+        equal=rules_of(equal, patience, several=False)[0],
+        patience=patience or PATIENCE,
     )
     setup = design.setup(name, setting_of(name, numbers(settings or [])), seed)
     final_plan = setup.plan if plan is None else plan_at(plan)
@@ -93,6 +98,8 @@ def setup_of_run(
     precision: str,
     samples: int = 0,
     without: "tuple[Kind, ...]" = (),
+    equal: str = "views",
+    patience: int | None = None,
 ) -> "Setup":
     """The setup of the run of a task with a method, or of a recipe.
 
@@ -118,6 +125,8 @@ def setup_of_run(
             "--batch-size": batch_size,
             "--learning-rate": learning_rate,
             "--budget": budget != FULL,
+            "--equal": equal != "views",
+            "--patience": patience,
         }
         return recipe_setup(task, preset, fixed_options=fixed_options, **options)
     if preset is not None:
@@ -130,6 +139,8 @@ def setup_of_run(
         batch_size=batch_size,
         learning_rate=learning_rate,
         model=model,
+        equal=equal,
+        patience=patience,
         **options,
     )
 

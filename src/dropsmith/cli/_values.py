@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dropsmith.errors import DataError, PlanError, TaskError, did_you_mean, excerpt
 
 if TYPE_CHECKING:
-    from dropsmith.compare import Setting
+    from dropsmith.compare import Rule, Setting
     from dropsmith.plans import Kind, Plan
     from dropsmith.tasks import Budget, Data, DataOptions, Task
     from dropsmith.train import Start
@@ -64,6 +64,23 @@ def budget_of(
     length, examples = _length_of(task, name, limit, data)
     changes = {"batch_size": batch_size, "learning_rate": learning_rate}
     return replace(length, **{k: v for k, v in changes.items() if v is not None}), examples
+
+
+def rules_of(equal: str, patience: int | None, *, several: bool = True) -> "list[Rule]":
+    """The budget rules of `--equal`: one, or of `both` those of views and of updates."""
+    from dropsmith.compare import RULES
+
+    names = (*RULES, "both") if several else RULES
+    if equal not in names:
+        raise TaskError(
+            f"--equal is one of {', '.join(names)}, got {equal[:60]!r}" + did_you_mean(equal, names)
+        )
+    if patience is not None and equal != "converged":
+        raise TaskError(
+            f"--patience {patience} is for runs to convergence, and the budget rule is {equal}\n"
+            "  add --equal converged, or leave --patience out"
+        )
+    return ["views", "updates"] if equal == "both" else [rule for rule in RULES if rule == equal]
 
 
 def _length_of(

@@ -1,7 +1,8 @@
 """`dropsmith compare`: a comparison of methods on a task."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +19,7 @@ from dropsmith.cli._options import (
     ModelName,
     NoiseFreeKinds,
     Out,
+    Patience,
     Precision,
     SampleCount,
     StartFrom,
@@ -34,6 +36,7 @@ from dropsmith.cli._values import (
     kinds,
     named_plans,
     rates_of,
+    rules_of,
     start_of,
 )
 from dropsmith.errors import TaskError
@@ -57,6 +60,17 @@ With = Annotated[
     ),
 ]
 Seeds = Annotated[int, typer.Option("--seeds", help="The number of seeds that are reported.")]
+EqualRules = Annotated[
+    str,
+    typer.Option(
+        "--equal",
+        metavar="views|updates|converged|both",
+        help="What all methods have equally much of. views: example-views, so a method of two "
+        "passes makes half as many steps. updates: steps of the optimiser, so a method of two "
+        "passes costs twice as much. converged: each run ends when validation has stopped "
+        "improving. both: views and updates, each in a folder of its own.",
+    ),
+]
 Trials = Annotated[
     int | None,
     typer.Option(
@@ -114,6 +128,8 @@ def compare(
     budget: BudgetName = "full",
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
+    equal: EqualRules = "views",
+    patience: Patience = None,
     trials: Trials = None,
     rates: Rates = None,
     tuning_seeds: TuningSeeds = 1,
@@ -136,20 +152,24 @@ def compare(
 ) -> None:
     """Compare methods with equal budgets, and write records and a page.
 
-    Every method has equally many forward passes over examples. Each tries equally many settings on
-    validation examples, with seeds that are not reported; the table then has the scores on the test
-    set over new seeds. With a method that has a consistency term, the two-sample control is added:
-    the same passes without that term. Runs that are on disk are not trained again, so the same
-    command continues an interrupted comparison. The last paragraph says which method to use, how
-    sure that is, what it costs, and the command that trains its model.
+    Every method has equally many forward passes over examples; with --equal updates every method
+    makes equally many steps, with --equal converged it is trained until it converges, and --equal
+    both makes the first two comparisons, which share the runs that are the same. Each method tries
+    equally many settings on validation examples, with seeds that are not reported; the table then
+    has the scores on the test set over new seeds. With a method that has a consistency term, the
+    two-sample control is added: the same passes without that term. Runs that are on disk are not
+    trained again, so the same command continues an interrupted comparison. The last paragraph says
+    which method to use, how sure that is, what it costs, and the command that trains its model.
 
     Recipes of one task, separated by commas, are compared as they are, without tuning.
 
     Example: dropsmith compare digits --with none,dropout,fraternal,r-drop --seeds 5
 
+    Example: dropsmith compare digits --with dropout,r-drop --equal both
+
     Example: dropsmith compare sst2/bert-base,sst2/bert-base-r-drop --data DIR --seeds 3
     """
-    from dropsmith.compare import Design, check, pick, usual
+    from dropsmith.compare import PATIENCE, Comparison, Design, check, pick, share_runs, usual
     from dropsmith.report import Place
     from dropsmith.tasks import TASKS
     from dropsmith.user_code import is_reference
@@ -173,6 +193,8 @@ def compare(
                 "--budget": budget != "full",
                 "--batch-size": batch_size,
                 "--learning-rate": learning_rate,
+                "--equal": equal != "views",
+                "--patience": patience,
                 "--trials": trials,
                 "--rates": rates,
                 "--tuning-seeds": tuning_seeds != 1,
@@ -190,7 +212,7 @@ def compare(
         recipe_run = groups[0][0]
         recipe_data = None if recipe_run.data is None else Path(recipe_run.data)
         place = Place(data=recipe_data, folder=folder, data_options=recipe_run.data_options)
-        _finish(comparison, folder, with_recipes(place, comparison), recipe_run.model, as_json)
+        _finish({folder: comparison}, with_recipes(place, comparison), recipe_run.model, as_json)
         return
     if preset is not None:
         raise TaskError(f"--preset belongs to recipes, and {task} is a task\n  {LIST}")
@@ -201,6 +223,7 @@ def compare(
     names = usual(comparison_task) if with_ is None else tuple(with_.split(","))
     plans_by_name = named_plans(plans or [])
     rate_values = rates_of(rates)
+    rules = rules_of(equal, patience)
     design = Design(
         task=comparison_task,
         methods=(*pick(names, comparison_task), *(name for name, _ in plans_by_name)),
@@ -218,27 +241,52 @@ def compare(
         samples_of=tuple(samples_of.split(",")) if samples_of else (),
         plans=plans_by_name,
         start=start_of(start),
+        equal=rules[0],
+        patience=patience or PATIENCE,
     )
     check(design)
     print_data(comparison_task, comparison_task.load(data, examples), data, as_json)
     folder = folder_of(out, task)
     is_path = task not in TASKS and not is_reference(comparison_task.name)
     data_place = data or (Path(task) if is_path else None)
-    comparison = _run(design, folder, processes, again)
+    folders = [folder] if len(rules) == 1 else [folder / rule for rule in rules]
+    comparisons: dict[Path, Comparison] = {}
+    for rule, place_of_rule in zip(rules, folders, strict=True):
+        for other, comparison in comparisons.items():
+            if not again:
+                share_runs(comparison, other, place_of_rule)
+        comparisons[place_of_rule] = _run(
+            replace(design, equal=rule), place_of_rule, processes, again
+        )
     place = Place(data=data_place, folder=folder, data_options=comparison_task.data_options)
-    _finish(comparison, folder, place, model, as_json)
+    _finish(comparisons, place, model, as_json)
 
 
 def _finish(
-    comparison: "Comparison", folder: Path, place: "Place", model: str | None, as_json: bool
+    comparisons: "dict[Path, Comparison]", place: "Place", model: str | None, as_json: bool
 ) -> None:
-    """Write the page, print the tables and the answer, and exit with 1 if a run failed."""
-    from dropsmith.cli._output import show
+    """Write each page, print the tables and the answers, and exit with 1 if a run failed.
+
+    Args:
+        comparisons: by their folders; several are of one design under several budget rules.
+        place: of the first; the folder is each comparison's own.
+        model: the name of the user's own model.
+        as_json: whether to print JSON alone: an object, or one for each budget rule by its name.
+    """
+    from dropsmith.cli._output import as_object, print_json, show
     from dropsmith.report import write_page
 
-    page = write_page(comparison, folder, place.data, model, place.data_options, place)
-    show(comparison, page, as_json, place)
-    if any(row.failed_records for row in comparison.rows):
+    objects: dict[str, Any] = {}
+    for folder, comparison in comparisons.items():
+        where = replace(place, folder=folder)
+        page = write_page(comparison, folder, place.data, model, place.data_options, where)
+        if as_json and len(comparisons) > 1:
+            objects[comparison.equal] = as_object(comparison, page, where)
+        else:
+            show(comparison, page, as_json, where)
+    if objects:
+        print_json(objects)
+    if any(row.failed_records for each in comparisons.values() for row in each.rows):
         raise typer.Exit(1)
 
 

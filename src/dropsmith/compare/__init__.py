@@ -1,6 +1,14 @@
-"""Comparisons of methods with equal seeds, trials, examples and example-views."""
+"""Comparisons of methods with equal seeds, trials, examples and budget rule."""
 
 from dropsmith.compare.answers import Answer, Conclusion, answer
+from dropsmith.compare.budget_rule import (
+    CEILING,
+    PATIENCE,
+    RECIPES,
+    RULES,
+    Rule,
+    budget_by_rule,
+)
 from dropsmith.compare.comparison import FILE, Comparison, Row, Trial
 from dropsmith.compare.constants import (
     COMMONEST,
@@ -24,6 +32,7 @@ from dropsmith.compare.price import Price, clock, prices
 from dropsmith.compare.run_comparison import compare, count
 from dropsmith.compare.runs import Job, Watch, make_record, run
 from dropsmith.compare.settable_numbers import MethodNumber, method_numbers
+from dropsmith.compare.shared_runs import share_runs
 from dropsmith.compare.statistics import (
     ENOUGH_FOR_INTERVAL,
     ENOUGH_FOR_P,
@@ -45,6 +54,7 @@ from dropsmith.compare.user_methods import try_objective
 from dropsmith.compare.verdicts import SIGNIFICANT, Verdict, more_is_better, verdict
 
 __all__ = [
+    "CEILING",
     "COMMONEST",
     "CONTROL",
     "ENOUGH_FOR_INTERVAL",
@@ -54,6 +64,9 @@ __all__ = [
     "METHODS",
     "METRIC_SETS",
     "PAIRED_NOISE",
+    "PATIENCE",
+    "RECIPES",
+    "RULES",
     "SIGNIFICANT",
     "TUNING_SEED",
     "Answer",
@@ -68,6 +81,7 @@ __all__ = [
     "MethodNumber",
     "Price",
     "Row",
+    "Rule",
     "SampleAverage",
     "Setting",
     "Spread",
@@ -75,6 +89,7 @@ __all__ = [
     "Verdict",
     "Watch",
     "answer",
+    "budget_by_rule",
     "check",
     "check_plans",
     "clock",
@@ -99,6 +114,7 @@ __all__ = [
     "run",
     "sample_averages",
     "setup_id",
+    "share_runs",
     "spell_setting",
     "stored_record",
     "summarise",

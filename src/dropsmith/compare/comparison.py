@@ -85,10 +85,16 @@ class Comparison:
     """Methods against each other on one task, in the order they are shown.
 
     It is stored as a small file of settings and record ids beside the records themselves.
+
+    Args:
+        task: the name of the task.
+        rows: the methods.
+        equal: the budget rule, one of `RULES`, or `recipes` where each row has a recipe's budget.
     """
 
     task: str
     rows: tuple[Row, ...]
+    equal: str = "views"
 
     @property
     def baseline(self) -> str:
@@ -112,6 +118,8 @@ class Comparison:
             "format": FORMAT,
             "version": VERSION,
             "task": self.task,
+            # Comparisons that were made before there was a choice keep their files.
+            **({"equal": self.equal} if self.equal != "views" else {}),
             "rows": [_row_to_json(row) for row in self.rows],
         }
 
@@ -138,7 +146,11 @@ class Comparison:
             values = check_comparison(read_json(path))
         except (OSError, DataError) as error:
             raise DataError(f"cannot read a comparison from {path}\n  {error}") from None
-        return cls(task=values["task"], rows=tuple(_row(row, folder) for row in values["rows"]))
+        return cls(
+            task=values["task"],
+            rows=tuple(_row(row, folder) for row in values["rows"]),
+            equal=values.get("equal", "views"),
+        )
 
 
 def _row_to_json(row: Row) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A comparison in JSON: the settings of its methods, and the ids of their records."""
 
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from annotated_types import MinLen
 from typing_extensions import TypedDict
@@ -38,6 +38,7 @@ class StoredComparison(TypedDict):
     format: str
     version: Count
     task: str
+    equal: NotRequired[Literal["views", "updates", "converged", "recipes"]]
     rows: Annotated[list[StoredRow], MinLen(1)]
 
 

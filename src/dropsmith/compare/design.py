@@ -7,6 +7,7 @@ from typing import cast
 
 import torch
 
+from dropsmith.compare.budget_rule import PATIENCE, Rule, budget_by_rule, check_rule
 from dropsmith.compare.comparison import Trial
 from dropsmith.compare.method import PLAN, Method, Setting
 from dropsmith.compare.method_names import find_method, full, is_method
@@ -29,7 +30,7 @@ reported seeds count up from zero."""
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """The design of a comparison: the same seeds, trials, examples and example-views for all.
+    """The design of a comparison: the same seeds, trials, examples and budget rule for all.
 
     Args:
         task: the task itself.
@@ -51,6 +52,8 @@ class Design:
         plans_seen: the number of tuning seeds by which several plans of a name were chosen
             before. They are tried on those after, where none has been lucky yet.
         start: weights that every run begins with, trials too; None for those that its seed draws.
+        equal: the budget rule: `views`, `updates` or `converged`; see `budget_by_rule`.
+        patience: of runs to convergence, in evaluations.
     """
 
     task: Task
@@ -70,6 +73,8 @@ class Design:
     plans: tuple[tuple[str, Plan | tuple[Plan, ...]], ...] = ()
     plans_seen: int = 0
     start: Start | None = None
+    equal: Rule = "views"
+    patience: int = PATIENCE
 
     def __post_init__(self) -> None:
         check_type("task", self.task, Task, "a task, such as find_task('digits')")
@@ -79,6 +84,7 @@ class Design:
         check_type("rates", self.rates, tuple, "a tuple of numbers")
         check_whole("seeds", self.seeds, 1, TaskError, TUNING_SEED - 1)
         check_whole("tuning_seeds", self.tuning_seeds, 1, TaskError, TUNING_SEED)
+        check_rule(self.equal, self.patience)
         check_whole("plans_seen", self.plans_seen, 0, TaskError)
         for rate in self.rates:
             check_number("a rate", rate, TaskError, most=1)
@@ -205,7 +211,9 @@ class Design:
             method=method,
             plan=plan,
             objective=row.goal(setting, self.task.kind),
-            budget=row.budget(self.budget, setting),
+            budget=budget_by_rule(
+                row.budget(self.budget, setting), self.equal, row.views, self.patience
+            ),
             seed=seed,
             data=self.data,
             model=self.model,

@@ -61,6 +61,7 @@ def _comparison(design: Design, runs: "_Runs") -> Comparison:
     )
     return Comparison(
         task=plain_name(design.task.name),
+        equal=design.equal,
         rows=tuple(
             Row(method=method, trials=row_trials, setting=setting, records=tuple(row_records))
             for method, row_trials, setting, row_records in zip(

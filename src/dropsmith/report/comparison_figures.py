@@ -1,6 +1,6 @@
 """Figures of a comparison: differences with their intervals and seeds, and the cost of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,8 @@ from dropsmith.compare import (
     Difference,
     Line,
     Verdict,
+    clock,
+    mean,
     metrics,
     more_is_better,
     summarise,
@@ -134,6 +136,70 @@ def cost_figure(comparison: Comparison, width: float = WIDE) -> "Figure | None":
             panel.set_yticks(range(len(names)), names)
             panel.invert_yaxis()
     return figure
+
+
+COSTS = {"processor_seconds": "processor time", "seconds": "time"}
+"""The costs of a run, by the clock that measured them."""
+
+
+def frontier_figure(comparison: Comparison, width: float = WIDE) -> "Figure | None":
+    """The main score of each method against what a run costs, and the frontier.
+
+    On the frontier are the methods that no other beats which costs no more. None where fewer than
+    two methods have scores and costs.
+    """
+    name, by = metrics(comparison)[0], clock(comparison)
+    points = {
+        row.method: (
+            mean(run.cost[by] for run in row.finished_records),
+            METRICS[name].scale * mean(row.scores(name).values()),
+        )
+        for row in comparison.rows
+        if row.finished_records and all(by in run.cost for run in row.finished_records)
+    }
+    if len(points) < 2:
+        return None
+    best = frontier(points, more_is_better(name))
+    with drawing():
+        figure = blank(width, 3.4)
+        panel = figure.subplots()
+        panel.grid(visible=True, linewidth=0.6)
+        panel.plot(*zip(*(points[m] for m in best), strict=True), color=QUIET, linewidth=1.2)
+        for method, (cost, score) in points.items():
+            colour = BLUE if method in best else INK
+            (mark,) = panel.plot([cost], [score], "o", color=colour, markersize=7, zorder=3)
+            value = f"{METRICS[name].value(score / METRICS[name].scale)}"
+            tip(mark, f"{picture_name(method)}: {value}, {seconds(cost)}")
+            panel.annotate(
+                picture_name(method, 16),
+                (cost, score),
+                xytext=(6, 5),
+                textcoords="offset points",
+                fontsize=SMALL,
+                color=INK,
+            )
+        panel.margins(0.15)
+        panel.set_xlabel(f"{COSTS[by]} of a run in seconds, mean over seeds")
+        panel.set_ylabel(METRICS[name].head)
+    return figure
+
+
+def frontier(points: Mapping[str, tuple[float, float]], more: bool) -> list[str]:
+    """The names of the points that none beats at the same cost or less, by cost.
+
+    >>> frontier({"a": (1, 0.5), "b": (2, 0.4), "c": (3, 0.7)}, more=True)
+    ['a', 'c']
+
+    Args:
+        points: cost and score by name.
+        more: whether a higher score is better.
+    """
+    sign = -1 if more else 1
+    names: list[str] = []
+    for name in sorted(points, key=lambda name: (points[name][0], sign * points[name][1])):
+        if not names or sign * points[name][1] < sign * points[names[-1]][1]:
+            names.append(name)
+    return names
 
 
 def _bars(panel: Any, values: list[float], labels: list[str], colour: str) -> None:

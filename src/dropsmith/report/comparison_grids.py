@@ -18,6 +18,7 @@ from dropsmith.compare import (
     summarise,
 )
 from dropsmith.record import validation_loss, validation_loss_name
+from dropsmith.report.budget_words import rule_sentence, rule_words
 from dropsmith.report.cells import Cell, Grid, difference, score_cell, setting_cell, short
 from dropsmith.report.numbers import LOSSES, METRICS, megabytes, seconds, seeds
 
@@ -29,7 +30,8 @@ def main_grid(comparison: Comparison) -> Grid:
     heads += [f"Δ {short(name)} to {comparison.baseline}" for name in names]
     heads.append("a run")
     return Grid(
-        f"{comparison.task}: mean ± standard deviation over {_seeds(lines)}; {DIFFERENCES}"
+        f"{comparison.task}, {rule_words(comparison)}: mean ± standard deviation over "
+        f"{_seeds(lines)}; {DIFFERENCES}"
         + "".join(f"; {name}: {signature}" for name, signature in _signatures(comparison)),
         tuple(heads),
         (*(_main_row(line, names) for line in lines), *_constant_row(comparison, names)),
@@ -69,7 +71,8 @@ def details_grid(comparison: Comparison) -> Grid | None:
     if not names:
         return None
     return Grid(
-        f"{comparison.task}: other scores on the test set, mean ± standard deviation over seeds",
+        f"{comparison.task}, {rule_words(comparison)}: other scores on the test set, mean ± "
+        "standard deviation over seeds",
         ("method", *(METRICS[name].head for name in names)),
         tuple(
             (
@@ -112,8 +115,8 @@ def control_grid(comparison: Comparison) -> Grid | None:
     if not lines:
         return None
     return Grid(
-        "Effect of the consistency term: difference from two-sample (same passes, no consistency "
-        f"loss); {DIFFERENCES}",
+        f"Effect of the consistency term, {rule_words(comparison)}: difference from two-sample "
+        f"(same passes, no consistency loss); {DIFFERENCES}",
         ("method", *(f"Δ {short(name)} to two-sample" for name in names)),
         tuple(
             (Cell(line.method), *(difference(name, line.to_control.get(name)) for name in names))
@@ -158,7 +161,8 @@ def sampled_grid(comparison: Comparison) -> Grid | None:
     heads += [f"Δ {short(name)} to one pass" for name in names]
     without = " and ".join(lines[0].without)
     return Grid(
-        f"Monte-Carlo dropout: the mean of {lines[0].samples} noisy passes over the test set, "
+        f"Monte-Carlo dropout, {rule_words(comparison)}: the mean of {lines[0].samples} noisy "
+        "passes over the test set, "
         + (f"with no noise on {without}, " if without else "")
         + f"against one pass of the same weights without noise; {DIFFERENCES}",
         ("method", *heads),
@@ -234,15 +238,9 @@ def price_grid(comparison: Comparison) -> Grid | None:
     base = comparison.baseline
     heads = ["method", f"a step ÷ {base}", "steps", "a run"]
     heads += [f"Δ {short(name)} to {to}" for to in (base, "full") for name in names]
-    views = mean(
-        run.cost["example_views"]
-        for row in comparison.rows
-        for run in row.finished_records
-        if "example_views" in run.cost
-    )
     return Grid(
-        f"{comparison.task}: costs and gains of methods that make fewer second views, at "
-        f"{views:,.0f} example-views a run; full is the same method with all of them. Ratios are "
+        f"{comparison.task}: costs and gains of methods that make fewer second views, "
+        f"{rule_sentence(comparison)}; full is the same method with all of them. Ratios are "
         f"of {_CLOCKS[clock(comparison)]} over as many rows, medians over seeds; {DIFFERENCES}",
         tuple(heads),
         tuple(_price_row(line, names) for line in lines),

@@ -7,6 +7,7 @@ from dropsmith.compare import Comparison, Row, is_method, known_method
 from dropsmith.record import Record
 from dropsmith.report import pictures
 from dropsmith.report.answer_paragraph import answer_text
+from dropsmith.report.budget_words import rule_sentence
 from dropsmith.report.comparison_grids import (
     control_grid,
     details_grid,
@@ -117,6 +118,7 @@ def _sections(
         section(
             "bill",
             "Costs",
+            pictures.frontier(comparison),
             pictures.costs(comparison),
             table(price_grid(comparison), "costs"),
         ),
@@ -145,9 +147,6 @@ def _gallery(
 
 def _lead(comparison: Comparison, record: Record) -> str:
     seeds, trials = len(comparison.rows[0].records), trials_of(comparison)
-    views = next(
-        (r.cost["example_views"] for r in comparison.records if "example_views" in r.cost), 0
-    )
     tuning = (
         f"Each method's setting is the best of {len(trials)} on validation, tried with "
         f"{_seeds(len(trials[0].records))} not reported"
@@ -158,7 +157,7 @@ def _lead(comparison: Comparison, record: Record) -> str:
     first = "" if weights is None else f" Every run began from {weights}."
     return (
         f"{len(comparison.rows)} methods, {seeds} seed{'s' if seeds > 1 else ''} each, "
-        f"{views:,.0f} example-views a run for every method. {tuning}; the numbers are from the "
+        f"{rule_sentence(comparison)}. {tuning}; the numbers are from the "
         f"test set.{first} Data: {record.environment.get('data_source', comparison.task)}."
     )
 

@@ -60,8 +60,8 @@ def run_curves(records: Sequence[Record]) -> dict[str, list[Curve]]:
 def curves_figure(comparison: Comparison, width: float = WIDE) -> "Figure | None":
     """Each method's mean validation loss with the range over seeds, on the baseline's in grey.
 
-    The horizontal axis counts example-views, forward and backward, which all methods have equally
-    many of; None where no run was evaluated more than once.
+    The horizontal axis counts example-views, forward and backward; None where no run was evaluated
+    more than once.
     """
     curves = comparison_curves(comparison)
     base, loss = curves.get(comparison.baseline), LOSSES[loss_of(comparison)]

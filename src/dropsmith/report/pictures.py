@@ -5,11 +5,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropsmith.compare import METHODS, Comparison, find_method, full, metrics
+from dropsmith.compare import METHODS, Comparison, clock, find_method, full, metrics
 from dropsmith.errors import DataError, DropsmithError
 from dropsmith.plans import Plan
 from dropsmith.record import Record
-from dropsmith.report.comparison_figures import PANELS, cost_figure, forest_figure
+from dropsmith.report.comparison_figures import (
+    COSTS,
+    PANELS,
+    cost_figure,
+    forest_figure,
+    frontier_figure,
+)
 from dropsmith.report.curves import (
     Curve,
     comparison_curves,
@@ -56,10 +62,18 @@ def curves(comparison: Comparison) -> str:
         "curves",
         partial(curves_figure, comparison),
         "Validation loss by example-views for each method.",
-        "Mean validation loss and its range over seeds, by example-views: all methods have equally "
-        f"many, so a method of two views makes half as many steps. Dashed: {comparison.baseline}."
+        "Mean validation loss and its range over seeds, by example-views"
+        f"{_CURVE_WORDS[comparison.equal]}. Dashed: {comparison.baseline}."
         + _clipping(list(by_method.values())),
     )
+
+
+_CURVE_WORDS = {
+    "views": ": all methods have equally many, so a method of two views makes half as many steps",
+    "updates": ": all methods make equally many steps, so a method of two views has twice as many",
+    "converged": ": each run ends where it has converged",
+    "recipes": "",
+}
 
 
 def run_curves(records: Sequence[Record], name: str = "curves") -> str:
@@ -86,6 +100,18 @@ def _clipping(curves: Sequence[Curve]) -> str:
     if not is_clipped(curves):
         return ""
     return " Values above the upper edge, most of them at the start of a run, are cut off."
+
+
+def frontier(comparison: Comparison) -> str:
+    """The main score of each method against the cost of a run."""
+    score, cost = METRICS[metrics(comparison)[0]].label, COSTS[clock(comparison)]
+    return picture(
+        "frontier",
+        partial(frontier_figure, comparison),
+        f"Mean {score} of each method against its {cost} of a run. The numbers are in the tables.",
+        f"Mean {score} and the mean {cost} of a run. No method on the line is beaten by another "
+        "that costs no more.",
+    )
 
 
 def costs(comparison: Comparison) -> str:

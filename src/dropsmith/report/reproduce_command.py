@@ -6,7 +6,17 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from dropsmith.compare import Comparison, Row, Trial, is_method, known_method, sample_averages
+from dropsmith.compare import (
+    CEILING,
+    PATIENCE,
+    RECIPES,
+    Comparison,
+    Row,
+    Trial,
+    is_method,
+    known_method,
+    sample_averages,
+)
 from dropsmith.record import Record
 from dropsmith.tasks import NO_OPTIONS, TASKS, USUAL, Bounds, DataOptions
 from dropsmith.user_code import is_reference
@@ -62,7 +72,7 @@ def comparison_command(
         "--rates": _rates(comparison),
         "--tuning-seeds": len(trials[0].records) if trials else None,
         **_run_options(config, comparison.records, place),
-        "--budget": epochs or config["budget"]["epochs"],
+        **_rule_options(comparison, config, epochs),
         "--samples": means[0].samples if means else None,
         "--samples-of": _sampled_methods(comparison),
         "--samples-without": ",".join(means[0].without) or None if means else None,
@@ -94,6 +104,7 @@ def train_command(comparison: Comparison, row: Row, record: Record, place: Place
             for word in ("--set", f"{name}={_number(value)}")
         ]
     options |= {"--seed": config["seed"]} | _run_options(config, comparison.records, place)
+    options |= _rule_options(comparison, config)
     options |= {
         "--samples": config.get("samples"),
         "--samples-without": ",".join(config.get("samples_without", ())) or None,
@@ -105,6 +116,22 @@ def train_command(comparison: Comparison, row: Row, record: Record, place: Place
     words = [*option_words(head), *sets, *option_words(rest)]
     words += place_words(place, usual_folder(config))
     return shlex.join(["dropsmith", "train", task, *words])
+
+
+def _rule_options(
+    comparison: Comparison, config: Mapping[str, Any], epochs: int | None = None
+) -> dict[str, Any]:
+    """The options of the budget rule, and the epochs of which it makes a run."""
+    rule, budget = comparison.equal, config["budget"]
+    if rule == "converged":
+        patience = budget["patience"]
+        return {
+            "--equal": rule,
+            "--patience": None if patience == PATIENCE else patience,
+            "--budget": epochs or budget["epochs"] // CEILING,
+        }
+    equal = {} if rule in ("views", RECIPES) else {"--equal": rule}
+    return equal | {"--budget": epochs or budget["epochs"]}
 
 
 def _recipe_words(

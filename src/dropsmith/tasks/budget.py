@@ -1,24 +1,28 @@
 """The length of a run and the settings of its steps, as one value."""
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Literal, get_args
 
-from dropsmith.errors import TaskError
+from dropsmith.errors import TaskError, did_you_mean, excerpt
 from dropsmith.numbers import check_number, check_whole
 from dropsmith.tasks.learning_rates import Cosine, Schedule
 from dropsmith.tasks.optimisers import AdamW, Optimiser, to_json
 
 _ADAMW, _COSINE = AdamW(), Cosine()
-_OPTIONAL_FIELDS = ("optimiser", "schedule", "window", "varying", "reset")
+_OPTIONAL_FIELDS = ("optimiser", "schedule", "window", "varying", "reset", "equal")
+
+Equal = Literal["views", "updates"]
+"""What a method of several views has as many of as a method of one view: example-views, that is
+forward and backward passes over examples, or updates, that is steps of the optimiser."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """The length of a run in example-views, so that methods can be compared, and its steps.
+    """The length of a run, so that methods can be compared, and the settings of its steps.
 
     Args:
-        epochs: passes over the training examples of a one-view method; a two-view method makes
-            half as many, so that both see the same number of example-views.
+        epochs: passes over the training examples of a one-view method. A two-view method makes
+            half as many where example-views are equal, and as many where updates are.
         batch_size: examples a step sees, or all of them where there are fewer.
         learning_rate: the optimiser's, at the top of its schedule.
         weight_decay: the optimiser's.
@@ -34,6 +38,8 @@ class Budget:
         varying: whether the lengths of windows are drawn around that: see `tasks.Stream`.
         reset: the chance that a window in the middle of a text begins without the state of the one
             before it, as in the code of Zolna et al. (2018), where it is 0.01.
+        equal: `views`: a method of several views has as many example-views as one of one view,
+            and fewer steps; `updates`: it has as many steps, and more example-views.
     """
 
     epochs: int
@@ -48,6 +54,7 @@ class Budget:
     window: int | None = None
     varying: bool = False
     reset: float = 0.0
+    equal: Equal = "views"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -61,9 +68,14 @@ class Budget:
             check_number(name, getattr(self, name), TaskError, most=1)
         if self.clip is not None:
             check_number("clip", self.clip, TaskError)
+        if self.equal not in (choices := get_args(Equal)):
+            raise TaskError(
+                f"equal is {' or '.join(choices)}, got {excerpt(self.equal)}"
+                + did_you_mean(str(self.equal), choices)
+            )
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values for a record: without optimiser, schedule and windows where usual.
+        """JSON values for a record: without what is optional where it is usual.
 
         >>> "optimiser" in Budget(epochs=1, batch_size=1, learning_rate=1.0).to_json()
         False

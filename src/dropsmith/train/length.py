@@ -14,10 +14,13 @@ class Length:
 
     Args:
         views: the example-views after 0, 1, 2, … steps.
-        examples: the number of training examples, which are one epoch of example-views.
+        counted: those that the budget counts: all of them, or those of each step's first view
+            where the budget has equal updates.
+        examples: the number of training examples, which are one epoch of what is counted.
     """
 
     views: tuple[int, ...]
+    counted: tuple[int, ...]
     examples: int
 
     @classmethod
@@ -26,7 +29,8 @@ class Length:
 
         A step of n views of B examples counts B for the first view and
         `objective.batch_fraction` × B for each of the others, so a
-        two-view method makes half the steps of a one-view method.
+        two-view method makes half the steps of a one-view method. Where the budget has equal
+        updates, only the first view counts, and both make as many steps.
 
         >>> import torch
         >>> from dropsmith.objectives import TaskLoss, TwoSample
@@ -37,15 +41,17 @@ class Length:
         (7, 4)
         """
         examples_at = partial(train.count_examples, seed=seed, batch_size=budget.batch_size)
-        views = [0]
-        while views[-1] < budget.epochs * len(train):
+        views, counted = [0], [0]
+        while counted[-1] < budget.epochs * len(train):
             step = len(views)
             further_views = objective.views_at(step) - 1
             further_examples = (
                 examples_at(step, share=objective.batch_fraction) if further_views else 0
             )
-            views.append(views[-1] + examples_at(step) + further_examples * further_views)
-        return cls(tuple(views), len(train))
+            first, further = examples_at(step), further_examples * further_views
+            views.append(views[-1] + first + further)
+            counted.append(counted[-1] + first + (further if budget.equal == "views" else 0))
+        return cls(tuple(views), tuple(counted), len(train))
 
     @property
     def steps(self) -> int:
@@ -53,12 +59,12 @@ class Length:
         return len(self.views) - 1
 
     def epoch(self, step: int) -> float:
-        """The epochs of example-views after a step."""
-        return self.views[step] / self.examples
+        """The epochs, of what is counted, that are done after a step."""
+        return self.counted[step] / self.examples
 
     def evaluates(self, step: int) -> bool:
-        """True if a step ends an epoch of example-views, or the run."""
-        before, after = self.views[step - 1], self.views[step]
+        """True if a step ends an epoch, or the run."""
+        before, after = self.counted[step - 1], self.counted[step]
         return step == self.steps or before // self.examples < after // self.examples
 
 
