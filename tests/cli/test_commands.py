@@ -492,3 +492,41 @@ def test_trackers_are_named_to_the_process_that_trains(run, monkeypatch):
         run(line)
     assert seen[0].keywords == {"trackers": ("tensorboard", "mlflow")}
     assert seen[1] is None
+
+
+@pytest.mark.slow
+def test_both_budget_rules_are_compared_and_share_the_runs_that_are_the_same(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    line = "compare digits --with dropout,r-drop --seeds 3 --trials 1 --budget 1 --limit 60"
+    code, out, err = run(f"{line} --equal both --out both --json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert list(found) == ["views", "updates"]
+    methods = {rule: [m["records"] for m in found[rule]["methods"]] for rule in found}
+    same = [a == b for a, b in zip(methods["views"], methods["updates"], strict=True)]
+    assert same == [True, False, False]
+    assert "3 of 9 runs were read from disk" in err
+    for name in found:
+        assert Path(found[name]["page"]).is_file(), found[name]["page"]
+    train = "train digits --with r-drop --budget 1 --limit 60 --equal updates"
+    code, out, err = run(f"{train} --out both/updates")
+    assert code == 0, err
+    assert "1 of 1 runs were read from disk" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--equal updatse", "did you mean 'updates'"),
+        ("--patience 3", "--patience 3 is for runs to convergence"),
+        ("--equal both --patience 3", "add --equal converged, or leave --patience out"),
+        ("--equal converged --patience 0", "--patience"),
+    ],
+)
+@pytest.mark.parametrize("command", ["compare", "train"])
+def test_a_budget_rule_that_is_none_is_refused(run, command, words, message):
+    code, _, err = run(f"{command} digits {words}")
+    assert code != 0
+    assert message in err or (command == "train" and "--equal is one of" in err)

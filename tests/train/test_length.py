@@ -51,6 +51,19 @@ def test_two_views_make_half_the_steps():
     assert Length.of(budget(), TwoSample(), rows(100)).steps == 15
 
 
+@given(st.integers(1, 5), st.integers(1, 40), st.integers(1, 100))
+def test_with_equal_updates_every_method_makes_the_steps_of_one_view(epochs, size, examples):
+    one = Length.of(budget(epochs, size), TaskLoss(), rows(examples))
+    for objective in (TwoSample(), TwoSample(views=3), Every(part=0.5)):
+        length = Length.of(budget(epochs, size, equal="updates"), objective, rows(examples))
+        assert length.steps == one.steps
+        for step in range(1, one.steps + 1):
+            assert length.evaluates(step) == one.evaluates(step)
+            assert length.epoch(step) == one.epoch(step)
+    twice = Length.of(budget(epochs, size, equal="updates"), TwoSample(), rows(examples))
+    assert twice.views == tuple(2 * views for views in one.views)
+
+
 def test_a_share_of_the_batch_counts_as_a_share():
     length = Length.of(budget(), Every(every=1, part=0.25), rows(100))
     assert length.views[:3] == (0, 13, 26)

@@ -179,7 +179,7 @@ def frontier_figure(comparison: Comparison, width: float = WIDE) -> "Figure | No
                 color=INK,
             )
         panel.margins(0.15)
-        panel.set_xlabel(f"{COSTS[by]} of a run in seconds, mean over seeds")
+        panel.set_xlabel(f"{COSTS[by]} of a run, s")
         panel.set_ylabel(METRICS[name].head)
     return figure
 

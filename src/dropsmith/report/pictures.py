@@ -109,8 +109,8 @@ def frontier(comparison: Comparison) -> str:
         "frontier",
         partial(frontier_figure, comparison),
         f"Mean {score} of each method against its {cost} of a run. The numbers are in the tables.",
-        f"Mean {score} and the mean {cost} of a run. No method on the line is beaten by another "
-        "that costs no more.",
+        f"Mean {score} and mean {cost} of a run. Blue: no other method is better at the same cost "
+        "or less.",
     )
 
 
