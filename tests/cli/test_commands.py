@@ -513,7 +513,7 @@ def test_both_budget_rules_are_compared_and_share_the_runs_that_are_the_same(
     train = "train digits --with r-drop --budget 1 --limit 60 --equal updates"
     code, out, err = run(f"{train} --out both/updates")
     assert code == 0, err
-    assert "1 of 1 runs were read from disk" in err
+    assert "the run was read from disk" in err
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ def test_records_made_before_there_were_optimisers_to_choose_keep_their_ids():
         "window",
         "varying",
         "reset",
+        "equal",
     }
 
 
@@ -34,6 +35,7 @@ def test_windows_are_written_down_where_they_are_not_the_tasks_own():
     assert replace(USUAL, window=70).to_json() == USUAL.to_json() | {"window": 70}
     assert replace(USUAL, varying=True).to_json() == USUAL.to_json() | {"varying": True}
     assert replace(USUAL, reset=0.01).to_json() == USUAL.to_json() | {"reset": 0.01}
+    assert replace(USUAL, equal="updates").to_json() == USUAL.to_json() | {"equal": "updates"}
 
 
 def test_another_optimiser_or_schedule_is_written_down_with_its_settings():
@@ -69,3 +71,9 @@ def test_shares_are_one_at_most(name):
     assert getattr(replace(USUAL, **{name: 1}), name) == 1
     with pytest.raises(TaskError, match=f"{name} must be a finite number from 0 to 1, got 1.01"):
         replace(USUAL, **{name: 1.01})
+
+
+@pytest.mark.parametrize("value", ["update", "", None, 1, "converged"])
+def test_what_is_equal_is_views_or_updates(value):
+    with pytest.raises(TaskError, match="equal is views or updates, got"):
+        replace(USUAL, equal=value)
