@@ -43,7 +43,7 @@ def test_the_comparison_under_the_other_rule_finds_them(views, tmp_path):
     share_runs(comparison, folder, tmp_path)
     trained = []
 
-    def watch(done, total, record, terms):
+    def watch(progress, total, record, terms):
         trained.extend([] if record is None else [record.config["method"]])
 
     other = compare(replace(MADE, equal="updates"), tmp_path, processes=1, watch=watch)
