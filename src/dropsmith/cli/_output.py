@@ -1,5 +1,6 @@
 """The output of a comparison: tables and sentences for people, or one JSON object for machines."""
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,6 @@ def show(comparison: "Comparison", page: Path, as_json: bool, place: "Place | No
 
 def _model_lines(comparison: "Comparison", place: "Place | None") -> list[str]:
     """The folder of the model that the answer names, and how it predicts; none where it is gone."""
-    from dropsmith.cli._next_commands import next_commands
     from dropsmith.compare import answer
 
     record = answer(comparison).record
@@ -153,3 +153,34 @@ def _all_scores(row: "Row") -> dict[str, dict[str, Any]]:
         name for name in (runs[0].scores if runs else ()) if all(name in r.scores for r in runs)
     ]
     return {"scores": {name: asdict(Spread.of(list(row.scores(name).values()))) for name in names}}
+
+
+_NEW_EXAMPLES = {"pictures": "PICTURES"}
+"""The placeholder for new examples of a kind; a table for all others."""
+
+
+def next_commands(run: Path) -> list[str]:
+    """The lines about predicting new examples with the model in a run's folder.
+
+    None for a folder of an earlier version.
+    """
+    from dropsmith.errors import DataError
+    from dropsmith.files import read_json
+    from dropsmith.run_folder import PREPROCESSING, RunDescription, describes_run
+
+    if not describes_run(run):
+        return []
+    place = shlex.quote(str(run))
+    try:
+        model = RunDescription.load(run).model
+        steps: Any = read_json(run / PREPROCESSING) if (run / PREPROCESSING).exists() else None
+    except (OSError, DataError):  # `load` reports the error
+        return []
+    if steps is None:
+        return [f"To predict with it in Python: dropsmith.load({str(run)!r})"]
+    new = _NEW_EXAMPLES.get(steps.get("kind"), "new.csv")
+    own = f" --model {model['function']}" if model["source"] == "function" else ""
+    return [
+        "To predict new examples:",
+        f"  dropsmith predict {place} {new} --out predictions.csv{own}",
+    ]

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from dropsmith.cli._data_options import print_data
-from dropsmith.cli._next_commands import next_commands
 from dropsmith.cli._options import (
     Again,
     Allow,
@@ -31,7 +30,7 @@ from dropsmith.cli._options import (
     TaskName,
     Trackers,
 )
-from dropsmith.cli._output import print_json
+from dropsmith.cli._output import next_commands, print_json
 from dropsmith.cli._recipe import PresetName
 from dropsmith.cli._single import (
     FULL,

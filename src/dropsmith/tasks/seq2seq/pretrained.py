@@ -24,7 +24,6 @@ from dropsmith.tasks.data.file_cache import cached_by_files
 from dropsmith.tasks.data.selection import PARTS, check_limit
 from dropsmith.tasks.generation import GenerationScores
 from dropsmith.tasks.learning_rates import Linear
-from dropsmith.tasks.seq2seq.pair_lengths import pair_length_note
 from dropsmith.tasks.seq2seq.seq2seq_task import (
     Pair,
     Reader,
@@ -32,7 +31,7 @@ from dropsmith.tasks.seq2seq.seq2seq_task import (
     beam_search_scores,
     pairs_of,
 )
-from dropsmith.tasks.seq2seq.sequences import Sequences, pad_rows
+from dropsmith.tasks.seq2seq.sequences import Sequences, pad_rows, pair_length_note
 from dropsmith.tasks.task import Data, Task
 from dropsmith.tasks.text.token_preprocessing import kept_tokens, tokeniser_of
 from dropsmith.terms import Loss

@@ -20,8 +20,7 @@ from dropsmith.tasks.data.file_cache import cached_by_files
 from dropsmith.tasks.data.part import Part
 from dropsmith.tasks.data.selection import NO_LIMIT, PARTS, apply_limit, check_limit
 from dropsmith.tasks.generation import GenerationScores, Scorer
-from dropsmith.tasks.seq2seq.pair_lengths import pair_length_note
-from dropsmith.tasks.seq2seq.sequences import Sequences
+from dropsmith.tasks.seq2seq.sequences import Sequences, pair_length_note
 from dropsmith.tasks.seq2seq.subwords import Subwords, text_of
 from dropsmith.tasks.task import Data, Task, device_of
 from dropsmith.terms import Loss
