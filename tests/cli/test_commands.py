@@ -65,7 +65,7 @@ def test_runs_that_are_on_disk_are_said_to_be_read_and_made_anew_where_that_is_a
     assert "read from disk" not in run(command)[2]
     count = len(made)
     more = run("compare digits --with none,dropout --seeds 3")[2]
-    assert f"{count} of {count + 2} runs were read from disk; to make all anew: --again" in more
+    assert f"{count} of {count + 2} runs were read from disk; to train all again: --again" in more
     assert len(made) == count + 2
     assert "read from disk" not in run(f"{command} --again")[2]
     assert len(made) == 2 * count + 2
@@ -100,7 +100,7 @@ def changed_model(monkeypatch, tmp_path):
 def test_a_changed_model_never_returns_old_numbers(command, changed_model, run):
     line = f"{command} digits --budget 1 --limit 60 --model changed_net:net"
     assert run(line)[0] == 0
-    assert "the run was read from disk; to make it anew: --again" in run(line)[2]
+    assert "the run was read from disk; to train it again: --again" in run(line)[2]
     changed_model("nn.Linear(64, 16)", "nn.Linear(64, 16), nn.Tanh()")
     code, out, err = run(line)
     assert (code, out) == (2, "")

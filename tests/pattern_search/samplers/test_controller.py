@@ -191,10 +191,10 @@ def test_others_who_draw_from_torch_do_not_matter_nor_are_they_disturbed():
         ({"steps": 0}, "steps must be a whole number of at least 1"),
         ({"distinct": -1}, "distinct must be a whole number of at least 0"),
         ({"width": 10}, "multiple of heads, got width=10 and heads=4"),
-        ({"rate": 0.0}, "rate is above 0"),
-        ({"decay": 1.0}, "decay is in"),
+        ({"rate": 0.0}, "rate must be above 0"),
+        ({"decay": 1.0}, "decay must be in"),
         ({"entropy": -0.1}, "entropy must be a finite number of 0 or more"),
-        ({"clip": 0.5}, "clip is 1 or more"),
+        ({"clip": 0.5}, "clip must be 1 or more"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, float], says: str):
