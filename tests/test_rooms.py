@@ -13,8 +13,8 @@ import dropsmith
 
 SOURCE = Path(dropsmith.__file__).parent
 ROOMS = [
-    *("errors", "numbers", "instances", "files", "axes", "transforms", "keys", "strata", "rng"),
-    *("terms", "record", "hub", "user_code"),
+    *("errors", "numbers", "instances", "files", "axes", "transforms", "portable"),
+    *("keys", "strata", "rng", "terms", "record", "hub", "user_code"),
     *(
         "kernels",
         "patterns",
@@ -30,6 +30,7 @@ ROOMS = [
         "prediction",
         "measures",
         "generation",
+        "deployment",
         "sklearn",
         "workers",
         "pattern_search",

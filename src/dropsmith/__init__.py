@@ -48,6 +48,7 @@ from dropsmith.record import Record
 
 if TYPE_CHECKING:
     from dropsmith import sklearn
+    from dropsmith.deployment import export
     from dropsmith.run_folder import load
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
     "__version__",
     "audit",
     "consistent",
+    "export",
     "forecast",
     "generate",
     "likelihood",
@@ -111,11 +113,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`load` and `sklearn`, which bring in all tasks and scikit-learn, when somebody asks."""
+    """`load`, `export` and `sklearn`, which bring in much that few need, when somebody asks."""
     if name == "load":
         from dropsmith.run_folder import load
 
         return load
+    if name == "export":
+        from dropsmith.deployment import export
+
+        return export
     if name == "sklearn":
         return importlib.import_module("dropsmith.sklearn")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,6 +6,8 @@ from dropsmith.errors import AxisError, did_you_mean, excerpt
 
 NAMES = ("batch", "time", "unit", "channel", "height", "width", "head", "gate")
 UNKNOWN = "?"
+VIEW = "view"
+"""The axis of views before all others, where masks of several views are drawn together."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,10 @@ class Axes:
         """The sizes of a mask that is the same along the `shared` axes."""
         held = self.dims(shared)
         return tuple(1 if dim in held else size for dim, size in enumerate(self.sizes))
+
+    def inside_rows(self) -> list[int]:
+        """The dimensions that extend over one row of one view."""
+        return [dim for dim, name in enumerate(self.names) if name not in ("batch", VIEW)]
 
     def _missing(self, word: str) -> AxisError:
         here = " ".join(self.names)

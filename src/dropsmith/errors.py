@@ -53,6 +53,10 @@ class NoNoiseError(NoiseError):
     """Samples were asked for of a model whose noise changes nothing: all would be the same."""
 
 
+class ExportError(DropsmithError, RuntimeError):
+    """A model cannot leave torch with its noise, or a runtime would draw other masks."""
+
+
 class ViewError(DropsmithError, RuntimeError):
     """Several passes over one batch cannot be made, or have the same noise."""
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dropsmith.errors import NoiseError, excerpt
+from dropsmith.portable import call, exporting, shift_right
 from dropsmith.transforms import example_indices, transforms_active
 
 _WORD = 0xFFFFFFFF
@@ -61,6 +62,10 @@ def mix(word: Word) -> Word:
     """Scatter 32 bits so that flipping one of them flips each other one half of the time."""
     if isinstance(word, int):
         return _mix_integer(word)
+    if exporting():
+        word = (word ^ shift_right(word, 16)) * _FIRST
+        word = (word ^ shift_right(word, 15)) * _signed(_SECOND)
+        return word ^ shift_right(word, 16)
     # int32 shifts carry the sign along; the AND makes them the logical shifts of the words above.
     word = word ^ ((word >> 16) & 0xFFFF)
     word = word * _FIRST
@@ -118,6 +123,13 @@ class Key:
             raise NoiseError(f"a seed has 64 bits at most, got {excerpt(seed)}")
         return cls(_GOLDEN, _SALT).fold(seed & _WORD, (seed >> 32) & _WORD)
 
+    @classmethod
+    def of_tensor(cls, seed: Tensor) -> "Key":
+        """The key of a seed that is an int32 tensor, which `of` makes of its number."""
+        # Of a number of 64 bits the upper word repeats the sign of the lower one.
+        upper = torch.where(seed < 0, -1, 0).to(torch.int32)
+        return cls(_GOLDEN, _SALT).fold(seed, upper)
+
     def fold(self, *words: Word) -> "Key":
         """The key that depends on this one and on `words` (32-bit integers or int32 tensors)."""
         if self.strata is not None:
@@ -130,10 +142,9 @@ class Key:
                     break
             else:
                 return _folded(first, second, words)  # pyright: ignore[reportArgumentType]
-        for word in words:
-            first = mix(_xor(first, mix(_add(word, _GOLDEN))))
-            second = mix(_add(second, _xor(first, _SALT)))
-        return Key(first, second)
+        if exporting():
+            return Key(*call(_fold, first, second, *words, types=(torch.int32, torch.int32)))
+        return Key(*_fold(first, second, *words))
 
     @property
     def numbers(self) -> tuple[int, int]:
@@ -166,6 +177,14 @@ def _folded(first: int, second: int, words: tuple[int, ...]) -> Key:
         first = _mix_integer(first ^ _mix_integer((word + _GOLDEN) & _WORD))
         second = _mix_integer((second + (first ^ _SALT)) & _WORD)
     return Key(first, second)
+
+
+def _fold(first: Word, second: Word, *words: Word) -> tuple[Word, Word]:
+    """The bits of the key that depends on one with these and on words."""
+    for word in words:
+        first = mix(_xor(first, mix(_add(word, _GOLDEN))))
+        second = mix(_add(second, _xor(first, _SALT)))
+    return first, second
 
 
 def bits(key: Key, index: Tensor) -> Tensor:

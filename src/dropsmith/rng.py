@@ -1,7 +1,9 @@
 """Draws from a source of random bits: words, coin flips, uniform and normal numbers of a shape."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,20 +12,30 @@ from torch import Tensor
 from dropsmith.errors import NoiseError
 from dropsmith.keys import Key, Strata, Word, Words, draw_in_place, mix, mix_in_place
 from dropsmith.keys import bits as independent_bits
-from dropsmith.strata import stratified_bits
+from dropsmith.portable import (
+    call,
+    exporting,
+    inverse_error_function,
+    is_below,
+    shift_right,
+)
+from dropsmith.strata import Orders, limits, stratified_bits
 from dropsmith.transforms import transforms_active
 
 __all__ = [
     "MOST_UNITS",
     "Key",
     "Source",
+    "StackedSources",
     "Strata",
     "Word",
     "Words",
+    "against",
     "bits",
     "check_unit_count",
     "draw_in_place",
     "keep",
+    "keep_each",
     "mix",
     "mix_in_place",
     "normal",
@@ -48,11 +60,60 @@ class Source:
     key: Key
     step: Word = 0
     device: torch.device = _CPU
-    view: int = 0
+    view: Word = 0
+
+
+class StackedSources(Sequence[Source]):
+    """The sources of views that are stacked in one batch, with tensors for all of them in one key.
+
+    A graph that is exported then has the operations of one draw, whatever the number of views.
+
+    Args:
+        together: one source, whose view, key and strata hold tensors `[views]`. What is drawn from
+            it has an axis of views before all others.
+    """
+
+    def __init__(self, together: Source) -> None:
+        self.together = together
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        key = _changed(self.together.key, lambda word: word[index])
+        return replace(self.together, key=key, view=self._views[index])
+
+    @property
+    def _views(self) -> Tensor:
+        assert isinstance(self.together.view, Tensor)
+        return self.together.view
+
+
+def against(key: Key, axes: int) -> Key:
+    """A key whose words of several views lie along the first of some axes; any other as it is."""
+    return _changed(key, lambda word: word.view(-1, *[1] * axes))
+
+
+def _changed(key: Key, change: Callable[[Tensor], Tensor]) -> Key:
+    """A key of several views, whose words went through `change`; any other as it is."""
+
+    def of_views(word: Word) -> Word:
+        return change(word) if isinstance(word, Tensor) and word.ndim else word
+
+    strata = key.strata
+    if strata is not None:
+        strata = replace(
+            strata, order=_changed(strata.order, change), number=of_views(strata.number)
+        )
+    return Key(of_views(key.first), of_views(key.second), strata)
 
 
 def bits(key: Key, index: Tensor) -> Tensor:
     """Random bits, as int32, for each int32 `index`; in strata where the key has some."""
+    if exporting():
+        return call(_bits, *_parts(key), index, types=(torch.int32,))
     return stratified_bits(key, index) if key.strata else independent_bits(key, index)
 
 
@@ -81,7 +142,16 @@ def _words(key: Key, shape: tuple[int, ...], device: torch.device) -> Tensor:
     if isinstance(key.first, int) and isinstance(key.second, int) and numpy_serves(device):
         draw = _independent if key.strata is None else _stratified
         return torch.from_numpy(draw(key, count).view(np.int32)).view(shape)
-    return bits(key, _numbers(count, device)).view(shape)
+    return bits(*_index(key, shape, device)).view(shape)
+
+
+def _index(key: Key, shape: tuple[int, ...], device: torch.device) -> tuple[Key, Tensor]:
+    """The numbers of the positions of a shape, and a key that broadcasts against them.
+
+    Where the key is of several views, so is the first axis of the shape.
+    """
+    of_views = isinstance(key.first, Tensor) and key.first.ndim
+    return against(key, 1), _numbers(math.prod(shape[1:] if of_views else shape), device)
 
 
 def _numbers(count: int, device: torch.device) -> Tensor:
@@ -129,7 +199,55 @@ def threshold(rate: float | Tensor) -> Word:
 
 def keep(source: Source, shape: tuple[int, ...], rate: float | Tensor) -> Tensor:
     """Booleans that are False with chance `rate`."""
+    if exporting():
+        key, index = _index(source.key.in_transforms(source.device), shape, source.device)
+        return keep_each(key, index, rate).view(shape)
     return ((words(source, shape) >> 1) & 0x7FFFFFFF) >= threshold(rate)
+
+
+def keep_each(key: Key, index: Tensor, rate: float | Tensor) -> Tensor:
+    """Booleans that are False with chance `rate`, one for each int32 `index`."""
+    limit = threshold(rate)
+    if not exporting():
+        return ((bits(key, index) >> 1) & 0x7FFFFFFF) >= limit
+    return call(_keep, *_parts(key), index, limit, types=(torch.bool,))
+
+
+def _parts(key: Key) -> tuple[Word | None, ...]:
+    """The words and numbers of a key; see `_of_parts`."""
+    strata = key.strata
+    if strata is None:
+        return (key.first, key.second, *[None] * 4)
+    order = strata.order
+    return key.first, key.second, order.first, order.second, strata.number, strata.count
+
+
+def _of_parts(
+    first: Word, second: Word, order_first: Any, order_second: Any, number: Any, count: Any
+) -> Key:
+    strata = None if count is None else Strata(Key(order_first, order_second), number, count)
+    return Key(first, second, strata)
+
+
+def _keep(*values: Any) -> Tensor:
+    """`keep_each` of the parts of a key, an index and a limit, in portable lines."""
+    *parts, index, limit = values
+    key = _of_parts(*parts)
+    if key.strata is None or not isinstance(limit, int):
+        return ~is_below(_bits(*parts, index), limit * 2)
+    stratum, place = limits(limit, key.strata.count)
+    strata = Orders.of(key.strata.order, index, key.strata.count).strata(key.strata.number)
+    if not place:
+        return strata >= stratum
+    kept_there = ~is_below(independent_bits(key, index), place)
+    return (strata > stratum) | ((strata == stratum) & kept_there)
+
+
+def _bits(*values: Any) -> Tensor:
+    """`bits` of the parts of a key and an index."""
+    *parts, index = values
+    key = _of_parts(*parts)
+    return stratified_bits(key, index) if key.strata else independent_bits(key, index)
 
 
 def uniform(source: Source, shape: tuple[int, ...]) -> Tensor:
@@ -138,7 +256,12 @@ def uniform(source: Source, shape: tuple[int, ...]) -> Tensor:
 
 
 def _uniform(key: Key, shape: tuple[int, ...], device: torch.device) -> Tensor:
-    return ((_words(key, shape, device) >> 8) & 0xFFFFFF).float().mul_(2.0**-24)
+    return _upper_bits(_words(key, shape, device)).float().mul_(2.0**-24)
+
+
+def _upper_bits(word: Tensor) -> Tensor:
+    """The upper 24 bits of words."""
+    return shift_right(word, 8) if exporting() else (word >> 8) & 0xFFFFFF
 
 
 def normal(source: Source, shape: tuple[int, ...]) -> Tensor:
@@ -150,8 +273,12 @@ def normal(source: Source, shape: tuple[int, ...]) -> Tensor:
     key, device = source.key.in_transforms(source.device), source.device
     if key.strata is not None:
         # The middles of 2**24 cells of (-1, 1), which float32 holds exactly.
-        cells = ((_words(key.fold(1), shape, device) >> 8) & 0xFFFFFF) * 2 + (1 - (1 << 24))
-        return cells.float().mul_(2.0**-24).erfinv_().mul_(math.sqrt(2))
+        cells = _upper_bits(_words(key.fold(1), shape, device)) * 2 + (1 - (1 << 24))
+        middles = cells.float().mul_(2.0**-24)
+        if exporting():
+            inverse = call(inverse_error_function, middles, types=(torch.float32,))
+            return inverse * math.sqrt(2)
+        return middles.erfinv_().mul_(math.sqrt(2))
     radius, angle = _uniform(key.fold(1), shape, device), _uniform(key.fold(2), shape, device)
     angle = angle.mul_(2 * math.pi).cos_()
     return radius.neg_().log1p_().mul_(-2).sqrt_().mul_(angle)

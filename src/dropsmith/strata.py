@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dropsmith.keys import Key, Words, bits, draw_in_place, mix_in_place, more_bits
+from dropsmith.portable import divide_words, exporting, remainder_of_half
 
 _WORD, _HALF = 0xFFFFFFFF, 1 << 31
 LARGEST = 46_337
@@ -64,9 +65,8 @@ class Orders:
         self.count, self.prime = count, prime_from(count)
         if isinstance(words[0], Tensor) and self.prime > LARGEST:
             words = [word.long() for word in words]
-        numbers = [_remainder(words[0], self.prime), _remainder(words[1], max(self.prime - 1, 1))]
-        if self.prime > count:
-            numbers.append(_remainder(words[2], count))
+        divisors = (self.prime, max(self.prime - 1, 1), count)
+        numbers = [_remainder(*pair) for pair in zip(words, divisors, strict=False)]
         if isinstance(words[0], np.ndarray):
             kind = np.uint64 if self.prime > LARGEST else np.uint32
             numbers = [number.astype(kind) for number in numbers]
@@ -88,6 +88,10 @@ class Orders:
         words = [bits(order, index)]
         for _ in range(several - 1):
             words.append(more_bits(order, words[-1]))
+        if exporting():
+            divisors = (prime_from(count), max(prime_from(count) - 1, 1), count)
+            pairs = zip(words, divisors, strict=False)
+            return cls([remainder_of_half(*pair) for pair in pairs], count)
         return cls([(word >> 1) & 0x7FFFFFFF for word in words], count)
 
     def strata(self, number: Any) -> Any:
@@ -216,5 +220,7 @@ def stratified_bits(key: Key, index: Any) -> Any:
         words = _array_bits(key, index)
         whole = (strata.astype(np.uint64) << np.uint64(32)) | words
         return (whole // np.uint64(count)).astype(np.uint32)
+    if exporting():
+        return divide_words(strata, bits(key, index), count)
     whole = ((strata.long() << 32) | (bits(key, index).long() & _WORD)) // count
     return torch.where(whole >= _HALF, whole - (1 << 32), whole).to(torch.int32)

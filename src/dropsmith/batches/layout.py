@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dropsmith.batches.arguments import Arguments
 from dropsmith.batches.copies import copy_tensors
-from dropsmith.batches.leaf_rows import Axis, join_rows, rows_along, split, take_rows
+from dropsmith.batches.leaf_rows import Axis, join_rows, repeat_rows, rows_along, split, take_rows
 from dropsmith.batches.packed import is_packed
 from dropsmith.batches.structure import leaves_of, map_leaves, parts_of, rebuilt
 from dropsmith.errors import ViewError, excerpt
@@ -80,6 +80,19 @@ class Layout:
         if all(size == rows for size in sizes):
             return self.combine([arguments] * len(sizes))
         return self.combine([self.leading_arguments(arguments, size) for size in sizes])
+
+    def repeated(self, arguments: Arguments, count: int) -> Arguments:
+        """The rows of the arguments of a call so many times after one another."""
+
+        def repeat(name: Name, value: Any) -> Any:
+            axes = iter(self.axes.get(name, ()))
+            return map_leaves(lambda leaf: repeat_rows(leaf, next(axes), count), value, self.lists)
+
+        args, kwargs = arguments
+        return Arguments(
+            tuple(repeat(i, value) for i, value in enumerate(args)),
+            {name: repeat(name, value) for name, value in kwargs.items()},
+        )
 
     def combine(self, calls: Sequence[Arguments]) -> Arguments:
         """The rows of the arguments of several calls of this kind, joined."""

@@ -49,6 +49,17 @@ def join_rows(leaves: Sequence[Any], axis: Axis) -> Any:
     return torch.cat(list(leaves), axis)
 
 
+def repeat_rows(leaf: Any, axis: Axis, count: int) -> Any:
+    """The rows of a leaf so many times after one another; a leaf without rows as it is.
+
+    >>> repeat_rows(torch.arange(2), 0, 3).tolist()
+    [0, 1, 0, 1, 0, 1]
+    """
+    if axis is None or not isinstance(leaf, Tensor) or leaf.is_nested:
+        return join_rows([leaf] * count, axis)
+    return leaf.repeat([count if dim == axis else 1 for dim in range(leaf.ndim)])
+
+
 def take_rows(leaf: Any, axis: Axis, rows: Sequence[int] | slice) -> Any:
     """Some rows of a leaf, by indices or a slice."""
     if axis is None:

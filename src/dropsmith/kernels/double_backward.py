@@ -18,6 +18,9 @@ from dropsmith.errors import KernelError
 Activation = Callable[[str, Tensor, int, slice], Tensor]
 """Computes activations from the name of a nonlinearity, scores, their time step and gates."""
 
+Activate = Callable[[str, Tensor, slice], Tensor]
+"""The same for one time step."""
+
 
 def reference_gradients(
     reference: Callable[..., Sequence[Tensor]],
@@ -85,6 +88,16 @@ class _Outline(torch.autograd.Function):
 def compute_activation(name: str, scores: Tensor, step: int, gates: slice) -> Tensor:
     """The `Activation` that computes `sigmoid`, `tanh` or `relu` of the scores."""
     return getattr(torch, name)(scores)
+
+
+def activations_at(activation: Activation, step: int) -> Activate:
+    """An `Activation` at one of its time steps."""
+    return lambda name, scores, gates: activation(name, scores, step, gates)
+
+
+def compute(name: str, scores: Tensor, gates: slice) -> Tensor:
+    """`compute_activation` at any time step."""
+    return compute_activation(name, scores, 0, gates)
 
 
 def look_up_activation(activations: Tensor) -> Activation:

@@ -27,6 +27,12 @@ class StateNoise:
     hidden_update: Tensor | None = None
     cell_update: Tensor | None = None
 
+    def at(self, step: int) -> "StateNoise":
+        """The masks at a time step, without their axis of time."""
+        masks = (self.recurrent, self.hidden_update, self.cell_update)
+        recurrent, hidden, cell = (None if m is None else step_mask(m, step) for m in masks)
+        return StateNoise(recurrent=recurrent, hidden_update=hidden, cell_update=cell)
+
 
 NO_NOISE = StateNoise()
 
@@ -120,7 +126,12 @@ def weight_gradient(grads: Tensor, inputs: Tensor) -> Tensor:
 
 def blend(before: Tensor, after: Tensor, share: Tensor | None, step: int) -> Tensor:
     """The state when only a share of an update is taken."""
-    return after if share is None else torch.lerp(before, after, step_mask(share, step))
+    return blend_share(before, after, None if share is None else step_mask(share, step))
+
+
+def blend_share(before: Tensor, after: Tensor, share: Tensor | None) -> Tensor:
+    """The same for the share of one step."""
+    return after if share is None else torch.lerp(before, after, share)
 
 
 def split_gradient(grad: Tensor, share: Tensor | None, step: int) -> tuple[Tensor, Tensor | None]:

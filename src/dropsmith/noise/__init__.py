@@ -1,6 +1,7 @@
 """Noise: a plan installed on a model, and the state from which masks are drawn."""
 
 from dropsmith.noise.between_layers import layer_by_layer
+from dropsmith.noise.draw_keys import DrawKeys
 from dropsmith.noise.find_sites import sites
 from dropsmith.noise.forward_pass import PREDICTION, ForwardPass, in_backward
 from dropsmith.noise.growing_sequence import GrowthTrace, HeldMasks
@@ -54,6 +55,7 @@ __all__ = [
     "INSTALLATION",
     "PREDICTION",
     "Calls",
+    "DrawKeys",
     "ForwardPass",
     "GrowthTrace",
     "HeldMasks",

@@ -6,6 +6,7 @@ import torch
 
 from dropsmith.errors import NoiseError
 from dropsmith.interception import CallPosition, checkpointing
+from dropsmith.noise.draw_keys import DrawKeys
 from dropsmith.noise.growing_sequence import SequenceMasks
 
 TRAINING, PREDICTION, PROBE = 0, 1, 2
@@ -27,6 +28,7 @@ class ForwardPass:
         strata: how many views that follow one another are stratified together, from view 0 on;
             0 for views that are independent.
         held: where the pass has several steps, the source of masks that hold over them.
+        keys: the keys of its draws, where they are made together beforehand.
         may_run_again: whether a site drew in a part that backward may run again.
         calls: how often each site has drawn.
         places: where in the forward those of these calls were made that backward may run again.
@@ -44,6 +46,7 @@ class ForwardPass:
     call: int = 0
     strata: int = 0
     held: SequenceMasks | None = field(default=None, compare=False)
+    keys: DrawKeys | None = field(default=None, compare=False)
     may_run_again: bool = field(default=False, compare=False)
     calls: dict[str, int] = field(default_factory=dict, compare=False)
     places: dict[str, dict[int, CallPosition]] = field(default_factory=dict, compare=False)

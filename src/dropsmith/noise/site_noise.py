@@ -1,5 +1,6 @@
 """A pattern at its site: draws its masks from the keys of the site, and multiplies."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2s
 from threading import get_ident
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from dropsmith.axes import UNKNOWN, Axes
 from dropsmith.errors import PlanError, ViewError
 from dropsmith.interception import checkpointing
+from dropsmith.noise.draw_keys import ORDER
 from dropsmith.noise.forward_pass import in_backward, recomputed_call
 from dropsmith.noise.state import Noise
 from dropsmith.noise.view_rows import batch_dim, keep_noise_free_views
@@ -19,9 +21,6 @@ from dropsmith.rng import Key, Source, Strata, Word
 
 _MAX_KEYS = 4096
 """Keys that a site keeps, at most: a module in a loop over a long text has one for each call."""
-
-_ORDER = 0xFFFFFFFF
-"""In place of a view's number, in the key of the order in which units take strata."""
 
 
 @dataclass(eq=False)
@@ -59,6 +58,7 @@ class SiteNoise:
         self.counter = site if self.mask_name is None else f"{site} of {self.mask_name}"
         name = int.from_bytes(blake2s(label.encode(), digest_size=4).digest(), "big")
         self.prefix = Key.of(self.noise.seed).fold(self.noise.rank, name)
+        self.noise.words[self.counter] = name
 
     def drop(self, x: Tensor, module: nn.Module) -> Tensor:
         """`x` with this site's noise, in the pass that is running."""
@@ -83,7 +83,7 @@ class SiteNoise:
             noise.observer(self.site.name, self.site.kind, x, output)
         return output
 
-    def _product(self, x: Tensor, names: tuple[str, ...], sources: tuple[Source, ...]) -> Tensor:
+    def _product(self, x: Tensor, names: tuple[str, ...], sources: Sequence[Source]) -> Tensor:
         held = self.noise.current.held
         if held is None:
             return self.pattern.drop(x, names, sources)
@@ -92,7 +92,7 @@ class SiteNoise:
             return self.pattern.drop(x, names, sources)
         return (x * mask).to(x.dtype)
 
-    def sources(self, device: torch.device) -> tuple[Source, ...]:
+    def sources(self, device: torch.device) -> Sequence[Source]:
         """The sources of the next mask, one for each view of the pass; the same one where shared.
 
         Args:
@@ -128,7 +128,7 @@ class SiteNoise:
         """The keys of this pass's views, each among those of its block that are stratified."""
         current, count = self.noise.current, self.noise.current.strata
         orders = {
-            block: self.prefix.fold(current.domain, _ORDER, call, *numbers, block)
+            block: self.prefix.fold(current.domain, ORDER, call, *numbers, block)
             for block in {view // count for view in current.views}
         }
         return [
@@ -162,11 +162,13 @@ class SiteNoise:
             current.places.setdefault(counter, {})[call] = checkpointing.place()
         return call
 
-    def _traced_sources(self, device: torch.device) -> tuple[Source, ...]:
+    def _traced_sources(self, device: torch.device) -> Sequence[Source]:
         """The sources in code that is being compiled, where the clock is two tensors."""
         current, clock = self.noise.current, self.noise.clock
         call = 0 if self.once else current.calls.get(self.counter, 0)
         current.calls[self.counter] = call + 1
+        if current.keys is not None and not self.shared:
+            return current.keys.sources(self.counter, call, device)
         step, forward = current.step, None
         if step is None:
             step, forward = clock.traced_numbers()

@@ -45,6 +45,7 @@ class Noise:
         self.thread = 0
         self.restored_backward = -1
         self.draw_counts: dict[str, int] = {}
+        self.words: dict[str, int] = {}
         self.rules_checked = False
         self.observer: Observer | None = None
         self.weights_loaded = False

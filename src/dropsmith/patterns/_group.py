@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from dropsmith.patterns._line import TURN, Arc, Integers, arc_length, turns, whole_place
+from dropsmith.portable import call, exporting, times_fraction
 
 Axes2 = tuple[tuple[float, float], tuple[float, float]]
 """For each axis of the group, what a pixel of height and one of width move along it."""
@@ -147,6 +148,8 @@ class Group:
 
 def _times(parts: Integers, factor: int) -> Integers:
     """Parts of a turn times a factor, which is one too: a product of 62 bits."""
+    if exporting():
+        return call(times_fraction, parts, factor, types=(torch.int32,))
     if isinstance(parts, np.ndarray):
         return ((parts.astype(np.int64) * factor >> 31) & (TURN - 1)).astype(np.int32)
     return ((parts.long() * factor >> 31) & (TURN - 1)).to(torch.int32)

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
+from dropsmith.portable import call, exporting, remainder_of_half
 from dropsmith.rng import traced
 
 TURN = 1 << 31
@@ -42,7 +44,7 @@ class Arc:
     @classmethod
     def of(cls, position: Integers, place: Integers, length: int) -> "Arc":
         """The first `length` of a turn, where all are 31-bit fractions of it."""
-        return cls(position << 1, (place << 1) ^ _INT32_MIN, 2 * length + _INT32_MIN)
+        return cls(position * 2, (place * 2) ^ _INT32_MIN, 2 * length + _INT32_MIN)
 
     def at(self) -> Integers:
         """The points of the turn at which positions are, always new; positions against places."""
@@ -151,6 +153,8 @@ class Line:
 
 def whole_place(place: Integers, length: int) -> Integers:
     """Random int32 as whole numbers from 0 to below `length`."""
+    if exporting():
+        return call(remainder_of_half, place, length, types=(torch.int32,))
     return ((place >> 1) & 0x7FFFFFFF) % length
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dropsmith.axes import Axes
 from dropsmith.patterns._line import Arc, Integers, before, broadcast_shape, of_rows
+from dropsmith.portable import exporting
 from dropsmith.rng import numpy_serves
 
 NUMPY_UNITS = 1 << 14
@@ -35,8 +36,20 @@ class Rows:
 
 def mask_of(arcs: Sequence[Arc], axes: Axes) -> Tensor:
     """The mask of what lies on all arcs: each row divided by its kept share, or left whole."""
+    if exporting():
+        return _plain_mask(arcs, axes)
     covers = covers_of(arcs)
     return mask_under(covers, rows_under(covers, axes))
+
+
+def _plain_mask(arcs: Sequence[Arc], axes: Axes) -> Tensor:
+    """`mask_of` without reading floats as integers, which graphs of other runtimes cannot say."""
+    dropped = functools.reduce(operator.and_, [arc.signs() < 0 for arc in arcs])
+    rest = axes.inside_rows()
+    size = math.prod([dropped.shape[dim] for dim in rest])
+    kept = size - (dropped.sum(rest, keepdim=True, dtype=torch.int32) if rest else dropped.int())
+    scale = 1 / (torch.where(kept > 0, kept, size) / size)
+    return torch.where(dropped & (kept > 0), 0.0, scale)
 
 
 def rows_spared(arcs: Sequence[Arc], axes: Axes) -> Tensor:
@@ -122,7 +135,7 @@ def _count_drops(covers: Sequence[Integers], axes: Axes) -> tuple[Integers, int]
 
     In integers, so that no order of adding up can matter.
     """
-    rest = tuple(dim for dim, name in enumerate(axes.names) if name != "batch")
+    rest = tuple(axes.inside_rows())
     shape = broadcast_shape([tuple(cover.shape) for cover in covers])
     size = math.prod([shape[dim] for dim in rest])
     if len(covers) == 1:

@@ -11,7 +11,7 @@ from dropsmith.axes import NAMES, Axes
 from dropsmith.errors import PatternError, did_you_mean, excerpt
 from dropsmith.patterns._products import masks_of, times
 from dropsmith.patterns._schedule import Schedule, check_chance, name_in_records
-from dropsmith.rng import Source, Word
+from dropsmith.rng import Source, StackedSources, Word
 
 Rate = float | Schedule
 
@@ -37,7 +37,8 @@ class Pattern(ABC):
         For the backward pass a mask is drawn again, unless it is small: of 64 KiB at most, or a
         sixteenth of `x`.
         """
-        shape, views = tuple(x.shape), tuple(sources)
+        shape = tuple(x.shape)
+        views = sources if isinstance(sources, StackedSources) else tuple(sources)
         return times(x, lambda: self.masks(shape, names, views))
 
     def mask_sizes(self, axes: Axes) -> tuple[int, ...]:

@@ -6,10 +6,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from dropsmith.axes import Axes
+from dropsmith.axes import VIEW, Axes
 from dropsmith.errors import ViewError
 from dropsmith.kernels import self_adjoint
-from dropsmith.rng import Source, traced
+from dropsmith.rng import Source, StackedSources, traced
 
 SMALL = 16
 """A mask is kept where `x` is so many times larger: there it costs more to draw than to hold."""
@@ -54,7 +54,15 @@ def masks_of(
     dim = Axes(names, shape).dim("batch")
     rows = rows_of_each(len(sources), shape[dim])
     axes = Axes(names, (*shape[:dim], rows, *shape[dim + 1 :]))
+    if isinstance(sources, StackedSources):
+        axes = Axes((VIEW, *names), (len(sources), *axes.sizes))
+        return join_views(_along(draw(axes, sources.together), dim + 1, rows), dim)
     return torch.cat([_along(draw(axes, source), dim, rows) for source in sources], dim)
+
+
+def join_views(parts: Tensor, dim: int) -> Tensor:
+    """Tensors of views, `[views, ...]`, one after the other along dimension `dim` of each."""
+    return parts.movedim(0, dim).flatten(dim, dim + 1)
 
 
 def rows_of_each(views: int, rows: int) -> int:

@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dropsmith.axes import Axes
+from dropsmith.axes import VIEW, Axes
 from dropsmith.errors import PatternError, did_you_mean, excerpt
 from dropsmith.numbers import is_count
 from dropsmith.patterns._line import Integers
 from dropsmith.patterns._pattern import Pattern, check_shared
+from dropsmith.portable import call, exporting, share_of_half
 from dropsmith.rng import Source, numpy_serves, words
 
 
@@ -53,16 +54,25 @@ def places(
     """
     shape = axes.collapse(shared)
     free = tuple(1 if dim in run_dims else size for dim, size in enumerate(shape))
-    numbers = words(source, (len(counts), *free))
+    numbers = _numbers(source, len(counts), free, axes)
     if source.key.strata is not None:
         numbers = torch.stack([_by_strata(n, c) for n, c in zip(numbers, counts, strict=True)])
     return list(numbers.numpy() if numpy_serves(source.device) else numbers)
+
+
+def _numbers(source: Source, count: int, free: tuple[int, ...], axes: Axes) -> Tensor:
+    """Words `[count, *free]`; those of each view are counted from its first, as without others."""
+    if axes.names[0] != VIEW:
+        return words(source, (count, *free))
+    return words(source, (free[0], count, *free[1:])).movedim(1, 0)
 
 
 def _by_strata(numbers: Tensor, count: int | None) -> Tensor:
     """Numbers whose remainder follows their strata: remainders of other numbers mix them up."""
     if count is None:
         return numbers
+    if exporting():
+        return call(share_of_half, numbers, count, types=(torch.int32,)) * 2
     fractions = (numbers >> 1).long() & 0x7FFFFFFF
     return (fractions * count >> 31 << 1).to(torch.int32)
 

@@ -14,7 +14,7 @@ from dropsmith.axes import Axes
 from dropsmith.kernels import keyed_dropout
 from dropsmith.patterns._pattern import Pattern, Rate, check_rate, check_shared
 from dropsmith.patterns._products import rows_of_each
-from dropsmith.rng import Source, keep
+from dropsmith.rng import Source, StackedSources, keep
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -47,6 +47,8 @@ class Bernoulli(Pattern):
             return super().drop(x, names, sources)
         if len(sources) > 1:
             rows_of_each(len(sources), x.shape[0])
-        keys = tuple([source.key for source in sources])
         rate = self.rate if type(self.rate) is float else self.rate_at(sources[0].step)
+        if isinstance(sources, StackedSources):
+            return keyed_dropout.drop_stacked(x, sources, rate)
+        keys = tuple([source.key for source in sources])
         return keyed_dropout.keyed_dropout(x, keys, rate)

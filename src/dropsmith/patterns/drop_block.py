@@ -98,6 +98,5 @@ def _all_in_a_run(keep_mask: Tensor, dim: int, size: int) -> Tensor:
 def _with_mean_one(keep_mask: Tensor, axes: Axes) -> Tensor:
     # float32 whatever the model runs in: a count of kept units overflows half precision.
     mask = keep_mask.float()
-    rest = [dim for dim, name in enumerate(axes.names) if name != "batch"]
-    share = mask.mean(dim=rest, keepdim=True)
+    share = mask.mean(dim=axes.inside_rows(), keepdim=True)
     return mask.div_(share.where(share > 0, 1.0))

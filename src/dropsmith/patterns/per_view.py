@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from dropsmith.axes import Axes
@@ -54,5 +55,17 @@ class PerView(Pattern):
         return self.rates[0]
 
     def draw(self, axes: Axes, source: Source) -> Tensor:
+        sizes = axes.collapse(self.shared)
+        if isinstance(source.view, Tensor):
+            return self._draw_traced(sizes, source, source.view)
         rate = self.rates[min(source.view, len(self.rates) - 1)]
-        return keep(source, axes.collapse(self.shared), rate).float() / (1 - rate)
+        return keep(source, sizes, rate).float() / (1 - rate)
+
+    def _draw_traced(self, sizes: tuple[int, ...], source: Source, view: Tensor) -> Tensor:
+        """The mask of a view whose number is a tensor: chosen among those of all rates."""
+        *others, last = self.rates
+        view = view.view(-1, *[1] * (len(sizes) - 1)) if view.ndim else view
+        mask = keep(source, sizes, last).float() / (1 - last)
+        for number, rate in enumerate(others):
+            mask = torch.where(view == number, keep(source, sizes, rate).float() / (1 - rate), mask)
+        return mask

@@ -37,8 +37,9 @@ class StochasticDepth(Pattern):
         return keep(source, self.mask_sizes(axes), rate).float() / (1 - rate)
 
     def mask_sizes(self, axes: Axes) -> tuple[int, ...]:
-        batch = axes.dims("batch")
-        return tuple(size if dim in batch else 1 for dim, size in enumerate(axes.sizes))
+        axes.dims("batch")  # refuses axes without rows
+        inside = axes.inside_rows()
+        return tuple(1 if dim in inside else size for dim, size in enumerate(axes.sizes))
 
     def kept_rows(self, rows: int, source: Source) -> Tensor:
         """The mask of a batch's rows that keep the branch: True where `draw` is not zero.

@@ -135,7 +135,8 @@ class Tiles(Pattern):
         if self.repeat is None:
             return None
         size, stride = self._sides(axes)
-        height, width = (axes.sizes[dim] for dim in _picture(axes))
+        # Geometry of numbers: sizes that a graph leaves open become those of its example.
+        height, width = (int(axes.sizes[dim]) for dim in _picture(axes))
         return Group(
             size=size,
             stride=stride,
@@ -149,7 +150,7 @@ class Tiles(Pattern):
         """Block and gap on the map of these axes."""
         if self.side is None:
             return self.size, self.stride
-        scale = min(axes.sizes[dim] for dim in _picture(axes)) / self.side
+        scale = min(int(axes.sizes[dim]) for dim in _picture(axes)) / self.side
         minimum = 1 if self.stride else 0
         return max(round(self.size * scale), 1), max(round(self.stride * scale), minimum)
 

@@ -6,7 +6,7 @@ al. (2018, AWD-LSTM) drops rows of the embedding matrix for the batch as a whole
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -15,8 +15,8 @@ from torch import Tensor
 from dropsmith.axes import Axes
 from dropsmith.errors import PatternError, excerpt
 from dropsmith.patterns._pattern import Pattern, Rate, check_rate
-from dropsmith.patterns._products import rows_of_each, times
-from dropsmith.rng import Source, bits, threshold
+from dropsmith.patterns._products import join_views, rows_of_each, times
+from dropsmith.rng import Source, StackedSources, against, keep_each
 
 _PER = ("row", "table")
 
@@ -62,8 +62,7 @@ class WordDropout(Pattern):
         key = source.key.in_transforms(ids.device)
         if self.per == "row":
             key = key.fold(_row_numbers(ids, batch_dim))
-        word = bits(key, ids.to(torch.int32))
-        keep_mask = ((word >> 1) & 0x7FFFFFFF) >= threshold(rate)
+        keep_mask = keep_each(key, ids.to(torch.int32), rate)
         return (keep_mask.float() / (1 - rate)).unsqueeze(-1)
 
     def drop_rows(
@@ -77,7 +76,7 @@ class WordDropout(Pattern):
                 where their number does not divide the rows.
         """
         rows_of_each(len(sources), ids.shape[batch_dim])
-        views = tuple(sources)
+        views = sources if isinstance(sources, StackedSources) else tuple(sources)
         return times(x, lambda: self._stacked(ids, views, batch_dim))
 
     def draw(self, axes: Axes, source: Source) -> Tensor:
@@ -86,10 +85,16 @@ class WordDropout(Pattern):
             "  it goes on an embedding: rule('embedding', WordDropout(rate=...)); or .mask(ids)"
         )
 
-    def _stacked(self, ids: Tensor, sources: tuple[Source, ...], batch_dim: int) -> Tensor:
+    def _stacked(self, ids: Tensor, sources: Sequence[Source], batch_dim: int) -> Tensor:
+        dim = batch_dim % ids.dim()
+        if isinstance(sources, StackedSources):
+            of_views = ids.unflatten(dim, (len(sources), -1)).movedim(dim, 0)
+            source = sources.together
+            source = replace(source, key=against(source.key, ids.dim()))
+            return join_views(self.mask(of_views, source, dim + 1), dim)
         parts = zip(ids.tensor_split(len(sources), batch_dim), sources, strict=True)
         masks = [self.mask(part, source, batch_dim) for part, source in parts]
-        return torch.cat(masks, batch_dim % ids.dim())
+        return torch.cat(masks, dim)
 
 
 def _row_numbers(ids: Tensor, dim: int) -> Tensor:

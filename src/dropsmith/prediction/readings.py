@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from dropsmith.errors import NoiseError
+from dropsmith.portable import exporting
 from dropsmith.prediction.kinds import OF_VALUES, WITH_CLASSES, PredictionKind
 
 Spread = Literal["variance", "log_variance", "deviation"]
@@ -66,7 +67,7 @@ def probabilities(scores: Tensor, kind: PredictionKind, axis: int = -1) -> Tenso
     end = above.narrow(axis, 0, 1)
     steps = torch.cat([torch.ones_like(end), above, torch.zeros_like(end)], axis).diff(dim=axis)
     steps = steps.neg()
-    if bool((steps < -_ROUNDING).any()):
+    if not exporting() and bool((steps < -_ROUNDING).any()):
         raise NoiseError(
             "the scores of an ordinal output do not fall: the probability that the class is above "
             "k + 1 is larger than that it is above k\n"
@@ -101,7 +102,7 @@ def _variance(spread: Tensor, mean: Tensor, form: Spread | None) -> Tensor:
         )
     if form == "log_variance":
         return spread.exp()
-    if bool((spread < 0).any()):
+    if not exporting() and bool((spread < 0).any()):
         raise NoiseError(
             f"the {form} of a gaussian output is negative at {int((spread < 0).sum())} places\n"
             '  type scores={"mean": ..., "log_variance": ...} for the logarithm of a variance'

@@ -1,6 +1,7 @@
 """Recurrent layers like torch's, with noise on their state, such as variational dropout."""
 
 from dropsmith.kernels import lstm
+from dropsmith.recurrent.as_loops import AsLoops
 from dropsmith.recurrent.convert import convert, revert
 from dropsmith.recurrent.from_keras import KerasLayer, from_keras
 from dropsmith.recurrent.layers import GRU, LSTM, RNN
@@ -13,6 +14,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "AsLoops",
     "Graphs",
     "KerasLayer",
     "Tiles",

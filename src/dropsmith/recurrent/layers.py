@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from dropsmith.kernels import lstm
 from dropsmith.noise import NoiseSlot
+from dropsmith.portable import exporting
 from dropsmith.recurrent.cells import Cell, Elman, GatedRecurrent, LongShortTerm
 from dropsmith.recurrent.layer_masks import LayerMasks
 from dropsmith.recurrent.places import places_of
@@ -104,7 +105,7 @@ def _forward(
 ) -> Any:
     # Compilers do not trace torch's recurrent layers but run them as they are. These they would
     # trace, and unroll the loop over time into graphs that take minutes to compile.
-    if "torch._dynamo" not in sys.modules:
+    if "torch._dynamo" not in sys.modules or exporting():
         return _run(module, native, cell, inputs, masks)
     run_eagerly: Any = torch.compiler.disable(_run)  # pyright: ignore
     return run_eagerly(module, native, cell, inputs, masks)

@@ -56,7 +56,7 @@ def run(
     sizes = args[1] if packed else None
     state, flat = (args[2], args[3]) if packed else (args[1], args[2])
     sequences = _sequences(args[0], sizes, module.batch_first)
-    if not len(sequences.x):
+    if not sequences.x.shape[0]:
         raise KernelError(
             f"a {type(module).__name__} was given sequences without a step: "
             f"{tuple(args[0].shape)}, time in dimension {int(module.batch_first)}\n"

@@ -2,8 +2,10 @@
 
 from torch import Tensor
 
+from dropsmith.kernels.elman.reference import as_one_loop
 from dropsmith.kernels.elman.sequence import elman as _sequence
 from dropsmith.kernels.state_noise import NO_NOISE, StateNoise
+from dropsmith.portable import exporting
 
 __all__ = ["elman"]
 
@@ -27,4 +29,6 @@ def elman(
     Returns:
         The hidden states `[time, batch, unit]`, and the state after the last step.
     """
+    if exporting():
+        return as_one_loop(gates, hidden, weight, noise, nonlinearity)
     return _sequence(gates, hidden, weight, noise, nonlinearity)

@@ -2,8 +2,10 @@
 
 from torch import Tensor
 
+from dropsmith.kernels.gru.reference import as_one_loop
 from dropsmith.kernels.gru.sequence import gru as _sequence
 from dropsmith.kernels.state_noise import NO_NOISE, StateNoise
+from dropsmith.portable import exporting
 
 __all__ = ["gru"]
 
@@ -26,4 +28,6 @@ def gru(
     Returns:
         The hidden states `[time, batch, unit]`, and the state after the last step.
     """
+    if exporting():
+        return as_one_loop(gates, hidden, weight, bias, noise)
     return _sequence(gates, hidden, weight, bias, noise)

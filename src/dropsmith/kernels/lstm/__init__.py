@@ -4,12 +4,14 @@ import torch
 from torch import Tensor
 
 from dropsmith.kernels import triton_available
+from dropsmith.kernels.lstm.reference import as_one_loop
 from dropsmith.kernels.lstm.sequence import lstm as _sequence
 from dropsmith.kernels.lstm.triton import lstm as _triton
 from dropsmith.kernels.lstm.triton import supports
 from dropsmith.kernels.lstm.triton_graphs import Graphs
 from dropsmith.kernels.lstm.triton_settings import Tiles, Triton
 from dropsmith.kernels.state_noise import NO_NOISE, StateNoise
+from dropsmith.portable import exporting
 
 __all__ = ["Graphs", "Tiles", "Triton", "lstm"]
 
@@ -42,6 +44,8 @@ def lstm(
         KernelError: the Triton kernel cannot run on these tensors.
         MissingExtra: Triton is not installed.
     """
+    if exporting():
+        return as_one_loop(gates, hidden, cell, weight, noise)
     if kernel is None and gates.is_cuda and supports(gates) and triton_available():
         kernel = Triton(precision="tf32" if torch.backends.cudnn.allow_tf32 else "ieee")
     if kernel is not None:
