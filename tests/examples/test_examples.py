@@ -29,6 +29,7 @@ HERE = (
     "label_the_unsure",
     "own_data",
     "search_a_pattern",
+    "serve_with_onnxruntime",
     "variational_lstm_language_model",
     "with_accelerate",
     "with_lightning",
@@ -96,6 +97,19 @@ def test_bert_reads_a_table_of_ones_own(capsys: pytest.CaptureFixture[str], tmp_
         "fine_tune_bert_r_drop", f"--data {table} --epochs 1 --width 16 --layers 1", capsys
     )
     assert "sentences of 2 kinds" in text
+
+
+def test_a_server_without_torch_gives_the_numbers_of_predict(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("onnxscript", reason="needs the extra export")
+    pytest.importorskip("onnxruntime", reason="needs the extra export")
+    settings = "--limit 100 --epochs 2 --samples 5 --images 3"
+    text = printed("serve_with_onnxruntime", settings, capsys)
+    assert "mean, entropy, mutual_information" in text
+    assert len(re.findall(r"^image \d: \d \(\d+%\), mutual information", text, re.MULTILINE)) == 3
+    (difference,) = numbers(r"difference from dropsmith\.predict: (\S+)", text)
+    assert difference < 1e-5
 
 
 def test_the_language_model_has_noise_at_every_place_of_its_plan(
