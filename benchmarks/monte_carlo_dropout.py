@@ -174,15 +174,17 @@ def main(arguments: Iterable[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / f"monte_carlo_dropout_cpu_{datetime.now(UTC):%Y-%m-%d}.json"
     rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"] if path.exists() else []
-    for problem in SMOKE if options.smoke else PROBLEMS:
-        if not (options.data / problem.folder).exists():
+    problems = SMOKE if options.smoke else PROBLEMS
+    there = [problem for problem in problems if (options.data / problem.folder).exists()]
+    for problem in problems:
+        if problem not in there:
             print(f"left out, its data is not there: {problem.name}")
-            continue
-        data = problem.load(options.data)
-        for seed in range(1 if options.smoke else options.seeds):
+    data = {problem.name: problem.load(options.data) for problem in there}
+    for seed in range(1 if options.smoke else options.seeds):
+        for problem in there:
             if any((row["task"], row["seed"]) == (problem.name, seed) for row in rows):
                 continue
-            ways = measured(problem, data, seed)
+            ways = measured(problem, data[problem.name], seed)
             rows.append({"task": problem.name, "seed": seed, "ways": ways})
             _write(path, rows)
             for way, values in ways.items():
