@@ -34,17 +34,24 @@ _TABULATED = 127
 """The most strata whose orders are read from a table: their sums are numbers of 8 bits."""
 
 
-@lru_cache(maxsize=256)
 def prime_from(count: int) -> int:
     """The least prime that is not below a number.
 
     >>> prime_from(50), prime_from(2)
     (53, 2)
     """
+    # Code that is compiled must not meet a cache.
+    return _least_prime(count) if torch.compiler.is_compiling() else _remembered_prime(count)
+
+
+def _least_prime(count: int) -> int:
     number = max(count, 2)
     while any(number % d == 0 for d in range(2, int(number**0.5) + 1)):
         number += 1
     return number
+
+
+_remembered_prime = lru_cache(maxsize=256)(_least_prime)
 
 
 class Orders:

@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from batches.zoo import drawn
 from dropsmith.noise.lookup import noise_of, step
-from dropsmith.passes.make_views import views
+from dropsmith.passes import ViewRequest, make_views, views
 from dropsmith.patterns import Bernoulli, LinearRate
 from dropsmith.plans.plan import Plan
 from dropsmith.plans.rule import rule
@@ -157,3 +157,36 @@ def test_checkpointed_parts_compile_whole_where_side_effects_are_not_run_again(c
             want.sum().backward()
             got.sum().backward()
     torch.testing.assert_close(whole.block[0].weight.grad, eager.block[0].weight.grad)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "count"),
+    [
+        ("output", "stacked", 3),
+        ("functional", "looped", 4),
+        ("gaussian", "stacked", 4),
+        ("words", "looped", 3),
+        ("weight", "looped", 4),
+    ],
+)
+def test_stratified_masks_are_bit_equal_in_compiled_code(kind, mode, count):
+    mirror = mirrors()[kind]
+    mirror.plan().install(mirror.model, seed=1)
+    request = ViewRequest(views=count, strata=count, mode=mode)
+    noise = noise_of(mirror.model)
+
+    def masks(model):
+        found = []
+        for number in range(2):
+            step(mirror.model, number + 1)
+            found += make_views(model, request, mirror.batch, noise).outputs
+        return torch.stack(found)
+
+    eager = masks(mirror.model)
+    found = masks(torch.compile(mirror.model, backend="aot_eager", fullgraph=True))
+    assert torch.equal(eager == 0, found == 0)
+    torch.testing.assert_close(found, eager)
+    if kind in ("output", "functional"):
+        # Of stratified masks with one rate, each unit is dropped about equally often.
+        times = (eager[:count] == 0).sum(0)
+        assert int(times.max() - times.min()) <= 1
