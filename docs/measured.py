@@ -7,9 +7,12 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from uncertainty_tables import differences, views_table, ways_table
+
 Run = dict[str, Any]
 
 THROUGHPUT, COORDINATOR = "search_throughput", "search_coordinator"
+WAYS, VIEWS = "monte-carlo-dropout", "stratified-views"
 STRATA, FIRST_RUNS = "stratified-samples", "first-runs"
 SAMPLERS, NOISE = "samplers-on-digits", "score-noise-on-digits"
 ACTIVE, WRONG = "active-learning-on-digits", "wrong-labels-on-digits"
@@ -43,6 +46,9 @@ def measured(results: Path, page: Path) -> dict[str, str]:
     strata = _newest(files, "format").get("dropsmith.stratified-samples")
     if strata:
         known[STRATA] = of_strata(strata[0])
+    for name, make in ((WAYS, of_ways), (VIEWS, of_views)):
+        if newest := _newest(files, "format").get(f"dropsmith.{name}"):
+            known[name] = make(newest[0])
     first = _newest(files, "format").get("dropsmith.first-runs")
     if first:
         known[FIRST_RUNS] = of_first_runs(first[0])
@@ -160,6 +166,28 @@ def of_strata(result: Run) -> str:
         "`python -m benchmarks.stratified_samples`."
     )
     return f"\n{_table(heads, rows, left=2)}\n\n{said}\n"
+
+
+def of_ways(result: Run) -> str:
+    """Monte-Carlo dropout against one pass and ensembles."""
+    table = _table(*ways_table(result), left=2)
+    said = (
+        f"Mean ± standard deviation over seeds. {_where(result)}; made by "
+        "`python -m benchmarks.monte_carlo_dropout`."
+    )
+    changes = "\n".join(differences(result))
+    return f"\n{table}\n\n{said}\n\nChange of NLL against one pass, paired by seed:\n\n{changes}\n"
+
+
+def of_views(result: Run) -> str:
+    """The variance of the gradient with stratified training views."""
+    table = _table(*views_table(result), left=2)
+    seeds = len({row["seed"] for row in result["rows"]})
+    said = (
+        f"Medians of {seeds} trainings; each variance is of {result['repetitions']} gradients. "
+        f"{_where(result)}; made by `python -m benchmarks.stratified_views`."
+    )
+    return f"\n{table}\n\n{said}\n"
 
 
 def of_first_runs(result: Run) -> str:

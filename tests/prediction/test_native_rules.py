@@ -185,3 +185,30 @@ def test_noise_of_layers_that_a_training_pass_may_skip_is_sampled(kind):
 def test_a_prediction_says_that_it_does_not_skip_layers(kind):
     with pytest.warns(UserWarning, match="1 draws noise by its own code in training and none"):
         predict(stacked_in(kind, 0.4), X, samples=3, kind="values")
+
+
+@pytest.mark.parametrize(
+    "name", ["dropout", "lstm", "multi-head", "encoder", "root", "twice", "in place"]
+)
+def test_a_plan_that_retunes_dropout_is_sampled_by_key(name):
+    model, batch = NOISY[name]
+    sites = [one.selector.name for one in native_plan(model, batch).rules]
+
+    def found(pattern):
+        plan = Plan(*(rule(site, pattern) for site in sites))
+        return predict(model, batch, 6, plan=plan, kind="regression", keep=True)
+
+    keyed, retuned = found(Bernoulli(rate=0.25)), found(TorchDropout(rate=0.25))
+    assert torch.equal(keyed.draws, retuned.draws)
+    assert torch.equal(keyed.variance, retuned.variance)
+
+
+@pytest.mark.parametrize("name", ["alpha", "images"])
+def test_what_has_no_mask_for_each_unit_stays_torchs_where_a_plan_retunes_it(name):
+    model, batch = NOISY[name]
+    sites = [one.selector.name for one in native_plan(model, batch).rules]
+    plan = Plan(*(rule(site, TorchDropout(rate=0.25)) for site in sites))
+    kept = {"kind": "regression", "plan": plan, "keep": True}
+    first, again = (predict(model, batch, 4, **kept) for _ in range(2))
+    assert torch.equal(first.draws, again.draws)
+    assert not torch.equal(first.draws[0], first.draws[1])

@@ -88,6 +88,7 @@ class Consistent:
             trunk=self.trunk if several else None,
             reads=self.objective.reads if several else None,
             rows=self.rows,
+            strata=self.objective.strata if several else 0,
         )
         self.requests[views] = request
         return request

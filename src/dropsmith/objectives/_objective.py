@@ -47,6 +47,11 @@ class Objective(ABC):
         return ()
 
     @property
+    def strata(self) -> int:
+        """The number of views whose masks are stratified together; 0 for independent masks."""
+        return 0
+
+    @property
     def batch_fraction(self) -> float:
         """The leading share of the rows that the second and later views see, in (0, 1]."""
         return 1.0

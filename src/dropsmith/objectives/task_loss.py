@@ -1,9 +1,12 @@
 """Objectives without a consistency term: one view, and the control with several views."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
+from dropsmith.errors import ObjectiveError
+from dropsmith.instances import check_word
 from dropsmith.objectives._agreement import TASK, task_terms
 from dropsmith.objectives._objective import MOST_VIEWS, LossFunction, Objective, check_integer
 from dropsmith.passes import Views
@@ -40,15 +43,24 @@ class TwoSample(Objective):
 
     Args:
         views: the number of forward passes over each batch.
+        draws: `independent` masks in the views; or `stratified` ones, where a plan draws them: each
+            mask is by itself what it was, and together the views cover each unit's distribution
+            evenly, which lowers the variance of the gradient.
     """
 
     views: int = 2
+    draws: Literal["independent", "stratified"] = "independent"
 
     def __post_init__(self) -> None:
+        check_word("draws", self.draws, ("independent", "stratified"), ObjectiveError)
         check_integer(self, "views", minimum=2, maximum=MOST_VIEWS)
 
     def views_at(self, step: int) -> int:
         return self.views
+
+    @property
+    def strata(self) -> int:
+        return self.views if self.draws == "stratified" else 0
 
     def terms(self, views: Views, loss: LossFunction) -> Terms:
         return task_terms(views, loss)

@@ -1,6 +1,7 @@
 """The noise a model already has, written as a plan: every native site at the rate it declares."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from dropsmith.errors import NoiseError
 from dropsmith.instances import check_model
 from dropsmith.noise import Installation, SiteNoise
-from dropsmith.patterns import TorchDropout
+from dropsmith.patterns import Bernoulli, TorchDropout
 from dropsmith.plans import Assignment, Plan, Rule, rule
 from dropsmith.prediction.native_dropout import Calls, NativeCall, native_calls
 
@@ -61,6 +62,28 @@ def native_assignments(installation: Installation, count: int) -> list[Assignmen
     # A rule of the user's may equal one of them.
     rules = {id(rule) for rule in installation.rules[:count]}
     return [a for a in installation.assignments if id(a.rule) in rules]
+
+
+def drawn_by_key(assignments: Sequence[Assignment], calls: Calls) -> list[Assignment]:
+    """A plan's assignments with `TorchDropout` drawn by key, at the sites that drop single units.
+
+    A prediction draws the model's own dropout there by key, and so what retunes it. Whole channels,
+    and noise that has no mask, stay torch's.
+    """
+    return [
+        replace(assignment, pattern=Bernoulli(rate=assignment.pattern.rate))
+        if isinstance(assignment.pattern, TorchDropout)
+        and assignment.pattern.rate > 0
+        and _drops_units(calls.get(assignment.site.name, ()))
+        else assignment
+        for assignment in assignments
+    ]
+
+
+def _drops_units(calls: Sequence[NativeCall]) -> bool:
+    patterns = [call.pattern for call in calls if call.axes is None]
+    are_plain = all(isinstance(pattern, Bernoulli) and not pattern.shared for pattern in patterns)
+    return bool(calls) and len(patterns) == len(calls) and are_plain
 
 
 def sites_of_several_patterns(calls: Calls) -> Calls:

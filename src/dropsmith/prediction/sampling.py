@@ -40,6 +40,7 @@ from dropsmith.plans import Plan, Rule
 from dropsmith.prediction.native_dropout import Calls, native_calls
 from dropsmith.prediction.native_rules import (
     CallByCall,
+    drawn_by_key,
     native_assignments,
     native_rules,
     sites_of_several_patterns,
@@ -91,6 +92,7 @@ def _in_turn(
             # A function may mean other sites than when it was last asked.
             first = len(memory.rules) - len(fresh)
             assignments = assign_rules(model, memory.rules, memory.sites, first)
+            assignments = drawn_by_key(assignments, memory.calls)
         installation = install(model, memory.rules, inputs, seed, 0, assignments)
         installation.noise.rules_checked = True
         try:
@@ -130,7 +132,7 @@ def _try_rows(
         calls=calls,
         rules=rules,
         sites=sites,
-        assignments=assign_rules(model, rules, sites, first=len(native)),
+        assignments=drawn_by_key(assign_rules(model, rules, sites, first=len(native)), calls),
         probe_inputs=probe_inputs,
     )
 
