@@ -208,11 +208,21 @@ def test_a_model_without_noise_is_refused():
 
 
 def test_noise_that_torch_draws_cannot_be_held():
-    plan = Plan(rule("transformer.drop", TorchDropout(rate=0.3)))
+    model = gpt2()
+    model.transformer.drop = torch.nn.AlphaDropout(0.3)
     with pytest.raises(NoiseError, match=r"noise of transformer.drop itself[\s\S]*Bernoulli"):
-        generate(gpt2(), PROMPTS, 3, plan=plan)
+        generate(model, PROMPTS, 3)
     left_out = Plan(rule("transformer.drop", Off()))
     assert generate(gpt2(), PROMPTS, 2, max_new_tokens=2, plan=left_out).samples == 2
+
+
+def test_dropout_that_a_plan_retunes_is_held_as_drawn_by_key():
+    retuned, keyed = (
+        generate(gpt2(), PROMPTS, 3, plan=Plan(rule("transformer.drop", pattern(rate=0.3))))
+        for pattern in (TorchDropout, Bernoulli)
+    )
+    assert torch.equal(retuned.tokens, keyed.tokens)
+    assert torch.equal(retuned.log_probs, keyed.log_probs)
 
 
 class Skipping(torch.nn.Module):

@@ -17,7 +17,8 @@ from dropsmith.rng import Source
 class TorchDropout(Pattern):
     """Torch's own dropout at another rate; fused kernels and torch's generator stay in use.
 
-    Its masks cannot be drawn again. Where that matters, use `Bernoulli` on the same site.
+    In training its masks cannot be drawn again; where that matters, use `Bernoulli` on the same
+    site. `predict` draws them by key where they drop single units.
 
     >>> TorchDropout(rate=0.3)
     TorchDropout(rate=0.3)
