@@ -34,8 +34,8 @@ def test_a_run_is_trained_on_and_predicted_with(run):
     assert second["environment"]["start"]["record"] == first["id"]
     assert second["curve"][0]["validation_nll"] == first["scores"]["validation_nll"]
     _, out, _ = run(f"train {line}")
-    whose = f"began from the best weights of {first['id']} (digits with dropout, seed 0)."
-    assert f"It {whose}" in " ".join(out.split())
+    whose = f"started from the best weights of {first['id']} (digits with dropout, seed 0)."
+    assert f"The run {whose}" in " ".join(out.split())
     run("report runs/digits")
     assert f"{second['id']} {whose}" in Path("runs/digits/report.html").read_text()
     before = sorted(Path("runs/digits").glob("*.json"))
@@ -56,7 +56,7 @@ def test_every_run_of_a_comparison_begins_from_the_weights_it_is_given(run):
     assert begun == {first["scores"]["validation_nll"]}
     assert trained(run, f"train digits --with r-drop {given}")["id"] == records[-1].id
     html = Path("runs/digits/report.html").read_text()
-    assert f"Every run began from the best weights of {first['id']}" in html
+    assert f"Every run started from the best weights of {first['id']}" in html
     assert f"--start runs/digits/{first['id']}</code>" in html
 
 

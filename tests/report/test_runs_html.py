@@ -87,9 +87,9 @@ def test_it_says_whose_weights_a_run_began_from(html):
         environment = RUNS[0].environment | ({} if start is None else {"start": start})
         config = RUNS[0].config | {"start": 64 * "f", "seed": seed}
         begun.append(replace(RUNS[0], config=config, environment=environment))
-        sentences.append(f"<li>{begun[-1].id} began from {said}.</li>")
+        sentences.append(f"<li>{begun[-1].id} started from {said}.</li>")
     assert len({run.id for run in begun}) == 3
     page = runs_page((*begun, *RUNS))
-    assert page.count("began from") == 3
+    assert page.count("started from") == 3
     assert all(sentence in page for sentence in sentences)
-    assert "began from" not in html
+    assert "started from" not in html

@@ -154,7 +154,7 @@ def _lead(comparison: Comparison, record: Record) -> str:
         else "Each method has its usual setting: nothing was tuned"
     )
     weights = starting_weights(record)
-    first = "" if weights is None else f" Every run began from {weights}."
+    first = "" if weights is None else f" Every run started from {weights}."
     return (
         f"{len(comparison.rows)} methods, {seeds} seed{'s' if seeds > 1 else ''} each, "
         f"{rule_sentence(comparison)}. {tuning}; the numbers are from the "

@@ -74,7 +74,7 @@ def runs_page(
 
 def _starts(records: Sequence[Record]) -> str:
     starts = ((record.id, starting_weights(record)) for record in records)
-    return items(f"{name} began from {weights}." for name, weights in starts if weights is not None)
+    return items(f"{name} started from {words}." for name, words in starts if words is not None)
 
 
 def _task(
