@@ -87,7 +87,8 @@ def test_a_module_that_encoder_and_decoder_share_has_a_mask_for_each():
     model.decoder.embed_tokens = model.encoder.embed_tokens
     written = generate(model, PROMPTS, 3, max_new_tokens=LENGTH, plan=plan)
     expected = log_probs_by_hand(model, PROMPTS, written, LENGTH, plan=plan)
-    torch.testing.assert_close(written.log_probs, expected, atol=2e-6, rtol=0)
+    # T5 has its norms and softmax in float32, also in a model of float64.
+    torch.testing.assert_close(written.log_probs, expected, atol=1e-5, rtol=0)
 
 
 def test_the_installed_plan_is_the_noise():
