@@ -214,7 +214,16 @@ def test_noise_that_torch_draws_cannot_be_held():
     with pytest.raises(NoiseError, match=r"noise of transformer.drop itself[\s\S]*Bernoulli"):
         generate(model, PROMPTS, 3)
     left_out = Plan(rule("transformer.drop", Off()))
-    assert generate(gpt2(), PROMPTS, 2, max_new_tokens=2, plan=left_out).samples == 2
+    assert generate(model, PROMPTS, 2, max_new_tokens=2, plan=left_out).samples == 2
+
+
+def test_dropout_at_another_rate_is_held_as_dropout_is():
+    written = [
+        generate(gpt2(), PROMPTS, 3, max_new_tokens=4, plan=Plan(rule("transformer.drop", pattern)))
+        for pattern in (TorchDropout(rate=0.3), Bernoulli(rate=0.3))
+    ]
+    assert torch.equal(written[0].tokens, written[1].tokens)
+    assert torch.equal(written[0].log_probs, written[1].log_probs)
 
 
 def test_dropout_that_a_plan_retunes_is_held_as_drawn_by_key():

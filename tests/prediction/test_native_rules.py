@@ -1,4 +1,5 @@
 import warnings
+from copy import deepcopy
 
 import pytest
 import torch
@@ -71,6 +72,43 @@ def test_what_has_no_mask_keeps_torchs_own_draw():
     draws = predict(own, seeded(3, 4), samples=4, kind="regression", keep=True).draws
     together = (draws == 0).sum(-1)
     assert set(together.flatten().tolist()) == {0, 4}
+
+
+RETUNED = {
+    "units": (lambda: nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5)), (3, 4)),
+    "dropout at rate 0": (lambda: nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.0)), (3, 4)),
+    "attention": (Attention, (3, 6, 8)),
+    "between layers": (Recurrent, (3, 6, 4)),
+    "encoder": (encoder, (3, 5, 16)),
+}
+
+
+@pytest.mark.parametrize("name", RETUNED)
+def test_dropout_at_another_rate_has_the_masks_of_a_model_made_at_that_rate(name):
+    make, sizes = RETUNED[name]
+    x, model = seeded(*sizes), make().eval()
+    made = deepcopy(model)
+    for module in made.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.2
+        if isinstance(module, nn.LSTM | nn.MultiheadAttention):
+            module.dropout = 0.2
+    plan = Plan(rule("**", TorchDropout(rate=0.2)))
+    settings = {"samples": 5, "kind": "regression", "keep": True}
+    for draws in ("stratified", "independent"):
+        found = predict(model, x, plan=plan, draws=draws, **settings).draws
+        assert torch.equal(found, predict(made, x, draws=draws, **settings).draws)
+    assert len(found.unique(dim=0)) > 1
+
+
+def test_what_has_no_mask_is_retuned_by_torch():
+    for model, sizes in ((alpha(), (3, 4)), (Packed(), (3, 6, 4))):
+        x, plan = seeded(*sizes), Plan(rule("**", TorchDropout(rate=0.9)))
+        spread = [
+            predict(model, x, 60, kind="regression", plan=each).variance.mean()
+            for each in (plan, Plan())
+        ]
+        assert spread[0] != spread[1] > 0
 
 
 def test_rate_zero_and_what_is_read_but_never_called_have_no_rule():
