@@ -114,6 +114,13 @@ def test_one_call_returns_mean_entropy_and_mutual_information(averaged, rows):
         close(output, getattr(expected, name))
 
 
+def test_the_number_of_the_first_sample_is_an_input(averaged):
+    exported, _ = averaged
+    batch = {"input": table()["x"]}
+    first, other = (run(exported, batch, 2, number)[0] for number in (0, 6))
+    assert (first - other).abs().max() > 1e-3
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["regression", "multi_label"])
 def test_other_kinds_of_output_have_their_own_numbers(kind, tmp_path):
@@ -123,6 +130,9 @@ def test_other_kinds_of_output_have_their_own_numbers(kind, tmp_path):
     for name, output in zip(exported.outputs, run(exported, batch, 2), strict=True):
         close(output, getattr(expected, name))
     assert ("variance" in exported.outputs) == (kind == "regression")
+    eight = predict(model, batch, 8, seed=2, kind=kind, draws="independent", keep=True)
+    assert eight.draws is not None
+    close(run(exported, batch, 2, number=4)[0], eight.draws[4:].mean(0))
 
 
 class OwnNoise(nn.Module):
