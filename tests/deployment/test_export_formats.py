@@ -43,9 +43,15 @@ def test_a_program_of_torch_draws_the_samples_of_predict(name, tmp_path):
     exported_example(name, "pt2", tmp_path)
 
 
-@pytest.mark.parametrize("name", ["patterns", "pictures", "words", "bert sdpa", "lstm", "gru"])
+@pytest.mark.parametrize("name", ["patterns", "pictures", "bert sdpa", "lstm", "gru"])
 def test_openvino_draws_the_samples_of_predict(name, tmp_path):
     exported_example(name, "openvino", tmp_path)
+
+
+def test_openvino_is_refused_where_it_draws_other_masks(tmp_path):
+    with pytest.raises(ExportError, match=r"OpenVINO does not give what dropsmith\.predict gives"):
+        exported_example("words", "openvino", tmp_path)  # with Spans
+    assert not list(tmp_path.iterdir())
 
 
 def test_samples_in_one_call_have_masks_of_their_own_or_there_is_an_error(tmp_path):
