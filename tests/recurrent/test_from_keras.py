@@ -154,7 +154,7 @@ def test_both_directions_are_one_layer(x):
             "the two layers of this Bidirectional differ",
         ),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_what_torch_does_not_have_is_refused(layer, sentence):
     with pytest.raises(SiteError, match=sentence.replace("(", r"\(")):
