@@ -42,11 +42,13 @@ def test_every_table_in_the_documents_is_the_one_its_records_give(refilled):
     assert drifted == []
 
 
+@pytest.mark.slow
 def test_pictures_of_results_in_the_documents_are_those_of_the_results(refilled):
     for picture in (refilled / "results").glob("*/*.svg"):
         assert (ROOT / "docs" / "images" / picture.name).read_bytes() == picture.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_pages_that_show_numbers_are_filled(refilled):
     assert "| dropout |" in (refilled / "docs" / "results.md").read_text().replace("**", "")
 

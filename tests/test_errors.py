@@ -26,6 +26,7 @@ BUILT_IN = {
     "CheckpointError": RuntimeError,
     "SearchError": ValueError,
     "BusyError": RuntimeError,
+    "ExportError": RuntimeError,
     "MissingExtra": ImportError,
 }
 

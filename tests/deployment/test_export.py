@@ -103,6 +103,7 @@ def averaged(tmp_path_factory):
     return export(model, table()["x"], path, samples=6), model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 5, 8])
 def test_one_call_returns_mean_entropy_and_mutual_information(averaged, rows):
     exported, model = averaged
@@ -114,6 +115,7 @@ def test_one_call_returns_mean_entropy_and_mutual_information(averaged, rows):
         close(output, getattr(expected, name))
 
 
+@pytest.mark.slow
 def test_the_number_of_the_first_sample_is_an_input(averaged):
     exported, _ = averaged
     batch = {"input": table()["x"]}
@@ -238,6 +240,7 @@ def test_an_argument_of_another_kind_is_refused_in_a_short_message(argument, val
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_model_that_torch_cannot_trace_is_refused_without_a_dump_of_its_graph(tmp_path, capfd):
     with pytest.raises(ExportError, match=r"torch\.export cannot trace this model"):
         export(Steps(), table()["x"], tmp_path / "m.pt2")

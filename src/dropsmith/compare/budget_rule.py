@@ -36,7 +36,7 @@ def check_rule(rule: object, patience: object) -> None:
     if rule not in RULES:
         raise TaskError(
             f"no budget rule is called {excerpt(rule)}\n  the rules are: {', '.join(RULES)}"
-            + did_you_mean(str(rule), RULES)
+            + did_you_mean(rule, RULES)
         )
     check_whole("patience", patience, 1, TaskError)
 

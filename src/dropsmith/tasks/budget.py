@@ -71,7 +71,7 @@ class Budget:
         if self.equal not in (choices := get_args(Equal)):
             raise TaskError(
                 f"equal is {' or '.join(choices)}, got {excerpt(self.equal)}"
-                + did_you_mean(str(self.equal), choices)
+                + did_you_mean(self.equal, choices)
             )
 
     def to_json(self) -> dict[str, Any]:
