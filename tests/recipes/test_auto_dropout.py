@@ -25,6 +25,7 @@ from dropsmith_recipes.auto_dropout_models import transformer_xl_small
 from dropsmith_recipes.auto_dropout_transfer import NAMES
 from dropsmith_recipes.records import records_of
 from recipes.texts import language_folder, pair_folder
+from recipes.without_examples import data_of
 
 pytestmark = pytest.mark.slow
 
@@ -206,7 +207,7 @@ WORDS = {
 @pytest.mark.parametrize("name", OURS)
 def test_the_paper_preset_has_as_many_parameters_as_it_says(name):
     with torch.device("meta"):
-        data = SimpleNamespace(classes=WORDS.get(OURS[name].task, 10))
+        data = data_of(WORDS.get(OURS[name].task, 10))
         model = import_function(OURS[name].paper.model)(data)
     learnt = (one.numel() for one in model.parameters() if one.requires_grad)
     assert sum(learnt) == OURS[name].parameters

@@ -4,7 +4,6 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,6 +19,7 @@ from dropsmith_recipes import RECIPES, Preset, find_recipe, is_recipe
 from dropsmith_recipes.table import row
 from recipes.shapes import untrained
 from recipes.texts import language_folder, pair_folder, review_folder, sentence_folder
+from recipes.without_examples import data_of
 
 pytestmark = pytest.mark.slow
 
@@ -183,7 +183,7 @@ def learnt(model, classes):
     """How many parameters learn, of a model that is made without memory for them."""
     with torch.device("meta"):
         if ":" in model:
-            made = import_function(model)(SimpleNamespace(classes=classes))
+            made = import_function(model)(data_of(classes))
         else:
             made = untrained(model, classes)
     return sum(one.numel() for one in made.parameters() if one.requires_grad)
