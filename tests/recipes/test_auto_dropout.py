@@ -25,7 +25,7 @@ from dropsmith_recipes.auto_dropout_models import transformer_xl_small
 from dropsmith_recipes.auto_dropout_transfer import NAMES
 from dropsmith_recipes.records import records_of
 from recipes.texts import language_folder, pair_folder
-from recipes.without_examples import data_of
+from recipes.short_data import data_of
 
 pytestmark = pytest.mark.slow
 

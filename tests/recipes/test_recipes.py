@@ -19,7 +19,7 @@ from dropsmith_recipes import RECIPES, Preset, find_recipe, is_recipe
 from dropsmith_recipes.table import row
 from recipes.shapes import untrained
 from recipes.texts import language_folder, pair_folder, review_folder, sentence_folder
-from recipes.without_examples import data_of
+from recipes.short_data import data_of
 
 pytestmark = pytest.mark.slow
 
