@@ -24,8 +24,8 @@ from dropsmith_recipes import RECIPES
 from dropsmith_recipes.auto_dropout_models import transformer_xl_small
 from dropsmith_recipes.auto_dropout_transfer import NAMES
 from dropsmith_recipes.records import records_of
-from recipes.texts import language_folder, pair_folder
 from recipes.short_data import data_of
+from recipes.texts import language_folder, pair_folder
 
 pytestmark = pytest.mark.slow
 

@@ -18,8 +18,8 @@ from dropsmith.train.checkpoint import write
 from dropsmith_recipes import RECIPES, Preset, find_recipe, is_recipe
 from dropsmith_recipes.table import row
 from recipes.shapes import untrained
-from recipes.texts import language_folder, pair_folder, review_folder, sentence_folder
 from recipes.short_data import data_of
+from recipes.texts import language_folder, pair_folder, review_folder, sentence_folder
 
 pytestmark = pytest.mark.slow
 
