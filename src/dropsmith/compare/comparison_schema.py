@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from annotated_types import MinLen
 from typing_extensions import TypedDict
 
+from dropsmith.compare.budget_rule import Rule
 from dropsmith.errors import DataError, excerpt, first_repeated
 from dropsmith.files import Count, FiniteNumber, check
 from dropsmith.record import RecordId
@@ -38,7 +39,7 @@ class StoredComparison(TypedDict):
     format: str
     version: Count
     task: str
-    equal: NotRequired[Literal["views", "updates", "converged", "recipes"]]
+    equal: NotRequired[Rule | Literal["recipes"]]
     rows: Annotated[list[StoredRow], MinLen(1)]
 
 

@@ -5,11 +5,10 @@ from pathlib import Path
 from shutil import copy2, copytree
 
 from dropsmith.compare.comparison import Comparison
+from dropsmith.compare.runs import OTHER_FOLDER
 from dropsmith.files import hold_folder
 from dropsmith.record import Record
 from dropsmith.train import check_run
-
-OTHER_FOLDER = "another process makes runs in it"
 
 
 def share_runs(comparison: Comparison, source: Path, target: Path) -> int:

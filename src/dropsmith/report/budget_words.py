@@ -10,6 +10,14 @@ _SHORT = {
 }
 
 
+_STEPS = {
+    "views": ": all methods have equally many, so a method of two views makes half as many steps",
+    "updates": ": all methods make equally many steps, so a method of two views has twice as many",
+    "converged": ": each run ends where it has converged",
+    "recipes": "",
+}
+
+
 def rule_words(comparison: Comparison) -> str:
     """The rule in a few words.
 
@@ -36,6 +44,11 @@ def rule_sentence(comparison: Comparison) -> str:
             f"loss, or for {CEILING} times the usual epochs ({views} example-views a run)"
         )
     return f"{views.partition(' to ')[0]} example-views a run for every method"
+
+
+def steps_words(comparison: Comparison) -> str:
+    """The steps of methods under the rule, to follow a mention of example-views."""
+    return _STEPS[comparison.equal]
 
 
 def _range(comparison: Comparison, name: str) -> str:

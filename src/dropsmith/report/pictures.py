@@ -9,6 +9,7 @@ from dropsmith.compare import METHODS, Comparison, clock, find_method, full, met
 from dropsmith.errors import DataError, DropsmithError
 from dropsmith.plans import Plan
 from dropsmith.record import Record
+from dropsmith.report.budget_words import steps_words
 from dropsmith.report.comparison_figures import (
     COSTS,
     PANELS,
@@ -63,17 +64,9 @@ def curves(comparison: Comparison) -> str:
         partial(curves_figure, comparison),
         "Validation loss by example-views for each method.",
         "Mean validation loss and its range over seeds, by example-views"
-        f"{_CURVE_WORDS[comparison.equal]}. Dashed: {comparison.baseline}."
+        f"{steps_words(comparison)}. Dashed: {comparison.baseline}."
         + _clipping(list(by_method.values())),
     )
-
-
-_CURVE_WORDS = {
-    "views": ": all methods have equally many, so a method of two views makes half as many steps",
-    "updates": ": all methods make equally many steps, so a method of two views has twice as many",
-    "converged": ": each run ends where it has converged",
-    "recipes": "",
-}
 
 
 def run_curves(records: Sequence[Record], name: str = "curves") -> str:
