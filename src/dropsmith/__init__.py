@@ -11,9 +11,11 @@ from dropsmith.errors import DropsmithError
 from dropsmith.generation import generate, likelihood
 from dropsmith.noise import noise_of, plan_of, sites, step
 from dropsmith.objectives import (
+    UDA,
     ConsistencyObjective,
     ConsistencyTerm,
     ExpectationLinear,
+    FixMatch,
     Fraternal,
     LRDrop,
     Objective,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from dropsmith.run_folder import load
 
 __all__ = [
+    "UDA",
     "Audit",
     "Bernoulli",
     "ConsistencyObjective",
@@ -63,6 +66,7 @@ __all__ = [
     "DropsmithError",
     "EarlyRate",
     "ExpectationLinear",
+    "FixMatch",
     "Fraternal",
     "Gaussian",
     "LRDrop",

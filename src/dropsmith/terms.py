@@ -97,6 +97,32 @@ def total(terms: Iterable[Mean]) -> Mean:
     return result
 
 
+def with_mean_counts(terms: Terms) -> Terms:
+    """The terms with their counts averaged over the processes of `torch.distributed`.
+
+    Processes may hold unequal numbers of items. The gradients that DistributedDataParallel averages
+    are then those of the mean over the items of all processes, and a coefficient means the same in
+    any number of them. In one process the terms are returned as they are. Every process has to
+    call it, with terms of the same names.
+
+    >>> with_mean_counts({"task": Mean(torch.tensor(6.0), 3.0)})["task"].value
+    tensor(2.)
+    """
+    distributed = torch.distributed
+    if not distributed.is_available() or not distributed.is_initialized():
+        return terms
+    processes = distributed.get_world_size()
+    if processes == 1 or not terms:
+        return terms
+    device = next(iter(terms.values())).sum.device
+    counts = torch.stack(
+        [torch.as_tensor(terms[name].count, device=device).double() for name in sorted(terms)]
+    )
+    distributed.all_reduce(counts)
+    means = dict(zip(sorted(terms), counts / processes, strict=True))
+    return {name: Mean(term.sum, means[name]) for name, term in terms.items()}
+
+
 @dataclass(frozen=True)
 class Loss:
     """A task's loss on one view, with the items that are counted.

@@ -21,7 +21,7 @@ from consistency.tiny import (
     token_net,
 )
 from dropsmith.consistency import consistent
-from dropsmith.objectives import ExpectationLinear, RDrop
+from dropsmith.objectives import UDA, ExpectationLinear, RDrop
 
 # Padding falls unevenly on the two halves.
 LABELS = integers(20, 8, 5).masked_fill(torch.ones(8, 5).tril(-1).bool(), -100)
@@ -30,14 +30,21 @@ OBJECTIVES = {
     "looped": ExpectationLinear(kappa=0.5),
     "weights": RDrop(alpha=2.0),
     "tokens": RDrop(alpha=2.0),
+    "mixed": UDA(weight=2.0, temperature=0.5, confidence=0.4),
 }
 PLANS = {
     "stacked": ALIKE,
     "looped": ALIKE,
     "weights": ds.Plan(ds.rule("0.weight", ds.DropConnect(rate=0.5))),
     "tokens": ds.Plan(ds.rule("1", ds.Bernoulli(rate=0.5, shared="batch time"))),
+    "mixed": ALIKE,
 }
-BATCHES = dict.fromkeys(OBJECTIVES, (X, Y)) | {"tokens": (integers(20, 8, 5, seed=1), LABELS)}
+MIXED = torch.tensor([0, -100, 2, 1, -100, -100, -100, 2])
+"""Of four rows without a label three are on the second half."""
+BATCHES = dict.fromkeys(OBJECTIVES, (X, Y)) | {
+    "tokens": (integers(20, 8, 5, seed=1), LABELS),
+    "mixed": (X, MIXED),
+}
 
 
 def train(rank: int, folder: str) -> None:

@@ -24,6 +24,7 @@ from dropsmith.consistency.task_loss import Counting, LabelledLoss
 from dropsmith.errors import ObjectiveError, ViewError
 from dropsmith.noise import ATTRIBUTE, INSTALLATION, Noise, turn
 from dropsmith.passes import Views, plan_run
+from dropsmith.terms import with_mean_counts
 
 FUSED = "fused_lm_head"
 """What TRL's trainers ask a causal model for instead of its scores."""
@@ -171,6 +172,9 @@ def _loss(state: Consistent, step: StepRun, views: Views) -> Tensor:
     state.log.note(state.terms)
     if step.items is not None:
         terms = scale_to_accumulated_batch(terms, step.items, counting, state.log.total_weight)
+    elif state.objective.reads_unlabelled:
+        # Rows without a label fall unevenly on processes.
+        terms = with_mean_counts(terms)
     assert step.run.step is not None
     loss = state.objective.total(terms, step.run.step)
     return loss + terms[AUXILIARY].value if AUXILIARY in terms else loss

@@ -7,18 +7,22 @@ from dropsmith.objectives._reading import check_objective, from_json
 from dropsmith.objectives._small_scores import CrossEntropyInputs
 from dropsmith.objectives.activation import ActivationNorm
 from dropsmith.objectives.consistency import consistency
+from dropsmith.objectives.fix_match import FixMatch
 from dropsmith.objectives.lr_drop import LRDrop
 from dropsmith.objectives.r_drop import RDrop
 from dropsmith.objectives.squared import ExpectationLinear, Fraternal, PiModel, SquaredDistance
 from dropsmith.objectives.task_loss import TaskLoss, TwoSample
+from dropsmith.objectives.uda import UDA
 
 __all__ = [
     "TASK",
+    "UDA",
     "ActivationNorm",
     "ConsistencyObjective",
     "ConsistencyTerm",
     "CrossEntropyInputs",
     "ExpectationLinear",
+    "FixMatch",
     "Fraternal",
     "LRDrop",
     "LossFunction",

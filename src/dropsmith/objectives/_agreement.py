@@ -2,10 +2,13 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from math import exp
+from typing import Literal, get_args
 
 from torch import Tensor
 
 from dropsmith.errors import ObjectiveError
+from dropsmith.instances import check_bool, check_word
 from dropsmith.objectives._from_head import HEAD_DISTANCES, HeadRequest, from_head
 from dropsmith.objectives._objective import (
     MOST_VIEWS,
@@ -15,6 +18,7 @@ from dropsmith.objectives._objective import (
     check_number,
 )
 from dropsmith.objectives._small_scores import small_terms
+from dropsmith.objectives._term_rows import TERM_ROWS, TermRows, term_mask
 from dropsmith.objectives.consistency import consistency
 from dropsmith.objectives.distances import Distance
 from dropsmith.objectives.losses import check_loss
@@ -23,6 +27,8 @@ from dropsmith.terms import Loss, Mean, Terms, total
 
 TASK = "task"
 CONSISTENCY = "consistency"
+
+Ramp = Literal["linear", "gaussian"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +72,28 @@ class ConsistencyObjective(Objective):
 
     Args:
         views: the number of forward passes over each batch; every pair is compared.
-        warmup: the number of steps over which the weight rises linearly from 0 to its full value.
+        warmup: the number of steps over which the weight rises from 0 to its full value.
+        ramp: how it rises: `linear`, or `gaussian` for exp(−5 (1 − step / warmup)²), as in Laine &
+            Aila (2017).
         every: the term is computed at each step that is divisible by this, with the same weight;
             the other steps have one view and its task loss.
         batch_fraction: the leading share of the batch that views after the first see, in (0, 1];
             the term is a mean over these rows.
+        term_rows: the rows whose items the term counts: `labelled`, those that the task loss
+            counts; `all`, also those of rows without a label, which are rows where the task loss
+            counts nothing; or `unlabelled`, of these rows alone. A term that counts no item is 0.
+        augment: whether `train` and `compare` show the second view rows without a label that are
+            augmented, where the task has an augmentation; the second view then has these rows
+            alone.
     """
 
     views: int = 2
     warmup: int = 0
+    ramp: Ramp = "linear"
     every: int = 1
     batch_fraction: float = 1.0  # pyright: ignore[reportIncompatibleMethodOverride] - here it is a setting
+    term_rows: TermRows = "labelled"
+    augment: bool = False  # pyright: ignore[reportIncompatibleMethodOverride] - here it is a setting
 
     @property
     @abstractmethod
@@ -92,8 +109,20 @@ class ConsistencyObjective(Objective):
             raise ObjectiveError(
                 f"{self}: batch_fraction must be in (0, 1], got {self.batch_fraction}"
             )
+        check_word("term_rows", self.term_rows, TERM_ROWS, ObjectiveError)
+        check_word("ramp", self.ramp, get_args(Ramp), ObjectiveError)
+        self._check_augment()
         # Making it checks the settings that it is made of.
         self._term()
+
+    def _check_augment(self) -> None:
+        check_bool("augment", self.augment)
+        if self.augment and (self.views != 2 or self.term_rows == "labelled"):
+            raise ObjectiveError(
+                f"{type(self).__name__}: augment=True is for two views of rows without a label, "
+                f'got views={self.views} and term_rows="{self.term_rows}"\n'
+                '  write views=2 and term_rows="unlabelled", or leave out augment'
+            )
 
     def _term(self) -> ConsistencyTerm:
         """The consistency term, made once: also where a subclass checks its fields by itself."""
@@ -108,6 +137,10 @@ class ConsistencyObjective(Objective):
             object.__setattr__(self, "_agreement", term)
         return term
 
+    @property
+    def reads_unlabelled(self) -> bool:
+        return self.term_rows != "labelled"
+
     def views_at(self, step: int) -> int:
         return self.views if step % self.every == 0 else 1
 
@@ -117,11 +150,14 @@ class ConsistencyObjective(Objective):
 
     def weight_at(self, step: int) -> float:
         """The factor of the mean consistency at a step where it is due."""
-        return self._term().weight * min(1.0, step / self.warmup if self.warmup else 1.0)
+        share = min(1.0, step / self.warmup if self.warmup else 1.0)
+        height = exp(-5 * (1 - share) ** 2) if self.ramp == "gaussian" else share
+        return self._term().weight * height
 
     def terms(self, views: Views, loss: LossFunction) -> Terms:
         term = self._term()
-        if term.task_loss_views is None and term.stop_gradient is None:
+        is_plain = term.task_loss_views is None and term.stop_gradient is None
+        if is_plain and not self.reads_unlabelled:
             means = small_terms(views, loss, term.distance)
             if means is not None:
                 return dict(zip((TASK, CONSISTENCY), means, strict=True))
@@ -133,16 +169,25 @@ class ConsistencyObjective(Objective):
             terms[CONSISTENCY] = consistency(
                 views,
                 term.distance,
-                masks=[view_loss.mask for view_loss in losses],
+                masks=self._masks(views, losses),
                 stop_gradient=term.stop_gradient,
             )
         return terms
+
+    def _masks(self, views: Views, losses: list[Loss]) -> list[Tensor | None]:
+        """The items that the term counts, by each view that carries the task loss."""
+        numbers = self._term().task_loss_views or range(len(views))
+        return [
+            term_mask(views, view, view_loss, self.term_rows)
+            for view, view_loss in zip(numbers, losses, strict=False)
+        ]
 
     def _request(self, views: Views) -> HeadRequest | None:
         """The request to a fused head; None where it does not have this distance."""
         term, step = self._term(), views.step
         name = HEAD_DISTANCES.get(term.distance)
-        if len(views) > 1 and (name is None or term.stop_gradient is not None):
+        has_distance = name is not None and term.stop_gradient is None
+        if len(views) > 1 and (self.reads_unlabelled or not has_distance):
             return None
         weight = term.weight if step is None else self.weight_at(step)
         return HeadRequest(

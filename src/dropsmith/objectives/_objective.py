@@ -57,6 +57,16 @@ class Objective(ABC):
         return 1.0
 
     @property
+    def reads_unlabelled(self) -> bool:
+        """Whether a term counts rows without a label, so that a batch should have some."""
+        return False
+
+    @property
+    def augment(self) -> bool:
+        """Whether the second view sees rows without a label augmented, and the first does not."""
+        return False
+
+    @property
     def reads(self) -> Reads | None:
         """The parts of the model that it compares beside the outputs, for `views(..., reads=)`."""
         return None

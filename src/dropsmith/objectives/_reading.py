@@ -9,10 +9,12 @@ from dropsmith.errors import ObjectiveError, did_you_mean, excerpt
 from dropsmith.instances import wrong_instance
 from dropsmith.objectives._objective import NAMES_IN_JSON, Objective
 from dropsmith.objectives.activation import ActivationNorm
+from dropsmith.objectives.fix_match import FixMatch
 from dropsmith.objectives.lr_drop import LRDrop
 from dropsmith.objectives.r_drop import RDrop
 from dropsmith.objectives.squared import ExpectationLinear, Fraternal, PiModel, SquaredDistance
 from dropsmith.objectives.task_loss import TaskLoss, TwoSample
+from dropsmith.objectives.uda import UDA
 from dropsmith.user_code import import_advice, imported_class
 
 OBJECTIVES: dict[str, type[Objective]] = {
@@ -24,6 +26,8 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "ExpectationLinear": ExpectationLinear,
     "RDrop": RDrop,
     "LRDrop": LRDrop,
+    "UDA": UDA,
+    "FixMatch": FixMatch,
     "ActivationNorm": ActivationNorm,
 }
 
@@ -37,6 +41,8 @@ _LINES = {
     "PiModel": "PiModel(kappa=0.1)",
     "ExpectationLinear": "ExpectationLinear(kappa=0.25)",
     "LRDrop": "LRDrop()",
+    "UDA": "UDA(confidence=0.8)",
+    "FixMatch": "FixMatch(confidence=0.95)",
     "ActivationNorm": "ActivationNorm(of=TaskLoss())",
 }
 """A line to type for each objective, for errors."""

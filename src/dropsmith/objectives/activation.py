@@ -68,6 +68,14 @@ class ActivationNorm(Objective):
         return self.of.depends_on_step
 
     @property
+    def reads_unlabelled(self) -> bool:
+        return self.of.reads_unlabelled
+
+    @property
+    def augment(self) -> bool:
+        return self.of.augment
+
+    @property
     def reads(self) -> Reads | None:
         return self.of.reads
 
