@@ -87,7 +87,8 @@ def defaults(function: Callable[..., Any]) -> dict[str, Any]:
 X = torch.linspace(-1, 1, 8).reshape(2, 4)
 MODEL, BATCH = Made(net), Made(X.clone)
 RATE = {"rate": 0.3}
-OBJECTIVE = {"views": 2, "warmup": 0, "every": 1, "batch_fraction": 1.0}
+OBJECTIVE = {"views": 2, "warmup": 0, "ramp": "linear", "every": 1, "batch_fraction": 1.0}
+OBJECTIVE |= {"term_rows": "labelled", "augment": False}
 SHARED = RATE | {"shared": "time"}
 VIEWS = {"mode": "auto", "trunk": None, "rows": None, "scores": None}
 PARTS = {"model": None, "data": None, "limit": None, "precision": "no", "start": None}
@@ -133,6 +134,8 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         objectives.SquaredDistance,
         defaults(objectives.SquaredDistance) | {"kappa": 1.0},
     ),
+    "UDA": (ds.UDA, defaults(ds.UDA)),
+    "FixMatch": (ds.FixMatch, defaults(ds.FixMatch)),
     "TwoSample": (ds.TwoSample, {"views": 2}),
     "TaskLoss": (ds.TaskLoss, {}),
     "ActivationNorm": (
