@@ -22,6 +22,9 @@ def test_its_json_holds_every_setting_and_decides_the_records_id():
         "trunk",
         "whole",
         "start",
+        "labels",
+        "unlabelled",
+        "unlabelled_ratio",
     }
     assert set(values) == set(digits().__dataclass_fields__) - unwritten
     assert values["plan"] == digits().plan.for_records()

@@ -14,6 +14,7 @@ from dropsmith.errors import TaskError, did_you_mean
 
 if TYPE_CHECKING:
     from dropsmith.tasks import Bounds, Data, DataOptions, Task
+    from dropsmith.train import Setup
 
 _PANEL = "Your own data"
 
@@ -243,6 +244,26 @@ def print_data(task: "Task", data: "Data", place: Path | None, as_json: bool) ->
             f"folder, type ./{task.name}",
             file=sys.stderr,
         )
+
+
+def print_unlabelled(setup: "Setup", as_json: bool) -> None:
+    """Print how many training examples have a label, where some have none.
+
+    Args:
+        setup: of a run.
+        as_json: whether standard output is JSON, so that the line goes to standard error.
+    """
+    from dropsmith.train import task_and_data
+
+    if not setup.has_unlabelled:
+        return
+    _, data = task_and_data(setup)
+    assert data.unlabelled is not None
+    print(
+        f"training examples: {len(data.train):,} with a label, {len(data.unlabelled):,} without",
+        end="\n\n",
+        file=sys.stderr if as_json else sys.stdout,
+    )
 
 
 def bounds_of(texts: list[str] | None) -> "Bounds":

@@ -92,6 +92,32 @@ Limit = Annotated[
         "reviews count as wholes.",
     ),
 ]
+Labels = Annotated[
+    int | None,
+    typer.Option(
+        "--labels",
+        min=1,
+        help="Use the labels of only this many training examples, about equally many of each "
+        "class. The others are examples without a label, for methods that count them, such as uda.",
+    ),
+]
+UnlabelledPlace = Annotated[
+    Path | None,
+    typer.Option(
+        "--unlabelled",
+        metavar="FILE|DIR",
+        help="Examples without a label: a table, of which rows with a label are left out, or a "
+        "folder of pictures.",
+    ),
+]
+UnlabelledRatio = Annotated[
+    int,
+    typer.Option(
+        "--unlabelled-ratio",
+        min=1,
+        help="The examples without a label in a batch for each with one.",
+    ),
+]
 Precision = Annotated[
     str,
     typer.Option(

@@ -49,6 +49,9 @@ def setup_of(
     learning_rate: float | None = None,
     equal: str = "views",
     patience: int | None = None,
+    labels: int | None = None,
+    unlabelled: Path | None = None,
+    unlabelled_ratio: int = 1,
 ) -> "Setup":
     """The setup of a run, equal to that of a comparison with these options."""
     from dataclasses import replace
@@ -73,6 +76,9 @@ def setup_of(
         start=start_of(start),
         equal=rules_of(equal, patience, several=False)[0],
         patience=patience or PATIENCE,
+        labels=labels,
+        unlabelled=None if unlabelled is None else str(unlabelled),
+        unlabelled_ratio=unlabelled_ratio,
     )
     setup = design.setup(name, setting_of(name, numbers(settings or [])), seed)
     final_plan = setup.plan if plan is None else plan_at(plan)
@@ -100,6 +106,9 @@ def setup_of_run(
     without: "tuple[Kind, ...]" = (),
     equal: str = "views",
     patience: int | None = None,
+    labels: int | None = None,
+    unlabelled: Path | None = None,
+    unlabelled_ratio: int = 1,
 ) -> "Setup":
     """The setup of the run of a task with a method, or of a recipe.
 
@@ -127,6 +136,9 @@ def setup_of_run(
             "--budget": budget != FULL,
             "--equal": equal != "views",
             "--patience": patience,
+            "--labels": labels,
+            "--unlabelled": unlabelled,
+            "--unlabelled-ratio": unlabelled_ratio != 1,
         }
         return recipe_setup(task, preset, fixed_options=fixed_options, **options)
     if preset is not None:
@@ -141,6 +153,9 @@ def setup_of_run(
         model=model,
         equal=equal,
         patience=patience,
+        labels=labels,
+        unlabelled=unlabelled,
+        unlabelled_ratio=unlabelled_ratio,
         **options,
     )
 
@@ -156,11 +171,12 @@ def check_setup(setup: "Setup") -> "tuple[Task, Data]":
     Returns the task and its examples.
     """
     from dropsmith.compare import check_plans, full, try_objective
-    from dropsmith.train import task_and_data
+    from dropsmith.train import task_and_data, training_part
     from dropsmith.user_code import is_reference
 
     task, data = task_and_data(setup)
     trunks = [] if setup.trunk is None else [setup.trunk]
+    training_part(setup, task, data)
     check_plans(task, data, [setup.plan], trunks, setup.start)
     if is_reference(full(setup.method)):
         try_objective(setup.method, setup, task, data)

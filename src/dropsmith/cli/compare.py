@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dropsmith.cli._data_options import print_data
+from dropsmith.cli._data_options import print_data, print_unlabelled
 from dropsmith.cli._options import (
     Again,
     Allow,
@@ -14,6 +14,7 @@ from dropsmith.cli._options import (
     BatchSize,
     BudgetName,
     DataFolder,
+    Labels,
     LearningRate,
     Limit,
     ModelName,
@@ -24,6 +25,8 @@ from dropsmith.cli._options import (
     SampleCount,
     StartFrom,
     TaskName,
+    UnlabelledPlace,
+    UnlabelledRatio,
 )
 from dropsmith.cli._recipe import LIST, PresetName, is_recipe
 from dropsmith.cli._recipe_rows import compare_recipes, recipe_setups, with_recipes
@@ -53,7 +56,9 @@ With = Annotated[
         metavar="METHOD,METHOD,…",
         help="The methods to compare: none, dropout, spatial, blocks, locked, gaussian, words, "
         "path, weights, variational, variational-untied, naive, awd, early, late, linear, "
-        "two-sample, fraternal, pi, expectation-linear, r-drop, lr-drop; or myfile:NAME, a method "
+        "two-sample, fraternal, pi, expectation-linear, r-drop, lr-drop; with --labels or "
+        "--unlabelled also pi-unlabelled, fraternal-unlabelled, r-drop-unlabelled, uda, fixmatch; "
+        "or myfile:NAME, a method "
         "or an objective in a file of your own. To make the second view of a consistency method "
         "cheaper: r-drop+every-4, r-drop+share-0.5, r-drop+trunk. "
         "Default: those that suit the task.",
@@ -137,6 +142,9 @@ def compare(
     data_options: "DataOptions | None" = None,
     model: ModelName = None,
     limit: Limit = None,
+    labels: Labels = None,
+    unlabelled: UnlabelledPlace = None,
+    unlabelled_ratio: UnlabelledRatio = 1,
     precision: Precision = "no",
     samples: SampleCount = 0,
     samples_without: NoiseFreeKinds = None,
@@ -166,6 +174,8 @@ def compare(
     Example: dropsmith compare digits --with none,dropout,fraternal,r-drop --seeds 5
 
     Example: dropsmith compare digits --with dropout,r-drop --equal both
+
+    Example: dropsmith compare digits --labels 100 --with dropout,pi-unlabelled,uda
 
     Example: dropsmith compare sst2/bert-base,sst2/bert-base-r-drop --data DIR --seeds 3
     """
@@ -204,6 +214,9 @@ def compare(
                 "--samples-of": samples_of,
                 "--plan": plans,
                 "--start": start,
+                "--labels": labels,
+                "--unlabelled": unlabelled,
+                "--unlabelled-ratio": unlabelled_ratio != 1,
             },
         )
         for group in groups:
@@ -243,9 +256,14 @@ def compare(
         start=start_of(start),
         equal=rules[0],
         patience=patience or PATIENCE,
+        labels=labels,
+        unlabelled=None if unlabelled is None else str(unlabelled),
+        unlabelled_ratio=unlabelled_ratio,
     )
     check(design)
     print_data(comparison_task, comparison_task.load(data, examples), data, as_json)
+    first = design.methods[0]
+    print_unlabelled(design.setup(first, design.settings(first)[0], seed=0), as_json)
     folder = folder_of(out, task)
     is_path = task not in TASKS and not is_reference(comparison_task.name)
     data_place = data or (Path(task) if is_path else None)

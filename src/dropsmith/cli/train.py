@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from dropsmith.cli._data_options import print_data
+from dropsmith.cli._data_options import print_data, print_unlabelled
 from dropsmith.cli._options import (
     Again,
     Allow,
@@ -14,6 +14,7 @@ from dropsmith.cli._options import (
     BudgetName,
     DataFolder,
     EqualRule,
+    Labels,
     LearningRate,
     Limit,
     MethodName,
@@ -29,6 +30,8 @@ from dropsmith.cli._options import (
     StartFrom,
     TaskName,
     Trackers,
+    UnlabelledPlace,
+    UnlabelledRatio,
 )
 from dropsmith.cli._output import next_commands, print_json
 from dropsmith.cli._recipe import PresetName
@@ -63,6 +66,9 @@ def train(
     data_options: "DataOptions | None" = None,
     model: ModelName = None,
     limit: Limit = None,
+    labels: Labels = None,
+    unlabelled: UnlabelledPlace = None,
+    unlabelled_ratio: UnlabelledRatio = 1,
     precision: Precision = "no",
     samples: SampleCount = 0,
     samples_without: NoiseFreeKinds = None,
@@ -82,6 +88,8 @@ def train(
     Example: dropsmith train digits --with r-drop --set rate=0.3 --set alpha=1
 
     Example: dropsmith train digits --with r-drop --start runs/digits/ID
+
+    Example: dropsmith train digits --with uda --labels 100
 
     Example: dropsmith train digits --with r-drop --track tensorboard
 
@@ -109,8 +117,12 @@ def train(
         precision=precision,
         samples=samples,
         without=kinds(samples_without),
+        labels=labels,
+        unlabelled=unlabelled,
+        unlabelled_ratio=unlabelled_ratio,
     )
     print_data(*check_setup(setup), data, as_json)
+    print_unlabelled(setup, as_json)
     folder = run_folder_of(out, task)
     record = record_of(setup, folder, again, trackers)
     print_json(record.to_json()) if as_json else _show(record, folder)

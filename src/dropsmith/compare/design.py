@@ -20,7 +20,7 @@ from dropsmith.objectives import TaskLoss
 from dropsmith.passes import upper
 from dropsmith.plans import Kind, Plan
 from dropsmith.tasks import Budget, Data, Task
-from dropsmith.train import Setup, Start, check_kinds, steps_of, task_and_data
+from dropsmith.train import Setup, Start, check_kinds, steps_of, task_and_data, training_part
 from dropsmith.user_code import is_reference
 
 TUNING_SEED = 1_000_000
@@ -54,6 +54,8 @@ class Design:
         start: weights that every run begins with, trials too; None for those that its seed draws.
         equal: the budget rule: `views`, `updates` or `converged`; see `budget_by_rule`.
         patience: of runs to convergence, in evaluations.
+        labels, unlabelled, unlabelled_ratio: as in `Setup`, for every method. Those that count
+            examples without a label read them, and the others do not.
     """
 
     task: Task
@@ -75,6 +77,9 @@ class Design:
     start: Start | None = None
     equal: Rule = "views"
     patience: int = PATIENCE
+    labels: int | None = None
+    unlabelled: str | None = None
+    unlabelled_ratio: int = 1
 
     def __post_init__(self) -> None:
         check_type("task", self.task, Task, "a task, such as find_task('digits')")
@@ -128,6 +133,9 @@ class Design:
             limit=self.limit,
             precision=self.precision,
             start=self.start,
+            labels=self.labels,
+            unlabelled=self.unlabelled,
+            unlabelled_ratio=self.unlabelled_ratio,
         )
         check_whole("samples", self.samples, 0, TaskError)
         check_kinds(self.samples_without)
@@ -224,6 +232,9 @@ class Design:
             trunk=row.trunk(self.task),
             start=self.start,
             data_options=self.task.data_options,
+            labels=self.labels,
+            unlabelled=self.unlabelled,
+            unlabelled_ratio=self.unlabelled_ratio,
         )
         if row.schedule is None:
             return setup
@@ -265,8 +276,13 @@ def check(design: Design) -> None:
     trunks = [setup.trunk for setup in setups if setup.trunk is not None]
     check_plans(design.task, data, [setup.plan for setup in setups], trunks, design.start)
     for setup in setups:
-        if is_reference(full(setup.method)):
-            try_objective(setup.method, setup, *task_and_data(setup))
+        is_own = is_reference(full(setup.method))
+        if not is_own and not setup.has_unlabelled and not setup.objective.reads_unlabelled:
+            continue
+        task, run_data = task_and_data(setup)
+        training_part(setup, task, run_data)
+        if is_own:
+            try_objective(setup.method, setup, task, run_data)
 
 
 def check_plans(

@@ -124,6 +124,11 @@ def _check_reduction(
             f"{excerpt(base)} makes a pass without noise, and passes that share lower layers are "
             f"all noisy\n  leave out {PLUS}trunk"
         )
+    if usual.augment and (reduction.trunk or reduction.share < 1):
+        raise TaskError(
+            f"the second pass of {base!r} sees augmented examples without a label, and shares no "
+            f"part of the first\n  use {base}{PLUS}every-4"
+        )
     if reduction.trunk and reduction.share < 1:
         raise TaskError(
             "passes that share lower layers see the whole batch\n"

@@ -8,10 +8,13 @@ given the same care.
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from dropsmith.compare.method import PAIRED_NOISE, Method, Setting
 from dropsmith.objectives import (
+    UDA,
     ExpectationLinear,
+    FixMatch,
     Fraternal,
     LRDrop,
     PiModel,
@@ -42,6 +45,10 @@ _ALPHAS = (1.0, 0.3, 5.0, 1.0, 1.0, 5.0)
 # near 0.06 and 0.0004, hidden states and attention weigh about as much as the outputs.
 _HIDDEN = (1.0, 0.3, 3.0, 1.0, 1.0, 3.0)
 _ATTENTION = (100.0, 30.0, 300.0, 100.0, 100.0, 300.0)
+# Of rows without a label: the papers' weight of 1 and thresholds, and others around them.
+_CONFIDENCES = (0.8, 0.8, 0.8, 0.95, 0.5, 0.5)
+_WEIGHTS = (1.0, 0.3, 3.0, 1.0, 1.0, 0.3)
+_THRESHOLDS = (0.95, 0.95, 0.95, 0.8, 0.9, 0.8)
 _DECAYS = (0.01, 0.0, 0.1, 0.03, 0.3, 0.001)
 
 
@@ -185,6 +192,53 @@ METHODS: dict[str, Method] = {
         settings=_grid(rate=_PAIRED_RATES, hidden=_HIDDEN, attention=_ATTENTION, output=_ALPHAS),
         takes_kind=True,
         blocks=True,
+    ),
+    "pi-unlabelled": Method(
+        about="as pi, with the consistency loss on examples without a label as well",
+        source="Laine & Aila, 2017",
+        noise=PAIRED_NOISE,
+        objective=partial(PiModel, term_rows="all"),
+        views=2,
+        settings=_grid(rate=_PAIRED_RATES, kappa=_KAPPAS),
+        kinds=("classification",),
+    ),
+    "fraternal-unlabelled": Method(
+        about="as fraternal, with the consistency loss on examples without a label as well",
+        source="Zolna et al., 2018",
+        noise=PAIRED_NOISE,
+        objective=partial(Fraternal, term_rows="all"),
+        views=2,
+        settings=_grid(rate=_PAIRED_RATES, kappa=_KAPPAS),
+        kinds=("classification",),
+    ),
+    "r-drop-unlabelled": Method(
+        about="as r-drop, with the consistency loss on examples without a label as well",
+        source="Liang, Wu et al., 2021",
+        noise=PAIRED_NOISE,
+        objective=partial(RDrop, term_rows="all"),
+        views=2,
+        settings=_grid(rate=_PAIRED_RATES, alpha=_ALPHAS),
+        kinds=("classification",),
+    ),
+    "uda": Method(
+        about="augmented examples without a label learn the sharpened prediction of the same ones "
+        "as they are, where that is confident",
+        source="Xie et al., 2020",
+        noise=PAIRED_NOISE,
+        objective=UDA,
+        views=2,
+        settings=_grid(rate=_PAIRED_RATES, weight=_WEIGHTS, confidence=_CONFIDENCES),
+        kinds=("classification",),
+    ),
+    "fixmatch": Method(
+        about="augmented examples without a label learn the most likely class of the same ones as "
+        "they are, where that is confident",
+        source="Sohn et al., 2020",
+        noise=PAIRED_NOISE,
+        objective=FixMatch,
+        views=2,
+        settings=_grid(rate=_PAIRED_RATES, weight=_WEIGHTS, confidence=_THRESHOLDS),
+        kinds=("classification",),
     ),
 }
 

@@ -15,6 +15,7 @@ from dropsmith.compare.stored_records import (
     model_sha256,
     setup_id,
     stored_record,
+    unlabelled_hash,
 )
 from dropsmith.errors import TaskError, TrackerError, TrainingError
 from dropsmith.files import hold_folder, keep_trying
@@ -209,6 +210,7 @@ def make_record(job: Job, tell: Tell, trackers: Sequence[Any] = ()) -> Record | 
             "data_sha256": data_hash(job.setup),
             "model_sha256": model_sha256(job.setup),
             "code_sha256": code_hash(job.setup),
+            "unlabelled_sha256": unlabelled_hash(job.setup) if job.setup.unlabelled else None,
         }
         known = {name: value for name, value in hashes.items() if value is not None}
         return replace(record, environment=known)

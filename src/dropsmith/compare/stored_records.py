@@ -8,7 +8,7 @@ from dropsmith.compare.comparison import FILE, Comparison
 from dropsmith.errors import CheckpointError, DataError
 from dropsmith.record import Record, config_id
 from dropsmith.tasks import DataOptions, find_task, model_hash, with_model
-from dropsmith.train import Setup, code_hash
+from dropsmith.train import Setup, code_hash, task_and_data
 
 CRASH_STATUS, LOST_STATUS = "crashed", "lost"
 """The begins of the statuses of a run that raised an error, and of one that was lost by a fault
@@ -48,6 +48,13 @@ def stored_record(setup: Setup, folder: Path) -> Record | None:
             f"the run in {path} was trained on other data: the hash differs\n"
             "  keep the runs on the new data apart: --out DIR"
         )
+    if setup.unlabelled is not None and (
+        record.environment.get("unlabelled_sha256") != unlabelled_hash(setup)
+    ):
+        raise CheckpointError(
+            f"the run in {path} was trained with other examples without a label: the hash differs\n"
+            "  keep the runs on the new examples apart: --out DIR"
+        )
     if record.environment.get("model_sha256") != model_sha256(setup):
         raise CheckpointError(
             f"the run in {path} was trained with another version of {setup.model}: the hash of "
@@ -67,18 +74,24 @@ def data_hash(setup: Setup) -> str:
     """The hash of the examples a setup is run on, which are read once per process."""
     where = None if setup.data is None else Path(setup.data)
     task = find_task(setup.task, where, setup.data_options)
-    data = task.load(where, setup.limit)
+    data = task.load(where, setup.limit_of_data)
     if setup.model is not None and ":" not in setup.model:
         # A pretrained model has tokens, or pictures of a size, of its own.
-        data = with_model(task, setup.model, data).load(where, setup.limit)
+        data = with_model(task, setup.model, data).load(where, setup.limit_of_data)
     return data.sha256
+
+
+def unlabelled_hash(setup: Setup) -> str | None:
+    """The hash of the examples without a label that come from another place; None for none."""
+    return task_and_data(setup)[1].unlabelled_sha256
 
 
 def model_sha256(setup: Setup) -> str | None:
     """The hash of the model of a setup, which is made once for it; None for a task's own."""
     if setup.model is None:
         return None
-    return _model_sha256(setup.model, setup.task, setup.data, setup.limit, setup.data_options)
+    limit = setup.limit_of_data
+    return _model_sha256(setup.model, setup.task, setup.data, limit, setup.data_options)
 
 
 @lru_cache(maxsize=8)

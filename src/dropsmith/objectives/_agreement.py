@@ -123,6 +123,11 @@ class ConsistencyObjective(Objective):
                 f'got views={self.views} and term_rows="{self.term_rows}"\n'
                 '  write views=2 and term_rows="unlabelled", or leave out augment'
             )
+        if self.augment and self.batch_fraction < 1:
+            raise ObjectiveError(
+                f"{type(self).__name__}: with augment=True the second view has the rows without a "
+                f"label, got batch_fraction={self.batch_fraction:g}\n  leave one of the two out"
+            )
 
     def _term(self) -> ConsistencyTerm:
         """The consistency term, made once: also where a subclass checks its fields by itself."""

@@ -1,5 +1,6 @@
 """Passes: several views of one batch, their outputs, and the audit of what they dropped."""
 
+from dropsmith.passes.augmented_views import augmented_views
 from dropsmith.passes.fused_head import (
     LEAST_CLASSES,
     as_before,
@@ -39,6 +40,7 @@ __all__ = [
     "Views",
     "as_before",
     "audit",
+    "augmented_views",
     "check_scores",
     "detach_tensors",
     "has_spans",

@@ -7,6 +7,7 @@ from dropsmith.tasks.custom_model import CustomModelTask, with_model
 from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
 from dropsmith.tasks.data.part import Batch, Part, Split
+from dropsmith.tasks.data.partly_labelled import PartlyLabelled
 from dropsmith.tasks.data.preprocessing import Inputs, Preprocessing
 from dropsmith.tasks.data.selection import NO_LIMIT
 from dropsmith.tasks.data.tables import json_rows
@@ -30,6 +31,7 @@ from dropsmith.tasks.text.sentiment_scale import SentimentTask
 from dropsmith.tasks.text.source import TextSource
 from dropsmith.tasks.text.text_task import TextTask
 from dropsmith.tasks.text.token_preprocessing import TOKENISER_FILES
+from dropsmith.tasks.unlabelled import with_unlabelled
 
 __all__ = [
     "MAX_TEXT_TOKENS",
@@ -53,6 +55,7 @@ __all__ = [
     "LanguageTask",
     "Meter",
     "Part",
+    "PartlyLabelled",
     "Preprocessing",
     "PythonDocsTask",
     "SentimentTask",
@@ -83,4 +86,5 @@ __all__ = [
     "scored_in_windows",
     "value_meters",
     "with_model",
+    "with_unlabelled",
 ]

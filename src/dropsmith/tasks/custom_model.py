@@ -16,6 +16,7 @@ from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.part import Part
 from dropsmith.tasks.generation import GenerationScores
+from dropsmith.tasks.images.augmentation import Augmentation
 from dropsmith.tasks.images.image_task import ImageTask, PatchTask
 from dropsmith.tasks.images.imagenet import ImageNetTask
 from dropsmith.tasks.images.pretrained import PretrainedImageTask
@@ -76,6 +77,9 @@ class CustomModelTask(Task):
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
         return self.task.loss(output, batch)
+
+    def strong_augmentations(self, data: Data) -> tuple[Augmentation, ...]:
+        return self.task.strong_augmentations(data)
 
     def score(self, output: Any, batch: Mapping[str, Tensor]) -> dict[str, tuple[float, float]]:
         return self.task.score(output, batch)

@@ -19,6 +19,7 @@ from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions, Kind
 from dropsmith.tasks.data.part import Part
 from dropsmith.tasks.data.preprocessing import Preprocessing
 from dropsmith.tasks.generation import GenerationScores
+from dropsmith.tasks.images.augmentation import Augmentation
 from dropsmith.tasks.meters import Meter
 from dropsmith.terms import Loss
 
@@ -40,6 +41,8 @@ class Data:
         notes: what was found in the data beside its parts, each with a word for what it is about.
         preprocessing: the steps by which new examples become the model's columns; None where data
             does not come from files of examples.
+        unlabelled: training examples without a label, which `train` does not hold; None for none.
+        unlabelled_sha256: hash of these, where they come from another place than the others.
     """
 
     train: Part
@@ -54,6 +57,8 @@ class Data:
     mean: float = 0.0
     notes: tuple[tuple[str, str], ...] = ()
     preprocessing: Preprocessing | None = None
+    unlabelled: Part | None = None
+    unlabelled_sha256: str | None = None
 
     @classmethod
     def of(
@@ -161,6 +166,13 @@ class Task(_WithDataOptions, ABC):
     @abstractmethod
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
         """The loss of one view, as sum and count of counted items."""
+
+    def strong_augmentations(self, data: Data) -> tuple[Augmentation, ...]:
+        """What changes the images of a second view of examples without a label, in order.
+
+        Nothing, unless examples are images: the two views then differ by their noise alone.
+        """
+        return ()
 
     def carry(self, output: Any) -> Mapping[str, Any]:
         """Arguments of the next window of the same text beside its columns, by name.

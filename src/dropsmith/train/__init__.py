@@ -10,6 +10,7 @@ from dropsmith.train.progress import EvaluationListener, Progress, TermsListener
 from dropsmith.train.run_config import RunConfig, check_run, plan_of
 from dropsmith.train.start import Start
 from dropsmith.train.tracking import check_trackers
+from dropsmith.train.training_part import training_part
 
 LIBRARIES = ("accelerate", "torchmetrics.classification", "torch._dynamo")
 """The libraries that a run imports at its start."""
@@ -36,4 +37,5 @@ __all__ = [
     "steps_of",
     "task_and_data",
     "train",
+    "training_part",
 ]

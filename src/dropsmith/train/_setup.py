@@ -9,6 +9,7 @@ from dropsmith.numbers import check_seed, check_whole
 from dropsmith.objectives import Objective, check_objective
 from dropsmith.plans import KINDS, Kind, Plan, check_plan
 from dropsmith.tasks import (
+    NO_LIMIT,
     NO_OPTIONS,
     TASKS,
     Budget,
@@ -51,6 +52,13 @@ class Setup:
         start: the initial weights; None for random ones from the seed. They count as the best until
             the validation loss is lower.
         data_options: how the data is read; not part of the run's identity.
+        labels: the number of training examples whose label is known, about equally many of each
+            class; the others are examples without a label. None for all. Without a `limit`, all
+            training examples are read.
+        unlabelled: a table, or a folder of pictures, with examples without a label. The path is not
+            part of the run's identity; the record has a hash of the examples.
+        unlabelled_ratio: the examples without a label in a batch for each with one, where the
+            objective counts them.
     """
 
     task: str
@@ -70,6 +78,9 @@ class Setup:
     trunk: str | None = None
     start: Start | None = None
     data_options: DataOptions = NO_OPTIONS
+    labels: int | None = None
+    unlabelled: str | None = None
+    unlabelled_ratio: int = 1
 
     def __post_init__(self) -> None:
         check_plan(self.plan, "Setup(plan=...) takes a plan")
@@ -108,6 +119,18 @@ class Setup:
             )
         self._check_without()
         self._check_whole()
+        self._check_unlabelled()
+
+    def _check_unlabelled(self) -> None:
+        if self.labels is not None:
+            check_whole("labels", self.labels, 1, TaskError)
+        check_type("unlabelled", self.unlabelled, (str, type(None)), "a path, or None")
+        check_whole("unlabelled_ratio", self.unlabelled_ratio, 1, TaskError)
+        if self.unlabelled_ratio > 1 and not self.has_unlabelled:
+            raise TaskError(
+                f"unlabelled_ratio={self.unlabelled_ratio} is of examples without a label, and "
+                "there are none\n  hide labels: labels=100; or name examples: unlabelled=PATH"
+            )
 
     def _check_whole(self) -> None:
         budget = self.budget
@@ -142,6 +165,16 @@ class Setup:
             )
 
     @property
+    def has_unlabelled(self) -> bool:
+        """True if there are training examples without a label."""
+        return self.labels is not None or self.unlabelled is not None
+
+    @property
+    def limit_of_data(self) -> int | None:
+        """The limit that the data is read with: none where labels of some examples are hidden."""
+        return NO_LIMIT if self.labels is not None and self.limit is None else self.limit
+
+    @property
     def data_given(self) -> bool:
         """True if the examples are read from a place that the user names."""
         is_path = self.task not in TASKS and not is_reference(self.task)
@@ -150,8 +183,8 @@ class Setup:
     def to_json(self) -> dict[str, Any]:
         """The resolved configuration as JSON values, without paths of data.
 
-        `samples`, `whole` and `trunk` are included if they are set, `tested` if the test examples
-        are not scored, and of `start` the hash.
+        `samples`, `whole`, `trunk` and what is set of examples without a label are included if they
+        are set, `tested` if the test examples are not scored, and of `start` the hash.
         """
         values = {
             "task": plain_name(self.task),
@@ -176,6 +209,12 @@ class Setup:
             values["trunk"] = self.trunk
         if self.start is not None:
             values["start"] = self.start.sha256
+        if self.labels is not None:
+            values["labels"] = self.labels
+        if self.unlabelled is not None:
+            values["unlabelled"] = True
+        if self.unlabelled_ratio > 1:
+            values["unlabelled_ratio"] = self.unlabelled_ratio
         return values
 
 

@@ -18,7 +18,7 @@ from dropsmith.train.state import State
 def surroundings(
     setup: Setup, state: State, data: Data, signatures: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Versions, device and data, and the start weights and the fused head if there are any.
+    """Versions, device and data; examples without a label, start weights and fused head if any.
 
     Args:
         setup: of the run.
@@ -29,6 +29,8 @@ def surroundings(
     facts: dict[str, Any] = {"data_given": setup.data_given}
     if signatures:
         facts["signatures"] = dict(signatures)
+    if data.unlabelled is not None:
+        facts["unlabelled_examples"] = len(data.unlabelled)
     if setup.start is not None:
         facts["start"] = setup.start.description
     if state.fused_head is not None:

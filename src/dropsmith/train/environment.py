@@ -16,6 +16,7 @@ from dropsmith.tasks import Data
 
 HASHES = {
     "data_sha256": "on other data",
+    "unlabelled_sha256": "with other examples without a label",
     "model_sha256": "with another model",
     "code_sha256": "with other code of your own",
 }

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from dropsmith.objectives import Objective
 from dropsmith.tasks import Budget, Part, learning_rates
@@ -14,8 +13,8 @@ class Length:
 
     Args:
         views: the example-views after 0, 1, 2, … steps.
-        counted: those that the budget counts: all of them, or those of each step's first view
-            where the budget has equal updates.
+        counted: those that the budget counts: all of them, or those with a label of each step's
+            first view where the budget has equal updates.
         examples: the number of training examples, which are one epoch of what is counted.
     """
 
@@ -30,7 +29,9 @@ class Length:
         A step of n views of B examples counts B for the first view and
         `objective.batch_fraction` × B for each of the others, so a
         two-view method makes half the steps of a one-view method. Where the budget has equal
-        updates, only the first view counts, and both make as many steps.
+        updates, only the first view counts, and both make as many steps. Examples without a label
+        count like others; where updates are equal they do not count, so that methods which read
+        them make as many steps as others.
 
         >>> import torch
         >>> from dropsmith.objectives import TaskLoss, TwoSample
@@ -40,17 +41,18 @@ class Length:
         >>> Length.of(budget, TaskLoss(), train).steps, Length.of(budget, TwoSample(), train).steps
         (7, 4)
         """
-        examples_at = partial(train.count_examples, seed=seed, batch_size=budget.batch_size)
+        settings = {"seed": seed, "batch_size": budget.batch_size}
         views, counted = [0], [0]
         while counted[-1] < budget.epochs * len(train):
             step = len(views)
             further_views = objective.views_at(step) - 1
-            further_examples = (
-                examples_at(step, share=objective.batch_fraction) if further_views else 0
-            )
-            first, further = examples_at(step), further_examples * further_views
+            first, further = train.count_examples(step, **settings), 0
+            if further_views:
+                share = objective.batch_fraction
+                further = further_views * train.count_second(step, share=share, **settings)
             views.append(views[-1] + first + further)
-            counted.append(counted[-1] + first + (further if budget.equal == "views" else 0))
+            labelled = train.count_labelled(step, **settings)
+            counted.append(counted[-1] + (first + further if budget.equal == "views" else labelled))
         return cls(tuple(views), tuple(counted), len(train))
 
     @property

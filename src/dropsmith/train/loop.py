@@ -25,6 +25,7 @@ from dropsmith.tasks import (
     model_hash,
     scored_in_windows,
     with_model,
+    with_unlabelled,
 )
 from dropsmith.train._setup import Setup
 from dropsmith.train.checkpoint import FILE, Checkpoint, Saving
@@ -38,6 +39,7 @@ from dropsmith.train.run import Run
 from dropsmith.train.state import State
 from dropsmith.train.step import Stepper
 from dropsmith.train.tracking import Tracker, Tracking
+from dropsmith.train.training_part import training_part
 
 
 def train(
@@ -86,6 +88,8 @@ def train(
         if isinstance(task, CustomModelTask)
         else model_hash(setup.model, data)
     )
+    if data.unlabelled_sha256 is not None:
+        identity["unlabelled_sha256"] = data.unlabelled_sha256
     if model_sha256 is not None:
         identity["model_sha256"] = model_sha256
     if (code_sha256 := code_hash(setup)) is not None:
@@ -111,22 +115,26 @@ def task_and_data(setup: Setup) -> tuple[Task, Data]:
     path = Path(setup.data) if setup.data is not None else None
     task = find_task(setup.task, path, setup.data_options)
     if setup.model is not None:
-        task = with_model(task, setup.model, task.load(path, setup.limit))
-    data = task.load(path, setup.limit)
+        task = with_model(task, setup.model, task.load(path, setup.limit_of_data))
+    data = task.load(path, setup.limit_of_data)
     train = data.train.concatenate(data.validation) if setup.whole else data.train
     window = setup.budget.window
-    return task, replace(
+    data = replace(
         data,
         train=in_windows(train, window, setup.budget.varying),
         validation=scored_in_windows(data.validation, window),
         test=scored_in_windows(data.test, window),
     )
+    if setup.has_unlabelled:
+        data = with_unlabelled(task, data, setup.labels, setup.unlabelled)
+    return task, data
 
 
 def steps_of(setup: Setup) -> int:
     """The number of steps of a run, which depends on its examples, budget and views."""
-    _, data = task_and_data(setup)
-    return Length.of(setup.budget, setup.objective, data.train, setup.seed).steps
+    task, data = task_and_data(setup)
+    train = training_part(setup, task, data)
+    return Length.of(setup.budget, setup.objective, train, setup.seed).steps
 
 
 def _silent(value: Any, /) -> None: ...
@@ -178,13 +186,14 @@ def _run_at_start(
             setup.start.load_into(model, data)
         model = model.to(device).train()
         example = on_device(data.train.rows(slice(0, 2)), device)
+        train = training_part(setup, task, data)
         with setup.plan.installed(model, example, seed=setup.seed):
             yield Run(
                 identity=identity,
-                stepper=Stepper(setup, task, data.train, accelerator),
+                stepper=Stepper(setup, task, train, accelerator),
                 data=data,
                 folder=folder,
-                length=Length.of(setup.budget, setup.objective, data.train, setup.seed),
+                length=Length.of(setup.budget, setup.objective, train, setup.seed),
                 state=State(model, optimizer_of(model, setup.budget)),
             )
 

@@ -126,7 +126,7 @@ class Run:
             "step": state.step,
             "epoch": self.length.epoch(state.step),
             "views": self.length.views[state.step],
-            "train_loss": total / count,
+            "train_loss": total / (count or 1),
             "seconds": state.seconds,
         }
         state.curve.append(row | other_losses | scores)

@@ -51,6 +51,9 @@ class RunConfig(TypedDict):
     whole: NotRequired[bool]
     trunk: NotRequired[str]
     start: NotRequired[str]
+    labels: NotRequired[_Positive]
+    unlabelled: NotRequired[bool]
+    unlabelled_ratio: NotRequired[_Positive]
 
 
 def check_run(record: Record) -> Record:

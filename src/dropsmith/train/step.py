@@ -9,7 +9,15 @@ from torch import Tensor, nn
 
 from dropsmith.errors import TrainingError
 from dropsmith.files import keep_trying
-from dropsmith.passes import Views, detach_tensors, head_of, put_off_still, putting_off, views
+from dropsmith.passes import (
+    Views,
+    augmented_views,
+    detach_tensors,
+    head_of,
+    put_off_still,
+    putting_off,
+    views,
+)
 from dropsmith.rng import Key, Source, uniform
 from dropsmith.tasks import Part, Task
 from dropsmith.terms import Mean, Terms
@@ -52,7 +60,7 @@ class Stepper:
         batch |= state.window_state if part_batch.continues and not self._resets_state(step) else {}
         device, half = self.accelerator.device.type, self.setup.precision == "bf16"
         with torch.autocast(device, dtype=torch.bfloat16, enabled=half):
-            step_views, terms = self._terms(state, batch, step)
+            step_views, terms = self._terms(state, batch, step, part_batch.second)
             loss = self.setup.objective.total(terms, step)
         state.optimizer.zero_grad()
         self.accelerator.backward(loss)
@@ -77,12 +85,23 @@ class Stepper:
         key = Key.of(self.setup.seed).fold(_RESET, step)
         return float(uniform(Source(key), (1,))) < chance
 
-    def _terms(self, state: State, batch: dict[str, Any], step: int) -> tuple[Views, Terms]:
+    def _terms(
+        self,
+        state: State,
+        batch: dict[str, Any],
+        step: int,
+        second: dict[str, Tensor] | None = None,
+    ) -> tuple[Views, Terms]:
         """The views and their terms; a large head is fused with the loss of two or more views.
 
         With one view, a fused head would save memory but no time.
         """
-        several = self.setup.objective.views_at(step) > 1 and self.setup.trunk is None
+        objective = self.setup.objective
+        if second is not None and objective.views_at(step) > 1:
+            second = on_device(second, self.accelerator.device)
+            step_views = replace(augmented_views(state.model, batch, second), step=step)
+            return step_views, objective.terms(step_views, self.task.loss)
+        several = objective.views_at(step) > 1 and self.setup.trunk is None
         name, head = (head_of(state.model) if several else None) or (None, None)
         with putting_off(head):
             step_views = replace(self._views(state.model, batch, step), step=step)

@@ -22,11 +22,14 @@ class Batch:
         continues: whether its rows go on where those of the batch before ended, so that what the
             model carries from one to the next is handed over; else it starts from nothing.
         pace: what the learning rate of a step on it is multiplied by.
+        second: what a second view sees in place of these: the leading rows, which have no label,
+            changed. None where every view sees the same.
     """
 
     columns: dict[str, Tensor]
     continues: bool = False
     pace: float = 1.0
+    second: dict[str, Tensor] | None = None
 
 
 class Part(ABC):
@@ -56,6 +59,14 @@ class Part(ABC):
     def count_examples(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
         """The number of examples in the leading `share` of the rows of that batch."""
 
+    def count_labelled(self, step: int, *, seed: int, batch_size: int) -> int:
+        """The number of examples of that batch that have a label: by default all of them."""
+        return self.count_examples(step, seed=seed, batch_size=batch_size)
+
+    def count_second(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
+        """The number of examples that a second view of that batch sees."""
+        return self.count_examples(step, seed=seed, batch_size=batch_size, share=share)
+
     @abstractmethod
     def batches(self, rows: int) -> Iterator[Batch]:
         """Every example once, in order, about `rows` rows at a time."""
@@ -63,6 +74,17 @@ class Part(ABC):
     @abstractmethod
     def rename_input(self, name: str) -> "Part":
         """The same examples for a model that calls its one input `name`."""
+
+    def select(self, index: Tensor) -> "Part":
+        """Some of the examples, by their numbers, seen as these are.
+
+        Raises:
+            TaskError: they are no rows that can be chosen.
+        """
+        raise TaskError(
+            f"some examples of a {type(self).__name__} cannot be chosen by their labels\n"
+            "  leave out labels"
+        )
 
     def concatenate(self, part: "Part") -> "Part":
         """These examples and then those of another part, seen as these are.
@@ -129,6 +151,10 @@ class Split(Part):
         return replace(
             self, columns=columns, padded_columns=tuple(name for _ in self.padded_columns)
         )
+
+    def select(self, index: Tensor) -> "Split":
+        columns = {name: column[index] for name, column in self.columns.items()}
+        return replace(self, columns=columns)
 
     def concatenate(self, part: Part) -> "Split":
         tail = part.tensors()

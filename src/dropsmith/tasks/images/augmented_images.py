@@ -65,5 +65,8 @@ class AugmentedImages(Part):
     def rename_input(self, name: str) -> "AugmentedImages":
         return replace(self, part=self.part.rename_input(name), column=name)
 
+    def select(self, index: Tensor) -> "AugmentedImages":
+        return replace(self, part=self.part.select(index))
+
     def concatenate(self, part: Part) -> "AugmentedImages":
         return replace(self, part=self.part.concatenate(part))

@@ -16,6 +16,7 @@ from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.data.selection import apply_limit, check_limit, round_robin
 from dropsmith.tasks.data.sources import load_from_hub
 from dropsmith.tasks.data.tables import column_named, table_rows
+from dropsmith.tasks.images.augmentation import Crops, Cutout, Flips
 from dropsmith.tasks.images.folders import display_path, picture_folder
 from dropsmith.tasks.images.image_task import ImageTask, PatchTask, image_split
 from dropsmith.tasks.images.picture_modes import to_numbers
@@ -156,11 +157,15 @@ def _tile(image: Any) -> np.ndarray:
     return pixels
 
 
+CIFAR_STRONG = (Flips(), Crops(), Cutout(size=8))
+"""Mirrored, cut anew, and with a black square: for a second view of images without a label."""
+
 CIFAR10 = ImageTask(
     name="cifar10",
     read=read_cifar10,
     budget=Budget(epochs=20, batch_size=64, learning_rate=2e-3, weight_decay=0.01),
     widths=(32, 64, 64),
+    strong=CIFAR_STRONG,
 )
 
 
@@ -168,4 +173,5 @@ CIFAR10_VIT = PatchTask(
     name="cifar10-vit",
     read=read_cifar10,
     budget=Budget(epochs=20, batch_size=64, learning_rate=1e-3, weight_decay=0.05),
+    strong=CIFAR_STRONG,
 )

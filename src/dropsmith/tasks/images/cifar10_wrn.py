@@ -12,9 +12,9 @@ from dropsmith.objectives import losses
 from dropsmith.passes import logits_of
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
-from dropsmith.tasks.images.augmentation import Augmentation, Crops, Flips, RandAugment
+from dropsmith.tasks.images.augmentation import Augmentation, Crops, Cutout, Flips, RandAugment
 from dropsmith.tasks.images.augmented_images import AugmentedImages
-from dropsmith.tasks.images.cifar10 import read_cifar10
+from dropsmith.tasks.images.cifar10 import CIFAR_STRONG, read_cifar10
 from dropsmith.tasks.images.image_task import Reader
 from dropsmith.tasks.task import Data, Task
 from dropsmith.terms import Loss
@@ -33,6 +33,7 @@ class WideTask(Task):
         depth, width, stride: of the network; see `WideResNet`.
         augmentations: what is done to training images, in order.
         limit: training images where no limit is given; None for what the reader takes.
+        strong: what changes a second view of images without a label, in order.
     """
 
     name: str
@@ -43,6 +44,7 @@ class WideTask(Task):
     stride: int = 1
     augmentations: tuple[Augmentation, ...] = ()
     limit: int | None = None
+    strong: tuple[Augmentation, ...] = CIFAR_STRONG
     noises: tuple[str, ...] = WIDE_NOISES
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
@@ -69,6 +71,9 @@ class WideTask(Task):
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
         return losses.classification(logits_of(output), batch["labels"])
 
+    def strong_augmentations(self, data: Data) -> tuple[Augmentation, ...]:
+        return self.strong
+
 
 CIFAR10_WRN = WideTask(
     name="cifar10-wrn",
@@ -89,6 +94,9 @@ CIFAR10_WRN_AUGMENTED = replace(
 """Mirrored and cut anew each time, as usual since He et al. (2016)."""
 
 CIFAR10_WRN_RANDAUGMENT = replace(
-    CIFAR10_WRN, name="cifar10-wrn-randaugment", augmentations=(Flips(), Crops(), RandAugment())
+    CIFAR10_WRN,
+    name="cifar10-wrn-randaugment",
+    augmentations=(Flips(), Crops(), RandAugment()),
+    strong=(RandAugment(), Cutout()),
 )
 """And changed by random operations."""

@@ -16,6 +16,7 @@ from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.bounds import Bounds
 from dropsmith.tasks.data.part import Split
+from dropsmith.tasks.images.augmentation import Augmentation, Crops, Cutout
 from dropsmith.tasks.task import Data, Task
 from dropsmith.terms import Loss
 
@@ -36,6 +37,8 @@ class ImageTask(Task):
         budget: the budget that suits it.
         widths: channels of the model's convolutions.
         home: what is read where no `data` is given.
+        strong: what changes a second view of images without a label, in order; None for shifts and
+            a black square, which leave most labels true.
     """
 
     name: str
@@ -44,6 +47,7 @@ class ImageTask(Task):
     widths: tuple[int, ...] = (32, 64)
     home: Path | None = None
     noises: tuple[str, ...] = CONV_NOISES
+    strong: tuple[Augmentation, ...] | None = None
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         return self.read(data if data is not None else self.home, limit, self.data_options.bounds)
@@ -63,6 +67,9 @@ class ImageTask(Task):
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
         return losses.classification(logits_of(output), batch["labels"])
 
+    def strong_augmentations(self, data: Data) -> tuple[Augmentation, ...]:
+        return shifts_and_squares(data) if self.strong is None else self.strong
+
 
 def _deep_enough(widths: Sequence[int], pixels: int) -> tuple[int, ...]:
     """The widths, with a convolution more for each time that pictures are twice as large as 64.
@@ -72,6 +79,12 @@ def _deep_enough(widths: Sequence[int], pixels: int) -> tuple[int, ...]:
     """
     further = max(0, math.ceil(math.log2(pixels / _LARGE)))
     return (*widths, *[widths[-1]] * further)
+
+
+def shifts_and_squares(data: Data) -> tuple[Augmentation, ...]:
+    """A shift by up to an eighth of an image, and a black square of a quarter of its side."""
+    side = min(data.train.rows(slice(0, 1))["image"].shape[2:])
+    return Crops(border=max(1, side // 8)), Cutout(size=max(2, side // 4))
 
 
 def image_split(pixels: Tensor, labels: Sequence[int] | Tensor) -> Split:
@@ -88,12 +101,14 @@ class PatchTask(Task):
         name: what the task is called.
         read: makes its data; columns `image`, float in [0, 1], and `labels`.
         budget: the budget that suits it.
+        strong: as in `ImageTask`.
     """
 
     name: str
     read: Reader
     budget: Budget
     noises: tuple[str, ...] = VIT_NOISES
+    strong: tuple[Augmentation, ...] | None = None
     blocks: bool = True
     upper: str | None = "net.vit.layers.2"
 
@@ -109,3 +124,6 @@ class PatchTask(Task):
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
         return losses.classification(logits_of(output), batch["labels"])
+
+    def strong_augmentations(self, data: Data) -> tuple[Augmentation, ...]:
+        return shifts_and_squares(data) if self.strong is None else self.strong

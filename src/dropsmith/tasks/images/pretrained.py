@@ -15,6 +15,7 @@ from dropsmith.models import (
 )
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.images.augmentation import Augmentation
 from dropsmith.tasks.images.image_task import ImageTask, PatchTask
 from dropsmith.tasks.images.imagenet import ImageNetTask
 from dropsmith.tasks.optimisers import SGD
@@ -61,6 +62,9 @@ class PretrainedImageTask(Task):
 
     def plan(self, noise: str, rate: float) -> Plan:
         return pretrained_image_plan(noise, rate)
+
+    def strong_augmentations(self, data: Data) -> tuple[Augmentation, ...]:
+        return self.task.strong_augmentations(data)
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
         return self.task.loss(output, batch)
