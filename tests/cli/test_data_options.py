@@ -1,6 +1,7 @@
 """The options of data mean one value, and every command that reads data takes them."""
 
 import inspect
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,7 @@ from dropsmith.tasks import Bounds, DataOptions, find_task
         ({"image_size": "48x64"}, DataOptions(image_size=(48, 64))),
         ({"image_size": "48X64"}, DataOptions(image_size=(48, 64))),
         ({"text_length": 9, "kind": "regression"}, DataOptions(text_length=9, kind="regression")),
+        ({"drop_repeats": "test"}, DataOptions(drop_repeats="test")),
         ({"bound": ["rows=5"]}, DataOptions(bounds=Bounds(rows=5))),
     ],
 )
@@ -41,6 +43,7 @@ def test_what_is_typed_is_one_value(typed, value):
         {"kind": "classes"},
         {"encoding": "klingon"},
         {"decimal": ";"},
+        {"drop_repeats": "validation"},
         {"text_column": [" "]},
         {"bound": ["rows=many"]},
     ],
@@ -59,7 +62,7 @@ def test_what_means_nothing_is_one_sentence(typed):
         DataOptions(decimal=",", delimiter=";"),
         DataOptions(validation="a b.csv", test="c.csv"),
         DataOptions(text_columns=("a",), feature_columns=("b", "c")),
-        DataOptions(text_length=5),
+        DataOptions(text_length=5, drop_repeats="train"),
     ],
 )
 def test_the_words_of_a_value_are_what_is_typed(options):
@@ -107,6 +110,9 @@ def test_what_was_found_is_printed_of_own_data_and_beside_json_on_standard_error
     digits = find_task("digits")
     print_data(digits, digits.load(), None, as_json=False)
     assert capsys.readouterr() == ("", "")
+    noted = replace(digits.load(), notes=(("pictures", "small"), ("repeated", "2 are there twice")))
+    print_data(digits, noted, None, as_json=False)
+    assert capsys.readouterr() == ("repeated: 2 are there twice\n", "")
 
 
 def test_a_folder_that_is_called_like_a_task_is_said_not_to_be_used(tmp_path, monkeypatch, capsys):

@@ -6,6 +6,7 @@ from compare import synthetic
 from compare.synthetic import comparison, design
 from dropsmith.compare import Comparison
 from dropsmith.report.reproduce_command import Place, comparison_command
+from dropsmith.tasks import DataOptions
 from report.test_comparison_html import given
 
 
@@ -53,3 +54,13 @@ def test_the_one_rate_of_a_comparison_that_tuned_nothing_is_in_the_comparison_co
     row = synthetic.row(made, "dropout", [0.1, 0.2], trials=(0.3,))
     found = comparison_command(Comparison(task="digits", rows=(replace(row, trials=()),)))
     assert "--trials 1 --rates 0.05" in found
+
+
+def test_repeats_that_were_left_out_are_in_the_command_by_the_record_and_once():
+    found = comparison({"dropout": [0.1, 0.2]})
+    told = Place(data_options=DataOptions(drop_repeats="train"))
+    assert "--drop-repeats" not in comparison_command(found, told)
+    for record in found.records:
+        record.config["drop_repeats"] = "train"
+    for place in (Place(), told):
+        assert comparison_command(found, place).count(" --drop-repeats train") == 1

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from dropsmith.errors import TaskError
+from dropsmith.tasks import DataOptions
 from dropsmith.tasks.learning_rates import Plateau, UntilWorse
 from dropsmith.tasks.optimisers import TriggeredASGD
 from train.setups import SHORT, digits
@@ -52,7 +53,7 @@ def test_it_knows_whether_the_user_named_the_place_of_the_data(change, given):
 
 
 def test_bounds_are_no_part_of_what_a_run_is():
-    from dropsmith.tasks import Bounds, DataOptions
+    from dropsmith.tasks import Bounds
 
     assert digits(data_options=DataOptions(bounds=Bounds(rows=5))).to_json() == digits().to_json()
 
@@ -133,3 +134,8 @@ def test_numbers_out_of_range_are_refused_where_they_are_given(name, value):
 def test_names_that_no_json_can_hold_are_refused(name, value):
     with pytest.raises(TaskError, match=f"the {name} must be text that UTF-8 can encode, got"):
         replace(digits(), **{name: value})
+
+
+def test_the_side_that_repeats_are_left_out_of_is_part_of_a_run():
+    dropped = digits(data_options=DataOptions(drop_repeats="test"))
+    assert dropped.to_json() == digits().to_json() | {"drop_repeats": "test"}

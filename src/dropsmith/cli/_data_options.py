@@ -133,6 +133,16 @@ class _Options(TypedDict):
             rich_help_panel=_PANEL,
         ),
     ]
+    drop_repeats: Annotated[
+        str | None,
+        typer.Option(
+            "--drop-repeats",
+            metavar="train|test",
+            help="Leave examples that stand in more than one part out of training, or out of "
+            "validation and test. Default: what the task does; the line `repeated` says it.",
+            rich_help_panel=_PANEL,
+        ),
+    ]
     bound: Annotated[
         list[str] | None,
         typer.Option(
@@ -189,6 +199,7 @@ def data_options_of(
     decimal: str | None = None,
     image_size: str | None = None,
     text_length: int | None = None,
+    drop_repeats: str | None = None,
     bound: list[str] | None = None,
 ) -> "DataOptions":
     """The data options from the typed words; `TaskError` for an invalid one."""
@@ -208,6 +219,7 @@ def data_options_of(
         decimal=decimal,  # pyright: ignore[reportArgumentType] - it is checked there
         image_size=_size(image_size),
         text_length=text_length,
+        drop_repeats=drop_repeats,  # pyright: ignore[reportArgumentType] - it is checked there
         bounds=bounds_of(bound),
     )
 
@@ -225,7 +237,7 @@ def _size(text: str | None) -> tuple[int, int] | None:
 
 
 def print_data(task: "Task", data: "Data", place: Path | None, as_json: bool) -> None:
-    """Print a description of the user's own data; nothing for data that a task includes.
+    """Print a description of the user's own data; of data that a task includes, what is repeated.
 
     If a file or folder has the name of that task, one line says which of them is used.
 
@@ -238,7 +250,11 @@ def print_data(task: "Task", data: "Data", place: Path | None, as_json: bool) ->
 
     if place is not None or task.name not in TASKS or task.data_options.changed():
         print(describe(task, data), end="\n\n", file=sys.stderr if as_json else sys.stdout)
-    elif Path(task.name).exists():
+        return
+    for name, text in data.notes:
+        if name in ("repeated", "conflicts"):
+            print(f"{name}: {text}", file=sys.stderr if as_json else sys.stdout)
+    if Path(task.name).exists():
         print(
             f"{task.name} is the task that comes with dropsmith; for the {task.name} in this "
             f"folder, type ./{task.name}",

@@ -28,6 +28,7 @@ from dropsmith.report.curves import run_curves as run_curves_of
 from dropsmith.report.html import paragraph
 from dropsmith.report.inline_svg import picture
 from dropsmith.report.numbers import METRICS
+from dropsmith.report.reproduce_command import as_recorded
 from dropsmith.tasks import NO_OPTIONS, DataOptions
 from dropsmith.train import plan_of
 from dropsmith.user_code import imported_object, is_reference
@@ -239,7 +240,8 @@ def task_and_data(
             "they are drawn inside a model of your own, which is not run because a record names "
             f"it: give --model {config['model']}"
         )
-    task = find_task(str(where) if is_own else config["task"], where, data_options)
+    options = as_recorded(data_options, config)
+    task = find_task(str(where) if is_own else config["task"], where, options)
     data = task.load(where, config["limit"])
     if config["model"]:
         task = with_model(task, config["model"], data)

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def comparison_command(
     rows = [row for row in comparison.rows if not is_method(row.method)]
     words = [word for row in rows for word in ("--plan", f"{row.method}={place.plan(row)}")]
     task = _task_word(config, comparison.records, place)
-    words += place_words(place, usual_folder(config))
+    words += place_words(place, usual_folder(config), config)
     return shlex.join(["dropsmith", "compare", task, *option_words(options), *words])
 
 
@@ -114,7 +114,7 @@ def train_command(comparison: Comparison, row: Row, record: Record, place: Place
     rest = {name: value for name, value in options.items() if name not in first}
     task = _task_word(config, comparison.records, place)
     words = [*option_words(head), *sets, *option_words(rest)]
-    words += place_words(place, usual_folder(config))
+    words += place_words(place, usual_folder(config), config)
     return shlex.join(["dropsmith", "train", task, *words])
 
 
@@ -144,7 +144,7 @@ def _recipe_words(
         "--data": _data_word(records, place),
         "--precision": None if config["precision"] == "no" else config["precision"],
     }
-    return [*option_words(options), *place_words(place, usual_folder(config))]
+    return [*option_words(options), *place_words(place, usual_folder(config), config)]
 
 
 def _number(value: float) -> str:
@@ -218,9 +218,20 @@ def usual_folder(config: Mapping[str, Any], start: str = "") -> Path:
     return Path("runs") / f"{start}{config['task']}".replace(":", "-")
 
 
-def place_words(place: Place, usual: Path) -> list[str]:
-    """The options that read the data, and the folder of records where it is not the usual one."""
-    words = list(place.data_options.words())
+def as_recorded(options: DataOptions, config: Mapping[str, Any]) -> DataOptions:
+    """The options, with those that a configuration holds as it has them."""
+    return replace(options, drop_repeats=config.get("drop_repeats"))
+
+
+def place_words(place: Place, usual: Path, config: Mapping[str, Any]) -> list[str]:
+    """The options that read the data, and the folder of records where it is not the usual one.
+
+    Args:
+        place: of the data and the records.
+        usual: the folder where a command names none.
+        config: of a record.
+    """
+    words = list(as_recorded(place.data_options, config).words())
     for bound in fields(Bounds):
         if (value := getattr(place.data_options.bounds, bound.name)) != getattr(USUAL, bound.name):
             words += ["--bound", f"{bound.name}={value}"]

@@ -80,7 +80,9 @@ def search_command(
     else:
         words = [_task_word(searches, place), *_settings(search, searches, place, trials)]
     words += option_words(extra)
-    return shlex.join(["dropsmith", "search", *words, *place_words(place, _folder(search, config))])
+    return shlex.join(
+        ["dropsmith", "search", *words, *place_words(place, _folder(search, config), config)]
+    )
 
 
 def train_under_plan_command(search: SearchRun, searches: Searches, place: Place) -> str:
@@ -100,7 +102,7 @@ def train_under_plan_command(search: SearchRun, searches: Searches, place: Place
             }
         )
     plan = str((place.folder or Path()) / PLAN)
-    words += place_words(Place(data_options=place.data_options), Path())
+    words += place_words(Place(data_options=place.data_options), Path(), config)
     return shlex.join(["dropsmith", "train", name, "--plan", plan, *words])
 
 

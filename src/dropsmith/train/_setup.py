@@ -51,7 +51,8 @@ class Setup:
             part below it runs once for all views, with one draw of its noise.
         start: the initial weights; None for random ones from the seed. They count as the best until
             the validation loss is lower.
-        data_options: how the data is read; not part of the run's identity.
+        data_options: how the data is read; not part of the run's identity, apart from
+            `drop_repeats`.
         labels: the number of training examples whose label is known, about equally many of each
             class; the others are examples without a label. None for all. Without a `limit`, all
             training examples are read.
@@ -183,8 +184,9 @@ class Setup:
     def to_json(self) -> dict[str, Any]:
         """The resolved configuration as JSON values, without paths of data.
 
-        `samples`, `whole`, `trunk` and what is set of examples without a label are included if they
-        are set, `tested` if the test examples are not scored, and of `start` the hash.
+        `samples`, `whole`, `trunk`, `drop_repeats` and what is set of examples without a label are
+        included if they are set, `tested` if the test examples are not scored, and of `start` the
+        hash.
         """
         values = {
             "task": plain_name(self.task),
@@ -215,6 +217,8 @@ class Setup:
             values["unlabelled"] = True
         if self.unlabelled_ratio > 1:
             values["unlabelled_ratio"] = self.unlabelled_ratio
+        if self.data_options.drop_repeats is not None:
+            values["drop_repeats"] = self.data_options.drop_repeats
         return values
 
 

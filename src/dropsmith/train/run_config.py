@@ -1,6 +1,6 @@
 """The configuration of a run in JSON, from `Setup.to_json`: its fields and their ranges."""
 
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 from annotated_types import Ge, Gt
 from typing_extensions import TypedDict
@@ -54,6 +54,7 @@ class RunConfig(TypedDict):
     labels: NotRequired[_Positive]
     unlabelled: NotRequired[bool]
     unlabelled_ratio: NotRequired[_Positive]
+    drop_repeats: NotRequired[Literal["train", "test"]]
 
 
 def check_run(record: Record) -> Record:

@@ -6,6 +6,8 @@ import torch
 from dropsmith.compare import Design, pick
 from dropsmith.errors import DataError, TaskError
 from dropsmith.tasks import Budget, DataOptions, describe, find_task
+from dropsmith.tasks.data.bounds import USUAL
+from dropsmith.tasks.seq2seq.seq2seq_task import TextPairs, pairs_of
 from dropsmith.tasks.seq2seq.subwords import Subwords, text_of
 from dropsmith.train import train
 
@@ -47,6 +49,34 @@ def test_the_first_pair_of_multi30k_comes_back_from_its_numbers(data_dir):
     assert text_of(data.vocabulary, row["target"][0].tolist()) == (
         "Zwei junge weiße Männer sind im Freien in der Nähe vieler Büsche."
     )
+
+
+def test_sources_in_two_parts_are_counted_before_and_left_out_by_option():
+    parts = {
+        "train": [("A chat .", ("one",)), ("other", ("two",)), ("third", ("3",))],
+        "validation": [("a chat.", ("one",)), ("fourth", ("4",))],
+        "test": [("new", ("5",)), ("third", ("6",))],
+    }
+
+    def read(data, bounds):
+        return TextPairs(parts=parts, source="here")
+
+    kept = pairs_of(read, None, None, USUAL)
+    assert kept.parts == parts
+    assert dict(kept.notes)["repeated"].startswith(
+        "1 of 2 validation texts and 1 of 2 test texts are in training too, and are kept"
+    )
+    assert pairs_of(read, None, 1, USUAL).notes[0][1].startswith("1 of 1 validation text is in")
+    without = pairs_of(read, None, 1, USUAL, "train")
+    assert without.parts == {
+        "train": parts["train"][1:2],
+        "validation": parts["validation"][:1],
+    } | {"test": parts["test"][:1]}
+    assert dict(without.notes)["repeated"] == (
+        "2 training texts are in a later part too, and are left out"
+    )
+    fewer = pairs_of(read, None, None, USUAL, "test")
+    assert [len(pairs) for pairs in fewer.parts.values()] == [3, 1, 1]
 
 
 def test_pieces_are_learnt_from_the_training_texts_alone(data_dir):

@@ -108,3 +108,14 @@ def test_names_do_not_hang_on_the_order_of_rows():
 
 def test_single_texts_hang_together_with_their_copies_alone():
     assert sentence_groups([("a", "0"), ("b", "1"), ("a", "1")]) == ["a", "b", "a"]
+
+
+def test_equal_texts_and_pairs_are_in_one_part_however_they_are_written():
+    rows = [row for i in range(200) for row in ((f"It is n't {i} .", "a"), (f"it isn't {i}.", "b"))]
+    parts = partition({"all": rows})
+    assert all(len(part) > 20 for part in parts.values())
+    # Each pair of rows is in one part where no part holds an odd number of either label.
+    counts = [[label for _, label in part] for part in parts.values()]
+    assert all(labels.count("a") == labels.count("b") for labels in counts)
+    pairs = [("One .\tTwo .", "a"), ("one.\ttwo.", "b"), ("one.\tthree", "a"), ("Two\tx", "a")]
+    assert sentence_groups(pairs) == ["One .", "One .", "One .", "Two"]

@@ -16,6 +16,7 @@ from dropsmith.tasks.data.option_checks import (
     check_place,
     check_word,
 )
+from dropsmith.tasks.data.repeats import DropRepeats
 
 Kind = Literal["classification", "regression"]
 
@@ -32,10 +33,11 @@ FLAGS = {
     "decimal": "--decimal",
     "image_size": "--image-size",
     "text_length": "--text-length",
+    "drop_repeats": "--drop-repeats",
 }
 """The options of the command line by the names of their fields."""
 
-TABLE = ("text_columns", "label_column", "id_column", "delimiter", "encoding")
+TABLE = ("text_columns", "label_column", "id_column", "delimiter", "encoding", "drop_repeats")
 """The options that every table with labels takes."""
 
 OWN_TABLE = ("validation", "test", *TABLE, "feature_columns", "kind", "decimal", "text_length")
@@ -48,7 +50,8 @@ _LONGEST_TEXT = 100_000
 class DataOptions:
     """Settings of how data is read; what is not set is found in the data.
 
-    They are no part of what a run is: what was read is, and the hash of the data says so.
+    They are no part of what a run is: what was read is, and the hash of the data says so. Only
+    `drop_repeats` is in the configuration of a run.
 
     >>> DataOptions(label_column="stars", text_length=128).changed()
     ('label_column', 'text_length')
@@ -66,6 +69,9 @@ class DataOptions:
         decimal: the point or the comma before the decimals of numbers.
         image_size: height and width in pixels that pictures are brought to.
         text_length: words or tokens kept of a text.
+        drop_repeats: the side that examples are left out of that stand in more than one part:
+            `train` leaves them out of training, and out of validation where test has them too;
+            `test` out of validation and test. None is what the task does by itself.
         bounds: the most that is read.
 
     Raises:
@@ -84,6 +90,7 @@ class DataOptions:
     decimal: DecimalSign | None = None
     image_size: tuple[int, int] | None = None
     text_length: int | None = None
+    drop_repeats: DropRepeats | None = None
     bounds: Bounds = USUAL
 
     def __post_init__(self) -> None:
@@ -96,6 +103,7 @@ class DataOptions:
                 check_names(name, (value,))
         check_word("kind of labels", self.kind, get_args(Kind))
         check_word("decimal sign", self.decimal, get_args(DecimalSign))
+        check_word("side of repeated examples", self.drop_repeats, get_args(DropRepeats))
         check_delimiter(self.delimiter)
         check_encoding(self.encoding)
         check_image_size(self.image_size)

@@ -82,6 +82,9 @@ def read_mixed(
         reading=reading(layout.columns),
         names={},
         limit=limit,
+        texts=len(layout.texts),
+        left_out=rows.left_out,
+        drop=options.drop_repeats,
     )
     count = len(layout.texts)
     texts = _columns(examples.texts, lambda row: sentences_of(row[:count], count == 2))
@@ -93,6 +96,7 @@ def read_mixed(
     notes = (
         *columns_notes(layout, {f.name: len(f.values) for f in features if f.values}),
         *rows.notes,
+        *examples.notes,
         *missing_note([feature.name for feature in features if feature.blanks]),
     )
     mixed = MixedExamples(

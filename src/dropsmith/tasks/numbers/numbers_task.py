@@ -91,6 +91,9 @@ def _read(
         ),
         names={},
         limit=limit,
+        texts=0,
+        left_out=rows.left_out,
+        drop=options.drop_repeats,
     )
     features = fit_features(layout, examples.texts["train"])
     preprocessing = NumbersPreprocessing(
@@ -104,6 +107,7 @@ def _read(
         notes=(
             *columns_notes(layout, {f.name: len(f.values) for f in features if f.values}),
             *rows.notes,
+            *examples.notes,
             *missing_note([feature.name for feature in features if feature.blanks]),
         ),
         preprocessing=preprocessing,

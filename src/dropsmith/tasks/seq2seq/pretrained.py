@@ -130,7 +130,8 @@ _WRITING: Mapping[str, Mapping[str, Any]] = {
 def _read(
     reader: Reader, checkpoint: str, data: Path | None, limit: int | None, options: DataOptions
 ) -> Data:
-    tokeniser, pairs = tokeniser_of(checkpoint), pairs_of(reader, data, limit, options.bounds)
+    pairs = pairs_of(reader, data, limit, options.bounds, options.drop_repeats)
+    tokeniser = tokeniser_of(checkpoint)
     most = tuple(kept_tokens(checkpoint, options.text_length, usual) for usual in (SOURCE, TARGET))
     with pretrained_faults(checkpoint):
         first, pad = _first_token(checkpoint), int(tokeniser.pad_token_id)
@@ -145,7 +146,7 @@ def _read(
         parts,
         names=names,
         source=f"{pairs.source}, in tokens of {checkpoint}",
-        notes=(pair_length_note(sizes, most),),
+        notes=(*pairs.notes, pair_length_note(sizes, most)),
     )
 
 

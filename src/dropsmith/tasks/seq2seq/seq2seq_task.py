@@ -18,6 +18,7 @@ from dropsmith.tasks.budget import Budget
 from dropsmith.tasks.data.bounds import Bounds
 from dropsmith.tasks.data.file_cache import cached_by_files
 from dropsmith.tasks.data.part import Part
+from dropsmith.tasks.data.repeats import DropRepeats, repeats_note, rows_to_keep, text_key
 from dropsmith.tasks.data.selection import NO_LIMIT, PARTS, apply_limit, check_limit
 from dropsmith.tasks.generation import GenerationScores, Scorer
 from dropsmith.tasks.seq2seq.sequences import Sequences, pair_length_note
@@ -45,24 +46,47 @@ class TextPairs:
     Args:
         parts: of train, validation and test.
         source: where they come from, in words for the report.
+        notes: what was found, for `Data`.
     """
 
     parts: Mapping[str, Sequence[Pair]]
     source: str
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 Reader = Callable[[Path | None, Bounds], TextPairs]
 """Takes the `data` of `Task.load`, and the task's bounds."""
 
 
-def pairs_of(reader: Reader, data: Path | None, limit: int | None, bounds: Bounds) -> TextPairs:
-    """The pairs of each part, as many as a limit leaves; `TaskError` for too high a one."""
+def pairs_of(
+    reader: Reader,
+    data: Path | None,
+    limit: int | None,
+    bounds: Bounds,
+    drop: DropRepeats | None = None,
+) -> TextPairs:
+    """The pairs of each part, as many as a limit leaves; `TaskError` for too high a one.
+
+    Args:
+        reader, data, bounds: as for `Seq2SeqTask`.
+        limit: training pairs, and pairs of the other parts at most.
+        drop: the side that pairs are left out of whose source stands in more than one part.
+    """
     texts = reader(data, bounds)
     parts = {part: list(texts.parts[part]) for part in PARTS}
+    keys = {part: [text_key(source) for source, _ in pairs] for part, pairs in parts.items()}
+    left_out: dict[str, int] = {}
+    if drop is not None:
+        for part, rows in rows_to_keep(keys, drop, "text").items():
+            left_out[part] = len(parts[part]) - len(rows)
+            parts[part] = [parts[part][row] for row in rows]
+            keys[part] = [keys[part][row] for row in rows]
     if limit is not None and limit != NO_LIMIT:
         apply_limit(torch.arange(len(parts["train"])), limit)
         parts = {part: pairs[:limit] for part, pairs in parts.items()}
-    return TextPairs(parts=parts, source=texts.source)
+        keys = {part: part_keys[:limit] for part, part_keys in keys.items()}
+    notes = repeats_note(keys, "text", left_out=left_out, drop=drop)
+    return TextPairs(parts=parts, source=texts.source, notes=notes)
 
 
 @cached_by_files(2)
@@ -73,8 +97,9 @@ def _read(
     limit: int | None,
     bounds: Bounds,
     length: int,
+    drop: DropRepeats | None,
 ) -> Data:
-    pairs = pairs_of(reader, data, limit, bounds)
+    pairs = pairs_of(reader, data, limit, bounds, drop)
     parts = pairs.parts
     subwords = Subwords.learn(
         (text for pair in parts["train"] for text in (pair[0], pair[1][0])), words
@@ -87,7 +112,7 @@ def _read(
         names=subwords.tokens,
         source=pairs.source,
         vocabulary=subwords.tokens,
-        notes=(pair_length_note(sizes, (length, length)),),
+        notes=(*pairs.notes, pair_length_note(sizes, (length, length))),
         # Longer texts take a model with more positions, also where no text is that long.
         settings=() if length == MAX_TEXT_TOKENS else (f"text length {length}",),
     )
@@ -148,7 +173,7 @@ class Seq2SeqTask(Task):
     noises: tuple[str, ...] = SEQ2SEQ_NOISES
     blocks: bool = True
     upper: str | None = "net.model.decoder.layers.1"
-    option_names = ("text_length",)
+    option_names = ("text_length", "drop_repeats")
 
     def __post_init__(self) -> None:
         if self._length < _SHORTEST:
@@ -165,8 +190,16 @@ class Seq2SeqTask(Task):
         path = data.resolve() if data is not None else None
         check_limit(limit)
         limit_or_default = self.limit if limit is None else limit
-        bounds, length = self.data_options.bounds, self._length
-        return _read(self.read, self.words, path, limit_or_default, bounds, length)
+        options, length = self.data_options, self._length
+        return _read(
+            self.read,
+            self.words,
+            path,
+            limit_or_default,
+            options.bounds,
+            length,
+            options.drop_repeats,
+        )
 
     @property
     def _length(self) -> int:

@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from dropsmith.tasks.data.selection import PARTS, part_of
-from dropsmith.tasks.text.parts import CUT, Parts, sentence_groups
+from dropsmith.tasks.text.parts import CUT, Parts, sentence_groups, shared_names
+from dropsmith.tasks.text.row_keys import row_keys
 from dropsmith.tasks.text.tables import SEPARATOR, Example
 
 Names = Callable[[Sequence[Example]], Sequence[str]]
@@ -61,30 +62,16 @@ def group_names(rows: Sequence[Example], texts: int) -> list[str]:
 
     >>> group_names([("a\\tb\\t7", "1"), ("c\\tb\\t8", "0")], 2)
     ['a', 'a']
-    >>> group_names([("a\\t7", "1"), ("a\\t8", "0")], 1)
-    ['a', 'a']
+    >>> group_names([("a\\t7", "1"), ("A\\t8", "0")], 1)
+    ['A', 'A']
 
     Args:
         rows: their cells as one text, and their labels.
         texts: how many of the first cells are texts: of one or several their texts decide, of two
             each text by itself, and of none all cells.
     """
-    if not texts:
-        return [cells for cells, _ in rows]
-    names = [SEPARATOR.join(cells.split(SEPARATOR)[:texts]) for cells, _ in rows]
-    return sentence_groups([(name, "") for name in names]) if texts == 2 else names
-
-
-def repeated_inputs(parts: Parts) -> dict[str, set[str]]:
-    """The inputs of each part that a later one has too.
-
-    >>> repeated_inputs({"train": [("a", "1")], "validation": [("b", "1")], "test": [("a", "0")]})
-    {'train': {'a'}, 'validation': set(), 'test': set()}
-    """
-    inputs = {part: {cells for cells, _ in parts[part]} for part in PARTS}
-    later = inputs["validation"] | inputs["test"]
-    return {
-        "train": inputs["train"] & later,
-        "validation": inputs["validation"] & inputs["test"],
-        "test": set(),
-    }
+    count = texts or None
+    names = [(SEPARATOR.join(cells.split(SEPARATOR)[:count]), "") for cells, _ in rows]
+    if texts == 2:
+        return sentence_groups(names)
+    return shared_names([name for name, _ in names], row_keys(names, texts))

@@ -11,11 +11,12 @@ from dropsmith.tasks.data.selection import PARTS
 from dropsmith.tasks.data.table_layout import TableLayout
 from dropsmith.tasks.data.table_parts import first_table, part_tables
 from dropsmith.tasks.data.tables import shown, table_rows
-from dropsmith.tasks.text.division import divide, group_names, repeated_inputs
+from dropsmith.tasks.text.division import divide, group_names
 from dropsmith.tasks.text.label_checks import ClassSpellings, Place, value_of
 from dropsmith.tasks.text.notes import Notes, unlabelled_note
-from dropsmith.tasks.text.part_notes import format_note, repeated_note, split_words
+from dropsmith.tasks.text.part_notes import format_note, split_words
 from dropsmith.tasks.text.parts import Parts
+from dropsmith.tasks.text.row_keys import count_left_out, drop_rows, keys_of_parts
 from dropsmith.tasks.text.tables import read_table
 
 _FEW = 30
@@ -29,10 +30,12 @@ class OwnRows:
     Args:
         parts: of training, validation and test: the cells of each row as one text, and its label.
         notes: what was found, each with a word for what it is about.
+        left_out: how many rows of each part were left out, because another part has them too.
     """
 
     parts: Parts
     notes: Notes
+    left_out: Mapping[str, int]
 
 
 def read_own_rows(path: Path, layout: TableLayout, options: DataOptions) -> OwnRows:
@@ -40,7 +43,8 @@ def read_own_rows(path: Path, layout: TableLayout, options: DataOptions) -> OwnR
 
     Parts that there are stay. One that is missing is cut from training, and a single table is
     divided: by a hash of each input, so that equal inputs are in one part. Of texts, training
-    keeps none that validation or test have too; rows of numbers may be equal by chance, and stay.
+    keeps none that validation or test have too; rows of numbers may be equal by chance, and stay
+    unless options say otherwise.
 
     Raises:
         DataError: a table cannot be read, or its columns are not those of training.
@@ -70,20 +74,16 @@ def read_own_rows(path: Path, layout: TableLayout, options: DataOptions) -> OwnR
     texts = len(layout.texts)
     divided = divide(parts, partial(group_names, texts=texts))
     _check_divided(divided, path)
-    repeated = repeated_inputs(divided)
     notes = (
         *format_note(first_table(path, options), layout, options),
         ("split", split_words(parts, tables, "text" if texts else "row")),
-        *repeated_note(divided, repeated, layout),
         *unlabelled_note(len(unlabelled)),
     )
-    if texts:
-        divided = {
-            part: [row for row in rows if row[0] not in repeated[part]]
-            for part, rows in divided.items()
-        }
-        _check_left(divided, repeated, path)
-    return OwnRows(parts=divided, notes=notes)
+    drop = options.drop_repeats or ("train" if texts else None)
+    if drop is None:
+        return OwnRows(parts=divided, notes=notes, left_out={})
+    kept = drop_rows(divided, keys_of_parts(divided, texts), drop, "text" if texts else "row")
+    return OwnRows(parts=kept, notes=notes, left_out=count_left_out(divided, kept))
 
 
 def _check_divided(parts: Parts, path: Path) -> None:
@@ -95,15 +95,6 @@ def _check_divided(parts: Parts, path: Path) -> None:
             f"kept in one part: no {empty[0]} example is left\n"
             "  name the files of the parts: --data, --validation, --test"
         )
-
-
-def _check_left(parts: Parts, repeated: Mapping[str, set[str]], path: Path) -> None:
-    for part, name in (("train", "training"), ("validation", "validation")):
-        if repeated[part] and not parts[part]:
-            raise DataError(
-                f"every {name} text of {path} is in a later part too, and none is left\n"
-                "  name other files; what is not named is cut from training"
-            )
 
 
 def _check_columns(

@@ -13,25 +13,6 @@ from dropsmith.tasks.text.notes import Notes
 from dropsmith.tasks.text.parts import Parts
 
 
-def repeated_note(parts: Parts, repeated: Mapping[str, set[str]], layout: TableLayout) -> Notes:
-    """How many inputs are in a later part too, where some are."""
-    counts = {part: sum(row[0] in repeated[part] for row in parts[part]) for part in PARTS}
-    what = "text" if layout.texts else "row"
-    said = [
-        f"{count:,} {part_name} {what}{'s' if count > 1 else ''}"
-        for part_name, count in (
-            ("training", counts["train"]),
-            ("validation", counts["validation"]),
-        )
-        if count
-    ]
-    if not said:
-        return ()
-    verb = "are" if sum(counts.values()) > 1 else "is"
-    outcome = f"and {verb} left out" if layout.texts else f"and {verb} kept"
-    return (("repeated", f"{' and '.join(said)} {verb} in a later part too, {outcome}"),)
-
-
 def split_words(parts: Parts, tables: Mapping[str, Sequence[Path]], what: str) -> str:
     """The way in which `divide` divides parts, in words."""
     by_hash = f"by a hash of each {what}, so that equal {what}s are in one part"

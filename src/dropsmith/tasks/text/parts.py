@@ -2,8 +2,9 @@
 
 One rule serves every source. Parts of all three kinds are taken as they are. Where one of
 validation and test is missing, the other is the test and validation is cut from training. A single
-table is divided by a hash of each text. No text is ever in two parts; and of pairs, those that we
-divide have no sentence in two parts.
+table is divided by a hash of each text. No text is ever in two parts; of a single table, no text
+that is equal once it is normalised; and of pairs, those that we divide have no sentence in two
+parts.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from typing import Any
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
+from dropsmith.tasks.data.repeats import text_key
 from dropsmith.tasks.data.selection import PARTS, part_of, stratify
 from dropsmith.tasks.data.sources import load_from_hub
 from dropsmith.tasks.data.table_parts import part_tables
@@ -107,18 +109,24 @@ def partition(parts: Parts, pairs: bool = False) -> Parts:
         parts: those there are, by name.
         pairs: whether texts are pairs of sentences.
     """
+    return without_equal_texts(three_parts(parts, pairs))
+
+
+def three_parts(parts: Parts, pairs: bool = False) -> Parts:
+    """As `partition`, with the texts that a later part has too."""
     present = {part: rows for part, rows in parts.items() if rows}
     test_parts = [part for part in ("validation", "test") if part in present]
     if len(test_parts) == 2 and "train" in present:
-        return _without_duplicates({part: present[part] for part in PARTS})
+        return {part: present[part] for part in PARTS}
     if len(test_parts) == 1 and "train" in present:
         rows = present["train"]
         train, validation = _cut_between(rows, sentence_groups(rows)) if pairs else _cut(rows)
-        return _without_duplicates(
-            {"train": train, "validation": validation, "test": present[test_parts[0]]}
-        )
+        return {"train": train, "validation": validation, "test": present[test_parts[0]]}
     rows = [row for part in present.values() for row in part]
-    return _split_by_hash(rows, sentence_groups(rows) if pairs else [text for text, _ in rows])
+    if pairs:
+        return _split_by_hash(rows, sentence_groups(rows))
+    texts = [text for text, _ in rows]
+    return _split_by_hash(rows, shared_names(texts, list(map(text_key, texts))))
 
 
 def split_words(parts: Parts) -> str:
@@ -165,7 +173,7 @@ def _split_by_hash(rows: list[Example], names: Sequence[str]) -> Parts:
     return parts
 
 
-def _without_duplicates(parts: Parts) -> Parts:
+def without_equal_texts(parts: Parts) -> Parts:
     """The parts without training and validation texts that are seen again in a later one."""
     test_texts = {text for text, _ in parts["test"]}
     validation = [row for row in parts["validation"] if row[0] not in test_texts]
@@ -174,8 +182,22 @@ def _without_duplicates(parts: Parts) -> Parts:
     return {"train": train, "validation": validation, "test": parts["test"]}
 
 
+def shared_names(names: Sequence[str], keys: Sequence[bytes]) -> list[str]:
+    """The names, of those with one key the first by alphabet.
+
+    >>> shared_names(["b", "a", "c"], [b"1", b"1", b"2"])
+    ['a', 'a', 'c']
+    """
+    first: dict[bytes, str] = {}
+    for name, key in zip(names, keys, strict=True):
+        first[key] = min(name, first.get(key, name))
+    return [first[key] for key in keys]
+
+
 def sentence_groups(rows: Sequence[Example]) -> list[str]:
     """For each pair, a name that it has in common with all pairs that hang together with it.
+
+    They hang together by a sentence, and as pairs that are equal once they are normalised.
 
     >>> sentence_groups([("a\\tb", "1"), ("c\\td", "0"), ("e\\tb", "0"), ("e\\tf", "1")])
     ['a', 'c', 'a', 'a']
@@ -192,9 +214,11 @@ def sentence_groups(rows: Sequence[Example]) -> list[str]:
         return sentence
 
     pairs = [text.split(SEPARATOR) for text, _ in rows]
+    equal: dict[bytes, str] = {}
     for pair in pairs:
+        twin = equal.setdefault(text_key(*pair), pair[0])
         # The name is the first sentence by alphabet, so that it does not hang on the order of rows.
-        root, *others = sorted(map(first, pair))
+        root, *others = sorted(map(first, (*pair, twin)))
         for other in others:
             parents[other] = root
     return [first(pair[0]) for pair in pairs]

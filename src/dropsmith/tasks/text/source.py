@@ -10,6 +10,7 @@ from torch import Tensor
 from dropsmith.errors import DataError
 from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
 from dropsmith.tasks.data.label_column import LabelColumn
+from dropsmith.tasks.data.repeats import DropRepeats, conflicts_note, repeats_note
 from dropsmith.tasks.data.selection import PARTS, apply_limit, check_limit, round_robin
 from dropsmith.tasks.data.sources import subfolder
 from dropsmith.tasks.data.table_layout import TableLayout
@@ -21,15 +22,22 @@ from dropsmith.tasks.task import Data, Kind
 from dropsmith.tasks.text.label_checks import ClassSpellings, Place, value_of
 from dropsmith.tasks.text.labels import classes, values
 from dropsmith.tasks.text.notes import Notes, columns_notes, length_note, unlabelled_note
-from dropsmith.tasks.text.own_rows import read_own_rows
+from dropsmith.tasks.text.own_rows import OwnRows, read_own_rows
 from dropsmith.tasks.text.parts import (
     Parts,
     load_hub_parts,
-    partition,
     read_parts,
     split_words,
+    three_parts,
+    without_equal_texts,
 )
 from dropsmith.tasks.text.preprocessing import TextPreprocessing, sentences_of
+from dropsmith.tasks.text.row_keys import (
+    count_left_out,
+    drop_rows,
+    keys_of_parts,
+    shared_texts,
+)
 from dropsmith.tasks.text.tables import SEPARATOR
 
 LONGEST, WORDS = 64, 10_000
@@ -126,9 +134,9 @@ class TextSource:
     ) -> "Examples":
         """The sentences and labels of each part, of training as many as a limit leaves."""
         columns = self._columns(data, options)
-        parts, notes = self._divided(data, options)
+        rows = self._divided(data, options)
         examples = examples_of(
-            parts,
+            rows.parts,
             self.kind,
             place=str(data) if data is not None else self.about,
             label=self.label,
@@ -141,6 +149,8 @@ class TextSource:
             ),
             names=dict(self.names or ()),
             limit=self.limit if limit is None else limit,
+            left_out=rows.left_out,
+            drop=options.drop_repeats,
         )
         return replace(
             examples,
@@ -149,18 +159,23 @@ class TextSource:
                 for part, texts in examples.texts.items()
             },
             source=self.about if data is None else f"{self.about} ({data.name})",
-            notes=(*self._columns_note(columns), *notes),
+            notes=(*self._columns_note(columns), *rows.notes, *examples.notes),
         )
 
-    def _divided(self, data: Path | None, options: DataOptions) -> tuple[Parts, Notes]:
+    def _divided(self, data: Path | None, options: DataOptions) -> OwnRows:
         """The three parts, and how they came about."""
         if self.layout is not None and data is not None:
-            rows = read_own_rows(data, self.layout, options)
-            return rows.parts, rows.notes
+            return read_own_rows(data, self.layout, options)
         unlabelled: list[Place] = []
         parts = self.parts(data, options, unlabelled)
         notes = (("split", split_words(parts)), *unlabelled_note(len(unlabelled)))
-        return partition(parts, self.is_paired), notes
+        divided, drop = three_parts(parts, self.is_paired), options.drop_repeats
+        kept = (
+            without_equal_texts(divided)
+            if drop is None
+            else drop_rows(divided, keys_of_parts(divided), drop, "text")
+        )
+        return OwnRows(parts=kept, notes=notes, left_out=count_left_out(divided, kept))
 
     def _columns_note(self, columns: tuple[str, ...]) -> Notes:
         layout = self.layout or TableLayout(
@@ -217,6 +232,9 @@ def examples_of(
     reading: TableReading,
     names: Mapping[str, str],
     limit: int | None,
+    texts: int | None = None,
+    left_out: Mapping[str, int] | None = None,
+    drop: DropRepeats | None = None,
 ) -> Examples:
     """The examples in parts, their labels as numbers, of training as many as a limit leaves.
 
@@ -228,6 +246,9 @@ def examples_of(
         reading: the columns of inputs, and how the table is read.
         names: names of labels, where the report should have others.
         limit: training examples, chosen so that they are balanced over the labels.
+        texts: how many of the first cells are texts; all where None.
+        left_out: how many rows of each part were left out, because another part has them too.
+        drop: the side that options leave them out of.
 
     Raises:
         DataError: a part lacks examples, or there are fewer than two classes.
@@ -237,12 +258,20 @@ def examples_of(
     selection = apply_limit(round_robin(read.bands), limit).tolist()
     kept = parts | {"train": [parts["train"][i] for i in selection]}
     columns, mean, unit = read.columns(selection)
+    text_columns = reading.columns[:texts]
+    what = {0: "row", 2: "pair"}.get(len(text_columns), "text")
+    keys, shared = keys_of_parts(kept, texts), shared_texts(kept, text_columns)
+    labels = {part: column.tolist() for part, column in columns.items()}
     return Examples(
         texts={part: [tuple(t.split(SEPARATOR)) for t, _ in kept[part]] for part in PARTS},
         labels=columns,
         names=read.names,
         label=LabelColumn(name=label, classes=read.raw_names, mean=mean, unit=unit),
         reading=reading,
+        notes=(
+            *repeats_note(keys, what, left_out=left_out, drop=drop, shared=shared),
+            *conflicts_note(keys, labels, what),
+        ),
     )
 
 
