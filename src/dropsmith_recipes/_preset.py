@@ -49,6 +49,8 @@ class Preset:
         task: the task that stands in for the recipe's where that is too large; None for its own.
         search: how the plan is found, where it is not known: `plan` then holds nothing.
         whole: whether the final training is on validation examples, too.
+        labels: how many training examples have a label; None for all.
+        unlabelled_ratio: the examples without a label in a batch for each with one.
     """
 
     model: str | None
@@ -59,3 +61,5 @@ class Preset:
     task: str | None = None
     search: Proxy | None = None
     whole: bool = False
+    labels: int | None = None
+    unlabelled_ratio: int = 1

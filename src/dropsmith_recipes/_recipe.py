@@ -93,6 +93,8 @@ class Recipe:
             samples=final_plan.samples,
             whole=final_plan.whole,
             start=start,
+            labels=final_plan.labels,
+            unlabelled_ratio=final_plan.unlabelled_ratio,
         )
 
     def first_id(self, preset: str, seed: int) -> str | None:

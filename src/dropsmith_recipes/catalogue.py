@@ -5,6 +5,7 @@ from dropsmith_recipes import (
     auto_dropout,
     auto_dropout_transfer,
     awd_lstm,
+    few_labels,
     fine_tuning,
     fraternal,
     fraternal_awd,
@@ -29,7 +30,11 @@ _TRANSFORMERS = (
     *lr_drop.curve(),
 )
 
-_AUTO_DROPOUT = (*auto_dropout.tables(), *auto_dropout_transfer.tables())
+_AUTO_DROPOUT = (
+    *auto_dropout.tables(),
+    *auto_dropout_transfer.tables(),
+    *few_labels.auto_dropout_rows(),
+)
 
 RECIPES: dict[str, Recipe] = {
     "penn-treebank/naive-lstm-medium": gal.naive_medium(),
@@ -58,6 +63,7 @@ RECIPES: dict[str, Recipe] = {
     **{recipe.full_name: recipe for recipe in fine_tuning.tables()},
     **{recipe.full_name: recipe for recipe in _TRANSFORMERS},
     **{recipe.full_name: recipe for recipe in _AUTO_DROPOUT},
+    **{recipe.full_name: recipe for recipe in few_labels.fraternal_rows()},
 }
 
 

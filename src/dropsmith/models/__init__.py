@@ -53,6 +53,7 @@ from dropsmith.models.small_lstm import (
 from dropsmith.models.small_mixed import MIXED_NOISES, SmallMixed, mixed_plan
 from dropsmith.models.small_mlp import MLP_NOISES, SmallMLP, mlp_plan
 from dropsmith.models.small_regressor import REGRESSOR_NOISES, SmallRegressor, regressor_plan
+from dropsmith.models.small_resnet import SMALL_RESNET_PLACES, SmallResNet
 from dropsmith.models.small_seq2seq import SEQ2SEQ_NOISES, SmallSeq2Seq, seq2seq_plan
 from dropsmith.models.small_transformer import (
     TRANSFORMER_NOISES,
@@ -83,6 +84,7 @@ __all__ = [
     "REGRESSOR_NOISES",
     "RESNET_NOISES",
     "SEQ2SEQ_NOISES",
+    "SMALL_RESNET_PLACES",
     "TRANSFORMER_NOISES",
     "VIT_NOISES",
     "WIDE_NOISES",
@@ -106,6 +108,7 @@ __all__ = [
     "SmallMLP",
     "SmallMixed",
     "SmallRegressor",
+    "SmallResNet",
     "SmallSeq2Seq",
     "SmallTransformer",
     "SmallViT",

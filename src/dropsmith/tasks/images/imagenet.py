@@ -19,7 +19,7 @@ from dropsmith.tasks.data.bounds import Bounds
 from dropsmith.tasks.data.file_cache import cached_by_files
 from dropsmith.tasks.data.selection import apply_limit, check_limit, check_parts, round_robin
 from dropsmith.tasks.data.sources import subfolder
-from dropsmith.tasks.images.augmentation import Flips
+from dropsmith.tasks.images.augmentation import Augmentation, Cutout, Flips, RandAugment
 from dropsmith.tasks.images.augmented_images import AugmentedImages
 from dropsmith.tasks.images.folders import display_path, picture_folder
 from dropsmith.tasks.images.picture_files import check_filled, find_pictures
@@ -73,6 +73,9 @@ class ImageNetTask(Task):
 
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Loss:
         return losses.classification(logits_of(output), batch["labels"])
+
+    def strong_augmentations(self, data: Data) -> tuple[Augmentation, ...]:
+        return RandAugment(), Cutout(size=self.size // 4)
 
 
 @cached_by_files(2)

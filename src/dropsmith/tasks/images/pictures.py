@@ -77,6 +77,10 @@ class Pictures(Part):
     def rename_input(self, name: str) -> "Pictures":
         return replace(self, column=name)
 
+    def select(self, index: Tensor) -> "Pictures":
+        files = tuple(self.files[row] for row in index.tolist())
+        return replace(self, files=files, labels=self.labels[index])
+
     def concatenate(self, part: Part) -> "Pictures":
         assert isinstance(part, Pictures)
         labels = torch.cat([self.labels, part.labels])
