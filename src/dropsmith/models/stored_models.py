@@ -17,6 +17,7 @@ from dropsmith.models.small_lstm import SmallLSTM
 from dropsmith.models.small_mixed import SmallMixed
 from dropsmith.models.small_mlp import SmallMLP
 from dropsmith.models.small_regressor import SmallRegressor
+from dropsmith.models.small_resnet import SmallResNet
 from dropsmith.models.small_seq2seq import SmallSeq2Seq
 from dropsmith.models.small_transformer import SmallTransformer
 from dropsmith.models.small_vit import SmallViT
@@ -37,6 +38,7 @@ _CLASSES: tuple[type[DescribedModel], ...] = (
     SmallTransformer,
     SmallViT,
     TransformerXL,
+    SmallResNet,
     WideResNet,
 )
 
