@@ -64,3 +64,11 @@ def test_repeats_that_were_left_out_are_in_the_command_by_the_record_and_once():
         record.config["drop_repeats"] = "train"
     for place in (Place(), told):
         assert comparison_command(found, place).count(" --drop-repeats train") == 1
+
+
+def test_examples_without_a_label_are_in_the_comparison_command():
+    made = design(("dropout", "uda"), labels=100, unlabelled_ratio=3)
+    rows = tuple(synthetic.row(made, name, [0.1, 0.2]) for name in made.methods)
+    found = comparison_command(Comparison(task="digits", rows=rows))
+    assert "--labels 100 --unlabelled-ratio 3" in found
+    assert "--unlabelled PATH" not in found

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dropsmith.consistency.state import Consistent
 from dropsmith.consistency.task_loss import Counting, LabelledLoss, without_adapters
+from dropsmith.errors import ObjectiveError
 from dropsmith.objectives import TASK
 from dropsmith.terms import Mean, Terms
 
@@ -44,6 +45,29 @@ def scale_to_accumulated_batch(
         parts = total_weight / torch.where(weight > 0, weight, 1.0)
         scaled[TASK] = Mean(terms[TASK].sum, terms[TASK].count * parts)
     return scaled
+
+
+def scale_with_unlabelled(
+    terms: Terms, items: Tensor | int, counting: Counting, total_weight: float | None
+) -> Terms:
+    """The same for an objective that counts rows without a label, of which there is no total.
+
+    A micro-batch weighs by its labelled items. One without any stays as it is where the whole
+    optimiser step has none.
+
+    Raises:
+        ObjectiveError: this micro-batch has no label and others have some, so that its weight among
+            them is not known.
+    """
+    if float(counting.items):
+        return scale_to_accumulated_batch(terms, items, counting, total_weight)
+    if float(items):
+        raise ObjectiveError(
+            "a batch without any label is one of several that are accumulated, and its term cannot "
+            f"be weighed: num_items_in_batch={int(items)} counts labels\n"
+            "  give every batch rows with a label, or make an optimiser step of each batch"
+        )
+    return terms
 
 
 def set_trainer_attributes(model: nn.Module, state: Consistent) -> None:

@@ -16,7 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.batches import Arguments
-from dropsmith.consistency.accumulation import scale_to_accumulated_batch
+from dropsmith.consistency.accumulation import (
+    scale_to_accumulated_batch,
+    scale_with_unlabelled,
+)
 from dropsmith.consistency.auxiliary_loss import AUXILIARY, auxiliary_term
 from dropsmith.consistency.signature import ITEMS, position_names, takes_labels
 from dropsmith.consistency.state import Consistent, ConsistentOutput, StepRun
@@ -170,7 +173,9 @@ def _loss(state: Consistent, step: StepRun, views: Views) -> Tensor:
         terms = terms if extra is None else terms | {AUXILIARY: extra}
     state.terms = {name: term.detach() for name, term in terms.items()}
     state.log.note(state.terms)
-    if step.items is not None:
+    if step.items is not None and state.objective.reads_unlabelled:
+        terms = scale_with_unlabelled(terms, step.items, counting, state.log.total_weight)
+    elif step.items is not None:
         terms = scale_to_accumulated_batch(terms, step.items, counting, state.log.total_weight)
     elif state.objective.reads_unlabelled:
         # Rows without a label fall unevenly on processes.
