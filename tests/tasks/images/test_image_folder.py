@@ -161,8 +161,12 @@ def test_folders_of_parts_may_be_named_and_pictures_in_several_are_counted(tmp_p
     notes = dict(data.notes)
     assert notes["split"] == "train is a; validation is b; test is c"
     assert notes["repeated"] == (
-        "4 training pictures and 2 validation pictures are in a later part too, and are kept"
+        "4 of 8 validation pictures are in training too, 2 of 6 test pictures are in validation "
+        "too, and are kept; --drop-repeats train or test leaves them out"
     )
+    without = DataOptions(validation=held, test=str(test), drop_repeats="train")
+    data = find_task(str(train), data_options=without).load()
+    assert [len(p) for p in (data.train, data.validation, data.test)] == [16, 6, 6]
     picture(test / "green" / "20.png", GREEN, 20)
     again = find_task(str(train), data_options=options).load()
     assert len(again.test) == 7

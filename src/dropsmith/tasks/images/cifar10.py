@@ -10,9 +10,11 @@ from torch import Tensor
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
-from dropsmith.tasks.data.bounds import USUAL, Bounds
+from dropsmith.tasks.data.bounds import Bounds
+from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
 from dropsmith.tasks.data.file_cache import cached_by_files
 from dropsmith.tasks.data.part import Split
+from dropsmith.tasks.data.repeats import DropRepeats
 from dropsmith.tasks.data.selection import apply_limit, check_limit, round_robin
 from dropsmith.tasks.data.sources import load_from_hub
 from dropsmith.tasks.data.tables import column_named, table_rows
@@ -21,6 +23,7 @@ from dropsmith.tasks.images.folders import display_path, picture_folder
 from dropsmith.tasks.images.image_task import ImageTask, PatchTask, image_split
 from dropsmith.tasks.images.picture_modes import to_numbers
 from dropsmith.tasks.images.picture_reader import PictureReader
+from dropsmith.tasks.images.repeated_images import data_of_images
 from dropsmith.tasks.task import Data
 
 TRAIN, VALIDATION, TEST = 48_000, 2_000, 10_000
@@ -36,7 +39,7 @@ _LAYOUT = "index.tsv.gz, test_00.webp … test_09.webp, train_00.avif … train_
 
 
 def read_cifar10(
-    data: Path | None = None, limit: int | None = None, bounds: Bounds = USUAL
+    data: Path | None = None, limit: int | None = None, options: DataOptions = NO_OPTIONS
 ) -> Data:
     """4,000 (or `limit`) training, 2,000 validation and all 10,000 test images.
 
@@ -47,35 +50,36 @@ def read_cifar10(
         data: a folder of mosaics of 1,000 images each with an index beside them; None to ask the
             Hub for `uoft-cs/cifar10` through `datasets`.
         limit: training images, at most 48,000.
-        bounds: the most that the index and a mosaic may hold.
+        options: the most that the index and a mosaic may hold, and the side that repeated images
+            are left out of.
 
     Raises:
         DataError: the folder does not hold the mosaics, or the Hub cannot be reached.
         MissingExtra: no folder was given and `datasets` is not installed.
     """
     check_limit(limit)
-    return _from_hub(limit) if data is None else _from_folder(picture_folder(data), limit, bounds)
+    if data is None:
+        return _from_hub(limit, options.drop_repeats)
+    return _from_folder(picture_folder(data), limit, options)
 
 
 @cached_by_files(2)
-def _from_folder(folder: Path, limit: int | None, bounds: Bounds) -> Data:
-    labels = _labels(folder, bounds)
+def _from_folder(folder: Path, limit: int | None, options: DataOptions) -> Data:
+    labels = _labels(folder, options.bounds)
     order = apply_limit(torch.arange(TRAIN), limit if limit is not None else LIMIT)
     validation = torch.arange(TRAIN, TRAIN + VALIDATION)
-    reader = PictureReader(bounds)
+    reader = PictureReader(options.bounds)
     parts = (
         ("train", "avif", order),
         ("train", "avif", validation),
         ("test", "webp", torch.arange(TEST)),
     )
-    return Data.of(
-        [
-            image_split(_pixels(folder, split, suffix, rows, reader), labels[split][rows])
-            for split, suffix, rows in parts
-        ],
-        names=_NAMES,
-        source="CIFAR-10, training images near-lossless (AVIF), test images exact",
-    )
+    splits = [
+        image_split(_pixels(folder, split, suffix, rows, reader), labels[split][rows])
+        for split, suffix, rows in parts
+    ]
+    about = "CIFAR-10, training images near-lossless (AVIF), test images exact"
+    return data_of_images(splits, names=_NAMES, source=about, drop=options.drop_repeats)
 
 
 def _labels(folder: Path, bounds: Bounds) -> dict[str, Tensor]:
@@ -123,11 +127,11 @@ def _tiles(reader: PictureReader, path: Path) -> Tensor:
 
 
 @lru_cache(maxsize=2)
-def _from_hub(limit: int | None) -> Data:
+def _from_hub(limit: int | None, drop: DropRepeats | None) -> Data:
     splits = load_from_hub("uoft-cs/cifar10", None, "cifar10")
     order = round_robin(list(splits["train"]["label"]))
     train = apply_limit(order[:TRAIN], limit if limit is not None else LIMIT)
-    return Data.of(
+    return data_of_images(
         [
             hub_split(splits["train"], train),
             hub_split(splits["train"], order[TRAIN:]),
@@ -135,6 +139,7 @@ def _from_hub(limit: int | None) -> Data:
         ],
         names=_NAMES,
         source="CIFAR-10 (uoft-cs/cifar10 on the Hub)",
+        drop=drop,
     )
 
 

@@ -46,11 +46,11 @@ class WideTask(Task):
     limit: int | None = None
     strong: tuple[Augmentation, ...] = CIFAR_STRONG
     noises: tuple[str, ...] = WIDE_NOISES
+    option_names = ("drop_repeats",)
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        data_as_read = self.read(
-            data, self.limit if limit is None else limit, self.data_options.bounds
-        )
+        limit_or_default = self.limit if limit is None else limit
+        data_as_read = self.read(data, limit_or_default, self.data_options)
         if not self.augmentations:
             return data_as_read
         return replace(data_as_read, train=AugmentedImages(data_as_read.train, self.augmentations))

@@ -7,15 +7,19 @@ import torch
 
 from dropsmith.errors import TaskError
 from dropsmith.tasks.budget import Budget
-from dropsmith.tasks.data.bounds import USUAL, Bounds
+from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
+from dropsmith.tasks.data.repeats import DropRepeats
 from dropsmith.tasks.data.selection import apply_limit, check_limit, round_robin, stratify
 from dropsmith.tasks.images.image_task import ImageTask, image_split
+from dropsmith.tasks.images.repeated_images import data_of_images
 from dropsmith.tasks.task import Data
 
 COUNT, VALIDATION, TEST = 1797, 200, 897
 
 
-def read_digits(data: Path | None = None, limit: int | None = None, bounds: Bounds = USUAL) -> Data:
+def read_digits(
+    data: Path | None = None, limit: int | None = None, options: DataOptions = NO_OPTIONS
+) -> Data:
     """700 training, 200 validation and 897 test images, the same in every run.
 
     The source is the test set of the UCI Optical Recognition of Handwritten Digits (Alpaydin &
@@ -28,11 +32,11 @@ def read_digits(data: Path | None = None, limit: int | None = None, bounds: Boun
     if data is not None:
         raise TaskError(f"the task digits carries its own images and does not read {data}")
     check_limit(limit)
-    return _read(limit)
+    return _read(limit, options.drop_repeats)
 
 
 @lru_cache(maxsize=4)
-def _read(limit: int | None) -> Data:
+def _read(limit: int | None, drop: DropRepeats | None) -> Data:
     from sklearn.datasets import load_digits
 
     source = load_digits()
@@ -41,10 +45,11 @@ def _read(limit: int | None) -> Data:
     shares = ((COUNT - VALIDATION - TEST) / COUNT, VALIDATION / COUNT, TEST / COUNT)
     train, validation, test = stratify(labels.tolist(), shares)
     train = train[apply_limit(round_robin(labels[train].tolist()), limit)]
-    return Data.of(
+    return data_of_images(
         [image_split(pixels[rows], labels[rows]) for rows in (train, validation, test)],
         names=[str(digit) for digit in range(10)],
         source="scikit-learn's handwritten digits (UCI Optical Recognition, 8 × 8 pixels)",
+        drop=drop,
     )
 
 

@@ -1,7 +1,6 @@
 """The pictures of training, validation and test in a user's own folder."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -58,7 +57,7 @@ def image_parts(
         files["train"] = [path for path in files["train"] if path not in cut]
         split += f"; {missing[0]} is cut from training {_BY_HASH}"
     files = {part: files[part] for part in PARTS}
-    return files, (("split", split), *_repeated_note(files, reader))
+    return files, (("split", split),)
 
 
 def _part_folders(folder: Path, named: Mapping[str, Path]) -> dict[str, Path]:
@@ -92,33 +91,3 @@ def _part_folders(folder: Path, named: Mapping[str, Path]) -> dict[str, Path]:
             )
         folders[part] = place
     return {part: folders[part] for part in PARTS if part in folders}
-
-
-def _repeated_note(files: Mapping[str, Sequence[Path]], reader: PictureReader) -> Notes:
-    """How many pictures are in a later part too, where some are."""
-    hashes = {part: _hashes(files, part, reader) for part in PARTS}
-    train, validation, test = (hashes[part] for part in PARTS)
-    later = {"training": {*validation, *test}, "validation": {*test}}
-    counts = {
-        name: sum(content in later[name] for content in contents)
-        for name, contents in (("training", train), ("validation", validation))
-    }
-    said = [
-        f"{count:,} {part} picture{'s' if count > 1 else ''}"
-        for part, count in counts.items()
-        if count
-    ]
-    if not said:
-        return ()
-    verb = "are" if sum(counts.values()) > 1 else "is"
-    return (("repeated", f"{' and '.join(said)} {verb} in a later part too, and {verb} kept"),)
-
-
-def _hashes(files: Mapping[str, Sequence[Path]], part: str, reader: PictureReader) -> list[bytes]:
-    """The hashes of those files of a part that are as long as one of another part."""
-    others = {path.stat().st_size for other in PARTS if other != part for path in files[other]}
-    return [
-        hashlib.sha256(reader.read_bytes(path)).digest()
-        for path in files[part]
-        if path.stat().st_size in others
-    ]

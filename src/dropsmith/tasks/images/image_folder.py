@@ -9,7 +9,6 @@ import torch
 
 from dropsmith.errors import DataError
 from dropsmith.tasks.budget import Budget
-from dropsmith.tasks.data.bounds import Bounds
 from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
 from dropsmith.tasks.data.file_cache import cached_by_files
 from dropsmith.tasks.data.selection import (
@@ -25,6 +24,7 @@ from dropsmith.tasks.images.image_task import ImageTask, Reader, image_split
 from dropsmith.tasks.images.picture_reader import PictureReader
 from dropsmith.tasks.images.picture_size import Size, usual_size
 from dropsmith.tasks.images.preprocessing import PicturePreprocessing
+from dropsmith.tasks.images.repeated_images import find_repeated_images
 from dropsmith.tasks.task import Data
 
 _SAMPLE = 1_000
@@ -84,12 +84,13 @@ def _read(
     picture_bytes = 3 * height * width * torch.float32.itemsize
     if picture_bytes * sum(map(len, files.values())) > bounds.picture_bytes:
         raise bounds.excess("picture_bytes", f"the folder {display_path(folder)}")
-    splits = [image_split(steps.pixels(files[part], reader), labels[part]) for part in PARTS]
+    splits = {p: image_split(steps.pixels(files[p], reader), labels[p]) for p in PARTS}
+    splits, repeated = find_repeated_images(splits, options.drop_repeats)
     return Data.of(
-        splits,
+        list(splits.values()),
         names=names,
         source=f"pictures in {folder.name}",
-        notes=(*notes, ("pictures", _size_note(sizes, steps.size))),
+        notes=(*notes, *repeated, ("pictures", _size_note(sizes, steps.size))),
         preprocessing=steps,
     )
 
@@ -108,10 +109,6 @@ def _size_note(sizes: Sequence[Size], size: Size) -> str:
     )
 
 
-def _read_bounded(data: Path | None, limit: int | None, bounds: Bounds) -> Data:
-    return read_image_folder(data, limit, DataOptions(bounds=bounds))
-
-
 @dataclass(frozen=True, kw_only=True)
 class ImageFolderTask(ImageTask):
     """A user's own pictures, for `SmallConv`.
@@ -120,8 +117,8 @@ class ImageFolderTask(ImageTask):
         name, read, budget, widths, home: as for `ImageTask`.
     """
 
-    read: Reader = _read_bounded
-    option_names = ("validation", "test", "image_size")
+    read: Reader = read_image_folder
+    option_names = ("validation", "test", "image_size", "drop_repeats")
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         return read_image_folder(data if data is not None else self.home, limit, self.data_options)

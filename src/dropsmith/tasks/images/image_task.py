@@ -14,14 +14,14 @@ from dropsmith.objectives import losses
 from dropsmith.passes import logits_of
 from dropsmith.plans import Plan
 from dropsmith.tasks.budget import Budget
-from dropsmith.tasks.data.bounds import Bounds
+from dropsmith.tasks.data.data_options import DataOptions
 from dropsmith.tasks.data.part import Split
 from dropsmith.tasks.images.augmentation import Augmentation, Crops, Cutout
 from dropsmith.tasks.task import Data, Task
 from dropsmith.terms import Loss
 
-Reader = Callable[[Path | None, int | None, Bounds], Data]
-"""Takes the `data` and `limit` of `Task.load`, and the task's bounds."""
+Reader = Callable[[Path | None, int | None, DataOptions], Data]
+"""Takes the `data` and `limit` of `Task.load`, and the task's options."""
 
 _LARGE = 64
 """Pixels of a side up to which the convolutions of a task suffice."""
@@ -47,10 +47,11 @@ class ImageTask(Task):
     widths: tuple[int, ...] = (32, 64)
     home: Path | None = None
     noises: tuple[str, ...] = CONV_NOISES
+    option_names = ("drop_repeats",)
     strong: tuple[Augmentation, ...] | None = None
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        return self.read(data if data is not None else self.home, limit, self.data_options.bounds)
+        return self.read(data if data is not None else self.home, limit, self.data_options)
 
     def model(self, data: Data) -> nn.Module:
         channels, height, width = data.train.tensors()["image"].shape[1:]
@@ -108,12 +109,13 @@ class PatchTask(Task):
     read: Reader
     budget: Budget
     noises: tuple[str, ...] = VIT_NOISES
+    option_names = ("drop_repeats",)
     strong: tuple[Augmentation, ...] | None = None
     blocks: bool = True
     upper: str | None = "net.vit.layers.2"
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
-        return self.read(data, limit, self.data_options.bounds)
+        return self.read(data, limit, self.data_options)
 
     def model(self, data: Data) -> nn.Module:
         channels, size, _ = data.train.tensors()["image"].shape[1:]
