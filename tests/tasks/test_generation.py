@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from dropsmith.errors import MissingExtra
-from dropsmith.tasks.generation import bleu, rouge
+from dropsmith.tasks.generation import bleu, caption_bleu, rouge
 
 
 def test_bleu_is_the_geometric_mean_of_matches_times_the_penalty_for_being_short():
@@ -34,9 +34,50 @@ def test_rouge_takes_the_best_reference_of_each_text_and_the_mean_over_texts():
 
 
 @pytest.mark.parametrize(
-    ("score", "module"), [(bleu, "sacrebleu.metrics.bleu"), (rouge, "rouge_score.rouge_scorer")]
+    ("score", "module"),
+    [
+        (bleu, "sacrebleu.metrics.bleu"),
+        (caption_bleu, "sacrebleu.metrics.bleu"),
+        (rouge, "rouge_score.rouge_scorer"),
+    ],
 )
 def test_without_the_library_the_error_names_what_to_install(monkeypatch, score, module):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtra, match=r"dropsmith\[generation\]"):
         score(["a"], [("a",)])
+
+
+def bleu_by_hand(texts, references, order):
+    """Papineni et al. (2002), sections 2.1 to 2.3, over all texts together."""
+    kept, total = [0] * order, [0] * order
+    length = closest = 0
+    for text, of_text in zip(texts, references, strict=True):
+        words, others = text.split(), [one.split() for one in of_text]
+        length += len(words)
+        closest += min((abs(len(o) - len(words)), len(o)) for o in others)[1]
+        for n in range(1, order + 1):
+            grams = [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
+            for gram in set(grams):
+                most = max(
+                    sum(tuple(o[i : i + n]) == gram for i in range(len(o) - n + 1)) for o in others
+                )
+                kept[n - 1] += min(grams.count(gram), most)
+            total[n - 1] += len(grams)
+    if 0 in kept:
+        return 0.0
+    mean = math.prod(k / t for k, t in zip(kept, total, strict=True)) ** (1 / order)
+    return 100 * mean * min(1.0, math.exp(1 - closest / length))
+
+
+def test_bleu_of_captions_is_that_of_the_definition_for_any_number_of_references():
+    texts = ["a dog runs on the grass", "two men", "the the the child"]
+    references = [
+        ("a dog runs in the grass", "the dog runs on green grass now"),
+        ("two men sit on a bench",),
+        ("the child plays", "a child is on the swing", "child"),
+    ]
+    scores = caption_bleu(texts, references).scores
+    for order in range(1, 5):
+        assert scores[f"bleu{order}"] == pytest.approx(bleu_by_hand(texts, references, order))
+    assert scores["bleu2"] > 0
+    assert caption_bleu(["a b c d"], [("a b c e",)]).scores["bleu4"] == 0

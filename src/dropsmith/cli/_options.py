@@ -15,7 +15,8 @@ TaskName = Annotated[
         "rt_polarity, cola, mrpc, rte, qnli, qqp, mnli, wnli, stsb, sentiment-scale, "
         "sentiment-scale-gru, multi30k, iwslt2017, iwslt14-de-en, iwslt14-en-de, iwslt14-fr-en, "
         "iwslt14-en-fr, iwslt14-zh-en, iwslt14-en-zh, iwslt14-es-en, iwslt14-en-es, "
-        "wmt14-en-de, wmt14-en-fr, samsum, scitldr, cnn-dailymail; or the path of a folder of "
+        "wmt14-en-de, wmt14-en-fr, samsum, scitldr, cnn-dailymail, flickr8k, flickr8k-attention, "
+        "coco-captions, captions; or the path of a folder of "
         "pictures by class, or of a table of texts or numbers with labels; or myfile:NAME, a task "
         "in a file of your own; or a recipe, as dropsmith recipes lists them.",
     ),

@@ -12,6 +12,7 @@ from dropsmith.user_code import is_reference
 
 METRIC_SETS = (
     ("test_bleu", "test_nll"),
+    ("test_bleu4", "test_bleu3", "test_bleu2", "test_bleu1", "test_nll"),
     ("test_rougel", "test_nll"),
     ("test_matthews", "test_accuracy", "test_nll"),
     ("test_f1", "test_accuracy", "test_nll"),

@@ -1,6 +1,6 @@
 """Small models without dropout, and the plans that put noise into them."""
 
-from dropsmith.models import small_seq2seq
+from dropsmith.models import show_and_tell, small_seq2seq
 from dropsmith.models.adaptive_lm import AdaptiveLM, adaptive_plan
 from dropsmith.models.described import DescribedModel, StoredModel
 from dropsmith.models.noise_tables import AnyModel
@@ -40,6 +40,7 @@ from dropsmith.models.recurrent_plans import (
     variational_plan,
 )
 from dropsmith.models.resnet import RESNET_NOISES, ResNet, resnet_plan
+from dropsmith.models.show_and_tell import CAPTION_NOISES, ShowAndTell, caption_plan
 from dropsmith.models.small_conv import CONV_NOISES, SmallConv, conv_plan
 from dropsmith.models.small_gpt import GPT_NOISES, SmallGPT, gpt_plan
 from dropsmith.models.small_lstm import (
@@ -72,6 +73,7 @@ from dropsmith.models.transformer_xl import XL_NOISES, TransformerXL, xl_plan
 from dropsmith.models.wide_resnet import WIDE_NOISES, WideResNet, wide_plan
 
 __all__ = [
+    "CAPTION_NOISES",
     "CONFIGURATION_FILES",
     "CONV_NOISES",
     "GPT_NOISES",
@@ -102,6 +104,7 @@ __all__ = [
     "RecurrentScores",
     "ResNet",
     "Scores",
+    "ShowAndTell",
     "SmallConv",
     "SmallGPT",
     "SmallLSTM",
@@ -119,6 +122,7 @@ __all__ = [
     "awd_plan",
     "build_described",
     "build_pretrained",
+    "caption_plan",
     "check_tokens",
     "conv_plan",
     "describe_model",
@@ -141,6 +145,7 @@ __all__ = [
     "rows_first",
     "save_configuration",
     "seq2seq_plan",
+    "show_and_tell",
     "small_seq2seq",
     "transformer_plan",
     "transformers_library",

@@ -11,6 +11,7 @@ from dropsmith.models.adaptive_lm import AdaptiveLM
 from dropsmith.models.described import DescribedModel, StoredModel
 from dropsmith.models.recurrent_lm import RecurrentLM
 from dropsmith.models.resnet import ResNet
+from dropsmith.models.show_and_tell import ShowAndTell
 from dropsmith.models.small_conv import SmallConv
 from dropsmith.models.small_gpt import SmallGPT
 from dropsmith.models.small_lstm import SmallLSTM
@@ -28,6 +29,7 @@ _CLASSES: tuple[type[DescribedModel], ...] = (
     AdaptiveLM,
     RecurrentLM,
     ResNet,
+    ShowAndTell,
     SmallConv,
     SmallGPT,
     SmallLSTM,

@@ -11,9 +11,10 @@ from dropsmith.run_folder.weights import (
     read_weights,
     weight_differences,
 )
-from dropsmith.run_folder.write import PREPROCESSING, RECORD, FinishedRun
+from dropsmith.run_folder.write import GENERATED, PREPROCESSING, RECORD, FinishedRun
 
 __all__ = [
+    "GENERATED",
     "PREPROCESSING",
     "RECORD",
     "WEIGHTS",

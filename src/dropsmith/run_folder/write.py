@@ -1,7 +1,7 @@
 """The folder of a finished run: all that using its model takes, so that it can be moved or sent."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,13 @@ from dropsmith.record import Record
 from dropsmith.run_folder.card import model_card
 from dropsmith.run_folder.description import CONFIG, CONFIG_BESIDE, Column, RunDescription
 from dropsmith.run_folder.weights import WEIGHTS, weight_differences, write_weights
-from dropsmith.tasks import Data, Kind
+from dropsmith.tasks import Data, GenerationScores, Kind
 
 PREPROCESSING, PLAN, RECORD, CARD = "preprocessing.json", "plan.json", "record.json", "README.md"
 """Names of the files in the folder beside the weights and the description."""
+
+GENERATED = "generated.json"
+"""The name of the file with what the model wrote for the test examples, where it writes."""
 
 _FIRST_TO_GO = (RECORD, CONFIG_BESIDE, CONFIG)
 
@@ -48,6 +51,7 @@ class FinishedRun:
         model: that was trained.
         weights: the ones to keep, by name.
         noise_step: the step that rates on a schedule are those of.
+        generation: what was written for the test examples.
     """
 
     record: Record
@@ -57,6 +61,7 @@ class FinishedRun:
     model: nn.Module
     weights: Mapping[str, Tensor]
     noise_step: int
+    generation: GenerationScores = field(default_factory=GenerationScores)
 
     @property
     def description(self) -> RunDescription:
@@ -112,6 +117,10 @@ class FinishedRun:
             text = json_text(preprocessing.to_json())
             writes.append(partial(write_text, folder / PREPROCESSING, text))
             writes.append(partial(preprocessing.save_files, folder))
+        if self.generation.texts:
+            written = {"inputs": self.generation.inputs, "texts": self.generation.texts}
+            text = json_text({name: list(values) for name, values in written.items()})
+            writes.append(partial(write_text, folder / GENERATED, text))
         return [
             *writes,
             partial(write_weights, folder / WEIGHTS, self.weights, texts, unwrap=unwrap),

@@ -6,6 +6,12 @@ from typing import Any, cast
 
 from dropsmith.errors import DataError, TaskError, did_you_mean, excerpt
 from dropsmith.instances import check_type, checked_path
+from dropsmith.tasks.captions.caption_task import (
+    CAPTIONS,
+    COCO_CAPTIONS,
+    FLICKR8K,
+    FLICKR8K_ATTENTION,
+)
 from dropsmith.tasks.data.column_roles import InputKind
 from dropsmith.tasks.data.data_options import FLAGS, NO_OPTIONS, OWN_TABLE, DataOptions
 from dropsmith.tasks.data.table_layout import find_layout
@@ -81,6 +87,10 @@ TASKS: dict[str, Task] = {
     "samsum": SAMSUM,
     "scitldr": SCITLDR,
     "cnn-dailymail": CNN_DAILYMAIL,
+    "flickr8k": FLICKR8K,
+    "flickr8k-attention": FLICKR8K_ATTENTION,
+    "coco-captions": COCO_CAPTIONS,
+    "captions": CAPTIONS,
     "images": IMAGES,
     "text": TEXT,
     "numbers": NUMBERS,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import zip_longest
 
 from dropsmith.errors import MissingExtra
 
@@ -18,11 +19,13 @@ class GenerationScores:
         scores: by name.
         signatures: how each kind of score was computed, in the words of its library.
         texts: what was written, in order.
+        inputs: what each was written for, where that has a name: the file of a picture.
     """
 
     scores: Mapping[str, float] = field(default_factory=dict)
     signatures: Mapping[str, str] = field(default_factory=dict)
     texts: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
 
 Scorer = Callable[[Sequence[str], References], GenerationScores]
@@ -48,6 +51,38 @@ def bleu(texts: Sequence[str], references: References) -> GenerationScores:
     signature = str(metric.get_signature())
     return GenerationScores(
         scores={"bleu": result.score}, signatures={"BLEU": signature}, texts=tuple(texts)
+    )
+
+
+def caption_bleu(texts: Sequence[str], references: References) -> GenerationScores:
+    """BLEU-1 to BLEU-4 of all captions together, 0 to 100, as captioning reports them.
+
+    BLEU-n is the geometric mean of the precisions of 1 to n words, times the brevity penalty
+    against the closest reference (Papineni et al., 2002), without smoothing, by sacreBLEU (Post,
+    2018). The texts are words that are split already; a text may have any number of references.
+
+    >>> scores = caption_bleu(["a dog runs"], [("a dog runs fast", "the dog sleeps")]).scores
+    >>> {name: round(value, 1) for name, value in scores.items()}
+    {'bleu1': 100.0, 'bleu2': 100.0, 'bleu3': 100.0, 'bleu4': 0.0}
+
+    Raises:
+        MissingExtra: sacrebleu is not installed.
+    """
+    try:
+        from sacrebleu.metrics.bleu import BLEU  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise MissingExtra("BLEU", "sacrebleu", "generation") from None
+    columns = [list(column) for column in zip_longest(*references)]
+    scores: dict[str, float] = {}
+    signature = ""
+    for order in range(1, 5):
+        metric = BLEU(max_ngram_order=order, smooth_method="none", tokenize="none", force=True)
+        scores[f"bleu{order}"] = metric.corpus_score(list(texts), columns).score
+        signature = str(metric.get_signature())
+    return GenerationScores(
+        scores=scores,
+        signatures={"BLEU": f"cumulative, 1 to 4 words|{signature}"},
+        texts=tuple(texts),
     )
 
 

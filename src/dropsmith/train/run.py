@@ -198,11 +198,11 @@ class Run:
             scores=scores,
             cost=cost(state, self.length.views[state.step]),
         )
-        self._write_folder(record)
+        self._write_folder(record, generation)
         (self.folder / FILE).unlink(missing_ok=True)
         return record
 
-    def _write_folder(self, record: Record) -> None:
+    def _write_folder(self, record: Record, generation: GenerationScores) -> None:
         """Write the record and the files for using the model; in tuning only record and weights."""
         setup, state = self.stepper.setup, self.state
         if not setup.score_test:
@@ -218,4 +218,5 @@ class Run:
             model=state.model,
             weights=state.best,
             noise_step=0 if noise is None else noise.step,
+            generation=generation,
         ).write(self.folder)
