@@ -4,14 +4,18 @@ from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
+from torch import nn
 
 from dropsmith.compare import METHODS, Design, check, find_method
 from dropsmith.errors import DataError, TaskError
 from dropsmith.objectives import UDA, FixMatch, PiModel, RDrop, TaskLoss
+from dropsmith.patterns import Bernoulli
+from dropsmith.plans import Plan, rule
 from dropsmith.record import config_id
 from dropsmith.run_folder import WEIGHTS
-from dropsmith.tasks import PartlyLabelled, find_task
+from dropsmith.tasks import Data, PartlyLabelled, Split, find_task, with_unlabelled
 from dropsmith.train import Saving, task_and_data, train, training_part
 from dropsmith.train.length import Length
 from train.setups import SHORT, digits
@@ -61,6 +65,40 @@ def test_all_methods_have_an_equal_budget_of_examples_with_and_without_a_label()
     assert lengths["views", "PiModel"] == (240, 2)  # 2 × 60 rows a step
     assert lengths["views", "UDA"] == (200, 2)  # 60 rows, and 40 of them again
     assert {steps for (equal, _), (_, steps) in lengths.items() if equal == "updates"} == {10}
+
+
+def flat(data):
+    """A model whose forward calls its input otherwise than the task."""
+    return Flat()
+
+
+class Flat(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.head(x.flatten(1))
+
+
+def test_images_are_augmented_whatever_a_model_calls_them():
+    setup = some(UDA(), model=f"{__name__}:flat", plan=Plan(rule("head", Bernoulli(rate=0.2))))
+    batch = part_of(setup).batch(1, seed=0, batch_size=5)
+    assert set(batch.second) == set(batch.columns) == {"x", "labels"}
+    assert not torch.equal(batch.second["x"], batch.columns["x"][:5])
+
+
+def test_pictures_of_a_folder_are_examples_without_a_label_of_a_task_of_colour_images(tmp_path):
+    for number in range(3):
+        Image.new("RGB", (40, 50), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    generator = torch.Generator().manual_seed(0)
+    images = {"image": torch.rand(4, 3, 8, 8, generator=generator), "labels": torch.arange(4) % 2}
+    data = Data.of([Split(images)] * 3, names=["a", "b"], source="noise")
+    found = with_unlabelled(find_task("cifar10"), data, None, str(tmp_path))
+    assert found.unlabelled.tensors()["image"].shape == (3, 3, 8, 8)
+    assert len(found.unlabelled_sha256) == 64
+    part = PartlyLabelled(found.train, found.unlabelled)
+    assert len(part.batch(1, seed=0, batch_size=2).columns["image"]) == 4
 
 
 def test_without_a_limit_the_labels_of_the_whole_task_are_hidden():

@@ -261,9 +261,9 @@ def compare(
         unlabelled_ratio=unlabelled_ratio,
     )
     check(design)
-    print_data(comparison_task, comparison_task.load(data, examples), data, as_json)
-    first = design.methods[0]
-    print_unlabelled(design.setup(first, design.settings(first)[0], seed=0), as_json)
+    first = design.setup(design.methods[0], design.settings(design.methods[0])[0], seed=0)
+    print_data(comparison_task, comparison_task.load(data, first.limit_of_data), data, as_json)
+    print_unlabelled(first, as_json)
     folder = folder_of(out, task)
     is_path = task not in TASKS and not is_reference(comparison_task.name)
     data_place = data or (Path(task) if is_path else None)

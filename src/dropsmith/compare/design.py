@@ -272,7 +272,7 @@ def check(design: Design) -> None:
     """
     setups = [design.setup(name, design.settings(name)[0], 0) for name in design.methods]
     where = None if design.data is None else Path(design.data)
-    data = design.task.load(where, design.limit)
+    data = design.task.load(where, setups[0].limit_of_data)
     trunks = [setup.trunk for setup in setups if setup.trunk is not None]
     check_plans(design.task, data, [setup.plan for setup in setups], trunks, design.start)
     for setup in setups:

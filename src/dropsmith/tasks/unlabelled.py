@@ -67,11 +67,12 @@ def _read(task: Task, data: Data, place: Path) -> Part:
 
 def _steps_of_pictures(data: Data) -> Preprocessing | None:
     """The reading of files of pictures as large as the task's, where these have three colours."""
-    images = [column for column in data.train.tensors().values() if column.ndim == 4]
-    if len(images) != 1 or images[0].shape[1] != 3:
+    columns = data.train.rows(slice(0, 1))
+    images = [name for name, column in columns.items() if column.ndim == 4]
+    if len(images) != 1 or columns[images[0]].shape[1] != 3:
         return None
-    height, width = images[0].shape[2:]
-    return PicturePreprocessing(size=(height, width), classes=data.names)
+    height, width = columns[images[0]].shape[2:]
+    return PicturePreprocessing(size=(height, width), classes=data.names, input=images[0])
 
 
 def _hash(part: Part) -> str:

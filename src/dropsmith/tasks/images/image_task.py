@@ -84,7 +84,8 @@ def _deep_enough(widths: Sequence[int], pixels: int) -> tuple[int, ...]:
 
 def shifts_and_squares(data: Data) -> tuple[Augmentation, ...]:
     """A shift by up to an eighth of an image, and a black square of a quarter of its side."""
-    side = min(data.train.rows(slice(0, 1))["image"].shape[2:])
+    columns = data.train.rows(slice(0, 1)).values()
+    side = min(min(column.shape[2:]) for column in columns if column.ndim == 4)
     return Crops(border=max(1, side // 8)), Cutout(size=max(2, side // 4))
 
 
