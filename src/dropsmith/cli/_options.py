@@ -61,6 +61,15 @@ BatchSize = Annotated[
         "written, the number of tokens.",
     ),
 ]
+BatchContent = Annotated[
+    str,
+    typer.Option(
+        "--batches",
+        metavar="random|length",
+        help="Which examples make a training batch. random: any; length: texts of about equal "
+        "length, so that less of a batch is padding and a step is faster.",
+    ),
+]
 EqualRule = Annotated[
     str,
     typer.Option(

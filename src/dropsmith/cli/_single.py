@@ -47,6 +47,7 @@ def setup_of(
     start: Path | None = None,
     batch_size: int | None = None,
     learning_rate: float | None = None,
+    batches: str = "random",
     equal: str = "views",
     patience: int | None = None,
     labels: int | None = None,
@@ -61,7 +62,13 @@ def setup_of(
     task_of_name = find(task, data, model, data_options)
     name = pick([method], task_of_name)[-1]
     length, examples = budget_of(
-        task_of_name, budget, limit, data, batch_size=batch_size, learning_rate=learning_rate
+        task_of_name,
+        budget,
+        limit,
+        data,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        batches=batches,
     )
     design = Design(
         task=task_of_name,
@@ -104,6 +111,7 @@ def setup_of_run(
     precision: str,
     samples: int = 0,
     without: "tuple[Kind, ...]" = (),
+    batches: str = "random",
     equal: str = "views",
     patience: int | None = None,
     labels: int | None = None,
@@ -133,6 +141,7 @@ def setup_of_run(
             "--model": model,
             "--batch-size": batch_size,
             "--learning-rate": learning_rate,
+            "--batches": batches != "random",
             "--budget": budget != FULL,
             "--equal": equal != "views",
             "--patience": patience,
@@ -150,6 +159,7 @@ def setup_of_run(
         budget=budget,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        batches=batches,
         model=model,
         equal=equal,
         patience=patience,

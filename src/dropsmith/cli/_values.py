@@ -57,12 +57,13 @@ def budget_of(
     *,
     batch_size: int | None = None,
     learning_rate: float | None = None,
+    batches: str = "random",
 ) -> "tuple[Budget, int | None]":
     """The budget and the number of training examples from the options."""
     if learning_rate is not None and not 0 < learning_rate < float("inf"):
         raise TaskError(f"--learning-rate is a number above 0, got {learning_rate:g}")
     length, examples = _length_of(task, name, limit, data)
-    changes = {"batch_size": batch_size, "learning_rate": learning_rate}
+    changes = {"batch_size": batch_size, "learning_rate": learning_rate, "batches": batches}
     return replace(length, **{k: v for k, v in changes.items() if v is not None}), examples
 
 

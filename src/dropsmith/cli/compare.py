@@ -11,6 +11,7 @@ from dropsmith.cli._options import (
     Again,
     Allow,
     AsJson,
+    BatchContent,
     BatchSize,
     BudgetName,
     DataFolder,
@@ -133,6 +134,7 @@ def compare(
     budget: BudgetName = "full",
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
+    batches: BatchContent = "random",
     equal: EqualRules = "views",
     patience: Patience = None,
     trials: Trials = None,
@@ -203,6 +205,7 @@ def compare(
                 "--budget": budget != "full",
                 "--batch-size": batch_size,
                 "--learning-rate": learning_rate,
+                "--batches": batches != "random",
                 "--equal": equal != "views",
                 "--patience": patience,
                 "--trials": trials,
@@ -231,7 +234,13 @@ def compare(
         raise TaskError(f"--preset belongs to recipes, and {task} is a task\n  {LIST}")
     comparison_task = find(task, data, model, data_options)
     length, examples = budget_of(
-        comparison_task, budget, limit, data, batch_size=batch_size, learning_rate=learning_rate
+        comparison_task,
+        budget,
+        limit,
+        data,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        batches=batches,
     )
     names = usual(comparison_task) if with_ is None else tuple(with_.split(","))
     plans_by_name = named_plans(plans or [])

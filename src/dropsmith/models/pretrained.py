@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dropsmith.errors import DropsmithError, MissingExtra, TaskError, excerpt
 from dropsmith.hub import retries_said_once
+from dropsmith.models.minilm import checkpoint_folder
 from dropsmith.models.noise_tables import NoiseTable, plan_for_noise
 from dropsmith.patterns import Bernoulli, Gaussian, TorchDropout, WordDropout
 from dropsmith.plans import Plan, rule, select
@@ -117,7 +118,7 @@ def load_pretrained(checkpoint: str, fetch: Callable[..., Any], **options: Any) 
     Code that comes with a model is not run.
     """
     with pretrained_faults(checkpoint), retries_said_once():
-        return fetch(checkpoint, trust_remote_code=False, **options)
+        return fetch(checkpoint_folder(checkpoint), trust_remote_code=False, **options)
 
 
 @contextmanager

@@ -140,6 +140,7 @@ def _recipe_words(
     """The options of a command on recipes, which decide all else."""
     options |= {
         "--preset": place.preset if place.preset != "cpu" else None,
+        "--batches": config["budget"].get("batches"),
         "--limit": config["limit"],
         "--data": _data_word(records, place),
         "--precision": None if config["precision"] == "no" else config["precision"],

@@ -6,6 +6,7 @@ from dropsmith.tasks.catalogue import TASKS, find_task, plain_name
 from dropsmith.tasks.custom_model import CustomModelTask, with_model
 from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
+from dropsmith.tasks.data.length_groups import group_by_length
 from dropsmith.tasks.data.part import Batch, Part, Split
 from dropsmith.tasks.data.partly_labelled import PartlyLabelled
 from dropsmith.tasks.data.preprocessing import Inputs, Preprocessing
@@ -75,6 +76,7 @@ __all__ = [
     "describe",
     "device_of",
     "find_task",
+    "group_by_length",
     "import_function",
     "in_windows",
     "json_rows",

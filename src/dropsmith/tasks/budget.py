@@ -9,11 +9,14 @@ from dropsmith.tasks.learning_rates import Cosine, Schedule
 from dropsmith.tasks.optimisers import AdamW, Optimiser, to_json
 
 _ADAMW, _COSINE = AdamW(), Cosine()
-_OPTIONAL_FIELDS = ("optimiser", "schedule", "window", "varying", "reset", "equal")
+_OPTIONAL_FIELDS = ("optimiser", "schedule", "window", "varying", "reset", "equal", "batches")
 
 Equal = Literal["views", "updates"]
 """What a method of several views has as many of as a method of one view: example-views, that is
 forward and backward passes over examples, or updates, that is steps of the optimiser."""
+
+Batches = Literal["random", "length"]
+"""Which examples stand in a batch: any, or such of about equal length."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,8 @@ class Budget:
             before it, as in the code of Zolna et al. (2018), where it is 0.01.
         equal: `views`: a method of several views has as many example-views as one of one view,
             and fewer steps; `updates`: it has as many steps, and more example-views.
+        batches: `random`: any examples make a batch; `length`: such of about equal length, which
+            leaves little padding: see `tasks.group_by_length`.
     """
 
     epochs: int
@@ -55,6 +60,7 @@ class Budget:
     varying: bool = False
     reset: float = 0.0
     equal: Equal = "views"
+    batches: Batches = "random"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -68,11 +74,12 @@ class Budget:
             check_number(name, getattr(self, name), TaskError, most=1)
         if self.clip is not None:
             check_number("clip", self.clip, TaskError)
-        if self.equal not in (choices := get_args(Equal)):
-            raise TaskError(
-                f"equal is {' or '.join(choices)}, got {excerpt(self.equal)}"
-                + did_you_mean(self.equal, choices)
-            )
+        for name, kind in (("equal", Equal), ("batches", Batches)):
+            if (value := getattr(self, name)) not in (choices := get_args(kind)):
+                raise TaskError(
+                    f"{name} is {' or '.join(choices)}, got {excerpt(value)}"
+                    + did_you_mean(value, choices)
+                )
 
     def to_json(self) -> dict[str, Any]:
         """JSON values for a record: without what is optional where it is usual.

@@ -21,6 +21,7 @@ from dropsmith.tasks import (
     Data,
     Task,
     find_task,
+    group_by_length,
     in_windows,
     model_hash,
     scored_in_windows,
@@ -118,6 +119,8 @@ def task_and_data(setup: Setup) -> tuple[Task, Data]:
         task = with_model(task, setup.model, task.load(path, setup.limit_of_data))
     data = task.load(path, setup.limit_of_data)
     train = data.train.concatenate(data.validation) if setup.whole else data.train
+    if setup.budget.batches == "length":
+        train = group_by_length(train)
     window = setup.budget.window
     data = replace(
         data,
