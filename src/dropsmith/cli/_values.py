@@ -177,13 +177,13 @@ def setting_of(method: str, changes: "Setting") -> "Setting":
     return usual | changes
 
 
-def rates_of(text: str | None) -> tuple[float, ...]:
-    """The rates in a list with commas."""
+def rates_of(text: str | None, what: str = "rates") -> tuple[float, ...]:
+    """The rates, or learning rates, in a list with commas."""
     try:
         return tuple(float(rate) for rate in text.split(",")) if text else ()
     except ValueError:
         raise TaskError(
-            f"rates are numbers with commas, such as 0.1,0.3, got {excerpt(text)}"
+            f"{what} are numbers with commas, such as 0.1,0.3, got {excerpt(text)}"
         ) from None
 
 

@@ -82,7 +82,7 @@ Trials = Annotated[
     typer.Option(
         "--trials",
         help="The number of settings that each method tries on validation. Default: 3, or as many "
-        "as --rates.",
+        "as --rates or --learning-rates.",
     ),
 ]
 Rates = Annotated[
@@ -92,6 +92,15 @@ Rates = Annotated[
         metavar="RATE,…",
         help="The rates that every method with noise tries, in place of the usual ones: as many as "
         "there are trials.",
+    ),
+]
+LearningRates = Annotated[
+    str | None,
+    typer.Option(
+        "--learning-rates",
+        metavar="NUMBER,…",
+        help="The learning rates of the trials of every method, in place of the task's: one for "
+        "each trial.",
     ),
 ]
 TuningSeeds = Annotated[
@@ -139,6 +148,7 @@ def compare(
     patience: Patience = None,
     trials: Trials = None,
     rates: Rates = None,
+    learning_rates: LearningRates = None,
     tuning_seeds: TuningSeeds = 1,
     data: DataFolder = None,
     data_options: "DataOptions | None" = None,
@@ -210,6 +220,7 @@ def compare(
                 "--patience": patience,
                 "--trials": trials,
                 "--rates": rates,
+                "--learning-rates": learning_rates,
                 "--tuning-seeds": tuning_seeds != 1,
                 "--model": model,
                 "--samples": samples,
@@ -245,13 +256,20 @@ def compare(
     names = usual(comparison_task) if with_ is None else tuple(with_.split(","))
     plans_by_name = named_plans(plans or [])
     rate_values = rates_of(rates)
+    learning_rate_values = rates_of(learning_rates, "learning rates")
+    if learning_rate is not None and learning_rate_values:
+        raise TaskError(
+            "--learning-rate and --learning-rates both say how fast every method learns\n"
+            "  give one of them"
+        )
     rules = rules_of(equal, patience)
     design = Design(
         task=comparison_task,
         methods=(*pick(names, comparison_task), *(name for name, _ in plans_by_name)),
         seeds=seeds,
-        trials=trials if trials is not None else len(rate_values) or 3,
+        trials=trials if trials is not None else len(rate_values) or len(learning_rate_values) or 3,
         rates=rate_values,
+        learning_rates=learning_rate_values,
         tuning_seeds=tuning_seeds,
         budget=length,
         data=None if data is None else str(data),

@@ -18,7 +18,13 @@ from dropsmith.compare.constants import (
 )
 from dropsmith.compare.cost_reduction import ordinal
 from dropsmith.compare.design import TUNING_SEED, Design, check, check_plans
-from dropsmith.compare.method import PAIRED_NOISE, Method, Setting, spell_setting
+from dropsmith.compare.method import (
+    LEARNING_RATE,
+    PAIRED_NOISE,
+    Method,
+    Setting,
+    spell_setting,
+)
 from dropsmith.compare.method_names import (
     find_method,
     full,
@@ -60,6 +66,7 @@ __all__ = [
     "ENOUGH_FOR_INTERVAL",
     "ENOUGH_FOR_P",
     "FILE",
+    "LEARNING_RATE",
     "MEAN",
     "METHODS",
     "METRIC_SETS",

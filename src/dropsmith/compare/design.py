@@ -9,7 +9,7 @@ import torch
 
 from dropsmith.compare.budget_rule import PATIENCE, Rule, budget_by_rule, check_rule
 from dropsmith.compare.comparison import Trial
-from dropsmith.compare.method import PLAN, Method, Setting
+from dropsmith.compare.method import LEARNING_RATE, PLAN, Method, Setting
 from dropsmith.compare.method_names import find_method, full, is_method
 from dropsmith.compare.methods import MAX_TRIALS
 from dropsmith.compare.user_methods import try_objective
@@ -40,6 +40,8 @@ class Design:
         trials: the number of its settings that each method tries.
         rates: the rates of these trials, in their order, for every method that has a rate; the
             method's where there are none. Everything else that is tuned stays as it is.
+        learning_rates: the learning rates of these trials, in their order, for every method and
+            plan; the budget's where there are none.
         tuning_seeds: the number of seeds each setting is tried on; the least mean validation
             loss over them is chosen.
         budget: epochs of a one-view method, batch size, optimiser settings.
@@ -64,6 +66,7 @@ class Design:
     seeds: int = 3
     trials: int = 3
     rates: tuple[float, ...] = ()
+    learning_rates: tuple[float, ...] = ()
     tuning_seeds: int = 2
     data: str | None = None
     model: str | None = None
@@ -87,12 +90,15 @@ class Design:
         check_names("methods", self.methods)
         check_names("samples_of", self.samples_of)
         check_type("rates", self.rates, tuple, "a tuple of numbers")
+        check_type("learning_rates", self.learning_rates, tuple, "a tuple of numbers")
         check_whole("seeds", self.seeds, 1, TaskError, TUNING_SEED - 1)
         check_whole("tuning_seeds", self.tuning_seeds, 1, TaskError, TUNING_SEED)
         check_rule(self.equal, self.patience)
         check_whole("plans_seen", self.plans_seen, 0, TaskError)
         for rate in self.rates:
             check_number("a rate", rate, TaskError, most=1)
+        for rate in self.learning_rates:
+            check_number("a learning rate", rate, TaskError)
         if not is_count(self.trials, 1, MAX_TRIALS):
             raise TaskError(
                 f"trials must be from 1 to {MAX_TRIALS}, the settings each method has, "
@@ -141,9 +147,11 @@ class Design:
         check_kinds(self.samples_without)
 
     def _check_rates(self) -> None:
+        self._check_learning_rates()
         if not self.rates:
             return
-        if len(set(self.rates)) != self.trials or len(self.rates) != self.trials:
+        different = len(set(self._pairs_of_rates()))
+        if different != self.trials or len(self.rates) != self.trials:
             rates = ", ".join(f"{rate:g}" for rate in self.rates)
             raise TaskError(
                 f"{self.trials} trials need {self.trials} different rates, got {rates}\n"
@@ -154,6 +162,20 @@ class Design:
                 f"rates are given, but no method has a rate: {', '.join(self.methods)}\n"
                 "  leave rates out, or compare a method with noise, such as dropout"
             )
+
+    def _check_learning_rates(self) -> None:
+        if self.learning_rates and len(self.learning_rates) != self.trials:
+            rates = ", ".join(f"{rate:g}" for rate in self.learning_rates)
+            raise TaskError(
+                f"{self.trials} trials need {self.trials} learning rates, got {rates}\n"
+                "  give as many learning rates as trials, one for each"
+            )
+
+    def _pairs_of_rates(self) -> list[tuple[float, ...]]:
+        """The rates of each trial: of dropout, and of learning where several are tried."""
+        if not self.learning_rates:
+            return [(rate,) for rate in self.rates]
+        return list(zip(self.rates, self.learning_rates, strict=False))
 
     def _check_plans(self) -> None:
         check_type("plans", self.plans, tuple, "a tuple of pairs of a name and a plan")
@@ -198,11 +220,17 @@ class Design:
 
     def settings(self, method: str) -> tuple[Setting, ...]:
         """The settings that a method tries."""
-        usual = self.method(method).settings[: self.trials]
-        if not self.rates or "rate" not in usual[0]:
-            return usual
+        settings = self.method(method).settings[: self.trials]
+        if self.learning_rates and len(settings) == 1:
+            settings *= self.trials
+        columns: dict[str, tuple[float, ...]] = {}
+        if self.rates and "rate" in settings[0]:
+            columns["rate"] = self.rates
+        if self.learning_rates:
+            columns[LEARNING_RATE] = self.learning_rates
         return tuple(
-            setting | {"rate": rate} for setting, rate in zip(usual, self.rates, strict=True)
+            setting | {name: column[number] for name, column in columns.items()}
+            for number, setting in enumerate(settings)
         )
 
     def setup(self, method: str, setting: Setting, seed: int) -> Setup:

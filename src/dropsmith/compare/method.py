@@ -108,16 +108,20 @@ class Method:
         return self.objective(**arguments, **self.reduction.settings)
 
     def budget(self, budget: Budget, setting: Setting) -> Budget:
-        """The budget under a setting: only `weight_decay` is ever tuned, and never the length."""
-        if "weight_decay" not in setting:
-            return budget
-        return replace(budget, weight_decay=setting["weight_decay"])
+        """The budget with the weight decay and the learning rate of a setting; its length stays."""
+        tuned = {name: setting[name] for name in _OF_THE_BUDGET if name in setting}
+        return replace(budget, **tuned)  # pyright: ignore[reportArgumentType] - names of numbers
 
 
 PLAN = "plan"
 """Stands in a setting for the number of one of a method's several plans, from 1."""
 
-_NOT_THE_OBJECTIVES = ("rate", "share", "weight_decay", PLAN)
+LEARNING_RATE = "learning_rate"
+"""Stands in a setting for the learning rate, where a comparison tries several."""
+
+_OF_THE_BUDGET = ("weight_decay", LEARNING_RATE)
+
+_NOT_THE_OBJECTIVES = ("rate", "share", PLAN, *_OF_THE_BUDGET)
 
 
 def spell_setting(setting: Setting) -> str:

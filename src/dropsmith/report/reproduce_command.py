@@ -8,6 +8,7 @@ from typing import Any
 
 from dropsmith.compare import (
     CEILING,
+    LEARNING_RATE,
     PATIENCE,
     RECIPES,
     Comparison,
@@ -72,6 +73,7 @@ def comparison_command(
         "--rates": _rates(comparison),
         "--tuning-seeds": len(trials[0].records) if trials else None,
         **_run_options(config, comparison.records, place),
+        **_learning_rates(row),
         **_rule_options(comparison, config, epochs),
         "--samples": means[0].samples if means else None,
         "--samples-of": _sampled_methods(comparison),
@@ -101,6 +103,7 @@ def train_command(comparison: Comparison, row: Row, record: Record, place: Place
         sets = [
             word
             for name, value in row.setting.items()
+            if name != LEARNING_RATE
             for word in ("--set", f"{name}={_number(value)}")
         ]
     options |= {"--seed": config["seed"]} | _run_options(config, comparison.records, place)
@@ -140,7 +143,6 @@ def _recipe_words(
     """The options of a command on recipes, which decide all else."""
     options |= {
         "--preset": place.preset if place.preset != "cpu" else None,
-        "--batches": config["budget"].get("batches"),
         "--limit": config["limit"],
         "--data": _data_word(records, place),
         "--precision": None if config["precision"] == "no" else config["precision"],
@@ -198,6 +200,7 @@ def _run_options(config: dict[str, Any], records: Sequence[Record], place: Place
         "--budget": config["budget"]["epochs"],
         "--batch-size": unusual(config, "batch_size"),
         "--learning-rate": unusual(config, "learning_rate"),
+        "--batches": config["budget"].get("batches"),
         "--limit": config["limit"],
         "--labels": config.get("labels"),
         "--unlabelled": "PATH" if config.get("unlabelled") else None,
@@ -258,6 +261,15 @@ def _rates(comparison: Comparison) -> str | None:
             usual = [setting["rate"] for setting in standard]
             return None if rates == usual else ",".join(map(_number, rates))
     return None
+
+
+def _learning_rates(row: Row) -> dict[str, Any]:
+    """The learning rates of the trials in place of that of one run, where they were tried."""
+    settings = [trial.setting for trial in row.trials] or [row.setting]
+    if LEARNING_RATE not in settings[0]:
+        return {}
+    values = ",".join(_number(setting[LEARNING_RATE]) for setting in settings)
+    return {"--learning-rate": None, "--learning-rates": values}
 
 
 def _start(records: Iterable[Record]) -> str | None:
