@@ -6,8 +6,9 @@ Text between `<!-- results: NAME -->` and `<!-- /results: NAME -->` is written b
 by nothing else. NAME is a folder of results (its whole table; of a search its best plans, and what
 the best was worth on the test set), a method (its row of every one), a benchmark (its newest run on
 each device; see `measured.py`), `monte-carlo-prediction` (what the mean of samples gave in all
-comparisons), `price` (what saving on further views cost and gained in all), or `recipes` (the
-published numbers of all, and those of our runs in results/recipes).
+comparisons), `claims` (the claims of the papers, and what the records show), `price` (what saving
+on further views cost and gained in all), or `recipes` (the published numbers of all, and those of
+our runs in results/recipes).
 """
 
 import re
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from claims import claims_page
 from measured import measured
 
 from dropsmith.compare import FILE, Comparison
@@ -115,6 +117,8 @@ def _text(
 ) -> str:
     if name == "recipes":
         return of_recipes(results / "recipes")
+    if name == "claims":
+        return claims_page(results)
     if name == "monte-carlo-prediction":
         return of_all(known, sampled_grid)
     if name == "price":

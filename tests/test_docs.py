@@ -172,3 +172,64 @@ def test_a_plan_that_no_run_was_trained_with_is_not_shipped(of_a_search, tmp_pat
     with pytest.raises(SystemExit, match="were not trained with"):
         script("learned").ship(of_a_search, "small", tmp_path)
     assert not (tmp_path / "small.json").exists()
+
+
+CLEAR = {
+    "dropout": [0.30, 0.34, 0.32, 0.312],
+    "two-sample": [0.30, 0.33, 0.32, 0.30],
+    "r-drop": [0.20, 0.25, 0.21, 0.20],
+}
+
+
+@pytest.fixture
+def claims(tmp_path, monkeypatch):
+    """The page of one claim, on a comparison in which R-Drop has clearly the least loss."""
+    page = script("claims")
+    published = sys.modules["published_claims"]
+
+    def made(*evidence, losses=CLEAR):
+        synthetic.comparison(losses).save(tmp_path / "small")
+        for row in synthetic.comparison(losses).rows:
+            tuning = [run for each in row.trials for run in each.records]
+            for run in (*row.records, *tuning):
+                run.save(tmp_path / "small")
+        claim = published.Claim(
+            paper="A paper",
+            text="It helps.",
+            published="1 → 2",
+            certainty="quoted",
+            beyond="a year",
+            evidence=tuple(published.Evidence(**one) for one in evidence),
+        )
+        monkeypatch.setattr(page, "CLAIMS", (claim,))
+        return page.claims_page(tmp_path)
+
+    return made
+
+
+def against(reference, method="r-drop", folder="small"):
+    return {"folder": folder, "method": method, "reference": reference, "metric": "test_nll"}
+
+
+def test_a_claim_is_judged_by_paired_differences_corrected_among_its_own(claims):
+    from scipy.stats import ttest_rel
+
+    text = claims(against("dropout"), against("two-sample"))
+    p = [ttest_rel(CLEAR["r-drop"], CLEAR[name]).pvalue for name in ("dropout", "two-sample")]
+    assert max(p) < 0.025  # of two, so that Holm's correction leaves both below 0.05
+    lines = [line for line in text.splitlines() if line.startswith("| results/small")]
+    assert [line.split("|")[6].strip() for line in lines] == ["shows it", "shows it"]
+    mean = sum(CLEAR["r-drop"]) / 4 - sum(CLEAR["dropout"]) / 4
+    assert f"{mean:+.3f}".replace("-", "−") in lines[0]
+    assert "equal example-views" in lines[0]
+
+
+def test_a_claim_is_contradicted_by_the_same_difference_the_other_way_round(claims):
+    assert "shows the opposite" in claims(against("r-drop", method="dropout"))
+
+
+def test_what_was_not_run_is_said_to_be_untested(claims):
+    assert "Not tested here." in claims(against("dropout", folder="other"))
+    assert "Not tested here." in claims(against("dropout", method="lr-drop"))
+    few = {name: losses[:2] for name, losses in CLEAR.items()}
+    assert "no verdict: too few seeds" in claims(against("dropout"), losses=few)

@@ -8,6 +8,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -144,6 +145,28 @@ def test_a_batch_size_and_a_learning_rate_reach_the_runs_of_every_command(made, 
     more = "--seeds 1 --trials 1" if command == "compare" else ""
     run(f"{command} digits --with dropout --batch-size 20 --learning-rate 0.004 {more}")
     assert {(one.budget.batch_size, one.budget.learning_rate) for one in made} == {(20, 0.004)}
+
+
+@pytest.mark.parametrize("command", ["compare", "train"])
+def test_batches_by_length_reach_the_runs(made, run, command, tmp_path):
+    rows = [f"the film is {'so ' * (i % 9)}{w},{w}" for i in range(40) for w in ("good", "bad")]
+    table = tmp_path / "films.csv"
+    table.write_text("text,label\n" + "\n".join(dict.fromkeys(rows)) + "\n")
+    more = "--seeds 1 --trials 1" if command == "compare" else ""
+    run(f"{command} {table} --with dropout --batches length {more}")
+    assert {one.budget.batches for one in made} == {"length"}
+    code, _, err = run(f"{command} {table} --with dropout --batches size {more}")
+    assert (code, "batches is random or length, got 'size'" in err) == (2, True)
+
+
+@pytest.mark.parametrize("has_instructions", [True, False])
+def test_a_processor_without_bf16_says_so_in_a_line(made, run, monkeypatch, has_instructions):
+    support = SimpleNamespace(_is_mkldnn_bf16_supported=lambda: has_instructions)
+    monkeypatch.setattr("torch.ops.mkldnn", support)
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: False)
+    for precision, lines in (("bf16", not has_instructions), ("no", 0)):
+        _, _, err = run(f"train digits --with dropout --precision {precision}")
+        assert err.count("no instructions for bf16") == lines
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "nan"])

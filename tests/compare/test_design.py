@@ -77,6 +77,30 @@ def test_rates_that_are_not_one_for_each_trial_are_refused(rates):
         design(trials=2, rates=rates)
 
 
+def test_every_method_and_plan_tries_the_same_learning_rates():
+    made = design(
+        ("none", "dropout", "r-drop", "mine"),
+        trials=2,
+        rates=(0.1, 0.1),
+        learning_rates=(1e-3, 5e-4),
+        plans=(("mine", Plan()),),
+    )
+    for method in made.methods:
+        tried = [setup.budget.learning_rate for setup in made.trial_setups(method)]
+        assert tried == [1e-3, 1e-3, 5e-4, 5e-4], method
+    assert made.settings("dropout") == (
+        {"rate": 0.1, "learning_rate": 1e-3},
+        {"rate": 0.1, "learning_rate": 5e-4},
+    )
+    (run, *_) = made.reported_setups("r-drop", made.settings("r-drop")[1])
+    assert (run.budget.learning_rate, run.objective.alpha) == (5e-4, 0.3)
+
+
+def test_learning_rates_that_are_not_one_for_each_trial_are_refused():
+    with pytest.raises(TaskError, match=r"2 trials need 2 learning rates, got 0\.001"):
+        design(trials=2, learning_rates=(1e-3,))
+
+
 def test_rates_that_no_method_would_try_are_refused():
     with pytest.raises(TaskError, match="no method has a rate: none"):
         design(("none",), trials=2, rates=(0.1, 0.2))

@@ -49,6 +49,16 @@ def test_rates_and_steps_that_are_not_the_usual_ones_are_in_the_comparison_comma
     assert "--batch-size 20 --learning-rate 0.004" in found
 
 
+def test_learning_rates_that_were_tried_stand_in_place_of_one_and_batches_are_told():
+    budget = replace(synthetic.TASK.budget, batches="length")
+    made = design(("dropout",), learning_rates=(0.004, 0.002, 0.001), budget=budget)
+    row = synthetic.row(made, "dropout", [0.1, 0.2])
+    found = comparison_command(Comparison(task="digits", rows=(row,)))
+    assert "--learning-rates 0.004,0.002,0.001" in found
+    assert "--learning-rate " not in found
+    assert "--batches length" in found
+
+
 def test_the_one_rate_of_a_comparison_that_tuned_nothing_is_in_the_comparison_command():
     made = design(("dropout",), rates=(0.05,), trials=1)
     row = synthetic.row(made, "dropout", [0.1, 0.2], trials=(0.3,))

@@ -28,6 +28,7 @@ def test_records_made_before_there_were_optimisers_to_choose_keep_their_ids():
         "varying",
         "reset",
         "equal",
+        "batches",
     }
 
 
@@ -36,6 +37,7 @@ def test_windows_are_written_down_where_they_are_not_the_tasks_own():
     assert replace(USUAL, varying=True).to_json() == USUAL.to_json() | {"varying": True}
     assert replace(USUAL, reset=0.01).to_json() == USUAL.to_json() | {"reset": 0.01}
     assert replace(USUAL, equal="updates").to_json() == USUAL.to_json() | {"equal": "updates"}
+    assert replace(USUAL, batches="length").to_json() == USUAL.to_json() | {"batches": "length"}
 
 
 def test_another_optimiser_or_schedule_is_written_down_with_its_settings():

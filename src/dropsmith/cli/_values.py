@@ -1,5 +1,6 @@
 """Values of the library from the options of the command line."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,6 +66,14 @@ def budget_of(
     length, examples = _length_of(task, name, limit, data)
     changes = {"batch_size": batch_size, "learning_rate": learning_rate, "batches": batches}
     return replace(length, **{k: v for k, v in changes.items() if v is not None}), examples
+
+
+def print_precision_note(precision: str) -> None:
+    """Say on standard error where a precision makes runs slower on this machine."""
+    from dropsmith.train import precision_note
+
+    if note := precision_note(precision):
+        print(note, file=sys.stderr)
 
 
 def rules_of(equal: str, patience: int | None, *, several: bool = True) -> "list[Rule]":

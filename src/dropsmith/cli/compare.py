@@ -39,6 +39,7 @@ from dropsmith.cli._values import (
     folder_of,
     kinds,
     named_plans,
+    print_precision_note,
     rates_of,
     rules_of,
     start_of,
@@ -197,6 +198,7 @@ def compare(
     from dropsmith.user_code import is_reference
 
     allow_modules(allow)
+    print_precision_note(precision)
     if is_recipe(task.partition(",")[0]):
         names = [name.strip() for name in task.split(",")]
         folder = folder_of(out, names[0].partition("/")[0])

@@ -41,7 +41,7 @@ from dropsmith.cli._single import (
     setup_of_run,
 )
 from dropsmith.cli._uncertainty import check_items, uncertainty
-from dropsmith.cli._values import allow_modules
+from dropsmith.cli._values import allow_modules, print_precision_note
 from dropsmith.errors import TaskError
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ def predict(
     Example: dropsmith predict digits --with dropout --samples 50
     """
     allow_modules(allow)
+    print_precision_note(precision)
     count = sample_count(samples, tolerance)
     if new is not None or is_finished_run(task):
         refuse_training_options(

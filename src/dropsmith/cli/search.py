@@ -36,7 +36,7 @@ from dropsmith.cli._search_options import (
     Trials,
     Workers,
 )
-from dropsmith.cli._values import allow_modules, folder_of
+from dropsmith.cli._values import allow_modules, folder_of, print_precision_note
 
 if TYPE_CHECKING:
     from dropsmith.compare import Comparison
@@ -89,6 +89,7 @@ def search(
     from dropsmith.report import LOSSES, Place
 
     allow_modules(allow)
+    print_precision_note(precision)
     options = SearchOptions(
         task=task,
         preset=preset,

@@ -44,7 +44,7 @@ from dropsmith.cli._single import (
     run_folder_of,
     setup_of_run,
 )
-from dropsmith.cli._values import allow_modules, kinds, trackers_of
+from dropsmith.cli._values import allow_modules, kinds, print_precision_note, trackers_of
 
 if TYPE_CHECKING:
     from dropsmith.record import Record
@@ -98,6 +98,7 @@ def train(
     Example: dropsmith train penn-treebank/variational-lstm-medium --data DIR --preset paper
     """
     allow_modules(allow)
+    print_precision_note(precision)
     trackers = trackers_of(track)
     setup = setup_of_run(
         task,

@@ -45,6 +45,7 @@ from dropsmith.compare.statistics import (
     Difference,
     Spread,
     correct_family,
+    difference,
     mean,
 )
 from dropsmith.compare.stored_records import has_result, migrate_records, setup_id, stored_record
@@ -54,6 +55,7 @@ from dropsmith.compare.summary import (
     SampleAverage,
     metrics,
     sample_averages,
+    sampled,
     summarise,
 )
 from dropsmith.compare.user_methods import try_objective
@@ -104,6 +106,7 @@ __all__ = [
     "constant_predictor",
     "correct_family",
     "count",
+    "difference",
     "find_method",
     "full",
     "has_result",
@@ -120,6 +123,7 @@ __all__ = [
     "prices",
     "run",
     "sample_averages",
+    "sampled",
     "setup_id",
     "share_runs",
     "spell_setting",

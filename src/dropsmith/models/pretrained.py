@@ -115,10 +115,26 @@ def transformers_library(checkpoint: str) -> Any:
 def load_pretrained(checkpoint: str, fetch: Callable[..., Any], **options: Any) -> Any:
     """The result of a `from_pretrained` of transformers, or an error that says what to do.
 
-    Code that comes with a model is not run.
+    Code that comes with a model is not run. The library's bars, and its report of a head whose
+    weights are new, are not printed: they would stand between the lines of every run.
     """
-    with pretrained_faults(checkpoint), retries_said_once():
+    with pretrained_faults(checkpoint), retries_said_once(), _only_errors(checkpoint):
         return fetch(checkpoint_folder(checkpoint), trust_remote_code=False, **options)
+
+
+@contextmanager
+def _only_errors(checkpoint: str) -> Iterator[None]:
+    """Within it, transformers prints errors alone; afterwards what it printed before."""
+    logs = transformers_library(checkpoint).utils.logging
+    verbosity, has_bars = logs.get_verbosity(), logs.is_progress_bar_enabled()
+    logs.set_verbosity_error()
+    logs.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logs.set_verbosity(verbosity)
+        if has_bars:
+            logs.enable_progress_bar()
 
 
 @contextmanager

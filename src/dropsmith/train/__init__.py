@@ -3,7 +3,7 @@
 from dropsmith.train._setup import Setup, check_kinds
 from dropsmith.train.checkpoint import Checkpoint, Saving
 from dropsmith.train.code_hash import code_hash
-from dropsmith.train.environment import HASHES, describe_environment
+from dropsmith.train.environment import HASHES, describe_environment, precision_note
 from dropsmith.train.evaluation import evaluate
 from dropsmith.train.loop import steps_of, task_and_data, train
 from dropsmith.train.progress import EvaluationListener, Progress, TermsListener, bar
@@ -34,6 +34,7 @@ __all__ = [
     "describe_environment",
     "evaluate",
     "plan_of",
+    "precision_note",
     "steps_of",
     "task_and_data",
     "train",

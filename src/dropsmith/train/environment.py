@@ -56,6 +56,23 @@ def device_name(device: torch.device) -> str:
     return f"{processor()} CPU, {torch.backends.cpu.get_cpu_capability()}"
 
 
+def precision_note(precision: str) -> str | None:
+    """A sentence where a precision makes a run slower on this machine; None elsewhere.
+
+    A processor without instructions for bf16 multiplies such matrices by a slow substitute.
+
+    >>> precision_note("no") is None
+    True
+    """
+    on_processor = not torch.accelerator.is_available()
+    if precision != "bf16" or not on_processor or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return None
+    return (
+        "this processor has no instructions for bf16, so a run with --precision bf16 takes many "
+        "times as long as one without"
+    )
+
+
 def processor() -> str:
     """The name of the CPU, from the system."""
     try:
