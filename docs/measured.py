@@ -13,7 +13,7 @@ Run = dict[str, Any]
 
 THROUGHPUT, COORDINATOR = "search_throughput", "search_coordinator"
 WAYS, VIEWS = "monte-carlo-dropout", "stratified-views"
-STRATA, FIRST_RUNS = "stratified-samples", "first-runs"
+STRATA, FIRST_RUNS, FRACTIONS = "stratified-samples", "first-runs", "attention-fraction"
 SAMPLERS, NOISE = "samplers-on-digits", "score-noise-on-digits"
 ACTIVE, WRONG = "active-learning-on-digits", "wrong-labels-on-digits"
 
@@ -46,7 +46,7 @@ def measured(results: Path, page: Path) -> dict[str, str]:
     strata = _newest(files, "format").get("dropsmith.stratified-samples")
     if strata:
         known[STRATA] = of_strata(strata[0])
-    for name, make in ((WAYS, of_ways), (VIEWS, of_views)):
+    for name, make in ((WAYS, of_ways), (VIEWS, of_views), (FRACTIONS, of_fractions)):
         if newest := _newest(files, "format").get(f"dropsmith.{name}"):
             known[name] = make(newest[0])
     first = _newest(files, "format").get("dropsmith.first-runs")
@@ -166,6 +166,28 @@ def of_strata(result: Run) -> str:
         "`python -m benchmarks.stratified_samples`."
     )
     return f"\n{_table(heads, rows, left=2)}\n\n{said}\n"
+
+
+def of_fractions(result: Run) -> str:
+    """The spread of a term of attention that is estimated from some of the queries."""
+    heads = ("task", "tokens", "share of the queries", "mean", "standard deviation")
+    rows = [
+        (
+            task["name"],
+            str(task["tokens"]),
+            f"1 / {1 / share['fraction']:.0f}",
+            f"{share['mean']:.3f}",
+            f"{share['deviation']:.3f}",
+        )
+        for task in result["tasks"]
+        for share in task["shares"]
+    ]
+    said = (
+        f"In units of the term of all queries; {result['rows']} rows, dropout {result['rate']:g}, "
+        f"{result['steps']} draws. {_where(result)}; made by "
+        "`python -m benchmarks.attention_fraction`."
+    )
+    return f"\n{_table(heads, rows, left=1)}\n\n{said}\n"
 
 
 def of_ways(result: Run) -> str:

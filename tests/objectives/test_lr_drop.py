@@ -12,6 +12,7 @@ from dropsmith.errors import ObjectiveError
 from dropsmith.kernels.attention_divergence import AttentionInputs
 from dropsmith.kernels.attention_divergence.reference import matrix
 from dropsmith.objectives import LRDrop, RDrop, from_json
+from dropsmith.objectives._query_sample import QuerySample
 from dropsmith.objectives.losses import tokens
 from dropsmith.passes.view_values import Views
 
@@ -210,3 +211,59 @@ def test_what_it_reads_follows_from_its_coefficients():
     assert (reads.hidden, reads.attention, reads.blocks) == ("block", False, "h.*")
     assert LRDrop(hidden=0).reads.hidden is None
     assert from_json(LRDrop(layers=(0, -1)).to_json()) == LRDrop(layers=(0, -1))
+
+
+def with_step(step: int | None) -> Views:
+    return replace(
+        views((layer(0), layer(10, "layers.1")), (layer(20), layer(30, "layers.1"))), step=step
+    )
+
+
+def test_a_share_of_the_queries_has_the_whole_term_as_its_mean_over_steps():
+    whole = values(LRDrop(), with_step(None))
+    some = torch.stack(
+        [
+            values(LRDrop(attention_fraction=0.4), with_step(step))["attention"]
+            for step in range(400)
+        ]
+    )
+    assert len(some.unique()) > 20
+    error = float(some.std() / 60**0.5)
+    assert abs(float(some.mean() - whole["attention"])) < 4 * error
+    assert error < 0.15 * float(whole["attention"])
+
+
+def test_all_else_is_compared_whole_and_one_step_is_always_the_same():
+    whole, some = (values(LRDrop(attention_fraction=f), with_step(7)) for f in (1.0, 0.4))
+    for name in ("hidden", "consistency", "task"):
+        torch.testing.assert_close(whole[name], some[name])
+    again = values(LRDrop(attention_fraction=0.4), with_step(7))
+    assert torch.equal(again["attention"], some["attention"])
+
+
+def test_blocks_draw_queries_of_their_own_and_each_is_drawn_equally_often():
+    samples = [QuerySample.of(0.4, step, "layers") for step in range(300)]
+    drawn_by_block = [
+        torch.stack([s.of_block(b).queries(TIME, torch.device("cpu")) for s in samples])
+        for b in (0, 1)
+    ]
+    assert not torch.equal(*drawn_by_block)
+    for numbers in drawn_by_block:
+        assert numbers.shape == (300, 2)
+        assert bool((numbers[:, 0] < numbers[:, 1]).all())
+        counts = numbers.flatten().bincount(minlength=TIME)
+        # Each is drawn with chance 0.4: four standard deviations of a binomial count.
+        assert bool(((counts - 120).abs() < 4 * (300 * 0.4 * 0.6) ** 0.5).all())
+
+
+def test_a_share_without_a_step_or_out_of_range_is_refused():
+    with pytest.raises(ObjectiveError, match=r"the views hold no step.*\n.*replace"):
+        values(LRDrop(attention_fraction=0.4), with_step(None))
+    for fraction in (0, -0.1, 1.1, float("nan"), True, "0.5"):
+        with pytest.raises(ObjectiveError, match="attention_fraction"):
+            LRDrop(attention_fraction=fraction)  # pyright: ignore
+
+
+def test_the_share_is_in_json_where_it_is_not_whole():
+    assert "attention_fraction" not in LRDrop().to_json()
+    assert from_json(LRDrop(attention_fraction=0.25).to_json()) == LRDrop(attention_fraction=0.25)

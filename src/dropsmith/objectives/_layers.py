@@ -11,6 +11,7 @@ from dropsmith.activations import Layer
 from dropsmith.errors import ObjectiveError
 from dropsmith.kernels import attention_divergence
 from dropsmith.objectives._padding import real_tokens
+from dropsmith.objectives._query_sample import QuerySample
 from dropsmith.objectives._stacks import Stack, cut_rows, leading_batch, stacks_of
 from dropsmith.passes import Views
 from dropsmith.terms import Mean, Terms, total
@@ -26,6 +27,7 @@ class LayerAgreement:
         cross: whether a decoder's attention to its encoder is compared as well.
         layers: which blocks of each stack, by number, negative from the end; all where None.
         stop_gradient: the view that is a constant, or None.
+        fraction: the share of the queries from which the distance of attention is estimated.
     """
 
     hidden: str | None
@@ -33,6 +35,7 @@ class LayerAgreement:
     cross: bool
     layers: tuple[int, ...] | None
     stop_gradient: int | None
+    fraction: float = 1.0
 
 
 def layer_terms(views: Views, agreement: LayerAgreement, label_mask: Tensor | None) -> Terms:
@@ -51,7 +54,7 @@ def layer_terms(views: Views, agreement: LayerAgreement, label_mask: Tensor | No
     for stack in stacks:
         real = real_tokens(stack.views[0], leading_batch(views), cut_rows(label_mask, views, 0))
         suffix = f" {stack.name}" if len(stacks) > 1 else ""
-        for part, means in _parts(stack, agreement, real).items():
+        for part, means in _parts(stack, agreement, real, views.step).items():
             if means:
                 terms[part + suffix] = total(means)
     _check_any(terms, views, agreement)
@@ -74,9 +77,12 @@ def _check_any(terms: Terms, views: Views, agreement: LayerAgreement) -> None:
             )
 
 
-def _parts(stack: Stack, agreement: LayerAgreement, real: Tensor | None) -> dict[str, list[Mean]]:
+def _parts(
+    stack: Stack, agreement: LayerAgreement, real: Tensor | None, step: int | None
+) -> dict[str, list[Mean]]:
+    sample = QuerySample.of(agreement.fraction, step, stack.name)
     means: dict[str, list[Mean]] = {"hidden": [], "attention": [], "cross": []}
-    for blocks in zip(*stack.views, strict=True):
+    for number, blocks in enumerate(zip(*stack.views, strict=True)):
         for first, second in combinations(blocks, 2):
             if agreement.hidden is not None and not first.shared_hidden:
                 means["hidden"].append(_hidden(first, second, agreement.hidden, real))
@@ -88,7 +94,10 @@ def _parts(stack: Stack, agreement: LayerAgreement, real: Tensor | None) -> dict
                 if first_call[0] not in first.shared_attention and (
                     part == "attention" or agreement.cross
                 ):
-                    means[part].append(_attention(first_call, second_call, settings, real))
+                    of_block = None if sample is None else sample.of_block(number)
+                    means[part].append(
+                        _attention(first_call, second_call, settings, real, of_block)
+                    )
     return means
 
 
@@ -113,13 +122,22 @@ def _attention(
     second_call: tuple[str, attention_divergence.AttentionInputs | Tensor],
     settings: attention_divergence.AttentionSettings,
     real: Tensor | None,
+    sample: QuerySample | None,
 ) -> Mean:
     (owner, a), (_, b) = first_call, second_call
     if not isinstance(a, Tensor) and not isinstance(b, Tensor):
         queries = _queries(real, a.query.shape[0], a.query.shape[2])
+        if sample is not None:
+            some = sample.queries(a.query.shape[2], a.query.device)
+            return Mean(*attention_divergence.sampled_divergence(a, b, queries, settings, some))
         return Mean(*attention_divergence.attention_divergence(a, b, queries, settings))
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape:
         queries = _queries(real, a.shape[0], a.shape[2])
+        if sample is not None:
+            some = sample.queries(a.shape[2], a.device)
+            return Mean(
+                *attention_divergence.sampled_matrix_divergence(a, b, queries, settings, some)
+            )
         return Mean(*attention_divergence.matrix_divergence(a, b, queries, settings))
     raise ObjectiveError(f"the attention of {owner!r} is of another kind or size in each view")
 

@@ -4,6 +4,10 @@ from torch import Tensor
 
 from dropsmith.kernels.attention_divergence.blocked import attention_divergence as _blocked
 from dropsmith.kernels.attention_divergence.reference import matrix_divergence
+from dropsmith.kernels.attention_divergence.sampled import (
+    sampled_divergence,
+    sampled_matrix_divergence,
+)
 from dropsmith.kernels.attention_divergence.settings import (
     AttentionInputs,
     AttentionSettings,
@@ -18,6 +22,8 @@ __all__ = [
     "attention_divergence",
     "matrix_divergence",
     "open_places",
+    "sampled_divergence",
+    "sampled_matrix_divergence",
 ]
 
 
