@@ -26,6 +26,7 @@ from dropsmith.report import (
     trial_grid,
     write_between,
 )
+from dropsmith.report.cells import setting_cell
 from dropsmith.report.html import table
 
 
@@ -213,3 +214,8 @@ def test_the_mean_of_samples_has_a_table_where_there_is_one():
 def test_the_table_of_samples_says_what_they_left_without_noise():
     grid = sampled_grid(with_samples(comparison(LOSSES), ["dropout"], without=["words"]))
     assert "over the test set, with no noise on words, against" in grid.caption
+
+
+def test_a_weight_keeps_its_name_unless_it_is_weight_decay():
+    cell = setting_cell({"rate": 0.3, "weight": 1.0, "weight_decay": 0.1})
+    assert (cell.text, cell.detail) == ("rate 0.3", "weight 1, decay 0.1")

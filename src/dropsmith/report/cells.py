@@ -42,7 +42,7 @@ def setting_cell(setting: Setting) -> Cell:
     Weight decay is called decay, or a terminal of 80 columns would break numbers.
     """
     words = [spell_setting({name: value}) for name, value in setting.items()]
-    first, *rest = [word.removeprefix("weight ") for word in words]
+    first, *rest = [word.replace("weight decay ", "decay ") for word in words]
     return Cell(first, ", ".join(rest))
 
 
