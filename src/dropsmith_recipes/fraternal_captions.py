@@ -1,4 +1,8 @@
-"""Zolna et al. (2018), Fraternal Dropout: captions of pictures, with the two κ of the paper."""
+"""Zolna et al. (2018), Fraternal Dropout: its objective for captions of pictures, with two κ.
+
+The κ are those that are said of the paper's captions of COCO; its text was not at hand to see them,
+and so neither are its scores given here.
+"""
 
 from dropsmith.objectives import Fraternal
 

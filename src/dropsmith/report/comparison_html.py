@@ -8,6 +8,7 @@ from dropsmith.record import Record
 from dropsmith.report import pictures
 from dropsmith.report.answer_paragraph import answer_text
 from dropsmith.report.budget_words import rule_sentence
+from dropsmith.report.caption_pictures import captions
 from dropsmith.report.comparison_grids import (
     control_grid,
     details_grid,
@@ -112,6 +113,11 @@ def _sections(
         ),
         section("samples", "Monte-Carlo dropout", table(sampled_grid(comparison), "averages")),
         section("curves", "Learning curves", pictures.curves(comparison)),
+        section(
+            "captions",
+            "Captions of test pictures",
+            captions(comparison, place.folder, data, model, data_options),
+        ),
         section(
             "masks", "What is dropped", _gallery(comparison, record, data, model, data_options)
         ),

@@ -2,6 +2,7 @@
 
 from dropsmith.tasks import learning_rates, optimisers
 from dropsmith.tasks.budget import Budget
+from dropsmith.tasks.captions.part import Captions
 from dropsmith.tasks.catalogue import TASKS, find_task, plain_name
 from dropsmith.tasks.custom_model import CustomModelTask, with_model
 from dropsmith.tasks.data.bounds import USUAL, Bounds
@@ -45,6 +46,7 @@ __all__ = [
     "Batch",
     "Bounds",
     "Budget",
+    "Captions",
     "CustomModelTask",
     "Data",
     "DataOptions",
