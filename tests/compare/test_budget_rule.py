@@ -1,12 +1,21 @@
 """Budget rules: what runs of different methods have equally much of."""
 
 from dataclasses import replace
+from math import nan
 
 import pytest
 
 from compare.synthetic import TASK, design
-from dropsmith.compare import CEILING, RULES, budget_by_rule, compare, setup_id
+from dropsmith.compare import (
+    CEILING,
+    RULES,
+    budget_by_rule,
+    compare,
+    reached_ceiling,
+    setup_id,
+)
 from dropsmith.errors import TaskError
+from dropsmith.record import Record
 from dropsmith.tasks import learning_rates
 from dropsmith.train import steps_of
 
@@ -72,6 +81,45 @@ def test_a_run_to_convergence_ends_its_patience_after_its_best_evaluation(tmp_pa
     losses = [step["validation_nll"] for step in made_comparison.records[0].curve]
     assert len(losses) < CEILING * 3
     assert losses.index(min(losses)) == len(losses) - 3
+    assert not reached_ceiling(made_comparison.records[0])
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "change", "reached"),
+    [
+        ([3, 2, 1, 2], 2, {}, True),  # one evaluation since the best
+        ([3, 1, 2, 2], 2, {}, False),  # converged with the last evaluation it had
+        ([3, 1, 1, 1], 2, {}, False),  # an equal loss is not a better one
+        ([nan, 3, 2, 3], 2, {}, True),
+        ([3, 1, 2, nan], 2, {}, False),
+        ([4, 3, 2], 2, {}, False),  # its schedule ended it before
+        ([3, 2, 1, 2], None, {}, False),
+        ([3, 2, 1, 2], 2, {"status": "stopped: the loss is inf"}, False),
+    ],
+)
+def test_a_run_is_at_the_ceiling_if_its_epochs_ended_before_its_patience(
+    losses, patience, change, reached
+):
+    curve = [{"epoch": epoch, "validation_nll": loss} for epoch, loss in enumerate(losses, 1)]
+    budget = {"epochs": 4, "patience": patience}
+    assert reached_ceiling(Record(config={"budget": budget}, curve=tuple(curve), **change)) == (
+        reached
+    )
+
+
+def test_a_run_that_is_given_more_patience_than_evaluations_is_at_the_ceiling(tmp_path):
+    made = design(
+        ("none",),
+        equal="converged",
+        patience=99,
+        budget=replace(SMALL, epochs=1),
+        limit=60,
+        trials=1,
+        seeds=1,
+    )
+    record = compare(made, tmp_path, processes=1).records[0]
+    assert len(record.curve) == CEILING
+    assert reached_ceiling(record)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 
 from compare.synthetic import LOSSES, comparison
 from dropsmith.compare import Comparison
-from dropsmith.report import control_grid, main_grid
-from dropsmith.report.budget_words import rule_sentence, rule_words
+from dropsmith.report import control_grid, main_grid, page
+from dropsmith.report.budget_words import rule_sentence, rule_words, unconverged_words
 from dropsmith.report.comparison_figures import frontier, frontier_figure
 from dropsmith.report.reproduce_command import comparison_command
 
@@ -45,6 +45,30 @@ def test_the_sentence_has_the_numbers_of_the_runs():
     assert "until 4 evaluations in a row had no better validation loss" in rule_sentence(
         under("converged")
     )
+
+
+def test_runs_that_had_not_converged_are_counted_by_their_method_in_table_and_page():
+    made = under("converged")
+    assert unconverged_words(made) == ""  # their loss rose for longer than their patience
+    rows = []
+    for place, row in enumerate(made.rows):
+        records = [
+            replace(
+                run,
+                config=run.config
+                | {"budget": run.config["budget"] | {"epochs": 10, "patience": 6}},
+            )
+            for run in row.records[: place % 2 * 2]
+        ]
+        rows.append(replace(row, records=(*records, *row.records[len(records) :])))
+    cut = replace(made, rows=tuple(rows))
+    methods = [row.method for row in made.rows][1::2]
+    words = ", ".join(f"2 of {len(made.rows[0].records)} of {method}" for method in methods)
+    expected = f"runs that had not converged after 10 times the usual epochs: {words}"
+    assert unconverged_words(cut) == expected
+    assert main_grid(cut).caption.endswith(f"; {expected}")
+    assert f"R{expected[1:]}." in page(cut)
+    assert unconverged_words(replace(cut, equal="updates")) == ""
 
 
 def test_the_command_has_the_rule_and_the_epochs_of_which_it_makes_a_run():

@@ -8,6 +8,7 @@ from dropsmith.compare.budget_rule import (
     RULES,
     Rule,
     budget_by_rule,
+    reached_ceiling,
 )
 from dropsmith.compare.comparison import FILE, Comparison, Row, Trial
 from dropsmith.compare.constants import (
@@ -121,6 +122,7 @@ __all__ = [
     "ordinal",
     "pick",
     "prices",
+    "reached_ceiling",
     "run",
     "sample_averages",
     "sampled",

@@ -1,10 +1,12 @@
 """The budget rules of a comparison: what all methods have equally much of."""
 
 from dataclasses import replace
+from math import isnan, nan
 from typing import Literal, get_args
 
 from dropsmith.errors import TaskError, did_you_mean, excerpt
 from dropsmith.numbers import check_whole
+from dropsmith.record import Record, validation_loss
 from dropsmith.tasks import Budget, learning_rates
 
 Rule = Literal["views", "updates", "converged"]
@@ -39,6 +41,22 @@ def check_rule(rule: object, patience: object) -> None:
             + did_you_mean(rule, RULES)
         )
     check_whole("patience", patience, 1, TaskError)
+
+
+def reached_ceiling(record: Record) -> bool:
+    """True if a run to convergence ended with the epochs of its budget, before it had converged.
+
+    Its last evaluations without a better validation loss are then fewer than its patience.
+    """
+    budget, curve = record.config["budget"], record.curve
+    patience = budget.get("patience")
+    if record.status != "finished" or patience is None or not curve:
+        return False
+    best, worse = nan, 0
+    for loss in map(validation_loss, curve):
+        better = isnan(best) or loss < best
+        best, worse = (loss, 0) if better else (best, worse + 1)
+    return worse < patience and curve[-1]["epoch"] >= budget["epochs"]
 
 
 def budget_by_rule(budget: Budget, rule: Rule, views: int, patience: int = PATIENCE) -> Budget:

@@ -1,6 +1,6 @@
 """The budget rule of a comparison in words, which stand above each of its tables."""
 
-from dropsmith.compare import CEILING, Comparison
+from dropsmith.compare import CEILING, Comparison, reached_ceiling
 
 _SHORT = {
     "views": "equal example-views",
@@ -44,6 +44,23 @@ def rule_sentence(comparison: Comparison) -> str:
             f"loss, or for {CEILING} times the usual epochs ({views} example-views a run)"
         )
     return f"{views.partition(' to ')[0]} example-views a run for every method"
+
+
+def unconverged_words(comparison: Comparison) -> str:
+    """How many reported runs of each method ended at the ceiling; nothing under another rule."""
+    if comparison.equal != "converged":
+        return ""
+    counts = [
+        (row.method, sum(map(reached_ceiling, row.finished_records)), len(row.finished_records))
+        for row in comparison.rows
+    ]
+    said = [f"{count} of {runs} of {method}" for method, count, runs in counts if count]
+    if not said:
+        return ""
+    runs = "run" if len(said) == 1 and said[0].startswith("1 of 1 ") else "runs"
+    return (
+        f"{runs} that had not converged after {CEILING} times the usual epochs: {', '.join(said)}"
+    )
 
 
 def steps_words(comparison: Comparison) -> str:

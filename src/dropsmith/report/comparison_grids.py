@@ -18,7 +18,7 @@ from dropsmith.compare import (
     summarise,
 )
 from dropsmith.record import validation_loss, validation_loss_name
-from dropsmith.report.budget_words import rule_sentence, rule_words
+from dropsmith.report.budget_words import rule_sentence, rule_words, unconverged_words
 from dropsmith.report.cells import Cell, Grid, difference, score_cell, setting_cell, short
 from dropsmith.report.numbers import LOSSES, METRICS, megabytes, seconds, seeds
 
@@ -32,7 +32,8 @@ def main_grid(comparison: Comparison) -> Grid:
     return Grid(
         f"{comparison.task}, {rule_words(comparison)}: mean ± standard deviation over "
         f"{_seeds(lines)}; {DIFFERENCES}"
-        + "".join(f"; {name}: {signature}" for name, signature in _signatures(comparison)),
+        + "".join(f"; {name}: {signature}" for name, signature in _signatures(comparison))
+        + "".join(f"; {words}" for words in [unconverged_words(comparison)] if words),
         tuple(heads),
         (*(_main_row(line, names) for line in lines), *_constant_row(comparison, names)),
     )

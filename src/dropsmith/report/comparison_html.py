@@ -7,7 +7,7 @@ from dropsmith.compare import Comparison, Row, is_method, known_method
 from dropsmith.record import Record
 from dropsmith.report import pictures
 from dropsmith.report.answer_paragraph import answer_text
-from dropsmith.report.budget_words import rule_sentence
+from dropsmith.report.budget_words import rule_sentence, unconverged_words
 from dropsmith.report.caption_pictures import captions
 from dropsmith.report.comparison_grids import (
     control_grid,
@@ -161,6 +161,8 @@ def _lead(comparison: Comparison, record: Record) -> str:
     )
     weights = starting_weights(record)
     first = "" if weights is None else f" Every run started from {weights}."
+    if words := unconverged_words(comparison):
+        first += f" {words[0].upper()}{words[1:]}."
     return (
         f"{len(comparison.rows)} methods, {seeds} seed{'s' if seeds > 1 else ''} each, "
         f"{rule_sentence(comparison)}. {tuning}; the numbers are from the "
