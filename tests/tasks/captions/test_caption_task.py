@@ -91,5 +91,5 @@ def test_a_few_steps_end_in_captions_and_their_scores(flickr, tmp_path, name):
     record = train(design.setup(method, design.settings(method)[0], 0), tmp_path)
     assert {f"test_bleu{n}" for n in range(1, 5)} <= set(record.scores)
     assert "tok:none|smooth:none" in record.environment["signatures"]["BLEU"]
-    written = json.loads((tmp_path / record.id / "generated.json").read_text())
+    written = json.loads((tmp_path / "generated.json").read_text())
     assert len(written["texts"]) == len(written["inputs"]) == 8
