@@ -14,6 +14,7 @@ from dropsmith.cli._signals import EndSignal, clear_signals, signals_handled
 from dropsmith.cli._standard_streams import Output, report_output_fault, standard_streams
 from dropsmith.cli.audit import audit
 from dropsmith.cli.compare import compare
+from dropsmith.cli.export import export
 from dropsmith.cli.methods import methods
 from dropsmith.cli.predict import predict
 from dropsmith.cli.push import push
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "sites": sites,
     "audit": audit,
     "predict": predict,
+    "export": export,
     "push": push,
     "report": report,
 }

@@ -78,7 +78,8 @@ class SmallTransformer(DescribedModel):
         mask = _attention_mask(real)
         for layer in self.layers:
             x = layer(x, mask)
-        parts = self.norm(x).split([len(place) for place in places], dim=1)
+        # Sizes are read from shapes: `len` would be a constant in an exported graph.
+        parts = self.norm(x).split([text.shape[1] for text in texts], dim=1)
         return [
             self.mean(part, mask_of_text) for part, mask_of_text in zip(parts, real, strict=True)
         ]

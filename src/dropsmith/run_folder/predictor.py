@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from dropsmith.batches import call
-from dropsmith.errors import DataError, NoNoiseError, TaskError, excerpt
+from dropsmith.deployment import Exported, Format, export
+from dropsmith.errors import DataError, ExportError, NoNoiseError, TaskError, excerpt
 from dropsmith.measures import reliability
 from dropsmith.noise import step
 from dropsmith.numbers import check_whole
@@ -185,6 +186,44 @@ class Predictor:
             return labels
         return labels.double() * self.description.unit + self.description.mean
 
+    def export(
+        self,
+        source: Any,
+        path: str | Path,
+        format: Format | None = None,
+        *,
+        samples: int | None = None,
+        bounds: Bounds = USUAL,
+    ) -> Exported:
+        """Write the model with the noise of its training to a file for another runtime.
+
+        The graph takes the tensors that `preprocessing` makes of new inputs. Values come out as
+        the model was trained on them: times `description.unit`, plus `description.mean`, they are
+        in the data's own unit.
+
+        Args:
+            source: some inputs, as for `predict`; the graph is traced on the first of them.
+            path: of the file: `.onnx`, `.pt2`, or `.xml` of OpenVINO.
+            format, samples: as for `dropsmith.export`.
+            bounds: the most that is read of a file.
+
+        Raises:
+            ExportError: the model cannot be exported, or its training had no noise.
+            DataError: the source cannot be read, or lacks what the model was trained on.
+        """
+        if not self.plan.rules:
+            raise ExportError(
+                "the training of this model had no noise, so there is nothing to sample\n"
+                "  torch.onnx.export and torch.export write the model without dropsmith"
+            )
+        part = self.read(source, bounds).part
+        columns = next(iter(part.batches(_EXAMPLES))).columns
+        batch = {name: column.to(device_of(self.model)) for name, column in columns.items()}
+        with self._with_noise(batch):
+            return export(
+                self.model, batch, path, format, samples=samples, kind=self.description.kind
+            )
+
     def push_to_hub(
         self, repo: str, *, private: bool = True, token: str | None = None, api: Any = None
     ) -> str:
@@ -270,6 +309,10 @@ class Predictor:
         return replace(
             prediction, mean=prediction.mean * unit + mean, variance=prediction.variance * unit**2
         )
+
+
+_EXAMPLES = 4
+"""The rows that a graph is traced on, at most."""
 
 
 def _rows_of(source: Any) -> Sequence[Mapping[str, Any]]:
