@@ -28,6 +28,7 @@ MADE = {
     "SmallViT": {"channels": 1, "size": 8, "classes": 3, "width": 8, "heads": 2, "layers": 1},
     "TransformerXL": {"words": 9, "width": 8, "heads": 2, "layers": 1, "feed": 8, "memory": 4},
     "WideResNet": {"depth": 10, "width": 1, "classes": 3},
+    "ShowAndTell": {"words": 20, "size": [16, 12], "widths": [4, 4], "width": 8, "attention": True},
     "SmallResNet": {"depth": 8, "classes": 3},
 }
 

@@ -67,7 +67,7 @@ def test_pictures_of_the_hub_keep_their_pixels_and_labels(monkeypatch):
 
     loaded = {"train": pictures(50_000), "test": pictures(10_000)}
     monkeypatch.setattr(datasets, "load_dataset", lambda *args: loaded)
-    data = _from_hub(100)
+    data = _from_hub(100, None)
     assert [len(p) for p in (data.train, data.validation, data.test)] == [100, 2_000, 10_000]
     assert data.train.columns["labels"].bincount().tolist() == [10] * 10
     colour = (data.train.columns["image"][:, 1, 5, 5] * 255).round().long()
