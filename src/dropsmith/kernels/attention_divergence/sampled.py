@@ -32,8 +32,8 @@ def sampled_divergence(
         queries: the numbers of the queries, `[some]`, each once.
     """
     mask = None if query_mask is None else query_mask.index_select(1, queries)
-    views = [_at_queries(view, queries) for view in (first, second)]
-    sums = attention_divergence(*views, mask, settings)
+    some, others = (_at_queries(view, queries) for view in (first, second))
+    sums = attention_divergence(some, others, mask, settings)
     scale = first.query.shape[2] / len(queries)
     return AttentionSums(sums.sum * scale, _count(first, second, query_mask, settings))
 
@@ -47,8 +47,8 @@ def sampled_matrix_divergence(
 ) -> AttentionSums:
     """The same for matrices of probabilities, `[rows, heads, queries, keys]`."""
     mask = None if query_mask is None else query_mask.index_select(1, queries)
-    some = [matrix.index_select(2, queries) for matrix in (p, q)]
-    sums = matrix_divergence(*some, mask, settings)
+    some, others = (matrix.index_select(2, queries) for matrix in (p, q))
+    sums = matrix_divergence(some, others, mask, settings)
     counted = p.new_ones((), dtype=torch.bool)
     counted = counted if query_mask is None else query_mask[:, None, :, None]
     if settings.distance == "squared":
