@@ -139,3 +139,12 @@ def test_names_that_no_json_can_hold_are_refused(name, value):
 def test_the_side_that_repeats_are_left_out_of_is_part_of_a_run():
     dropped = digits(data_options=DataOptions(drop_repeats="test"))
     assert dropped.to_json() == digits().to_json() | {"drop_repeats": "test"}
+
+
+@pytest.mark.parametrize("change", [{"labels": 40}, {"unlabelled": "more.csv"}])
+def test_batches_by_length_have_no_stream_of_examples_without_a_label(change):
+    budget = replace(SHORT, batches="length")
+    with pytest.raises(TaskError, match=r"groups those with a label\n  leave batches"):
+        digits(budget=budget, **change)
+    assert digits(budget=budget).budget.batches == "length"
+    assert digits(**change).has_unlabelled

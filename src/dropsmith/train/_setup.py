@@ -133,6 +133,12 @@ class Setup:
                 "there are none\n  hide labels: labels=100; or name examples: unlabelled=PATH"
             )
 
+        if self.has_unlabelled and self.budget.batches == "length":
+            raise TaskError(
+                "a step that reads examples without a label draws them at random, and "
+                "batches='length' groups those with a label\n  leave batches (--batches) out"
+            )
+
     def _check_whole(self) -> None:
         budget = self.budget
         by_validation = [
