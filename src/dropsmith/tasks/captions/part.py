@@ -1,8 +1,7 @@
 """A part of the data that is pictures with captions: an example is one caption of a picture."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 
 import torch
 from torch import Tensor
@@ -10,8 +9,7 @@ from torch import Tensor
 from dropsmith.errors import DataError
 from dropsmith.models import small_seq2seq
 from dropsmith.tasks.captions.examples import Captioned, numbers_of
-from dropsmith.tasks.data.part import Batch, Part
-from dropsmith.tasks.data.selection import rows_at
+from dropsmith.tasks.data.part import RowPart
 from dropsmith.tasks.language.stream import IGNORE_INDEX
 from dropsmith.tasks.seq2seq.sequences import pad_rows
 
@@ -19,7 +17,7 @@ _BEGIN, _END, _PAD = small_seq2seq.BEGIN, small_seq2seq.END, small_seq2seq.PAD
 
 
 @dataclass(frozen=True, eq=False)
-class Captions(Part):
+class Captions(RowPart):
     """Pictures, and captions that each belong to one of them.
 
     A picture is kept once, as bytes, however many captions it has. A batch is as wide as the
@@ -74,17 +72,6 @@ class Captions(Part):
             "target": target[:, :-1],
             "labels": labels,
         }
-
-    def batch(self, step: int, *, seed: int, batch_size: int) -> Batch:
-        rows = rows_at(step, seed=seed, batch_size=batch_size, examples=len(self))
-        return Batch(columns=self.rows(rows))
-
-    def count_examples(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
-        return ceil(min(batch_size, len(self)) * share)
-
-    def batches(self, rows: int) -> Iterator[Batch]:
-        for start in range(0, len(self), rows):
-            yield Batch(columns=self.rows(slice(start, start + rows)))
 
     def rename_input(self, name: str) -> "Captions":
         raise DataError("captions have two inputs: forward(image, target)")

@@ -98,8 +98,24 @@ class Part(ABC):
         )
 
 
+class RowPart(Part):
+    """Examples as rows: a batch has the next rows of one permutation after another."""
+
+    def batch(self, step: int, *, seed: int, batch_size: int) -> Batch:
+        """The next rows of one permutation after another; see `rows_at`."""
+        rows = rows_at(step, seed=seed, batch_size=batch_size, examples=len(self))
+        return Batch(columns=self.rows(rows))
+
+    def count_examples(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
+        return ceil(min(batch_size, len(self)) * share)
+
+    def batches(self, rows: int) -> Iterator[Batch]:
+        for start in range(0, len(self), rows):
+            yield Batch(columns=self.rows(slice(start, start + rows)))
+
+
 @dataclass(frozen=True)
-class Split(Part):
+class Split(RowPart):
     """Aligned columns: row i of every tensor belongs to example i.
 
     >>> import torch
@@ -133,18 +149,6 @@ class Split(Part):
         if self.equal_widths:
             widths = dict.fromkeys(widths, max(widths.values()))
         return batch | {name: batch[name][:, :width] for name, width in widths.items()}
-
-    def batch(self, step: int, *, seed: int, batch_size: int) -> Batch:
-        """The next rows of one permutation after another; see `rows_at`."""
-        rows = rows_at(step, seed=seed, batch_size=batch_size, examples=len(self))
-        return Batch(columns=self.rows(rows))
-
-    def count_examples(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
-        return ceil(min(batch_size, len(self)) * share)
-
-    def batches(self, rows: int) -> Iterator[Batch]:
-        for start in range(0, len(self), rows):
-            yield Batch(columns=self.rows(slice(start, start + rows)))
 
     def rename_input(self, name: str) -> "Split":
         columns = {key if key == "labels" else name: column for key, column in self.columns.items()}

@@ -3,18 +3,17 @@
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from math import ceil
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from dropsmith.rng import Key, Source, uniform
-from dropsmith.tasks.data.part import Batch, Part
+from dropsmith.tasks.data.part import Batch, Part, RowPart
 from dropsmith.tasks.data.selection import rows_at
 from dropsmith.tasks.images.picture_reader import Box, PictureReader
 
@@ -29,7 +28,7 @@ _DOMAIN = 0x43524F50
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures(Part):
+class Pictures(RowPart):
     """Files of pictures and their classes: training sees a random cut of each, others its middle.
 
     What is cut is a function of seed and step. The pictures are known by the names and sizes of
@@ -66,13 +65,6 @@ class Pictures(Part):
         rows = rows_at(step, seed=seed, batch_size=batch_size, examples=len(self))
         cuts = _cuts(Key.of(seed).fold(_DOMAIN, step), len(rows))
         return Batch(columns=self._read(rows, cuts))
-
-    def count_examples(self, step: int, *, seed: int, batch_size: int, share: float = 1.0) -> int:
-        return ceil(min(batch_size, len(self)) * share)
-
-    def batches(self, rows: int) -> Iterator[Batch]:
-        for start in range(0, len(self), rows):
-            yield Batch(columns=self.rows(slice(start, start + rows)))
 
     def rename_input(self, name: str) -> "Pictures":
         return replace(self, column=name)
