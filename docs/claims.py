@@ -39,40 +39,45 @@ _HEADS = ("comparison", "what is equal", "difference", "by how much", "seeds", "
 
 def claims_page(results: Path) -> str:
     """The claims of each paper with their evidence, as Markdown."""
+    known = _comparisons(results)
     parts: list[str] = []
     for paper, claims in groupby(CLAIMS, key=lambda claim: claim.paper):
         parts.append(f"## {paper}")
-        parts += [_section(claim, results) for claim in claims]
+        parts += [_section(claim, known) for claim in claims]
     return "\n" + "\n\n".join(parts) + "\n"
 
 
-def _section(claim: Claim, results: Path) -> str:
-    found = _differences(claim, results)
+def _comparisons(results: Path) -> dict[str, Comparison]:
+    """The comparisons that the claims name and that have been made, by their folders."""
+    folders = {evidence.folder for claim in CLAIMS for evidence in claim.evidence}
+    made = [folder for folder in sorted(folders) if (results / folder / FILE).exists()]
+    return {folder: Comparison.load(results / folder) for folder in made}
+
+
+def _section(claim: Claim, known: dict[str, Comparison]) -> str:
+    found = _differences(claim, known)
     lines = [
         f"### {claim.text.removesuffix('.')}",
         f"Published: {claim.published} ({claim.certainty}).",
-        _table(found, results) if found else "Not tested here.",
+        _table(found, known) if found else "Not tested here.",
         f"A test as published would take {claim.beyond}.",
     ]
     return "\n\n".join(lines)
 
 
-def _differences(claim: Claim, results: Path) -> dict[Evidence, Difference]:
-    """The difference of each comparison that exists, corrected among those of the claim."""
+def _differences(claim: Claim, known: dict[str, Comparison]) -> dict[Evidence, Difference]:
+    """The difference of each comparison that was made, corrected among those of the claim."""
     found = {
         evidence: change
         for evidence in claim.evidence
-        if (change := _difference(evidence, results)) is not None
+        if evidence.folder in known
+        and (change := _difference(evidence, known[evidence.folder])) is not None
     }
     family = {str(number): change for number, change in enumerate(found.values())}
     return dict(zip(found, correct_family(family).values(), strict=True))
 
 
-def _difference(evidence: Evidence, results: Path) -> Difference | None:
-    folder = results / evidence.folder
-    if not (folder / FILE).exists():
-        return None
-    comparison = Comparison.load(folder)
+def _difference(evidence: Evidence, comparison: Comparison) -> Difference | None:
     row = comparison.row(evidence.method)
     reference = comparison.row(evidence.reference)
     if row is None:
@@ -84,13 +89,14 @@ def _difference(evidence: Evidence, results: Path) -> Difference | None:
     return difference(row.scores(evidence.metric), reference.scores(evidence.metric))
 
 
-def _table(found: dict[Evidence, Difference], results: Path) -> str:
-    rows = tuple(_row(evidence, change, results) for evidence, change in found.items())
+def _table(found: dict[Evidence, Difference], known: dict[str, Comparison]) -> str:
+    rows = tuple(
+        _row(evidence, change, known[evidence.folder]) for evidence, change in found.items()
+    )
     return markdown_table(Grid(_CAPTION, _HEADS, rows)).strip()
 
 
-def _row(evidence: Evidence, change: Difference, results: Path) -> tuple[Cell, ...]:
-    comparison = Comparison.load(results / evidence.folder)
+def _row(evidence: Evidence, change: Difference, comparison: Comparison) -> tuple[Cell, ...]:
     metric = short(evidence.metric)
     names = f"{evidence.method} − {evidence.reference}"
     if evidence.reference == ONE_PASS:
