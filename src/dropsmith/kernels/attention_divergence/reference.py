@@ -53,23 +53,40 @@ def matrix_divergence(
         settings: the distance; the block size is ignored.
     """
     wide = torch.promote_types(p.dtype, torch.float32)
-    if query_mask is not None:
-        rows = query_mask[:, None, :, None]
-        p, q = torch.where(rows, p, 0), torch.where(rows, q, 0)
-    p, q = p.to(wide), q.to(wide)
+    p, q = (matrix.to(wide) for matrix in _counted_queries(p, q, query_mask))
+    count = _item_count(p, q, settings)
     if settings.distance == "squared":
-        pairs = (p > 0) | (q > 0)
-        return AttentionSums((p - q).square().sum(), pairs.sum())
+        return AttentionSums((p - q).square().sum(), count)
     log_p, log_q = _log(p), _log(q)
     if settings.distance == "symmetric_kl":
         distances = ((p - q) * (log_p - log_q)).sum(-1) / 2
     else:
         middle = _log((p + q) / 2)
         distances = (p * (log_p - middle) + q * (log_q - middle)).sum(-1) / 2
-    somewhere = (p > 0).any(-1) & (q > 0).any(-1)
     # Rounding alone can make it negative, and clamping must not remove the gradient.
     distances = torch.where(distances < 0, distances - distances.detach(), distances)
-    return AttentionSums(distances.sum(), somewhere.sum())
+    return AttentionSums(distances.sum(), count)
+
+
+def matrix_item_count(
+    p: Tensor, q: Tensor, query_mask: Tensor | None, settings: AttentionSettings
+) -> Tensor:
+    """The count alone, of the arguments of `matrix_divergence`."""
+    return _item_count(*_counted_queries(p, q, query_mask), settings)
+
+
+def _counted_queries(p: Tensor, q: Tensor, query_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The matrices with zeros for the queries that are not counted."""
+    if query_mask is None:
+        return p, q
+    rows = query_mask[:, None, :, None]
+    return torch.where(rows, p, 0), torch.where(rows, q, 0)
+
+
+def _item_count(p: Tensor, q: Tensor, settings: AttentionSettings) -> Tensor:
+    if settings.distance == "squared":
+        return ((p > 0) | (q > 0)).sum()
+    return ((p > 0).any(-1) & (q > 0).any(-1)).sum()
 
 
 def from_logarithms(

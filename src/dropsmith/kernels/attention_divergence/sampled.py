@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dropsmith.kernels.attention_divergence.blocked import attention_divergence
-from dropsmith.kernels.attention_divergence.reference import matrix_divergence
+from dropsmith.kernels.attention_divergence.reference import matrix_divergence, matrix_item_count
 from dropsmith.kernels.attention_divergence.settings import (
     AttentionInputs,
     AttentionSettings,
@@ -49,12 +49,7 @@ def sampled_matrix_divergence(
     mask = None if query_mask is None else query_mask.index_select(1, queries)
     some, others = (matrix.index_select(2, queries) for matrix in (p, q))
     sums = matrix_divergence(some, others, mask, settings)
-    counted = p.new_ones((), dtype=torch.bool)
-    counted = counted if query_mask is None else query_mask[:, None, :, None]
-    if settings.distance == "squared":
-        count = (((p > 0) | (q > 0)) & counted).sum()
-    else:
-        count = ((p > 0).any(-1) & (q > 0).any(-1) & counted.squeeze(-1)).sum()
+    count = matrix_item_count(p, q, query_mask, settings)
     return AttentionSums(sums.sum * (p.shape[2] / len(queries)), count)
 
 
