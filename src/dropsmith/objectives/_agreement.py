@@ -14,8 +14,8 @@ from dropsmith.objectives._objective import (
     MOST_VIEWS,
     LossFunction,
     Objective,
+    check_fraction,
     check_integer,
-    check_number,
 )
 from dropsmith.objectives._small_scores import small_terms
 from dropsmith.objectives._term_rows import TERM_ROWS, TermRows, term_mask
@@ -104,11 +104,7 @@ class ConsistencyObjective(Objective):
         check_integer(self, "views", minimum=2, maximum=MOST_VIEWS)
         check_integer(self, "warmup", minimum=0)
         check_integer(self, "every", minimum=1)
-        check_number(self, "batch_fraction")
-        if not 0 < self.batch_fraction <= 1:
-            raise ObjectiveError(
-                f"{self}: batch_fraction must be in (0, 1], got {self.batch_fraction}"
-            )
+        check_fraction(self, "batch_fraction")
         check_word("term_rows", self.term_rows, TERM_ROWS, ObjectiveError)
         check_word("ramp", self.ramp, get_args(Ramp), ObjectiveError)
         self._check_augment()

@@ -122,6 +122,13 @@ def check_number(value: Any, name: str) -> None:
         )
 
 
+def check_fraction(value: Any, name: str) -> None:
+    """Raise `ObjectiveError` unless field `name` is a number above 0 and at most 1."""
+    check_number(value, name)
+    if not 0 < (number := getattr(value, name)) <= 1:
+        raise ObjectiveError(f"{value}: {name} must be in (0, 1], got {number}")
+
+
 def check_integer(value: Any, name: str, *, minimum: int, maximum: int = LARGEST_COUNT) -> None:
     """Raise `ObjectiveError` unless field `name` is an integer in this range."""
     number = getattr(value, name)

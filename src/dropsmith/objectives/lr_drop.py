@@ -12,6 +12,7 @@ from dropsmith.objectives._objective import (
     JSON_WORDS,
     LossFunction,
     Objective,
+    check_fraction,
     check_number,
     check_view,
     make_tuple,
@@ -122,11 +123,7 @@ class LRDrop(Objective):
         object.__setattr__(self, "kind", output_kind(self.kind))
         if self.layers is not None:
             make_tuple(self, "layers")
-        check_number(self, "attention_fraction")
-        if not 0 < self.attention_fraction <= 1:
-            raise ObjectiveError(
-                f"LRDrop: attention_fraction must be in (0, 1], got {self.attention_fraction}"
-            )
+        check_fraction(self, "attention_fraction")
         if not isinstance(self.cross, bool) or not isinstance(self.blocks, str | None):
             raise ObjectiveError(
                 "LRDrop: cross is True or False, and blocks a name or None; "
