@@ -13,6 +13,7 @@ from functools import partial
 from dropsmith.compare.method import PAIRED_NOISE, Method, Setting
 from dropsmith.objectives import (
     UDA,
+    ConsistencyObjective,
     ExpectationLinear,
     FixMatch,
     Fraternal,
@@ -81,6 +82,23 @@ def _noise(noise: str, about: str, source: str) -> Method:
         objective=TaskLoss,
         views=1,
         settings=_grid(rate=RATES),
+    )
+
+
+def _with_unlabelled(
+    name: str,
+    objective: type[ConsistencyObjective],
+    source: str,
+    **coefficients: tuple[float, ...],
+) -> Method:
+    return Method(
+        about=f"as {name}, with the consistency loss on examples without a label as well",
+        source=source,
+        noise=PAIRED_NOISE,
+        objective=partial(objective, term_rows="all"),
+        views=2,
+        settings=_grid(rate=_PAIRED_RATES, **coefficients),
+        kinds=("classification",),
     )
 
 
@@ -193,33 +211,11 @@ METHODS: dict[str, Method] = {
         takes_kind=True,
         blocks=True,
     ),
-    "pi-unlabelled": Method(
-        about="as pi, with the consistency loss on examples without a label as well",
-        source="Laine & Aila, 2017",
-        noise=PAIRED_NOISE,
-        objective=partial(PiModel, term_rows="all"),
-        views=2,
-        settings=_grid(rate=_PAIRED_RATES, kappa=_KAPPAS),
-        kinds=("classification",),
+    "pi-unlabelled": _with_unlabelled("pi", PiModel, "Laine & Aila, 2017", kappa=_KAPPAS),
+    "fraternal-unlabelled": _with_unlabelled(
+        "fraternal", Fraternal, "Zolna et al., 2018", kappa=_KAPPAS
     ),
-    "fraternal-unlabelled": Method(
-        about="as fraternal, with the consistency loss on examples without a label as well",
-        source="Zolna et al., 2018",
-        noise=PAIRED_NOISE,
-        objective=partial(Fraternal, term_rows="all"),
-        views=2,
-        settings=_grid(rate=_PAIRED_RATES, kappa=_KAPPAS),
-        kinds=("classification",),
-    ),
-    "r-drop-unlabelled": Method(
-        about="as r-drop, with the consistency loss on examples without a label as well",
-        source="Liang, Wu et al., 2021",
-        noise=PAIRED_NOISE,
-        objective=partial(RDrop, term_rows="all"),
-        views=2,
-        settings=_grid(rate=_PAIRED_RATES, alpha=_ALPHAS),
-        kinds=("classification",),
-    ),
+    "r-drop-unlabelled": _with_unlabelled("r-drop", RDrop, "Liang, Wu et al., 2021", alpha=_ALPHAS),
     "uda": Method(
         about="augmented examples without a label learn the sharpened prediction of the same ones "
         "as they are, where that is confident",
