@@ -14,7 +14,6 @@ from dropsmith.errors import TaskError, did_you_mean
 
 if TYPE_CHECKING:
     from dropsmith.tasks import Bounds, Data, DataOptions, Task
-    from dropsmith.train import Setup
 
 _PANEL = "Your own data"
 
@@ -262,19 +261,15 @@ def print_data(task: "Task", data: "Data", place: Path | None, as_json: bool) ->
         )
 
 
-def print_unlabelled(setup: "Setup", as_json: bool) -> None:
+def print_unlabelled(data: "Data", as_json: bool) -> None:
     """Print how many training examples have a label, where some have none.
 
     Args:
-        setup: of a run.
+        data: of a run.
         as_json: whether standard output is JSON, so that the line goes to standard error.
     """
-    from dropsmith.train import task_and_data
-
-    if not setup.has_unlabelled:
+    if data.unlabelled is None:
         return
-    _, data = task_and_data(setup)
-    assert data.unlabelled is not None
     print(
         f"training examples: {len(data.train):,} with a label, {len(data.unlabelled):,} without",
         end="\n\n",

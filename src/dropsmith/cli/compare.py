@@ -195,6 +195,7 @@ def compare(
     from dropsmith.compare import PATIENCE, Comparison, Design, check, pick, share_runs, usual
     from dropsmith.report import Place
     from dropsmith.tasks import TASKS
+    from dropsmith.train import task_and_data
     from dropsmith.user_code import is_reference
 
     allow_modules(allow)
@@ -292,7 +293,8 @@ def compare(
     check(design)
     first = design.setup(design.methods[0], design.settings(design.methods[0])[0], seed=0)
     print_data(comparison_task, comparison_task.load(data, first.limit_of_data), data, as_json)
-    print_unlabelled(first, as_json)
+    if first.has_unlabelled:
+        print_unlabelled(task_and_data(first)[1], as_json)
     folder = folder_of(out, task)
     is_path = task not in TASKS and not is_reference(comparison_task.name)
     data_place = data or (Path(task) if is_path else None)

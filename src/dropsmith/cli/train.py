@@ -125,8 +125,9 @@ def train(
         unlabelled=unlabelled,
         unlabelled_ratio=unlabelled_ratio,
     )
-    print_data(*check_setup(setup), data, as_json)
-    print_unlabelled(setup, as_json)
+    task_of_run, examples = check_setup(setup)
+    print_data(task_of_run, examples, data, as_json)
+    print_unlabelled(examples, as_json)
     folder = run_folder_of(out, task)
     record = record_of(setup, folder, again, trackers)
     print_json(record.to_json()) if as_json else _show(record, folder)

@@ -303,14 +303,21 @@ def check(design: Design) -> None:
     data = design.task.load(where, setups[0].limit_of_data)
     trunks = [setup.trunk for setup in setups if setup.trunk is not None]
     check_plans(design.task, data, [setup.plan for setup in setups], trunks, design.start)
-    for setup in setups:
-        is_own = is_reference(full(setup.method))
-        if not is_own and not setup.has_unlabelled and not setup.objective.reads_unlabelled:
-            continue
-        task, run_data = task_and_data(setup)
+    tried = [setup for setup in setups if _needs_examples(setup)]
+    if not tried:
+        return
+    # The methods of a comparison have the same examples.
+    task, run_data = task_and_data(tried[0])
+    for setup in tried:
         training_part(setup, task, run_data)
-        if is_own:
+        if is_reference(full(setup.method)):
             try_objective(setup.method, setup, task, run_data)
+
+
+def _needs_examples(setup: Setup) -> bool:
+    """True if the objective or the labels of a setup can be checked on the examples alone."""
+    is_own = is_reference(full(setup.method))
+    return is_own or setup.has_unlabelled or setup.objective.reads_unlabelled
 
 
 def check_plans(
