@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dropsmith.errors import TaskError
 from dropsmith.rng import Key, bits
-from dropsmith.tasks.data.part import Batch, Part, Split
+from dropsmith.tasks.data.part import Batch, Part, Split, row_lengths
 from dropsmith.tasks.data.selection import rows_at
 
 BATCHES = 50
@@ -86,9 +86,7 @@ def _lengths(part: LengthGroups) -> Tensor:
     """The columns that each row needs, of the padded column that needs most."""
     lengths = torch.zeros(len(part), dtype=torch.long)
     for name in part.split.padded_columns:
-        column = part.split.columns[name]
-        ends = (column != 0) * torch.arange(1, column.shape[1] + 1)
-        lengths = torch.maximum(lengths, ends.max(1).values)
+        lengths = torch.maximum(lengths, row_lengths(part.split.columns[name]))
     return lengths
 
 

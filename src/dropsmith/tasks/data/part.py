@@ -176,5 +176,14 @@ def _stack_rows(first: Tensor, second: Tensor, pad: bool) -> Tensor:
     return torch.cat([F.pad(rows, (0, width - rows.shape[1])) for rows in (first, second)])
 
 
+def row_lengths(rows: Tensor, pad: int = 0) -> Tensor:
+    """The length of each row without its padding: a text may begin with that token, too.
+
+    >>> row_lengths(torch.tensor([[5, 0, 7], [0, 6, 0]])).tolist()
+    [3, 2]
+    """
+    return ((rows != pad) * torch.arange(1, rows.shape[1] + 1)).max(1).values
+
+
 def _width(rows: Tensor) -> int:
     return int((rows != 0).any(0).nonzero().max()) + 1 if bool(rows.any()) else 1

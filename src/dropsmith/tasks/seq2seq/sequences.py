@@ -11,7 +11,7 @@ from torch import Tensor
 from dropsmith.errors import DataError
 from dropsmith.models import small_seq2seq
 from dropsmith.rng import Key, bits
-from dropsmith.tasks.data.part import Batch, Part
+from dropsmith.tasks.data.part import Batch, Part, row_lengths
 from dropsmith.tasks.data.selection import rows_at
 from dropsmith.tasks.language.stream import IGNORE_INDEX
 
@@ -64,7 +64,9 @@ class Sequences(Part):
     @property
     def lengths(self) -> Tensor:
         """Tokens of the longer text of each pair, ends included."""
-        return torch.maximum(_ends(self.source, self.pad), _ends(self.target, self.pad) - 1)
+        return torch.maximum(
+            row_lengths(self.source, self.pad), row_lengths(self.target, self.pad) - 1
+        )
 
     def tensors(self) -> Mapping[str, Tensor]:
         return {"source": self.source, "target": self.target}
@@ -74,7 +76,7 @@ class Sequences(Part):
 
     def rows(self, index: Tensor | slice) -> dict[str, Tensor]:
         source, target = (
-            rows[:, : int(_ends(rows, self.pad).max())]
+            rows[:, : int(row_lengths(rows, self.pad).max())]
             for rows in (self.source[index], self.target[index])
         )
         labels = target[:, 1:].masked_fill(target[:, 1:] == self.pad, IGNORE_INDEX)
@@ -133,11 +135,6 @@ def pad_rows(rows: Sequence[Sequence[int]], pad: int = small_seq2seq.PAD) -> Ten
     for row, ids in zip(tokens, rows, strict=True):
         row[: len(ids)] = torch.tensor(ids, dtype=torch.long)
     return tokens
-
-
-def _ends(rows: Tensor, pad: int) -> Tensor:
-    """The length of each row without its padding: a text may begin with that token, too."""
-    return ((rows != pad) * torch.arange(1, rows.shape[1] + 1)).max(1).values
 
 
 def pair_length_note(sizes: Sequence[Sequence[int]], most: Sequence[int]) -> tuple[str, str]:
