@@ -157,7 +157,10 @@ def test_a_block_used_three_times_is_run_again_with_the_masks_of_each_time(make_
         PLAN.install(model, seed=4)
     want, got = after(make_loss, plain), after(make_loss, again)
     assert want
-    assert all(torch.equal(a, b) for a, b in zip(want, got, strict=True))
+    # Reentrant checkpointing adds the gradient of each use to `.grad` by itself, where a plain
+    # backward adds up the uses first: the sums of two backwards round in another order.
+    for a, b in zip(want, got, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
 
 
 class Shared(nn.Module):
