@@ -14,7 +14,7 @@ import dropsmith
 SOURCE = Path(dropsmith.__file__).parent
 ROOMS = [
     *("errors", "numbers", "instances", "files", "axes", "transforms", "portable"),
-    *("keys", "strata", "rng", "terms", "record", "hub", "user_code"),
+    *("keys", "key_series", "strata", "rng", "terms", "record", "hub", "user_code"),
     *(
         "kernels",
         "patterns",

@@ -10,9 +10,10 @@ permutations of one another: they would all drop exactly the same number of unit
 """
 
 import operator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -36,6 +37,8 @@ _ONCE, _TWICE = np.uint32(_FIRST), np.uint32(_SECOND)
 
 Word = int | Tensor
 Words = NDArray[np.uint32]
+Make = Callable[[Words], NDArray[Any]]
+"""What is made of random words, elementwise; may write to them."""
 
 
 def _signed(word: int) -> int:
@@ -95,6 +98,14 @@ class Strata:
     count: int
 
 
+class Series(Protocol):
+    """What makes the keys of numbers that follow one another; see `dropsmith.key_series`."""
+
+    def ahead(self, number: int, count: int, make: Make, /) -> NDArray[Any] | None:
+        """What is made of the words that the key of a number draws, where that is held; or None."""
+        ...
+
+
 @dataclass(frozen=True)
 class Key:
     """Sixty-four bits that name one draw; a new one comes from folding a number in.
@@ -106,11 +117,14 @@ class Key:
         first, second: the bits.
         strata: the place of the draw among those that it is stratified with; None for a draw that
             is independent of all others.
+        series: the series that made the key and the number folded in last, for draws made ahead;
+            None for a key that was folded by itself. It is no part of what the key is.
     """
 
     first: Word
     second: Word
     strata: Strata | None = None
+    series: tuple[Series, int] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, seed: int) -> "Key":
@@ -196,6 +210,24 @@ def bits(key: Key, index: Tensor) -> Tensor:
 def more_bits(key: Key, word: Tensor) -> Tensor:
     """Thirty-two further bits of the same indices, of those that were drawn last."""
     return mix(_add(word, key.first))  # pyright: ignore[reportReturnType]
+
+
+def fold_in_place(first: int, second: int, numbers: Words) -> tuple[Words, Words]:
+    """The bits of the keys that `Key.fold` makes of each number, whose memory is written over.
+
+    Args:
+        first, second: the numbers of the key that is folded into.
+        numbers: one word for each key.
+    """
+    spare = np.empty_like(numbers)
+    np.add(numbers, np.uint32(_GOLDEN), numbers)
+    mix_in_place(numbers, spare)
+    np.bitwise_xor(numbers, np.uint32(first), numbers)
+    mix_in_place(numbers, spare)
+    seconds = np.bitwise_xor(numbers, np.uint32(_SALT))
+    np.add(seconds, np.uint32(second), seconds)
+    mix_in_place(seconds, spare)
+    return numbers, seconds
 
 
 def draw_in_place(word: Words, spare: Words, first: Any, second: Any) -> None:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from dropsmith.errors import NoiseError
-from dropsmith.keys import Key, Strata, Word, Words, draw_in_place, mix, mix_in_place
+from dropsmith.key_series import made_ahead
+from dropsmith.keys import Key, Make, Strata, Word, Words, draw_in_place, mix, mix_in_place
 from dropsmith.keys import bits as independent_bits
 from dropsmith.portable import (
     call,
@@ -25,6 +26,7 @@ from dropsmith.transforms import transforms_active
 __all__ = [
     "MOST_UNITS",
     "Key",
+    "Make",
     "Source",
     "StackedSources",
     "Strata",
@@ -36,6 +38,7 @@ __all__ = [
     "draw_in_place",
     "keep",
     "keep_each",
+    "made_ahead",
     "mix",
     "mix_in_place",
     "normal",
@@ -175,11 +178,18 @@ def traced() -> bool:
 def _independent(key: Key, count: int) -> Words:
     # A call of NumPy costs a third of a torch call, which is what small draws pay for; chunks
     # stay in cache, which makes large ones several times faster.
+    ahead = made_ahead(key, count, _words_alone)
+    if ahead is not None:
+        return ahead.copy()
     out, spare = np.arange(count, dtype=np.uint32), np.empty(min(count, _CHUNK), np.uint32)
     for start in range(0, count, _CHUNK):
         part = out[start : start + _CHUNK]
         draw_in_place(part, spare[: len(part)], *key.numbers)
     return out
+
+
+def _words_alone(words: Words) -> Words:
+    return words
 
 
 def _stratified(key: Key, count: int) -> Words:

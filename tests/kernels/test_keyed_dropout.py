@@ -13,6 +13,7 @@ from torch._dynamo.testing import CompileCounter
 from dropsmith.errors import NoiseError, ViewError
 from dropsmith.kernels.keyed_dropout import chunked, keyed_dropout, reference
 from dropsmith.kernels.self_adjoint import LARGEST_MASK
+from dropsmith.key_series import KeySeries
 from dropsmith.rng import Key, Strata, bits
 from dropsmith.testing import record_saved_tensors
 
@@ -159,6 +160,45 @@ def test_a_dropped_element_is_zero_whatever_it_was(value, dtype):
         out = version(x, (KEY,), 0.5)
         assert bool((out[~kept] == 0).all())
         torch.testing.assert_close(out[kept], x[kept], equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("shape", "views"), [((6, 50), 1), ((6, 50), 2), ((3, 7, 11), 3)])
+def test_masks_made_ahead_drop_what_each_key_drops_by_itself(shape, views, dtype):
+    series = [KeySeries(key) for key in KEYS[:views]]
+    x, incoming = seeded(*shape, dtype=dtype).requires_grad_(), seeded(*shape, dtype=dtype).flip(0)
+    for number in (*range(40), 7, 8, 9):
+        rate = 0.25 if number < 20 else 0.5
+        made = x.transpose(0, 1) if number in (5, 6) and views == 1 else x
+        out = keyed_dropout(made, tuple(s.key(number) for s in series), rate)
+        slow = reference.keyed_dropout(made, tuple(k.fold(number) for k in KEYS[:views]), rate)
+        assert torch.equal(out, slow)
+        (grad,), (want,) = (
+            torch.autograd.grad(y, x, incoming.view(y.shape) if y.shape == x.shape else y.detach())
+            for y in (out, slow)
+        )
+        torch.testing.assert_close(grad, want)
+
+
+def test_masks_made_ahead_hold_until_the_backward_of_each_step():
+    series, x = KeySeries(KEY), seeded(4, 9).requires_grad_()
+    outputs = [keyed_dropout(x, (series.key(number),), 0.5) for number in range(50)]
+    for number, out in enumerate(outputs):
+        (grad,) = torch.autograd.grad(out.sum(), x)
+        assert torch.equal(
+            grad, reference.keyed_dropout(torch.ones(4, 9), (KEY.fold(number),), 0.5)
+        )
+
+
+@pytest.mark.parametrize("value", [float("inf"), -float("inf"), float("nan")])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_dropped_element_of_a_small_tensor_is_zero_whatever_it_was_beside(value, dtype):
+    x = seeded(40, 50, dtype=dtype)
+    x[::3, ::2] = value
+    x[1::3, ::5] = -value
+    out, kept = keyed_dropout(x, (KEY,), 0.5), keyed_dropout(torch.ones(40, 50), (KEY,), 0.5) != 0
+    assert bool((out[~kept] == 0).all())
+    torch.testing.assert_close(out[kept], (x.double() * 2).to(dtype)[kept], equal_nan=True)
 
 
 @pytest.mark.slow

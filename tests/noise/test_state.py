@@ -184,17 +184,29 @@ def test_noise_is_found_through_a_wrapper():
     assert find_noise(nn.Sequential(net)) is noise_of(net)
 
 
-def test_keys_that_are_held_are_those_that_are_folded_anew_and_no_more_than_few(monkeypatch):
-    monkeypatch.setattr(site_noise, "_MAX_KEYS", 3)
+@pytest.mark.parametrize("limit", ["_MAX_SERIES", "_CALLS_IN_SERIES"])
+def test_keys_made_several_at_once_are_those_that_are_folded_anew(monkeypatch, limit):
+    monkeypatch.setattr(site_noise, limit, 3)
     noise, site = Noise(seed=5, rank=1), Site(name="a", kind="dropout", owner="a", type="Dropout")
     state = SiteNoise(noise, site, FLIPS)
     prefix = Key.of(5).fold(1, int.from_bytes(blake2s(b"a", digest_size=4).digest(), "big"))
-    for number in range(1, 4):
-        noise.begin(training=True)
+
+    def check(numbers):
         for call in range(4):
             (source,) = state.sources(torch.device("cpu"))
-            assert source.key == prefix.fold(TRAINING, 0, call, number)
-    assert len(state._keys) <= 3
+            assert source.key == prefix.fold(TRAINING, 0, call, *numbers)
+
+    for number in range(1, 40):
+        noise.begin(training=True)
+        check((number,))
+        for forward in (1, 2, 3) if number % 10 == 0 else ():
+            noise.begin(training=False)
+            check((number, forward))
+    for number in (7, 2**31 - 9):
+        noise.step = number
+        noise.begin(training=True)
+        check((number + 1,))
+    assert len(state._series) <= 3 + (limit != "_MAX_SERIES")
 
 
 class Parts(nn.Module):

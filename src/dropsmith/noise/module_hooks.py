@@ -23,6 +23,8 @@ class Output(Attachment):
     def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
         if not self.site_noise.noise.active(module.training):
             return None
+        if isinstance(output, Tensor):
+            return self.site_noise.drop(output, module)
         first = leading_tensor(output, self.site_noise.site.name)
         return with_leading_tensor(output, self.site_noise.drop(first, module))
 

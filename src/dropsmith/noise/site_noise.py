@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from dropsmith.axes import UNKNOWN, Axes
 from dropsmith.errors import PlanError, ViewError
 from dropsmith.interception import checkpointing
+from dropsmith.key_series import KeySeries
 from dropsmith.noise.draw_keys import ORDER
 from dropsmith.noise.forward_pass import in_backward, recomputed_call
 from dropsmith.noise.state import Noise
@@ -19,8 +20,11 @@ from dropsmith.patterns import Pattern, WordDropout
 from dropsmith.plans import Site, names_of
 from dropsmith.rng import Key, Source, Strata, Word
 
-_MAX_KEYS = 4096
-"""Keys that a site keeps, at most: a module in a loop over a long text has one for each call."""
+_MAX_SERIES = 4096
+"""Series that a site keeps, at most: a module in a loop over a long text has one for each call."""
+
+_CALLS_IN_SERIES = 16
+"""Calls of a pass whose keys are made ahead; of a loop over a long text, only the first."""
 
 
 @dataclass(eq=False)
@@ -51,7 +55,9 @@ class SiteNoise:
     once: bool = False
     counter: str = field(init=False)
     prefix: Key = field(init=False)
-    _keys: dict[tuple[int, int, int], Key] = field(init=False, default_factory=dict)
+    _series: dict[tuple[int, int, int], tuple[tuple[int, ...], KeySeries]] = field(
+        init=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         site, label = self.site.name, self.mask_name or self.site.name
@@ -100,29 +106,32 @@ class SiteNoise:
         """
         if torch.compiler.is_compiling():
             return self._traced_sources(device)
-        call, keys = self._count_call(), self._keys
-        current = self.noise.current
+        call, current = self._count_call(), self.noise.current
         step, forward = self.noise.clock.numbers_of(current)
         numbers = (step, forward) if forward else (step,)
         views = (0,) if self.shared else current.views
-        drawn: list[Key] = []
-        for view in views:
-            draw = current.domain, view, call
-            if current.step is None:
-                # Of the key of a draw, the step alone differs from that of the last pass.
-                key = keys.get(draw)
-                if key is None:
-                    if len(keys) >= _MAX_KEYS:
-                        keys.clear()
-                    key = keys[draw] = self.prefix.fold(*draw)
-                key = key.fold(*numbers)
-            else:
-                key = self.prefix.fold(*draw, *numbers)
-            drawn.append(key)
+        keys = [self._key((current.domain, view, call), numbers) for view in views]
         if current.strata and not self.shared:
-            drawn = self._stratified(drawn, call, numbers)
-        sources = [Source(key, step, device, v) for key, v in zip(drawn, views, strict=True)]
-        return tuple(sources * len(current.views) if self.shared else sources)
+            keys = self._stratified(keys, call, numbers)
+        if len(views) == 1:
+            return (Source(keys[0], step, device, views[0]),) * len(current.views)
+        return tuple([Source(k, step, device, v) for k, v in zip(keys, views, strict=True)])
+
+    def _key(self, draw: tuple[int, int, int], numbers: tuple[int, ...]) -> Key:
+        """The site's key for a draw (domain, view and call) of a step, and perhaps of a forward.
+
+        From pass to pass the last number alone grows. A pass with a step of its own does not
+        follow the last, and its key is folded by itself.
+        """
+        if draw[2] >= _CALLS_IN_SERIES or self.noise.current.step is not None:
+            return self.prefix.fold(*draw, *numbers)
+        before = numbers[:-1]
+        last = self._series.get(draw)
+        if last is None or last[0] != before:
+            if len(self._series) >= _MAX_SERIES:
+                self._series.clear()
+            last = self._series[draw] = before, KeySeries(self.prefix.fold(*draw, *before))
+        return last[1].key(numbers[-1])
 
     def _stratified(self, keys: list[Key], call: int, numbers: tuple[Word, ...]) -> list[Key]:
         """The keys of this pass's views, each among those of its block that are stratified."""

@@ -46,9 +46,10 @@ def names_of(module: nn.Module, kind: Kind, ndim: int) -> tuple[str, ...]:
     >>> names_of(nn.ReLU(), "output", 4)
     ('batch', '?', '?', '?')
     """
-    output_axes: tuple[str, ...] | None = getattr(module, "output_axes", None)
-    if kind == "output" and output_axes is not None and len(output_axes) == ndim:
-        return output_axes
+    if kind == "output":
+        output_axes = _output_axes(module)
+        if output_axes is not None and len(output_axes) == ndim:
+            return output_axes
     if kind == "attention":
         return ("batch", "head", "time", "time") if ndim == 4 else ("batch", "time", "time")
     if kind == "functional" and ndim == 4:
@@ -62,6 +63,14 @@ def names_of(module: nn.Module, kind: Kind, ndim: int) -> tuple[str, ...]:
     if isinstance(module, _LAST_IS_UNIT) and ndim == 4:
         return ("batch", "height", "width", "unit")
     return _SEQUENCE.get(ndim, ("batch",) + (UNKNOWN,) * (ndim - 1))
+
+
+def _output_axes(module: nn.Module) -> tuple[str, ...] | None:
+    """The attribute `output_axes`, without the exception that modules raise where there is none."""
+    axes = vars(module).get("output_axes")
+    if axes is None and hasattr(type(module), "output_axes"):
+        axes = getattr(module, "output_axes", None)
+    return axes
 
 
 def confirm_names(

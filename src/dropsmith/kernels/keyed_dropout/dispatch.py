@@ -5,15 +5,27 @@ calls: one array for all views, and torch's own backward.
 """
 
 from functools import lru_cache
+from math import isnan
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dropsmith.errors import ViewError
 from dropsmith.kernels.keyed_dropout import chunked, reference, stratified, triton
 from dropsmith.kernels.self_adjoint import LARGEST_MASK
-from dropsmith.rng import MOST_UNITS, Key, Words, check_unit_count, mix_in_place, threshold
+from dropsmith.rng import (
+    MOST_UNITS,
+    Key,
+    Make,
+    Words,
+    check_unit_count,
+    draw_in_place,
+    made_ahead,
+    threshold,
+)
 from dropsmith.transforms import transforms_active
 
 _SELECT = torch.ops.aten.threshold_backward.default
@@ -68,35 +80,49 @@ def drop_small(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
         keys: one key for each view.
         rate: probability of dropping.
     """
-    words = [key.numbers for key in keys]
-    if len(words) == 1:
-        first, second = np.uint32(words[0][0]), np.uint32(words[0][1])
-    else:
-        first, second = np.array(words, np.uint32).T[:, :, None]
-    word = np.bitwise_xor(_numbers()[: x.numel() // len(keys)], first)
-    spare = np.empty_like(word)
-    mix_in_place(word, spare)
-    np.add(word, second, word)
-    mix_in_place(word, spare)
-    keep, scale = np.greater_equal(word, _limit(rate)).reshape(x.shape), 1 / (1 - rate)
     number = _NUMPY.get(x.dtype)
-    # The mask of half precision holds ones: 1 / (1 - rate) rounded to a half errs by up to 0.4 %.
-    mask = torch.from_numpy(keep if number is None else np.multiply(keep, number(scale)))
+    mask = torch.from_numpy(_mask(keys, x.numel() // len(keys), _maker(rate, number)))
+    mask = mask.view(x.shape)
     if number is None:
         mask = mask.to(x.dtype)
     if not x.is_contiguous():
         mask = torch.empty_like(x, dtype=mask.dtype).copy_(mask)
     # torch's function for the gradient of a threshold: its first argument where the mask is above
     # zero, else zero, infinities included, with derivatives of every order.
-    return _SELECT(x, mask, 0) * scale if number is None else _SELECT(x * mask, mask, 0)
+    if number is None:
+        return _SELECT(x, mask, 0) * (1 / (1 - rate))
+    product = x * mask
+    # An infinite element times zero is NaN, which shows in the sum; a select in every forward and
+    # backward would cost more.
+    return _SELECT(product, mask, 0) if isnan(product.detach().sum()) else product
+
+
+def _mask(keys: tuple[Key, ...], count: int, make: Make) -> NDArray[Any]:
+    """The masks of some keys for `count` elements each, one behind the other."""
+    masks: list[NDArray[Any]] = []
+    for key in keys:
+        mask = made_ahead(key, count, make)
+        if mask is None:
+            words = _numbers()[:count].copy()
+            draw_in_place(words, np.empty_like(words), *key.numbers)
+            mask = make(words)
+        masks.append(mask)
+    return masks[0] if len(masks) == 1 else np.concatenate(masks)
+
+
+@lru_cache(maxsize=64)
+def _maker(rate: float, number: type[np.floating[Any]] | None) -> Make:
+    """What makes a mask of random words: of the numbers 0 and 1 / (1 - rate), or of booleans.
+
+    The mask of half precision cannot hold 1 / (1 - rate), which would err by up to 0.4 %.
+    """
+    limit = np.uint32(2 * int(threshold(rate)))
+    if number is None:
+        return lambda words: np.greater_equal(words, limit)
+    scale = number(1 / (1 - rate))
+    return lambda words: np.multiply(np.greater_equal(words, limit), scale)
 
 
 @lru_cache(maxsize=1)
 def _numbers() -> Words:
     return np.arange(LARGEST_MASK // 2, dtype=np.uint32)
-
-
-@lru_cache(maxsize=64)
-def _limit(rate: float) -> np.uint32:
-    """The 32-bit number below which an element is dropped with chance `rate`."""
-    return np.uint32(2 * int(threshold(rate)))

@@ -1,0 +1,116 @@
+"""The keys of numbers that follow one another, and what is made of their bits, several at a time.
+
+A site draws once a step, by a key that differs from the last in the number of the step alone. On
+small tensors the calls of Python and NumPy that fold a key and mix its bits cost more than the
+arithmetic, and one call does it for many steps as well.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dropsmith.keys import Key, Make, Words, draw_in_place, fold_in_place
+
+LENGTH = 16
+"""Keys that are made at once."""
+
+MOST_WORDS = 1 << 16
+"""Random words that are drawn ahead for a series, at most."""
+
+_END = 1 << 32
+
+
+class KeySeries:
+    """What `base.fold(number)` is for each number of 32 bits; the same keys, for less.
+
+    >>> base = Key.of(7)
+    >>> KeySeries(base).key(3) == base.fold(3)
+    True
+
+    Args:
+        base: the key into which the numbers are folded. Its bits are integers, and it has no
+            strata.
+    """
+
+    def __init__(self, base: Key) -> None:
+        self.base = base
+        self._start = 0
+        self._bits: list[tuple[int, int]] = []
+        self._rows: NDArray[Any] | None = None
+        self._rows_start = 0
+        self._last: tuple[int, int, Make | None] = (-2, 0, None)
+
+    def key(self, number: int) -> Key:
+        """`base.fold(number)`, which knows this series."""
+        place = number - self._start
+        if not 0 <= place < len(self._bits):
+            if not 0 <= number <= _END - LENGTH:
+                return self.base.fold(number)
+            first, second = self._fold(number, LENGTH)
+            self._bits = list(zip(first.tolist(), second.tolist(), strict=True))
+            self._start, place = number, 0
+        return Key(*self._bits[place], None, (self, number))
+
+    def ahead(self, number: int, count: int, make: Make) -> NDArray[Any] | None:
+        """What is made of the words that the key of a number draws at the indices from 0.
+
+        Rows are made ahead where a series is asked for the same of one number after the other,
+        and where they are few enough to hold.
+
+        Args:
+            number: as for `key`.
+            count: how many words.
+            make: the same function, not an equal one, from one number to the next.
+
+        Returns:
+            `[count]`, not to be written to; None where nothing was made ahead.
+        """
+        last, self._last = self._last, (number, count, make)
+        follows = last[0] == number - 1 and last[1] == count and last[2] is make
+        place = number - self._rows_start
+        if not follows or self._rows is None or place >= len(self._rows):
+            self._rows, self._rows_start, place = None, number, 0
+            length = min(LENGTH, MOST_WORDS // max(count, 1), _END - number)
+            if not follows or length < 2:
+                return None
+            self._rows = make(self._draw(number, length, count))
+        return self._rows[place]
+
+    def _draw(self, start: int, length: int, count: int) -> Words:
+        """The words of some numbers from `start` on, one row for each."""
+        first, second = (part[:, None] for part in self._fold(start, length))
+        words = np.repeat(_indices()[None, :count], length, 0)
+        draw_in_place(words, np.empty_like(words), first, second)
+        return words
+
+    def _fold(self, start: int, length: int) -> tuple[Words, Words]:
+        """The bits of the keys of some numbers from `start` on."""
+        numbers = np.arange(start, start + length, dtype=np.uint32)
+        return fold_in_place(*self.base.numbers, numbers)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return KeySeries, (self.base,)
+
+
+@lru_cache(maxsize=1)
+def _indices() -> Words:
+    return np.arange(MOST_WORDS, dtype=np.uint32)
+
+
+def made_ahead(key: Key, count: int, make: Make) -> NDArray[Any] | None:
+    """What is made of the words of a key, where its series makes it ahead; else None.
+
+    Args:
+        key: any key.
+        count: how many words there are, at the indices from 0.
+        make: see `KeySeries.ahead`.
+
+    Returns:
+        `[count]`, not to be written to.
+    """
+    if key.series is None or key.strata is not None:
+        return None
+    series, number = key.series
+    return series.ahead(number, count, make)
