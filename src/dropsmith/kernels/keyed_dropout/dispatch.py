@@ -36,10 +36,12 @@ _TYPES = (*_NUMPY, torch.float16, torch.bfloat16)
 def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float | Tensor) -> Tensor:
     """Drop each element with chance `rate` and scale the rest by 1 / (1 - rate).
 
-    A dropped element becomes zero even if it was infinite. The result has the memory format that
-    torch's own dropout would give it. Only the keys are kept for backward, or the mask if `x` has
-    64 KiB or less on a CPU. In a compiled graph and under `torch.func` the reference runs, which
-    compilers fuse and transforms support.
+    A dropped element becomes zero even if it was infinite. So does its gradient, but for small CPU
+    tensors of float32 and float64: there an infinite gradient becomes NaN, as in torch's dropout.
+
+    The result has the memory format that torch's own dropout would give it. Only the keys are kept
+    for backward, or the mask if `x` has 64 KiB or less on a CPU. In a compiled graph and under
+    `torch.func` the reference runs, which compilers fuse and transforms support.
 
     Args:
         x: any floating tensor; dimension 0 holds `len(keys)` views of equal length, in order.
