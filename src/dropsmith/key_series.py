@@ -5,15 +5,15 @@ small tensors the calls of Python and NumPy that fold a key and mix its bits cos
 arithmetic, and one call does it for many steps as well.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dropsmith.keys import Key, Make, Words, draw_in_place, fold_in_place
 
-LENGTH = 16
+LENGTH = 64
 """Keys that are made at once."""
 
 MOST_WORDS = 1 << 16
@@ -38,7 +38,7 @@ class KeySeries:
         self.base = base
         self._start = 0
         self._bits: list[tuple[int, int]] = []
-        self._rows: NDArray[Any] | None = None
+        self._rows: Sequence[Any] = ()
         self._rows_start = 0
         self._last: tuple[int, int, Make | None] = (-2, 0, None)
 
@@ -53,7 +53,7 @@ class KeySeries:
             self._start, place = number, 0
         return Key(*self._bits[place], None, (self, number))
 
-    def ahead(self, number: int, count: int, make: Make) -> NDArray[Any] | None:
+    def ahead(self, number: int, count: int, make: Make) -> Any | None:
         """What is made of the words that the key of a number draws at the indices from 0.
 
         Rows are made ahead where a series is asked for the same of one number after the other,
@@ -65,13 +65,13 @@ class KeySeries:
             make: the same function, not an equal one, from one number to the next.
 
         Returns:
-            `[count]`, not to be written to; None where nothing was made ahead.
+            A row of what `make` returns, not to be written to; None where nothing was made ahead.
         """
         last, self._last = self._last, (number, count, make)
         follows = last[0] == number - 1 and last[1] == count and last[2] is make
         place = number - self._rows_start
-        if not follows or self._rows is None or place >= len(self._rows):
-            self._rows, self._rows_start, place = None, number, 0
+        if not follows or place >= len(self._rows):
+            self._rows, self._rows_start, place = (), number, 0
             length = min(LENGTH, MOST_WORDS // max(count, 1), _END - number)
             if not follows or length < 2:
                 return None
@@ -99,7 +99,7 @@ def _indices() -> Words:
     return np.arange(MOST_WORDS, dtype=np.uint32)
 
 
-def made_ahead(key: Key, count: int, make: Make) -> NDArray[Any] | None:
+def made_ahead(key: Key, count: int, make: Make) -> Any | None:
     """What is made of the words of a key, where its series makes it ahead; else None.
 
     Args:
@@ -108,7 +108,7 @@ def made_ahead(key: Key, count: int, make: Make) -> NDArray[Any] | None:
         make: see `KeySeries.ahead`.
 
     Returns:
-        `[count]`, not to be written to.
+        A row of what `make` returns, not to be written to.
     """
     if key.series is None or key.strata is not None:
         return None

@@ -10,7 +10,7 @@ permutations of one another: they would all drop exactly the same number of unit
 """
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Protocol
@@ -37,8 +37,8 @@ _ONCE, _TWICE = np.uint32(_FIRST), np.uint32(_SECOND)
 
 Word = int | Tensor
 Words = NDArray[np.uint32]
-Make = Callable[[Words], NDArray[Any]]
-"""What is made of random words, elementwise; may write to them."""
+Make = Callable[[Words], Sequence[Any]]
+"""What is made of each row of random words, `[rows, words]`; may write to them."""
 
 
 def _signed(word: int) -> int:
@@ -101,7 +101,7 @@ class Strata:
 class Series(Protocol):
     """What makes the keys of numbers that follow one another; see `dropsmith.key_series`."""
 
-    def ahead(self, number: int, count: int, make: Make, /) -> NDArray[Any] | None:
+    def ahead(self, number: int, count: int, make: Make, /) -> Any | None:
         """What is made of the words that the key of a number draws, where that is held; or None."""
         ...
 

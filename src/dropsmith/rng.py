@@ -188,8 +188,8 @@ def _independent(key: Key, count: int) -> Words:
     return out
 
 
-def _words_alone(words: Words) -> Words:
-    return words
+def _words_alone(words: Words) -> Sequence[Words]:
+    return list(words)
 
 
 def _stratified(key: Key, count: int) -> Words:

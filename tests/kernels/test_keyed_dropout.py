@@ -167,8 +167,8 @@ def test_a_dropped_element_is_zero_whatever_it_was(value, dtype):
 def test_masks_made_ahead_drop_what_each_key_drops_by_itself(shape, views, dtype):
     series = [KeySeries(key) for key in KEYS[:views]]
     x, incoming = seeded(*shape, dtype=dtype).requires_grad_(), seeded(*shape, dtype=dtype).flip(0)
-    for number in (*range(40), 7, 8, 9):
-        rate = 0.25 if number < 20 else 0.5
+    for number in (*range(80), 7, 8, 9):
+        rate = 0.25 if number < 70 else 0.5
         made = x.transpose(0, 1) if number in (5, 6) and views == 1 else x
         out = keyed_dropout(made, tuple(s.key(number) for s in series), rate)
         slow = reference.keyed_dropout(made, tuple(k.fold(number) for k in KEYS[:views]), rate)
@@ -182,12 +182,23 @@ def test_masks_made_ahead_drop_what_each_key_drops_by_itself(shape, views, dtype
 
 def test_masks_made_ahead_hold_until_the_backward_of_each_step():
     series, x = KeySeries(KEY), seeded(4, 9).requires_grad_()
-    outputs = [keyed_dropout(x, (series.key(number),), 0.5) for number in range(50)]
+    outputs = [keyed_dropout(x, (series.key(number),), 0.5) for number in range(150)]
     for number, out in enumerate(outputs):
         (grad,) = torch.autograd.grad(out.sum(), x)
         assert torch.equal(
             grad, reference.keyed_dropout(torch.ones(4, 9), (KEY.fold(number),), 0.5)
         )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_masks_made_ahead_under_inference_mode_serve_a_later_backward(dtype):
+    series, x = KeySeries(KEY), seeded(4, 9, dtype=dtype).requires_grad_()
+    with torch.inference_mode():
+        for number in range(3):
+            keyed_dropout(x.detach(), (series.key(number),), 0.5)
+    (grad,) = torch.autograd.grad(keyed_dropout(x, (series.key(3),), 0.5).sum(), x)
+    ones = torch.ones(4, 9, dtype=dtype)
+    assert torch.equal(grad, reference.keyed_dropout(ones, (KEY.fold(3),), 0.5))
 
 
 @pytest.mark.parametrize("value", [float("inf"), -float("inf"), float("nan")])

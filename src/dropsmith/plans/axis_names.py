@@ -1,5 +1,7 @@
 """Names of the dimensions of a module's tensor, from the module's type and a test run."""
 
+from functools import lru_cache
+
 from torch import nn
 
 from dropsmith.axes import UNKNOWN
@@ -35,6 +37,10 @@ _SEQUENCE = {
 }
 
 
+_SEQUENCE_MODULES = (nn.RNNBase, nn.MultiheadAttention)
+"""Modules of sequences that say by `batch_first` where the rows lie."""
+
+
 _LAST_IS_UNIT = (nn.Linear, nn.LayerNorm, nn.Embedding)
 
 
@@ -50,17 +56,22 @@ def names_of(module: nn.Module, kind: Kind, ndim: int) -> tuple[str, ...]:
         output_axes = _output_axes(module)
         if output_axes is not None and len(output_axes) == ndim:
             return output_axes
+    return _names_of_type(type(module), kind, ndim, vars(module).get("batch_first", True))
+
+
+@lru_cache(maxsize=1024)
+def _names_of_type(
+    module: type[nn.Module], kind: Kind, ndim: int, batch_first: bool
+) -> tuple[str, ...]:
     if kind == "attention":
         return ("batch", "head", "time", "time") if ndim == 4 else ("batch", "time", "time")
     if kind == "functional" and ndim == 4:
         return ("batch", UNKNOWN, UNKNOWN, UNKNOWN)
-    if isinstance(module, _IMAGE) and ndim in _SPATIAL:
+    if issubclass(module, _IMAGE) and ndim in _SPATIAL:
         return _SPATIAL[ndim]
-    if isinstance(module, nn.RNNBase) and ndim == 3 and not module.batch_first:
+    if issubclass(module, _SEQUENCE_MODULES) and ndim == 3 and not batch_first:
         return ("time", "batch", "unit")
-    if isinstance(module, nn.MultiheadAttention) and ndim == 3 and not module.batch_first:
-        return ("time", "batch", "unit")
-    if isinstance(module, _LAST_IS_UNIT) and ndim == 4:
+    if issubclass(module, _LAST_IS_UNIT) and ndim == 4:
         return ("batch", "height", "width", "unit")
     return _SEQUENCE.get(ndim, ("batch",) + (UNKNOWN,) * (ndim - 1))
 

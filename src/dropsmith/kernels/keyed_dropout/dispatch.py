@@ -4,13 +4,12 @@ A Python call costs more than the arithmetic of a few thousand elements, so smal
 calls: one array for all views, and torch's own backward.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import isnan
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dropsmith.errors import ViewError
@@ -82,16 +81,12 @@ def drop_small(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
         keys: one key for each view.
         rate: probability of dropping.
     """
-    number = _NUMPY.get(x.dtype)
-    mask = torch.from_numpy(_mask(keys, x.numel() // len(keys), _maker(rate, number)))
-    mask = mask.view(x.shape)
-    if number is None:
-        mask = mask.to(x.dtype)
+    mask = _mask(keys, x.shape, x.dtype, rate)
     if not x.is_contiguous():
         mask = torch.empty_like(x, dtype=mask.dtype).copy_(mask)
     # torch's function for the gradient of a threshold: its first argument where the mask is above
     # zero, else zero, infinities included, with derivatives of every order.
-    if number is None:
+    if x.dtype not in _NUMPY:
         return _SELECT(x, mask, 0) * (1 / (1 - rate))
     product = x * mask
     # An infinite element times zero is NaN, which shows in the sum; a select in every forward and
@@ -99,30 +94,39 @@ def drop_small(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
     return _SELECT(product, mask, 0) if isnan(product.detach().sum()) else product
 
 
-def _mask(keys: tuple[Key, ...], count: int, make: Make) -> NDArray[Any]:
-    """The masks of some keys for `count` elements each, one behind the other."""
-    masks: list[NDArray[Any]] = []
+def _mask(keys: tuple[Key, ...], shape: torch.Size, dtype: torch.dtype, rate: float) -> Tensor:
+    """The masks of some keys, one behind the other; what is kept has 1 / (1 - rate) there.
+
+    In half precision it has 1, for a half would round 1 / (1 - rate) by up to 0.4 %.
+    """
+    if len(keys) > 1:
+        shape = torch.Size((shape[0] // len(keys), *shape[1:]))
+    make, count = _maker(shape, dtype, rate), shape.numel()
+    masks: list[Tensor] = []
     for key in keys:
         mask = made_ahead(key, count, make)
         if mask is None:
-            words = _numbers()[:count].copy()
+            words = _numbers()[None, :count].copy()
             draw_in_place(words, np.empty_like(words), *key.numbers)
-            mask = make(words)
+            (mask,) = make(words)
         masks.append(mask)
-    return masks[0] if len(masks) == 1 else np.concatenate(masks)
+    return masks[0] if len(masks) == 1 else torch.cat(masks)
 
 
-@lru_cache(maxsize=64)
-def _maker(rate: float, number: type[np.floating[Any]] | None) -> Make:
-    """What makes a mask of random words: of the numbers 0 and 1 / (1 - rate), or of booleans.
+@lru_cache(maxsize=256)
+def _maker(shape: torch.Size, dtype: torch.dtype, rate: float) -> Make:
+    """What makes masks of one view of rows of random words."""
+    limit, number = np.uint32(2 * int(threshold(rate))), _NUMPY.get(dtype)
 
-    The mask of half precision cannot hold 1 / (1 - rate), which would err by up to 0.4 %.
-    """
-    limit = np.uint32(2 * int(threshold(rate)))
-    if number is None:
-        return lambda words: np.greater_equal(words, limit)
-    scale = number(1 / (1 - rate))
-    return lambda words: np.multiply(np.greater_equal(words, limit), scale)
+    def make(words: Words) -> Sequence[Tensor]:
+        mask = np.greater_equal(words, limit)
+        if number is not None:
+            mask = np.multiply(mask, number(1 / (1 - rate)), dtype=number)
+        # A later step may save for backward what is made under inference mode.
+        with torch.inference_mode(False):
+            return torch.from_numpy(mask).to(dtype).view(len(words), *shape).unbind()
+
+    return make
 
 
 @lru_cache(maxsize=1)
