@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2s
 from threading import get_ident
 
@@ -24,7 +25,7 @@ _MAX_SERIES = 4096
 """Series that a site keeps, at most: a module in a loop over a long text has one for each call."""
 
 _CALLS_IN_SERIES = 16
-"""Calls of a pass whose keys are made ahead; of a loop over a long text, only the first."""
+"""Calls of a pass whose keys are made ahead; of a loop over a long text, only the first ones."""
 
 
 @dataclass(eq=False)
@@ -110,9 +111,14 @@ class SiteNoise:
         step, forward = self.noise.clock.numbers_of(current)
         numbers = (step, forward) if forward else (step,)
         views = (0,) if self.shared else current.views
-        keys = [self._key((current.domain, view, call), numbers) for view in views]
-        if current.strata and not self.shared:
-            keys = self._stratified(keys, call, numbers)
+        strata = 0 if self.shared else current.strata
+        if current.step is None:
+            keys: Sequence[Key] = [self._key((current.domain, v, call), numbers) for v in views]
+            if strata:
+                keys = _stratified(self.prefix, keys, current.domain, views, call, numbers, strata)
+        else:
+            # A pass that names its step, as a prediction does, often draws what it drew before.
+            keys = _keys_again(self.prefix, current.domain, views, call, numbers, strata)
         if len(views) == 1:
             return (Source(keys[0], step, device, views[0]),) * len(current.views)
         return tuple([Source(k, step, device, v) for k, v in zip(keys, views, strict=True)])
@@ -120,10 +126,9 @@ class SiteNoise:
     def _key(self, draw: tuple[int, int, int], numbers: tuple[int, ...]) -> Key:
         """The site's key for a draw (domain, view and call) of a step, and perhaps of a forward.
 
-        From pass to pass the last number alone grows. A pass with a step of its own does not
-        follow the last, and its key is folded by itself.
+        From pass to pass the last number alone grows.
         """
-        if draw[2] >= _CALLS_IN_SERIES or self.noise.current.step is not None:
+        if draw[2] >= _CALLS_IN_SERIES:
             return self.prefix.fold(*draw, *numbers)
         before = numbers[:-1]
         last = self._series.get(draw)
@@ -132,18 +137,6 @@ class SiteNoise:
                 self._series.clear()
             last = self._series[draw] = before, KeySeries(self.prefix.fold(*draw, *before))
         return last[1].key(numbers[-1])
-
-    def _stratified(self, keys: list[Key], call: int, numbers: tuple[Word, ...]) -> list[Key]:
-        """The keys of this pass's views, each among those of its block that are stratified."""
-        current, count = self.noise.current, self.noise.current.strata
-        orders = {
-            block: self.prefix.fold(current.domain, ORDER, call, *numbers, block)
-            for block in {view // count for view in current.views}
-        }
-        return [
-            Key(key.first, key.second, Strata(orders[view // count], view % count, count))
-            for key, view in zip(keys, current.views, strict=True)
-        ]
 
     def _count_call(self) -> int:
         """Count a call of the site, and return its number within the pass."""
@@ -187,7 +180,8 @@ class SiteNoise:
         views = (0,) * len(current.views) if self.shared else current.views
         keys = [self.prefix.fold(current.domain, view, call, *last) for view in views]
         if current.strata and not self.shared:
-            keys = self._stratified(keys, call, last)
+            strata = current.strata
+            keys = _stratified(self.prefix, keys, current.domain, views, call, last, strata)
         return tuple(Source(key, step, device, v) for key, v in zip(keys, views, strict=True))
 
     def weight(self, weight: Tensor) -> Tensor:
@@ -249,3 +243,39 @@ class SiteNoise:
                 f"  {first} needs {want}\n  {site} needs {sizes}\n"
                 "  write a rule for each size, or leave mask= and calls= out"
             )
+
+
+@lru_cache(maxsize=64)
+def _keys_again(
+    prefix: Key,
+    domain: int,
+    views: tuple[int, ...],
+    call: int,
+    numbers: tuple[int, ...],
+    strata: int,
+) -> Sequence[Key]:
+    """The keys of the views of a pass that names its step; see `SiteNoise.sources`."""
+    keys = [prefix.fold(domain, view, call, *numbers) for view in views]
+    if not strata:
+        return keys
+    return _stratified(prefix, keys, domain, views, call, numbers, strata)
+
+
+def _stratified(
+    prefix: Key,
+    keys: Sequence[Key],
+    domain: int,
+    views: tuple[int, ...],
+    call: int,
+    numbers: tuple[Word, ...],
+    count: int,
+) -> list[Key]:
+    """The keys of views, each among those of its block of `count` that are stratified."""
+    orders = {
+        block: prefix.fold(domain, ORDER, call, *numbers, block)
+        for block in {view // count for view in views}
+    }
+    return [
+        Key(key.first, key.second, Strata(orders[view // count], view % count, count))
+        for key, view in zip(keys, views, strict=True)
+    ]
