@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+import torch
 from torch import nn
 
 from dropsmith.axes import UNKNOWN
@@ -56,10 +57,11 @@ def names_of(module: nn.Module, kind: Kind, ndim: int) -> tuple[str, ...]:
         output_axes = _output_axes(module)
         if output_axes is not None and len(output_axes) == ndim:
             return output_axes
-    return _names_of_type(type(module), kind, ndim, vars(module).get("batch_first", True))
+    # A compiler traces what a cache holds, and warns of the cache.
+    names = _names_of_type if torch.compiler.is_compiling() else _names_of_known_type
+    return names(type(module), kind, ndim, vars(module).get("batch_first", True))
 
 
-@lru_cache(maxsize=1024)
 def _names_of_type(
     module: type[nn.Module], kind: Kind, ndim: int, batch_first: bool
 ) -> tuple[str, ...]:
@@ -74,6 +76,9 @@ def _names_of_type(
     if issubclass(module, _LAST_IS_UNIT) and ndim == 4:
         return ("batch", "height", "width", "unit")
     return _SEQUENCE.get(ndim, ("batch",) + (UNKNOWN,) * (ndim - 1))
+
+
+_names_of_known_type = lru_cache(maxsize=1024)(_names_of_type)
 
 
 def _output_axes(module: nn.Module) -> tuple[str, ...] | None:
