@@ -22,7 +22,6 @@ from benchmarks._measure import Call
 from dropsmith.objectives import Objective, RDrop, TaskLoss
 from dropsmith.passes import views
 from dropsmith.tasks import Part, Task, find_task, group_by_length, with_model
-from dropsmith.train import precision_note
 
 ROWS, STEPS, RATE, SEED = 16, 5, 0.1, 0
 
@@ -38,7 +37,7 @@ def comparison(name: str, task: str, objective: Callable[[], Objective], place: 
             "any lengths": steps(tuned, data.train, objective(), device, place),
             "by length": steps(tuned, grouped, objective(), device, place),
         }
-        if precision_note("bf16") is None:
+        if torch.ops.mkldnn._is_mkldnn_bf16_supported():
             made["by length, bf16"] = steps(tuned, grouped, objective(), device, place, bf16=True)
         return made
 

@@ -8,9 +8,9 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+import torch
 
 from compare.workers import pretend, spread_here
 from dropsmith.cli import main
@@ -159,14 +159,16 @@ def test_batches_by_length_reach_the_runs(made, run, command, tmp_path):
     assert (code, "batches is random or length, got 'size'" in err) == (2, True)
 
 
-@pytest.mark.parametrize("has_instructions", [True, False])
-def test_a_processor_without_bf16_says_so_in_a_line(made, run, monkeypatch, has_instructions):
-    support = SimpleNamespace(_is_mkldnn_bf16_supported=lambda: has_instructions)
-    monkeypatch.setattr("torch.ops.mkldnn", support)
+@pytest.mark.parametrize(("seconds", "is_slow"), [(2.5, True), (0.5, False)])
+def test_a_processor_that_is_slow_in_bf16_says_so_in_a_line(
+    made, run, monkeypatch, seconds, is_slow
+):
+    times = {torch.bfloat16: seconds, torch.float32: 1.0}
+    monkeypatch.setattr("dropsmith.train.environment._product_seconds", times.__getitem__)
     monkeypatch.setattr("torch.accelerator.is_available", lambda: False)
-    for precision, lines in (("bf16", not has_instructions), ("no", 0)):
+    for precision, lines in (("bf16", is_slow), ("no", False)):
         _, _, err = run(f"train digits --with dropout --precision {precision}")
-        assert err.count("no instructions for bf16") == lines
+        assert err.count("takes 2.5 times as long in bf16 as in float32") == lines
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "nan"])
