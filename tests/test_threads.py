@@ -351,6 +351,48 @@ def test_a_child_that_was_forked_during_a_turn_has_its_own():
     assert status == (child, 0)
 
 
+LOOKING = {
+    "predict": lambda model, x: ds.predict(model, x, samples=2),
+    "audit": ds.audit,
+    "sites": ds.sites,
+    "install": lambda model, x: ds.Plan(ds.rule("1", ds.Bernoulli(rate=0.4))).install(model, x),
+    "views": lambda model, x: ds.views(model, x),
+}
+
+
+@pytest.mark.parametrize("name", LOOKING)
+def test_training_a_model_at_which_another_thread_looks_is_refused(half_way, name):
+    model, wait = half_way
+    x = torch.randn(4, 6)
+    before = state_of(model)[:2]
+    first, second = while_it_runs(
+        model, wait, lambda: LOOKING[name](model, x), lambda: model(x).sum().backward()
+    )
+    assert first is None
+    assert isinstance(second, NoiseError)
+    assert "give each thread a copy" in str(second)
+    if name != "install":
+        assert state_of(model)[:2] == before
+    model(x)  # and afterwards it trains as before
+
+
+@pytest.mark.parametrize("name", LOOKING)
+def test_evaluating_such_a_model_is_as_alone_or_is_refused(half_way, name):
+    model, wait = half_way
+    model.eval()
+    x, outputs = torch.randn(4, 6), []
+
+    def evaluate():
+        wait.go_on.set()
+        outputs.append(model(x))
+
+    first, second = while_it_runs(model, wait, lambda: LOOKING[name](model, x), evaluate)
+    assert first is None
+    assert second is None or isinstance(second, NoiseError)
+    for output in outputs:
+        torch.testing.assert_close(output, model(x))
+
+
 def test_forwards_in_eval_mode_may_overlap(half_way):
     model, wait = half_way
     ds.Plan(ds.rule("1", ds.Bernoulli(rate=0.4))).install(model)

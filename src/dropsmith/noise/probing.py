@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 from dropsmith.noise.clock import CALL, STEP
 from dropsmith.noise.lookup import all_noise
 from dropsmith.noise.random_states import RandomStates
+from dropsmith.noise.turns import only_this_thread
 
 
 @contextmanager
@@ -19,13 +20,15 @@ def state_unchanged(model: nn.Module) -> Iterator[None]:
     """Put modes, buffers, random generators and the clock of our noise back as they were.
 
     The generators are those of torch on every device, of NumPy and of Python. A buffer that a
-    module has given a new tensor has its own again.
+    module has given a new tensor has its own again. Meanwhile
+    other threads may call the model only where it evaluates.
     """
     modes = {module: module.training for module in model.modules()}
     buffers = [buffer for module in model.modules() for buffer in _buffers_of(module)]
     states = RandomStates.now()
     try:
         with ExitStack() as stack:
+            stack.enter_context(only_this_thread(model, modes))
             for noise in all_noise(model):
                 stack.enter_context(noise.probing())
             yield

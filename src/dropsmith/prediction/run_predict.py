@@ -92,8 +92,8 @@ def predict(
     Every mask is a function of `seed` and the sample's number, so the same call predicts the same,
     and the model is afterwards as it was. Wrapped and compiled models are run bare and eagerly.
     Threads may predict with one model, and take turns. A forward that another thread makes of it
-    meanwhile, without `predict`, is refused where the two are seen to meet, and may go unseen:
-    give that thread a copy of the model.
+    meanwhile, without `predict`, is as alone, or is refused where it meets a pass or the model
+    was in train mode. One in train mode that began before may go unseen.
 
     The masks of the samples are stratified where masks are drawn by key: each is by itself what it
     is without, and together they cover each unit's distribution evenly (a Latin hypercube; McKay,
