@@ -66,8 +66,8 @@ class Sampler:
 
     def parts(self, output: Any) -> Parts:
         """The scores of all outputs in what the model returned."""
-        parts = (part for head in self.heads for part in head.parts(output))
-        return tuple(part.detach() for part in parts)
+        parts = [part for head in self.heads for part in head.parts(output)]
+        return tuple([part.detach() if part.requires_grad else part for part in parts])
 
     def remembered(self, name: tuple[Any, ...], find: Callable[[], Any]) -> Any:
         """What trying the model has shown of these outputs under a name; found where it is new."""
