@@ -16,6 +16,7 @@ from dropsmith.compare import (
     Verdict,
     correct_family,
     difference,
+    is_method,
     sampled,
     verdict,
 )
@@ -80,6 +81,13 @@ def _differences(claim: Claim, known: dict[str, Comparison]) -> dict[Evidence, D
 def _difference(evidence: Evidence, comparison: Comparison) -> Difference | None:
     row = comparison.row(evidence.method)
     reference = comparison.row(evidence.reference)
+    for name in (evidence.method, evidence.reference):
+        if name != ONE_PASS and comparison.row(name) is None and not is_method(name):
+            there = ", ".join(row.method for row in comparison.rows)
+            raise ValueError(
+                f"a claim names {name!r}, which is no method and not in results/{evidence.folder}: "
+                f"{there}"
+            )
     if row is None:
         return None
     if evidence.reference == ONE_PASS:

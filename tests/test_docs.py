@@ -228,6 +228,12 @@ def test_a_claim_is_contradicted_by_the_same_difference_the_other_way_round(clai
     assert "shows the opposite" in claims(against("r-drop", method="dropout"))
 
 
+@pytest.mark.parametrize("wrong", [{"method": "r-drpo"}, {"reference": "dropuot"}])
+def test_a_claim_that_names_no_method_is_an_error_with_those_that_were_run(claims, wrong):
+    with pytest.raises(ValueError, match=f"names '{next(iter(wrong.values()))}'.*: .*r-drop"):
+        claims(against("dropout") | wrong)
+
+
 def test_what_was_not_run_is_said_to_be_untested(claims):
     assert "Not tested here." in claims(against("dropout", folder="other"))
     assert "Not tested here." in claims(against("dropout", method="lr-drop"))

@@ -264,6 +264,12 @@ def test_a_share_without_a_step_or_out_of_range_is_refused():
             LRDrop(attention_fraction=fraction)  # pyright: ignore
 
 
+def test_a_share_of_a_part_that_is_left_out_is_refused():
+    with pytest.raises(ObjectiveError, match=r"attention=0 leaves out\n  give attention"):
+        LRDrop(attention=0, attention_fraction=0.25)
+    assert LRDrop(attention=0).attention_fraction == 1
+
+
 def test_the_share_is_in_json_where_it_is_not_whole():
     assert "attention_fraction" not in LRDrop().to_json()
     assert from_json(LRDrop(attention_fraction=0.25).to_json()) == LRDrop(attention_fraction=0.25)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from dropsmith.batches.packed import is_packed
+from dropsmith.errors import ModelError
 from dropsmith.instances import check_model
 
 
@@ -34,18 +35,35 @@ def arguments(model: nn.Module, batch: Any) -> Arguments:
     """The positional and keyword arguments of a batch.
 
     Raises:
-        ModelError: `model` is not a model.
+        ModelError: `model` is not a model, or its `forward` takes none of the names in a mapping.
     """
     check_model(model)
     if isinstance(batch, Arguments):
         return batch
     if isinstance(batch, Mapping):
         names = argument_names(model)
-        return Arguments((), {k: v for k, v in batch.items() if names is None or k in names})
+        known = {k: v for k, v in batch.items() if names is None or k in names}
+        if batch and not known:
+            _check_needs_nothing(model, batch)
+        return Arguments((), known)
     # A named tuple is one argument only if it is a packed sequence.
     if isinstance(batch, tuple | list) and not is_packed(batch):
         return Arguments(tuple(batch), {})
     return Arguments((batch,), {})
+
+
+def _check_needs_nothing(model: nn.Module, batch: Mapping[Any, Any]) -> None:
+    """Raise `ModelError` where `forward` has arguments without defaults, and a batch has none."""
+    parameters = inspect.signature(model.forward).parameters.values()
+    alone = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in alone]
+    if not needed:
+        return
+    raise ModelError(
+        f"forward of {type(model).__name__} takes {', '.join(map(repr, needed))}, and the batch "
+        f"has none of it: {', '.join(repr(name) for name in batch)}\n"
+        f"  name a tensor as forward does, {{{needed[0]!r}: ...}}, or give it without a name"
+    )
 
 
 def argument_names(model: nn.Module) -> set[str] | None:

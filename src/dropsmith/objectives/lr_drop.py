@@ -124,6 +124,12 @@ class LRDrop(Objective):
         if self.layers is not None:
             make_tuple(self, "layers")
         check_fraction(self, "attention_fraction")
+        if self.attention_fraction < 1 and not self.attention:
+            raise ObjectiveError(
+                f"LRDrop: attention_fraction={self.attention_fraction} is a share of queries, of a "
+                "part that attention=0 leaves out\n"
+                "  give attention a coefficient above 0, or leave attention_fraction out"
+            )
         if not isinstance(self.cross, bool) or not isinstance(self.blocks, str | None):
             raise ObjectiveError(
                 "LRDrop: cross is True or False, and blocks a name or None; "
