@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from dropsmith.compare import METHODS, Design, check, find_method
+from dropsmith.compare.stored_records import unlabelled_hash
 from dropsmith.errors import DataError, TaskError
 from dropsmith.objectives import UDA, FixMatch, PiModel, RDrop, TaskLoss
 from dropsmith.patterns import Bernoulli
@@ -182,6 +183,37 @@ def test_the_second_view_of_augmented_rows_shares_nothing():
         with pytest.raises(TaskError, match="shares no part of the first"):
             find_method(name)
     assert find_method("uda+every-4").views == 2
+
+
+def test_every_seed_has_the_labels_of_the_same_examples():
+    first, second = (part_of(some(UDA(), seed=seed)).tensors() for seed in (0, 1))
+    assert torch.equal(first["image"], second["image"])
+
+
+def test_the_hash_of_examples_of_another_place_is_made_once_until_a_file_changes(
+    tmp_path, monkeypatch
+):
+    table = tmp_path / "texts.csv"
+    table.write_text(TABLE)
+    task = find_task(str(table))
+    reads = []
+    steps = type(task.load().preprocessing)
+    read = steps.read
+
+    def counted(self, place, *args, **kwargs):
+        reads.append(place)
+        return read(self, place, *args, **kwargs)
+
+    monkeypatch.setattr(steps, "read", counted)
+    other = tmp_path / "other.csv"
+    other.write_text("text\n" + "\n".join(f"word{i} and more" for i in range(9)))
+    setups = [of_table(str(table), UDA(), unlabelled=str(other), seed=seed) for seed in range(3)]
+    first, *others = [unlabelled_hash(setup) for setup in setups]
+    assert others == [first, first]
+    assert reads == [other]
+    assert first == task_and_data(setups[0])[1].unlabelled_sha256
+    other.write_text("text\nanother text\n")
+    assert unlabelled_hash(setups[0]) != first
 
 
 class Stop(Exception):

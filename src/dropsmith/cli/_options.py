@@ -108,7 +108,8 @@ Labels = Annotated[
         "--labels",
         min=1,
         help="Use the labels of only this many training examples, about equally many of each "
-        "class. The others are examples without a label, for methods that count them, such as uda.",
+        "class and the same for every seed. The others are examples without a label, for methods "
+        "that count them, such as uda.",
     ),
 ]
 UnlabelledPlace = Annotated[

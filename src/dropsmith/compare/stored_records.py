@@ -7,8 +7,15 @@ from pathlib import Path
 from dropsmith.compare.comparison import FILE, Comparison
 from dropsmith.errors import CheckpointError, DataError
 from dropsmith.record import Record, config_id
-from dropsmith.tasks import DataOptions, find_task, model_hash, with_model
-from dropsmith.train import Setup, code_hash, task_and_data
+from dropsmith.tasks import (
+    DataOptions,
+    cached_by_files,
+    find_task,
+    model_hash,
+    with_model,
+    with_unlabelled,
+)
+from dropsmith.train import Setup, code_hash
 
 CRASH_STATUS, LOST_STATUS = "crashed", "lost"
 """The begins of the statuses of a run that raised an error, and of one that was lost by a fault
@@ -82,8 +89,32 @@ def data_hash(setup: Setup) -> str:
 
 
 def unlabelled_hash(setup: Setup) -> str | None:
-    """The hash of the examples without a label that come from another place; None for none."""
-    return task_and_data(setup)[1].unlabelled_sha256
+    """The hash of the examples without a label that come from another place; None for none.
+
+    They are read once for all setups of one place and one task, and anew where a file has changed.
+    """
+    if setup.unlabelled is None:
+        return None
+    where = None if setup.data is None else Path(setup.data)
+    limit = setup.limit_of_data
+    return _unlabelled_sha256(
+        Path(setup.unlabelled), setup.model, setup.task, where, limit, setup.data_options
+    )
+
+
+@cached_by_files(8)
+def _unlabelled_sha256(
+    place: Path,
+    model: str | None,
+    name: str,
+    where: Path | None,
+    limit: int | None,
+    data_options: DataOptions,
+) -> str | None:
+    task = find_task(name, where, data_options)
+    if model is not None:
+        task = with_model(task, model, task.load(where, limit))
+    return with_unlabelled(task, task.load(where, limit), None, str(place)).unlabelled_sha256
 
 
 def model_sha256(setup: Setup) -> str | None:

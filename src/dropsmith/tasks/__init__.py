@@ -7,6 +7,7 @@ from dropsmith.tasks.catalogue import TASKS, find_task, plain_name
 from dropsmith.tasks.custom_model import CustomModelTask, with_model
 from dropsmith.tasks.data.bounds import USUAL, Bounds
 from dropsmith.tasks.data.data_options import NO_OPTIONS, DataOptions
+from dropsmith.tasks.data.file_cache import cached_by_files
 from dropsmith.tasks.data.length_groups import group_by_length
 from dropsmith.tasks.data.part import Batch, Part, Split
 from dropsmith.tasks.data.partly_labelled import PartlyLabelled
@@ -72,6 +73,7 @@ __all__ = [
     "TextTask",
     "augmentation",
     "build_model",
+    "cached_by_files",
     "call_model_function",
     "class_meters",
     "data_facts",
