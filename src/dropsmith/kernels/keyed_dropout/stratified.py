@@ -4,7 +4,7 @@ Strata alone decide about nearly all elements: random bits of a view are drawn o
 the stratum that the rate cuts.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 from itertools import groupby
 
 import numpy as np
@@ -19,6 +19,8 @@ from dropsmith.strata import Orders, limits
 
 _STRATA_AT_ONCE = 4 * CHUNK
 """Elements of a chunk: a stratum has one byte, a fourth of a word of random bits."""
+_FEW_UNITS = 1 << 14
+"""Units of a view whose orders are held for the next call; of all that are held, some megabytes."""
 
 
 def keyed_dropout(x: Tensor, keys: tuple[Key, ...], rate: float) -> Tensor:
@@ -59,12 +61,21 @@ def keep_masks(keys: tuple[Key, ...], length: int, rate: float) -> NDArray[np.bo
         index = np.arange(start, min(start + CHUNK, length), dtype=np.uint32)
         strata = keys[0].strata
         assert strata is not None
-        orders = Orders.of(strata.order, index, strata.count)
+        if len(index) > _FEW_UNITS:
+            orders = Orders.of(strata.order, index, strata.count)
+        else:
+            orders = _orders(strata.order, start, len(index), strata.count)
         for first in range(0, len(keys), at_once):
             views = slice(first, first + at_once)
             part = out[views, start : start + len(index)]
             _write(part, keys[views], index, orders, int(threshold(rate)))
     return out
+
+
+@lru_cache(maxsize=16)
+def _orders(order: Key, start: int, length: int, count: int) -> Orders:
+    """The orders of some units; the views of a block may come in several calls."""
+    return Orders.of(order, np.arange(start, start + length, dtype=np.uint32), count)
 
 
 def _write(
