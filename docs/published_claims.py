@@ -186,6 +186,14 @@ CLAIMS = (
             ("cola-minilm-updates", CONTROL),
             ("cola-minilm-views", DROPOUT),
             ("cola-minilm-views", CONTROL),
+        )
+        + _runs(
+            "test_accuracy",
+            "r-drop",
+            ("sst2-500-minilm-updates", DROPOUT),
+            ("sst2-500-minilm-updates", CONTROL),
+            ("sst2-500-minilm-views", DROPOUT),
+            ("sst2-500-minilm-views", CONTROL),
         ),
         beyond="BERT-base and RoBERTa-large on all of GLUE: the recipes `cola/bert-base-r-drop` "
         "and its neighbours with `--preset paper`, hours of a GPU each",
@@ -214,6 +222,8 @@ CLAIMS = (
         evidence=(
             *_runs("test_matthews", "lr-drop", ("cola-minilm-updates", "r-drop")),
             *_runs("test_matthews", "lr-drop", ("cola-minilm-views", "r-drop")),
+            *_runs("test_accuracy", "lr-drop", ("sst2-500-minilm-updates", "r-drop")),
+            *_runs("test_accuracy", "lr-drop", ("sst2-500-minilm-views", "r-drop")),
             *_runs("test_matthews", "lr-drop", ("cola", "r-drop")),
             *_runs("test_accuracy", "lr-drop", ("sst2", "r-drop")),
             *_runs("test_bleu", "lr-drop", ("multi30k", "r-drop")),

@@ -7,6 +7,7 @@ from huggingface_hub import ModelCard
 
 import dropsmith as ds
 from dropsmith.run_folder.card import model_card
+from dropsmith.run_folder.description import Column
 
 
 def card_of(run, **change):
@@ -101,3 +102,32 @@ def test_scores_that_are_no_numbers_are_left_out_of_the_front_matter(texts):
     assert "accuracy" in front
     assert "nll" not in front
     assert "mse" not in front
+
+
+def test_a_model_that_writes_texts_is_no_classifier(texts):
+    run, _, _ = texts
+    known = tuple(f"word{number}" for number in range(1200))
+    image = Column(dtype="float32", shape=(3, 8, 8))
+    words = Column(dtype="int64", shape=(5,))
+    scores = {"test_nll": 2.0, "test_bleu": 12.0, "test_bleu4": 3.0, "test_rougel": 20.0}
+    record = replace(run.record, scores=scores)
+    for name, column, tag, sentence in (
+        ("image", image, "image-to-text", "pieces, one for each picture."),
+        ("source", words, "text2text-generation", "pieces, one for each text."),
+    ):
+        inputs = {name: column, "target": words}
+        description = replace(run.description, names=known, inputs=inputs)
+        text = model_card(record, description, run.plan, predicts=False)
+        assert ModelCard(text).data.pipeline_tag == tag
+        assert f"It writes texts of 1,200 known words or {sentence}" in text
+        assert "classes" not in text
+        for metric in ("BLEU", "BLEU-4", "ROUGE-L"):
+            assert f"| {metric} |" in text
+
+
+def test_a_language_model_is_no_classifier(texts):
+    run, _, _ = texts
+    record = replace(run.record, scores={"test_nll": 2.0, "test_perplexity": 7.4})
+    text = card_of(run, record=record)
+    assert ModelCard(text).data.pipeline_tag == "text-generation"
+    assert "It predicts the next of 3 known words." in text

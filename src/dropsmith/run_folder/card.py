@@ -25,7 +25,14 @@ _METRICS = {
     "matthews": "Matthews correlation",
     "pearson": "Pearson correlation",
     "spearman": "Spearman correlation",
+    "bleu": "BLEU",
+    **{f"bleu{order}": f"BLEU-{order}" for order in range(1, 5)},
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougel": "ROUGE-L",
 }
+_TARGET = "target"
+"""The column of the words so far, which a decoder reads."""
 _HUB_NAME = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*")
 _PARTS = {"validation": "validation", "test": "test", "test_mc": "test, mean of samples"}
 _PARTS |= {"test_constant": "test, the same answer for all"}
@@ -59,7 +66,7 @@ def _front_matter(record: Record, description: RunDescription) -> str:
     checkpoint = description.model.get("checkpoint", "")
     data = ModelCardData(
         library_name="transformers" if by_library else "dropsmith",
-        pipeline_tag=_pipeline(description),
+        pipeline_tag=_pipeline(record, description),
         base_model=checkpoint if _is_hub_name(checkpoint) else None,
         tags=["dropsmith", "dropout", plain(description.method)],
         model_name=plain(f"{description.task} {description.method}"),
@@ -72,9 +79,13 @@ def _is_hub_name(checkpoint: str) -> bool:
     return _HUB_NAME.fullmatch(checkpoint) is not None and not Path(checkpoint).exists()
 
 
-def _pipeline(description: RunDescription) -> str | None:
+def _pipeline(record: Record, description: RunDescription) -> str | None:
     wrapper = description.model.get("wrapper")
     columns = description.inputs
+    if _TARGET in columns:
+        return "image-to-text" if "image" in columns else "text2text-generation"
+    if _predicts_words(record):
+        return "text-generation"
     if "features" in columns:
         return f"tabular-{description.kind}" if len(columns) == 1 else None
     if wrapper == "PretrainedClassifier" or "tokens" in columns:
@@ -86,12 +97,17 @@ def _pipeline(description: RunDescription) -> str | None:
     return None
 
 
+def _predicts_words(record: Record) -> bool:
+    """True for a language model, whose classes are words."""
+    return any(name.endswith("_perplexity") for name in record.scores)
+
+
 def _evaluation(record: Record, description: RunDescription) -> list[Any]:
     from huggingface_hub import EvalResult
 
     return [
         EvalResult(
-            task_type=_pipeline(description) or description.kind,
+            task_type=_pipeline(record, description) or description.kind,
             dataset_type=plain(description.task),
             dataset_name=plain(str(record.environment.get("data_source", description.task))),
             dataset_split="test",
@@ -111,15 +127,26 @@ def _opening(record: Record, description: RunDescription) -> str:
         "transformers": lambda: f"`{plain(model['checkpoint'])}`, fine-tuned",
         "function": lambda: f"the model that `{plain(model['function'])}` makes",
     }
-    names = description.names
-    more = f" and {len(names) - 20} more" if names[20:] else ""
-    shown = ", ".join(map(plain, names[:20])) + more
-    outcome = f"It tells {len(names)} classes apart: {shown}." if names else "It predicts a value."
+    outcome = _outcome(record, description)
     task, method = plain(description.task), plain(description.method)
     return (
         f"# {task}: {method}\n\nThis is {kinds[model['source']]()}, trained on `{task}` with the "
         f"method `{method}` by dropsmith {description.dropsmith}. {outcome}"
     )
+
+
+def _outcome(record: Record, description: RunDescription) -> str:
+    """What the model predicts, in a sentence."""
+    names, columns = description.names, description.inputs
+    if _TARGET in columns:
+        source = "picture" if "image" in columns else "text"
+        return f"It writes texts of {len(names):,} known words or pieces, one for each {source}."
+    if _predicts_words(record):
+        return f"It predicts the next of {len(names):,} known words."
+    if not names:
+        return "It predicts a value."
+    more = f" and {len(names) - 20} more" if names[20:] else ""
+    return f"It tells {len(names)} classes apart: {', '.join(map(plain, names[:20]))}{more}."
 
 
 def _use(description: RunDescription, predicts: bool) -> str:

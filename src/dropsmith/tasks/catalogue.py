@@ -12,6 +12,7 @@ from dropsmith.tasks.captions.caption_task import (
     FLICKR8K,
     FLICKR8K_ATTENTION,
 )
+from dropsmith.tasks.captions.own_captions import holds_captions
 from dropsmith.tasks.data.column_roles import InputKind
 from dropsmith.tasks.data.data_options import FLAGS, NO_OPTIONS, OWN_TABLE, DataOptions
 from dropsmith.tasks.data.table_layout import find_layout
@@ -122,8 +123,8 @@ def find_task(
 
     Args:
         name: one of `TASKS`; `module:name` of a task of your own; or a path: a folder with a
-            subfolder of pictures for each class, a table of texts and labels, or a folder of such
-            tables.
+            subfolder of pictures for each class, a folder of pictures with a table
+            `captions.csv`, a table of texts and labels, or a folder of such tables.
         data: the folder or file that the task will read, to say at once where it does not exist.
         data_options: how the data is read.
 
@@ -145,6 +146,8 @@ def find_task(
         task = user_task(name, data_options)
         _check_options(name, task.option_names, data_options)
         return task
+    if holds_captions(path, data_options.bounds):
+        return _with_options(replace(CAPTIONS, name=name, home=path), data_options)
     if holds_tables(path):
         return table_task(name, path if data is None else Path(data), path, data_options)
     if path.is_dir():

@@ -8,9 +8,10 @@ from PIL import Image
 
 from dropsmith.errors import DataError
 from dropsmith.tasks import describe, find_task
+from dropsmith.tasks.captions.caption_task import CaptionTask
 from dropsmith.tasks.captions.coco import read_coco
 from dropsmith.tasks.captions.examples import Captioned
-from dropsmith.tasks.captions.own_captions import read_own_captions
+from dropsmith.tasks.captions.own_captions import holds_captions, read_own_captions
 
 ROWS = [
     ("a.png", "A red square .", "train"),
@@ -41,6 +42,22 @@ def test_a_picture_has_all_its_captions_and_the_part_of_its_row(folder, name):
         "validation": (Captioned("b.png", ("a green square",)),),
         "test": (Captioned("c.png", ("a blue square",)),),
     }
+
+
+@pytest.mark.parametrize("name", ["captions.csv", "captions.tsv"])
+def test_a_folder_with_a_table_of_captions_is_a_task_at_its_path(folder, name):
+    table(folder, ROWS, name=name)
+    task = find_task(str(folder))
+    assert isinstance(task, CaptionTask)
+    at_place = find_task("captions").load(folder)
+    assert task.load().sha256 == at_place.sha256
+    assert len(task.load().test) == len(at_place.test) > 0
+
+
+def test_a_table_of_that_name_with_other_columns_is_a_table(folder):
+    table(folder, [("a.png", "red"), ("b.png", "blue")], ("text", "label"))
+    assert not isinstance(find_task(str(folder)), CaptionTask)
+    assert not holds_captions(folder / "no-folder")
 
 
 def test_empty_and_repeated_captions_are_left_out_and_counted(folder):

@@ -120,6 +120,7 @@ class CaptionTask(Task):
         width: units of its LSTM.
         attention: whether its words look at places of the picture.
         beams: how many captions beam search follows at a time.
+        home: the folder that it reads where it is given none.
 
     Raises:
         TaskError: a number is of another type, or out of the range of what it means.
@@ -135,6 +136,7 @@ class CaptionTask(Task):
     width: int = 128
     attention: bool = False
     beams: int = 3
+    home: Path | None = None
     noises: tuple[str, ...] = CAPTION_NOISES
     option_names = ("image_size",)
 
@@ -145,6 +147,7 @@ class CaptionTask(Task):
 
     def load(self, data: Path | None = None, limit: int | None = None) -> Data:
         check_limit(limit)
+        data = self.home if data is None else data
         path = data.resolve() if data is not None else None
         limit_or_default = self.limit if limit is None else limit
         size = self.data_options.image_size or (self.pixels, self.pixels)

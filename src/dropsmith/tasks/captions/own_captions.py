@@ -20,6 +20,20 @@ _SPLITS = {name: name for name in ("train", "validation", "test")}
 _SPLITS |= {"valid": "validation", "val": "validation", "dev": "validation"}
 
 
+def holds_captions(path: Path, bounds: Bounds = USUAL) -> bool:
+    """True for a folder with a table of captions, whose columns are those that are read.
+
+    Args:
+        path: a file or folder, which may not exist.
+        bounds: the most that is read.
+    """
+    table = next((path / name for name in FILES if (path / name).is_file()), None)
+    if table is None:
+        return False
+    _, row = next(iter(table_rows(table, bounds)), (0, {}))
+    return {"image", "caption"} <= row.keys()
+
+
 def read_own_captions(data: Path | None, bounds: Bounds = USUAL) -> CaptionedPictures:
     """Pictures of a folder, with the captions of a table in it, one a row.
 
