@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -72,13 +73,27 @@ def test_nothing_is_made_ahead_for_a_first_number_a_leap_or_more_words_than_are_
     series = KeySeries(BASE)
     assert ahead(series, 4, 10) is None
     assert ahead(series, 5, 10) is not None
-    assert ahead(series, 9, 10) is None
-    assert ahead(series, 8, 10) is None
-    assert ahead(series, 9, 11) is None
+    assert ahead(series, 5 + LENGTH + 1, 10) is None
+    assert ahead(series, 5, 10) is None
+    assert ahead(series, 6, 11) is None
     for number in range(10, 13):
         assert ahead(series, number, MOST_WORDS // 2 + 1) is None
     assert ahead(series, 2**32 - 2, 10) is None
     assert ahead(series, 2**32 - 1, 10) is None
+
+
+def test_threads_that_share_a_series_get_their_own_keys_and_words():
+    series = KeySeries(BASE)
+
+    def draw(start):
+        for number in range(start, start + 300):
+            key = series.key(number)
+            assert key == BASE.fold(number)
+            row = made_ahead(key, 50, words)
+            assert row is None or np.array_equal(row, by_itself(BASE.fold(number), 50))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(draw, (0, 7, 150, 1000)))
 
 
 def test_a_key_of_an_earlier_number_draws_its_own_words():

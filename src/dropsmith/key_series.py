@@ -36,22 +36,21 @@ class KeySeries:
 
     def __init__(self, base: Key) -> None:
         self.base = base
-        self._start = 0
-        self._bits: list[tuple[int, int]] = []
-        self._rows: Sequence[Any] = ()
-        self._rows_start = 0
+        # Each is read and replaced whole, since threads that evaluate a model may share a series.
+        self._keys: tuple[int, list[tuple[int, int]]] = (0, [])
+        self._rows: tuple[int, int, Make | None, Sequence[Any]] = (0, 0, None, ())
         self._last: tuple[int, int, Make | None] = (-2, 0, None)
 
     def key(self, number: int) -> Key:
         """`base.fold(number)`, which knows this series."""
-        place = number - self._start
-        if not 0 <= place < len(self._bits):
+        start, keys = self._keys
+        if not start <= number < start + len(keys):
             if not 0 <= number <= _END - LENGTH:
                 return self.base.fold(number)
             first, second = self._fold(number, LENGTH)
-            self._bits = list(zip(first.tolist(), second.tolist(), strict=True))
-            self._start, place = number, 0
-        return Key(*self._bits[place], None, (self, number))
+            start, keys = number, list(zip(first.tolist(), second.tolist(), strict=True))
+            self._keys = start, keys
+        return Key(*keys[number - start], None, (self, number))
 
     def ahead(self, number: int, count: int, make: Make) -> Any | None:
         """What is made of the words that the key of a number draws at the indices from 0.
@@ -68,15 +67,18 @@ class KeySeries:
             A row of what `make` returns, not to be written to; None where nothing was made ahead.
         """
         last, self._last = self._last, (number, count, make)
+        start, held_count, held_make, rows = self._rows
+        is_same = held_count == count and held_make is make
+        if is_same and start <= number < start + len(rows):
+            return rows[number - start]
+        length = min(LENGTH, MOST_WORDS // max(count, 1), _END - number)
         follows = last[0] == number - 1 and last[1] == count and last[2] is make
-        place = number - self._rows_start
-        if not follows or place >= len(self._rows):
-            self._rows, self._rows_start, place = (), number, 0
-            length = min(LENGTH, MOST_WORDS // max(count, 1), _END - number)
-            if not follows or length < 2:
-                return None
-            self._rows = make(self._draw(number, length, count))
-        return self._rows[place]
+        if not follows or length < 2:
+            self._rows = 0, 0, None, ()
+            return None
+        rows = make(self._draw(number, length, count))
+        self._rows = number, count, make, rows
+        return rows[0]
 
     def _draw(self, start: int, length: int, count: int) -> Words:
         """The words of some numbers from `start` on, one row for each."""
