@@ -2,7 +2,7 @@
 
 import pytest
 
-from dropsmith.compare import CONTROL, METHODS, pick, spell_setting, usual
+from dropsmith.compare import CONTROL, METHODS, find_method, pick, spell_setting, usual
 from dropsmith.errors import TaskError
 from dropsmith.objectives import LRDrop
 from dropsmith.tasks import TASKS, find_task
@@ -120,3 +120,11 @@ def test_methods_of_two_views_run_on_the_noise_the_task_names_for_them():
     setting = {"rate": 0.5, "kappa": 0.1}
     assert METHODS["fraternal"].plan(text, setting) == METHODS["awd"].plan(text, setting)
     assert METHODS["fraternal"].plan(images, setting) == METHODS["dropout"].plan(images, setting)
+
+
+@pytest.mark.parametrize(("name", "number"), [("dropout", "rate"), ("early", "share")])
+def test_a_setting_from_a_file_without_a_number_of_its_method_is_an_error(name, number):
+    method, task = find_method(name), find_task("digits")
+    setting = {key: value for key, value in method.settings[0].items() if key != number}
+    with pytest.raises(TaskError, match=f"a setting of this method has a '{number}', got"):
+        method.with_schedule(method.plan(task, setting), setting, 10)

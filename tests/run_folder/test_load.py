@@ -393,3 +393,45 @@ def test_patterns_of_ones_own_are_given_to_the_loader(tmp_path, monkeypatch):
         ds.load(tmp_path / "run")
     assert "own_pattern_here" not in sys.modules
     assert ds.load(tmp_path / "run", patterns=[mine]).plan == run.plan
+
+
+def edited(folder, tmp_path, name, edit):
+    """A copy of a run's folder, one of whose JSON files holds something else."""
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    values = json.loads((copy / name).read_text())
+    edit(values)
+    (copy / name).write_text(json.dumps(values))
+    return copy
+
+
+@pytest.mark.parametrize("names", [["bright"], ["bright", "dark", "even", "odd"]])
+@pytest.mark.parametrize("samples", [0, 3])
+def test_another_number_of_classes_than_the_model_has_is_an_error(texts, tmp_path, names, samples):
+    _, folder, table = texts
+    copy = edited(folder, tmp_path, "config.json", lambda values: values.update(names=names))
+    with pytest.raises(DataError, match=rf"config.json names {len(names)} classes.*scores of 3\n"):
+        ds.load(copy).predict(table, samples)
+
+
+@pytest.mark.parametrize("heads", [0, 5, [2], "2"])
+def test_a_description_that_makes_a_model_which_cannot_run_is_an_error(texts, tmp_path, heads):
+    _, folder, table = texts
+
+    def change(values):
+        values["model"]["description"]["arguments"]["heads"] = heads
+
+    copy = edited(folder, tmp_path, "config.json", change)
+    with pytest.raises(DropsmithError):
+        ds.load(copy).predict(table, 3)
+
+
+def test_inputs_that_the_model_cannot_take_are_an_error_that_keeps_its_cause(digits):
+    _, folder = digits
+    predictor = ds.load(folder)
+    with (
+        pytest.raises(DataError, match=r"cannot run on these inputs\n") as caught,
+        predictor._inputs_fit(),
+    ):
+        predictor.model(torch.ones(2, 7))
+    assert isinstance(caught.value.__cause__, RuntimeError)

@@ -85,13 +85,13 @@ class Method:
     def plan(self, task: Task, setting: Setting) -> Plan:
         """The plan of the task's model under a setting, at rates that stay."""
         noise = self.noise_in(task)
-        return Plan() if noise is None else task.plan(noise, setting["rate"])
+        return Plan() if noise is None else task.plan(noise, _number("rate", setting))
 
     def with_schedule(self, plan: Plan, setting: Setting, steps: int) -> Plan:
         """The plan with its rates on this method's schedule, over a run of so many steps."""
         if self.schedule is None:
             return plan
-        steps_until = max(1, round(setting["share"] * steps))
+        steps_until = max(1, round(_number("share", setting) * steps))
         rules = []
         for rule in plan.rules:
             rate = self.schedule(getattr(rule.pattern, "rate"), steps_until)  # noqa: B009 - as Pattern does
@@ -111,6 +111,13 @@ class Method:
         """The budget with the weight decay and the learning rate of a setting; its length stays."""
         tuned = {name: setting[name] for name in _OF_THE_BUDGET if name in setting}
         return replace(budget, **tuned)  # pyright: ignore[reportArgumentType] - names of numbers
+
+
+def _number(name: str, setting: Setting) -> float:
+    """A number of a setting that may come from a file; `TaskError` where it has none."""
+    if name not in setting:
+        raise TaskError(f"a setting of this method has a {name!r}, got {excerpt(setting)}")
+    return setting[name]
 
 
 PLAN = "plan"

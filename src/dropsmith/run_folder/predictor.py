@@ -11,7 +11,14 @@ from torch import Tensor, nn
 
 from dropsmith.batches import call
 from dropsmith.deployment import Exported, Format, export
-from dropsmith.errors import DataError, ExportError, NoNoiseError, TaskError, excerpt
+from dropsmith.errors import (
+    DataError,
+    DropsmithError,
+    ExportError,
+    NoNoiseError,
+    TaskError,
+    excerpt,
+)
 from dropsmith.measures import reliability
 from dropsmith.noise import step
 from dropsmith.numbers import check_whole
@@ -141,13 +148,15 @@ class Predictor:
         start, noisy = 0, samples != 0
         for part_batch in inputs.part.batches(batch_size):
             batch = {name: c.to(device_of(self.model)) for name, c in part_batch.columns.items()}
-            try:
-                prediction = self._samples(batch, samples, tolerance, seed) if noisy else None
-            except NoNoiseError:
-                if start:  # there was noise in the batches before
-                    raise
-                prediction, noisy = None, False
-            prediction = prediction or self._one_pass(batch)
+            with self._inputs_fit():
+                try:
+                    prediction = self._samples(batch, samples, tolerance, seed) if noisy else None
+                except NoNoiseError:
+                    if start:  # there was noise in the batches before
+                        raise
+                    prediction, noisy = None, False
+                prediction = prediction or self._one_pass(batch)
+            self._check_classes(prediction)
             names = inputs.names[start : start + len(prediction.mean)]
             start += len(names)
             yield self._in_unit(replace(prediction, names=names, classes=self.names))
@@ -301,6 +310,33 @@ class Predictor:
         with torch.no_grad():
             logits = logits_of(call(self.model.eval(), batch))
         return one_pass(logits, self.description.kind)
+
+    @contextmanager
+    def _inputs_fit(self) -> Iterator[None]:
+        """Raise `DataError` where the model fails on inputs: the files may be those of two runs."""
+        try:
+            yield
+        except (DropsmithError, torch.OutOfMemoryError):
+            raise
+        except (RuntimeError, TypeError, ValueError, LookupError) as error:
+            raise DataError(
+                f"the model of {self.folder} cannot run on these inputs\n  {error}\n"
+                "  they have other shapes than in its training, or a file of the folder is of "
+                "another run"
+            ) from error
+
+    def _check_classes(self, prediction: Prediction) -> None:
+        """Raise `DataError` where the model has another number of classes than the folder names."""
+        if not self.names or prediction.kind != "classification":
+            return
+        axis = -1 if prediction.class_axis is None else prediction.class_axis
+        count = prediction.mean.shape[axis]
+        if count != len(self.names):
+            raise DataError(
+                f"{self.folder / self.description.file} names {len(self.names)} classes, and the "
+                f"model has scores of {count}\n  it is of another run: type the command of this "
+                "run again with --again"
+            )
 
     def _in_unit(self, prediction: Prediction) -> Prediction:
         mean, unit = self.description.mean, self.description.unit
