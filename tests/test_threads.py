@@ -16,6 +16,8 @@ from dropsmith.errors import NoiseError
 from dropsmith.noise import ForwardPass, Noise, turn
 
 THREADS, CALLS = 8, 200
+PATIENCE = 120
+"""Seconds that a thread waits for another, on a machine that may be busy."""
 
 
 class Functional(nn.Module):
@@ -87,10 +89,10 @@ class Meeting(nn.Module):
         hidden = self.first(x)
         if threading.get_ident() == self.plain:
             self.plain_waits.set()
-            self.prediction_began.wait(30)
+            self.prediction_began.wait(PATIENCE)
         elif self.prediction_began is not None and len(x) > ROWS:  # the samples, stacked
             self.prediction_began.set()
-            self.plain_ended.wait(30)
+            self.plain_ended.wait(PATIENCE)
         return self.last(self.dropout(hidden))
 
 
@@ -112,7 +114,7 @@ def test_a_forward_that_a_prediction_meets_is_refused_and_the_prediction_is_as_a
 
     thread = threading.Thread(target=plain)
     thread.start()
-    model.plain_waits.wait(30)
+    model.plain_waits.wait(PATIENCE)
     mean = ds.predict(model, x, samples=5).mean
     thread.join()
     torch.testing.assert_close(mean, alone, rtol=0, atol=0)
@@ -132,7 +134,7 @@ def test_a_plan_is_taken_off_in_its_threads_turn():
             time.sleep(0.3)
             other.remove(model)
             plan.install(model)
-        removal.result(30)
+        removal.result(PATIENCE)
     assert ds.plan_of(model) is None
 
 
@@ -201,7 +203,7 @@ class Waits(nn.Module):
 
     def forward(self, x):
         self.began.set()
-        assert self.go_on.wait(30)
+        assert self.go_on.wait(PATIENCE)
         return x
 
 
@@ -214,19 +216,19 @@ def half_way():
 
 def in_other_thread(function):
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(function).exception(30)
+        return pool.submit(function).exception(PATIENCE)
 
 
 def while_it_runs(model, wait, first, second):
     """The errors of `first`, which runs the model in a thread, and of `second`, meanwhile."""
     with ThreadPoolExecutor(1) as pool:
         job = pool.submit(first)
-        assert wait.began.wait(30)
+        assert wait.began.wait(PATIENCE)
         try:
             error = in_other_thread(second)
         finally:
             wait.go_on.set()
-        return job.exception(30), error
+        return job.exception(PATIENCE), error
 
 
 def test_two_training_forwards_of_a_model_with_a_plan_may_not_overlap(half_way):
@@ -331,11 +333,11 @@ def test_a_child_that_was_forked_during_a_turn_has_its_own():
     def hold():
         with turn:
             began.set()
-            go_on.wait(30)
+            go_on.wait(PATIENCE)
 
     thread = threading.Thread(target=hold)
     thread.start()
-    assert began.wait(30)
+    assert began.wait(PATIENCE)
     child = os.fork()
     if child == 0:
         with turn:
