@@ -23,7 +23,7 @@ _END = 1 << 32
 
 
 class KeySeries:
-    """What `base.fold(number)` is for each number of 32 bits; the same keys, for less.
+    """The keys `base.fold(number)` of numbers of 32 bits, made several at a time.
 
     >>> base = Key.of(7)
     >>> KeySeries(base).key(3) == base.fold(3)
@@ -53,7 +53,7 @@ class KeySeries:
         return Key(*keys[number - start], None, (self, number))
 
     def ahead(self, number: int, count: int, make: Make) -> Any | None:
-        """What is made of the words that the key of a number draws at the indices from 0.
+        """Return what is made of the words that a number's key draws at the indices from 0, or None.
 
         Rows are made ahead where a series is asked for the same of one number after the other,
         and where they are few enough to hold.
@@ -102,7 +102,7 @@ def _indices() -> Words:
 
 
 def made_ahead(key: Key, count: int, make: Make) -> Any | None:
-    """What is made of the words of a key, where its series makes it ahead; else None.
+    """Return what is made of the words of a key, where its series has made it ahead, or None.
 
     Args:
         key: any key.
