@@ -53,7 +53,7 @@ class KeySeries:
         return Key(*keys[number - start], None, (self, number))
 
     def ahead(self, number: int, count: int, make: Make) -> Any | None:
-        """Return what is made of the words that a number's key draws at the indices from 0, or None.
+        """Return what is made of the words that the key of a number draws, or None.
 
         Rows are made ahead where a series is asked for the same of one number after the other,
         and where they are few enough to hold.
