@@ -6,7 +6,6 @@ arithmetic, and one call does it for many steps as well.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -83,7 +82,7 @@ class KeySeries:
     def _draw(self, start: int, length: int, count: int) -> Words:
         """The words of some numbers from `start` on, one row for each."""
         first, second = (part[:, None] for part in self._fold(start, length))
-        words = np.repeat(_indices()[None, :count], length, 0)
+        words = np.tile(np.arange(count, dtype=np.uint32), (length, 1))
         draw_in_place(words, np.empty_like(words), first, second)
         return words
 
@@ -94,11 +93,6 @@ class KeySeries:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return KeySeries, (self.base,)
-
-
-@lru_cache(maxsize=1)
-def _indices() -> Words:
-    return np.arange(MOST_WORDS, dtype=np.uint32)
 
 
 def made_ahead(key: Key, count: int, make: Make) -> Any | None:

@@ -42,10 +42,10 @@ def arguments(model: nn.Module, batch: Any) -> Arguments:
         return batch
     if isinstance(batch, Mapping):
         names = argument_names(model)
-        known = {k: v for k, v in batch.items() if names is None or k in names}
-        if batch and not known:
+        kwargs = {k: v for k, v in batch.items() if names is None or k in names}
+        if batch and not kwargs:
             _check_needs_nothing(model, batch)
-        return Arguments((), known)
+        return Arguments((), kwargs)
     # A named tuple is one argument only if it is a packed sequence.
     if isinstance(batch, tuple | list) and not is_packed(batch):
         return Arguments(tuple(batch), {})

@@ -106,7 +106,7 @@ def _mask(keys: tuple[Key, ...], shape: torch.Size, dtype: torch.dtype, rate: fl
     for key in keys:
         mask = made_ahead(key, count, make)
         if mask is None:
-            words = _numbers()[None, :count].copy()
+            words = np.arange(count, dtype=np.uint32)[None]
             draw_in_place(words, np.empty_like(words), *key.numbers)
             (mask,) = make(words)
         masks.append(mask)
@@ -127,8 +127,3 @@ def _maker(shape: torch.Size, dtype: torch.dtype, rate: float) -> Make:
             return torch.from_numpy(mask).to(dtype).view(len(words), *shape).unbind()
 
     return make
-
-
-@lru_cache(maxsize=1)
-def _numbers() -> Words:
-    return np.arange(LARGEST_MASK // 2, dtype=np.uint32)

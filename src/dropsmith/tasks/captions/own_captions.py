@@ -27,11 +27,15 @@ def holds_captions(path: Path, bounds: Bounds = USUAL) -> bool:
         path: a file or folder, which may not exist.
         bounds: the most that is read.
     """
-    table = next((path / name for name in FILES if (path / name).is_file()), None)
+    table = _table_in(path)
     if table is None:
         return False
     _, row = next(iter(table_rows(table, bounds)), (0, {}))
     return {"image", "caption"} <= row.keys()
+
+
+def _table_in(folder: Path) -> Path | None:
+    return next((folder / name for name in FILES if (folder / name).is_file()), None)
 
 
 def read_own_captions(data: Path | None, bounds: Bounds = USUAL) -> CaptionedPictures:
@@ -54,7 +58,7 @@ def read_own_captions(data: Path | None, bounds: Bounds = USUAL) -> CaptionedPic
             "  give it: --data DIR"
         )
     folder = picture_folder(data)
-    path = next((folder / name for name in FILES if (folder / name).is_file()), None)
+    path = _table_in(folder)
     if path is None:
         raise DataError(f"no table of captions in {folder}\n  looked for: {', '.join(FILES)}")
     pictures, reader = FolderPictures((folder, folder / "images"), bounds), PictureReader(bounds)
